@@ -1,0 +1,1 @@
+//! Rivulet: a real-time streaming chat gateway between browsers and language models.

@@ -1,0 +1,2 @@
+//! The `rivulet` binary.
+fn main() {}
