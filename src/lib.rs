@@ -1,1 +1,8 @@
 //! Rivulet: a real-time streaming chat gateway between browsers and language models.
+
+pub mod chat;
+pub mod config;
+pub mod knowledge;
+pub mod llm;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,217 @@
+//! The configuration: `rivulet.toml`, then the environment, then flags; later wins. Checked as a whole before
+//! a port is bound. Leaf of the house: everybody may use its own section, it uses nobody.
+
+use std::{fmt, net::SocketAddr, path::PathBuf};
+
+use serde::Deserialize;
+
+/// Everything that can be set. The defaults are the ones of INTERFACE.md.
+#[derive(Debug, Clone, Default, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where and how the gateway listens.
+    pub server: ServerConfig,
+    /// How long conversations live.
+    pub session: SessionConfig,
+    /// The model and its clocks.
+    pub llm: LlmConfig,
+    /// The knowledge base.
+    pub knowledge: KnowledgeConfig,
+    /// What one gateway takes on.
+    pub limits: LimitsConfig,
+    /// Logs.
+    pub telemetry: TelemetryConfig,
+}
+
+/// `server.*`
+#[derive(Debug, Clone, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Address and port. Port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// What the gateway insists on.
+    pub environment: Environment,
+    /// Folder of the SQLite file and of the LanceDB folder.
+    pub data_dir: PathBuf,
+    /// Exact origins that may open sockets and read answers besides the gateway's own; `*` allows every one.
+    pub allowed_origins: Vec<String>,
+    /// Seconds that running answers get to finish after SIGTERM.
+    pub drain_s: u64,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            environment: Environment::Development,
+            data_dir: PathBuf::from("./data"),
+            allowed_origins: Vec::new(),
+            drain_s: 30,
+        }
+    }
+}
+
+/// What the gateway insists on.
+#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// Anything that works.
+    #[default]
+    Development,
+    /// Refuses settings that are unsafe in public.
+    Production,
+}
+
+/// `session.*`
+#[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub struct SessionConfig {
+    /// Seconds after which a session without viewers and runs leaves memory.
+    pub idle_s: u64,
+    /// Seconds after its last use at which a session is deleted.
+    pub ttl_s: u64,
+    /// Messages of the conversation given to the model.
+    pub history_messages: usize,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self { idle_s: 300, ttl_s: 2_592_000, history_messages: 50 }
+    }
+}
+
+/// `llm.*`: one OpenAI-compatible target, or none, and then the extractive model answers.
+#[derive(Debug, Clone, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct LlmConfig {
+    /// Base URL up to and without `/chat/completions`.
+    pub base_url: Option<String>,
+    /// Sent as a bearer token.
+    pub api_key: Option<Secret>,
+    /// The model's name at the provider.
+    pub model: Option<String>,
+    /// Seconds until the connection stands.
+    pub connect_s: f64,
+    /// Seconds until the first visible text.
+    pub first_token_s: f64,
+    /// Seconds between two pieces of text.
+    pub gap_s: f64,
+    /// Seconds for the whole answer.
+    pub total_s: f64,
+    /// The most tokens of an answer.
+    pub max_output_tokens: u32,
+}
+
+impl Default for LlmConfig {
+    fn default() -> Self {
+        Self {
+            base_url: None,
+            api_key: None,
+            model: None,
+            connect_s: 5.0,
+            first_token_s: 30.0,
+            gap_s: 15.0,
+            total_s: 300.0,
+            max_output_tokens: 1024,
+        }
+    }
+}
+
+/// `knowledge.*`
+#[derive(Debug, Clone, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct KnowledgeConfig {
+    /// Whether questions are answered from a knowledge base.
+    pub enabled: bool,
+    /// Where LanceDB keeps it; `<data_dir>/lancedb` when not set.
+    pub uri: Option<String>,
+    /// Folder with `model.onnx`, its weights and tokenizer files; `make run` sets it.
+    pub model_dir: Option<PathBuf>,
+    /// Name of the embedding model, kept with the index so that vectors of two models never mix.
+    pub model: String,
+    /// Passages given to the model.
+    pub top_k: usize,
+    /// Passages that fit worse are left out, 0 to 1.
+    pub min_score: f32,
+    /// Files and folders that are ingested at start, in the background; unchanged ones cost nothing.
+    pub preload: Vec<PathBuf>,
+}
+
+impl Default for KnowledgeConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            uri: None,
+            model_dir: None,
+            model: "all-MiniLM-L6-v2".to_owned(),
+            top_k: 5,
+            min_score: 0.25,
+            preload: Vec::new(),
+        }
+    }
+}
+
+/// `limits.*`
+#[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// The most open connections; 0 = no limit.
+    pub connections: usize,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self { connections: 50_000 }
+    }
+}
+
+/// `telemetry.*`
+#[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub struct TelemetryConfig {
+    /// `pretty` or `json`; not set: `pretty` in development, `json` in production.
+    pub log_format: Option<LogFormat>,
+    /// A level or a `tracing` filter.
+    pub log_level: String,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self { log_format: None, log_level: "info".to_owned() }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// For machines.
+    Json,
+}
+
+/// A value that is never printed.
+#[derive(Clone, Deserialize, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a value.
+    #[must_use]
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value, for the one place that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}

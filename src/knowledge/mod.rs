@@ -1,0 +1,125 @@
+//! What the model should know: documents cut into chunks, embedded, indexed and found again.
+//!
+//! [`Retriever`] is one of the few traits of the house. Uses `chat` value types only.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+pub mod chunk;
+pub mod embed;
+pub mod extract;
+pub mod index;
+pub mod ingest;
+
+/// The collection used when nobody names one.
+pub const DEFAULT_COLLECTION: &str = "default";
+
+/// A chunk that was found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Passage {
+    /// The id of its document.
+    pub document: String,
+    /// The title of its document.
+    pub title: String,
+    /// Where the original lies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// Its number within the document, from 0.
+    pub chunk: u32,
+    /// The page, from 1, in formats that have pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+    /// The headings above it, outermost first, joined by ` › `.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heading: Option<String>,
+    /// The text as it was indexed.
+    pub text: String,
+    /// How well it fits, 0 to 1, higher is better.
+    pub score: f32,
+}
+
+/// Which index answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SearchMode {
+    /// Vectors and words, fused by reciprocal rank.
+    #[default]
+    Hybrid,
+    /// Vectors alone.
+    Vector,
+    /// Words alone (BM25).
+    Text,
+}
+
+/// A search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchQuery {
+    /// What is asked.
+    pub text: String,
+    /// Where; [`DEFAULT_COLLECTION`] when nobody said.
+    pub collection: String,
+    /// The most passages wanted.
+    pub top_k: usize,
+    /// Which index answers.
+    pub mode: SearchMode,
+    /// Passages that fit worse than this are left out; `None` keeps all.
+    pub min_score: Option<f32>,
+}
+
+/// Why nothing can be said about the knowledge.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum KnowledgeError {
+    /// The embedding model is still being loaded; words can be searched already.
+    #[error("the embedding model is being loaded")]
+    Loading,
+    /// There is no knowledge base, or it could not be opened.
+    #[error("the knowledge base is not available: {0}")]
+    Unavailable(String),
+    /// The collection's name cannot be one.
+    #[error("a collection has 1 to 64 of the characters a-z, A-Z, 0-9, `-`, `_` and `.`")]
+    InvalidCollection,
+    /// More is waiting than may wait.
+    #[error("too many searches are waiting")]
+    Busy,
+}
+
+/// How far the knowledge base is, for `/ready` and `/health`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase", tag = "state", content = "detail")]
+pub enum KnowledgeStatus {
+    /// Switched off by the configuration.
+    Disabled,
+    /// The model is being loaded or documents are being ingested; words can be searched.
+    Loading,
+    /// Everything works.
+    Ready,
+    /// It cannot be used, and why; chat goes on without passages.
+    Failed(String),
+}
+
+/// Finds passages.
+#[async_trait]
+pub trait Retriever: Send + Sync + fmt::Debug + 'static {
+    /// The passages that fit best, best first.
+    async fn retrieve(&self, query: &SearchQuery) -> Result<Vec<Passage>, KnowledgeError>;
+
+    /// How far it is.
+    fn status(&self) -> KnowledgeStatus;
+}
+
+/// The retriever of a gateway without knowledge: finds nothing, and that is no error.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoKnowledge;
+
+#[async_trait]
+impl Retriever for NoKnowledge {
+    async fn retrieve(&self, _: &SearchQuery) -> Result<Vec<Passage>, KnowledgeError> {
+        Ok(Vec::new())
+    }
+
+    fn status(&self) -> KnowledgeStatus {
+        KnowledgeStatus::Disabled
+    }
+}

@@ -1,0 +1,181 @@
+//! The upstream side: models that answer.
+//!
+//! [`ChatModel`] is one of the few traits of the house, because the network begins here. Uses `chat` and
+//! the knowledge's [`Passage`], nothing else of ours.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use futures_util::stream::BoxStream;
+
+use crate::{
+    chat::{Role, Usage},
+    knowledge::Passage,
+};
+
+pub mod extractive;
+pub mod openai;
+pub mod sse;
+pub mod targets;
+
+/// One utterance of the prompt, as every chat-completion interface has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromptMessage {
+    /// Who says it.
+    pub role: PromptRole,
+    /// What is said.
+    pub content: String,
+}
+
+/// The roles of a prompt: those of a conversation, and the gateway's own voice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromptRole {
+    /// Instructions of the assistant.
+    System,
+    /// The person.
+    User,
+    /// The model's earlier answers.
+    Assistant,
+}
+
+impl From<Role> for PromptRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::User => Self::User,
+            Role::Assistant => Self::Assistant,
+        }
+    }
+}
+
+/// What a model is asked. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ChatRequest {
+    /// The whole prompt: instructions, history, passages, question.
+    pub prompt: Arc<[PromptMessage]>,
+    /// The question alone, for models that work on the passages themselves.
+    pub question: Arc<str>,
+    /// The passages alone, in the order in which the prompt numbers them, from 1.
+    pub passages: Arc<[Passage]>,
+    /// The most tokens the answer may have.
+    pub max_output_tokens: u32,
+}
+
+/// One step of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModelEvent {
+    /// The model reasons without visible text.
+    Thinking,
+    /// A piece of visible text, never empty.
+    Text(String),
+    /// What it cost; the last one counts.
+    Usage(Usage),
+    /// Why the text ends. At most once, nothing but [`ModelEvent::Usage`] follows.
+    Finish(FinishReason),
+}
+
+/// Why a model stopped of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FinishReason {
+    /// It had said everything.
+    Stop,
+    /// It reached its limit of output tokens.
+    Length,
+    /// The provider's content filter cut it.
+    Filtered,
+}
+
+/// Which clock ran out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// Until the connection stood.
+    Connect,
+    /// Until the first visible text.
+    FirstToken,
+    /// Between two pieces of text; comments that keep a connection alive do not count.
+    Gap,
+    /// The whole answer.
+    Total,
+}
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connect",
+            Self::FirstToken => "first token",
+            Self::Gap => "gap",
+            Self::Total => "total",
+        })
+    }
+}
+
+/// Why a model did not answer, or did not finish. The texts are for the log; clients see [`ModelError::code`].
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ModelError {
+    /// Refused, unresolvable, overloaded or broken: somebody else may do better, or later.
+    #[error("{target}: {detail}")]
+    Unavailable {
+        /// The target's name.
+        target: String,
+        /// What happened.
+        detail: String,
+        /// When the provider says it will do better.
+        retry_after: Option<Duration>,
+    },
+    /// One of the clocks ran out.
+    #[error("{target}: the {clock} clock ran out")]
+    Timeout {
+        /// The target's name.
+        target: String,
+        /// Which clock.
+        clock: Clock,
+    },
+    /// The provider does not take this request or this key; trying again changes nothing.
+    #[error("{target}: rejected with {status}: {detail}")]
+    Rejected {
+        /// The target's name.
+        target: String,
+        /// The HTTP status.
+        status: u16,
+        /// What the provider said, at most 2 KiB, without the key.
+        detail: String,
+    },
+    /// The stream ended without the proof that the answer is whole.
+    #[error("{target}: the stream ended early: {detail}")]
+    Truncated {
+        /// The target's name.
+        target: String,
+        /// What was missing.
+        detail: String,
+    },
+}
+
+impl ModelError {
+    /// The error code that clients see (PROTOCOL.md).
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unavailable { .. } | Self::Truncated { .. } => "upstream_unavailable",
+            Self::Timeout { .. } => "upstream_timeout",
+            Self::Rejected { .. } => "upstream_rejected",
+        }
+    }
+
+    /// Whether asking again later can help.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        !matches!(self, Self::Rejected { .. })
+    }
+}
+
+/// An answer as it is written. Dropping it cancels the generation and closes the upstream connection.
+///
+/// It ends after [`ModelEvent::Finish`] (and perhaps [`ModelEvent::Usage`]) or after one error.
+pub type ModelStream = BoxStream<'static, Result<ModelEvent, ModelError>>;
+
+/// Something that answers.
+pub trait ChatModel: Send + Sync + fmt::Debug + 'static {
+    /// The name that clients see as `run.start.model`.
+    fn name(&self) -> &str;
+
+    /// Begins an answer. Nothing happens before the stream is polled.
+    fn stream(&self, request: ChatRequest) -> ModelStream;
+}

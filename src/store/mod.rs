@@ -1,0 +1,146 @@
+//! What outlives the process: sessions and their messages.
+//!
+//! [`SessionStore`] is one of the few traits of the house, because the disk begins here. Uses `chat` only.
+
+use async_trait::async_trait;
+
+use crate::chat::{Citation, Message, MessageId, RunId, SessionId, Source, Status, Timestamp, Usage};
+
+pub mod memory;
+pub mod sqlite;
+
+/// A session as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionRecord {
+    /// Its id.
+    pub id: SessionId,
+    /// The persona that answers in it.
+    pub assistant: String,
+    /// What the creator wanted to remember, as a JSON object; empty when nothing.
+    pub metadata: Option<serde_json::Value>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its last message came or ended.
+    pub updated_at: Timestamp,
+    /// How many messages it holds.
+    pub message_count: u64,
+}
+
+/// A question and the answer that is to come: stored together, in one transaction, so that no crash can
+/// leave an accepted question without the answer that stands for its run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// The user's message; its `run` is the run that will answer it.
+    pub question: Message,
+    /// The answer, [`Status::Pending`] and empty.
+    pub answer: Message,
+}
+
+/// What became of a [`Turn`] that was to be stored.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Appended {
+    /// It is on the disk.
+    Stored,
+    /// A message with the question's id is there already; nothing was changed.
+    Exists(Message),
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinishedAnswer {
+    /// The message to finish.
+    pub id: MessageId,
+    /// The run that wrote it.
+    pub run: RunId,
+    /// All of its text.
+    pub text: String,
+    /// How it ended; never [`Status::Pending`].
+    pub status: Status,
+    /// Which model wrote it.
+    pub model: Option<String>,
+    /// What it cites.
+    pub citations: Vec<Citation>,
+    /// What was found for it.
+    pub sources: Vec<Source>,
+    /// What it cost.
+    pub usage: Option<Usage>,
+}
+
+/// A stretch of a conversation, oldest message first.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MessagePage {
+    /// The messages.
+    pub messages: Vec<Message>,
+    /// Whether there are older ones.
+    pub more: bool,
+}
+
+/// A page of sessions, newest first.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SessionPage {
+    /// The sessions.
+    pub sessions: Vec<SessionRecord>,
+    /// Whether there are older ones.
+    pub more: bool,
+}
+
+/// Why the store did not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// No such session; it may have been deleted meanwhile.
+    #[error("no such session")]
+    NoSession,
+    /// The disk or the database refused; the text is for the log, not for clients.
+    #[error("storage is not available: {0}")]
+    Unavailable(String),
+}
+
+/// Sessions and messages that survive.
+///
+/// Every method that writes returns after the data is durable: an acknowledgement may follow at once.
+/// Dropping a returned future does not undo the write. Implementations queue a bounded number of
+/// operations and answer [`StoreError::Unavailable`] beyond it.
+#[async_trait]
+pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
+    /// Stores a new session.
+    async fn create_session(&self, session: SessionRecord) -> Result<(), StoreError>;
+
+    /// One session, if it exists.
+    async fn session(&self, id: &SessionId) -> Result<Option<SessionRecord>, StoreError>;
+
+    /// Sessions older than `before`, newest first, at most `limit`.
+    async fn sessions(&self, before: Option<&SessionId>, limit: usize) -> Result<SessionPage, StoreError>;
+
+    /// Deletes a session and all that belongs to it; false when there was none.
+    async fn delete_session(&self, id: &SessionId) -> Result<bool, StoreError>;
+
+    /// Stores a question with its pending answer.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSession`] when the session is gone.
+    async fn append_turn(&self, session: &SessionId, turn: Turn) -> Result<Appended, StoreError>;
+
+    /// Replaces the text of a pending answer by what has been written so far.
+    /// An answer that is finished already stays as it is.
+    async fn checkpoint(&self, session: &SessionId, answer: &MessageId, text: String) -> Result<(), StoreError>;
+
+    /// Ends a pending answer.
+    async fn finish_answer(&self, session: &SessionId, answer: FinishedAnswer) -> Result<(), StoreError>;
+
+    /// One message, if it exists.
+    async fn message(&self, session: &SessionId, id: &MessageId) -> Result<Option<Message>, StoreError>;
+
+    /// The newest `limit` messages that are older than `before`.
+    async fn messages(
+        &self,
+        session: &SessionId,
+        before: Option<&MessageId>,
+        limit: usize,
+    ) -> Result<MessagePage, StoreError>;
+
+    /// Deletes at most `limit` sessions that were last used before `cutoff`; returns their ids.
+    async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError>;
+
+    /// Whether a write would succeed now; for readiness, never for liveness.
+    async fn check(&self) -> Result<(), StoreError>;
+}

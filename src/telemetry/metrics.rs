@@ -1,0 +1,101 @@
+//! Every metric of the house, by name, in one place (INTERFACE.md). Labels are bounded: never an id, a path
+//! or a text that somebody chose.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Requests by `method`, `route` (the pattern, not the path) and `status`.
+pub const HTTP_REQUESTS: &str = "http_requests_total";
+/// Seconds from request to response head, by `method` and `route`.
+pub const HTTP_DURATION: &str = "http_request_duration_seconds";
+/// Requests being answered.
+pub const HTTP_IN_PROGRESS: &str = "http_requests_in_progress";
+/// Attempts by `target` and `outcome`.
+pub const LLM_REQUESTS: &str = "llm_requests_total";
+/// Searches made for runs.
+pub const MEMORY_RETRIEVALS: &str = "memory_retrievals_total";
+/// Seconds of one storage operation, by `op`, waiting included.
+pub const DATABASE_DURATION: &str = "database_query_duration_seconds";
+/// Open sockets, by `protocol`.
+pub const WS_CONNECTIONS: &str = "ws_connections";
+/// Closed sockets, by close `code`.
+pub const WS_CLOSES: &str = "ws_closes_total";
+/// Sessions in memory.
+pub const SESSIONS_ACTIVE: &str = "sessions_active";
+/// Sessions ended by a panic.
+pub const SESSION_PANICS: &str = "session_panics_total";
+/// Runs in progress.
+pub const RUNS_ACTIVE: &str = "runs_active";
+/// Ended runs, by `status`.
+pub const RUNS: &str = "runs_total";
+/// Pieces of answers handed to sessions, as the upstream cut them.
+pub const TOKENS_DELIVERED: &str = "tokens_delivered_total";
+/// Seconds from the start of a run to its first text.
+pub const RUN_TTFT: &str = "run_ttft_seconds";
+/// Seconds from a piece of text's arrival in the session to its frame being written.
+pub const TOKEN_DELAY: &str = "token_delay_seconds";
+/// Seconds of the parts of a search, by `stage`.
+pub const RETRIEVAL_DURATION: &str = "retrieval_duration_seconds";
+/// Rows the word index does not cover yet.
+pub const RAG_UNINDEXED: &str = "rag_index_unindexed_rows";
+/// Seconds of one commit, fsync included.
+pub const STORAGE_COMMIT: &str = "storage_commit_seconds";
+/// Operations in one commit.
+pub const STORAGE_BATCH: &str = "storage_commit_operations";
+/// Seconds of one model call (OpenTelemetry `gen_ai.client.operation.duration`).
+pub const GEN_AI_DURATION: &str = "gen_ai_client_operation_duration_seconds";
+/// Tokens by `gen_ai_token_type` (OpenTelemetry `gen_ai.client.token.usage`).
+pub const GEN_AI_TOKENS: &str = "gen_ai_client_token_usage";
+/// Seconds to the first chunk (OpenTelemetry `gen_ai.client.operation.time_to_first_chunk`).
+pub const GEN_AI_FIRST_CHUNK: &str = "gen_ai_client_operation_time_to_first_chunk_seconds";
+
+/// Seconds. The short end is for token delays, the long end for whole answers.
+const SECONDS: &[f64] = &[
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    60.0, 300.0,
+];
+/// Tokens, as the OpenTelemetry convention has them.
+const TOKENS: &[f64] = &[
+    1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0,
+    67_108_864.0,
+];
+const OPERATIONS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
+/// Installs the process-wide recorder. Call it once.
+///
+/// # Errors
+/// When a recorder is installed already.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
+        .set_buckets_for_metric(Matcher::Full(GEN_AI_TOKENS.to_owned()), TOKENS)?
+        .set_buckets_for_metric(Matcher::Full(STORAGE_BATCH.to_owned()), OPERATIONS)?
+        .install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    describe_counter!(HTTP_REQUESTS, "HTTP requests answered");
+    describe_histogram!(HTTP_DURATION, Unit::Seconds, "From request to response head");
+    describe_gauge!(HTTP_IN_PROGRESS, "HTTP requests being answered");
+    describe_counter!(LLM_REQUESTS, "Attempts at model targets");
+    describe_counter!(MEMORY_RETRIEVALS, "Searches made for runs");
+    describe_histogram!(DATABASE_DURATION, Unit::Seconds, "One storage operation, waiting included");
+    describe_gauge!(WS_CONNECTIONS, "Open sockets");
+    describe_counter!(WS_CLOSES, "Closed sockets");
+    describe_gauge!(SESSIONS_ACTIVE, "Sessions in memory");
+    describe_counter!(SESSION_PANICS, "Sessions ended by a panic");
+    describe_gauge!(RUNS_ACTIVE, "Runs in progress");
+    describe_counter!(RUNS, "Ended runs");
+    describe_counter!(TOKENS_DELIVERED, "Pieces of answers handed to sessions");
+    describe_histogram!(RUN_TTFT, Unit::Seconds, "From the start of a run to its first text");
+    describe_histogram!(TOKEN_DELAY, Unit::Seconds, "From a text's arrival to its frame being written");
+    describe_histogram!(RETRIEVAL_DURATION, Unit::Seconds, "Parts of a search");
+    describe_gauge!(RAG_UNINDEXED, "Rows the word index does not cover yet");
+    describe_histogram!(STORAGE_COMMIT, Unit::Seconds, "One commit, fsync included");
+    describe_histogram!(STORAGE_BATCH, "Operations in one commit");
+    describe_histogram!(GEN_AI_DURATION, Unit::Seconds, "One model call");
+    describe_histogram!(GEN_AI_TOKENS, "Tokens of model calls");
+    describe_histogram!(GEN_AI_FIRST_CHUNK, Unit::Seconds, "From the call to its first chunk");
+}
