@@ -272,6 +272,17 @@ pub struct Timing {
     pub total_ms: u64,
 }
 
+/// A failure as clients may know it: a code of PROTOCOL.md and a sentence, no internals.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunError {
+    /// The code.
+    pub code: &'static str,
+    /// The sentence.
+    pub message: String,
+    /// Whether trying again later can help.
+    pub retryable: bool,
+}
+
 /// The number of UTF-16 code units of `text`, the unit of every offset on the wire.
 #[must_use]
 pub fn utf16_len(text: &str) -> u64 {

@@ -2,7 +2,11 @@
 
 pub mod chat;
 pub mod config;
+pub mod dialect;
+pub mod hub;
 pub mod knowledge;
 pub mod llm;
+pub mod run;
+pub mod session;
 pub mod store;
 pub mod telemetry;

@@ -1,0 +1,261 @@
+//! What a client may say.
+//!
+//! Unknown fields are ignored; a field of the wrong kind is named. Frames are checked by hand and not by a derived
+//! deserializer, because its errors cannot tell a client which field was wrong in words it can show.
+
+use serde_json::{Map, Value};
+
+use super::TEXT_CHARS;
+use crate::{
+    chat::{MessageId, RunId},
+    session::{SendMode, StopTarget},
+};
+
+/// A frame and the id that its answer carries as `re`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// The client's id, a string or a number, echoed as it came.
+    pub id: Option<Value>,
+    /// What it says.
+    pub body: ClientFrame,
+}
+
+/// What a client says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClientFrame {
+    /// Goes on from a cursor.
+    Hello {
+        /// The cursor.
+        resume: Option<String>,
+    },
+    /// A message.
+    Send {
+        /// Its id.
+        id: Option<MessageId>,
+        /// Its text, not blank and within [`TEXT_CHARS`].
+        text: String,
+        /// What to do when an answer is being written.
+        mode: SendMode,
+        /// Who is to answer.
+        assistant: Option<String>,
+    },
+    /// Stops a run.
+    Stop(StopTarget),
+    /// Asks for text again.
+    Sync {
+        /// Of this run.
+        run: RunId,
+        /// From this offset, in UTF-16 code units.
+        off: u64,
+    },
+    /// Asks for a `pong`.
+    Ping {
+        /// Echoed as it came.
+        t: Option<Value>,
+    },
+    /// Answers a `ping`.
+    Pong,
+}
+
+/// Why a frame was not understood. The socket stays open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FrameError {
+    /// The frame's id, when it had one that could be read.
+    pub re: Option<Value>,
+    /// A code of PROTOCOL.md.
+    pub code: &'static str,
+    /// A sentence that names the field.
+    pub message: String,
+}
+
+/// Reads a frame.
+///
+/// # Errors
+/// [`FrameError`] with `bad_json`, `unknown_type`, `invalid_field`, `empty_text` or `text_too_long`.
+pub fn parse(text: &str) -> Result<Frame, FrameError> {
+    let fields = match serde_json::from_str(text) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) => return Err(bad_json("a frame is a JSON object")),
+        Err(error) => return Err(bad_json(&format!("not JSON: {error}"))),
+    };
+    let id = match fields.get("id") {
+        None | Some(Value::Null) => None,
+        Some(id @ (Value::String(_) | Value::Number(_))) if id.to_string().len() <= 512 => Some(id.clone()),
+        Some(_) => return Err(invalid("id", "must be a string or a number")),
+    };
+    let body = Fields(fields).body().map_err(|error| FrameError { re: id.clone(), ..error })?;
+    Ok(Frame { id, body })
+}
+
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn body(mut self) -> Result<ClientFrame, FrameError> {
+        let kind = match self.string("type")? {
+            Some(kind) => kind,
+            None if self.0.contains_key("message") => return self.short_form(),
+            None => return Err(error("unknown_type", "a frame needs a `type`, or a `message` alone".to_owned())),
+        };
+        match kind.as_str() {
+            "send" => {
+                let text = self.string("text")?.ok_or_else(|| invalid("text", "is missing"))?;
+                self.send(text)
+            }
+            "stop" => self.stop(),
+            "sync" => {
+                let run = self.id("run", RunId::parse)?.ok_or_else(|| invalid("run", "is missing"))?;
+                let off = match self.0.get("off") {
+                    Some(off) => off.as_u64().ok_or_else(|| invalid("off", "must be a whole number from 0"))?,
+                    None => return Err(invalid("off", "is missing")),
+                };
+                Ok(ClientFrame::Sync { run, off })
+            }
+            "hello" => Ok(ClientFrame::Hello { resume: self.string("resume")? }),
+            "ping" => Ok(ClientFrame::Ping { t: self.0.remove("t") }),
+            "pong" => Ok(ClientFrame::Pong),
+            other => {
+                let shown: String = other.chars().take(40).collect();
+                Err(error("unknown_type", format!("`{shown}` is not a type of chat.v1")))
+            }
+        }
+    }
+
+    /// `{"message": "…"}`: the smallest client there is.
+    fn short_form(&mut self) -> Result<ClientFrame, FrameError> {
+        let text = self.string("message")?.ok_or_else(|| invalid("message", "is missing"))?;
+        self.send(text)
+    }
+
+    fn send(&mut self, text: String) -> Result<ClientFrame, FrameError> {
+        if text.trim().is_empty() {
+            return Err(error("empty_text", "the text is empty".to_owned()));
+        }
+        // The number of bytes decides most cases without counting.
+        if text.len() > TEXT_CHARS && text.chars().count() > TEXT_CHARS {
+            return Err(error("text_too_long", format!("the text is longer than {TEXT_CHARS} characters")));
+        }
+        let mode = match self.string("mode")?.as_deref() {
+            None | Some("reject") => SendMode::Reject,
+            Some("queue") => SendMode::Queue,
+            Some("replace") => SendMode::Replace,
+            Some(_) => return Err(invalid("mode", "must be `reject`, `queue` or `replace`")),
+        };
+        if !matches!(self.0.get("metadata"), None | Some(Value::Null | Value::Object(_))) {
+            return Err(invalid("metadata", "must be an object"));
+        }
+        let id = self.id("id", MessageId::parse)?;
+        Ok(ClientFrame::Send { id, text, mode, assistant: self.string("assistant")? })
+    }
+
+    fn stop(&mut self) -> Result<ClientFrame, FrameError> {
+        let run = self.id("run", RunId::parse)?;
+        let question = self.id("for", MessageId::parse)?;
+        Ok(ClientFrame::Stop(match (run, question) {
+            (Some(run), _) => StopTarget::Run(run),
+            (None, Some(question)) => StopTarget::For(question),
+            (None, None) => StopTarget::Active,
+        }))
+    }
+
+    fn string(&mut self, field: &str) -> Result<Option<String>, FrameError> {
+        match self.0.remove(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(invalid(field, "must be a string")),
+        }
+    }
+
+    fn id<T>(
+        &mut self,
+        field: &str,
+        parse: impl Fn(&str) -> Result<T, crate::chat::InvalidId>,
+    ) -> Result<Option<T>, FrameError> {
+        let text = self.string(field)?;
+        text.map(|text| parse(&text).map_err(|error| invalid(field, &format!("is not an id: {error}")))).transpose()
+    }
+}
+
+fn error(code: &'static str, message: String) -> FrameError {
+    FrameError { re: None, code, message }
+}
+
+fn bad_json(message: &str) -> FrameError {
+    error("bad_json", message.to_owned())
+}
+
+fn invalid(field: &str, problem: &str) -> FrameError {
+    error("invalid_field", format!("`{field}` {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn code(text: &str) -> &'static str {
+        parse(text).unwrap_err().code
+    }
+
+    #[test]
+    fn the_short_form_is_a_send() {
+        let frame = parse(r#"{"message": "I need a loan"}"#).unwrap();
+        let ClientFrame::Send { id: None, text, mode: SendMode::Reject, assistant: None } = frame.body else {
+            panic!("{frame:?}")
+        };
+        assert_eq!(text, "I need a loan");
+    }
+
+    #[test]
+    fn ids_of_both_kinds_are_echoed() {
+        assert_eq!(parse(r#"{"type":"stop","id":7}"#).unwrap().id, Some(json!(7)));
+        assert_eq!(parse(r#"{"type":"send","id":"m_1","text":""}"#).unwrap_err().re, Some(json!("m_1")));
+        assert_eq!(code(r#"{"type":"send","id":7,"text":"a"}"#), "invalid_field");
+    }
+
+    #[test]
+    fn bad_input_is_named() {
+        for (text, expected) in [
+            ("", "bad_json"),
+            ("null", "bad_json"),
+            ("[]", "bad_json"),
+            ("{} {}", "bad_json"),
+            (r#"{"type":"send","text":"\ud800"}"#, "bad_json"),
+            ("{}", "unknown_type"),
+            (r#"{"type":"dance"}"#, "unknown_type"),
+            (r#"{"type":5}"#, "invalid_field"),
+            (r#"{"type":"send"}"#, "invalid_field"),
+            (r#"{"type":"send","text":5}"#, "invalid_field"),
+            (r#"{"type":"send","text":"a","mode":"maybe"}"#, "invalid_field"),
+            (r#"{"type":"send","text":"a","metadata":[]}"#, "invalid_field"),
+            (r#"{"type":"send","text":" \n"}"#, "empty_text"),
+            (r#"{"message":""}"#, "empty_text"),
+            (r#"{"message":["a"]}"#, "invalid_field"),
+            (r#"{"type":"sync","run":"r_1"}"#, "invalid_field"),
+            (r#"{"type":"sync","run":"r_1","off":-1}"#, "invalid_field"),
+            (r#"{"type":"sync","run":"r_1","off":1.5}"#, "invalid_field"),
+            (r#"{"type":"stop","run":{}}"#, "invalid_field"),
+            (r#"{"type":"ping","id":[]}"#, "invalid_field"),
+        ] {
+            assert_eq!(code(text), expected, "{text}");
+        }
+        let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
+        assert_eq!(code(&deep), "bad_json");
+    }
+
+    #[test]
+    fn the_text_is_bounded_in_characters_and_not_in_bytes() {
+        let text = |n| json!({"type": "send", "text": "é".repeat(n)}).to_string();
+        assert!(parse(&text(TEXT_CHARS)).is_ok());
+        assert_eq!(code(&text(TEXT_CHARS + 1)), "text_too_long");
+    }
+
+    proptest! {
+        #[test]
+        fn no_frame_makes_it_panic(text in ".{0,200}", kind in "(send|stop|sync|hello|ping|x)", field in "(id|run|off|text|mode)", value in ".{0,20}") {
+            let _either = parse(&text);
+            let _either = parse(&json!({"type": kind, field: value}).to_string());
+        }
+    }
+}

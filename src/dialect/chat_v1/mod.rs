@@ -1,0 +1,18 @@
+//! `chat.v1`, the protocol of PROTOCOL.md: JSON text frames, one object each, `type` first.
+
+mod client;
+mod server;
+
+pub use client::{ClientFrame, Frame, FrameError, parse};
+pub use server::{
+    ErrorFrame, Welcome, ack_message, ack_stop, delta, error, event, phase, ping, pong, snapshot, welcome,
+};
+
+/// The WebSocket subprotocol's name.
+pub const SUBPROTOCOL: &str = "chat.v1";
+/// The largest frame taken from a client, in bytes; a larger one closes the socket with 1009.
+pub const FRAME_BYTES: usize = 64 << 10;
+/// The longest message of a user, in characters (Unicode scalar values).
+pub const TEXT_CHARS: usize = 16_384;
+/// The most text in one delta, in bytes.
+pub const DELTA_BYTES: usize = 32 << 10;

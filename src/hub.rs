@@ -1,0 +1,277 @@
+//! The sessions in memory: get or start one, let idle ones go, bring all to an end.
+//!
+//! Owns the map, and nothing of a session. A guard of the map is never held across an await: entries are cells, and
+//! whoever comes first loads, outside of the guard, while the others wait for the cell. Uses `session`, `store`.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use dashmap::DashMap;
+use futures_util::FutureExt;
+use tokio::{
+    sync::OnceCell,
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{error, info, warn};
+
+use crate::{
+    chat::{Message, SessionId, Status, Timestamp},
+    run::Runner,
+    session::{
+        Clock, Closed, Deps, SessionHandle,
+        log::{Log, SNAPSHOT_MESSAGES},
+    },
+    store::{FinishedAnswer, SessionRecord, SessionStore, StoreError},
+    telemetry::metrics::{SESSION_PANICS, SESSIONS_ACTIVE},
+};
+
+/// How long interrupted answers have to be committed at the end.
+const INTERRUPT_GRACE: Duration = Duration::from_secs(3);
+/// Expired sessions deleted in one step.
+const EXPIRY_BATCH: usize = 500;
+/// How often expired sessions are looked for.
+const EXPIRY_EVERY: Duration = Duration::from_secs(60);
+
+/// How long sessions live.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetimes {
+    /// Without viewers and runs, in memory.
+    pub idle: Duration,
+    /// Unused, in the store.
+    pub ttl: Duration,
+    /// Messages given to the model.
+    pub history_messages: usize,
+}
+
+type Sessions = Arc<DashMap<SessionId, Arc<OnceCell<SessionHandle>>>>;
+
+/// The sessions in memory.
+#[derive(Debug)]
+pub struct Hub {
+    sessions: Sessions,
+    deps: Arc<Deps>,
+    lifetimes: Lifetimes,
+    tasks: TaskTracker,
+}
+
+impl Hub {
+    /// An empty hub.
+    #[must_use]
+    pub fn new(store: Arc<dyn SessionStore>, runner: Arc<Runner>, lifetimes: Lifetimes) -> Self {
+        let deps = Arc::new(Deps {
+            store,
+            runner,
+            history_messages: lifetimes.history_messages,
+            clock: Clock::start(),
+            draining: CancellationToken::new(),
+            interrupt: CancellationToken::new(),
+            busy: TaskTracker::new(),
+        });
+        Self { sessions: Sessions::default(), deps, lifetimes, tasks: TaskTracker::new() }
+    }
+
+    /// The store behind the sessions.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn SessionStore> {
+        &self.deps.store
+    }
+
+    /// Makes a session.
+    ///
+    /// # Errors
+    /// When it could not be stored.
+    pub async fn create(
+        &self,
+        assistant: &str,
+        metadata: Option<serde_json::Value>,
+    ) -> Result<SessionRecord, StoreError> {
+        let now = Timestamp::now();
+        let record = SessionRecord {
+            id: SessionId::random(),
+            assistant: assistant.to_owned(),
+            metadata,
+            created_at: now,
+            updated_at: now,
+            message_count: 0,
+        };
+        self.deps.store.create_session(record.clone()).await?;
+        Ok(record)
+    }
+
+    /// When an unused session is deleted.
+    #[must_use]
+    pub fn expires_at(&self, record: &SessionRecord) -> Timestamp {
+        record.updated_at.plus_seconds(self.lifetimes.ttl.as_secs())
+    }
+
+    /// The session, from memory or from the store.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSession`] when there is none, or what the store says.
+    pub async fn get(&self, id: &SessionId) -> Result<SessionHandle, StoreError> {
+        let cell = self.sessions.entry(id.clone()).or_default().clone();
+        let loaded = cell.get_or_try_init(|| self.load(id)).await.cloned();
+        if loaded.is_err() {
+            drop(cell);
+            self.sessions.remove_if(id, |_, cell| !cell.initialized() && Arc::strong_count(cell) == 1);
+        }
+        loaded
+    }
+
+    /// Deletes a session, and tells those who watch it; false when there was none.
+    ///
+    /// # Errors
+    /// When the store could not delete it; then nothing has changed.
+    pub async fn delete(&self, id: &SessionId) -> Result<bool, StoreError> {
+        let existed = self.deps.store.delete_session(id).await?;
+        self.forget(id, Closed::Deleted);
+        Ok(existed)
+    }
+
+    /// How many sessions are in memory.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether no session is in memory.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Lets idle sessions go and deletes expired ones, until `stop`. One timer for all of them.
+    pub async fn tend(self: Arc<Self>, stop: CancellationToken) {
+        let every = (self.lifetimes.idle / 4).clamp(Duration::from_millis(100), Duration::from_secs(30));
+        let mut idle = interval(every);
+        let mut expiry = interval(EXPIRY_EVERY);
+        idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = idle.tick() => self.passivate(),
+                _ = expiry.tick() => self.expire().await,
+            }
+        }
+    }
+
+    /// Refuses new messages, lets running answers finish until `deadline` from now, interrupts the rest, and ends
+    /// all sessions.
+    pub async fn drain(&self, deadline: Duration) {
+        self.deps.draining.cancel();
+        self.deps.busy.close();
+        if timeout(deadline, self.deps.busy.wait()).await.is_err() {
+            warn!(sessions = self.deps.busy.len(), "answers are interrupted by the shutdown");
+            self.deps.interrupt.cancel();
+            if timeout(INTERRUPT_GRACE, self.deps.busy.wait()).await.is_err() {
+                error!(sessions = self.deps.busy.len(), "interrupted answers could not all be stored");
+            }
+        }
+        // The handles go outside of the map's guards: their actors end when the last one does.
+        let handles: Vec<_> = self.sessions.iter().filter_map(|entry| entry.value().get().cloned()).collect();
+        for handle in &handles {
+            handle.close(Closed::Shutdown);
+        }
+        self.sessions.clear();
+        drop(handles);
+        self.tasks.close();
+    }
+
+    async fn load(&self, id: &SessionId) -> Result<SessionHandle, StoreError> {
+        let store = &self.deps.store;
+        if store.session(id).await?.is_none() {
+            return Err(StoreError::NoSession);
+        }
+        let history = self.deps.history_messages.max(SNAPSHOT_MESSAGES);
+        let mut page = store.messages(id, None, history).await?;
+        for message in &mut page.messages {
+            self.settle(id, message).await?;
+        }
+        let epoch = uuid::Uuid::new_v4().simple().to_string();
+        let log = Log::new(&epoch[..12], page.messages, page.more, history, self.deps.clock.now());
+        let (handle, actor) = SessionHandle::new(id.clone(), log, self.deps.clone());
+        self.watch(handle.clone(), actor);
+        Ok(handle)
+    }
+
+    /// An answer that is pending while no actor writes it was left by a session that failed.
+    async fn settle(&self, session: &SessionId, message: &mut Message) -> Result<(), StoreError> {
+        let (Status::Pending, Some(run)) = (message.status, message.run.clone()) else { return Ok(()) };
+        message.status = Status::Interrupted;
+        let answer = FinishedAnswer {
+            id: message.id.clone(),
+            run,
+            text: message.text.clone(),
+            status: message.status,
+            model: message.model.clone(),
+            citations: message.citations.clone(),
+            sources: message.sources.clone(),
+            usage: None,
+        };
+        self.deps.store.finish_answer(session, answer).await
+    }
+
+    /// Drives a session's actor. A panic ends this session only: those who watch it are told, and the next one who
+    /// asks for it gets it from the store.
+    fn watch(&self, handle: SessionHandle, actor: impl Future<Output = ()> + Send + 'static) {
+        metrics::gauge!(SESSIONS_ACTIVE).increment(1.0);
+        let id = handle.id().clone();
+        let session = handle.downgrade();
+        drop(handle); // Only the hub's counts: a session that nobody else holds can leave memory.
+        let sessions = self.sessions.clone();
+        self.tasks.spawn(async move {
+            if AssertUnwindSafe(actor).catch_unwind().await.is_err() {
+                error!(session = %id, "a session failed");
+                metrics::counter!(SESSION_PANICS).increment(1);
+                if let Some(session) = session.upgrade() {
+                    session.close(Closed::Failed);
+                    sessions.remove_if(&id, |_, cell| cell.get().is_some_and(|handle| handle.is(&session)));
+                }
+            }
+            metrics::gauge!(SESSIONS_ACTIVE).decrement(1.0);
+        });
+    }
+
+    fn passivate(&self) {
+        let idle = u64::try_from(self.lifetimes.idle.as_micros()).unwrap_or(u64::MAX);
+        self.sessions.retain(|_, cell| match cell.get() {
+            Some(handle) => {
+                handle.trim();
+                !(Arc::strong_count(cell) == 1 && handle.is_idle(idle))
+            }
+            None => true,
+        });
+    }
+
+    async fn expire(&self) {
+        let cutoff = Timestamp(
+            Timestamp::now().0.saturating_sub(u64::try_from(self.lifetimes.ttl.as_millis()).unwrap_or(u64::MAX)),
+        );
+        loop {
+            match self.deps.store.delete_expired(cutoff, EXPIRY_BATCH).await {
+                Ok(ids) => {
+                    for id in &ids {
+                        self.forget(id, Closed::Deleted);
+                    }
+                    if ids.len() < EXPIRY_BATCH {
+                        return;
+                    }
+                    info!(sessions = ids.len(), "deleted expired sessions");
+                }
+                Err(error) => {
+                    error!(%error, "expired sessions could not be deleted");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn forget(&self, id: &SessionId, cause: Closed) {
+        if let Some((_, cell)) = self.sessions.remove(id)
+            && let Some(handle) = cell.get()
+        {
+            handle.close(cause);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Which stretches of an answer rest on which source, read from the `[n]` marks in its text.
+//!
+//! Pure.
+
+use crate::chat::{Citation, utf16_len};
+
+/// The citations in `text`: for every `[n]` with `n` from 1 to `sources`, the sentence before it.
+/// Marks in a row (`[1][2]`) share one sentence. At most 200.
+#[must_use]
+pub fn find(text: &str, sources: usize) -> Vec<Citation> {
+    let mut citations = Vec::new();
+    let mut sentence_start = 0; // In bytes; moves behind every sentence and every row of marks.
+    let mut stretch = None; // The sentence that a row of marks shares.
+    let mut at = 0;
+    while at < text.len() && citations.len() < 200 {
+        if let Some((n, end)) = mark(text, at) {
+            let (start, stop) = *stretch.get_or_insert_with(|| trimmed(text, sentence_start, at));
+            if (1..=sources).contains(&n) && start < stop {
+                let start_units = utf16_len(&text[..start]);
+                let end_units = start_units + utf16_len(&text[start..stop]);
+                citations.push(Citation {
+                    n: u32::try_from(n).unwrap_or(u32::MAX),
+                    start: start_units,
+                    end: end_units,
+                });
+            }
+            at = end;
+            sentence_start = end;
+            continue;
+        }
+        let c = text[at..].chars().next().unwrap_or(' ');
+        let next = at + c.len_utf8();
+        if !c.is_whitespace() && !matches!(c, '.' | ',' | ';' | ':') {
+            stretch = None;
+        }
+        let ends_here =
+            matches!(c, '.' | '!' | '?' | '\n') && text[next..].chars().next().is_none_or(char::is_whitespace);
+        // A mark directly behind the full stop still belongs to the sentence.
+        if ends_here && mark(text, next + leading_spaces(&text[next..])).is_none() {
+            sentence_start = next;
+        }
+        at = next;
+    }
+    citations
+}
+
+/// The number in a mark that begins at byte `at`, and where it ends.
+fn mark(text: &str, at: usize) -> Option<(usize, usize)> {
+    let rest = text.get(at..)?.strip_prefix('[')?;
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    if !(1..=3).contains(&digits) || !rest[digits..].starts_with(']') {
+        return None;
+    }
+    Some((rest[..digits].parse().ok()?, at + digits + 2))
+}
+
+fn trimmed(text: &str, start: usize, end: usize) -> (usize, usize) {
+    let stretch = &text[start..end];
+    // What follows a mark begins with the full stop of the sentence before.
+    let inner = stretch.trim_start_matches(|c: char| c.is_whitespace() || ".,;:!?".contains(c));
+    let lead = stretch.len() - inner.len();
+    (start + lead, start + lead + inner.trim_end().len())
+}
+
+fn leading_spaces(text: &str) -> usize {
+    text.len() - text.trim_start_matches(' ').len()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cited(text: &str, sources: usize) -> Vec<(u32, String)> {
+        let units: Vec<u16> = text.encode_utf16().collect();
+        find(text, sources)
+            .iter()
+            .map(|c| {
+                let range = usize::try_from(c.start).unwrap()..usize::try_from(c.end).unwrap();
+                (c.n, String::from_utf16(&units[range]).unwrap())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_mark_cites_its_sentence() {
+        let text = "Hallo 😀. Tents go back within 30 days [1]. Stoves do not. [2] Both are new.";
+        assert_eq!(cited(text, 2), [(1, "Tents go back within 30 days".to_owned()), (2, "Stoves do not.".to_owned())]);
+    }
+
+    #[test]
+    fn marks_in_a_row_share_a_sentence_and_unknown_numbers_are_text() {
+        assert_eq!(cited("It is so [1][2].", 2), [(1, "It is so".to_owned()), (2, "It is so".to_owned())]);
+        assert_eq!(cited("See [7] and [x] and [].", 2), []);
+    }
+
+    proptest! {
+        #[test]
+        fn offsets_are_within_the_text(text in "[a. \\[\\]1-3😀\n]{0,200}") {
+            let len = utf16_len(&text);
+            for citation in find(&text, 3) {
+                prop_assert!(citation.start < citation.end && citation.end <= len);
+            }
+        }
+    }
+}

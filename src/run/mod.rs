@@ -1,0 +1,201 @@
+//! One run: retrieve → prompt → model → events, as a stream that knows no session. Dropping it cancels everything.
+//!
+//! Uses `llm`, `knowledge`, `chat`. What fails before the model is asked (retrieval) does not end a run: an answer
+//! without passages is better than none, and the log says why.
+
+use std::{sync::Arc, time::Duration};
+
+use async_stream::stream;
+use futures_util::{StreamExt, stream::BoxStream};
+use tokio::time::{Instant, timeout};
+use tracing::warn;
+
+use crate::{
+    chat::{Message, Phase, RunError, Source, Status, Usage},
+    knowledge::{Passage, Retriever, SearchMode, SearchQuery},
+    llm::{ChatModel, ChatRequest, FinishReason, ModelError, ModelEvent},
+    telemetry::metrics::MEMORY_RETRIEVALS,
+};
+
+pub mod citations;
+pub mod prompt;
+pub mod sources;
+
+/// Retrieval that takes longer is given up; the answer goes on without passages.
+const RETRIEVAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Generates answers.
+#[derive(Debug)]
+pub struct Runner {
+    /// Finds passages.
+    pub retriever: Arc<dyn Retriever>,
+    /// Answers.
+    pub model: Arc<dyn ChatModel>,
+    /// Where and how much to look up.
+    pub retrieval: Retrieval,
+    /// The most tokens of an answer.
+    pub max_output_tokens: u32,
+}
+
+/// Where and how much to look up.
+#[derive(Debug, Clone)]
+pub struct Retrieval {
+    /// The collection.
+    pub collection: String,
+    /// Passages given to the model.
+    pub top_k: usize,
+    /// Passages that fit worse are left out.
+    pub min_score: f32,
+}
+
+/// What is to be answered.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    /// The question.
+    pub question: Arc<str>,
+    /// What was said before it, oldest first.
+    pub history: Vec<Arc<Message>>,
+}
+
+/// A step of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunEvent {
+    /// It is doing something else now.
+    Phase(Phase),
+    /// Retrieval is over, with or without a find.
+    Retrieved {
+        /// What was found, best first.
+        sources: Arc<[Source]>,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A piece of the answer, never empty.
+    Text(String),
+    /// It is over; nothing follows.
+    End(Outcome),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// How.
+    pub status: Status,
+    /// What it cost, if known.
+    pub usage: Option<Usage>,
+    /// Why it failed, when it did.
+    pub error: Option<RunError>,
+}
+
+impl Outcome {
+    /// A run that ended without saying how, with or without text.
+    #[must_use]
+    pub fn broken_off(without_text: bool) -> Self {
+        let status = if without_text { Status::Error } else { Status::Incomplete };
+        let message = "The answer broke off.".to_owned();
+        Self { status, usage: None, error: Some(RunError { code: "internal", message, retryable: true }) }
+    }
+
+    fn failed(error: &ModelError, without_text: bool) -> Self {
+        let status = if without_text { Status::Error } else { Status::Incomplete };
+        let message = match error {
+            ModelError::Unavailable { .. } => "The model cannot be reached.",
+            ModelError::Timeout { .. } => "The model took too long.",
+            ModelError::Rejected { .. } => "The model's provider rejected the request.",
+            ModelError::Truncated { .. } => "The model's answer broke off.",
+        };
+        let retryable = error.is_retryable();
+        Self {
+            status,
+            usage: None,
+            error: Some(RunError { code: error.code(), message: message.to_owned(), retryable }),
+        }
+    }
+}
+
+impl Runner {
+    /// Who answers, as `run.start.model` says it.
+    #[must_use]
+    pub fn model_name(&self) -> &str {
+        self.model.name()
+    }
+
+    /// A run. It does nothing until it is polled.
+    #[must_use]
+    pub fn start(self: Arc<Self>, request: RunRequest) -> BoxStream<'static, RunEvent> {
+        stream! {
+            yield RunEvent::Phase(Phase::Retrieving);
+            let started = Instant::now();
+            let passages = prompt::fit_passages(self.retrieve(&request.question).await);
+            yield RunEvent::Retrieved { sources: sources::from_passages(&passages), took: started.elapsed() };
+
+            yield RunEvent::Phase(Phase::Waiting);
+            let mut events = self.model.stream(ChatRequest {
+                prompt: prompt::compose(&request.question, &request.history, &passages).into(),
+                question: request.question,
+                passages: passages.into(),
+                max_output_tokens: self.max_output_tokens,
+            });
+            let mut phase = Phase::Waiting;
+            let mut usage = None;
+            let mut finish = None;
+            while let Some(event) = events.next().await {
+                let now = match &event {
+                    Ok(ModelEvent::Thinking) => Phase::Thinking,
+                    Ok(ModelEvent::Text(_)) => Phase::Streaming,
+                    _ => phase,
+                };
+                if now != phase {
+                    phase = now;
+                    yield RunEvent::Phase(phase);
+                }
+                match event {
+                    Ok(ModelEvent::Thinking) => {}
+                    Ok(ModelEvent::Text(text)) => yield RunEvent::Text(text),
+                    Ok(ModelEvent::Usage(newest)) => usage = Some(newest),
+                    Ok(ModelEvent::Finish(reason)) => finish = Some(reason),
+                    Err(error) => {
+                        warn!(%error, "a model did not finish its answer");
+                        let without_text = phase != Phase::Streaming;
+                        yield RunEvent::End(Outcome { usage, ..Outcome::failed(&error, without_text) });
+                        return;
+                    }
+                }
+            }
+            yield RunEvent::End(match finish {
+                Some(reason) => Outcome { status: status_of(reason), usage, error: None },
+                None => Outcome { usage, ..Outcome::broken_off(phase != Phase::Streaming) },
+            });
+        }
+        .boxed()
+    }
+
+    async fn retrieve(&self, question: &str) -> Vec<Passage> {
+        let query = SearchQuery {
+            text: question.to_owned(),
+            collection: self.retrieval.collection.clone(),
+            top_k: self.retrieval.top_k,
+            mode: SearchMode::Hybrid,
+            min_score: Some(self.retrieval.min_score),
+        };
+        metrics::counter!(MEMORY_RETRIEVALS).increment(1);
+        match timeout(RETRIEVAL_TIMEOUT, self.retriever.retrieve(&query)).await {
+            Ok(Ok(passages)) => passages,
+            Ok(Err(error)) => {
+                warn!(%error, "answering without passages");
+                Vec::new()
+            }
+            Err(_) => {
+                warn!(after = ?RETRIEVAL_TIMEOUT, "retrieval timed out, answering without passages");
+                Vec::new()
+            }
+        }
+    }
+}
+
+const fn status_of(reason: FinishReason) -> Status {
+    match reason {
+        FinishReason::Stop => Status::Complete,
+        FinishReason::Length => Status::Length,
+        FinishReason::Filtered => Status::Filtered,
+    }
+}

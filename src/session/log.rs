@@ -1,0 +1,574 @@
+//! The append-only log of a session: the one idea of the house.
+//!
+//! Lifecycle events are numbered gaplessly from 1; the text of a run lies beside them and is addressed by offset.
+//! A socket, a second tab, a reconnect and an SSE reader are all a [`Cursor`]: "give me what lies after it".
+//! So nothing is ever queued for a reader: a slow one holds an old cursor, and what it has missed is read as one
+//! larger piece when it comes back.
+//!
+//! Pure: no socket, no task, no clock. Times are [`Moment`]s that the caller passes in. Uses `chat` only.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use crate::{
+    chat::{Citation, Message, MessageId, Phase, RunError, RunId, Source, Status, Timing, Usage},
+    session::text::{RunText, TextPosition},
+};
+
+/// Microseconds since some start that the caller fixed once.
+pub type Moment = u64;
+
+/// How long an event, and with a run's end its text, can be resumed from (PROTOCOL.md: the run's life + 10 min).
+pub const RETENTION: Moment = 600_000_000;
+/// The most events kept; the oldest go first, and cursors below them get a snapshot.
+pub const MAX_EVENTS: usize = 1024;
+/// The most bytes of ended runs' texts kept.
+pub const MAX_TEXT_BYTES: usize = 1 << 20;
+/// The newest messages of a snapshot (PROTOCOL.md).
+pub const SNAPSHOT_MESSAGES: usize = 50;
+/// The most bytes of messages kept in memory; older ones are in the store.
+const MAX_TRANSCRIPT_BYTES: usize = 256 << 10;
+
+/// A lifecycle event: what `seq` numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Somebody said something.
+    Message(Arc<Message>),
+    /// An answer begins.
+    RunStart {
+        /// Its run.
+        run: RunId,
+        /// The id the answer will have as a message.
+        message: MessageId,
+        /// The question.
+        question: MessageId,
+        /// Who answers.
+        model: Arc<str>,
+    },
+    /// What was found for the answer.
+    Sources {
+        /// The run it was found for.
+        run: RunId,
+        /// The passages, best first.
+        items: Arc<[Source]>,
+    },
+    /// An answer is over.
+    RunDone(Arc<RunDone>),
+}
+
+/// How a run ended, with the proof of its text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunDone {
+    /// The run.
+    pub run: RunId,
+    /// The answer.
+    pub message: MessageId,
+    /// How it ended.
+    pub status: Status,
+    /// Length of the text in UTF-16 code units.
+    pub len: u64,
+    /// CRC-32 (zlib) of the text in UTF-8.
+    pub crc32: u32,
+    /// What it cites.
+    pub citations: Vec<Citation>,
+    /// What it cost.
+    pub usage: Option<Usage>,
+    /// How long its parts took.
+    pub timing: Timing,
+    /// Why it failed, when it did.
+    pub error: Option<RunError>,
+}
+
+/// What [`Log::finish_run`] is told; the log adds length and checksum.
+#[derive(Debug, Clone, Default)]
+pub struct Ending {
+    /// What it cites.
+    pub citations: Vec<Citation>,
+    /// What it cost.
+    pub usage: Option<Usage>,
+    /// How long its parts took.
+    pub timing: Timing,
+    /// Why it failed, when it did.
+    pub error: Option<RunError>,
+}
+
+/// A place in the log: after event `seq`, and within the text of the run that is open there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cursor {
+    seq: u64,
+    run: Option<(RunId, TextPosition)>,
+    phase: u64,
+}
+
+/// What lies next after a cursor.
+#[derive(Debug, PartialEq)]
+pub enum Step<'a> {
+    /// A lifecycle event.
+    Event(u64, &'a Event),
+    /// Text of a run: begins at `off` (UTF-16), is never empty, never splits a scalar value.
+    Delta {
+        /// The run.
+        run: &'a RunId,
+        /// Where the text belongs.
+        off: u64,
+        /// The text.
+        text: &'a str,
+        /// When the oldest part of it came.
+        since: Moment,
+    },
+    /// The live run is doing something else now. Not an event: only the newest phase is told.
+    Phase(&'a RunId, Phase),
+    /// Nothing: wait.
+    UpToDate,
+    /// What came next is gone: take a snapshot.
+    Trimmed,
+}
+
+/// Whether a reader could go on where it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovered {
+    /// The session is empty.
+    New,
+    /// It goes on at its cursor.
+    Full,
+    /// It must take the snapshot.
+    Snapshot,
+}
+
+/// How a reader begins.
+#[derive(Debug)]
+pub struct Attachment {
+    /// Where it reads on.
+    pub cursor: Cursor,
+    /// Whether that is where it was.
+    pub recovered: Recovered,
+    /// Replaces what it holds.
+    pub snapshot: Option<Snapshot>,
+}
+
+/// The newest state of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// The event that it includes last.
+    pub seq: u64,
+    /// The newest messages that are not being written, oldest first.
+    pub messages: Vec<Arc<Message>>,
+    /// The oldest message of `messages`, when the store has older ones.
+    pub more: Option<MessageId>,
+    /// The answer being written.
+    pub live: Option<LiveRun>,
+}
+
+/// An answer being written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveRun {
+    /// Its run.
+    pub run: RunId,
+    /// Its message.
+    pub message: MessageId,
+    /// The text so far.
+    pub text: String,
+    /// What the run is doing.
+    pub phase: Phase,
+}
+
+/// The log. At most one run is live at a time.
+#[derive(Debug)]
+pub struct Log {
+    epoch: Box<str>,
+    head: u64,
+    /// The newest events; the last one is number `head`.
+    events: VecDeque<(Moment, Event)>,
+    /// The texts of runs whose end is still among the events, oldest first, and of the live one, last.
+    runs: VecDeque<RunRecord>,
+    /// The newest messages, pending answers included, in the order of the store.
+    transcript: VecDeque<Arc<Message>>,
+    transcript_bytes: usize,
+    transcript_limit: usize,
+    /// Whether the store has older messages than the transcript.
+    older: bool,
+    /// Counts changes of phase, so that a reader knows whether it saw the newest.
+    phase_changes: u64,
+}
+
+#[derive(Debug)]
+struct RunRecord {
+    run: RunId,
+    message: MessageId,
+    started: u64,
+    done: Option<u64>,
+    phase: Phase,
+    text: RunText,
+}
+
+impl RunRecord {
+    /// Whether a reader that has seen the events up to `seq` is inside this run.
+    fn is_open_at(&self, seq: u64) -> bool {
+        self.started <= seq && self.done.is_none_or(|done| seq < done)
+    }
+}
+
+impl Log {
+    /// A new incarnation of a session's log, with the `messages` that the store has (oldest first).
+    ///
+    /// `epoch` tells incarnations apart and has no `:`. `history` is how many messages the prompt wants.
+    /// An answer that a crash interrupted is reported again by a `run.done` of its own, as event 1.
+    #[must_use]
+    pub fn new(epoch: &str, messages: Vec<Message>, older: bool, history: usize, now: Moment) -> Self {
+        let mut log = Self {
+            epoch: epoch.into(),
+            head: 0,
+            events: VecDeque::new(),
+            runs: VecDeque::new(),
+            transcript: VecDeque::new(),
+            transcript_bytes: 0,
+            transcript_limit: history.max(SNAPSHOT_MESSAGES),
+            older,
+            phase_changes: 0,
+        };
+        for message in messages {
+            log.remember(Arc::new(message));
+        }
+        if let Some(last) = log.transcript.back().cloned()
+            && last.status == Status::Interrupted
+            && let Some(run) = &last.run
+        {
+            let mut text = RunText::default();
+            text.push(&last.text, now);
+            log.runs.push_back(RunRecord {
+                run: run.clone(),
+                message: last.id.clone(),
+                started: 0,
+                done: None,
+                phase: Phase::Streaming,
+                text,
+            });
+            log.end_live(Status::Interrupted, Ending::default(), now);
+        }
+        log
+    }
+
+    /// Tells this incarnation from others.
+    #[must_use]
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// The number of the newest event.
+    #[must_use]
+    pub const fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// The newest messages, oldest first; those with [`Status::Pending`] are being written or wait.
+    pub fn transcript(&self) -> impl DoubleEndedIterator<Item = &Arc<Message>> {
+        self.transcript.iter()
+    }
+
+    /// A message of the transcript.
+    #[must_use]
+    pub fn message(&self, id: &MessageId) -> Option<&Arc<Message>> {
+        self.transcript.iter().rev().find(|m| m.id == *id)
+    }
+
+    /// Whether the transcript is all there is, so that what it does not hold does not exist.
+    #[must_use]
+    pub const fn transcript_is_whole(&self) -> bool {
+        !self.older
+    }
+
+    /// Appends a user's message and the pending answer that will follow it.
+    pub fn append_turn(&mut self, question: Arc<Message>, answer: Arc<Message>, now: Moment) {
+        self.remember(question.clone());
+        self.remember(answer);
+        self.append(Event::Message(question), now);
+    }
+
+    /// Begins the run of a pending answer.
+    ///
+    /// # Panics
+    /// When a run is live: there is one at a time, and the caller is the one who knows.
+    pub fn start_run(&mut self, run: RunId, message: MessageId, question: MessageId, model: Arc<str>, now: Moment) {
+        assert!(self.live().is_none(), "a session has one live run");
+        self.append(Event::RunStart { run: run.clone(), message: message.clone(), question, model }, now);
+        self.runs.push_back(RunRecord {
+            run,
+            message,
+            started: self.head,
+            done: None,
+            phase: Phase::Queued,
+            text: RunText::default(),
+        });
+    }
+
+    /// Tells what the live run is doing.
+    pub fn set_phase(&mut self, phase: Phase) {
+        if let Some(live) = self.live_mut()
+            && live.phase != phase
+        {
+            live.phase = phase;
+            self.phase_changes += 1;
+        }
+    }
+
+    /// Appends what was found for the live run.
+    pub fn append_sources(&mut self, items: Arc<[Source]>, now: Moment) {
+        if let Some(run) = self.live().map(|live| live.run.clone()) {
+            self.append(Event::Sources { run, items }, now);
+        }
+    }
+
+    /// Appends text to the live run.
+    pub fn append_text(&mut self, text: &str, now: Moment) {
+        if let Some(live) = self.live_mut() {
+            live.text.push(text, now);
+        }
+    }
+
+    /// The text of the live run so far.
+    #[must_use]
+    pub fn live_text(&self) -> Option<&str> {
+        self.live().map(|live| live.text.as_str())
+    }
+
+    /// Ends the live run; its answer is in the transcript from now on. `None` when no run is live.
+    pub fn finish_run(&mut self, answer: Arc<Message>, ending: Ending, now: Moment) -> Option<Arc<RunDone>> {
+        let status = answer.status;
+        self.live()?;
+        if let Some(slot) = self.transcript.iter_mut().find(|m| m.id == answer.id) {
+            self.transcript_bytes = self.transcript_bytes + answer.text.len() - slot.text.len();
+            *slot = answer;
+        }
+        self.bound_transcript();
+        self.end_live(status, ending, now)
+    }
+
+    /// Forgets what nobody can resume from any more. Cheap; called now and then.
+    pub fn trim(&mut self, now: Moment) {
+        while let Some((at, _)) = self.events.front() {
+            let text_bytes: usize = self.runs.iter().filter(|r| r.done.is_some()).map(|r| r.text.as_str().len()).sum();
+            let old = now.saturating_sub(*at) > RETENTION;
+            if !old && self.events.len() <= MAX_EVENTS && text_bytes <= MAX_TEXT_BYTES {
+                break;
+            }
+            // Text above the bound with no ended run left among the events cannot be: each has its `run.done` there.
+            self.events.pop_front();
+            let first = self.first();
+            self.runs.retain(|r| r.done.is_none_or(|done| done >= first));
+        }
+        if self.events.is_empty() {
+            self.events.shrink_to_fit();
+        }
+    }
+
+    /// Where a reader begins that holds the cursor `resume`, or none.
+    #[must_use]
+    pub fn attach(&self, resume: Option<&str>) -> Attachment {
+        if let Some(cursor) = resume.and_then(|text| self.resolve(text)) {
+            return Attachment { cursor, recovered: Recovered::Full, snapshot: None };
+        }
+        if self.head == 0 && self.transcript.is_empty() {
+            return Attachment { cursor: Cursor::default(), recovered: Recovered::New, snapshot: None };
+        }
+        let (snapshot, cursor) = self.snapshot();
+        Attachment { cursor, recovered: Recovered::Snapshot, snapshot: Some(snapshot) }
+    }
+
+    /// The newest state, and the cursor behind it.
+    ///
+    /// When the last thing that happened is an interruption by a crash, the cursor lies just before its `run.done`:
+    /// every client hears of it in the words it knows, and not only those that look into the messages' states.
+    #[must_use]
+    pub fn snapshot(&self) -> (Snapshot, Cursor) {
+        let interrupted =
+            matches!(self.events.back(), Some((_, Event::RunDone(done))) if done.status == Status::Interrupted);
+        let seq = if interrupted { self.head - 1 } else { self.head };
+        let finished: Vec<_> = self.transcript.iter().filter(|m| m.status != Status::Pending).cloned().collect();
+        let messages = finished[finished.len().saturating_sub(SNAPSHOT_MESSAGES)..].to_vec();
+        let more = (self.older || messages.len() < finished.len()).then(|| messages.first().map(|m| m.id.clone()));
+        let live = self.live();
+        let snapshot = Snapshot {
+            seq,
+            messages,
+            more: more.flatten(),
+            live: live.map(|live| LiveRun {
+                run: live.run.clone(),
+                message: live.message.clone(),
+                text: live.text.as_str().to_owned(),
+                phase: live.phase,
+            }),
+        };
+        let run = live.map(|live| (live.run.clone(), live.text.end()));
+        (snapshot, Cursor { seq, run, phase: self.phase_changes })
+    }
+
+    /// What lies after `cursor`, which is moved behind it. A delta has at most `max_bytes` of text.
+    pub fn next(&self, cursor: &mut Cursor, max_bytes: usize) -> Step<'_> {
+        if cursor.seq + 1 < self.first() {
+            return Step::Trimmed;
+        }
+        if cursor.seq == self.head {
+            return self.next_of_live(cursor, max_bytes);
+        }
+        let event = &self.events[index(cursor.seq + 1 - self.first())].1;
+        if matches!(event, Event::RunDone(_))
+            && let Some(delta) = self.next_text(cursor, max_bytes)
+        {
+            return delta; // The missing text of a run always comes before its end.
+        }
+        cursor.seq += 1;
+        match event {
+            Event::RunStart { run, .. } => cursor.run = Some((run.clone(), TextPosition::default())),
+            Event::RunDone(_) => cursor.run = None,
+            Event::Message(_) | Event::Sources { .. } => {}
+        }
+        Step::Event(cursor.seq, event)
+    }
+
+    /// Whether [`Log::next`] would say [`Step::UpToDate`].
+    #[must_use]
+    pub fn is_up_to_date(&self, cursor: &Cursor) -> bool {
+        cursor.seq == self.head
+            && match (&cursor.run, self.live()) {
+                (Some((_, at)), Some(live)) => *at == live.text.end() && cursor.phase == self.phase_changes,
+                _ => true,
+            }
+    }
+
+    /// The piece of `run`'s text that begins at `off` (UTF-16), at most `max_bytes` long; empty at the end.
+    /// `None` when the text is not kept (any more) or has no such offset.
+    #[must_use]
+    pub fn text_of(&self, run: &RunId, off: u64, max_bytes: usize) -> Option<(u64, &str)> {
+        let text = &self.runs.iter().rev().find(|r| r.run == *run)?.text;
+        let mut at = text.position(off)?;
+        let start = at.utf16();
+        Some((start, text.read(&mut at, max_bytes)))
+    }
+
+    /// Moves the cursor back (or on) to `off` in `run`, when that is the run it is in.
+    pub fn seek(&self, cursor: &mut Cursor, run: &RunId, off: u64) -> bool {
+        let Some((inside, at)) = &mut cursor.run else { return false };
+        let record = self.runs.iter().rev().find(|r| r.run == *run && r.run == *inside);
+        match record.and_then(|r| r.text.position(off)) {
+            Some(position) => {
+                *at = position;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The cursor as clients carry it: `epoch:seq`, or `epoch:seq:run:off` within a run.
+    #[must_use]
+    pub fn cursor_text(&self, cursor: &Cursor) -> String {
+        match &cursor.run {
+            Some((run, at)) => format!("{}:{}:{}:{}", self.epoch, cursor.seq, run, at.utf16()),
+            None => format!("{}:{}", self.epoch, cursor.seq),
+        }
+    }
+
+    /// Understands a cursor that a client carried. `None` when it is not ours, or what followed it is gone.
+    fn resolve(&self, text: &str) -> Option<Cursor> {
+        let mut parts = text.splitn(4, ':');
+        let (epoch, seq) = (parts.next()?, parts.next()?.parse::<u64>().ok()?);
+        if epoch != &*self.epoch || seq > self.head || seq + 1 < self.first() {
+            return None;
+        }
+        let within = match (parts.next(), parts.next()) {
+            (Some(run), Some(off)) => Some((run, off.parse::<u64>().ok()?)),
+            (None, _) => None,
+            (Some(_), None) => return None,
+        };
+        let run = match self.runs.iter().find(|r| r.is_open_at(seq)) {
+            None => None,
+            Some(open) => {
+                let off = within.filter(|(run, _)| *run == open.run.as_str()).map_or(0, |(_, off)| off);
+                Some((open.run.clone(), open.text.position(off)?))
+            }
+        };
+        Some(Cursor { seq, run, phase: 0 })
+    }
+
+    fn next_of_live(&self, cursor: &mut Cursor, max_bytes: usize) -> Step<'_> {
+        let Some(live) = self.live() else { return Step::UpToDate };
+        if cursor.phase != self.phase_changes {
+            cursor.phase = self.phase_changes;
+            return Step::Phase(&live.run, live.phase);
+        }
+        self.next_text(cursor, max_bytes).unwrap_or(Step::UpToDate)
+    }
+
+    fn next_text(&self, cursor: &mut Cursor, max_bytes: usize) -> Option<Step<'_>> {
+        let (run, at) = cursor.run.as_mut()?;
+        let record = self.runs.iter().rev().find(|r| r.run == *run)?;
+        let (off, since) = (at.utf16(), record.text.arrival(at));
+        let text = record.text.read(at, max_bytes);
+        (!text.is_empty()).then_some(Step::Delta { run: &record.run, off, text, since })
+    }
+
+    fn live(&self) -> Option<&RunRecord> {
+        self.runs.back().filter(|r| r.done.is_none())
+    }
+
+    fn live_mut(&mut self) -> Option<&mut RunRecord> {
+        self.runs.back_mut().filter(|r| r.done.is_none())
+    }
+
+    /// The number of the oldest event that is kept; `head + 1` when there is none.
+    fn first(&self) -> u64 {
+        self.head + 1 - self.events.len() as u64
+    }
+
+    fn append(&mut self, event: Event, now: Moment) {
+        self.head += 1;
+        self.events.push_back((now, event));
+        if self.events.len() > MAX_EVENTS {
+            self.trim(now);
+        }
+    }
+
+    fn end_live(&mut self, status: Status, ending: Ending, now: Moment) -> Option<Arc<RunDone>> {
+        let seq = self.head + 1;
+        let live = self.live_mut()?;
+        live.done = Some(seq);
+        live.text.seal();
+        let done = Arc::new(RunDone {
+            run: live.run.clone(),
+            message: live.message.clone(),
+            status,
+            len: live.text.end().utf16(),
+            crc32: live.text.crc32(),
+            citations: ending.citations,
+            usage: ending.usage,
+            timing: ending.timing,
+            error: ending.error,
+        });
+        self.append(Event::RunDone(done.clone()), now);
+        self.trim(now);
+        Some(done)
+    }
+
+    fn remember(&mut self, message: Arc<Message>) {
+        self.transcript_bytes += message.text.len();
+        self.transcript.push_back(message);
+        self.bound_transcript();
+    }
+
+    fn bound_transcript(&mut self) {
+        while self.transcript.len() > self.transcript_limit
+            || (self.transcript_bytes > MAX_TRANSCRIPT_BYTES && self.transcript.len() > 1)
+        {
+            // A pending answer is at the end, and there are fewer of them than messages kept.
+            if let Some(oldest) = self.transcript.pop_front() {
+                self.transcript_bytes -= oldest.text.len();
+                self.older = true;
+            }
+        }
+    }
+}
+
+fn index(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests;

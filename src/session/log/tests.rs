@@ -1,0 +1,392 @@
+//! The promise of the log: whatever a reader misses, repeats or is cut from, it ends with the same text.
+
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+use crate::chat::{Role, Timestamp, utf16_len};
+
+/// A client that follows the rules of PROTOCOL.md, and nothing else.
+#[derive(Debug, Default)]
+struct Client {
+    epoch: String,
+    seq: u64,
+    texts: Vec<(RunId, String)>,
+    live: Option<RunId>,
+    done: Vec<RunId>,
+    questions: Vec<MessageId>,
+}
+
+impl Client {
+    fn cursor(&self) -> String {
+        match &self.live {
+            Some(run) => format!("{}:{}:{}:{}", self.epoch, self.seq, run, utf16_len(self.text(run))),
+            None => format!("{}:{}", self.epoch, self.seq),
+        }
+    }
+
+    fn text(&self, run: &RunId) -> &str {
+        self.texts.iter().find(|(r, _)| r == run).map_or("", |(_, text)| text)
+    }
+
+    fn text_mut(&mut self, run: &RunId) -> &mut String {
+        if !self.texts.iter().any(|(r, _)| r == run) {
+            self.texts.push((run.clone(), String::new()));
+        }
+        let at = self.texts.iter().position(|(r, _)| r == run).unwrap();
+        &mut self.texts[at].1
+    }
+
+    fn take_snapshot(&mut self, epoch: &str, snapshot: &Snapshot) {
+        *self = Self { epoch: epoch.to_owned(), seq: snapshot.seq, ..Self::default() };
+        for message in &snapshot.messages {
+            match (message.role, &message.run) {
+                (Role::User, _) => self.questions.push(message.id.clone()),
+                (Role::Assistant, Some(run)) => {
+                    self.texts.push((run.clone(), message.text.clone()));
+                    self.done.push(run.clone());
+                }
+                _ => {}
+            }
+        }
+        if let Some(live) = &snapshot.live {
+            self.texts.push((live.run.clone(), live.text.clone()));
+            self.live = Some(live.run.clone());
+        }
+    }
+
+    /// Returns false when the text has a hole: then the client asks for it from the beginning.
+    fn take(&mut self, step: &Step<'_>) -> bool {
+        match step {
+            Step::Delta { run, off, text, .. } => {
+                let held = self.text_mut(run);
+                let len = utf16_len(held);
+                if *off > len {
+                    return false;
+                }
+                let overlap = usize::try_from(len - off).unwrap();
+                let units: Vec<u16> = text.encode_utf16().skip(overlap).collect();
+                held.push_str(&String::from_utf16(&units).unwrap());
+            }
+            Step::Event(seq, event) => {
+                if *seq <= self.seq {
+                    return true; // Seen before.
+                }
+                assert_eq!(*seq, self.seq + 1, "a gap in the events");
+                self.seq = *seq;
+                match event {
+                    Event::Message(message) => {
+                        assert!(!self.questions.contains(&message.id));
+                        self.questions.push(message.id.clone());
+                    }
+                    Event::RunStart { run, .. } => {
+                        self.text_mut(run);
+                        self.live = Some(run.clone());
+                    }
+                    Event::Sources { run, .. } => assert_eq!(Some(run), self.live.as_ref()),
+                    Event::RunDone(done) => {
+                        assert_eq!(utf16_len(self.text(&done.run)), done.len, "text missing before run.done");
+                        assert_eq!(crc32fast::hash(self.text(&done.run).as_bytes()), done.crc32);
+                        self.live = None;
+                        self.done.push(done.run.clone());
+                    }
+                }
+            }
+            Step::Phase(run, _) => assert_eq!(Some(*run), self.live.as_ref()),
+            Step::UpToDate | Step::Trimmed => {}
+        }
+        true
+    }
+}
+
+/// A client and its socket.
+#[derive(Debug)]
+struct Reader {
+    client: Client,
+    socket: Option<Cursor>,
+    /// Cursors it held at some time: a client may come back with any of them.
+    held: Vec<String>,
+}
+
+impl Reader {
+    fn connect(&mut self, log: &Log, resume: Option<&str>) {
+        let attachment = log.attach(resume);
+        self.client.epoch = log.epoch().to_owned();
+        if attachment.snapshot.is_some() {
+            self.held.clear(); // Its old cursors may be ahead of what it holds now.
+        }
+        match &attachment.snapshot {
+            Some(snapshot) => self.client.take_snapshot(log.epoch(), snapshot),
+            None if attachment.recovered == Recovered::New => {
+                self.client = Client { epoch: log.epoch().to_owned(), ..Client::default() };
+            }
+            None => {}
+        }
+        self.socket = Some(attachment.cursor);
+    }
+
+    fn read(&mut self, log: &Log, steps: usize, max_bytes: usize) {
+        for _ in 0..steps {
+            let Some(cursor) = &mut self.socket else { return };
+            let step = log.next(cursor, max_bytes);
+            match step {
+                Step::UpToDate => break,
+                Step::Trimmed => {
+                    let (snapshot, cursor) = log.snapshot();
+                    self.held.clear();
+                    self.client.take_snapshot(log.epoch(), &snapshot);
+                    self.socket = Some(cursor);
+                }
+                step => {
+                    if let Step::Delta { text, .. } = &step {
+                        assert!(!text.is_empty() && text.len() <= max_bytes.max(4));
+                    }
+                    assert!(self.client.take(&step), "a hole on one socket");
+                }
+            }
+        }
+        self.held.push(self.client.cursor());
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    Turn,
+    Text(String),
+    Sources,
+    Phase(bool),
+    Finish(bool),
+    Wait(u64),
+    Connect(usize),
+    Resume(usize, usize),
+    Foreign(usize, String),
+    Cut(usize),
+    Read(usize, usize, usize),
+    Sync(usize, u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => Just(Op::Turn),
+        12 => "[a-zä😀 ]{1,12}".prop_map(Op::Text),
+        2 => Just(Op::Sources),
+        2 => any::<bool>().prop_map(Op::Phase),
+        3 => any::<bool>().prop_map(Op::Finish),
+        1 => (0..RETENTION).prop_map(Op::Wait),
+        3 => (0..3usize).prop_map(Op::Connect),
+        5 => (0..3usize, 0..64usize).prop_map(|(r, n)| Op::Resume(r, n)),
+        1 => (0..3usize, "[e0-9:r_]{0,9}").prop_map(|(r, c)| Op::Foreign(r, c)),
+        4 => (0..3usize).prop_map(Op::Cut),
+        12 => (0..3usize, 1..6usize, 1..20usize).prop_map(|(r, n, max)| Op::Read(r, n, max)),
+        3 => (0..3usize, 0..40u64).prop_map(|(r, off)| Op::Sync(r, off)),
+    ]
+}
+
+/// The writer's side: a session that answers one question at a time.
+struct Session {
+    log: Log,
+    now: Moment,
+    waiting: VecDeque<(MessageId, MessageId)>,
+    live: Option<(RunId, MessageId)>,
+    texts: Vec<(RunId, String)>,
+    questions: Vec<MessageId>,
+}
+
+impl Session {
+    fn new() -> Self {
+        Self {
+            log: Log::new("e7", Vec::new(), false, 50, 0),
+            now: 0,
+            waiting: VecDeque::new(),
+            live: None,
+            texts: Vec::new(),
+            questions: Vec::new(),
+        }
+    }
+
+    fn turn(&mut self) {
+        let (question, answer) = (MessageId::random(), MessageId::random());
+        let asked = message(&question, Role::User, "Why?", Status::Complete);
+        let pending = message(&answer, Role::Assistant, "", Status::Pending);
+        self.log.append_turn(Arc::new(asked), Arc::new(pending), self.now);
+        self.questions.push(question.clone());
+        self.waiting.push_back((question, answer));
+        self.start();
+    }
+
+    fn start(&mut self) {
+        if self.live.is_some() {
+            return;
+        }
+        let Some((question, answer)) = self.waiting.pop_front() else { return };
+        let run = RunId::random();
+        self.log.start_run(run.clone(), answer.clone(), question, "model".into(), self.now);
+        self.texts.push((run.clone(), String::new()));
+        self.live = Some((run, answer));
+    }
+
+    fn text(&mut self, text: &str) {
+        if self.live.is_some() {
+            self.log.append_text(text, self.now);
+            self.texts.last_mut().unwrap().1.push_str(text);
+        }
+    }
+
+    fn finish(&mut self, status: Status) {
+        let Some((run, answer)) = self.live.take() else { return };
+        let text = self.log.live_text().unwrap().to_owned();
+        assert_eq!(text, self.texts.last().unwrap().1);
+        let answer = Message { run: Some(run), ..message(&answer, Role::Assistant, &text, status) };
+        self.log.finish_run(Arc::new(answer), Ending::default(), self.now).unwrap();
+        self.start();
+    }
+}
+
+fn message(id: &MessageId, role: Role, text: &str, status: Status) -> Message {
+    Message {
+        id: id.clone(),
+        role,
+        text: text.to_owned(),
+        status,
+        run: None,
+        model: None,
+        citations: Vec::new(),
+        sources: Vec::new(),
+        created_at: Timestamp(0),
+    }
+}
+
+fn apply(session: &mut Session, readers: &mut [Reader], op: &Op) {
+    match op {
+        Op::Turn => session.turn(),
+        Op::Text(text) => session.text(text),
+        Op::Sources => session.log.append_sources(Arc::from([]), session.now),
+        Op::Phase(thinking) => {
+            session.log.set_phase(if *thinking { Phase::Thinking } else { Phase::Streaming });
+        }
+        Op::Finish(whole) => session.finish(if *whole { Status::Complete } else { Status::Interrupted }),
+        Op::Wait(time) => {
+            session.now += time;
+            session.log.trim(session.now);
+        }
+        Op::Connect(r) => readers[*r].connect(&session.log, None),
+        Op::Resume(r, n) => {
+            let reader = &mut readers[*r];
+            let cursor = match reader.held.len() {
+                0 => reader.client.cursor(),
+                held => reader.held[n % held].clone(),
+            };
+            reader.connect(&session.log, Some(&cursor));
+        }
+        Op::Foreign(r, cursor) => readers[*r].connect(&session.log, Some(cursor)),
+        Op::Cut(r) => readers[*r].socket = None,
+        Op::Read(r, steps, max) => readers[*r].read(&session.log, *steps, *max),
+        Op::Sync(r, off) => {
+            let reader = &mut readers[*r];
+            if let (Some(cursor), Some(run)) = (&mut reader.socket, reader.client.live.clone()) {
+                let held = utf16_len(reader.client.text(&run));
+                session.log.seek(cursor, &run, (*off).min(held));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn every_reader_ends_with_the_same_text(ops in vec(op(), 1..160)) {
+        let mut session = Session::new();
+        let mut readers: Vec<_> =
+            (0..3).map(|_| Reader { client: Client::default(), socket: None, held: Vec::new() }).collect();
+        for op in &ops {
+            apply(&mut session, &mut readers, op);
+        }
+        while session.live.is_some() {
+            session.finish(Status::Complete);
+        }
+        for reader in &mut readers {
+            if reader.socket.is_none() {
+                let cursor = reader.client.cursor();
+                reader.connect(&session.log, Some(&cursor));
+            }
+            reader.read(&session.log, usize::MAX, 7);
+            let cursor = reader.socket.as_ref().unwrap();
+            prop_assert!(session.log.is_up_to_date(cursor));
+            prop_assert_eq!(reader.client.seq, session.log.head());
+            prop_assert_eq!(&reader.client.live, &None);
+            // A snapshot holds the newest messages only: of what a client holds, all is right, and the newest is there.
+            for (run, text) in &session.texts {
+                if reader.client.done.contains(run) {
+                    prop_assert_eq!(reader.client.text(run), text);
+                }
+            }
+            let newest = session.texts.iter().rev().take(SNAPSHOT_MESSAGES / 2);
+            for (run, text) in newest {
+                prop_assert_eq!(reader.client.text(run), text);
+            }
+            let newest: Vec<_> = session.questions.iter().rev().take(SNAPSHOT_MESSAGES / 2).rev().collect();
+            let held: Vec<_> = reader.client.questions.iter().rev().take(newest.len()).rev().collect();
+            prop_assert_eq!(newest, held);
+        }
+    }
+
+    #[test]
+    fn any_string_is_a_cursor_or_is_not(cursor in ".{0,40}") {
+        let mut session = Session::new();
+        session.turn();
+        session.log.append_text("abc", 0);
+        let attachment = session.log.attach(Some(&cursor));
+        prop_assert!(attachment.recovered == Recovered::Full || attachment.snapshot.is_some());
+    }
+}
+
+#[test]
+fn a_trimmed_or_foreign_cursor_gets_a_snapshot_and_never_a_part() {
+    let mut session = Session::new();
+    session.turn();
+    session.text("one");
+    session.finish(Status::Complete);
+    assert_eq!(session.log.attach(Some("e7:1")).recovered, Recovered::Full);
+    session.log.trim(RETENTION + 1);
+    for foreign in ["e7:1", "e7:99", "e8:3", "e7:3:r_x", "e7", ""] {
+        let attachment = session.log.attach(Some(foreign));
+        assert_eq!(attachment.recovered, Recovered::Snapshot, "{foreign}");
+        assert_eq!(attachment.snapshot.unwrap().messages.len(), 2);
+    }
+    assert_eq!(session.log.attach(Some("e7:3")).recovered, Recovered::Full, "nothing is missing behind the head");
+}
+
+#[test]
+fn an_interrupted_answer_is_in_the_snapshot_and_its_end_follows() {
+    let run = RunId::random();
+    let question = message(&MessageId::random(), Role::User, "Why?", Status::Complete);
+    let answer = Message {
+        run: Some(run.clone()),
+        ..message(&MessageId::random(), Role::Assistant, "Because", Status::Interrupted)
+    };
+    let log = Log::new("e8", vec![question, answer.clone()], false, 50, 0);
+    let Attachment { mut cursor, recovered, snapshot } = log.attach(Some("e7:5:r_1:3"));
+    assert_eq!(recovered, Recovered::Snapshot);
+    let snapshot = snapshot.unwrap();
+    assert_eq!((snapshot.seq, snapshot.messages.last().unwrap().status), (0, Status::Interrupted));
+    let Step::Event(1, Event::RunDone(done)) = log.next(&mut cursor, 100) else { panic!("no run.done") };
+    assert_eq!((&done.run, done.status, done.len), (&run, Status::Interrupted, 7));
+    assert_eq!(log.text_of(&run, 0, 100), Some((0, "Because")));
+}
+
+#[test]
+fn what_is_kept_is_bounded() {
+    let mut session = Session::new();
+    let long = "x".repeat(MAX_TEXT_BYTES / 8);
+    for _ in 0..2 * MAX_EVENTS / 3 {
+        session.turn();
+        session.text(&long);
+        session.finish(Status::Complete);
+        let kept: usize = session.log.runs.iter().map(|r| r.text.as_str().len()).sum();
+        assert!(kept <= MAX_TEXT_BYTES && session.log.events.len() <= MAX_EVENTS);
+        assert!(session.log.transcript.len() <= SNAPSHOT_MESSAGES);
+        let bytes: usize = session.log.transcript.iter().map(|m| m.text.len()).sum();
+        assert!(bytes <= MAX_TRANSCRIPT_BYTES);
+        assert_eq!(bytes, session.log.transcript_bytes);
+    }
+}

@@ -1,0 +1,271 @@
+//! One conversation: its log, the actor that alone writes to it, and the viewers that read it.
+//!
+//! [`SessionHandle`]'s methods are the whole API. The actor owns the run and the order of things; the log is shared
+//! under a short lock, so that a viewer reads without asking the actor. Uses `run`, `store`, `telemetry`, `chat`;
+//! knows no socket and no frame.
+
+use std::sync::{
+    Arc, OnceLock, Weak,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    time::Instant,
+};
+
+use crate::{
+    chat::{MessageId, RunId, SessionId},
+    session::log::{Log, Moment},
+};
+
+mod actor;
+pub mod log;
+pub mod text;
+pub mod viewer;
+
+pub use actor::Deps;
+pub use viewer::Viewer;
+
+/// Commands waiting for a session's actor; senders wait beyond it.
+const COMMANDS: usize = 8;
+
+/// What to do with a message while an answer is being written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SendMode {
+    /// Refuse it.
+    #[default]
+    Reject,
+    /// Answer it afterwards.
+    Queue,
+    /// Stop the answer, and all that wait, and answer this.
+    Replace,
+}
+
+/// A user's message on its way in.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// The client's id for it, by which a repetition is known; one is made when there is none.
+    pub id: Option<MessageId>,
+    /// The text; the caller has checked its bounds.
+    pub text: String,
+    /// What to do when an answer is being written.
+    pub mode: SendMode,
+}
+
+/// What became of a message. Given only after it is durably stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its id.
+    pub message: MessageId,
+    /// The run that answers it.
+    pub run: Option<RunId>,
+    /// Whether it had been accepted before; then nothing was stored and nothing runs twice.
+    pub duplicate: bool,
+    /// Whether its run waits for another one.
+    pub queued: bool,
+}
+
+/// Why a message was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// An answer is being written, and the mode was [`SendMode::Reject`].
+    #[error("an answer is being written")]
+    Busy,
+    /// Too many messages wait already.
+    #[error("too many messages are waiting")]
+    QueueFull,
+    /// The id belongs to another message of this session.
+    #[error("this id belongs to another message")]
+    IdempotencyConflict,
+    /// The store did not take it; nothing was changed.
+    #[error("the message could not be stored")]
+    StorageUnavailable,
+    /// The session was deleted.
+    #[error("the session is gone")]
+    Gone,
+    /// The gateway is about to end.
+    #[error("the gateway is shutting down")]
+    Draining,
+    /// The session failed.
+    #[error("the session failed")]
+    Internal,
+}
+
+/// Which run to stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StopTarget {
+    /// The one that is being written.
+    Active,
+    /// This one, running or waiting.
+    Run(RunId),
+    /// The one that answers this message.
+    For(MessageId),
+}
+
+/// The run is over, or never was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such run to stop")]
+pub struct RunNotActive;
+
+/// Why a session ends for those who watch it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// It was deleted.
+    Deleted,
+    /// The gateway ends.
+    Shutdown,
+    /// It failed; the stored part is intact and a new attempt finds it.
+    Failed,
+}
+
+pub(crate) enum Command {
+    Send(Box<NewMessage>, oneshot::Sender<Result<Receipt, SendError>>),
+    Stop(Box<StopTarget>, oneshot::Sender<Result<RunId, RunNotActive>>),
+}
+
+/// What the actor and the viewers of a session share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) id: SessionId,
+    pub(crate) log: Mutex<Log>,
+    /// Wakes viewers after the log grew or the session closed.
+    pub(crate) wake: Notify,
+    /// A run, a waiting message or a commit in flight: the session must stay in memory.
+    pub(crate) busy: AtomicBool,
+    /// When somebody last used the session.
+    pub(crate) touched: AtomicU64,
+    pub(crate) closed: OnceLock<Closed>,
+    pub(crate) clock: Clock,
+}
+
+/// Measures [`Moment`]s from one fixed start.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock(Instant);
+
+impl Clock {
+    /// A clock that starts now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Microseconds since the start.
+    #[must_use]
+    pub fn now(self) -> Moment {
+        u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A session in memory. Cheap to clone; the session stays in memory while a clone beyond the hub's exists.
+#[derive(Debug, Clone)]
+pub struct SessionHandle {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+}
+
+impl SessionHandle {
+    /// A session over its `log`, and the future that drives it; the caller spawns that and watches its end.
+    #[must_use]
+    pub fn new(id: SessionId, log: Log, deps: Arc<Deps>) -> (Self, impl Future<Output = ()> + Send + use<>) {
+        let clock = deps.clock;
+        let shared = Arc::new(Shared {
+            id,
+            log: Mutex::new(log),
+            wake: Notify::new(),
+            busy: AtomicBool::new(false),
+            touched: AtomicU64::new(clock.now()),
+            closed: OnceLock::new(),
+            clock,
+        });
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let actor = actor::run(shared.clone(), deps, receiver);
+        (Self { shared, commands }, actor)
+    }
+
+    /// The session's id.
+    #[must_use]
+    pub fn id(&self) -> &SessionId {
+        &self.shared.id
+    }
+
+    /// Hands in a message; returns after it is stored, or refused.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was stored then.
+    pub async fn send(&self, message: NewMessage) -> Result<Receipt, SendError> {
+        self.touch();
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Send(Box::new(message), reply);
+        self.commands.send(command).await.map_err(|_| self.gone())?;
+        answer.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// Stops a run; its `run.done` follows in the log. Returns which one it was.
+    ///
+    /// # Errors
+    /// [`RunNotActive`] when it is over or unknown.
+    pub async fn stop(&self, target: StopTarget) -> Result<RunId, RunNotActive> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Stop(Box::new(target), reply);
+        self.commands.send(command).await.map_err(|_| RunNotActive)?;
+        answer.await.unwrap_or(Err(RunNotActive))
+    }
+
+    /// A reader of the log that begins behind the cursor `resume`, or at a snapshot.
+    #[must_use]
+    pub fn attach(&self, resume: Option<&str>) -> (Viewer, log::Attachment) {
+        self.touch();
+        Viewer::attach(self.shared.clone(), resume)
+    }
+
+    /// Ends the session for everybody who watches it. The first cause stays.
+    pub fn close(&self, cause: Closed) {
+        self.shared.close(cause);
+    }
+
+    /// Whether nobody but the hub and the actor holds the session, nothing happens in it, and nothing has
+    /// for `idle` microseconds.
+    #[must_use]
+    pub fn is_idle(&self, idle: Moment) -> bool {
+        Arc::strong_count(&self.shared) == 2
+            && !self.shared.busy.load(Ordering::Acquire)
+            && self.shared.clock.now().saturating_sub(self.shared.touched.load(Ordering::Relaxed)) >= idle
+    }
+
+    /// Lets go of what nobody can resume from any more.
+    pub fn trim(&self) {
+        let now = self.shared.clock.now();
+        self.shared.log.lock().trim(now);
+    }
+
+    /// Something that does not keep the session in memory.
+    pub(crate) fn downgrade(&self) -> Weak<Shared> {
+        Arc::downgrade(&self.shared)
+    }
+
+    /// Whether this is a handle of `shared`, and not of another incarnation.
+    pub(crate) fn is(&self, shared: &Arc<Shared>) -> bool {
+        Arc::ptr_eq(&self.shared, shared)
+    }
+
+    fn touch(&self) {
+        self.shared.touched.store(self.shared.clock.now(), Ordering::Relaxed);
+    }
+
+    fn gone(&self) -> SendError {
+        match self.shared.closed.get() {
+            Some(Closed::Deleted) => SendError::Gone,
+            Some(Closed::Shutdown) => SendError::Draining,
+            Some(Closed::Failed) | None => SendError::Internal,
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn close(&self, cause: Closed) {
+        let _first_cause_stays = self.closed.set(cause);
+        self.wake.notify_waiters();
+    }
+}

@@ -1,0 +1,142 @@
+//! A reader of a session: a cursor that can wait.
+//!
+//! Owns its place in the log and nothing else: what it has not read stays in the log, once, for everybody.
+
+use std::{
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+};
+
+use crate::{
+    chat::RunId,
+    session::{
+        Closed, Shared,
+        log::{Attachment, Cursor, Moment, Snapshot, Step},
+    },
+};
+
+/// A reader of one session's log.
+#[derive(Debug)]
+pub struct Viewer {
+    shared: Arc<Shared>,
+    cursor: Cursor,
+    /// Text of an earlier run that is sent again on request: the run, and the offset that comes next.
+    resend: Option<(RunId, u64)>,
+}
+
+/// Why [`Viewer::changed`] returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// There is something to read.
+    More,
+    /// The session is over, and all of it was read.
+    Closed(Closed),
+}
+
+/// The text that was asked for is not kept any more, or has no such offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("that text is not kept any more")]
+pub struct TextGone;
+
+impl Viewer {
+    pub(crate) fn attach(shared: Arc<Shared>, resume: Option<&str>) -> (Self, Attachment) {
+        let attachment = shared.log.lock().attach(resume);
+        let cursor = attachment.cursor.clone();
+        (Self { shared, cursor, resend: None }, attachment)
+    }
+
+    /// Begins anew behind the cursor `resume`, or at a snapshot.
+    pub fn reattach(&mut self, resume: Option<&str>) -> Attachment {
+        let attachment = self.shared.log.lock().attach(resume);
+        self.cursor = attachment.cursor.clone();
+        self.resend = None;
+        attachment
+    }
+
+    /// Tells epoch and number of the newest event.
+    #[must_use]
+    pub fn head(&self) -> (String, u64) {
+        let log = self.shared.log.lock();
+        (log.epoch().to_owned(), log.head())
+    }
+
+    /// The session's time, to measure delays against a delta's `since`.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.shared.clock.now()
+    }
+
+    /// Shows everything that lies after the cursor to `visit`, until that returns false or nothing is left.
+    ///
+    /// The log is locked meanwhile: `visit` encodes, and does nothing that waits. After [`Step::Trimmed`] the
+    /// caller takes a [`Viewer::snapshot`]. Deltas have at most `max_bytes` of text.
+    pub fn read(&mut self, max_bytes: usize, mut visit: impl FnMut(Step<'_>) -> bool) {
+        let log = self.shared.log.lock();
+        while let Some((run, off)) = &mut self.resend {
+            let Some((start, text)) = log.text_of(run, *off, max_bytes).filter(|(_, text)| !text.is_empty()) else {
+                self.resend = None;
+                break;
+            };
+            *off = start + crate::chat::utf16_len(text);
+            if !visit(Step::Delta { run, off: start, text, since: self.shared.clock.now() }) {
+                return;
+            }
+        }
+        loop {
+            let step = log.next(&mut self.cursor, max_bytes);
+            let last = matches!(step, Step::UpToDate | Step::Trimmed);
+            if step == Step::UpToDate || !visit(step) || last {
+                return;
+            }
+        }
+    }
+
+    /// The newest state; reading goes on behind it.
+    pub fn snapshot(&mut self) -> Snapshot {
+        let (snapshot, cursor) = self.shared.log.lock().snapshot();
+        self.cursor = cursor;
+        snapshot
+    }
+
+    /// Has the text of `run` read again from `off` (UTF-16).
+    ///
+    /// # Errors
+    /// [`TextGone`]; a snapshot has the text then.
+    pub fn sync(&mut self, run: &RunId, off: u64) -> Result<(), TextGone> {
+        let log = self.shared.log.lock();
+        if log.seek(&mut self.cursor, run, off) {
+            return Ok(());
+        }
+        log.text_of(run, off, 0).ok_or(TextGone)?;
+        self.resend = Some((run.clone(), off));
+        Ok(())
+    }
+
+    /// The cursor as clients carry it.
+    #[must_use]
+    pub fn cursor_text(&self) -> String {
+        self.shared.log.lock().cursor_text(&self.cursor)
+    }
+
+    /// Waits until there is something to read.
+    pub async fn changed(&self) -> Change {
+        loop {
+            let mut woken = pin!(self.shared.wake.notified());
+            woken.as_mut().enable(); // Before looking, so that what comes in between wakes us.
+            if self.resend.is_some() || !self.shared.log.lock().is_up_to_date(&self.cursor) {
+                return Change::More;
+            }
+            if let Some(cause) = self.shared.closed.get() {
+                return Change::Closed(*cause);
+            }
+            woken.await;
+        }
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        // The session's idle time begins when the last viewer leaves.
+        self.shared.touched.store(self.shared.clock.now(), Ordering::Relaxed);
+    }
+}
