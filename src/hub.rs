@@ -25,6 +25,8 @@ use crate::{
     telemetry::metrics::{SESSION_PANICS, SESSIONS_ACTIVE},
 };
 
+/// The persona that answers; the only one so far.
+pub const ASSISTANT: &str = "default";
 /// How long interrupted answers have to be committed at the end.
 const INTERRUPT_GRACE: Duration = Duration::from_secs(3);
 /// Expired sessions deleted in one step.

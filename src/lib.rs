@@ -3,6 +3,7 @@
 pub mod chat;
 pub mod config;
 pub mod dialect;
+pub mod http;
 pub mod hub;
 pub mod knowledge;
 pub mod llm;
@@ -10,3 +11,4 @@ pub mod run;
 pub mod session;
 pub mod store;
 pub mod telemetry;
+pub mod ws;

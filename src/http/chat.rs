@@ -1,0 +1,100 @@
+//! `POST /chat`: a question and its whole answer in one request, over the same session and the same run.
+
+use axum::{Json as Answer, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Gateway,
+    body::Json,
+    problem::Problem,
+    sessions::{assistant, session_id},
+};
+use crate::{
+    chat::{Citation, MessageId, RunId, SessionId, Source, Status, Usage},
+    dialect::chat_v1::TEXT_CHARS,
+    session::{
+        NewMessage, SendMode, Viewer,
+        log::{Event, RunDone, Step},
+        viewer::Change,
+    },
+};
+
+#[derive(Deserialize)]
+pub(super) struct Question {
+    message: String,
+    session_id: Option<String>,
+    assistant: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Response {
+    session_id: SessionId,
+    message_id: MessageId,
+    response: String,
+    status: Status,
+    citations: Vec<Citation>,
+    sources: Vec<Source>,
+    usage: Option<Usage>,
+}
+
+pub(super) async fn ask(
+    State(gateway): State<Gateway>,
+    Json(question): Json<Question>,
+) -> Result<Answer<Response>, Problem> {
+    if question.message.trim().is_empty() {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "empty_text", "`message` is empty"));
+    }
+    if question.message.chars().count() > TEXT_CHARS {
+        let detail = format!("`message` is longer than {TEXT_CHARS} characters");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "text_too_long", detail));
+    }
+    let assistant = assistant(question.assistant)?;
+    let session_id = match question.session_id {
+        Some(id) => session_id(&id)?,
+        None => gateway.hub.create(&assistant, None).await?.id,
+    };
+    let session = gateway.hub.get(&session_id).await?;
+    let (mut viewer, _) = session.attach(None);
+    let message = NewMessage { id: None, text: question.message, mode: SendMode::Reject };
+    let receipt = session.send(message).await?;
+    let run = receipt.run.ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "no run"))?;
+    let done = wait(&mut viewer, &run).await?;
+    if let (Status::Error, Some(error)) = (done.status, &done.error) {
+        let status =
+            if error.code == "upstream_timeout" { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
+        return Err(Problem::new(status, error.code, error.message.clone()));
+    }
+    // `run.done` follows the commit, so the store has the answer.
+    let answer = gateway.hub.store().message(&session_id, &done.message).await?;
+    let answer = answer.ok_or_else(|| Problem::not_found("session"))?;
+    Ok(Answer(Response {
+        session_id,
+        message_id: answer.id,
+        response: answer.text,
+        status: done.status,
+        citations: done.citations.clone(),
+        sources: answer.sources,
+        usage: done.usage,
+    }))
+}
+
+/// Reads the session's log until `run` is over.
+async fn wait(viewer: &mut Viewer, run: &RunId) -> Result<std::sync::Arc<RunDone>, Problem> {
+    loop {
+        let mut found = None;
+        viewer.read(usize::MAX, |step| {
+            if let Step::Event(_, Event::RunDone(done)) = step
+                && done.run == *run
+            {
+                found = Some(done.clone());
+            }
+            found.is_none()
+        });
+        if let Some(done) = found {
+            return Ok(done);
+        }
+        if let Change::Closed(_) = viewer.changed().await {
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "internal", "the session ended"));
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `POST /rag/query`: what retrieval finds.
+
+use axum::{Json as Answer, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::{Gateway, body::Json, problem::Problem};
+use crate::knowledge::{DEFAULT_COLLECTION, Passage, SearchMode, SearchQuery};
+
+/// The longest query, in characters; the embedding model reads the first few hundred words only.
+const MAX_QUERY_CHARS: usize = 4000;
+/// The most passages of one answer.
+const MAX_TOP_K: usize = 50;
+
+#[derive(Deserialize)]
+pub(super) struct Query {
+    query: String,
+    collection: Option<String>,
+    top_k: Option<usize>,
+    #[serde(default)]
+    mode: SearchMode,
+}
+
+#[derive(Serialize)]
+pub(super) struct Results {
+    results: Vec<Passage>,
+    took_ms: u64,
+}
+
+pub(super) async fn query(
+    State(gateway): State<Gateway>,
+    Json(query): Json<Query>,
+) -> Result<Answer<Results>, Problem> {
+    if query.query.trim().is_empty() {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "empty_text", "`query` is empty"));
+    }
+    if query.query.chars().count() > MAX_QUERY_CHARS {
+        let detail = format!("`query` is longer than {MAX_QUERY_CHARS} characters");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "text_too_long", detail));
+    }
+    let top_k = query.top_k.unwrap_or(gateway.top_k);
+    if !(1..=MAX_TOP_K).contains(&top_k) {
+        return Err(Problem::invalid_field("top_k", &format!("must be 1 to {MAX_TOP_K}")));
+    }
+    let started = Instant::now();
+    let search = SearchQuery {
+        text: query.query,
+        collection: query.collection.unwrap_or_else(|| DEFAULT_COLLECTION.to_owned()),
+        top_k,
+        mode: query.mode,
+        min_score: None, // Who asks for results wants to see the weak ones too, with their scores.
+    };
+    let results = gateway.retriever.retrieve(&search).await?;
+    let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Answer(Results { results, took_ms }))
+}

@@ -1,0 +1,49 @@
+//! HTTP: the accept loop, routes, extractors, problem+json; one file per resource.
+//!
+//! Every error becomes a status in `problem.rs`, every route is listed in `router.rs`. Uses `ws`, `hub`, `knowledge`,
+//! `telemetry`.
+
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{hub::Hub, knowledge::Retriever};
+
+mod body;
+mod chat;
+mod health;
+mod knowledge;
+pub mod origin;
+mod page;
+mod problem;
+mod requests;
+mod router;
+pub mod server;
+mod sessions;
+mod socket;
+mod version;
+
+pub use origin::Origins;
+pub use router::router;
+
+/// What the routes need.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    /// The sessions.
+    pub hub: Arc<Hub>,
+    /// The knowledge base.
+    pub retriever: Arc<dyn Retriever>,
+    /// Who answers, for the health report.
+    pub model: Arc<str>,
+    /// Passages returned when a caller does not say how many.
+    pub top_k: usize,
+    /// Which pages may talk to the gateway.
+    pub origins: Arc<Origins>,
+    /// Open sockets, so that a shutdown can wait for them.
+    pub sockets: TaskTracker,
+    /// Cancelled when the gateway takes no more work.
+    pub draining: CancellationToken,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+}

@@ -1,0 +1,123 @@
+//! Errors on HTTP: RFC 9457 `application/problem+json` with `code` and `request_id`. The one place where an error
+//! becomes a status; what clients read here never holds internals.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use tracing::error;
+
+use crate::{knowledge::KnowledgeError, session::SendError, store::StoreError, ws::handshake::HandshakeError};
+
+/// An error for the caller. The request's layer adds the request id and writes the body.
+#[derive(Debug, Clone)]
+pub(super) struct Problem {
+    pub(super) status: StatusCode,
+    pub(super) code: &'static str,
+    pub(super) detail: String,
+    /// Seconds, for `Retry-After`.
+    pub(super) retry_after: Option<u32>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), retry_after: None }
+    }
+
+    pub(super) fn invalid_field(field: &str, problem: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_field", format!("`{field}` {problem}"))
+    }
+
+    pub(super) fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
+    }
+
+    /// The answer, once the request's id is known.
+    pub(super) fn render(&self, request_id: &str) -> Response {
+        let body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": request_id,
+        });
+        let mut response = (self.status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
+        response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSession => Self::not_found("session"),
+            StoreError::Unavailable(_) => {
+                error!(%error, "the store refused");
+                let detail = "the store cannot be reached at the moment";
+                let retry_after = Some(5);
+                Self { retry_after, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", detail) }
+            }
+        }
+    }
+}
+
+impl From<SendError> for Problem {
+    fn from(error: SendError) -> Self {
+        let (status, code) = match error {
+            SendError::Busy => (StatusCode::CONFLICT, "busy"),
+            SendError::QueueFull => (StatusCode::TOO_MANY_REQUESTS, "queue_full"),
+            SendError::IdempotencyConflict => (StatusCode::CONFLICT, "idempotency_conflict"),
+            SendError::StorageUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
+            SendError::Gone => (StatusCode::NOT_FOUND, "not_found"),
+            SendError::Draining => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            SendError::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        };
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(5);
+        Self { retry_after, ..Self::new(status, code, error.to_string()) }
+    }
+}
+
+impl From<KnowledgeError> for Problem {
+    fn from(error: KnowledgeError) -> Self {
+        match error {
+            KnowledgeError::InvalidCollection => Self::invalid_field("collection", &error.to_string()),
+            KnowledgeError::Loading | KnowledgeError::Busy => {
+                let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string());
+                Self { retry_after: Some(2), ..problem }
+            }
+            KnowledgeError::Unavailable(_) => {
+                error!(%error, "the knowledge base refused");
+                let detail = "the knowledge base is not available";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", detail)
+            }
+        }
+    }
+}
+
+impl From<HandshakeError> for Problem {
+    fn from(error: HandshakeError) -> Self {
+        let status = match error {
+            HandshakeError::NotAnUpgrade | HandshakeError::Version => StatusCode::UPGRADE_REQUIRED,
+            HandshakeError::Key | HandshakeError::Protocol => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, "invalid_field", error.to_string())
+    }
+}

@@ -1,0 +1,95 @@
+//! What every request goes through: an id, counters, security headers, and the body of a problem.
+
+use axum::{
+    extract::{MatchedPath, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::Response,
+};
+use tokio::time::Instant;
+use tracing::{Instrument, debug, info_span};
+
+use super::problem::Problem;
+use crate::telemetry::metrics::{HTTP_DURATION, HTTP_IN_PROGRESS, HTTP_REQUESTS};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Answers a request within its span.
+pub(super) async fn observe(request: Request, next: Next) -> Response {
+    let id = request_id(request.headers());
+    let method = request.method().as_str().to_owned();
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let span = info_span!("request", id = %id, method = %method, route = %route);
+    let started = Instant::now();
+    let in_progress = InProgress::begin();
+
+    let mut response = next.run(request).instrument(span.clone()).await;
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let rendered = problem.render(&id);
+        let headers = std::mem::take(response.headers_mut());
+        response = rendered;
+        // What inner layers said (CORS, above all) holds for a problem too.
+        for (name, value) in headers {
+            if let Some(name) = name
+                && !response.headers().contains_key(&name)
+                && name != header::CONTENT_LENGTH
+            {
+                response.headers_mut().append(name, value);
+            }
+        }
+    }
+    drop(in_progress);
+    let status = response.status().as_u16();
+    let took = started.elapsed();
+    span.in_scope(|| debug!(status, ?took, "answered"));
+    let method = if KNOWN_METHODS.contains(&method.as_str()) { method } else { "other".to_owned() };
+    metrics::counter!(HTTP_REQUESTS, "method" => method.clone(), "route" => route.clone(), "status" => status.to_string())
+        .increment(1);
+    metrics::histogram!(HTTP_DURATION, "method" => method, "route" => route).record(took.as_secs_f64());
+    decorate(response.headers_mut(), &id);
+    response
+}
+
+/// Labels are bounded: a method is whatever a client writes.
+const KNOWN_METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// The caller's id when it is a sane one, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let sane = |id: &&str| {
+        (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+    };
+    let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok()).filter(sane);
+    given.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), str::to_owned)
+}
+
+fn decorate(headers: &mut HeaderMap, id: &str) {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+        headers.insert(header::CONTENT_SECURITY_POLICY, nothing);
+    }
+}
+
+/// Counts a request until it is dropped, answered or not.
+struct InProgress;
+
+impl InProgress {
+    fn begin() -> Self {
+        metrics::gauge!(HTTP_IN_PROGRESS).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        metrics::gauge!(HTTP_IN_PROGRESS).decrement(1.0);
+    }
+}

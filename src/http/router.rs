@@ -1,0 +1,59 @@
+//! Every route and every layer, in one list.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::{HeaderName, Method, StatusCode, header},
+    middleware::from_fn,
+    response::IntoResponse,
+    routing::{get, post},
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowOrigin, CorsLayer},
+};
+
+use super::{Gateway, Origins, chat, health, knowledge, page, problem::Problem, requests, sessions, socket, version};
+
+/// The gateway's HTTP surface.
+pub fn router(gateway: Gateway) -> Router {
+    let cors = cors(gateway.origins.clone());
+    let api = Router::new()
+        .route("/sessions", post(sessions::create).get(sessions::list))
+        .route("/sessions/{id}", get(sessions::show).delete(sessions::delete))
+        .route("/chat", post(chat::ask))
+        .route("/rag/query", post(knowledge::query))
+        .route("/version", get(version::show))
+        .route("/ws", get(socket::open_new))
+        .route("/ws/{id}", get(socket::open));
+    Router::new()
+        .nest("/api/v1", api)
+        .route("/api/version", get(version::show))
+        .route("/health", get(health::health))
+        .route("/livez", get(health::live))
+        .route("/ready", get(health::ready))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/", get(page::index))
+        .route("/assets/{*path}", get(page::asset))
+        .route("/favicon.svg", get(page::favicon))
+        .fallback(|| async { Problem::not_found("address") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "not_found", "this address does not take this method")
+        })
+        .with_state(gateway)
+        .layer(CatchPanicLayer::custom(|_| {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed").into_response()
+        }))
+        .layer(cors)
+        .layer(from_fn(requests::observe))
+}
+
+fn cors(origins: Arc<Origins>) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(move |origin, request| origins.allow(origin, &request.headers)))
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, HeaderName::from_static("x-request-id")])
+        .expose_headers([HeaderName::from_static("x-request-id"), header::RETRY_AFTER])
+}

@@ -1,0 +1,155 @@
+//! `/sessions`: make, list, read, delete.
+//!
+//! While authentication is off everybody is the same principal, and "own sessions" are all of them.
+
+use axum::{
+    Json as Answer,
+    extract::{Path, Query, State},
+    http::StatusCode,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Gateway, body::Json, problem::Problem};
+use crate::{
+    chat::{Message, MessageId, SessionId, Timestamp},
+    hub::ASSISTANT,
+    store::SessionRecord,
+};
+
+/// The most entries of a page.
+const MAX_PAGE: usize = 200;
+/// The most bytes of a session's metadata.
+const MAX_METADATA: usize = 4096;
+
+#[derive(Deserialize)]
+pub(super) struct NewSession {
+    assistant: Option<String>,
+    metadata: Option<Value>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Session {
+    session_id: SessionId,
+    assistant: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Value>,
+    message_count: u64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+#[derive(Serialize)]
+pub(super) struct Conversation {
+    #[serde(flatten)]
+    session: Session,
+    messages: Vec<Message>,
+    /// Whether there are older messages; ask again with `before` set to the first one's id.
+    more: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct SessionList {
+    sessions: Vec<Session>,
+    /// Whether there are older sessions; ask again with `before` set to the last one's id.
+    more: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Page {
+    before: Option<String>,
+    limit: Option<usize>,
+}
+
+impl Page {
+    fn limit(&self) -> Result<usize, Problem> {
+        match self.limit.unwrap_or(50) {
+            limit @ 1..=MAX_PAGE => Ok(limit),
+            _ => Err(Problem::invalid_field("limit", &format!("must be 1 to {MAX_PAGE}"))),
+        }
+    }
+}
+
+pub(super) async fn create(
+    State(gateway): State<Gateway>,
+    Json(new): Json<NewSession>,
+) -> Result<(StatusCode, Answer<Session>), Problem> {
+    let assistant = assistant(new.assistant)?;
+    if let Some(metadata) = &new.metadata
+        && (!metadata.is_object() || metadata.to_string().len() > MAX_METADATA)
+    {
+        let problem = format!("must be an object of at most {MAX_METADATA} bytes");
+        return Err(Problem::invalid_field("metadata", &problem));
+    }
+    let record = gateway.hub.create(&assistant, new.metadata).await?;
+    Ok((StatusCode::CREATED, Answer(describe(&gateway, record))))
+}
+
+pub(super) async fn list(
+    State(gateway): State<Gateway>,
+    page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+) -> Result<Answer<SessionList>, Problem> {
+    let page = query(page)?;
+    let before = page.before.as_deref().map(session_id).transpose()?;
+    let found = gateway.hub.store().sessions(before.as_ref(), page.limit()?).await?;
+    let sessions = found.sessions.into_iter().map(|record| describe(&gateway, record)).collect();
+    Ok(Answer(SessionList { sessions, more: found.more }))
+}
+
+pub(super) async fn show(
+    State(gateway): State<Gateway>,
+    Path(id): Path<String>,
+    page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+) -> Result<Answer<Conversation>, Problem> {
+    let page = query(page)?;
+    let id = session_id(&id)?;
+    let store = gateway.hub.store();
+    let record = store.session(&id).await?.ok_or_else(|| Problem::not_found("session"))?;
+    let before = page.before.as_deref().map(MessageId::parse).transpose();
+    let before = before.map_err(|error| Problem::invalid_field("before", &error.to_string()))?;
+    let found = store.messages(&id, before.as_ref(), page.limit()?).await?;
+    let session = describe(&gateway, record);
+    Ok(Answer(Conversation { session, messages: found.messages, more: found.more }))
+}
+
+pub(super) async fn delete(State(gateway): State<Gateway>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    if gateway.hub.delete(&session_id(&id)?).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::not_found("session"))
+    }
+}
+
+/// The persona a caller asks for.
+pub(super) fn assistant(name: Option<String>) -> Result<String, Problem> {
+    match name {
+        None => Ok(ASSISTANT.to_owned()),
+        Some(name) if name == ASSISTANT => Ok(name),
+        Some(_) => Err(Problem::not_found("assistant")),
+    }
+}
+
+/// What cannot be an id belongs to no session: one answer for both.
+pub(super) fn session_id(text: &str) -> Result<SessionId, Problem> {
+    SessionId::parse(text).map_err(|_| Problem::not_found("session"))
+}
+
+pub(super) fn query<T>(query: Result<Query<T>, axum::extract::rejection::QueryRejection>) -> Result<T, Problem> {
+    match query {
+        Ok(Query(query)) => Ok(query),
+        Err(rejection) => Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_field", rejection.body_text())),
+    }
+}
+
+fn describe(gateway: &Gateway, record: SessionRecord) -> Session {
+    Session {
+        expires_at: gateway.hub.expires_at(&record),
+        session_id: record.id,
+        assistant: record.assistant,
+        metadata: record.metadata,
+        message_count: record.message_count,
+        created_at: record.created_at,
+        updated_at: record.updated_at,
+    }
+}

@@ -1,0 +1,117 @@
+//! `/ws`: from a request to a socket. Everything is checked before the upgrade, so that a refusal is an HTTP status.
+
+use axum::{
+    body::Body,
+    extract::{Path, Query, Request, State, rejection::QueryRejection},
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tracing::debug;
+
+use super::{
+    Gateway,
+    problem::Problem,
+    server::ConnectionPermit,
+    sessions::{query, session_id},
+};
+use crate::{
+    chat::SessionId,
+    hub::ASSISTANT,
+    ws::{
+        self, Socket,
+        handshake::{self, Accepted},
+    },
+};
+
+#[derive(Deserialize)]
+pub(super) struct Parameters {
+    resume: Option<String>,
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+/// A socket on a session that is made for it.
+pub(super) async fn open_new(
+    State(gateway): State<Gateway>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (accepted, parameters) = check(&gateway, parameters, &request)?;
+    let session = gateway.hub.create(ASSISTANT, None).await?;
+    upgrade(&gateway, &session.id, parameters, request, &accepted).await
+}
+
+/// A socket on a session that exists.
+pub(super) async fn open(
+    State(gateway): State<Gateway>,
+    Path(id): Path<String>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (accepted, parameters) = check(&gateway, parameters, &request)?;
+    upgrade(&gateway, &session_id(&id)?, parameters, request, &accepted).await
+}
+
+fn check(
+    gateway: &Gateway,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+    request: &Request,
+) -> Result<(Accepted, Parameters), Problem> {
+    let accepted = handshake::check(request.method(), request.version(), request.headers())?;
+    if !gateway.origins.allow_request(request.headers()) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "pages of this origin may not connect"));
+    }
+    let parameters = query(parameters)?;
+    if parameters.token.is_some() || parameters.access_token.is_some() {
+        // URLs end up in logs and histories.
+        let problem = "must not be in the URL: send it in the `Authorization` header or in `hello`";
+        return Err(Problem::invalid_field("token", problem));
+    }
+    if gateway.draining.is_cancelled() {
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the gateway is going away");
+        return Err(Problem { retry_after: Some(1), ..problem });
+    }
+    Ok((accepted, parameters))
+}
+
+async fn upgrade(
+    gateway: &Gateway,
+    id: &SessionId,
+    parameters: Parameters,
+    mut request: Request,
+    accepted: &Accepted,
+) -> Result<Response, Problem> {
+    let session = gateway.hub.get(id).await?;
+    let upgrading = request.extensions_mut().remove::<OnUpgrade>().ok_or_else(|| {
+        Problem::new(StatusCode::UPGRADE_REQUIRED, "invalid_field", "this connection cannot be upgraded")
+    })?;
+    let socket = Socket {
+        session,
+        assistant: ASSISTANT.to_owned(),
+        resume: parameters.resume,
+        connection: format!("c_{}", uuid::Uuid::new_v4().simple()),
+    };
+    let permit = request.extensions_mut().remove::<ConnectionPermit>();
+    gateway.sockets.spawn(async move {
+        let _held_while_the_socket_is_open = permit;
+        match upgrading.await {
+            Ok(upgraded) => ws::serve(TokioIo::new(upgraded), socket).await,
+            Err(error) => debug!(%error, "a client left during the upgrade"),
+        }
+    });
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(key) = HeaderValue::from_str(&accepted.accept_key) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, key);
+    }
+    if let Some(protocol) = accepted.protocol {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+    }
+    Ok(response)
+}

@@ -1,0 +1,85 @@
+//! Why a socket ends: one table of close codes. Clients read from the code whether to come back (PROTOCOL.md).
+
+use tokio_tungstenite::tungstenite::{
+    Error,
+    protocol::{CloseFrame, frame::coding::CloseCode},
+};
+
+use crate::session::Closed;
+
+/// Why a socket ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The other side said goodbye, or its connection is gone: there is nobody to tell.
+    PeerLeft,
+    /// The gateway is going away; another one, or the next, has the session.
+    GoingAway,
+    /// RFC 6455 was broken.
+    ProtocolError,
+    /// A binary frame: this protocol is text.
+    BinaryFrame,
+    /// A text frame that is not UTF-8.
+    BadUtf8,
+    /// A frame above the limit.
+    TooLarge,
+    /// The session was deleted.
+    SessionGone,
+    /// The session failed; what is stored is intact.
+    Internal,
+    /// No sign of life.
+    Silent,
+    /// The other side did not read for too long.
+    WriteStalled,
+}
+
+impl CloseReason {
+    /// Code and text of the close frame; `None` when there is nobody to tell.
+    #[must_use]
+    pub const fn code(self) -> Option<(u16, &'static str)> {
+        Some(match self {
+            Self::PeerLeft => return None,
+            Self::GoingAway => (1001, "the gateway is going away"),
+            Self::ProtocolError => (1002, "protocol error"),
+            Self::BinaryFrame => (1003, "binary frames are not spoken here"),
+            Self::BadUtf8 => (1007, "not UTF-8"),
+            Self::TooLarge => (1009, "frame too large"),
+            Self::SessionGone => (4004, "the session is gone"),
+            Self::Internal => (4111, "internal error"),
+            Self::Silent => (4201, "no sign of life"),
+            Self::WriteStalled => (4203, "the reader stalled"),
+        })
+    }
+
+    /// The close frame.
+    #[must_use]
+    pub fn frame(self) -> Option<CloseFrame> {
+        self.code().map(|(code, text)| CloseFrame { code: CloseCode::from(code), reason: text.into() })
+    }
+
+    /// What a failed read means.
+    #[must_use]
+    pub fn from_error(error: &Error) -> Self {
+        match error {
+            Error::Protocol(problem) if is_disconnect(problem) => Self::PeerLeft,
+            Error::Protocol(_) => Self::ProtocolError,
+            Error::Utf8(_) => Self::BadUtf8,
+            Error::Capacity(_) => Self::TooLarge,
+            _ => Self::PeerLeft,
+        }
+    }
+}
+
+impl From<Closed> for CloseReason {
+    fn from(cause: Closed) -> Self {
+        match cause {
+            Closed::Deleted => Self::SessionGone,
+            Closed::Shutdown => Self::GoingAway,
+            Closed::Failed => Self::Internal,
+        }
+    }
+}
+
+fn is_disconnect(problem: &tokio_tungstenite::tungstenite::error::ProtocolError) -> bool {
+    use tokio_tungstenite::tungstenite::error::ProtocolError::{ReceivedAfterClosing, ResetWithoutClosingHandshake};
+    matches!(problem, ResetWithoutClosingHandshake | ReceivedAfterClosing)
+}

@@ -1,0 +1,170 @@
+//! One socket: handshake checks, a reader half, a writer half, a heartbeat; one task for all three.
+//!
+//! The halves are polled side by side, so that a stuck write never hides a `stop`. What the writer sends comes from
+//! two places: the session's log (through a cursor, never queued) and the outbox, the few frames that answer this
+//! client alone. A full outbox stops the reader, so a client that only asks and never reads fills nothing.
+//! Uses `hub`'s sessions and `dialect`.
+
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use futures_util::{SinkExt, StreamExt};
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Notify,
+    time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Message,
+        protocol::{Role, WebSocketConfig},
+    },
+};
+use tracing::debug;
+
+use crate::{
+    chat::RunId,
+    dialect::chat_v1::{FRAME_BYTES, SUBPROTOCOL},
+    session::{Clock, SessionHandle},
+    telemetry::metrics::{WS_CLOSES, WS_CONNECTIONS},
+};
+
+mod close;
+pub mod handshake;
+mod heartbeat;
+mod reader;
+mod writer;
+
+pub use close::CloseReason;
+
+/// Frames for one client alone that may wait; the reader stops beyond it.
+const OUTBOX_FRAMES: usize = 64;
+/// How long the closing handshake may take before the connection is simply dropped.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a socket needs to know.
+#[derive(Debug)]
+pub struct Socket {
+    /// Its session.
+    pub session: SessionHandle,
+    /// Who answers in it.
+    pub assistant: String,
+    /// The cursor that came with the URL.
+    pub resume: Option<String>,
+    /// Names the socket in the log.
+    pub connection: String,
+}
+
+/// The settings of every socket. The library's defaults are for few sockets with large frames: it would allocate
+/// 128 KiB each and buffer writes without bound.
+#[must_use]
+pub fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(4 << 10)
+        .write_buffer_size(0) // One write per flush: the writer gathers what belongs together.
+        .max_write_buffer_size(16 << 20) // Above the largest snapshot; the writer never has two batches in it.
+        .max_message_size(Some(FRAME_BYTES))
+        .max_frame_size(Some(FRAME_BYTES))
+}
+
+/// Speaks `chat.v1` on an upgraded connection until one side is done.
+pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, socket: Socket) {
+    metrics::gauge!(WS_CONNECTIONS, "protocol" => SUBPROTOCOL).increment(1.0);
+    let stream = WebSocketStream::from_raw_socket(io, Role::Server, Some(config())).await;
+    let (mut sink, mut stream) = stream.split();
+    let shared = Shared { outbox: Outbox::default(), life: Life::new() };
+
+    let reason = tokio::select! {
+        reason = reader::read(&mut stream, &socket.session, &shared) => reason,
+        reason = writer::write(&mut sink, &socket, &shared) => reason,
+        reason = heartbeat::watch(&shared) => reason,
+    };
+    let (code, _) = reason.code().unwrap_or((1000, ""));
+    debug!(connection = socket.connection, session = %socket.session.id(), code, ?reason, "socket closed");
+    drop(socket); // The session is free while a slow peer takes its time over the goodbye.
+
+    let goodbye = async {
+        let _peer_may_be_gone = sink.send(Message::Close(reason.frame())).await;
+        while let Some(Ok(_)) = stream.next().await {}
+    };
+    let _no_answer_is_fine = timeout(CLOSE_TIMEOUT, goodbye).await;
+    metrics::gauge!(WS_CONNECTIONS, "protocol" => SUBPROTOCOL).decrement(1.0);
+    metrics::counter!(WS_CLOSES, "code" => code.to_string()).increment(1);
+}
+
+/// What the halves of a socket share.
+struct Shared {
+    outbox: Outbox,
+    life: Life,
+}
+
+/// What is to be said to this client alone.
+enum Answer {
+    /// A frame.
+    Frame(String),
+    /// A WebSocket ping, which every library answers by itself.
+    Ping,
+    /// A new `welcome`, and what lies after the cursor.
+    Hello { resume: Option<String> },
+    /// Text again.
+    Sync { re: Option<Value>, run: RunId, off: u64 },
+}
+
+#[derive(Default)]
+struct Outbox {
+    answers: Mutex<VecDeque<Answer>>,
+    filled: Notify,
+    emptied: Notify,
+}
+
+impl Outbox {
+    fn push(&self, answer: Answer) {
+        self.answers.lock().push_back(answer);
+        self.filled.notify_one();
+    }
+
+    fn pop(&self) -> Option<Answer> {
+        let mut answers = self.answers.lock();
+        let answer = answers.pop_front();
+        if answers.is_empty() {
+            self.emptied.notify_one();
+        }
+        answer
+    }
+
+    fn is_full(&self) -> bool {
+        self.answers.lock().len() >= OUTBOX_FRAMES
+    }
+
+    async fn room(&self) {
+        while self.is_full() {
+            self.emptied.notified().await;
+        }
+    }
+}
+
+/// When the client was heard of last.
+struct Life {
+    clock: Clock,
+    heard: AtomicU64,
+}
+
+impl Life {
+    fn new() -> Self {
+        Self { clock: Clock::start(), heard: AtomicU64::new(0) }
+    }
+
+    fn sign(&self) {
+        self.heard.store(self.clock.now(), Ordering::Relaxed);
+    }
+
+    fn silence(&self) -> Duration {
+        Duration::from_micros(self.clock.now().saturating_sub(self.heard.load(Ordering::Relaxed)))
+    }
+}

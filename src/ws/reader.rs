@@ -1,0 +1,107 @@
+//! The reading half: frames in, calls on the session, answers into the outbox.
+
+use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use serde_json::Value;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::{Answer, CloseReason, Shared};
+use crate::{
+    dialect::chat_v1::{self, ClientFrame, ErrorFrame, Frame, FrameError},
+    session::{NewMessage, RunNotActive, SendError, SessionHandle},
+};
+
+/// Calls on the session that may be under way for one socket; reading waits beyond it. More than one, so that a
+/// `stop` overtakes a message whose commit takes its time.
+const IN_FLIGHT: usize = 8;
+
+type InFlight = FuturesUnordered<BoxFuture<'static, String>>;
+
+/// Reads until the socket is to be closed.
+pub(super) async fn read(
+    frames: &mut (impl Stream<Item = Result<Message, Error>> + Unpin),
+    session: &SessionHandle,
+    shared: &Shared,
+) -> CloseReason {
+    let mut in_flight = InFlight::new();
+    loop {
+        shared.outbox.room().await;
+        let message = tokio::select! {
+            Some(answer) = in_flight.next(), if !in_flight.is_empty() => {
+                shared.outbox.push(Answer::Frame(answer));
+                continue;
+            }
+            message = frames.next(), if in_flight.len() < IN_FLIGHT => message,
+        };
+        shared.life.sign();
+        match message {
+            Some(Ok(Message::Text(text))) => match chat_v1::parse(&text) {
+                Ok(frame) => take(frame, session, shared, &in_flight),
+                Err(FrameError { re, code, message }) => refuse(shared, re, code, message, false),
+            },
+            Some(Ok(Message::Binary(_))) => return CloseReason::BinaryFrame,
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+            Some(Ok(Message::Close(_))) | None => return CloseReason::PeerLeft,
+            Some(Err(error)) => return CloseReason::from_error(&error),
+        }
+    }
+}
+
+fn take(Frame { id, body }: Frame, session: &SessionHandle, shared: &Shared, in_flight: &InFlight) {
+    match body {
+        ClientFrame::Send { assistant: Some(name), .. } if name != crate::hub::ASSISTANT => {
+            refuse(shared, id, "not_found", "there is no such assistant".to_owned(), false);
+        }
+        ClientFrame::Send { id: message, text, mode, .. } => {
+            let session = session.clone();
+            in_flight.push(
+                async move {
+                    match session.send(NewMessage { id: message, text, mode }).await {
+                        Ok(receipt) => chat_v1::ack_message(id.as_ref(), &receipt),
+                        Err(error) => chat_v1::error(&send_error(id, error)),
+                    }
+                }
+                .boxed(),
+            );
+        }
+        ClientFrame::Stop(target) => {
+            let session = session.clone();
+            in_flight.push(
+                async move {
+                    match session.stop(target).await {
+                        Ok(run) => chat_v1::ack_stop(id.as_ref(), &run),
+                        Err(error @ RunNotActive) => {
+                            chat_v1::error(&error_frame(id, "run_not_active", error.to_string(), false))
+                        }
+                    }
+                }
+                .boxed(),
+            );
+        }
+        ClientFrame::Sync { run, off } => shared.outbox.push(Answer::Sync { re: id, run, off }),
+        ClientFrame::Hello { resume } => shared.outbox.push(Answer::Hello { resume }),
+        ClientFrame::Ping { t } => shared.outbox.push(Answer::Frame(chat_v1::pong(t.as_ref()))),
+        ClientFrame::Pong => {}
+    }
+}
+
+fn refuse(shared: &Shared, re: Option<Value>, code: &'static str, message: String, retryable: bool) {
+    shared.outbox.push(Answer::Frame(chat_v1::error(&error_frame(re, code, message, retryable))));
+}
+
+fn send_error(re: Option<Value>, error: SendError) -> ErrorFrame {
+    let (code, retryable) = match error {
+        SendError::Busy => ("busy", true),
+        SendError::QueueFull => ("queue_full", true),
+        SendError::IdempotencyConflict => ("idempotency_conflict", false),
+        SendError::StorageUnavailable => ("storage_unavailable", true),
+        SendError::Gone => ("not_found", false),
+        // The client comes back after the restart and repeats it.
+        SendError::Draining => ("busy", true),
+        SendError::Internal => ("internal", true),
+    };
+    error_frame(re, code, error.to_string(), retryable)
+}
+
+fn error_frame(re: Option<Value>, code: &'static str, message: String, retryable: bool) -> ErrorFrame {
+    ErrorFrame { re, code, message, retryable, retry_in_ms: None }
+}

@@ -1,0 +1,155 @@
+//! The writing half: answers first, then everything after the cursor, in batches, until nothing is left.
+//!
+//! While the socket does not take a batch, the log grows and this half does not look: what piles up is read as one
+//! larger delta afterwards.
+
+use std::time::Duration;
+
+use futures_util::{Sink, SinkExt};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
+
+use super::{Answer, CloseReason, Shared, Socket, heartbeat::HEARTBEAT};
+use crate::{
+    dialect::chat_v1::{self, DELTA_BYTES, ErrorFrame, Welcome},
+    session::{
+        Viewer,
+        log::{Attachment, Moment, Step},
+        viewer::Change,
+    },
+    telemetry::metrics::TOKEN_DELAY,
+};
+
+/// Bytes encoded before the socket is asked to take them.
+const BATCH_BYTES: usize = 64 << 10;
+/// A peer that takes no batch for so long has stalled (4203); it loses nothing, the log has it.
+const STALL: Duration = Duration::from_secs(30);
+
+/// Writes until the socket is to be closed.
+pub(super) async fn write(
+    sink: &mut (impl Sink<Message, Error = Error> + Unpin),
+    socket: &Socket,
+    shared: &Shared,
+) -> CloseReason {
+    let (viewer, attachment) = socket.session.attach(socket.resume.as_deref());
+    let mut writer = Writer { viewer, socket, batch: Vec::new(), bytes: 0, arrivals: Vec::new() };
+    writer.welcome(&attachment);
+    let delay = metrics::histogram!(TOKEN_DELAY);
+    loop {
+        while let Some(answer) = shared.outbox.pop() {
+            writer.answer(answer);
+        }
+        writer.read();
+        if writer.batch.is_empty() {
+            tokio::select! {
+                () = shared.outbox.filled.notified() => continue,
+                change = writer.viewer.changed() => match change {
+                    Change::More => continue,
+                    Change::Closed(cause) => return cause.into(),
+                },
+            }
+        }
+        let send = async {
+            for message in writer.batch.drain(..) {
+                sink.feed(message).await?;
+            }
+            sink.flush().await
+        };
+        match timeout(STALL, send).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return CloseReason::PeerLeft,
+            Err(_) => return CloseReason::WriteStalled,
+        }
+        writer.bytes = 0;
+        let now = writer.viewer.now();
+        for arrival in writer.arrivals.drain(..) {
+            delay.record(Duration::from_micros(now.saturating_sub(arrival)).as_secs_f64());
+        }
+    }
+}
+
+struct Writer<'a> {
+    viewer: Viewer,
+    socket: &'a Socket,
+    batch: Vec<Message>,
+    bytes: usize,
+    /// When the text of the batch's deltas came.
+    arrivals: Vec<Moment>,
+}
+
+impl Writer<'_> {
+    fn answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Frame(frame) => self.push(frame),
+            Answer::Ping => self.batch.push(Message::Ping(Bytes::new())),
+            Answer::Hello { resume } => {
+                let attachment = self.viewer.reattach(resume.as_deref());
+                self.welcome(&attachment);
+            }
+            Answer::Sync { re, run, off } => {
+                if self.viewer.sync(&run, off).is_err() {
+                    let error = ErrorFrame {
+                        re,
+                        code: "not_found",
+                        message: "that text is not kept any more; a snapshot follows".to_owned(),
+                        retryable: false,
+                        retry_in_ms: None,
+                    };
+                    self.push(chat_v1::error(&error));
+                    let snapshot = self.viewer.snapshot();
+                    self.push(chat_v1::snapshot(&snapshot));
+                }
+            }
+        }
+    }
+
+    fn welcome(&mut self, attachment: &Attachment) {
+        let (epoch, seq) = self.viewer.head();
+        let frame = chat_v1::welcome(&Welcome {
+            session: self.socket.session.id(),
+            epoch: &epoch,
+            seq,
+            recovered: attachment.recovered,
+            connection: &self.socket.connection,
+            assistant: &self.socket.assistant,
+            heartbeat_s: HEARTBEAT.as_secs(),
+        });
+        self.push(frame);
+        if let Some(snapshot) = &attachment.snapshot {
+            self.push(chat_v1::snapshot(snapshot));
+        }
+    }
+
+    /// Encodes what lies after the cursor, up to a batch.
+    fn read(&mut self) {
+        let Self { viewer, batch, bytes, arrivals, .. } = self;
+        let mut trimmed = false;
+        viewer.read(DELTA_BYTES, |step| {
+            let frame = match step {
+                Step::Event(seq, event) => chat_v1::event(seq, event),
+                Step::Delta { run, off, text, since } => {
+                    arrivals.push(since);
+                    chat_v1::delta(run, off, text)
+                }
+                Step::Phase(run, phase) => chat_v1::phase(run, phase),
+                Step::Trimmed => {
+                    trimmed = true;
+                    return false;
+                }
+                Step::UpToDate => return false,
+            };
+            *bytes += frame.len();
+            batch.push(Message::text(frame));
+            *bytes < BATCH_BYTES
+        });
+        if trimmed {
+            let snapshot = self.viewer.snapshot();
+            self.push(chat_v1::snapshot(&snapshot));
+        }
+    }
+
+    fn push(&mut self, frame: String) {
+        self.bytes += frame.len();
+        self.batch.push(Message::text(frame));
+    }
+}
