@@ -1,9 +1,23 @@
 //! The configuration: `rivulet.toml`, then the environment, then flags; later wins. Checked as a whole before
 //! a port is bound. Leaf of the house: everybody may use its own section, it uses nobody.
 
+mod error;
+mod file;
+mod keys;
+mod load;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod world;
+
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use serde::Deserialize;
+
+pub use self::{
+    error::{ConfigError, Origin},
+    load::{Loaded, Overrides, environment},
+};
 
 /// Everything that can be set. The defaults are the ones of INTERFACE.md.
 #[derive(Debug, Clone, Default, Deserialize, PartialEq)]

@@ -1,1 +1,251 @@
-//! Not written yet.
+//! Sessions and messages in memory, for tests and for gateways that shall keep nothing. Uses `chat` only.
+//!
+//! "Durable" means here: until the process ends.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap},
+    fmt,
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+
+use super::{
+    Appended, FinishedAnswer, MAX_PAGE, MessagePage, SessionPage, SessionRecord, SessionStore, StoreError, Turn,
+    refuse_unfit, session_taken, unknown_answer,
+};
+use crate::chat::{Message, MessageId, SessionId, Status, Timestamp};
+
+/// A [`SessionStore`] without a disk.
+///
+/// It holds a fixed number of sessions and of messages in each. At the bound it refuses what is new with
+/// [`StoreError::Unavailable`] and goes on serving what it has; it never drops anything by itself.
+pub struct MemoryStore {
+    max_sessions: usize,
+    max_messages: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    sessions: HashMap<SessionId, Conversation>,
+    /// The order in which sessions are listed.
+    by_age: BTreeSet<(Reverse<Timestamp>, SessionId)>,
+}
+
+struct Conversation {
+    record: SessionRecord,
+    messages: Vec<Message>,
+    positions: HashMap<MessageId, usize>,
+}
+
+impl MemoryStore {
+    /// An empty store that holds at most so many sessions, and so many messages (questions and answers) in each.
+    #[must_use]
+    pub fn new(max_sessions: usize, max_messages: usize) -> Self {
+        Self { max_sessions, max_messages, state: Mutex::default() }
+    }
+}
+
+impl Default for MemoryStore {
+    /// 10,000 sessions of 1,000 messages.
+    fn default() -> Self {
+        Self::new(10_000, 1_000)
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("sessions", &self.state.lock().sessions.len()).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn conversation(&self, id: &SessionId) -> Result<&Conversation, StoreError> {
+        self.sessions.get(id).ok_or(StoreError::NoSession)
+    }
+
+    fn conversation_mut(&mut self, id: &SessionId) -> Result<&mut Conversation, StoreError> {
+        self.sessions.get_mut(id).ok_or(StoreError::NoSession)
+    }
+
+    fn remove(&mut self, id: &SessionId) -> bool {
+        let Some(conversation) = self.sessions.remove(id) else { return false };
+        self.by_age.remove(&(Reverse(conversation.record.created_at), id.clone()))
+    }
+}
+
+impl Conversation {
+    fn message(&self, id: &MessageId) -> Option<&Message> {
+        self.positions.get(id).and_then(|position| self.messages.get(*position))
+    }
+
+    /// The answer, if it is still pending; `None` when it has ended.
+    fn pending(&mut self, id: &MessageId) -> Result<Option<&mut Message>, StoreError> {
+        let position = self.positions.get(id).copied().ok_or_else(|| unknown_answer(id))?;
+        Ok(self.messages.get_mut(position).filter(|message| message.status == Status::Pending))
+    }
+
+    fn push(&mut self, message: Message) {
+        self.positions.insert(message.id.clone(), self.messages.len());
+        self.messages.push(message);
+    }
+}
+
+#[async_trait]
+impl SessionStore for MemoryStore {
+    async fn create_session(&self, session: SessionRecord) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        if state.sessions.contains_key(&session.id) {
+            return Err(session_taken(&session.id));
+        }
+        if state.sessions.len() >= self.max_sessions {
+            return Err(StoreError::Unavailable(format!("{} sessions are the most it holds", self.max_sessions)));
+        }
+        state.by_age.insert((Reverse(session.created_at), session.id.clone()));
+        let record = SessionRecord { message_count: 0, ..session };
+        let conversation = Conversation { messages: Vec::new(), positions: HashMap::new(), record };
+        state.sessions.insert(conversation.record.id.clone(), conversation);
+        Ok(())
+    }
+
+    async fn session(&self, id: &SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        Ok(self.state.lock().sessions.get(id).map(|conversation| conversation.record.clone()))
+    }
+
+    async fn sessions(&self, before: Option<&SessionId>, limit: usize) -> Result<SessionPage, StoreError> {
+        let limit = limit.min(MAX_PAGE);
+        let state = self.state.lock();
+        let record = |(_, id): &(Reverse<Timestamp>, SessionId)| Some(state.sessions.get(id)?.record.clone());
+        let mut sessions: Vec<_> = match before {
+            None => state.by_age.iter().take(limit + 1).filter_map(record).collect(),
+            Some(before) => {
+                let cursor = (Reverse(state.conversation(before)?.record.created_at), before.clone());
+                let older = (std::ops::Bound::Excluded(cursor), std::ops::Bound::Unbounded);
+                state.by_age.range(older).take(limit + 1).filter_map(record).collect()
+            }
+        };
+        let more = sessions.len() > limit;
+        sessions.truncate(limit);
+        Ok(SessionPage { sessions, more })
+    }
+
+    async fn delete_session(&self, id: &SessionId) -> Result<bool, StoreError> {
+        Ok(self.state.lock().remove(id))
+    }
+
+    async fn append_turn(&self, session: &SessionId, turn: Turn) -> Result<Appended, StoreError> {
+        let mut state = self.state.lock();
+        let conversation = state.conversation_mut(session)?;
+        if let Some(existing) = conversation.message(&turn.question.id) {
+            return Ok(Appended::Exists(existing.clone()));
+        }
+        if turn.question.id == turn.answer.id || conversation.positions.contains_key(&turn.answer.id) {
+            return Err(StoreError::Unavailable(format!("the answer's id {} is taken", turn.answer.id)));
+        }
+        if conversation.messages.len() + 2 > self.max_messages {
+            let most = self.max_messages;
+            return Err(StoreError::Unavailable(format!("{most} messages are the most it holds of a session")));
+        }
+        let record = &mut conversation.record;
+        record.updated_at = record.updated_at.max(turn.question.created_at);
+        record.message_count += 2;
+        conversation.push(turn.question);
+        conversation.push(turn.answer);
+        Ok(Appended::Stored)
+    }
+
+    async fn checkpoint(&self, session: &SessionId, answer: &MessageId, text: String) -> Result<(), StoreError> {
+        if let Some(message) = self.state.lock().conversation_mut(session)?.pending(answer)? {
+            message.text = text;
+        }
+        Ok(())
+    }
+
+    async fn finish_answer(&self, session: &SessionId, answer: FinishedAnswer) -> Result<(), StoreError> {
+        refuse_unfit(&answer)?;
+        let mut state = self.state.lock();
+        let conversation = state.conversation_mut(session)?;
+        let Some(message) = conversation.pending(&answer.id)? else { return Ok(()) };
+        message.text = answer.text;
+        message.status = answer.status;
+        message.run = Some(answer.run);
+        message.model = answer.model;
+        message.citations = answer.citations;
+        message.sources = answer.sources;
+        conversation.record.updated_at = conversation.record.updated_at.max(Timestamp::now());
+        Ok(())
+    }
+
+    async fn message(&self, session: &SessionId, id: &MessageId) -> Result<Option<Message>, StoreError> {
+        let state = self.state.lock();
+        Ok(state.sessions.get(session).and_then(|conversation| conversation.message(id)).cloned())
+    }
+
+    async fn messages(
+        &self,
+        session: &SessionId,
+        before: Option<&MessageId>,
+        limit: usize,
+    ) -> Result<MessagePage, StoreError> {
+        let state = self.state.lock();
+        let conversation = state.conversation(session)?;
+        let end = match before {
+            None => conversation.messages.len(),
+            Some(before) => conversation.positions.get(before).copied().unwrap_or(0),
+        };
+        let start = end.saturating_sub(limit.min(MAX_PAGE));
+        let messages = conversation.messages.get(start..end).unwrap_or_default().to_vec();
+        Ok(MessagePage { messages, more: start > 0 })
+    }
+
+    async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError> {
+        let mut state = self.state.lock();
+        let used = |conversation: &Conversation| (conversation.record.updated_at, conversation.record.id.clone());
+        let mut expired: Vec<_> = state.sessions.values().map(used).filter(|(at, _)| *at < cutoff).collect();
+        expired.sort_unstable();
+        expired.truncate(limit.min(MAX_PAGE));
+        for (_, id) in &expired {
+            state.remove(id);
+        }
+        Ok(expired.into_iter().map(|(_, id)| id).collect())
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::contract::{message_id, record, session_id, turn},
+        *,
+    };
+
+    #[tokio::test]
+    async fn at_its_bounds_it_refuses_what_is_new_and_serves_what_it_has() {
+        let store = MemoryStore::new(1, 3);
+        store.create_session(record("s", 1)).await.expect("stored");
+        let refused = store.create_session(record("t", 1)).await;
+        assert!(
+            matches!(&refused, Err(StoreError::Unavailable(reason)) if reason.contains("1 sessions")),
+            "{refused:?}"
+        );
+
+        let session = session_id("s");
+        store.append_turn(&session, turn("q1", "?", 1)).await.expect("stored");
+        let refused = store.append_turn(&session, turn("q2", "?", 1)).await;
+        assert!(
+            matches!(&refused, Err(StoreError::Unavailable(reason)) if reason.contains("3 messages")),
+            "{refused:?}"
+        );
+        let again = store.append_turn(&session, turn("q1", "?", 1)).await.expect("a repetition is no new message");
+        assert!(matches!(again, Appended::Exists(_)));
+        assert!(store.message(&session, &message_id("q1")).await.expect("read").is_some());
+
+        assert!(store.delete_session(&session).await.expect("deleted"));
+        store.create_session(record("t", 1)).await.expect("there is room again");
+    }
+}

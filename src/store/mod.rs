@@ -6,8 +6,14 @@ use async_trait::async_trait;
 
 use crate::chat::{Citation, Message, MessageId, RunId, SessionId, Source, Status, Timestamp, Usage};
 
+#[cfg(test)]
+mod contract;
 pub mod memory;
 pub mod sqlite;
+
+/// The most rows that one call of [`SessionStore::sessions`], [`SessionStore::messages`] or
+/// [`SessionStore::delete_expired`] handles; a larger `limit` is taken for this.
+pub const MAX_PAGE: usize = 500;
 
 /// A session as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,13 +108,20 @@ pub enum StoreError {
 /// operations and answer [`StoreError::Unavailable`] beyond it.
 #[async_trait]
 pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
-    /// Stores a new session.
+    /// Stores a new session, without messages whatever its `message_count` says.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the id is taken.
     async fn create_session(&self, session: SessionRecord) -> Result<(), StoreError>;
 
     /// One session, if it exists.
     async fn session(&self, id: &SessionId) -> Result<Option<SessionRecord>, StoreError>;
 
-    /// Sessions older than `before`, newest first, at most `limit`.
+    /// Sessions older than `before`, newest first, at most `limit`. Sessions of the same millisecond are ordered
+    /// by id.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSession`] when `before` is gone: what lies below it cannot be told any more.
     async fn sessions(&self, before: Option<&SessionId>, limit: usize) -> Result<SessionPage, StoreError>;
 
     /// Deletes a session and all that belongs to it; false when there was none.
@@ -122,15 +135,24 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
 
     /// Replaces the text of a pending answer by what has been written so far.
     /// An answer that is finished already stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSession`] when the session is gone.
     async fn checkpoint(&self, session: &SessionId, answer: &MessageId, text: String) -> Result<(), StoreError>;
 
-    /// Ends a pending answer.
+    /// Ends a pending answer. One that is finished already stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSession`] when the session is gone.
     async fn finish_answer(&self, session: &SessionId, answer: FinishedAnswer) -> Result<(), StoreError>;
 
     /// One message, if it exists.
     async fn message(&self, session: &SessionId, id: &MessageId) -> Result<Option<Message>, StoreError>;
 
-    /// The newest `limit` messages that are older than `before`.
+    /// The newest `limit` messages that are older than `before`; none when there is no message `before`.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSession`] when the session is gone.
     async fn messages(
         &self,
         session: &SessionId,
@@ -143,4 +165,24 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
 
     /// Whether a write would succeed now; for readiness, never for liveness.
     async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// Refuses what could be written but not read again.
+fn refuse_unfit(answer: &FinishedAnswer) -> Result<(), StoreError> {
+    if answer.status == Status::Pending {
+        return Err(StoreError::Unavailable(format!("answer {} cannot end as pending", answer.id)));
+    }
+    // JSON has no word for infinity.
+    if answer.sources.iter().any(|source| !source.score.is_finite()) {
+        return Err(StoreError::Unavailable(format!("a source of answer {} has no finite score", answer.id)));
+    }
+    Ok(())
+}
+
+fn session_taken(id: &SessionId) -> StoreError {
+    StoreError::Unavailable(format!("session {id} exists already"))
+}
+
+fn unknown_answer(id: &MessageId) -> StoreError {
+    StoreError::Unavailable(format!("there is no answer {id}"))
 }

@@ -1,1 +1,108 @@
-//! Not written yet.
+//! Log lines, on standard error: for people in development, JSON in production. Uses its section of `config`.
+
+use std::io;
+
+use tracing::Subscriber;
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter, layer::SubscriberExt, registry, util::SubscriberInitExt};
+
+use crate::config::{Environment, LogFormat, TelemetryConfig};
+
+/// Why there are no logs.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    /// The filter cannot be understood. A configuration that was loaded never has such a one.
+    #[error("telemetry.log_level is not a filter: {0}")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// Logs were switched on before, in the same process.
+    #[error("logs are switched on already: {0}")]
+    Twice(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Switches the logs on for the whole process. Call it once.
+///
+/// # Errors
+/// [`LoggingError`].
+pub fn init(config: &TelemetryConfig, environment: Environment) -> Result<(), LoggingError> {
+    subscriber(config, environment, io::stderr)?.try_init()?;
+    Ok(())
+}
+
+fn subscriber<W>(
+    config: &TelemetryConfig,
+    environment: Environment,
+    writer: W,
+) -> Result<Box<dyn Subscriber + Send + Sync>, LoggingError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = registry().with(EnvFilter::try_new(&config.log_level)?);
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    Ok(match config.log_format.unwrap_or_else(|| default_format(environment)) {
+        LogFormat::Pretty => Box::new(lines.with(layer.with_ansi(io::IsTerminal::is_terminal(&io::stderr())))),
+        LogFormat::Json => Box::new(lines.with(layer.json().flatten_event(true))),
+    })
+}
+
+const fn default_format(environment: Environment) -> LogFormat {
+    match environment {
+        Environment::Development => LogFormat::Pretty,
+        Environment::Production => LogFormat::Json,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(config: &TelemetryConfig, environment: Environment) -> String {
+        let lines = Lines::default();
+        let target = lines.clone();
+        let subscriber = subscriber(config, environment, move || target.clone()).expect("a filter");
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(session = "s_1", "opened");
+            tracing::debug!("detail");
+        });
+        let bytes = lines.0.lock().clone();
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+
+    #[test]
+    fn production_writes_one_json_object_per_line() {
+        let text = logged(&TelemetryConfig::default(), Environment::Production);
+        let line: serde_json::Value = serde_json::from_str(text.trim_end()).expect("one object");
+        assert_eq!((line["level"].as_str(), line["session"].as_str()), (Some("INFO"), Some("s_1")));
+        assert_eq!(line["message"], "opened");
+    }
+
+    #[test]
+    fn development_writes_lines_for_people_and_the_level_holds() {
+        let text = logged(&TelemetryConfig::default(), Environment::Development);
+        assert!(text.contains("INFO") && text.contains("opened") && text.contains("session=\"s_1\""), "{text}");
+        assert!(!text.contains("detail") && !text.starts_with('{'));
+        let debug = TelemetryConfig { log_level: "debug".to_owned(), log_format: Some(LogFormat::Json) };
+        assert_eq!(logged(&debug, Environment::Development).lines().count(), 2);
+    }
+
+    #[test]
+    fn a_bad_filter_is_an_error() {
+        let config = TelemetryConfig { log_level: "rivulet=loud".to_owned(), log_format: None };
+        assert!(matches!(subscriber(&config, Environment::Development, io::sink), Err(LoggingError::Filter(_))));
+    }
+}

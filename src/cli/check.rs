@@ -1,0 +1,282 @@
+//! `rivulet check`: what the gateway would do with this configuration, and whether it could. Starts nothing and
+//! changes nothing.
+
+use std::{
+    fmt, fs,
+    io::{self, Write},
+    net::TcpListener,
+    path::Path,
+    time::Duration,
+};
+
+use crate::config::{Config, ConfigError, KnowledgeConfig, LlmConfig, Loaded};
+
+/// How long a model server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// What a folder of an embedding model must hold.
+const MODEL_FILES: &[&str] =
+    &["model.onnx", "tokenizer.json", "config.json", "special_tokens_map.json", "tokenizer_config.json"];
+
+/// Why the gateway would not start, or could not be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The configuration is fine, the machine is not; the report says what.
+    #[error("the gateway would not start: {0} of the checks failed")]
+    WouldNotStart(usize),
+    /// The report could not be written.
+    #[error("cannot write the report: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// How a check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Good,
+    /// It would start, and something would not work.
+    Doubtful,
+    /// It would not start.
+    Bad,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Good => "ok",
+            Self::Doubtful => "warn",
+            Self::Bad => "fail",
+        })
+    }
+}
+
+type Finding = (Verdict, &'static str, String);
+
+/// Prints one line per finding to standard output.
+///
+/// # Errors
+/// [`CheckError`] when the gateway would not start.
+pub async fn run(loaded: Result<Loaded, ConfigError>) -> Result<(), CheckError> {
+    report(loaded, &mut io::stdout()).await
+}
+
+async fn report(loaded: Result<Loaded, ConfigError>, out: &mut impl Write) -> Result<(), CheckError> {
+    let loaded = loaded?;
+    let mut findings = vec![configuration(&loaded)];
+    findings.extend(loaded.warnings.iter().map(|warning| (Verdict::Doubtful, "configuration", warning.clone())));
+    findings.push(listen(&loaded.config));
+    findings.push(data(&loaded.config.server.data_dir));
+    findings.push(model(&loaded.config.llm).await);
+    findings.push(knowledge(&loaded.config.knowledge));
+    for (verdict, subject, text) in &findings {
+        writeln!(out, "{verdict:<5} {subject:<14} {text}")?;
+    }
+    match findings.iter().filter(|(verdict, ..)| *verdict == Verdict::Bad).count() {
+        0 => Ok(()),
+        failed => Err(CheckError::WouldNotStart(failed)),
+    }
+}
+
+fn configuration(loaded: &Loaded) -> Finding {
+    let text = match &loaded.file {
+        Some(file) => format!("{} and the environment", file.display()),
+        None => "no file; defaults and the environment".to_owned(),
+    };
+    (Verdict::Good, "configuration", text)
+}
+
+fn listen(config: &Config) -> Finding {
+    let address = config.server.bind;
+    match TcpListener::bind(address) {
+        Ok(_) => (Verdict::Good, "listen", format!("{address} is free")),
+        Err(error) => (Verdict::Bad, "listen", format!("{address} cannot be used: {error}")),
+    }
+}
+
+fn data(folder: &Path) -> Finding {
+    // The gateway makes the folder; until then, the nearest one above it must let it.
+    let existing = folder.ancestors().find(|ancestor| ancestor.exists()).filter(|path| !path.as_os_str().is_empty());
+    match try_write(existing.unwrap_or_else(|| Path::new("."))) {
+        Ok(()) => (Verdict::Good, "data", format!("{} can be written", folder.display())),
+        Err(error) => (Verdict::Bad, "data", format!("{} cannot be written: {error}", folder.display())),
+    }
+}
+
+fn try_write(folder: &Path) -> io::Result<()> {
+    let probe = folder.join(format!(".rivulet-check-{}", uuid::Uuid::new_v4().simple()));
+    let written = fs::OpenOptions::new().write(true).create_new(true).open(&probe).and_then(|mut file| {
+        file.write_all(b"x")?;
+        file.sync_all()
+    });
+    match (written, fs::remove_file(&probe)) {
+        (Err(error), _) | (Ok(()), Err(error)) => Err(error),
+        (Ok(()), Ok(())) => Ok(()),
+    }
+}
+
+async fn model(config: &LlmConfig) -> Finding {
+    let Some(base_url) = &config.base_url else {
+        let text = "none set: the built-in extractive model answers from the knowledge";
+        return (Verdict::Good, "model", text.to_owned());
+    };
+    let name = config.model.as_deref().unwrap_or("no model name");
+    let finding = |verdict, text: String| (verdict, "model", format!("{name} at {base_url} {text}"));
+    let client = match reqwest::Client::builder().timeout(PATIENCE).build() {
+        Ok(client) => client,
+        Err(error) => return finding(Verdict::Doubtful, format!("cannot be asked: {}", cause(error))),
+    };
+    let mut request = client.get(format!("{base_url}/models"));
+    if let Some(key) = &config.api_key {
+        request = request.bearer_auth(key.expose());
+    }
+    match request.send().await.map(|response| response.status()) {
+        Ok(status) if status.is_success() => finding(Verdict::Good, "answers".to_owned()),
+        Ok(status) if matches!(status.as_u16(), 401 | 403) => {
+            let key = if config.api_key.is_some() { "refuses the key" } else { "wants a key" };
+            finding(Verdict::Doubtful, format!("{key} ({status})"))
+        }
+        // Not every server lists its models.
+        Ok(status) if status.is_client_error() => {
+            finding(Verdict::Good, format!("answers (no list of models: {status})"))
+        }
+        Ok(status) => finding(Verdict::Doubtful, format!("answers {status}")),
+        Err(error) => finding(Verdict::Doubtful, format!("does not answer: {}", cause(error))),
+    }
+}
+
+/// The innermost reason; the outer ones only say that a request failed, and where to.
+fn cause(error: reqwest::Error) -> String {
+    if error.is_timeout() {
+        return format!("nothing came within {} s", PATIENCE.as_secs());
+    }
+    let error = error.without_url();
+    let mut deepest: &dyn std::error::Error = &error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    deepest.to_string()
+}
+
+fn knowledge(config: &KnowledgeConfig) -> Finding {
+    let subject = "knowledge";
+    if !config.enabled {
+        return (Verdict::Good, subject, "switched off".to_owned());
+    }
+    let missing_paths = config.preload.iter().filter(|path| !path.exists()).map(|path| path.display().to_string());
+    let missing_paths: Vec<_> = missing_paths.collect();
+    if !missing_paths.is_empty() {
+        return (Verdict::Doubtful, subject, format!("to be preloaded and not there: {}", missing_paths.join(", ")));
+    }
+    let Some(folder) = &config.model_dir else {
+        let text = "knowledge.model_dir is not set: questions are not searched by meaning (`make run` sets it)";
+        return (Verdict::Doubtful, subject, text.to_owned());
+    };
+    let missing: Vec<_> = MODEL_FILES.iter().copied().filter(|name| !folder.join(name).is_file()).collect();
+    if missing.is_empty() {
+        (Verdict::Good, subject, format!("{} in {}", config.model, folder.display()))
+    } else {
+        (Verdict::Doubtful, subject, format!("{} lacks {}", folder.display(), missing.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        task::JoinSet,
+    };
+
+    use super::*;
+    use crate::config::Overrides;
+
+    fn load(pairs: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+        let env = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::load(None, env, Overrides::default())
+    }
+
+    async fn text(pairs: &[(&str, &str)]) -> (String, Result<(), CheckError>) {
+        let mut out = Vec::new();
+        let outcome = report(load(pairs), &mut out).await;
+        (String::from_utf8(out).expect("UTF-8"), outcome)
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_is_ready_is_told_so_and_left_as_it_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("not/yet/made");
+        let data = data.to_str().expect("UTF-8");
+        let (text, outcome) = text(&[("RIVULET_SERVER_DATA_DIR", data), ("PORT", "0")]).await;
+        outcome.expect("would start");
+        assert!(text.contains("ok    data") && text.contains("ok    listen") && text.contains("extractive"), "{text}");
+        assert!(text.contains("warn  knowledge"), "{text}");
+        assert_eq!(fs::read_dir(folder.path()).expect("read").count(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_would_keep_it_from_starting_fails() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = taken.local_addr().expect("an address").port().to_string();
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let inside = file.path().join("data");
+        let data = inside.to_str().expect("UTF-8");
+        let (text, outcome) = text(&[("RIVULET_SERVER_DATA_DIR", data), ("PORT", &port)]).await;
+        assert!(matches!(outcome, Err(CheckError::WouldNotStart(2))), "{outcome:?}");
+        assert!(text.contains("fail  listen") && text.contains("fail  data"), "{text}");
+        let refused = report(load(&[("PORT", "x")]), &mut Vec::new()).await;
+        assert!(matches!(refused, Err(CheckError::Config(_))));
+    }
+
+    /// Answers one request with `status`, and tells what it was asked.
+    async fn model_server(status: &'static str, tasks: &mut JoinSet<String>) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
+        tasks.spawn(async move {
+            let (mut socket, _) = listener.accept().await.expect("a connection");
+            let mut request = vec![0; 4096];
+            let read = socket.read(&mut request).await.expect("a request");
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            socket.write_all(answer.as_bytes()).await.expect("written");
+            String::from_utf8_lossy(&request[..read]).into_owned()
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn the_model_server_is_asked_with_the_key_and_the_key_is_not_shown() {
+        for (status, wanted) in
+            [("200 OK", "ok    model"), ("401 Unauthorized", "refuses the key"), ("502 Bad Gateway", "warn  model")]
+        {
+            let mut tasks = JoinSet::new();
+            let url = model_server(status, &mut tasks).await;
+            let (text, _) = text(&[("OPENAI_BASE_URL", &url), ("OPENAI_API_KEY", "sk-hunter2"), ("PORT", "0")]).await;
+            assert!(text.contains(wanted) && text.contains(&url) && !text.contains("hunter2"), "{text}");
+            let request = tasks.join_all().await.remove(0).to_lowercase();
+            assert!(request.starts_with("get /v1/models ") && request.contains("bearer sk-hunter2"), "{request}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_model_server_that_is_not_there_is_a_warning() {
+        let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let url = format!("http://{closed}/v1");
+        let finding = model(&LlmConfig { base_url: Some(url), ..LlmConfig::default() }).await;
+        assert_eq!(finding.0, Verdict::Doubtful);
+        assert!(finding.2.contains("does not answer"), "{}", finding.2);
+    }
+
+    #[test]
+    fn an_incomplete_model_folder_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = KnowledgeConfig { model_dir: Some(folder.path().to_owned()), ..KnowledgeConfig::default() };
+        for name in MODEL_FILES {
+            let (verdict, _, text) = knowledge(&config);
+            assert_eq!(verdict, Verdict::Doubtful);
+            assert!(text.contains(name), "{text}");
+            fs::write(folder.path().join(name), "x").expect("written");
+        }
+        assert_eq!(knowledge(&config).0, Verdict::Good);
+        let absent = KnowledgeConfig { preload: vec![folder.path().join("gone")], ..config };
+        assert!(knowledge(&absent).2.contains("gone"));
+    }
+}

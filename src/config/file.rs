@@ -1,0 +1,83 @@
+//! `rivulet.toml`: from text to settings that know the line on which they stand.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use toml::{Table, Value, de::DeTable};
+
+use super::{
+    error::{ConfigError, Origin},
+    keys::{KEYS, Key, nearest},
+    load::Settings,
+};
+
+/// No configuration is longer, in bytes; what is longer is some other file.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Reads a file into `settings`.
+pub(super) fn read(path: &Path, settings: &mut Settings) -> Result<(), ConfigError> {
+    let text = text_of(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    parse(path, &text, settings)
+}
+
+fn text_of(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if read as u64 > MAX_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is longer than 1 MiB"));
+    }
+    Ok(text)
+}
+
+pub(super) fn parse(path: &Path, text: &str, settings: &mut Settings) -> Result<(), ConfigError> {
+    let syntax = |error: toml::de::Error| {
+        let (line, column) = position(text, error.span().map_or(0, |span| span.start));
+        ConfigError::Syntax { path: path.to_owned(), line, column, message: error.message().to_owned() }
+    };
+    // Parsed twice: once for values, once for the places where they stand.
+    let spans = DeTable::parse(text).map_err(syntax)?;
+    let values: Table = toml::from_str(text).map_err(syntax)?;
+    let origin = |offset: usize| Origin::File(path.to_owned(), position(text, offset).0);
+    let places = spans.get_ref();
+    for (section, value) in values {
+        let section_place = places.iter().find(|(key, _)| key.get_ref().as_ref() == section);
+        let section_origin = origin(section_place.map_or(0, |(key, _)| key.span().start));
+        if !KEYS.iter().any(|key| key.parts().0 == section) {
+            return Err(unknown(section, section_origin));
+        }
+        let Value::Table(entries) = value else {
+            return Err(ConfigError::Value {
+                key: section,
+                expected: "a section".to_owned(),
+                found: format!("of type {}", value.type_str()),
+                origin: section_origin,
+            });
+        };
+        let entry_places = section_place.and_then(|(_, value)| value.get_ref().as_table());
+        for (name, value) in entries {
+            let place = entry_places.and_then(|places| places.iter().find(|(key, _)| key.get_ref().as_ref() == name));
+            let origin = place.map_or_else(|| section_origin.clone(), |(key, _)| origin(key.span().start));
+            let full = format!("{section}.{name}");
+            let Some(key) = Key::named(&full) else { return Err(unknown(full, origin)) };
+            let value = key.kind.check(value);
+            settings.set(key, value, origin)?;
+        }
+    }
+    Ok(())
+}
+
+fn unknown(key: String, origin: Origin) -> ConfigError {
+    let nearest = nearest(&key, KEYS.iter().map(|key| key.name.to_owned()));
+    ConfigError::UnknownKey { key, nearest, origin }
+}
+
+/// Line and column of a byte, both from 1.
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}

@@ -1,0 +1,167 @@
+//! Every key that can be set: its name, what a value must be, and what it is called in the environment. Pure.
+
+use toml::Value;
+
+use super::error::excerpt;
+
+/// One key.
+pub(super) struct Key {
+    /// `section.name`, as in `rivulet.toml`.
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+}
+
+/// What a value must be. Bounds include both ends.
+pub(super) enum Kind {
+    Text,
+    /// Like text, and never shown.
+    Secret,
+    Path,
+    /// Like text; shown nowhere, because addresses happen to carry passwords.
+    Url,
+    Switch,
+    Address,
+    OneOf(&'static [&'static str]),
+    Integer(i64, i64),
+    Number(f64, f64),
+    /// Texts; separated by commas in the environment.
+    List,
+}
+
+const YEAR_S: i64 = 366 * 24 * 3600;
+
+/// All keys, in the order of `rivulet.toml`.
+pub(super) const KEYS: &[Key] = &[
+    Key { name: "server.bind", kind: Kind::Address },
+    Key { name: "server.environment", kind: Kind::OneOf(&["development", "production"]) },
+    Key { name: "server.data_dir", kind: Kind::Path },
+    Key { name: "server.allowed_origins", kind: Kind::List },
+    Key { name: "server.drain_s", kind: Kind::Integer(0, 3600) },
+    Key { name: "session.idle_s", kind: Kind::Integer(1, YEAR_S) },
+    Key { name: "session.ttl_s", kind: Kind::Integer(1, 100 * YEAR_S) },
+    Key { name: "session.history_messages", kind: Kind::Integer(1, 500) },
+    Key { name: "llm.base_url", kind: Kind::Url },
+    Key { name: "llm.api_key", kind: Kind::Secret },
+    Key { name: "llm.model", kind: Kind::Text },
+    Key { name: "llm.connect_s", kind: Kind::Number(0.001, 300.0) },
+    Key { name: "llm.first_token_s", kind: Kind::Number(0.001, 3600.0) },
+    Key { name: "llm.gap_s", kind: Kind::Number(0.001, 3600.0) },
+    Key { name: "llm.total_s", kind: Kind::Number(0.001, 86_400.0) },
+    Key { name: "llm.max_output_tokens", kind: Kind::Integer(1, 1_000_000) },
+    Key { name: "knowledge.enabled", kind: Kind::Switch },
+    Key { name: "knowledge.uri", kind: Kind::Text },
+    Key { name: "knowledge.model_dir", kind: Kind::Path },
+    Key { name: "knowledge.model", kind: Kind::Text },
+    Key { name: "knowledge.top_k", kind: Kind::Integer(1, 50) },
+    Key { name: "knowledge.min_score", kind: Kind::Number(0.0, 1.0) },
+    Key { name: "knowledge.preload", kind: Kind::List },
+    Key { name: "limits.connections", kind: Kind::Integer(0, 1_000_000) },
+    Key { name: "telemetry.log_format", kind: Kind::OneOf(&["pretty", "json"]) },
+    Key { name: "telemetry.log_level", kind: Kind::Text },
+];
+
+/// What was expected instead, and what was found.
+#[derive(Debug, PartialEq)]
+pub(super) struct Mismatch {
+    pub(super) expected: String,
+    pub(super) found: String,
+}
+
+impl Key {
+    pub(super) fn named(name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// `RIVULET_SECTION_KEY`.
+    pub(super) fn variable(&self) -> String {
+        format!("RIVULET_{}", self.name.to_uppercase().replace('.', "_"))
+    }
+
+    /// The key in two parts: section and name.
+    pub(super) fn parts(&self) -> (&'static str, &'static str) {
+        self.name.split_once('.').unwrap_or(("", self.name))
+    }
+}
+
+impl Kind {
+    /// Checks a value that came typed, from the file.
+    pub(super) fn check(&self, value: Value) -> Result<Value, Mismatch> {
+        let fits = match (self, &value) {
+            (Self::Text | Self::Secret | Self::Path | Self::Url, Value::String(text)) => !text.trim().is_empty(),
+            (Self::Switch, Value::Boolean(_)) => true,
+            (Self::Address, Value::String(text)) => text.parse::<std::net::SocketAddr>().is_ok(),
+            (Self::OneOf(names), Value::String(text)) => names.contains(&text.as_str()),
+            (Self::Integer(min, max), Value::Integer(number)) => (min..=max).contains(&number),
+            (Self::Number(min, max), Value::Integer(number)) => (*min..=*max).contains(&(*number as f64)),
+            (Self::Number(min, max), Value::Float(number)) => (min..=max).contains(&number),
+            (Self::List, Value::Array(items)) => {
+                items.iter().all(|item| item.as_str().is_some_and(|text| !text.trim().is_empty()))
+            }
+            _ => false,
+        };
+        if fits {
+            // Serde would not take 5 for 5.0.
+            return Ok(match (self, value) {
+                (Self::Number(..), Value::Integer(number)) => Value::Float(number as f64),
+                (_, value) => value,
+            });
+        }
+        Err(Mismatch { expected: self.expected(), found: self.describe(&value) })
+    }
+
+    /// Checks a value that came as text, from the environment. Texts that fit no type stay texts, so that the
+    /// check can name them.
+    pub(super) fn parse(&self, text: &str) -> Result<Value, Mismatch> {
+        let text = text.trim();
+        let typed = match self {
+            Self::Switch => text.to_ascii_lowercase().parse().ok().map(Value::Boolean),
+            Self::Integer(..) => text.parse().ok().map(Value::Integer),
+            Self::Number(..) => text.parse().ok().map(Value::Float),
+            Self::List => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                Some(Value::Array(items.map(Value::from).collect()))
+            }
+            _ => None,
+        };
+        self.check(typed.unwrap_or_else(|| Value::from(text)))
+    }
+
+    fn expected(&self) -> String {
+        match self {
+            Self::Text | Self::Secret => "a text that is not empty".to_owned(),
+            Self::Path => "a path".to_owned(),
+            Self::Url => "an http:// or https:// address".to_owned(),
+            Self::Switch => "true or false".to_owned(),
+            Self::Address => "an IP address and a port, like 127.0.0.1:8080".to_owned(),
+            Self::OneOf(names) => format!("one of {}", names.join(", ")),
+            Self::Integer(min, max) => format!("a whole number from {min} to {max}"),
+            Self::Number(min, max) => format!("a number from {min} to {max}"),
+            Self::List => "a list of texts that are not empty".to_owned(),
+        }
+    }
+
+    fn describe(&self, value: &Value) -> String {
+        match (self, value) {
+            (Self::Secret | Self::Url, value) => format!("a {} that is not shown", value.type_str()),
+            (_, Value::String(text)) => format!("the text \"{}\"", excerpt(text)),
+            (_, Value::Integer(number)) => format!("the number {number}"),
+            (_, Value::Float(number)) => format!("the number {number}"),
+            (_, Value::Boolean(value)) => value.to_string(),
+            (Self::List, Value::Array(_)) => "a list with something else in it".to_owned(),
+            (_, value) => format!("of type {}", value.type_str()),
+        }
+    }
+}
+
+/// The known name that looks most like `name`.
+pub(super) fn nearest(name: &str, known: impl Iterator<Item = String>) -> String {
+    let name = name.to_lowercase();
+    // A name without its section is as near as its second half.
+    let likeness = |candidate: &String| {
+        let candidate = candidate.to_lowercase();
+        let half =
+            candidate.split_once('.').map_or(0.0, |(_, half)| strsim::normalized_damerau_levenshtein(&name, half));
+        strsim::normalized_damerau_levenshtein(&name, &candidate).max(half)
+    };
+    known.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default()
+}

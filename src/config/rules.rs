@@ -1,0 +1,127 @@
+//! What types and bounds cannot say: the form of addresses, and what does not go together.
+
+use std::str::FromStr;
+
+use reqwest::Url;
+use tracing_subscriber::{EnvFilter, filter::Directive};
+
+use super::{
+    Config, Environment,
+    error::{ConfigError, excerpt},
+    load::Settings,
+};
+
+const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
+
+/// Checks the whole, puts addresses into their plain form, and adds what the operator should know.
+pub(super) fn check(config: &mut Config, settings: &Settings, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
+    let wrong = |key: &str, expected: &str, found: String| {
+        Err(ConfigError::Value {
+            key: key.to_owned(),
+            expected: expected.to_owned(),
+            found,
+            origin: settings.origin(key),
+        })
+    };
+    if let Some(origin) = config.server.allowed_origins.iter().find(|origin| *origin != "*" && !is_origin(origin)) {
+        let expected = "exact origins as browsers send them: scheme://host or scheme://host:port, in lower case, \
+                        without a default port, path or final slash";
+        return wrong("server.allowed_origins", expected, format!("\"{}\"", excerpt(origin)));
+    }
+    if let Some(url) = &config.llm.base_url {
+        match plain_url(url) {
+            Ok(plain) => config.llm.base_url = Some(plain),
+            Err(expected) => return wrong("llm.base_url", expected, "something else (not shown)".to_owned()),
+        }
+    }
+    if config.llm.api_key.as_ref().is_some_and(|key| !key.expose().bytes().all(|byte| byte.is_ascii_graphic())) {
+        let expected = "letters, digits and signs of ASCII without blanks";
+        return wrong("llm.api_key", expected, "something else (not shown)".to_owned());
+    }
+    if let Err(part) = check_levels(&config.telemetry.log_level) {
+        let expected = "off, error, warn, info, debug, trace, or a list like info,rivulet::run=debug";
+        return wrong("telemetry.log_level", expected, format!("\"{}\"", excerpt(part)));
+    }
+    if config.session.ttl_s < config.session.idle_s {
+        let found = format!("{} against {}", config.session.ttl_s, config.session.idle_s);
+        return wrong("session.ttl_s", "at least session.idle_s", found);
+    }
+    check_environment(config)?;
+    warn(config, warnings);
+    Ok(())
+}
+
+fn check_environment(config: &Config) -> Result<(), ConfigError> {
+    if config.server.environment != Environment::Production {
+        return Ok(());
+    }
+    let text = if config.server.allowed_origins.iter().any(|origin| origin == "*") {
+        "server.environment is production, and server.allowed_origins holds `*`: name the origins"
+    } else {
+        "server.environment is production, which demands authentication, and this version has none yet: run it as \
+         development behind something that authenticates"
+    };
+    Err(ConfigError::Refused(text.to_owned()))
+}
+
+fn warn(config: &Config, warnings: &mut Vec<String>) {
+    if !config.server.bind.ip().is_loopback() {
+        warnings.push(format!(
+            "server.bind is {}: whoever reaches that address can talk to the model, for there is no authentication",
+            config.server.bind
+        ));
+    }
+    if config.llm.base_url.is_none() && config.llm.model.is_some() {
+        warnings.push("llm.model is set without a target: the built-in extractive model answers".to_owned());
+    }
+}
+
+/// Whether a browser would send exactly this as `Origin`.
+fn is_origin(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    match url.origin().is_tuple() {
+        // No wildcard within an origin: it would be compared as it stands, and match nobody.
+        true => url.origin().ascii_serialization() == text && !text.contains('*'),
+        // Schemes of browser extensions are opaque to the parser; there the form has to do.
+        false => {
+            let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+            !rest.is_empty()
+                && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:".contains(&b))
+        }
+    }
+}
+
+/// The address without a final slash, or what it should have been.
+fn plain_url(text: &str) -> Result<String, &'static str> {
+    const FORM: &str = "an http:// or https:// address";
+    let url = Url::parse(text.trim()).map_err(|_| FORM)?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(FORM);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("an address without user and password (the key goes into llm.api_key)");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("an address without `?` and `#`");
+    }
+    let plain = url.as_str().trim_end_matches('/');
+    if plain.ends_with("/chat/completions") {
+        return Err("the address before /chat/completions");
+    }
+    Ok(plain.to_owned())
+}
+
+/// A bare word would be taken for the name of a module, so that a misspelt level would silence everything.
+fn check_levels(filter: &str) -> Result<(), &str> {
+    for part in filter.split(',').map(str::trim) {
+        let known = if part.contains(['=', '[']) {
+            Directive::from_str(part).is_ok()
+        } else {
+            LEVELS.contains(&part.to_ascii_lowercase().as_str())
+        };
+        if !known {
+            return Err(part);
+        }
+    }
+    EnvFilter::try_new(filter).map(|_| ()).map_err(|_| filter)
+}

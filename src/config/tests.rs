@@ -1,0 +1,329 @@
+use std::{collections::BTreeSet, fs, path::Path};
+
+use super::{keys::KEYS, *};
+
+fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn from_env(pairs: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    Config::load(None, env(pairs), Overrides::default())
+}
+
+fn from_file(text: &str) -> Result<Loaded, ConfigError> {
+    from_both(text, &[])
+}
+
+fn from_both(text: &str, pairs: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rivulet.toml");
+    fs::write(&path, text).expect("written");
+    Config::load(Some(&path), env(pairs), Overrides::default())
+}
+
+#[track_caller]
+fn refused(outcome: Result<Loaded, ConfigError>, wanted: &[&str]) {
+    let text = outcome.expect_err("must be refused").to_string();
+    for part in wanted {
+        assert!(text.contains(part), "{part:?} is missing in: {text}");
+    }
+}
+
+#[test]
+fn nothing_set_is_the_defaults() {
+    assert_eq!(from_env(&[("PATH", "/bin"), ("GROQ_API_KEY", " ")]).expect("fine").config, Config::default());
+    assert_eq!(from_file("").expect("fine").config, Config::default());
+}
+
+#[test]
+fn the_shipped_file_is_the_defaults_and_names_every_key() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("rivulet.toml");
+    let loaded = Config::load(Some(&path), [], Overrides::default()).expect("fine");
+    assert_eq!(loaded.config, Config::default());
+
+    let (mut section, mut named) = (String::new(), Vec::new());
+    for line in fs::read_to_string(path).expect("read").lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            section = name.to_owned();
+        } else if let Some((name, _)) = line.trim_start_matches("# ").split_once(" = ")
+            && !name.contains(' ')
+        {
+            named.push(format!("{section}.{name}"));
+        }
+    }
+    assert_eq!(named, KEYS.iter().map(|key| key.name).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_key_of_the_structs_can_be_set_and_no_other() {
+    // Serde's own message lists the fields of a struct.
+    let fields_of = |toml: &str| {
+        let message = toml::from_str::<Config>(toml).expect_err("unknown").message().to_owned();
+        let (_, list) = message.split_once("expected").expect("a list");
+        list.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut fields = BTreeSet::new();
+    for section in fields_of("unknown = 1") {
+        for field in fields_of(&format!("[{section}]\nunknown = 1")) {
+            fields.insert(format!("{section}.{field}"));
+        }
+    }
+    assert_eq!(fields, KEYS.iter().map(|key| key.name.to_owned()).collect());
+}
+
+#[test]
+fn later_layers_win() {
+    let file = "[server]\nbind = \"0.0.0.0:1\"\ndata_dir = \"/file\"\n[llm]\ngap_s = 2\n";
+    let port = from_both(file, &[("PORT", "2")]).expect("fine").config;
+    assert_eq!((port.server.bind.to_string().as_str(), port.llm.gap_s), ("0.0.0.0:2", 2.0));
+    let both = [("PORT", "2"), ("RIVULET_SERVER_BIND", "127.0.0.1:3"), ("LOG_LEVEL", "debug")];
+    let loaded = from_both(file, &both).expect("fine").config;
+    assert_eq!(loaded.server.bind.to_string(), "127.0.0.1:3");
+    assert_eq!((loaded.server.data_dir.as_path(), loaded.telemetry.log_level.as_str()), (Path::new("/file"), "debug"));
+    let flags = Overrides { bind: "[::1]:4".parse().ok(), data_dir: Some("/flag".into()) };
+    let loaded = Config::load(None, env(&both), flags).expect("fine").config;
+    assert_eq!(
+        (loaded.server.bind.to_string().as_str(), loaded.server.data_dir.as_path()),
+        ("[::1]:4", Path::new("/flag"))
+    );
+}
+
+#[test]
+fn every_kind_is_read_from_the_environment() {
+    let loaded = from_env(&[
+        ("RIVULET_SERVER_ALLOWED_ORIGINS", " https://a.example, http://b.example:81 ,"),
+        ("RIVULET_SESSION_HISTORY_MESSAGES", "7"),
+        ("RIVULET_LLM_CONNECT_S", "0.5"),
+        ("RIVULET_LLM_MODEL", ""),
+        ("RIVULET_KNOWLEDGE_ENABLED", "False"),
+        ("RIVULET_KNOWLEDGE_MIN_SCORE", "1"),
+        ("RIVULET_KNOWLEDGE_PRELOAD", "docs,more docs"),
+        ("RIVULET_TELEMETRY_LOG_FORMAT", "json"),
+    ])
+    .expect("fine")
+    .config;
+    assert_eq!(loaded.server.allowed_origins, ["https://a.example", "http://b.example:81"]);
+    assert_eq!((loaded.session.history_messages, loaded.llm.connect_s, loaded.llm.model), (7, 0.5, None));
+    assert_eq!((loaded.knowledge.enabled, loaded.knowledge.min_score), (false, 1.0));
+    assert_eq!(loaded.knowledge.preload, [Path::new("docs"), Path::new("more docs")]);
+    assert_eq!(loaded.telemetry.log_format, Some(LogFormat::Json));
+    // An empty list in the environment empties the file's.
+    let file = "[knowledge]\npreload = [\"x\"]";
+    let emptied = from_both(file, &[("RIVULET_KNOWLEDGE_PRELOAD", "")]).expect("fine").config;
+    assert!(emptied.knowledge.preload.is_empty());
+}
+
+#[test]
+fn unknown_keys_name_the_nearest_and_the_line() {
+    refused(from_file("\n[server]\nbnid = \"x\""), &["rivulet.toml:3", "`server.bnid`", "`server.bind`"]);
+    refused(from_file("server.data_dri = \"x\""), &["rivulet.toml:1", "`server.data_dir`"]);
+    refused(from_file("top_k = 3"), &["rivulet.toml:1", "`knowledge.top_k`"]);
+    refused(from_file("[sever]\nbind = \"x\""), &["`sever`", "`server."]);
+    refused(from_file("[llm.model.name]\nx = 1"), &["rivulet.toml", "llm.model must be"]);
+    refused(from_file("server = 3"), &["rivulet.toml:1: server must be a section", "integer"]);
+    refused(from_env(&[("RIVULET_LLM_MODLE", "x")]), &["RIVULET_LLM_MODLE", "`RIVULET_LLM_MODEL`"]);
+    refused(from_env(&[("RIVULET_", "x")]), &["`RIVULET_`"]);
+}
+
+#[test]
+fn files_that_cannot_be_read_are_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name);
+    fs::write(file("latin1"), b"[llm]\nmodel = \"\xe4\"").expect("written");
+    fs::write(file("huge"), "#".repeat((1 << 20) + 1)).expect("written");
+    for (path, part) in [
+        (file("absent"), "absent"),
+        (folder.path().into(), "directory"),
+        (file("latin1"), "UTF-8"),
+        (file("huge"), "1 MiB"),
+    ] {
+        refused(Config::load(Some(&path), [], Overrides::default()), &["cannot read", &path.to_string_lossy(), part]);
+    }
+}
+
+#[test]
+fn what_is_not_toml_is_named_by_line_and_column() {
+    refused(from_file("[server]\nbind = \n"), &["rivulet.toml:2:"]);
+    refused(from_file("[server]\ndrain_s = 1\ndrain_s = 2\n"), &["rivulet.toml:3:1: ", "duplicate"]);
+    refused(from_file("[session]\nttl_s = 99999999999999999999\n"), &["rivulet.toml:2:"]);
+    refused(from_file("\u{0}"), &["rivulet.toml:1:"]);
+}
+
+#[test]
+fn wrong_types_say_what_was_expected_and_found() {
+    for (text, parts) in [
+        ("[llm]\nconnect_s = \"5\"", ["llm.connect_s", "a number from 0.001 to 300", "the text \"5\""]),
+        ("[server]\nbind = 8080", ["server.bind", "an IP address and a port", "the number 8080"]),
+        ("[server]\nbind = \"localhost:80\"", ["server.bind", "an IP address and a port", "localhost:80"]),
+        ("[server]\nenvironment = \"prod\"", ["server.environment", "one of development, production", "\"prod\""]),
+        ("[server]\ndata_dir = \" \"", ["server.data_dir", "a path", "\" \""]),
+        ("[knowledge]\nenabled = 1", ["knowledge.enabled", "true or false", "the number 1"]),
+        ("[knowledge]\ntop_k = 2.5", ["knowledge.top_k", "a whole number from 1 to 50", "the number 2.5"]),
+        ("[knowledge]\npreload = \"x\"", ["knowledge.preload", "a list of texts", "the text \"x\""]),
+        ("[knowledge]\npreload = [1]", ["knowledge.preload", "a list of texts", "something else in it"]),
+        ("[knowledge]\nmodel = 1979-05-27", ["knowledge.model", "a text", "datetime"]),
+        ("[llm]\nmodel = \"\"", ["llm.model", "not empty", "\"\""]),
+    ] {
+        let mut wanted = parts.to_vec();
+        wanted.push("rivulet.toml:2: ");
+        refused(from_file(text), &wanted);
+    }
+    refused(from_env(&[("RIVULET_KNOWLEDGE_ENABLED", "maybe")]), &["RIVULET_KNOWLEDGE_ENABLED: knowledge.enabled"]);
+}
+
+#[test]
+fn bounds_hold() {
+    for (section, bad) in [
+        ("server", "drain_s = -1"),
+        ("server", "drain_s = 3601"),
+        ("session", "idle_s = 0"),
+        ("session", "ttl_s = 9223372036854775807"),
+        ("session", "history_messages = 0"),
+        ("session", "history_messages = 501"),
+        ("llm", "connect_s = 0"),
+        ("llm", "connect_s = -0.0"),
+        ("llm", "gap_s = nan"),
+        ("llm", "total_s = inf"),
+        ("llm", "first_token_s = -5"),
+        ("llm", "max_output_tokens = 0"),
+        ("knowledge", "top_k = 0"),
+        ("knowledge", "top_k = 51"),
+        ("knowledge", "min_score = 1.01"),
+        ("knowledge", "min_score = -0.1"),
+        ("limits", "connections = -1"),
+    ] {
+        let (key, _) = bad.split_once(' ').expect("a key");
+        refused(from_file(&format!("[{section}]\n{bad}")), &[&format!("{section}.{key}"), " from ", "the number"]);
+    }
+    let most = "[server]\ndrain_s = 0\n[limits]\nconnections = 0\n[knowledge]\ntop_k = 50\nmin_score = 0";
+    assert_eq!(from_file(most).expect("fine").config.limits.connections, 0);
+    refused(from_file("[session]\nidle_s = 100\nttl_s = 99"), &["rivulet.toml:3", "session.ttl_s", "session.idle_s"]);
+    for port in ["http", "65536", "-1", "80 80", "٣"] {
+        refused(from_env(&[("PORT", port)]), &["PORT must be a whole number from 0 to 65535", port]);
+    }
+}
+
+fn target(pairs: &[(&str, &str)]) -> (Option<String>, Option<String>, Option<String>) {
+    let llm = from_env(pairs).expect("fine").config.llm;
+    (llm.base_url, llm.api_key.map(|key| key.expose().to_owned()), llm.model)
+}
+
+#[test]
+fn the_model_is_chosen_in_the_documented_order() {
+    let some = |url: &str, key: Option<&str>, model: &str| {
+        (Some(url.to_owned()), key.map(str::to_owned), Some(model.to_owned()))
+    };
+    let groq = ("GROQ_API_KEY", "gsk");
+    let openai = ("OPENAI_API_KEY", "sk");
+    let local = ("OPENAI_BASE_URL", "http://localhost:11434/v1/");
+    let own = ("RIVULET_LLM_BASE_URL", "https://own.example/v1");
+    let model = ("RIVULET_LLM_MODEL", "m");
+    let (groq_url, openai_url) = ("https://api.groq.com/openai/v1", "https://api.openai.com/v1");
+    assert_eq!(target(&[]), (None, None, None));
+    assert_eq!(target(&[groq]), some(groq_url, Some("gsk"), "llama-3.3-70b-versatile"));
+    assert_eq!(target(&[groq, openai, model]), some(groq_url, Some("gsk"), "m"));
+    assert_eq!(target(&[openai]), some(openai_url, Some("sk"), "gpt-4o-mini"));
+    assert_eq!(target(&[local, groq]), some("http://localhost:11434/v1", None, "gpt-4o-mini"));
+    assert_eq!(target(&[local, openai]), some("http://localhost:11434/v1", Some("sk"), "gpt-4o-mini"));
+    // A key goes only where it belongs.
+    assert_eq!(target(&[own, local, groq, openai]), some("https://own.example/v1", None, "gpt-4o-mini"));
+    let own_key = ("RIVULET_LLM_API_KEY", "mine\n");
+    assert_eq!(target(&[own_key, openai, groq]), some(openai_url, Some("mine"), "gpt-4o-mini"));
+    assert_eq!(target(&[own_key, local, openai]), some("http://localhost:11434/v1", Some("mine"), "gpt-4o-mini"));
+}
+
+#[test]
+fn addresses_and_keys_are_checked_and_never_shown() {
+    for bad in [
+        "hunter2",
+        "ftp://hunter2",
+        "http://",
+        "https://user:hunter2@api.example/v1",
+        "https://api.example/v1?key=hunter2",
+        "https://api.example/v1#hunter2",
+        "https://hunter2.example/v1/chat/completions",
+    ] {
+        for variable in ["RIVULET_LLM_BASE_URL", "OPENAI_BASE_URL"] {
+            let error = from_env(&[(variable, bad)]).expect_err("must be refused");
+            assert!(error.to_string().contains("llm.base_url") && error.to_string().contains(variable), "{error}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+    for bad in ["hunter2 hunter2", "hünter2", "hunter2\nX-Evil: 1"] {
+        let error = from_env(&[("GROQ_API_KEY", bad)]).expect_err("must be refused");
+        assert!(error.to_string().contains("llm.api_key"), "{error}");
+        assert!(!format!("{error} {error:?}").contains("nter2"), "{error:?}");
+    }
+    for text in ["[llm]\napi_key = 31337", "[llm]\napi_key = [\"hunter2\"]", "[llm]\nbase_url = [\"hunter2\"]"] {
+        let error = from_file(text).expect_err("must be refused");
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("31337"), "{error:?}");
+    }
+    let loaded = from_env(&[("GROQ_API_KEY", "hunter2")]).expect("fine");
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+}
+
+#[test]
+fn origins_are_what_a_browser_sends() {
+    for good in ["*", "https://a.example", "http://localhost:3000", "https://[::1]:8443", "chrome-extension://abcdef"] {
+        let loaded = from_env(&[("CORS_ORIGINS", good)]).expect(good);
+        assert_eq!(loaded.config.server.allowed_origins, [good]);
+    }
+    for bad in [
+        "a.example",
+        "https://a.example/",
+        "https://a.example/path",
+        "https://A.example",
+        "https://a.example:443",
+        "https://*.a.example",
+        "https://user@a.example",
+        "https://",
+        "null",
+        "//a.example",
+        "https://a.example?x",
+    ] {
+        refused(from_env(&[("CORS_ORIGINS", bad)]), &["CORS_ORIGINS", "server.allowed_origins", bad]);
+    }
+}
+
+#[test]
+fn what_is_not_built_yet_is_refused_or_told() {
+    refused(from_env(&[("REQUIRE_AUTHENTICATION", "True")]), &["REQUIRE_AUTHENTICATION", "no authentication yet"]);
+    refused(from_env(&[("REQUIRE_AUTHENTICATION", "maybe")]), &["REQUIRE_AUTHENTICATION", "true or false"]);
+    refused(from_env(&[("REDIS_URL", "redis://:hunter2@cache:6379")]), &["REDIS_URL", "single gateway"]);
+    refused(from_env(&[("ENVIRONMENT", "production"), ("CORS_ORIGINS", "*")]), &["production", "`*`"]);
+    refused(from_env(&[("ENVIRONMENT", "production")]), &["production", "authentication"]);
+    refused(from_env(&[("ENVIRONMENT", "staging")]), &["ENVIRONMENT", "one of development, production"]);
+
+    let loaded = from_env(&[
+        ("REQUIRE_AUTHENTICATION", "false"),
+        ("RATE_LIMIT_REQUESTS", "5"),
+        ("JWT_SECRET_KEY", "hunter2"),
+        ("RIVULET_SERVER_BIND", "0.0.0.0:80"),
+        ("RIVULET_LLM_MODEL", "m"),
+    ])
+    .expect("fine");
+    let warnings = loaded.warnings.join("\n");
+    for part in ["RATE_LIMIT_REQUESTS", "JWT_SECRET_KEY", "0.0.0.0:80", "llm.model"] {
+        assert!(warnings.contains(part), "{part} is missing in {warnings}");
+    }
+    assert!(!warnings.contains("hunter2"));
+    assert!(from_env(&[]).expect("fine").warnings.is_empty());
+}
+
+#[test]
+fn log_levels_are_levels() {
+    for good in ["info", "WARN", "info,rivulet::run=debug", "off", "rivulet[span]=trace"] {
+        assert_eq!(from_env(&[("LOG_LEVEL", good)]).expect(good).config.telemetry.log_level, good);
+    }
+    for bad in ["loud", "warning", "info,,", "rivulet=loud", "info,rivulet", "=", "["] {
+        refused(from_env(&[("LOG_LEVEL", bad)]), &["LOG_LEVEL", "telemetry.log_level", "debug"]);
+    }
+}
+
+#[test]
+fn what_is_shown_is_short_and_of_one_line() {
+    let long = format!("x\n\u{1b}[31m{}", "y".repeat(1000));
+    let text = from_env(&[("ENVIRONMENT", &long)]).expect_err("must be refused").to_string();
+    assert!(text.len() < 250 && !text.contains(['\n', '\u{1b}']), "{text}");
+}

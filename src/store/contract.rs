@@ -1,0 +1,347 @@
+//! What every [`SessionStore`] has to do, tried on each of them.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::{
+    Appended, FinishedAnswer, MAX_PAGE, SessionRecord, SessionStore, StoreError, Turn, memory::MemoryStore,
+    sqlite::SqliteStore,
+};
+use crate::chat::{Citation, Message, MessageId, Role, RunId, SessionId, Source, Status, Timestamp, Usage};
+
+pub(super) fn session_id(text: &str) -> SessionId {
+    SessionId::parse(text).expect("an id")
+}
+
+pub(super) fn message_id(text: &str) -> MessageId {
+    MessageId::parse(text).expect("an id")
+}
+
+pub(super) fn record(id: &str, created_at: u64) -> SessionRecord {
+    SessionRecord {
+        id: session_id(id),
+        assistant: "default".to_owned(),
+        metadata: None,
+        created_at: Timestamp(created_at),
+        updated_at: Timestamp(created_at),
+        message_count: 0,
+    }
+}
+
+pub(super) fn turn(question: &str, text: &str, created_at: u64) -> Turn {
+    let run = RunId::parse(&format!("r-{question}")).expect("an id");
+    let message = |id: String, role, text: &str, status| Message {
+        id: message_id(&id),
+        role,
+        text: text.to_owned(),
+        status,
+        run: Some(run.clone()),
+        model: None,
+        citations: Vec::new(),
+        sources: Vec::new(),
+        created_at: Timestamp(created_at),
+    };
+    Turn {
+        question: message(question.to_owned(), Role::User, text, Status::Complete),
+        answer: message(format!("a-{question}"), Role::Assistant, "", Status::Pending),
+    }
+}
+
+pub(super) fn finished(question: &str, text: &str, status: Status) -> FinishedAnswer {
+    FinishedAnswer {
+        id: message_id(&format!("a-{question}")),
+        run: RunId::parse(&format!("r-{question}")).expect("an id"),
+        text: text.to_owned(),
+        status,
+        model: Some("small-1".to_owned()),
+        citations: vec![Citation { n: 1, start: 0, end: 4 }],
+        sources: vec![Source {
+            n: 1,
+            document: "d1".to_owned(),
+            title: "Loans \u{1f4b0}".to_owned(),
+            uri: None,
+            page: Some(3),
+            heading: Some("Rates".to_owned()),
+            score: 0.1 + 0.2,
+            snippet: "From 4.1 %".to_owned(),
+        }],
+        usage: Some(Usage { input: 7, output: 9, estimated: true }),
+    }
+}
+
+/// Runs every test of the contract against one way of making a store.
+macro_rules! contract {
+    ($name:ident, $store:expr, [$($test:ident),* $(,)?]) => {
+        mod $name {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let (store, _keep) = $store;
+                    super::$test(Arc::new(store)).await;
+                }
+            )*
+        }
+    };
+}
+
+macro_rules! contracts {
+    ($tests:tt) => {
+        contract!(memory, (MemoryStore::default(), ()), $tests);
+        contract!(sqlite, sqlite_store(), $tests);
+    };
+}
+
+contracts!([
+    a_session_comes_back_as_it_was_stored,
+    a_taken_session_id_is_refused,
+    sessions_are_paged_newest_first,
+    a_turn_is_stored_once,
+    an_answer_grows_and_ends,
+    an_ended_answer_stays_as_it_is,
+    what_cannot_be_read_again_is_refused,
+    messages_are_paged_backwards,
+    limits_are_bounded,
+    deleting_a_session_takes_all_of_it,
+    expired_sessions_go_and_used_ones_stay,
+    missing_sessions_are_told,
+    racing_duplicates_are_stored_once,
+    two_hundred_turns_at_once_all_arrive,
+    any_text_survives,
+]);
+
+fn sqlite_store() -> (SqliteStore, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    (SqliteStore::open(folder.path().join("rivulet.db")).expect("opens"), folder)
+}
+
+async fn with_session(store: &dyn SessionStore) -> SessionId {
+    store.create_session(record("s", 1000)).await.expect("stored");
+    session_id("s")
+}
+
+fn ids(messages: &[Message]) -> Vec<&str> {
+    messages.iter().map(|message| message.id.as_str()).collect()
+}
+
+async fn a_session_comes_back_as_it_was_stored(store: Arc<dyn SessionStore>) {
+    let metadata = serde_json::json!({ "customer": "ü\u{0}", "nested": [1, 2.5, null] });
+    let wanted = SessionRecord { metadata: Some(metadata), updated_at: Timestamp(1500), ..record("s", 1000) };
+    store.create_session(SessionRecord { message_count: 99, ..wanted.clone() }).await.expect("stored");
+    assert_eq!(store.session(&wanted.id).await.expect("read"), Some(wanted));
+    assert_eq!(store.session(&session_id("other")).await.expect("read"), None);
+    store.check().await.expect("works");
+}
+
+async fn a_taken_session_id_is_refused(store: Arc<dyn SessionStore>) {
+    with_session(&*store).await;
+    let second = store.create_session(SessionRecord { assistant: "evil".to_owned(), ..record("s", 2000) }).await;
+    assert!(matches!(second, Err(StoreError::Unavailable(_))), "{second:?}");
+    assert_eq!(store.session(&session_id("s")).await.expect("read"), Some(record("s", 1000)));
+}
+
+async fn sessions_are_paged_newest_first(store: Arc<dyn SessionStore>) {
+    for (id, created_at) in [("c", 20), ("a", 10), ("b", 20), ("e", 30), ("d", 20)] {
+        store.create_session(record(id, created_at)).await.expect("stored");
+    }
+    let (mut seen, mut before) = (Vec::new(), None);
+    loop {
+        let page = store.sessions(before.as_ref(), 2).await.expect("read");
+        assert!(page.sessions.len() <= 2);
+        seen.extend(page.sessions.iter().map(|session| session.id.to_string()));
+        before = page.sessions.last().map(|session| session.id.clone());
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen, ["e", "b", "c", "d", "a"]);
+    let after_the_last = store.sessions(Some(&session_id("a")), 10).await.expect("read");
+    assert_eq!((after_the_last.sessions.len(), after_the_last.more), (0, false));
+}
+
+async fn a_turn_is_stored_once(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    let first = turn("q1", "I need a loan", 5000);
+    assert_eq!(store.append_turn(&session, first.clone()).await.expect("stored"), Appended::Stored);
+
+    let mut again = turn("q1", "I need a boat", 9000);
+    again.answer.id = message_id("another");
+    assert_eq!(store.append_turn(&session, again).await.expect("kept"), Appended::Exists(first.question.clone()));
+
+    // The id of an answer is an id of the session too.
+    let mut stolen = turn("a-q1", "hello", 9000);
+    stolen.answer.id = message_id("yet-another");
+    assert_eq!(store.append_turn(&session, stolen).await.expect("kept"), Appended::Exists(first.answer.clone()));
+
+    let mut clash = turn("q2", "hello", 9000);
+    clash.answer.id = message_id("a-q1");
+    assert!(matches!(store.append_turn(&session, clash).await, Err(StoreError::Unavailable(_))));
+
+    let page = store.messages(&session, None, 10).await.expect("read");
+    assert_eq!(page.messages, [first.question.clone(), first.answer]);
+    let record = store.session(&session).await.expect("read").expect("there");
+    assert_eq!((record.message_count, record.updated_at), (2, Timestamp(5000)));
+    assert_eq!(store.message(&session, &message_id("q1")).await.expect("read"), Some(first.question));
+    assert_eq!(store.message(&session, &message_id("q2")).await.expect("read"), None);
+}
+
+async fn an_answer_grows_and_ends(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored");
+    let answer = message_id("a-q");
+    for text in ["Fr", "From 4"] {
+        store.checkpoint(&session, &answer, text.to_owned()).await.expect("kept");
+        let message = store.message(&session, &answer).await.expect("read").expect("there");
+        assert_eq!((message.text.as_str(), message.status), (text, Status::Pending));
+    }
+    let end = finished("q", "From 4.1 %.", Status::Stopped);
+    store.finish_answer(&session, end.clone()).await.expect("ended");
+    let message = store.message(&session, &answer).await.expect("read").expect("there");
+    assert_eq!((message.text, message.status), (end.text, end.status));
+    assert_eq!((message.run, message.model), (Some(end.run), end.model));
+    assert_eq!((message.citations, message.sources), (end.citations, end.sources));
+    let record = store.session(&session).await.expect("read").expect("there");
+    assert!(record.updated_at > Timestamp(2000), "ending an answer is a use: {}", record.updated_at);
+}
+
+async fn an_ended_answer_stays_as_it_is(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored");
+    store.finish_answer(&session, finished("q", "whole", Status::Complete)).await.expect("ended");
+    let ended = store.message(&session, &message_id("a-q")).await.expect("read");
+
+    store.checkpoint(&session, &message_id("a-q"), "late".to_owned()).await.expect("ignored");
+    store.finish_answer(&session, finished("q", "later", Status::Error)).await.expect("ignored");
+    assert_eq!(store.message(&session, &message_id("a-q")).await.expect("read"), ended);
+
+    // A question is nobody's answer.
+    store.checkpoint(&session, &message_id("q"), "forged".to_owned()).await.expect("ignored");
+    assert_eq!(store.message(&session, &message_id("q")).await.expect("read").expect("there").text, "?");
+}
+
+async fn what_cannot_be_read_again_is_refused(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored");
+    let mut infinite = finished("q", "text", Status::Complete);
+    infinite.sources[0].score = f32::NAN;
+    for bad in [finished("q", "text", Status::Pending), infinite, finished("unknown", "text", Status::Complete)] {
+        let answer = store.finish_answer(&session, bad).await;
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+    }
+    let message = store.message(&session, &message_id("a-q")).await.expect("read").expect("there");
+    assert_eq!(message.status, Status::Pending);
+}
+
+async fn messages_are_paged_backwards(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    // The clock jumps back: the order is the order of arrival.
+    for (question, created_at) in [("q1", 3000), ("q2", 1000), ("q3", 2000)] {
+        store.append_turn(&session, turn(question, "?", created_at)).await.expect("stored");
+    }
+    let page = store.messages(&session, None, 4).await.expect("read");
+    assert_eq!((ids(&page.messages), page.more), (vec!["q2", "a-q2", "q3", "a-q3"], true));
+    let page = store.messages(&session, Some(&message_id("q2")), 4).await.expect("read");
+    assert_eq!((ids(&page.messages), page.more), (vec!["q1", "a-q1"], false));
+    let page = store.messages(&session, Some(&message_id("a-q1")), 1).await.expect("read");
+    assert_eq!((ids(&page.messages), page.more), (vec!["q1"], false));
+    let page = store.messages(&session, Some(&message_id("unknown")), 4).await.expect("read");
+    assert_eq!((page.messages.len(), page.more), (0, false));
+    let page = store.messages(&session, None, 0).await.expect("read");
+    assert_eq!((page.messages.len(), page.more), (0, true));
+}
+
+async fn limits_are_bounded(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    for n in 0..=MAX_PAGE / 2 {
+        store.append_turn(&session, turn(&format!("q{n}"), "?", 2000)).await.expect("stored");
+    }
+    let page = store.messages(&session, None, usize::MAX).await.expect("read");
+    assert_eq!((page.messages.len(), page.more), (MAX_PAGE, true));
+    assert!(store.sessions(None, usize::MAX).await.is_ok());
+    assert_eq!(store.delete_expired(Timestamp(0), usize::MAX).await.expect("none"), []);
+}
+
+async fn deleting_a_session_takes_all_of_it(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored");
+    assert!(store.delete_session(&session).await.expect("deleted"));
+    assert!(!store.delete_session(&session).await.expect("gone already"));
+    assert_eq!(store.message(&session, &message_id("q")).await.expect("read"), None);
+    // The same id again starts empty.
+    with_session(&*store).await;
+    assert_eq!(store.messages(&session, None, 10).await.expect("read").messages, []);
+    assert_eq!(store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored"), Appended::Stored);
+}
+
+async fn expired_sessions_go_and_used_ones_stay(store: Arc<dyn SessionStore>) {
+    for (id, created_at) in [("old", 10), ("older", 5), ("edge", 100), ("used", 7)] {
+        store.create_session(record(id, created_at)).await.expect("stored");
+    }
+    store.append_turn(&session_id("used"), turn("q", "?", 500)).await.expect("stored");
+    let gone = store.delete_expired(Timestamp(100), 1).await.expect("deleted");
+    assert_eq!(gone, [session_id("older")], "the longest unused first");
+    assert_eq!(store.delete_expired(Timestamp(100), 10).await.expect("deleted"), [session_id("old")]);
+    assert_eq!(store.delete_expired(Timestamp(100), 10).await.expect("none left"), []);
+    let left = store.sessions(None, 10).await.expect("read").sessions;
+    assert_eq!(left.iter().map(|session| session.id.as_str()).collect::<Vec<_>>(), ["edge", "used"]);
+}
+
+async fn missing_sessions_are_told(store: Arc<dyn SessionStore>) {
+    let nobody = session_id("nobody");
+    assert!(matches!(store.append_turn(&nobody, turn("q", "?", 1)).await, Err(StoreError::NoSession)));
+    assert!(matches!(store.checkpoint(&nobody, &message_id("a-q"), String::new()).await, Err(StoreError::NoSession)));
+    let end = finished("q", "", Status::Complete);
+    assert!(matches!(store.finish_answer(&nobody, end).await, Err(StoreError::NoSession)));
+    assert!(matches!(store.messages(&nobody, None, 1).await, Err(StoreError::NoSession)));
+    assert!(matches!(store.sessions(Some(&nobody), 1).await, Err(StoreError::NoSession)));
+    assert_eq!(store.message(&nobody, &message_id("q")).await.expect("read"), None);
+}
+
+async fn racing_duplicates_are_stored_once(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    let mut racers = JoinSet::new();
+    for n in 0..64 {
+        let (store, session) = (Arc::clone(&store), session.clone());
+        racers.spawn(async move {
+            let mut turn = turn("q", "same", 2000);
+            turn.answer.id = message_id(&format!("answer-{n}"));
+            store.append_turn(&session, turn).await.expect("an answer")
+        });
+    }
+    let outcomes = racers.join_all().await;
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Appended::Stored).count(), 1);
+    assert_eq!(store.session(&session).await.expect("read").expect("there").message_count, 2);
+}
+
+async fn two_hundred_turns_at_once_all_arrive(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    let mut writers = JoinSet::new();
+    for n in 0..200 {
+        let (store, session) = (Arc::clone(&store), session.clone());
+        writers.spawn(async move {
+            let (question, id) = (format!("q{n}"), message_id(&format!("q{n}")));
+            assert_eq!(store.append_turn(&session, turn(&question, "?", n)).await.expect("stored"), Appended::Stored);
+            // What was acknowledged can be read, by whomever.
+            assert!(store.message(&session, &id).await.expect("read").is_some());
+        });
+    }
+    writers.join_all().await;
+    let page = store.messages(&session, None, 500).await.expect("read");
+    assert_eq!(page.messages.len(), 400);
+    for pair in page.messages.chunks(2) {
+        assert_eq!(format!("a-{}", pair[0].id), pair[1].id.to_string(), "an answer follows its question");
+    }
+}
+
+async fn any_text_survives(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    for (n, text) in ["", "\0", "a\0b", "\u{feff}x", "👩‍👩‍👧", "'; DROP TABLE messages; --", "\r\n\t", "\u{10ffff}"]
+        .into_iter()
+        .enumerate()
+    {
+        let turn = turn(&format!("q'{n}\u{202e}"), text, 1);
+        store.append_turn(&session, turn.clone()).await.expect("stored");
+        assert_eq!(store.message(&session, &turn.question.id).await.expect("read"), Some(turn.question));
+    }
+}

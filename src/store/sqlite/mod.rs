@@ -1,0 +1,198 @@
+//! Sessions and messages in one SQLite file. Uses `chat` and `telemetry` only.
+//!
+//! One thread owns the only connection that writes. It takes everything that waits, runs it in one transaction
+//! and answers after the commit, which is the fsync: so an answer means durable, and a hundred callers cost one
+//! fsync. Two threads read beside it, on connections of their own; the write-ahead log lets them. The file's
+//! layout is in `schema.rs`, the threads in `threads.rs`, rows and statements in `rows.rs`.
+
+use std::{fmt, fs::File, path::Path};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::time::Instant;
+
+use self::threads::{Readers, Writer};
+use super::{
+    Appended, FinishedAnswer, MAX_PAGE, MessagePage, SessionPage, SessionRecord, SessionStore, StoreError, Turn,
+    refuse_unfit,
+};
+use crate::{
+    chat::{Message, MessageId, SessionId, Timestamp},
+    telemetry::metrics::DATABASE_DURATION,
+};
+
+mod rows;
+mod schema;
+mod threads;
+
+/// Readers beside the writer. A read takes microseconds; the second one is there for the day when a page of
+/// long messages is being fetched.
+const READERS: usize = 2;
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// The store that a gateway uses. Cheap to share behind an `Arc`.
+///
+/// At most 1024 writes and 1024 reads wait; the next one is answered [`StoreError::Unavailable`] at once. When
+/// the disk is full or fails, the same answer comes, nothing is half written, and the store goes on working as
+/// soon as the disk does.
+pub struct SqliteStore {
+    // Declared in the order in which they must end: readers, writer, and the lock last.
+    readers: Readers,
+    writer: Writer,
+    lock: Mutex<Option<File>>,
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it when there is none, brings its layout up to date, and marks every answer that
+    /// was being written when the last process ended as interrupted; its text is the last checkpoint.
+    ///
+    /// Blocks while it does so. A file that is not a database, has a newer layout or belongs to another program
+    /// is left as it is. Damage inside the file shows when the damaged part is read.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with the path and the reason, also when another process has the file open.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let named = |error: StoreError| StoreError::Unavailable(format!("{}: {}", path.display(), reason(&error)));
+        let lock = schema::lock(path).map_err(named)?;
+        let connection = schema::open_writer(path).map_err(named)?;
+        let writer = Writer::start(connection)?;
+        let readers = (0..READERS).map(|_| schema::open_reader(path)).collect::<Result<Vec<_>, _>>().map_err(named)?;
+        Ok(Self { readers: Readers::start(readers)?, writer, lock: Mutex::new(Some(lock)) })
+    }
+
+    /// Finishes what waits, copies the write-ahead log into the file and gives the file free. What is asked of
+    /// the store afterwards is answered [`StoreError::Unavailable`]. Dropping the store does the same, blocking.
+    pub async fn close(&self) {
+        let readers = self.readers.stop();
+        let writer = self.writer.stop();
+        let joined = tokio::task::spawn_blocking(move || {
+            threads::join(readers);
+            threads::join(writer);
+        });
+        if let Err(error) = joined.await {
+            tracing::error!(%error, "a storage thread did not end well");
+        }
+        self.lock.lock().take();
+    }
+
+    /// How many transactions were committed; with the number of operations it shows how well they are grouped.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.writer.commits()
+    }
+
+    async fn write<T, F>(&self, op: &'static str, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let started = Instant::now();
+        let result = self.writer.run(work).await;
+        metrics::histogram!(DATABASE_DURATION, "op" => op).record(started.elapsed().as_secs_f64());
+        result
+    }
+
+    async fn read<T, F>(&self, op: &'static str, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let started = Instant::now();
+        let result = self.readers.run(work).await;
+        metrics::histogram!(DATABASE_DURATION, "op" => op).record(started.elapsed().as_secs_f64());
+        result
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        threads::join(self.readers.stop());
+        threads::join(self.writer.stop());
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("commits", &self.commits()).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl SessionStore for SqliteStore {
+    async fn create_session(&self, session: SessionRecord) -> Result<(), StoreError> {
+        self.write("create_session", move |connection| rows::insert_session(connection, &session)).await
+    }
+
+    async fn session(&self, id: &SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        let id = id.clone();
+        self.read("session", move |connection| rows::session(connection, &id)).await
+    }
+
+    async fn sessions(&self, before: Option<&SessionId>, limit: usize) -> Result<SessionPage, StoreError> {
+        let (before, limit) = (before.cloned(), limit.min(MAX_PAGE));
+        self.read("sessions", move |connection| rows::sessions(connection, before.as_ref(), limit)).await
+    }
+
+    async fn delete_session(&self, id: &SessionId) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.write("delete_session", move |connection| rows::delete_session(connection, &id)).await
+    }
+
+    async fn append_turn(&self, session: &SessionId, turn: Turn) -> Result<Appended, StoreError> {
+        let session = session.clone();
+        self.write("append_turn", move |connection| rows::append_turn(connection, &session, &turn)).await
+    }
+
+    async fn checkpoint(&self, session: &SessionId, answer: &MessageId, text: String) -> Result<(), StoreError> {
+        let (session, answer) = (session.clone(), answer.clone());
+        self.write("checkpoint", move |connection| rows::checkpoint(connection, &session, &answer, &text)).await
+    }
+
+    async fn finish_answer(&self, session: &SessionId, answer: FinishedAnswer) -> Result<(), StoreError> {
+        refuse_unfit(&answer)?;
+        let session = session.clone();
+        self.write("finish_answer", move |connection| rows::finish_answer(connection, &session, &answer)).await
+    }
+
+    async fn message(&self, session: &SessionId, id: &MessageId) -> Result<Option<Message>, StoreError> {
+        let (session, id) = (session.clone(), id.clone());
+        self.read("message", move |connection| rows::message(connection, &session, &id)).await
+    }
+
+    async fn messages(
+        &self,
+        session: &SessionId,
+        before: Option<&MessageId>,
+        limit: usize,
+    ) -> Result<MessagePage, StoreError> {
+        let (session, before, limit) = (session.clone(), before.cloned(), limit.min(MAX_PAGE));
+        self.read("messages", move |connection| rows::messages(connection, &session, before.as_ref(), limit)).await
+    }
+
+    async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError> {
+        let limit = limit.min(MAX_PAGE);
+        self.write("delete_expired", move |connection| rows::delete_expired(connection, cutoff, limit)).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.write("check", rows::probe).await
+    }
+}
+
+/// The bare reason, without the words that [`StoreError`] puts before it.
+fn reason(error: &StoreError) -> String {
+    match error {
+        StoreError::Unavailable(reason) => reason.clone(),
+        StoreError::NoSession => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,309 @@
+//! The statements, and rows ↔ values. Everything here runs on a storage thread, the writes inside a transaction.
+
+use rusqlite::{Connection, OptionalExtension, Row, params, types::Type};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::super::{Appended, FinishedAnswer, MessagePage, SessionPage, SessionRecord, StoreError, Turn};
+use crate::{
+    chat::{Message, MessageId, Role, RunId, SessionId, Status, Timestamp},
+    store::{session_taken, unknown_answer},
+};
+
+const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count";
+const MESSAGE: &str = "id, role, text, status, run, model, citations, sources, created_at";
+
+pub(super) fn insert_session(connection: &Connection, session: &SessionRecord) -> Result<(), StoreError> {
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO sessions (id, assistant, metadata, created_at, updated_at, message_count)
+             VALUES (?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            session.id.as_str(),
+            session.assistant,
+            session.metadata.as_ref().map(json).transpose()?,
+            millis(session.created_at),
+            millis(session.updated_at),
+        ])?;
+    if inserted == 0 { Err(session_taken(&session.id)) } else { Ok(()) }
+}
+
+pub(super) fn session(connection: &Connection, id: &SessionId) -> Result<Option<SessionRecord>, StoreError> {
+    let sql = format!("SELECT {SESSION} FROM sessions WHERE id = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([id.as_str()], session_row).optional()?)
+}
+
+pub(super) fn sessions(
+    connection: &Connection,
+    before: Option<&SessionId>,
+    limit: usize,
+) -> Result<SessionPage, StoreError> {
+    let rows = match before {
+        None => {
+            let sql = format!("SELECT {SESSION} FROM sessions ORDER BY created_at DESC, id LIMIT ?1");
+            connection
+                .prepare_cached(&sql)?
+                .query_map([limit as i64 + 1], session_row)?
+                .collect::<Result<Vec<_>, _>>()?
+        }
+        Some(before) => {
+            let created_at: i64 = connection
+                .prepare_cached("SELECT created_at FROM sessions WHERE id = ?1")?
+                .query_row([before.as_str()], |row| row.get(0))
+                .optional()?
+                .ok_or(StoreError::NoSession)?;
+            // Written so that the index leads straight to the first row.
+            let sql = format!(
+                "SELECT {SESSION} FROM sessions
+                 WHERE created_at <= ?1 AND (created_at < ?1 OR id > ?2)
+                 ORDER BY created_at DESC, id LIMIT ?3"
+            );
+            connection
+                .prepare_cached(&sql)?
+                .query_map(params![created_at, before.as_str(), limit as i64 + 1], session_row)?
+                .collect::<Result<Vec<_>, _>>()?
+        }
+    };
+    let (sessions, more) = cut(rows, limit);
+    Ok(SessionPage { sessions, more })
+}
+
+pub(super) fn delete_session(connection: &Connection, id: &SessionId) -> Result<bool, StoreError> {
+    Ok(connection.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute([id.as_str()])? > 0)
+}
+
+pub(super) fn append_turn(connection: &Connection, session: &SessionId, turn: &Turn) -> Result<Appended, StoreError> {
+    if !session_exists(connection, session)? {
+        return Err(StoreError::NoSession);
+    }
+    if let Some(existing) = message(connection, session, &turn.question.id)? {
+        return Ok(Appended::Exists(existing));
+    }
+    insert_message(connection, session, &turn.question)?;
+    insert_message(connection, session, &turn.answer)?;
+    connection
+        .prepare_cached(
+            "UPDATE sessions SET message_count = message_count + 2, updated_at = max(updated_at, ?2) WHERE id = ?1",
+        )?
+        .execute(params![session.as_str(), millis(turn.question.created_at)])?;
+    Ok(Appended::Stored)
+}
+
+fn insert_message(connection: &Connection, session: &SessionId, message: &Message) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO messages (session_id, id, role, text, status, run, model, citations, sources, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            session.as_str(),
+            message.id.as_str(),
+            role_name(message.role),
+            message.text,
+            message.status.as_str(),
+            message.run.as_ref().map(RunId::as_str),
+            message.model,
+            json_list(&message.citations)?,
+            json_list(&message.sources)?,
+            millis(message.created_at),
+        ])?;
+    Ok(())
+}
+
+pub(super) fn checkpoint(
+    connection: &Connection,
+    session: &SessionId,
+    answer: &MessageId,
+    text: &str,
+) -> Result<(), StoreError> {
+    let changed = connection
+        .prepare_cached("UPDATE messages SET text = ?3 WHERE session_id = ?1 AND id = ?2 AND status = 'pending'")?
+        .execute(params![session.as_str(), answer.as_str(), text])?;
+    if changed == 0 { accept_unchanged(connection, session, answer) } else { Ok(()) }
+}
+
+pub(super) fn finish_answer(
+    connection: &Connection,
+    session: &SessionId,
+    answer: &FinishedAnswer,
+) -> Result<(), StoreError> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE messages SET text = ?3, status = ?4, run = ?5, model = ?6, citations = ?7, sources = ?8, usage = ?9
+             WHERE session_id = ?1 AND id = ?2 AND status = 'pending'",
+        )?
+        .execute(params![
+            session.as_str(),
+            answer.id.as_str(),
+            answer.text,
+            answer.status.as_str(),
+            answer.run.as_str(),
+            answer.model,
+            json_list(&answer.citations)?,
+            json_list(&answer.sources)?,
+            answer.usage.as_ref().map(json).transpose()?,
+        ])?;
+    if changed == 0 {
+        return accept_unchanged(connection, session, &answer.id);
+    }
+    connection
+        .prepare_cached("UPDATE sessions SET updated_at = max(updated_at, ?2) WHERE id = ?1")?
+        .execute(params![session.as_str(), millis(Timestamp::now())])?;
+    Ok(())
+}
+
+/// An answer that is finished already stays as it is; one that never was is an error.
+fn accept_unchanged(connection: &Connection, session: &SessionId, answer: &MessageId) -> Result<(), StoreError> {
+    if !session_exists(connection, session)? {
+        return Err(StoreError::NoSession);
+    }
+    let known = connection
+        .prepare_cached("SELECT 1 FROM messages WHERE session_id = ?1 AND id = ?2")?
+        .exists([session.as_str(), answer.as_str()])?;
+    if known { Ok(()) } else { Err(unknown_answer(answer)) }
+}
+
+fn session_exists(connection: &Connection, session: &SessionId) -> Result<bool, StoreError> {
+    Ok(connection.prepare_cached("SELECT 1 FROM sessions WHERE id = ?1")?.exists([session.as_str()])?)
+}
+
+pub(super) fn message(
+    connection: &Connection,
+    session: &SessionId,
+    id: &MessageId,
+) -> Result<Option<Message>, StoreError> {
+    let sql = format!("SELECT {MESSAGE} FROM messages WHERE session_id = ?1 AND id = ?2");
+    Ok(connection.prepare_cached(&sql)?.query_row([session.as_str(), id.as_str()], message_row).optional()?)
+}
+
+pub(super) fn messages(
+    connection: &Connection,
+    session: &SessionId,
+    before: Option<&MessageId>,
+    limit: usize,
+) -> Result<MessagePage, StoreError> {
+    let end = match before {
+        None => Some(i64::MAX),
+        Some(before) => connection
+            .prepare_cached("SELECT position FROM messages WHERE session_id = ?1 AND id = ?2")?
+            .query_row([session.as_str(), before.as_str()], |row| row.get(0))
+            .optional()?,
+    };
+    let sql = format!(
+        "SELECT {MESSAGE} FROM messages WHERE session_id = ?1 AND position < ?2 ORDER BY position DESC LIMIT ?3"
+    );
+    let rows = match end {
+        None => Vec::new(),
+        Some(end) => connection
+            .prepare_cached(&sql)?
+            .query_map(params![session.as_str(), end, limit as i64 + 1], message_row)?
+            .collect::<Result<Vec<_>, _>>()?,
+    };
+    if rows.is_empty() && !session_exists(connection, session)? {
+        return Err(StoreError::NoSession);
+    }
+    let (mut messages, more) = cut(rows, limit);
+    messages.reverse();
+    Ok(MessagePage { messages, more })
+}
+
+pub(super) fn delete_expired(
+    connection: &Connection,
+    cutoff: Timestamp,
+    limit: usize,
+) -> Result<Vec<SessionId>, StoreError> {
+    let ids = connection
+        .prepare_cached("SELECT id FROM sessions WHERE updated_at < ?1 ORDER BY updated_at, id LIMIT ?2")?
+        .query_map(params![millis(cutoff), limit as i64], |row| id(row, 0, SessionId::parse))?
+        .collect::<Result<Vec<_>, _>>()?;
+    for id in &ids {
+        delete_session(connection, id)?;
+    }
+    Ok(ids)
+}
+
+/// Writes something that nobody reads: the only proof that writing works is to write.
+pub(super) fn probe(connection: &Connection) -> Result<(), StoreError> {
+    connection.prepare_cached("UPDATE probe SET count = count + 1 WHERE id = 1")?.execute([])?;
+    Ok(())
+}
+
+fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
+    Ok(SessionRecord {
+        id: id(row, 0, SessionId::parse)?,
+        assistant: row.get(1)?,
+        metadata: from_json(row, 2)?,
+        created_at: timestamp(row, 3)?,
+        updated_at: timestamp(row, 4)?,
+        message_count: u64::try_from(row.get::<_, i64>(5)?).unwrap_or(0),
+    })
+}
+
+fn message_row(row: &Row<'_>) -> rusqlite::Result<Message> {
+    Ok(Message {
+        id: id(row, 0, MessageId::parse)?,
+        role: name(row, 1)?,
+        text: row.get(2)?,
+        status: name::<Status>(row, 3)?,
+        run: if row.get_ref(4)? == rusqlite::types::ValueRef::Null { None } else { Some(id(row, 4, RunId::parse)?) },
+        model: row.get(5)?,
+        citations: from_json(row, 6)?.unwrap_or_default(),
+        sources: from_json(row, 7)?.unwrap_or_default(),
+        created_at: timestamp(row, 8)?,
+    })
+}
+
+const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::User => "user",
+        Role::Assistant => "assistant",
+    }
+}
+
+/// The rows asked for, and whether there was one more.
+fn cut<T>(mut rows: Vec<T>, limit: usize) -> (Vec<T>, bool) {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    (rows, more)
+}
+
+/// SQLite's integers end at 2^63; that is the year 292 million.
+fn millis(time: Timestamp) -> i64 {
+    i64::try_from(time.0).unwrap_or(i64::MAX)
+}
+
+fn timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    Ok(Timestamp(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0)))
+}
+
+fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Unavailable(format!("cannot be written as JSON: {error}")))
+}
+
+/// Most messages cite nothing: an empty list is NULL.
+fn json_list<T: Serialize>(values: &[T]) -> Result<Option<String>, StoreError> {
+    if values.is_empty() { Ok(None) } else { json(&values).map(Some) }
+}
+
+fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+    let Some(text) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
+    serde_json::from_str(text).map(Some).map_err(|error| damaged(column, error))
+}
+
+/// An enum that is stored under the name it has on the wire.
+fn name<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    T::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text))
+        .map_err(|error| damaged(column, error))
+}
+
+fn id<T, E>(row: &Row<'_>, column: usize, parse: impl FnOnce(&str) -> Result<T, E>) -> rusqlite::Result<T>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    parse(row.get_ref(column)?.as_str()?).map_err(|error| damaged(column, error))
+}
+
+fn damaged(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}

@@ -1,0 +1,151 @@
+//! The layout of the file, how it came to be, and how connections are opened.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::super::StoreError;
+use crate::chat::Status;
+
+/// One step per version of the layout; step `n` leads from version `n` to `n + 1`, and `PRAGMA user_version`
+/// says how many were taken. Steps are only ever added: files of every age are out there.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE sessions (
+        id            TEXT PRIMARY KEY,
+        assistant     TEXT NOT NULL,
+        metadata      TEXT,
+        created_at    INTEGER NOT NULL,
+        updated_at    INTEGER NOT NULL,
+        message_count INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX sessions_by_age ON sessions (created_at DESC, id);
+    CREATE INDEX sessions_by_use ON sessions (updated_at);
+
+    -- position: the order of a conversation. Rising, because rows are only added at the end.
+    CREATE TABLE messages (
+        position   INTEGER PRIMARY KEY,
+        session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        id         TEXT NOT NULL,
+        role       TEXT NOT NULL,
+        text       TEXT NOT NULL,
+        status     TEXT NOT NULL,
+        run        TEXT,
+        model      TEXT,
+        citations  TEXT,
+        sources    TEXT,
+        usage      TEXT,
+        created_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX messages_by_id ON messages (session_id, id);
+    CREATE INDEX messages_in_order ON messages (session_id, position);
+    CREATE INDEX messages_pending ON messages (position) WHERE status = 'pending';
+
+    CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL) STRICT;
+    INSERT INTO probe (id, count) VALUES (1, 0);
+"];
+
+/// How long a connection waits for a lock of SQLite's own. Only a program that looks into the file from
+/// outside can hold one for long.
+const BUSY: Duration = Duration::from_secs(5);
+/// Statements kept compiled per connection; there are fewer in the house.
+const STATEMENTS: usize = 32;
+/// What the write-ahead log is cut down to after it was copied back, in bytes.
+const WAL_BYTES: i64 = 16 << 20;
+
+/// Makes sure that one process at a time has the database: a second gateway on the same file would take the
+/// first one's running answers for interrupted ones. The lock ends with the process, however it ends.
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| StoreError::Unavailable(format!("cannot make its folder: {error}")))?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let refused = |error: io::Error| StoreError::Unavailable(format!("cannot make its lock file: {error}"));
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(PathBuf::from(name)).map_err(refused)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Unavailable("another process has it open".to_owned())),
+        Err(TryLockError::Error(error)) => Err(refused(error)),
+    }
+}
+
+/// Opens the connection that writes and leaves the file ready: current layout, no pending answers.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open_with_flags(path, flags() | OpenFlags::SQLITE_OPEN_CREATE)?;
+    connection.busy_timeout(BUSY)?;
+    // Before anything is changed, so that a file we cannot use stays as it is.
+    let version = version(&connection)?;
+    refuse_foreign(&connection, version)?;
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Err(StoreError::Unavailable(format!("its file system allows no write-ahead log (mode {mode})")));
+    }
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    migrate(&mut connection, version)?;
+    interrupt_pending(&connection)?;
+    Ok(connection)
+}
+
+/// Opens a connection that reads beside the writer.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    // Not SQLITE_OPEN_READ_ONLY: a reader of a write-ahead log takes part in its shared index.
+    let connection = Connection::open_with_flags(path, flags())?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+fn flags() -> OpenFlags {
+    // Each connection lives on one thread, so SQLite's own mutexes are not needed. No URI names: a path is a path.
+    OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
+fn version(connection: &Connection) -> Result<usize, StoreError> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    usize::try_from(version).map_err(|_| StoreError::Unavailable(format!("its layout version is {version}")))
+}
+
+fn refuse_foreign(connection: &Connection, version: usize) -> Result<(), StoreError> {
+    if version > MIGRATIONS.len() {
+        return Err(StoreError::Unavailable(format!(
+            "its layout has version {version} and this program knows {}: a newer version of the program wrote it",
+            MIGRATIONS.len()
+        )));
+    }
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if version == 0 && tables > 0 {
+        return Err(StoreError::Unavailable("it is a database of another program".to_owned()));
+    }
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection, from: usize) -> Result<(), StoreError> {
+    for (step, sql) in MIGRATIONS.iter().enumerate().skip(from) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "user_version", step as i64 + 1)?;
+        transaction.commit()?;
+        tracing::info!(version = step + 1, "database layout brought up to date");
+    }
+    Ok(())
+}
+
+fn interrupt_pending(connection: &Connection) -> Result<(), StoreError> {
+    let interrupted = connection
+        .execute("UPDATE messages SET status = ?1 WHERE status = 'pending'", [Status::Interrupted.as_str()])?;
+    if interrupted > 0 {
+        tracing::warn!(answers = interrupted, "answers were interrupted by the end of the last process");
+    }
+    Ok(())
+}
