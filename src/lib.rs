@@ -1,6 +1,7 @@
 //! Rivulet: a real-time streaming chat gateway between browsers and language models.
 
 pub mod chat;
+pub mod cli;
 pub mod config;
 pub mod knowledge;
 pub mod llm;
