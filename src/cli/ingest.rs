@@ -10,7 +10,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     config::Config,
-    knowledge::{Collection, DEFAULT_COLLECTION, IngestError, IngestProgress, IngestSummary, Knowledge, KnowledgeError},
+    knowledge::{
+        Collection, DEFAULT_COLLECTION, IngestError, IngestProgress, IngestSummary, Knowledge, KnowledgeError,
+    },
 };
 
 /// Arguments of `rivulet ingest`.

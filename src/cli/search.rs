@@ -89,7 +89,11 @@ pub async fn run(args: Args, config: &Config) -> Result<(), SearchCommandError> 
     let results = knowledge.retrieve(&query).await?;
     let took = started.elapsed();
     let out = &mut io::stdout().lock();
-    if args.json { print_json(out, &results, took)? } else { print_table(out, &results, took)? }
+    if args.json {
+        print_json(out, &results, took)?
+    } else {
+        print_table(out, &results, took)?
+    }
     Ok(())
 }
 

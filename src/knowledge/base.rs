@@ -14,8 +14,9 @@ use crate::{
         Collection, DEFAULT_COLLECTION, IngestError, IngestProgress, IngestSummary, KnowledgeError, KnowledgeStatus,
         Passage, Retriever, SearchMode, SearchQuery,
         embed::{EmbedError, EmbedStatus, Embedder, Vector},
-        fuse, ingest,
+        fuse,
         index::Index,
+        ingest,
     },
     telemetry::metrics::RETRIEVAL_DURATION,
 };

@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn a_chunk_knows_the_headings_above_it() {
-        let chunks = markdown("intro\n\n# Tents\n\n## Kestrel 2\n\nLight.\n\n### Weight\n\n1.9 kg\n\n## Heron 4\n\nBig.");
+        let chunks =
+            markdown("intro\n\n# Tents\n\n## Kestrel 2\n\nLight.\n\n### Weight\n\n1.9 kg\n\n## Heron 4\n\nBig.");
         let seen: Vec<_> = chunks.iter().map(|c| (c.heading.as_deref(), c.text.as_str())).collect();
         let expected = [
             (None, "intro"),

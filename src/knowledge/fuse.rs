@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn a_row_that_both_legs_found_counts_once_and_more() {
-        let all = union(vec![found("a", 0.5, 0.0), found("b", 0.6, 0.0)], vec![found("a", 0.5, 5.0), found("c", 0.1, 4.0)]);
+        let all =
+            union(vec![found("a", 0.5, 0.0), found("b", 0.6, 0.0)], vec![found("a", 0.5, 5.0), found("c", 0.1, 4.0)]);
         let ranked = rank(all, hybrid_score, None, 10);
         assert_eq!(ranked.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
     }

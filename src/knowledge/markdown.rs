@@ -112,14 +112,16 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_a_heading_is_none() {
-        let text = "#tag\n\n```sh\n# comment\n```\n    # code\n\n| a |\n---\n\n---\n\nprose\ngoes on\n---\n####### seven\n";
+        let text =
+            "#tag\n\n```sh\n# comment\n```\n    # code\n\n| a |\n---\n\n---\n\nprose\ngoes on\n---\n####### seven\n";
         assert_eq!(found(text), []);
     }
 
     #[test]
     fn a_fence_ends_with_its_own_mark() {
         let mut fence = Fence::default();
-        let inside: Vec<bool> = ["~~~~", "```", "~~~", "~~~~ x", "~~~~~", "text"].map(|line| fence.contains(line)).into();
+        let inside: Vec<bool> =
+            ["~~~~", "```", "~~~", "~~~~ x", "~~~~~", "text"].map(|line| fence.contains(line)).into();
         assert_eq!(inside, [true, true, true, true, true, false]);
     }
 

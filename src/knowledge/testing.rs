@@ -16,7 +16,12 @@ pub(crate) fn model_dir() -> PathBuf {
         PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache").join("rivulet")
     });
     let folder = cache.join("deps").join("all-MiniLM-L6-v2");
-    assert!(folder.is_dir(), "no model in {}: run scripts/fetch-models.sh {}", folder.display(), cache.join("deps").display());
+    assert!(
+        folder.is_dir(),
+        "no model in {}: run scripts/fetch-models.sh {}",
+        folder.display(),
+        cache.join("deps").display()
+    );
     folder
 }
 

@@ -116,8 +116,12 @@ fn damaged(name: &str, bytes: u64, at: &Path) -> PathBuf {
 #[tokio::test]
 async fn damaged_files_are_errors_that_say_what_to_do() {
     let cuts = [
-        ("model.onnx", 0), ("model.onnx", 10_000), ("model.safetensors", 4), ("model.safetensors", 50_000_000),
-        ("tokenizer.json", 1000), ("config.json", 0),
+        ("model.onnx", 0),
+        ("model.onnx", 10_000),
+        ("model.safetensors", 4),
+        ("model.safetensors", 50_000_000),
+        ("tokenizer.json", 1000),
+        ("config.json", 0),
     ];
     for (name, bytes) in cuts {
         let temporary = tempfile::tempdir().expect("folder");

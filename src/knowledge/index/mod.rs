@@ -207,7 +207,8 @@ impl Index {
 
     async fn connection(&self) -> Result<&Connection, KnowledgeError> {
         let connect = async || {
-            let session = Session::new(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES, Arc::new(ObjectStoreRegistry::default()));
+            let session =
+                Session::new(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES, Arc::new(ObjectStoreRegistry::default()));
             let builder = lancedb::connect(&self.uri).read_consistency_interval(READ_CONSISTENCY);
             builder.session(Arc::new(session)).execute().await
         };

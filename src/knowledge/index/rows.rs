@@ -83,7 +83,7 @@ pub(super) fn batch(schema: &SchemaRef, documents: &[IndexedDocument]) -> Result
         strings(rows().map(|(document, ..)| document.id.as_str())),
         strings(rows().map(|(document, ..)| document.title.as_str())),
         Arc::new(rows().map(|(document, ..)| document.uri.as_deref()).collect::<StringArray>()),
-        Arc::new(UInt32Array::from_iter_values(rows().map(|(.., number)| number))),
+        Arc::new(rows().map(|(.., number)| Some(number)).collect::<UInt32Array>()),
         Arc::new(rows().map(|_| None::<u32>).collect::<UInt32Array>()),
         Arc::new(rows().map(|(_, chunk, ..)| chunk.heading.as_deref()).collect::<StringArray>()),
         strings(rows().map(|(_, chunk, ..)| chunk.text.as_str())),
@@ -97,7 +97,7 @@ pub(super) fn batch(schema: &SchemaRef, documents: &[IndexedDocument]) -> Result
 }
 
 fn strings<S: AsRef<str>>(values: impl Iterator<Item = S>) -> ArrayRef {
-    Arc::new(StringArray::from_iter_values(values))
+    Arc::new(values.map(Some).collect::<StringArray>())
 }
 
 /// What a search leg found. `query` gives the cosine of rows that the leg did not compare itself.

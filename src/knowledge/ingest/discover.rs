@@ -78,7 +78,9 @@ fn add(found: &mut Discovered, path: PathBuf, base: &Path) {
     if found.files.len() >= MAX_FILES {
         found.failures.push(IngestFailure { uri, reason: format!("more than {MAX_FILES} files at once") });
     } else if found.files.iter().any(|file| file.uri == uri) {
-        found.failures.push(IngestFailure { uri, reason: "another file of this ingestion has the same name".to_owned() });
+        found
+            .failures
+            .push(IngestFailure { uri, reason: "another file of this ingestion has the same name".to_owned() });
     } else {
         found.files.push(SourceFile { path, uri, format });
     }
