@@ -1,4 +1,6 @@
 //! The commands of the `rivulet` binary, one file each: arguments in, text out.
 
 pub mod check;
+pub mod ingest;
+pub mod search;
 pub mod settings;

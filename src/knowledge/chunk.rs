@@ -1,1 +1,241 @@
-//! Not written yet.
+//! Text → chunks: pieces that an embedding model can read whole and a person can be shown.
+//!
+//! Pure; the tokenizer comes in as a function. A chunk never crosses a heading, because the headings above it are part
+//! of what it means: they are embedded and searched together with it, and shown beside it.
+
+use std::ops::Range;
+
+use text_splitter::{ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
+
+use crate::knowledge::{
+    extract::Format,
+    markdown::{Heading, headings},
+};
+
+/// The most tokens of a chunk's text. The model reads 256 in all; the rest is for title and headings.
+pub const MAX_CHUNK_TOKENS: usize = 200;
+/// Tokens that neighbouring chunks of one section share, so that no sentence loses its neighbour.
+const OVERLAP_TOKENS: usize = 20;
+/// No chunk has more characters than this per token it may have. A tokenizer takes a monstrous word for one token.
+const MAX_CHARS_PER_TOKEN: usize = 8;
+/// The most characters of the title, and of the headings, that go in front of what is embedded.
+const MAX_CONTEXT_CHARS: usize = 120;
+/// Changes whenever the same text would be cut differently, so that everything is cut again.
+pub const CHUNKING_VERSION: &str = "1";
+
+/// A piece of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// The headings above it, outermost first, joined by ` › `, without the document's title.
+    pub heading: Option<String>,
+    /// The text, as it stands in the document.
+    pub text: String,
+    /// Title, headings and text: what is embedded and what words are searched in.
+    pub content: String,
+    /// BLAKE3 of `content`, as 32 hex digits: equal chunks have equal vectors.
+    pub hash: String,
+    /// The bytes of the document's text that it covers.
+    pub range: Range<usize>,
+}
+
+/// Cuts a document. `tokens` counts the tokens of a text as the embedding model does, without truncation.
+///
+/// Every character of `text` that is not white space is in a chunk or in the heading of one, and no chunk has more
+/// than [`MAX_CHUNK_TOKENS`] tokens. A text of nothing but white space has no chunks.
+pub fn split(title: &str, text: &str, format: Format, tokens: impl Fn(&str) -> usize) -> Vec<Chunk> {
+    let sizer = Sizer(tokens);
+    let config = || {
+        let config = ChunkConfig::new(MAX_CHUNK_TOKENS).with_sizer(&sizer);
+        #[expect(clippy::expect_used, reason = "the overlap is a constant smaller than the size")]
+        config.with_overlap(OVERLAP_TOKENS).expect("overlap below size")
+    };
+    match format {
+        Format::Markdown => {
+            let splitter = MarkdownSplitter::new(config());
+            let pieces = |body| splitter.chunk_indices(body).collect::<Vec<_>>();
+            sections(text).into_iter().flat_map(|section| section.chunks(title, text, pieces)).collect()
+        }
+        Format::Plain => {
+            let splitter = TextSplitter::new(config());
+            let pieces = splitter.chunk_indices(text).filter(|(_, piece)| !piece.trim().is_empty());
+            pieces.map(|(start, piece)| Chunk::new(title, None, piece, start)).collect()
+        }
+    }
+}
+
+impl Chunk {
+    fn new(title: &str, heading: Option<&str>, text: &str, start: usize) -> Self {
+        let mut content = String::with_capacity(text.len() + 2 * MAX_CONTEXT_CHARS);
+        for context in [Some(title), heading].into_iter().flatten() {
+            content.extend(context.chars().take(MAX_CONTEXT_CHARS));
+            content.push('\n');
+        }
+        content.push_str(text);
+        let hash = blake3::hash(content.as_bytes()).to_hex()[..32].to_owned();
+        let range = start..start + text.len();
+        Self { heading: heading.map(str::to_owned), text: text.to_owned(), content, hash, range }
+    }
+}
+
+/// Counts tokens, and the characters of words that no tokenizer would cut.
+struct Sizer<F>(F);
+
+impl<F: Fn(&str) -> usize> ChunkSizer for Sizer<F> {
+    fn size(&self, chunk: &str) -> usize {
+        let by_chars = chunk.chars().count().div_ceil(MAX_CHARS_PER_TOKEN);
+        // What is far too long by its characters alone need not be counted exactly.
+        if by_chars > MAX_CHUNK_TOKENS { by_chars } else { by_chars.max((self.0)(chunk)) }
+    }
+}
+
+/// The text between two headings.
+struct Section {
+    path: Vec<String>,
+    heading: Range<usize>,
+    body: Range<usize>,
+    /// Whether the sections below carry its heading on.
+    has_children: bool,
+}
+
+impl Section {
+    fn chunks<'a>(
+        self,
+        title: &str,
+        text: &'a str,
+        pieces: impl FnOnce(&'a str) -> Vec<(usize, &'a str)>,
+    ) -> Vec<Chunk> {
+        let path = match self.path.split_first() {
+            Some((first, rest)) if first == title => rest,
+            _ => &self.path,
+        };
+        let heading = (!path.is_empty()).then(|| path.join(" › "));
+        let body = &text[self.body.clone()];
+        if !body.trim().is_empty() {
+            let chunk = |(start, piece)| Chunk::new(title, heading.as_deref(), piece, self.body.start + start);
+            return pieces(body).into_iter().filter(|(_, piece)| !piece.trim().is_empty()).map(chunk).collect();
+        }
+        // A heading with nothing below it is still something that the document says.
+        let line = text[self.heading.clone()].trim_end();
+        if self.has_children || line.trim().is_empty() {
+            return Vec::new();
+        }
+        let start = self.heading.start;
+        let part = |(at, piece)| Chunk::new(title, heading.as_deref(), piece, start + at);
+        pieces(line).into_iter().filter(|(_, piece)| !piece.trim().is_empty()).map(part).collect()
+    }
+}
+
+fn sections(text: &str) -> Vec<Section> {
+    let found: Vec<Heading> = headings(text).collect();
+    let first = found.first().map_or(text.len(), |heading| heading.start);
+    let mut sections = vec![Section { path: Vec::new(), heading: 0..0, body: 0..first, has_children: false }];
+    let mut above: Vec<(usize, String)> = Vec::new();
+    for (i, heading) in found.iter().enumerate() {
+        let next = found.get(i + 1);
+        above.retain(|(level, _)| *level < heading.level);
+        above.push((heading.level, heading.text.clone()));
+        sections.push(Section {
+            path: above.iter().map(|(_, words)| words.clone()).filter(|words| !words.is_empty()).collect(),
+            heading: heading.start..heading.end,
+            body: heading.end..next.map_or(text.len(), |next| next.start),
+            has_children: next.is_some_and(|next| next.level > heading.level),
+        });
+    }
+    sections
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One token per word, as a tokenizer with a perfect vocabulary would count.
+    fn words(text: &str) -> usize {
+        text.split_whitespace().count()
+    }
+
+    fn markdown(text: &str) -> Vec<Chunk> {
+        split("Tents", text, Format::Markdown, words)
+    }
+
+    #[test]
+    fn a_chunk_knows_the_headings_above_it() {
+        let chunks =
+            markdown("intro\n\n# Tents\n\n## Kestrel 2\n\nLight.\n\n### Weight\n\n1.9 kg\n\n## Heron 4\n\nBig.");
+        let seen: Vec<_> = chunks.iter().map(|c| (c.heading.as_deref(), c.text.as_str())).collect();
+        let expected = [
+            (None, "intro"),
+            (Some("Kestrel 2"), "Light."),
+            (Some("Kestrel 2 › Weight"), "1.9 kg"),
+            (Some("Heron 4"), "Big."),
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!(chunks[2].content, "Tents\nKestrel 2 › Weight\n1.9 kg");
+    }
+
+    #[test]
+    fn a_heading_without_text_is_kept() {
+        let chunks = markdown("# Tents\n\n## Sold out until May\n");
+        assert_eq!(chunks.len(), 1);
+        assert_eq!(chunks[0].text, "## Sold out until May");
+    }
+
+    #[test]
+    fn equal_content_has_equal_hashes_and_other_content_has_not() {
+        let (a, b) = (markdown("# A\n\ntext"), markdown("x\n\n# A\n\ntext"));
+        assert_eq!(a[0].hash, b[1].hash);
+        assert_ne!(split("Packs", "# A\n\ntext", Format::Markdown, words)[0].hash, a[0].hash);
+    }
+
+    #[test]
+    fn a_word_without_end_is_cut() {
+        let text = "x".repeat(100_000);
+        let chunks = split("Noise", &text, Format::Plain, words);
+        assert!(chunks.iter().all(|chunk| chunk.text.len() <= MAX_CHUNK_TOKENS * MAX_CHARS_PER_TOKEN));
+        assert!(chunks.len() < 100);
+    }
+
+    #[test]
+    fn white_space_has_no_chunks() {
+        assert_eq!(markdown(" \n\n\t"), []);
+        assert_eq!(split("Empty", "", Format::Plain, words), []);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn nothing_is_lost_and_nothing_is_too_big(
+            parts in prop::collection::vec("(#{1,4} )?([a-z]{1,9}[ .]{1,2}|[é😀—]|```\n|\n{1,2}|[-*|>]| {1,4}){0,60}\n?", 0..12),
+            markdown in any::<bool>(),
+        ) {
+            let text = parts.concat();
+            let format = if markdown { Format::Markdown } else { Format::Plain };
+            let chunks = split("Title", &text, format, words);
+            let mut covered = vec![false; text.len()];
+            for chunk in &chunks {
+                prop_assert_eq!(&text[chunk.range.clone()], chunk.text.as_str());
+                prop_assert!(words(&chunk.text) <= MAX_CHUNK_TOKENS);
+                prop_assert!(chunk.text.chars().count() <= MAX_CHUNK_TOKENS * MAX_CHARS_PER_TOKEN);
+                prop_assert!(!chunk.text.trim().is_empty());
+                covered[chunk.range.clone()].fill(true);
+            }
+            // A heading is carried by the chunks below it, if there are any.
+            for heading in headings(&text).filter(|_| markdown) {
+                covered[heading.start..heading.end].fill(true);
+            }
+            for (i, c) in text.char_indices() {
+                prop_assert!(c.is_whitespace() || covered[i], "lost {c:?} at {i}");
+            }
+        }
+
+        #[test]
+        fn any_text_is_cut(text in any::<String>()) {
+            for format in [Format::Markdown, Format::Plain] {
+                for chunk in split("T", &text, format, words) {
+                    prop_assert!(!chunk.text.is_empty());
+                }
+            }
+        }
+    }
+}

@@ -7,11 +7,23 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+mod base;
 pub mod chunk;
+mod collection;
 pub mod embed;
 pub mod extract;
-pub mod index;
-pub mod ingest;
+mod fuse;
+mod index;
+mod ingest;
+mod markdown;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use base::Knowledge;
+pub use collection::Collection;
+pub use ingest::{IngestError, IngestFailure, IngestProgress, IngestSummary};
 
 /// The collection used when nobody names one.
 pub const DEFAULT_COLLECTION: &str = "default";

@@ -1,0 +1,121 @@
+//! `rivulet search`: what retrieval finds, with scores.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::{
+    config::Config,
+    knowledge::{
+        DEFAULT_COLLECTION, Knowledge, KnowledgeError, Passage, Retriever, SearchMode, SearchQuery, embed::EmbedError,
+    },
+};
+
+/// Characters of a passage that the table shows.
+const SNIPPET_CHARS: usize = 100;
+
+/// Arguments of `rivulet search`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// What is asked.
+    pub query: String,
+    /// The collection to search.
+    #[arg(long, value_name = "C", default_value = DEFAULT_COLLECTION)]
+    pub collection: String,
+    /// Which index answers.
+    #[arg(long, value_enum, default_value = "hybrid")]
+    pub mode: Mode,
+    /// JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `--mode`
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Mode {
+    /// Vectors and words.
+    Hybrid,
+    /// Vectors alone.
+    Vector,
+    /// Words alone (BM25).
+    Text,
+}
+
+impl From<Mode> for SearchMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Hybrid => Self::Hybrid,
+            Mode::Vector => Self::Vector,
+            Mode::Text => Self::Text,
+        }
+    }
+}
+
+/// Why nothing could be searched.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchCommandError {
+    /// The embedding model cannot be used; `--mode text` works without it.
+    #[error("{0} (`--mode text` works without it)")]
+    Embed(#[from] EmbedError),
+    /// The index cannot be used.
+    #[error(transparent)]
+    Knowledge(#[from] KnowledgeError),
+    /// The terminal is gone.
+    #[error("cannot write the results: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Searches as a run does, with `knowledge.top_k` and `knowledge.min_score`, and prints what was found.
+///
+/// # Errors
+/// See [`SearchCommandError`]. Finding nothing is no error.
+pub async fn run(args: Args, config: &Config) -> Result<(), SearchCommandError> {
+    let knowledge = Knowledge::open(&config.knowledge, &config.server.data_dir);
+    let query = SearchQuery {
+        text: args.query,
+        collection: args.collection,
+        top_k: config.knowledge.top_k,
+        mode: args.mode.into(),
+        min_score: Some(config.knowledge.min_score),
+    };
+    if query.mode != SearchMode::Text {
+        knowledge.ready().await?;
+    }
+    let started = Instant::now();
+    let results = knowledge.retrieve(&query).await?;
+    let took = started.elapsed();
+    let out = &mut io::stdout().lock();
+    if args.json {
+        print_json(out, &results, took)?
+    } else {
+        print_table(out, &results, took)?
+    }
+    Ok(())
+}
+
+fn print_json(out: &mut impl Write, results: &[Passage], took: Duration) -> io::Result<()> {
+    /// As `POST /rag/query` answers.
+    #[derive(Serialize)]
+    struct Answer<'a> {
+        results: &'a [Passage],
+        took_ms: f64,
+    }
+    serde_json::to_writer_pretty(&mut *out, &Answer { results, took_ms: took.as_secs_f64() * 1000.0 })?;
+    writeln!(out)
+}
+
+fn print_table(out: &mut impl Write, results: &[Passage], took: Duration) -> io::Result<()> {
+    for passage in results {
+        let place = passage.uri.as_deref().unwrap_or(&passage.document);
+        let heading = passage.heading.as_deref().map(|heading| format!(" › {heading}")).unwrap_or_default();
+        writeln!(out, "{:.3}  {}{heading}  ({place}#{})", passage.score, passage.title, passage.chunk)?;
+        let line = passage.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let snippet: String = line.chars().take(SNIPPET_CHARS).collect();
+        writeln!(out, "       {snippet}{}", if snippet.len() < line.len() { "…" } else { "" })?;
+    }
+    writeln!(out, "{} found in {:.1} ms", results.len(), took.as_secs_f64() * 1000.0)
+}

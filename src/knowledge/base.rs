@@ -1,0 +1,185 @@
+//! The knowledge base as the rest of the house sees it: an embedding model and an index, put together.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use crate::{
+    config::KnowledgeConfig,
+    knowledge::{
+        Collection, DEFAULT_COLLECTION, IngestError, IngestProgress, IngestSummary, KnowledgeError, KnowledgeStatus,
+        Passage, Retriever, SearchMode, SearchQuery,
+        embed::{EmbedError, EmbedStatus, Embedder, Vector},
+        fuse,
+        index::Index,
+        ingest,
+    },
+    telemetry::metrics::RETRIEVAL_DURATION,
+};
+
+/// Candidates that each leg of a search brings, at least.
+const DEPTH: usize = 50;
+/// The most passages of one search.
+const MAX_TOP_K: usize = 100;
+
+/// Documents that can be searched.
+#[derive(Debug)]
+pub struct Knowledge {
+    embedder: Embedder,
+    index: Index,
+    ingesting: AtomicUsize,
+}
+
+impl Knowledge {
+    /// Returns at once: the model is loaded in the background, the index is opened by the first search. The index lies
+    /// in `<data_dir>/lancedb` unless `knowledge.uri` says otherwise.
+    #[must_use]
+    pub fn open(config: &KnowledgeConfig, data_dir: &Path) -> Self {
+        let beside = || data_dir.join("lancedb").to_string_lossy().into_owned();
+        let uri = config.uri.clone().unwrap_or_else(beside);
+        Self {
+            embedder: Embedder::load(config.model_dir.clone()),
+            index: Index::new(uri, config.model.clone()),
+            ingesting: AtomicUsize::new(0),
+        }
+    }
+
+    /// Ingests files and folders (`.md`, `.txt`) into `collection`. Unchanged documents cost a hash, changed ones are
+    /// replaced in one step each, documents whose files are gone stay. Waits for the model to be loaded. Dropping the
+    /// future leaves a sound index.
+    ///
+    /// # Errors
+    /// When the model or the index cannot be used. A file that cannot be read is no error but an entry in the summary.
+    pub async fn ingest(
+        &self,
+        collection: &Collection,
+        paths: &[PathBuf],
+        progress: impl FnMut(IngestProgress<'_>) + Send,
+    ) -> Result<IngestSummary, IngestError> {
+        let _counted = Counted::new(&self.ingesting);
+        ingest::ingest(&self.embedder, &self.index, collection, paths, progress).await
+    }
+
+    /// Waits until the embedding model works.
+    ///
+    /// # Errors
+    /// Why it never will.
+    pub async fn ready(&self) -> Result<(), EmbedError> {
+        self.embedder.ready().await.map(drop)
+    }
+
+    /// Ingests `knowledge.preload` into the default collection and logs what came of it. Meant to run in the background;
+    /// the status is [`KnowledgeStatus::Loading`] meanwhile.
+    pub async fn preload(&self, paths: &[PathBuf]) {
+        let _counted = Counted::new(&self.ingesting);
+        let collection = match Collection::parse(DEFAULT_COLLECTION) {
+            Ok(collection) if !paths.is_empty() => collection,
+            _ => return,
+        };
+        match self.ingest(&collection, paths, |_| ()).await {
+            Ok(summary) => {
+                for failure in &summary.failures {
+                    tracing::warn!(document = %failure.uri, reason = %failure.reason, "not ingested");
+                }
+                tracing::info!(
+                    files = summary.files,
+                    added = summary.added,
+                    replaced = summary.replaced,
+                    unchanged = summary.unchanged,
+                    chunks = summary.chunks,
+                    seconds = summary.took.as_secs_f64(),
+                    "knowledge is ready"
+                );
+            }
+            Err(error) => tracing::error!(%error, "the knowledge could not be ingested"),
+        }
+    }
+
+    /// The question's vector; `None` when only words can be searched.
+    async fn embed(&self, query: &SearchQuery) -> Result<Option<Vector>, KnowledgeError> {
+        if query.mode == SearchMode::Text {
+            return Ok(None);
+        }
+        let started = Instant::now();
+        let embedded = self.embedder.embed_query(&query.text).await;
+        record("embed", started);
+        match embedded {
+            Ok(vector) => Ok(Some(vector)),
+            // Words can be searched without a model, and that is better than nothing.
+            Err(error) if query.mode == SearchMode::Hybrid => {
+                tracing::debug!(%error, "searching by words only");
+                Ok(None)
+            }
+            Err(EmbedError::Loading) => Err(KnowledgeError::Loading),
+            Err(EmbedError::Busy) => Err(KnowledgeError::Busy),
+            Err(error) => Err(KnowledgeError::Unavailable(error.to_string())),
+        }
+    }
+
+    async fn search(&self, query: &SearchQuery, vector: Option<&[f32]>) -> Result<Vec<(f32, Passage)>, KnowledgeError> {
+        let collection = Collection::parse(&query.collection)?;
+        let top_k = query.top_k.min(MAX_TOP_K);
+        let depth = top_k.max(DEPTH);
+        let by_words = self.index.by_words(&collection, &query.text, vector, depth);
+        let ranked = match (vector, query.mode) {
+            (Some(vector), SearchMode::Vector) => {
+                let found = self.index.by_vector(&collection, vector, depth).await?;
+                fuse::rank(found, fuse::vector_score, query.min_score, top_k)
+            }
+            (Some(vector), _) => {
+                let (near, worded) = tokio::try_join!(self.index.by_vector(&collection, vector, depth), by_words)?;
+                fuse::rank(fuse::union(near, worded), fuse::hybrid_score, query.min_score, top_k)
+            }
+            (None, _) => fuse::rank(by_words.await?, fuse::text_score, query.min_score, top_k),
+        };
+        Ok(ranked)
+    }
+}
+
+#[async_trait]
+impl Retriever for Knowledge {
+    async fn retrieve(&self, query: &SearchQuery) -> Result<Vec<Passage>, KnowledgeError> {
+        if query.text.trim().is_empty() || query.top_k == 0 {
+            Collection::parse(&query.collection)?;
+            return Ok(Vec::new());
+        }
+        let vector = self.embed(query).await?;
+        let started = Instant::now();
+        let ranked = self.search(query, vector.as_deref()).await;
+        record("search", started);
+        Ok(ranked?.into_iter().map(|(score, passage)| Passage { score, ..passage }).collect())
+    }
+
+    fn status(&self) -> KnowledgeStatus {
+        match self.embedder.status() {
+            EmbedStatus::Failed(error) => KnowledgeStatus::Failed(error.to_string()),
+            EmbedStatus::Loading => KnowledgeStatus::Loading,
+            EmbedStatus::Ready(_) if self.ingesting.load(Ordering::Relaxed) > 0 => KnowledgeStatus::Loading,
+            EmbedStatus::Ready(_) => KnowledgeStatus::Ready,
+        }
+    }
+}
+
+/// Counts an ingestion for as long as it runs, also when it is dropped.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(counter: &'a AtomicUsize) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn record(stage: &'static str, started: Instant) {
+    metrics::histogram!(RETRIEVAL_DURATION, "stage" => stage).record(started.elapsed().as_secs_f64());
+}

@@ -1,0 +1,64 @@
+//! Names of collections. Pure.
+
+use std::fmt;
+
+use crate::knowledge::KnowledgeError;
+
+/// The most characters of a collection's name.
+const MAX_NAME_CHARS: usize = 64;
+/// The tenant of a gateway that has only one.
+const ONLY_TENANT: &str = "default";
+
+/// A collection of one tenant. Can only be made from a valid name, so whoever holds one may use it as a key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Collection {
+    tenant: String,
+    name: String,
+}
+
+impl Collection {
+    /// The collection `name` of the only tenant.
+    ///
+    /// # Errors
+    /// [`KnowledgeError::InvalidCollection`] unless the name has 1 to 64 of the characters a-z, A-Z, 0-9, `-`, `_`, `.`.
+    pub fn parse(name: &str) -> Result<Self, KnowledgeError> {
+        let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if name.is_empty() || name.len() > MAX_NAME_CHARS || !name.bytes().all(is_valid) {
+            return Err(KnowledgeError::InvalidCollection);
+        }
+        Ok(Self { tenant: ONLY_TENANT.to_owned(), name: name.to_owned() })
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for Collection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_bounded_and_plain() {
+        for good in ["default", "a", "shop-2026_v1.2", &"x".repeat(64)] {
+            assert_eq!(Collection::parse(good).expect("valid").as_str(), good);
+        }
+        for bad in ["", "a b", "../x", "a/b", "é", "a\0", &"x".repeat(65)] {
+            assert!(matches!(Collection::parse(bad), Err(KnowledgeError::InvalidCollection)), "{bad:?}");
+        }
+    }
+}

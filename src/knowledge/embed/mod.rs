@@ -1,0 +1,262 @@
+//! Texts → vectors: an embedding model on a thread of its own.
+//!
+//! The model takes `&mut self` and a whole core while it works, so it lives on one OS thread behind a bounded queue.
+//! Questions go before documents, and documents go in small batches: a user's question never waits for more than one of
+//! them. Questions that wait together are embedded together.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::Arc,
+    thread::JoinHandle,
+};
+
+use tokenizers::Tokenizer;
+use tokio::sync::{oneshot, watch};
+
+use self::queue::{Batch, Job, Queue};
+
+mod model;
+mod queue;
+
+pub(crate) use model::Model;
+
+/// Texts of one call of the model for documents. On one core such a batch takes about a second at full length.
+const DOCUMENT_BATCH: usize = 16;
+/// The most questions embedded in one call.
+const QUERY_BATCH: usize = 64;
+/// The longest question that is embedded, in characters; the model reads about a thousand.
+const MAX_QUERY_CHARS: usize = 2000;
+
+/// A vector of length 1.
+pub type Vector = Vec<f32>;
+
+/// Why there is no vector.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EmbedError {
+    /// Nobody said where the model is.
+    #[error("no embedding model: run scripts/fetch-models.sh and set knowledge.model_dir to the folder it made")]
+    NotConfigured,
+    /// A file of the model, or the model itself, is missing, damaged or not understood.
+    #[error("the embedding model in {folder} cannot be used: {detail}; run scripts/fetch-models.sh to fetch it again")]
+    Model {
+        /// `knowledge.model_dir`.
+        folder: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// ONNX Runtime's shared library is missing or unusable.
+    #[error(
+        "ONNX Runtime cannot be loaded from {path}: {detail}; run scripts/fetch-models.sh, or set ORT_DYLIB_PATH to the library"
+    )]
+    Runtime {
+        /// Where the library was looked for.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// It is being loaded.
+    #[error("the embedding model is being loaded")]
+    Loading,
+    /// More questions are waiting than may wait.
+    #[error("too many questions are waiting for the embedding model")]
+    Busy,
+    /// The model failed on these texts, or its thread ended.
+    #[error("the embedding model failed: {0}")]
+    Failed(String),
+}
+
+/// How far the model is.
+#[derive(Debug, Clone)]
+pub enum EmbedStatus {
+    /// It is being loaded.
+    Loading,
+    /// It works.
+    Ready(Arc<ReadyModel>),
+    /// It does not, and why.
+    Failed(EmbedError),
+}
+
+/// What is known about a loaded model.
+pub struct ReadyModel {
+    /// Numbers in a vector.
+    pub dimension: usize,
+    tokenizer: Tokenizer,
+}
+
+impl ReadyModel {
+    /// The tokens that the model makes of `text`, without the cut at its maximum. Text that cannot be tokenized counts
+    /// a token for every two characters, which is more than any tokenizer makes of it.
+    #[must_use]
+    pub fn tokens(&self, text: &str) -> usize {
+        let encoded = self.tokenizer.encode_fast(text, false);
+        encoded.map_or_else(|_| text.chars().count().div_ceil(2), |encoding| encoding.len())
+    }
+}
+
+impl fmt::Debug for ReadyModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadyModel").field("dimension", &self.dimension).finish_non_exhaustive()
+    }
+}
+
+/// The model's thread and the queue in front of it. Dropping it ends the thread after at most one batch.
+#[derive(Debug)]
+pub struct Embedder {
+    queue: Arc<Queue>,
+    status: watch::Receiver<EmbedStatus>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Embedder {
+    /// Returns at once; the model is loaded in the background. `folder` holds `model.onnx`, its weights and its
+    /// tokenizer files.
+    #[must_use]
+    pub fn load(folder: Option<PathBuf>) -> Self {
+        Self::start(move || Model::load(&folder.ok_or(EmbedError::NotConfigured)?))
+    }
+
+    fn start(load: impl FnOnce() -> Result<Model, EmbedError> + Send + 'static) -> Self {
+        let queue = Arc::new(Queue::default());
+        let (report, status) = watch::channel(EmbedStatus::Loading);
+        let work = Arc::clone(&queue);
+        let body = move || {
+            // Nobody may wait for a thread that is gone: whatever ends it is told, and the queue is closed.
+            let outcome = catch_unwind(AssertUnwindSafe(|| serve(load, &work, &report)));
+            let error = match outcome {
+                Ok(Ok(())) => EmbedError::Failed("it was shut down".to_owned()),
+                Ok(Err(error)) => error,
+                Err(_) => EmbedError::Failed("its thread panicked".to_owned()),
+            };
+            report.send_replace(EmbedStatus::Failed(error));
+            work.close();
+        };
+        let thread = std::thread::Builder::new().name("embedder".to_owned()).spawn(body);
+        match thread {
+            Ok(thread) => Self { queue, status, thread: Some(thread) },
+            Err(error) => {
+                queue.close();
+                let failed = EmbedStatus::Failed(EmbedError::Failed(format!("no thread for it: {error}")));
+                Self { queue, status: watch::channel(failed).1, thread: None }
+            }
+        }
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn status(&self) -> EmbedStatus {
+        self.status.borrow().clone()
+    }
+
+    /// Waits until the model is loaded.
+    ///
+    /// # Errors
+    /// Why it never will be.
+    pub async fn ready(&self) -> Result<Arc<ReadyModel>, EmbedError> {
+        let mut status = self.status.clone();
+        let loaded = status.wait_for(|status| !matches!(status, EmbedStatus::Loading)).await;
+        match loaded.as_deref() {
+            Ok(EmbedStatus::Ready(model)) => Ok(Arc::clone(model)),
+            Ok(EmbedStatus::Failed(error)) => Err(error.clone()),
+            Ok(EmbedStatus::Loading) | Err(_) => Err(self.gone()),
+        }
+    }
+
+    /// The vector of a question; only its first 2000 characters count.
+    ///
+    /// # Errors
+    /// [`EmbedError::Loading`] while the model is being loaded, [`EmbedError::Busy`] when too many are waiting.
+    pub async fn embed_query(&self, text: &str) -> Result<Vector, EmbedError> {
+        match self.status() {
+            EmbedStatus::Loading => return Err(EmbedError::Loading),
+            EmbedStatus::Failed(error) => return Err(error),
+            EmbedStatus::Ready(_) => {}
+        }
+        let (reply, answer) = oneshot::channel();
+        let text = text.chars().take(MAX_QUERY_CHARS).collect();
+        self.queue.push_query(Job { texts: vec![text], reply })?;
+        let vectors = answer.await.map_err(|_| self.gone())??;
+        vectors.into_iter().next().ok_or_else(|| EmbedError::Failed("no vector came back".to_owned()))
+    }
+
+    /// The vectors of chunks, in the order of `texts`. Waits for the model to be loaded, and for its turn. Dropping the
+    /// future leaves at most one small batch of work behind.
+    ///
+    /// # Errors
+    /// When the model is not there, or fails.
+    pub async fn embed_documents(&self, texts: Vec<String>) -> Result<Vec<Vector>, EmbedError> {
+        self.ready().await?;
+        // A batch is padded to its longest text, so texts of similar length belong together.
+        let mut order: Vec<usize> = (0..texts.len()).collect();
+        order.sort_by_key(|&i| texts[i].len());
+        let mut vectors = vec![Vector::new(); texts.len()];
+        for part in order.chunks(DOCUMENT_BATCH) {
+            let (reply, answer) = oneshot::channel();
+            let texts = part.iter().map(|&i| texts[i].clone()).collect();
+            self.queue.push_documents(Job { texts, reply }).await?;
+            let embedded = answer.await.map_err(|_| self.gone())??;
+            for (&i, vector) in part.iter().zip(embedded) {
+                vectors[i] = vector;
+            }
+        }
+        Ok(vectors)
+    }
+
+    fn gone(&self) -> EmbedError {
+        match self.status() {
+            EmbedStatus::Failed(error) => error,
+            EmbedStatus::Loading | EmbedStatus::Ready(_) => EmbedError::Failed("its thread is gone".to_owned()),
+        }
+    }
+}
+
+impl Drop for Embedder {
+    fn drop(&mut self) {
+        self.queue.close();
+        // ONNX Runtime must not be torn down by the end of the process while this thread is inside it.
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was reported through the status.
+            let _reported = thread.join();
+        }
+    }
+}
+
+fn serve(
+    load: impl FnOnce() -> Result<Model, EmbedError>,
+    queue: &Queue,
+    report: &watch::Sender<EmbedStatus>,
+) -> Result<(), EmbedError> {
+    let mut model = load()?;
+    let ready = ReadyModel { dimension: model.dimension(), tokenizer: model.tokenizer() };
+    report.send_replace(EmbedStatus::Ready(Arc::new(ready)));
+    while let Some(batch) = queue.next(QUERY_BATCH) {
+        embed(&mut model, batch);
+    }
+    Ok(())
+}
+
+/// Embeds the texts of all jobs in one call, shortest first, and answers each job. Jobs that nobody waits for any more
+/// are dropped first.
+fn embed(model: &mut Model, batch: Batch) {
+    let jobs: Vec<Job> = batch.jobs.into_iter().filter(|job| !job.reply.is_closed()).collect();
+    let counts: Vec<usize> = jobs.iter().map(|job| job.texts.len()).collect();
+    let (texts, replies): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.texts, job.reply)).unzip();
+    let outcome = model.embed(texts.concat());
+    let mut vectors = match outcome {
+        Ok(vectors) => vectors.into_iter(),
+        Err(error) => {
+            for reply in replies {
+                // Whoever does not wait any more does not need to know.
+                let _unheard = reply.send(Err(error.clone()));
+            }
+            return;
+        }
+    };
+    for (reply, count) in replies.into_iter().zip(counts) {
+        let _unheard = reply.send(Ok(vectors.by_ref().take(count).collect()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

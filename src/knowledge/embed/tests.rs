@@ -1,0 +1,149 @@
+//! The real model on its thread.
+
+use std::{fs, path::Path};
+
+use super::*;
+use crate::knowledge::testing::model_dir;
+
+const SENTENCE: &str = "This is an example sentence";
+
+fn assert_published(vector: &[f32]) {
+    let published = [0.067_656_91, 0.063_495_88, 0.048_713_14, 0.079_304_92];
+    assert_eq!(vector.len(), 384);
+    for (ours, theirs) in vector.iter().zip(published) {
+        assert!((ours - theirs).abs() < 1e-5, "{ours} is not {theirs}");
+    }
+    let length: f32 = vector.iter().map(|x| x * x).sum();
+    assert!((length - 1.0).abs() < 1e-4, "length {length}");
+}
+
+#[tokio::test]
+async fn vectors_are_those_of_the_published_model() {
+    let embedder = Embedder::load(Some(model_dir()));
+    let ready = embedder.ready().await.expect("loaded");
+    assert_eq!(ready.dimension, 384);
+    assert_published(&embedder.embed_query(SENTENCE).await.expect("vector"));
+    // In a batch with others, padded and out of order, it is the same.
+    let mut texts = vec!["word ".repeat(300), SENTENCE.to_owned(), String::new(), "😀".to_owned()];
+    texts.extend((0..40).map(|i| format!("text number {i}")));
+    let vectors = embedder.embed_documents(texts).await.expect("vectors");
+    assert_eq!(vectors.len(), 44);
+    assert_published(&vectors[1]);
+}
+
+#[tokio::test]
+async fn tokens_are_counted_to_the_end() {
+    let embedder = Embedder::load(Some(model_dir()));
+    let ready = embedder.ready().await.expect("loaded");
+    assert_eq!(ready.tokens("the tent"), 2);
+    assert_eq!(ready.tokens(&"word ".repeat(5000)), 5000);
+}
+
+#[tokio::test]
+async fn questions_go_before_documents() {
+    let embedder = Arc::new(Embedder::load(Some(model_dir())));
+    embedder.ready().await.expect("loaded");
+    let texts = vec!["some words of a document ".repeat(30); 20 * DOCUMENT_BATCH];
+    let ingestion = {
+        let embedder = Arc::clone(&embedder);
+        async move { embedder.embed_documents(texts).await.expect("vectors") }
+    };
+    tokio::pin!(ingestion);
+    let question = embedder.embed_query("Which tent is the lightest?");
+    tokio::select! {
+        biased;
+        _ = &mut ingestion => panic!("the question waited for all of the ingestion"),
+        vector = question => assert_eq!(vector.expect("vector").len(), 384),
+    }
+    // Dropping the ingestion here must not hang anything.
+}
+
+#[tokio::test]
+async fn many_questions_are_answered_and_too_many_refused() {
+    let embedder = Embedder::load(Some(model_dir()));
+    embedder.ready().await.expect("loaded");
+    let answers = futures_util::future::join_all((0..200).map(|i| {
+        let embedder = &embedder;
+        async move { embedder.embed_query(&format!("question {i}")).await }
+    }));
+    assert!(answers.await.iter().all(Result::is_ok));
+}
+
+#[tokio::test]
+async fn while_it_loads_questions_are_not_kept_waiting() {
+    let (go, wait) = std::sync::mpsc::sync_channel::<()>(1);
+    let embedder = Embedder::start(move || {
+        wait.recv().expect("told to go on");
+        Err(EmbedError::NotConfigured)
+    });
+    assert_eq!(embedder.embed_query("x").await, Err(EmbedError::Loading));
+    go.send(()).expect("thread is waiting");
+    assert_eq!(embedder.embed_documents(vec!["x".to_owned()]).await, Err(EmbedError::NotConfigured));
+    assert_eq!(embedder.embed_query("x").await, Err(EmbedError::NotConfigured));
+}
+
+#[tokio::test]
+async fn a_panic_becomes_an_error_for_everybody() {
+    let embedder = Embedder::start(|| panic!("deliberate"));
+    let documents = embedder.embed_documents(vec!["x".to_owned()]).await;
+    assert_eq!(documents, Err(EmbedError::Failed("its thread panicked".to_owned())));
+    assert!(matches!(embedder.embed_query("x").await, Err(EmbedError::Failed(_))));
+    assert!(matches!(embedder.status(), EmbedStatus::Failed(_)));
+}
+
+#[tokio::test]
+async fn no_folder_is_said_plainly() {
+    assert_eq!(Embedder::load(None).ready().await.expect_err("nothing to load"), EmbedError::NotConfigured);
+    let nowhere = Embedder::load(Some("/nowhere".into())).ready().await.expect_err("nothing there");
+    assert!(nowhere.to_string().contains("fetch-models"), "{nowhere}");
+}
+
+/// A copy of the model's folder in which one file is cut to `bytes`; the rest is linked.
+fn damaged(name: &str, bytes: u64, at: &Path) -> PathBuf {
+    let folder = at.join("model");
+    fs::create_dir_all(&folder).expect("folder");
+    std::os::unix::fs::symlink(model_dir().join("../onnxruntime"), at.join("onnxruntime")).expect("link");
+    for entry in fs::read_dir(model_dir()).expect("model") {
+        let path = entry.expect("entry").path();
+        std::os::unix::fs::symlink(&path, folder.join(path.file_name().expect("name"))).expect("link");
+    }
+    let whole = fs::read(model_dir().join(name)).expect("file");
+    fs::remove_file(folder.join(name)).expect("link is there");
+    fs::write(folder.join(name), &whole[..usize::try_from(bytes).expect("small")]).expect("file");
+    folder
+}
+
+#[tokio::test]
+async fn damaged_files_are_errors_that_say_what_to_do() {
+    let cuts = [
+        ("model.onnx", 0),
+        ("model.onnx", 10_000),
+        ("model.safetensors", 4),
+        ("model.safetensors", 50_000_000),
+        ("tokenizer.json", 1000),
+        ("config.json", 0),
+    ];
+    for (name, bytes) in cuts {
+        let temporary = tempfile::tempdir().expect("folder");
+        let embedder = Embedder::load(Some(damaged(name, bytes, temporary.path())));
+        let error = embedder.ready().await.expect_err(name);
+        assert!(matches!(error, EmbedError::Model { .. }), "{name}: {error}");
+        assert!(error.to_string().contains("fetch-models"), "{name}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_runtime_is_an_error_and_no_panic() {
+    if std::env::var_os("ORT_DYLIB_PATH").is_some() {
+        return;
+    }
+    let temporary = tempfile::tempdir().expect("folder");
+    let folder = temporary.path().join("model");
+    std::os::unix::fs::symlink(model_dir(), &folder).expect("link");
+    // A link: `..` of it is the real folder's parent, so the library is hidden by copying the small files instead.
+    fs::remove_file(&folder).expect("link");
+    let folder = damaged("model.onnx", 30_000, temporary.path());
+    fs::remove_file(temporary.path().join("onnxruntime")).expect("link");
+    let error = Embedder::load(Some(folder)).ready().await.expect_err("no library");
+    assert!(matches!(error, EmbedError::Runtime { .. }), "{error}");
+}

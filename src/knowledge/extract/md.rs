@@ -1,0 +1,54 @@
+//! Markdown: front matter and comments are not shown to readers, so they are not text.
+
+use crate::knowledge::markdown::{Fence, headings};
+
+/// The title, if the document names one, and the visible text.
+pub(super) fn read(text: &str) -> (Option<String>, String) {
+    let (front_title, body) = split_front_matter(text);
+    let body = strip_comments(body);
+    let first = headings(&body).next().map(|heading| heading.text);
+    let title = front_title.or(first).filter(|title| !title.is_empty());
+    (title, body.trim().to_owned())
+}
+
+/// Takes a YAML block off the beginning. Only its `title` is understood.
+fn split_front_matter(text: &str) -> (Option<String>, &str) {
+    let whole = (None, text);
+    let Some(rest) = text.strip_prefix("---\n") else { return whole };
+    // A rule is followed by an empty line or by prose; front matter by `key:`.
+    let Some(end) = rest.find("\n---\n").or_else(|| rest.strip_suffix("\n---").map(str::len)) else { return whole };
+    let block = &rest[..end];
+    if !block.lines().next().is_some_and(|line| line.contains(':')) {
+        return whole;
+    }
+    let title = block.lines().find_map(|line| line.strip_prefix("title:"));
+    let title = title.map(|value| value.trim().trim_matches(['"', '\'']).to_owned());
+    (title, rest.get(end + "\n---\n".len()..).unwrap_or(""))
+}
+
+/// Removes `<!-- … -->` outside of fenced code; one that never ends takes the rest with it, as in a browser.
+fn strip_comments(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut in_comment = false;
+    let mut fence = Fence::default();
+    for line in text.split_inclusive('\n') {
+        if !in_comment && fence.contains(line) {
+            out.push_str(line);
+            continue;
+        }
+        let mut rest = line;
+        loop {
+            let mark = if in_comment { "-->" } else { "<!--" };
+            let Some(at) = rest.find(mark) else { break };
+            if !in_comment {
+                out.push_str(&rest[..at]);
+            }
+            rest = &rest[at + mark.len()..];
+            in_comment = !in_comment;
+        }
+        if !in_comment {
+            out.push_str(rest);
+        }
+    }
+    out
+}

@@ -1,0 +1,132 @@
+//! What two search legs found → one list. Pure.
+//!
+//! Scores are between 0 and 1 and mean the same for every question, so that a threshold can tell "found something"
+//! from "found nothing":
+//! - vector: the cosine of question and chunk, negative ones as 0;
+//! - text: BM25 `s` as `s / (s + 4)`, which keeps its order;
+//! - hybrid: `1 − (1 − c)·(1 − w)` with the cosine `c` and the words' share `w = s / (s + 10)`: a chunk is good when its
+//!   meaning fits or its words do, and best when both agree.
+
+use std::collections::HashMap;
+
+/// BM25 at which the words of a text search alone are half of certain.
+const TEXT_HALF: f32 = 4.0;
+/// The same when a cosine stands beside it.
+const HYBRID_HALF: f32 = 10.0;
+
+/// A row that a leg found.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Found<R> {
+    /// Names the row.
+    pub(crate) id: String,
+    /// Cosine of question and row, −1 to 1; 0 when the question has no vector.
+    pub(crate) cosine: f32,
+    /// BM25, 0 and up; 0 when no word was found.
+    pub(crate) bm25: f32,
+    /// The row.
+    pub(crate) row: R,
+}
+
+/// Score of a vector search.
+pub(crate) fn vector_score<R>(found: &Found<R>) -> f32 {
+    if found.cosine.is_nan() { 0.0 } else { found.cosine.clamp(0.0, 1.0) }
+}
+
+/// Score of a text search.
+pub(crate) fn text_score<R>(found: &Found<R>) -> f32 {
+    saturate(found.bm25, TEXT_HALF)
+}
+
+/// Score of a hybrid search.
+pub(crate) fn hybrid_score<R>(found: &Found<R>) -> f32 {
+    1.0 - (1.0 - vector_score(found)) * (1.0 - saturate(found.bm25, HYBRID_HALF))
+}
+
+/// The rows of both legs, each once, with the evidence of both.
+pub(crate) fn union<R>(vector: Vec<Found<R>>, text: Vec<Found<R>>) -> Vec<Found<R>> {
+    let mut at: HashMap<String, usize> = vector.iter().enumerate().map(|(i, found)| (found.id.clone(), i)).collect();
+    let mut all = vector;
+    for found in text {
+        match at.get(&found.id) {
+            Some(&i) => all[i].bm25 = all[i].bm25.max(found.bm25),
+            None => {
+                at.insert(found.id.clone(), all.len());
+                all.push(found);
+            }
+        }
+    }
+    all
+}
+
+/// The best `top_k` rows with their scores, best first, without those below `min_score`. Equal scores are ordered by
+/// id, so that a question has the same answer every time.
+pub(crate) fn rank<R>(
+    found: Vec<Found<R>>,
+    score: impl Fn(&Found<R>) -> f32,
+    min_score: Option<f32>,
+    top_k: usize,
+) -> Vec<(f32, R)> {
+    let mut scored: Vec<(f32, Found<R>)> = found.into_iter().map(|found| (score(&found), found)).collect();
+    scored.retain(|(score, _)| min_score.is_none_or(|min| *score >= min));
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.id.cmp(&b.1.id)));
+    scored.truncate(top_k);
+    scored.into_iter().map(|(score, found)| (score, found.row)).collect()
+}
+
+fn saturate(bm25: f32, half: f32) -> f32 {
+    if bm25.is_finite() { bm25.max(0.0) / (bm25.max(0.0) + half) } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn found(id: &str, cosine: f32, bm25: f32) -> Found<String> {
+        Found { id: id.to_owned(), cosine, bm25, row: id.to_owned() }
+    }
+
+    #[test]
+    fn a_row_that_both_legs_found_counts_once_and_more() {
+        let all =
+            union(vec![found("a", 0.5, 0.0), found("b", 0.6, 0.0)], vec![found("a", 0.5, 5.0), found("c", 0.1, 4.0)]);
+        let ranked = rank(all, hybrid_score, None, 10);
+        assert_eq!(ranked.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn meaning_alone_and_words_alone_are_enough() {
+        assert!(hybrid_score(&found("meaning", 0.5, 0.0)) >= 0.5);
+        assert!(hybrid_score(&found("words", 0.1, 10.0)) >= 0.5);
+        assert!(hybrid_score(&found("neither", 0.1, 1.0)) < 0.2);
+    }
+
+    #[test]
+    fn ties_are_ordered_and_the_rest_is_cut() {
+        let rows = ["c", "a", "b"].map(|id| found(id, 0.5, 0.0)).to_vec();
+        assert_eq!(rank(rows.clone(), vector_score, Some(0.5), 2), [(0.5, "a".to_owned()), (0.5, "b".to_owned())]);
+        assert_eq!(rank(rows, vector_score, Some(0.51), 2), []);
+    }
+
+    proptest! {
+        #[test]
+        fn scores_are_between_0_and_1_and_grow_with_the_evidence(
+            cosine in -1.0f32..1.0, more in 0.0f32..1.0, bm25 in 0.0f32..1e6, extra in 0.0f32..100.0,
+        ) {
+            let weak = found("x", cosine, bm25);
+            let strong = found("x", cosine + more, bm25 + extra);
+            for score in [vector_score, text_score, hybrid_score] {
+                prop_assert!((0.0..=1.0).contains(&score(&weak)));
+                prop_assert!(score(&strong) >= score(&weak));
+            }
+        }
+
+        #[test]
+        fn odd_numbers_do_no_harm(cosine in any::<f32>(), bm25 in any::<f32>()) {
+            for score in [vector_score, text_score, hybrid_score] {
+                prop_assert!((0.0..=1.0).contains(&score(&found("x", cosine, bm25))));
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Rows of the index: their columns, and the way into and out of Arrow.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arrow_array::{
+    Array, ArrayRef, FixedSizeListArray, Float32Array, RecordBatch, StringArray, UInt32Array, types::Float32Type,
+};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+
+use crate::knowledge::{Passage, chunk::Chunk, fuse::Found};
+
+/// The columns that a search reads.
+pub(super) const FOUND_COLUMNS: [&str; 9] =
+    ["id", "document", "title", "uri", "chunk", "page", "heading", "text", "vector"];
+
+/// Marks the column that names a row, so that concurrent writers of one row are seen as a conflict.
+const PRIMARY_KEY: &str = "lance-schema:unenforced-primary-key";
+
+/// A document as it is to stand in the index.
+#[derive(Debug, Clone)]
+pub(crate) struct IndexedDocument {
+    /// Its id.
+    pub(crate) id: String,
+    /// Its title.
+    pub(crate) title: String,
+    /// Where the original lies.
+    pub(crate) uri: Option<String>,
+    /// Hash of everything that its rows depend on.
+    pub(crate) hash: String,
+    /// Its chunks with their vectors.
+    pub(crate) chunks: Vec<(Chunk, Vec<f32>)>,
+}
+
+/// The schema of a table whose vectors come from `model` and have `dimension` numbers.
+pub(super) fn schema(collection: &str, model: &str, dimension: usize) -> SchemaRef {
+    let text = |name| Field::new(name, DataType::Utf8, false);
+    let optional = |name, kind| Field::new(name, kind, true);
+    let fields = vec![
+        text("id").with_metadata(HashMap::from([(PRIMARY_KEY.to_owned(), "true".to_owned())])),
+        text("document"),
+        text("title"),
+        optional("uri", DataType::Utf8),
+        Field::new("chunk", DataType::UInt32, false),
+        optional("page", DataType::UInt32),
+        optional("heading", DataType::Utf8),
+        text("text"),
+        text("content"),
+        text("hash"),
+        text("doc_hash"),
+        text("model"),
+        Field::new("vector", vector_type(dimension), false),
+    ];
+    let metadata = [("rivulet.collection", collection), ("rivulet.model", model)];
+    let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    Arc::new(Schema::new_with_metadata(fields, metadata))
+}
+
+fn vector_type(dimension: usize) -> DataType {
+    let dimension = i32::try_from(dimension).unwrap_or(i32::MAX);
+    DataType::FixedSizeList(Arc::new(Field::new("item", DataType::Float32, true)), dimension)
+}
+
+/// The dimension of the vectors of a table.
+pub(super) fn dimension(schema: &Schema) -> Option<usize> {
+    match schema.field_with_name("vector").ok()?.data_type() {
+        DataType::FixedSizeList(_, dimension) => usize::try_from(*dimension).ok(),
+        _ => None,
+    }
+}
+
+/// The rows of `documents`.
+pub(super) fn batch(schema: &SchemaRef, documents: &[IndexedDocument]) -> Result<RecordBatch, ArrowError> {
+    let rows = || {
+        documents.iter().flat_map(|document| {
+            document.chunks.iter().zip(0u32..).map(move |((chunk, vector), number)| (document, chunk, vector, number))
+        })
+    };
+    let model = schema.metadata().get("rivulet.model").map_or("", String::as_str);
+    let dimension = i32::try_from(dimension(schema).unwrap_or(0)).unwrap_or(i32::MAX);
+    let vectors = rows().map(|(_, _, vector, _)| Some(vector.iter().copied().map(Some)));
+    let columns: Vec<ArrayRef> = vec![
+        strings(rows().map(|(document, _, _, number)| format!("{}#{number}", document.id))),
+        strings(rows().map(|(document, ..)| document.id.as_str())),
+        strings(rows().map(|(document, ..)| document.title.as_str())),
+        Arc::new(rows().map(|(document, ..)| document.uri.as_deref()).collect::<StringArray>()),
+        Arc::new(rows().map(|(.., number)| Some(number)).collect::<UInt32Array>()),
+        Arc::new(rows().map(|_| None::<u32>).collect::<UInt32Array>()),
+        Arc::new(rows().map(|(_, chunk, ..)| chunk.heading.as_deref()).collect::<StringArray>()),
+        strings(rows().map(|(_, chunk, ..)| chunk.text.as_str())),
+        strings(rows().map(|(_, chunk, ..)| chunk.content.as_str())),
+        strings(rows().map(|(_, chunk, ..)| chunk.hash.as_str())),
+        strings(rows().map(|(document, ..)| document.hash.as_str())),
+        strings(rows().map(|_| model)),
+        Arc::new(FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(vectors, dimension)),
+    ];
+    RecordBatch::try_new(Arc::clone(schema), columns)
+}
+
+fn strings<S: AsRef<str>>(values: impl Iterator<Item = S>) -> ArrayRef {
+    Arc::new(values.map(Some).collect::<StringArray>())
+}
+
+/// What a search leg found. `query` gives the cosine of rows that the leg did not compare itself.
+pub(super) fn found(batch: &RecordBatch, query: Option<&[f32]>) -> Option<Vec<Found<Passage>>> {
+    let (id, document, title) = (text(batch, "id")?, text(batch, "document")?, text(batch, "title")?);
+    let (uri, heading, body) = (text(batch, "uri")?, text(batch, "heading")?, text(batch, "text")?);
+    let (chunk, page) = (numbers(batch, "chunk")?, numbers(batch, "page")?);
+    let bm25 = batch.column_by_name("_score").and_then(|column| column.as_any().downcast_ref::<Float32Array>());
+    let rows = (0..batch.num_rows()).map(|i| Found {
+        id: id.value(i).to_owned(),
+        cosine: query.and_then(|query| Some(cosine(query, &vector(batch, i)?))).unwrap_or(0.0),
+        bm25: bm25.map_or(0.0, |scores| scores.value(i)),
+        row: Passage {
+            document: document.value(i).to_owned(),
+            title: title.value(i).to_owned(),
+            uri: uri.is_valid(i).then(|| uri.value(i).to_owned()),
+            chunk: chunk.value(i),
+            page: page.is_valid(i).then(|| page.value(i)),
+            heading: heading.is_valid(i).then(|| heading.value(i).to_owned()),
+            text: body.value(i).to_owned(),
+            score: 0.0,
+        },
+    });
+    Some(rows.collect())
+}
+
+/// Two text columns of a batch, row by row.
+pub(super) fn text_pairs(batch: &RecordBatch, a: &str, b: &str) -> Option<Vec<(String, String)>> {
+    let (a, b) = (text(batch, a)?, text(batch, b)?);
+    Some((0..batch.num_rows()).map(|i| (a.value(i).to_owned(), b.value(i).to_owned())).collect())
+}
+
+/// The chunk hashes of a batch with their vectors.
+pub(super) fn hashed_vectors(batch: &RecordBatch) -> Option<Vec<(String, Vec<f32>)>> {
+    let hash = text(batch, "hash")?;
+    (0..batch.num_rows()).map(|i| Some((hash.value(i).to_owned(), vector(batch, i)?))).collect()
+}
+
+fn text<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a StringArray> {
+    batch.column_by_name(name)?.as_any().downcast_ref()
+}
+
+fn numbers<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a UInt32Array> {
+    batch.column_by_name(name)?.as_any().downcast_ref()
+}
+
+fn vector(batch: &RecordBatch, row: usize) -> Option<Vec<f32>> {
+    let list = batch.column_by_name("vector")?.as_any().downcast_ref::<FixedSizeListArray>()?.value(row);
+    Some(list.as_any().downcast_ref::<Float32Array>()?.values().to_vec())
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    if a.len() != b.len() {
+        return 0.0;
+    }
+    let dot: f32 = a.iter().zip(b).map(|(x, y)| x * y).sum();
+    let norm = |v: &[f32]| v.iter().map(|x| x * x).sum::<f32>().sqrt();
+    let product = norm(a) * norm(b);
+    if product > 0.0 { dot / product } else { 0.0 }
+}

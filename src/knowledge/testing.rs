@@ -1,0 +1,51 @@
+//! What the tests of `knowledge` share: the real model, real folders.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    config::KnowledgeConfig,
+    knowledge::{Knowledge, Passage, Retriever, SearchMode, SearchQuery},
+};
+
+/// The folder that `scripts/fetch-models.sh` makes.
+pub(crate) fn model_dir() -> PathBuf {
+    let cache = std::env::var_os("RIVULET_CACHE").map(PathBuf::from).unwrap_or_else(|| {
+        PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache").join("rivulet")
+    });
+    let folder = cache.join("deps").join("all-MiniLM-L6-v2");
+    assert!(
+        folder.is_dir(),
+        "no model in {}: run scripts/fetch-models.sh {}",
+        folder.display(),
+        cache.join("deps").display()
+    );
+    folder
+}
+
+/// A knowledge base with the real model and an index below `data`.
+pub(crate) fn knowledge(data: &Path) -> Knowledge {
+    let config = KnowledgeConfig { model_dir: Some(model_dir()), ..KnowledgeConfig::default() };
+    Knowledge::open(&config, data)
+}
+
+/// Files below `folder`, made with their folders.
+pub(crate) fn write(folder: &Path, files: &[(&str, &str)]) {
+    for (name, text) in files {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().expect("parent")).expect("folder");
+        fs::write(path, text).expect("file");
+    }
+}
+
+/// A search with nothing left out.
+pub(crate) fn query(text: &str, mode: SearchMode) -> SearchQuery {
+    SearchQuery { text: text.to_owned(), collection: "default".to_owned(), top_k: 5, mode, min_score: None }
+}
+
+/// What is found for `text`, which must not fail.
+pub(crate) async fn search(knowledge: &Knowledge, text: &str, mode: SearchMode) -> Vec<Passage> {
+    knowledge.retrieve(&query(text, mode)).await.unwrap_or_else(|error| panic!("{text:?}: {error}"))
+}

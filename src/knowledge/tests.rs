@@ -1,0 +1,310 @@
+//! The whole knowledge base: real files, the real model, a real index.
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use super::testing::{knowledge, query, search, write};
+use super::*;
+use crate::config::KnowledgeConfig;
+
+fn sample() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-knowledge")
+}
+
+fn default_collection() -> Collection {
+    Collection::parse(DEFAULT_COLLECTION).expect("valid")
+}
+
+async fn ingest(knowledge: &Knowledge, folder: &Path) -> IngestSummary {
+    let paths = [folder.to_owned()];
+    knowledge.ingest(&default_collection(), &paths, |_| ()).await.expect("ingested")
+}
+
+/// The uris of all chunks that the words of `text` are in.
+async fn places(knowledge: &Knowledge, text: &str) -> Vec<(String, u32)> {
+    let found = SearchQuery { top_k: 100, ..query(text, SearchMode::Text) };
+    let passages = knowledge.retrieve(&found).await.expect("found");
+    let mut places: Vec<_> = passages.into_iter().map(|p| (p.uri.expect("uri"), p.chunk)).collect();
+    places.sort();
+    places
+}
+
+#[tokio::test]
+async fn questions_about_the_sample_find_their_answer_and_others_find_nothing() {
+    let data = tempfile::tempdir().expect("folder");
+    let knowledge = knowledge(data.path());
+    let summary = ingest(&knowledge, &sample()).await;
+    assert!(summary.failures.is_empty() && summary.added >= 18, "{summary:?}");
+    let min_score = Some(KnowledgeConfig::default().min_score);
+
+    for (question, uri, words) in [
+        ("How many days do I have to return a tent?", "shop/returns.md", "60 days"),
+        ("What does the Kestrel 2 cost?", "shop/tents.md", "449 euros"),
+        ("Which tent can I use in snow?", "shop/tents.md", "winter tent"),
+        ("how heavy is the Longhaul 65", "shop/backpacks.md", "1.9 kg"),
+        ("are you open on monday", "shop/opening-hours.txt", "Monday: closed"),
+        ("Can a gift card be paid out?", "shop/gift-cards.md", "cannot be returned"),
+        ("Do you ship to Norway and what does it cost?", "shop/shipping.md", "24 euros"),
+        ("price of a new zip slider", "shop/repairs.md", "15 euros"),
+        ("Which sleeping bag is warm enough for minus ten degrees?", "shop/sleeping-bags.md", "−10 °C"),
+        ("How does resuming work?", "rivulet/resume.md", "cursor"),
+        ("What happens when I close the tab while an answer is written?", "rivulet/stopping.md", "does not stop"),
+        ("what does close code 4203 mean", "rivulet/close-codes.md", "4203"),
+        ("How do I start the gateway?", "rivulet/running.md", "make run"),
+        ("What is Rivulet?", "rivulet/what-is-rivulet.md", "streaming chat gateway"),
+    ] {
+        let passages = knowledge.retrieve(&SearchQuery { min_score, ..query(question, SearchMode::Hybrid) }).await;
+        let passages = passages.expect("found");
+        let first = passages.first().unwrap_or_else(|| panic!("{question}: nothing"));
+        assert!(first.uri.as_deref().is_some_and(|found| found.ends_with(uri)), "{question}: {first:#?}");
+        let all: String = passages.iter().map(|passage| passage.text.as_str()).collect();
+        assert!(all.contains(words), "{question}: {passages:#?}");
+        assert!(passages.is_sorted_by(|a, b| a.score >= b.score), "{question}: {passages:#?}");
+    }
+    for question in [
+        "What is the capital of Mongolia?",
+        "Who won the football world cup in 1974?",
+        "Write a poem about autumn",
+        "How do I bake sourdough bread?",
+        "asdf qwertz",
+    ] {
+        let passages = knowledge.retrieve(&SearchQuery { min_score, ..query(question, SearchMode::Hybrid) }).await;
+        assert_eq!(passages.expect("searched"), [], "{question}");
+    }
+}
+
+#[tokio::test]
+async fn ingesting_again_changes_what_changed() {
+    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    let docs = work.path().join("docs");
+    write(
+        &docs,
+        &[
+            ("a.md", "# Alpha\n\n## One\n\nThe zebra eats grass.\n\n## Two\n\nThe walrus eats mussels.\n"),
+            ("b.txt", "Bees make honey."),
+            ("c.pdf", "not read"),
+            ("d.md", "  \n"),
+        ],
+    );
+    let knowledge = knowledge(data.path());
+    let first = ingest(&knowledge, &docs).await;
+    assert_eq!((first.files, first.added, first.skipped, first.chunks), (3, 2, 2, 3));
+    let again = ingest(&knowledge, &docs).await;
+    assert_eq!((again.added, again.replaced, again.unchanged, again.chunks), (0, 0, 2, 0));
+
+    // One section changes, one goes, one comes: the vector of what stayed is kept, what went is not found any more.
+    write(&docs, &[("a.md", "# Alpha\n\n## Two\n\nThe walrus eats mussels.\n\n## Three\n\nThe heron eats fish.\n")]);
+    fs::remove_file(docs.join("b.txt")).expect("there");
+    let changed = ingest(&knowledge, &docs).await;
+    assert_eq!((changed.replaced, changed.chunks, changed.kept_vectors), (1, 2, 1));
+    assert_eq!(places(&knowledge, "zebra").await, []);
+    assert_eq!(places(&knowledge, "walrus").await, [("docs/a.md".to_owned(), 0)]);
+    assert_eq!(places(&knowledge, "heron").await, [("docs/a.md".to_owned(), 1)]);
+    // The file is gone, the document stays.
+    assert_eq!(places(&knowledge, "honey").await.len(), 1);
+
+    // Emptied: nothing of it may be found.
+    write(&docs, &[("a.md", "")]);
+    assert_eq!(ingest(&knowledge, &docs).await.replaced, 1);
+    assert_eq!(places(&knowledge, "walrus heron").await, []);
+}
+
+#[tokio::test]
+async fn ingesting_at_the_same_time_makes_no_duplicates() {
+    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    let docs = work.path().join("docs");
+    for i in 0..12 {
+        write(&docs, &[(&format!("{i}.md"), &format!("# Animal {i}\n\nThe quokka number {i} smiles.\n"))]);
+    }
+    // Two of one process, and one that shares nothing with them, as another process would.
+    let (ours, other) = (knowledge(data.path()), knowledge(data.path()));
+    tokio::join!(ingest(&ours, &docs), ingest(&ours, &docs), ingest(&other, &docs));
+    let fresh = knowledge(data.path());
+    assert_eq!(places(&fresh, "quokka").await.len(), 12);
+}
+
+#[tokio::test]
+async fn another_process_sees_what_was_ingested() {
+    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    let docs = work.path().join("docs");
+    write(&docs, &[("a.md", "The okapi is shy.")]);
+    let (gateway, command) = (knowledge(data.path()), knowledge(data.path()));
+    assert_eq!(search(&gateway, "okapi", SearchMode::Text).await, []);
+    ingest(&command, &docs).await;
+    assert_eq!(search(&gateway, "okapi", SearchMode::Text).await.len(), 1);
+    write(&docs, &[("b.md", "The numbat is shy, too.")]);
+    ingest(&command, &docs).await;
+    let seen = async {
+        while search(&gateway, "numbat", SearchMode::Text).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), seen).await.expect("seen within 5 s");
+}
+
+#[tokio::test]
+async fn strange_questions_are_only_questions() {
+    let data = tempfile::tempdir().expect("folder");
+    let knowledge = knowledge(data.path());
+    ingest(&knowledge, &sample().join("shop")).await;
+    let long = "tent ".repeat(2000);
+    for text in [
+        "",
+        " \n\t",
+        "\"",
+        "'",
+        "\"unbalanced",
+        "AND (",
+        "tent AND",
+        "NOT",
+        "a:b",
+        "text:tent",
+        "*",
+        "tent*",
+        "tent~2",
+        "^5",
+        "+tent -bag",
+        "\\",
+        "'; DROP TABLE x; --",
+        "document IN ('')",
+        "{}[]()",
+        "\u{0}",
+        "\u{200b}\u{202e}",
+        "😀👩‍👩‍👧",
+        "帳篷多少錢",
+        &long,
+    ] {
+        for mode in [SearchMode::Hybrid, SearchMode::Vector, SearchMode::Text] {
+            let passages = search(&knowledge, text, mode).await;
+            assert!(passages.iter().all(|passage| (0.0..=1.0).contains(&passage.score)), "{text:?} {passages:?}");
+        }
+    }
+    let none = SearchQuery { top_k: 0, ..query("tent", SearchMode::Hybrid) };
+    assert_eq!(knowledge.retrieve(&none).await.expect("searched"), []);
+    let bad = SearchQuery { collection: "../x".to_owned(), ..query("tent", SearchMode::Hybrid) };
+    assert!(matches!(knowledge.retrieve(&bad).await, Err(KnowledgeError::InvalidCollection)));
+    let absent = SearchQuery { collection: "absent".to_owned(), ..query("tent", SearchMode::Hybrid) };
+    assert_eq!(knowledge.retrieve(&absent).await.expect("searched"), []);
+}
+
+#[tokio::test]
+async fn strange_files_are_reported_and_do_no_harm() {
+    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    let docs = work.path().join("docs");
+    write(&docs, &[("good.md", "The axolotl regrows its legs."), ("empty.txt", "")]);
+    fs::write(docs.join("binary.md"), b"\x7fELF\x02\x01\x01\0\0\0").expect("file");
+    fs::write(docs.join("latin1.txt"), b"caf\xe9").expect("file");
+    fs::write(docs.join("huge.txt"), vec![b'a'; extract::MAX_FILE_BYTES as usize + 1]).expect("file");
+    let knowledge = knowledge(data.path());
+    let summary = ingest(&knowledge, &docs).await;
+    let mut failed: Vec<_> = summary.failures.iter().map(|failure| failure.uri.as_str()).collect();
+    failed.sort_unstable();
+    assert_eq!(failed, ["docs/binary.md", "docs/huge.txt", "docs/latin1.txt"]);
+    assert_eq!((summary.added, summary.skipped), (1, 1));
+    assert_eq!(search(&knowledge, "axolotl", SearchMode::Hybrid).await.len(), 1);
+    let gone = knowledge.ingest(&default_collection(), &[docs.join("nothing-here")], |_| ()).await.expect("no error");
+    assert_eq!((gone.files, gone.failures.len()), (0, 1));
+}
+
+#[tokio::test]
+async fn without_a_model_words_are_still_found() {
+    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    let docs = work.path().join("docs");
+    write(&docs, &[("a.md", "The pangolin has scales.")]);
+    ingest(&knowledge(data.path()), &docs).await;
+    let blind = Knowledge::open(&KnowledgeConfig::default(), data.path());
+    assert!(blind.ready().await.is_err());
+    assert_eq!(search(&blind, "pangolin", SearchMode::Hybrid).await.len(), 1);
+    assert!(matches!(blind.status(), KnowledgeStatus::Failed(_)));
+    assert!(blind.retrieve(&query("pangolin", SearchMode::Vector)).await.is_err());
+    write(&docs, &[("b.md", "New.")]);
+    let error = blind.ingest(&default_collection(), &[docs], |_| ()).await.expect_err("no model");
+    assert!(error.to_string().contains("fetch-models"), "{error}");
+}
+
+#[tokio::test]
+async fn vectors_of_two_models_never_meet() {
+    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    let docs = work.path().join("docs");
+    write(&docs, &[("a.md", "The tapir swims.")]);
+    ingest(&knowledge(data.path()), &docs).await;
+    let config = KnowledgeConfig {
+        model_dir: Some(testing::model_dir()),
+        model: "another".to_owned(),
+        ..KnowledgeConfig::default()
+    };
+    let other = Knowledge::open(&config, data.path());
+    assert_eq!(search(&other, "tapir", SearchMode::Text).await, []);
+    assert_eq!(ingest(&other, &docs).await.added, 1);
+    assert_eq!(search(&other, "tapir", SearchMode::Hybrid).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_is_an_error() {
+    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    let docs = work.path().join("docs");
+    write(&docs, &[("a.md", "text")]);
+    // A file where a folder should be stops even root.
+    let blocked = data.path().join("file");
+    fs::write(&blocked, "").expect("file");
+    let knowledge = knowledge(&blocked);
+    let error = knowledge.ingest(&default_collection(), &[docs], |_| ()).await.expect_err("nowhere to write");
+    assert!(matches!(error, IngestError::Knowledge(KnowledgeError::Unavailable(_))), "{error}");
+    let searched = knowledge.retrieve(&query("text", SearchMode::Text)).await;
+    assert!(matches!(searched, Err(KnowledgeError::Unavailable(_))), "{searched:?}");
+}
+
+#[tokio::test]
+async fn a_damaged_index_is_an_error_and_no_panic() {
+    for target in ["_versions", "data", "_indices"] {
+        let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+        let docs = work.path().join("docs");
+        write(&docs, &[("a.md", "The quoll hunts at night.")]);
+        ingest(&knowledge(data.path()), &docs).await;
+        for entry in walkdir::WalkDir::new(data.path()) {
+            let entry = entry.expect("entry");
+            let inside = entry.path().components().any(|part| part.as_os_str() == target);
+            if inside && entry.file_type().is_file() {
+                fs::write(entry.path(), b"damaged").expect("file");
+            }
+        }
+        let outcome = knowledge(data.path()).retrieve(&query("quoll", SearchMode::Text)).await;
+        assert!(matches!(outcome, Err(KnowledgeError::Unavailable(_))), "{target}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_ingestion_leaves_a_sound_index() {
+    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    let docs = work.path().join("docs");
+    write(&docs, &[("a.md", "The kakapo cannot fly.")]);
+    let knowledge = knowledge(data.path());
+    ingest(&knowledge, &docs).await;
+    for i in 0..60 {
+        write(&docs, &[(&format!("{i}.md"), &"The kakapo climbs trees at night. ".repeat(40))]);
+    }
+    let paths = [docs.clone()];
+    let collection = default_collection();
+    let ingestion = knowledge.ingest(&collection, &paths, |_| ());
+    assert!(tokio::time::timeout(Duration::from_millis(500), ingestion).await.is_err(), "it was to be cut short");
+    assert_eq!(places(&knowledge, "kakapo fly").await.first().map(|(uri, _)| uri.as_str()), Some("docs/a.md"));
+    // Taken up again, it is completed.
+    ingest(&knowledge, &docs).await;
+    let documents: std::collections::HashSet<_> =
+        places(&knowledge, "climbs").await.into_iter().map(|(uri, _)| uri).collect();
+    assert_eq!(documents.len(), 60);
+}
+
+#[tokio::test]
+async fn opening_takes_no_time_and_status_tells_how_far_it_is() {
+    let data = tempfile::tempdir().expect("folder");
+    let started = tokio::time::Instant::now();
+    let knowledge = Arc::new(knowledge(data.path()));
+    assert!(started.elapsed() < Duration::from_millis(100));
+    assert_eq!(knowledge.status(), KnowledgeStatus::Loading);
+    assert_eq!(search(&knowledge, "anything", SearchMode::Hybrid).await, []);
+    knowledge.ready().await.expect("loaded");
+    assert_eq!(knowledge.status(), KnowledgeStatus::Ready);
+    assert!(!data.path().join("lancedb").exists(), "looking made a folder");
+    knowledge.preload(&[sample().join("shop")]).await;
+    assert!(!search(&knowledge, "tent", SearchMode::Hybrid).await.is_empty());
+}
