@@ -1,0 +1,3 @@
+//! The commands, one per file: arguments in, one thing done.
+
+pub mod mock_llm;
