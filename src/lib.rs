@@ -8,6 +8,7 @@ pub mod http;
 pub mod hub;
 pub mod knowledge;
 pub mod llm;
+pub mod mock_llm;
 pub mod run;
 pub mod session;
 pub mod store;

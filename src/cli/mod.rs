@@ -2,5 +2,6 @@
 
 pub mod check;
 pub mod ingest;
+pub mod mock_llm;
 pub mod search;
 pub mod settings;

@@ -12,7 +12,9 @@ use crate::{
     knowledge::Passage,
 };
 
+mod chunk;
 pub mod extractive;
+mod http;
 pub mod openai;
 pub mod sse;
 pub mod targets;

@@ -1,1 +1,441 @@
-//! Not written yet.
+//! One attempt at one OpenAI-compatible endpoint. The only file that names async-openai.
+//!
+//! async-openai makes the request and parses the stream; everything in which real servers differ is dealt with below
+//! it, in an HTTP service of our own: no retries and no redirects, error bodies of every shape, whole completions
+//! instead of streams, and the [`sse`](super::sse) sanitiser around the body. Above it, [`chunk`](super::chunk) has the
+//! lenient types and decides what proves an answer to be whole. Uses `chat`, `config`'s `Secret`, `telemetry`.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use async_openai::{
+    Client, config::OpenAIConfig, error::OpenAIError, middleware::HttpRequestFactory, types::stream::StreamResponse,
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use reqwest::{
+    Body, Response,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION},
+};
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+use tower::BoxError;
+
+use super::{
+    ChatRequest, Clock, ModelError, ModelEvent, PromptRole,
+    chunk::{Answer, Chunk, Ending, MAX_DETAIL_BYTES, Step, UpstreamError, cut},
+    http::{base_url, chain, http_client, read_some, retry_after},
+    sse::{BodyEnd, sanitised},
+};
+use crate::{config::Secret, telemetry::metrics::LLM_BAD_EVENTS};
+
+/// How long a stream is read on after its finish, for usage and `[DONE]`.
+const AFTER_FINISH: Duration = Duration::from_secs(2);
+/// So many events that are not JSON end a stream.
+const MAX_BAD_EVENTS: u32 = 3;
+/// Text that a token may have on average, and the slack for short answers. A server that sends more does not keep to
+/// the limit it was given; the answer ends there.
+const TEXT_BYTES: (usize, usize) = (32, 1024);
+/// The same for the body: JSON around every token, and reasoning. It bounds what async-openai may queue.
+const BODY_BYTES: (usize, usize) = (2048, 1 << 20);
+
+/// What an endpoint is made from.
+#[derive(Debug, Clone)]
+pub struct EndpointConfig {
+    /// The target's name, for errors and metrics.
+    pub name: String,
+    /// Base URL up to and without `/chat/completions`; a slash at its end does not matter.
+    pub base_url: String,
+    /// Sent as a bearer token; none or an empty one sends no `Authorization`.
+    pub api_key: Option<Secret>,
+    /// The model's name at the provider.
+    pub model: String,
+    /// How long the connection may take, TLS and name resolution included.
+    pub connect: Duration,
+}
+
+/// Why an endpoint cannot be made. Never tells the key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// The base URL cannot be used.
+    #[error("the base URL {0}")]
+    BaseUrl(&'static str),
+    /// The model's name cannot be used.
+    #[error("the model's name is empty or has control characters")]
+    Model,
+    /// The key cannot be sent in a header.
+    #[error("the API key has characters that a header cannot carry, perhaps a line end")]
+    ApiKey,
+    /// The HTTP client cannot be set up, for example without any root certificates.
+    #[error("the HTTP client: {0}")]
+    Http(String),
+}
+
+/// One model at one OpenAI-compatible endpoint. Holds the connection pool; cheap to share.
+#[derive(Debug)]
+pub struct Endpoint {
+    name: String,
+    model: String,
+    http: reqwest::Client,
+    config: OpenAIConfig,
+    api_key: Option<Secret>,
+    /// OpenAI itself wants the newer name of the limit and refuses the older one for some models; most others know
+    /// the older one only.
+    new_limit_name: bool,
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    model: &'a str,
+    messages: Vec<WireMessage<'a>>,
+    stream: bool,
+    stream_options: StreamOptions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+#[derive(Serialize)]
+struct WireMessage<'a> {
+    role: &'static str,
+    content: &'a str,
+}
+
+impl Endpoint {
+    /// Checks the configuration and sets up the HTTP client. Connects to nothing.
+    ///
+    /// Proxies of the environment are honoured, except for loopback addresses, which no proxy could reach.
+    ///
+    /// # Errors
+    /// [`EndpointError`] when a request could never be made.
+    pub fn new(config: EndpointConfig) -> Result<Self, EndpointError> {
+        let base = base_url(&config.base_url)?;
+        if config.model.is_empty() || config.model.chars().any(char::is_control) {
+            return Err(EndpointError::Model);
+        }
+        let api_key = config.api_key.filter(|key| !key.expose().is_empty());
+        let key = api_key.as_ref().map_or("", Secret::expose);
+        HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| EndpointError::ApiKey)?;
+        // Organisation and project would come from the environment, unchecked.
+        let openai = OpenAIConfig::new()
+            .with_api_base(base.as_str().trim_end_matches('/'))
+            .with_api_key(key)
+            .with_org_id("")
+            .with_project_id("");
+        Ok(Self {
+            name: config.name,
+            model: config.model,
+            http: http_client(&base, config.connect)?,
+            config: openai,
+            api_key,
+            new_limit_name: base.host_str() == Some("api.openai.com"),
+        })
+    }
+
+    /// The target's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The model's name at the provider.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Asks once. Nothing happens before the stream is polled; dropping it closes the upstream connection.
+    ///
+    /// The stream ends after a finish, for which there is proof (a known finish reason, or `[DONE]` after text), or
+    /// after one error. Has no clocks but the connection's and the one for what follows a finish.
+    pub fn attempt(
+        self: &Arc<Self>,
+        request: ChatRequest,
+    ) -> impl Stream<Item = Result<ModelEvent, ModelError>> + Send + use<> {
+        let endpoint = Arc::clone(self);
+        async_stream::stream! {
+            let end = Arc::new(OnceLock::new());
+            let mut events = match endpoint.open(&request, Arc::clone(&end)).await {
+                Ok(events) => events,
+                Err(error) => {
+                    yield Err(error);
+                    return;
+                }
+            };
+            drop(request.prompt);
+            let mut answer = Answer::new(allowed(request.max_output_tokens, TEXT_BYTES));
+            let mut read_until = None;
+            let mut bad_events = 0;
+            loop {
+                let next = match read_until {
+                    None => events.next().await,
+                    Some(at) => timeout_at(at, events.next()).await.unwrap_or(None),
+                };
+                match next {
+                    Some(Ok(chunk)) => {
+                        for step in answer.take(chunk).into_iter().flatten() {
+                            match step {
+                                Step::Thinking => yield Ok(ModelEvent::Thinking),
+                                Step::Text(text) => yield Ok(ModelEvent::Text(text)),
+                                Step::Finish(reason) => {
+                                    yield Ok(ModelEvent::Finish(reason));
+                                    read_until = Some(Instant::now() + AFTER_FINISH);
+                                }
+                                Step::Failed(error) => {
+                                    yield Err(endpoint.failed(error.status.unwrap_or(500), error.detail, None));
+                                    return;
+                                }
+                            }
+                        }
+                    }
+                    Some(Err(OpenAIError::JSONDeserialize(..))) => {
+                        metrics::counter!(LLM_BAD_EVENTS, "target" => endpoint.name.clone()).increment(1);
+                        bad_events += 1;
+                        if bad_events == MAX_BAD_EVENTS && !answer.is_finished() {
+                            yield Err(endpoint.truncated(format!("{bad_events} events were not JSON")));
+                            return;
+                        }
+                    }
+                    Some(Err(_)) | None => break,
+                }
+                if answer.is_cut() {
+                    break;
+                }
+            }
+            drop(events);
+            let ended = end.get().cloned().unwrap_or(BodyEnd::Eof);
+            match answer.end(&ended) {
+                Ending::Finish(_) if answer.is_finished() => {}
+                Ending::Finish(reason) => yield Ok(ModelEvent::Finish(reason)),
+                Ending::Empty => {
+                    yield Err(endpoint.failed(500, format!("the answer is empty: {ended}"), None));
+                    return;
+                }
+                Ending::Truncated => {
+                    yield Err(endpoint.truncated(ended.to_string()));
+                    return;
+                }
+            }
+            if let Some(usage) = answer.usage() {
+                yield Ok(ModelEvent::Usage(usage));
+            }
+        }
+    }
+
+    /// Sends the request and waits for the head of a stream.
+    async fn open(
+        self: &Arc<Self>,
+        request: &ChatRequest,
+        end: Arc<OnceLock<BodyEnd>>,
+    ) -> Result<StreamResponse<Chunk>, ModelError> {
+        let endpoint = Arc::clone(self);
+        let limit = allowed(request.max_output_tokens, BODY_BYTES);
+        // A client per attempt costs two allocations and lets the service know which attempt it serves.
+        let client = Client::build(self.http.clone(), self.config.clone()).with_http_service(tower::service_fn(
+            move |factory: HttpRequestFactory| {
+                let (endpoint, end) = (Arc::clone(&endpoint), Arc::clone(&end));
+                async move { endpoint.send(factory, limit, end).await }
+            },
+        ));
+        let sent = client.chat().create_stream_byot::<_, Chunk>(self.body(request)).await;
+        sent.map_err(|error| match error {
+            OpenAIError::Boxed(inner) => match inner.downcast::<ModelError>() {
+                Ok(error) => *error,
+                Err(other) => self.failed(500, other.to_string(), None),
+            },
+            other => self.failed(500, other.to_string(), None),
+        })
+    }
+
+    /// The HTTP service below async-openai: a request out, and back either a stream that its parser can read or a
+    /// [`ModelError`].
+    async fn send(
+        &self,
+        factory: HttpRequestFactory,
+        limit: usize,
+        end: Arc<OnceLock<BodyEnd>>,
+    ) -> Result<Response, BoxError> {
+        let mut request = factory.build().await?;
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        if self.api_key.is_none() {
+            headers.remove(AUTHORIZATION);
+        } else if let Some(key) = headers.get_mut(AUTHORIZATION) {
+            key.set_sensitive(true);
+        }
+        let response = self.http.execute(request).await.map_err(|error| self.not_sent(error))?;
+        if !response.status().is_success() {
+            return Err(self.refused(response).await.into());
+        }
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let content_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        if content_type == "text/html" {
+            let error = UpstreamError::from_body(&read_some(response).await);
+            return Err(self.failed(502, error.detail, None).into());
+        }
+        if content_type.ends_with("json") {
+            let body = self.whole(response, limit).await?;
+            return Ok(stream_response(stream::iter([Ok::<_, BodyEnd>(body)]), limit, end));
+        }
+        let body = response.bytes_stream().map_err(|error| chain(&error.without_url()));
+        Ok(stream_response(body, limit, end))
+    }
+
+    /// Reads JSON where a stream was asked for: an error, or a whole completion, which becomes a stream of one event.
+    async fn whole(&self, response: Response, limit: usize) -> Result<Bytes, ModelError> {
+        let mut body = response.bytes_stream();
+        let mut read = Vec::new();
+        while let Some(bytes) = body.next().await {
+            let bytes = bytes.map_err(|error| self.truncated(chain(&error.without_url())))?;
+            if read.len() + bytes.len() > limit {
+                return Err(self.failed(500, BodyEnd::TooLong.to_string(), None));
+            }
+            read.extend_from_slice(&bytes);
+        }
+        let value: serde_json::Value =
+            serde_json::from_slice(&read).map_err(|error| self.truncated(format!("a JSON answer: {error}")))?;
+        if let Some(error) = UpstreamError::from_json(&value) {
+            return Err(self.failed(error.status.unwrap_or(500), error.detail, None));
+        }
+        Ok(Bytes::from(format!("data: {value}\n\ndata: [DONE]\n\n")))
+    }
+
+    fn body<'a>(&'a self, request: &'a ChatRequest) -> Request<'a> {
+        let messages = request.prompt.iter().map(|message| WireMessage {
+            role: match message.role {
+                PromptRole::System => "system",
+                PromptRole::User => "user",
+                PromptRole::Assistant => "assistant",
+            },
+            content: &message.content,
+        });
+        let limit = Some(request.max_output_tokens);
+        Request {
+            model: &self.model,
+            messages: messages.collect(),
+            stream: true,
+            stream_options: StreamOptions { include_usage: true },
+            max_tokens: limit.filter(|_| !self.new_limit_name),
+            max_completion_tokens: limit.filter(|_| self.new_limit_name),
+        }
+    }
+
+    async fn refused(&self, response: Response) -> ModelError {
+        let status = response.status();
+        let retry_after = retry_after(response.headers());
+        if status.is_redirection() {
+            let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
+            let detail = format!("it redirects to {to}; redirects are not followed, for the key would follow too");
+            return self.failed(status.as_u16(), detail, None);
+        }
+        let error = UpstreamError::from_body(&read_some(response).await);
+        self.failed(status.as_u16(), error.detail, retry_after)
+    }
+
+    /// The error behind a status: the caller's and the key's faults are rejections, all else may pass.
+    fn failed(&self, status: u16, detail: String, retry_after: Option<Duration>) -> ModelError {
+        let target = self.name.clone();
+        let detail = self.without_key(&detail);
+        match status {
+            408 | 409 | 425 | 429 | 498.. => ModelError::Unavailable { target, detail, retry_after },
+            _ => ModelError::Rejected { target, status, detail },
+        }
+    }
+
+    fn truncated(&self, detail: String) -> ModelError {
+        ModelError::Truncated { target: self.name.clone(), detail: self.without_key(&detail) }
+    }
+
+    fn not_sent(&self, error: reqwest::Error) -> ModelError {
+        if error.is_timeout() && error.is_connect() {
+            return ModelError::Timeout { target: self.name.clone(), clock: Clock::Connect };
+        }
+        self.failed(503, chain(&error.without_url()), None)
+    }
+
+    fn without_key(&self, detail: &str) -> String {
+        let detail = match &self.api_key {
+            Some(key) => detail.replace(key.expose(), "***"),
+            None => detail.to_owned(),
+        };
+        cut(&detail, MAX_DETAIL_BYTES).to_owned()
+    }
+}
+
+/// The response that async-openai gets to see: a good status, and a body that its parser can read.
+fn stream_response<S, E>(body: S, limit: usize, end: Arc<OnceLock<BodyEnd>>) -> Response
+where
+    S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+    E: std::fmt::Display + Send + 'static,
+{
+    ::http::Response::new(Body::wrap_stream(sanitised(body, limit, end))).into()
+}
+
+fn allowed(tokens: u32, (each, slack): (usize, usize)) -> usize {
+    usize::try_from(tokens).unwrap_or(usize::MAX).saturating_mul(each).saturating_add(slack)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(base_url: &str) -> EndpointConfig {
+        EndpointConfig {
+            name: "t".to_owned(),
+            base_url: base_url.to_owned(),
+            api_key: Some(Secret::new("sk-key")),
+            model: "m".to_owned(),
+            connect: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_at_once() {
+        let refusal = |config: EndpointConfig| Endpoint::new(config).err();
+        for base_url in ["", "api.groq.com", "ftp://h/v1", "http://u:p@h/v1", "http://h/v1?key=1", "http://h/#x"] {
+            assert!(matches!(refusal(config(base_url)), Some(EndpointError::BaseUrl(_))), "{base_url}");
+        }
+        for key in ["sk\n", "sk\u{7f}"] {
+            let config = EndpointConfig { api_key: Some(Secret::new(key)), ..config("http://h/v1") };
+            assert_eq!(refusal(config), Some(EndpointError::ApiKey));
+        }
+        for model in ["", "m\r\n"] {
+            let config = EndpointConfig { model: model.to_owned(), ..config("http://h/v1") };
+            assert_eq!(refusal(config), Some(EndpointError::Model));
+        }
+        assert_eq!(refusal(config("http://127.0.0.1:1/v1/")), None);
+    }
+
+    #[test]
+    fn statuses_are_classed_and_the_key_never_shows() {
+        let endpoint = Endpoint::new(config("http://h/v1")).unwrap();
+        for status in [307, 400, 401, 403, 404, 413, 422] {
+            assert!(!endpoint.failed(status, String::new(), None).is_retryable(), "{status}");
+        }
+        for status in [408, 429, 498, 500, 503, 529] {
+            assert!(endpoint.failed(status, String::new(), None).is_retryable(), "{status}");
+        }
+        let shown = endpoint.failed(401, "the key sk-key is wrong".to_owned(), None).to_string();
+        assert!(shown.contains("the key *** is wrong"), "{shown}");
+        assert!(!format!("{endpoint:?}").contains("sk-key"));
+    }
+
+    #[test]
+    fn openai_gets_the_newer_name_of_the_limit() {
+        let request =
+            ChatRequest { prompt: Arc::new([]), question: "".into(), passages: Arc::new([]), max_output_tokens: 7 };
+        let body = |base_url| serde_json::to_value(Endpoint::new(config(base_url)).unwrap().body(&request)).unwrap();
+        assert_eq!(body("http://h/v1")["max_tokens"], 7);
+        assert_eq!(body("http://h/v1")["stream_options"]["include_usage"], true);
+        let openai = body("https://api.openai.com/v1");
+        assert_eq!((&openai["max_completion_tokens"], openai.get("max_tokens")), (&7.into(), None));
+    }
+}

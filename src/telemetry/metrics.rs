@@ -12,6 +12,8 @@ pub const HTTP_DURATION: &str = "http_request_duration_seconds";
 pub const HTTP_IN_PROGRESS: &str = "http_requests_in_progress";
 /// Attempts by `target` and `outcome`.
 pub const LLM_REQUESTS: &str = "llm_requests_total";
+/// Events of upstream streams that were not JSON, by `target`.
+pub const LLM_BAD_EVENTS: &str = "llm_bad_events_total";
 /// Searches made for runs.
 pub const MEMORY_RETRIEVALS: &str = "memory_retrievals_total";
 /// Seconds of one storage operation, by `op`, waiting included.
@@ -92,6 +94,7 @@ fn describe() {
     describe_histogram!(HTTP_DURATION, Unit::Seconds, "From request to response head");
     describe_gauge!(HTTP_IN_PROGRESS, "HTTP requests being answered");
     describe_counter!(LLM_REQUESTS, "Attempts at model targets");
+    describe_counter!(LLM_BAD_EVENTS, "Events of upstream streams that were not JSON");
     describe_counter!(MEMORY_RETRIEVALS, "Searches made for runs");
     describe_histogram!(DATABASE_DURATION, Unit::Seconds, "One storage operation, waiting included");
     describe_gauge!(WS_CONNECTIONS, "Open sockets");

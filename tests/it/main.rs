@@ -1,2 +1,3 @@
 //! Integration tests: one binary, because linking the gateway is slow.
-fn main() {}
+
+mod upstream;

@@ -1,0 +1,88 @@
+//! `rivulet mock-llm`: an OpenAI-compatible server that streams scripted text or injected faults.
+
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
+
+use crate::mock_llm::{Fault, MockLlm, Options, Script};
+
+/// An OpenAI-compatible server that streams scripted text, for demos, tests and load.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Address and port; port 0 takes a free one, which is printed.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    addr: SocketAddr,
+    /// Tokens per second of each stream; 0 sends as fast as they are taken.
+    #[arg(long, default_value_t = 50.0, value_name = "TOK_PER_S", value_parser = rate)]
+    rate: f64,
+    /// A text file to be said instead of the built-in text.
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// Milliseconds before the first token.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    first_token_ms: u64,
+    /// Tokens of an answer; the text begins again when it is shorter.
+    #[arg(long, value_name = "N")]
+    tokens: Option<usize>,
+    /// Answers every completion with a fault: refuse, status:CODE, stall-headers, stall:N, stall-pinging:N, cut:N,
+    /// end:N, no-done, no-finish, garbage:N, json (N: tokens).
+    #[arg(long, value_name = "NAME")]
+    fault: Option<Fault>,
+}
+
+/// Why the mock does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum MockLlmError {
+    /// The script cannot be read.
+    #[error("the script {path} cannot be read: {source}")]
+    Script {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why it cannot be read.
+        source: io::Error,
+    },
+    /// The address cannot be had.
+    #[error("cannot listen on {addr}: {source}")]
+    Bind {
+        /// The address.
+        addr: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Ctrl-C cannot be listened for.
+    #[error("cannot wait for Ctrl-C: {0}")]
+    Signal(io::Error),
+}
+
+/// Serves until Ctrl-C.
+///
+/// # Errors
+/// [`MockLlmError`].
+pub async fn run(args: Args) -> Result<(), MockLlmError> {
+    let mut options = Options {
+        rate: args.rate,
+        first_token: Duration::from_millis(args.first_token_ms),
+        tokens: args.tokens,
+        faults: args.fault.into_iter().collect(),
+        ..Options::default()
+    };
+    if let Some(path) = args.script {
+        let text = tokio::fs::read_to_string(&path).await;
+        options.script = Script::new(&text.map_err(|source| MockLlmError::Script { path, source })?);
+    }
+    let addr = args.addr;
+    let mock = MockLlm::bind(addr, options).await.map_err(|source| MockLlmError::Bind { addr, source })?;
+    #[expect(clippy::print_stdout, reason = "the address is this command's result")]
+    {
+        println!("mock model at http://{}/v1", mock.addr());
+    }
+    tokio::select! {
+        never = mock.serve() => match never {},
+        stopped = tokio::signal::ctrl_c() => stopped.map_err(MockLlmError::Signal),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.0..=1_000_000.0).contains(&rate) => Ok(rate),
+        _ => Err("a rate is 0 to 1000000 tokens per second".to_owned()),
+    }
+}

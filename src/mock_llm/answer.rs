@@ -1,0 +1,151 @@
+//! One answer of the mock: its tokens at their rate, and the fault among them.
+
+use std::{future::pending, io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use tokio::time::{Interval, interval, sleep};
+
+use super::{
+    Body, CompletionRequest, Fault, Open, Options,
+    script::{Encoded, completion, usage_event},
+};
+
+/// How often a stalled stream sends a comment.
+const PING: Duration = Duration::from_millis(20);
+const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
+
+/// What is to be said, and how.
+pub(super) struct Answer {
+    pub(super) fault: Fault,
+    options: Arc<Options>,
+    encoded: Arc<Encoded>,
+    model: String,
+    include_usage: bool,
+    prompt_tokens: usize,
+    /// Tokens of this answer, and whether the request's own limit made them fewer.
+    tokens: usize,
+    is_cut: bool,
+}
+
+impl Answer {
+    pub(super) fn new(
+        options: &Arc<Options>,
+        asked: &CompletionRequest,
+        encoded: Arc<Encoded>,
+        prompt_tokens: usize,
+        fault: Fault,
+    ) -> Self {
+        let wanted = if options.script.is_empty() { 0 } else { options.tokens.unwrap_or(options.script.len()) };
+        let tokens = wanted.min(asked.max_completion_tokens.or(asked.max_tokens).unwrap_or(usize::MAX));
+        Self {
+            fault,
+            options: Arc::clone(options),
+            encoded,
+            model: asked.model.clone(),
+            include_usage: asked.stream_options.include_usage,
+            prompt_tokens,
+            tokens,
+            is_cut: tokens < wanted,
+        }
+    }
+
+    pub(super) fn whole(&self) -> Bytes {
+        let finish = if self.is_cut { "length" } else { "stop" };
+        completion(&self.model, &self.options.script.text(self.tokens), finish, self.prompt_tokens, self.tokens)
+    }
+
+    pub(super) fn stream(self, open: Open) -> Body {
+        StreamBody::new(self.events(open)).boxed_unsync()
+    }
+
+    fn events(self, open: Open) -> impl Stream<Item = io::Result<Frame<Bytes>>> + Send {
+        async_stream::stream! {
+            // Moves it in whole; only its fields would be copied otherwise.
+            let mut open = open;
+            let mut pace = pace(self.options.rate);
+            yield frame(self.encoded.role.clone());
+            if !self.options.first_token.is_zero() {
+                sleep(self.options.first_token).await;
+                pace.iter_mut().for_each(Interval::reset_immediately);
+            }
+            for (at, token) in self.encoded.tokens.iter().cycle().take(self.tokens).enumerate() {
+                if self.stops_at(at) {
+                    break;
+                }
+                if let Some(pace) = &mut pace {
+                    pace.tick().await;
+                }
+                if matches!(self.fault, Fault::Garbage(count) if at < count) {
+                    yield frame(Bytes::from_static(b"data: {\"choices\":[{]}\n\n"));
+                }
+                yield frame(token.clone());
+                open.tokens += 1;
+            }
+            match self.fault {
+                Fault::Stall(_) => pending().await,
+                Fault::StallPinging(_) => loop {
+                    sleep(PING).await;
+                    yield frame(Bytes::from_static(b": still here\n\n"));
+                },
+                Fault::Cut(_) => {
+                    // What was said before is flushed while this waits for its next turn.
+                    tokio::task::yield_now().await;
+                    open.finished = true;
+                    yield Err(io::Error::other("cut on demand"));
+                }
+                Fault::End(_) => {}
+                _ => for event in self.ending() {
+                    yield frame(event);
+                },
+            }
+            open.finished = true;
+        }
+    }
+
+    fn stops_at(&self, token: usize) -> bool {
+        match self.fault {
+            Fault::Stall(at) | Fault::StallPinging(at) | Fault::Cut(at) | Fault::End(at) => token == at,
+            _ => false,
+        }
+    }
+
+    fn ending(&self) -> Vec<Bytes> {
+        let mut events = Vec::new();
+        if self.fault != Fault::NoFinish {
+            events.push(if self.is_cut { self.encoded.length.clone() } else { self.encoded.stop.clone() });
+        }
+        if self.include_usage {
+            events.push(usage_event(&self.model, self.prompt_tokens, self.tokens));
+        }
+        if self.fault != Fault::NoDone {
+            events.push(DONE);
+        }
+        events
+    }
+}
+
+/// A body of these pieces, each written on its own.
+pub(super) fn raw(pieces: Vec<Bytes>, open: Open) -> Body {
+    let events = async_stream::stream! {
+        let mut open = open;
+        for piece in pieces {
+            yield frame(piece);
+            tokio::task::yield_now().await;
+        }
+        open.finished = true;
+    };
+    StreamBody::new(events).boxed_unsync()
+}
+
+/// The beat of a stream. A stream that was held up catches up, so that the rate is kept on average.
+fn pace(rate: f64) -> Option<Interval> {
+    (rate > 0.0).then(|| interval(Duration::from_secs_f64(1.0 / rate.max(0.001))))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the body's items are results")]
+fn frame(bytes: Bytes) -> io::Result<Frame<Bytes>> {
+    Ok(Frame::data(bytes))
+}

@@ -1,0 +1,363 @@
+//! An OpenAI-compatible server that streams a script, or a fault, at a steady rate: for demos, tests and load.
+//!
+//! Cheap enough to feed thousands of streams from the machine that is measured: chunks are encoded once per model
+//! name and written as they are. Uses nothing of ours.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    convert::Infallible,
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited, combinators::UnsyncBoxBody};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::sleep};
+
+mod answer;
+mod fault;
+mod script;
+
+pub use fault::{Fault, UnknownFault};
+pub use script::{DEFAULT_TEXT, Script};
+
+/// The model that it says it has. It answers to every name.
+pub const MODEL: &str = "mock";
+
+const MAX_BODY_BYTES: usize = 4 << 20;
+/// Requests that are remembered, for whoever wants to see what was asked.
+const REMEMBERED: usize = 16;
+/// Model names whose chunks are kept.
+const MAX_MODELS: usize = 16;
+
+/// How the mock answers.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What it says.
+    pub script: Script,
+    /// Tokens per second of each stream; 0: as fast as they are taken.
+    pub rate: f64,
+    /// How long it waits before the first token.
+    pub first_token: Duration,
+    /// Tokens of an answer; `None`: as many as the script has. A request's own limit may be lower.
+    pub tokens: Option<usize>,
+    /// How the first, second, … completion is answered; the last holds for all that follow. Empty: no faults.
+    pub faults: Vec<Fault>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            script: Script::new(DEFAULT_TEXT),
+            rate: 50.0,
+            first_token: Duration::ZERO,
+            tokens: None,
+            faults: Vec::new(),
+        }
+    }
+}
+
+/// A mock that is bound and not yet serving.
+#[derive(Debug)]
+pub struct MockLlm {
+    listener: TcpListener,
+    addr: SocketAddr,
+    stats: Stats,
+    options: Arc<Options>,
+}
+
+/// What the mock has seen; stays valid when the mock is gone.
+#[derive(Debug, Clone, Default)]
+pub struct Stats(Arc<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    counts: watch::Sender<Counts>,
+    tokens: AtomicU64,
+    requests: Mutex<VecDeque<SeenRequest>>,
+    encoded: Mutex<HashMap<String, Arc<script::Encoded>>>,
+}
+
+/// Completions so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Asked for.
+    pub requests: usize,
+    /// Being answered, stalled ones included.
+    pub open: usize,
+    /// Answered to the end of what was meant to be said.
+    pub finished: usize,
+    /// Given up because the other side went away.
+    pub cancelled: usize,
+}
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct SeenRequest {
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Stats {
+    /// The counts now.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        *self.0.counts.borrow()
+    }
+
+    /// Waits until the counts are as wanted.
+    pub async fn wait_until(&self, wanted: impl FnMut(&Counts) -> bool) -> Counts {
+        let mut counts = self.0.counts.subscribe();
+        // The sender lives in `self`, so waiting ends only with what is wanted.
+        counts.wait_for(wanted).await.map_or_else(|_| self.counts(), |counts| *counts)
+    }
+
+    /// The last requests, at most 16, oldest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<SeenRequest> {
+        self.0.requests.lock().iter().cloned().collect()
+    }
+
+    /// Tokens of streams that have ended.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.0.tokens.load(Ordering::Relaxed)
+    }
+
+    fn encoded(&self, script: &Script, model: &str) -> Arc<script::Encoded> {
+        let mut encoded = self.0.encoded.lock();
+        if let Some(known) = encoded.get(model) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(script.encode(model));
+        if encoded.len() < MAX_MODELS {
+            encoded.insert(model.to_owned(), Arc::clone(&new));
+        }
+        new
+    }
+}
+
+/// One completion being answered; counts its end, however it comes.
+#[derive(Debug)]
+struct Open {
+    stats: Stats,
+    tokens: u64,
+    finished: bool,
+}
+
+impl Open {
+    fn new(stats: Stats) -> Self {
+        stats.0.counts.send_modify(|counts| {
+            counts.requests += 1;
+            counts.open += 1;
+        });
+        Self { stats, tokens: 0, finished: false }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.stats.0.tokens.fetch_add(self.tokens, Ordering::Relaxed);
+        self.stats.0.counts.send_modify(|counts| {
+            counts.open -= 1;
+            if self.finished {
+                counts.finished += 1;
+            } else {
+                counts.cancelled += 1;
+            }
+        });
+    }
+}
+
+/// What the mock reads of a request.
+#[derive(Debug, Deserialize)]
+struct CompletionRequest {
+    #[serde(default)]
+    model: String,
+    #[serde(default)]
+    stream: bool,
+    #[serde(default)]
+    stream_options: StreamOptions,
+    max_tokens: Option<usize>,
+    max_completion_tokens: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct StreamOptions {
+    #[serde(default)]
+    include_usage: bool,
+}
+
+type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+impl MockLlm {
+    /// Takes the address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn bind(addr: SocketAddr, options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr).await?;
+        let addr = listener.local_addr()?;
+        Ok(Self { listener, addr, stats: Stats::default(), options: Arc::new(options) })
+    }
+
+    /// The address that it has.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// What it will have seen.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats.clone()
+    }
+
+    /// Serves until the future is dropped, which closes every connection.
+    pub async fn serve(self) -> Infallible {
+        let service = Arc::new(Service { stats: self.stats, options: self.options, next: AtomicUsize::new(0) });
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((socket, _)) => {
+                        // Without it the socket still works, only tokens arrive in lumps.
+                        let _: io::Result<()> = socket.set_nodelay(true);
+                        connections.spawn(connection(socket, Arc::clone(&service)));
+                    }
+                    // Out of file descriptors, most likely: others will close theirs.
+                    Err(_) => sleep(Duration::from_millis(50)).await,
+                },
+                Some(_) = connections.join_next() => {}
+            }
+        }
+    }
+}
+
+fn connection(socket: tokio::net::TcpStream, service: Arc<Service>) -> impl Future<Output = ()> + Send {
+    let answer = service_fn(move |request| {
+        let service = Arc::clone(&service);
+        async move { service.answer(request).await }
+    });
+    async move {
+        // A connection that ends badly is one of the things this server is for.
+        let _: hyper::Result<()> = http1::Builder::new().serve_connection(TokioIo::new(socket), answer).await;
+    }
+}
+
+struct Service {
+    stats: Stats,
+    options: Arc<Options>,
+    /// The number of the next completion, to find its fault.
+    next: AtomicUsize,
+}
+
+impl Service {
+    async fn answer(&self, request: Request<Incoming>) -> io::Result<Response<Body>> {
+        match (request.method(), request.uri().path()) {
+            (&Method::POST, "/v1/chat/completions") => self.complete(request).await,
+            (&Method::GET, "/v1/models") => {
+                Ok(json_response(json!({ "object": "list", "data": [{ "id": MODEL, "object": "model" }] })))
+            }
+            (&Method::GET, "/stats") => {
+                Ok(json_response(json!({ "completions": self.stats.counts(), "tokens": self.stats.tokens() })))
+            }
+            _ => Ok(error_response(StatusCode::NOT_FOUND, "no such route")),
+        }
+    }
+
+    async fn complete(&self, request: Request<Incoming>) -> io::Result<Response<Body>> {
+        let (head, body) = request.into_parts();
+        let body = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(io::Error::other)?.to_bytes();
+        let asked: CompletionRequest = match serde_json::from_slice(&body) {
+            Ok(asked) => asked,
+            Err(error) => return Ok(error_response(StatusCode::BAD_REQUEST, &error.to_string())),
+        };
+        let prompt_tokens = body.len().div_ceil(4);
+        self.remember(SeenRequest { headers: head.headers, body });
+        let mut open = Open::new(self.stats.clone());
+        match self.next_fault() {
+            Fault::Refuse => Err(io::Error::other("refused on demand")),
+            Fault::Status { status, headers, body } => {
+                open.finished = true;
+                status_response(status, &headers, body)
+            }
+            Fault::StallHeaders => std::future::pending().await,
+            Fault::Raw(pieces) => Ok(stream_response(answer::raw(pieces, open))),
+            fault => {
+                let encoded = self.stats.encoded(&self.options.script, &asked.model);
+                let answer = answer::Answer::new(&self.options, &asked, encoded, prompt_tokens, fault);
+                if !asked.stream || answer.fault == Fault::Json {
+                    sleep(self.options.first_token).await;
+                    open.finished = true;
+                    return Ok(response(StatusCode::OK, "application/json", answer.whole()));
+                }
+                Ok(stream_response(answer.stream(open)))
+            }
+        }
+    }
+
+    fn remember(&self, request: SeenRequest) {
+        let mut requests = self.stats.0.requests.lock();
+        if requests.len() == REMEMBERED {
+            requests.pop_front();
+        }
+        requests.push_back(request);
+    }
+
+    fn next_fault(&self) -> Fault {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let faults = &self.options.faults;
+        faults.get(number).or(faults.last()).cloned().unwrap_or_default()
+    }
+}
+
+fn json_response(value: serde_json::Value) -> Response<Body> {
+    response(StatusCode::OK, "application/json", value.to_string().into())
+}
+
+fn error_response(status: StatusCode, message: &str) -> Response<Body> {
+    let error = json!({ "error": { "message": message, "type": "invalid_request_error", "code": null } });
+    response(status, "application/json", error.to_string().into())
+}
+
+fn status_response(status: u16, headers: &[(String, String)], body: String) -> io::Result<Response<Body>> {
+    let status = StatusCode::from_u16(status).map_err(io::Error::other)?;
+    let builder = headers.iter().fold(Response::builder().status(status), |builder, (name, value)| {
+        builder.header(name.as_str(), value.as_str())
+    });
+    builder.body(full(body.into())).map_err(io::Error::other)
+}
+
+fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Body> {
+    with_type(status, content_type, full(body))
+}
+
+fn stream_response(body: Body) -> Response<Body> {
+    with_type(StatusCode::OK, "text/event-stream", body)
+}
+
+fn with_type(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    response
+}
+
+fn full(body: Bytes) -> Body {
+    Full::new(body).map_err(|never: Infallible| match never {}).boxed_unsync()
+}
