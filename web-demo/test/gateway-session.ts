@@ -70,7 +70,13 @@ export class GatewaySession {
   ask(answer: Answer, text: string): void {
     this.live = answer;
     this.texts.set(answer.run, "");
-    const message = { id: answer.question, role: "user", text, status: "complete", run: answer.run };
+    const message = {
+      id: answer.question,
+      role: "user",
+      text,
+      status: "complete",
+      run: answer.run,
+    };
     this.messages.push(message);
     this.record({ type: "message", message });
     const { run, question } = answer;

@@ -43,8 +43,13 @@ export class Gateway {
     });
     this.server.on("upgrade", (request, socket, head) => {
       const session = this.#wanted(request);
-      if (!session) return socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
-      this.#sockets.handleUpgrade(request, socket, head, (ws) => this.#attach(ws, request, session));
+      if (!session) {
+        socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        return;
+      }
+      this.#sockets.handleUpgrade(request, socket, head, (ws) =>
+        this.#attach(ws, request, session),
+      );
     });
   }
 
@@ -104,21 +109,26 @@ export class Gateway {
   }
 
   #answer(frame: ClientSays, session: GatewaySession, send: (frame: object) => void): void {
-    const { id: re, type, run = "", text = "" } = frame;
+    const { id: re, type } = frame;
     if (type === "ping") send({ type: "pong", t: frame.t });
-    if (type === "sync") send(session.textFrom(run, frame.off ?? 0));
-    if (type === "stop") {
-      const live = session.live;
-      if (!live) return send({ type: "error", re, code: "run_not_active", message: "It is over" });
+    if (type === "sync") send(session.textFrom(frame.run ?? "", frame.off ?? 0));
+    if (type === "send") this.#take(frame, session, send);
+    if (type !== "stop") return;
+    const { live } = session;
+    if (live) {
       send({ type: "ack", re, run: live.run });
       live.done("stopped");
-    }
-    if (type === "send") {
-      const known = session.runOf(re ?? "");
-      if (known) return send({ type: "ack", re, message: re, run: known, duplicate: true });
-      if (session.live) return send({ type: "error", re, code: "busy", message: "Still answering" });
-      const answer = new Answer(session, re ?? randomUUID());
-      send({ type: "ack", re, message: answer.question, run: answer.run, duplicate: false });
+    } else send({ type: "error", re, code: "run_not_active", message: "It is over" });
+  }
+
+  #take(frame: ClientSays, session: GatewaySession, send: (frame: object) => void): void {
+    const { id: re = randomUUID(), text = "" } = frame;
+    const known = session.runOf(re);
+    if (known) send({ type: "ack", re, message: re, run: known, duplicate: true });
+    else if (session.live) send({ type: "error", re, code: "busy", message: "Still answering" });
+    else {
+      const answer = new Answer(session, re);
+      send({ type: "ack", re, message: re, run: answer.run, duplicate: false });
       session.ask(answer, text);
       this.onQuestion(answer, text, session);
     }

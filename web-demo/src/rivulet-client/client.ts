@@ -142,6 +142,11 @@ export class RivuletClient {
     this.connect();
   }
 
+  /** Breaks the connection as a failing network would: to see, or to test, that it heals. */
+  breakConnection(): void {
+    this.#connection.lose("Cut on purpose");
+  }
+
   /** Closes for good; `connect` would open again. */
   close(): void {
     this.#forgetPage();

@@ -45,10 +45,7 @@ export class Connection {
   #leave: ReturnType<typeof setTimeout> | undefined;
   readonly #options: ConnectionOptions;
   readonly #backoff: Backoff;
-  readonly #watchdog = new Watchdog(() => {
-    this.#drop();
-    this.#wait(true, closeMeaning(4201));
-  });
+  readonly #watchdog = new Watchdog(() => this.lose(closeMeaning(4201)));
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -63,6 +60,12 @@ export class Connection {
   replace(): void {
     this.#drop();
     void this.#open();
+  }
+
+  /** Takes the socket for dead, and comes back by the usual rules. */
+  lose(why: string): void {
+    this.#drop();
+    this.#wait(true, why);
   }
 
   close(why = "Closed"): void {

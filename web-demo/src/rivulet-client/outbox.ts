@@ -7,22 +7,20 @@ import type { AckFrame, SendFrame } from "./frames";
 export interface Outgoing {
   readonly frame: SendFrame;
   readonly acked: boolean;
-  /** The server will answer it after the answer that is being written. */
-  readonly queued: boolean;
 }
 
 export class Outbox {
   readonly #waiting = new Map<string, Outgoing>();
 
   add(frame: SendFrame): void {
-    this.#waiting.set(frame.id, { frame, acked: false, queued: false });
+    this.#waiting.set(frame.id, { frame, acked: false });
   }
 
   /** Acknowledged messages stay listed, for display, until they show up in the conversation. */
   ack(frame: AckFrame): void {
     const id = frame.re ?? frame.message ?? "";
     const entry = this.#waiting.get(id);
-    if (entry) this.#waiting.set(id, { ...entry, acked: true, queued: frame.queued ?? false });
+    if (entry) this.#waiting.set(id, { ...entry, acked: true });
   }
 
   /** The message that was refused, or is in the conversation now. */

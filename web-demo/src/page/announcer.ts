@@ -1,0 +1,36 @@
+/**
+ * Tells screen readers what happened: once that an answer begins, once the finished answer. Token by
+ * token would drown the listener.
+ */
+import type { Message, RivuletClient } from "../rivulet-client";
+import { byId } from "./element";
+import { outcomeNote } from "./outcome";
+
+export class Announcer {
+  readonly #region = byId("announcer");
+  #pending = new Set<string>();
+
+  constructor(client: RivuletClient) {
+    client.on("run.start", ({ message }) => {
+      this.#pending.add(message);
+      this.#say("The answer is being written.");
+    });
+    // Only answers that were seen to begin: a reload does not read the whole history aloud.
+    client.on("change", () => {
+      if (this.#pending.size === 0) return;
+      for (const message of client.conversation.messages) this.#finished(message);
+    });
+  }
+
+  #finished(message: Message): void {
+    if (message.verified === undefined || !this.#pending.delete(message.id)) return;
+    const note = outcomeNote(message);
+    const count = message.sources.length;
+    const sources = count > 0 ? ` ${count} ${count === 1 ? "source" : "sources"} listed.` : "";
+    this.#say(`Answer: ${message.text} ${note ?? ""}${sources}`);
+  }
+
+  #say(text: string): void {
+    this.#region.textContent = text;
+  }
+}
