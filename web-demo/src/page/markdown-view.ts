@@ -23,16 +23,23 @@ export class MarkdownView {
       if (this.#shown[at] === block.raw) return;
       const content = renderBlock(block);
       linkCitations(content, known, idOf);
-      for (const code of content.querySelectorAll("pre")) {
-        const source = code.textContent ?? "";
-        code.append(copyButton("Copy code", () => source));
-        // Wide code scrolls inside its box, which a keyboard has to be able to reach.
-        code.tabIndex = 0;
-      }
+      for (const code of content.querySelectorAll("pre")) frameCode(code);
       const place = this.root.children[at] ?? this.root.appendChild(make("div"));
       place.replaceChildren(content);
     });
     while (this.root.children.length > blocks.length) this.root.lastElementChild?.remove();
     this.#shown = blocks.map(({ raw }) => raw);
   }
+}
+
+function frameCode(code: HTMLPreElement): void {
+  const source = code.textContent ?? "";
+  const frame = make("div", { className: "code" });
+  code.replaceWith(frame);
+  frame.append(
+    code,
+    copyButton("Copy code", () => source),
+  );
+  // Wide code scrolls inside its box, which a keyboard has to be able to reach.
+  code.tabIndex = 0;
 }
