@@ -8,14 +8,17 @@ import { outcomeNote } from "./outcome";
 
 export class Announcer {
   readonly #region = byId("announcer");
-  #pending = new Set<string>();
+  readonly #pending = new Set<string>();
 
   constructor(client: RivuletClient) {
     client.on("run.start", ({ message }) => {
       this.#pending.add(message);
       this.#say("The answer is being written.");
     });
-    // Only answers that were seen to begin: a reload does not read the whole history aloud.
+    client.on("snapshot", ({ runs }) => {
+      for (const { message } of runs) this.#pending.add(message);
+    });
+    // Only answers that were seen being written: a reload does not read the whole history aloud.
     client.on("change", () => {
       if (this.#pending.size === 0) return;
       for (const message of client.conversation.messages) this.#finished(message);

@@ -6,6 +6,7 @@ const NEAR_PX = 64;
 export class ScrollFollow {
   readonly #log = byId("log");
   readonly #jump = byId("jump");
+  readonly #messages = byId("messages");
   #following = true;
 
   constructor() {
@@ -18,7 +19,7 @@ export class ScrollFollow {
 
   /** After each paint. */
   follow(): void {
-    if (this.#following) this.#log.scrollTop = this.#log.scrollHeight;
+    if (this.#following) this.#log.scrollTop = this.#isEmpty() ? 0 : this.#log.scrollHeight;
     this.#look();
   }
 
@@ -29,7 +30,13 @@ export class ScrollFollow {
 
   #look(): void {
     const { scrollTop, scrollHeight, clientHeight } = this.#log;
-    this.#following = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    // The suggestions of an empty conversation are read from the top, and lead to its first message.
+    this.#following = atEnd || this.#isEmpty();
     this.#jump.hidden = this.#following;
+  }
+
+  #isEmpty(): boolean {
+    return this.#messages.childElementCount === 0;
   }
 }
