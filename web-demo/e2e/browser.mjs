@@ -1,0 +1,90 @@
+/** Opens pages of the gateway under test, and collects what a page must never do. */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { chromium } from "playwright-core";
+
+export const gateway = new URL(process.env.RIVULET_URL ?? "http://127.0.0.1:8080/");
+
+/** Where distributions put the browser; `CHROMIUM` names another one. */
+const BROWSERS = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser"];
+
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export async function launch() {
+  const executablePath = BROWSERS.find((path) => path && existsSync(path));
+  assert.ok(executablePath, "no Chromium found; name one with the environment variable CHROMIUM");
+  return chromium.launch({ executablePath, args: FLAGS });
+}
+
+/** A fresh profile with one page, and the list of its misdeeds, which has to stay empty. */
+export async function openPage(browser, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1100, height: 800 }, ...options });
+  const page = await context.newPage();
+  const misdeeds = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) misdeeds.push(message.text());
+  });
+  page.on("pageerror", (error) => misdeeds.push(String(error)));
+  page.on("request", (request) => {
+    if (new URL(request.url()).host !== gateway.host) misdeeds.push(`request to ${request.url()}`);
+  });
+  await page.goto(gateway.href);
+  await connected(page);
+  return { page, misdeeds };
+}
+
+export const connected = (page) =>
+  page.waitForFunction(() => window.rivulet?.client.state.name === "connected");
+
+export async function ask(page, text) {
+  await page.getByLabel("Message", { exact: true }).fill(text);
+  await page.getByRole("button", { name: "Send" }).click();
+}
+
+/** The newest answer as the client holds it, not as it is rendered; `null` before there is one. */
+export const newestAnswer = (page) =>
+  page.evaluate(() => {
+    const { client } = window.rivulet;
+    const message = client.conversation.messages.at(-1);
+    if (message?.role !== "assistant") return null;
+    return { text: message.text, status: message.status, verified: message.verified };
+  });
+
+/** Waits until answer number `count` (from 1) of the conversation holds at least `length` characters. */
+export const answerOfLength = (page, count, length) =>
+  page.waitForFunction(
+    ([wanted, least]) => {
+      const { messages } = window.rivulet.client.conversation;
+      const answer = messages.filter(({ role }) => role === "assistant")[wanted - 1];
+      return answer !== undefined && answer.text.length >= least;
+    },
+    [count, length],
+    { polling: "raf" },
+  );
+
+/** Waits until answer number `count` is over, and gives it. */
+export async function finishedAnswer(page, count) {
+  const handle = await page.waitForFunction((wanted) => {
+    const { conversation } = window.rivulet.client;
+    const answer = conversation.messages.filter(({ role }) => role === "assistant")[wanted - 1];
+    const live = [...conversation.runs.values()].length > 0;
+    return answer && !live && answer.status !== "streaming" && answer;
+  }, count);
+  return handle.jsonValue();
+}
+
+/** The conversation as the gateway has stored it. */
+export async function storedMessages(page) {
+  const session = await page.evaluate(() => window.rivulet.client.session);
+  const response = await fetch(new URL(`api/v1/sessions/${session}`, gateway));
+  assert.equal(response.status, 200);
+  return (await response.json()).messages;
+}

@@ -1,0 +1,105 @@
+/** The message box with Send and Stop. */
+import { liveRun, type RivuletClient } from "../rivulet-client";
+import { byId } from "./element";
+
+/** From this share of the limit on, the count is worth a look. */
+const NEARLY_FULL = 0.8;
+
+export class Composer {
+  readonly #client: RivuletClient;
+  readonly #text = byId<HTMLTextAreaElement>("composer-text");
+  readonly #send = byId<HTMLButtonElement>("send");
+  readonly #stop = byId<HTMLButtonElement>("stop");
+  readonly #count = byId("composer-count");
+  readonly #onSent: () => void;
+  #limit = Number.POSITIVE_INFINITY;
+
+  constructor(client: RivuletClient, onSent: () => void) {
+    this.#client = client;
+    this.#onSent = onSent;
+    client.on("welcome", ({ limits }) => {
+      this.#limit = limits?.text_chars ?? Number.POSITIVE_INFINITY;
+      this.#measure();
+    });
+    byId("composer").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    this.#text.addEventListener("input", () => this.#measure());
+    this.#text.addEventListener("keydown", (event) => this.#onKey(event));
+    this.#stop.addEventListener("click", () => {
+      client.stop();
+      this.focus();
+    });
+    document.addEventListener("keydown", (event) => {
+      // While an input method is open, Escape belongs to it.
+      if (event.key === "Escape" && !event.isComposing && liveRun(client.conversation))
+        client.stop();
+    });
+    this.#measure();
+  }
+
+  /** Shows what can be done now. */
+  paint(): void {
+    this.#stop.hidden = liveRun(this.#client.conversation) === null;
+    this.#send.disabled = !this.#sendable();
+  }
+
+  focus(): void {
+    this.#text.focus();
+  }
+
+  /** Sends a text as if it had been typed. */
+  ask(text: string): void {
+    // While an answer is being written, the next question waits for its turn at the gateway.
+    const live = liveRun(this.#client.conversation) !== null;
+    this.#client.send(text, live ? { mode: "queue" } : {});
+    this.#onSent();
+  }
+
+  /** Gives a refused text back, unless something new was typed meanwhile. */
+  restore(text: string): void {
+    if (this.#text.value !== "") return;
+    this.#text.value = text;
+    this.#measure();
+  }
+
+  #onKey(event: KeyboardEvent): void {
+    // `isComposing`: this Enter chooses a word in an input method. 229: the same in Safari.
+    const composing = event.isComposing || event.keyCode === 229;
+    if (event.key !== "Enter" || event.shiftKey || composing) return;
+    event.preventDefault();
+    this.#submit();
+  }
+
+  #submit(): void {
+    if (!this.#sendable()) return;
+    this.ask(this.#text.value.trim());
+    this.#text.value = "";
+    this.#measure();
+    this.focus();
+  }
+
+  #sendable(): boolean {
+    const closed = this.#client.state.name === "closed";
+    return !closed && this.#text.value.trim() !== "" && this.#length() <= this.#limit;
+  }
+
+  /** In characters as people count them, near enough: not in halves of emoji. */
+  #length(): number {
+    return [...this.#text.value].length;
+  }
+
+  #measure(): void {
+    const length = this.#length();
+    const limited = Number.isFinite(this.#limit);
+    this.#count.textContent = limited ? `${length} of ${this.#limit} characters` : "";
+    this.#count.dataset.level =
+      length > this.#limit ? "over" : length > this.#limit * NEARLY_FULL ? "near" : "";
+    this.#text.setAttribute("aria-invalid", String(length > this.#limit));
+    // As high as its content; the style sheet sets the bounds.
+    this.#text.style.height = "auto";
+    this.#text.style.height = `${this.#text.scrollHeight}px`;
+    this.paint();
+  }
+}

@@ -1,0 +1,114 @@
+/** Puts the page together. */
+import "../styles/page.css";
+import "../styles/messages.css";
+import { RivuletClient } from "../rivulet-client";
+import { Announcer } from "./announcer";
+import { Composer } from "./composer";
+import { ConnectionPill } from "./connection-pill";
+import { copyText } from "./copy-button";
+import { byId, make } from "./element";
+import { Notices } from "./notices";
+import { ScrollFollow } from "./scroll-follow";
+import { openSource } from "./sources-view";
+import { mountTheme } from "./theme";
+import { Transcript } from "./transcript";
+import { WirePanel } from "./wire-panel";
+
+declare global {
+  interface Window {
+    /** For debugging from the console: the client with its conversation and connection. */
+    rivulet: { client: RivuletClient };
+  }
+}
+
+const SUGGESTIONS = [
+  "How long can I return a tent?",
+  "What does the Kestrel 2 tent cost?",
+  "How does Rivulet resume after a reconnect?",
+  "What happens when I press Stop?",
+];
+
+/** The page without its query, so that addresses below it resolve behind any prefix. */
+const here = new URL(".", location.href).href;
+const session = new URLSearchParams(location.search).get("session") ?? undefined;
+const client = new RivuletClient({ url: here, session });
+window.rivulet = { client };
+
+const notices = new Notices();
+const scroll = new ScrollFollow();
+const transcript = new Transcript(client);
+const composer = new Composer(client, () => scroll.toNewest());
+const wire = new WirePanel(client);
+new ConnectionPill(client);
+new Announcer(client);
+mountTheme();
+
+/** However many tokens arrive, the screen is painted once per frame. */
+let painting = false;
+function paintSoon(): void {
+  if (painting) return;
+  painting = true;
+  requestAnimationFrame(() => {
+    painting = false;
+    transcript.paint();
+    composer.paint();
+    wire.paint();
+    scroll.follow();
+  });
+}
+
+client.on("change", paintSoon);
+client.on("state", paintSoon);
+client.on("refused", ({ text }) => composer.restore(text));
+client.on("error", (error) => {
+  // A stop that came too late and a text that is no longer kept are no news for the user.
+  if (error.code !== "run_not_active" && !error.re?.startsWith("sync:")) notices.error(error);
+});
+client.on("sessionLost", () => {
+  history.replaceState(null, "", here);
+  notices.show("That conversation no longer exists. This is a new one.");
+});
+
+byId("new-chat").addEventListener("click", () => {
+  history.replaceState(null, "", here);
+  client.newSession();
+  composer.focus();
+});
+
+byId("share").addEventListener("click", async () => {
+  const link = new URL(here);
+  if (client.session) link.searchParams.set("session", client.session);
+  const copied = await copyText(link.href);
+  notices.show(copied ? "The link to this conversation was copied." : link.href);
+});
+
+byId("suggestions").append(
+  ...SUGGESTIONS.map((text) => {
+    const button = make("button", { type: "button", className: "suggestion", textContent: text });
+    button.addEventListener("click", () => {
+      composer.ask(text);
+      composer.focus();
+    });
+    return make("li", {}, button);
+  }),
+);
+
+byId("messages").addEventListener("click", (event) => {
+  const link = event.target instanceof Element ? event.target.closest("a.citation") : null;
+  if (link && openSource(link.getAttribute("href")?.slice(1) ?? "")) event.preventDefault();
+});
+
+async function showVersion(): Promise<void> {
+  try {
+    const response = await fetch(new URL("api/v1/version", here));
+    const { name, version, commit } = await response.json();
+    const build = typeof commit === "string" && commit ? ` (${commit.slice(0, 7)})` : "";
+    byId("version").textContent = `${name ?? "rivulet"} ${version}${build}`;
+  } catch {
+    // The connection pill already tells that the gateway cannot be reached.
+  }
+}
+
+void showVersion();
+client.connect();
+composer.focus();

@@ -1,0 +1,87 @@
+/**
+ * Markdown to safe DOM.
+ *
+ * The text comes from a model that has read documents of strangers, so nothing in it is trusted. Two
+ * layers: the renderer makes no raw HTML, no images and only plain links; the sanitiser then lets
+ * through a short list of elements, whatever the renderer did.
+ */
+import DOMPurify from "dompurify";
+import { Marked, type Token, type TokensList } from "marked";
+
+const SAFE_PROTOCOLS = new Set(["http:", "https:", "mailto:"]);
+
+const marked = new Marked({
+  gfm: true,
+  renderer: {
+    html: ({ text }) => escapeHtml(text),
+    link({ href, tokens }) {
+      return anchor(href, this.parser.parseInline(tokens));
+    },
+    // An image would be fetched at once and tell its server who reads what: a link leaves the choice.
+    image: ({ href, text }) => anchor(href, escapeHtml(text || "image")),
+    heading({ tokens, depth }) {
+      // The page's own headings end at level 3.
+      const level = Math.min(6, depth + 3);
+      return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
+    },
+    checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
+  },
+});
+
+const ALLOWED_TAGS = [
+  ...["p", "br", "hr", "strong", "em", "del", "a", "blockquote", "ul", "ol", "li", "pre", "code"],
+  ...["h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"],
+];
+
+/** The blocks of a text, and the targets of its reference links, on which any block may depend. */
+export interface Blocks {
+  readonly blocks: readonly Token[];
+  readonly links: string;
+}
+
+export function readBlocks(text: string): Blocks {
+  const tokens: TokensList = marked.lexer(text);
+  const blocks = tokens.filter(({ type }) => type !== "space" && type !== "def");
+  return { blocks, links: JSON.stringify(tokens.links) };
+}
+
+export function renderBlock(block: Token): DocumentFragment {
+  const fragment = DOMPurify.sanitize(marked.parser([block]), {
+    ALLOWED_TAGS,
+    ALLOWED_ATTR: ["href", "align", "start", "class"],
+    ALLOW_DATA_ATTR: false,
+    ALLOW_ARIA_ATTR: false,
+    ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
+    RETURN_DOM_FRAGMENT: true,
+  });
+  for (const link of fragment.querySelectorAll("a")) {
+    link.target = "_blank";
+    link.rel = "noopener noreferrer nofollow";
+  }
+  for (const code of fragment.querySelectorAll("pre > code")) {
+    const language = /^language-(.+)/.exec(code.className)?.[1] ?? "";
+    code.parentElement?.setAttribute("data-language", language);
+  }
+  // The language of code was the only class wanted; a text must not borrow the page's own looks.
+  for (const styled of fragment.querySelectorAll("[class]")) styled.removeAttribute("class");
+  return fragment;
+}
+
+/** The address when it is one that may be followed; relative and active addresses are not. */
+export function safeHref(href: string): string | null {
+  try {
+    const url = new URL(href);
+    return SAFE_PROTOCOLS.has(url.protocol) ? url.href : null;
+  } catch {
+    return null;
+  }
+}
+
+function anchor(href: string, label: string): string {
+  const safe = safeHref(href);
+  return safe === null ? label : `<a href="${escapeHtml(safe)}">${label}</a>`;
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
+}

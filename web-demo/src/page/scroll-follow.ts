@@ -1,0 +1,42 @@
+/** Keeps the newest text in sight, but only for a reader who is at the end already. */
+import { byId } from "./element";
+
+const NEAR_PX = 64;
+
+export class ScrollFollow {
+  readonly #log = byId("log");
+  readonly #jump = byId("jump");
+  readonly #messages = byId("messages");
+  #following = true;
+
+  constructor() {
+    this.#log.addEventListener("scroll", () => this.#look(), { passive: true });
+    this.#jump.addEventListener("click", () => {
+      this.toNewest();
+      byId("composer-text").focus();
+    });
+  }
+
+  /** After each paint. */
+  follow(): void {
+    if (this.#following) this.#log.scrollTop = this.#isEmpty() ? 0 : this.#log.scrollHeight;
+    this.#look();
+  }
+
+  toNewest(): void {
+    this.#following = true;
+    this.follow();
+  }
+
+  #look(): void {
+    const { scrollTop, scrollHeight, clientHeight } = this.#log;
+    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    // The suggestions of an empty conversation are read from the top, and lead to its first message.
+    this.#following = atEnd || this.#isEmpty();
+    this.#jump.hidden = this.#following;
+  }
+
+  #isEmpty(): boolean {
+    return this.#messages.childElementCount === 0;
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * One lasting connection made of many sockets: it dials, notices when a socket is dead, waits as the
+ * server and the rules of politeness ask, and dials again. It knows nothing of what is being said.
+ */
+import { Backoff } from "./backoff";
+import { afterClose, closeMeaning } from "./close-codes";
+import type { Dial } from "./endpoint";
+import { isOffline } from "./page-signals";
+import { Watchdog } from "./watchdog";
+
+export type ConnectionState =
+  | { name: "idle" }
+  | { name: "connecting" }
+  | { name: "connected" }
+  | { name: "reconnecting"; attempt: number; retryAt: number; why: string; offline: boolean }
+  | { name: "closed"; code: number; why: string };
+
+/** The part of the browser's WebSocket in use; the `ws` package for Node has the same. */
+export type WebSocketClass = new (url: string, protocols: string[]) => WebSocket;
+
+export interface ConnectionOptions {
+  /** Asked before each attempt. */
+  dial(): Promise<Dial>;
+  onText(text: string): void;
+  onState(state: ConnectionState): void;
+  /** An upgrade was refused or failed. `true` dials again at once, a code closes for good. */
+  onRefused(): Promise<boolean | number>;
+  random?: () => number;
+  webSocket?: WebSocketClass;
+}
+
+const CONNECT_LIMIT_MS = 15_000;
+const PROBE_LIMIT_MS = 3_000;
+/** The share by which a silence may outlast the promised heartbeat. */
+const PATIENCE = 1.4;
+
+export class Connection {
+  #state: ConnectionState = { name: "idle" };
+  #socket: WebSocket | null = null;
+  /** Counts attempts, so that whatever belongs to an older one can be told and dropped. */
+  #generation = 0;
+  #connectedAt = 0;
+  #announcedAt = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #leave: ReturnType<typeof setTimeout> | undefined;
+  readonly #options: ConnectionOptions;
+  readonly #backoff: Backoff;
+  readonly #watchdog = new Watchdog(() => this.lose(closeMeaning(4201)));
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#backoff = new Backoff(options.random);
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Leaves the present socket, if there is one, and dials at once. */
+  replace(): void {
+    this.#drop();
+    void this.#open();
+  }
+
+  /** Takes the socket for dead, and comes back by the usual rules. */
+  lose(why: string): void {
+    this.#drop();
+    this.#wait(true, why);
+  }
+
+  close(why = "Closed"): void {
+    this.#drop();
+    this.#enter({ name: "closed", code: 1000, why });
+  }
+
+  /** Says whether the text could be handed to an open socket. */
+  send(text: string): boolean {
+    if (this.#socket?.readyState !== 1) return false;
+    this.#socket.send(text);
+    return true;
+  }
+
+  /** The server has greeted: now the connection counts, and its heartbeat is known. */
+  welcomed(heartbeatSeconds: number): void {
+    this.#connectedAt = Date.now();
+    this.#watchdog.watch(heartbeatSeconds * 1_000 * PATIENCE);
+    this.#enter({ name: "connected" });
+  }
+
+  /** Asks a possibly dead socket for a sign of life, or cuts a waiting time short. */
+  probe(): void {
+    if (this.#state.name === "reconnecting") this.replace();
+    else if (this.#state.name === "connected" && this.send('{"type":"ping"}')) {
+      this.#watchdog.expectAnswer(PROBE_LIMIT_MS, () => this.replace());
+    }
+  }
+
+  /**
+   * The server will go away: be gone by `delay`, unless `busy` says that an answer is still coming in.
+   * Then its close is waited for, because the server lets answers finish while it drains.
+   */
+  goAway(delay: number, busy: () => boolean): void {
+    this.#announcedAt = Date.now() + delay;
+    clearTimeout(this.#leave);
+    this.#leave = setTimeout(() => busy() || this.replace(), delay);
+  }
+
+  async #open(): Promise<void> {
+    const generation = ++this.#generation;
+    this.#enter({ name: "connecting" });
+    try {
+      const { url, protocols } = await this.#options.dial();
+      if (generation !== this.#generation) return;
+      this.#listen(new (this.#options.webSocket ?? WebSocket)(url, protocols), generation);
+    } catch (error) {
+      // No token could be had, or the address is no address.
+      if (generation === this.#generation) this.#wait(true, String(error));
+    }
+  }
+
+  #listen(socket: WebSocket, generation: number): void {
+    let opened = false;
+    this.#socket = socket;
+    this.#watchdog.watch(CONNECT_LIMIT_MS);
+    socket.onopen = () => {
+      opened = true;
+    };
+    socket.onmessage = ({ data }) => {
+      if (generation !== this.#generation) return;
+      this.#watchdog.heard();
+      this.#options.onText(String(data));
+    };
+    // Without a listener Node would throw; a close always follows and says as much.
+    socket.onerror = () => {};
+    socket.onclose = ({ code, reason }) => {
+      if (generation !== this.#generation) return;
+      this.#drop();
+      if (opened) this.#closed(code, reason);
+      else void this.#refused();
+    };
+  }
+
+  #closed(code: number, reason: string): void {
+    const why = closeMeaning(code, reason);
+    const next = afterClose(code);
+    if (next === "stop" || next === "terminal") this.#enter({ name: "closed", code, why });
+    else this.#wait(next !== "backoff", why);
+  }
+
+  async #refused(): Promise<void> {
+    const generation = this.#generation;
+    const verdict = await this.#options.onRefused();
+    if (generation !== this.#generation) return;
+    if (verdict === true) void this.#open();
+    else if (verdict === false) this.#wait(true, "The gateway does not answer");
+    else this.#enter({ name: "closed", code: verdict, why: closeMeaning(verdict) });
+  }
+
+  #wait(soon: boolean, why: string): void {
+    if (this.#connectedAt > 0) this.#backoff.connectionLasted(Date.now() - this.#connectedAt);
+    this.#connectedAt = 0;
+    const attempt = this.#backoff.attempt + 1;
+    const delay = Math.max(this.#backoff.next(soon), this.#announcedAt - Date.now());
+    this.#announcedAt = 0;
+    this.#retry = setTimeout(() => void this.#open(), delay);
+    const retryAt = Date.now() + delay;
+    this.#enter({ name: "reconnecting", attempt, retryAt, why, offline: isOffline() });
+  }
+
+  #enter(state: ConnectionState): void {
+    this.#state = state;
+    this.#options.onState(state);
+  }
+
+  /** Lets go of socket and timers; what an old socket still says is no longer heard. */
+  #drop(): void {
+    this.#generation++;
+    this.#watchdog.stop();
+    clearTimeout(this.#retry);
+    clearTimeout(this.#leave);
+    this.#socket?.close();
+    this.#socket = null;
+  }
+}

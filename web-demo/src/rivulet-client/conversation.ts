@@ -1,0 +1,238 @@
+/**
+ * What the client knows of a conversation, and the pure function that brings it up to date with one
+ * frame. No socket, no clock and no page in here, so every rule can be tested with plain values.
+ */
+import { formatCursor } from "./cursor";
+import type {
+  Citation,
+  ClientFrame,
+  RunDoneFrame,
+  ServerFrame,
+  SnapshotFrame,
+  SourceItem,
+  WelcomeFrame,
+  WireMessage,
+} from "./frames";
+import { fromStart } from "./held-text";
+import { askAgain, beginRun, finishRun, giveUp, type Run, receiveText, withdrawText } from "./run";
+
+export interface Message {
+  readonly id: string;
+  readonly role: WireMessage["role"];
+  readonly text: string;
+  /** As on the wire, or `streaming` while the answer is being written. */
+  readonly status: string;
+  readonly run?: string;
+  readonly model?: string;
+  readonly sources: readonly SourceItem[];
+  /** The closing report of the run, when this client saw it. */
+  readonly outcome?: RunDoneFrame;
+  /** Whether length and checksum were right; unset until that is known. */
+  readonly verified?: boolean;
+}
+
+export interface Conversation {
+  readonly session: string | null;
+  readonly epoch: string | null;
+  /** The epoch of a snapshot that was announced and has not come yet. */
+  readonly announcedEpoch: string | null;
+  /** The last lifecycle event that was applied. */
+  readonly seq: number;
+  readonly messages: readonly Message[];
+  /** The server has older messages than those in `messages`. */
+  readonly older: boolean;
+  /** Runs whose text is still being written or checked, by id. */
+  readonly runs: ReadonlyMap<string, Run>;
+}
+
+export const EMPTY_CONVERSATION: Conversation = {
+  session: null,
+  epoch: null,
+  announcedEpoch: null,
+  seq: 0,
+  messages: [],
+  older: false,
+  runs: new Map(),
+};
+
+/** The next state, and what has to be said to the server because of it. */
+export interface Step {
+  readonly state: Conversation;
+  readonly replies: readonly ClientFrame[];
+}
+
+export function applyFrame(state: Conversation, frame: ServerFrame): Step {
+  switch (frame.type) {
+    case "welcome":
+      return welcomed(state, frame);
+    case "snapshot":
+      return still(replaced(state, frame));
+    case "message":
+      return still({
+        ...state,
+        seq: later(state, frame.seq),
+        messages: upsert(state, frame.message),
+      });
+    case "run.phase":
+      return onRun(state, frame.run, (run) => ({ run: { ...run, phase: frame.phase } }));
+    case "delta":
+      return onRun(state, frame.run, (run) => receiveText(run, frame.off, frame.text));
+    case "failover":
+      return onRun(state, frame.run, (run) => withdrawText(run, frame.keep, frame.to));
+    case "error":
+      return onRun(state, syncedRun(frame.re), (run) => ({ run: giveUp(run) }));
+    case "run.start":
+    case "sources":
+    case "run.done":
+      // An event that was applied already is being repeated.
+      return frame.seq <= state.seq ? still(state) : logged({ ...state, seq: frame.seq }, frame);
+    default:
+      return still(state);
+  }
+}
+
+/** The run that is being written now; a session has at most one. */
+export function liveRun(state: Conversation): Run | null {
+  for (const run of state.runs.values()) if (!run.outcome) return run;
+  return null;
+}
+
+/** Where to continue after a lost connection; `null` when only a snapshot will do. */
+export function cursorOf(state: Conversation): string | null {
+  if (state.epoch === null) return null;
+  const live = liveRun(state);
+  const run = live ? { id: live.id, off: live.held.text.length } : undefined;
+  return formatCursor({ epoch: state.epoch, seq: state.seq, ...(run && { run }) });
+}
+
+function still(state: Conversation): Step {
+  return { state, replies: [] };
+}
+
+function later(state: Conversation, seq: number): number {
+  return Math.max(state.seq, seq);
+}
+
+function welcomed(state: Conversation, frame: WelcomeFrame): Step {
+  const { session, epoch, seq } = frame;
+  if (frame.recovered === "new") {
+    return still({ ...EMPTY_CONVERSATION, session, epoch, seq });
+  }
+  if (frame.recovered === "snapshot") {
+    // Without an epoch there is no cursor: should the socket break before the snapshot is here, the
+    // next attempt asks for a snapshot again instead of mixing two logs.
+    return still({ ...state, session, epoch: null, announcedEpoch: epoch });
+  }
+  let step = still({ ...state, session, epoch });
+  for (const run of state.runs.values()) {
+    const next = onRun(step.state, run.id, askAgain);
+    step = { state: next.state, replies: [...step.replies, ...next.replies] };
+  }
+  return step;
+}
+
+function replaced(state: Conversation, frame: SnapshotFrame): Conversation {
+  let messages: readonly Message[] = frame.messages.map(fromWire);
+  const runs = new Map<string, Run>();
+  for (const live of frame.runs) {
+    const held = fromStart(live.text);
+    const run = { ...beginRun(live.run, live.message), held, phase: live.phase ?? "streaming" };
+    runs.set(run.id, run);
+    messages = withAnswer(messages, run);
+  }
+  const epoch = state.announcedEpoch ?? state.epoch;
+  const older = Boolean(frame.more);
+  return { ...state, epoch, announcedEpoch: null, seq: frame.seq, messages, older, runs };
+}
+
+type LoggedFrame = Extract<ServerFrame, { type: "run.start" | "sources" | "run.done" }>;
+
+function logged(state: Conversation, frame: LoggedFrame): Step {
+  switch (frame.type) {
+    case "run.start": {
+      const run = beginRun(frame.run, frame.message, frame.model);
+      const runs = new Map(state.runs).set(run.id, run);
+      return still({ ...state, runs, messages: withAnswer(state.messages, run, frame.for) });
+    }
+    case "sources":
+      return onRun(state, frame.run, (run) => ({ run: { ...run, sources: frame.items } }));
+    case "run.done":
+      return onRun(state, frame.run, (run) => finishRun(run, frame));
+  }
+}
+
+/** Changes one run, carries the change over to its message, and forgets the run once it is settled. */
+function onRun(
+  state: Conversation,
+  id: string | null,
+  change: (run: Run) => { run: Run; reply?: ClientFrame },
+): Step {
+  const before = id === null ? undefined : state.runs.get(id);
+  if (!before) return still(state);
+  const { run, reply } = change(before);
+  const replies = reply ? [reply] : [];
+  if (run === before) return { state, replies };
+  const runs = new Map(state.runs).set(run.id, run);
+  if (run.verified !== undefined) runs.delete(run.id);
+  return { state: { ...state, runs, messages: withAnswer(state.messages, run) }, replies };
+}
+
+/** The messages with the answer of `run` as the run now has it; put after its question when new. */
+function withAnswer(messages: readonly Message[], run: Run, question?: string): readonly Message[] {
+  const old = messages.find((message) => message.id === run.message);
+  const answer: Message = {
+    id: run.message,
+    role: "assistant",
+    text: run.held.text,
+    status: run.outcome?.status ?? "streaming",
+    run: run.id,
+    sources: run.sources.length > 0 ? run.sources : (old?.sources ?? []),
+    ...(run.model !== undefined && { model: run.model }),
+    ...(run.outcome && { outcome: run.outcome }),
+    ...(run.verified !== undefined && { verified: run.verified }),
+  };
+  if (old) return messages.map((message) => (message === old ? answer : message));
+  return messages.toSpliced(placeOfAnswer(messages, run.id, question), 0, answer);
+}
+
+/** Behind its question and earlier answers to it; further questions may wait in the queue after it. */
+function placeOfAnswer(messages: readonly Message[], run: string, question?: string): number {
+  const asked = messages.findLastIndex(({ id, run: by }) => id === question || by === run);
+  if (asked < 0) return messages.length;
+  const next = messages.findIndex(({ role }, at) => at > asked && role !== "assistant");
+  return next < 0 ? messages.length : next;
+}
+
+/** A message that is known already is replaced, so that a repeated frame never doubles it. */
+function upsert(state: Conversation, wire: WireMessage): readonly Message[] {
+  const { messages, runs } = state;
+  const old = messages.find((message) => message.id === wire.id);
+  if (!old) return [...messages, fromWire(wire)];
+  // The text of an answer that is being written belongs to its run, which checks it.
+  if (old.run !== undefined && runs.get(old.run)?.message === old.id) return messages;
+  const fresh = fromWire(wire);
+  const sources = fresh.sources.length > 0 ? fresh.sources : old.sources;
+  return messages.map((message) => (message === old ? { ...old, ...fresh, sources } : message));
+}
+
+/** A stored message may carry its sources in full as citations, or only where it cites them. */
+function isSource(item: Citation | SourceItem): item is SourceItem {
+  return "title" in item;
+}
+
+function fromWire(wire: WireMessage): Message {
+  return {
+    id: wire.id,
+    role: wire.role,
+    text: wire.text,
+    status: wire.status,
+    sources: wire.sources ?? wire.citations?.filter(isSource) ?? [],
+    ...(wire.run !== undefined && { run: wire.run }),
+    ...(wire.model !== undefined && { model: wire.model }),
+  };
+}
+
+/** `sync` frames carry the run in their id, so that a refusal finds its way back. */
+function syncedRun(re: string | undefined): string | null {
+  return re?.startsWith("sync:") ? re.slice("sync:".length) : null;
+}

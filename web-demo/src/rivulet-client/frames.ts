@@ -1,0 +1,222 @@
+/**
+ * The frames of `chat.v1`, as they stand on the wire.
+ *
+ * Fields the page does not read are left out on purpose: both sides ignore what they do not know, so
+ * these types say what this client relies on, not everything that a server may send.
+ */
+
+export type RunStatus =
+  | "complete"
+  | "stopped"
+  | "length"
+  | "filtered"
+  | "incomplete"
+  | "error"
+  | "interrupted";
+
+export type RunPhase = "queued" | "retrieving" | "waiting" | "thinking" | "streaming" | "tool";
+
+/** What to do with a message that arrives while an answer is still being written. */
+export type SendMode = "reject" | "queue" | "replace";
+
+/** A passage the model was shown. `n` is the number that the answer cites as `[n]`. */
+export interface SourceItem {
+  n: number;
+  document: string;
+  title: string;
+  uri?: string;
+  page?: number;
+  heading?: string;
+  score: number;
+  snippet: string;
+}
+
+/** Where in the answer a source is cited; offsets are UTF-16 code units. */
+export interface Citation {
+  n: number;
+  start: number;
+  end: number;
+}
+
+export interface Timing {
+  queue_ms?: number;
+  retrieval_ms?: number;
+  ttft_ms?: number;
+  total_ms?: number;
+}
+
+export interface Usage {
+  input: number;
+  output: number;
+  estimated?: boolean;
+}
+
+export interface WireMessage {
+  id: string;
+  role: "user" | "assistant" | "system";
+  text: string;
+  status: string;
+  run?: string;
+  model?: string;
+  citations?: (Citation | SourceItem)[];
+  sources?: SourceItem[];
+  created_at?: string | number;
+}
+
+export interface WelcomeFrame {
+  type: "welcome";
+  protocol: string;
+  session: string;
+  epoch: string;
+  seq: number;
+  recovered: "new" | "full" | "snapshot";
+  heartbeat_s?: number;
+  limits?: { frame_bytes?: number; text_chars?: number };
+}
+
+export interface AckFrame {
+  type: "ack";
+  re?: string;
+  message?: string;
+  run?: string;
+  duplicate?: boolean;
+  queued?: boolean;
+}
+
+export interface MessageFrame {
+  type: "message";
+  seq: number;
+  message: WireMessage;
+}
+
+export interface RunStartFrame {
+  type: "run.start";
+  seq: number;
+  run: string;
+  message: string;
+  for?: string;
+  model?: string;
+}
+
+export interface RunPhaseFrame {
+  type: "run.phase";
+  run: string;
+  phase: RunPhase;
+}
+
+export interface SourcesFrame {
+  type: "sources";
+  seq: number;
+  run: string;
+  items: SourceItem[];
+}
+
+export interface DeltaFrame {
+  type: "delta";
+  run: string;
+  off: number;
+  text: string;
+}
+
+export interface FailoverFrame {
+  type: "failover";
+  run: string;
+  keep: number;
+  from?: string;
+  to?: string;
+  reason?: string;
+}
+
+export interface RunDoneFrame {
+  type: "run.done";
+  seq: number;
+  run: string;
+  message: string;
+  status: RunStatus;
+  len: number;
+  crc32: string;
+  citations?: Citation[];
+  usage?: Usage;
+  timing?: Timing;
+  error?: { code?: string; message?: string } | string;
+}
+
+export interface SnapshotFrame {
+  type: "snapshot";
+  seq: number;
+  messages: WireMessage[];
+  runs: { run: string; message: string; off: number; text: string; phase?: RunPhase }[];
+  more?: string | null;
+}
+
+export interface PresenceFrame {
+  type: "presence";
+  viewers: number;
+  typing?: unknown;
+}
+
+export interface ErrorFrame {
+  type: "error";
+  re?: string;
+  code: string;
+  message: string;
+  retryable?: boolean;
+  retry_in_ms?: number;
+}
+
+export interface PingFrame {
+  type: "ping" | "pong";
+  t?: unknown;
+}
+
+export interface GoawayFrame {
+  type: "goaway";
+  reason: string;
+  retry_in_ms?: number;
+  deadline_ms?: number;
+}
+
+export type ServerFrame =
+  | WelcomeFrame
+  | AckFrame
+  | MessageFrame
+  | RunStartFrame
+  | RunPhaseFrame
+  | SourcesFrame
+  | DeltaFrame
+  | FailoverFrame
+  | RunDoneFrame
+  | SnapshotFrame
+  | PresenceFrame
+  | ErrorFrame
+  | PingFrame
+  | GoawayFrame;
+
+export interface SendFrame {
+  type: "send";
+  id: string;
+  text: string;
+  mode?: SendMode;
+}
+
+export type ClientFrame =
+  | SendFrame
+  | { type: "stop"; id?: string; run?: string; for?: string }
+  | { type: "regenerate"; id?: string; message?: string }
+  | { type: "sync"; id?: string; run: string; off: number }
+  | { type: "view"; hidden: boolean }
+  | { type: "ping" | "pong"; t?: unknown };
+
+/**
+ * Reads one text frame. Whatever is no JSON object with a string `type` gives `null`: a client that
+ * stops over one odd frame would lose an answer for nothing.
+ */
+export function readFrame(data: string): ServerFrame | null {
+  try {
+    const frame: unknown = JSON.parse(data);
+    const typed = typeof frame === "object" && frame !== null && "type" in frame;
+    return typed && typeof frame.type === "string" ? (frame as ServerFrame) : null;
+  } catch {
+    return null;
+  }
+}

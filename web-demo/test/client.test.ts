@@ -1,0 +1,326 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import {
+  type Message,
+  RivuletClient,
+  type RivuletEvents,
+  type WebSocketClass,
+} from "../src/rivulet-client";
+import { Gateway } from "./gateway";
+import type { Answer } from "./gateway-session";
+
+const TEXT = "Because 🌊 water finds its way, — always. ".repeat(20);
+
+let gateway: Gateway;
+let clients: RivuletClient[];
+
+beforeEach(async () => {
+  gateway = await new Gateway().start();
+  clients = [];
+});
+
+afterEach(async () => {
+  for (const client of clients) client.close();
+  await gateway.stop();
+});
+
+/** A storage that outlives the client, as a browser's outlives the page. */
+function memory() {
+  const items = new Map<string, string>();
+  return {
+    getItem: (key: string) => items.get(key) ?? null,
+    setItem: (key: string, value: string) => void items.set(key, value),
+    removeItem: (key: string) => void items.delete(key),
+  };
+}
+
+function newClient(options: { storage?: ReturnType<typeof memory>; session?: string } = {}) {
+  const webSocket = WebSocket as unknown as WebSocketClass;
+  // No jitter: the tests wait for events, and this lets the events come at once.
+  const client = new RivuletClient({
+    storage: null,
+    random: () => 0,
+    webSocket,
+    url: gateway.url,
+    ...options,
+  });
+  clients.push(client);
+  return client;
+}
+
+function next<Name extends keyof RivuletEvents>(
+  client: RivuletClient,
+  name: Name,
+): Promise<RivuletEvents[Name]> {
+  return new Promise((resolve) => {
+    const off = client.on(name, (payload) => {
+      off();
+      resolve(payload);
+    });
+  });
+}
+
+/** Resolves with the first truthy result, looked for now and after every change. */
+function until<Result>(
+  client: RivuletClient,
+  look: () => Result | undefined | false,
+): Promise<Result> {
+  return new Promise((resolve) => {
+    const offs: (() => void)[] = [];
+    const check = (): void => {
+      const result = look();
+      if (!result) return;
+      for (const off of offs) off();
+      resolve(result);
+    };
+    offs.push(client.on("change", check), client.on("state", check));
+    check();
+  });
+}
+
+const answerOf = (client: RivuletClient): Message | undefined =>
+  client.conversation.messages.find(({ role }) => role === "assistant");
+
+const checkedAnswer = (client: RivuletClient): Promise<Message> =>
+  until(client, () => {
+    const answer = answerOf(client);
+    return answer?.verified !== undefined && answer;
+  });
+
+async function connected(client: RivuletClient): Promise<RivuletClient> {
+  client.connect();
+  await until(client, () => client.state.name === "connected");
+  return client;
+}
+
+/** Asks, and gives the answer that the test is to write. */
+function ask(client: RivuletClient, text = "Why?"): Promise<Answer> {
+  return new Promise((resolve) => {
+    gateway.onQuestion = resolve;
+    client.send(text);
+  });
+}
+
+describe("a conversation", () => {
+  it("is answered", async () => {
+    const client = await connected(newClient());
+    const answer = await ask(client);
+    answer.write(TEXT);
+    answer.done();
+    expect(await checkedAnswer(client)).toMatchObject({
+      text: TEXT,
+      status: "complete",
+      verified: true,
+    });
+    expect(client.conversation.messages.map(({ role }) => role)).toEqual(["user", "assistant"]);
+    expect(client.outgoing).toEqual([]);
+  });
+
+  it("takes a message before there is a connection", async () => {
+    const client = newClient();
+    const question = ask(client);
+    expect(client.outgoing).toHaveLength(1);
+    client.connect();
+    (await question).done();
+    await checkedAnswer(client);
+  });
+
+  it("can be stopped, and keeps what was written", async () => {
+    const client = await connected(newClient());
+    const answer = await ask(client);
+    answer.write("Bec");
+    await until(client, () => answerOf(client)?.text);
+    client.stop();
+    expect(await checkedAnswer(client)).toMatchObject({ text: "Bec", status: "stopped" });
+  });
+
+  it("answers pings with what they carried", async () => {
+    const client = await connected(newClient());
+    const pong = new Promise((resolve) => {
+      gateway.intercept = (frame) => {
+        resolve(frame);
+        return true;
+      };
+    });
+    gateway.sessions.get(client.session ?? "")?.broadcast({ type: "ping", t: 17 });
+    expect(await pong).toEqual({ type: "pong", t: 17 });
+  });
+
+  it("gives a refused message back", async () => {
+    const client = await connected(newClient());
+    await ask(client);
+    const refused = next(client, "refused");
+    client.send("Me too");
+    expect(await refused).toMatchObject({ text: "Me too", error: { code: "busy" } });
+    expect(client.outgoing).toEqual([]);
+  });
+});
+
+describe("a lost connection", () => {
+  it("in the middle of an answer loses and doubles nothing, however often", async () => {
+    const client = await connected(newClient());
+    const answer = await ask(client);
+    const letters = [...TEXT];
+    while (letters.length > 0) {
+      answer.write(letters.splice(0, 40).join(""));
+      // Cut when some of it has arrived and more is on its way.
+      await until(client, () => (answerOf(client)?.text.length ?? 0) > 0);
+      answer.write(letters.splice(0, 7).join(""));
+      gateway.cut();
+      answer.write(letters.splice(0, 9).join(""));
+      await next(client, "welcome");
+    }
+    answer.done();
+    expect(await checkedAnswer(client)).toMatchObject({ text: TEXT, verified: true });
+    const resumes = gateway.upgrades.slice(1).map(({ searchParams }) => searchParams.get("resume"));
+    expect(resumes.every((cursor) => /^[^:]+:\d+:r_\w+:\d+$/.test(cursor ?? ""))).toBe(true);
+  });
+
+  it("while the answer ends brings its end afterwards", async () => {
+    const client = await connected(newClient());
+    const answer = await ask(client);
+    answer.write("Beca");
+    await until(client, () => answerOf(client)?.text);
+    gateway.cut();
+    answer.write("use");
+    answer.done();
+    expect(await checkedAnswer(client)).toMatchObject({ text: "Because", verified: true });
+  });
+
+  it("before the acknowledgement repeats the message with the same id", async () => {
+    const client = await connected(newClient());
+    let asked = 0;
+    gateway.intercept = (frame, socket) => {
+      if (frame.type !== "send" || asked++ > 0) return false;
+      socket.terminate();
+      return true;
+    };
+    (await ask(client)).done();
+    await checkedAnswer(client);
+    const ids = gateway.heard.filter(({ type }) => type === "send").map(({ id }) => id);
+    expect(ids).toHaveLength(2);
+    expect(new Set(ids).size).toBe(1);
+    expect(client.conversation.messages).toHaveLength(2);
+  });
+
+  it("does not swallow a stop", async () => {
+    const client = await connected(newClient());
+    const answer = await ask(client);
+    answer.write("Bec");
+    await until(client, () => answerOf(client)?.text);
+    gateway.cut();
+    await until(client, () => client.state.name === "reconnecting");
+    client.stop();
+    expect(await checkedAnswer(client)).toMatchObject({ status: "stopped" });
+  });
+
+  it("that nobody reports is noticed by the silence", async () => {
+    gateway.heartbeatSeconds = 0.05;
+    const client = await connected(newClient());
+    const lost = await until(client, () => client.state.name === "reconnecting" && client.state);
+    expect(lost.why).toBe("No sign of life");
+    gateway.heartbeatSeconds = 25;
+    await until(client, () => client.state.name === "connected");
+  });
+});
+
+describe("a damaged text", () => {
+  it("is fetched again", async () => {
+    const client = await connected(newClient());
+    const answer = await ask(client);
+    const session = gateway.sessions.get(client.session ?? "");
+    session?.broadcast({ type: "delta", run: answer.run, off: 0, text: "XXX" });
+    answer.write("Because");
+    answer.done();
+    expect(await checkedAnswer(client)).toMatchObject({ text: "Because", verified: true });
+    expect(gateway.heard.at(-1)).toMatchObject({ type: "sync", off: 0 });
+  });
+});
+
+describe("a reload", () => {
+  it("comes back to the conversation, and to the answer that is being written", async () => {
+    const storage = memory();
+    const before = await connected(newClient({ storage }));
+    const answer = await ask(before);
+    answer.write("Bec");
+    await until(before, () => answerOf(before)?.text);
+    before.close();
+    const after = await connected(newClient({ storage }));
+    expect(after.session).toBe(before.session);
+    answer.write("ause");
+    answer.done();
+    expect(await checkedAnswer(after)).toMatchObject({ text: "Because", verified: true });
+    expect(after.conversation.messages.map(({ role }) => role)).toEqual(["user", "assistant"]);
+  });
+
+  it("of a session that is gone starts a new one", async () => {
+    const client = newClient({ session: "long-gone" });
+    const lost = next(client, "sessionLost");
+    await connected(client);
+    expect(await lost).toEqual({ session: "long-gone" });
+    expect(gateway.sessions.has(client.session ?? "")).toBe(true);
+  });
+});
+
+describe("a new epoch", () => {
+  it("replaces what was there by a snapshot", async () => {
+    const client = await connected(newClient());
+    const answer = await ask(client);
+    answer.write("Because");
+    answer.done();
+    await checkedAnswer(client);
+    const session = gateway.sessions.get(client.session ?? "");
+    if (session) session.epoch = "restarted";
+    gateway.cut();
+    const snapshot = await next(client, "snapshot");
+    expect(snapshot.messages).toHaveLength(2);
+    expect(client.cursor).toBe(`restarted:${snapshot.seq}`);
+    expect(answerOf(client)).toMatchObject({ text: "Because", status: "complete" });
+  });
+});
+
+describe("a close by the server", () => {
+  it("for good is shown and not argued with", async () => {
+    const client = await connected(newClient());
+    gateway.closeAll(4010);
+    const state = await until(client, () => client.state.name === "closed" && client.state);
+    expect(state).toEqual({ name: "closed", code: 4010, why: "Access was revoked" });
+    expect(gateway.upgrades).toHaveLength(1);
+  });
+
+  it("after an announcement is waited for as announced", async () => {
+    const client = await connected(newClient());
+    const goaway = { type: "goaway", reason: "drain", retry_in_ms: 60_000, deadline_ms: 90_000 };
+    gateway.sessions.get(client.session ?? "")?.broadcast(goaway);
+    await next(client, "goaway");
+    gateway.closeAll(1001);
+    const state = await until(client, () => client.state.name === "reconnecting" && client.state);
+    expect(state.retryAt - Date.now()).toBeGreaterThan(50_000);
+  });
+
+  it("of a session that was deleted keeps the messages on the screen", async () => {
+    const client = await connected(newClient());
+    (await ask(client)).done();
+    await checkedAnswer(client);
+    gateway.sessions.clear();
+    gateway.cut();
+    const state = await until(client, () => client.state.name === "closed" && client.state);
+    expect(state.code).toBe(4004);
+    expect(client.conversation.messages).toHaveLength(2);
+    client.newSession();
+    await until(client, () => client.state.name === "connected");
+    expect(client.conversation.messages).toEqual([]);
+  });
+});
+
+describe("a second tab", () => {
+  it("sees the same conversation live", async () => {
+    const first = await connected(newClient());
+    const second = await connected(newClient({ session: first.session ?? "" }));
+    const answer = await ask(first);
+    answer.write("Because");
+    answer.done();
+    const both = await Promise.all([checkedAnswer(first), checkedAnswer(second)]);
+    expect(both.map(({ text }) => text)).toEqual(["Because", "Because"]);
+  });
+});

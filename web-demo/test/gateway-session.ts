@@ -1,0 +1,161 @@
+/** The log of one conversation in the test gateway, and the answer that a test writes into it. */
+import { randomUUID } from "node:crypto";
+import { crc32 } from "node:zlib";
+
+type Send = (frame: object) => void;
+
+interface Logged {
+  seq: number;
+  type: string;
+  run?: string;
+  [field: string]: unknown;
+}
+
+interface Stored {
+  id: string;
+  role: string;
+  text: string;
+  status: string;
+  run: string;
+}
+
+export class GatewaySession {
+  readonly id: string;
+  epoch = randomUUID().slice(0, 8);
+  readonly log: Logged[] = [];
+  readonly messages: Stored[] = [];
+  readonly texts = new Map<string, string>();
+  live: Answer | null = null;
+  readonly #viewers = new Set<Send>();
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  attach(send: Send, cursor: string | null, heartbeatSeconds: number): void {
+    const [epoch, seq = "0", run, off = "0"] = cursor?.split(":") ?? [];
+    const known = epoch === this.epoch;
+    const recovered = known ? "full" : this.log.length > 0 ? "snapshot" : "new";
+    send({
+      type: "welcome",
+      protocol: "chat.v1",
+      session: this.id,
+      epoch: this.epoch,
+      seq: this.log.length,
+      recovered,
+      heartbeat_s: heartbeatSeconds,
+      limits: { frame_bytes: 65536, text_chars: 4000 },
+    });
+    if (recovered === "snapshot") this.#snapshot(send);
+    if (recovered === "full") this.#replay(send, Number(seq), run, Number(off));
+    this.#viewers.add(send);
+  }
+
+  detach(send: Send): void {
+    this.#viewers.delete(send);
+  }
+
+  describe(): object {
+    return { session_id: this.id, messages: this.messages, message_count: this.messages.length };
+  }
+
+  runOf(message: string): string | undefined {
+    return this.messages.find(({ id }) => id === message)?.run;
+  }
+
+  textFrom(run: string, off: number): object {
+    return { type: "delta", run, off, text: (this.texts.get(run) ?? "").slice(off) };
+  }
+
+  ask(answer: Answer, text: string): void {
+    this.live = answer;
+    this.texts.set(answer.run, "");
+    const message = {
+      id: answer.question,
+      role: "user",
+      text,
+      status: "complete",
+      run: answer.run,
+    };
+    this.messages.push(message);
+    this.record({ type: "message", message });
+    const { run, question } = answer;
+    this.record({ type: "run.start", run, message: answer.id, for: question, model: "test-model" });
+  }
+
+  record(event: { type: string; run?: string; [field: string]: unknown }): void {
+    const logged = { ...event, seq: this.log.length + 1 };
+    this.log.push(logged);
+    this.broadcast(logged);
+  }
+
+  broadcast(frame: object): void {
+    for (const send of this.#viewers) send(frame);
+  }
+
+  #snapshot(send: Send): void {
+    const { live } = this;
+    const text = live ? this.texts.get(live.run) : "";
+    const runs = live
+      ? [{ run: live.run, message: live.id, off: 0, text, phase: "streaming" }]
+      : [];
+    send({ type: "snapshot", seq: this.log.length, messages: this.messages, runs });
+  }
+
+  #replay(send: Send, seq: number, run: string | undefined, off: number): void {
+    const from = (id: string): number => (id === run ? off : 0);
+    for (const event of this.log.slice(seq)) {
+      if (event.type === "run.done" && event.run) send(this.textFrom(event.run, from(event.run)));
+      send(event);
+    }
+    if (this.live) send(this.textFrom(this.live.run, from(this.live.run)));
+  }
+}
+
+/** An answer in the making; a test calls these in the place of a model. */
+export class Answer {
+  readonly id = `a_${randomUUID().slice(0, 8)}`;
+  readonly run = `r_${randomUUID().slice(0, 8)}`;
+  readonly question: string;
+  readonly #session: GatewaySession;
+
+  constructor(session: GatewaySession, question: string) {
+    this.#session = session;
+    this.question = question;
+  }
+
+  get text(): string {
+    return this.#session.texts.get(this.run) ?? "";
+  }
+
+  phase(phase: string): void {
+    this.#session.broadcast({ type: "run.phase", run: this.run, phase });
+  }
+
+  sources(items: object[]): void {
+    this.#session.record({ type: "sources", run: this.run, items });
+  }
+
+  write(text: string): void {
+    if (this.#session.live !== this) return;
+    const off = this.text.length;
+    this.#session.texts.set(this.run, this.text + text);
+    this.#session.broadcast({ type: "delta", run: this.run, off, text });
+  }
+
+  done(status = "complete"): void {
+    if (this.#session.live !== this) return;
+    const { id, run, text } = this;
+    this.#session.live = null;
+    this.#session.messages.push({ id, role: "assistant", text, status, run });
+    this.#session.record({
+      type: "run.done",
+      run,
+      message: id,
+      status,
+      len: text.length,
+      crc32: crc32(text).toString(16).padStart(8, "0"),
+      timing: { ttft_ms: 12, total_ms: 345 },
+    });
+  }
+}

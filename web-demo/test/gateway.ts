@@ -1,0 +1,136 @@
+/**
+ * A small gateway in this process: sessions as logs, sockets as cursors, text by offset. The tests
+ * decide what the model writes and when the network breaks; everything else is as on the wire.
+ */
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type WebSocket, WebSocketServer } from "ws";
+import { Answer, GatewaySession } from "./gateway-session";
+
+export type OnQuestion = (answer: Answer, text: string, session: GatewaySession) => void;
+
+interface ClientSays {
+  type: string;
+  id?: string;
+  text?: string;
+  run?: string;
+  off?: number;
+  t?: unknown;
+}
+
+export class Gateway {
+  readonly sessions = new Map<string, GatewaySession>();
+  readonly sockets = new Set<WebSocket>();
+  /** Every frame that clients sent, in order. */
+  readonly heard: ClientSays[] = [];
+  /** The query strings of all upgrades that were accepted. */
+  readonly upgrades: URL[] = [];
+  heartbeatSeconds = 25;
+  onQuestion: OnQuestion = () => {};
+  /** Lets a test swallow a frame before it is looked at. */
+  intercept: (frame: ClientSays, socket: WebSocket) => boolean = () => false;
+  readonly server: Server;
+  readonly #sockets = new WebSocketServer({ noServer: true });
+
+  constructor() {
+    this.server = createServer((request, response) => {
+      const id = /^\/api\/v1\/sessions\/([^/]+)$/.exec(request.url ?? "")?.[1];
+      const session = this.sessions.get(id ?? "");
+      response.writeHead(session ? 200 : 404, { "content-type": "application/json" });
+      response.end(JSON.stringify(session?.describe() ?? { code: "not_found" }));
+    });
+    this.server.on("upgrade", (request, socket, head) => {
+      const session = this.#wanted(request);
+      if (!session) {
+        socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        return;
+      }
+      this.#sockets.handleUpgrade(request, socket, head, (ws) =>
+        this.#attach(ws, request, session),
+      );
+    });
+  }
+
+  async start(): Promise<this> {
+    this.server.listen(0, "127.0.0.1");
+    await once(this.server, "listening");
+    return this;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  /** Breaks every socket without a close frame, as a lost network does. */
+  cut(): void {
+    for (const socket of this.sockets) socket.terminate();
+  }
+
+  closeAll(code: number): void {
+    for (const socket of this.sockets) socket.close(code);
+  }
+
+  async stop(): Promise<void> {
+    this.cut();
+    this.server.closeAllConnections();
+    this.server.close();
+    await once(this.server, "close");
+  }
+
+  newSession(): GatewaySession {
+    const session = new GatewaySession(randomUUID());
+    this.sessions.set(session.id, session);
+    return session;
+  }
+
+  #wanted(request: IncomingMessage): GatewaySession | undefined {
+    const { pathname } = new URL(request.url ?? "", "http://gateway");
+    if (pathname === "/api/v1/ws") return this.newSession();
+    return this.sessions.get(/^\/api\/v1\/ws\/([^/]+)$/.exec(pathname)?.[1] ?? "");
+  }
+
+  #attach(socket: WebSocket, request: IncomingMessage, session: GatewaySession): void {
+    const url = new URL(request.url ?? "", "http://gateway");
+    this.upgrades.push(url);
+    this.sockets.add(socket);
+    const send = (frame: object): void => socket.send(JSON.stringify(frame));
+    session.attach(send, url.searchParams.get("resume"), this.heartbeatSeconds);
+    socket.on("message", (data) => {
+      const frame = JSON.parse(String(data)) as ClientSays;
+      this.heard.push(frame);
+      if (!this.intercept(frame, socket)) this.#answer(frame, session, send);
+    });
+    socket.on("close", () => {
+      this.sockets.delete(socket);
+      session.detach(send);
+    });
+  }
+
+  #answer(frame: ClientSays, session: GatewaySession, send: (frame: object) => void): void {
+    const { id: re, type } = frame;
+    if (type === "ping") send({ type: "pong", t: frame.t });
+    if (type === "sync") send(session.textFrom(frame.run ?? "", frame.off ?? 0));
+    if (type === "send") this.#take(frame, session, send);
+    if (type !== "stop") return;
+    const { live } = session;
+    if (live) {
+      send({ type: "ack", re, run: live.run });
+      live.done("stopped");
+    } else send({ type: "error", re, code: "run_not_active", message: "It is over" });
+  }
+
+  #take(frame: ClientSays, session: GatewaySession, send: (frame: object) => void): void {
+    const { id: re = randomUUID(), text = "" } = frame;
+    const known = session.runOf(re);
+    if (known) send({ type: "ack", re, message: re, run: known, duplicate: true });
+    else if (session.live) send({ type: "error", re, code: "busy", message: "Still answering" });
+    else {
+      const answer = new Answer(session, re);
+      send({ type: "ack", re, message: re, run: answer.run, duplicate: false });
+      session.ask(answer, text);
+      this.onQuestion(answer, text, session);
+    }
+  }
+}

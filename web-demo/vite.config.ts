@@ -1,0 +1,19 @@
+import { defineConfig } from "vitest/config";
+
+/** Where `npm run dev` finds a running gateway; the built page always talks to its own origin. */
+const gateway = process.env.RIVULET_URL ?? "http://127.0.0.1:8080";
+
+export default defineConfig({
+  // Relative addresses, so that the page also works behind a proxy that adds a path.
+  base: "./",
+  build: {
+    target: "es2022",
+    // The gateway's content security policy has no `data:` for scripts, styles and fonts: keep
+    // every asset a file of its own.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: true,
+  },
+  server: { proxy: { "/api": { target: gateway, ws: true } } },
+  test: { include: ["test/**/*.test.ts"] },
+});
