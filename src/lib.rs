@@ -1,5 +1,6 @@
 //! Rivulet: a real-time streaming chat gateway between browsers and language models.
 
+pub mod app;
 pub mod chat;
 pub mod cli;
 pub mod config;

@@ -4,4 +4,5 @@ pub mod check;
 pub mod ingest;
 pub mod mock_llm;
 pub mod search;
+pub mod serve;
 pub mod settings;

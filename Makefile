@@ -1,0 +1,64 @@
+# Two commands do all: `make run` and `make test`. Both set up what is missing first; run again, that takes a second.
+# Nothing is fetched later than that.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Outside of the clone, so that a fresh one finds what was compiled and downloaded before.
+RIVULET_CACHE ?= $(HOME)/.cache/rivulet
+export RIVULET_CACHE
+export CARGO_TARGET_DIR ?= $(RIVULET_CACHE)/target
+DEPS := $(RIVULET_CACHE)/deps
+NODE := scripts/with-node.sh
+RIVULET := $(CARGO_TARGET_DIR)/debug/rivulet
+
+# The gateway's own settings can be changed from outside: `make run RIVULET_SERVER_BIND=…`.
+export RIVULET_KNOWLEDGE_MODEL_DIR ?= $(DEPS)/all-MiniLM-L6-v2
+
+.PHONY: help run test build web setup lint rust-test web-test e2e bench clean
+
+help: ## This list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+run: build ## The gateway on http://127.0.0.1:8080 with the sample knowledge; needs no key
+	RIVULET_KNOWLEDGE_PRELOAD="$${RIVULET_KNOWLEDGE_PRELOAD-sample-knowledge}" exec $(RIVULET) serve
+
+build: setup web ## The binary, with the page in it
+	cargo build --locked --bin rivulet
+
+setup: ## System packages, model files and Node.js, where they are missing
+	scripts/setup.sh run
+
+web: setup ## The page, into web-demo/dist
+	@if [ -z "$$(find web-demo/dist/index.html -newer web-demo/package-lock.json 2>/dev/null)" ] \
+	  || [ -n "$$(find web-demo/src web-demo/public web-demo/*.html web-demo/*.ts web-demo/*.json -newer web-demo/dist/index.html)" ]; then \
+	  $(NODE) npm --prefix web-demo ci --no-progress && $(NODE) npm --prefix web-demo run build; \
+	fi
+
+test: test-setup lint rust-test web-test e2e ## All tests: format, lints, Rust, page, browser
+
+.PHONY: test-setup
+test-setup:
+	scripts/setup.sh test
+
+lint: web ## Format and lints, warnings denied
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
+
+rust-test: web ## Unit and integration tests
+	cargo test --locked --lib --bins --test it
+
+web-test: web ## Types, lints and unit tests of the page
+	$(NODE) npm --prefix web-demo run check
+	$(NODE) npm --prefix web-demo test
+
+e2e: build ## The page in a real browser, and a client in plain Python, against the real gateway
+	scripts/e2e.sh $(RIVULET)
+
+bench: setup ## Benchmarks of the cores
+	cargo bench --locked --profile dev
+
+clean: ## What was built in the clone; the cache stays
+	rm -rf web-demo/dist web-demo/node_modules

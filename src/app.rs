@@ -1,0 +1,232 @@
+//! The composition root: the only file that names concrete adapters. Start order, drain order.
+//!
+//! Start: the store, then everything that can fail for good, then the port; the embedding model and the sample documents
+//! come in the background, since chat works without them. End: not ready, no new work, answers finish or are
+//! checkpointed, sockets close, the store closes last.
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    time::{interval, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+use crate::{
+    config::{Config, KnowledgeConfig},
+    http::{self, Gateway, Origins},
+    hub::{Hub, Lifetimes},
+    knowledge::{DEFAULT_COLLECTION, Knowledge, NoKnowledge, Retriever},
+    llm::{
+        ChatModel,
+        extractive::Extractive,
+        targets::{Targets, TargetsError},
+    },
+    run::{Retrieval, Runner},
+    store::{SessionStore, StoreError, sqlite::SqliteStore},
+    telemetry::metrics,
+};
+
+/// Connections the kernel may hold until they are accepted: a reconnect storm comes all at once.
+const BACKLOG: u32 = 4096;
+/// How long sockets have for the closing handshake at the end.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// How often recorded samples are folded into their histograms, so that they do not pile up while nobody asks.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The data folder cannot be used.
+    #[error("the data folder {path} cannot be used: {source}")]
+    DataDir {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The session store cannot be opened.
+    #[error("the session store cannot be opened: {0}")]
+    Store(#[from] StoreError),
+    /// The model's settings are wrong.
+    #[error(transparent)]
+    Targets(#[from] TargetsError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Metrics cannot be recorded.
+    #[error("metrics cannot be recorded: {0}")]
+    Metrics(#[from] BuildError),
+}
+
+/// A gateway that listens.
+#[derive(Debug)]
+pub struct App {
+    listener: TcpListener,
+    address: SocketAddr,
+    hub: Arc<Hub>,
+    store: Arc<SqliteStore>,
+    gateway: Gateway,
+    knowledge: Option<Arc<Knowledge>>,
+    config: Config,
+}
+
+impl App {
+    /// Puts the gateway together and binds its port. Call it once in a process: metrics are the process's.
+    ///
+    /// # Errors
+    /// [`AppError`]: what keeps it from starting.
+    pub async fn start(config: Config) -> Result<Self, AppError> {
+        let metrics = metrics::install()?;
+        let folder = &config.server.data_dir;
+        std::fs::create_dir_all(folder).map_err(|source| AppError::DataDir { path: folder.clone(), source })?;
+        let store = Arc::new(SqliteStore::open(folder.join("rivulet.db"))?);
+        let model: Arc<dyn ChatModel> = match Targets::from_config(&config.llm)? {
+            Some(targets) => Arc::new(targets),
+            None => Arc::new(Extractive::default()),
+        };
+        let knowledge = config.knowledge.enabled.then(|| Arc::new(Knowledge::open(&config.knowledge, folder)));
+        let retriever: Arc<dyn Retriever> = match &knowledge {
+            Some(knowledge) => knowledge.clone(),
+            None => Arc::new(NoKnowledge),
+        };
+        let (listener, address) = listen(config.server.bind)?;
+        let hub = Arc::new(Hub::new(store.clone(), runner(&config, &retriever, &model), lifetimes(&config)));
+        let gateway = gateway(&config, &hub, retriever, model.name(), metrics);
+        Ok(Self { listener, address, hub, store, gateway, knowledge, config })
+    }
+
+    /// Where it listens, as a browser would have it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        format!("http://{address}")
+    }
+
+    /// Who answers.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.gateway.model
+    }
+
+    /// Serves until `stop`, then drains and returns.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let Self { listener, hub, store, gateway, knowledge, config, .. } = self;
+        let (ending, background, connections) = (CancellationToken::new(), TaskTracker::new(), TaskTracker::new());
+        let (draining, sockets) = (gateway.draining.clone(), gateway.sockets.clone());
+        background.spawn(hub.clone().tend(ending.clone()));
+        background.spawn(until(ending.clone(), fold_metrics(gateway.metrics.clone())));
+        if let Some(knowledge) = knowledge {
+            background.spawn(until(ending.clone(), preload(knowledge, config.knowledge.clone())));
+        }
+        let router = http::router(gateway);
+        let accepting = CancellationToken::new();
+        let most = config.limits.connections;
+        let server = http::server::serve(listener, router, most, accepting.clone(), connections.clone());
+        background.spawn(server);
+
+        stop.await;
+        info!("shutting down: running answers may finish");
+        draining.cancel();
+        hub.drain(Duration::from_secs(config.server.drain_s)).await;
+        accepting.cancel();
+        sockets.close();
+        connections.close();
+        let closed = timeout(GOODBYE, async {
+            sockets.wait().await;
+            connections.wait().await;
+        });
+        if closed.await.is_err() {
+            warn!(sockets = sockets.len(), connections = connections.len(), "connections are cut");
+        }
+        ending.cancel();
+        background.close();
+        background.wait().await;
+        store.close().await;
+        info!("goodbye");
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
+    let bind = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?; // A restart need not wait for the old connections to be forgotten.
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    bind().map_err(|source| AppError::Bind { address, source })
+}
+
+fn runner(config: &Config, retriever: &Arc<dyn Retriever>, model: &Arc<dyn ChatModel>) -> Arc<Runner> {
+    Arc::new(Runner {
+        retriever: retriever.clone(),
+        model: model.clone(),
+        retrieval: Retrieval {
+            collection: DEFAULT_COLLECTION.to_owned(),
+            top_k: config.knowledge.top_k,
+            min_score: config.knowledge.min_score,
+        },
+        max_output_tokens: config.llm.max_output_tokens,
+    })
+}
+
+fn lifetimes(config: &Config) -> Lifetimes {
+    Lifetimes {
+        idle: Duration::from_secs(config.session.idle_s),
+        ttl: Duration::from_secs(config.session.ttl_s),
+        history_messages: config.session.history_messages,
+    }
+}
+
+fn gateway(
+    config: &Config,
+    hub: &Arc<Hub>,
+    retriever: Arc<dyn Retriever>,
+    model: &str,
+    metrics: PrometheusHandle,
+) -> Gateway {
+    Gateway {
+        hub: hub.clone(),
+        retriever,
+        model: model.into(),
+        top_k: config.knowledge.top_k,
+        origins: Arc::new(Origins::new(&config.server.allowed_origins)),
+        sockets: TaskTracker::new(),
+        draining: CancellationToken::new(),
+        metrics,
+    }
+}
+
+async fn preload(knowledge: Arc<Knowledge>, config: KnowledgeConfig) {
+    knowledge.preload(&config.preload).await;
+}
+
+async fn fold_metrics(metrics: PrometheusHandle) {
+    let mut every = interval(METRICS_UPKEEP);
+    loop {
+        every.tick().await;
+        metrics.run_upkeep();
+    }
+}
+
+async fn until(ending: CancellationToken, work: impl Future<Output = ()>) {
+    ending.run_until_cancelled(work).await;
+}
