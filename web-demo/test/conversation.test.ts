@@ -112,6 +112,13 @@ describe("a whole answer", () => {
     const twice = frames.flatMap((frame) => [frame, frame]);
     expect(play(twice.slice(1)).state).toEqual(play(frames).state);
   });
+
+  it("is the same when all of it is told again afterwards", () => {
+    const frames = [QUESTION, START, delta(0, "Because"), done("Because")];
+    const once = play([WELCOME, ...frames]);
+    expect(play(frames, once.state)).toEqual(once);
+    expect(play([START], once.state).state).toBe(once.state);
+  });
 });
 
 describe("a gap", () => {
@@ -132,6 +139,12 @@ describe("a wrong text", () => {
     const { state, replies } = play([delta(0, "Bec"), delta(3, "ause")], wrong.state);
     expect(answerOf(state)).toMatchObject({ text: "Because", verified: true });
     expect(replies).toEqual([]);
+  });
+
+  it("is not patched with pieces from the middle meanwhile", () => {
+    const { state } = play([delta(3, "????"), delta(0, "Because")], wrong.state);
+    expect(answerOf(state)).toMatchObject({ text: "Because", verified: true });
+    expect(answerOf(play([delta(3, "????")], wrong.state).state)?.text).toBe("Bezause");
   });
 
   it("is not asked for without end", () => {
@@ -262,6 +275,27 @@ describe("whatever a resuming server sends", () => {
         expect(state.runs.size).toBe(0);
       }),
       { numRuns: 500 },
+    );
+  });
+
+  it("needs no repair where only overlaps and repeats occur", () => {
+    const steps = fc.array(fc.tuple(fc.nat({ max: 9 }), fc.nat({ max: 9 })), { maxLength: 40 });
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme", maxLength: 80 }), steps, (text, pairs) => {
+        let state = started;
+        let end = 0;
+        for (const [back, ahead] of pairs) {
+          const from = Math.max(0, end - back);
+          end = Math.max(end, Math.min(text.length, from + ahead));
+          const step = applyFrame(state, delta(from, text.slice(from, end)));
+          expect(step.replies).toEqual([]);
+          state = step.state;
+          expect(answerOf(state)?.text).toBe(text.slice(0, end));
+        }
+        const { state: over, replies } = play([delta(end, text.slice(end)), done(text)], state);
+        expect(replies).toEqual([]);
+        expect(answerOf(over)).toMatchObject({ text, verified: true });
+      }),
     );
   });
 });

@@ -11,6 +11,8 @@ export class ScrollFollow {
 
   constructor() {
     this.#log.addEventListener("scroll", () => this.#look(), { passive: true });
+    // The message box grows at the expense of the conversation.
+    new ResizeObserver(() => this.follow()).observe(this.#log);
     this.#jump.addEventListener("click", () => {
       this.toNewest();
       byId("composer-text").focus();

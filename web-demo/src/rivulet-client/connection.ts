@@ -5,14 +5,13 @@
 import { Backoff } from "./backoff";
 import { afterClose, closeMeaning } from "./close-codes";
 import type { Dial } from "./endpoint";
-import { isOffline } from "./page-signals";
 import { Watchdog } from "./watchdog";
 
 export type ConnectionState =
   | { name: "idle" }
   | { name: "connecting" }
   | { name: "connected" }
-  | { name: "reconnecting"; attempt: number; retryAt: number; why: string; offline: boolean }
+  | { name: "reconnecting"; attempt: number; retryAt: number; why: string }
   | { name: "closed"; code: number; why: string };
 
 /** The part of the browser's WebSocket in use; the `ws` package for Node has the same. */
@@ -164,7 +163,7 @@ export class Connection {
     this.#announcedAt = 0;
     this.#retry = setTimeout(() => void this.#open(), delay);
     const retryAt = Date.now() + delay;
-    this.#enter({ name: "reconnecting", attempt, retryAt, why, offline: isOffline() });
+    this.#enter({ name: "reconnecting", attempt, retryAt, why });
   }
 
   #enter(state: ConnectionState): void {

@@ -23,7 +23,3 @@ export function watchPage(signals: PageSignals): () => void {
   window.addEventListener("pageshow", (event) => event.persisted && signals.onReturn(), { signal });
   return () => stop.abort();
 }
-
-export function isOffline(): boolean {
-  return typeof navigator !== "undefined" && navigator.onLine === false;
-}
