@@ -31,7 +31,7 @@ use crate::{
         targets::{Targets, TargetsError},
     },
     run::{Retrieval, Runner},
-    store::{SessionStore, StoreError, sqlite::SqliteStore},
+    store::{StoreError, sqlite::SqliteStore},
     telemetry::metrics,
 };
 

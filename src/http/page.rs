@@ -34,6 +34,10 @@ pub(super) async fn favicon() -> Response {
     file("favicon.svg").unwrap_or_else(|| Problem::not_found("file").into_response())
 }
 
+pub(super) async fn theme() -> Response {
+    file("theme-at-start.js").unwrap_or_else(|| Problem::not_found("file").into_response())
+}
+
 fn file(path: &str) -> Option<Response> {
     let file = Dist::get(path)?;
     let kind = mime_guess::from_path(path).first_or_octet_stream();

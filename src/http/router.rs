@@ -38,6 +38,7 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/", get(page::index))
         .route("/assets/{*path}", get(page::asset))
         .route("/favicon.svg", get(page::favicon))
+        .route("/theme-at-start.js", get(page::theme))
         .fallback(|| async { Problem::not_found("address") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "not_found", "this address does not take this method")

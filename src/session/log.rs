@@ -165,6 +165,10 @@ pub struct LiveRun {
     pub run: RunId,
     /// Its message.
     pub message: MessageId,
+    /// Who answers.
+    pub model: Arc<str>,
+    /// What was found for it.
+    pub sources: Arc<[Source]>,
     /// The text so far.
     pub text: String,
     /// What the run is doing.
@@ -194,6 +198,8 @@ pub struct Log {
 struct RunRecord {
     run: RunId,
     message: MessageId,
+    model: Arc<str>,
+    sources: Arc<[Source]>,
     started: u64,
     done: Option<u64>,
     phase: Phase,
@@ -237,6 +243,8 @@ impl Log {
             log.runs.push_back(RunRecord {
                 run: run.clone(),
                 message: last.id.clone(),
+                model: last.model.as_deref().unwrap_or_default().into(),
+                sources: last.sources.clone().into(),
                 started: 0,
                 done: None,
                 phase: Phase::Streaming,
@@ -289,10 +297,13 @@ impl Log {
     /// When a run is live: there is one at a time, and the caller is the one who knows.
     pub fn start_run(&mut self, run: RunId, message: MessageId, question: MessageId, model: Arc<str>, now: Moment) {
         assert!(self.live().is_none(), "a session has one live run");
-        self.append(Event::RunStart { run: run.clone(), message: message.clone(), question, model }, now);
+        let event = Event::RunStart { run: run.clone(), message: message.clone(), question, model: model.clone() };
+        self.append(event, now);
         self.runs.push_back(RunRecord {
             run,
             message,
+            model,
+            sources: Arc::from([]),
             started: self.head,
             done: None,
             phase: Phase::Queued,
@@ -312,7 +323,9 @@ impl Log {
 
     /// Appends what was found for the live run.
     pub fn append_sources(&mut self, items: Arc<[Source]>, now: Moment) {
-        if let Some(run) = self.live().map(|live| live.run.clone()) {
+        if let Some(live) = self.live_mut() {
+            live.sources = items.clone();
+            let run = live.run.clone();
             self.append(Event::Sources { run, items }, now);
         }
     }
@@ -393,6 +406,8 @@ impl Log {
             live: live.map(|live| LiveRun {
                 run: live.run.clone(),
                 message: live.message.clone(),
+                model: live.model.clone(),
+                sources: live.sources.clone(),
                 text: live.text.as_str().to_owned(),
                 phase: live.phase,
             }),

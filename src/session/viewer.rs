@@ -132,6 +132,18 @@ impl Viewer {
             woken.await;
         }
     }
+
+    /// Waits until the session is over.
+    pub async fn closed(&self) -> Closed {
+        loop {
+            let mut woken = pin!(self.shared.wake.notified());
+            woken.as_mut().enable();
+            if let Some(cause) = self.shared.closed.get() {
+                return *cause;
+            }
+            woken.await;
+        }
+    }
 }
 
 impl Drop for Viewer {

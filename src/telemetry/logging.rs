@@ -3,7 +3,7 @@
 use std::io;
 
 use tracing::Subscriber;
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter, layer::SubscriberExt, registry, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt, registry, util::SubscriberInitExt};
 
 use crate::config::{Environment, LogFormat, TelemetryConfig};
 
@@ -35,12 +35,20 @@ fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let lines = registry().with(EnvFilter::try_new(&config.log_level)?);
+    let lines = registry().with(filter(&config.log_level)?);
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     Ok(match config.log_format.unwrap_or_else(|| default_format(environment)) {
         LogFormat::Pretty => Box::new(lines.with(layer.with_ansi(io::IsTerminal::is_terminal(&io::stderr())))),
         LogFormat::Json => Box::new(lines.with(layer.json().flatten_event(true))),
     })
+}
+
+/// A bare level is meant for the gateway: at `info` the libraries below it would fill the log with their own affairs.
+fn filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    match level.parse::<LevelFilter>() {
+        Ok(level) => EnvFilter::try_new(format!("{},rivulet={level}", level.min(LevelFilter::WARN))),
+        Err(_) => EnvFilter::try_new(level),
+    }
 }
 
 const fn default_format(environment: Environment) -> LogFormat {

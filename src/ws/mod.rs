@@ -114,6 +114,8 @@ enum Answer {
     Hello { resume: Option<String> },
     /// Text again.
     Sync { re: Option<Value>, run: RunId, off: u64 },
+    /// Stop or go on reading the log: nobody looks, or somebody does again.
+    View { hidden: bool },
 }
 
 #[derive(Default)]

@@ -79,6 +79,7 @@ fn take(Frame { id, body }: Frame, session: &SessionHandle, shared: &Shared, in_
         }
         ClientFrame::Sync { run, off } => shared.outbox.push(Answer::Sync { re: id, run, off }),
         ClientFrame::Hello { resume } => shared.outbox.push(Answer::Hello { resume }),
+        ClientFrame::View { hidden } => shared.outbox.push(Answer::View { hidden }),
         ClientFrame::Ping { t } => shared.outbox.push(Answer::Frame(chat_v1::pong(t.as_ref()))),
         ClientFrame::Pong => {}
     }

@@ -32,21 +32,24 @@ pub(super) async fn write(
     shared: &Shared,
 ) -> CloseReason {
     let (viewer, attachment) = socket.session.attach(socket.resume.as_deref());
-    let mut writer = Writer { viewer, socket, batch: Vec::new(), bytes: 0, arrivals: Vec::new() };
+    let mut writer = Writer { viewer, socket, hidden: false, batch: Vec::new(), bytes: 0, arrivals: Vec::new() };
     writer.welcome(&attachment);
     let delay = metrics::histogram!(TOKEN_DELAY);
     loop {
         while let Some(answer) = shared.outbox.pop() {
             writer.answer(answer);
         }
-        writer.read();
+        if !writer.hidden {
+            writer.read();
+        }
         if writer.batch.is_empty() {
             tokio::select! {
                 () = shared.outbox.filled.notified() => continue,
-                change = writer.viewer.changed() => match change {
+                change = writer.viewer.changed(), if !writer.hidden => match change {
                     Change::More => continue,
                     Change::Closed(cause) => return cause.into(),
                 },
+                cause = writer.viewer.closed(), if writer.hidden => return cause.into(),
             }
         }
         let send = async {
@@ -71,6 +74,8 @@ pub(super) async fn write(
 struct Writer<'a> {
     viewer: Viewer,
     socket: &'a Socket,
+    /// The cursor stays where it is; on return the text since is one delta.
+    hidden: bool,
     batch: Vec<Message>,
     bytes: usize,
     /// When the text of the batch's deltas came.
@@ -82,6 +87,7 @@ impl Writer<'_> {
         match answer {
             Answer::Frame(frame) => self.push(frame),
             Answer::Ping => self.batch.push(Message::Ping(Bytes::new())),
+            Answer::View { hidden } => self.hidden = hidden,
             Answer::Hello { resume } => {
                 let attachment = self.viewer.reattach(resume.as_deref());
                 self.welcome(&attachment);

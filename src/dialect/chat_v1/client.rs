@@ -48,6 +48,11 @@ pub enum ClientFrame {
         /// From this offset, in UTF-16 code units.
         off: u64,
     },
+    /// Nobody looks at the page, or somebody does again.
+    View {
+        /// Whether nobody does.
+        hidden: bool,
+    },
     /// Asks for a `pong`.
     Ping {
         /// Echoed as it came.
@@ -111,6 +116,10 @@ impl Fields {
                 Ok(ClientFrame::Sync { run, off })
             }
             "hello" => Ok(ClientFrame::Hello { resume: self.string("resume")? }),
+            "view" => match self.0.get("hidden").and_then(Value::as_bool) {
+                Some(hidden) => Ok(ClientFrame::View { hidden }),
+                None => Err(invalid("hidden", "must be true or false")),
+            },
             "ping" => Ok(ClientFrame::Ping { t: self.0.remove("t") }),
             "pong" => Ok(ClientFrame::Pong),
             other => {

@@ -132,6 +132,9 @@ struct Limits {
 struct SnapshotRun<'a> {
     run: &'a RunId,
     message: &'a MessageId,
+    model: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    sources: &'a [Source],
     off: u64,
     text: &'a str,
     phase: Phase,
@@ -232,6 +235,8 @@ pub fn snapshot(snapshot: &Snapshot) -> String {
     let runs = snapshot.live.iter().map(|live| SnapshotRun {
         run: &live.run,
         message: &live.message,
+        model: &live.model,
+        sources: &live.sources,
         off: 0,
         text: &live.text,
         phase: live.phase,
