@@ -19,6 +19,12 @@ pub mod openai;
 pub mod sse;
 pub mod targets;
 
+/// About how many tokens `bytes` bytes of text are: one per four. Right for English, too many for other scripts by up
+/// to a factor of two.
+pub(crate) fn estimated_tokens(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(4)).unwrap_or(u32::MAX)
+}
+
 /// One utterance of the prompt, as every chat-completion interface has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromptMessage {

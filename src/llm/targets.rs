@@ -17,7 +17,7 @@ use futures_util::StreamExt;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    ChatModel, ChatRequest, Clock, FinishReason, ModelError, ModelEvent, ModelStream, PromptMessage,
+    ChatModel, ChatRequest, Clock, FinishReason, ModelError, ModelEvent, ModelStream, PromptMessage, estimated_tokens,
     openai::{Endpoint, EndpointConfig, EndpointError},
 };
 use crate::{
@@ -262,11 +262,9 @@ impl Book {
         (self.counted.is_none() && said_something).then(|| self.estimate())
     }
 
-    /// One token per four bytes: about right for English, too many for other scripts by up to a factor of two.
     /// Reasoning is not seen and not counted.
     fn estimate(&self) -> Usage {
-        let tokens = |bytes: usize| u32::try_from(bytes.div_ceil(4)).unwrap_or(u32::MAX);
-        Usage { input: tokens(self.prompt_bytes), output: tokens(self.text_bytes), estimated: true }
+        Usage { input: estimated_tokens(self.prompt_bytes), output: estimated_tokens(self.text_bytes), estimated: true }
     }
 }
 

@@ -128,12 +128,16 @@ impl Answer {
 }
 
 /// A body of these pieces, each written on its own.
-pub(super) fn raw(pieces: Vec<Bytes>, open: Open) -> Body {
+pub(super) fn raw(pieces: Vec<Bytes>, pause: Duration, open: Open) -> Body {
     let events = async_stream::stream! {
         let mut open = open;
         for piece in pieces {
             yield frame(piece);
+            // Even no pause lets the connection write this piece before the next one comes.
             tokio::task::yield_now().await;
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
         }
         open.finished = true;
     };

@@ -1,6 +1,6 @@
 //! What can go wrong at an upstream, to be had on demand.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use bytes::Bytes;
 
@@ -39,8 +39,13 @@ pub enum Fault {
     Garbage(usize),
     /// Answers with a whole completion where a stream was asked for.
     Json,
-    /// Sends these pieces, one write each, as the body of the stream, and ends.
-    Raw(Vec<Bytes>),
+    /// Sends these pieces, one write each, as the body of the stream.
+    Raw {
+        /// What is sent.
+        pieces: Vec<Bytes>,
+        /// How long it waits after each piece; the body ends after the last wait.
+        pause: Duration,
+    },
 }
 
 /// Why a name is not a fault.

@@ -297,7 +297,7 @@ impl Service {
                 status_response(status, &headers, body)
             }
             Fault::StallHeaders => std::future::pending().await,
-            Fault::Raw(pieces) => Ok(stream_response(answer::raw(pieces, open))),
+            Fault::Raw { pieces, pause } => Ok(stream_response(answer::raw(pieces, pause, open))),
             fault => {
                 let encoded = self.stats.encoded(&self.options.script, &asked.model);
                 let answer = answer::Answer::new(&self.options, &asked, encoded, prompt_tokens, fault);

@@ -43,7 +43,11 @@ async fn upstream_with(options: Options) -> Upstream {
 
 /// A stream of exactly these bytes.
 fn raw(pieces: &[&'static str]) -> Fault {
-    Fault::Raw(pieces.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect())
+    raw_bytes(pieces.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect())
+}
+
+fn raw_bytes(pieces: Vec<Bytes>) -> Fault {
+    Fault::Raw { pieces, pause: Duration::ZERO }
 }
 
 fn config(addr: SocketAddr) -> LlmConfig {
@@ -164,7 +168,7 @@ async fn a_character_may_be_split_between_packets() {
     let event = r#"data: {"choices":[{"delta":{"content":"ä😀字"},"finish_reason":"stop"}]}"#.as_bytes();
     let mut pieces: Vec<Bytes> = event.chunks(1).map(Bytes::copy_from_slice).collect();
     pieces.push(Bytes::from_static(b"\n\n"));
-    let answer = ask_with(Fault::Raw(pieces)).await;
+    let answer = ask_with(raw_bytes(pieces)).await;
     assert_eq!((answer.text.as_str(), answer.finish), ("ä😀字", Some(FinishReason::Stop)));
 }
 
@@ -187,7 +191,7 @@ async fn invalid_utf8_spoils_one_character_only() {
     let piece = Bytes::from_static(
         b"data: {\"choices\":[{\"delta\":{\"content\":\"a\xffb\"},\"finish_reason\":\"stop\"}]}\n\n",
     );
-    assert_eq!(ask_with(Fault::Raw(vec![piece])).await.text, "a\u{fffd}b");
+    assert_eq!(ask_with(raw_bytes(vec![piece])).await.text, "a\u{fffd}b");
 }
 
 #[tokio::test]
@@ -196,7 +200,7 @@ async fn finish_reasons_become_endings() {
         [("length", FinishReason::Length), ("content_filter", FinishReason::Filtered), ("eos", FinishReason::Stop)]
     {
         let event = format!(r#"data: {{"choices":[{{"delta":{{"content":"a"}},"finish_reason":"{reason}"}}]}}"#);
-        let answer = ask_with(Fault::Raw(vec![Bytes::from(event)])).await;
+        let answer = ask_with(raw_bytes(vec![Bytes::from(event)])).await;
         assert_eq!(answer.finish, Some(expected));
     }
     let upstream = upstream([]).await;
@@ -388,6 +392,27 @@ async fn what_follows_a_finish_is_waited_for_but_not_for_ever() {
 }
 
 #[tokio::test]
+async fn nothing_after_a_finish_costs_two_seconds_and_no_more() {
+    let finish = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n";
+    let pieces = vec![Bytes::from(finish)];
+    let upstream = upstream([Fault::Raw { pieces, pause: Duration::from_secs(600) }]).await;
+    let answer = ask(&LlmConfig { gap_s: 0.1, total_s: 1.0, ..config(upstream.addr) }).await;
+    assert_eq!((answer.finish, answer.error.is_none()), (Some(FinishReason::Stop), true), "the clocks stand still");
+    assert!(answer.usage.unwrap().estimated);
+    upstream.stats.wait_until(|counts| counts.open == 0).await;
+}
+
+#[tokio::test]
+async fn reasoning_is_a_sign_of_life() {
+    let thought = Bytes::from("data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\"}}]}\n\n");
+    let mut pieces = vec![thought; 8];
+    pieces.push(Bytes::from("data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n"));
+    let upstream = upstream([Fault::Raw { pieces, pause: Duration::from_millis(100) }]).await;
+    let answer = ask(&LlmConfig { first_token_s: 0.5, gap_s: 0.5, ..config(upstream.addr) }).await;
+    assert_eq!((answer.text.as_str(), answer.thought), ("a", 1), "{:?}", answer.error);
+}
+
+#[tokio::test]
 async fn dropping_an_answer_closes_an_idle_upstream_at_once() {
     let upstream = upstream([Fault::Stall(2)]).await;
     let mut stream = model(&config(upstream.addr)).stream(request(1024));
@@ -428,13 +453,13 @@ async fn nothing_is_asked_before_the_stream_is_polled() {
 async fn a_server_that_does_not_keep_to_the_limit_is_cut() {
     let event = r#"data: {"choices":[{"delta":{"content":"0123456789012345678901234567890123456789012345678"#;
     let body = events(200, event, "\"}}]}\n\n");
-    let upstream = upstream([Fault::Raw(vec![Bytes::from(body)])]).await;
+    let upstream = upstream([raw_bytes(vec![Bytes::from(body)])]).await;
     let answer = read(model(&config(upstream.addr)).stream(request(10))).await;
     assert_eq!((answer.text.len(), answer.finish), (10 * 32 + 1024, Some(FinishReason::Length)));
     assert!(answer.error.is_none());
 
     let line = Bytes::from(format!("data: {}", "x".repeat(2 << 20)));
-    let upstream = self::upstream([Fault::Raw(vec![line])]).await;
+    let upstream = self::upstream([raw_bytes(vec![line])]).await;
     let answer = read(model(&config(upstream.addr)).stream(request(4096))).await;
     assert!(matches!(answer.error, Some(ModelError::Truncated { .. })), "{:?}", answer.error);
 }
