@@ -86,3 +86,39 @@ fn rate(text: &str) -> Result<f64, String> {
         _ => Err("a rate is 0 to 1000000 tokens per second".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Command::try_parse_from(std::iter::once("mock-llm").chain(line.split_whitespace())).map(|command| command.args)
+    }
+
+    #[test]
+    fn the_command_line_is_checked() {
+        let args = parse("--rate 0 --tokens 9 --fault cut:3 --first-token-ms 5").unwrap();
+        assert_eq!((args.rate, args.tokens, args.fault), (0.0, Some(9), Some(Fault::Cut(3))));
+        for wrong in ["--rate -1", "--rate NaN", "--fault nothing", "--addr here"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_had_is_told() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = taken.local_addr().unwrap();
+        let refused = run(parse(&format!("--addr {addr}")).unwrap()).await;
+        assert!(matches!(refused, Err(MockLlmError::Bind { addr: told, .. }) if told == addr));
+        let missing = run(parse("--script /nowhere/at/all.txt").unwrap()).await;
+        assert!(matches!(missing, Err(MockLlmError::Script { .. })));
+    }
+}

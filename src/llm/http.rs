@@ -1,8 +1,9 @@
 //! The HTTP client of an endpoint, and what can be read of a response besides its stream. No async-openai here.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
+use parking_lot::Mutex;
 use reqwest::{
     Response, Url,
     header::{HeaderMap, RETRY_AFTER},
@@ -14,6 +15,9 @@ use super::openai::EndpointError;
 
 /// How long the body of an error is waited for, and how much of it is read.
 const ERROR_BODY: (Duration, usize) = (Duration::from_secs(2), 64 * 1024);
+/// Streams of one HTTP/2 connection, well below the 100 that servers commonly allow.
+const STREAMS_PER_CLIENT: usize = 80;
+const MAX_CLIENTS: usize = 64;
 
 /// Checks a base URL: http or https, and nothing in it that belongs elsewhere.
 pub(super) fn base_url(text: &str) -> Result<Url, EndpointError> {
@@ -30,8 +34,49 @@ pub(super) fn base_url(text: &str) -> Result<Url, EndpointError> {
     Ok(url)
 }
 
-/// A client for thousands of streams to one host; see [`super::openai::Endpoint::new`] for proxies.
-pub(super) fn http_client(base: &Url, connect: Duration) -> Result<reqwest::Client, EndpointError> {
+/// The HTTP clients of one endpoint: with HTTP/2, a client has one connection, on which servers commonly allow 100
+/// streams; what is more than that would wait in silence. So a further client is made when all of them are busy.
+#[derive(Debug)]
+pub(super) struct HttpClients {
+    base: Url,
+    connect: Duration,
+    leases: Mutex<Vec<Lease>>,
+}
+
+/// A client, and the place of one stream in it: the place is free again when the lease is dropped.
+#[derive(Debug, Clone)]
+pub(super) struct Lease {
+    pub(super) client: reqwest::Client,
+    places: Arc<()>,
+}
+
+impl HttpClients {
+    /// Sets up the first client.
+    pub(super) fn new(base: Url, connect: Duration) -> Result<Self, EndpointError> {
+        let first = Lease { client: http_client(&base, connect)?, places: Arc::default() };
+        Ok(Self { base, connect, leases: Mutex::new(vec![first]) })
+    }
+
+    /// A place in the client with the fewest streams. Beyond all bounds, streams share what there is.
+    pub(super) fn lease(&self) -> Lease {
+        let mut leases = self.leases.lock();
+        let least = (0..leases.len()).min_by_key(|&at| Arc::strong_count(&leases[at].places)).unwrap_or(0);
+        // One of them is the list's own. Without TLS there is no HTTP/2, and every stream has its own connection.
+        let is_full = self.base.scheme() == "https" && Arc::strong_count(&leases[least].places) > STREAMS_PER_CLIENT;
+        if is_full && leases.len() < MAX_CLIENTS {
+            // The first client could be made; when this one cannot, the first ones go on.
+            if let Ok(client) = http_client(&self.base, self.connect) {
+                let lease = Lease { client, places: Arc::default() };
+                leases.push(lease.clone());
+                return lease;
+            }
+        }
+        leases[least].clone()
+    }
+}
+
+/// See [`super::openai::Endpoint::new`] for proxies.
+fn http_client(base: &Url, connect: Duration) -> Result<reqwest::Client, EndpointError> {
     // No timeout for the whole and none between reads: the clocks in `targets` count what users wait for, and
     // reqwest's count comments that keep a connection alive.
     let builder = reqwest::Client::builder()
@@ -98,5 +143,21 @@ mod tests {
         for odd in ["-1", "soon", "1e400", "NaN"] {
             assert_eq!(read("retry-after", odd), None, "{odd}");
         }
+    }
+
+    #[test]
+    fn busy_clients_are_joined_by_others_where_there_may_be_http2() {
+        let clients = |base: &str| HttpClients::new(Url::parse(base).unwrap(), Duration::from_secs(1)).unwrap();
+        let tls = clients("https://127.0.0.1/v1");
+        let mut held: Vec<Lease> = (0..STREAMS_PER_CLIENT).map(|_| tls.lease()).collect();
+        assert_eq!(tls.leases.lock().len(), 1);
+        held.push(tls.lease());
+        assert_eq!(tls.leases.lock().len(), 2);
+        held.clear();
+        held.extend((0..2 * STREAMS_PER_CLIENT).map(|_| tls.lease()));
+        assert_eq!(tls.leases.lock().len(), 2, "places are used again");
+        let plain = clients("http://127.0.0.1/v1");
+        held.extend((0..2 * STREAMS_PER_CLIENT).map(|_| plain.lease()));
+        assert_eq!(plain.leases.lock().len(), 1);
     }
 }

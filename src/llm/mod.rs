@@ -96,9 +96,9 @@ pub enum FinishReason {
 pub enum Clock {
     /// Until the connection stood.
     Connect,
-    /// Until the first visible text.
+    /// Until the model says something: text, or the first sign of reasoning.
     FirstToken,
-    /// Between two pieces of text; comments that keep a connection alive do not count.
+    /// Between two such signs of life; comments that keep a connection alive do not count.
     Gap,
     /// The whole answer.
     Total,

@@ -26,7 +26,7 @@ use tower::BoxError;
 use super::{
     ChatRequest, Clock, ModelError, ModelEvent, PromptRole,
     chunk::{Answer, Chunk, Ending, MAX_DETAIL_BYTES, Step, UpstreamError, cut},
-    http::{base_url, chain, http_client, read_some, retry_after},
+    http::{HttpClients, base_url, chain, read_some, retry_after},
     sse::{BodyEnd, sanitised},
 };
 use crate::{config::Secret, telemetry::metrics::LLM_BAD_EVENTS};
@@ -78,7 +78,7 @@ pub enum EndpointError {
 pub struct Endpoint {
     name: String,
     model: String,
-    http: reqwest::Client,
+    http: HttpClients,
     config: OpenAIConfig,
     api_key: Option<Secret>,
     /// OpenAI itself wants the newer name of the limit and refuses the older one for some models; most others know
@@ -133,10 +133,10 @@ impl Endpoint {
         Ok(Self {
             name: config.name,
             model: config.model,
-            http: http_client(&base, config.connect)?,
             config: openai,
             api_key,
             new_limit_name: base.host_str() == Some("api.openai.com"),
+            http: HttpClients::new(base, config.connect)?,
         })
     }
 
@@ -163,7 +163,9 @@ impl Endpoint {
         let endpoint = Arc::clone(self);
         async_stream::stream! {
             let end = Arc::new(OnceLock::new());
-            let mut events = match endpoint.open(&request, Arc::clone(&end)).await {
+            // Held for as long as the stream lives.
+            let lease = endpoint.http.lease();
+            let mut events = match endpoint.open(&lease.client, &request, Arc::clone(&end)).await {
                 Ok(events) => events,
                 Err(error) => {
                     yield Err(error);
@@ -233,16 +235,17 @@ impl Endpoint {
     /// Sends the request and waits for the head of a stream.
     async fn open(
         self: &Arc<Self>,
+        http: &reqwest::Client,
         request: &ChatRequest,
         end: Arc<OnceLock<BodyEnd>>,
     ) -> Result<StreamResponse<Chunk>, ModelError> {
-        let endpoint = Arc::clone(self);
+        let (endpoint, service_http) = (Arc::clone(self), http.clone());
         let limit = allowed(request.max_output_tokens, BODY_BYTES);
         // A client per attempt costs two allocations and lets the service know which attempt it serves.
-        let client = Client::build(self.http.clone(), self.config.clone()).with_http_service(tower::service_fn(
+        let client = Client::build(http.clone(), self.config.clone()).with_http_service(tower::service_fn(
             move |factory: HttpRequestFactory| {
-                let (endpoint, end) = (Arc::clone(&endpoint), Arc::clone(&end));
-                async move { endpoint.send(factory, limit, end).await }
+                let (endpoint, http, end) = (Arc::clone(&endpoint), service_http.clone(), Arc::clone(&end));
+                async move { endpoint.send(&http, factory, limit, end).await }
             },
         ));
         let sent = client.chat().create_stream_byot::<_, Chunk>(self.body(request)).await;
@@ -259,6 +262,7 @@ impl Endpoint {
     /// [`ModelError`].
     async fn send(
         &self,
+        http: &reqwest::Client,
         factory: HttpRequestFactory,
         limit: usize,
         end: Arc<OnceLock<BodyEnd>>,
@@ -271,7 +275,7 @@ impl Endpoint {
         } else if let Some(key) = headers.get_mut(AUTHORIZATION) {
             key.set_sensitive(true);
         }
-        let response = self.http.execute(request).await.map_err(|error| self.not_sent(error))?;
+        let response = http.execute(request).await.map_err(|error| self.not_sent(error))?;
         if !response.status().is_success() {
             return Err(self.refused(response).await.into());
         }
@@ -384,58 +388,4 @@ fn allowed(tokens: u32, (each, slack): (usize, usize)) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config(base_url: &str) -> EndpointConfig {
-        EndpointConfig {
-            name: "t".to_owned(),
-            base_url: base_url.to_owned(),
-            api_key: Some(Secret::new("sk-key")),
-            model: "m".to_owned(),
-            connect: Duration::from_secs(1),
-        }
-    }
-
-    #[test]
-    fn what_cannot_work_is_refused_at_once() {
-        let refusal = |config: EndpointConfig| Endpoint::new(config).err();
-        for base_url in ["", "api.groq.com", "ftp://h/v1", "http://u:p@h/v1", "http://h/v1?key=1", "http://h/#x"] {
-            assert!(matches!(refusal(config(base_url)), Some(EndpointError::BaseUrl(_))), "{base_url}");
-        }
-        for key in ["sk\n", "sk\u{7f}"] {
-            let config = EndpointConfig { api_key: Some(Secret::new(key)), ..config("http://h/v1") };
-            assert_eq!(refusal(config), Some(EndpointError::ApiKey));
-        }
-        for model in ["", "m\r\n"] {
-            let config = EndpointConfig { model: model.to_owned(), ..config("http://h/v1") };
-            assert_eq!(refusal(config), Some(EndpointError::Model));
-        }
-        assert_eq!(refusal(config("http://127.0.0.1:1/v1/")), None);
-    }
-
-    #[test]
-    fn statuses_are_classed_and_the_key_never_shows() {
-        let endpoint = Endpoint::new(config("http://h/v1")).unwrap();
-        for status in [307, 400, 401, 403, 404, 413, 422] {
-            assert!(!endpoint.failed(status, String::new(), None).is_retryable(), "{status}");
-        }
-        for status in [408, 429, 498, 500, 503, 529] {
-            assert!(endpoint.failed(status, String::new(), None).is_retryable(), "{status}");
-        }
-        let shown = endpoint.failed(401, "the key sk-key is wrong".to_owned(), None).to_string();
-        assert!(shown.contains("the key *** is wrong"), "{shown}");
-        assert!(!format!("{endpoint:?}").contains("sk-key"));
-    }
-
-    #[test]
-    fn openai_gets_the_newer_name_of_the_limit() {
-        let request =
-            ChatRequest { prompt: Arc::new([]), question: "".into(), passages: Arc::new([]), max_output_tokens: 7 };
-        let body = |base_url| serde_json::to_value(Endpoint::new(config(base_url)).unwrap().body(&request)).unwrap();
-        assert_eq!(body("http://h/v1")["max_tokens"], 7);
-        assert_eq!(body("http://h/v1")["stream_options"]["include_usage"], true);
-        let openai = body("https://api.openai.com/v1");
-        assert_eq!((&openai["max_completion_tokens"], openai.get("max_tokens")), (&7.into(), None));
-    }
-}
+mod tests;

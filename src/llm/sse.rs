@@ -274,6 +274,7 @@ mod tests {
     #[test]
     fn every_line_end_is_understood() {
         assert_eq!(clean(b"data: 1\r\n\r\ndata: 2\r\rdata: 3\n\n"), "data: 1\n\ndata: 2\n\ndata: 3\n\n");
+        assert_eq!(clean(b"event: x\r\ndata: 1\r\ndata: 2\r\n\r\n"), "event: x\ndata: 1\ndata: 2\n\n");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use rivulet::{
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 /// Longer than anything here may take; a test that hangs should say where.
@@ -347,7 +347,9 @@ async fn the_first_token_clock_counts_neither_heads_nor_roles_nor_comments() {
 async fn the_gap_clock_is_not_held_up_by_comments() {
     for fault in [Fault::Stall(3), Fault::StallPinging(3)] {
         let upstream = upstream([fault.clone()]).await;
+        let start = Instant::now();
         let answer = ask(&LlmConfig { first_token_s: 10.0, gap_s: 0.15, ..config(upstream.addr) }).await;
+        assert!(start.elapsed() < Duration::from_secs(5), "the first token's clock has nothing to say any more");
         assert_eq!((clock_of(&answer), answer.text.as_str()), (Some(Clock::Gap), "A rivulet is"), "{fault:?}");
         upstream.stats.wait_until(|counts| counts.open == 0).await;
     }
@@ -462,4 +464,32 @@ async fn a_server_that_does_not_keep_to_the_limit_is_cut() {
     let upstream = self::upstream([raw_bytes(vec![line])]).await;
     let answer = read(model(&config(upstream.addr)).stream(request(4096))).await;
     assert!(matches!(answer.error, Some(ModelError::Truncated { .. })), "{:?}", answer.error);
+}
+
+#[tokio::test]
+async fn the_mock_keeps_its_rate_and_tells_what_it_did() {
+    let upstream = upstream_with(Options { rate: 100.0, tokens: Some(21), ..Options::default() }).await;
+    let start = Instant::now();
+    let answer = ask(&config(upstream.addr)).await;
+    assert!(start.elapsed() >= Duration::from_millis(200), "21 tokens at 100 a second");
+    let script = Script::new(DEFAULT_TEXT);
+    assert_eq!(answer.text, script.text(21));
+
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = async |path: &str| -> serde_json::Value {
+        client.get(format!("http://{}{path}", upstream.addr)).send().await.unwrap().json().await.unwrap()
+    };
+    assert_eq!(get("/v1/models").await["data"][0]["id"], "mock");
+    upstream.stats.wait_until(|counts| counts.open == 0).await;
+    let stats = get("/stats").await;
+    assert_eq!((&stats["tokens"], &stats["completions"]["finished"]), (&21.into(), &1.into()));
+
+    let body = serde_json::json!({ "model": "m", "messages": [], "max_tokens": 2 });
+    let url = format!("http://{}/v1/chat/completions", upstream.addr);
+    let whole = client.post(&url).json(&body).send().await.unwrap();
+    let whole: serde_json::Value = whole.json().await.unwrap();
+    assert_eq!(whole["choices"][0]["message"]["content"], script.text(2));
+    assert_eq!((&whole["choices"][0]["finish_reason"], &whole["model"]), (&"length".into(), &"m".into()));
+    let refused = client.post(&url).body("{").send().await.unwrap();
+    assert_eq!(refused.status(), 400);
 }
