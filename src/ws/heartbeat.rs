@@ -14,20 +14,41 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(25);
 /// Silence after which it is given up: 1.4 times as long.
 const GIVE_UP: Duration = Duration::from_secs(35);
 
+#[derive(Debug, PartialEq, Eq)]
+enum Beat {
+    /// Look again after this.
+    Wait(Duration),
+    /// Ask for a sign of life.
+    Ask,
+    /// It is dead.
+    GiveUp,
+}
+
+/// What to do about a client that has been silent for so long.
+fn beat(silence: Duration, asked: bool) -> Beat {
+    match silence {
+        _ if silence < HEARTBEAT => Beat::Wait(HEARTBEAT - silence),
+        _ if !asked => Beat::Ask,
+        _ if silence < GIVE_UP => Beat::Wait(GIVE_UP - silence),
+        _ => Beat::GiveUp,
+    }
+}
+
 /// Returns when the client is dead.
 pub(super) async fn watch(shared: &Shared) -> CloseReason {
+    let mut asked = false;
     loop {
         let silence = shared.life.silence();
-        if silence < HEARTBEAT {
-            sleep(HEARTBEAT - silence).await;
-            continue;
-        }
-        // Both: a page cannot see the WebSocket's own ping, the smallest clients do not know ours.
-        shared.outbox.push(Answer::Frame(chat_v1::ping()));
-        shared.outbox.push(Answer::Ping);
-        sleep(GIVE_UP.saturating_sub(silence)).await;
-        if shared.life.silence() >= GIVE_UP {
-            return CloseReason::Silent;
+        asked &= silence >= HEARTBEAT; // It answered, or said something else.
+        match beat(silence, asked) {
+            Beat::Wait(time) => sleep(time).await,
+            Beat::Ask => {
+                // Both: a page cannot see the WebSocket's own ping, the smallest clients do not know ours.
+                shared.outbox.push(Answer::Frame(chat_v1::ping()));
+                shared.outbox.push(Answer::Ping);
+                asked = true;
+            }
+            Beat::GiveUp => return CloseReason::Silent,
         }
     }
 }
@@ -35,28 +56,16 @@ pub(super) async fn watch(shared: &Shared) -> CloseReason {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ws::{Life, Outbox};
 
-    #[tokio::test(start_paused = true)]
-    async fn a_silent_peer_is_asked_and_given_up_and_a_living_one_is_not() {
-        let shared = Shared { outbox: Outbox::default(), life: Life::new() };
-        let talk = async {
-            for _ in 0..10 {
-                sleep(Duration::from_secs(24)).await;
-                shared.life.sign();
-            }
-            assert!(shared.outbox.pop().is_none(), "a talking peer is not asked");
-            std::future::pending::<()>().await;
-        };
-        let start = tokio::time::Instant::now();
-        tokio::select! {
-            reason = watch(&shared) => assert_eq!(reason, CloseReason::Silent),
-            () = talk => unreachable!(),
-        }
-        let silent = start.elapsed() - Duration::from_secs(240);
-        assert!(silent >= GIVE_UP && silent < GIVE_UP + Duration::from_secs(1), "{silent:?}");
-        assert!(matches!(shared.outbox.pop(), Some(Answer::Frame(frame)) if frame == chat_v1::ping()));
-        assert!(matches!(shared.outbox.pop(), Some(Answer::Ping)));
-        assert!(shared.outbox.pop().is_none(), "asked once");
+    #[test]
+    fn a_silent_peer_is_asked_once_and_then_given_up() {
+        let at = Duration::from_secs;
+        assert_eq!(beat(at(0), false), Beat::Wait(at(25)));
+        assert_eq!(beat(at(24), false), Beat::Wait(at(1)));
+        assert_eq!(beat(at(25), false), Beat::Ask);
+        assert_eq!(beat(at(25), true), Beat::Wait(at(10)));
+        assert_eq!(beat(at(34), true), Beat::Wait(at(1)));
+        assert_eq!(beat(at(35), true), Beat::GiveUp);
+        assert_eq!(beat(at(60), false), Beat::Ask, "after a stall of ours it gets its chance");
     }
 }

@@ -1,4 +1,15 @@
-//! Integration tests: one binary, because linking the gateway is slow.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop and say where")]
+//! Integration tests: one binary, because linking the gateway is slow; a module per behaviour.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "a test that cannot go on should stop")]
+
+mod bad_input;
+mod chat;
+mod crash;
+mod harness;
+mod http;
+mod isolation;
+mod knowledge;
+mod layers;
+mod resume;
+mod startup;
 mod upstream;

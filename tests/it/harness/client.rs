@@ -1,0 +1,233 @@
+//! A client that speaks verbs, keeps what it was told, and insists on the rules of PROTOCOL.md in every frame.
+
+use std::collections::HashMap;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+
+use super::soon;
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) text: String,
+    pub(crate) done: Value,
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> &str {
+        self.done["status"].as_str().unwrap()
+    }
+}
+
+/// What a page remembers when its socket is cut.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Memory {
+    pub(crate) session: String,
+    pub(crate) epoch: String,
+    pub(crate) seq: u64,
+    pub(crate) live: Option<String>,
+    pub(crate) texts: HashMap<String, String>,
+    /// Messages said so far, to give each an id of its own.
+    said: u32,
+}
+
+impl Memory {
+    pub(crate) fn cursor(&self) -> String {
+        match &self.live {
+            Some(run) => format!("{}:{}:{}:{}", self.epoch, self.seq, run, utf16_len(&self.texts[run])),
+            None => format!("{}:{}", self.epoch, self.seq),
+        }
+    }
+}
+
+pub(crate) struct Client {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub(crate) welcome: Value,
+    pub(crate) memory: Memory,
+    /// The last snapshot.
+    pub(crate) snapshot: Option<Value>,
+}
+
+impl Client {
+    /// Connects and waits for the `welcome`.
+    pub(crate) async fn connect(url: &str) -> Self {
+        let (socket, _) = soon("a socket", connect_async(url)).await.unwrap();
+        Self::welcomed(socket, Memory::default()).await
+    }
+
+    /// Connects again with what an earlier socket left.
+    pub(crate) async fn resume(url: &str, memory: Memory) -> Self {
+        let url = format!("{url}?resume={}", memory.cursor());
+        let (socket, _) = soon("a socket", connect_async(&url)).await.unwrap();
+        Self::welcomed(socket, memory).await
+    }
+
+    async fn welcomed(socket: WebSocketStream<MaybeTlsStream<TcpStream>>, memory: Memory) -> Self {
+        let mut client = Self { socket, welcome: Value::Null, memory, snapshot: None };
+        let welcome = client.frame().await;
+        assert_eq!(welcome["type"], "welcome", "the first frame");
+        client.memory.session = string(&welcome["session"]);
+        client
+    }
+
+    pub(crate) fn session(&self) -> String {
+        self.memory.session.clone()
+    }
+
+    /// Sends any frame.
+    pub(crate) async fn tell(&mut self, frame: Value) {
+        self.raw(Message::text(frame.to_string())).await;
+    }
+
+    /// Sends anything.
+    pub(crate) async fn raw(&mut self, message: Message) {
+        self.socket.send(message).await.unwrap();
+    }
+
+    /// Sends a message with an id of its own; returns the id.
+    pub(crate) async fn say(&mut self, text: &str) -> String {
+        self.memory.said += 1;
+        let id = format!("q{}", self.memory.said);
+        self.tell(json!({"type": "send", "id": id, "text": text})).await;
+        id
+    }
+
+    /// Says something and takes the whole answer.
+    pub(crate) async fn ask(&mut self, text: &str) -> Answer {
+        let id = self.say(text).await;
+        let ack = self.until("ack").await;
+        assert_eq!((&ack["re"], &ack["message"], &ack["duplicate"]), (&json!(id), &json!(id), &json!(false)));
+        self.answer().await
+    }
+
+    /// Takes frames until a run is done.
+    pub(crate) async fn answer(&mut self) -> Answer {
+        let done = self.until("run.done").await;
+        Answer { text: self.memory.texts[done["run"].as_str().unwrap()].clone(), done }
+    }
+
+    /// Takes frames until one of this type.
+    pub(crate) async fn until(&mut self, kind: &str) -> Value {
+        loop {
+            let frame = self.frame().await;
+            if frame["type"] == kind {
+                return frame;
+            }
+            assert!(kind == "error" || frame["type"] != "error", "waiting for {kind}: {frame}");
+        }
+    }
+
+    /// Takes deltas until `count` of them came.
+    pub(crate) async fn deltas(&mut self, count: usize) {
+        for _ in 0..count {
+            self.until("delta").await;
+        }
+    }
+
+    /// The next frame, checked.
+    pub(crate) async fn frame(&mut self) -> Value {
+        loop {
+            match soon("a frame", self.socket.next()).await {
+                Some(Ok(Message::Text(text))) => {
+                    assert!(text.starts_with(r#"{"type":""#), "`type` comes first: {text}");
+                    let frame: Value = serde_json::from_str(&text).unwrap();
+                    self.check(&frame);
+                    return frame;
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                other => panic!("instead of a frame: {other:?}"),
+            }
+        }
+    }
+
+    /// Takes everything until the socket closes; the close code.
+    pub(crate) async fn close_code(&mut self) -> u16 {
+        loop {
+            match soon("a close", self.socket.next()).await {
+                Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+                Some(Ok(Message::Text(text))) => self.check(&serde_json::from_str(&text).unwrap()),
+                Some(Ok(_)) => {}
+                other => panic!("instead of a close frame: {other:?}"),
+            }
+        }
+    }
+
+    /// Cuts the connection without a goodbye.
+    pub(crate) fn cut(self) -> Memory {
+        if let MaybeTlsStream::Plain(stream) = self.socket.get_ref() {
+            stream.set_zero_linger().unwrap(); // A reset, as when a phone leaves the network.
+        }
+        self.memory
+    }
+
+    fn check(&mut self, frame: &Value) {
+        if let Some(seq) = frame["seq"].as_u64().filter(|_| frame["type"] != "welcome" && frame["type"] != "snapshot") {
+            assert_eq!(seq, self.memory.seq + 1, "a gap: {frame}");
+            self.memory.seq = seq;
+        }
+        let memory = &mut self.memory;
+        match frame["type"].as_str().unwrap() {
+            "welcome" => {
+                self.welcome = frame.clone();
+                if frame["recovered"] != "full" {
+                    *memory = Memory { session: memory.session.clone(), said: memory.said, ..Memory::default() };
+                    memory.epoch = string(&frame["epoch"]);
+                }
+                assert_eq!(frame["protocol"], "chat.v1");
+                assert_eq!(frame["epoch"], *memory.epoch);
+            }
+            "snapshot" => {
+                memory.seq = frame["seq"].as_u64().unwrap();
+                memory.texts.clear();
+                memory.live = None;
+                for message in frame["messages"].as_array().unwrap() {
+                    if message["role"] == "assistant" {
+                        memory.texts.insert(string(&message["run"]), string(&message["text"]));
+                    }
+                }
+                for run in frame["runs"].as_array().unwrap() {
+                    assert_eq!(run["off"], 0);
+                    memory.texts.insert(string(&run["run"]), string(&run["text"]));
+                    memory.live = Some(string(&run["run"]));
+                }
+                self.snapshot = Some(frame.clone());
+            }
+            "run.start" => {
+                assert_eq!(memory.live, None, "one run at a time");
+                memory.live = Some(string(&frame["run"]));
+                memory.texts.insert(string(&frame["run"]), String::new());
+            }
+            "sources" => {
+                assert_eq!(memory.texts[frame["run"].as_str().unwrap()], "", "sources come before the text");
+                assert!(frame.to_string().len() <= 16 << 10);
+            }
+            "delta" => {
+                let held = memory.texts.get_mut(frame["run"].as_str().unwrap()).expect("a delta of a known run");
+                let (off, text) = (frame["off"].as_u64().unwrap(), frame["text"].as_str().unwrap());
+                assert!(!text.is_empty());
+                let len = utf16_len(held);
+                assert!(off <= len, "a hole: {off} > {len}");
+                let units: Vec<u16> = text.encode_utf16().skip(usize::try_from(len - off).unwrap()).collect();
+                held.push_str(&String::from_utf16(&units).unwrap());
+            }
+            "run.done" => {
+                let text = &memory.texts[frame["run"].as_str().unwrap()];
+                assert_eq!(frame["len"].as_u64().unwrap(), utf16_len(text), "{text:?}");
+                assert_eq!(frame["crc32"], format!("{:08x}", crc32fast::hash(text.as_bytes())));
+                memory.live = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+fn utf16_len(text: &str) -> u64 {
+    text.encode_utf16().count() as u64
+}
+
+fn string(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("not a string: {value}")).to_owned()
+}

@@ -1,0 +1,188 @@
+//! The real binary as a child process, on a free port and a folder of its own.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Output, Stdio},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{sync::oneshot, task::spawn_blocking};
+
+use super::{Client, soon};
+
+/// How a gateway is started.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    pub(crate) data: Arc<TempDir>,
+    env: Vec<(String, String)>,
+    bind: String,
+}
+
+impl Setup {
+    /// Without knowledge; the extractive model answers that it knows nothing.
+    pub(crate) fn bare() -> Self {
+        let data = Arc::new(TempDir::new().unwrap());
+        let env = vec![("RIVULET_KNOWLEDGE_ENABLED".to_owned(), "false".to_owned())];
+        Self { data, env, bind: "127.0.0.1:0".to_owned() }
+    }
+
+    /// With a model server.
+    pub(crate) fn with_upstream(url: &str) -> Self {
+        Self::bare().set("RIVULET_LLM_BASE_URL", url)
+    }
+
+    /// With one more variable.
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        self.env.retain(|(n, _)| n != name);
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// On this address.
+    pub(crate) fn bind(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.bind);
+        self
+    }
+
+    /// The binary with this environment and nothing else of ours.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rivulet"));
+        command.args(arguments).env_clear().envs(self.env.iter().cloned()).current_dir(self.data.path());
+        command.args(["--bind", &self.bind, "--data-dir"]).arg(self.data.path().join("data"));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) async fn output(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(arguments);
+        soon("a command's end", spawn_blocking(move || command.output())).await.unwrap().unwrap()
+    }
+
+    /// Starts it and waits until it listens.
+    pub(crate) async fn start(self) -> TestGateway {
+        let mut child = self.command(&["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let (listening, address) = oneshot::channel();
+        let stderr = child.stderr.take().unwrap();
+        let lines = log.clone();
+        let reading = spawn_blocking(move || {
+            let mut listening = Some(listening);
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if let Some((_, url)) = line.split_once("listening on http://")
+                    && let Some(listening) = listening.take()
+                {
+                    let _ = listening.send(url.split_whitespace().next().unwrap().to_owned());
+                }
+                let mut log = lines.lock();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let Ok(address) = soon("a gateway that listens", address).await else {
+            let _ = child.wait();
+            panic!("the gateway did not start:\n{}", log.lock());
+        };
+        TestGateway { address, setup: self, child: Some(child), log, _reading: reading }
+    }
+}
+
+/// A gateway that runs until it is dropped.
+pub(crate) struct TestGateway {
+    pub(crate) address: String,
+    setup: Setup,
+    child: Option<Child>,
+    log: Arc<Mutex<String>>,
+    _reading: tokio::task::JoinHandle<()>,
+}
+
+impl TestGateway {
+    /// A session of one's own.
+    pub(crate) async fn connect(&self) -> Client {
+        Client::connect(&self.socket("")).await
+    }
+
+    /// The address of a session's socket, or of a new one's.
+    pub(crate) fn socket(&self, session: &str) -> String {
+        let slash = if session.is_empty() { "" } else { "/" };
+        format!("ws://{}/api/v1/ws{slash}{session}", self.address)
+    }
+
+    /// The address of a path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Status and JSON of a GET.
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        Self::answer(reqwest::Client::new().get(self.url(path))).await
+    }
+
+    /// Status and JSON of a POST.
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        Self::answer(reqwest::Client::new().post(self.url(path)).json(&body)).await
+    }
+
+    pub(crate) async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+        let response = soon("an HTTP answer", request.send()).await.unwrap();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// The value of a metric's line that begins with `name`; 0 when there is none.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.get("/metrics").await;
+        let text = text.as_str().unwrap().to_owned();
+        let line = text.lines().find(|line| line.starts_with(name));
+        line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+    }
+
+    /// SIGKILL; what is left can be started again.
+    pub(crate) async fn kill(mut self) -> Setup {
+        self.end();
+        self.setup.clone()
+    }
+
+    /// Sends a signal by name.
+    pub(crate) async fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().unwrap().id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end; its exit code.
+    pub(crate) async fn exit_code(&mut self) -> Option<i32> {
+        let mut child = self.child.take().unwrap();
+        soon("the gateway's end", spawn_blocking(move || child.wait())).await.unwrap().unwrap().code()
+    }
+
+    fn end(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// What it said so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().clone()
+    }
+
+    /// How it was started.
+    pub(crate) fn setup(&self) -> Setup {
+        self.setup.clone()
+    }
+}
+
+impl Drop for TestGateway {
+    fn drop(&mut self) {
+        self.end();
+        if std::thread::panicking() {
+            eprintln!("--- the gateway's log ---\n{}", self.log.lock());
+        }
+    }
+}

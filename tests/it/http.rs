@@ -1,0 +1,100 @@
+//! What surrounds a chat: health, metrics, version, the page, headers, CORS.
+
+use serde_json::json;
+
+use crate::harness::{Setup, Upstream};
+
+#[tokio::test]
+async fn health_metrics_and_version() {
+    let upstream = Upstream::saying("Yes.", 0.0).await;
+    let gateway = Setup::with_upstream(&upstream.url).start().await;
+    assert_eq!(gateway.get("/livez").await.0, 200);
+    for path in ["/ready", "/readyz"] {
+        let (status, ready) = gateway.get(path).await;
+        assert_eq!((status, ready), (200, json!({"status": "ready", "knowledge": {"state": "disabled"}})));
+    }
+    let (status, health) = gateway.get("/health").await;
+    assert_eq!((status, &health["status"], &health["components"]["store"]["state"]), (200, &json!("ok"), &json!("ready")));
+    for path in ["/api/v1/version", "/api/version"] {
+        let (_, version) = gateway.get(path).await;
+        assert_eq!((&version["name"], &version["version"]), (&json!("rivulet"), &json!(env!("CARGO_PKG_VERSION"))));
+        assert!(version["commit"].is_string() && !version["changelog"].as_array().unwrap().is_empty());
+    }
+    let mut client = gateway.connect().await;
+    client.ask("one").await;
+    let (_, text) = gateway.get("/metrics").await;
+    for name in [
+        "http_requests_total{method=\"GET\",route=\"/livez\",status=\"200\"} 1",
+        "http_request_duration_seconds_bucket",
+        "http_requests_in_progress 1",
+        "llm_requests_total{",
+        "memory_retrievals_total 1",
+        "database_query_duration_seconds_bucket{op=",
+        "ws_connections{protocol=\"chat.v1\"} 1",
+        "sessions_active 1",
+        "runs_active 0",
+        "runs_total{status=\"complete\"} 1",
+        "tokens_delivered_total 1",
+        "run_ttft_seconds_count 1",
+        "token_delay_seconds_count 1",
+        "storage_commit_seconds_bucket",
+        "gen_ai_client_token_usage_bucket",
+        "gen_ai_client_operation_duration_seconds_bucket",
+        "gen_ai_client_operation_time_to_first_chunk_seconds_bucket",
+    ] {
+        assert!(text.as_str().unwrap().contains(name), "{name} is missing:\n{}", text.as_str().unwrap());
+    }
+    assert!(!text.as_str().unwrap().contains(&client.session()), "ids are no labels");
+}
+
+#[tokio::test]
+async fn every_answer_carries_an_id_and_security_headers() {
+    let gateway = Setup::bare().start().await;
+    let client = reqwest::Client::new();
+    for (given, kept) in [("abc-123", true), ("a b", false), (&*"x".repeat(200), false)] {
+        let answer = client.get(gateway.url("/nothing")).header("x-request-id", given).send().await.unwrap();
+        let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+        assert_eq!(id == given, kept, "{given}");
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+        assert!(answer.headers().contains_key("content-security-policy"));
+        let problem: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        assert_eq!(problem["request_id"], id);
+    }
+}
+
+#[tokio::test]
+async fn only_listed_origins_may_read_answers() {
+    let gateway = Setup::bare().set("RIVULET_SERVER_ALLOWED_ORIGINS", "https://shop.example").start().await;
+    let client = reqwest::Client::new();
+    for (origin, allowed) in [("https://shop.example", true), ("https://evil.example", false), ("null", false)] {
+        for path in ["/api/v1/version", "/api/v1/sessions/s_unknown"] {
+            let answer = client.get(gateway.url(path)).header("origin", origin).send().await.unwrap();
+            let header = answer.headers().get("access-control-allow-origin").map(|h| h.to_str().unwrap().to_owned());
+            assert_eq!(header.as_deref(), allowed.then_some(origin), "{path}");
+        }
+        let preflight = client
+            .request(reqwest::Method::OPTIONS, gateway.url("/api/v1/chat"))
+            .headers([("origin", origin), ("access-control-request-method", "POST")].into_iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(preflight.headers().contains_key("access-control-allow-origin"), allowed);
+    }
+}
+
+#[tokio::test]
+async fn the_page_is_in_the_binary_and_loads_nothing_from_elsewhere() {
+    let gateway = Setup::bare().start().await;
+    let answer = reqwest::get(gateway.url("/")).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"));
+    let page = answer.text().await.unwrap();
+    let script = page.split("src=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let script = reqwest::get(gateway.url(script.trim_start_matches('.'))).await.unwrap();
+    assert_eq!(script.status(), 200);
+    assert!(script.headers()["content-type"].to_str().unwrap().contains("javascript"));
+    for path in ["/assets/../Cargo.toml", "/assets/%2e%2e/index.html", "/assets/none.js"] {
+        assert_eq!(gateway.get(path).await.0, 404, "{path}");
+    }
+}

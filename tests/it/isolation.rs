@@ -1,0 +1,213 @@
+//! Faults inside: a session that panics ends alone, a store that fails loses nothing that was acknowledged.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+use rivulet::{
+    chat::{Message, MessageId, SessionId, Status, Timestamp},
+    hub::{Hub, Lifetimes},
+    knowledge::NoKnowledge,
+    llm::{ChatModel, ChatRequest, FinishReason, ModelEvent, ModelStream},
+    run::{Retrieval, Runner},
+    session::{
+        Closed, NewMessage, SendError, SendMode, SessionHandle, Viewer,
+        log::{Event, RunDone, Step},
+        viewer::Change,
+    },
+    store::{
+        Appended, FinishedAnswer, MessagePage, SessionPage, SessionRecord, SessionStore, StoreError, Turn,
+        memory::MemoryStore,
+    },
+};
+
+use crate::harness::soon;
+
+/// Panics when it is asked to.
+#[derive(Debug)]
+struct Fragile;
+
+impl ChatModel for Fragile {
+    fn name(&self) -> &str {
+        "fragile"
+    }
+
+    fn stream(&self, request: ChatRequest) -> ModelStream {
+        let question = request.question.clone();
+        stream::iter(["Well", ", yes."])
+            .map(move |text| {
+                assert!(&*question != "panic" || text == "Well", "asked to panic");
+                Ok(ModelEvent::Text(text.to_owned()))
+            })
+            .chain(stream::iter([Ok(ModelEvent::Finish(FinishReason::Stop))]))
+            .boxed()
+    }
+}
+
+/// A store that fails while it is told to.
+#[derive(Debug)]
+struct Flaky {
+    inner: MemoryStore,
+    failing: AtomicBool,
+}
+
+impl Flaky {
+    fn ok(&self) -> Result<(), StoreError> {
+        if self.failing.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("no space left on device".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SessionStore for Flaky {
+    async fn create_session(&self, session: SessionRecord) -> Result<(), StoreError> {
+        self.ok()?;
+        self.inner.create_session(session).await
+    }
+    async fn session(&self, id: &SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        self.inner.session(id).await
+    }
+    async fn sessions(&self, before: Option<&SessionId>, limit: usize) -> Result<SessionPage, StoreError> {
+        self.inner.sessions(before, limit).await
+    }
+    async fn delete_session(&self, id: &SessionId) -> Result<bool, StoreError> {
+        self.inner.delete_session(id).await
+    }
+    async fn append_turn(&self, session: &SessionId, turn: Turn) -> Result<Appended, StoreError> {
+        self.ok()?;
+        self.inner.append_turn(session, turn).await
+    }
+    async fn checkpoint(&self, session: &SessionId, answer: &MessageId, text: String) -> Result<(), StoreError> {
+        self.ok()?;
+        self.inner.checkpoint(session, answer, text).await
+    }
+    async fn finish_answer(&self, session: &SessionId, answer: FinishedAnswer) -> Result<(), StoreError> {
+        self.ok()?;
+        self.inner.finish_answer(session, answer).await
+    }
+    async fn message(&self, session: &SessionId, id: &MessageId) -> Result<Option<Message>, StoreError> {
+        self.inner.message(session, id).await
+    }
+    async fn messages(
+        &self,
+        session: &SessionId,
+        before: Option<&MessageId>,
+        limit: usize,
+    ) -> Result<MessagePage, StoreError> {
+        self.inner.messages(session, before, limit).await
+    }
+    async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError> {
+        self.inner.delete_expired(cutoff, limit).await
+    }
+    async fn check(&self) -> Result<(), StoreError> {
+        self.ok()
+    }
+}
+
+fn hub() -> (Arc<Hub>, Arc<Flaky>) {
+    let store = Arc::new(Flaky { inner: MemoryStore::default(), failing: AtomicBool::new(false) });
+    let runner = Arc::new(Runner {
+        retriever: Arc::new(NoKnowledge),
+        model: Arc::new(Fragile),
+        retrieval: Retrieval { collection: "default".to_owned(), top_k: 5, min_score: 0.0 },
+        max_output_tokens: 100,
+    });
+    let hour = Duration::from_secs(3600);
+    let lifetimes = Lifetimes { idle: hour, ttl: hour, history_messages: 50 };
+    (Arc::new(Hub::new(store.clone(), runner, lifetimes)), store)
+}
+
+async fn session(hub: &Hub) -> SessionHandle {
+    let record = hub.create("default", None).await.unwrap();
+    hub.get(&record.id).await.unwrap()
+}
+
+fn message(text: &str) -> NewMessage {
+    NewMessage { id: Some(MessageId::parse(text).unwrap()), text: text.to_owned(), mode: SendMode::Reject }
+}
+
+async fn done(viewer: &mut Viewer) -> Arc<RunDone> {
+    let mut found = None;
+    soon("a run's end", async {
+        while found.is_none() {
+            assert_eq!(viewer.changed().await, Change::More);
+            viewer.read(1 << 20, |step| {
+                if let Step::Event(_, Event::RunDone(done)) = step {
+                    found = Some(done.clone());
+                }
+                true
+            });
+        }
+    })
+    .await;
+    found.unwrap()
+}
+
+#[tokio::test]
+async fn a_panic_ends_one_session_and_what_it_had_stored_is_intact() {
+    let (hub, _) = hub();
+    let (fragile, neighbour) = (session(&hub).await, session(&hub).await);
+    let (mut watching, _) = neighbour.attach(None);
+    let id = fragile.id().clone();
+    let (mut viewer, _) = fragile.attach(None);
+    fragile.send(message("panic")).await.unwrap();
+    soon("the end of the session", async {
+        while viewer.changed().await == Change::More {
+            viewer.read(1 << 20, |_| true);
+        }
+    })
+    .await;
+    assert_eq!(viewer.changed().await, Change::Closed(Closed::Failed));
+    assert_eq!(fragile.send(message("more")).await, Err(SendError::Internal));
+
+    neighbour.send(message("hello")).await.unwrap();
+    assert_eq!(done(&mut watching).await.status, Status::Complete);
+
+    let again = hub.get(&id).await.unwrap();
+    let (mut viewer, attachment) = again.attach(None);
+    let messages = attachment.snapshot.unwrap().messages;
+    assert_eq!((messages[0].text.as_str(), messages[1].status), ("panic", Status::Interrupted));
+    assert_eq!(done(&mut viewer).await.status, Status::Interrupted);
+    again.send(message("hello")).await.unwrap();
+    assert_eq!(done(&mut viewer).await.status, Status::Complete);
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_that_is_not_stored() {
+    let (hub, store) = hub();
+    let session = session(&hub).await;
+    let (mut viewer, _) = session.attach(None);
+    session.send(message("one")).await.unwrap();
+    done(&mut viewer).await;
+
+    store.failing.store(true, Ordering::Relaxed);
+    assert_eq!(session.send(message("two")).await, Err(SendError::StorageUnavailable));
+    assert!(hub.create("default", None).await.is_err());
+    let (_, attachment) = session.attach(None);
+    assert_eq!(attachment.snapshot.unwrap().messages.len(), 2, "what is stored can still be read");
+
+    store.failing.store(false, Ordering::Relaxed);
+    assert!(!session.send(message("two")).await.unwrap().duplicate, "the same id works once there is room");
+    assert_eq!(done(&mut viewer).await.status, Status::Complete);
+}
+
+#[tokio::test]
+async fn concurrent_twins_run_once() {
+    let (hub, store) = hub();
+    let session = session(&hub).await;
+    let (mut viewer, _) = session.attach(None);
+    let twins = (0..20).map(|_| session.send(message("twin")));
+    let receipts: Vec<_> = futures_util::future::join_all(twins).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(receipts.iter().filter(|r| !r.duplicate).count(), 1);
+    assert!(receipts.iter().all(|r| r.run == receipts[0].run));
+    done(&mut viewer).await;
+    assert_eq!(store.messages(session.id(), None, 100).await.unwrap().messages.len(), 2);
+}

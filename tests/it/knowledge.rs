@@ -1,0 +1,93 @@
+//! Grounded answers with the real model and the real index, through the real gateway.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::harness::{Setup, TestGateway, soon};
+
+/// A gateway with the sample knowledge.
+async fn knowing() -> TestGateway {
+    let model = std::env::var("RIVULET_KNOWLEDGE_MODEL_DIR").expect("`make test` sets RIVULET_KNOWLEDGE_MODEL_DIR");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-knowledge");
+    let setup = Setup::bare()
+        .set("RIVULET_KNOWLEDGE_ENABLED", "true")
+        .set("RIVULET_KNOWLEDGE_MODEL_DIR", &model)
+        .set("RIVULET_KNOWLEDGE_PRELOAD", sample.to_str().unwrap());
+    let gateway = setup.start().await;
+    assert_eq!(gateway.get("/ready").await.0, 200, "chat does not wait for knowledge");
+    gateway
+}
+
+async fn until_loaded(gateway: &TestGateway) {
+    soon("the knowledge", async {
+        while gateway.get("/ready").await.1["knowledge"]["state"] != "ready" {}
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_question_is_answered_from_the_right_document() {
+    let gateway = knowing().await;
+    let mut client = gateway.connect().await;
+    assert_eq!(client.ask("Hello?").await.status(), "complete", "while it is loading");
+    until_loaded(&gateway).await;
+
+    client.say("How long can I return a tent?").await;
+    let sources = client.until("sources").await;
+    assert_eq!(sources["items"][0]["title"], "Returns and refunds");
+    let answer = client.answer().await;
+    assert!(answer.text.contains("60 days") && answer.text.contains("[1]"), "{}", answer.text);
+    let citation = &answer.done["citations"][0];
+    assert_eq!(citation["n"], 1);
+    assert!(citation["end"].as_u64().unwrap() <= answer.done["len"].as_u64().unwrap());
+    assert_eq!(answer.done["usage"]["estimated"], true);
+
+    let nothing = client.ask("What is the capital of Mongolia?").await;
+    assert_eq!(nothing.status(), "complete");
+    assert!(nothing.done.get("citations").is_none(), "{}", nothing.text);
+
+    let (_, stored) = gateway.get(&format!("/api/v1/sessions/{}", client.session())).await;
+    assert_eq!(stored["messages"][3]["sources"][0]["title"], "Returns and refunds");
+
+    for mode in ["hybrid", "vector", "text"] {
+        let query = json!({"query": "How much does the Kestrel 2 cost?", "mode": mode, "top_k": 3});
+        let (status, found) = gateway.post("/api/v1/rag/query", query).await;
+        assert_eq!(status, 200);
+        let results = found["results"].as_array().unwrap();
+        assert!((1..=3).contains(&results.len()), "{mode}: {found}");
+        let right = results.iter().find(|r| r["heading"] == "Kestrel 2").unwrap_or_else(|| panic!("{mode}: {found}"));
+        assert!(right["text"].as_str().unwrap().contains("449"), "{mode}");
+        let scores: Vec<_> = results.iter().map(|r| r["score"].as_f64().unwrap()).collect();
+        assert!(scores.is_sorted_by(|a, b| a >= b) && scores.iter().all(|s| (0.0..=1.0).contains(s)), "{scores:?}");
+    }
+    let (status, none) = gateway.post("/api/v1/rag/query", json!({"query": "tent", "collection": "other"})).await;
+    assert_eq!((status, &none["results"]), (200, &json!([])));
+    let (status, _) = gateway.post("/api/v1/rag/query", json!({"query": "tent", "collection": "../x"})).await;
+    assert_eq!(status, 400);
+}
+
+#[tokio::test]
+async fn passages_reach_a_model_as_quotation_and_the_log_stays_calm() {
+    let upstream = crate::harness::Upstream::saying("Sixty days [1].", 0.0).await;
+    let model = std::env::var("RIVULET_KNOWLEDGE_MODEL_DIR").expect("`make test` sets RIVULET_KNOWLEDGE_MODEL_DIR");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-knowledge");
+    let setup = Setup::with_upstream(&upstream.url)
+        .set("RIVULET_KNOWLEDGE_ENABLED", "true")
+        .set("RIVULET_KNOWLEDGE_MODEL_DIR", &model);
+    let output = setup.output(&["ingest", sample.to_str().unwrap()]).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let search = setup.output(&["search", "--json", "return a tent"]).await;
+    let found: serde_json::Value = serde_json::from_slice(&search.stdout).unwrap();
+    assert!(found.to_string().contains("Returns and refunds"));
+
+    let gateway = setup.start().await;
+    until_loaded(&gateway).await;
+    let mut client = gateway.connect().await;
+    let answer = client.ask("How long can I return a tent?").await;
+    assert_eq!(answer.done["citations"], json!([{"n": 1, "start": 0, "end": 10}]));
+    let asked: serde_json::Value = serde_json::from_slice(&upstream.stats.requests()[0].body).unwrap();
+    let last = asked["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap().to_owned();
+    assert!(last.starts_with("<passages>") && last.ends_with("How long can I return a tent?"), "{last}");
+    assert!(gateway.log().lines().count() < 20, "{}", gateway.log());
+}

@@ -1,0 +1,74 @@
+//! What keeps the gateway from starting is said in a sentence; what does not keep it is reported and it starts.
+
+use serde_json::json;
+
+use crate::harness::{Setup, soon};
+
+/// Runs a command that is meant to fail; its exit code and what it said.
+async fn failing(setup: &Setup, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = setup.output(arguments).await;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code(), said)
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_named() {
+    for (file, named) in [
+        ("[server\n", "rivulet.toml:1"),
+        ("[server]\nbnid = \"x\"\n", "server.bind"),
+        ("[sesion]\nidle_s = 1\n", "session"),
+        ("[session]\nidle_s = \"soon\"\n", "session.idle_s"),
+        ("[server]\nenvironment = \"production\"\n", "authentication"),
+    ] {
+        let setup = Setup::bare();
+        std::fs::write(setup.data.path().join("rivulet.toml"), file).unwrap();
+        let (code, said) = failing(&setup, &["serve"]).await;
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(named), "{named}: {said}");
+    }
+    let (code, said) = failing(&Setup::bare().set("RIVULET_SERVER_BINDD", "x"), &["check"]).await;
+    assert!(code == Some(1) && said.contains("RIVULET_SERVER_BIND"), "{said}");
+}
+
+#[tokio::test]
+async fn a_busy_port_and_a_folder_in_use_are_named() {
+    let gateway = Setup::bare().start().await;
+    let (code, said) = failing(&Setup::bare().bind(&gateway.address), &["serve"]).await;
+    assert!(code == Some(1) && said.contains(&gateway.address), "{said}");
+
+    let (code, said) = failing(&gateway.setup(), &["serve"]).await;
+    assert!(code == Some(1) && said.contains("in use"), "two gateways on one folder: {said}");
+    assert_eq!(gateway.get("/ready").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_data_folder_that_is_none_and_a_database_that_is_none() {
+    let setup = Setup::bare();
+    std::fs::write(setup.data.path().join("data"), "a file").unwrap();
+    let (code, said) = failing(&setup, &["serve"]).await;
+    assert!(code == Some(1) && said.contains("data folder"), "{said}");
+
+    let setup = Setup::bare();
+    let database = setup.data.path().join("data/rivulet.db");
+    std::fs::create_dir(database.parent().unwrap()).unwrap();
+    std::fs::write(&database, "this is no database, but somebody may still want it".repeat(100)).unwrap();
+    let (code, said) = failing(&setup, &["serve"]).await;
+    assert!(code == Some(1) && said.contains("session store"), "{said}");
+    assert!(std::fs::read_to_string(&database).unwrap().starts_with("this is no database"), "left as it was");
+}
+
+#[tokio::test]
+async fn chat_works_without_the_embedding_model_and_health_says_so() {
+    let setup = Setup::bare().set("RIVULET_KNOWLEDGE_ENABLED", "true").set("RIVULET_KNOWLEDGE_MODEL_DIR", "/nowhere");
+    let gateway = setup.start().await;
+    let mut client = gateway.connect().await;
+    assert_eq!(client.ask("How long can I return a tent?").await.status(), "complete");
+    soon("the failure in the report", async {
+        while gateway.get("/health").await.1["status"] != json!("degraded") {}
+    })
+    .await;
+    let (status, ready) = gateway.get("/ready").await;
+    assert_eq!((status, &ready["knowledge"]["state"]), (200, &json!("failed")));
+    assert!(!ready.to_string().contains("/nowhere"), "paths are not for clients");
+    assert!(gateway.log().contains("/nowhere"), "the log names it:\n{}", gateway.log());
+}
