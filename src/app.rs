@@ -24,7 +24,7 @@ use tracing::{error, info, warn};
 use crate::{
     config::{Config, KnowledgeConfig},
     http::{self, Gateway, Origins},
-    hub::{Hub, Lifetimes},
+    hub::{Hub, INTERRUPT_GRACE, Policy},
     knowledge::{DEFAULT_COLLECTION, Knowledge, NoKnowledge, Retriever},
     llm::{
         ChatModel,
@@ -39,7 +39,7 @@ use crate::{
 /// Connections the kernel may hold until they are accepted: a reconnect storm comes all at once.
 const BACKLOG: u32 = 4096;
 /// How long sockets have for the closing handshake at the end.
-const GOODBYE: Duration = Duration::from_secs(5);
+const GOODBYE: Duration = Duration::from_secs(3);
 /// How often recorded samples are folded into their histograms, so that they do not pile up while nobody asks.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
@@ -113,7 +113,7 @@ impl App {
             None => Arc::new(NoKnowledge),
         };
         let (listener, address) = listen(config.server.bind)?;
-        let hub = Arc::new(Hub::new(store.clone(), runner(&config, &retriever, &model), lifetimes(&config)));
+        let hub = Arc::new(Hub::new(store.clone(), runner(&config, &retriever, &model), policy(&config)));
         let gateway = gateway(&config, &hub, retriever, model.name(), metrics);
         Ok(Self { listener, address, hub, store, gateway, knowledge, config, lock })
     }
@@ -148,12 +148,15 @@ impl App {
         let accepting = CancellationToken::new();
         let most = config.limits.connections;
         let server = http::server::serve(listener, router, most, accepting.clone(), connections.clone());
-        background.spawn(server);
+        let server = background.spawn(server);
 
-        stop.await;
-        info!("shutting down: running answers may finish");
+        tokio::select! {
+            () = stop => info!("shutting down: running answers may finish"),
+            _ = server => error!("no more connections are accepted: shutting down"),
+        }
         draining.cancel();
-        hub.drain(Duration::from_secs(config.server.drain_s)).await;
+        // The whole end fits into `drain_s`: whoever sent the signal kills after some such time.
+        hub.drain(Duration::from_secs(config.server.drain_s).saturating_sub(INTERRUPT_GRACE + GOODBYE)).await;
         accepting.cancel();
         sockets.close();
         connections.close();
@@ -166,8 +169,13 @@ impl App {
         }
         ending.cancel();
         background.close();
-        background.wait().await;
-        store.close().await;
+        let stored = timeout(GOODBYE, async {
+            background.wait().await;
+            store.close().await;
+        });
+        if stored.await.is_err() {
+            error!("the store did not close in time; what was acknowledged is on the disk");
+        }
         drop(lock);
         info!("goodbye");
     }
@@ -211,8 +219,8 @@ fn runner(config: &Config, retriever: &Arc<dyn Retriever>, model: &Arc<dyn ChatM
     })
 }
 
-fn lifetimes(config: &Config) -> Lifetimes {
-    Lifetimes {
+fn policy(config: &Config) -> Policy {
+    Policy {
         idle: Duration::from_secs(config.session.idle_s),
         ttl: Duration::from_secs(config.session.ttl_s),
         history_messages: config.session.history_messages,
@@ -231,9 +239,10 @@ fn gateway(
         retriever,
         model: model.into(),
         top_k: config.knowledge.top_k,
-        origins: Arc::new(Origins::new(&config.server.allowed_origins)),
+        origins: Arc::new(Origins::new(&config.server)),
         sockets: TaskTracker::new(),
         draining: CancellationToken::new(),
+        store_health: Arc::default(),
         metrics,
     }
 }

@@ -28,15 +28,15 @@ use crate::{
 /// The persona that answers; the only one so far.
 pub const ASSISTANT: &str = "default";
 /// How long interrupted answers have to be committed at the end.
-const INTERRUPT_GRACE: Duration = Duration::from_secs(3);
+pub const INTERRUPT_GRACE: Duration = Duration::from_secs(3);
 /// Expired sessions deleted in one step.
 const EXPIRY_BATCH: usize = 500;
 /// How often expired sessions are looked for.
 const EXPIRY_EVERY: Duration = Duration::from_secs(60);
 
-/// How long sessions live.
+/// How sessions are kept.
 #[derive(Debug, Clone, Copy)]
-pub struct Lifetimes {
+pub struct Policy {
     /// Without viewers and runs, in memory.
     pub idle: Duration,
     /// Unused, in the store.
@@ -52,24 +52,24 @@ type Sessions = Arc<DashMap<SessionId, Arc<OnceCell<SessionHandle>>>>;
 pub struct Hub {
     sessions: Sessions,
     deps: Arc<Deps>,
-    lifetimes: Lifetimes,
+    policy: Policy,
     tasks: TaskTracker,
 }
 
 impl Hub {
     /// An empty hub.
     #[must_use]
-    pub fn new(store: Arc<dyn SessionStore>, runner: Arc<Runner>, lifetimes: Lifetimes) -> Self {
+    pub fn new(store: Arc<dyn SessionStore>, runner: Arc<Runner>, policy: Policy) -> Self {
         let deps = Arc::new(Deps {
             store,
             runner,
-            history_messages: lifetimes.history_messages,
+            history_messages: policy.history_messages,
             clock: Clock::start(),
             draining: CancellationToken::new(),
             interrupt: CancellationToken::new(),
             busy: TaskTracker::new(),
         });
-        Self { sessions: Sessions::default(), deps, lifetimes, tasks: TaskTracker::new() }
+        Self { sessions: Sessions::default(), deps, policy, tasks: TaskTracker::new() }
     }
 
     /// The store behind the sessions.
@@ -103,7 +103,7 @@ impl Hub {
     /// When an unused session is deleted.
     #[must_use]
     pub fn expires_at(&self, record: &SessionRecord) -> Timestamp {
-        record.updated_at.plus_seconds(self.lifetimes.ttl.as_secs())
+        record.updated_at.plus_seconds(self.policy.ttl.as_secs())
     }
 
     /// The session, from memory or from the store.
@@ -113,9 +113,17 @@ impl Hub {
     pub async fn get(&self, id: &SessionId) -> Result<SessionHandle, StoreError> {
         let cell = self.sessions.entry(id.clone()).or_default().clone();
         let loaded = cell.get_or_try_init(|| self.load(id)).await.cloned();
-        if loaded.is_err() {
-            drop(cell);
-            self.sessions.remove_if(id, |_, cell| !cell.initialized() && Arc::strong_count(cell) == 1);
+        match &loaded {
+            // An entry is not let go while we hold its cell: it was deleted, or all were, while we loaded.
+            Ok(handle) if !self.sessions.get(id).is_some_and(|entry| Arc::ptr_eq(&entry, &cell)) => {
+                let draining = self.deps.draining.is_cancelled();
+                handle.close(if draining { Closed::Shutdown } else { Closed::Deleted });
+            }
+            Ok(_) => {}
+            Err(_) => {
+                drop(cell);
+                self.sessions.remove_if(id, |_, cell| is_abandoned(cell));
+            }
         }
         loaded
     }
@@ -124,10 +132,15 @@ impl Hub {
     ///
     /// # Errors
     /// When the store could not delete it; then nothing has changed.
-    pub async fn delete(&self, id: &SessionId) -> Result<bool, StoreError> {
-        let existed = self.deps.store.delete_session(id).await?;
-        self.forget(id, Closed::Deleted);
-        Ok(existed)
+    pub async fn delete(self: &Arc<Self>, id: &SessionId) -> Result<bool, StoreError> {
+        let (hub, id) = (self.clone(), id.clone());
+        // On a task: who asked may leave in between, and the deleted session must not stay in memory.
+        let deleting = self.tasks.spawn(async move {
+            let existed = hub.deps.store.delete_session(&id).await?;
+            hub.forget(&id, Closed::Deleted);
+            Ok(existed)
+        });
+        deleting.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
     }
 
     /// How many sessions are in memory.
@@ -144,7 +157,7 @@ impl Hub {
 
     /// Lets idle sessions go and deletes expired ones, until `stop`. One timer for all of them.
     pub async fn tend(self: Arc<Self>, stop: CancellationToken) {
-        let every = (self.lifetimes.idle / 4).clamp(Duration::from_millis(100), Duration::from_secs(30));
+        let every = (self.policy.idle / 4).clamp(Duration::from_millis(100), Duration::from_secs(30));
         let mut idle = interval(every);
         let mut expiry = interval(EXPIRY_EVERY);
         idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -153,7 +166,9 @@ impl Hub {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = idle.tick() => self.passivate(),
-                _ = expiry.tick() => self.expire().await,
+                _ = expiry.tick() => {
+                    stop.run_until_cancelled(self.expire()).await;
+                }
             }
         }
     }
@@ -162,6 +177,10 @@ impl Hub {
     /// all sessions.
     pub async fn drain(&self, deadline: Duration) {
         self.deps.draining.cancel();
+        // Who has nothing to wait for goes at once, and can come back elsewhere.
+        for handle in self.handles().iter().filter(|handle| !handle.is_busy()) {
+            handle.close(Closed::Shutdown);
+        }
         self.deps.busy.close();
         if timeout(deadline, self.deps.busy.wait()).await.is_err() {
             warn!(sessions = self.deps.busy.len(), "answers are interrupted by the shutdown");
@@ -170,14 +189,16 @@ impl Hub {
                 error!(sessions = self.deps.busy.len(), "interrupted answers could not all be stored");
             }
         }
-        // The handles go outside of the map's guards: their actors end when the last one does.
-        let handles: Vec<_> = self.sessions.iter().filter_map(|entry| entry.value().get().cloned()).collect();
-        for handle in &handles {
+        for handle in self.handles() {
             handle.close(Closed::Shutdown);
         }
         self.sessions.clear();
-        drop(handles);
         self.tasks.close();
+    }
+
+    /// The sessions in memory, outside of the map's guards.
+    fn handles(&self) -> Vec<SessionHandle> {
+        self.sessions.iter().filter_map(|entry| entry.value().get().cloned()).collect()
     }
 
     async fn load(&self, id: &SessionId) -> Result<SessionHandle, StoreError> {
@@ -211,7 +232,14 @@ impl Hub {
             sources: message.sources.clone(),
             usage: None,
         };
-        self.deps.store.finish_answer(session, answer).await
+        match self.deps.store.finish_answer(session, answer).await {
+            // What is stored can be read all the same; whoever loads the session next tries again.
+            Err(StoreError::Unavailable(reason)) => {
+                error!(%session, reason, "an interrupted answer could not be marked as such");
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     /// Drives a session's actor. A panic ends this session only: those who watch it are told, and the next one who
@@ -236,19 +264,19 @@ impl Hub {
     }
 
     fn passivate(&self) {
-        let idle = u64::try_from(self.lifetimes.idle.as_micros()).unwrap_or(u64::MAX);
+        let idle = u64::try_from(self.policy.idle.as_micros()).unwrap_or(u64::MAX);
         self.sessions.retain(|_, cell| match cell.get() {
             Some(handle) => {
                 handle.trim();
                 !(Arc::strong_count(cell) == 1 && handle.is_idle(idle))
             }
-            None => true,
+            None => !is_abandoned(cell), // Left by somebody who went away while it was being loaded.
         });
     }
 
     async fn expire(&self) {
         let cutoff = Timestamp(
-            Timestamp::now().0.saturating_sub(u64::try_from(self.lifetimes.ttl.as_millis()).unwrap_or(u64::MAX)),
+            Timestamp::now().0.saturating_sub(u64::try_from(self.policy.ttl.as_millis()).unwrap_or(u64::MAX)),
         );
         loop {
             match self.deps.store.delete_expired(cutoff, EXPIRY_BATCH).await {
@@ -276,4 +304,9 @@ impl Hub {
             handle.close(cause);
         }
     }
+}
+
+/// Whether a cell is empty, and nobody but the map holds it to fill it.
+fn is_abandoned(cell: &Arc<OnceCell<SessionHandle>>) -> bool {
+    !cell.initialized() && Arc::strong_count(cell) == 1
 }

@@ -13,7 +13,7 @@ use crate::{
     chat::{Citation, MessageId, RunId, SessionId, Source, Status, Usage},
     dialect::chat_v1::TEXT_CHARS,
     session::{
-        NewMessage, SendMode, Viewer,
+        Closed, NewMessage, SendMode, Viewer,
         log::{Event, RunDone, Step},
         viewer::Change,
     },
@@ -82,19 +82,26 @@ pub(super) async fn ask(
 async fn wait(viewer: &mut Viewer, run: &RunId) -> Result<std::sync::Arc<RunDone>, Problem> {
     loop {
         let mut found = None;
+        let mut trimmed = false;
         viewer.read(usize::MAX, |step| {
-            if let Step::Event(_, Event::RunDone(done)) = step
-                && done.run == *run
-            {
-                found = Some(done.clone());
+            match step {
+                Step::Event(_, Event::RunDone(done)) if done.run == *run => found = Some(done.clone()),
+                Step::Trimmed => trimmed = true,
+                _ => {}
             }
             found.is_none()
         });
         if let Some(done) = found {
             return Ok(done);
         }
-        if let Change::Closed(_) = viewer.changed().await {
-            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "internal", "the session ended"));
+        let code = StatusCode::SERVICE_UNAVAILABLE;
+        if trimmed {
+            return Err(Problem::new(code, "busy", "too much happened at once; the session has the answer"));
+        }
+        match viewer.changed().await {
+            Change::More => {}
+            Change::Closed(Closed::Deleted) => return Err(Problem::not_found("session")),
+            Change::Closed(_) => return Err(Problem::new(code, "internal", "the session ended")),
         }
     }
 }

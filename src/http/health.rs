@@ -3,6 +3,8 @@
 //! Liveness looks at nothing: a restart mends no database. Readiness looks at what a chat needs, the store; chat works
 //! without knowledge, so that is reported and not required.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     extract::State,
@@ -10,6 +12,11 @@ use axum::{
     response::IntoResponse,
 };
 use serde_json::{Value, json};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
+use tracing::warn;
 
 use super::Gateway;
 use crate::knowledge::KnowledgeStatus;
@@ -55,15 +62,35 @@ pub(super) async fn metrics(State(gateway): State<Gateway>) -> impl IntoResponse
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], gateway.metrics.render())
 }
 
+/// Whether the store answered last. A look costs a write with its fsync, and anybody may ask: one a second is enough.
+#[derive(Debug, Default)]
+pub struct StoreHealth(Mutex<Option<(Instant, bool)>>);
+
+/// How long an answer of the store is good for.
+const FRESH: Duration = Duration::from_secs(1);
+
 async fn store_is_up(gateway: &Gateway) -> bool {
-    match gateway.hub.store().check().await {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::warn!(%error, "the store is down");
+    let mut last = gateway.store_health.0.lock().await; // Who comes meanwhile waits for this look.
+    if let Some((_, up)) = last.filter(|(at, _)| at.elapsed() < FRESH) {
+        return up;
+    }
+    let up = match timeout(PATIENCE, gateway.hub.store().check()).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            warn!(%error, "the store is down");
             false
         }
-    }
+        Err(_) => {
+            warn!("the store does not answer");
+            false
+        }
+    };
+    *last = Some((Instant::now(), up));
+    up
 }
+
+/// How long the store may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why it failed is for the log: clients learn that it did.
 fn knowledge(gateway: &Gateway) -> KnowledgeStatus {

@@ -22,8 +22,10 @@ mod router;
 pub mod server;
 mod sessions;
 mod socket;
+mod stall;
 mod version;
 
+pub use health::StoreHealth;
 pub use origin::Origins;
 pub use router::router;
 
@@ -44,6 +46,8 @@ pub struct Gateway {
     pub sockets: TaskTracker,
     /// Cancelled when the gateway takes no more work.
     pub draining: CancellationToken,
+    /// Whether the store answered last.
+    pub store_health: Arc<StoreHealth>,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
 }

@@ -1,15 +1,15 @@
 //! What every request goes through: an id, counters, security headers, and the body of a problem.
 
 use axum::{
-    extract::{MatchedPath, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use tokio::time::Instant;
 use tracing::{Instrument, debug, info_span};
 
-use super::problem::Problem;
+use super::{Gateway, problem::Problem};
 use crate::telemetry::metrics::{HTTP_DURATION, HTTP_IN_PROGRESS, HTTP_REQUESTS};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -24,7 +24,8 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let in_progress = InProgress::begin();
 
     let mut response = next.run(request).instrument(span.clone()).await;
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+    let problem = response.extensions_mut().remove::<Problem>().or_else(|| plain_error(&response));
+    if let Some(problem) = problem {
         let rendered = problem.render(&id);
         let headers = std::mem::take(response.headers_mut());
         response = rendered;
@@ -33,6 +34,7 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
             if let Some(name) = name
                 && !response.headers().contains_key(&name)
                 && name != header::CONTENT_LENGTH
+                && name != header::CONTENT_TYPE
             {
                 response.headers_mut().append(name, value);
             }
@@ -48,6 +50,30 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     metrics::histogram!(HTTP_DURATION, "method" => method, "route" => route).record(took.as_secs_f64());
     decorate(response.headers_mut(), &id);
     response
+}
+
+/// Refuses requests that call the gateway by a name that it does not answer to.
+pub(super) async fn check_host(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
+    if gateway.origins.answers_to(request.headers()) {
+        return next.run(request).await;
+    }
+    let detail = "the gateway does not answer to this name: add its origin to `server.allowed_origins`";
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, "forbidden", detail).into_response()
+}
+
+/// An error that the framework answered in plain text.
+fn plain_error(response: &Response) -> Option<Problem> {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("text/plain");
+    if !(status.is_client_error() || status.is_server_error()) || !kind.starts_with("text/plain") {
+        return None;
+    }
+    let code = match status {
+        StatusCode::NOT_FOUND => "not_found",
+        _ if status.is_client_error() => "invalid_field",
+        _ => "internal",
+    };
+    Some(Problem::new(status, code, status.canonical_reason().unwrap_or("the request failed")))
 }
 
 /// Labels are bounded: a method is whatever a client writes.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     http::{HeaderName, Method, StatusCode, header},
-    middleware::from_fn,
+    middleware::{from_fn, from_fn_with_state},
     response::IntoResponse,
     routing::{get, post},
 };
@@ -43,6 +43,7 @@ pub fn router(gateway: Gateway) -> Router {
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "not_found", "this address does not take this method")
         })
+        .layer(from_fn_with_state(gateway.clone(), requests::check_host))
         .with_state(gateway)
         .layer(CatchPanicLayer::custom(|_| {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed").into_response()

@@ -16,6 +16,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use super::stall::Stalling;
+
 /// A connection that says nothing is closed after this.
 const FIRST_BYTE: Duration = Duration::from_secs(10);
 /// A request's head must be complete within this; an idle kept-alive connection is closed after it.
@@ -79,7 +81,7 @@ async fn connection(stream: TcpStream, router: Router, permit: ConnectionPermit,
         request.extensions_mut().insert(permit.clone());
         router.clone().oneshot(request)
     });
-    let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let serving = builder.serve_connection(TokioIo::new(Stalling::new(stream)), service).with_upgrades();
     let mut serving = std::pin::pin!(serving);
     let served = tokio::select! {
         served = serving.as_mut() => served,
@@ -102,7 +104,9 @@ async fn refuse(mut stream: TcpStream) {
     );
     let _the_peer_may_be_gone = timeout(Duration::from_secs(1), async {
         stream.write_all(answer.as_bytes()).await?;
-        stream.shutdown().await
+        stream.shutdown().await?;
+        // With its request unread the connection would be reset, and the reset may overtake the answer.
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
     })
     .await;
 }

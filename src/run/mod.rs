@@ -136,6 +136,7 @@ impl Runner {
                 max_output_tokens: self.max_output_tokens,
             });
             let mut phase = Phase::Waiting;
+            let mut wrote = false;
             let mut usage = None;
             let mut finish = None;
             while let Some(event) = events.next().await {
@@ -150,20 +151,22 @@ impl Runner {
                 }
                 match event {
                     Ok(ModelEvent::Thinking) => {}
-                    Ok(ModelEvent::Text(text)) => yield RunEvent::Text(text),
+                    Ok(ModelEvent::Text(text)) => {
+                        wrote = true;
+                        yield RunEvent::Text(text);
+                    }
                     Ok(ModelEvent::Usage(newest)) => usage = Some(newest),
                     Ok(ModelEvent::Finish(reason)) => finish = Some(reason),
                     Err(error) => {
                         warn!(%error, "a model did not finish its answer");
-                        let without_text = phase != Phase::Streaming;
-                        yield RunEvent::End(Outcome { usage, ..Outcome::failed(&error, without_text) });
+                        yield RunEvent::End(Outcome { usage, ..Outcome::failed(&error, !wrote) });
                         return;
                     }
                 }
             }
             yield RunEvent::End(match finish {
                 Some(reason) => Outcome { status: status_of(reason), usage, error: None },
-                None => Outcome { usage, ..Outcome::broken_off(phase != Phase::Streaming) },
+                None => Outcome { usage, ..Outcome::broken_off(!wrote) },
             });
         }
         .boxed()

@@ -11,7 +11,8 @@ use crate::{
     llm::{PromptMessage, PromptRole},
 };
 
-/// Tokens of the whole prompt; small enough for models with a context of 8,192 and 1,024 tokens of answer.
+/// Tokens of the whole prompt; small enough for models with a context of 8,192 and 1,024 tokens of answer. A question
+/// that is longer alone is sent as it is: cutting it would change it, and the provider knows its own limit.
 const PROMPT_TOKENS: usize = 6000;
 /// Tokens of all passages together; what does not fit is left out, worst first.
 const PASSAGE_TOKENS: usize = 2500;

@@ -28,10 +28,10 @@ use tokio_util::{
 use tracing::{error, warn};
 
 use crate::{
-    chat::{Message, MessageId, Role, RunError, RunId, Source, Status, Timestamp, Timing},
+    chat::{Message, MessageId, Role, RunError, RunId, SessionId, Source, Status, Timestamp, Timing},
     run::{Outcome, RunEvent, RunRequest, Runner, citations},
     session::{
-        Clock, Command, NewMessage, Receipt, RunNotActive, SendError, SendMode, Shared, StopTarget, log::Ending,
+        Clock, Closed, Command, NewMessage, Receipt, RunNotActive, SendError, SendMode, Shared, StopTarget, log::Ending,
     },
     store::{Appended, FinishedAnswer, SessionStore, StoreError, Turn},
     telemetry::metrics::{RUN_TTFT, RUNS, RUNS_ACTIVE, TOKENS_DELIVERED},
@@ -41,6 +41,14 @@ use crate::{
 const MAX_WAITING: usize = 16;
 /// How often the text of a running answer is stored.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
+/// Pauses before the commit of an answer is tried again.
+const COMMIT_PAUSES: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
 
 /// What every session needs from outside.
 #[derive(Debug)]
@@ -92,7 +100,7 @@ struct Actor {
 
 /// A turn that is not being answered yet.
 struct WaitingTurn {
-    question: MessageId,
+    question: Arc<Message>,
     answer: MessageId,
     run: RunId,
     /// When it was handed in.
@@ -103,8 +111,8 @@ struct WaitingTurn {
 
 /// A step of accepting a message that came back from the store.
 enum Accepting {
-    /// Whether the id is known was looked up, because the transcript in memory does not reach back far enough.
-    LookedUp { message: Box<NewMessage>, reply: Reply, found: Result<Option<Message>, StoreError> },
+    /// A message would be refused, but may be a repetition of one that the transcript in memory does not reach.
+    LookedUp { text: String, refusal: SendError, reply: Reply, found: Result<Option<Message>, StoreError> },
     /// The commit is over.
     Committed { turn: Box<Turn>, mode: SendMode, reply: Reply, result: Result<Appended, StoreError> },
 }
@@ -132,6 +140,7 @@ struct Running {
 
 /// A run that is over, while its answer is being committed.
 struct Storing {
+    turn: WaitingTurn,
     answer: Arc<Message>,
     ending: Ending,
     committed: BoxFuture<'static, Result<(), StoreError>>,
@@ -162,11 +171,16 @@ impl Actor {
                 biased;
                 command = commands.recv(), if open => Happened::Command(command),
                 Some(accepting) = self.accepting.next(), if !self.accepting.is_empty() => Happened::Accepted(accepting),
-                () = interrupt.cancelled(), if self.can_be_interrupted() => Happened::Interrupted,
+                () = interrupt.cancelled(), if matches!(self.current, Current::Running(_)) => Happened::Interrupted,
                 happened = self.current.happened() => happened,
             };
             match happened {
-                Happened::Command(None) => open = false,
+                Happened::Command(None) => {
+                    open = false;
+                    if self.shared.closed.get() == Some(&Closed::Deleted) {
+                        self.abandon();
+                    }
+                }
                 Happened::Command(Some(Command::Send(message, reply))) => self.on_send(message, reply),
                 Happened::Command(Some(Command::Stop(target, reply))) => {
                     let _gone_asker_does_not_matter = reply.send(self.on_stop(&target));
@@ -176,56 +190,53 @@ impl Actor {
                 Happened::CheckpointDue => self.checkpoint(),
                 Happened::Checkpointed(result) => self.on_checkpointed(&result),
                 Happened::Finished(result) => self.on_finished(result),
-                Happened::Interrupted => self.on_interrupt(),
+                Happened::Interrupted => {
+                    self.end_run(|_| Outcome { status: Status::Interrupted, usage: None, error: None });
+                }
             }
             self.note_busy();
         }
     }
 
+    /// A repetition is answered first, whatever else would speak against the message.
     fn on_send(&mut self, message: Box<NewMessage>, reply: Reply) {
-        if self.deps.draining.is_cancelled() {
-            let _gone_asker_does_not_matter = reply.send(Err(SendError::Draining));
-            return;
-        }
-        let Some(id) = &message.id else { return self.accept(message, reply) };
         let (known, whole) = {
             let log = self.shared.log.lock();
-            (log.message(id).cloned(), log.transcript_is_whole())
+            (message.id.as_ref().and_then(|id| log.message(id).cloned()), log.transcript_is_whole())
         };
         if let Some(known) = known {
             let _gone_asker_does_not_matter = reply.send(self.repeated(&message.text, &known));
-        } else if self.accepting_turns.iter().any(|turn| turn.question == *id) {
-            // Its twin is being committed. The store keeps the order of writes, so it will know the answer.
-            self.commit(*message, reply);
-        } else if whole {
-            self.accept(message, reply);
-        } else {
-            let (store, session, id) = (self.deps.store.clone(), self.shared.id.clone(), id.clone());
-            self.accepting.push_back(
-                async move {
+            return;
+        }
+        // While its twin is being committed: the store keeps the order of writes, so it will know the answer.
+        let has_twin = self.accepting_turns.iter().any(|turn| Some(&turn.question.id) == message.id.as_ref());
+        match (self.refusal(message.mode), &message.id) {
+            (None, _) => self.commit(*message, reply),
+            (Some(_), _) if has_twin => self.commit(*message, reply),
+            (Some(refusal), Some(id)) if !whole => {
+                let (store, session, id) = (self.deps.store.clone(), self.shared.id.clone(), id.clone());
+                let text = message.text;
+                let look_up = async move {
                     let found = store.message(&session, &id).await;
-                    Accepting::LookedUp { message, reply, found }
-                }
-                .boxed(),
-            );
+                    Accepting::LookedUp { text, refusal, reply, found }
+                };
+                self.accepting.push_back(look_up.boxed());
+            }
+            (Some(refusal), _) => {
+                let _gone_asker_does_not_matter = reply.send(Err(refusal));
+            }
         }
     }
 
-    /// Decides whether a message that is new may come in now.
-    fn accept(&mut self, message: Box<NewMessage>, reply: Reply) {
+    /// Why a new message may not come in now.
+    fn refusal(&self, mode: SendMode) -> Option<SendError> {
         let occupied = !matches!(self.current, Current::Idle) || self.waiting() > 0;
-        let refused = match message.mode {
+        match mode {
+            _ if self.deps.draining.is_cancelled() => Some(SendError::Draining),
             SendMode::Reject if occupied => Some(SendError::Busy),
-            SendMode::Queue if self.waiting() >= MAX_WAITING => Some(SendError::QueueFull),
-            // What waits is about to be stopped; only commits in flight count.
-            SendMode::Replace if self.accepting_turns.len() >= MAX_WAITING => Some(SendError::QueueFull),
+            // What a replacement stops still has to be committed, one after the other: the bound holds for both.
+            SendMode::Queue | SendMode::Replace if self.waiting() >= MAX_WAITING => Some(SendError::QueueFull),
             _ => None,
-        };
-        match refused {
-            Some(error) => {
-                let _gone_asker_does_not_matter = reply.send(Err(error));
-            }
-            None => self.commit(*message, reply),
         }
     }
 
@@ -233,7 +244,7 @@ impl Actor {
         let NewMessage { id, text, mode } = message;
         let turn = new_turn(id.unwrap_or_else(MessageId::random), text);
         self.accepting_turns.push(WaitingTurn {
-            question: turn.question.id.clone(),
+            question: Arc::new(turn.question.clone()),
             answer: turn.answer.id.clone(),
             run: turn.run(),
             since: Instant::now(),
@@ -251,15 +262,14 @@ impl Actor {
 
     fn on_accepted(&mut self, accepting: Accepting) {
         match accepting {
-            Accepting::LookedUp { message, reply, found } => match found {
-                Ok(None) => self.accept(message, reply),
-                Ok(Some(known)) => {
-                    let _gone_asker_does_not_matter = reply.send(self.repeated(&message.text, &known));
-                }
-                Err(error) => {
-                    let _gone_asker_does_not_matter = reply.send(Err(self.storage_failed("look-up", &error)));
-                }
-            },
+            Accepting::LookedUp { text, refusal, reply, found } => {
+                let answer = match found {
+                    Ok(None) => Err(refusal),
+                    Ok(Some(known)) => self.repeated(&text, &known),
+                    Err(error) => Err(self.storage_failed("look-up", &error)),
+                };
+                let _gone_asker_does_not_matter = reply.send(answer);
+            }
             Accepting::Committed { turn, mode, reply, result } => {
                 let Some(at) = self.accepting_turns.iter().position(|t| t.answer == turn.answer.id) else { return };
                 let waiting = self.accepting_turns.remove(at);
@@ -275,14 +285,9 @@ impl Actor {
 
     /// The message is durable: now it exists for everybody.
     fn on_committed(&mut self, turn: Turn, waiting: WaitingTurn, mode: SendMode) -> Receipt {
-        let receipt = Receipt {
-            message: turn.question.id.clone(),
-            run: Some(waiting.run.clone()),
-            duplicate: false,
-            queued: false,
-        };
+        let (message, run) = (waiting.question.id.clone(), waiting.run.clone());
         let now = self.deps.clock.now();
-        self.shared.log.lock().append_turn(Arc::new(turn.question), Arc::new(turn.answer), now);
+        self.shared.log.lock().append_turn(waiting.question.clone(), Arc::new(turn.answer), now);
         if mode == SendMode::Replace {
             for earlier in &mut self.queue {
                 earlier.stopped = true;
@@ -290,10 +295,11 @@ impl Actor {
             self.stop_current();
         }
         self.queue.push_back(waiting);
-        let queued = !matches!(self.current, Current::Idle);
+        // A replacement waits for a commit only, not for another answer.
+        let queued = mode != SendMode::Replace && !matches!(self.current, Current::Idle);
         self.start_next();
         self.shared.wake.notify_waiters();
-        Receipt { queued, ..receipt }
+        Receipt { message, run: Some(run), duplicate: false, queued }
     }
 
     /// The answer to a message whose id is known.
@@ -301,7 +307,7 @@ impl Actor {
         if known.role != Role::User || known.text != text {
             return Err(SendError::IdempotencyConflict);
         }
-        let queued = self.queue.iter().any(|turn| turn.question == known.id);
+        let queued = self.queue.iter().any(|turn| turn.question.id == known.id);
         Ok(Receipt { message: known.id.clone(), run: known.run.clone(), duplicate: true, queued })
     }
 
@@ -319,7 +325,7 @@ impl Actor {
         let wanted = |turn: &WaitingTurn| match target {
             StopTarget::Active => true,
             StopTarget::Run(run) => turn.run == *run,
-            StopTarget::For(message) => turn.question == *message,
+            StopTarget::For(message) => turn.question.id == *message,
         };
         if let Current::Running(running) = &self.current
             && wanted(&running.turn)
@@ -327,6 +333,11 @@ impl Actor {
             let run = running.turn.run.clone();
             self.stop_current();
             return Ok(run);
+        }
+        if let Current::Storing(storing) = &self.current
+            && wanted(&storing.turn)
+        {
+            return Err(RunNotActive); // It is over; a second click must not stop what comes next.
         }
         let mut waiting = self.queue.iter_mut().chain(&mut self.accepting_turns);
         let turn = waiting.find(|turn| !turn.stopped && wanted(turn)).ok_or(RunNotActive)?;
@@ -338,12 +349,12 @@ impl Actor {
         self.end_run(|_| Outcome { status: Status::Stopped, usage: None, error: None });
     }
 
-    /// The gateway is about to end: what waits never begins, what is being written ends here.
-    fn on_interrupt(&mut self) {
-        if matches!(self.current, Current::Idle) {
-            self.start_next();
+    /// The session was deleted: nothing of it is wanted any more.
+    fn abandon(&mut self) {
+        for turn in self.queue.iter_mut().chain(&mut self.accepting_turns) {
+            turn.stopped = true;
         }
-        self.end_run(|_| Outcome { status: Status::Interrupted, usage: None, error: None });
+        self.stop_current();
     }
 
     /// Begins the next run, when none is in progress.
@@ -356,13 +367,12 @@ impl Actor {
         let request = {
             let mut log = self.shared.log.lock();
             let now = self.deps.clock.now();
-            log.start_run(turn.run.clone(), turn.answer.clone(), turn.question.clone(), model, now);
-            let question = log.message(&turn.question).map_or_else(|| Arc::from(""), |m| Arc::from(&*m.text));
-            let before = log.transcript().rev().skip_while(|m| m.id != turn.question).skip(1);
+            log.start_run(turn.run.clone(), turn.answer.clone(), turn.question.id.clone(), model, now);
+            let before = log.transcript().rev().skip_while(|m| m.id != turn.question.id).skip(1);
             let mut history: Vec<_> =
                 before.filter(|m| !m.text.is_empty()).take(self.deps.history_messages).cloned().collect();
             history.reverse();
-            RunRequest { question, history }
+            RunRequest { question: turn.question.text.as_str().into(), history }
         };
         metrics::gauge!(RUNS_ACTIVE).increment(1.0);
         let stopped = turn.stopped;
@@ -414,7 +424,13 @@ impl Actor {
 
     /// Ends the run in progress: cancels what still generates and commits the answer. `run.done` follows the commit.
     fn end_run(&mut self, outcome: impl FnOnce(&str) -> Outcome) {
-        let Current::Running(running) = std::mem::replace(&mut self.current, Current::Idle) else { return };
+        let running = match std::mem::replace(&mut self.current, Current::Idle) {
+            Current::Running(running) => running,
+            over_already => {
+                self.current = over_already;
+                return;
+            }
+        };
         let Running { turn, events, started, mut timing, sources, .. } = *running;
         drop(events); // Closes the upstream connection, before anything else takes its time.
         let (text, model) = {
@@ -425,7 +441,7 @@ impl Actor {
         timing.total_ms = millis(started.elapsed());
         let created_at = self.shared.log.lock().message(&turn.answer).map_or_else(Timestamp::now, |m| m.created_at);
         let answer = Arc::new(Message {
-            id: turn.answer,
+            id: turn.answer.clone(),
             role: Role::Assistant,
             status: outcome.status,
             run: Some(turn.run.clone()),
@@ -437,9 +453,9 @@ impl Actor {
         });
         let ending = Ending { citations: answer.citations.clone(), usage: outcome.usage, timing, error: outcome.error };
         let (store, session) = (self.deps.store.clone(), self.shared.id.clone());
-        let finished = finished(&answer, turn.run, outcome.usage);
-        let committed = async move { store.finish_answer(&session, finished).await }.boxed();
-        self.current = Current::Storing(Box::new(Storing { answer, ending, committed }));
+        let finished = finished(&answer, turn.run.clone(), outcome.usage);
+        let committed = commit_answer(store, session, finished).boxed();
+        self.current = Current::Storing(Box::new(Storing { turn, answer, ending, committed }));
     }
 
     /// The answer is durable, or will not be: either way everybody hears how it ended.
@@ -479,20 +495,15 @@ impl Actor {
 
     fn on_checkpointed(&mut self, result: &Result<(), StoreError>) {
         let Current::Running(running) = &mut self.current else { return };
+        if let Err(StoreError::NoSession) = result {
+            return self.stop_current();
+        }
         if let Err(error) = result {
             // The answer goes on: its end is stored again, and reported if that fails too.
             warn!(session = %self.shared.id, %error, "a checkpoint was not stored");
             running.dirty = true;
         }
         running.checkpoint = Checkpoint::Due(Box::pin(sleep(CHECKPOINT_EVERY)));
-    }
-
-    fn can_be_interrupted(&self) -> bool {
-        match self.current {
-            Current::Running(_) => true,
-            Current::Idle => !self.queue.is_empty(),
-            Current::Storing(_) => false,
-        }
     }
 
     fn waiting(&self) -> usize {
@@ -520,10 +531,11 @@ impl Current {
             Self::Storing(storing) => Happened::Finished((&mut storing.committed).await),
             Self::Running(running) => {
                 let Running { events, checkpoint, .. } = &mut **running;
+                // The checkpoint is rarely ready; after a model that always is, its turn would never come.
                 tokio::select! {
                     biased;
-                    event = events.next() => Happened::Run(event),
                     happened = checkpoint.happened() => happened,
+                    event = events.next() => Happened::Run(event),
                 }
             }
         }
@@ -555,6 +567,24 @@ impl Turn {
     fn run(&self) -> RunId {
         self.answer.run.clone().unwrap_or_else(RunId::random)
     }
+}
+
+/// Commits an answer. A store that is busy for a moment must not turn a whole answer into an error.
+async fn commit_answer(
+    store: Arc<dyn SessionStore>,
+    session: SessionId,
+    answer: FinishedAnswer,
+) -> Result<(), StoreError> {
+    for pause in COMMIT_PAUSES {
+        match store.finish_answer(&session, answer.clone()).await {
+            Err(StoreError::Unavailable(reason)) => {
+                warn!(session = %session, reason, "an answer was not stored, trying again");
+                sleep(pause).await;
+            }
+            done => return done,
+        }
+    }
+    store.finish_answer(&session, answer).await
 }
 
 fn new_turn(question: MessageId, text: String) -> Turn {

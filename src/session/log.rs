@@ -10,7 +10,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
-    chat::{Citation, Message, MessageId, Phase, RunError, RunId, Source, Status, Timing, Usage},
+    chat::{Citation, Message, MessageId, Phase, Role, RunError, RunId, Source, Status, Timing, Usage},
     session::text::{RunText, TextPosition},
 };
 
@@ -21,8 +21,8 @@ pub type Moment = u64;
 pub const RETENTION: Moment = 600_000_000;
 /// The most events kept; the oldest go first, and cursors below them get a snapshot.
 pub const MAX_EVENTS: usize = 1024;
-/// The most bytes of ended runs' texts kept.
-pub const MAX_TEXT_BYTES: usize = 1 << 20;
+/// The most bytes of events and of ended runs' texts kept, beyond the newest event.
+pub const MAX_KEPT_BYTES: usize = 1 << 20;
 /// The newest messages of a snapshot (PROTOCOL.md).
 pub const SNAPSHOT_MESSAGES: usize = 50;
 /// The most bytes of messages kept in memory; older ones are in the store.
@@ -97,6 +97,8 @@ pub struct Cursor {
     seq: u64,
     run: Option<(RunId, TextPosition)>,
     phase: u64,
+    /// Whether the reader has once seen all there was.
+    caught_up: bool,
 }
 
 /// What lies next after a cursor.
@@ -112,8 +114,8 @@ pub enum Step<'a> {
         off: u64,
         /// The text.
         text: &'a str,
-        /// When the oldest part of it came.
-        since: Moment,
+        /// When the oldest part of it came, when the reader was waiting for it; not when it comes back from elsewhere.
+        since: Option<Moment>,
     },
     /// The live run is doing something else now. Not an event: only the newest phase is told.
     Phase(&'a RunId, Phase),
@@ -181,7 +183,8 @@ pub struct Log {
     epoch: Box<str>,
     head: u64,
     /// The newest events; the last one is number `head`.
-    events: VecDeque<(Moment, Event)>,
+    events: VecDeque<Kept>,
+    kept_bytes: usize,
     /// The texts of runs whose end is still among the events, oldest first, and of the live one, last.
     runs: VecDeque<RunRecord>,
     /// The newest messages, pending answers included, in the order of the store.
@@ -192,6 +195,14 @@ pub struct Log {
     older: bool,
     /// Counts changes of phase, so that a reader knows whether it saw the newest.
     phase_changes: u64,
+}
+
+#[derive(Debug)]
+struct Kept {
+    at: Moment,
+    event: Event,
+    /// What goes with it when it is forgotten; with a run's end, the run's text.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -217,13 +228,14 @@ impl Log {
     /// A new incarnation of a session's log, with the `messages` that the store has (oldest first).
     ///
     /// `epoch` tells incarnations apart and has no `:`. `history` is how many messages the prompt wants.
-    /// An answer that a crash interrupted is reported again by a `run.done` of its own, as event 1.
+    /// Answers that a crash interrupted are reported again by a `run.done` each, as the first events.
     #[must_use]
     pub fn new(epoch: &str, messages: Vec<Message>, older: bool, history: usize, now: Moment) -> Self {
         let mut log = Self {
             epoch: epoch.into(),
             head: 0,
             events: VecDeque::new(),
+            kept_bytes: 0,
             runs: VecDeque::new(),
             transcript: VecDeque::new(),
             transcript_bytes: 0,
@@ -234,23 +246,10 @@ impl Log {
         for message in messages {
             log.remember(Arc::new(message));
         }
-        if let Some(last) = log.transcript.back().cloned()
-            && last.status == Status::Interrupted
-            && let Some(run) = &last.run
-        {
-            let mut text = RunText::default();
-            text.push(&last.text, now);
-            log.runs.push_back(RunRecord {
-                run: run.clone(),
-                message: last.id.clone(),
-                model: last.model.as_deref().unwrap_or_default().into(),
-                sources: last.sources.clone().into(),
-                started: 0,
-                done: None,
-                phase: Phase::Streaming,
-                text,
-            });
-            log.end_live(Status::Interrupted, Ending::default(), now);
+        let answers = log.transcript.iter().rev().filter(|m| m.role == Role::Assistant);
+        let interrupted: Vec<_> = answers.take_while(|m| m.status == Status::Interrupted).cloned().collect();
+        for answer in interrupted.into_iter().rev() {
+            log.report_interrupted(&answer, now);
         }
         log
     }
@@ -357,13 +356,13 @@ impl Log {
 
     /// Forgets what nobody can resume from any more. Cheap; called now and then.
     pub fn trim(&mut self, now: Moment) {
-        while let Some((at, _)) = self.events.front() {
-            let text_bytes: usize = self.runs.iter().filter(|r| r.done.is_some()).map(|r| r.text.as_str().len()).sum();
-            let old = now.saturating_sub(*at) > RETENTION;
-            if !old && self.events.len() <= MAX_EVENTS && text_bytes <= MAX_TEXT_BYTES {
+        while let Some(oldest) = self.events.front() {
+            let old = now.saturating_sub(oldest.at) > RETENTION;
+            let over = self.events.len() > MAX_EVENTS || (self.kept_bytes > MAX_KEPT_BYTES && self.events.len() > 1);
+            if !old && !over {
                 break;
             }
-            // Text above the bound with no ended run left among the events cannot be: each has its `run.done` there.
+            self.kept_bytes -= oldest.bytes;
             self.events.pop_front();
             let first = self.first();
             self.runs.retain(|r| r.done.is_none_or(|done| done >= first));
@@ -388,13 +387,12 @@ impl Log {
 
     /// The newest state, and the cursor behind it.
     ///
-    /// When the last thing that happened is an interruption by a crash, the cursor lies just before its `run.done`:
+    /// When the last things that happened are interruptions by a crash, the cursor lies just before their `run.done`s:
     /// every client hears of it in the words it knows, and not only those that look into the messages' states.
     #[must_use]
     pub fn snapshot(&self) -> (Snapshot, Cursor) {
-        let interrupted =
-            matches!(self.events.back(), Some((_, Event::RunDone(done))) if done.status == Status::Interrupted);
-        let seq = if interrupted { self.head - 1 } else { self.head };
+        let interrupted = self.events.iter().rev().take_while(|kept| is_interruption(&kept.event)).count();
+        let seq = self.head - interrupted as u64;
         let finished: Vec<_> = self.transcript.iter().filter(|m| m.status != Status::Pending).cloned().collect();
         let messages = finished[finished.len().saturating_sub(SNAPSHOT_MESSAGES)..].to_vec();
         let more = (self.older || messages.len() < finished.len()).then(|| messages.first().map(|m| m.id.clone()));
@@ -413,7 +411,7 @@ impl Log {
             }),
         };
         let run = live.map(|live| (live.run.clone(), live.text.end()));
-        (snapshot, Cursor { seq, run, phase: self.phase_changes })
+        (snapshot, Cursor { seq, run, phase: self.phase_changes, caught_up: false })
     }
 
     /// What lies after `cursor`, which is moved behind it. A delta has at most `max_bytes` of text.
@@ -424,7 +422,7 @@ impl Log {
         if cursor.seq == self.head {
             return self.next_of_live(cursor, max_bytes);
         }
-        let event = &self.events[index(cursor.seq + 1 - self.first())].1;
+        let event = &self.events[index(cursor.seq + 1 - self.first())].event;
         if matches!(event, Event::RunDone(_))
             && let Some(delta) = self.next_text(cursor, max_bytes)
         {
@@ -500,22 +498,27 @@ impl Log {
                 Some((open.run.clone(), open.text.position(off)?))
             }
         };
-        Some(Cursor { seq, run, phase: 0 })
+        Some(Cursor { seq, run, phase: 0, caught_up: false })
     }
 
     fn next_of_live(&self, cursor: &mut Cursor, max_bytes: usize) -> Step<'_> {
-        let Some(live) = self.live() else { return Step::UpToDate };
+        let Some(live) = self.live() else {
+            cursor.caught_up = true;
+            return Step::UpToDate;
+        };
         if cursor.phase != self.phase_changes {
             cursor.phase = self.phase_changes;
             return Step::Phase(&live.run, live.phase);
         }
-        self.next_text(cursor, max_bytes).unwrap_or(Step::UpToDate)
+        let delta = self.next_text(cursor, max_bytes);
+        cursor.caught_up |= delta.is_none();
+        delta.unwrap_or(Step::UpToDate)
     }
 
     fn next_text(&self, cursor: &mut Cursor, max_bytes: usize) -> Option<Step<'_>> {
         let (run, at) = cursor.run.as_mut()?;
         let record = self.runs.iter().rev().find(|r| r.run == *run)?;
-        let (off, since) = (at.utf16(), record.text.arrival(at));
+        let (off, since) = (at.utf16(), record.text.arrival(at).filter(|_| cursor.caught_up));
         let text = record.text.read(at, max_bytes);
         (!text.is_empty()).then_some(Step::Delta { run: &record.run, off, text, since })
     }
@@ -534,11 +537,33 @@ impl Log {
     }
 
     fn append(&mut self, event: Event, now: Moment) {
+        let bytes = match &event {
+            Event::Message(message) => message.text.len(),
+            Event::RunStart { .. } => 0,
+            Event::Sources { items, .. } => items.iter().map(|s| s.snippet.len() + s.title.len()).sum(),
+            Event::RunDone(done) => self.runs.iter().find(|r| r.run == done.run).map_or(0, |r| r.text.as_str().len()),
+        };
         self.head += 1;
-        self.events.push_back((now, event));
-        if self.events.len() > MAX_EVENTS {
-            self.trim(now);
-        }
+        self.kept_bytes += bytes;
+        self.events.push_back(Kept { at: now, event, bytes });
+        self.trim(now);
+    }
+
+    fn report_interrupted(&mut self, answer: &Message, now: Moment) {
+        let Some(run) = answer.run.clone() else { return };
+        let mut text = RunText::default();
+        text.push(&answer.text, now);
+        self.runs.push_back(RunRecord {
+            run,
+            message: answer.id.clone(),
+            model: answer.model.as_deref().unwrap_or_default().into(),
+            sources: answer.sources.clone().into(),
+            started: self.head,
+            done: None,
+            phase: Phase::Streaming,
+            text,
+        });
+        self.end_live(answer.status, Ending::default(), now);
     }
 
     fn end_live(&mut self, status: Status, ending: Ending, now: Moment) -> Option<Arc<RunDone>> {
@@ -558,7 +583,6 @@ impl Log {
             error: ending.error,
         });
         self.append(Event::RunDone(done.clone()), now);
-        self.trim(now);
         Some(done)
     }
 
@@ -572,13 +596,19 @@ impl Log {
         while self.transcript.len() > self.transcript_limit
             || (self.transcript_bytes > MAX_TRANSCRIPT_BYTES && self.transcript.len() > 1)
         {
-            // A pending answer is at the end, and there are fewer of them than messages kept.
-            if let Some(oldest) = self.transcript.pop_front() {
-                self.transcript_bytes -= oldest.text.len();
-                self.older = true;
+            // A question that waits is needed, and its answer has its place here. The actor bounds how many wait.
+            if self.transcript.iter().take(2).any(|message| message.status == Status::Pending) {
+                return;
             }
+            let Some(oldest) = self.transcript.pop_front() else { return };
+            self.transcript_bytes -= oldest.text.len();
+            self.older = true;
         }
     }
+}
+
+fn is_interruption(event: &Event) -> bool {
+    matches!(event, Event::RunDone(done) if done.status == Status::Interrupted)
 }
 
 fn index(n: u64) -> usize {

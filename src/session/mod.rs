@@ -193,7 +193,7 @@ impl SessionHandle {
     /// Hands in a message; returns after it is stored, or refused.
     ///
     /// # Errors
-    /// [`SendError`]; nothing was stored then.
+    /// [`SendError`]; nothing was stored then, except perhaps before [`SendError::Internal`].
     pub async fn send(&self, message: NewMessage) -> Result<Receipt, SendError> {
         self.touch();
         let (reply, answer) = oneshot::channel();
@@ -230,8 +230,14 @@ impl SessionHandle {
     #[must_use]
     pub fn is_idle(&self, idle: Moment) -> bool {
         Arc::strong_count(&self.shared) == 2
-            && !self.shared.busy.load(Ordering::Acquire)
+            && !self.is_busy()
             && self.shared.clock.now().saturating_sub(self.shared.touched.load(Ordering::Relaxed)) >= idle
+    }
+
+    /// Whether an answer is being written, waits, or is being committed.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.shared.busy.load(Ordering::Acquire)
     }
 
     /// Lets go of what nobody can resume from any more.

@@ -83,10 +83,10 @@ impl RunText {
         self.crc.clone().finalize()
     }
 
-    /// When the text just after `at` came.
+    /// When the text just after `at` came, if that is still known.
     #[must_use]
-    pub fn arrival(&self, at: &TextPosition) -> Moment {
-        self.arrivals.iter().find(|(end, _)| *end > at.byte).map_or(0, |(_, moment)| *moment)
+    pub fn arrival(&self, at: &TextPosition) -> Option<Moment> {
+        self.arrivals.iter().find(|(end, _)| *end > at.byte).map(|(_, moment)| *moment)
     }
 
     /// The place `utf16` code units into the text; within a surrogate pair, the place before the pair.

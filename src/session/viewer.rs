@@ -78,7 +78,7 @@ impl Viewer {
                 break;
             };
             *off = start + crate::chat::utf16_len(text);
-            if !visit(Step::Delta { run, off: start, text, since: self.shared.clock.now() }) {
+            if !visit(Step::Delta { run, off: start, text, since: None }) {
                 return;
             }
         }

@@ -10,8 +10,10 @@ use crate::session::Closed;
 /// Why a socket ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseReason {
-    /// The other side said goodbye, or its connection is gone: there is nobody to tell.
+    /// The other side said goodbye.
     PeerLeft,
+    /// The connection is gone: there is nobody to tell.
+    Lost,
     /// The gateway is going away; another one, or the next, has the session.
     GoingAway,
     /// RFC 6455 was broken.
@@ -33,11 +35,12 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// Code and text of the close frame; `None` when there is nobody to tell.
+    /// Code and text. 1006 is never sent: it is RFC 6455's name for a connection that is gone.
     #[must_use]
-    pub const fn code(self) -> Option<(u16, &'static str)> {
-        Some(match self {
-            Self::PeerLeft => return None,
+    pub const fn code(self) -> (u16, &'static str) {
+        match self {
+            Self::PeerLeft => (1000, ""),
+            Self::Lost => (1006, ""),
             Self::GoingAway => (1001, "the gateway is going away"),
             Self::ProtocolError => (1002, "protocol error"),
             Self::BinaryFrame => (1003, "binary frames are not spoken here"),
@@ -47,24 +50,26 @@ impl CloseReason {
             Self::Internal => (4111, "internal error"),
             Self::Silent => (4201, "no sign of life"),
             Self::WriteStalled => (4203, "the reader stalled"),
-        })
+        }
     }
 
-    /// The close frame.
+    /// The close frame; `None` when there is nobody to tell, or who said goodbye is answered by the library.
     #[must_use]
     pub fn frame(self) -> Option<CloseFrame> {
-        self.code().map(|(code, text)| CloseFrame { code: CloseCode::from(code), reason: text.into() })
+        let (code, text) = self.code();
+        let silent = matches!(self, Self::PeerLeft | Self::Lost);
+        (!silent).then(|| CloseFrame { code: CloseCode::from(code), reason: text.into() })
     }
 
     /// What a failed read means.
     #[must_use]
     pub fn from_error(error: &Error) -> Self {
         match error {
-            Error::Protocol(problem) if is_disconnect(problem) => Self::PeerLeft,
+            Error::Protocol(problem) if is_disconnect(problem) => Self::Lost,
             Error::Protocol(_) => Self::ProtocolError,
             Error::Utf8(_) => Self::BadUtf8,
             Error::Capacity(_) => Self::TooLarge,
-            _ => Self::PeerLeft,
+            _ => Self::Lost,
         }
     }
 }

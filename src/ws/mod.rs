@@ -11,11 +11,14 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     sync::Notify,
     time::timeout,
 };
@@ -75,7 +78,7 @@ pub fn config() -> WebSocketConfig {
 
 /// Speaks `chat.v1` on an upgraded connection until one side is done.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, socket: Socket) {
-    metrics::gauge!(WS_CONNECTIONS, "protocol" => SUBPROTOCOL).increment(1.0);
+    let _counted = Counted::new();
     let stream = WebSocketStream::from_raw_socket(io, Role::Server, Some(config())).await;
     let (mut sink, mut stream) = stream.split();
     let shared = Shared { outbox: Outbox::default(), life: Life::new() };
@@ -85,17 +88,46 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, socket: Socket) {
         reason = writer::write(&mut sink, &socket, &shared) => reason,
         reason = heartbeat::watch(&shared) => reason,
     };
-    let (code, _) = reason.code().unwrap_or((1000, ""));
+    let (code, _) = reason.code();
     debug!(connection = socket.connection, session = %socket.session.id(), code, ?reason, "socket closed");
-    drop(socket); // The session is free while a slow peer takes its time over the goodbye.
-
-    let goodbye = async {
-        let _peer_may_be_gone = sink.send(Message::Close(reason.frame())).await;
-        while let Some(Ok(_)) = stream.next().await {}
-    };
-    let _no_answer_is_fine = timeout(CLOSE_TIMEOUT, goodbye).await;
-    metrics::gauge!(WS_CONNECTIONS, "protocol" => SUBPROTOCOL).decrement(1.0);
     metrics::counter!(WS_CLOSES, "code" => code.to_string()).increment(1);
+    drop(socket); // The session is free while a slow peer takes its time over the goodbye.
+    let _no_answer_is_fine = timeout(CLOSE_TIMEOUT, goodbye(sink, stream, reason)).await;
+}
+
+/// The closing handshake, and then silence until the other side has gone too: a connection that is dropped with unread
+/// bytes is reset, and a reset can overtake the close frame.
+async fn goodbye<S: AsyncRead + AsyncWrite + Unpin>(
+    mut sink: SplitSink<WebSocketStream<S>, Message>,
+    mut stream: SplitStream<WebSocketStream<S>>,
+    reason: CloseReason,
+) {
+    let _peer_may_be_gone = match reason.frame() {
+        Some(frame) => sink.send(Message::Close(Some(frame))).await,
+        None => sink.flush().await,
+    };
+    while let Some(Ok(_)) = stream.next().await {}
+    let Ok(socket) = sink.reunite(stream) else { return };
+    let mut io = socket.into_inner();
+    if io.shutdown().await.is_ok() {
+        let _peer_may_be_gone = tokio::io::copy(&mut io, &mut tokio::io::sink()).await;
+    }
+}
+
+/// Counts an open socket until it is dropped.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        metrics::gauge!(WS_CONNECTIONS, "protocol" => SUBPROTOCOL).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        metrics::gauge!(WS_CONNECTIONS, "protocol" => SUBPROTOCOL).decrement(1.0);
+    }
 }
 
 /// What the halves of a socket share.

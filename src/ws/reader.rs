@@ -10,9 +10,9 @@ use crate::{
     session::{NewMessage, RunNotActive, SendError, SessionHandle},
 };
 
-/// Calls on the session that may be under way for one socket; reading waits beyond it. More than one, so that a
-/// `stop` overtakes a message whose commit takes its time.
-const IN_FLIGHT: usize = 8;
+/// Calls on the session that may be under way for one socket; further ones are refused. Reading never waits for them,
+/// so that a `stop` overtakes a message whose commit takes its time.
+const IN_FLIGHT: usize = 32;
 
 type InFlight = FuturesUnordered<BoxFuture<'static, String>>;
 
@@ -30,7 +30,7 @@ pub(super) async fn read(
                 shared.outbox.push(Answer::Frame(answer));
                 continue;
             }
-            message = frames.next(), if in_flight.len() < IN_FLIGHT => message,
+            message = frames.next() => message,
         };
         shared.life.sign();
         match message {
@@ -40,7 +40,8 @@ pub(super) async fn read(
             },
             Some(Ok(Message::Binary(_))) => return CloseReason::BinaryFrame,
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-            Some(Ok(Message::Close(_))) | None => return CloseReason::PeerLeft,
+            Some(Ok(Message::Close(_))) => return CloseReason::PeerLeft,
+            None => return CloseReason::Lost,
             Some(Err(error)) => return CloseReason::from_error(&error),
         }
     }
@@ -50,6 +51,9 @@ fn take(Frame { id, body }: Frame, session: &SessionHandle, shared: &Shared, in_
     match body {
         ClientFrame::Send { assistant: Some(name), .. } if name != crate::hub::ASSISTANT => {
             refuse(shared, id, "not_found", "there is no such assistant".to_owned(), false);
+        }
+        ClientFrame::Send { .. } | ClientFrame::Stop(_) if in_flight.len() >= IN_FLIGHT => {
+            refuse(shared, id, "queue_full", "too many frames wait for their answer".to_owned(), true);
         }
         ClientFrame::Send { id: message, text, mode, .. } => {
             let session = session.clone();

@@ -36,10 +36,13 @@ pub(super) async fn write(
     writer.welcome(&attachment);
     let delay = metrics::histogram!(TOKEN_DELAY);
     loop {
-        while let Some(answer) = shared.outbox.pop() {
+        // An answer may be a whole snapshot: a batch is bounded in bytes, whatever fills it.
+        while writer.bytes < BATCH_BYTES
+            && let Some(answer) = shared.outbox.pop()
+        {
             writer.answer(answer);
         }
-        if !writer.hidden {
+        if !writer.hidden && writer.bytes < BATCH_BYTES {
             writer.read();
         }
         if writer.batch.is_empty() {
@@ -52,22 +55,27 @@ pub(super) async fn write(
                 cause = writer.viewer.closed(), if writer.hidden => return cause.into(),
             }
         }
-        let send = async {
-            for message in writer.batch.drain(..) {
-                sink.feed(message).await?;
+        for message in writer.batch.drain(..) {
+            if let Err(reason) = in_time(sink.feed(message)).await {
+                return reason;
             }
-            sink.flush().await
-        };
-        match timeout(STALL, send).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return CloseReason::PeerLeft,
-            Err(_) => return CloseReason::WriteStalled,
+        }
+        if let Err(reason) = in_time(sink.flush()).await {
+            return reason;
         }
         writer.bytes = 0;
         let now = writer.viewer.now();
         for arrival in writer.arrivals.drain(..) {
             delay.record(Duration::from_micros(now.saturating_sub(arrival)).as_secs_f64());
         }
+    }
+}
+
+async fn in_time(write: impl Future<Output = Result<(), Error>>) -> Result<(), CloseReason> {
+    match timeout(STALL, write).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(CloseReason::Lost),
+        Err(_) => Err(CloseReason::WriteStalled),
     }
 }
 
@@ -134,7 +142,7 @@ impl Writer<'_> {
             let frame = match step {
                 Step::Event(seq, event) => chat_v1::event(seq, event),
                 Step::Delta { run, off, text, since } => {
-                    arrivals.push(since);
+                    arrivals.extend(since);
                     chat_v1::delta(run, off, text)
                 }
                 Step::Phase(run, phase) => chat_v1::phase(run, phase),

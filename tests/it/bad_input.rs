@@ -99,6 +99,7 @@ async fn handshakes_are_checked_before_the_upgrade() {
         (path.to_owned(), "Accept: */*\r\n".to_owned(), 426),
         (format!("{path}/s_unknown"), good.to_owned(), 404),
         (format!("{path}/%00"), good.to_owned(), 404),
+        (format!("{path}/%ff"), good.to_owned(), 400),
         (format!("{path}?token=abc"), good.to_owned(), 400),
     ] {
         let answer = raw(&gateway, &format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n", gateway.address)).await;
@@ -109,6 +110,8 @@ async fn handshakes_are_checked_before_the_upgrade() {
             assert!(answer.to_lowercase().contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{answer}");
         }
     }
+    let rebound = raw(&gateway, "GET /api/v1/sessions HTTP/1.1\r\nHost: evil.example:8080\r\n\r\n").await;
+    assert!(rebound.starts_with("HTTP/1.1 421 ") && !rebound.contains(&session), "{rebound}");
     client.tell(json!({"type": "ping"})).await;
     client.until("pong").await;
 }
@@ -156,19 +159,19 @@ async fn bad_requests_get_a_problem_that_names_the_field() {
 #[tokio::test]
 async fn headers_without_end_and_connections_without_number_are_refused() {
     let gateway = Setup::bare().set("RIVULET_LIMITS_CONNECTIONS", "2").start().await;
-    let huge = format!("GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "x".repeat(64 << 10));
+    let huge = format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n", "x".repeat(64 << 10));
     let answer = raw(&gateway, &huge).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
 
     let first = gateway.connect().await;
     let _second = Client::connect(&gateway.socket(&first.session())).await;
-    let refused = raw(&gateway, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let refused = raw(&gateway, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(refused.starts_with("HTTP/1.1 503 "), "sockets count: {refused}");
     let body: Value = serde_json::from_str(refused.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     assert_eq!(body["code"], "busy");
     first.cut();
     soon("a place", async {
-        while !raw(&gateway, "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.starts_with("HTTP/1.1 200 ") {}
+        while !raw(&gateway, "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.starts_with("HTTP/1.1 200 ") {}
     })
     .await;
 }

@@ -90,6 +90,62 @@ async fn modes_reject_queue_and_replace() {
 }
 
 #[tokio::test]
+async fn replacements_in_a_row_leave_the_last_one() {
+    let upstream = Upstream::saying(DEFAULT_TEXT, 0.0).await;
+    let gateway = Setup::with_upstream(&upstream.url).start().await;
+    let mut client = gateway.connect().await;
+    client.say("first").await;
+    for n in 0..6 {
+        client.tell(json!({"type": "send", "id": format!("r{n}"), "text": format!("{n}"), "mode": "replace"})).await;
+    }
+    for _ in 0..7 {
+        client.answer().await;
+    }
+    let (_, stored) = gateway.get(&format!("/api/v1/sessions/{}", client.session())).await;
+    let messages = stored["messages"].as_array().unwrap();
+    assert_eq!((messages.len(), &messages[12]["text"], &messages[13]["text"]), (14, &json!("5"), &json!(DEFAULT_TEXT)));
+    assert!(messages.iter().all(|m| m["status"] == "complete" || m["status"] == "stopped"));
+    assert_eq!(gateway.metric("session_panics_total").await, 0.0);
+    assert_eq!(gateway.metric("runs_active").await, 0.0);
+}
+
+#[tokio::test]
+async fn long_questions_that_wait_are_not_forgotten() {
+    let upstream = Upstream::saying(DEFAULT_TEXT, 200.0).await;
+    let gateway = Setup::with_upstream(&upstream.url).start().await;
+    let mut client = gateway.connect().await;
+    client.say("first").await;
+    for n in 0..9 {
+        let text = format!("{n}{}", "ä".repeat(16_000));
+        client.tell(json!({"type": "send", "id": format!("w{n}"), "text": text, "mode": "queue"})).await;
+        client.until("ack").await;
+    }
+    for _ in 0..10 {
+        client.answer().await;
+    }
+    for (n, request) in upstream.stats.requests().iter().skip(1).enumerate() {
+        let asked: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+        let last = asked["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap().to_owned();
+        assert!(last.starts_with(&n.to_string()) && last.len() > 32_000, "question {n}");
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_session_stops_generating() {
+    let upstream = Upstream::stalling(1).await;
+    let gateway = Setup::with_upstream(&upstream.url).start().await;
+    let mut client = gateway.connect().await;
+    client.say("one").await;
+    client.tell(json!({"type": "send", "id": "w", "text": "two", "mode": "queue"})).await;
+    client.deltas(1).await;
+    let url = gateway.url(&format!("/api/v1/sessions/{}", client.session()));
+    assert_eq!(reqwest::Client::new().delete(url).send().await.unwrap().status(), 204);
+    assert_eq!(client.close_code().await, 4004);
+    upstream.stats.wait_until(|counts| counts.cancelled == 1 && counts.open == 0).await;
+    assert_eq!(upstream.stats.counts().requests, 1, "what waited never began");
+}
+
+#[tokio::test]
 async fn the_queue_is_bounded() {
     let upstream = Upstream::stalling(1).await;
     let gateway = Setup::with_upstream(&upstream.url).start().await;

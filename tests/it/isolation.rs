@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use rivulet::{
     chat::{Message, MessageId, SessionId, Status, Timestamp},
-    hub::{Hub, Lifetimes},
+    hub::{Hub, Policy},
     knowledge::NoKnowledge,
     llm::{ChatModel, ChatRequest, FinishReason, ModelEvent, ModelStream},
     run::{Retrieval, Runner},
@@ -121,8 +121,8 @@ fn hub() -> (Arc<Hub>, Arc<Flaky>) {
         max_output_tokens: 100,
     });
     let hour = Duration::from_secs(3600);
-    let lifetimes = Lifetimes { idle: hour, ttl: hour, history_messages: 50 };
-    (Arc::new(Hub::new(store.clone(), runner, lifetimes)), store)
+    let policy = Policy { idle: hour, ttl: hour, history_messages: 50 };
+    (Arc::new(Hub::new(store.clone(), runner, policy)), store)
 }
 
 async fn session(hub: &Hub) -> SessionHandle {

@@ -3,7 +3,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::chat::{Role, Timestamp, utf16_len};
+use crate::chat::{Timestamp, utf16_len};
 
 /// A client that follows the rules of PROTOCOL.md, and nothing else.
 #[derive(Debug, Default)]
@@ -377,16 +377,47 @@ fn an_interrupted_answer_is_in_the_snapshot_and_its_end_follows() {
 #[test]
 fn what_is_kept_is_bounded() {
     let mut session = Session::new();
-    let long = "x".repeat(MAX_TEXT_BYTES / 8);
-    for _ in 0..2 * MAX_EVENTS / 3 {
+    let long = "x".repeat(MAX_KEPT_BYTES / 8);
+    for _ in 0..60 {
         session.turn();
         session.text(&long);
         session.finish(Status::Complete);
         let kept: usize = session.log.runs.iter().map(|r| r.text.as_str().len()).sum();
-        assert!(kept <= MAX_TEXT_BYTES && session.log.events.len() <= MAX_EVENTS);
+        assert!(kept <= session.log.kept_bytes && session.log.kept_bytes <= MAX_KEPT_BYTES);
+        assert_eq!(session.log.kept_bytes, session.log.events.iter().map(|kept| kept.bytes).sum::<usize>());
         assert!(session.log.transcript.len() <= SNAPSHOT_MESSAGES);
         let bytes: usize = session.log.transcript.iter().map(|m| m.text.len()).sum();
         assert!(bytes <= MAX_TRANSCRIPT_BYTES);
         assert_eq!(bytes, session.log.transcript_bytes);
     }
+}
+
+#[test]
+fn events_are_bounded_in_number_and_waiting_questions_stay() {
+    let mut session = Session::new();
+    for _ in 0..MAX_EVENTS {
+        session.turn();
+    }
+    assert_eq!(session.log.events.len(), MAX_EVENTS);
+    assert_eq!(session.log.transcript.len(), 2 * MAX_EVENTS, "each of them waits for its answer");
+    assert!(session.log.message(&session.questions[0]).is_some());
+    while session.live.is_some() {
+        session.finish(Status::Complete);
+    }
+    assert_eq!(session.log.transcript.len(), SNAPSHOT_MESSAGES);
+}
+
+#[test]
+fn every_interrupted_answer_is_reported() {
+    let message = |status, role| Message { run: Some(RunId::random()), ..message(&MessageId::random(), role, "x", status) };
+    let messages = [(Status::Complete, Role::User), (Status::Interrupted, Role::Assistant)].repeat(2);
+    let messages: Vec<_> = messages.into_iter().map(|(status, role)| message(status, role)).collect();
+    let log = Log::new("e8", messages.clone(), false, 50, 0);
+    let (snapshot, mut cursor) = log.snapshot();
+    assert_eq!((snapshot.seq, snapshot.messages.len()), (0, 4));
+    for answer in [&messages[1], &messages[3]] {
+        let Step::Event(_, Event::RunDone(done)) = log.next(&mut cursor, 100) else { panic!("no run.done") };
+        assert_eq!(done.message, answer.id);
+    }
+    assert_eq!(log.next(&mut cursor, 100), Step::UpToDate);
 }
