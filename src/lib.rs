@@ -5,5 +5,6 @@ pub mod cli;
 pub mod config;
 pub mod knowledge;
 pub mod llm;
+pub mod load;
 pub mod store;
 pub mod telemetry;

@@ -1,4 +1,5 @@
 //! The commands of the `rivulet` binary, one file each: arguments in, text out.
 
 pub mod check;
+pub mod load;
 pub mod settings;
