@@ -5,10 +5,9 @@
 //! checkpointed, sockets close, the store closes last.
 
 use std::{
-    fs::{self, File, TryLockError},
-    io,
+    fs, io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -54,12 +53,6 @@ pub enum AppError {
         /// Why not.
         source: io::Error,
     },
-    /// Another gateway has the data folder.
-    #[error("the data folder {path} is in use by another gateway")]
-    InUse {
-        /// The folder.
-        path: PathBuf,
-    },
     /// The session store cannot be opened.
     #[error("the session store cannot be opened: {0}")]
     Store(#[from] StoreError),
@@ -89,8 +82,6 @@ pub struct App {
     gateway: Gateway,
     knowledge: Option<Arc<Knowledge>>,
     config: Config,
-    /// Held as long as the gateway runs.
-    lock: File,
 }
 
 impl App {
@@ -101,7 +92,7 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let metrics = metrics::install()?;
         let folder = &config.server.data_dir;
-        let lock = take(folder)?;
+        fs::create_dir_all(folder).map_err(|source| AppError::DataDir { path: folder.clone(), source })?;
         let store = Arc::new(SqliteStore::open(folder.join("rivulet.db"))?);
         let model: Arc<dyn ChatModel> = match Targets::from_config(&config.llm)? {
             Some(targets) => Arc::new(targets),
@@ -115,7 +106,7 @@ impl App {
         let (listener, address) = listen(config.server.bind)?;
         let hub = Arc::new(Hub::new(store.clone(), runner(&config, &retriever, &model), policy(&config)));
         let gateway = gateway(&config, &hub, retriever, model.name(), metrics);
-        Ok(Self { listener, address, hub, store, gateway, knowledge, config, lock })
+        Ok(Self { listener, address, hub, store, gateway, knowledge, config })
     }
 
     /// Where it listens, as a browser would have it.
@@ -136,7 +127,7 @@ impl App {
 
     /// Serves until `stop`, then drains and returns.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, hub, store, gateway, knowledge, config, lock, .. } = self;
+        let Self { listener, hub, store, gateway, knowledge, config, .. } = self;
         let (ending, background, connections) = (CancellationToken::new(), TaskTracker::new(), TaskTracker::new());
         let (draining, sockets) = (gateway.draining.clone(), gateway.sockets.clone());
         background.spawn(hub.clone().tend(ending.clone()));
@@ -176,21 +167,7 @@ impl App {
         if stored.await.is_err() {
             error!("the store did not close in time; what was acknowledged is on the disk");
         }
-        drop(lock);
         info!("goodbye");
-    }
-}
-
-/// Makes the data folder and takes it for this process: a second gateway would take the answers that the first one is
-/// writing for interrupted ones.
-fn take(folder: &Path) -> Result<File, AppError> {
-    let unusable = |source| AppError::DataDir { path: folder.to_owned(), source };
-    fs::create_dir_all(folder).map_err(unusable)?;
-    let lock = File::create(folder.join("lock")).map_err(unusable)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(AppError::InUse { path: folder.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(unusable(source)),
     }
 }
 

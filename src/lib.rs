@@ -9,6 +9,7 @@ pub mod http;
 pub mod hub;
 pub mod knowledge;
 pub mod llm;
+pub mod load;
 pub mod mock_llm;
 pub mod run;
 pub mod session;

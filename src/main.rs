@@ -3,7 +3,7 @@
 use std::{error::Error, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use rivulet::cli::{check, ingest, mock_llm, search, serve, settings::SettingsArgs};
+use rivulet::cli::{check, ingest, load, mock_llm, search, serve, settings::SettingsArgs};
 
 /// A real-time streaming chat gateway between browsers and language models.
 #[derive(Parser)]
@@ -27,6 +27,8 @@ enum Command {
     Search(search::Args),
     /// An OpenAI-compatible server that streams scripted text or faults
     MockLlm(mock_llm::Args),
+    /// Opens many sessions, sends messages and checks every text
+    Load(load::Args),
 }
 
 #[tokio::main]
@@ -50,6 +52,7 @@ async fn run(Arguments { settings, command }: Arguments) -> Result<ExitCode, Box
         Command::Ingest(args) => ingest::run(args, &settings.load()?.config).await?,
         Command::Search(args) => search::run(args, &settings.load()?.config).await?,
         Command::MockLlm(args) => mock_llm::run(args).await?,
+        Command::Load(args) => load::run(args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

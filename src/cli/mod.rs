@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod ingest;
+pub mod load;
 pub mod mock_llm;
 pub mod search;
 pub mod serve;

@@ -1,0 +1,170 @@
+//! `rivulet load`: many conversations at once, every text checked, sockets cut at random; prints what came out.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use crate::load::{self, Endpoint, LoadError, Plan, Report};
+
+/// Files a process needs open besides its sockets.
+const OTHER_FILES: u64 = 64;
+
+/// Arguments of `rivulet load`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The gateway, like ws://127.0.0.1:8080, or the whole address of its WebSocket
+    #[arg(long, value_parser = Endpoint::parse)]
+    pub url: Endpoint,
+    /// Conversations at the same time
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub sessions: u32,
+    /// Questions in each conversation, one after the other
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub messages: u32,
+    /// Seconds over which the conversations are started
+    #[arg(long, default_value_t = 0.0, value_parser = seconds, value_name = "S")]
+    pub ramp: f64,
+    /// Chance that a socket is cut after a piece of text, 0 to 1
+    #[arg(long, default_value_t = 0.0, value_parser = chance, value_name = "P")]
+    pub cut: f64,
+    /// What is asked
+    #[arg(long, default_value = "What do I need to get a loan?")]
+    pub text: String,
+    /// Seconds that one answer may take, reconnects included
+    #[arg(long, default_value_t = 60.0, value_parser = seconds, value_name = "S")]
+    pub timeout: f64,
+    /// The same seed cuts the sockets at the same pieces
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Why the command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadCommandError {
+    /// It could not begin.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It ended, and something was lost, doubled, altered or refused; the report says what.
+    #[error("the gateway did not keep its promises: {0}")]
+    Faults(String),
+    /// The report could not be written.
+    #[error("cannot write the report: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl From<serde_json::Error> for LoadCommandError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Output(error.into())
+    }
+}
+
+/// Puts the load on the gateway and prints the report to standard output.
+///
+/// # Errors
+/// [`LoadCommandError`], also when a single answer was not what it had to be.
+pub async fn run(args: Args) -> Result<(), LoadCommandError> {
+    raise_file_limit(u64::from(args.sessions) + OTHER_FILES);
+    let json = args.json;
+    let report = load::run(plan(args)).await?;
+    let mut out = io::stdout();
+    if json {
+        serde_json::to_writer_pretty(&mut out, &report)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{report}")?;
+    }
+    verdict(&report)
+}
+
+fn plan(args: Args) -> Plan {
+    Plan {
+        endpoint: args.url,
+        sessions: args.sessions as usize,
+        messages: args.messages as usize,
+        ramp: Duration::from_secs_f64(args.ramp),
+        cut: args.cut,
+        text: args.text,
+        timeout: Duration::from_secs_f64(args.timeout),
+        seed: args.seed,
+    }
+}
+
+fn verdict(report: &Report) -> Result<(), LoadCommandError> {
+    let faults = &report.faults;
+    if faults.is_none() {
+        return Ok(());
+    }
+    Err(LoadCommandError::Faults(format!(
+        "{} lost, {} duplicated, {} altered, {} disordered, {} malformed, {} errors",
+        faults.lost, faults.duplicated, faults.altered, faults.disordered, faults.malformed, faults.errors
+    )))
+}
+
+/// Each session is a socket, and the usual limit is 1024.
+fn raise_file_limit(needed: u64) {
+    match rlimit::increase_nofile_limit(needed) {
+        Ok(limit) if limit < needed => tracing::warn!(limit, needed, "too few open files are allowed: see `ulimit -n`"),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files stays as it is"),
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    within(text, 86_400.0)
+}
+
+fn chance(text: &str) -> Result<f64, String> {
+    within(text, 1.0)
+}
+
+fn within(text: &str, most: f64) -> Result<f64, String> {
+    let wrong = || format!("must be a number from 0 to {most}");
+    text.parse().ok().filter(|number| (0.0..=most).contains(number)).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<Args, clap::Error> {
+        Command::try_parse_from([&["load"], arguments].concat()).map(|command| command.args)
+    }
+
+    #[test]
+    fn arguments_are_checked() {
+        let args = parse(&["--url", "ws://localhost:1", "--cut", "0.5", "--sessions", "3"]).expect("fine");
+        let plan = plan(args);
+        assert_eq!((plan.sessions, plan.messages, plan.timeout), (3, 1, Duration::from_secs(60)));
+        for bad in [
+            &["--sessions", "3"][..],
+            &["--url", "http://localhost"],
+            &["--url", "ws://a", "--cut", "1.1"],
+            &["--url", "ws://a", "--cut", "nan"],
+            &["--url", "ws://a", "--sessions", "0"],
+            &["--url", "ws://a", "--timeout", "-1"],
+            &["--url", "ws://a", "--ramp", "inf"],
+        ] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn any_fault_is_a_failure() {
+        let mut report = Report::default();
+        assert!(verdict(&report).is_ok());
+        report.faults.altered = 1;
+        assert!(verdict(&report).expect_err("a failure").to_string().contains("1 altered"));
+    }
+}

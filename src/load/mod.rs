@@ -1,0 +1,103 @@
+//! A load generator that is also a judge: many sessions over `chat.v1`, every text checked by offset, length and
+//! checksum, sockets cut at random and resumed. Uses nothing of the gateway: it knows the protocol only, so that a
+//! mistake in the gateway's own code cannot hide itself here.
+//!
+//! `text.rs` and `transcript.rs` are pure: frames in, text and faults out. `session.rs` is one session on the
+//! network, `stored.rs` asks over HTTP what the gateway kept, `report.rs` adds up.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::lookup_host,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+
+pub use self::{
+    endpoint::{BadUrl, Endpoint},
+    report::{Faults, Report},
+};
+use self::{report::Board, session::Session};
+
+mod endpoint;
+mod frame;
+mod report;
+mod session;
+mod stored;
+mod text;
+mod transcript;
+
+/// What to do to the gateway.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// How many conversations at the same time.
+    pub sessions: usize,
+    /// How many questions in each, one after the other.
+    pub messages: usize,
+    /// Over how long the sessions are started.
+    pub ramp: Duration,
+    /// The chance that a socket is cut after a delta, 0 to 1.
+    pub cut: f64,
+    /// What is asked.
+    pub text: String,
+    /// How long one question may take from being sent to its proven answer, reconnects included.
+    pub timeout: Duration,
+    /// Where the random numbers start: the same seed cuts at the same deltas.
+    pub seed: u64,
+}
+
+/// Why nothing could be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The host has no address.
+    #[error("cannot find {host}: {reason}")]
+    Host {
+        /// The host, with the port.
+        host: String,
+        /// Why.
+        reason: String,
+    },
+    /// No HTTP client for the comparison at the end.
+    #[error("cannot make an HTTP client: {0}")]
+    Http(#[from] reqwest::Error),
+}
+
+/// Runs the plan to its end.
+///
+/// # Errors
+/// [`LoadError`] when it could not even begin; whatever goes wrong later is in the report.
+pub async fn run(plan: Plan) -> Result<Report, LoadError> {
+    let address = resolve(&plan.endpoint).await?;
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy().build()?;
+    let plan = Arc::new(plan);
+    let board = Arc::new(Board::default());
+    let started = Instant::now();
+    let mut sessions = JoinSet::new();
+    for index in 0..plan.sessions {
+        let (plan, board, http) = (Arc::clone(&plan), Arc::clone(&board), http.clone());
+        sessions.spawn(async move {
+            sleep_until(started + plan.ramp.mul_f64(index as f64 / plan.sessions as f64)).await;
+            Session::new(plan, board, address, index).run(&http).await
+        });
+    }
+    let mut report = Report::default();
+    while let Some(ended) = sessions.join_next().await {
+        match ended {
+            Ok(tally) => report.add(tally),
+            Err(error) => report.add_failure(format!("a session of the load generator failed: {error}")),
+        }
+    }
+    report.finish(&board, started.elapsed());
+    Ok(report)
+}
+
+async fn resolve(endpoint: &Endpoint) -> Result<SocketAddr, LoadError> {
+    let failed = |reason: String| LoadError::Host { host: endpoint.authority(), reason };
+    let mut addresses = lookup_host(endpoint.authority()).await.map_err(|error| failed(error.to_string()))?;
+    addresses.next().ok_or_else(|| failed("it has no address".to_owned()))
+}
+
+#[cfg(test)]
+mod tests;

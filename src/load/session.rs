@@ -1,0 +1,301 @@
+//! One session on the network: connects, asks, reads, is cut, comes back, and lets the transcript judge.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, timeout_at},
+};
+use tokio_tungstenite::{
+    WebSocketStream, client_async_with_config,
+    tungstenite::{Error as WsError, Message, protocol::WebSocketConfig, protocol::frame::coding::CloseCode},
+};
+
+use super::{
+    Plan,
+    report::{Board, Tally},
+    stored,
+    transcript::{Step, Transcript},
+};
+
+/// The longest wait before a reconnect; short, because the question is how the gateway bears it.
+const BACKOFF: Duration = Duration::from_secs(2);
+
+/// Why a session cannot go on.
+struct Fatal(String);
+
+/// Why a socket is of no use any more.
+enum Gone {
+    /// Connect again and resume.
+    Lost,
+    /// There is no sense in coming back.
+    Fatal(Fatal),
+}
+
+/// A question that is being answered.
+struct Question {
+    id: String,
+    acked: bool,
+    sent_at: Option<Instant>,
+    /// When its newest text came over the connection that stands.
+    grew_at: Option<Instant>,
+    has_text: bool,
+}
+
+/// One conversation.
+pub(super) struct Session {
+    plan: Arc<Plan>,
+    board: Arc<Board>,
+    address: SocketAddr,
+    index: usize,
+    rng: SmallRng,
+    transcript: Transcript,
+    socket: Option<WebSocketStream<TcpStream>>,
+    connected_before: bool,
+    /// Failed attempts in a row.
+    attempts: u32,
+    /// What the gateway asked for in a `goaway`.
+    wait: Option<Duration>,
+    tally: Tally,
+}
+
+impl Session {
+    pub(super) fn new(plan: Arc<Plan>, board: Arc<Board>, address: SocketAddr, index: usize) -> Self {
+        let rng = SmallRng::seed_from_u64(plan.seed.wrapping_add(index as u64));
+        Self {
+            plan,
+            board,
+            address,
+            index,
+            rng,
+            transcript: Transcript::default(),
+            socket: None,
+            connected_before: false,
+            attempts: 0,
+            wait: None,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Asks every question, and then what was stored.
+    pub(super) async fn run(mut self, http: &reqwest::Client) -> Tally {
+        for number in 0..self.plan.messages {
+            let id = format!("q{}-{}-{number}", self.plan.seed, self.index);
+            let deadline = Instant::now() + self.plan.timeout;
+            match timeout_at(deadline, self.ask(&id)).await {
+                Ok(Ok(())) => self.tally.answered += 1,
+                Ok(Err(Fatal(text))) => {
+                    self.tally.fail(text);
+                    break;
+                }
+                Err(_) => {
+                    self.tally.faults.lost += 1;
+                    let begun = if self.transcript.begun(&id) { "its run began" } else { "no run began" };
+                    self.tally.note(format!("no whole answer within {:?}; {begun}", self.plan.timeout));
+                    break;
+                }
+            }
+        }
+        self.leave().await;
+        self.compare(http).await;
+        self.tally.faults.add(&self.transcript.faults);
+        self.tally
+    }
+
+    async fn leave(&mut self) {
+        if let Some(mut socket) = self.socket.take() {
+            // A gateway that does not answer the close has been judged already.
+            let _ = timeout_at(Instant::now() + Duration::from_secs(1), socket.close(None)).await;
+        }
+    }
+
+    async fn compare(&mut self, http: &reqwest::Client) {
+        let Some(session) = self.transcript.session() else { return };
+        match stored::fetch(http, &self.plan.endpoint.session(session)).await {
+            Ok(body) => stored::compare(&body, &self.transcript, &mut self.tally),
+            Err(text) => self.tally.fail(text),
+        }
+    }
+
+    /// Sends a question until it is acknowledged, and reads until its answer is proven.
+    async fn ask(&mut self, id: &str) -> Result<(), Fatal> {
+        let frame = serde_json::json!({ "type": "send", "id": id, "text": self.plan.text }).to_string();
+        let mut question = Question { id: id.to_owned(), acked: false, sent_at: None, grew_at: None, has_text: false };
+        loop {
+            match self.ask_once(&mut question, &frame).await {
+                Ok(()) => return self.note_end(id),
+                Err(Gone::Lost) => {
+                    self.socket = None;
+                    question.grew_at = None;
+                }
+                Err(Gone::Fatal(fatal)) => return Err(fatal),
+            }
+        }
+    }
+
+    fn note_end(&mut self, id: &str) -> Result<(), Fatal> {
+        let Some(proof) = self.transcript.answer(id) else {
+            return Err(Fatal("an answer is there and not there".to_owned()));
+        };
+        *self.tally.runs.entry(proof.status.clone()).or_default() += 1;
+        if proof.status == "error" {
+            self.tally.fail("a run ended with status error".to_owned());
+        }
+        Ok(())
+    }
+
+    /// As far as one connection carries.
+    async fn ask_once(&mut self, question: &mut Question, frame: &str) -> Result<(), Gone> {
+        if self.socket.is_none() {
+            self.connect().await?;
+        }
+        if !question.acked && !self.transcript.begun(&question.id) {
+            if question.sent_at.is_none() {
+                self.tally.sent += 1;
+                question.sent_at = Some(Instant::now());
+            }
+            self.send(frame.to_owned()).await?;
+        }
+        while self.transcript.answer(&question.id).is_none() {
+            let text = self.read().await?;
+            match self.transcript.apply(&text) {
+                Step::Grew(of) if of.as_ref().is_none_or(|of| *of == question.id) => self.grew(question)?,
+                Step::Acked(re) if re == question.id => question.acked = true,
+                Step::Refused { re, code, retryable: true, retry_in_ms } if re.as_ref() == Some(&question.id) => {
+                    tracing::debug!(code, "refused for now");
+                    let jitter = self.rng.random_range(10..100);
+                    sleep(Duration::from_millis(retry_in_ms + jitter)).await;
+                    self.send(frame.to_owned()).await?;
+                }
+                Step::Refused { code, retryable: true, .. } => self.tally.note(format!("refused for now: {code}")),
+                Step::Refused { code, .. } => return fatal(format!("refused: {code}")),
+                Step::GivenUp => return fatal("a text stays wrong however often it is asked for".to_owned()),
+                other => self.follow(other).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What any frame may ask for, whatever is being waited for.
+    async fn follow(&mut self, step: Step) -> Result<(), Gone> {
+        match step {
+            Step::Sync(run, off) => {
+                self.tally.syncs += 1;
+                self.send(serde_json::json!({ "type": "sync", "run": run, "off": off }).to_string()).await
+            }
+            Step::Ping(pong) => self.send(pong).await,
+            Step::Goaway(retry_in_ms) => {
+                self.wait = Some(Duration::from_millis(retry_in_ms));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Measures, and perhaps cuts the socket: dropped, without a close frame, with whatever is under way in it.
+    fn grew(&mut self, question: &mut Question) -> Result<(), Gone> {
+        let now = Instant::now();
+        self.board.delta();
+        if let Some(before) = question.grew_at.replace(now) {
+            self.board.next_text(now - before);
+        }
+        if !question.has_text {
+            question.has_text = true;
+            self.board.first_text(now - question.sent_at.unwrap_or(now));
+        }
+        if self.plan.cut > 0.0 && self.rng.random_bool(self.plan.cut) {
+            self.tally.cuts += 1;
+            return Err(Gone::Lost);
+        }
+        Ok(())
+    }
+
+    /// Connects, says where to go on, and waits for the welcome. Asks again for what is missing of ended runs.
+    async fn connect(&mut self) -> Result<(), Gone> {
+        self.pause().await;
+        let cursor = self.transcript.cursor();
+        let url = self.plan.endpoint.socket(self.transcript.session().map(|session| (session, cursor.as_str())));
+        let opened = open(&url, self.address).await;
+        if self.connected_before {
+            self.tally.reconnects += 1;
+        }
+        self.socket = Some(opened?);
+        loop {
+            let text = self.read().await?;
+            match self.transcript.apply(&text) {
+                Step::Welcome => break,
+                Step::Refused { code, retryable: false, .. } => return fatal(format!("refused: {code}")),
+                other => self.follow(other).await?,
+            }
+        }
+        self.attempts = 0;
+        self.connected_before = true;
+        for (run, off) in self.transcript.unproven() {
+            self.follow(Step::Sync(run, off)).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits before a connection that is not the first: what a goaway said, or a random part of a time that
+    /// doubles with every failure.
+    async fn pause(&mut self) {
+        let longest = BACKOFF.min(Duration::from_millis(50) * 2u32.saturating_pow(self.attempts));
+        let first = !self.connected_before && self.attempts == 0;
+        self.attempts = self.attempts.saturating_add(1).min(16);
+        if let Some(wait) = self.wait.take() {
+            sleep(wait).await;
+        } else if !first {
+            sleep(longest.mul_f64(self.rng.random())).await;
+        }
+    }
+
+    async fn send(&mut self, text: String) -> Result<(), Gone> {
+        let Some(socket) = &mut self.socket else { return Err(Gone::Lost) };
+        socket.send(Message::text(text)).await.map_err(|_| Gone::Lost)
+    }
+
+    /// The next text frame.
+    async fn read(&mut self) -> Result<tokio_tungstenite::tungstenite::Utf8Bytes, Gone> {
+        let Some(socket) = &mut self.socket else { return Err(Gone::Lost) };
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Text(text))) => return Ok(text),
+                Some(Ok(Message::Close(Some(close)))) if is_terminal(close.code) => {
+                    return fatal(format!("closed with {}: {}", u16::from(close.code), close.reason));
+                }
+                Some(Ok(Message::Binary(_))) => self.transcript.faults.malformed += 1,
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone::Lost),
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+}
+
+fn fatal<T>(text: String) -> Result<T, Gone> {
+    Err(Gone::Fatal(Fatal(text)))
+}
+
+/// Close codes after which PROTOCOL.md forbids coming back.
+fn is_terminal(code: CloseCode) -> bool {
+    matches!(u16::from(code), 1002 | 1003 | 1007 | 1009 | 4000..=4099)
+}
+
+async fn open(url: &str, address: SocketAddr) -> Result<WebSocketStream<TcpStream>, Gone> {
+    let stream = TcpStream::connect(address).await.map_err(|_| Gone::Lost)?;
+    stream.set_nodelay(true).map_err(|_| Gone::Lost)?;
+    // Thousands of sockets in one process: the default of 128 KiB each would be the load generator's own weight.
+    let config = WebSocketConfig::default()
+        .read_buffer_size(4 << 10)
+        .write_buffer_size(0)
+        .max_write_buffer_size(256 << 10)
+        .max_message_size(Some(16 << 20));
+    match client_async_with_config(url, stream, Some(config)).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(WsError::Http(response)) if response.status().is_client_error() && response.status() != 429 => {
+            fatal(format!("the handshake was refused: {}", response.status()))
+        }
+        Err(_) => Err(Gone::Lost),
+    }
+}

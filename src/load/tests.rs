@@ -1,0 +1,85 @@
+use gateway::{Gateway, Lie};
+
+use super::*;
+
+mod gateway;
+
+fn plan(gateway: &Gateway) -> Plan {
+    Plan {
+        endpoint: Endpoint::parse(&gateway.url()).expect("an address"),
+        sessions: 4,
+        messages: 2,
+        ramp: Duration::from_millis(10),
+        cut: 0.0,
+        text: "What do I need?".to_owned(),
+        timeout: Duration::from_secs(20),
+        seed: 7,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_honest_gateway_has_no_faults() {
+    let gateway = Gateway::start(Lie::None).await;
+    let report = run(Plan { sessions: 30, messages: 3, ..plan(&gateway) }).await.expect("ran");
+    assert!(report.faults.is_none(), "{report}");
+    assert_eq!((report.sessions, report.sent, report.answered, report.reconnects), (30, 90, 90, 0));
+    assert_eq!(report.runs.get("complete"), Some(&90));
+    assert!(report.deltas > 90 && report.ttft.count == 90, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cut_sockets_are_resumed_and_nothing_is_lost() {
+    let gateway = Gateway::start(Lie::None).await;
+    let report = run(Plan { sessions: 20, messages: 3, cut: 0.3, ..plan(&gateway) }).await.expect("ran");
+    assert!(report.faults.is_none(), "{report}");
+    assert_eq!((report.answered, report.runs.get("complete")), (60, Some(&60)));
+    assert!(report.cuts >= 60 && report.reconnects >= report.cuts, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_acknowledgement_that_got_lost_is_made_up_for_by_sending_again() {
+    let gateway = Gateway::start(Lie::CutsInsteadOfAck).await;
+    let report = run(plan(&gateway)).await.expect("ran");
+    assert!(report.faults.is_none(), "{report}");
+    assert_eq!((report.answered, report.cuts), (8, 0));
+    assert!(report.reconnects >= 8, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn skipped_text_is_asked_for() {
+    let gateway = Gateway::start(Lie::SkipsText).await;
+    let report = run(plan(&gateway)).await.expect("ran");
+    assert!(report.faults.is_none() && report.answered == 8 && report.syncs >= 8, "{report}");
+}
+
+/// Every lie of a gateway is found out, and under its own name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lies_are_found() {
+    for (lie, count) in [
+        (Lie::AltersText, (|faults| faults.altered) as fn(&Faults) -> u64),
+        (Lie::StoresOtherText, |faults| faults.altered),
+        (Lie::StoresTwice, |faults| faults.duplicated),
+        (Lie::RunsTwice, |faults| faults.duplicated),
+        (Lie::ForgetsMessages, |faults| faults.lost),
+        (Lie::NeverEnds, |faults| faults.lost),
+        (Lie::Refuses, |faults| faults.errors),
+        (Lie::SkipsEvents, |faults| faults.disordered),
+    ] {
+        let gateway = Gateway::start(lie).await;
+        let timeout = if lie == Lie::NeverEnds { Duration::from_millis(300) } else { Duration::from_secs(20) };
+        let report = run(Plan { timeout, messages: 1, ..plan(&gateway) }).await.expect("ran");
+        assert!(count(&report.faults) >= 4, "{lie:?} was not found in each session: {report}");
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_not_there_is_a_loss_and_not_a_crash() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let endpoint = Endpoint::parse(&format!("ws://{closed}")).expect("an address");
+    let gateway = Gateway::start(Lie::None).await;
+    let plan = Plan { endpoint, timeout: Duration::from_millis(200), ..plan(&gateway) };
+    let report = run(plan.clone()).await.expect("ran");
+    assert_eq!((report.faults.lost, report.answered, report.sent), (4, 0, 0), "{report}");
+    let endpoint = Endpoint::parse("ws://host.invalid:1").expect("an address");
+    assert!(matches!(run(Plan { endpoint, ..plan }).await, Err(LoadError::Host { .. })));
+}

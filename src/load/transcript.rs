@@ -1,0 +1,343 @@
+//! One session as a client knows it: applies frames, says what to do next, and counts what must not happen. Pure.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    frame::{Frame, Message},
+    report::Faults,
+    text::{HeldText, Placed, units_of},
+};
+
+/// How often the whole text of a run is asked for again before it counts as altered.
+const SYNCS: u32 = 3;
+
+/// What the frame asks of the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing.
+    Idle,
+    /// The session is known and the socket may be used.
+    Welcome,
+    /// New text came, for the answer to this question.
+    Grew(Option<String>),
+    /// A run ended, or is known to have ended, and its text is proven.
+    Proven,
+    /// The text of a run does not fit what was announced, however often it is asked for.
+    GivenUp,
+    /// The text of a run from here on is needed.
+    Sync(String, u64),
+    /// The message with this id is stored.
+    Acked(String),
+    /// The frame with this id, or something else, was refused.
+    Refused { re: Option<String>, code: String, retryable: bool, retry_in_ms: u64 },
+    /// The socket will be closed; come again after so many milliseconds.
+    Goaway(u64),
+    /// Answer with this, as JSON.
+    Ping(String),
+}
+
+/// The end of a run, as it was announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Proof {
+    pub(super) units: u64,
+    pub(super) crc32: u32,
+    pub(super) status: String,
+}
+
+impl Proof {
+    fn of(text: &str, status: &str) -> Self {
+        Self { units: units_of(text), crc32: crc32fast::hash(text.as_bytes()), status: status.to_owned() }
+    }
+
+    /// Whether a text is the one that was announced.
+    pub(super) fn holds(&self, text: &str) -> bool {
+        units_of(text) == self.units && crc32fast::hash(text.as_bytes()) == self.crc32
+    }
+}
+
+#[derive(Debug, Default)]
+struct Run {
+    question: Option<String>,
+    answer: Option<String>,
+    held: HeldText,
+    done: Option<Proof>,
+    /// Nothing of it is kept but the proof.
+    proven: bool,
+    /// A `sync` is on its way.
+    asked: bool,
+    syncs: u32,
+}
+
+/// What a client knows of its session.
+#[derive(Debug, Default)]
+pub(super) struct Transcript {
+    session: Option<String>,
+    epoch: String,
+    seq: u64,
+    runs: HashMap<String, Run>,
+    by_question: HashMap<String, String>,
+    messages: HashSet<String>,
+    pub(super) faults: Faults,
+}
+
+impl Transcript {
+    pub(super) fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    /// Where to go on after a reconnect.
+    pub(super) fn cursor(&self) -> String {
+        let live = self.runs.iter().find(|(_, run)| run.done.is_none());
+        match live {
+            Some((id, run)) => format!("{}:{}:{id}:{}", self.epoch, self.seq, run.held.units()),
+            None => format!("{}:{}", self.epoch, self.seq),
+        }
+    }
+
+    /// How the answer to a question ended, once its text is proven.
+    pub(super) fn answer(&self, question: &str) -> Option<&Proof> {
+        let run = self.runs.get(self.by_question.get(question)?)?;
+        run.done.as_ref().filter(|_| run.proven)
+    }
+
+    /// Whether a run was seen to start for a question.
+    pub(super) fn begun(&self, question: &str) -> bool {
+        self.by_question.contains_key(question)
+    }
+
+    /// All answers that were proven, by message id.
+    pub(super) fn proven(&self) -> impl Iterator<Item = (&str, &Proof)> {
+        self.runs.values().filter(|run| run.proven).filter_map(|run| Some((run.answer.as_deref()?, run.done.as_ref()?)))
+    }
+
+    /// Runs whose end is known and whose text is not; after a reconnect they are to be asked for again.
+    pub(super) fn unproven(&self) -> Vec<(String, u64)> {
+        let open = self.runs.iter().filter(|(_, run)| run.done.is_some() && !run.proven);
+        open.map(|(id, run)| (id.clone(), run.held.units())).collect()
+    }
+
+    /// Takes one frame.
+    pub(super) fn apply(&mut self, text: &str) -> Step {
+        let Ok(frame) = serde_json::from_str::<Frame<'_>>(text) else {
+            self.faults.malformed += 1;
+            return Step::Idle;
+        };
+        let step = match frame.kind.as_ref() {
+            "delta" => self.delta(&frame),
+            "welcome" => self.welcome(&frame),
+            "snapshot" => self.snapshot(&frame),
+            "ack" => frame.re.as_ref().map(|re| Step::Acked(re.to_owned())),
+            "error" => Some(refused(&frame)),
+            "failover" => self.failover(&frame),
+            "goaway" => Some(Step::Goaway(frame.retry_in_ms.unwrap_or(0))),
+            "ping" => {
+                let t = frame.t.map_or(String::new(), |t| format!(r#","t":{}"#, t.get()));
+                Some(Step::Ping(format!(r#"{{"type":"pong"{t}}}"#)))
+            }
+            _ => self.event(&frame),
+        };
+        step.unwrap_or_else(|| {
+            self.faults.malformed += 1;
+            Step::Idle
+        })
+    }
+
+    /// `None` when a field is missing; the same below.
+    fn delta(&mut self, frame: &Frame<'_>) -> Option<Step> {
+        let (id, off, text) = (frame.run.as_ref()?.as_str(), frame.off?, frame.text.as_ref()?.as_str());
+        let Some(run) = self.runs.get_mut(id) else {
+            // Text of a run that nobody announced.
+            self.faults.disordered += 1;
+            return Some(Step::Idle);
+        };
+        if run.proven {
+            return Some(Step::Idle);
+        }
+        match run.held.place(off, text) {
+            Placed::Grew(_) => {
+                run.asked = false;
+                let question = run.question.clone();
+                Some(self.prove(id).unwrap_or(Step::Grew(question)))
+            }
+            Placed::Known => Some(self.prove(id).unwrap_or(Step::Idle)),
+            Placed::Gap if run.asked => Some(Step::Idle),
+            Placed::Gap => {
+                run.asked = true;
+                Some(Step::Sync(id.to_owned(), run.held.units()))
+            }
+            Placed::Conflict => {
+                self.faults.altered += 1;
+                Some(Step::Idle)
+            }
+        }
+    }
+
+    fn welcome(&mut self, frame: &Frame<'_>) -> Option<Step> {
+        let (session, epoch) = (frame.session.as_ref()?.as_str(), frame.epoch.as_ref()?.as_str());
+        let (head, recovered) = (frame.seq?, frame.recovered.as_ref()?.as_str());
+        let changed = self.session.as_ref().is_some_and(|known| known != session);
+        let continued = recovered == "full";
+        if changed || (continued && self.epoch != epoch) || (continued && head < self.seq) {
+            self.faults.disordered += 1;
+        }
+        self.session = Some(session.to_owned());
+        epoch.clone_into(&mut self.epoch);
+        match recovered {
+            "new" => self.seq = head,
+            // The events up to the head, or the snapshot, are still to come.
+            "full" | "snapshot" => {}
+            _ => return None,
+        }
+        for run in self.runs.values_mut() {
+            run.asked = false;
+        }
+        Some(Step::Welcome)
+    }
+
+    /// Replaces what is held; ended runs keep their proof for the comparison at the end.
+    fn snapshot(&mut self, frame: &Frame<'_>) -> Option<Step> {
+        let (seq, messages) = (frame.seq?, frame.messages.as_ref()?);
+        self.seq = seq;
+        self.runs.retain(|_, run| run.proven);
+        for message in messages {
+            self.messages.insert(message.id.to_owned());
+            let Some(id) = message.run.as_ref().map(super::frame::Str::as_str) else { continue };
+            if message.role.as_str() == "user" {
+                self.by_question.insert(message.id.to_owned(), id.to_owned());
+                self.runs.entry(id.to_owned()).or_default().question = Some(message.id.to_owned());
+                continue;
+            }
+            let run = self.runs.entry(id.to_owned()).or_default();
+            run.answer = Some(message.id.to_owned());
+            if let Some(status) = message.status.as_ref().map(super::frame::Str::as_str)
+                && status != "pending"
+                && !run.proven
+            {
+                run.done = Some(Proof::of(message.text.as_str(), status));
+                run.proven = true;
+            }
+        }
+        for live in frame.runs.iter().flatten() {
+            let run = self.runs.entry(live.run.to_owned()).or_default();
+            run.held = HeldText::default();
+            run.held.place(0, live.text.as_str());
+            if let Some(answer) = &live.message {
+                run.answer = Some(answer.to_owned());
+            }
+        }
+        Some(Step::Proven)
+    }
+
+    fn failover(&mut self, frame: &Frame<'_>) -> Option<Step> {
+        let (id, keep) = (frame.run.as_ref()?.as_str(), frame.keep?);
+        if let Some(run) = self.runs.get_mut(id).filter(|run| !run.proven && keep < run.held.units())
+            && !run.held.keep(keep)
+        {
+            self.faults.altered += 1;
+        }
+        Some(Step::Idle)
+    }
+
+    /// What is in the log and has a `seq`; and whatever a later server may say besides.
+    fn event(&mut self, frame: &Frame<'_>) -> Option<Step> {
+        let Some(seq) = frame.seq else { return Some(Step::Idle) };
+        if seq <= self.seq {
+            // A replay of what is known. Harmless.
+            return Some(Step::Idle);
+        }
+        if seq > self.seq + 1 {
+            self.faults.disordered += 1;
+        }
+        self.seq = seq;
+        match frame.kind.as_ref() {
+            "message" => self.message(frame),
+            "run.start" => self.run_start(frame),
+            "run.done" => self.run_done(frame),
+            _ => Some(Step::Idle),
+        }
+    }
+
+    fn message(&mut self, frame: &Frame<'_>) -> Option<Step> {
+        let message: Message<'_> = serde_json::from_str(frame.message?.get()).ok()?;
+        if !self.messages.insert(message.id.to_owned()) {
+            self.faults.duplicated += 1;
+        }
+        Some(Step::Idle)
+    }
+
+    fn run_start(&mut self, frame: &Frame<'_>) -> Option<Step> {
+        let (id, question) = (frame.run.as_ref()?.as_str(), frame.question.as_ref()?.as_str());
+        let answer: String = serde_json::from_str(frame.message?.get()).ok()?;
+        let known = self.by_question.insert(question.to_owned(), id.to_owned());
+        let again = self.runs.get(id).is_some_and(|run| run.question.is_some());
+        if known.is_some() || again {
+            self.faults.duplicated += 1;
+        }
+        let run = self.runs.entry(id.to_owned()).or_default();
+        run.question = Some(question.to_owned());
+        run.answer = Some(answer);
+        Some(Step::Idle)
+    }
+
+    fn run_done(&mut self, frame: &Frame<'_>) -> Option<Step> {
+        let id = frame.run.as_ref()?.as_str();
+        let proof = Proof {
+            units: frame.len?,
+            crc32: u32::from_str_radix(frame.crc32.as_ref()?.as_str(), 16).ok()?,
+            status: frame.status.as_ref()?.to_owned(),
+        };
+        let Some(run) = self.runs.get_mut(id) else {
+            self.faults.disordered += 1;
+            return Some(Step::Idle);
+        };
+        if run.done.is_some() {
+            self.faults.duplicated += 1;
+            return Some(Step::Idle);
+        }
+        run.done = Some(proof);
+        if let Some(step) = self.prove(id) {
+            return Some(step);
+        }
+        // Ended, and something is missing: ask for all of it.
+        let run = self.runs.get_mut(id)?;
+        run.held = HeldText::default();
+        run.asked = true;
+        run.syncs += 1;
+        Some(Step::Sync(id.to_owned(), 0))
+    }
+
+    /// Compares the text of a run that ended with what was announced. `None` while it has not ended or is too
+    /// short still.
+    fn prove(&mut self, id: &str) -> Option<Step> {
+        let run = self.runs.get_mut(id)?;
+        let done = run.done.as_ref()?;
+        if run.held.units() < done.units {
+            return None;
+        }
+        if done.holds(run.held.as_str()) {
+            run.held = HeldText::default();
+            run.proven = true;
+            return Some(Step::Proven);
+        }
+        run.held = HeldText::default();
+        if run.syncs >= SYNCS {
+            self.faults.altered += 1;
+            return Some(Step::GivenUp);
+        }
+        run.syncs += 1;
+        run.asked = true;
+        Some(Step::Sync(id.to_owned(), 0))
+    }
+}
+
+fn refused(frame: &Frame<'_>) -> Step {
+    Step::Refused {
+        re: frame.re.as_ref().map(super::frame::Str::to_owned),
+        code: frame.code.as_ref().map_or_else(|| "no code".to_owned(), super::frame::Str::to_owned),
+        retryable: frame.retryable,
+        retry_in_ms: frame.retry_in_ms.unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests;
