@@ -15,17 +15,13 @@ export class AnswerView {
   readonly #note = make("p", { className: "note", hidden: true });
   readonly #sources: SourcesView;
   readonly #facts = make("span", { className: "facts" });
+  readonly #copy = copyButton("Copy answer", () => this.#message.text);
   readonly #actions: HTMLElement;
 
   constructor(message: Message) {
     this.#message = message;
     this.#sources = new SourcesView(message.id);
-    this.#actions = make(
-      "div",
-      { className: "actions", hidden: true },
-      copyButton("Copy answer", () => this.#message.text),
-      this.#facts,
-    );
+    this.#actions = make("div", { className: "actions", hidden: true }, this.#copy, this.#facts);
     this.root.setAttribute("aria-label", "Answer");
     this.root.append(this.#text.root, this.#phase, this.#note, this.#sources.root, this.#actions);
   }
@@ -44,6 +40,7 @@ export class AnswerView {
     this.#note.hidden = note === null;
     this.#note.textContent = note ?? "";
     this.#facts.textContent = live ? "" : outcomeFacts(message);
+    this.#copy.hidden = message.text === "";
     this.#actions.hidden = live;
   }
 }
