@@ -22,7 +22,8 @@ help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
 run: build ## The gateway on http://127.0.0.1:8080 with the sample knowledge; needs no key
-	RIVULET_KNOWLEDGE_PRELOAD="$${RIVULET_KNOWLEDGE_PRELOAD-sample-knowledge}" exec $(RIVULET) serve
+	RIVULET_KNOWLEDGE_PRELOAD="$${RIVULET_KNOWLEDGE_PRELOAD-sample-knowledge}" \
+	  exec env -u RIVULET_CACHE -u RIVULET_COMMIT $(RIVULET) serve
 
 build: setup web ## The binary, with the page in it
 	cargo build --locked --bin rivulet

@@ -44,7 +44,7 @@ test("the whole way by keyboard: ask, stop, read sources, start anew", async () 
   await page.keyboard.type(QUESTION);
   await page.keyboard.press("Enter");
   await finishedAnswer(page, 2);
-  await tabTo(page, "summary", "Shift+Tab");
+  await tabTo(page, ".source summary", "Shift+Tab");
   await page.keyboard.press("Enter");
   await page.locator("details.source[open]").first().waitFor();
   await tabTo(page, "#new-chat", "Shift+Tab");

@@ -1,7 +1,9 @@
 /** Opens pages of the gateway under test, and collects what a page must never do. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
+import { WebSocket } from "ws";
 
 export const gateway = new URL(process.env.RIVULET_URL ?? "http://127.0.0.1:8080/");
 
@@ -25,7 +27,7 @@ export async function launch() {
 }
 
 /** A fresh profile with one page, and the list of its misdeeds, which has to stay empty. */
-export async function openPage(browser, options = {}) {
+export async function openPage(browser, options = {}, query = "") {
   const context = await browser.newContext({ viewport: { width: 1100, height: 800 }, ...options });
   const page = await context.newPage();
   const misdeeds = [];
@@ -36,7 +38,7 @@ export async function openPage(browser, options = {}) {
   page.on("request", (request) => {
     if (new URL(request.url()).host !== gateway.host) misdeeds.push(`request to ${request.url()}`);
   });
-  await page.goto(gateway.href);
+  await page.goto(new URL(query, gateway).href);
   await connected(page);
   return { page, misdeeds };
 }
@@ -87,4 +89,26 @@ export async function storedMessages(page) {
   const response = await fetch(new URL(`api/v1/sessions/${session}`, gateway));
   assert.equal(response.status, 200);
   return (await response.json()).messages;
+}
+
+/** A session with so many questions, each answered with no more than its beginning. */
+export async function longConversation(questions) {
+  const address = new URL("api/v1/ws", gateway);
+  address.protocol = "ws:";
+  const socket = new WebSocket(address);
+  let session;
+  let asked = 0;
+  const say = (frame) => socket.send(JSON.stringify(frame));
+  const next = () => {
+    if (asked < questions) say({ type: "send", text: `Question ${asked++}` });
+    else socket.close();
+  };
+  socket.on("message", (data) => {
+    const frame = JSON.parse(data);
+    if (frame.type === "welcome") session = frame.session;
+    if (frame.type === "welcome" || frame.type === "run.done") next();
+    if (frame.type === "run.start") say({ type: "stop", run: frame.run });
+  });
+  await once(socket, "close");
+  return session;
 }

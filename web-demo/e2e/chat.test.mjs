@@ -7,6 +7,7 @@ import {
   connected,
   finishedAnswer,
   launch,
+  longConversation,
   newestAnswer,
   openPage,
   storedMessages,
@@ -40,8 +41,9 @@ test("an answer arrives bit by bit, with sources, and is stored as shown", async
   const steps = await page.evaluate(() => [...window.lengths]);
   assert.ok(steps.length >= 3, `the shown text grew in ${steps.length} steps: ${steps}`);
 
-  const sources = page.getByRole("region", { name: "Sources" }).getByRole("group");
+  const sources = page.getByRole("region", { name: "Sources" }).locator("details.source");
   assert.ok((await sources.count()) > 0, "the answer lists its sources");
+  assert.ok(await sources.first().isVisible(), "the cited one is there to see");
   await sources.first().locator("summary").click();
   await sources.first().locator("blockquote").waitFor({ state: "visible" });
   await page.getByRole("button", { name: "Copy answer" }).waitFor();
@@ -58,6 +60,7 @@ test("a reload in the middle of an answer loses and doubles nothing", async () =
   await ask(page, LONG);
   await answerOfLength(page, 2, 20);
   const atReload = await newestAnswer(page);
+  const shown = await sourcesOfAnswers(page);
   assert.equal(atReload.status, "streaming", "the answer was over before the page could reload");
   await page.reload();
   await connected(page);
@@ -66,6 +69,92 @@ test("a reload in the middle of an answer loses and doubles nothing", async () =
   assert.ok(answer.text.length > atReload.text.length, "and it went on");
   assert.equal((await storedMessages(page)).at(-1).text, answer.text);
   assert.equal(await page.getByRole("article", { name: "Answer" }).count(), 2);
+  assert.ok(shown.every(({ length }) => length > 0));
+  assert.deepEqual(await sourcesOfAnswers(page), shown, "the sources are there again");
+  await page.reload();
+  await finishedAnswer(page, 2);
+  assert.deepEqual(await sourcesOfAnswers(page), shown, "and when all is over");
+  assert.deepEqual(misdeeds, []);
+  await page.context().close();
+});
+
+/** The titles of the sources below each answer on the page. */
+const sourcesOfAnswers = (page) =>
+  page.locator(".answer").evaluateAll((answers) =>
+    answers.map((answer) => {
+      const titles = [...answer.querySelectorAll(".source-title")];
+      return titles.map(({ textContent }) => textContent).sort();
+    }),
+  );
+
+test("a hidden page is spared the deltas and gets the rest in one on its return", async () => {
+  const { page, misdeeds } = await openPage(browser);
+  const deltas = [];
+  await page.exposeFunction("noteDelta", (text) => deltas.push(text));
+  await page.evaluate(() =>
+    window.rivulet.client.on("delta", ({ text }) => window.noteDelta(text)),
+  );
+  await ask(page, LONG);
+  await answerOfLength(page, 1, 10);
+  await setHidden(page, true);
+  const text = await storedAnswer(page);
+  const held = await newestAnswer(page);
+  assert.equal(held.status, "streaming", "the answer was over before the page was hidden");
+  const before = deltas.length;
+  await setHidden(page, false);
+  const answer = await finishedAnswer(page, 1);
+  assert.equal(answer.text, text);
+  assert.equal(answer.verified, true);
+  assert.deepEqual(deltas.slice(before), [text.slice(held.text.length)]);
+  assert.deepEqual(misdeeds, []);
+  await page.context().close();
+});
+
+/** What a browser does when its window is covered; no automated one covers windows. */
+const setHidden = (page, hidden) =>
+  page.evaluate((now) => {
+    const visibilityState = now ? "hidden" : "visible";
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => now });
+    Object.defineProperty(document, "visibilityState", {
+      configurable: true,
+      get: () => visibilityState,
+    });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+
+/** The text of the newest answer, as soon as the gateway has stored it as complete. */
+async function storedAnswer(page) {
+  const deadline = Date.now() + 20_000;
+  while (Date.now() < deadline) {
+    const newest = (await storedMessages(page)).at(-1);
+    if (newest.role === "assistant" && newest.status === "complete") return newest.text;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return assert.fail("the answer was not finished within 20 s");
+}
+
+test("the earlier part of a long conversation comes on demand, and nothing moves", async () => {
+  const session = await longConversation(27);
+  const { page, misdeeds } = await openPage(browser, {}, `?session=${session}`);
+  const articles = page.getByRole("article");
+  await articles.nth(49).waitFor();
+  assert.equal(await articles.count(), 50);
+  const button = page.getByRole("button", { name: "Show earlier messages" });
+  await button.focus();
+  await page.evaluate(() => {
+    window.firstBefore = document.querySelector("article");
+    window.topBefore = window.firstBefore.getBoundingClientRect().top;
+  });
+  await page.keyboard.press("Enter");
+  await articles.nth(53).waitFor({ state: "attached" });
+  assert.equal(await articles.count(), 54);
+  assert.equal(await articles.first().locator("p").first().textContent(), "Question 0");
+  await button.waitFor({ state: "hidden" });
+  const moved = await page.evaluate(
+    () => window.firstBefore.getBoundingClientRect().top - window.topBefore,
+  );
+  assert.ok(Math.abs(moved) <= 1, `the text moved by ${moved} px`);
+  assert.equal(await page.evaluate(() => document.activeElement.id), "log");
   assert.deepEqual(misdeeds, []);
   await page.context().close();
 });

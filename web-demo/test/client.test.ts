@@ -262,6 +262,45 @@ describe("a reload", () => {
   });
 });
 
+describe("a long conversation", () => {
+  /** A client of a conversation with so many messages. */
+  async function reader(count: number): Promise<RivuletClient> {
+    const session = gateway.newSession();
+    const part = { role: "user", status: "complete", run: "r_0" };
+    for (let n = 0; n < count; n++) session.messages.push({ ...part, id: `m_${n}`, text: `${n}` });
+    session.record({ type: "message", message: session.messages.at(-1) });
+    const client = await connected(newClient({ session: session.id }));
+    await until(client, () => client.conversation.messages.length > 0);
+    return client;
+  }
+
+  const texts = (client: RivuletClient) => client.conversation.messages.map(({ text }) => text);
+  const numbers = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, n) => String(from + n));
+
+  it("is fetched page by page, each once", async () => {
+    const client = await reader(130);
+    expect(texts(client)).toEqual(numbers(80, 130));
+    await Promise.all([client.loadOlder(), client.loadOlder()]);
+    expect(texts(client)).toEqual(numbers(30, 130));
+    expect(client.conversation.older).toBe(true);
+    await client.loadOlder();
+    await client.loadOlder();
+    expect(texts(client)).toEqual(numbers(0, 130));
+    expect(client.conversation.older).toBe(false);
+  });
+
+  it("whose earlier part cannot be had says so, and can be asked again", async () => {
+    const client = await reader(60);
+    const sessions = new Map(gateway.sessions);
+    gateway.sessions.clear();
+    await expect(client.loadOlder()).rejects.toThrow("404");
+    for (const [id, session] of sessions) gateway.sessions.set(id, session);
+    await client.loadOlder();
+    expect(texts(client)).toEqual(numbers(0, 60));
+  });
+});
+
 describe("a new epoch", () => {
   it("replaces what was there by a snapshot", async () => {
     const client = await connected(newClient());

@@ -7,8 +7,14 @@ import {
   cursorOf,
   EMPTY_CONVERSATION,
   liveRun,
+  withOlder,
 } from "../src/rivulet-client/conversation";
-import type { ClientFrame, RunDoneFrame, ServerFrame } from "../src/rivulet-client/frames";
+import type {
+  ClientFrame,
+  RunDoneFrame,
+  ServerFrame,
+  SnapshotFrame,
+} from "../src/rivulet-client/frames";
 
 const WELCOME: ServerFrame = {
   type: "welcome",
@@ -176,7 +182,7 @@ describe("a wrong text", () => {
 
 describe("a snapshot", () => {
   const announced = { ...WELCOME, epoch: "e2", seq: 9, recovered: "snapshot" } as const;
-  const snapshot: ServerFrame = {
+  const snapshot: SnapshotFrame = {
     type: "snapshot",
     seq: 8,
     messages: [
@@ -209,8 +215,49 @@ describe("a snapshot", () => {
     });
   });
 
+  it("brings the model and the sources of every answer, also of the one being written", () => {
+    const item = { n: 1, document: "d", title: "T", score: 1, snippet: "…" };
+    const told = { model: "small", sources: [item] };
+    const { state } = play([
+      announced,
+      {
+        ...snapshot,
+        messages: [
+          { id: "m1", role: "user", text: "Why?", status: "complete", run: "r1" },
+          { id: "a1", role: "assistant", text: "So [1].", status: "complete", run: "r1", ...told },
+          ...snapshot.messages,
+        ],
+        runs: snapshot.runs.map((run) => ({ ...run, ...told })),
+      },
+    ]);
+    expect(state.messages.find(({ id }) => id === "a1")).toMatchObject(told);
+    expect(state.messages.find(({ id }) => id === "a5")).toMatchObject(told);
+    const ended = done("Half an", { seq: 9, run: "r5", message: "a5" });
+    expect(play([ended], state).state.messages.find(({ id }) => id === "a5")).toMatchObject(told);
+  });
+
   it("leaves no cursor while it is announced but not here", () => {
     expect(cursorOf(play([announced], started).state)).toBeNull();
+  });
+});
+
+describe("a page of the history", () => {
+  const old = { id: "m0", role: "user", text: "Before", status: "complete" } as const;
+
+  it("comes before what is there, and says whether that is all", () => {
+    const state = withOlder({ ...started, older: true }, "s1", "m1", {
+      messages: [old],
+      more: true,
+    });
+    expect(state.messages.map(({ id }) => id)).toEqual(["m0", "m1", "a1"]);
+    expect(state.older).toBe(true);
+    expect(withOlder(state, "s1", "m0", { messages: [], more: false }).older).toBe(false);
+  });
+
+  it("is dropped when the messages it belongs to are no longer there", () => {
+    const page = { messages: [old], more: false };
+    expect(withOlder(started, "s1", "m9", page)).toBe(started);
+    expect(withOlder(started, "s2", "m1", page)).toBe(started);
   });
 });
 

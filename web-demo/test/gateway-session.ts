@@ -55,8 +55,11 @@ export class GatewaySession {
     this.#viewers.delete(send);
   }
 
-  describe(): object {
-    return { session_id: this.id, messages: this.messages, message_count: this.messages.length };
+  describe(query: URLSearchParams): object {
+    const before = this.messages.findIndex(({ id }) => id === query.get("before"));
+    const older = before < 0 ? this.messages : this.messages.slice(0, before);
+    const messages = older.slice(-Number(query.get("limit") ?? 50));
+    return { session_id: this.id, messages, more: messages.length < older.length };
   }
 
   runOf(message: string): string | undefined {
@@ -99,7 +102,9 @@ export class GatewaySession {
     const runs = live
       ? [{ run: live.run, message: live.id, off: 0, text, phase: "streaming" }]
       : [];
-    send({ type: "snapshot", seq: this.log.length, messages: this.messages, runs });
+    const messages = this.messages.slice(-50);
+    const more = messages.length < this.messages.length ? messages[0]?.id : undefined;
+    send({ type: "snapshot", seq: this.log.length, messages, runs, more });
   }
 
   #replay(send: Send, seq: number, run: string | undefined, off: number): void {

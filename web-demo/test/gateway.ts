@@ -36,10 +36,11 @@ export class Gateway {
 
   constructor() {
     this.server = createServer((request, response) => {
-      const id = /^\/api\/v1\/sessions\/([^/]+)$/.exec(request.url ?? "")?.[1];
+      const { pathname, searchParams } = new URL(request.url ?? "", "http://gateway");
+      const id = /^\/api\/v1\/sessions\/([^/]+)$/.exec(pathname)?.[1];
       const session = this.sessions.get(id ?? "");
       response.writeHead(session ? 200 : 404, { "content-type": "application/json" });
-      response.end(JSON.stringify(session?.describe() ?? { code: "not_found" }));
+      response.end(JSON.stringify(session?.describe(searchParams) ?? { code: "not_found" }));
     });
     this.server.on("upgrade", (request, socket, head) => {
       const session = this.#wanted(request);

@@ -22,6 +22,15 @@ export function linkCitations(
   }
 }
 
+/** The numbers that a text cites. */
+export function citedNumbers(text: string): ReadonlySet<number> {
+  return new Set([...text.matchAll(MARKER)].flatMap(numbersOf));
+}
+
+function numbersOf(marker: RegExpMatchArray): number[] {
+  return (marker[1] ?? "").split(",").map(Number);
+}
+
 function split(
   text: string,
   known: ReadonlySet<number>,
@@ -30,7 +39,7 @@ function split(
   const parts: (string | HTMLElement)[] = [];
   let end = 0;
   for (const match of text.matchAll(MARKER)) {
-    const numbers = (match[1] ?? "").split(",").map(Number);
+    const numbers = numbersOf(match);
     if (!numbers.every((n) => known.has(n))) continue;
     parts.push(text.slice(end, match.index), ...numbers.map((n) => citation(n, idOf(n))));
     end = match.index + match[0].length;

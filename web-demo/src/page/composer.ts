@@ -92,8 +92,8 @@ export class Composer {
 
   #measure(): void {
     const length = this.#length();
-    const limited = Number.isFinite(this.#limit);
-    this.#count.textContent = limited ? `${length} of ${this.#limit} characters` : "";
+    const counted = length > 0 && Number.isFinite(this.#limit);
+    this.#count.textContent = counted ? `${length} of ${this.#limit} characters` : "";
     this.#count.dataset.level =
       length > this.#limit ? "over" : length > this.#limit * NEARLY_FULL ? "near" : "";
     this.#text.setAttribute("aria-invalid", String(length > this.#limit));

@@ -8,6 +8,7 @@ import { ConnectionPill } from "./connection-pill";
 import { copyText } from "./copy-button";
 import { byId, make } from "./element";
 import { Notices } from "./notices";
+import { OlderMessages } from "./older-messages";
 import { ScrollFollow } from "./scroll-follow";
 import { openSource } from "./sources-view";
 import { mountTheme } from "./theme";
@@ -38,6 +39,7 @@ const notices = new Notices();
 const scroll = new ScrollFollow();
 const transcript = new Transcript(client);
 const composer = new Composer(client, () => scroll.toNewest());
+const older = new OlderMessages(client, notices);
 const wire = new WirePanel(client);
 new ConnectionPill(client);
 new Announcer(client);
@@ -50,10 +52,12 @@ function paintSoon(): void {
   painting = true;
   requestAnimationFrame(() => {
     painting = false;
-    transcript.paint();
+    scroll.around(() => {
+      transcript.paint();
+      older.paint();
+    });
     composer.paint();
     wire.paint();
-    scroll.follow();
   });
 }
 

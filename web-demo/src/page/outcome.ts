@@ -28,7 +28,8 @@ export function outcomeNote(message: Message): string | null {
   if (message.verified === false) {
     return "This text could not be checked against the gateway's. Reload to fetch it again.";
   }
-  const note = NOTE[message.status];
+  const unbegun = message.status === "stopped" && message.text === "";
+  const note = unbegun ? "You stopped this answer before it began." : NOTE[message.status];
   if (note === undefined) return null;
   const error = message.outcome?.error;
   const detail = typeof error === "string" ? error : error?.message;

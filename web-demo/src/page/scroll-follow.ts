@@ -19,7 +19,17 @@ export class ScrollFollow {
     });
   }
 
-  /** After each paint. */
+  /** Paints, and then shows the end, or what was in sight before. */
+  around(paint: () => void): void {
+    const { scrollHeight, scrollTop } = this.#log;
+    const first = this.#messages.firstElementChild;
+    paint();
+    // What comes in at the top pushes down what is being read.
+    const pushed = first?.isConnected && first !== this.#messages.firstElementChild;
+    if (pushed) this.#log.scrollTop = scrollTop + this.#log.scrollHeight - scrollHeight;
+    else this.follow();
+  }
+
   follow(): void {
     if (this.#following) this.#log.scrollTop = this.#isEmpty() ? 0 : this.#log.scrollHeight;
     this.#look();

@@ -7,18 +7,54 @@ export function sourceId(message: string, n: number): string {
   return `source-${message}-${n}`;
 }
 
-export function sourcesView(message: string, sources: readonly SourceItem[]): HTMLElement {
-  const titleId = `sources-${message}`;
-  const list = make("ol", { className: "source-list" });
-  list.append(...sources.map((source) => make("li", {}, card(message, source))));
-  const section = make(
-    "section",
-    { className: "sources" },
-    make("h4", { id: titleId, className: "sources-title", textContent: "Sources" }),
-    list,
-  );
-  section.setAttribute("aria-labelledby", titleId);
-  return section;
+/** The cited passages stand below the answer; those that were only read are folded away. */
+export class SourcesView {
+  readonly root = make("section", { className: "sources", hidden: true });
+  readonly #message: string;
+  #sources: readonly SourceItem[] = [];
+  #cards: { n: number; item: HTMLElement }[] = [];
+  readonly #title = make("h4", { className: "sources-title", textContent: "Sources" });
+  readonly #cited = make("ol", { className: "source-list" });
+  readonly #others = make("ol", { className: "source-list" });
+  readonly #count = make("summary");
+  readonly #fold = make("details", { className: "more-sources" }, this.#count, this.#others);
+
+  constructor(message: string) {
+    this.#message = message;
+    this.#title.id = `sources-${message}`;
+    this.root.setAttribute("aria-labelledby", this.#title.id);
+    this.root.append(this.#title, this.#cited, this.#fold);
+  }
+
+  show(sources: readonly SourceItem[], cited: ReadonlySet<number>): void {
+    if (sources !== this.#sources) {
+      this.#sources = sources;
+      this.#cards = sources.map((source) => {
+        return { n: source.n, item: make("li", {}, card(this.#message, source)) };
+      });
+    }
+    const items = (wanted: boolean): HTMLElement[] =>
+      this.#cards.flatMap(({ n, item }) => (cited.has(n) === wanted ? [item] : []));
+    const others = items(false);
+    fill(this.#cited, items(true));
+    fill(this.#others, others);
+    this.root.hidden = sources.length === 0;
+    this.#cited.hidden = others.length === sources.length;
+    this.#fold.hidden = others.length === 0;
+    this.#count.textContent = countText(others.length, sources.length);
+  }
+}
+
+function countText(others: number, all: number): string {
+  if (others < all) return `${others} more, not cited`;
+  return `${all} ${all === 1 ? "passage" : "passages"} found`;
+}
+
+/** Leaves a list alone that is right already: moving an element takes the focus from it. */
+function fill(list: HTMLElement, items: readonly HTMLElement[]): void {
+  const right = items.length === list.childElementCount;
+  if (!right || items.some((item, at) => item !== list.children[at]))
+    list.replaceChildren(...items);
 }
 
 /** Opens the source that a citation leads to, and moves there. */

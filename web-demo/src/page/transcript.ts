@@ -16,7 +16,6 @@ export class Transcript {
   readonly #client: RivuletClient;
   readonly #list = byId("messages");
   readonly #welcome = byId("welcome");
-  readonly #older = byId("older");
   readonly #entries = new Map<string, Entry>();
 
   constructor(client: RivuletClient) {
@@ -30,7 +29,7 @@ export class Transcript {
     const waiting = outgoing.filter(({ frame }) => !known.has(frame.id));
     messages.forEach((message, at) => {
       const run = message.run === undefined ? undefined : runs.get(message.run);
-      this.#message(at, message, run, at === messages.length - 1);
+      this.#message(at, message, run);
     });
     waiting.forEach(({ frame }, at) => {
       const delivery = state.name === "connected" ? "sending" : "waiting";
@@ -43,19 +42,16 @@ export class Transcript {
       this.#entries.delete(id);
     }
     this.#welcome.hidden = known.size > 0;
-    this.#older.hidden = !conversation.older;
   }
 
-  #message(at: number, message: Message, run: Run | undefined, isLast: boolean): void {
+  #message(at: number, message: Message, run: Run | undefined): void {
     if (message.role !== "assistant") {
       this.#question(at, message.id, message.text, "sent");
       return;
     }
-    const entry = this.#entry(message.id, at, () => {
-      return new AnswerView(message, (id) => this.#client.regenerate(id));
-    });
-    if (!(entry.view instanceof AnswerView) || same(entry, message, run, isLast)) return;
-    entry.view.show(message, run, isLast);
+    const entry = this.#entry(message.id, at, () => new AnswerView(message));
+    if (!(entry.view instanceof AnswerView) || same(entry, message, run)) return;
+    entry.view.show(message, run);
   }
 
   #question(at: number, id: string, text: string, delivery: Delivery): void {

@@ -11,13 +11,14 @@ import {
   cursorOf,
   EMPTY_CONVERSATION,
   liveRun,
+  withOlder,
 } from "./conversation";
 import { Emitter } from "./emitter";
 import { Endpoint, type TokenSource } from "./endpoint";
 import type { ClientFrame, ErrorFrame, SendMode, ServerFrame } from "./frames";
 import { readFrame } from "./frames";
 import { newMessageId, Outbox, type Outgoing } from "./outbox";
-import { watchPage } from "./page-signals";
+import { pageIsHidden, watchPage } from "./page-signals";
 import { SessionMemory, type SessionStorageLike } from "./session-memory";
 
 export interface RivuletOptions {
@@ -56,6 +57,7 @@ export class RivuletClient {
   #known = false;
   /** A stop that was asked for while there was no socket. */
   #stopWanted: string | null = null;
+  #loadingOlder = false;
   #forgetPage: () => void = () => {};
   readonly #endpoint: Endpoint;
   readonly #memory: SessionMemory;
@@ -130,9 +132,22 @@ export class RivuletClient {
     } else if (unanswered) this.#say({ type: "stop", for: unanswered });
   }
 
-  /** Asks for another answer to the question of the last one, or of the given one. */
-  regenerate(message?: string): void {
-    this.#say({ type: "regenerate", ...(message !== undefined && { message }) });
+  /**
+   * Puts the next older messages before those in the conversation. Asked again before they are here,
+   * it does nothing; without older messages too.
+   */
+  async loadOlder(): Promise<void> {
+    const { session, older, messages } = this.#conversation;
+    const first = messages[0]?.id;
+    if (session === null || first === undefined || !older || this.#loadingOlder) return;
+    this.#loadingOlder = true;
+    try {
+      const page = await this.#endpoint.messagesBefore(session, first);
+      this.#conversation = withOlder(this.#conversation, session, first, page);
+      this.#changed();
+    } finally {
+      this.#loadingOlder = false;
+    }
   }
 
   /** Leaves this conversation and begins an empty one. Nothing is deleted on the server. */
@@ -173,6 +188,8 @@ export class RivuletClient {
         this.#known = true;
         this.#memory.write(frame.session);
         this.#connection.welcomed(frame.heartbeat_s ?? DEFAULT_HEARTBEAT_S);
+        // A new socket is taken to be looked at until it is told otherwise.
+        if (pageIsHidden()) this.#say({ type: "view", hidden: true });
         for (const unsent of this.#outbox.unacked()) this.#say(unsent);
         if (this.#stopWanted) this.#say({ type: "stop", run: this.#stopWanted });
         break;

@@ -4,11 +4,12 @@
  */
 import { formatCursor } from "./cursor";
 import type {
-  Citation,
   ClientFrame,
+  HistoryPage,
   RunDoneFrame,
   ServerFrame,
   SnapshotFrame,
+  SnapshotRun,
   SourceItem,
   WelcomeFrame,
   WireMessage,
@@ -97,6 +98,21 @@ export function liveRun(state: Conversation): Run | null {
   return null;
 }
 
+/**
+ * The conversation with a page of its history in front. A page that no longer fits is dropped: another
+ * session was opened meanwhile, or a snapshot has replaced the messages.
+ */
+export function withOlder(
+  state: Conversation,
+  session: string,
+  before: string,
+  page: HistoryPage,
+): Conversation {
+  if (state.session !== session || state.messages[0]?.id !== before) return state;
+  const messages = [...page.messages.map(fromWire), ...state.messages];
+  return { ...state, messages, older: page.more };
+}
+
 /** Where to continue after a lost connection; `null` when only a snapshot will do. */
 export function cursorOf(state: Conversation): string | null {
   if (state.epoch === null) return null;
@@ -135,14 +151,18 @@ function replaced(state: Conversation, frame: SnapshotFrame): Conversation {
   let messages: readonly Message[] = frame.messages.map(fromWire);
   const runs = new Map<string, Run>();
   for (const live of frame.runs) {
-    const held = fromStart(live.text);
-    const run = { ...beginRun(live.run, live.message), held, phase: live.phase ?? "streaming" };
+    const run = runOfSnapshot(live);
     runs.set(run.id, run);
     messages = withAnswer(messages, run);
   }
   const epoch = state.announcedEpoch ?? state.epoch;
-  const older = Boolean(frame.more);
+  const older = frame.more !== undefined;
   return { ...state, epoch, announcedEpoch: null, seq: frame.seq, messages, older, runs };
+}
+
+function runOfSnapshot({ run, message, model, sources = [], text, phase }: SnapshotRun): Run {
+  const begun = beginRun(run, message, model);
+  return { ...begun, sources, held: fromStart(text), phase: phase ?? "streaming" };
 }
 
 type LoggedFrame = Extract<ServerFrame, { type: "run.start" | "sources" | "run.done" }>;
@@ -215,18 +235,13 @@ function upsert(state: Conversation, wire: WireMessage): readonly Message[] {
   return messages.map((message) => (message === old ? { ...old, ...fresh, sources } : message));
 }
 
-/** A stored message may carry its sources in full as citations, or only where it cites them. */
-function isSource(item: Citation | SourceItem): item is SourceItem {
-  return "title" in item;
-}
-
 function fromWire(wire: WireMessage): Message {
   return {
     id: wire.id,
     role: wire.role,
     text: wire.text,
     status: wire.status,
-    sources: wire.sources ?? wire.citations?.filter(isSource) ?? [],
+    sources: wire.sources ?? [],
     ...(wire.run !== undefined && { run: wire.run }),
     ...(wire.model !== undefined && { model: wire.model }),
   };

@@ -1,4 +1,5 @@
 /** Where the gateway is, and who is asking. */
+import type { HistoryPage } from "./frames";
 
 export interface Dial {
   url: string;
@@ -10,6 +11,9 @@ export type TokenSource = string | (() => string | Promise<string>);
 
 /** What the gateway says about a session. `unknown` when it could not be asked. */
 export type SessionFate = "exists" | "gone" | "forbidden" | "unknown";
+
+/** As many messages as a snapshot has. */
+const HISTORY_PAGE = 50;
 
 export class Endpoint {
   readonly #base: URL;
@@ -35,16 +39,27 @@ export class Endpoint {
   /** A browser does not tell why an upgrade was refused, so ask for the session by plain HTTP. */
   async fate(session: string): Promise<SessionFate> {
     try {
-      const token = await this.#freshToken();
-      const headers: HeadersInit = token ? { authorization: `Bearer ${token}` } : {};
-      const url = this.#api(`sessions/${encodeURIComponent(session)}`);
-      const { ok, status } = await fetch(url, { headers });
+      const { ok, status } = await this.#get(`sessions/${encodeURIComponent(session)}?limit=1`);
       if (ok) return "exists";
       if (status === 404) return "gone";
       return status === 401 || status === 403 ? "forbidden" : "unknown";
     } catch {
       return "unknown";
     }
+  }
+
+  /** The newest messages that are older than `before`. Rejects when they cannot be had. */
+  async messagesBefore(session: string, before: string): Promise<HistoryPage> {
+    const query = new URLSearchParams({ before, limit: String(HISTORY_PAGE) });
+    const response = await this.#get(`sessions/${encodeURIComponent(session)}?${query}`);
+    if (!response.ok) throw new Error(`The gateway answered with status ${response.status}`);
+    return (await response.json()) as HistoryPage;
+  }
+
+  async #get(path: string): Promise<Response> {
+    const token = await this.#freshToken();
+    const headers: HeadersInit = token ? { authorization: `Bearer ${token}` } : {};
+    return fetch(this.#api(path), { headers });
   }
 
   #api(path: string): URL {

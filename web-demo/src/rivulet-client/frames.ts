@@ -58,7 +58,7 @@ export interface WireMessage {
   status: string;
   run?: string;
   model?: string;
-  citations?: (Citation | SourceItem)[];
+  citations?: Citation[];
   sources?: SourceItem[];
   created_at?: string | number;
 }
@@ -141,12 +141,24 @@ export interface RunDoneFrame {
   error?: { code?: string; message?: string } | string;
 }
 
+/** An answer that is being written, as far as it is. */
+export interface SnapshotRun {
+  run: string;
+  message: string;
+  model?: string;
+  sources?: SourceItem[];
+  off: number;
+  text: string;
+  phase?: RunPhase;
+}
+
 export interface SnapshotFrame {
   type: "snapshot";
   seq: number;
   messages: WireMessage[];
-  runs: { run: string; message: string; off: number; text: string; phase?: RunPhase }[];
-  more?: string | null;
+  runs: SnapshotRun[];
+  /** The id of the first of `messages`, when the server has older ones. */
+  more?: string;
 }
 
 export interface PresenceFrame {
@@ -202,10 +214,15 @@ export interface SendFrame {
 export type ClientFrame =
   | SendFrame
   | { type: "stop"; id?: string; run?: string; for?: string }
-  | { type: "regenerate"; id?: string; message?: string }
   | { type: "sync"; id?: string; run: string; off: number }
   | { type: "view"; hidden: boolean }
   | { type: "ping" | "pong"; t?: unknown };
+
+/** A page of the history, as `GET /api/v1/sessions/{id}?before=…` gives it; the oldest message first. */
+export interface HistoryPage {
+  messages: WireMessage[];
+  more: boolean;
+}
 
 /**
  * Reads one text frame. Whatever is no JSON object with a string `type` gives `null`: a client that

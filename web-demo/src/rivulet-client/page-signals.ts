@@ -8,6 +8,11 @@ export interface PageSignals {
   onHidden(hidden: boolean): void;
 }
 
+/** Outside a browser nothing is hidden. */
+export function pageIsHidden(): boolean {
+  return typeof document !== "undefined" && document.hidden;
+}
+
 /** Returns the function that stops listening. Outside a browser there is nothing to listen to. */
 export function watchPage(signals: PageSignals): () => void {
   if (typeof document === "undefined") return () => {};

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Starts the gateway and talks to it from outside: `scripts/e2e.sh RIVULET_BINARY`. The page in a real browser, then a
+# client in plain Python that knows only the protocol. RIVULET_KNOWLEDGE_MODEL_DIR names the embedding model.
+# The gateway takes a free port, keeps its data in a temporary folder, and is gone when this is over.
+set -euo pipefail
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+cd "$root"
+
+READY_WITHIN_S=90
+STOPPED_WITHIN_S=40
+
+fail() {
+    printf 'e2e: %s\n' "$1" >&2
+    exit 1
+}
+
+[ $# -eq 1 ] || fail "usage: e2e.sh RIVULET_BINARY"
+binary="$(realpath "$1")"
+[ -x "$binary" ] || fail "$1 is no program: make build"
+: "${RIVULET_KNOWLEDGE_MODEL_DIR:?e2e: names the folder of the embedding model; make e2e sets it}"
+model_dir="$(realpath "$RIVULET_KNOWLEDGE_MODEL_DIR")"
+cache="${RIVULET_CACHE:-$HOME/.cache/rivulet}"
+
+# What the caller has set for a gateway of his own would change what is tested; a proxy has no business on loopback.
+for name in $(compgen -e); do
+    case "$name" in
+        RIVULET_* | GROQ_API_KEY | OPENAI_* | PORT | ENVIRONMENT | CORS_ORIGINS | LOG_LEVEL) unset "$name" ;;
+    esac
+done
+
+work="$(mktemp -d)"
+log="$work/gateway.log"
+gateway=
+
+finish() {
+    status=$?
+    trap - EXIT
+    trap '' INT TERM
+    if [ -n "$gateway" ] && ! stop_gateway; then
+        status=1
+    fi
+    if [ "$status" -ne 0 ] && [ -e "$log" ]; then
+        printf 'e2e: the log of the gateway:\n' >&2
+        cat "$log" >&2
+    fi
+    rm -rf "$work"
+    exit "$status"
+}
+
+# Asks the gateway to end, and fails when it does not end well.
+stop_gateway() {
+    local left=$((STOPPED_WITHIN_S * 10)) ended=0
+    kill -TERM "$gateway" 2>/dev/null || true
+    while kill -0 "$gateway" 2>/dev/null; do
+        if [ "$left" -eq 0 ]; then
+            printf 'e2e: the gateway was still there %s s after SIGTERM\n' "$STOPPED_WITHIN_S" >&2
+            kill -KILL "$gateway" 2>/dev/null || true
+            break
+        fi
+        left=$((left - 1))
+        sleep 0.1
+    done
+    wait "$gateway" || ended=$?
+    [ "$ended" -eq 0 ] || printf 'e2e: the gateway ended with status %s\n' "$ended" >&2
+    return "$ended"
+}
+
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# An empty configuration: a rivulet.toml that somebody has edited is not what is tested.
+: >"$work/rivulet.toml"
+env RIVULET_KNOWLEDGE_MODEL_DIR="$model_dir" RIVULET_KNOWLEDGE_PRELOAD=sample-knowledge NO_COLOR=1 \
+    "$binary" serve --config "$work/rivulet.toml" --bind 127.0.0.1:0 --data-dir "$work/data" >"$log" 2>&1 &
+gateway=$!
+
+# The address, as soon as the log tells it.
+address() {
+    sed -n 's|.*listening on \(http://127\.0\.0\.1:[0-9]*\).*|\1|p' "$log" | head -n 1
+}
+
+# Succeeds when the gateway answers and has read the sample knowledge.
+ready() {
+    [ -n "$1" ] && curl --noproxy '*' --silent --fail --max-time 5 "$1/ready" 2>/dev/null |
+        grep -q '"knowledge":{"state":"ready"'
+}
+
+deadline=$((SECONDS + READY_WITHIN_S))
+until url="$(address)" && ready "$url"; do
+    kill -0 "$gateway" 2>/dev/null || fail "the gateway ended before it was ready"
+    [ "$SECONDS" -lt "$deadline" ] || fail "the gateway was not ready within $READY_WITHIN_S s"
+    sleep 0.2
+done
+
+# Kept between runs; another list of packages gets another folder.
+venv="$cache/deps/python-$(sha256sum tests/plain/requirements.txt | cut -c1-16)"
+if ! "$venv/bin/python" -c 'import websockets' 2>/dev/null; then
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+        --requirement tests/plain/requirements.txt
+fi
+
+RIVULET_URL="$url" RIVULET_CACHE="$cache" scripts/with-node.sh npm --prefix web-demo run e2e
+"$venv/bin/python" tests/plain/client.py "$url"
