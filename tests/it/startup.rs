@@ -37,7 +37,7 @@ async fn a_busy_port_and_a_folder_in_use_are_named() {
     assert!(code == Some(1) && said.contains(&gateway.address), "{said}");
 
     let (code, said) = failing(&gateway.setup(), &["serve"]).await;
-    assert!(code == Some(1) && said.contains("in use"), "two gateways on one folder: {said}");
+    assert!(code == Some(1) && said.contains("another process"), "two gateways on one folder: {said}");
     assert_eq!(gateway.get("/ready").await.0, 200);
 }
 
