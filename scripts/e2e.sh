@@ -31,11 +31,16 @@ done
 work="$(mktemp -d)"
 log="$work/gateway.log"
 gateway=
+client=
 
 finish() {
     status=$?
     trap - EXIT
     trap '' INT TERM
+    if [ -n "$client" ]; then
+        kill -TERM -- "-$client" 2>/dev/null || true
+        wait "$client" || true
+    fi
     if [ -n "$gateway" ] && ! stop_gateway; then
         status=1
     fi
@@ -65,6 +70,18 @@ stop_gateway() {
     return "$ended"
 }
 
+# Runs a client of the gateway. In the background, because a signal would not be heard before it is over otherwise.
+run() {
+    local failed=0
+    "$@" &
+    client=$!
+    wait "$client" || failed=$?
+    client=
+    return "$failed"
+}
+
+# Every job gets a process group of its own: Ctrl-C ends this script, and this script ends them, in order.
+set -m
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -102,5 +119,5 @@ if ! "$venv/bin/python" -c 'import websockets' 2>/dev/null; then
         --requirement tests/plain/requirements.txt
 fi
 
-RIVULET_URL="$url" RIVULET_CACHE="$cache" scripts/with-node.sh npm --prefix web-demo run e2e
-"$venv/bin/python" tests/plain/client.py "$url"
+run env RIVULET_URL="$url" RIVULET_CACHE="$cache" scripts/with-node.sh npm --prefix web-demo run e2e
+run "$venv/bin/python" tests/plain/client.py "$url"

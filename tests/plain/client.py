@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 QUESTION = "How long can I return a tent?"
-LONG_QUESTION = "How does Rivulet resume after a reconnect? Tell me everything about it."
+LONG_QUESTION = "Explain everything: how does Rivulet resume, stop, store, stream and cite?"
 PATIENCE_S = 20
 LIFECYCLE = ("message", "run.start", "sources", "run.done")
 

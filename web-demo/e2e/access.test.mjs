@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { answerOfLength, finishedAnswer, launch, openPage } from "./browser.mjs";
 
 const QUESTION = "How long can I return a tent?";
-const LONG = "How does Rivulet resume after a reconnect? Tell me everything about it.";
+const LONG = "Explain everything: how does Rivulet resume, stop, store, stream and cite?";
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 let browser;
