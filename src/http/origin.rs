@@ -98,10 +98,12 @@ mod tests {
     fn a_gateway_for_this_machine_answers_to_its_names_only() {
         let host = |host: &'static str| HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(host))]);
         let local = origins(&["https://shop.example"], "127.0.0.1:8080");
-        for name in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "LOCALHOST", "chat.localhost:1", "shop.example"] {
+        for name in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "LOCALHOST", "chat.localhost:1", "shop.example"]
+        {
             assert!(local.answers_to(&host(name)), "{name}");
         }
-        for name in ["evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example:8080", "shop.example:1", ""] {
+        for name in ["evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example:8080", "shop.example:1", ""]
+        {
             assert!(!local.answers_to(&host(name)), "{name}");
         }
         assert!(origins(&[], "0.0.0.0:8080").answers_to(&host("evil.example")));

@@ -7,49 +7,33 @@
 
 use std::{
     collections::VecDeque,
-    pin::Pin,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 
-use futures_util::{
-    FutureExt, StreamExt,
-    future::BoxFuture,
-    stream::{BoxStream, FuturesOrdered},
-};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, Sleep, sleep},
+    time::Instant,
 };
 use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
-use tracing::{error, warn};
+use tracing::error;
 
+use self::answer::Current;
 use crate::{
-    chat::{Message, MessageId, Role, RunError, RunId, SessionId, Source, Status, Timestamp, Timing},
-    run::{Outcome, RunEvent, RunRequest, Runner, citations},
-    session::{
-        Clock, Closed, Command, NewMessage, Receipt, RunNotActive, SendError, SendMode, Shared, StopTarget, log::Ending,
-    },
-    store::{Appended, FinishedAnswer, SessionStore, StoreError, Turn},
-    telemetry::metrics::{RUN_TTFT, RUNS, RUNS_ACTIVE, TOKENS_DELIVERED},
+    chat::{Message, MessageId, Role, RunId, Status, Timestamp},
+    run::{Outcome, RunEvent, Runner},
+    session::{Clock, Closed, Command, NewMessage, Receipt, RunNotActive, SendError, SendMode, Shared, StopTarget},
+    store::{Appended, SessionStore, StoreError, Turn},
+    telemetry::metrics::RUNS_ACTIVE,
 };
+
+mod answer;
 
 /// The most messages that wait behind a running answer, commits in flight included.
 const MAX_WAITING: usize = 16;
-/// How often the text of a running answer is stored.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
-
-/// Pauses before the commit of an answer is tried again.
-const COMMIT_PAUSES: [Duration; 4] = [
-    Duration::from_millis(50),
-    Duration::from_millis(200),
-    Duration::from_millis(400),
-    Duration::from_millis(800),
-];
-
 /// What every session needs from outside.
 #[derive(Debug)]
 pub struct Deps {
@@ -119,38 +103,6 @@ enum Accepting {
 
 type Reply = oneshot::Sender<Result<Receipt, SendError>>;
 
-/// What the session is busy with.
-enum Current {
-    Idle,
-    Running(Box<Running>),
-    Storing(Box<Storing>),
-}
-
-/// A run in progress.
-struct Running {
-    turn: WaitingTurn,
-    events: BoxStream<'static, RunEvent>,
-    started: Instant,
-    timing: Timing,
-    sources: Arc<[Source]>,
-    checkpoint: Checkpoint,
-    /// Text that no checkpoint has.
-    dirty: bool,
-}
-
-/// A run that is over, while its answer is being committed.
-struct Storing {
-    turn: WaitingTurn,
-    answer: Arc<Message>,
-    ending: Ending,
-    committed: BoxFuture<'static, Result<(), StoreError>>,
-}
-
-enum Checkpoint {
-    Due(Pin<Box<Sleep>>),
-    Writing(BoxFuture<'static, Result<(), StoreError>>),
-}
-
 enum Happened {
     Command(Option<Command>),
     Accepted(Accepting),
@@ -181,7 +133,7 @@ impl Actor {
                         self.abandon();
                     }
                 }
-                Happened::Command(Some(Command::Send(message, reply))) => self.on_send(message, reply),
+                Happened::Command(Some(Command::Send(message, reply))) => self.on_send(*message, reply),
                 Happened::Command(Some(Command::Stop(target, reply))) => {
                     let _gone_asker_does_not_matter = reply.send(self.on_stop(&target));
                 }
@@ -199,10 +151,10 @@ impl Actor {
     }
 
     /// A repetition is answered first, whatever else would speak against the message.
-    fn on_send(&mut self, message: Box<NewMessage>, reply: Reply) {
+    fn on_send(&mut self, message: NewMessage, reply: Reply) {
         let (known, whole) = {
             let log = self.shared.log.lock();
-            (message.id.as_ref().and_then(|id| log.message(id).cloned()), log.transcript_is_whole())
+            (message.id.as_ref().and_then(|id| log.transcript().message(id).cloned()), log.transcript().is_whole())
         };
         if let Some(known) = known {
             let _gone_asker_does_not_matter = reply.send(self.repeated(&message.text, &known));
@@ -211,8 +163,8 @@ impl Actor {
         // While its twin is being committed: the store keeps the order of writes, so it will know the answer.
         let has_twin = self.accepting_turns.iter().any(|turn| Some(&turn.question.id) == message.id.as_ref());
         match (self.refusal(message.mode), &message.id) {
-            (None, _) => self.commit(*message, reply),
-            (Some(_), _) if has_twin => self.commit(*message, reply),
+            (None, _) => self.commit(message, reply),
+            (Some(_), _) if has_twin => self.commit(message, reply),
             (Some(refusal), Some(id)) if !whole => {
                 let (store, session, id) = (self.deps.store.clone(), self.shared.id.clone(), id.clone());
                 let text = message.text;
@@ -345,165 +297,12 @@ impl Actor {
         Ok(turn.run.clone())
     }
 
-    fn stop_current(&mut self) {
-        self.end_run(|_| Outcome { status: Status::Stopped, usage: None, error: None });
-    }
-
     /// The session was deleted: nothing of it is wanted any more.
     fn abandon(&mut self) {
         for turn in self.queue.iter_mut().chain(&mut self.accepting_turns) {
             turn.stopped = true;
         }
         self.stop_current();
-    }
-
-    /// Begins the next run, when none is in progress.
-    fn start_next(&mut self) {
-        if !matches!(self.current, Current::Idle) {
-            return;
-        }
-        let Some(turn) = self.queue.pop_front() else { return };
-        let model: Arc<str> = self.deps.runner.model_name().into();
-        let request = {
-            let mut log = self.shared.log.lock();
-            let now = self.deps.clock.now();
-            log.start_run(turn.run.clone(), turn.answer.clone(), turn.question.id.clone(), model, now);
-            let before = log.transcript().rev().skip_while(|m| m.id != turn.question.id).skip(1);
-            let mut history: Vec<_> =
-                before.filter(|m| !m.text.is_empty()).take(self.deps.history_messages).cloned().collect();
-            history.reverse();
-            RunRequest { question: turn.question.text.as_str().into(), history }
-        };
-        metrics::gauge!(RUNS_ACTIVE).increment(1.0);
-        let stopped = turn.stopped;
-        let queue_ms = millis(turn.since.elapsed());
-        self.current = Current::Running(Box::new(Running {
-            turn,
-            events: self.deps.runner.clone().start(request),
-            started: Instant::now(),
-            timing: Timing { queue_ms, ..Timing::default() },
-            sources: Arc::from([]),
-            checkpoint: Checkpoint::Due(Box::pin(sleep(CHECKPOINT_EVERY))),
-            dirty: false,
-        }));
-        if stopped {
-            self.stop_current();
-        }
-    }
-
-    fn on_run_event(&mut self, event: Option<RunEvent>) {
-        let Current::Running(running) = &mut self.current else { return };
-        let now = self.deps.clock.now();
-        match event {
-            Some(RunEvent::Phase(phase)) => self.shared.log.lock().set_phase(phase),
-            Some(RunEvent::Retrieved { sources, took }) => {
-                running.timing.retrieval_ms = millis(took);
-                running.sources = sources;
-                if !running.sources.is_empty() {
-                    self.shared.log.lock().append_sources(running.sources.clone(), now);
-                }
-            }
-            Some(RunEvent::Text(text)) => {
-                if running.timing.ttft_ms == 0 {
-                    let ttft = running.started.elapsed();
-                    running.timing.ttft_ms = millis(ttft).max(1);
-                    metrics::histogram!(RUN_TTFT).record(ttft.as_secs_f64());
-                }
-                running.dirty = true;
-                self.shared.log.lock().append_text(&text, now);
-                metrics::counter!(TOKENS_DELIVERED).increment(1);
-            }
-            Some(RunEvent::End(outcome)) => return self.end_run(|_| outcome),
-            None => {
-                error!(session = %self.shared.id, "a run ended without saying how");
-                return self.end_run(|text| Outcome::broken_off(text.is_empty()));
-            }
-        }
-        self.shared.wake.notify_waiters();
-    }
-
-    /// Ends the run in progress: cancels what still generates and commits the answer. `run.done` follows the commit.
-    fn end_run(&mut self, outcome: impl FnOnce(&str) -> Outcome) {
-        let running = match std::mem::replace(&mut self.current, Current::Idle) {
-            Current::Running(running) => running,
-            over_already => {
-                self.current = over_already;
-                return;
-            }
-        };
-        let Running { turn, events, started, mut timing, sources, .. } = *running;
-        drop(events); // Closes the upstream connection, before anything else takes its time.
-        let (text, model) = {
-            let log = self.shared.log.lock();
-            (log.live_text().unwrap_or_default().to_owned(), self.deps.runner.model_name().to_owned())
-        };
-        let outcome = outcome(&text);
-        timing.total_ms = millis(started.elapsed());
-        let created_at = self.shared.log.lock().message(&turn.answer).map_or_else(Timestamp::now, |m| m.created_at);
-        let answer = Arc::new(Message {
-            id: turn.answer.clone(),
-            role: Role::Assistant,
-            status: outcome.status,
-            run: Some(turn.run.clone()),
-            model: Some(model),
-            citations: citations::find(&text, sources.len()),
-            sources: sources.to_vec(),
-            created_at,
-            text,
-        });
-        let ending = Ending { citations: answer.citations.clone(), usage: outcome.usage, timing, error: outcome.error };
-        let (store, session) = (self.deps.store.clone(), self.shared.id.clone());
-        let finished = finished(&answer, turn.run.clone(), outcome.usage);
-        let committed = commit_answer(store, session, finished).boxed();
-        self.current = Current::Storing(Box::new(Storing { turn, answer, ending, committed }));
-    }
-
-    /// The answer is durable, or will not be: either way everybody hears how it ended.
-    fn on_finished(&mut self, result: Result<(), StoreError>) {
-        let Current::Storing(storing) = std::mem::replace(&mut self.current, Current::Idle) else { return };
-        let Storing { mut answer, mut ending, .. } = *storing;
-        if let Err(error @ StoreError::Unavailable(_)) = result {
-            error!(session = %self.shared.id, %error, "an answer could not be stored");
-            answer = Arc::new(Message { status: Status::Error, ..(*answer).clone() });
-            ending.error = Some(RunError {
-                code: "storage_unavailable",
-                message: "The answer could not be stored.".to_owned(),
-                retryable: true,
-            });
-        }
-        let now = self.deps.clock.now();
-        metrics::counter!(RUNS, "status" => answer.status.as_str()).increment(1);
-        metrics::gauge!(RUNS_ACTIVE).decrement(1.0);
-        self.shared.log.lock().finish_run(answer, ending, now);
-        self.shared.touched.store(now, Ordering::Relaxed);
-        self.start_next();
-        self.shared.wake.notify_waiters();
-    }
-
-    fn checkpoint(&mut self) {
-        let Current::Running(running) = &mut self.current else { return };
-        if !running.dirty {
-            running.checkpoint = Checkpoint::Due(Box::pin(sleep(CHECKPOINT_EVERY)));
-            return;
-        }
-        running.dirty = false;
-        let text = self.shared.log.lock().live_text().unwrap_or_default().to_owned();
-        let (store, session, answer) = (self.deps.store.clone(), self.shared.id.clone(), running.turn.answer.clone());
-        running.checkpoint =
-            Checkpoint::Writing(async move { store.checkpoint(&session, &answer, text).await }.boxed());
-    }
-
-    fn on_checkpointed(&mut self, result: &Result<(), StoreError>) {
-        let Current::Running(running) = &mut self.current else { return };
-        if let Err(StoreError::NoSession) = result {
-            return self.stop_current();
-        }
-        if let Err(error) = result {
-            // The answer goes on: its end is stored again, and reported if that fails too.
-            warn!(session = %self.shared.id, %error, "a checkpoint was not stored");
-            running.dirty = true;
-        }
-        running.checkpoint = Checkpoint::Due(Box::pin(sleep(CHECKPOINT_EVERY)));
     }
 
     fn waiting(&self) -> usize {
@@ -524,36 +323,6 @@ impl Actor {
     }
 }
 
-impl Current {
-    async fn happened(&mut self) -> Happened {
-        match self {
-            Self::Idle => std::future::pending().await,
-            Self::Storing(storing) => Happened::Finished((&mut storing.committed).await),
-            Self::Running(running) => {
-                let Running { events, checkpoint, .. } = &mut **running;
-                // The checkpoint is rarely ready; after a model that always is, its turn would never come.
-                tokio::select! {
-                    biased;
-                    happened = checkpoint.happened() => happened,
-                    event = events.next() => Happened::Run(event),
-                }
-            }
-        }
-    }
-}
-
-impl Checkpoint {
-    async fn happened(&mut self) -> Happened {
-        match self {
-            Self::Due(sleep) => {
-                sleep.await;
-                Happened::CheckpointDue
-            }
-            Self::Writing(written) => Happened::Checkpointed(written.await),
-        }
-    }
-}
-
 impl Drop for Actor {
     fn drop(&mut self) {
         // After a panic the gauge would count this run for ever.
@@ -567,24 +336,6 @@ impl Turn {
     fn run(&self) -> RunId {
         self.answer.run.clone().unwrap_or_else(RunId::random)
     }
-}
-
-/// Commits an answer. A store that is busy for a moment must not turn a whole answer into an error.
-async fn commit_answer(
-    store: Arc<dyn SessionStore>,
-    session: SessionId,
-    answer: FinishedAnswer,
-) -> Result<(), StoreError> {
-    for pause in COMMIT_PAUSES {
-        match store.finish_answer(&session, answer.clone()).await {
-            Err(StoreError::Unavailable(reason)) => {
-                warn!(session = %session, reason, "an answer was not stored, trying again");
-                sleep(pause).await;
-            }
-            done => return done,
-        }
-    }
-    store.finish_answer(&session, answer).await
 }
 
 fn new_turn(question: MessageId, text: String) -> Turn {
@@ -605,21 +356,4 @@ fn new_turn(question: MessageId, text: String) -> Turn {
         question: blank(question, Role::User, text, Status::Complete),
         answer: blank(MessageId::random(), Role::Assistant, String::new(), Status::Pending),
     }
-}
-
-fn finished(answer: &Message, run: RunId, usage: Option<crate::chat::Usage>) -> FinishedAnswer {
-    FinishedAnswer {
-        id: answer.id.clone(),
-        run,
-        text: answer.text.clone(),
-        status: answer.status,
-        model: answer.model.clone(),
-        citations: answer.citations.clone(),
-        sources: answer.sources.clone(),
-        usage,
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

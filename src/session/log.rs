@@ -10,9 +10,15 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
-    chat::{Citation, Message, MessageId, Phase, Role, RunError, RunId, Source, Status, Timing, Usage},
+    chat::{Message, MessageId, Phase, Role, RunId, Source, Status},
     session::text::{RunText, TextPosition},
 };
+
+mod event;
+mod transcript;
+
+pub use event::{Attachment, Ending, Event, LiveRun, Recovered, RunDone, Snapshot, Step};
+pub use transcript::Transcript;
 
 /// Microseconds since some start that the caller fixed once.
 pub type Moment = u64;
@@ -25,71 +31,6 @@ pub const MAX_EVENTS: usize = 1024;
 pub const MAX_KEPT_BYTES: usize = 1 << 20;
 /// The newest messages of a snapshot (PROTOCOL.md).
 pub const SNAPSHOT_MESSAGES: usize = 50;
-/// The most bytes of messages kept in memory; older ones are in the store.
-const MAX_TRANSCRIPT_BYTES: usize = 256 << 10;
-
-/// A lifecycle event: what `seq` numbers.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// Somebody said something.
-    Message(Arc<Message>),
-    /// An answer begins.
-    RunStart {
-        /// Its run.
-        run: RunId,
-        /// The id the answer will have as a message.
-        message: MessageId,
-        /// The question.
-        question: MessageId,
-        /// Who answers.
-        model: Arc<str>,
-    },
-    /// What was found for the answer.
-    Sources {
-        /// The run it was found for.
-        run: RunId,
-        /// The passages, best first.
-        items: Arc<[Source]>,
-    },
-    /// An answer is over.
-    RunDone(Arc<RunDone>),
-}
-
-/// How a run ended, with the proof of its text.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunDone {
-    /// The run.
-    pub run: RunId,
-    /// The answer.
-    pub message: MessageId,
-    /// How it ended.
-    pub status: Status,
-    /// Length of the text in UTF-16 code units.
-    pub len: u64,
-    /// CRC-32 (zlib) of the text in UTF-8.
-    pub crc32: u32,
-    /// What it cites.
-    pub citations: Vec<Citation>,
-    /// What it cost.
-    pub usage: Option<Usage>,
-    /// How long its parts took.
-    pub timing: Timing,
-    /// Why it failed, when it did.
-    pub error: Option<RunError>,
-}
-
-/// What [`Log::finish_run`] is told; the log adds length and checksum.
-#[derive(Debug, Clone, Default)]
-pub struct Ending {
-    /// What it cites.
-    pub citations: Vec<Citation>,
-    /// What it cost.
-    pub usage: Option<Usage>,
-    /// How long its parts took.
-    pub timing: Timing,
-    /// Why it failed, when it did.
-    pub error: Option<RunError>,
-}
 
 /// A place in the log: after event `seq`, and within the text of the run that is open there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -99,82 +40,6 @@ pub struct Cursor {
     phase: u64,
     /// Whether the reader has once seen all there was.
     caught_up: bool,
-}
-
-/// What lies next after a cursor.
-#[derive(Debug, PartialEq)]
-pub enum Step<'a> {
-    /// A lifecycle event.
-    Event(u64, &'a Event),
-    /// Text of a run: begins at `off` (UTF-16), is never empty, never splits a scalar value.
-    Delta {
-        /// The run.
-        run: &'a RunId,
-        /// Where the text belongs.
-        off: u64,
-        /// The text.
-        text: &'a str,
-        /// When the oldest part of it came, when the reader was waiting for it; not when it comes back from elsewhere.
-        since: Option<Moment>,
-    },
-    /// The live run is doing something else now. Not an event: only the newest phase is told.
-    Phase(&'a RunId, Phase),
-    /// Nothing: wait.
-    UpToDate,
-    /// What came next is gone: take a snapshot.
-    Trimmed,
-}
-
-/// Whether a reader could go on where it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recovered {
-    /// The session is empty.
-    New,
-    /// It goes on at its cursor.
-    Full,
-    /// It must take the snapshot.
-    Snapshot,
-}
-
-/// How a reader begins.
-#[derive(Debug)]
-pub struct Attachment {
-    /// Where it reads on.
-    pub cursor: Cursor,
-    /// Whether that is where it was.
-    pub recovered: Recovered,
-    /// Replaces what it holds.
-    pub snapshot: Option<Snapshot>,
-}
-
-/// The newest state of a session.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
-    /// The event that it includes last.
-    pub seq: u64,
-    /// The newest messages that are not being written, oldest first.
-    pub messages: Vec<Arc<Message>>,
-    /// The oldest message of `messages`, when the store has older ones.
-    pub more: Option<MessageId>,
-    /// The answer being written.
-    pub live: Option<LiveRun>,
-}
-
-/// An answer being written.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LiveRun {
-    /// Its run.
-    pub run: RunId,
-    /// Its message.
-    pub message: MessageId,
-    /// Who answers.
-    pub model: Arc<str>,
-    /// What was found for it.
-    pub sources: Arc<[Source]>,
-    /// The text so far.
-    pub text: String,
-    /// What the run is doing.
-    pub phase: Phase,
 }
 
 /// The log. At most one run is live at a time.
@@ -187,12 +52,7 @@ pub struct Log {
     kept_bytes: usize,
     /// The texts of runs whose end is still among the events, oldest first, and of the live one, last.
     runs: VecDeque<RunRecord>,
-    /// The newest messages, pending answers included, in the order of the store.
-    transcript: VecDeque<Arc<Message>>,
-    transcript_bytes: usize,
-    transcript_limit: usize,
-    /// Whether the store has older messages than the transcript.
-    older: bool,
+    transcript: Transcript,
     /// Counts changes of phase, so that a reader knows whether it saw the newest.
     phase_changes: u64,
 }
@@ -237,14 +97,11 @@ impl Log {
             events: VecDeque::new(),
             kept_bytes: 0,
             runs: VecDeque::new(),
-            transcript: VecDeque::new(),
-            transcript_bytes: 0,
-            transcript_limit: history.max(SNAPSHOT_MESSAGES),
-            older,
+            transcript: Transcript::new(history.max(SNAPSHOT_MESSAGES), older),
             phase_changes: 0,
         };
         for message in messages {
-            log.remember(Arc::new(message));
+            log.transcript.push(Arc::new(message));
         }
         let answers = log.transcript.iter().rev().filter(|m| m.role == Role::Assistant);
         let interrupted: Vec<_> = answers.take_while(|m| m.status == Status::Interrupted).cloned().collect();
@@ -267,26 +124,15 @@ impl Log {
     }
 
     /// The newest messages, oldest first; those with [`Status::Pending`] are being written or wait.
-    pub fn transcript(&self) -> impl DoubleEndedIterator<Item = &Arc<Message>> {
-        self.transcript.iter()
-    }
-
-    /// A message of the transcript.
     #[must_use]
-    pub fn message(&self, id: &MessageId) -> Option<&Arc<Message>> {
-        self.transcript.iter().rev().find(|m| m.id == *id)
-    }
-
-    /// Whether the transcript is all there is, so that what it does not hold does not exist.
-    #[must_use]
-    pub const fn transcript_is_whole(&self) -> bool {
-        !self.older
+    pub fn transcript(&self) -> &Transcript {
+        &self.transcript
     }
 
     /// Appends a user's message and the pending answer that will follow it.
     pub fn append_turn(&mut self, question: Arc<Message>, answer: Arc<Message>, now: Moment) {
-        self.remember(question.clone());
-        self.remember(answer);
+        self.transcript.push(question.clone());
+        self.transcript.push(answer);
         self.append(Event::Message(question), now);
     }
 
@@ -346,11 +192,7 @@ impl Log {
     pub fn finish_run(&mut self, answer: Arc<Message>, ending: Ending, now: Moment) -> Option<Arc<RunDone>> {
         let status = answer.status;
         self.live()?;
-        if let Some(slot) = self.transcript.iter_mut().find(|m| m.id == answer.id) {
-            self.transcript_bytes = self.transcript_bytes + answer.text.len() - slot.text.len();
-            *slot = answer;
-        }
-        self.bound_transcript();
+        self.transcript.replace(answer);
         self.end_live(status, ending, now)
     }
 
@@ -395,7 +237,8 @@ impl Log {
         let seq = self.head - interrupted as u64;
         let finished: Vec<_> = self.transcript.iter().filter(|m| m.status != Status::Pending).cloned().collect();
         let messages = finished[finished.len().saturating_sub(SNAPSHOT_MESSAGES)..].to_vec();
-        let more = (self.older || messages.len() < finished.len()).then(|| messages.first().map(|m| m.id.clone()));
+        let more = (!self.transcript.is_whole() || messages.len() < finished.len())
+            .then(|| messages.first().map(|m| m.id.clone()));
         let live = self.live();
         let snapshot = Snapshot {
             seq,
@@ -584,26 +427,6 @@ impl Log {
         });
         self.append(Event::RunDone(done.clone()), now);
         Some(done)
-    }
-
-    fn remember(&mut self, message: Arc<Message>) {
-        self.transcript_bytes += message.text.len();
-        self.transcript.push_back(message);
-        self.bound_transcript();
-    }
-
-    fn bound_transcript(&mut self) {
-        while self.transcript.len() > self.transcript_limit
-            || (self.transcript_bytes > MAX_TRANSCRIPT_BYTES && self.transcript.len() > 1)
-        {
-            // A question that waits is needed, and its answer has its place here. The actor bounds how many wait.
-            if self.transcript.iter().take(2).any(|message| message.status == Status::Pending) {
-                return;
-            }
-            let Some(oldest) = self.transcript.pop_front() else { return };
-            self.transcript_bytes -= oldest.text.len();
-            self.older = true;
-        }
     }
 }
 

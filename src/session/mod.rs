@@ -167,7 +167,6 @@ pub struct SessionHandle {
 
 impl SessionHandle {
     /// A session over its `log`, and the future that drives it; the caller spawns that and watches its end.
-    #[must_use]
     pub fn new(id: SessionId, log: Log, deps: Arc<Deps>) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let clock = deps.clock;
         let shared = Arc::new(Shared {

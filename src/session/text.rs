@@ -117,15 +117,13 @@ impl RunText {
     /// The text after `at`, at most `max_bytes` but at least one scalar value; `at` moves behind it.
     pub fn read(&self, at: &mut TextPosition, max_bytes: usize) -> &str {
         let rest = &self.text[at.byte..];
-        let piece = if rest.len() <= max_bytes {
+        if rest.len() <= max_bytes {
             *at = self.end;
-            rest
-        } else {
-            let first = rest.chars().next().map_or(0, char::len_utf8);
-            let piece = &rest[..rest.floor_char_boundary(max_bytes).max(first)];
-            *at = TextPosition { byte: at.byte + piece.len(), utf16: at.utf16 + utf16_len(piece) };
-            piece
-        };
+            return rest;
+        }
+        let first = rest.chars().next().map_or(0, char::len_utf8);
+        let piece = &rest[..rest.floor_char_boundary(max_bytes).max(first)];
+        *at = TextPosition { byte: at.byte + piece.len(), utf16: at.utf16 + utf16_len(piece) };
         piece
     }
 

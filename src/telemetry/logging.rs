@@ -3,7 +3,9 @@
 use std::io;
 
 use tracing::Subscriber;
-use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt, registry, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt, registry, util::SubscriberInitExt,
+};
 
 use crate::config::{Environment, LogFormat, TelemetryConfig};
 

@@ -141,7 +141,8 @@ async fn bad_requests_get_a_problem_that_names_the_field() {
         assert!(problem["request_id"].is_string());
     }
     let client = reqwest::Client::new();
-    let post = |body: String, kind: &str| client.post(gateway.url("/api/v1/chat")).body(body).header("content-type", kind);
+    let post =
+        |body: String, kind: &str| client.post(gateway.url("/api/v1/chat")).body(body).header("content-type", kind);
     for (request, status) in [
         (post("{".to_owned(), "application/json"), 400),
         (post("{}".to_owned(), "text/plain"), 415),
@@ -171,7 +172,10 @@ async fn headers_without_end_and_connections_without_number_are_refused() {
     assert_eq!(body["code"], "busy");
     first.cut();
     soon("a place", async {
-        while !raw(&gateway, "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.starts_with("HTTP/1.1 200 ") {}
+        while !raw(&gateway, "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await
+            .starts_with("HTTP/1.1 200 ")
+        {}
     })
     .await;
 }

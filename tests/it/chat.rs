@@ -253,10 +253,8 @@ async fn a_hidden_page_gets_what_it_missed_as_one_delta() {
     client.say("one").await;
     assert_eq!(client.frame().await["type"], "ack", "an answer to this client alone still comes");
     let stored = format!("/api/v1/sessions/{}", client.session());
-    soon("the whole answer", async {
-        while gateway.get(&stored).await.1["messages"][1]["status"] != "complete" {}
-    })
-    .await;
+    soon("the whole answer", async { while gateway.get(&stored).await.1["messages"][1]["status"] != "complete" {} })
+        .await;
     client.tell(json!({"type": "view", "hidden": false})).await;
     let delta = client.until("delta").await;
     assert_eq!(delta["text"], DEFAULT_TEXT);
@@ -310,7 +308,10 @@ async fn ends_are_honest() {
     assert!(!rejected.done.to_string().contains("sk-123"), "what a provider says is not for clients");
     assert_eq!(client.ask("three").await.status(), "complete");
     let (_, stored) = gateway.get(&format!("/api/v1/sessions/{}", client.session())).await;
-    assert_eq!((&stored["messages"][1]["status"], &stored["messages"][1]["text"]), (&json!("incomplete"), &json!(cut.text)));
+    assert_eq!(
+        (&stored["messages"][1]["status"], &stored["messages"][1]["text"]),
+        (&json!("incomplete"), &json!(cut.text))
+    );
 }
 
 #[tokio::test]

@@ -50,10 +50,7 @@ async fn sigterm_lets_an_answer_finish() {
     client.say("one").await;
     client.deltas(2).await;
     gateway.signal("TERM").await;
-    soon("not ready", async {
-        while gateway.get("/ready").await.0 != 503 {}
-    })
-    .await;
+    soon("not ready", async { while gateway.get("/ready").await.0 != 503 {} }).await;
     assert_eq!(gateway.get("/livez").await.0, 200);
     client.tell(json!({"type": "send", "id": "no", "text": "two", "mode": "queue"})).await;
     assert_eq!(client.until("error").await["code"], "busy");
@@ -81,7 +78,10 @@ async fn an_answer_that_does_not_finish_in_time_is_interrupted_and_kept() {
 
     let gateway = gateway.setup().start().await;
     let (_, stored) = gateway.get(&format!("/api/v1/sessions/{}", client.session())).await;
-    assert_eq!((&stored["messages"][1]["status"], &stored["messages"][1]["text"]), (&json!("interrupted"), &json!(answer.text)));
+    assert_eq!(
+        (&stored["messages"][1]["status"], &stored["messages"][1]["text"]),
+        (&json!("interrupted"), &json!(answer.text))
+    );
 }
 
 #[tokio::test]
@@ -92,10 +92,7 @@ async fn a_second_signal_ends_at_once() {
     client.say("one").await;
     client.deltas(1).await;
     gateway.signal("TERM").await;
-    soon("the drain", async {
-        while gateway.get("/ready").await.0 != 503 {}
-    })
-    .await;
+    soon("the drain", async { while gateway.get("/ready").await.0 != 503 {} }).await;
     gateway.signal("INT").await;
     assert_eq!(gateway.exit_code().await, Some(1));
 }

@@ -14,7 +14,10 @@ async fn health_metrics_and_version() {
         assert_eq!((status, ready), (200, json!({"status": "ready", "knowledge": {"state": "disabled"}})));
     }
     let (status, health) = gateway.get("/health").await;
-    assert_eq!((status, &health["status"], &health["components"]["store"]["state"]), (200, &json!("ok"), &json!("ready")));
+    assert_eq!(
+        (status, &health["status"], &health["components"]["store"]["state"]),
+        (200, &json!("ok"), &json!("ready"))
+    );
     for path in ["/api/v1/version", "/api/version"] {
         let (_, version) = gateway.get(path).await;
         assert_eq!((&version["name"], &version["version"]), (&json!("rivulet"), &json!(env!("CARGO_PKG_VERSION"))));
@@ -74,7 +77,12 @@ async fn only_listed_origins_may_read_answers() {
         }
         let preflight = client
             .request(reqwest::Method::OPTIONS, gateway.url("/api/v1/chat"))
-            .headers([("origin", origin), ("access-control-request-method", "POST")].into_iter().map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap())).collect())
+            .headers(
+                [("origin", origin), ("access-control-request-method", "POST")]
+                    .into_iter()
+                    .map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap()))
+                    .collect(),
+            )
             .send()
             .await
             .unwrap();

@@ -20,10 +20,7 @@ async fn knowing() -> TestGateway {
 }
 
 async fn until_loaded(gateway: &TestGateway) {
-    soon("the knowledge", async {
-        while gateway.get("/ready").await.1["knowledge"]["state"] != "ready" {}
-    })
-    .await;
+    soon("the knowledge", async { while gateway.get("/ready").await.1["knowledge"]["state"] != "ready" {} }).await;
 }
 
 #[tokio::test]

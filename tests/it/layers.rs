@@ -4,8 +4,24 @@ use std::{fs, path::Path};
 
 /// From top to bottom. Leaves that everybody may use stand last.
 const HOUSE: [&str; 18] = [
-    "main", "cli", "app", "load", "mock_llm", "http", "ws", "hub", "dialect", "session", "run", "llm", "knowledge", "store",
-    "telemetry", "config", "chat", "lib",
+    "main",
+    "cli",
+    "app",
+    "load",
+    "mock_llm",
+    "http",
+    "ws",
+    "hub",
+    "dialect",
+    "session",
+    "run",
+    "llm",
+    "knowledge",
+    "store",
+    "telemetry",
+    "config",
+    "chat",
+    "lib",
 ];
 
 #[test]

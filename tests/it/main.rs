@@ -1,6 +1,11 @@
 //! Integration tests: one binary, because linking the gateway is slow; a module per behaviour.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "a test that cannot go on should stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on should stop"
+)]
 
 mod bad_input;
 mod chat;

@@ -63,10 +63,8 @@ async fn chat_works_without_the_embedding_model_and_health_says_so() {
     let gateway = setup.start().await;
     let mut client = gateway.connect().await;
     assert_eq!(client.ask("How long can I return a tent?").await.status(), "complete");
-    soon("the failure in the report", async {
-        while gateway.get("/health").await.1["status"] != json!("degraded") {}
-    })
-    .await;
+    soon("the failure in the report", async { while gateway.get("/health").await.1["status"] != json!("degraded") {} })
+        .await;
     let (status, ready) = gateway.get("/ready").await;
     assert_eq!((status, &ready["knowledge"]["state"]), (200, &json!("failed")));
     assert!(!ready.to_string().contains("/nowhere"), "paths are not for clients");

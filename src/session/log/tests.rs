@@ -385,10 +385,11 @@ fn what_is_kept_is_bounded() {
         let kept: usize = session.log.runs.iter().map(|r| r.text.as_str().len()).sum();
         assert!(kept <= session.log.kept_bytes && session.log.kept_bytes <= MAX_KEPT_BYTES);
         assert_eq!(session.log.kept_bytes, session.log.events.iter().map(|kept| kept.bytes).sum::<usize>());
-        assert!(session.log.transcript.len() <= SNAPSHOT_MESSAGES);
-        let bytes: usize = session.log.transcript.iter().map(|m| m.text.len()).sum();
-        assert!(bytes <= MAX_TRANSCRIPT_BYTES);
-        assert_eq!(bytes, session.log.transcript_bytes);
+        let transcript = session.log.transcript();
+        assert!(transcript.iter().count() <= SNAPSHOT_MESSAGES);
+        let bytes: usize = transcript.iter().map(|m| m.text.len()).sum();
+        assert!(bytes <= transcript::MAX_BYTES);
+        assert_eq!(bytes, transcript.bytes());
     }
 }
 
@@ -399,17 +400,18 @@ fn events_are_bounded_in_number_and_waiting_questions_stay() {
         session.turn();
     }
     assert_eq!(session.log.events.len(), MAX_EVENTS);
-    assert_eq!(session.log.transcript.len(), 2 * MAX_EVENTS, "each of them waits for its answer");
-    assert!(session.log.message(&session.questions[0]).is_some());
+    assert_eq!(session.log.transcript().iter().count(), 2 * MAX_EVENTS, "each of them waits for its answer");
+    assert!(session.log.transcript().message(&session.questions[0]).is_some());
     while session.live.is_some() {
         session.finish(Status::Complete);
     }
-    assert_eq!(session.log.transcript.len(), SNAPSHOT_MESSAGES);
+    assert_eq!(session.log.transcript().iter().count(), SNAPSHOT_MESSAGES);
 }
 
 #[test]
 fn every_interrupted_answer_is_reported() {
-    let message = |status, role| Message { run: Some(RunId::random()), ..message(&MessageId::random(), role, "x", status) };
+    let message =
+        |status, role| Message { run: Some(RunId::random()), ..message(&MessageId::random(), role, "x", status) };
     let messages = [(Status::Complete, Role::User), (Status::Interrupted, Role::Assistant)].repeat(2);
     let messages: Vec<_> = messages.into_iter().map(|(status, role)| message(status, role)).collect();
     let log = Log::new("e8", messages.clone(), false, 50, 0);

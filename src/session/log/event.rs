@@ -1,0 +1,147 @@
+//! What the log holds, and what readers are shown. Plain values.
+
+use std::sync::Arc;
+
+use crate::{
+    chat::{Citation, Message, MessageId, Phase, RunError, RunId, Source, Status, Timing, Usage},
+    session::log::{Cursor, Moment},
+};
+
+/// A lifecycle event: what `seq` numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Somebody said something.
+    Message(Arc<Message>),
+    /// An answer begins.
+    RunStart {
+        /// Its run.
+        run: RunId,
+        /// The id the answer will have as a message.
+        message: MessageId,
+        /// The question.
+        question: MessageId,
+        /// Who answers.
+        model: Arc<str>,
+    },
+    /// What was found for the answer.
+    Sources {
+        /// The run it was found for.
+        run: RunId,
+        /// The passages, best first.
+        items: Arc<[Source]>,
+    },
+    /// An answer is over.
+    RunDone(Arc<RunDone>),
+}
+
+/// How a run ended, with the proof of its text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunDone {
+    /// The run.
+    pub run: RunId,
+    /// The answer.
+    pub message: MessageId,
+    /// How it ended.
+    pub status: Status,
+    /// Length of the text in UTF-16 code units.
+    pub len: u64,
+    /// CRC-32 (zlib) of the text in UTF-8.
+    pub crc32: u32,
+    /// What it cites.
+    pub citations: Vec<Citation>,
+    /// What it cost.
+    pub usage: Option<Usage>,
+    /// How long its parts took.
+    pub timing: Timing,
+    /// Why it failed, when it did.
+    pub error: Option<RunError>,
+}
+
+/// What [`Log::finish_run`] is told; the log adds length and checksum.
+#[derive(Debug, Clone, Default)]
+pub struct Ending {
+    /// What it cites.
+    pub citations: Vec<Citation>,
+    /// What it cost.
+    pub usage: Option<Usage>,
+    /// How long its parts took.
+    pub timing: Timing,
+    /// Why it failed, when it did.
+    pub error: Option<RunError>,
+}
+
+/// What lies next after a cursor.
+#[derive(Debug, PartialEq)]
+pub enum Step<'a> {
+    /// A lifecycle event.
+    Event(u64, &'a Event),
+    /// Text of a run: begins at `off` (UTF-16), is never empty, never splits a scalar value.
+    Delta {
+        /// The run.
+        run: &'a RunId,
+        /// Where the text belongs.
+        off: u64,
+        /// The text.
+        text: &'a str,
+        /// When the oldest part of it came, when the reader was waiting for it; not when it comes back from elsewhere.
+        since: Option<Moment>,
+    },
+    /// The live run is doing something else now. Not an event: only the newest phase is told.
+    Phase(&'a RunId, Phase),
+    /// Nothing: wait.
+    UpToDate,
+    /// What came next is gone: take a snapshot.
+    Trimmed,
+}
+
+/// Whether a reader could go on where it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovered {
+    /// The session is empty.
+    New,
+    /// It goes on at its cursor.
+    Full,
+    /// It must take the snapshot.
+    Snapshot,
+}
+
+/// How a reader begins.
+#[derive(Debug)]
+pub struct Attachment {
+    /// Where it reads on.
+    pub cursor: Cursor,
+    /// Whether that is where it was.
+    pub recovered: Recovered,
+    /// Replaces what it holds.
+    pub snapshot: Option<Snapshot>,
+}
+
+/// The newest state of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// The event that it includes last.
+    pub seq: u64,
+    /// The newest messages that are not being written, oldest first.
+    pub messages: Vec<Arc<Message>>,
+    /// The oldest message of `messages`, when the store has older ones.
+    pub more: Option<MessageId>,
+    /// The answer being written.
+    pub live: Option<LiveRun>,
+}
+
+/// An answer being written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveRun {
+    /// Its run.
+    pub run: RunId,
+    /// Its message.
+    pub message: MessageId,
+    /// Who answers.
+    pub model: Arc<str>,
+    /// What was found for it.
+    pub sources: Arc<[Source]>,
+    /// The text so far.
+    pub text: String,
+    /// What the run is doing.
+    pub phase: Phase,
+}

@@ -1,0 +1,80 @@
+//! The newest messages of a session, as its prompt and its snapshots want them. Pure.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use crate::chat::{Message, MessageId, Status};
+
+/// The most bytes of messages kept in memory; older ones are in the store.
+pub(super) const MAX_BYTES: usize = 256 << 10;
+
+/// The newest messages, pending answers included, in the order of the store.
+#[derive(Debug)]
+pub struct Transcript {
+    messages: VecDeque<Arc<Message>>,
+    bytes: usize,
+    limit: usize,
+    /// Whether the store has older ones.
+    older: bool,
+}
+
+impl Transcript {
+    pub(super) fn new(limit: usize, older: bool) -> Self {
+        Self { messages: VecDeque::new(), bytes: 0, limit, older }
+    }
+
+    /// The messages, oldest first; those with [`Status::Pending`] are being written or wait.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Message>> {
+        self.messages.iter()
+    }
+
+    /// A message, when it is among them.
+    #[must_use]
+    pub fn message(&self, id: &MessageId) -> Option<&Arc<Message>> {
+        self.messages.iter().rev().find(|message| message.id == *id)
+    }
+
+    /// Whether these are all there are, so that what is not here does not exist.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        !self.older
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// How many bytes of text they have.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn push(&mut self, message: Arc<Message>) {
+        self.bytes += message.text.len();
+        self.messages.push_back(message);
+        self.bound();
+    }
+
+    /// Puts a finished answer in the place of the pending one.
+    pub(super) fn replace(&mut self, answer: Arc<Message>) {
+        if let Some(slot) = self.messages.iter_mut().find(|message| message.id == answer.id) {
+            self.bytes = self.bytes + answer.text.len() - slot.text.len();
+            *slot = answer;
+        }
+        self.bound();
+    }
+
+    fn bound(&mut self) {
+        while self.messages.len() > self.limit || (self.bytes > MAX_BYTES && self.messages.len() > 1) {
+            // A question that waits is needed, and its answer has its place here. The actor bounds how many wait.
+            if self.messages.iter().take(2).any(|message| message.status == Status::Pending) {
+                return;
+            }
+            let Some(oldest) = self.messages.pop_front() else { return };
+            self.bytes -= oldest.text.len();
+            self.older = true;
+        }
+    }
+}
