@@ -1,4 +1,35 @@
 //! Rivulet: a real-time streaming chat gateway between browsers and language models.
+//!
+//! **The one idea**: a session is an append-only log ([`session::log`]), and a socket is a cursor into it.
+//!
+//! # The house
+//! From top to bottom; a module uses only what stands below it, and a test holds it to that.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`cli`] | one command per file: arguments in, text out |
+//! | [`app`] | the composition root: names the concrete parts, start order, drain order |
+//! | [`load`], [`mock_llm`] | the load generator and the mock model server, for tests, demos and benchmarks |
+//! | [`http`] | accept loop, routes, extractors, problem+json; one file per resource |
+//! | [`ws`] | one socket: handshake checks, reader half, writer half, heartbeat |
+//! | [`hub`] | the sessions in memory: get or start, let go, drain |
+//! | [`dialect`] | wire formats over the same events: `chat.v1` |
+//! | [`session`] | the log, the actor that writes it, the viewers that read it |
+//! | [`run`] | one answer as a stream: retrieve → prompt → model → events |
+//! | [`llm`] | models that answer: any OpenAI-compatible server, or sentences of the passages |
+//! | [`knowledge`] | documents cut, embedded, indexed, found |
+//! | [`store`] | what outlives the process |
+//! | [`telemetry`], [`config`], [`chat`] | metrics and logs; settings; ids and value types |
+//!
+//! # A token's way
+//! upstream bytes → `llm::sse` → `llm::openai` → `llm::targets` (clocks) → `run` → the session's actor appends it to
+//! `session::log` and wakes the viewers → `ws::writer` takes everything after its cursor → `dialect` encodes → socket.
+//!
+//! # A message's way
+//! socket → `dialect` → `ws::reader` → [`session::SessionHandle::send`] → the actor: known already? may it come in?
+//! → **store commit, then ack** → `run`.
+//!
+//! Cancelling is dropping the run's stream. Resuming is a viewer with an older cursor. Nothing flows back up.
 
 pub mod app;
 pub mod chat;

@@ -1,0 +1,74 @@
+//! One whole run: a message in, commit, a scripted model over real HTTP, every delta read, the end committed.
+
+use std::{sync::Arc, time::Duration};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use rivulet::{
+    config::LlmConfig,
+    hub::{Hub, Policy},
+    knowledge::NoKnowledge,
+    llm::targets::Targets,
+    mock_llm::{DEFAULT_TEXT, MockLlm, Options, Script},
+    run::{Retrieval, Runner},
+    session::{
+        NewMessage, SendMode, SessionHandle, Viewer,
+        log::{Event, Step},
+    },
+    store::{SessionStore, memory::MemoryStore, sqlite::SqliteStore},
+};
+use tokio::{runtime::Runtime, task::JoinSet};
+
+async fn run(session: &SessionHandle, viewer: &mut Viewer) {
+    let message = NewMessage { id: None, text: "Why?".to_owned(), mode: SendMode::Reject };
+    session.send(message).await.expect("accepted");
+    let mut done = false;
+    while !done {
+        viewer.changed().await;
+        viewer.read(32 << 10, |step| {
+            done |= matches!(step, Step::Event(_, Event::RunDone(_)));
+            true
+        });
+    }
+}
+
+fn whole_runs(c: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut upstream = JoinSet::new();
+    let tokens = Script::new(DEFAULT_TEXT).len() as u64;
+    let base_url = runtime.block_on(async {
+        let options = Options { rate: 0.0, ..Options::default() };
+        let mock = MockLlm::bind(([127, 0, 0, 1], 0).into(), options).await.expect("a port");
+        let url = format!("http://{}/v1", mock.addr());
+        upstream.spawn(mock.serve());
+        url
+    });
+    let config = LlmConfig { base_url: Some(base_url), model: Some("mock".to_owned()), ..LlmConfig::default() };
+    let sqlite: Arc<dyn SessionStore> = Arc::new(SqliteStore::open(folder.path().join("bench.db")).expect("a store"));
+    let memory: Arc<dyn SessionStore> = Arc::new(MemoryStore::new(10, 10_000_000));
+    let mut group = c.benchmark_group("run");
+    group.throughput(Throughput::Elements(tokens));
+    for (name, store) in [("memory", memory), ("sqlite", sqlite)] {
+        let (session, mut viewer) = runtime.block_on(async {
+            let runner = Arc::new(Runner {
+                retriever: Arc::new(NoKnowledge),
+                model: Arc::new(Targets::from_config(&config).expect("targets").expect("one target")),
+                retrieval: Retrieval { collection: "default".to_owned(), top_k: 5, min_score: 0.0 },
+                max_output_tokens: 1024,
+            });
+            let hour = Duration::from_secs(3600);
+            let hub = Hub::new(store, runner, Policy { idle: hour, ttl: hour, history_messages: 2 });
+            let record = hub.create("default", None).await.expect("a session");
+            let session = hub.get(&record.id).await.expect("the session");
+            let (viewer, _) = session.attach(None);
+            (session, viewer)
+        });
+        group.bench_with_input(BenchmarkId::new("whole run, store in", name), &(), |b, ()| {
+            b.iter(|| runtime.block_on(run(&session, &mut viewer)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, whole_runs);
+criterion_main!(benches);
