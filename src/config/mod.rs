@@ -145,7 +145,8 @@ pub struct KnowledgeConfig {
     pub model: String,
     /// Passages given to the model.
     pub top_k: usize,
-    /// Passages that fit worse are left out, 0 to 1.
+    /// Passages that fit worse are left out, 0 to 1. The default is where, in the sample, questions about the documents
+    /// part from questions about anything else.
     pub min_score: f32,
     /// Files and folders that are ingested at start, in the background; unchanged ones cost nothing.
     pub preload: Vec<PathBuf>,
@@ -159,7 +160,7 @@ impl Default for KnowledgeConfig {
             model_dir: None,
             model: "all-MiniLM-L6-v2".to_owned(),
             top_k: 5,
-            min_score: 0.25,
+            min_score: 0.45,
             preload: Vec::new(),
         }
     }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::time::Instant;
+use parking_lot::Mutex;
+use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     config::KnowledgeConfig,
@@ -25,6 +26,10 @@ use crate::{
 const DEPTH: usize = 50;
 /// The most passages of one search.
 const MAX_TOP_K: usize = 100;
+/// Searches that are worked on at a time; more would only share the same cores.
+const SEARCHES: usize = 8;
+/// Searches that may wait or be worked on; the next one is refused.
+const MAX_SEARCHES: usize = 256;
 
 /// Documents that can be searched.
 #[derive(Debug)]
@@ -32,6 +37,10 @@ pub struct Knowledge {
     embedder: Embedder,
     index: Index,
     ingesting: AtomicUsize,
+    places: Semaphore,
+    turns: Semaphore,
+    /// Why the last search failed, if it did.
+    problem: Mutex<Option<String>>,
 }
 
 impl Knowledge {
@@ -45,6 +54,9 @@ impl Knowledge {
             embedder: Embedder::load(config.model_dir.clone()),
             index: Index::new(uri, config.model.clone()),
             ingesting: AtomicUsize::new(0),
+            places: Semaphore::new(MAX_SEARCHES),
+            turns: Semaphore::new(SEARCHES),
+            problem: Mutex::new(None),
         }
     }
 
@@ -147,14 +159,23 @@ impl Retriever for Knowledge {
             Collection::parse(&query.collection)?;
             return Ok(Vec::new());
         }
+        let _place = self.places.try_acquire().map_err(|_| KnowledgeError::Busy)?;
         let vector = self.embed(query).await?;
         let started = Instant::now();
+        let _turn = self.turns.acquire().await.map_err(|_| KnowledgeError::Busy)?;
         let ranked = self.search(query, vector.as_deref()).await;
         record("search", started);
+        *self.problem.lock() = match &ranked {
+            Err(KnowledgeError::Unavailable(problem)) => Some(problem.clone()),
+            _ => None,
+        };
         Ok(ranked?.into_iter().map(|(score, passage)| Passage { score, ..passage }).collect())
     }
 
     fn status(&self) -> KnowledgeStatus {
+        if let Some(problem) = self.problem.lock().clone() {
+            return KnowledgeStatus::Failed(problem);
+        }
         match self.embedder.status() {
             EmbedStatus::Failed(error) => KnowledgeStatus::Failed(error.to_string()),
             EmbedStatus::Loading => KnowledgeStatus::Loading,

@@ -20,6 +20,9 @@ const OVERLAP_TOKENS: usize = 20;
 const MAX_CHARS_PER_TOKEN: usize = 8;
 /// The most characters of the title, and of the headings, that go in front of what is embedded.
 const MAX_CONTEXT_CHARS: usize = 120;
+/// Text is handed to the splitter in blocks of at most this many bytes: it looks at all that is left for every cut, and a
+/// long text would take it hours.
+const BLOCK_BYTES: usize = 8 * 1024;
 /// Changes whenever the same text would be cut differently, so that everything is cut again.
 pub const CHUNKING_VERSION: &str = "1";
 
@@ -52,15 +55,38 @@ pub fn split(title: &str, text: &str, format: Format, tokens: impl Fn(&str) -> u
     match format {
         Format::Markdown => {
             let splitter = MarkdownSplitter::new(config());
-            let pieces = |body| splitter.chunk_indices(body).collect::<Vec<_>>();
+            let pieces = |body| in_blocks(body, |block| splitter.chunk_indices(block).collect());
             sections(text).into_iter().flat_map(|section| section.chunks(title, text, pieces)).collect()
         }
         Format::Plain => {
             let splitter = TextSplitter::new(config());
-            let pieces = splitter.chunk_indices(text).filter(|(_, piece)| !piece.trim().is_empty());
-            pieces.map(|(start, piece)| Chunk::new(title, None, piece, start)).collect()
+            let pieces = in_blocks(text, |block| splitter.chunk_indices(block).collect());
+            pieces.into_iter().map(|(start, piece)| Chunk::new(title, None, piece, start)).collect()
         }
     }
+}
+
+/// Splits `text` block by block; what is only white space is left out.
+fn in_blocks<'a>(text: &'a str, split: impl Fn(&'a str) -> Vec<(usize, &'a str)>) -> Vec<(usize, &'a str)> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    while start < text.len() {
+        let block = first_block(&text[start..]);
+        let found = split(block).into_iter().filter(|(_, piece)| !piece.trim().is_empty());
+        pieces.extend(found.map(|(at, piece)| (start + at, piece)));
+        start += block.len();
+    }
+    pieces
+}
+
+/// The beginning of `text`, at most [`BLOCK_BYTES`] long, up to the end of a paragraph, a line, a word or a character.
+fn first_block(text: &str) -> &str {
+    if text.len() <= BLOCK_BYTES {
+        return text;
+    }
+    let most = &text[..text.floor_char_boundary(BLOCK_BYTES)];
+    let end = |mark: &str| most.rfind(mark).map(|at| at + mark.len());
+    &most[..end("\n\n").or_else(|| end("\n")).or_else(|| end(" ")).unwrap_or(most.len())]
 }
 
 impl Chunk {
@@ -98,12 +124,7 @@ struct Section {
 }
 
 impl Section {
-    fn chunks<'a>(
-        self,
-        title: &str,
-        text: &'a str,
-        pieces: impl FnOnce(&'a str) -> Vec<(usize, &'a str)>,
-    ) -> Vec<Chunk> {
+    fn chunks<'a>(self, title: &str, text: &'a str, pieces: impl Fn(&'a str) -> Vec<(usize, &'a str)>) -> Vec<Chunk> {
         let path = match self.path.split_first() {
             Some((first, rest)) if first == title => rest,
             _ => &self.path,
@@ -112,7 +133,7 @@ impl Section {
         let body = &text[self.body.clone()];
         if !body.trim().is_empty() {
             let chunk = |(start, piece)| Chunk::new(title, heading.as_deref(), piece, self.body.start + start);
-            return pieces(body).into_iter().filter(|(_, piece)| !piece.trim().is_empty()).map(chunk).collect();
+            return pieces(body).into_iter().map(chunk).collect();
         }
         // A heading with nothing below it is still something that the document says.
         let line = text[self.heading.clone()].trim_end();
@@ -121,7 +142,7 @@ impl Section {
         }
         let start = self.heading.start;
         let part = |(at, piece)| Chunk::new(title, heading.as_deref(), piece, start + at);
-        pieces(line).into_iter().filter(|(_, piece)| !piece.trim().is_empty()).map(part).collect()
+        pieces(line).into_iter().map(part).collect()
     }
 }
 
@@ -200,6 +221,19 @@ mod tests {
     fn white_space_has_no_chunks() {
         assert_eq!(markdown(" \n\n\t"), []);
         assert_eq!(split("Empty", "", Format::Plain, words), []);
+    }
+
+    #[test]
+    fn blocks_end_where_a_reader_would_pause() {
+        let text = format!("{}\n\n{}\n{} {}", "a".repeat(5000), "b".repeat(2000), "ä".repeat(10_000), "c".repeat(30));
+        let mut rest = text.as_str();
+        let mut lengths = Vec::new();
+        while !rest.is_empty() {
+            let block = first_block(rest);
+            lengths.push(block.len());
+            rest = &rest[block.len()..];
+        }
+        assert_eq!(lengths, [5002, 2001, 8192, 8192, 3647]);
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! What the model should know: documents cut into chunks, embedded, indexed and found again.
 //!
-//! [`Retriever`] is one of the few traits of the house. Uses `chat` value types only.
+//! [`Retriever`] is one of the few traits of the house; [`Knowledge`] is the real one. Uses its section of `config` and the
+//! names in `telemetry`.
 
 use std::fmt;
 
@@ -56,7 +57,7 @@ pub struct Passage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SearchMode {
-    /// Vectors and words, fused by reciprocal rank.
+    /// Vectors and words, their evidence combined.
     #[default]
     Hybrid,
     /// Vectors alone.

@@ -138,12 +138,32 @@ async fn a_missing_runtime_is_an_error_and_no_panic() {
         return;
     }
     let temporary = tempfile::tempdir().expect("folder");
-    let folder = temporary.path().join("model");
-    std::os::unix::fs::symlink(model_dir(), &folder).expect("link");
-    // A link: `..` of it is the real folder's parent, so the library is hidden by copying the small files instead.
-    fs::remove_file(&folder).expect("link");
     let folder = damaged("model.onnx", 30_000, temporary.path());
     fs::remove_file(temporary.path().join("onnxruntime")).expect("link");
     let error = Embedder::load(Some(folder)).ready().await.expect_err("no library");
     assert!(matches!(error, EmbedError::Runtime { .. }), "{error}");
+}
+
+/// The process can load only one library, so a damaged one is tried in a process of its own.
+#[test]
+fn a_damaged_runtime_is_an_error_and_no_panic() {
+    let temporary = tempfile::tempdir().expect("folder");
+    let garbage = temporary.path().join("libonnxruntime.so");
+    fs::write(&garbage, "not a library").expect("file");
+    let this = std::env::current_exe().expect("test binary");
+    let child = std::process::Command::new(this)
+        .args(["--exact", "knowledge::embed::tests::child_of_the_test_above", "--ignored"])
+        .env("ORT_DYLIB_PATH", &garbage)
+        .output()
+        .expect("runs");
+    let output = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && output.contains("1 passed"), "{output}");
+}
+
+#[tokio::test]
+#[ignore = "needs the environment that the test above gives it"]
+async fn child_of_the_test_above() {
+    let error = Embedder::load(Some(model_dir())).ready().await.expect_err("garbage");
+    assert!(matches!(error, EmbedError::Runtime { .. }), "{error}");
+    assert!(error.to_string().contains("ORT_DYLIB_PATH"), "{error}");
 }

@@ -2,69 +2,40 @@
 //!
 //! Uses `chunk`, `fuse` and the value types of `knowledge`. Knows nothing of files or models: vectors come in ready.
 //! One table per collection and embedding model, so that vectors of two models never meet; its name is a hash, so that
-//! nothing that a client says becomes a path. All writes go through one lock: LanceDB lets concurrent writers of one
-//! process overtake each other, and compaction conflicts with everything.
+//! nothing that a client says becomes a path.
+//!
+//! The query engine computes for milliseconds at a stretch, so it has threads of its own: on those of the sockets every
+//! search would hold up the tokens of everybody else.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, future::Future, sync::Arc};
 
-use arrow_array::{RecordBatch, RecordBatchIterator};
-use futures_util::TryStreamExt;
-use lancedb::{
-    Connection, DistanceType, Error, ObjectStoreRegistry, Session, Table,
-    index::{
-        Index as IndexKind,
-        scalar::{FtsIndexBuilder, FtsQuery, FullTextSearchQuery, MatchQuery},
-    },
-    query::{ExecutableQuery, QueryBase, Select},
-    table::{CompactionOptions, OptimizeAction, OptimizeOptions},
-};
-use parking_lot::Mutex;
-use tokio::sync::{Mutex as AsyncMutex, OnceCell};
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::{
-    knowledge::{Collection, KnowledgeError, Passage, fuse::Found},
-    telemetry::metrics::RAG_UNINDEXED,
-};
+use self::tables::Tables;
+use crate::knowledge::{Collection, KnowledgeError, Passage, fuse::Found};
 
 mod rows;
+mod tables;
 
 pub(crate) use rows::IndexedDocument;
 
-/// LanceDB's caches; its own defaults are 6 GiB and 1 GiB.
-const INDEX_CACHE_BYTES: usize = 128 * 1024 * 1024;
-const METADATA_CACHE_BYTES: usize = 64 * 1024 * 1024;
-/// How soon a running gateway sees what another process ingested.
-const READ_CONSISTENCY: Duration = Duration::from_secs(2);
-/// Table handles kept open.
-const MAX_TABLES: usize = 64;
-/// Every write adds a file; from this many on they are merged.
-const COMPACT_FROM_FRAGMENTS: usize = 16;
-/// Versions older than this many minutes are deleted; a search never takes that long.
-const KEEP_VERSIONS_MINUTES: i64 = 30;
-/// The word index.
-const WORDS: &str = "content_idx";
-/// The longest question, in characters, that words are searched for.
-const MAX_QUERY_CHARS: usize = 1000;
+/// The most threads of the query engine.
+const MAX_THREADS: usize = 4;
+/// The most threads that wait for its files.
+const MAX_FILE_THREADS: usize = 16;
 
 /// All collections of one knowledge base. Opens on first use, not when it is made.
 pub(crate) struct Index {
     uri: String,
-    folder: Option<PathBuf>,
-    model: String,
-    connection: OnceCell<Connection>,
-    tables: Mutex<HashMap<String, Table>>,
-    writer: AsyncMutex<()>,
+    tables: Arc<Tables>,
+    /// `None` only when no thread could be had; then the caller's have to do.
+    threads: Option<Runtime>,
 }
 
 impl fmt::Debug for Index {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Index").field("uri", &self.uri).field("model", &self.model).finish_non_exhaustive()
+        f.debug_struct("Index").field("uri", &self.uri).finish_non_exhaustive()
     }
 }
 
@@ -72,41 +43,31 @@ impl Index {
     /// An index at `uri`, a folder or an object store, for vectors of `model`. Does no I/O.
     pub(crate) fn new(uri: impl Into<String>, model: impl Into<String>) -> Self {
         let uri = uri.into();
-        Self {
-            folder: (!uri.contains("://")).then(|| PathBuf::from(&uri)),
-            uri,
-            model: model.into(),
-            connection: OnceCell::new(),
-            tables: Mutex::new(HashMap::new()),
-            writer: AsyncMutex::new(()),
-        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = Builder::new_multi_thread()
+            .thread_name("index")
+            .worker_threads((cores / 2).clamp(1, MAX_THREADS))
+            .max_blocking_threads(MAX_FILE_THREADS)
+            .enable_all()
+            .build();
+        let threads = threads.inspect_err(|error| tracing::warn!(%error, "the index has no threads of its own")).ok();
+        Self { tables: Arc::new(Tables::new(uri.clone(), model.into())), uri, threads }
     }
 
     /// The documents of a collection: id → hash.
     pub(crate) async fn documents(&self, collection: &Collection) -> Result<HashMap<String, String>, KnowledgeError> {
-        let Some(table) = self.table(collection).await? else { return Ok(HashMap::new()) };
-        let first_chunks = table.query().only_if("chunk = 0").select(Select::columns(&["document", "doc_hash"]));
-        let batches = collect(first_chunks).await?;
-        let mut documents = HashMap::new();
-        for batch in &batches {
-            documents.extend(rows::text_pairs(batch, "document", "doc_hash").ok_or_else(malformed)?);
-        }
-        Ok(documents)
+        let (tables, collection) = self.owned(collection);
+        self.run(async move { tables.documents(&collection).await }).await
     }
 
     /// The vectors of a document's chunks by chunk hash, so that equal chunks need not be embedded again.
     pub(crate) async fn vectors(
         &self,
         collection: &Collection,
-        document: &str,
+        document: String,
     ) -> Result<HashMap<String, Vec<f32>>, KnowledgeError> {
-        let Some(table) = self.table(collection).await? else { return Ok(HashMap::new()) };
-        let own = table.query().only_if(one_of([document])?).select(Select::columns(&["hash", "vector"]));
-        let mut vectors = HashMap::new();
-        for batch in &collect(own).await? {
-            vectors.extend(rows::hashed_vectors(batch).ok_or_else(malformed)?);
-        }
-        Ok(vectors)
+        let (tables, collection) = self.owned(collection);
+        self.run(async move { tables.vectors(&collection, &document).await }).await
     }
 
     /// Puts documents in the place of what the collection has under their ids, in one commit: readers see all of the
@@ -114,56 +75,16 @@ impl Index {
     pub(crate) async fn replace(
         &self,
         collection: &Collection,
-        documents: &[IndexedDocument],
+        documents: Vec<IndexedDocument>,
     ) -> Result<(), KnowledgeError> {
-        let mut vectors = documents.iter().flat_map(|document| &document.chunks).map(|(_, vector)| vector);
-        if vectors.any(|vector| !vector.iter().all(|x| x.is_finite())) {
-            return Err(KnowledgeError::Unavailable("a vector has a number that is none".to_owned()));
-        }
-        let dimension = documents.iter().flat_map(|document| &document.chunks).map(|(_, vector)| vector.len()).next();
-        let _writing = self.writer.lock().await;
-        let table = match (self.table(collection).await?, dimension) {
-            (Some(table), _) => table,
-            (None, Some(dimension)) => self.create(collection, dimension).await?,
-            (None, None) => return Ok(()),
-        };
-        let replaced = one_of(documents.iter().map(|document| document.id.as_str()))?;
-        if dimension.is_none() {
-            table.delete(replaced.as_str()).await.map_err(|error| unavailable("deleting", &error))?;
-            return Ok(());
-        }
-        let schema = table.schema().await.map_err(|error| unavailable("reading the schema", &error))?;
-        if rows::dimension(&schema) != dimension {
-            return Err(KnowledgeError::Unavailable(format!(
-                "collection `{collection}` holds vectors of another length: give the other model another name (knowledge.model)"
-            )));
-        }
-        let batch = rows::batch(&schema, documents).map_err(|error| unavailable("building rows", &error))?;
-        let mut merge = table.merge_insert(&["id"]);
-        merge.when_matched_update_all(None).when_not_matched_insert_all();
-        merge.when_not_matched_by_source_delete(Some(replaced));
-        let source = RecordBatchIterator::new([Ok(batch)], schema);
-        merge.execute(Box::new(source)).await.map_err(|error| unavailable("writing", &error))?;
-        Ok(())
+        let (tables, collection) = self.owned(collection);
+        self.run(async move { tables.replace(&collection, &documents).await }).await
     }
 
     /// Brings the word index up to date and tidies up. To be called after every ingestion.
     pub(crate) async fn refresh(&self, collection: &Collection) -> Result<(), KnowledgeError> {
-        let _writing = self.writer.lock().await;
-        let Some(table) = self.table(collection).await? else { return Ok(()) };
-        if self.has_word_index(&table).await? {
-            let action = OptimizeAction::Index(OptimizeOptions::merge(1));
-            table.optimize(action).await.map_err(|error| unavailable("updating the word index", &error))?;
-        } else {
-            let words = IndexKind::FTS(FtsIndexBuilder::default());
-            let building = table.create_index(&["content"], words).name(WORDS.to_owned()).execute();
-            building.await.map_err(|error| unavailable("building the word index", &error))?;
-        }
-        compact(&table).await?;
-        let stats = table.index_stats(WORDS).await.map_err(|error| unavailable("reading the word index", &error))?;
-        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-        metrics::gauge!(RAG_UNINDEXED).set(stats.map_or(0, |stats| stats.num_unindexed_rows) as f64);
-        Ok(())
+        let (tables, collection) = self.owned(collection);
+        self.run(async move { tables.refresh(&collection).await }).await
     }
 
     /// The `depth` chunks whose vectors are nearest to `query`.
@@ -173,13 +94,8 @@ impl Index {
         query: &[f32],
         depth: usize,
     ) -> Result<Vec<Found<Passage>>, KnowledgeError> {
-        let Some(table) = self.table(collection).await? else { return Ok(Vec::new()) };
-        let nearest = table.query().nearest_to(query).map_err(|error| unavailable("searching vectors", &error))?;
-        let nearest = nearest.column("vector").distance_type(DistanceType::Cosine).limit(depth);
-        let mut columns = rows::FOUND_COLUMNS.to_vec();
-        columns.push("_distance");
-        let batches = collect(nearest.select(Select::columns(&columns))).await?;
-        read_found(&batches, Some(query))
+        let ((tables, collection), query) = (self.owned(collection), query.to_vec());
+        self.run(async move { tables.by_vector(&collection, &query, depth).await }).await
     }
 
     /// The `depth` chunks in which the words of `text` weigh most (BM25). `query`, the vector of the same question,
@@ -191,149 +107,31 @@ impl Index {
         query: Option<&[f32]>,
         depth: usize,
     ) -> Result<Vec<Found<Passage>>, KnowledgeError> {
-        let Some(table) = self.table(collection).await? else { return Ok(Vec::new()) };
-        if !self.has_word_index(&table).await? {
-            return Ok(Vec::new());
-        }
-        // A match query takes plain words: no character in them is an operator.
-        let words: String = text.chars().take(MAX_QUERY_CHARS).collect();
-        let matching = FtsQuery::Match(MatchQuery::new(words).with_column(Some("content".to_owned())));
-        let mut columns = rows::FOUND_COLUMNS.to_vec();
-        columns.push("_score");
-        let search = table.query().full_text_search(FullTextSearchQuery::new_query(matching)).limit(depth);
-        let batches = collect(search.select(Select::columns(&columns))).await?;
-        read_found(&batches, query)
+        let ((tables, collection), text) = (self.owned(collection), text.to_owned());
+        let query = query.map(<[f32]>::to_vec);
+        self.run(async move { tables.by_words(&collection, &text, query.as_deref(), depth).await }).await
     }
 
-    async fn connection(&self) -> Result<&Connection, KnowledgeError> {
-        let connect = async || {
-            let session =
-                Session::new(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES, Arc::new(ObjectStoreRegistry::default()));
-            let builder = lancedb::connect(&self.uri).read_consistency_interval(READ_CONSISTENCY);
-            builder.session(Arc::new(session)).execute().await
-        };
-        self.connection.get_or_try_init(connect).await.map_err(|error| unavailable("opening", &error))
+    fn owned(&self, collection: &Collection) -> (Arc<Tables>, Collection) {
+        (Arc::clone(&self.tables), collection.clone())
     }
 
-    /// The table of a collection, if it exists.
-    async fn table(&self, collection: &Collection) -> Result<Option<Table>, KnowledgeError> {
-        let name = self.table_name(collection);
-        if let Some(table) = self.tables.lock().get(&name) {
-            return Ok(Some(table.clone()));
-        }
-        // Looking for something must not make a folder.
-        if let Some(folder) = &self.folder
-            && !tokio::fs::try_exists(folder).await.unwrap_or(true)
-        {
-            return Ok(None);
-        }
-        match self.connection().await?.open_table(&name).execute().await {
-            Ok(table) => {
-                self.check_model(collection, &table).await?;
-                self.keep(name, &table);
-                Ok(Some(table))
-            }
-            Err(Error::TableNotFound { .. }) => Ok(None),
-            Err(error) => Err(unavailable("opening the collection", &error)),
-        }
-    }
-
-    async fn create(&self, collection: &Collection, dimension: usize) -> Result<Table, KnowledgeError> {
-        let name = self.table_name(collection);
-        let connection = self.connection().await?;
-        let schema = rows::schema(collection.as_str(), &self.model, dimension);
-        let table = match connection.create_empty_table(&name, schema).execute().await {
-            // Another process was quicker.
-            Err(Error::TableAlreadyExists { .. }) => connection.open_table(&name).execute().await,
-            other => other,
-        };
-        let table = table.map_err(|error| unavailable("creating the collection", &error))?;
-        self.keep(name, &table);
-        Ok(table)
-    }
-
-    /// Tables are told apart by a hash of the model's name; this notices a folder that was put together by hand.
-    async fn check_model(&self, collection: &Collection, table: &Table) -> Result<(), KnowledgeError> {
-        let schema = table.schema().await.map_err(|error| unavailable("reading the schema", &error))?;
-        match schema.metadata().get("rivulet.model") {
-            Some(model) if *model == self.model => Ok(()),
-            model => Err(KnowledgeError::Unavailable(format!(
-                "collection `{collection}` was embedded with {}, the configured model is {}",
-                model.map_or("an unknown model", String::as_str),
-                self.model
-            ))),
-        }
-    }
-
-    fn keep(&self, name: String, table: &Table) {
-        let mut tables = self.tables.lock();
-        if tables.len() >= MAX_TABLES {
-            tables.clear();
-        }
-        tables.insert(name, table.clone());
-    }
-
-    fn table_name(&self, collection: &Collection) -> String {
-        let key = format!("{}\0{}\0{}", collection.tenant(), collection.as_str(), self.model);
-        format!("c_{}", &blake3::hash(key.as_bytes()).to_hex()[..32])
-    }
-
-    async fn has_word_index(&self, table: &Table) -> Result<bool, KnowledgeError> {
-        let indices = table.list_indices().await.map_err(|error| unavailable("reading the indices", &error))?;
-        Ok(indices.iter().any(|index| index.name == WORDS))
+    /// Runs `work` on the index's own threads; dropping the future stops it.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, KnowledgeError>> + Send + 'static,
+    ) -> Result<T, KnowledgeError> {
+        let Some(threads) = &self.threads else { return work.await };
+        let running = AbortOnDropHandle::new(threads.spawn(work));
+        running.await.map_err(|error| KnowledgeError::Unavailable(format!("the query engine failed: {error}")))?
     }
 }
 
-/// Merges small files and drops old versions, in bounds: the rows of one new file, one thread.
-async fn compact(table: &Table) -> Result<(), KnowledgeError> {
-    let stats = table.stats().await.map_err(|error| unavailable("reading statistics", &error))?;
-    if stats.fragment_stats.num_small_fragments < COMPACT_FROM_FRAGMENTS {
-        return Ok(());
+impl Drop for Index {
+    fn drop(&mut self) {
+        // Waiting for its threads, as a runtime does when it is dropped, is not allowed on a thread of another one.
+        if let Some(threads) = self.threads.take() {
+            threads.shutdown_background();
+        }
     }
-    let options = CompactionOptions {
-        target_rows_per_fragment: 100_000,
-        batch_size: Some(1024),
-        num_threads: Some(1),
-        ..CompactionOptions::default()
-    };
-    let compact = OptimizeAction::Compact { options, remap_options: None };
-    table.optimize(compact).await.map_err(|error| unavailable("compacting", &error))?;
-    let prune = OptimizeAction::Prune {
-        older_than: lancedb::table::Duration::try_minutes(KEEP_VERSIONS_MINUTES),
-        delete_unverified: None,
-        error_if_tagged_old_versions: None,
-    };
-    table.optimize(prune).await.map_err(|error| unavailable("dropping old versions", &error))?;
-    Ok(())
-}
-
-/// `document IN (…)` for ids that we made ourselves.
-fn one_of<'a>(documents: impl IntoIterator<Item = &'a str>) -> Result<String, KnowledgeError> {
-    let ids: HashSet<&str> = documents.into_iter().collect();
-    if !ids.iter().all(|id| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit())) {
-        return Err(KnowledgeError::Unavailable("a document id is not one of ours".to_owned()));
-    }
-    let ids: Vec<String> = ids.into_iter().map(|id| format!("'{id}'")).collect();
-    Ok(format!("document IN ({})", ids.join(", ")))
-}
-
-async fn collect(query: impl ExecutableQuery) -> Result<Vec<RecordBatch>, KnowledgeError> {
-    let stream = query.execute().await.map_err(|error| unavailable("searching", &error))?;
-    stream.try_collect().await.map_err(|error| unavailable("searching", &error))
-}
-
-fn read_found(batches: &[RecordBatch], query: Option<&[f32]>) -> Result<Vec<Found<Passage>>, KnowledgeError> {
-    let mut all = Vec::new();
-    for batch in batches {
-        all.extend(rows::found(batch, query).ok_or_else(malformed)?);
-    }
-    Ok(all)
-}
-
-fn unavailable(doing: &str, error: &dyn fmt::Display) -> KnowledgeError {
-    KnowledgeError::Unavailable(format!("{doing}: {error}"))
-}
-
-fn malformed() -> KnowledgeError {
-    KnowledgeError::Unavailable("the table has other columns than expected".to_owned())
 }

@@ -1,7 +1,7 @@
 //! Which files an ingestion is about. Blocking; reads names only.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     ffi::OsStr,
     path::{Component, Path, PathBuf},
 };
@@ -41,7 +41,7 @@ pub(super) struct Discovered {
 /// circles.
 pub(super) fn discover(paths: &[PathBuf], working_folder: &Path) -> Discovered {
     let mut found = Discovered::default();
-    let mut seen = HashSet::new();
+    let mut seen = HashMap::new();
     for given in paths {
         let root = match given.canonicalize() {
             Ok(root) => root,
@@ -61,28 +61,29 @@ pub(super) fn discover(paths: &[PathBuf], working_folder: &Path) -> Discovered {
                     continue;
                 }
             };
-            if entry.file_type().is_file() && seen.insert(entry.path().to_owned()) {
-                add(&mut found, entry.into_path(), base);
+            if entry.file_type().is_file() {
+                add(&mut found, &mut seen, entry.into_path(), base);
             }
         }
     }
     found
 }
 
-fn add(found: &mut Discovered, path: PathBuf, base: &Path) {
+/// `seen`: uri → the file that has it.
+fn add(found: &mut Discovered, seen: &mut HashMap<String, PathBuf>, path: PathBuf, base: &Path) {
     let uri = uri(&path, base);
-    let Some(format) = Format::of(&path) else {
-        found.skipped += 1;
-        return;
+    let mut refuse = |reason: &str| {
+        found.failures.push(IngestFailure { uri: uri.clone(), reason: reason.to_owned() });
     };
-    if found.files.len() >= MAX_FILES {
-        found.failures.push(IngestFailure { uri, reason: format!("more than {MAX_FILES} files at once") });
-    } else if found.files.iter().any(|file| file.uri == uri) {
-        found
-            .failures
-            .push(IngestFailure { uri, reason: "another file of this ingestion has the same name".to_owned() });
-    } else {
-        found.files.push(SourceFile { path, uri, format });
+    match seen.get(&uri) {
+        Some(other) if *other == path => return,
+        Some(_) => return refuse("another file of this ingestion has the same name"),
+        None if seen.len() >= MAX_FILES => return refuse("too many files at once"),
+        None => seen.insert(uri.clone(), path.clone()),
+    };
+    match Format::of(&path) {
+        Some(format) => found.files.push(SourceFile { path, uri, format }),
+        None => found.skipped += 1,
     }
 }
 

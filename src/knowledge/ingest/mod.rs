@@ -111,9 +111,8 @@ pub(super) async fn ingest(
         run.file(file).await?;
     }
     run.write().await?;
-    if run.summary.added + run.summary.replaced > 0 {
-        index.refresh(collection).await?;
-    }
+    // Also when nothing is new: an ingestion that was cut short has left rows without word index.
+    index.refresh(collection).await?;
     Ok(IngestSummary { took: started.elapsed(), ..run.summary })
 }
 
@@ -163,7 +162,7 @@ impl<P: FnMut(IngestProgress<'_>) + Send> Run<'_, P> {
             (true, _) => self.summary.replaced += 1,
             (false, false) => self.summary.added += 1,
         }
-        let kept = if is_known { self.index.vectors(self.collection, &id).await? } else { HashMap::new() };
+        let kept = if is_known { self.index.vectors(self.collection, id.clone()).await? } else { HashMap::new() };
         let chunks = self.embed(uri, chunks, kept).await?;
         self.summary.chunks += chunks.len();
         self.pending.push(IndexedDocument { id, title, uri: Some(uri.to_owned()), hash, chunks });
@@ -200,8 +199,7 @@ impl<P: FnMut(IngestProgress<'_>) + Send> Run<'_, P> {
 
     async fn write(&mut self) -> Result<(), IngestError> {
         if !self.pending.is_empty() {
-            self.index.replace(self.collection, &self.pending).await?;
-            self.pending.clear();
+            self.index.replace(self.collection, std::mem::take(&mut self.pending)).await?;
         }
         Ok(())
     }
