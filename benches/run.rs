@@ -1,5 +1,7 @@
 //! One whole run: a message in, commit, a scripted model over real HTTP, every delta read, the end committed.
 
+#![expect(clippy::expect_used, reason = "a benchmark that cannot be set up should stop")]
+
 use std::{sync::Arc, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// The longest id a client may choose, in characters (PROTOCOL.md, `send.id`).
+/// The longest id a client may choose, in characters (docs/protocol.md, `send.id`).
 pub const MAX_ID_CHARS: usize = 64;
 
 /// Why a string is not an id.
@@ -272,7 +272,7 @@ pub struct Timing {
     pub total_ms: u64,
 }
 
-/// A failure as clients may know it: a code of PROTOCOL.md and a sentence, no internals.
+/// A failure as clients may know it: a code of docs/protocol.md and a sentence, no internals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RunError {
     /// The code.

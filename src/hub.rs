@@ -19,7 +19,7 @@ use crate::{
     run::Runner,
     session::{
         Clock, Closed, Deps, SessionHandle,
-        log::{Log, SNAPSHOT_MESSAGES},
+        log::{Log, RETENTION, SNAPSHOT_MESSAGES},
     },
     store::{FinishedAnswer, SessionRecord, SessionStore, StoreError},
     telemetry::metrics::{SESSION_PANICS, SESSIONS_ACTIVE},
@@ -126,6 +126,12 @@ impl Hub {
             }
         }
         loaded
+    }
+
+    /// For how long after the last socket left a cursor is good: until the log forgets, or the session leaves memory.
+    #[must_use]
+    pub fn resume_ttl(&self) -> Duration {
+        Duration::from_micros(RETENTION).min(self.policy.idle)
     }
 
     /// Deletes a session, and tells those who watch it; false when there was none.

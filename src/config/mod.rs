@@ -19,7 +19,7 @@ pub use self::{
     load::{Loaded, Overrides, environment},
 };
 
-/// Everything that can be set. The defaults are the ones of INTERFACE.md.
+/// Everything that can be set. docs/configuration.md explains each.
 #[derive(Debug, Clone, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {

@@ -98,7 +98,7 @@ impl From<SendError> for Problem {
 impl From<KnowledgeError> for Problem {
     fn from(error: KnowledgeError) -> Self {
         match error {
-            KnowledgeError::InvalidCollection => Self::invalid_field("collection", &error.to_string()),
+            KnowledgeError::InvalidCollection => Self::new(StatusCode::BAD_REQUEST, "invalid_field", error.to_string()),
             KnowledgeError::Loading | KnowledgeError::Busy => {
                 let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string());
                 Self { retry_after: Some(2), ..problem }
@@ -106,7 +106,7 @@ impl From<KnowledgeError> for Problem {
             KnowledgeError::Unavailable(_) => {
                 error!(%error, "the knowledge base refused");
                 let detail = "the knowledge base is not available";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", detail)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "knowledge_unavailable", detail)
             }
         }
     }

@@ -41,7 +41,7 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/theme-at-start.js", get(page::theme))
         .fallback(|| async { Problem::not_found("address") })
         .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "not_found", "this address does not take this method")
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take this method")
         })
         .layer(from_fn_with_state(gateway.clone(), requests::check_host))
         .with_state(gateway)

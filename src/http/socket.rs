@@ -91,6 +91,7 @@ async fn upgrade(
     let socket = Socket {
         session,
         assistant: ASSISTANT.to_owned(),
+        resume_ttl: gateway.hub.resume_ttl(),
         resume: parameters.resume,
         connection: format!("c_{}", uuid::Uuid::new_v4().simple()),
     };

@@ -91,7 +91,7 @@ pub enum KnowledgeError {
     #[error("the knowledge base is not available: {0}")]
     Unavailable(String),
     /// The collection's name cannot be one.
-    #[error("a collection has 1 to 64 of the characters a-z, A-Z, 0-9, `-`, `_` and `.`")]
+    #[error("a collection's name has 1 to 64 of the characters a-z, A-Z, 0-9, `-`, `_` and `.`")]
     InvalidCollection,
     /// More is waiting than may wait.
     #[error("too many searches are waiting")]

@@ -157,7 +157,7 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    /// The error code that clients see (PROTOCOL.md).
+    /// The error code that clients see (docs/protocol.md).
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {

@@ -277,7 +277,7 @@ fn fatal<T>(text: String) -> Result<T, Gone> {
     Err(Gone::Fatal(Fatal(text)))
 }
 
-/// Close codes after which PROTOCOL.md forbids coming back.
+/// Close codes after which docs/protocol.md forbids coming back.
 fn is_terminal(code: CloseCode) -> bool {
     matches!(u16::from(code), 1002 | 1003 | 1007 | 1009 | 4000..=4099)
 }

@@ -1,6 +1,6 @@
 //! Passages as a client sees them beside an answer.
 //!
-//! Pure. Keeps the whole list under the 16 KiB of PROTOCOL.md whatever the documents hold.
+//! Pure. Keeps the whole list under the 16 KiB of docs/protocol.md whatever the documents hold.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{chat::Source, knowledge::Passage};
 /// JSON's escapes included.
 const SNIPPET_BYTES: usize = 320;
 const LABEL_BYTES: usize = 160;
-/// PROTOCOL.md: all sources of a run.
+/// docs/protocol.md: all sources of a run.
 const MAX_JSON_BYTES: usize = 16 << 10;
 
 /// The sources for `passages`, numbered from 1 in their order; as many as fit.

@@ -319,6 +319,9 @@ impl Actor {
         if busy != self.busy.is_some() {
             self.busy = busy.then(|| self.deps.busy.token());
             self.shared.busy.store(busy, Ordering::Release);
+            if !busy && self.deps.draining.is_cancelled() {
+                self.shared.close(Closed::Shutdown); // Who watched until the end can go elsewhere now.
+            }
         }
     }
 }

@@ -23,13 +23,13 @@ pub use transcript::Transcript;
 /// Microseconds since some start that the caller fixed once.
 pub type Moment = u64;
 
-/// How long an event, and with a run's end its text, can be resumed from (PROTOCOL.md: the run's life + 10 min).
+/// How long an event, and with a run's end its text, can be resumed from (docs/protocol.md: the run's life + 10 min).
 pub const RETENTION: Moment = 600_000_000;
 /// The most events kept; the oldest go first, and cursors below them get a snapshot.
 pub const MAX_EVENTS: usize = 1024;
 /// The most bytes of events and of ended runs' texts kept, beyond the newest event.
 pub const MAX_KEPT_BYTES: usize = 1 << 20;
-/// The newest messages of a snapshot (PROTOCOL.md).
+/// The newest messages of a snapshot (docs/protocol.md).
 pub const SNAPSHOT_MESSAGES: usize = 50;
 
 /// A place in the log: after event `seq`, and within the text of the run that is open there.

@@ -1,4 +1,4 @@
-//! Every metric of the house, by name, in one place (INTERFACE.md). Labels are bounded: never an id, a path
+//! Every metric of the house, by name, in one place (docs/metrics.md). Labels are bounded: never an id, a path
 //! or a text that somebody chose.
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};

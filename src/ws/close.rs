@@ -1,4 +1,4 @@
-//! Why a socket ends: one table of close codes. Clients read from the code whether to come back (PROTOCOL.md).
+//! Why a socket ends: one table of close codes. Clients read from the code whether to come back (docs/protocol.md).
 
 use tokio_tungstenite::tungstenite::{
     Error,

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::{Answer, CloseReason, Shared};
 use crate::dialect::chat_v1;
 
-/// Silence after which a client is asked (PROTOCOL.md, `heartbeat_s`).
+/// Silence after which a client is asked (docs/protocol.md, `heartbeat_s`).
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(25);
 /// Silence after which it is given up: 1.4 times as long.
 const GIVE_UP: Duration = Duration::from_secs(35);

@@ -58,6 +58,8 @@ pub struct Socket {
     pub session: SessionHandle,
     /// Who answers in it.
     pub assistant: String,
+    /// For how long after the last socket left a cursor is good.
+    pub resume_ttl: Duration,
     /// The cursor that came with the URL.
     pub resume: Option<String>,
     /// Names the socket in the log.

@@ -127,6 +127,7 @@ impl Writer<'_> {
             connection: &self.socket.connection,
             assistant: &self.socket.assistant,
             heartbeat_s: HEARTBEAT.as_secs(),
+            resume_ttl_s: self.socket.resume_ttl.as_secs(),
         });
         self.push(frame);
         if let Some(snapshot) = &attachment.snapshot {

@@ -132,7 +132,7 @@ async fn bad_requests_get_a_problem_that_names_the_field() {
         ("/api/v1/rag/query", json!({"query": "a", "top_k": 0}), 400, "invalid_field", "top_k"),
         ("/api/v1/rag/query", json!({"query": "a", "mode": "guess"}), 400, "invalid_field", "guess"),
         ("/api/v1/nothing", json!({}), 404, "not_found", "address"),
-        ("/livez", json!({}), 405, "not_found", "method"),
+        ("/livez", json!({}), 405, "method_not_allowed", "method"),
     ] {
         let (got, problem) = gateway.post(path, body.clone()).await;
         assert_eq!((got, problem["code"].as_str().unwrap()), (status, code), "{path} {body}: {problem}");

@@ -67,7 +67,7 @@ pub enum ClientFrame {
 pub struct FrameError {
     /// The frame's id, when it had one that could be read.
     pub re: Option<Value>,
-    /// A code of PROTOCOL.md.
+    /// A code of docs/protocol.md.
     pub code: &'static str,
     /// A sentence that names the field.
     pub message: String,

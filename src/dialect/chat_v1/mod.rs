@@ -1,4 +1,4 @@
-//! `chat.v1`, the protocol of PROTOCOL.md: JSON text frames, one object each, `type` first.
+//! `chat.v1`, the protocol of docs/protocol.md: JSON text frames, one object each, `type` first.
 
 mod client;
 mod server;

@@ -10,7 +10,7 @@ use crate::{
     chat::{Citation, Message, MessageId, Phase, RunError, RunId, SessionId, Source, Status, Timing, Usage},
     session::{
         Receipt,
-        log::{Event, RETENTION, Recovered, Snapshot},
+        log::{Event, Recovered, Snapshot},
     },
 };
 
@@ -31,6 +31,8 @@ pub struct Welcome<'a> {
     pub assistant: &'a str,
     /// Seconds of silence after which the gateway pings.
     pub heartbeat_s: u64,
+    /// Seconds that a cursor is good for.
+    pub resume_ttl_s: u64,
 }
 
 /// What `error` tells.
@@ -39,7 +41,7 @@ pub struct ErrorFrame {
     /// The id of the frame that it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub re: Option<Value>,
-    /// A code of PROTOCOL.md.
+    /// A code of docs/protocol.md.
     pub code: &'static str,
     /// A sentence for people.
     pub message: String,
@@ -148,10 +150,9 @@ pub fn welcome(welcome: &Welcome<'_>) -> String {
         Recovered::Full => "full",
         Recovered::Snapshot => "snapshot",
     };
-    let Welcome { session, epoch, seq, connection, assistant, heartbeat_s, .. } = *welcome;
+    let Welcome { session, epoch, seq, connection, assistant, heartbeat_s, resume_ttl_s, .. } = *welcome;
     let limits = Limits { frame_bytes: FRAME_BYTES, text_chars: TEXT_CHARS };
     let protocol = super::SUBPROTOCOL;
-    let resume_ttl_s = RETENTION / 1_000_000;
     json(&Out::Welcome {
         protocol,
         session,

@@ -5,7 +5,7 @@ use proptest::{collection::vec, prelude::*};
 use super::*;
 use crate::chat::{Timestamp, utf16_len};
 
-/// A client that follows the rules of PROTOCOL.md, and nothing else.
+/// A client that follows the rules of docs/protocol.md, and nothing else.
 #[derive(Debug, Default)]
 struct Client {
     epoch: String,

@@ -1,4 +1,4 @@
-//! A client that speaks verbs, keeps what it was told, and insists on the rules of PROTOCOL.md in every frame.
+//! A client that speaks verbs, keeps what it was told, and insists on the rules of docs/protocol.md in every frame.
 
 use std::collections::HashMap;
 
