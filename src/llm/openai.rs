@@ -2,7 +2,7 @@
 //!
 //! async-openai makes the request and parses the stream; everything in which real servers differ is dealt with below
 //! it, in an HTTP service of our own: no retries and no redirects, error bodies of every shape, whole completions
-//! instead of streams, and the [`sse`](super::sse) sanitiser around the body. Above it, [`chunk`](super::chunk) has the
+//! instead of streams, and the [`sse`](super::sse) sanitiser around the body. Above it, `chunk` has the
 //! lenient types and decides what proves an answer to be whole. Uses `chat`, `config`'s `Secret`, `telemetry`.
 
 use std::{

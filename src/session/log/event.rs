@@ -57,7 +57,7 @@ pub struct RunDone {
     pub error: Option<RunError>,
 }
 
-/// What [`Log::finish_run`] is told; the log adds length and checksum.
+/// What [`finish_run`](super::Log::finish_run) is told; the log adds length and checksum.
 #[derive(Debug, Clone, Default)]
 pub struct Ending {
     /// What it cites.
