@@ -22,7 +22,7 @@ use crate::{
         log::{Log, RETENTION, SNAPSHOT_MESSAGES},
     },
     store::{FinishedAnswer, SessionRecord, SessionStore, StoreError},
-    telemetry::metrics::{SESSION_PANICS, SESSIONS_ACTIVE},
+    telemetry::metrics::{SESSION_PANICS, SESSIONS_ACTIVE, TOKENS_DELIVERED},
 };
 
 /// The persona that answers; the only one so far.
@@ -68,6 +68,7 @@ impl Hub {
             draining: CancellationToken::new(),
             interrupt: CancellationToken::new(),
             busy: TaskTracker::new(),
+            tokens: metrics::counter!(TOKENS_DELIVERED),
         });
         Self { sessions: Sessions::default(), deps, policy, tasks: TaskTracker::new() }
     }

@@ -25,12 +25,14 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
+        let is_json = is_json(request.headers());
+        let bytes = read(request).await?;
+        if !is_json && !bytes.is_empty() {
             let detail = "the body must be `application/json`";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
-        let bytes = read(request).await?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+        // No body is an object without fields.
+        serde_json::from_slice(if bytes.is_empty() { b"{}" } else { &bytes }).map(Self).map_err(|error| {
             let code = if error.is_data() { "invalid_field" } else { "bad_json" };
             Problem::new(StatusCode::BAD_REQUEST, code, error.to_string())
         })

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     chat::{Citation, MessageId, RunId, SessionId, Source, Status, Usage},
-    dialect::chat_v1::TEXT_CHARS,
+    dialect::chat_v1::check_text,
     session::{
         Closed, NewMessage, SendMode, Viewer,
         log::{Event, RunDone, Step},
@@ -41,13 +41,7 @@ pub(super) async fn ask(
     State(gateway): State<Gateway>,
     Json(question): Json<Question>,
 ) -> Result<Answer<Response>, Problem> {
-    if question.message.trim().is_empty() {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "empty_text", "`message` is empty"));
-    }
-    if question.message.chars().count() > TEXT_CHARS {
-        let detail = format!("`message` is longer than {TEXT_CHARS} characters");
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "text_too_long", detail));
-    }
+    check_text(&question.message)?;
     let assistant = assistant(question.assistant)?;
     let session_id = match question.session_id {
         Some(id) => session_id(&id)?,

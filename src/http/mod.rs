@@ -14,6 +14,7 @@ mod body;
 mod chat;
 mod health;
 mod knowledge;
+mod messages;
 pub mod origin;
 mod page;
 mod problem;

@@ -8,7 +8,13 @@ use axum::{
 use serde_json::json;
 use tracing::error;
 
-use crate::{knowledge::KnowledgeError, session::SendError, store::StoreError, ws::handshake::HandshakeError};
+use crate::{
+    dialect::chat_v1::FrameError,
+    knowledge::KnowledgeError,
+    session::{RunNotActive, SendError},
+    store::StoreError,
+    ws::handshake::HandshakeError,
+};
 
 /// An error for the caller. The request's layer adds the request id and writes the body.
 #[derive(Debug, Clone)]
@@ -92,6 +98,18 @@ impl From<SendError> for Problem {
         };
         let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(5);
         Self { retry_after, ..Self::new(status, code, error.to_string()) }
+    }
+}
+
+impl From<FrameError> for Problem {
+    fn from(error: FrameError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error.code, error.message)
+    }
+}
+
+impl From<RunNotActive> for Problem {
+    fn from(error: RunNotActive) -> Self {
+        Self::new(StatusCode::CONFLICT, "run_not_active", error.to_string())
     }
 }
 

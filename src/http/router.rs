@@ -14,7 +14,7 @@ use tower_http::{
     cors::{AllowOrigin, CorsLayer},
 };
 
-use super::{Gateway, Origins, chat, health, knowledge, page, problem::Problem, requests, sessions, socket, version};
+use super::{Gateway, Origins, chat, health, knowledge, messages, page, problem::Problem, requests, sessions, socket, version};
 
 /// The gateway's HTTP surface.
 pub fn router(gateway: Gateway) -> Router {
@@ -22,6 +22,9 @@ pub fn router(gateway: Gateway) -> Router {
     let api = Router::new()
         .route("/sessions", post(sessions::create).get(sessions::list))
         .route("/sessions/{id}", get(sessions::show).delete(sessions::delete))
+        .route("/sessions/{id}/messages", post(messages::send))
+        .route("/sessions/{id}/runs/{run}/stop", post(messages::stop))
+        .route("/sessions/{id}/events", get(messages::events))
         .route("/chat", post(chat::ask))
         .route("/rag/query", post(knowledge::query))
         .route("/version", get(version::show))

@@ -7,10 +7,12 @@
 
 use std::{
     collections::VecDeque,
+    pin::pin,
     sync::{Arc, atomic::Ordering},
 };
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use metrics::Counter;
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -51,6 +53,8 @@ pub struct Deps {
     pub interrupt: CancellationToken,
     /// Holds a token for every session that has something to finish.
     pub busy: TaskTracker,
+    /// `tokens_delivered_total`, looked up once and not for every token.
+    pub tokens: Counter,
 }
 
 pub(super) fn run(
@@ -116,14 +120,15 @@ enum Happened {
 impl Actor {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut open = true;
+        let deps = self.deps.clone();
+        let mut interrupted = pin!(deps.interrupt.cancelled()); // Once, and not anew for every token.
         while open || self.is_busy() {
-            let interrupt = self.deps.interrupt.clone();
             // Commands first: a model that always has text ready must not starve a stop.
             let happened = tokio::select! {
                 biased;
                 command = commands.recv(), if open => Happened::Command(command),
                 Some(accepting) = self.accepting.next(), if !self.accepting.is_empty() => Happened::Accepted(accepting),
-                () = interrupt.cancelled(), if matches!(self.current, Current::Running(_)) => Happened::Interrupted,
+                () = &mut interrupted, if matches!(self.current, Current::Running(_)) => Happened::Interrupted,
                 happened = self.current.happened() => happened,
             };
             match happened {

@@ -140,18 +140,12 @@ impl Writer<'_> {
         let Self { viewer, batch, bytes, arrivals, .. } = self;
         let mut trimmed = false;
         viewer.read(DELTA_BYTES, |step| {
-            let frame = match step {
-                Step::Event(seq, event) => chat_v1::event(seq, event),
-                Step::Delta { run, off, text, since } => {
-                    arrivals.extend(since);
-                    chat_v1::delta(run, off, text)
-                }
-                Step::Phase(run, phase) => chat_v1::phase(run, phase),
-                Step::Trimmed => {
-                    trimmed = true;
-                    return false;
-                }
-                Step::UpToDate => return false,
+            if let Step::Delta { since, .. } = &step {
+                arrivals.extend(*since);
+            }
+            let Some(frame) = chat_v1::step(&step) else {
+                trimmed = step == Step::Trimmed;
+                return false;
             };
             *bytes += frame.len();
             batch.push(Message::text(frame));

@@ -59,6 +59,17 @@ async fn the_short_form_and_the_history_reach_the_model() {
 }
 
 #[tokio::test]
+async fn the_names_that_the_field_uses_choose_the_model() {
+    let upstream = Upstream::saying("Yes.", 0.0).await;
+    let setup = Setup::bare().set("OPENAI_BASE_URL", &upstream.url).set("OPENAI_API_KEY", "sk-of-mine");
+    let gateway = setup.start().await;
+    let mut client = gateway.connect().await;
+    assert_eq!(client.ask("one").await.text, "Yes.");
+    assert_eq!(upstream.stats.requests()[0].headers["authorization"], "Bearer sk-of-mine");
+    assert!(!gateway.log().contains("sk-of-mine"));
+}
+
+#[tokio::test]
 async fn modes_reject_queue_and_replace() {
     let upstream = Upstream::saying(DEFAULT_TEXT, 150.0).await;
     let gateway = Setup::with_upstream(&upstream.url).start().await;
@@ -281,6 +292,9 @@ async fn the_same_conversation_over_plain_http() {
     let before = listed["sessions"][0]["session_id"].as_str().unwrap();
     let (_, older) = gateway.get(&format!("/api/v1/sessions?before={before}")).await;
     assert_eq!(older["sessions"][0]["session_id"], id);
+
+    let without_body = reqwest::Client::new().post(gateway.url("/api/v1/sessions")).send().await.unwrap();
+    assert_eq!(without_body.status(), 201);
 
     let mut watching = Client::connect(&gateway.socket(id)).await;
     let deleted = reqwest::Client::new().delete(gateway.url(&format!("/api/v1/sessions/{id}")));

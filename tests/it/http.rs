@@ -1,8 +1,9 @@
 //! What surrounds a chat: health, metrics, version, the page, headers, CORS.
 
+use rivulet::mock_llm::DEFAULT_TEXT;
 use serde_json::json;
 
-use crate::harness::{Setup, Upstream};
+use crate::harness::{Setup, Upstream, soon};
 
 #[tokio::test]
 async fn health_metrics_and_version() {
@@ -104,5 +105,74 @@ async fn the_page_is_in_the_binary_and_loads_nothing_from_elsewhere() {
     assert!(script.headers()["content-type"].to_str().unwrap().contains("javascript"));
     for path in ["/assets/../Cargo.toml", "/assets/%2e%2e/index.html", "/assets/none.js"] {
         assert_eq!(gateway.get(path).await.0, 404, "{path}");
+    }
+}
+
+/// The events of a stream until `last` came: their ids and frames.
+async fn events(request: reqwest::RequestBuilder, last: &str) -> Vec<(String, serde_json::Value)> {
+    let mut response = request.send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    assert_eq!(response.headers()["cache-control"], "no-cache, no-transform");
+    let (mut events, mut rest) = (Vec::new(), String::new());
+    soon("the events", async {
+        loop {
+            while let Some((event, more)) = rest.split_once("\n\n") {
+                let field = |name| event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+                let frame: serde_json::Value = serde_json::from_str(&field("data: ")).unwrap();
+                let kind = frame["type"].as_str().unwrap().to_owned();
+                events.push((field("id: "), frame));
+                if kind == last {
+                    return;
+                }
+                rest = more.to_owned();
+            }
+            rest += std::str::from_utf8(&response.chunk().await.unwrap().unwrap()).unwrap();
+        }
+    })
+    .await;
+    events
+}
+
+#[tokio::test]
+async fn a_conversation_without_a_websocket() {
+    let upstream = Upstream::saying(DEFAULT_TEXT, 500.0).await;
+    let gateway = Setup::with_upstream(&upstream.url).start().await;
+    let (_, session) = gateway.post("/api/v1/sessions", json!({})).await;
+    let base = format!("/api/v1/sessions/{}", session["session_id"].as_str().unwrap());
+    let client = reqwest::Client::new();
+    let listening = client.get(gateway.url(&format!("{base}/events")));
+    let send = json!({"id": "m-1", "text": "What is a rivulet?"});
+    let (seen, (status, accepted)) = tokio::join!(events(listening, "run.done"), async {
+        let answer = gateway.post(&format!("{base}/messages"), send.clone()).await;
+        assert_eq!(gateway.post(&format!("{base}/messages"), send.clone()).await.1["duplicate"], true);
+        answer
+    });
+    assert_eq!((status, &accepted["message"], &accepted["duplicate"]), (202, &json!("m-1"), &json!(false)));
+    assert_eq!(seen[0].1["type"], "welcome");
+    let text = |seen: &[(String, serde_json::Value)]| -> String {
+        seen.iter().filter(|(_, f)| f["type"] == "delta").map(|(_, f)| f["text"].as_str().unwrap()).collect()
+    };
+    assert_eq!(text(&seen), DEFAULT_TEXT);
+
+    // From any event on, the rest is the same.
+    for at in [2, seen.len() / 2, seen.len() - 2] {
+        let resumed = client.get(gateway.url(&format!("{base}/events"))).header("last-event-id", &seen[at].0);
+        let rest = events(resumed, "run.done").await;
+        assert_eq!(rest[0].1["recovered"], "full");
+        assert_eq!(text(&seen[..=at]) + &text(&rest), DEFAULT_TEXT, "from {:?}", seen[at]);
+    }
+    let foreign = client.get(gateway.url(&format!("{base}/events"))).header("last-event-id", "e:1");
+    assert_eq!(events(foreign, "snapshot").await[1].1["messages"][1]["text"], DEFAULT_TEXT);
+
+    let run = accepted["run"].as_str().unwrap();
+    let (status, problem) = gateway.post(&format!("{base}/runs/{run}/stop"), json!({})).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("run_not_active")));
+    for (path, body, status) in [
+        (format!("{base}/messages"), json!({"text": ""}), 400),
+        (format!("{base}/messages"), json!({"text": "a", "mode": "maybe"}), 400),
+        (format!("{base}/messages"), json!({"id": "m-1", "text": "other"}), 409),
+        ("/api/v1/sessions/s_unknown/messages".to_owned(), json!({"text": "a"}), 404),
+    ] {
+        assert_eq!(gateway.post(&path, body).await.0, status, "{path}");
     }
 }

@@ -16,5 +16,6 @@ mod isolation;
 mod knowledge;
 mod layers;
 mod resume;
+mod silence;
 mod startup;
 mod upstream;

@@ -92,6 +92,21 @@ pub fn parse(text: &str) -> Result<Frame, FrameError> {
     Ok(Frame { id, body })
 }
 
+/// Checks the text of a user's message.
+///
+/// # Errors
+/// [`FrameError`] with `empty_text` or `text_too_long`.
+pub fn check_text(text: &str) -> Result<(), FrameError> {
+    if text.trim().is_empty() {
+        return Err(error("empty_text", "the text of the message is empty".to_owned()));
+    }
+    // The number of bytes decides most cases without counting.
+    if text.len() > TEXT_CHARS && text.chars().count() > TEXT_CHARS {
+        return Err(error("text_too_long", format!("the text of the message is longer than {TEXT_CHARS} characters")));
+    }
+    Ok(())
+}
+
 struct Fields(Map<String, Value>);
 
 impl Fields {
@@ -136,13 +151,7 @@ impl Fields {
     }
 
     fn send(&mut self, text: String) -> Result<ClientFrame, FrameError> {
-        if text.trim().is_empty() {
-            return Err(error("empty_text", "the text is empty".to_owned()));
-        }
-        // The number of bytes decides most cases without counting.
-        if text.len() > TEXT_CHARS && text.chars().count() > TEXT_CHARS {
-            return Err(error("text_too_long", format!("the text is longer than {TEXT_CHARS} characters")));
-        }
+        check_text(&text)?;
         let mode = match self.string("mode")?.as_deref() {
             None | Some("reject") => SendMode::Reject,
             Some("queue") => SendMode::Queue,

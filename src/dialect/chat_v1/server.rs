@@ -10,7 +10,7 @@ use crate::{
     chat::{Citation, Message, MessageId, Phase, RunError, RunId, SessionId, Source, Status, Timing, Usage},
     session::{
         Receipt,
-        log::{Event, Recovered, Snapshot},
+        log::{Event, Recovered, Snapshot, Step},
     },
 };
 
@@ -183,6 +183,17 @@ pub fn ack_message(re: Option<&Value>, receipt: &Receipt) -> String {
 #[must_use]
 pub fn ack_stop(re: Option<&Value>, run: &RunId) -> String {
     json(&Out::Ack { re, message: None, run: Some(run), duplicate: None, queued: None })
+}
+
+/// What lies next after a reader's cursor; `None` when that is nothing.
+#[must_use]
+pub fn step(step: &Step<'_>) -> Option<String> {
+    match step {
+        Step::Event(seq, happened) => Some(event(*seq, happened)),
+        Step::Delta { run, off, text, .. } => Some(delta(run, *off, text)),
+        Step::Phase(run, newest) => Some(phase(run, *newest)),
+        Step::UpToDate | Step::Trimmed => None,
+    }
 }
 
 /// A lifecycle event.

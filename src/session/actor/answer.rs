@@ -16,7 +16,7 @@ use crate::{
     run::{Outcome, RunEvent, RunRequest, citations},
     session::log::Ending,
     store::{FinishedAnswer, SessionStore, StoreError},
-    telemetry::metrics::{RUN_TTFT, RUNS, RUNS_ACTIVE, TOKENS_DELIVERED},
+    telemetry::metrics::{RUN_TTFT, RUNS, RUNS_ACTIVE},
 };
 
 /// How often the text of a running answer is stored.
@@ -116,7 +116,7 @@ impl Actor {
                 }
                 running.dirty = true;
                 self.shared.log.lock().append_text(&text, now);
-                metrics::counter!(TOKENS_DELIVERED).increment(1);
+                self.deps.tokens.increment(1);
             }
             Some(RunEvent::End(outcome)) => return self.end_run(|_| outcome),
             None => {

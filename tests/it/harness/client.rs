@@ -127,6 +127,20 @@ impl Client {
         }
     }
 
+    /// Waits, without a limit, until the gateway asks for a sign of life; the library gives one.
+    pub(crate) async fn ping_pong(&mut self) {
+        let mut asked = (false, false);
+        while asked != (true, true) {
+            match self.socket.next().await {
+                Some(Ok(Message::Text(text))) => {
+                    asked.0 |= serde_json::from_str::<Value>(&text).unwrap()["type"] == "ping";
+                }
+                Some(Ok(Message::Ping(_))) => asked.1 = true,
+                other => panic!("instead of a ping: {other:?}"),
+            }
+        }
+    }
+
     /// The next frame, checked.
     pub(crate) async fn frame(&mut self) -> Value {
         loop {
