@@ -29,8 +29,8 @@ use crate::{
 pub const ASSISTANT: &str = "default";
 /// How long interrupted answers have to be committed at the end.
 pub const INTERRUPT_GRACE: Duration = Duration::from_secs(3);
-/// Expired sessions deleted in one step.
-const EXPIRY_BATCH: usize = 500;
+/// Expired sessions deleted in one transaction: few, since messages wait behind it.
+const EXPIRY_BATCH: usize = 50;
 /// How often expired sessions are looked for.
 const EXPIRY_EVERY: Duration = Duration::from_secs(60);
 

@@ -1,6 +1,6 @@
 //! The `rivulet` binary: arguments → one command. Everything else is in the library.
 
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use rivulet::cli::{check, ingest, load, mock_llm, search, serve, settings::SettingsArgs};
@@ -31,21 +31,28 @@ enum Command {
     Load(load::Args),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
-        Ok(code) => code,
-        Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the one place where a command says why it failed")]
-            {
-                eprintln!("rivulet: {error}");
-            }
-            ExitCode::FAILURE
+/// What is still running on a thread of its own when a command is over (a hung disk, a long document being cut) gets no
+/// longer: what was acknowledged is on the disk by then.
+const LEFTOVERS: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let ended = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
+        let ended = runtime.block_on(run(arguments));
+        runtime.shutdown_timeout(LEFTOVERS);
+        ended
+    });
+    if let Err(error) = ended {
+        #[expect(clippy::print_stderr, reason = "the one place where a command says why it failed")]
+        {
+            eprintln!("rivulet: {error}");
         }
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }
 
-async fn run(Arguments { settings, command }: Arguments) -> Result<ExitCode, Box<dyn Error>> {
+async fn run(Arguments { settings, command }: Arguments) -> Result<(), Box<dyn Error>> {
     match command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(settings.load()?).await?,
         Command::Check => check::run(settings.load()).await?,
@@ -54,5 +61,5 @@ async fn run(Arguments { settings, command }: Arguments) -> Result<ExitCode, Box
         Command::MockLlm(args) => mock_llm::run(args).await?,
         Command::Load(args) => load::run(args).await?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

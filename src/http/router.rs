@@ -14,7 +14,9 @@ use tower_http::{
     cors::{AllowOrigin, CorsLayer},
 };
 
-use super::{Gateway, Origins, chat, health, knowledge, messages, page, problem::Problem, requests, sessions, socket, version};
+use super::{
+    Gateway, Origins, chat, health, knowledge, messages, page, problem::Problem, requests, sessions, socket, version,
+};
 
 /// The gateway's HTTP surface.
 pub fn router(gateway: Gateway) -> Router {

@@ -7,13 +7,18 @@ use std::time::Duration;
 
 use tokio::time::interval;
 
-use super::{ChatModel, ChatRequest, FinishReason, ModelEvent, ModelStream, estimated_tokens};
+use super::{ChatModel, ChatRequest, FinishReason, KnowledgeUse, ModelEvent, ModelStream, estimated_tokens};
 use crate::chat::Usage;
 
 mod compose;
 mod sentences;
 
 pub use compose::{Answer, NOTHING_FOUND, compose};
+
+/// Said instead of [`NOTHING_FOUND`] while documents are still being read.
+pub const STILL_READING: &str = "The documents are still being read. Please ask again in a moment.";
+/// Said instead of [`NOTHING_FOUND`] when there was no search.
+pub const CANNOT_SEARCH: &str = "The documents cannot be searched at the moment.";
 
 /// About fifty words a second: quick, and still visibly a stream.
 pub const READABLE_PACE: Duration = Duration::from_millis(20);
@@ -46,7 +51,14 @@ impl ChatModel for Extractive {
     fn stream(&self, request: ChatRequest) -> ModelStream {
         let pace = self.pace;
         Box::pin(async_stream::stream! {
-            let answer = compose(&request.question, &request.passages);
+            let mut answer = compose(&request.question, &request.passages);
+            if answer.text == NOTHING_FOUND {
+                match request.knowledge {
+                    KnowledgeUse::Searched => {}
+                    KnowledgeUse::Loading => answer.text = STILL_READING.to_owned(),
+                    KnowledgeUse::Unavailable => answer.text = CANNOT_SEARCH.to_owned(),
+                }
+            }
             let mut beat = (!pace.is_zero()).then(|| interval(pace));
             let mut said = 0;
             let mut finish = FinishReason::Stop;
@@ -95,6 +107,7 @@ mod tests {
             prompt: [].into(),
             question: "Are returns free?".into(),
             passages: [passage].into(),
+            knowledge: KnowledgeUse::default(),
             max_output_tokens,
         }
     }

@@ -63,8 +63,22 @@ pub struct ChatRequest {
     pub question: Arc<str>,
     /// The passages alone, in the order in which the prompt numbers them, from 1.
     pub passages: Arc<[Passage]>,
+    /// Whether the absence of passages means anything.
+    pub knowledge: KnowledgeUse,
     /// The most tokens the answer may have.
     pub max_output_tokens: u32,
+}
+
+/// How far the knowledge base was looked through for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KnowledgeUse {
+    /// All of it: what was not found is not there.
+    #[default]
+    Searched,
+    /// Documents are still being read: there may be more in a moment.
+    Loading,
+    /// It could not be searched.
+    Unavailable,
 }
 
 /// One step of an answer.

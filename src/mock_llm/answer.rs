@@ -66,6 +66,7 @@ impl Answer {
             // Moves it in whole; only its fields would be copied otherwise.
             let mut open = open;
             let mut pace = pace(self.options.rate);
+            let mut allowed = self.options.allowed.clone();
             yield frame(self.encoded.role.clone());
             if !self.options.first_token.is_zero() {
                 sleep(self.options.first_token).await;
@@ -74,6 +75,9 @@ impl Answer {
             for (at, token) in self.encoded.tokens.iter().cycle().take(self.tokens).enumerate() {
                 if self.stops_at(at) {
                     break;
+                }
+                if let Some(allowed) = &mut allowed {
+                    let _nobody_holds_it_any_more = allowed.wait_for(|allowed| *allowed > at).await;
                 }
                 if let Some(pace) = &mut pace {
                     pace.tick().await;

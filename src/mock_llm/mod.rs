@@ -55,6 +55,9 @@ pub struct Options {
     pub tokens: Option<usize>,
     /// How the first, second, … completion is answered; the last holds for all that follow. Empty: no faults.
     pub faults: Vec<Fault>,
+    /// Tokens of each answer that may be said so far, so that a test can hold an answer where it wants it; `None`, or a
+    /// sender that is gone: all.
+    pub allowed: Option<watch::Receiver<usize>>,
 }
 
 impl Default for Options {
@@ -65,6 +68,7 @@ impl Default for Options {
             first_token: Duration::ZERO,
             tokens: None,
             faults: Vec::new(),
+            allowed: None,
         }
     }
 }

@@ -12,8 +12,8 @@ use tracing::warn;
 
 use crate::{
     chat::{Message, Phase, RunError, Source, Status, Usage},
-    knowledge::{Passage, Retriever, SearchMode, SearchQuery},
-    llm::{ChatModel, ChatRequest, FinishReason, ModelError, ModelEvent},
+    knowledge::{KnowledgeStatus, Passage, Retriever, SearchMode, SearchQuery},
+    llm::{ChatModel, ChatRequest, FinishReason, KnowledgeUse, ModelError, ModelEvent},
     telemetry::metrics::MEMORY_RETRIEVALS,
 };
 
@@ -125,7 +125,8 @@ impl Runner {
         stream! {
             yield RunEvent::Phase(Phase::Retrieving);
             let started = Instant::now();
-            let passages = prompt::fit_passages(self.retrieve(&request.question).await);
+            let (passages, knowledge) = self.retrieve(&request.question).await;
+            let passages = prompt::fit_passages(passages);
             yield RunEvent::Retrieved { sources: sources::from_passages(&passages), took: started.elapsed() };
 
             yield RunEvent::Phase(Phase::Waiting);
@@ -133,6 +134,7 @@ impl Runner {
                 prompt: prompt::compose(&request.question, &request.history, &passages).into(),
                 question: request.question,
                 passages: passages.into(),
+                knowledge,
                 max_output_tokens: self.max_output_tokens,
             });
             let mut phase = Phase::Waiting;
@@ -172,7 +174,7 @@ impl Runner {
         .boxed()
     }
 
-    async fn retrieve(&self, question: &str) -> Vec<Passage> {
+    async fn retrieve(&self, question: &str) -> (Vec<Passage>, KnowledgeUse) {
         let query = SearchQuery {
             text: question.to_owned(),
             collection: self.retrieval.collection.clone(),
@@ -181,15 +183,18 @@ impl Runner {
             min_score: Some(self.retrieval.min_score),
         };
         metrics::counter!(MEMORY_RETRIEVALS).increment(1);
+        // Asked before the search: what is ready then was searched whole.
+        let status = self.retriever.status();
         match timeout(RETRIEVAL_TIMEOUT, self.retriever.retrieve(&query)).await {
-            Ok(Ok(passages)) => passages,
+            Ok(Ok(passages)) if status == KnowledgeStatus::Loading => (passages, KnowledgeUse::Loading),
+            Ok(Ok(passages)) => (passages, KnowledgeUse::Searched),
             Ok(Err(error)) => {
                 warn!(%error, "answering without passages");
-                Vec::new()
+                (Vec::new(), KnowledgeUse::Unavailable)
             }
             Err(_) => {
                 warn!(after = ?RETRIEVAL_TIMEOUT, "retrieval timed out, answering without passages");
-                Vec::new()
+                (Vec::new(), KnowledgeUse::Unavailable)
             }
         }
     }

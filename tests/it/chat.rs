@@ -71,11 +71,11 @@ async fn the_names_that_the_field_uses_choose_the_model() {
 
 #[tokio::test]
 async fn modes_reject_queue_and_replace() {
-    let upstream = Upstream::saying(DEFAULT_TEXT, 150.0).await;
+    let (upstream, gate) = Upstream::gated(DEFAULT_TEXT, 5).await;
     let gateway = Setup::with_upstream(&upstream.url).start().await;
     let mut client = gateway.connect().await;
     client.say("one").await;
-    client.deltas(2).await;
+    client.deltas(1).await;
 
     client.tell(json!({"type": "send", "id": "no", "text": "two"})).await;
     let error = client.until("error").await;
@@ -86,6 +86,7 @@ async fn modes_reject_queue_and_replace() {
     assert_eq!((&ack["re"], &ack["queued"]), (&json!("later"), &json!(true)));
 
     client.tell(json!({"type": "send", "id": "now", "text": "four", "mode": "replace"})).await;
+    gate.open();
     let mut ends = Vec::new();
     while ends.len() < 3 {
         let frame = client.frame().await;
@@ -122,7 +123,7 @@ async fn replacements_in_a_row_leave_the_last_one() {
 
 #[tokio::test]
 async fn long_questions_that_wait_are_not_forgotten() {
-    let upstream = Upstream::saying(DEFAULT_TEXT, 200.0).await;
+    let (upstream, gate) = Upstream::gated(DEFAULT_TEXT, 5).await;
     let gateway = Setup::with_upstream(&upstream.url).start().await;
     let mut client = gateway.connect().await;
     client.say("first").await;
@@ -131,6 +132,7 @@ async fn long_questions_that_wait_are_not_forgotten() {
         client.tell(json!({"type": "send", "id": format!("w{n}"), "text": text, "mode": "queue"})).await;
         client.until("ack").await;
     }
+    gate.open();
     for _ in 0..10 {
         client.answer().await;
     }
@@ -209,19 +211,19 @@ async fn stop_finds_a_run_by_its_question_even_while_it_waits() {
 
 #[tokio::test]
 async fn everybody_in_a_session_sees_the_same() {
-    let upstream = Upstream::saying(DEFAULT_TEXT, 300.0).await;
+    let (upstream, gate) = Upstream::gated(DEFAULT_TEXT, 5).await;
     let gateway = Setup::with_upstream(&upstream.url).start().await;
     let mut first = gateway.connect().await;
     let mut second = Client::connect(&gateway.socket(&first.session())).await;
     assert_eq!(second.welcome["recovered"], "new");
     first.say("one").await;
-    second.deltas(3).await;
+    second.deltas(1).await;
     let mut third = Client::connect(&gateway.socket(&first.session())).await;
     assert_eq!(third.welcome["recovered"], "snapshot");
     let snapshot = third.frame().await;
     assert_eq!(snapshot["messages"][0]["text"], "one");
     assert_eq!(snapshot["runs"][0]["phase"], "streaming");
-    second.tell(json!({"type": "ping", "t": 5})).await;
+    gate.open();
     for client in [&mut first, &mut second, &mut third] {
         assert_eq!(client.answer().await.text, DEFAULT_TEXT);
     }
@@ -231,11 +233,11 @@ async fn everybody_in_a_session_sees_the_same() {
 
 #[tokio::test]
 async fn sync_repeats_text_of_a_live_and_of_an_ended_run() {
-    let upstream = Upstream::saying(DEFAULT_TEXT, 300.0).await;
+    let (upstream, gate) = Upstream::gated(DEFAULT_TEXT, 5).await;
     let gateway = Setup::with_upstream(&upstream.url).start().await;
     let mut client = gateway.connect().await;
     client.say("one").await;
-    client.deltas(5).await;
+    client.deltas(1).await;
     let run = client.memory.live.clone().unwrap();
     client.tell(json!({"type": "sync", "run": run, "off": 0})).await;
     loop {
@@ -243,6 +245,7 @@ async fn sync_repeats_text_of_a_live_and_of_an_ended_run() {
             break;
         }
     }
+    gate.open();
     client.answer().await;
     client.memory.texts.insert(run.clone(), String::new());
     client.tell(json!({"type": "sync", "run": run, "off": 0})).await;

@@ -44,17 +44,18 @@ async fn kill_9_in_the_middle_of_an_answer() {
 
 #[tokio::test]
 async fn sigterm_lets_an_answer_finish() {
-    let upstream = Upstream::saying(DEFAULT_TEXT, 100.0).await;
+    let (upstream, gate) = Upstream::gated(DEFAULT_TEXT, 5).await;
     let mut gateway = Setup::with_upstream(&upstream.url).start().await;
     let mut client = gateway.connect().await;
     client.say("one").await;
-    client.deltas(2).await;
+    client.deltas(1).await;
     gateway.signal("TERM").await;
     soon("not ready", async { while gateway.get("/ready").await.0 != 503 {} }).await;
     assert_eq!(gateway.get("/livez").await.0, 200);
     client.tell(json!({"type": "send", "id": "no", "text": "two", "mode": "queue"})).await;
     assert_eq!(client.until("error").await["code"], "busy");
     assert_eq!(gateway.get("/api/v1/ws").await.0, 426, "still speaks HTTP");
+    gate.open();
     let answer = client.answer().await;
     assert_eq!((answer.status(), &*answer.text), ("complete", DEFAULT_TEXT));
     assert_eq!(client.close_code().await, 1001);

@@ -108,29 +108,42 @@ async fn the_page_is_in_the_binary_and_loads_nothing_from_elsewhere() {
     }
 }
 
-/// The events of a stream until `last` came: their ids and frames.
-async fn events(request: reqwest::RequestBuilder, last: &str) -> Vec<(String, serde_json::Value)> {
-    let mut response = request.send().await.unwrap();
-    assert_eq!(response.headers()["content-type"], "text/event-stream");
-    assert_eq!(response.headers()["cache-control"], "no-cache, no-transform");
-    let (mut events, mut rest) = (Vec::new(), String::new());
-    soon("the events", async {
+/// A stream of server-sent events.
+struct Events {
+    response: reqwest::Response,
+    rest: String,
+}
+
+impl Events {
+    async fn open(request: reqwest::RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        assert_eq!(response.headers()["cache-control"], "no-cache, no-transform");
+        Self { response, rest: String::new() }
+    }
+
+    /// The next event's id and frame.
+    async fn next(&mut self) -> (String, serde_json::Value) {
         loop {
-            while let Some((event, more)) = rest.split_once("\n\n") {
-                let field = |name| event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
-                let frame: serde_json::Value = serde_json::from_str(&field("data: ")).unwrap();
-                let kind = frame["type"].as_str().unwrap().to_owned();
-                events.push((field("id: "), frame));
-                if kind == last {
-                    return;
-                }
-                rest = more.to_owned();
+            if let Some((event, rest)) = self.rest.split_once("\n\n") {
+                let field = |name| event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+                let found = (field("id: ").to_owned(), serde_json::from_str(field("data: ")).unwrap());
+                self.rest = rest.to_owned();
+                return found;
             }
-            rest += std::str::from_utf8(&response.chunk().await.unwrap().unwrap()).unwrap();
+            let chunk = soon("an event", self.response.chunk()).await.unwrap().expect("the stream goes on");
+            self.rest += std::str::from_utf8(&chunk).unwrap();
         }
-    })
-    .await;
-    events
+    }
+
+    /// All events up to the first of this type.
+    async fn until(&mut self, kind: &str) -> Vec<(String, serde_json::Value)> {
+        let mut events = Vec::new();
+        while events.last().is_none_or(|(_, frame): &(String, serde_json::Value)| frame["type"] != kind) {
+            events.push(self.next().await);
+        }
+        events
+    }
 }
 
 #[tokio::test]
@@ -140,15 +153,14 @@ async fn a_conversation_without_a_websocket() {
     let (_, session) = gateway.post("/api/v1/sessions", json!({})).await;
     let base = format!("/api/v1/sessions/{}", session["session_id"].as_str().unwrap());
     let client = reqwest::Client::new();
-    let listening = client.get(gateway.url(&format!("{base}/events")));
+    let mut listening = Events::open(client.get(gateway.url(&format!("{base}/events")))).await;
+    let mut seen = vec![listening.next().await];
+    assert_eq!((&seen[0].1["type"], &seen[0].1["recovered"]), (&json!("welcome"), &json!("new")));
     let send = json!({"id": "m-1", "text": "What is a rivulet?"});
-    let (seen, (status, accepted)) = tokio::join!(events(listening, "run.done"), async {
-        let answer = gateway.post(&format!("{base}/messages"), send.clone()).await;
-        assert_eq!(gateway.post(&format!("{base}/messages"), send.clone()).await.1["duplicate"], true);
-        answer
-    });
+    let (status, accepted) = gateway.post(&format!("{base}/messages"), send.clone()).await;
     assert_eq!((status, &accepted["message"], &accepted["duplicate"]), (202, &json!("m-1"), &json!(false)));
-    assert_eq!(seen[0].1["type"], "welcome");
+    assert_eq!(gateway.post(&format!("{base}/messages"), send).await.1["duplicate"], true);
+    seen.extend(listening.until("run.done").await);
     let text = |seen: &[(String, serde_json::Value)]| -> String {
         seen.iter().filter(|(_, f)| f["type"] == "delta").map(|(_, f)| f["text"].as_str().unwrap()).collect()
     };
@@ -157,12 +169,13 @@ async fn a_conversation_without_a_websocket() {
     // From any event on, the rest is the same.
     for at in [2, seen.len() / 2, seen.len() - 2] {
         let resumed = client.get(gateway.url(&format!("{base}/events"))).header("last-event-id", &seen[at].0);
-        let rest = events(resumed, "run.done").await;
+        let rest = Events::open(resumed).await.until("run.done").await;
         assert_eq!(rest[0].1["recovered"], "full");
         assert_eq!(text(&seen[..=at]) + &text(&rest), DEFAULT_TEXT, "from {:?}", seen[at]);
     }
     let foreign = client.get(gateway.url(&format!("{base}/events"))).header("last-event-id", "e:1");
-    assert_eq!(events(foreign, "snapshot").await[1].1["messages"][1]["text"], DEFAULT_TEXT);
+    let foreign = Events::open(foreign).await.until("snapshot").await;
+    assert_eq!(foreign[1].1["messages"][1]["text"], DEFAULT_TEXT);
 
     let run = accepted["run"].as_str().unwrap();
     let (status, problem) = gateway.post(&format!("{base}/runs/{run}/stop"), json!({})).await;

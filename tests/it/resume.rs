@@ -1,34 +1,26 @@
 //! Coming back: whatever is cut, the text is the same.
 
-use rivulet::mock_llm::DEFAULT_TEXT;
+use rivulet::mock_llm::{DEFAULT_TEXT, Script};
 use serde_json::json;
 
 use crate::harness::{Client, Setup, Upstream};
 
 #[tokio::test]
-async fn a_socket_cut_after_every_delta_loses_and_doubles_nothing() {
-    let upstream = Upstream::saying(DEFAULT_TEXT, 100.0).await;
+async fn a_socket_cut_after_every_token_loses_and_doubles_nothing() {
+    let (upstream, gate) = Upstream::gated(DEFAULT_TEXT, 0).await;
     let gateway = Setup::with_upstream(&upstream.url).start().await;
     let mut client = gateway.connect().await;
     client.say("one").await;
-    let mut cuts = 0;
-    loop {
-        let frame = client.frame().await;
-        match frame["type"].as_str().unwrap() {
-            "run.done" => break,
-            "delta" => {
-                let memory = client.cut();
-                client = Client::resume(&gateway.socket(&memory.session.clone()), memory).await;
-                assert_eq!(client.welcome["recovered"], "full");
-                cuts += 1;
-            }
-            _ => {}
-        }
+    let tokens = Script::new(DEFAULT_TEXT).len();
+    for token in 1..tokens {
+        gate.allow(token);
+        client.until("delta").await;
+        let memory = client.cut();
+        client = Client::resume(&gateway.socket(&memory.session.clone()), memory).await;
+        assert_eq!(client.welcome["recovered"], "full");
     }
-    assert!(cuts >= 10, "only {cuts} cuts");
-    assert_eq!(client.memory.texts.values().next().unwrap(), DEFAULT_TEXT);
-    let cuts = f64::from(cuts);
-    assert!(gateway.metric("ws_closes_total").await <= cuts + 1.0);
+    gate.open();
+    assert_eq!(client.answer().await.text, DEFAULT_TEXT);
 }
 
 #[tokio::test]
@@ -70,7 +62,7 @@ async fn hello_goes_on_from_a_cursor_on_a_live_socket() {
 
 #[tokio::test]
 async fn a_repeated_message_is_answered_once() {
-    let upstream = Upstream::saying(DEFAULT_TEXT, 200.0).await;
+    let (upstream, gate) = Upstream::gated(DEFAULT_TEXT, 3).await;
     let gateway = Setup::with_upstream(&upstream.url).start().await;
     let mut client = gateway.connect().await;
     let send = json!({"type": "send", "id": "m-1", "text": "one"});
@@ -85,6 +77,7 @@ async fn a_repeated_message_is_answered_once() {
     assert_eq!(client.until("ack").await["duplicate"], true, "while it is being answered");
     client.tell(json!({"type": "send", "id": "m-1", "text": "other"})).await;
     assert_eq!(client.until("error").await["code"], "idempotency_conflict");
+    gate.open();
     assert_eq!(client.answer().await.text, DEFAULT_TEXT);
     assert_eq!(upstream.stats.counts().requests, 1);
 }

@@ -53,10 +53,9 @@ async fn a_dead_peer_is_asked_and_closed_while_one_that_answers_pings_lives() {
         socket.get_mut().read_to_end(&mut rest).await.unwrap();
         rest
     };
-    let (rest, _) = tokio::join!(
-        async { timeout(LONG, dead).await.expect("it is closed") },
-        async { timeout(LONG, living.ping_pong()).await.expect("it is asked, too") },
-    );
+    let (rest, _) = tokio::join!(async { timeout(LONG, dead).await.expect("it is closed") }, async {
+        timeout(LONG, living.ping_pong()).await.expect("it is asked, too")
+    },);
     let code = 4201_u16.to_be_bytes();
     assert!(rest.windows(2).any(|bytes| bytes == code), "the close frame says 4201: {rest:?}");
     living.tell(serde_json::json!({"type": "ping"})).await;

@@ -8,8 +8,8 @@ use rivulet::{
     chat::Usage,
     config::{LlmConfig, Secret},
     llm::{
-        ChatModel, ChatRequest, Clock, FinishReason, ModelError, ModelEvent, ModelStream, PromptMessage, PromptRole,
-        targets::Targets,
+        ChatModel, ChatRequest, Clock, FinishReason, KnowledgeUse, ModelError, ModelEvent, ModelStream, PromptMessage,
+        PromptRole, targets::Targets,
     },
     mock_llm::{DEFAULT_TEXT, Fault, MockLlm, Options, Script, Stats},
 };
@@ -69,6 +69,7 @@ fn request(max_output_tokens: u32) -> ChatRequest {
         prompt: Arc::new([message(PromptRole::System, "Be brief."), message(PromptRole::User, "What is a rivulet?")]),
         question: "What is a rivulet?".into(),
         passages: Arc::new([]),
+        knowledge: KnowledgeUse::default(),
         max_output_tokens,
     }
 }

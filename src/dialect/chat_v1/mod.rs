@@ -4,7 +4,9 @@ mod client;
 mod server;
 
 pub use client::{ClientFrame, Frame, FrameError, check_text, parse};
-pub use server::{ErrorFrame, Welcome, ack_message, ack_stop, delta, error, event, phase, ping, pong, snapshot, step, welcome};
+pub use server::{
+    ErrorFrame, Welcome, ack_message, ack_stop, delta, error, event, phase, ping, pong, snapshot, step, welcome,
+};
 
 /// The WebSocket subprotocol's name.
 pub const SUBPROTOCOL: &str = "chat.v1";

@@ -1,6 +1,7 @@
 //! What is decided without a connection; the rest is tested over HTTP.
 
 use super::*;
+use crate::llm::KnowledgeUse;
 
 fn config(base_url: &str) -> EndpointConfig {
     EndpointConfig {
@@ -45,8 +46,13 @@ fn statuses_are_classed_and_the_key_never_shows() {
 
 #[test]
 fn openai_gets_the_newer_name_of_the_limit() {
-    let request =
-        ChatRequest { prompt: Arc::new([]), question: "".into(), passages: Arc::new([]), max_output_tokens: 7 };
+    let request = ChatRequest {
+        prompt: Arc::new([]),
+        question: "".into(),
+        passages: Arc::new([]),
+        knowledge: KnowledgeUse::default(),
+        max_output_tokens: 7,
+    };
     let body = |base_url| serde_json::to_value(Endpoint::new(config(base_url)).unwrap().body(&request)).unwrap();
     assert_eq!(body("http://h/v1")["max_tokens"], 7);
     assert_eq!(body("http://h/v1")["stream_options"]["include_usage"], true);

@@ -116,7 +116,7 @@ impl Client {
             if frame["type"] == kind {
                 return frame;
             }
-            assert!(kind == "error" || frame["type"] != "error", "waiting for {kind}: {frame}");
+            assert!(!matches!(frame["type"].as_str(), Some("error" | "run.done")), "waiting for {kind}: {frame}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use rivulet::mock_llm::{Fault, MockLlm, Options, Stats};
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 
 /// A mock that serves until it is dropped.
 pub(crate) struct Upstream {
@@ -27,8 +27,31 @@ impl Upstream {
         upstream(Options { script: rivulet::mock_llm::Script::new(text), rate, ..Options::default() }).await
     }
 
+    /// One that says of every answer as many tokens as the gate allows.
+    pub(crate) async fn gated(text: &str, allowed: usize) -> (Self, Gate) {
+        let (gate, allowed) = watch::channel(allowed);
+        let script = rivulet::mock_llm::Script::new(text);
+        let options = Options { script, rate: 0.0, allowed: Some(allowed), ..Options::default() };
+        (upstream(options).await, Gate(gate))
+    }
+
     /// One that stops saying anything after `tokens` tokens, and keeps the connection.
     pub(crate) async fn stalling(tokens: usize) -> Self {
         upstream(Options { rate: 0.0, faults: vec![Fault::Stall(tokens)], ..Options::default() }).await
+    }
+}
+
+/// Holds answers where a test wants them.
+pub(crate) struct Gate(watch::Sender<usize>);
+
+impl Gate {
+    /// Lets every answer go on to its `tokens`th token.
+    pub(crate) fn allow(&self, tokens: usize) {
+        self.0.send_replace(tokens);
+    }
+
+    /// Lets every answer go on to its end.
+    pub(crate) fn open(&self) {
+        self.allow(usize::MAX);
     }
 }
