@@ -219,6 +219,7 @@ fn gateway(
         origins: Arc::new(Origins::new(&config.server)),
         sockets: TaskTracker::new(),
         draining: CancellationToken::new(),
+        drain: Duration::from_secs(config.server.drain_s),
         store_health: Arc::default(),
         metrics,
     }

@@ -3,7 +3,7 @@
 //! Every error becomes a status in `problem.rs`, every route is listed in `router.rs`. Uses `ws`, `hub`, `knowledge`,
 //! `telemetry`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -47,6 +47,8 @@ pub struct Gateway {
     pub sockets: TaskTracker,
     /// Cancelled when the gateway takes no more work.
     pub draining: CancellationToken,
+    /// How long the end may take, from then on.
+    pub drain: Duration,
     /// Whether the store answered last.
     pub store_health: Arc<StoreHealth>,
     /// Renders `/metrics`.

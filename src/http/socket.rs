@@ -94,6 +94,8 @@ async fn upgrade(
         resume_ttl: gateway.hub.resume_ttl(),
         resume: parameters.resume,
         connection: format!("c_{}", uuid::Uuid::new_v4().simple()),
+        draining: gateway.draining.clone(),
+        drain: gateway.drain,
     };
     let permit = request.extensions_mut().remove::<ConnectionPermit>();
     gateway.sockets.spawn(async move {

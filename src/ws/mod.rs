@@ -29,6 +29,7 @@ use tokio_tungstenite::{
         protocol::{Role, WebSocketConfig},
     },
 };
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{
@@ -64,6 +65,10 @@ pub struct Socket {
     pub resume: Option<String>,
     /// Names the socket in the log.
     pub connection: String,
+    /// Cancelled when the gateway is about to end.
+    pub draining: CancellationToken,
+    /// How long the end may take.
+    pub drain: Duration,
 }
 
 /// The settings of every socket. The library's defaults are for few sockets with large frames: it would allocate

@@ -3,7 +3,7 @@
 //! While the socket does not take a batch, the log grows and this half does not look: what piles up is read as one
 //! larger delta afterwards.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use futures_util::{Sink, SinkExt};
 use tokio::time::timeout;
@@ -25,6 +25,10 @@ const BATCH_BYTES: usize = 64 << 10;
 /// A peer that takes no batch for so long has stalled (4203); it loses nothing, the log has it.
 const STALL: Duration = Duration::from_secs(30);
 
+/// Clients come back so long after a `goaway` at the earliest, in milliseconds, and over so long a time.
+const RETRY_FROM_MS: u64 = 500;
+const RETRY_SPREAD_MS: u64 = 10_000;
+
 /// Writes until the socket is to be closed.
 pub(super) async fn write(
     sink: &mut (impl Sink<Message, Error = Error> + Unpin),
@@ -35,6 +39,9 @@ pub(super) async fn write(
     let mut writer = Writer { viewer, socket, hidden: false, batch: Vec::new(), bytes: 0, arrivals: Vec::new() };
     writer.welcome(&attachment);
     let delay = metrics::histogram!(TOKEN_DELAY);
+    let mut draining = pin!(socket.draining.cancelled());
+    let mut told = false; // That the gateway goes away.
+    let mut closing = None;
     loop {
         // An answer may be a whole snapshot: a batch is bounded in bytes, whatever fills it.
         while writer.bytes < BATCH_BYTES
@@ -46,14 +53,23 @@ pub(super) async fn write(
             writer.read();
         }
         if writer.batch.is_empty() {
-            tokio::select! {
-                () = shared.outbox.filled.notified() => continue,
-                change = writer.viewer.changed(), if !writer.hidden => match change {
-                    Change::More => continue,
-                    Change::Closed(cause) => return cause.into(),
-                },
-                cause = writer.viewer.closed(), if writer.hidden => return cause.into(),
+            if let Some(reason) = closing {
+                return reason;
             }
+            tokio::select! {
+                () = shared.outbox.filled.notified() => {}
+                change = writer.viewer.changed(), if !writer.hidden => match change {
+                    Change::More => {}
+                    Change::Closed(cause) => closing = Some(CloseReason::from(cause)),
+                },
+                cause = writer.viewer.closed(), if writer.hidden => closing = Some(cause.into()),
+                () = &mut draining, if !told => {}
+            }
+            if !told && socket.draining.is_cancelled() {
+                told = true;
+                writer.goaway();
+            }
+            continue;
         }
         for message in writer.batch.drain(..) {
             if let Err(reason) = in_time(sink.feed(message)).await {
@@ -133,6 +149,13 @@ impl Writer<'_> {
         if let Some(snapshot) = &attachment.snapshot {
             self.push(chat_v1::snapshot(snapshot));
         }
+    }
+
+    /// Tells the client when to come back: each another time, so that not all of them come at once.
+    fn goaway(&mut self) {
+        let drain = u64::try_from(self.socket.drain.as_millis()).unwrap_or(u64::MAX);
+        let retry = rand::random_range(RETRY_FROM_MS..=RETRY_FROM_MS + drain.min(RETRY_SPREAD_MS));
+        self.push(chat_v1::goaway(retry, drain));
     }
 
     /// Encodes what lies after the cursor, up to a batch.

@@ -115,6 +115,8 @@ enum Out<'a> {
     },
     #[serde(rename = "error")]
     Error(&'a ErrorFrame),
+    #[serde(rename = "goaway")]
+    Goaway { reason: &'a str, retry_in_ms: u64, deadline_ms: u64 },
     #[serde(rename = "ping")]
     Ping,
     #[serde(rename = "pong")]
@@ -265,6 +267,12 @@ pub fn snapshot(snapshot: &Snapshot) -> String {
 #[must_use]
 pub fn error(error: &ErrorFrame) -> String {
     json(&Out::Error(error))
+}
+
+/// The gateway is about to end: come back in so long, elsewhere or to the next one. The deadline is when it will be gone.
+#[must_use]
+pub fn goaway(retry_in_ms: u64, deadline_ms: u64) -> String {
+    json(&Out::Goaway { reason: "drain", retry_in_ms, deadline_ms })
 }
 
 /// Asks for a sign of life.
