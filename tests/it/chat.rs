@@ -86,12 +86,12 @@ async fn modes_reject_queue_and_replace() {
     assert_eq!((&ack["re"], &ack["queued"]), (&json!("later"), &json!(true)));
 
     client.tell(json!({"type": "send", "id": "now", "text": "four", "mode": "replace"})).await;
-    gate.open();
     let mut ends = Vec::new();
     while ends.len() < 3 {
         let frame = client.frame().await;
         if frame["type"] == "run.done" {
             ends.push(frame["status"].as_str().unwrap().to_owned());
+            gate.open();
         }
     }
     assert_eq!(ends, ["stopped", "stopped", "complete"], "the running and the waiting one give way");

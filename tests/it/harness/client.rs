@@ -127,7 +127,7 @@ impl Client {
         }
     }
 
-    /// Waits, without a limit, until the gateway asks for a sign of life; the library gives one.
+    /// Waits, without a limit, until the gateway asks for a sign of life, and gives one as every library does.
     pub(crate) async fn ping_pong(&mut self) {
         let mut asked = (false, false);
         while asked != (true, true) {
@@ -139,6 +139,7 @@ impl Client {
                 other => panic!("instead of a ping: {other:?}"),
             }
         }
+        self.socket.flush().await.unwrap(); // The library's answer.
     }
 
     /// The next frame, checked.
