@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import {
   type Message,
@@ -20,6 +20,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   for (const client of clients) client.close();
   await gateway.stop();
 });
@@ -101,6 +102,13 @@ function ask(client: RivuletClient, text = "Why?"): Promise<Answer> {
   });
 }
 
+/** Ten seconds without waiting for them. */
+function shortTimeout(): AbortSignal {
+  const abort = new AbortController();
+  setTimeout(() => abort.abort(new DOMException("timeout", "TimeoutError")), 20);
+  return abort.signal;
+}
+
 describe("a conversation", () => {
   it("is answered", async () => {
     const client = await connected(newClient());
@@ -153,6 +161,56 @@ describe("a conversation", () => {
     client.send("Me too");
     expect(await refused).toMatchObject({ text: "Me too", error: { code: "busy" } });
     expect(client.outgoing).toEqual([]);
+  });
+});
+
+describe("a message with more bytes than a frame may have", () => {
+  // As many characters as any text may have, but four bytes each.
+  const huge = "🌊".repeat(16_384);
+
+  it("is given back, and the connection holds", async () => {
+    const client = await connected(newClient());
+    const errors: string[] = [];
+    client.on("error", ({ code }) => errors.push(code));
+    const refused = next(client, "refused");
+    client.send(huge);
+    expect(await refused).toMatchObject({ text: huge, error: { code: "too_large" } });
+    expect(errors).toEqual(["too_large"]);
+    expect(client.outgoing).toEqual([]);
+    (await ask(client)).done();
+    await checkedAnswer(client);
+    expect(gateway.upgrades).toHaveLength(1);
+  });
+
+  it("is given back as soon as the limit is known", async () => {
+    const client = newClient();
+    client.send(huge);
+    const refused = next(client, "refused");
+    await connected(client);
+    expect(await refused).toMatchObject({ text: huge, error: { code: "too_large" } });
+    (await ask(client)).done();
+    await checkedAnswer(client);
+    expect(gateway.upgrades).toHaveLength(1);
+  });
+});
+
+describe("a refused upgrade", () => {
+  it("is asked about at first, then after every fourth", async () => {
+    const client = await connected(newClient());
+    gateway.refusals = 9;
+    gateway.cut();
+    await next(client, "welcome");
+    expect(gateway.requests).toHaveLength(3);
+  });
+
+  it("is given up asking about after 10 s", async () => {
+    const client = await connected(newClient());
+    gateway.refusals = 1;
+    gateway.silent = true;
+    vi.spyOn(AbortSignal, "timeout").mockImplementation(shortTimeout);
+    gateway.cut();
+    await next(client, "welcome");
+    expect(AbortSignal.timeout).toHaveBeenCalledWith(10_000);
   });
 });
 
@@ -288,6 +346,17 @@ describe("a long conversation", () => {
     await client.loadOlder();
     expect(texts(client)).toEqual(numbers(0, 130));
     expect(client.conversation.older).toBe(false);
+  });
+
+  it("whose earlier part does not come says so, and can be asked again", async () => {
+    const client = await reader(60);
+    gateway.silent = true;
+    vi.spyOn(AbortSignal, "timeout").mockImplementation(shortTimeout);
+    await expect(client.loadOlder()).rejects.toThrow("timeout");
+    gateway.silent = false;
+    vi.restoreAllMocks();
+    await client.loadOlder();
+    expect(texts(client)).toEqual(numbers(0, 60));
   });
 
   it("whose earlier part cannot be had says so, and can be asked again", async () => {
