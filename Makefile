@@ -4,6 +4,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# The order of the prerequisites counts: `make -j` must not start the browser tests while setup still installs.
+.NOTPARALLEL:
 
 # Outside of the clone, so that a fresh one finds what was compiled and downloaded before.
 RIVULET_CACHE ?= $(HOME)/.cache/rivulet
@@ -33,6 +35,7 @@ setup: ## System packages, model files and Node.js, where they are missing
 
 web: setup ## The page, into web-demo/dist
 	@if [ -z "$$(find web-demo/dist/index.html -newer web-demo/package-lock.json 2>/dev/null)" ] \
+	  || [ ! -e web-demo/node_modules/.package-lock.json ] \
 	  || [ -n "$$(find web-demo/src web-demo/public web-demo/*.html web-demo/*.ts web-demo/*.json -newer web-demo/dist/index.html)" ]; then \
 	  $(NODE) npm --prefix web-demo ci --no-progress && $(NODE) npm --prefix web-demo run build; \
 	fi

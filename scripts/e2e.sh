@@ -21,13 +21,6 @@ binary="$(realpath "$1")"
 model_dir="$(realpath "$RIVULET_KNOWLEDGE_MODEL_DIR")"
 cache="${RIVULET_CACHE:-$HOME/.cache/rivulet}"
 
-# What the caller has set for a gateway of his own would change what is tested; a proxy has no business on loopback.
-for name in $(compgen -e); do
-    case "$name" in
-        RIVULET_* | GROQ_API_KEY | OPENAI_* | PORT | ENVIRONMENT | CORS_ORIGINS | LOG_LEVEL) unset "$name" ;;
-    esac
-done
-
 work="$(mktemp -d)"
 log="$work/gateway.log"
 gateway=
@@ -86,9 +79,11 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# An empty configuration: a rivulet.toml that somebody has edited is not what is tested.
+# An empty configuration and an empty environment: what somebody has set up for a gateway of his own, from an edited
+# rivulet.toml to REDIS_URL, is not what is tested.
 : >"$work/rivulet.toml"
-env RIVULET_KNOWLEDGE_MODEL_DIR="$model_dir" RIVULET_KNOWLEDGE_PRELOAD=sample-knowledge NO_COLOR=1 \
+env -i PATH="$PATH" HOME="$work" TMPDIR="$work" NO_COLOR=1 \
+    RIVULET_KNOWLEDGE_MODEL_DIR="$model_dir" RIVULET_KNOWLEDGE_PRELOAD=sample-knowledge \
     "$binary" serve --config "$work/rivulet.toml" --bind 127.0.0.1:0 --data-dir "$work/data" >"$log" 2>&1 &
 gateway=$!
 

@@ -14,35 +14,75 @@ fail() {
     exit 1
 }
 
-# command → Debian package that has it
-wanted=(protoc:protobuf-compiler cc:build-essential git:git python3:python3)
+# Before anything is installed: without Rust the rest is of no use.
+command -v cargo >/dev/null ||
+    fail "Rust is missing: install rustup (https://rustup.rs), open a new shell, then run this again"
+minor="$(rustc --version | sed -E 's/^rustc 1\.([0-9]+)\..*/\1/')"
+[ "$minor" -ge 94 ] || fail "Rust 1.94 or newer is needed, this is $(rustc --version): run 'rustup update stable'"
 if [ "$for_what" = test ]; then
-    wanted+=(chromium:chromium curl:curl)
+    # rustup's minimal profile has neither.
+    { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1 ||
+        fail "rustfmt or clippy is missing: run 'rustup component add rustfmt clippy'"
+fi
+
+has() {
+    command -v "$1" >/dev/null
+}
+
+# The browser of the tests; web-demo/e2e/browser.mjs looks for the same names.
+has_browser() {
+    if [ -n "${CHROMIUM:-}" ]; then
+        [ -x "$CHROMIUM" ] || fail "CHROMIUM names $CHROMIUM, which is no program"
+        return
+    fi
+    has chromium || has chromium-browser || has google-chrome
+}
+
+# command → Debian package that has it
+wanted=(protoc:protobuf-compiler cc:build-essential c++:build-essential git:git python3:python3)
+if [ "$for_what" = test ]; then
+    wanted+=(curl:curl)
 fi
 
 missing=()
 for pair in "${wanted[@]}"; do
-    command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+    has "${pair%%:*}" || missing+=("${pair##*:}")
 done
 # The definitions that protoc's users import come with the compiler's development files.
 [ -e /usr/include/google/protobuf/empty.proto ] || missing+=(libprotobuf-dev)
-python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+has python3 && python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 if [ "$for_what" = test ]; then
-    python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+    has python3 && python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+    has_browser || missing+=(chromium)
 fi
+# Every download checks certificates. Other systems keep them elsewhere, and have no apt-get.
+if has apt-get && [ ! -e /etc/ssl/certs/ca-certificates.crt ]; then
+    missing+=(ca-certificates)
+fi
+
+# Whether apt-get could install a package at all.
+available() {
+    [[ "$(LC_ALL=C apt-cache policy "$1")" == *"Candidate: "[!\(]* ]]
+}
+
+install_packages() {
+    local command="apt-get install --no-install-recommends $*" as_root=()
+    has apt-get || fail "please install these packages of Debian, or what your system has in their place: $*"
+    if [ "$(id -u)" -ne 0 ]; then
+        has sudo || fail "packages are missing, and there is no sudo here: run '$command' as root, then this again"
+        as_root=(sudo)
+    fi
+    printf 'setup: installing %s\n' "$*"
+    "${as_root[@]}" apt-get update -qq
+    if [[ " $* " == *" chromium "* ]] && ! available chromium; then
+        fail "no package 'chromium' here: install Chromium or Google Chrome yourself, or name one with CHROMIUM=…"
+    fi
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
 
 if [ ${#missing[@]} -gt 0 ]; then
-    command -v apt-get >/dev/null || fail "please install: ${missing[*]} (no apt-get here)"
-    as_root=()
-    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
-    printf 'setup: installing %s\n' "${missing[*]}"
-    "${as_root[@]}" apt-get update -qq
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    install_packages "${missing[@]}"
 fi
-
-command -v cargo >/dev/null || fail "Rust is missing: install rustup (https://rustup.rs), then run this again"
-minor="$(rustc --version | sed -E 's/^rustc 1\.([0-9]+)\..*/\1/')"
-[ "$minor" -ge 94 ] || fail "Rust 1.94 or newer is needed, this is $(rustc --version): run 'rustup update stable'"
 
 "$here/fetch-models.sh" "$cache/deps"
 "$here/fetch-node.sh" "$cache/deps"

@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import { chromium } from "playwright-core";
 import { WebSocket } from "ws";
 
 export const gateway = new URL(process.env.RIVULET_URL ?? "http://127.0.0.1:8080/");
 
-/** Where distributions put the browser; `CHROMIUM` names another one. */
-const BROWSERS = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser"];
+/** The names of the browser, looked for on the path; `scripts/setup.sh` has the same list. */
+const BROWSERS = ["chromium", "chromium-browser", "google-chrome"];
 
 const FLAGS = [
   "--no-sandbox",
@@ -20,8 +21,15 @@ const FLAGS = [
   "--disable-sync",
 ];
 
+/** The program that `CHROMIUM` names, or else the first one of a known name. */
+function installedBrowser() {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM;
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  return BROWSERS.flatMap((name) => folders.map((folder) => join(folder, name))).find(existsSync);
+}
+
 export async function launch() {
-  const executablePath = BROWSERS.find((path) => path && existsSync(path));
+  const executablePath = installedBrowser();
   assert.ok(executablePath, "no Chromium found; name one with the environment variable CHROMIUM");
   return chromium.launch({ executablePath, args: FLAGS });
 }

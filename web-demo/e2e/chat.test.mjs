@@ -173,6 +173,22 @@ test("a broken connection in the middle of an answer heals", async () => {
   await page.context().close();
 });
 
+test("messages written without a connection are all answered, in their order", async () => {
+  const { page, misdeeds } = await openPage(browser);
+  await page.evaluate(() => window.rivulet.client.breakConnection());
+  const texts = ["What does the Kestrel 2 tent cost?", SHORT, "What happens when I press Stop?"];
+  for (const text of texts) await ask(page, text);
+  const last = await finishedAnswer(page, 3);
+  assert.equal(last.status, "complete");
+  const messages = await storedMessages(page);
+  assert.deepEqual(
+    messages.map(({ role, text }) => (role === "user" ? text : role)),
+    texts.flatMap((text) => [text, "assistant"]),
+  );
+  assert.deepEqual(misdeeds, []);
+  await page.context().close();
+});
+
 test("Stop ends an answer and keeps what was written", async () => {
   const { page, misdeeds } = await openPage(browser);
   await ask(page, LONG);

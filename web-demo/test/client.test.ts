@@ -1,105 +1,19 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { WebSocket } from "ws";
+import { describe, expect, it, vi } from "vitest";
+import type { RivuletClient } from "../src/rivulet-client";
 import {
-  type Message,
-  RivuletClient,
-  type RivuletEvents,
-  type WebSocketClass,
-} from "../src/rivulet-client";
-import { Gateway } from "./gateway";
-import type { Answer } from "./gateway-session";
+  answerOf,
+  ask,
+  checkedAnswer,
+  connected,
+  gateway,
+  memory,
+  newClient,
+  next,
+  shortTimeout,
+  until,
+} from "./client-at-gateway";
 
 const TEXT = "Because 🌊 water finds its way, — always. ".repeat(20);
-
-let gateway: Gateway;
-let clients: RivuletClient[];
-
-beforeEach(async () => {
-  gateway = await new Gateway().start();
-  clients = [];
-});
-
-afterEach(async () => {
-  for (const client of clients) client.close();
-  await gateway.stop();
-});
-
-/** A storage that outlives the client, as a browser's outlives the page. */
-function memory() {
-  const items = new Map<string, string>();
-  return {
-    getItem: (key: string) => items.get(key) ?? null,
-    setItem: (key: string, value: string) => void items.set(key, value),
-    removeItem: (key: string) => void items.delete(key),
-  };
-}
-
-function newClient(options: { storage?: ReturnType<typeof memory>; session?: string } = {}) {
-  const webSocket = WebSocket as unknown as WebSocketClass;
-  // No jitter: the tests wait for events, and this lets the events come at once.
-  const client = new RivuletClient({
-    storage: null,
-    random: () => 0,
-    webSocket,
-    url: gateway.url,
-    ...options,
-  });
-  clients.push(client);
-  return client;
-}
-
-function next<Name extends keyof RivuletEvents>(
-  client: RivuletClient,
-  name: Name,
-): Promise<RivuletEvents[Name]> {
-  return new Promise((resolve) => {
-    const off = client.on(name, (payload) => {
-      off();
-      resolve(payload);
-    });
-  });
-}
-
-/** Resolves with the first truthy result, looked for now and after every change. */
-function until<Result>(
-  client: RivuletClient,
-  look: () => Result | undefined | false,
-): Promise<Result> {
-  return new Promise((resolve) => {
-    const offs: (() => void)[] = [];
-    const check = (): void => {
-      const result = look();
-      if (!result) return;
-      for (const off of offs) off();
-      resolve(result);
-    };
-    offs.push(client.on("change", check), client.on("state", check));
-    check();
-  });
-}
-
-const answerOf = (client: RivuletClient): Message | undefined =>
-  client.conversation.messages.find(({ role }) => role === "assistant");
-
-const checkedAnswer = (client: RivuletClient): Promise<Message> =>
-  until(client, () => {
-    const answer = answerOf(client);
-    return answer?.verified !== undefined && answer;
-  });
-
-async function connected(client: RivuletClient): Promise<RivuletClient> {
-  client.connect();
-  await until(client, () => client.state.name === "connected");
-  return client;
-}
-
-/** Asks, and gives the answer that the test is to write. */
-function ask(client: RivuletClient, text = "Why?"): Promise<Answer> {
-  return new Promise((resolve) => {
-    gateway.onQuestion = resolve;
-    client.send(text);
-  });
-}
 
 describe("a conversation", () => {
   it("is answered", async () => {
@@ -290,6 +204,17 @@ describe("a long conversation", () => {
     expect(client.conversation.older).toBe(false);
   });
 
+  it("whose earlier part does not come says so, and can be asked again", async () => {
+    const client = await reader(60);
+    gateway.silent = true;
+    vi.spyOn(AbortSignal, "timeout").mockImplementation(shortTimeout);
+    await expect(client.loadOlder()).rejects.toThrow("timeout");
+    gateway.silent = false;
+    vi.restoreAllMocks();
+    await client.loadOlder();
+    expect(texts(client)).toEqual(numbers(0, 60));
+  });
+
   it("whose earlier part cannot be had says so, and can be asked again", async () => {
     const client = await reader(60);
     const sessions = new Map(gateway.sessions);
@@ -315,40 +240,6 @@ describe("a new epoch", () => {
     expect(snapshot.messages).toHaveLength(2);
     expect(client.cursor).toBe(`restarted:${snapshot.seq}`);
     expect(answerOf(client)).toMatchObject({ text: "Because", status: "complete" });
-  });
-});
-
-describe("a close by the server", () => {
-  it("for good is shown and not argued with", async () => {
-    const client = await connected(newClient());
-    gateway.closeAll(4010);
-    const state = await until(client, () => client.state.name === "closed" && client.state);
-    expect(state).toEqual({ name: "closed", code: 4010, why: "Access was revoked" });
-    expect(gateway.upgrades).toHaveLength(1);
-  });
-
-  it("after an announcement is waited for as announced", async () => {
-    const client = await connected(newClient());
-    const goaway = { type: "goaway", reason: "drain", retry_in_ms: 60_000, deadline_ms: 90_000 };
-    gateway.sessions.get(client.session ?? "")?.broadcast(goaway);
-    await next(client, "goaway");
-    gateway.closeAll(1001);
-    const state = await until(client, () => client.state.name === "reconnecting" && client.state);
-    expect(state.retryAt - Date.now()).toBeGreaterThan(50_000);
-  });
-
-  it("of a session that was deleted keeps the messages on the screen", async () => {
-    const client = await connected(newClient());
-    (await ask(client)).done();
-    await checkedAnswer(client);
-    gateway.sessions.clear();
-    gateway.cut();
-    const state = await until(client, () => client.state.name === "closed" && client.state);
-    expect(state.code).toBe(4004);
-    expect(client.conversation.messages).toHaveLength(2);
-    client.newSession();
-    await until(client, () => client.state.name === "connected");
-    expect(client.conversation.messages).toEqual([]);
   });
 });
 

@@ -2,6 +2,9 @@
 import { randomUUID } from "node:crypto";
 import { crc32 } from "node:zlib";
 
+/** A longer frame closes the socket. */
+export const FRAME_BYTES = 65_536;
+
 type Send = (frame: object) => void;
 
 interface Logged {
@@ -26,6 +29,7 @@ export class GatewaySession {
   readonly messages: Stored[] = [];
   readonly texts = new Map<string, string>();
   live: Answer | null = null;
+  readonly #waiting: { answer: Answer; begun: () => void }[] = [];
   readonly #viewers = new Set<Send>();
 
   constructor(id: string) {
@@ -44,7 +48,7 @@ export class GatewaySession {
       seq: this.log.length,
       recovered,
       heartbeat_s: heartbeatSeconds,
-      limits: { frame_bytes: 65536, text_chars: 4000 },
+      limits: { frame_bytes: FRAME_BYTES, text_chars: 16_384 },
     });
     if (recovered === "snapshot") this.#snapshot(send);
     if (recovered === "full") this.#replay(send, Number(seq), run, Number(off));
@@ -70,8 +74,8 @@ export class GatewaySession {
     return { type: "delta", run, off, text: (this.texts.get(run) ?? "").slice(off) };
   }
 
-  ask(answer: Answer, text: string): void {
-    this.live = answer;
+  /** Takes a question; `begun` is called when its turn has come. */
+  ask(answer: Answer, text: string, begun: () => void): void {
     this.texts.set(answer.run, "");
     const message = {
       id: answer.question,
@@ -82,8 +86,17 @@ export class GatewaySession {
     };
     this.messages.push(message);
     this.record({ type: "message", message });
-    const { run, question } = answer;
-    this.record({ type: "run.start", run, message: answer.id, for: question, model: "test-model" });
+    this.#waiting.push({ answer, begun });
+    if (!this.live) this.startNext();
+  }
+
+  startNext(): void {
+    const next = this.#waiting.shift();
+    if (!next) return;
+    const { id, run, question } = next.answer;
+    this.live = next.answer;
+    this.record({ type: "run.start", run, message: id, for: question, model: "test-model" });
+    next.begun();
   }
 
   record(event: { type: string; run?: string; [field: string]: unknown }): void {
@@ -162,5 +175,6 @@ export class Answer {
       crc32: crc32(text).toString(16).padStart(8, "0"),
       timing: { ttft_ms: 12, total_ms: 345 },
     });
+    this.#session.startNext();
   }
 }

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
-import { Answer, GatewaySession } from "./gateway-session";
+import { Answer, FRAME_BYTES, GatewaySession } from "./gateway-session";
 
 export type OnQuestion = (answer: Answer, text: string, session: GatewaySession) => void;
 
@@ -15,6 +15,7 @@ interface ClientSays {
   type: string;
   id?: string;
   text?: string;
+  mode?: string;
   run?: string;
   off?: number;
   t?: unknown;
@@ -27,6 +28,12 @@ export class Gateway {
   readonly heard: ClientSays[] = [];
   /** The query strings of all upgrades that were accepted. */
   readonly upgrades: URL[] = [];
+  /** The paths of all plain requests. */
+  readonly requests: string[] = [];
+  /** How many of the next upgrades are refused. */
+  refusals = 0;
+  /** Plain requests are heard and never answered. */
+  silent = false;
   heartbeatSeconds = 25;
   onQuestion: OnQuestion = () => {};
   /** Lets a test swallow a frame before it is looked at. */
@@ -37,15 +44,19 @@ export class Gateway {
   constructor() {
     this.server = createServer((request, response) => {
       const { pathname, searchParams } = new URL(request.url ?? "", "http://gateway");
+      this.requests.push(pathname);
+      if (this.silent) return;
       const id = /^\/api\/v1\/sessions\/([^/]+)$/.exec(pathname)?.[1];
       const session = this.sessions.get(id ?? "");
       response.writeHead(session ? 200 : 404, { "content-type": "application/json" });
       response.end(JSON.stringify(session?.describe(searchParams) ?? { code: "not_found" }));
     });
     this.server.on("upgrade", (request, socket, head) => {
-      const session = this.#wanted(request);
+      const session = this.refusals > 0 ? undefined : this.#wanted(request);
       if (!session) {
-        socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        const status = this.refusals > 0 ? "503 Service Unavailable" : "404 Not Found";
+        this.refusals = Math.max(0, this.refusals - 1);
+        socket.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\n\r\n`);
         return;
       }
       this.#sockets.handleUpgrade(request, socket, head, (ws) =>
@@ -99,6 +110,10 @@ export class Gateway {
     const send = (frame: object): void => socket.send(JSON.stringify(frame));
     session.attach(send, url.searchParams.get("resume"), this.heartbeatSeconds);
     socket.on("message", (data) => {
+      if ((data as Buffer).length > FRAME_BYTES) {
+        socket.close(1009);
+        return;
+      }
       const frame = JSON.parse(String(data)) as ClientSays;
       this.heard.push(frame);
       if (!this.intercept(frame, socket)) this.#answer(frame, session, send);
@@ -126,12 +141,13 @@ export class Gateway {
     const { id: re = randomUUID(), text = "" } = frame;
     const known = session.runOf(re);
     if (known) send({ type: "ack", re, message: re, run: known, duplicate: true });
-    else if (session.live) send({ type: "error", re, code: "busy", message: "Still answering" });
+    else if (session.live && frame.mode !== "queue")
+      send({ type: "error", re, code: "busy", message: "Still answering" });
     else {
       const answer = new Answer(session, re);
-      send({ type: "ack", re, message: re, run: answer.run, duplicate: false });
-      session.ask(answer, text);
-      this.onQuestion(answer, text, session);
+      const queued = session.live !== null;
+      send({ type: "ack", re, message: re, run: answer.run, duplicate: false, queued });
+      session.ask(answer, text, () => this.onQuestion(answer, text, session));
     }
   }
 }

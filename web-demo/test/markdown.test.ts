@@ -178,4 +178,26 @@ describe("citations", () => {
     const html = '<p>a[0] [7] <code>[1]</code> <a href="https://example.com">[1]</a></p>';
     expect(cited(html, 1).innerHTML).toBe(html);
   });
+
+  it.each([
+    "As said [1], [2] and [1, 2].\n\n[1]: https://evil.example\n[1, 2]: https://evil.example\n[ 2 ]: https://evil.example",
+    "As said [1](https://evil.example), [2][x] and [**1**, 2][x].\n\n[x]: https://evil.example",
+    "As said [&#49;](https://evil.example), ![2](https://evil.example) and [[1, 2]](https://evil.example).",
+  ])("lead to the sources whatever the text wants them to lead to: %j", (text) => {
+    const markdown = new MarkdownView();
+    markdown.show(text, new Set([1, 2]), (n) => `source-${n}`);
+    const first = markdown.root.querySelector("p");
+    const links = [...(first?.querySelectorAll("a") ?? [])];
+    expect(links.map((link) => link.getAttribute("href"))).toEqual([
+      "#source-1",
+      "#source-2",
+      "#source-1",
+      "#source-2",
+    ]);
+  });
+
+  it("leave other link definitions alone, also with a number in their label", () => {
+    const root = view("See [2024 report].\n\n[2024 report]: https://example.com/");
+    expect(root.querySelector("a")?.href).toBe("https://example.com/");
+  });
 });

@@ -2,7 +2,7 @@
  * Tells screen readers what happened: once that an answer begins, once the finished answer. Token by
  * token would drown the listener.
  */
-import type { Message, RivuletClient } from "../rivulet-client";
+import type { Conversation, Message, RivuletClient } from "../rivulet-client";
 import { byId } from "./element";
 import { outcomeNote } from "./outcome";
 
@@ -18,22 +18,31 @@ export class Announcer {
     client.on("snapshot", ({ runs }) => {
       for (const { message } of runs) this.#pending.add(message);
     });
-    // Only answers that were seen being written: a reload does not read the whole history aloud.
-    client.on("change", () => {
-      if (this.#pending.size === 0) return;
-      for (const message of client.conversation.messages) this.#finished(message);
-    });
+    client.on("change", () => this.#announce(client.conversation));
   }
 
-  #finished(message: Message): void {
-    if (message.verified === undefined || !this.#pending.delete(message.id)) return;
-    const note = outcomeNote(message);
-    const count = message.sources.length;
-    const sources = count > 0 ? ` ${count} ${count === 1 ? "source" : "sources"} listed.` : "";
-    this.#say(`Answer: ${message.text} ${note ?? ""}${sources}`);
+  /** Only answers that were seen being written: a reload does not read the whole history aloud. */
+  #announce({ messages, runs }: Conversation): void {
+    const finished: string[] = [];
+    for (const id of this.#pending) {
+      const answer = messages.findLast((message) => message.id === id);
+      // An answer may also end while there is no connection: then it comes in a snapshot, without its
+      // run. Once another conversation is open, nobody waits for it.
+      if (answer?.run !== undefined && runs.has(answer.run)) continue;
+      this.#pending.delete(id);
+      if (answer) finished.push(summary(answer));
+    }
+    if (finished.length > 0) this.#say(finished.join(" "));
   }
 
   #say(text: string): void {
     this.#region.textContent = text;
   }
+}
+
+function summary(answer: Message): string {
+  const note = outcomeNote(answer);
+  const count = answer.sources.length;
+  const sources = count > 0 ? ` ${count} ${count === 1 ? "source" : "sources"} listed.` : "";
+  return `Answer: ${answer.text} ${note ?? ""}${sources}`;
 }

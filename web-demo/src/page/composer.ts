@@ -51,16 +51,16 @@ export class Composer {
 
   /** Sends a text as if it had been typed. */
   ask(text: string): void {
-    // While an answer is being written, the next question waits for its turn at the gateway.
-    const live = liveRun(this.#client.conversation) !== null;
-    this.#client.send(text, live ? { mode: "queue" } : {});
+    // Always to be queued: whether an answer will be in the making when the gateway reads this, the page
+    // cannot know. Messages that were written without a connection arrive all at once.
+    this.#client.send(text, { mode: "queue" });
     this.#onSent();
   }
 
-  /** Gives a refused text back, unless something new was typed meanwhile. */
+  /** Gives a refused text back, below what was typed meanwhile. */
   restore(text: string): void {
-    if (this.#text.value !== "") return;
-    this.#text.value = text;
+    const typed = this.#text.value;
+    this.#text.value = typed.trim() === "" ? text : `${typed}\n${text}`;
     this.#measure();
   }
 
@@ -74,8 +74,10 @@ export class Composer {
 
   #submit(): void {
     if (!this.#sendable()) return;
-    this.ask(this.#text.value.trim());
+    const text = this.#text.value.trim();
+    // Emptied first: a text that is refused at once comes back into the box.
     this.#text.value = "";
+    this.ask(text);
     this.#measure();
     this.focus();
   }

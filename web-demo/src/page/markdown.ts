@@ -10,8 +10,17 @@ import { Marked, type Token, type TokensList } from "marked";
 
 const SAFE_PROTOCOLS = new Set(["http:", "https:", "mailto:"]);
 
+/** What can be read as a citation, with or without its brackets. */
+const CITATION = /^\s*\[?\s*(\d{1,2}(?:\s*,\s*\d{1,2})*)\s*\]?\s*$/;
+/** The beginning of a link definition whose label can be read as a citation: `[1]: address`. */
+const CITATION_DEFINITION = /^ {0,3}\[[\s\d,]+\]:/;
+
 const marked = new Marked({
   gfm: true,
+  tokenizer: {
+    // `undefined`: no definition, so a line of text. It would turn every `[1]` into a link elsewhere.
+    def: (source) => (CITATION_DEFINITION.test(source) ? undefined : false),
+  },
   renderer: {
     html: ({ text }) => escapeHtml(text),
     link({ href, tokens }) {
@@ -55,6 +64,12 @@ export function renderBlock(block: Token): DocumentFragment {
     RETURN_DOM_FRAGMENT: true,
   });
   for (const link of fragment.querySelectorAll("a")) {
+    // A number stands for a source of the gateway, never for an address that the text came with.
+    const numbers = CITATION.exec(link.textContent ?? "")?.[1];
+    if (numbers !== undefined) {
+      link.replaceWith(`[${numbers}]`);
+      continue;
+    }
     link.target = "_blank";
     link.rel = "noopener noreferrer nofollow";
   }

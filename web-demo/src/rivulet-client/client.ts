@@ -15,7 +15,7 @@ import {
 } from "./conversation";
 import { Emitter } from "./emitter";
 import { Endpoint, type TokenSource } from "./endpoint";
-import type { ClientFrame, ErrorFrame, SendMode, ServerFrame } from "./frames";
+import type { ClientFrame, ErrorFrame, SendFrame, SendMode, ServerFrame } from "./frames";
 import { readFrame } from "./frames";
 import { newMessageId, Outbox, type Outgoing } from "./outbox";
 import { pageIsHidden, watchPage } from "./page-signals";
@@ -26,7 +26,7 @@ export interface RivuletOptions {
   url: string;
   /** The conversation to open; by default the one this browser was in last. */
   session?: string | undefined;
-  /** Where the session's id is remembered; `null`: nowhere. Default: `localStorage`. */
+  /** Where the session's id is remembered; `null`: nowhere. Default: the browser's, see `SessionMemory`. */
   storage?: SessionStorageLike | null;
   token?: TokenSource;
   webSocket?: WebSocketClass;
@@ -34,7 +34,10 @@ export interface RivuletOptions {
   random?: () => number;
 }
 
-/** Every frame of the server is an event of its own name; these come on top. */
+/**
+ * Every frame of the server is an event of its own name; these come on top. `error` is emitted for a
+ * message, too, that this client itself had to refuse.
+ */
 export type RivuletEvents = {
   [Type in ServerFrame["type"]]: Extract<ServerFrame, { type: Type }>;
 } & {
@@ -49,6 +52,10 @@ export type RivuletEvents = {
 };
 
 const DEFAULT_HEARTBEAT_S = 25;
+/** After the first refused upgrade, so many go by before the gateway is asked for the reason again. */
+const REFUSALS_PER_QUESTION = 4;
+
+const utf8 = new TextEncoder();
 
 export class RivuletClient {
   #conversation = EMPTY_CONVERSATION;
@@ -57,7 +64,12 @@ export class RivuletClient {
   #known = false;
   /** A stop that was asked for while there was no socket. */
   #stopWanted: string | null = null;
-  #loadingOlder = false;
+  /** The message whose predecessors are on their way. */
+  #loadingBefore: string | null = null;
+  /** Upgrades that were refused since the last welcome. */
+  #refusals = 0;
+  /** The longest frame that the gateway takes, in bytes; a longer one would end the connection. */
+  #frameBytes = Number.POSITIVE_INFINITY;
   #forgetPage: () => void = () => {};
   readonly #endpoint: Endpoint;
   readonly #memory: SessionMemory;
@@ -117,7 +129,7 @@ export class RivuletClient {
   send(text: string, { id = newMessageId(), mode }: { id?: string; mode?: SendMode } = {}): string {
     const frame = { type: "send" as const, id, text, ...(mode && { mode }) };
     this.#outbox.add(frame);
-    if (this.state.name === "connected") this.#say(frame);
+    if (this.state.name === "connected") this.#deliver(frame);
     this.#changed();
     return id;
   }
@@ -139,14 +151,15 @@ export class RivuletClient {
   async loadOlder(): Promise<void> {
     const { session, older, messages } = this.#conversation;
     const first = messages[0]?.id;
-    if (session === null || first === undefined || !older || this.#loadingOlder) return;
-    this.#loadingOlder = true;
+    if (session === null || first === undefined || !older) return;
+    if (this.#loadingBefore === first) return;
+    this.#loadingBefore = first;
     try {
       const page = await this.#endpoint.messagesBefore(session, first);
       this.#conversation = withOlder(this.#conversation, session, first, page);
       this.#changed();
     } finally {
-      this.#loadingOlder = false;
+      if (this.#loadingBefore === first) this.#loadingBefore = null;
     }
   }
 
@@ -186,11 +199,13 @@ export class RivuletClient {
       case "welcome":
         this.#session = frame.session;
         this.#known = true;
+        this.#refusals = 0;
+        this.#frameBytes = frame.limits?.frame_bytes ?? Number.POSITIVE_INFINITY;
         this.#memory.write(frame.session);
         this.#connection.welcomed(frame.heartbeat_s ?? DEFAULT_HEARTBEAT_S);
         // A new socket is taken to be looked at until it is told otherwise.
         if (pageIsHidden()) this.#say({ type: "view", hidden: true });
-        for (const unsent of this.#outbox.unacked()) this.#say(unsent);
+        for (const unsent of this.#outbox.unacked()) this.#deliver(unsent);
         if (this.#stopWanted) this.#say({ type: "stop", run: this.#stopWanted });
         break;
       case "ping":
@@ -217,6 +232,19 @@ export class RivuletClient {
     }
   }
 
+  /** Sends a message, or refuses it here: a frame that is too long would cost the whole connection. */
+  #deliver(frame: SendFrame): void {
+    const text = JSON.stringify(frame);
+    if (utf8.encode(text).length <= this.#frameBytes) {
+      this.#connection.send(text);
+      return;
+    }
+    const message = `A message takes at most ${this.#frameBytes} bytes`;
+    const error: ErrorFrame = { type: "error", re: frame.id, code: "too_large", message };
+    this.#refusal(error);
+    this.#events.emit("error", error);
+  }
+
   #refusal(error: ErrorFrame): void {
     const refused = error.re === undefined ? null : this.#outbox.remove(error.re);
     if (refused) this.#events.emit("refused", { error, text: refused.text });
@@ -234,7 +262,7 @@ export class RivuletClient {
 
   async #refused(): Promise<boolean | number> {
     const session = this.#session;
-    if (session === null) return false;
+    if (session === null || this.#refusals++ % REFUSALS_PER_QUESTION !== 0) return false;
     const fate = await this.#endpoint.fate(session);
     if (fate === "forbidden") return 4003;
     if (fate !== "gone") return false;
@@ -255,6 +283,7 @@ export class RivuletClient {
     this.#session = null;
     this.#known = false;
     this.#stopWanted = null;
+    this.#refusals = 0;
     this.#conversation = EMPTY_CONVERSATION;
     this.#changed();
   }

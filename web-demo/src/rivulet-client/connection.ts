@@ -88,7 +88,12 @@ export class Connection {
 
   /** Asks a possibly dead socket for a sign of life, or cuts a waiting time short. */
   probe(): void {
-    if (this.#state.name === "reconnecting") this.replace();
+    // Connecting without a socket: a token or the reason of a refusal is awaited, maybe on a network
+    // that is gone.
+    const waiting =
+      this.#state.name === "reconnecting" ||
+      (this.#state.name === "connecting" && this.#socket === null);
+    if (waiting) this.replace();
     else if (this.#state.name === "connected" && this.send('{"type":"ping"}')) {
       this.#watchdog.expectAnswer(PROBE_LIMIT_MS, () => this.replace());
     }

@@ -199,7 +199,8 @@ function onRun(
 
 /** The messages with the answer of `run` as the run now has it; put after its question when new. */
 function withAnswer(messages: readonly Message[], run: Run, question?: string): readonly Message[] {
-  const old = messages.find((message) => message.id === run.message);
+  const at = messages.findLastIndex((message) => message.id === run.message);
+  const old = messages[at];
   const answer: Message = {
     id: run.message,
     role: "assistant",
@@ -211,7 +212,7 @@ function withAnswer(messages: readonly Message[], run: Run, question?: string): 
     ...(run.outcome && { outcome: run.outcome }),
     ...(run.verified !== undefined && { verified: run.verified }),
   };
-  if (old) return messages.map((message) => (message === old ? answer : message));
+  if (old) return messages.with(at, answer);
   return messages.toSpliced(placeOfAnswer(messages, run.id, question), 0, answer);
 }
 

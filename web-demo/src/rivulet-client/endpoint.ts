@@ -14,6 +14,8 @@ export type SessionFate = "exists" | "gone" | "forbidden" | "unknown";
 
 /** As many messages as a snapshot has. */
 const HISTORY_PAGE = 50;
+/** A request that takes longer has failed: some networks swallow requests and never say so. */
+const REQUEST_LIMIT_MS = 10_000;
 
 export class Endpoint {
   readonly #base: URL;
@@ -36,7 +38,10 @@ export class Endpoint {
     return { url: url.href, protocols };
   }
 
-  /** A browser does not tell why an upgrade was refused, so ask for the session by plain HTTP. */
+  /**
+   * A browser does not tell why an upgrade was refused, so ask for the session by plain HTTP. Never
+   * rejects, and takes 10 s at most once there is a token.
+   */
   async fate(session: string): Promise<SessionFate> {
     try {
       const { ok, status } = await this.#get(`sessions/${encodeURIComponent(session)}?limit=1`);
@@ -59,7 +64,7 @@ export class Endpoint {
   async #get(path: string): Promise<Response> {
     const token = await this.#freshToken();
     const headers: HeadersInit = token ? { authorization: `Bearer ${token}` } : {};
-    return fetch(this.#api(path), { headers });
+    return fetch(this.#api(path), { headers, signal: AbortSignal.timeout(REQUEST_LIMIT_MS) });
   }
 
   #api(path: string): URL {

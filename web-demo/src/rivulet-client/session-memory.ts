@@ -1,5 +1,6 @@
 /**
- * Remembers which conversation this browser was in, across reloads.
+ * Remembers which conversation this tab was in, across reloads; a new tab begins with the one that this
+ * browser was in last.
  *
  * Only the session's id is kept. A cursor would be of no use to a fresh page: it has none of the text
  * that lies before it, so it asks for a snapshot.
@@ -9,35 +10,46 @@ export type SessionStorageLike = Pick<Storage, "getItem" | "setItem" | "removeIt
 const KEY = "rivulet.session";
 
 export class SessionMemory {
-  readonly #storage: SessionStorageLike | null;
+  /** The tab's own before the one that all tabs share. */
+  readonly #storages: readonly SessionStorageLike[];
 
-  /** `undefined` takes the browser's `localStorage`, `null` remembers nothing. */
+  /** `undefined` takes the browser's `sessionStorage` and `localStorage`, `null` remembers nothing. */
   constructor(storage: SessionStorageLike | null | undefined) {
-    this.#storage = storage === undefined ? browserStorage() : storage;
+    if (storage === undefined) this.#storages = browserStorages();
+    else this.#storages = storage === null ? [] : [storage];
   }
 
   read(): string | null {
-    return this.#storage?.getItem(KEY) ?? null;
+    for (const storage of this.#storages) {
+      const session = storage.getItem(KEY);
+      if (session !== null) return session;
+    }
+    return null;
   }
 
   write(session: string): void {
-    try {
-      this.#storage?.setItem(KEY, session);
-    } catch {
-      // Full, or refused in a private window: the conversation works, a reload starts a new one.
+    for (const storage of this.#storages) {
+      try {
+        storage.setItem(KEY, session);
+      } catch {
+        // Full, or refused in a private window: the conversation works, a reload starts a new one.
+      }
     }
   }
 
   forget(): void {
-    this.#storage?.removeItem(KEY);
+    for (const storage of this.#storages) storage.removeItem(KEY);
   }
 }
 
-function browserStorage(): SessionStorageLike | null {
-  try {
-    // Merely naming it throws where the user has blocked site data.
-    return globalThis.localStorage ?? null;
-  } catch {
-    return null;
-  }
+function browserStorages(): SessionStorageLike[] {
+  const sources = [() => globalThis.sessionStorage, () => globalThis.localStorage];
+  return sources.flatMap((source) => {
+    try {
+      // Merely naming it throws where the user has blocked site data.
+      return source() ?? [];
+    } catch {
+      return [];
+    }
+  });
 }

@@ -1,0 +1,95 @@
+import { describe, expect, it, vi } from "vitest";
+import {
+  ask,
+  checkedAnswer,
+  connected,
+  gateway,
+  newClient,
+  next,
+  shortTimeout,
+  until,
+} from "./client-at-gateway";
+
+describe("a message with more bytes than a frame may have", () => {
+  // As many characters as any text may have, but four bytes each.
+  const huge = "🌊".repeat(16_384);
+
+  it("is given back, and the connection holds", async () => {
+    const client = await connected(newClient());
+    const errors: string[] = [];
+    client.on("error", ({ code }) => errors.push(code));
+    const refused = next(client, "refused");
+    client.send(huge);
+    expect(await refused).toMatchObject({ text: huge, error: { code: "too_large" } });
+    expect(errors).toEqual(["too_large"]);
+    expect(client.outgoing).toEqual([]);
+    (await ask(client)).done();
+    await checkedAnswer(client);
+    expect(gateway.upgrades).toHaveLength(1);
+  });
+
+  it("is given back as soon as the limit is known", async () => {
+    const client = newClient();
+    client.send(huge);
+    const refused = next(client, "refused");
+    await connected(client);
+    expect(await refused).toMatchObject({ text: huge, error: { code: "too_large" } });
+    (await ask(client)).done();
+    await checkedAnswer(client);
+    expect(gateway.upgrades).toHaveLength(1);
+  });
+});
+
+describe("a refused upgrade", () => {
+  it("is asked about at first, then after every fourth", async () => {
+    const client = await connected(newClient());
+    gateway.refusals = 9;
+    gateway.cut();
+    await next(client, "welcome");
+    expect(gateway.requests).toHaveLength(3);
+  });
+
+  it("is given up asking about after 10 s", async () => {
+    const client = await connected(newClient());
+    gateway.refusals = 1;
+    gateway.silent = true;
+    vi.spyOn(AbortSignal, "timeout").mockImplementation(shortTimeout);
+    gateway.cut();
+    await next(client, "welcome");
+    expect(AbortSignal.timeout).toHaveBeenCalledWith(10_000);
+  });
+});
+
+describe("a close by the server", () => {
+  it("for good is shown and not argued with", async () => {
+    const client = await connected(newClient());
+    gateway.closeAll(4010);
+    const state = await until(client, () => client.state.name === "closed" && client.state);
+    expect(state).toEqual({ name: "closed", code: 4010, why: "Access was revoked" });
+    expect(gateway.upgrades).toHaveLength(1);
+  });
+
+  it("after an announcement is waited for as announced", async () => {
+    const client = await connected(newClient());
+    const goaway = { type: "goaway", reason: "drain", retry_in_ms: 60_000, deadline_ms: 90_000 };
+    gateway.sessions.get(client.session ?? "")?.broadcast(goaway);
+    await next(client, "goaway");
+    gateway.closeAll(1001);
+    const state = await until(client, () => client.state.name === "reconnecting" && client.state);
+    expect(state.retryAt - Date.now()).toBeGreaterThan(50_000);
+  });
+
+  it("of a session that was deleted keeps the messages on the screen", async () => {
+    const client = await connected(newClient());
+    (await ask(client)).done();
+    await checkedAnswer(client);
+    gateway.sessions.clear();
+    gateway.cut();
+    const state = await until(client, () => client.state.name === "closed" && client.state);
+    expect(state.code).toBe(4004);
+    expect(client.conversation.messages).toHaveLength(2);
+    client.newSession();
+    await until(client, () => client.state.name === "connected");
+    expect(client.conversation.messages).toEqual([]);
+  });
+});
