@@ -93,3 +93,25 @@ describe("a close by the server", () => {
     expect(client.conversation.messages).toEqual([]);
   });
 });
+
+describe("a message that a gateway on its way out refuses", () => {
+  it("is sent again to the next one", async () => {
+    const client = await connected(newClient());
+    gateway.intercept = (frame, socket) => {
+      if (frame.type !== "send") return false;
+      gateway.intercept = () => false;
+      const goaway = { type: "goaway", reason: "drain", retry_in_ms: 0, deadline_ms: 1000 };
+      const busy = { type: "error", re: frame.id, code: "busy", message: "going", retryable: true };
+      socket.send(JSON.stringify(goaway));
+      socket.send(JSON.stringify(busy));
+      socket.close(1001);
+      return true;
+    };
+    const refused = vi.fn();
+    client.on("refused", refused);
+    (await ask(client)).done();
+    await checkedAnswer(client);
+    expect(refused).not.toHaveBeenCalled();
+    expect(gateway.upgrades).toHaveLength(2);
+  });
+});

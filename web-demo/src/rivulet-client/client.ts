@@ -66,6 +66,8 @@ export class RivuletClient {
   #stopWanted: string | null = null;
   /** The message whose predecessors are on their way. */
   #loadingBefore: string | null = null;
+  /** Whether the gateway at the other end is about to go away. */
+  #leaving = false;
   /** Upgrades that were refused since the last welcome. */
   #refusals = 0;
   /** The longest frame that the gateway takes, in bytes; a longer one would end the connection. */
@@ -200,6 +202,7 @@ export class RivuletClient {
         this.#session = frame.session;
         this.#known = true;
         this.#refusals = 0;
+        this.#leaving = false;
         this.#frameBytes = frame.limits?.frame_bytes ?? Number.POSITIVE_INFINITY;
         this.#memory.write(frame.session);
         this.#connection.welcomed(frame.heartbeat_s ?? DEFAULT_HEARTBEAT_S);
@@ -224,9 +227,12 @@ export class RivuletClient {
         if (frame.run === this.#stopWanted) this.#stopWanted = null;
         break;
       case "error":
+        // A gateway that ends takes no more messages: they are sent again, with their ids, to the next one.
+        if (this.#leaving && frame.retryable) break;
         this.#refusal(frame);
         break;
       case "goaway":
+        this.#leaving = true;
         this.#connection.goAway(frame.retry_in_ms ?? 0, () => liveRun(this.#conversation) !== null);
         break;
     }
