@@ -25,6 +25,8 @@ mod rows;
 mod schema;
 mod threads;
 
+/// The name of the file in a gateway's data folder.
+pub const FILE_NAME: &str = "rivulet.db";
 /// Readers beside the writer. A read takes microseconds; the second one is there for the day when a page of
 /// long messages is being fetched.
 const READERS: usize = 2;
@@ -56,12 +58,22 @@ impl SqliteStore {
     /// [`StoreError::Unavailable`] with the path and the reason, also when another process has the file open.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let named = |error: StoreError| StoreError::Unavailable(format!("{}: {}", path.display(), reason(&error)));
+        let named = |error| named(path, &error);
         let lock = schema::lock(path).map_err(named)?;
         let connection = schema::open_writer(path).map_err(named)?;
         let writer = Writer::start(connection, lock)?;
         let readers = (0..READERS).map(|_| schema::open_reader(path)).collect::<Result<Vec<_>, _>>().map_err(named)?;
         Ok(Self { readers: Readers::start(readers)?, writer })
+    }
+
+    /// Whether [`open`](Self::open) would take the file as it is: nobody has it open, and it is of this program and
+    /// of no newer layout. A file that is not there yet is fine. Blocks, and changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with the path and the reason.
+    pub fn inspect(path: impl AsRef<Path>) -> Result<(), StoreError> {
+        let path = path.as_ref();
+        schema::inspect(path).map_err(|error| named(path, &error))
     }
 
     /// Finishes what waits, copies the write-ahead log into the file and gives the file free. What is asked of
@@ -178,6 +190,10 @@ impl SessionStore for SqliteStore {
     async fn check(&self) -> Result<(), StoreError> {
         self.write("check", rows::probe).await
     }
+}
+
+fn named(path: &Path, error: &StoreError) -> StoreError {
+    StoreError::Unavailable(format!("{}: {}", path.display(), reason(error)))
 }
 
 /// The bare reason, without the words that [`StoreError`] puts before it.

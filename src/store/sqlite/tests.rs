@@ -35,6 +35,34 @@ fn refusal(path: impl AsRef<Path>) -> String {
     }
 }
 
+fn inspection(path: impl AsRef<Path>) -> String {
+    match SqliteStore::inspect(path) {
+        Err(StoreError::Unavailable(reason)) => reason,
+        other => panic!("must be refused: {other:?}"),
+    }
+}
+
+#[test]
+fn an_inspection_leaves_everything_as_it_is() {
+    let place = Place { folder: tempfile::Builder::new().prefix("a ?#%41 ü").tempdir().expect("a folder") };
+    let names = || {
+        let entries = fs::read_dir(place.folder.path()).expect("read");
+        let mut names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name()).collect();
+        names.sort();
+        names
+    };
+    SqliteStore::inspect(place.file()).expect("nothing is there yet");
+    assert!(names().is_empty());
+    drop(place.open());
+    let before = (names(), fs::read(place.file()).expect("read"));
+    SqliteStore::inspect(place.file()).expect("would open");
+    assert_eq!((names(), fs::read(place.file()).expect("read")), before);
+    // What a crash leaves: the newer layout is in the log only.
+    let outsider = Connection::open(place.file()).expect("opens");
+    outsider.pragma_update(None, "user_version", 999).expect("set");
+    assert!(inspection(place.file()).contains("999"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_taken_in_the_middle_of_writing_holds_everything_acknowledged() {
     let place = Place::new();
@@ -215,8 +243,9 @@ async fn closing_finishes_what_waits_and_leaves_one_file() {
 fn a_second_process_is_refused() {
     let place = Place::new();
     let first = place.open();
-    let reason = refusal(place.file());
-    assert!(reason.contains("another process") && reason.contains("rivulet.db"), "{reason}");
+    for reason in [refusal(place.file()), inspection(place.file())] {
+        assert!(reason.contains("another process") && reason.contains("rivulet.db"), "{reason}");
+    }
     drop(first);
     place.open();
 }
@@ -230,8 +259,9 @@ fn a_newer_layout_is_refused_and_left_alone() {
     connection.pragma_update(None, "journal_mode", "delete").expect("set");
     drop(connection);
     let before = fs::read(place.file()).expect("read");
-    let reason = refusal(place.file());
-    assert!(reason.contains("999") && reason.contains("newer"), "{reason}");
+    for reason in [refusal(place.file()), inspection(place.file())] {
+        assert!(reason.contains("999") && reason.contains("newer"), "{reason}");
+    }
     assert_eq!(fs::read(place.file()).expect("read"), before);
 }
 
@@ -250,8 +280,9 @@ fn files_that_are_not_ours_are_refused_and_left_alone() {
         [(b"This is a diary.".repeat(300), "not a database"), (damaged, "database"), (foreign, "another program")]
     {
         fs::write(place.file(), &content).expect("written");
-        let reason = refusal(place.file());
-        assert!(reason.contains(wanted) && reason.contains("rivulet.db"), "{reason}");
+        for reason in [refusal(place.file()), inspection(place.file())] {
+            assert!(reason.contains(wanted) && reason.contains("rivulet.db"), "{reason}");
+        }
         assert_eq!(fs::read(place.file()).expect("read"), content);
     }
 }
