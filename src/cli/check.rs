@@ -9,13 +9,14 @@ use std::{
     time::Duration,
 };
 
-use crate::config::{Config, ConfigError, KnowledgeConfig, LlmConfig, Loaded};
+use crate::{
+    config::{Config, ConfigError, KnowledgeConfig, LlmConfig, Loaded},
+    knowledge::embed::missing_files,
+    store::sqlite::{FILE_NAME, SqliteStore},
+};
 
 /// How long a model server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// What a folder of an embedding model must hold.
-const MODEL_FILES: &[&str] =
-    &["model.onnx", "tokenizer.json", "config.json", "special_tokens_map.json", "tokenizer_config.json"];
 
 /// Why the gateway would not start, or could not be checked.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +99,10 @@ fn data(folder: &Path) -> Finding {
     // The gateway makes the folder; until then, the nearest one above it must let it.
     let existing = folder.ancestors().find(|ancestor| ancestor.exists()).filter(|path| !path.as_os_str().is_empty());
     match try_write(existing.unwrap_or_else(|| Path::new("."))) {
-        Ok(()) => (Verdict::Good, "data", format!("{} can be written", folder.display())),
+        Ok(()) => match SqliteStore::inspect(folder.join(FILE_NAME)) {
+            Ok(()) => (Verdict::Good, "data", format!("{} can be written", folder.display())),
+            Err(error) => (Verdict::Bad, "data", error.to_string()),
+        },
         Err(error) => (Verdict::Bad, "data", format!("{} cannot be written: {error}", folder.display())),
     }
 }
@@ -172,11 +176,13 @@ fn knowledge(config: &KnowledgeConfig) -> Finding {
         let text = "knowledge.model_dir is not set: questions are not searched by meaning (`make run` sets it)";
         return (Verdict::Doubtful, subject, text.to_owned());
     };
-    let missing: Vec<_> = MODEL_FILES.iter().copied().filter(|name| !folder.join(name).is_file()).collect();
+    let missing: Vec<_> = missing_files(folder).iter().map(|path| path.display().to_string()).collect();
     if missing.is_empty() {
         (Verdict::Good, subject, format!("{} in {}", config.model, folder.display()))
     } else {
-        (Verdict::Doubtful, subject, format!("{} lacks {}", folder.display(), missing.join(", ")))
+        let text =
+            format!("questions are not searched by meaning, for these files are missing: {}", missing.join(", "));
+        (Verdict::Doubtful, subject, text)
     }
 }
 
@@ -265,18 +271,53 @@ mod tests {
         assert!(finding.2.contains("does not answer"), "{}", finding.2);
     }
 
+    #[tokio::test]
+    async fn a_database_that_would_not_open_fails() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().to_str().expect("UTF-8");
+        let file = folder.path().join(FILE_NAME);
+        let store = SqliteStore::open(&file).expect("opens");
+        let settings = [("RIVULET_SERVER_DATA_DIR", data), ("PORT", "0")];
+        let (shown, outcome) = text(&settings).await;
+        assert!(matches!(outcome, Err(CheckError::WouldNotStart(1))), "{outcome:?}");
+        assert!(shown.contains("fail  data") && shown.contains("another process"), "{shown}");
+        drop(store);
+        let (shown, outcome) = text(&settings).await;
+        outcome.expect("would start");
+        assert!(shown.contains("ok    data"), "{shown}");
+        fs::write(&file, "This is a diary. ".repeat(300)).expect("written");
+        let (shown, outcome) = text(&settings).await;
+        assert!(matches!(outcome, Err(CheckError::WouldNotStart(1))), "{outcome:?}");
+        assert!(shown.contains("fail  data") && shown.contains("not a database"), "{shown}");
+    }
+
     #[test]
     fn an_incomplete_model_folder_is_named() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let config = KnowledgeConfig { model_dir: Some(folder.path().to_owned()), ..KnowledgeConfig::default() };
-        for name in MODEL_FILES {
-            let (verdict, _, text) = knowledge(&config);
-            assert_eq!(verdict, Verdict::Doubtful);
-            assert!(text.contains(name), "{text}");
-            fs::write(folder.path().join(name), "x").expect("written");
-        }
-        assert_eq!(knowledge(&config).0, Verdict::Good);
-        let absent = KnowledgeConfig { preload: vec![folder.path().join("gone")], ..config };
+        let deps = tempfile::tempdir().expect("a folder");
+        let folder = deps.path().join("model");
+        fs::create_dir(&folder).expect("made");
+        let config = KnowledgeConfig { model_dir: Some(folder.clone()), ..KnowledgeConfig::default() };
+        let absent = KnowledgeConfig { preload: vec![folder.join("gone")], ..config.clone() };
         assert!(knowledge(&absent).2.contains("gone"));
+        for (name, content) in [
+            ("model.onnx", "location model.safetensors"),
+            ("model.safetensors", "x"),
+            ("tokenizer.json", "x"),
+            ("config.json", "x"),
+            ("special_tokens_map.json", "x"),
+            ("tokenizer_config.json", "x"),
+        ] {
+            let (verdict, _, text) = knowledge(&config);
+            assert!(verdict == Verdict::Doubtful && text.contains(name), "{text}");
+            fs::write(folder.join(name), content).expect("written");
+        }
+        // The environment may name another one, which is there or not.
+        if std::env::var_os("ORT_DYLIB_PATH").is_none() {
+            let (verdict, _, text) = knowledge(&config);
+            assert!(verdict == Verdict::Doubtful && text.contains("libonnxruntime.so"), "{text}");
+            fs::create_dir(deps.path().join("onnxruntime")).expect("made");
+            fs::write(deps.path().join("onnxruntime/libonnxruntime.so"), "x").expect("written");
+            assert_eq!(knowledge(&config).0, Verdict::Good);
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! `rivulet load`: many conversations at once, every text checked, sockets cut at random; prints what came out.
 
 use std::{
+    fs,
     io::{self, Write},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -25,16 +27,22 @@ pub struct Args {
     /// Seconds over which the conversations are started
     #[arg(long, default_value_t = 0.0, value_parser = seconds, value_name = "S")]
     pub ramp: f64,
-    /// Chance that a socket is cut after a piece of text, 0 to 1
+    /// Chance that a socket is cut after its welcome, after a question was sent, and after each piece of text;
+    /// from 0 to less than 1
     #[arg(long, default_value_t = 0.0, value_parser = chance, value_name = "P")]
     pub cut: f64,
     /// What is asked
     #[arg(long, default_value = "What do I need to get a loan?")]
     pub text: String,
+    /// A file with the text that every answer with status `complete` must be, with or without the file's last
+    /// line break; without this, answers are compared with what the gateway itself announces and stores, and
+    /// what is lost between the model and the gateway is not found
+    #[arg(long, value_name = "FILE")]
+    pub expect: Option<PathBuf>,
     /// Seconds that one answer may take, reconnects included
     #[arg(long, default_value_t = 60.0, value_parser = seconds, value_name = "S")]
     pub timeout: f64,
-    /// The same seed cuts the sockets at the same pieces
+    /// The same seed cuts the sockets at the same places
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// JSON instead of a table
@@ -48,6 +56,14 @@ pub enum LoadCommandError {
     /// It could not begin.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The file of `--expect` cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Expect {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// It ended, and something was lost, doubled, altered or refused; the report says what.
     #[error("the gateway did not keep its promises: {0}")]
     Faults(String),
@@ -69,7 +85,7 @@ impl From<serde_json::Error> for LoadCommandError {
 pub async fn run(args: Args) -> Result<(), LoadCommandError> {
     raise_file_limit(u64::from(args.sessions) + OTHER_FILES);
     let json = args.json;
-    let report = load::run(plan(args)).await?;
+    let report = load::run(plan(args)?).await?;
     let mut out = io::stdout();
     if json {
         serde_json::to_writer_pretty(&mut out, &report)?;
@@ -80,17 +96,19 @@ pub async fn run(args: Args) -> Result<(), LoadCommandError> {
     verdict(&report)
 }
 
-fn plan(args: Args) -> Plan {
-    Plan {
+fn plan(args: Args) -> Result<Plan, LoadCommandError> {
+    let read = |path: PathBuf| fs::read_to_string(&path).map_err(|source| LoadCommandError::Expect { path, source });
+    Ok(Plan {
         endpoint: args.url,
         sessions: args.sessions as usize,
         messages: args.messages as usize,
         ramp: Duration::from_secs_f64(args.ramp),
         cut: args.cut,
         text: args.text,
+        expect: args.expect.map(read).transpose()?,
         timeout: Duration::from_secs_f64(args.timeout),
         seed: args.seed,
-    }
+    })
 }
 
 fn verdict(report: &Report) -> Result<(), LoadCommandError> {
@@ -119,6 +137,9 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 fn chance(text: &str) -> Result<f64, String> {
     within(text, 1.0)
+        .ok()
+        .filter(|chance| *chance < 1.0)
+        .ok_or_else(|| "must be a number from 0 to less than 1".to_owned())
 }
 
 fn within(text: &str, most: f64) -> Result<f64, String> {
@@ -145,11 +166,12 @@ mod tests {
     #[test]
     fn arguments_are_checked() {
         let args = parse(&["--url", "ws://localhost:1", "--cut", "0.5", "--sessions", "3"]).expect("fine");
-        let plan = plan(args);
+        let plan = plan(args).expect("nothing to read");
         assert_eq!((plan.sessions, plan.messages, plan.timeout), (3, 1, Duration::from_secs(60)));
         for bad in [
             &["--sessions", "3"][..],
             &["--url", "http://localhost"],
+            &["--url", "ws://a", "--cut", "1"],
             &["--url", "ws://a", "--cut", "1.1"],
             &["--url", "ws://a", "--cut", "nan"],
             &["--url", "ws://a", "--sessions", "0"],
@@ -158,6 +180,17 @@ mod tests {
         ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn the_expected_text_is_read_or_the_file_named() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(file.path(), "größer\n").expect("written");
+        let path = file.path().to_str().expect("UTF-8");
+        let args = parse(&["--url", "ws://a", "--expect", path]).expect("fine");
+        assert_eq!(plan(args).expect("read").expect.as_deref(), Some("größer\n"));
+        let absent = parse(&["--url", "ws://a", "--expect", "/no/such/file"]).expect("fine");
+        assert!(plan(absent).expect_err("refused").to_string().contains("/no/such/file"));
     }
 
     #[test]

@@ -117,6 +117,11 @@ impl Kind {
             Self::Switch => text.to_ascii_lowercase().parse().ok().map(Value::Boolean),
             Self::Integer(..) => text.parse().ok().map(Value::Integer),
             Self::Number(..) => text.parse().ok().map(Value::Float),
+            // Taken apart at its commas, it would be a list of things that nobody wrote.
+            Self::List if text.starts_with('[') => {
+                let expected = "texts separated by commas, like a,b (not a list in JSON)".to_owned();
+                return Err(Mismatch { expected, found: self.describe(&Value::from(text)) });
+            }
             Self::List => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Some(Value::Array(items.map(Value::from).collect()))

@@ -41,7 +41,8 @@ impl Config {
     /// Reads `file`, if one is given, then `env`, then `overrides`, and checks the result as a whole.
     ///
     /// Of the environment it reads `RIVULET_<SECTION>_<KEY>` for every key, lists separated by commas, and the
-    /// names that the field uses (`PORT`, `GROQ_API_KEY`, … see `world.rs`); everything else in it is ignored.
+    /// names that the field uses (`PORT`, `GROQ_API_KEY`, … see `world.rs`); everything else in it is ignored,
+    /// and so are the names that an orchestrator makes of a service called `rivulet`.
     /// A variable that is empty counts as not set, except that an empty list is an empty list.
     ///
     /// # Errors
@@ -72,7 +73,7 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
 }
 
 fn apply_variables(env: &BTreeMap<String, String>, settings: &mut Settings) -> Result<(), ConfigError> {
-    for (name, text) in env.iter().filter(|(name, _)| name.starts_with("RIVULET_")) {
+    for (name, text) in env.iter().filter(|(name, _)| name.starts_with("RIVULET_") && !world::is_foreign(name)) {
         let origin = Origin::Variable(name.clone());
         let Some(key) = KEYS.iter().find(|key| key.variable() == *name) else {
             let nearest = nearest(name, KEYS.iter().map(Key::variable));

@@ -312,11 +312,48 @@ fn what_is_not_built_yet_is_refused_or_told() {
 }
 
 #[test]
+fn lists_of_the_environment_are_not_json() {
+    for (variable, json) in [
+        ("CORS_ORIGINS", r#"["https://a.example","https://b.example"]"#),
+        ("RIVULET_SERVER_ALLOWED_ORIGINS", r#" ["https://a.example"]"#),
+        ("RIVULET_KNOWLEDGE_PRELOAD", "[]"),
+    ] {
+        refused(from_env(&[(variable, json)]), &[variable, "separated by commas", "not a list in JSON"]);
+    }
+}
+
+#[test]
+fn what_an_orchestrator_and_our_own_tools_set_is_no_setting() {
+    let foreign = [
+        ("RIVULET_SERVICE_HOST", "10.0.0.7"),
+        ("RIVULET_SERVICE_PORT", "8080"),
+        ("RIVULET_SERVICE_PORT_HTTP", "8080"),
+        ("RIVULET_PORT", "tcp://10.0.0.7:8080"),
+        ("RIVULET_PORT_8080_TCP", "tcp://10.0.0.7:8080"),
+        ("RIVULET_PORT_8080_TCP_ADDR", "10.0.0.7"),
+        ("RIVULET_URL", "http://localhost:8080"),
+        ("RIVULET_CACHE", "/cache"),
+        ("RIVULET_COMMIT", "abc"),
+    ];
+    let loaded = from_env(&foreign).expect("ignored");
+    assert_eq!(loaded.config, Config::default());
+    assert!(loaded.warnings.is_empty());
+    // No setting is lost to them.
+    assert!(KEYS.iter().all(|key| !super::world::is_foreign(&key.variable())));
+    for unknown in ["RIVULET_PORTS", "RIVULET_SERVICE", "RIVULET_URLS", "RIVULET_SERVER_PORT"] {
+        refused(from_env(&[(unknown, "x")]), &[unknown, "the nearest one is `RIVULET_"]);
+    }
+}
+
+#[test]
 fn log_levels_are_levels() {
     for good in ["info", "WARN", "info,rivulet::run=debug", "off", "rivulet[span]=trace"] {
         assert_eq!(from_env(&[("LOG_LEVEL", good)]).expect(good).config.telemetry.log_level, good);
     }
-    for bad in ["loud", "warning", "info,,", "rivulet=loud", "info,rivulet", "=", "["] {
+    for (python, ours) in [("warning", "warn"), ("WARNING", "warn"), ("Critical", "error")] {
+        assert_eq!(from_env(&[("LOG_LEVEL", python)]).expect(python).config.telemetry.log_level, ours);
+    }
+    for bad in ["loud", "warnings", "info,,", "rivulet=loud", "info,rivulet", "=", "["] {
         refused(from_env(&[("LOG_LEVEL", bad)]), &["LOG_LEVEL", "telemetry.log_level", "debug"]);
     }
 }

@@ -19,20 +19,31 @@ const OPENAI_MODEL: &str = "gpt-4o-mini";
 /// Settings that a later version will obey and that do no harm when this one does not.
 const NOT_YET: &[&str] = &["RATE_LIMIT_REQUESTS", "RATE_LIMIT_WINDOW", "JWT_SECRET_KEY"];
 
+/// Names of the house's scripts and tests.
+const OF_OUR_TOOLS: &[&str] = &["RIVULET_URL", "RIVULET_CACHE", "RIVULET_COMMIT"];
+
+/// Whether a variable begins like ours and is not a setting. Kubernetes gives every container the addresses of
+/// the services around it, and one that is called `rivulet` gets `RIVULET_SERVICE_HOST`, `RIVULET_PORT`,
+/// `RIVULET_PORT_8080_TCP_ADDR` and more of the kind.
+pub(super) fn is_foreign(name: &str) -> bool {
+    OF_OUR_TOOLS.contains(&name)
+        || name == "RIVULET_PORT"
+        || ["RIVULET_PORT_", "RIVULET_SERVICE_"].iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// Reads everything but the model's names; returns warnings.
 pub(super) fn apply(env: &BTreeMap<String, String>, settings: &mut Settings) -> Result<Vec<String>, ConfigError> {
     refuse_what_is_not_built(env)?;
     if let Some(port) = value(env, "PORT") {
         apply_port(port, settings)?;
     }
-    for (variable, key) in [
-        ("ENVIRONMENT", "server.environment"),
-        ("CORS_ORIGINS", "server.allowed_origins"),
-        ("LOG_LEVEL", "telemetry.log_level"),
-    ] {
+    for (variable, key) in [("ENVIRONMENT", "server.environment"), ("CORS_ORIGINS", "server.allowed_origins")] {
         if let Some(text) = value(env, variable) {
             settings.set_text(key, text, Origin::Variable(variable.to_owned()))?;
         }
+    }
+    if let Some(text) = value(env, "LOG_LEVEL") {
+        settings.set_text("telemetry.log_level", log_level(text), Origin::Variable("LOG_LEVEL".to_owned()))?;
     }
     let ignored = NOT_YET.iter().filter(|name| value(env, name).is_some());
     Ok(ignored.map(|name| format!("{name} is set, and has no effect in this version")).collect())
@@ -65,6 +76,15 @@ pub(super) fn choose_model(env: &BTreeMap<String, String>, settings: &mut Settin
     {
         let model = if url.trim_end_matches('/') == GROQ_URL { GROQ_MODEL } else { OPENAI_MODEL };
         settings.put("llm.model", model, Origin::Default);
+    }
+}
+
+/// Python's names of levels, which many deployments carry.
+fn log_level(text: &str) -> &str {
+    match text.to_ascii_lowercase().as_str() {
+        "warning" => "warn",
+        "critical" => "error",
+        _ => text,
     }
 }
 

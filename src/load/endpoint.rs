@@ -55,10 +55,11 @@ impl Endpoint {
         }
     }
 
-    /// The address that tells what is stored of a session.
-    pub(super) fn session(&self, session: &str) -> String {
+    /// The address that tells what is stored of a session: its newest `limit` messages, or those before one.
+    pub(super) fn session(&self, session: &str, limit: usize, before: Option<&str>) -> String {
         let base = self.path.trim_end_matches("/ws");
-        format!("http://{}{base}/sessions/{}", self.authority, escaped(session))
+        let before = before.map_or(String::new(), |id| format!("&before={}", escaped(id)));
+        format!("http://{}{base}/sessions/{}?limit={limit}{before}", self.authority, escaped(session))
     }
 }
 
@@ -83,11 +84,14 @@ mod tests {
     fn addresses_are_made_from_a_host_or_a_path() {
         let plain = Endpoint::parse("ws://localhost:8080").expect("fine");
         assert_eq!(plain.socket(None), "ws://localhost:8080/api/v1/ws");
-        assert_eq!(plain.session("s_1"), "http://localhost:8080/api/v1/sessions/s_1");
+        assert_eq!(plain.session("s_1", 9, None), "http://localhost:8080/api/v1/sessions/s_1?limit=9");
         assert_eq!(plain.socket(Some(("s_1", "e:7:r_2:30"))), "ws://localhost:8080/api/v1/ws/s_1?resume=e:7:r_2:30");
         assert_eq!(Endpoint::parse("ws://localhost:8080/").expect("fine"), plain);
         let under = Endpoint::parse("ws://[::1]/chat/api/v1/ws").expect("fine");
-        assert_eq!(under.session("a b/ä"), "http://[::1]:80/chat/api/v1/sessions/a%20b%2F%C3%A4");
+        assert_eq!(
+            under.session("a b/ä", 200, Some("q&1")),
+            "http://[::1]:80/chat/api/v1/sessions/a%20b%2F%C3%A4?limit=200&before=q%261"
+        );
     }
 
     #[test]

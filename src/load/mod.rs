@@ -38,13 +38,17 @@ pub struct Plan {
     pub messages: usize,
     /// Over how long the sessions are started.
     pub ramp: Duration,
-    /// The chance that a socket is cut after a delta, 0 to 1.
+    /// The chance that a socket is cut after a welcome, after a question was sent, and after each delta: 0 to
+    /// less than 1, for with 1 no connection would get beyond its welcome.
     pub cut: f64,
     /// What is asked.
     pub text: String,
+    /// What every complete answer must be, with or without its last line break; so that what is lost between
+    /// the model and the gateway is found, too. `None` compares with what the gateway announces only.
+    pub expect: Option<String>,
     /// How long one question may take from being sent to its proven answer, reconnects included.
     pub timeout: Duration,
-    /// Where the random numbers start: the same seed cuts at the same deltas.
+    /// Where the random numbers start: the same seed cuts at the same places.
     pub seed: u64,
 }
 

@@ -113,8 +113,9 @@ impl Session {
 
     async fn compare(&mut self, http: &reqwest::Client) {
         let Some(session) = self.transcript.session() else { return };
-        match stored::fetch(http, &self.plan.endpoint.session(session)).await {
-            Ok(body) => stored::compare(&body, &self.transcript, &mut self.tally),
+        let most = usize::try_from(2 * self.tally.sent).unwrap_or(usize::MAX);
+        match stored::fetch(http, &self.plan.endpoint, session, most).await {
+            Ok(stored) => stored::compare(&stored, &self.transcript, &mut self.tally),
             Err(text) => self.tally.fail(text),
         }
     }
@@ -139,9 +140,19 @@ impl Session {
         let Some(proof) = self.transcript.answer(id) else {
             return Err(Fatal("an answer is there and not there".to_owned()));
         };
-        *self.tally.runs.entry(proof.status.clone()).or_default() += 1;
-        if proof.status == "error" {
-            self.tally.fail("a run ended with status error".to_owned());
+        let status = proof.status.as_str();
+        *self.tally.runs.entry(status.to_owned()).or_default() += 1;
+        // Whatever else a status says, nobody here stopped the run, and its answer is not whole.
+        if !matches!(status, "complete" | "length") {
+            self.tally.fail(format!("a run ended with status {status}"));
+        }
+        if status == "complete"
+            && let Some(text) = &self.plan.expect
+            && !proof.holds(text)
+            && !text.strip_suffix('\n').is_some_and(|text| proof.holds(text))
+        {
+            self.tally.faults.altered += 1;
+            self.tally.note(format!("a complete answer of {} units is not the expected text", proof.units));
         }
         Ok(())
     }
@@ -157,6 +168,7 @@ impl Session {
                 question.sent_at = Some(Instant::now());
             }
             self.send(frame.to_owned()).await?;
+            self.cut()?;
         }
         while self.transcript.answer(&question.id).is_none() {
             let text = self.read().await?;
@@ -194,7 +206,7 @@ impl Session {
         }
     }
 
-    /// Measures, and perhaps cuts the socket: dropped, without a close frame, with whatever is under way in it.
+    /// Measures, and perhaps cuts the socket.
     fn grew(&mut self, question: &mut Question) -> Result<(), Gone> {
         let now = Instant::now();
         self.board.delta();
@@ -205,6 +217,11 @@ impl Session {
             question.has_text = true;
             self.board.first_text(now - question.sent_at.unwrap_or(now));
         }
+        self.cut()
+    }
+
+    /// Perhaps cuts the socket: dropped, without a close frame, with whatever is under way in it.
+    fn cut(&mut self) -> Result<(), Gone> {
         if self.plan.cut > 0.0 && self.rng.random_bool(self.plan.cut) {
             self.tally.cuts += 1;
             return Err(Gone::Lost);
@@ -232,6 +249,7 @@ impl Session {
         }
         self.attempts = 0;
         self.connected_before = true;
+        self.cut()?;
         for (run, off) in self.transcript.unproven() {
             self.follow(Step::Sync(run, off)).await?;
         }

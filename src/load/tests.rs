@@ -1,4 +1,4 @@
-use gateway::{Gateway, Lie};
+use gateway::{ANSWER, Gateway, Lie};
 
 use super::*;
 
@@ -12,6 +12,7 @@ fn plan(gateway: &Gateway) -> Plan {
         ramp: Duration::from_millis(10),
         cut: 0.0,
         text: "What do I need?".to_owned(),
+        expect: None,
         timeout: Duration::from_secs(20),
         seed: 7,
     }
@@ -36,6 +37,16 @@ async fn cut_sockets_are_resumed_and_nothing_is_lost() {
     assert!(report.cuts >= 60 && report.reconnects >= report.cuts, "{report}");
 }
 
+/// Where no text comes there are two places left to cut at: after the welcome and after the question.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_are_cut_before_any_text_came() {
+    let gateway = Gateway::start(Lie::SaysNothing).await;
+    let plan = Plan { cut: 0.5, messages: 1, timeout: Duration::from_secs(1), ..plan(&gateway) };
+    let report = run(plan).await.expect("ran");
+    assert!(report.cuts > 0 && report.deltas == 0 && report.sent == 4, "{report}");
+    assert_eq!(report.faults.lost, 4, "{report}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_acknowledgement_that_got_lost_is_made_up_for_by_sending_again() {
     let gateway = Gateway::start(Lie::CutsInsteadOfAck).await;
@@ -52,6 +63,16 @@ async fn skipped_text_is_asked_for() {
     assert!(report.faults.is_none() && report.answered == 8 && report.syncs >= 8, "{report}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_complete_answer_is_compared_with_the_expected_text() {
+    let gateway = Gateway::start(Lie::None).await;
+    for (expect, altered) in [(ANSWER.to_owned(), 0), (format!("{ANSWER}\n"), 0), (format!("{ANSWER}!"), 8)] {
+        let report = run(Plan { expect: Some(expect), ..plan(&gateway) }).await.expect("ran");
+        assert_eq!(report.faults, Faults { altered, ..Faults::default() }, "{report}");
+        assert_eq!(report.answered, 8);
+    }
+}
+
 /// Every lie of a gateway is found out, and under its own name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lies_are_found() {
@@ -64,10 +85,15 @@ async fn lies_are_found() {
         (Lie::NeverEnds, |faults| faults.lost),
         (Lie::Refuses, |faults| faults.errors),
         (Lie::SkipsEvents, |faults| faults.disordered),
+        (Lie::Interrupts, |faults| faults.errors),
+        (Lie::MiscountsMessages, |faults| faults.errors),
+        (Lie::PagesForEver, |faults| faults.duplicated),
     ] {
         let gateway = Gateway::start(lie).await;
         let timeout = if lie == Lie::NeverEnds { Duration::from_millis(300) } else { Duration::from_secs(20) };
-        let report = run(Plan { timeout, messages: 1, ..plan(&gateway) }).await.expect("ran");
+        // Two pages where the lie is on the second one.
+        let messages = if lie == Lie::StoresOtherText { 2 } else { 1 };
+        let report = run(Plan { timeout, messages, ..plan(&gateway) }).await.expect("ran");
         assert!(count(&report.faults) >= 4, "{lie:?} was not found in each session: {report}");
     }
 }

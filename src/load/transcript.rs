@@ -73,6 +73,8 @@ struct Run {
 pub(super) struct Transcript {
     session: Option<String>,
     epoch: String,
+    /// Of a snapshot that is still to come: a cursor of this epoch would skip it.
+    next_epoch: Option<String>,
     seq: u64,
     runs: HashMap<String, Run>,
     by_question: HashMap<String, String>,
@@ -181,11 +183,15 @@ impl Transcript {
             self.faults.disordered += 1;
         }
         self.session = Some(session.to_owned());
-        epoch.clone_into(&mut self.epoch);
+        self.next_epoch = None;
         match recovered {
-            "new" => self.seq = head,
-            // The events up to the head, or the snapshot, are still to come.
-            "full" | "snapshot" => {}
+            "new" => {
+                epoch.clone_into(&mut self.epoch);
+                self.seq = head;
+            }
+            // The events up to the head are still to come.
+            "full" => epoch.clone_into(&mut self.epoch),
+            "snapshot" => self.next_epoch = Some(epoch.to_owned()),
             _ => return None,
         }
         for run in self.runs.values_mut() {
@@ -194,11 +200,26 @@ impl Transcript {
         Some(Step::Welcome)
     }
 
-    /// Replaces what is held; ended runs keep their proof for the comparison at the end.
+    /// Replaces what is held; ended runs keep their proof for the comparison at the end. What was held must come
+    /// back: all of it, unless the gateway lost its memory and the answer was interrupted by that.
     fn snapshot(&mut self, frame: &Frame<'_>) -> Option<Step> {
         let (seq, messages) = (frame.seq?, frame.messages.as_ref()?);
         self.seq = seq;
-        self.runs.retain(|_, run| run.proven);
+        let restarted = self.next_epoch.take().is_some_and(|epoch| {
+            let changed = epoch != self.epoch;
+            self.epoch = epoch;
+            changed
+        });
+        let (proven, held): (HashMap<_, _>, HashMap<_, _>) =
+            std::mem::take(&mut self.runs).into_iter().partition(|(_, run)| run.proven);
+        self.runs = proven;
+        let mut altered = 0;
+        let mut compare = |id: &str, text: &str, interrupted: bool| {
+            let before = held.get(id).map_or("", |run| run.held.as_str());
+            let whole = text.starts_with(before);
+            let shorter = restarted && interrupted && before.starts_with(text);
+            altered += u64::from(!whole && !shorter);
+        };
         for message in messages {
             self.messages.insert(message.id.to_owned());
             let Some(id) = message.run.as_ref().map(super::frame::Str::as_str) else { continue };
@@ -209,22 +230,27 @@ impl Transcript {
             }
             let run = self.runs.entry(id.to_owned()).or_default();
             run.answer = Some(message.id.to_owned());
-            if let Some(status) = message.status.as_ref().map(super::frame::Str::as_str)
-                && status != "pending"
-                && !run.proven
-            {
-                run.done = Some(Proof::of(message.text.as_str(), status));
+            let Some(status) = message.status.as_ref().map(super::frame::Str::as_str) else { continue };
+            let text = message.text.as_str();
+            if let Some(proof) = run.done.as_ref().filter(|_| run.proven) {
+                self.faults.altered += u64::from(!proof.holds(text));
+            } else if status != "pending" {
+                compare(id, text, status == "interrupted");
+                run.done = Some(Proof::of(text, status));
                 run.proven = true;
             }
         }
         for live in frame.runs.iter().flatten() {
-            let run = self.runs.entry(live.run.to_owned()).or_default();
+            let id = live.run.as_str();
+            compare(id, live.text.as_str(), false);
+            let run = self.runs.entry(id.to_owned()).or_default();
             run.held = HeldText::default();
             run.held.place(0, live.text.as_str());
             if let Some(answer) = &live.message {
                 run.answer = Some(answer.to_owned());
             }
         }
+        self.faults.altered += altered;
         Some(Step::Proven)
     }
 

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::{
-    Appended, FinishedAnswer, MAX_PAGE, MessagePage, SessionPage, SessionRecord, SessionStore, StoreError, Turn,
-    refuse_unfit, session_taken, unknown_answer,
+    Appended, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, SessionPage, SessionRecord, SessionStore, StoreError,
+    Turn, refuse_unfit, session_taken, unknown_answer,
 };
 use crate::chat::{Message, MessageId, SessionId, Status, Timestamp};
 
@@ -205,7 +205,7 @@ impl SessionStore for MemoryStore {
         let used = |conversation: &Conversation| (conversation.record.updated_at, conversation.record.id.clone());
         let mut expired: Vec<_> = state.sessions.values().map(used).filter(|(at, _)| *at < cutoff).collect();
         expired.sort_unstable();
-        expired.truncate(limit.min(MAX_PAGE));
+        expired.truncate(limit.min(MAX_EXPIRED));
         for (_, id) in &expired {
             state.remove(id);
         }

@@ -11,9 +11,12 @@ mod contract;
 pub mod memory;
 pub mod sqlite;
 
-/// The most rows that one call of [`SessionStore::sessions`], [`SessionStore::messages`] or
-/// [`SessionStore::delete_expired`] handles; a larger `limit` is taken for this.
+/// The most rows that one call of [`SessionStore::sessions`] or [`SessionStore::messages`] returns; a larger
+/// `limit` is taken for this.
 pub const MAX_PAGE: usize = 500;
+/// The most sessions that one call of [`SessionStore::delete_expired`] deletes; a larger `limit` is taken for
+/// this. Few, because the answers to all other writes wait behind them.
+pub const MAX_EXPIRED: usize = 50;
 
 /// A session as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,7 +163,8 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
         limit: usize,
     ) -> Result<MessagePage, StoreError>;
 
-    /// Deletes at most `limit` sessions that were last used before `cutoff`; returns their ids.
+    /// Deletes at most `limit` sessions, and never more than [`MAX_EXPIRED`], that were last used before `cutoff`;
+    /// returns their ids. Fewer than `limit` does not mean that there are no more: none does.
     async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError>;
 
     /// Whether a write would succeed now; for readiness, never for liveness.

@@ -20,7 +20,7 @@ use self::queue::{Batch, Job, Queue};
 mod model;
 mod queue;
 
-pub(crate) use model::Model;
+pub(crate) use model::{Model, missing_files};
 
 /// Texts of one call of the model for documents. On one core such a batch takes about a second at full length.
 const DOCUMENT_BATCH: usize = 16;

@@ -12,6 +12,10 @@ use super::{EmbedError, Vector};
 
 /// The tokens that MiniLM was trained with; what is beyond is cut off.
 const MAX_TOKENS: usize = 256;
+/// The model's graph, and its weights where they are in no file of their own.
+const GRAPH: &str = "model.onnx";
+/// What belongs to its tokenizer.
+const TOKENIZER: [&str; 4] = ["tokenizer.json", "config.json", "special_tokens_map.json", "tokenizer_config.json"];
 /// Weights outside of `model.onnx`, if the model has any.
 const WEIGHTS: &str = "model.safetensors";
 /// The most cores that one call uses.
@@ -28,13 +32,14 @@ impl Model {
     pub(crate) fn load(folder: &Path) -> Result<Self, EmbedError> {
         let broken = |detail: String| EmbedError::Model { folder: folder.to_owned(), detail };
         let read = |name: &str| fs::read(folder.join(name)).map_err(|error| broken(format!("{name}: {error}")));
+        let [tokenizer, config, special_tokens, tokenizer_config] = TOKENIZER;
         let files = TokenizerFiles {
-            tokenizer_file: read("tokenizer.json")?,
-            config_file: read("config.json")?,
-            special_tokens_map_file: read("special_tokens_map.json")?,
-            tokenizer_config_file: read("tokenizer_config.json")?,
+            tokenizer_file: read(tokenizer)?,
+            config_file: read(config)?,
+            special_tokens_map_file: read(special_tokens)?,
+            tokenizer_config_file: read(tokenizer_config)?,
         };
-        let mut definition = UserDefinedEmbeddingModel::new(read("model.onnx")?, files).with_pooling(Pooling::Mean);
+        let mut definition = UserDefinedEmbeddingModel::new(read(GRAPH)?, files).with_pooling(Pooling::Mean);
         if folder.join(WEIGHTS).exists() {
             let weights = read(WEIGHTS)?;
             check_length(&weights).map_err(|detail| broken(format!("{WEIGHTS}: {detail}")))?;
@@ -83,6 +88,19 @@ impl Model {
         }
         Ok(vectors)
     }
+}
+
+/// What [`Model::load`] would not find for the model in `folder`. Reads the graph and loads nothing.
+pub(crate) fn missing_files(folder: &Path) -> Vec<PathBuf> {
+    let mut needed: Vec<PathBuf> = [GRAPH].iter().chain(&TOKENIZER).map(|name| folder.join(name)).collect();
+    // A graph names the file in which its weights are.
+    let names_weights = |graph: Vec<u8>| graph.windows(WEIGHTS.len()).any(|window| window == WEIGHTS.as_bytes());
+    if fs::read(folder.join(GRAPH)).is_ok_and(names_weights) {
+        needed.push(folder.join(WEIGHTS));
+    }
+    needed.push(runtime_path(std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from), folder));
+    needed.retain(|path| !path.is_file());
+    needed
 }
 
 /// One core is left to the sockets: a token's way must not wait for an embedding.

@@ -13,7 +13,9 @@ use tokio::{
 };
 use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
 
-const ANSWER: &str = "You need a passport, a pay slip 😀 and a bit of patience: größer als 0 €.";
+pub(super) const ANSWER: &str = "You need a passport, a pay slip 😀 and a bit of patience: größer als 0 €.";
+/// Messages of a page, however many are asked for.
+const PAGE: usize = 2;
 /// Characters of a delta.
 const PIECE: usize = 3;
 
@@ -29,7 +31,11 @@ pub(super) enum Lie {
     ForgetsMessages,
     NeverEnds,
     Refuses,
+    SaysNothing,
     SkipsEvents,
+    Interrupts,
+    MiscountsMessages,
+    PagesForEver,
 }
 
 pub(super) struct Gateway {
@@ -104,10 +110,12 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream) {
         }
         return;
     }
-    let id = path.trim_start_matches("/api/v1/sessions/");
+    let (id, query) = path.trim_start_matches("/api/v1/sessions/").split_once('?').unwrap_or((&path, ""));
+    assert!(query.contains("limit=200"), "{query}");
+    let before = query.split_once("&before=").map(|(_, before)| before);
     let conversation = shared.sessions.lock().get(id).map(Arc::clone);
     let (status, body) = match conversation {
-        Some(conversation) => ("200 OK", stored(shared.lie, &conversation.lock(), id)),
+        Some(conversation) => ("200 OK", stored(shared.lie, &conversation.lock(), id, before)),
         None => ("404 Not Found", json!({})),
     };
     let body = body.to_string();
@@ -116,23 +124,27 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream) {
     let _ = stream.write_all(answer.as_bytes()).await;
 }
 
-fn stored(lie: Lie, conversation: &Conversation, id: &str) -> Value {
+fn stored(lie: Lie, conversation: &Conversation, id: &str, before: Option<&str>) -> Value {
     let mut messages = conversation.messages.clone();
     for message in &mut messages {
         if message["role"] == "assistant" {
             let run = message["run"].as_str().expect("a run").to_owned();
             message["text"] = conversation.runs[&run].text.clone().into();
-            if lie == Lie::StoresOtherText {
-                message["text"] = "something else".into();
-            }
         }
     }
     match lie {
-        Lie::StoresTwice => messages.push(messages[0].clone()),
+        Lie::StoresTwice => messages.push(messages[1].clone()),
         Lie::ForgetsMessages => messages.truncate(1),
+        // The oldest answer, which is not on the first page.
+        Lie::StoresOtherText => messages[1]["text"] = "something else".into(),
         _ => {}
     }
-    json!({ "session_id": id, "message_count": messages.len(), "messages": messages })
+    let count = messages.len() + usize::from(lie == Lie::MiscountsMessages);
+    let end = before.and_then(|id| messages.iter().rposition(|message| message["id"] == id)).unwrap_or(messages.len());
+    let start = if lie == Lie::PagesForEver { 0 } else { end.saturating_sub(PAGE) };
+    let more = start > 0 || lie == Lie::PagesForEver;
+    let end = if lie == Lie::PagesForEver { messages.len() } else { end };
+    json!({ "session_id": id, "message_count": count, "messages": messages[start..end], "more": more })
 }
 
 async fn talk(
@@ -239,8 +251,9 @@ impl Conversation {
         if lie == Lie::AltersText {
             crc ^= 1;
         }
+        let status = if lie == Lie::Interrupts { "interrupted" } else { "complete" };
         let event = json!({
-            "type": "run.done", "run": id, "message": run.answer, "status": "complete",
+            "type": "run.done", "run": id, "message": run.answer, "status": status,
             "len": run.text.encode_utf16().count(), "crc32": format!("{crc:08x}"), "timing": { "total_ms": 1 },
         });
         self.active = None;
@@ -264,6 +277,7 @@ impl Conversation {
             "send" if lie == Lie::Refuses => Some(vec![
                 json!({ "type": "error", "re": frame["id"], "code": "forbidden", "message": "no", "retryable": false }),
             ]),
+            "send" if lie == Lie::SaysNothing => Some(Vec::new()),
             "send" => {
                 let id = text("id");
                 let known = self.questions.get(&id).cloned();

@@ -194,6 +194,64 @@ fn a_snapshot_replaces_and_an_interrupted_answer_is_an_answer() {
     assert!(transcript.faults.is_none(), "{:?}", transcript.faults);
 }
 
+/// What is counted when run `r` was held as "half of it" and a snapshot brings it as `text`: with a `status` as an
+/// answer that ended, without as one in progress.
+fn after_snapshot(epoch: &str, status: Option<&str>, text: &str) -> Faults {
+    let mut transcript = begun();
+    apply(&mut transcript, &delta("r", 0, "half of it"));
+    apply(&mut transcript, &welcome("snapshot", epoch, 7));
+    let (ended, live) = if status.is_some() { (text, json!([])) } else { ("", json!([{ "run": "r", "text": text }])) };
+    let messages = json!([
+        { "id": "q", "role": "user", "text": "?", "status": "complete", "run": "r" },
+        { "id": "a-r", "role": "assistant", "text": ended, "status": status.unwrap_or("pending"), "run": "r" },
+    ]);
+    apply(&mut transcript, &json!({ "type": "snapshot", "seq": 7, "messages": messages, "runs": live }));
+    transcript.faults
+}
+
+#[test]
+fn a_snapshot_brings_back_what_was_held() {
+    let altered = Faults { altered: 1, ..Faults::default() };
+    for (status, text) in
+        [(None, "half of it"), (Some("complete"), "half of it, and all"), (Some("error"), "half of it.")]
+    {
+        for epoch in ["e", "e2"] {
+            assert_eq!(after_snapshot(epoch, status, text), Faults::default(), "{epoch} {status:?} {text}");
+        }
+    }
+    for (status, text) in [(None, "half"), (None, ""), (Some("complete"), "half"), (Some("error"), "other")] {
+        for epoch in ["e", "e2"] {
+            assert_eq!(after_snapshot(epoch, status, text), altered, "{epoch} {status:?} {text}");
+        }
+    }
+    // The last checkpoint before a crash may lie behind what was sent. Within one epoch nobody crashed.
+    assert_eq!(after_snapshot("e2", Some("interrupted"), "half"), Faults::default());
+    assert_eq!(after_snapshot("e2", Some("interrupted"), "hulf"), altered);
+    assert_eq!(after_snapshot("e", Some("interrupted"), "half"), altered);
+}
+
+#[test]
+fn a_proven_answer_stays_the_same_in_every_snapshot() {
+    for (text, altered) in [("whole", 0), ("whole!", 1)] {
+        let mut transcript = begun();
+        apply(&mut transcript, &delta("r", 0, "whole"));
+        apply(&mut transcript, &done(3, "r", "whole"));
+        let answer = json!({ "id": "a-r", "role": "assistant", "text": text, "status": "complete", "run": "r" });
+        apply(&mut transcript, &json!({ "type": "snapshot", "seq": 3, "messages": [answer] }));
+        assert_eq!(transcript.faults, Faults { altered, ..Faults::default() });
+    }
+}
+
+#[test]
+fn who_is_cut_before_the_snapshot_comes_back_with_the_old_cursor() {
+    let mut transcript = begun();
+    apply(&mut transcript, &welcome("snapshot", "e2", 7));
+    assert_eq!(transcript.cursor(), "e:2:r:0");
+    apply(&mut transcript, &welcome("snapshot", "e2", 7));
+    apply(&mut transcript, &json!({ "type": "snapshot", "seq": 7, "messages": [] }));
+    assert_eq!(transcript.cursor(), "e2:7");
+}
+
 #[test]
 fn a_failover_takes_text_back() {
     let mut transcript = begun();

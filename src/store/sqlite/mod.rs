@@ -5,17 +5,16 @@
 //! fsync. Two threads read beside it, on connections of their own; the write-ahead log lets them. The file's
 //! layout is in `schema.rs`, the threads in `threads.rs`, rows and statements in `rows.rs`.
 
-use std::{fmt, fs::File, path::Path};
+use std::{fmt, path::Path};
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::time::Instant;
 
 use self::threads::{Readers, Writer};
 use super::{
-    Appended, FinishedAnswer, MAX_PAGE, MessagePage, SessionPage, SessionRecord, SessionStore, StoreError, Turn,
-    refuse_unfit,
+    Appended, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, SessionPage, SessionRecord, SessionStore, StoreError,
+    Turn, refuse_unfit,
 };
 use crate::{
     chat::{Message, MessageId, SessionId, Timestamp},
@@ -26,6 +25,8 @@ mod rows;
 mod schema;
 mod threads;
 
+/// The name of the file in a gateway's data folder.
+pub const FILE_NAME: &str = "rivulet.db";
 /// Readers beside the writer. A read takes microseconds; the second one is there for the day when a page of
 /// long messages is being fetched.
 const READERS: usize = 2;
@@ -42,10 +43,8 @@ impl From<rusqlite::Error> for StoreError {
 /// the disk is full or fails, the same answer comes, nothing is half written, and the store goes on working as
 /// soon as the disk does.
 pub struct SqliteStore {
-    // Declared in the order in which they must end: readers, writer, and the lock last.
     readers: Readers,
     writer: Writer,
-    lock: Mutex<Option<File>>,
 }
 
 impl SqliteStore {
@@ -59,27 +58,34 @@ impl SqliteStore {
     /// [`StoreError::Unavailable`] with the path and the reason, also when another process has the file open.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let named = |error: StoreError| StoreError::Unavailable(format!("{}: {}", path.display(), reason(&error)));
+        let named = |error| named(path, &error);
         let lock = schema::lock(path).map_err(named)?;
         let connection = schema::open_writer(path).map_err(named)?;
-        let writer = Writer::start(connection)?;
+        let writer = Writer::start(connection, lock)?;
         let readers = (0..READERS).map(|_| schema::open_reader(path)).collect::<Result<Vec<_>, _>>().map_err(named)?;
-        Ok(Self { readers: Readers::start(readers)?, writer, lock: Mutex::new(Some(lock)) })
+        Ok(Self { readers: Readers::start(readers)?, writer })
+    }
+
+    /// Whether [`open`](Self::open) would take the file as it is: nobody has it open, and it is of this program and
+    /// of no newer layout. A file that is not there yet is fine. Blocks, and changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with the path and the reason.
+    pub fn inspect(path: impl AsRef<Path>) -> Result<(), StoreError> {
+        let path = path.as_ref();
+        schema::inspect(path).map_err(|error| named(path, &error))
     }
 
     /// Finishes what waits, copies the write-ahead log into the file and gives the file free. What is asked of
-    /// the store afterwards is answered [`StoreError::Unavailable`]. Dropping the store does the same, blocking.
+    /// the store afterwards is answered [`StoreError::Unavailable`].
+    ///
+    /// Dropping the store does the same, blocking, unless this was called before: whoever gave up waiting here
+    /// is not made to wait there. The file stays locked until the last write is done in any case.
     pub async fn close(&self) {
-        let readers = self.readers.stop();
-        let writer = self.writer.stop();
-        let joined = tokio::task::spawn_blocking(move || {
-            threads::join(readers);
-            threads::join(writer);
-        });
-        if let Err(error) = joined.await {
-            tracing::error!(%error, "a storage thread did not end well");
-        }
-        self.lock.lock().take();
+        // Not joined: a disk that hangs must not keep the process from ending.
+        drop((self.readers.stop(), self.writer.stop()));
+        self.readers.ended().await;
+        self.writer.ended().await;
     }
 
     /// How many transactions were committed; with the number of operations it shows how well they are grouped.
@@ -177,13 +183,17 @@ impl SessionStore for SqliteStore {
     }
 
     async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError> {
-        let limit = limit.min(MAX_PAGE);
+        let limit = limit.min(MAX_EXPIRED);
         self.write("delete_expired", move |connection| rows::delete_expired(connection, cutoff, limit)).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
         self.write("check", rows::probe).await
     }
+}
+
+fn named(path: &Path, error: &StoreError) -> StoreError {
+    StoreError::Unavailable(format!("{}: {}", path.display(), reason(error)))
 }
 
 /// The bare reason, without the words that [`StoreError`] puts before it.

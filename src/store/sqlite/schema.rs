@@ -1,8 +1,10 @@
 //! The layout of the file, how it came to be, and how connections are opened.
 
 use std::{
+    ffi::OsString,
     fs::{File, OpenOptions, TryLockError},
     io,
+    os::unix::ffi::OsStringExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -64,16 +66,65 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
         std::fs::create_dir_all(folder)
             .map_err(|error| StoreError::Unavailable(format!("cannot make its folder: {error}")))?;
     }
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
     let refused = |error: io::Error| StoreError::Unavailable(format!("cannot make its lock file: {error}"));
     let file =
-        OpenOptions::new().create(true).truncate(false).write(true).open(PathBuf::from(name)).map_err(refused)?;
+        OpenOptions::new().create(true).truncate(false).write(true).open(beside(path, ".lock")).map_err(refused)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Unavailable("another process has it open".to_owned())),
+        Err(TryLockError::WouldBlock) => Err(in_use()),
         Err(TryLockError::Error(error)) => Err(refused(error)),
     }
+}
+
+fn in_use() -> StoreError {
+    StoreError::Unavailable("another process has it open".to_owned())
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Finds what would make [`lock`] and [`open_writer`] refuse an existing file, and leaves everything as it is.
+pub(super) fn inspect(path: &Path) -> Result<(), StoreError> {
+    let unreadable = |error: io::Error| StoreError::Unavailable(format!("cannot be read: {error}"));
+    let _shared = match File::open(beside(path, ".lock")) {
+        Ok(file) => match file.try_lock_shared() {
+            Ok(()) => Some(file),
+            Err(TryLockError::WouldBlock) => return Err(in_use()),
+            Err(TryLockError::Error(error)) => return Err(unreadable(error)),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(unreadable(error)),
+    };
+    if !path.try_exists().map_err(unreadable)? {
+        return Ok(());
+    }
+    let connection = if beside(path, "-wal").try_exists().map_err(unreadable)? {
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?
+    } else {
+        // Without a log nothing can change meanwhile, and SQLite need not make its files beside it.
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        Connection::open_with_flags(immutable(path).map_err(unreadable)?, flags)?
+    };
+    connection.busy_timeout(BUSY)?;
+    refuse_foreign(&connection, version(&connection)?)
+}
+
+/// The path as the kind of address in which SQLite takes options.
+fn immutable(path: &Path) -> io::Result<PathBuf> {
+    let mut address = b"file://".to_vec();
+    for byte in std::path::absolute(path)?.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'%' => address.extend_from_slice(b"%25"),
+            b'?' => address.extend_from_slice(b"%3f"),
+            b'#' => address.extend_from_slice(b"%23"),
+            byte => address.push(*byte),
+        }
+    }
+    address.extend_from_slice(b"?immutable=1");
+    Ok(PathBuf::from(OsString::from_vec(address)))
 }
 
 /// Opens the connection that writes and leaves the file ready: current layout, no pending answers.

@@ -8,6 +8,8 @@ use super::{
 };
 use crate::chat::Status;
 
+mod failures;
+
 struct Place {
     folder: tempfile::TempDir,
 }
@@ -31,6 +33,34 @@ fn refusal(path: impl AsRef<Path>) -> String {
         Err(StoreError::Unavailable(reason)) => reason,
         other => panic!("must be refused: {other:?}"),
     }
+}
+
+fn inspection(path: impl AsRef<Path>) -> String {
+    match SqliteStore::inspect(path) {
+        Err(StoreError::Unavailable(reason)) => reason,
+        other => panic!("must be refused: {other:?}"),
+    }
+}
+
+#[test]
+fn an_inspection_leaves_everything_as_it_is() {
+    let place = Place { folder: tempfile::Builder::new().prefix("a ?#%41 ü").tempdir().expect("a folder") };
+    let names = || {
+        let entries = fs::read_dir(place.folder.path()).expect("read");
+        let mut names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name()).collect();
+        names.sort();
+        names
+    };
+    SqliteStore::inspect(place.file()).expect("nothing is there yet");
+    assert!(names().is_empty());
+    drop(place.open());
+    let before = (names(), fs::read(place.file()).expect("read"));
+    SqliteStore::inspect(place.file()).expect("would open");
+    assert_eq!((names(), fs::read(place.file()).expect("read")), before);
+    // What a crash leaves: the newer layout is in the log only.
+    let outsider = Connection::open(place.file()).expect("opens");
+    outsider.pragma_update(None, "user_version", 999).expect("set");
+    assert!(inspection(place.file()).contains("999"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -191,88 +221,6 @@ async fn one_bad_write_does_not_undo_its_neighbours_and_a_full_queue_says_so() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_and_forgotten_when_space_returns() {
-    let place = Place::new();
-    let store = place.open();
-    store.create_session(record("s", 1)).await.expect("stored");
-    store.append_turn(&session_id("s"), turn("kept", "?", 2)).await.expect("stored");
-    let pages =
-        |most: i64| move |connection: &Connection| Ok(connection.pragma_update(None, "max_page_count", most)?);
-    // The smallest size SQLite allows is what the file has already.
-    store.write("test", pages(1)).await.expect("set");
-    let big = "x".repeat(200_000);
-    let full = store.append_turn(&session_id("s"), turn("lost", &big, 3)).await;
-    assert!(matches!(&full, Err(StoreError::Unavailable(reason)) if reason.contains("full")), "{full:?}");
-    assert!(store.message(&session_id("s"), &message_id("kept")).await.expect("reads go on").is_some());
-
-    store.write("test", pages(1_000_000)).await.expect("set");
-    store.check().await.expect("works again");
-    store.append_turn(&session_id("s"), turn("kept-2", &big, 4)).await.expect("stored");
-    assert_eq!(store.message(&session_id("s"), &message_id("lost")).await.expect("read"), None);
-    assert_eq!(store.session(&session_id("s")).await.expect("read").expect("there").message_count, 4);
-}
-
-/// A file system of a given size in memory, for those who may make one.
-#[cfg(target_os = "linux")]
-struct SmallDisk(PathBuf);
-
-#[cfg(target_os = "linux")]
-impl SmallDisk {
-    fn mount(at: &Path) -> Option<Self> {
-        Self::command("mount", &["-t", "tmpfs", "-o", "size=1m", "tmpfs"], at).then(|| Self(at.to_owned()))
-    }
-
-    fn grow(&self) {
-        assert!(Self::command("mount", &["-o", "remount,size=16m"], &self.0), "cannot grow the disk");
-    }
-
-    fn command(name: &str, arguments: &[&str], at: &Path) -> bool {
-        let mut command = std::process::Command::new(name);
-        command.args(arguments).arg(at).stderr(std::process::Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        Self::command("umount", &[], &self.0);
-    }
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test]
-#[expect(clippy::print_stderr, reason = "a test that was skipped has to say so")]
-async fn a_disk_that_is_really_full_loses_nothing_that_was_acknowledged() {
-    let place = Place::new();
-    let Some(disk) = SmallDisk::mount(place.folder.path()) else {
-        eprintln!("SKIPPED: only root may mount the small disk that this test fills");
-        return;
-    };
-    let store = place.open();
-    store.create_session(record("s", 1)).await.expect("stored");
-    let text = "x".repeat(50_000);
-    let mut stored = 0;
-    let full = loop {
-        match store.append_turn(&session_id("s"), turn(&format!("q{stored}"), &text, 1)).await {
-            Ok(_) => stored += 1,
-            Err(error) => break error,
-        }
-        assert!(stored < 100, "the disk never fills");
-    };
-    assert!(matches!(full, StoreError::Unavailable(_)) && stored > 0, "{full}");
-    let count = store.session(&session_id("s")).await.expect("reads go on").expect("there").message_count;
-    assert_eq!(count, 2 * stored, "what was refused was not kept, what was acknowledged was");
-
-    disk.grow();
-    store.check().await.expect("works again");
-    store.append_turn(&session_id("s"), turn("after", &text, 1)).await.expect("stored");
-    drop(store);
-    let count = place.open().session(&session_id("s")).await.expect("read").expect("there").message_count;
-    assert_eq!(count, 2 * stored + 2);
-}
-
-#[tokio::test]
 async fn closing_finishes_what_waits_and_leaves_one_file() {
     let place = Place::new();
     let store = Arc::new(place.open());
@@ -295,8 +243,9 @@ async fn closing_finishes_what_waits_and_leaves_one_file() {
 fn a_second_process_is_refused() {
     let place = Place::new();
     let first = place.open();
-    let reason = refusal(place.file());
-    assert!(reason.contains("another process") && reason.contains("rivulet.db"), "{reason}");
+    for reason in [refusal(place.file()), inspection(place.file())] {
+        assert!(reason.contains("another process") && reason.contains("rivulet.db"), "{reason}");
+    }
     drop(first);
     place.open();
 }
@@ -310,8 +259,9 @@ fn a_newer_layout_is_refused_and_left_alone() {
     connection.pragma_update(None, "journal_mode", "delete").expect("set");
     drop(connection);
     let before = fs::read(place.file()).expect("read");
-    let reason = refusal(place.file());
-    assert!(reason.contains("999") && reason.contains("newer"), "{reason}");
+    for reason in [refusal(place.file()), inspection(place.file())] {
+        assert!(reason.contains("999") && reason.contains("newer"), "{reason}");
+    }
     assert_eq!(fs::read(place.file()).expect("read"), before);
 }
 
@@ -330,8 +280,9 @@ fn files_that_are_not_ours_are_refused_and_left_alone() {
         [(b"This is a diary.".repeat(300), "not a database"), (damaged, "database"), (foreign, "another program")]
     {
         fs::write(place.file(), &content).expect("written");
-        let reason = refusal(place.file());
-        assert!(reason.contains(wanted) && reason.contains("rivulet.db"), "{reason}");
+        for reason in [refusal(place.file()), inspection(place.file())] {
+            assert!(reason.contains(wanted) && reason.contains("rivulet.db"), "{reason}");
+        }
         assert_eq!(fs::read(place.file()).expect("read"), content);
     }
 }

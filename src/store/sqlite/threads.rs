@@ -2,6 +2,8 @@
 
 use std::{
     collections::VecDeque,
+    fs::File,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,7 +14,10 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use rusqlite::Connection;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
 
 use super::super::StoreError;
 use crate::telemetry::metrics::{STORAGE_BATCH, STORAGE_COMMIT};
@@ -24,20 +29,29 @@ const BATCH: usize = 256;
 
 /// Tells the caller how it went, once the fate of the transaction is known.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-/// One write: runs inside the open transaction.
-type Operation = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+/// One write: runs inside the open transaction, or is told why there is none.
+type Operation = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Tried + Send>;
 /// One read.
 type Query = Box<dyn FnOnce(&Connection) + Send>;
+
+/// What an operation leaves behind.
+struct Tried {
+    answer: Answer,
+    /// Why nothing of the whole transaction may be kept.
+    lost: Option<StoreError>,
+}
 
 /// The way into a queue, until it is closed, and the threads behind it.
 struct Queue<J> {
     sender: RwLock<Option<SyncSender<J>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Each thread holds a sender while it lives.
+    alive: watch::Receiver<()>,
 }
 
 impl<J> Queue<J> {
-    fn new(sender: SyncSender<J>, threads: Vec<JoinHandle<()>>) -> Self {
-        Self { sender: RwLock::new(Some(sender)), threads: Mutex::new(threads) }
+    fn new(sender: SyncSender<J>, threads: Vec<JoinHandle<()>>, alive: watch::Receiver<()>) -> Self {
+        Self { sender: RwLock::new(Some(sender)), threads: Mutex::new(threads), alive }
     }
 
     fn push(&self, job: J) -> Result<(), StoreError> {
@@ -54,6 +68,11 @@ impl<J> Queue<J> {
         self.sender.write().take();
         std::mem::take(&mut *self.threads.lock())
     }
+
+    async fn ended(&self) {
+        let mut alive = self.alive.clone();
+        while alive.changed().await.is_ok() {}
+    }
 }
 
 /// The one thread that writes.
@@ -63,12 +82,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
+    /// The thread keeps `lock` for as long as it may write, whoever has lost patience with it meanwhile.
+    pub(super) fn start(connection: Connection, lock: File) -> Result<Self, StoreError> {
         let (sender, receiver) = sync_channel(QUEUE);
+        let (living, alive) = watch::channel(());
         let commits = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&commits);
-        let thread = spawn("store-writer", move || write_all(connection, &receiver, &counter))?;
-        Ok(Self { queue: Queue::new(sender, vec![thread]), commits })
+        let thread = spawn("store-writer", living, move || {
+            write_all(connection, &receiver, &counter);
+            drop(lock);
+        })?;
+        Ok(Self { queue: Queue::new(sender, vec![thread], alive), commits })
     }
 
     /// Runs `work` in a transaction, with others, and returns after its commit.
@@ -79,17 +103,27 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         self.queue.push(Box::new(move |connection| {
-            let result = in_savepoint(connection, work);
-            Box::new(move |commit| {
+            let (result, lost) = match connection {
+                Ok(connection) => in_savepoint(connection, work),
+                Err(refused) => (Err(refused), None),
+            };
+            let answer: Answer = Box::new(move |commit| {
                 // A caller that went away does not take its write back; nobody listens, and that is all.
                 let _ = reply.send(result.and_then(|value| commit.map(|()| value)));
-            })
+            });
+            Tried { answer, lost }
         }))?;
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
+    /// Takes nothing more. The threads do what waits, and end; they are handed out once.
     pub(super) fn stop(&self) -> Vec<JoinHandle<()>> {
         self.queue.stop()
+    }
+
+    /// Waits until all of it has ended.
+    pub(super) async fn ended(&self) {
+        self.queue.ended().await;
     }
 
     pub(super) fn commits(&self) -> u64 {
@@ -106,14 +140,15 @@ impl Readers {
     pub(super) fn start(connections: Vec<Connection>) -> Result<Self, StoreError> {
         let (sender, receiver) = sync_channel(QUEUE);
         let receiver = Arc::new(Mutex::new(receiver));
+        let (living, alive) = watch::channel(());
         let threads = connections
             .into_iter()
             .map(|connection| {
                 let receiver = Arc::clone(&receiver);
-                spawn("store-reader", move || read_all(&connection, &receiver))
+                spawn("store-reader", living.clone(), move || read_all(&connection, &receiver))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { queue: Queue::new(sender, threads) })
+        Ok(Self { queue: Queue::new(sender, threads, alive) })
     }
 
     /// Runs `work` on one of the readers. It sees every write that was answered before.
@@ -125,14 +160,20 @@ impl Readers {
         let (reply, answer) = oneshot::channel();
         self.queue.push(Box::new(move |connection| {
             if !reply.is_closed() {
-                let _ = reply.send(work(connection));
+                let _ = reply.send(caught(|| work(connection)).unwrap_or_else(|| Err(panicked())));
             }
         }))?;
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
+    /// Takes nothing more. The threads do what waits, and end; they are handed out once.
     pub(super) fn stop(&self) -> Vec<JoinHandle<()>> {
         self.queue.stop()
+    }
+
+    /// Waits until all of it has ended.
+    pub(super) async fn ended(&self) {
+        self.queue.ended().await;
     }
 }
 
@@ -149,7 +190,25 @@ fn closed() -> StoreError {
     StoreError::Unavailable("the store is closed".to_owned())
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+fn panicked() -> StoreError {
+    StoreError::Unavailable("the operation panicked".to_owned())
+}
+
+/// `None` after a panic, of which the panic hook has told: one bad operation must not end the thread of all.
+fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+/// `living` is dropped last, also by a panic.
+fn spawn(
+    name: &str,
+    living: watch::Sender<()>,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, StoreError> {
+    let work = move || {
+        let _living = living;
+        work();
+    };
     let thread = Builder::new().name(name.to_owned()).spawn(work);
     thread.map_err(|error| StoreError::Unavailable(format!("cannot start its thread: {error}")))
 }
@@ -169,6 +228,13 @@ fn write_all(connection: Connection, queue: &Receiver<Operation>, commits: &Atom
         waiting.push_back(first);
         while !waiting.is_empty() {
             waiting.extend(queue.try_iter().take(BATCH.saturating_sub(waiting.len())));
+            if let Err(error) = begin(&connection) {
+                // Who came while we waited for the lock would wait as long again, one after the other.
+                waiting.extend(queue.try_iter().take(QUEUE));
+                tracing::error!(%error, operations = waiting.len(), "no transaction could be begun");
+                refuse(&mut waiting, &error);
+                continue;
+            }
             commit_some(&connection, &mut waiting, commits);
         }
     }
@@ -180,67 +246,91 @@ fn write_all(connection: Connection, queue: &Receiver<Operation>, commits: &Atom
     }
 }
 
-/// Takes waiting operations through one transaction and answers them. Leaves some waiting when the transaction
-/// was lost in the middle of them.
-fn commit_some(connection: &Connection, waiting: &mut VecDeque<Operation>, commits: &AtomicU64) {
-    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
-        // The oldest one fails; the next round tries again with the rest.
-        if let Some(operation) = waiting.pop_front() {
-            operation(connection)(Err(error.into()));
-        }
-        return;
+/// Begins a transaction; one that could not be rolled back before must go first.
+fn begin(connection: &Connection) -> Result<(), StoreError> {
+    if !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK")?;
     }
+    Ok(connection.execute_batch("BEGIN IMMEDIATE")?)
+}
+
+fn refuse(waiting: &mut VecDeque<Operation>, error: &StoreError) {
+    for operation in waiting.drain(..) {
+        let tried = operation(Err(error.clone()));
+        (tried.answer)(Err(error.clone()));
+    }
+}
+
+/// Takes waiting operations through the open transaction and answers them. Leaves some waiting when the
+/// transaction was lost in the middle of them.
+fn commit_some(connection: &Connection, waiting: &mut VecDeque<Operation>, commits: &AtomicU64) {
     let mut answers = Vec::with_capacity(waiting.len());
+    let mut lost = None;
     while let Some(operation) = waiting.pop_front() {
-        answers.push(operation(connection));
-        // A full or failing disk makes SQLite give up the whole transaction at once.
-        if connection.is_autocommit() {
+        let tried = operation(Ok(connection));
+        answers.push(tried.answer);
+        lost = tried.lost;
+        if lost.is_some() {
             break;
         }
     }
     let started = Instant::now();
-    let outcome = finish(connection);
-    if outcome.is_ok() {
-        commits.fetch_add(1, Ordering::Relaxed);
-        metrics::histogram!(STORAGE_COMMIT).record(started.elapsed().as_secs_f64());
-        metrics::histogram!(STORAGE_BATCH).record(answers.len() as f64);
+    let outcome = match lost {
+        None => commit(connection),
+        Some(error) => Err(error),
+    };
+    match &outcome {
+        Ok(()) => {
+            commits.fetch_add(1, Ordering::Relaxed);
+            metrics::histogram!(STORAGE_COMMIT).record(started.elapsed().as_secs_f64());
+            metrics::histogram!(STORAGE_BATCH).record(answers.len() as f64);
+        }
+        Err(error) => {
+            tracing::error!(%error, operations = answers.len(), "a transaction was lost");
+            roll_back(connection);
+        }
     }
     for answer in answers {
         answer(outcome.clone());
     }
 }
 
-fn finish(connection: &Connection) -> Result<(), StoreError> {
-    if connection.is_autocommit() {
-        return Err(StoreError::Unavailable("the disk failed while writing; nothing was kept".to_owned()));
-    }
-    let Err(error) = connection.execute_batch("COMMIT") else { return Ok(()) };
-    tracing::error!(%error, "a commit failed");
+fn commit(connection: &Connection) -> Result<(), StoreError> {
+    Ok(connection.execute_batch("COMMIT")?)
+}
+
+fn roll_back(connection: &Connection) {
     if !connection.is_autocommit()
         && let Err(error) = connection.execute_batch("ROLLBACK")
     {
-        tracing::error!(%error, "and its rollback, too");
+        tracing::error!(%error, "a transaction could not be rolled back");
     }
-    Err(error.into())
 }
 
-/// Runs one operation so that its failure undoes itself and not its neighbours. Outside a transaction it does
-/// not run at all: nothing may be written that the answer does not speak of.
+/// Runs one operation so that its failure undoes itself and not its neighbours. Where that cannot be had, the
+/// second value says why the whole transaction is lost.
 fn in_savepoint<T>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
+) -> (Result<T, StoreError>, Option<StoreError>) {
+    let execute = |sql| connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+    if let Err(error) = execute("SAVEPOINT operation") {
+        // Nothing was done yet. A full or failing disk may have ended the transaction all the same.
+        let lost = connection.is_autocommit().then(|| error.to_string());
+        return (Err(error.into()), lost.map(StoreError::Unavailable));
+    }
+    let Some(result) = caught(|| work(connection)) else {
+        return (Err(panicked()), Some(StoreError::Unavailable("an operation of the same commit panicked".to_owned())));
+    };
+    // A full or failing disk makes SQLite give up the whole transaction at once.
     if connection.is_autocommit() {
-        return Err(StoreError::Unavailable("no transaction could be begun".to_owned()));
+        let cause = match &result {
+            Err(error @ StoreError::Unavailable(_)) => error.clone(),
+            _ => StoreError::Unavailable("the transaction ended within an operation".to_owned()),
+        };
+        return (result, Some(cause));
     }
-    connection.prepare_cached("SAVEPOINT operation")?.execute([])?;
-    let result = work(connection);
-    if connection.is_autocommit() {
-        return result;
-    }
-    if result.is_err() {
-        connection.prepare_cached("ROLLBACK TO operation")?.execute([])?;
-    }
-    connection.prepare_cached("RELEASE operation")?.execute([])?;
-    result
+    let undone = if result.is_err() { execute("ROLLBACK TO operation") } else { Ok(0) };
+    let released = undone.and_then(|_| execute("RELEASE operation"));
+    (result, released.err().map(StoreError::from))
 }
