@@ -3,11 +3,15 @@
 use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 
 use crate::{
     config::KnowledgeConfig,
@@ -26,6 +30,8 @@ use crate::{
 const DEPTH: usize = 50;
 /// The most passages of one search.
 const MAX_TOP_K: usize = 100;
+/// How long a hybrid search waits for the question's vector before it goes by words only.
+const VECTOR_PATIENCE: Duration = Duration::from_secs(2);
 /// Searches that are worked on at a time; more would only share the same cores.
 const SEARCHES: usize = 8;
 /// Searches that may wait or be worked on; the next one is refused.
@@ -117,7 +123,11 @@ impl Knowledge {
             return Ok(None);
         }
         let started = Instant::now();
-        let embedded = self.embedder.embed_query(&query.text).await;
+        let embedding = self.embedder.embed_query(&query.text);
+        let embedded = match query.mode {
+            SearchMode::Hybrid => timeout(VECTOR_PATIENCE, embedding).await.unwrap_or(Err(EmbedError::Busy)),
+            _ => embedding.await,
+        };
         record("embed", started);
         match embedded {
             Ok(vector) => Ok(Some(vector)),
