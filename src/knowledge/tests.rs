@@ -109,6 +109,18 @@ async fn ingesting_again_changes_what_changed() {
 }
 
 #[tokio::test]
+async fn files_of_the_same_name_in_two_folders_are_two_documents() {
+    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    write(work.path(), &[("a/readme.md", "The numbat eats termites."), ("b/readme.md", "The numbat sleeps at night.")]);
+    let knowledge = knowledge(data.path());
+    for folder in ["a", "b", "a"] {
+        ingest(&knowledge, &work.path().join(folder).join("readme.md")).await;
+    }
+    let expected = ["readme.md", "readme.md"].map(|uri| (uri.to_owned(), 0));
+    assert_eq!(places(&knowledge, "numbat").await, expected);
+}
+
+#[tokio::test]
 async fn ingesting_at_the_same_time_makes_no_duplicates() {
     let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
     let docs = work.path().join("docs");
@@ -206,6 +218,27 @@ async fn strange_files_are_reported_and_do_no_harm() {
 }
 
 #[tokio::test]
+async fn a_text_that_the_model_fails_on_stops_no_other() {
+    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    write(work.path(), &[("a.md", "The dingo howls."), ("b.md", "A poisoned text."), ("c.md", "The emu runs.")]);
+    let embedder = embed::Embedder::start(|| {
+        let mut loaded = embed::Loaded::from(embed::Model::load(&testing::model_dir())?);
+        let call = Box::new(move |texts: Vec<String>| {
+            assert!(!texts.iter().any(|text| text.contains("poison")), "deliberate");
+            (loaded.call)(texts)
+        });
+        Ok(embed::Loaded { ready: loaded.ready, call })
+    });
+    let index = index::Index::new(data.path().to_string_lossy(), "test");
+    let (collection, paths) = (default_collection(), [work.path().to_owned()]);
+    let summary =
+        ingest::ingest(&embedder, &index, &collection, &paths, |_| ()).await.expect("the others are ingested");
+    assert_eq!((summary.added, summary.failures.len()), (2, 1), "{summary:?}");
+    assert!(summary.failures[0].uri.ends_with("b.md"), "{summary:?}");
+    assert_eq!(index.documents(&collection).await.expect("index").len(), 2);
+}
+
+#[tokio::test]
 async fn without_a_model_words_are_still_found() {
     let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
     let docs = work.path().join("docs");
@@ -296,6 +329,28 @@ async fn a_dropped_ingestion_leaves_a_sound_index() {
     assert_eq!(documents.len(), 60);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn cutting_a_long_text_ends_with_its_ingestion() {
+    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    write(work.path(), &[("long.txt", &"Some words that say nothing at all. ".repeat(250_000))]);
+    let knowledge = Arc::new(knowledge(data.path()));
+    knowledge.ready().await.expect("loaded");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("runtime");
+    let (begun, seen) = tokio::sync::oneshot::channel();
+    let (ours, paths) = (Arc::clone(&knowledge), [work.path().to_owned()]);
+    let mut begun = Some(begun);
+    let ingestion = async move {
+        let progress = |_: IngestProgress<'_>| drop(begun.take().map(|begun| begun.send(())));
+        ours.ingest(&default_collection(), &paths, progress).await.map(drop)
+    };
+    let ingestion = runtime.handle().spawn(ingestion);
+    seen.await.expect("the file was begun");
+    ingestion.abort();
+    // The end of a runtime waits for the blocking work that has begun.
+    let ended = tokio::task::spawn_blocking(move || drop(runtime));
+    tokio::time::timeout(Duration::from_secs(5), ended).await.expect("ended soon").expect("no panic");
+}
+
 #[tokio::test]
 async fn opening_takes_no_time_and_status_tells_how_far_it_is() {
     let data = tempfile::tempdir().expect("folder");
@@ -319,7 +374,8 @@ async fn a_line_without_end_is_cut_in_time() {
         let text = unit.repeat(200 * 1024 / unit.len());
         for format in [extract::Format::Markdown, extract::Format::Plain] {
             let started = tokio::time::Instant::now();
-            let chunks = chunk::split("Long", &text, format, |text| model.tokens(text));
+            let chunks = chunk::split("Long", &text, format, |text| model.tokens(text), || false);
+            let chunks = chunks.expect("within bounds");
             assert!(started.elapsed() < Duration::from_secs(30), "{unit:?} {format:?}: {:?}", started.elapsed());
             assert!(
                 chunks
