@@ -19,9 +19,10 @@ use crate::{
         Collection, DEFAULT_COLLECTION, IngestError, IngestProgress, IngestSummary, KnowledgeError, KnowledgeStatus,
         Passage, Retriever, SearchMode, SearchQuery,
         embed::{EmbedError, EmbedStatus, Embedder, Vector},
-        fuse,
+        fuse::{self, Found},
         index::Index,
         ingest,
+        words::Words,
     },
     telemetry::metrics::RETRIEVAL_DURATION,
 };
@@ -45,7 +46,7 @@ pub struct Knowledge {
     ingesting: AtomicUsize,
     places: Semaphore,
     turns: Semaphore,
-    /// Why the last search failed, if it did.
+    /// Why the last search of the default collection failed, if it did.
     problem: Mutex<Option<String>>,
 }
 
@@ -147,19 +148,35 @@ impl Knowledge {
         let top_k = query.top_k.min(MAX_TOP_K);
         let depth = top_k.max(DEPTH);
         let by_words = self.index.by_words(&collection, &query.text, vector, depth);
+        let hybrid = |found| fuse::rank(found, fuse::hybrid_score, query.min_score, top_k);
         let ranked = match (vector, query.mode) {
             (Some(vector), SearchMode::Vector) => {
                 let found = self.index.by_vector(&collection, vector, depth).await?;
                 fuse::rank(found, fuse::vector_score, query.min_score, top_k)
             }
-            (Some(vector), _) => {
-                let (near, worded) = tokio::try_join!(self.index.by_vector(&collection, vector, depth), by_words)?;
-                fuse::rank(fuse::union(near, worded), fuse::hybrid_score, query.min_score, top_k)
-            }
-            (None, _) => fuse::rank(by_words.await?, fuse::text_score, query.min_score, top_k),
+            (Some(vector), _) => match tokio::join!(self.index.by_vector(&collection, vector, depth), by_words) {
+                (Ok(near), Ok(worded)) => hybrid(fuse::union(near, worded)),
+                (Ok(near), Err(error)) => {
+                    tracing::warn!(%error, "searched by vectors only");
+                    hybrid(near)
+                }
+                (Err(error), Ok(worded)) => {
+                    tracing::warn!(%error, "searched by words only");
+                    by_share(worded, query, top_k)
+                }
+                (Err(error), Err(_)) => return Err(error),
+            },
+            (None, _) => by_share(by_words.await?, query, top_k),
         };
         Ok(ranked)
     }
+}
+
+/// What the words alone found, less what has too few of them.
+fn by_share(found: Vec<Found<Passage>>, query: &SearchQuery, top_k: usize) -> Vec<(f32, Passage)> {
+    let words = Words::of(&query.text);
+    let share = |row: &Passage| words.share([row.title.as_str(), row.heading.as_deref().unwrap_or(""), &row.text]);
+    fuse::rank_words(found, share, query.min_score, top_k)
 }
 
 #[async_trait]
@@ -175,10 +192,14 @@ impl Retriever for Knowledge {
         let _turn = self.turns.acquire().await.map_err(|_| KnowledgeError::Busy)?;
         let ranked = self.search(query, vector.as_deref()).await;
         record("search", started);
-        *self.problem.lock() = match &ranked {
-            Err(KnowledgeError::Unavailable(problem)) => Some(problem.clone()),
-            _ => None,
-        };
+        // Only of the collection that answers come from: a look into another one says nothing about it.
+        if query.collection == DEFAULT_COLLECTION {
+            match &ranked {
+                Err(KnowledgeError::Unavailable(problem)) => *self.problem.lock() = Some(problem.clone()),
+                Ok(_) => *self.problem.lock() = None,
+                Err(_) => {}
+            }
+        }
         Ok(ranked?.into_iter().map(|(score, passage)| Passage { score, ..passage }).collect())
     }
 

@@ -247,6 +247,12 @@ async fn without_a_model_words_are_still_found() {
     let blind = Knowledge::open(&KnowledgeConfig::default(), data.path());
     assert!(blind.ready().await.is_err());
     assert_eq!(search(&blind, "pangolin", SearchMode::Hybrid).await.len(), 1);
+    // One document makes every word common; the threshold does not care.
+    let min_score = Some(KnowledgeConfig::default().min_score);
+    for (text, expected) in [("Does the pangolin have scales?", 1), ("Which pangolin won the football cup?", 0)] {
+        let found = blind.retrieve(&SearchQuery { min_score, ..query(text, SearchMode::Hybrid) }).await;
+        assert_eq!(found.expect("searched").len(), expected, "{text}");
+    }
     assert!(matches!(blind.status(), KnowledgeStatus::Failed(_)));
     assert!(blind.retrieve(&query("pangolin", SearchMode::Vector)).await.is_err());
     write(&docs, &[("b.md", "New.")]);
@@ -308,6 +314,29 @@ async fn a_damaged_index_is_an_error_and_no_panic() {
 }
 
 #[tokio::test]
+async fn one_damaged_index_leaves_the_other_one() {
+    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    let docs = work.path().join("docs");
+    write(&docs, &[("a.md", "The quoll hunts at night.")]);
+    ingest(&knowledge(data.path()), &docs).await;
+    for entry in walkdir::WalkDir::new(data.path()) {
+        let entry = entry.expect("entry");
+        if entry.file_type().is_file() && entry.path().components().any(|part| part.as_os_str() == "_indices") {
+            fs::write(entry.path(), b"damaged").expect("file");
+        }
+    }
+    let knowledge = knowledge(data.path());
+    knowledge.ready().await.expect("loaded");
+    assert_eq!(search(&knowledge, "Where do quolls hunt?", SearchMode::Hybrid).await.len(), 1);
+    assert_eq!(knowledge.status(), KnowledgeStatus::Ready);
+    // Another collection's fate says nothing about the one that answers.
+    let words = SearchQuery { collection: "other".to_owned(), ..query("quoll", SearchMode::Text) };
+    assert!(knowledge.retrieve(&query("quoll", SearchMode::Text)).await.is_err());
+    assert_eq!(knowledge.retrieve(&words).await.expect("searched"), []);
+    assert!(matches!(knowledge.status(), KnowledgeStatus::Failed(_)));
+}
+
+#[tokio::test]
 async fn a_dropped_ingestion_leaves_a_sound_index() {
     let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
     let docs = work.path().join("docs");
@@ -340,11 +369,17 @@ async fn cutting_a_long_text_ends_with_its_ingestion() {
     let (ours, paths) = (Arc::clone(&knowledge), [work.path().to_owned()]);
     let mut begun = Some(begun);
     let ingestion = async move {
-        let progress = |_: IngestProgress<'_>| drop(begun.take().map(|begun| begun.send(())));
+        let progress = |_: IngestProgress<'_>| {
+            if let Some(begun) = begun.take() {
+                begun.send(()).expect("waited for");
+            }
+        };
         ours.ingest(&default_collection(), &paths, progress).await.map(drop)
     };
     let ingestion = runtime.handle().spawn(ingestion);
     seen.await.expect("the file was begun");
+    // Reading takes less than this, cutting much more; were it otherwise, the test would prove less, but not fail.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     ingestion.abort();
     // The end of a runtime waits for the blocking work that has begun.
     let ended = tokio::task::spawn_blocking(move || drop(runtime));

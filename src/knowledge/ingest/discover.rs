@@ -177,6 +177,6 @@ mod tests {
         assert_eq!(found.failures[0].uri, "6.md");
         // As many as may be are no failure.
         assert_eq!(at_most(4, std::slice::from_ref(&work), &work, &|| false).failures, []);
-        assert_eq!(uris(&at_most(4, &[work.clone()], &work, &|| true)), [""; 0]);
+        assert_eq!(uris(&at_most(4, std::slice::from_ref(&work), &work, &|| true)), [""; 0]);
     }
 }

@@ -195,10 +195,7 @@ impl<P: FnMut(IngestProgress<'_>) + Send> Run<'_, P> {
             }
             Err(error) => return Err(error.into()),
         };
-        match is_known {
-            true => self.summary.replaced += 1,
-            false => self.summary.added += 1,
-        }
+        *(if is_known { &mut self.summary.replaced } else { &mut self.summary.added }) += 1;
         self.summary.chunks += chunks.len();
         self.pending.push(IndexedDocument { id, title, uri: Some(uri.to_owned()), hash, chunks });
         if self.pending.iter().map(|document| document.chunks.len()).sum::<usize>() >= WRITE_CHUNKS {
