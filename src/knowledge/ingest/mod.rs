@@ -27,6 +27,8 @@ use crate::knowledge::{
 };
 
 mod discover;
+#[cfg(test)]
+mod tests;
 
 /// Chunks that are collected before they are written: every write makes a file and a version.
 const WRITE_CHUNKS: usize = 1024;
