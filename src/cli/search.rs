@@ -69,18 +69,25 @@ pub enum SearchCommandError {
     Output(#[from] io::Error),
 }
 
-/// Searches as a run does, with `knowledge.top_k` and `knowledge.min_score`, and prints what was found.
+/// Searches as a run does, with `knowledge.top_k` and, in hybrid mode, `knowledge.min_score`, and prints what was found.
 ///
 /// # Errors
 /// See [`SearchCommandError`]. Finding nothing is no error.
 pub async fn run(args: Args, config: &Config) -> Result<(), SearchCommandError> {
-    let knowledge = Knowledge::open(&config.knowledge, &config.server.data_dir);
+    let mode = args.mode.into();
+    let mut settings = config.knowledge.clone();
+    if mode == SearchMode::Text {
+        // Words need no model, and loading one takes longer than the search.
+        settings.model_dir = None;
+    }
+    let knowledge = Knowledge::open(&settings, &config.server.data_dir);
     let query = SearchQuery {
         text: args.query,
         collection: args.collection,
         top_k: config.knowledge.top_k,
-        mode: args.mode.into(),
-        min_score: Some(config.knowledge.min_score),
+        mode,
+        // The setting is tuned for hybrid scores; those of one index alone mean something else.
+        min_score: (mode == SearchMode::Hybrid).then_some(config.knowledge.min_score),
     };
     if query.mode != SearchMode::Text {
         knowledge.ready().await?;

@@ -3,11 +3,15 @@
 use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 
 use crate::{
     config::KnowledgeConfig,
@@ -15,9 +19,10 @@ use crate::{
         Collection, DEFAULT_COLLECTION, IngestError, IngestProgress, IngestSummary, KnowledgeError, KnowledgeStatus,
         Passage, Retriever, SearchMode, SearchQuery,
         embed::{EmbedError, EmbedStatus, Embedder, Vector},
-        fuse,
+        fuse::{self, Found},
         index::Index,
         ingest,
+        words::Words,
     },
     telemetry::metrics::RETRIEVAL_DURATION,
 };
@@ -26,6 +31,8 @@ use crate::{
 const DEPTH: usize = 50;
 /// The most passages of one search.
 const MAX_TOP_K: usize = 100;
+/// How long a hybrid search waits for the question's vector before it goes by words only.
+const VECTOR_PATIENCE: Duration = Duration::from_secs(2);
 /// Searches that are worked on at a time; more would only share the same cores.
 const SEARCHES: usize = 8;
 /// Searches that may wait or be worked on; the next one is refused.
@@ -39,7 +46,7 @@ pub struct Knowledge {
     ingesting: AtomicUsize,
     places: Semaphore,
     turns: Semaphore,
-    /// Why the last search failed, if it did.
+    /// Why the last search of the default collection failed, if it did.
     problem: Mutex<Option<String>>,
 }
 
@@ -117,7 +124,11 @@ impl Knowledge {
             return Ok(None);
         }
         let started = Instant::now();
-        let embedded = self.embedder.embed_query(&query.text).await;
+        let embedding = self.embedder.embed_query(&query.text);
+        let embedded = match query.mode {
+            SearchMode::Hybrid => timeout(VECTOR_PATIENCE, embedding).await.unwrap_or(Err(EmbedError::Busy)),
+            _ => embedding.await,
+        };
         record("embed", started);
         match embedded {
             Ok(vector) => Ok(Some(vector)),
@@ -137,19 +148,35 @@ impl Knowledge {
         let top_k = query.top_k.min(MAX_TOP_K);
         let depth = top_k.max(DEPTH);
         let by_words = self.index.by_words(&collection, &query.text, vector, depth);
+        let hybrid = |found| fuse::rank(found, fuse::hybrid_score, query.min_score, top_k);
         let ranked = match (vector, query.mode) {
             (Some(vector), SearchMode::Vector) => {
                 let found = self.index.by_vector(&collection, vector, depth).await?;
                 fuse::rank(found, fuse::vector_score, query.min_score, top_k)
             }
-            (Some(vector), _) => {
-                let (near, worded) = tokio::try_join!(self.index.by_vector(&collection, vector, depth), by_words)?;
-                fuse::rank(fuse::union(near, worded), fuse::hybrid_score, query.min_score, top_k)
-            }
-            (None, _) => fuse::rank(by_words.await?, fuse::text_score, query.min_score, top_k),
+            (Some(vector), _) => match tokio::join!(self.index.by_vector(&collection, vector, depth), by_words) {
+                (Ok(near), Ok(worded)) => hybrid(fuse::union(near, worded)),
+                (Ok(near), Err(error)) => {
+                    tracing::warn!(%error, "searched by vectors only");
+                    hybrid(near)
+                }
+                (Err(error), Ok(worded)) => {
+                    tracing::warn!(%error, "searched by words only");
+                    by_share(worded, query, top_k)
+                }
+                (Err(error), Err(_)) => return Err(error),
+            },
+            (None, _) => by_share(by_words.await?, query, top_k),
         };
         Ok(ranked)
     }
+}
+
+/// What the words alone found, less what has too few of them.
+fn by_share(found: Vec<Found<Passage>>, query: &SearchQuery, top_k: usize) -> Vec<(f32, Passage)> {
+    let words = Words::of(&query.text);
+    let share = |row: &Passage| words.share([row.title.as_str(), row.heading.as_deref().unwrap_or(""), &row.text]);
+    fuse::rank_words(found, share, query.min_score, top_k)
 }
 
 #[async_trait]
@@ -165,10 +192,14 @@ impl Retriever for Knowledge {
         let _turn = self.turns.acquire().await.map_err(|_| KnowledgeError::Busy)?;
         let ranked = self.search(query, vector.as_deref()).await;
         record("search", started);
-        *self.problem.lock() = match &ranked {
-            Err(KnowledgeError::Unavailable(problem)) => Some(problem.clone()),
-            _ => None,
-        };
+        // Only of the collection that answers come from: a look into another one says nothing about it.
+        if query.collection == DEFAULT_COLLECTION {
+            match &ranked {
+                Err(KnowledgeError::Unavailable(problem)) => *self.problem.lock() = Some(problem.clone()),
+                Ok(_) => *self.problem.lock() = None,
+                Err(_) => {}
+            }
+        }
         Ok(ranked?.into_iter().map(|(score, passage)| Passage { score, ..passage }).collect())
     }
 
@@ -203,4 +234,36 @@ impl Drop for Counted<'_> {
 
 fn record(stage: &'static str, started: Instant) {
     metrics::histogram!(RETRIEVAL_DURATION, "stage" => stage).record(started.elapsed().as_secs_f64());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::knowledge::{
+        embed::{Loaded, Model},
+        testing::{ingest, knowledge, model_dir, search, write},
+    };
+
+    #[tokio::test]
+    async fn a_model_that_takes_too_long_is_not_waited_for() {
+        let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+        write(work.path(), &[("a.md", "The pangolin has scales.")]);
+        ingest(&knowledge(data.path()), work.path()).await;
+        let (go, wait) = std::sync::mpsc::sync_channel::<()>(1);
+        let embedder = Embedder::start(move || {
+            let loaded = Loaded::from(Model::load(&model_dir())?);
+            let stuck = move |_| {
+                let _told = wait.recv();
+                Err(EmbedError::Failed("too late".to_owned()))
+            };
+            Ok(Loaded { call: Box::new(stuck), ..loaded })
+        });
+        embedder.ready().await.expect("loaded");
+        let slow = Knowledge { embedder, ..knowledge(data.path()) };
+        let searching = timeout(2 * VECTOR_PATIENCE, search(&slow, "pangolin", SearchMode::Hybrid));
+        let found = searching.await;
+        // The model's thread has to end before anything may fail: dropping the embedder waits for it.
+        drop(go);
+        assert_eq!(found.expect("answered in time").len(), 1);
+    }
 }

@@ -23,6 +23,8 @@ const MAX_CONTEXT_CHARS: usize = 120;
 /// Text is handed to the splitter in blocks of at most this many bytes: it looks at all that is left for every cut, and a
 /// long text would take it hours.
 const BLOCK_BYTES: usize = 8 * 1024;
+/// The most chunks of a document. The largest file of prose has about 14,000.
+pub const MAX_CHUNKS: usize = 20_000;
 /// Changes whenever the same text would be cut differently, so that everything is cut again.
 pub const CHUNKING_VERSION: &str = "1";
 
@@ -41,42 +43,85 @@ pub struct Chunk {
     pub range: Range<usize>,
 }
 
-/// Cuts a document. `tokens` counts the tokens of a text as the embedding model does, without truncation.
+/// Why a document was not cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SplitError {
+    /// It would have more than [`MAX_CHUNKS`].
+    #[error("more than {MAX_CHUNKS} chunks; cut it into several files")]
+    TooManyChunks,
+    /// Whoever wanted it does not any more.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// Cuts a document. `tokens` counts the tokens of a text as the embedding model does, without truncation; `stop` is
+/// asked again and again, every few kilobytes of text, whether to go on.
 ///
 /// Every character of `text` that is not white space is in a chunk or in the heading of one, and no chunk has more
 /// than [`MAX_CHUNK_TOKENS`] tokens. A text of nothing but white space has no chunks.
-pub fn split(title: &str, text: &str, format: Format, tokens: impl Fn(&str) -> usize) -> Vec<Chunk> {
+///
+/// # Errors
+/// See [`SplitError`].
+pub fn split(
+    title: &str,
+    text: &str,
+    format: Format,
+    tokens: impl Fn(&str) -> usize,
+    stop: impl Fn() -> bool,
+) -> Result<Vec<Chunk>, SplitError> {
     let sizer = Sizer(tokens);
-    let config = || {
-        let config = ChunkConfig::new(MAX_CHUNK_TOKENS).with_sizer(&sizer);
-        #[expect(clippy::expect_used, reason = "the overlap is a constant smaller than the size")]
-        config.with_overlap(OVERLAP_TOKENS).expect("overlap below size")
-    };
+    #[expect(clippy::expect_used, reason = "the overlap is a constant smaller than the size")]
+    let config = ChunkConfig::new(MAX_CHUNK_TOKENS).with_sizer(&sizer).with_overlap(OVERLAP_TOKENS).expect("smaller");
+    let mut chunks = Chunks { all: Vec::new(), stop };
     match format {
         Format::Markdown => {
-            let splitter = MarkdownSplitter::new(config());
-            let pieces = |body| in_blocks(body, |block| splitter.chunk_indices(block).collect());
-            sections(text).into_iter().flat_map(|section| section.chunks(title, text, pieces)).collect()
+            let splitter = MarkdownSplitter::new(config);
+            for section in sections(text) {
+                let (heading, part) = section.resolve(title, text);
+                let pieces = |block| splitter.chunk_indices(block).collect();
+                chunks.add(&text[part.clone()], pieces, |at, piece| {
+                    Chunk::new(title, heading.as_deref(), piece, part.start + at)
+                })?;
+            }
         }
         Format::Plain => {
-            let splitter = TextSplitter::new(config());
-            let pieces = in_blocks(text, |block| splitter.chunk_indices(block).collect());
-            pieces.into_iter().map(|(start, piece)| Chunk::new(title, None, piece, start)).collect()
+            let splitter = TextSplitter::new(config);
+            let pieces = |block| splitter.chunk_indices(block).collect();
+            chunks.add(text, pieces, |at, piece| Chunk::new(title, None, piece, at))?;
         }
     }
+    Ok(chunks.all)
 }
 
-/// Splits `text` block by block; what is only white space is left out.
-fn in_blocks<'a>(text: &'a str, split: impl Fn(&'a str) -> Vec<(usize, &'a str)>) -> Vec<(usize, &'a str)> {
-    let mut pieces = Vec::new();
-    let mut start = 0;
-    while start < text.len() {
-        let block = first_block(&text[start..]);
-        let found = split(block).into_iter().filter(|(_, piece)| !piece.trim().is_empty());
-        pieces.extend(found.map(|(at, piece)| (start + at, piece)));
-        start += block.len();
+/// Collects chunks within the bounds.
+struct Chunks<S> {
+    all: Vec<Chunk>,
+    stop: S,
+}
+
+impl<S: Fn() -> bool> Chunks<S> {
+    /// Splits `text` block by block; what is only white space is left out.
+    fn add<'a>(
+        &mut self,
+        text: &'a str,
+        split: impl Fn(&'a str) -> Vec<(usize, &'a str)>,
+        chunk: impl Fn(usize, &'a str) -> Chunk,
+    ) -> Result<(), SplitError> {
+        let mut start = 0;
+        while start < text.len() {
+            if (self.stop)() {
+                return Err(SplitError::Stopped);
+            }
+            let block = first_block(&text[start..]);
+            let found = split(block).into_iter().filter(|(_, piece)| !piece.trim().is_empty());
+            self.all.extend(found.map(|(at, piece)| chunk(start + at, piece)));
+            if self.all.len() > MAX_CHUNKS {
+                return Err(SplitError::TooManyChunks);
+            }
+            start += block.len();
+        }
+        Ok(())
     }
-    pieces
 }
 
 /// The beginning of `text`, at most [`BLOCK_BYTES`] long, up to the end of a paragraph, a line, a word or a character.
@@ -124,25 +169,21 @@ struct Section {
 }
 
 impl Section {
-    fn chunks<'a>(self, title: &str, text: &'a str, pieces: impl Fn(&'a str) -> Vec<(usize, &'a str)>) -> Vec<Chunk> {
+    /// The headings shown above its chunks, and the bytes of `text` that are cut: its body, or, since a heading with
+    /// nothing below it is still something that the document says, its heading. Nothing when the sections below carry
+    /// the heading on.
+    fn resolve(self, title: &str, text: &str) -> (Option<String>, Range<usize>) {
         let path = match self.path.split_first() {
             Some((first, rest)) if first == title => rest,
             _ => &self.path,
         };
         let heading = (!path.is_empty()).then(|| path.join(" › "));
-        let body = &text[self.body.clone()];
-        if !body.trim().is_empty() {
-            let chunk = |(start, piece)| Chunk::new(title, heading.as_deref(), piece, self.body.start + start);
-            return pieces(body).into_iter().map(chunk).collect();
+        if !text[self.body.clone()].trim().is_empty() {
+            return (heading, self.body);
         }
-        // A heading with nothing below it is still something that the document says.
         let line = text[self.heading.clone()].trim_end();
-        if self.has_children || line.trim().is_empty() {
-            return Vec::new();
-        }
-        let start = self.heading.start;
-        let part = |(at, piece)| Chunk::new(title, heading.as_deref(), piece, start + at);
-        pieces(line).into_iter().map(part).collect()
+        let length = if self.has_children { 0 } else { line.len() };
+        (heading, self.heading.start..self.heading.start + length)
     }
 }
 
@@ -177,7 +218,11 @@ mod tests {
     }
 
     fn markdown(text: &str) -> Vec<Chunk> {
-        split("Tents", text, Format::Markdown, words)
+        cut("Tents", text, Format::Markdown)
+    }
+
+    fn cut(title: &str, text: &str, format: Format) -> Vec<Chunk> {
+        split(title, text, format, words, || false).expect("within bounds")
     }
 
     #[test]
@@ -206,21 +251,35 @@ mod tests {
     fn equal_content_has_equal_hashes_and_other_content_has_not() {
         let (a, b) = (markdown("# A\n\ntext"), markdown("x\n\n# A\n\ntext"));
         assert_eq!(a[0].hash, b[1].hash);
-        assert_ne!(split("Packs", "# A\n\ntext", Format::Markdown, words)[0].hash, a[0].hash);
+        assert_ne!(cut("Packs", "# A\n\ntext", Format::Markdown)[0].hash, a[0].hash);
     }
 
     #[test]
     fn a_word_without_end_is_cut() {
         let text = "x".repeat(100_000);
-        let chunks = split("Noise", &text, Format::Plain, words);
+        let chunks = cut("Noise", &text, Format::Plain);
         assert!(chunks.iter().all(|chunk| chunk.text.len() <= MAX_CHUNK_TOKENS * MAX_CHARS_PER_TOKEN));
         assert!(chunks.len() < 100);
     }
 
     #[test]
+    fn too_many_chunks_are_refused_and_a_stop_is_heard() {
+        let text = "# x\n\ny\n\n".repeat(MAX_CHUNKS);
+        assert_eq!(markdown(&text).len(), MAX_CHUNKS);
+        let more = format!("{text}# x\n\ny\n");
+        assert_eq!(split("T", &more, Format::Markdown, words, || false), Err(SplitError::TooManyChunks));
+
+        let asked = std::cell::Cell::new(0);
+        let stop = || asked.replace(asked.get() + 1) == 3;
+        let text = "word ".repeat(100_000);
+        assert_eq!(split("T", &text, Format::Plain, words, stop), Err(SplitError::Stopped));
+        assert_eq!(asked.get(), 4);
+    }
+
+    #[test]
     fn white_space_has_no_chunks() {
         assert_eq!(markdown(" \n\n\t"), []);
-        assert_eq!(split("Empty", "", Format::Plain, words), []);
+        assert_eq!(cut("Empty", "", Format::Plain), []);
     }
 
     #[test]
@@ -245,7 +304,7 @@ mod tests {
         ) {
             let text = parts.concat();
             let format = if markdown { Format::Markdown } else { Format::Plain };
-            let chunks = split("Title", &text, format, words);
+            let chunks = cut("Title", &text, format);
             let mut covered = vec![false; text.len()];
             for chunk in &chunks {
                 prop_assert_eq!(&text[chunk.range.clone()], chunk.text.as_str());
@@ -266,7 +325,7 @@ mod tests {
         #[test]
         fn any_text_is_cut(text in any::<String>()) {
             for format in [Format::Markdown, Format::Plain] {
-                for chunk in split("T", &text, format, words) {
+                for chunk in cut("T", &text, format) {
                     prop_assert!(!chunk.text.is_empty());
                 }
             }

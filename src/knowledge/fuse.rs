@@ -1,17 +1,18 @@
 //! What two search legs found → one list. Pure.
 //!
-//! Scores are between 0 and 1 and mean the same for every question, so that a threshold can tell "found something"
-//! from "found nothing":
+//! Scores are between 0 and 1, so that a threshold can tell "found something" from "found nothing":
 //! - vector: the cosine of question and chunk, negative ones as 0;
-//! - text: BM25 `s` as `s / (s + 4)`, which keeps its order;
-//! - hybrid: `1 − (1 − c)·(1 − w)` with the cosine `c` and the words' share `w = s / (s + 10)`: a chunk is good when its
-//!   meaning fits or its words do, and best when both agree.
+//! - hybrid: `1 − (1 − c)·(1 − w)` with the cosine `c` and `w = s / (s + 10)` of the BM25 score `s`: a chunk is good when
+//!   its meaning fits or its words do, and best when both agree. BM25 grows with the number of chunks, so the words'
+//!   part weighs little in a small collection;
+//! - words alone: BM25 `s` as `s / (s + 4)`, which keeps its order. It cannot tell whether anything was found, so the
+//!   threshold is for the share of the question's words that the chunk has (see `words`).
 
 use std::collections::HashMap;
 
-/// BM25 at which the words of a text search alone are half of certain.
+/// BM25 at which the score of words alone is a half.
 const TEXT_HALF: f32 = 4.0;
-/// The same when a cosine stands beside it.
+/// BM25 at which the words beside a cosine are half of certain.
 const HYBRID_HALF: f32 = 10.0;
 
 /// A row that a leg found.
@@ -32,7 +33,7 @@ pub(crate) fn vector_score<R>(found: &Found<R>) -> f32 {
     if found.cosine.is_nan() { 0.0 } else { found.cosine.clamp(0.0, 1.0) }
 }
 
-/// Score of a text search.
+/// Score of a search by words alone.
 pub(crate) fn text_score<R>(found: &Found<R>) -> f32 {
     saturate(found.bm25, TEXT_HALF)
 }
@@ -73,6 +74,17 @@ pub(crate) fn rank<R>(
     scored.into_iter().map(|(score, found)| (score, found.row)).collect()
 }
 
+/// What the words alone found: [`rank`]ed by BM25, without rows whose `share` of the question is below `min_share`.
+pub(crate) fn rank_words<R>(
+    mut found: Vec<Found<R>>,
+    share: impl Fn(&R) -> f32,
+    min_share: Option<f32>,
+    top_k: usize,
+) -> Vec<(f32, R)> {
+    found.retain(|found| min_share.is_none_or(|min| share(&found.row) >= min));
+    rank(found, text_score, None, top_k)
+}
+
 fn saturate(bm25: f32, half: f32) -> f32 {
     if bm25.is_finite() { bm25.max(0.0) / (bm25.max(0.0) + half) } else { 0.0 }
 }
@@ -107,6 +119,18 @@ mod tests {
         let rows = ["c", "a", "b"].map(|id| found(id, 0.5, 0.0)).to_vec();
         assert_eq!(rank(rows.clone(), vector_score, Some(0.5), 2), [(0.5, "a".to_owned()), (0.5, "b".to_owned())]);
         assert_eq!(rank(rows, vector_score, Some(0.51), 2), []);
+    }
+
+    #[test]
+    fn words_alone_are_ordered_by_weight_and_cut_by_share() {
+        let rows = vec![found("rare", 0.0, 9.0), found("all", 0.0, 0.1), found("most", 0.0, 3.0)];
+        let share = |row: &String| match row.as_str() {
+            "all" => 1.0,
+            "most" => 0.7,
+            _ => 0.2,
+        };
+        let ranked = rank_words(rows, share, Some(0.45), 10);
+        assert_eq!(ranked.iter().map(|(_, row)| row.as_str()).collect::<Vec<_>>(), ["most", "all"]);
     }
 
     proptest! {

@@ -79,7 +79,8 @@ impl Fence {
         let mark = trimmed.chars().next().filter(|c| matches!(c, '`' | '~'));
         let run = mark.map_or(0, |mark| trimmed.chars().take_while(|c| *c == mark).count());
         match (self.0, mark) {
-            (None, Some(mark)) if indent < 4 && run >= 3 => {
+            // What stands behind backticks and has one itself is code within a line.
+            (None, Some(mark)) if indent < 4 && run >= 3 && !(mark == '`' && trimmed[run..].contains('`')) => {
                 self.0 = Some((mark, run));
                 true
             }
@@ -123,6 +124,11 @@ mod tests {
         let inside: Vec<bool> =
             ["~~~~", "```", "~~~", "~~~~ x", "~~~~~", "text"].map(|line| fence.contains(line)).into();
         assert_eq!(inside, [true, true, true, true, true, false]);
+    }
+
+    #[test]
+    fn code_within_a_line_opens_no_fence() {
+        assert_eq!(found("```x``` is code\n\n# One\n\n~~~ a`b\n# two\n"), [(1, "One".to_owned())]);
     }
 
     proptest! {

@@ -21,6 +21,7 @@ mod markdown;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use base::Knowledge;
 pub use collection::Collection;
@@ -49,7 +50,7 @@ pub struct Passage {
     pub heading: Option<String>,
     /// The text as it was indexed.
     pub text: String,
-    /// How well it fits, 0 to 1, higher is better.
+    /// How well it fits, 0 to 1, higher is better. Of a search by words alone it compares the passages of one answer only.
     pub score: f32,
 }
 
@@ -57,7 +58,7 @@ pub struct Passage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SearchMode {
-    /// Vectors and words, their evidence combined.
+    /// Vectors and words; the score of a passage combines its cosine and its BM25.
     #[default]
     Hybrid,
     /// Vectors alone.
@@ -77,7 +78,8 @@ pub struct SearchQuery {
     pub top_k: usize,
     /// Which index answers.
     pub mode: SearchMode,
-    /// Passages that fit worse than this are left out; `None` keeps all.
+    /// Passages that fit worse than this are left out; `None` keeps all. A search by words alone compares it with the
+    /// share of the question's words that a passage has, not with its score.
     pub min_score: Option<f32>,
 }
 

@@ -7,7 +7,9 @@ use std::{
 
 use crate::{
     config::KnowledgeConfig,
-    knowledge::{Knowledge, Passage, Retriever, SearchMode, SearchQuery},
+    knowledge::{
+        Collection, DEFAULT_COLLECTION, IngestSummary, Knowledge, Passage, Retriever, SearchMode, SearchQuery,
+    },
 };
 
 /// The folder that `scripts/fetch-models.sh` makes.
@@ -48,4 +50,29 @@ pub(crate) fn query(text: &str, mode: SearchMode) -> SearchQuery {
 /// What is found for `text`, which must not fail.
 pub(crate) async fn search(knowledge: &Knowledge, text: &str, mode: SearchMode) -> Vec<Passage> {
     knowledge.retrieve(&query(text, mode)).await.unwrap_or_else(|error| panic!("{text:?}: {error}"))
+}
+
+/// The folder of documents that comes with the gateway.
+pub(crate) fn sample() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-knowledge")
+}
+
+/// The collection that nobody needs to name.
+pub(crate) fn default_collection() -> Collection {
+    Collection::parse(DEFAULT_COLLECTION).expect("valid")
+}
+
+/// Ingests a folder or file, which must not fail.
+pub(crate) async fn ingest(knowledge: &Knowledge, folder: &Path) -> IngestSummary {
+    let paths = [folder.to_owned()];
+    knowledge.ingest(&default_collection(), &paths, |_| ()).await.expect("ingested")
+}
+
+/// The uris of all chunks that the words of `text` are in.
+pub(crate) async fn places(knowledge: &Knowledge, text: &str) -> Vec<(String, u32)> {
+    let found = SearchQuery { top_k: 100, ..query(text, SearchMode::Text) };
+    let passages = knowledge.retrieve(&found).await.expect("found");
+    let mut places: Vec<_> = passages.into_iter().map(|p| (p.uri.expect("uri"), p.chunk)).collect();
+    places.sort();
+    places
 }

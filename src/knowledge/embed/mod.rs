@@ -1,8 +1,8 @@
 //! Texts → vectors: an embedding model on a thread of its own.
 //!
 //! The model takes `&mut self` and a whole core while it works, so it lives on one OS thread behind a bounded queue.
-//! Questions go before documents, and documents go in small batches: a user's question never waits for more than one of
-//! them. Questions that wait together are embedded together.
+//! Questions go before documents, short ones before long ones, and documents go in small batches: a question waits for
+//! the call that is running and for the questions before it. Short questions that wait together share a call.
 
 use std::{
     fmt,
@@ -15,7 +15,7 @@ use std::{
 use tokenizers::Tokenizer;
 use tokio::sync::{oneshot, watch};
 
-use self::queue::{Batch, Job, Queue};
+use self::queue::{Job, Queue};
 
 mod model;
 mod queue;
@@ -24,8 +24,6 @@ pub(crate) use model::{Model, missing_files};
 
 /// Texts of one call of the model for documents. On one core such a batch takes about a second at full length.
 const DOCUMENT_BATCH: usize = 16;
-/// The most questions embedded in one call.
-const QUERY_BATCH: usize = 64;
 /// The longest question that is embedded, in characters; the model reads about a thousand.
 const MAX_QUERY_CHARS: usize = 2000;
 
@@ -114,10 +112,11 @@ impl Embedder {
     /// tokenizer files.
     #[must_use]
     pub fn load(folder: Option<PathBuf>) -> Self {
-        Self::start(move || Model::load(&folder.ok_or(EmbedError::NotConfigured)?))
+        Self::start(move || Ok(Model::load(&folder.ok_or(EmbedError::NotConfigured)?)?.into()))
     }
 
-    fn start(load: impl FnOnce() -> Result<Model, EmbedError> + Send + 'static) -> Self {
+    /// `load` makes the model on the model's own thread.
+    pub(super) fn start(load: impl FnOnce() -> Result<Loaded, EmbedError> + Send + 'static) -> Self {
         let queue = Arc::new(Queue::default());
         let (report, status) = watch::channel(EmbedStatus::Loading);
         let work = Arc::clone(&queue);
@@ -222,27 +221,41 @@ impl Drop for Embedder {
     }
 }
 
+/// A model that can be called, and what is known about it.
+pub(super) struct Loaded {
+    pub(super) ready: ReadyModel,
+    pub(super) call: Box<Call>,
+}
+
+/// One call of the model: the vectors come in the order of the texts.
+type Call = dyn FnMut(Vec<String>) -> Result<Vec<Vector>, EmbedError>;
+
+impl From<Model> for Loaded {
+    fn from(mut model: Model) -> Self {
+        let ready = ReadyModel { dimension: model.dimension(), tokenizer: model.tokenizer() };
+        Self { ready, call: Box::new(move |texts| model.embed(texts)) }
+    }
+}
+
 fn serve(
-    load: impl FnOnce() -> Result<Model, EmbedError>,
+    load: impl FnOnce() -> Result<Loaded, EmbedError>,
     queue: &Queue,
     report: &watch::Sender<EmbedStatus>,
 ) -> Result<(), EmbedError> {
-    let mut model = load()?;
-    let ready = ReadyModel { dimension: model.dimension(), tokenizer: model.tokenizer() };
+    let Loaded { ready, mut call } = load()?;
     report.send_replace(EmbedStatus::Ready(Arc::new(ready)));
-    while let Some(batch) = queue.next(QUERY_BATCH) {
-        embed(&mut model, batch);
+    while let Some(jobs) = queue.next() {
+        embed(&mut call, jobs);
     }
     Ok(())
 }
 
-/// Embeds the texts of all jobs in one call, shortest first, and answers each job. Jobs that nobody waits for any more
-/// are dropped first.
-fn embed(model: &mut Model, batch: Batch) {
-    let jobs: Vec<Job> = batch.jobs.into_iter().filter(|job| !job.reply.is_closed()).collect();
+/// Embeds the texts of all jobs in one call and answers each job. A panic is an error of this call only.
+fn embed(call: &mut Call, jobs: Vec<Job>) {
     let counts: Vec<usize> = jobs.iter().map(|job| job.texts.len()).collect();
     let (texts, replies): (Vec<_>, Vec<_>) = jobs.into_iter().map(|job| (job.texts, job.reply)).unzip();
-    let outcome = model.embed(texts.concat());
+    let outcome = catch_unwind(AssertUnwindSafe(|| call(texts.concat())));
+    let outcome = outcome.unwrap_or_else(|_| Err(EmbedError::Failed("it panicked on these texts".to_owned())));
     let mut vectors = match outcome {
         Ok(vectors) => vectors.into_iter(),
         Err(error) => {

@@ -92,6 +92,22 @@ async fn a_panic_becomes_an_error_for_everybody() {
 }
 
 #[tokio::test]
+async fn a_panic_on_one_text_is_an_error_of_that_call_only() {
+    let embedder = Embedder::start(|| {
+        let mut loaded = Loaded::from(Model::load(&model_dir())?);
+        let call = Box::new(move |texts: Vec<String>| {
+            assert!(!texts.iter().any(|text| text == "poison"), "deliberate");
+            (loaded.call)(texts)
+        });
+        Ok(Loaded { ready: loaded.ready, call })
+    });
+    embedder.ready().await.expect("loaded");
+    assert!(matches!(embedder.embed_query("poison").await, Err(EmbedError::Failed(_))));
+    assert_published(&embedder.embed_query(SENTENCE).await.expect("the next one is embedded"));
+    assert!(matches!(embedder.status(), EmbedStatus::Ready(_)));
+}
+
+#[tokio::test]
 async fn no_folder_is_said_plainly() {
     assert_eq!(Embedder::load(None).ready().await.expect_err("nothing to load"), EmbedError::NotConfigured);
     let nowhere = Embedder::load(Some("/nowhere".into())).ready().await.expect_err("nothing there");

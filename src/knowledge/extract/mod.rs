@@ -193,9 +193,29 @@ mod tests {
     #[test]
     fn comments_go_but_not_from_code() {
         assert_eq!(markdown("a <!-- ignore\nall --> b").text, "a  b");
-        assert_eq!(markdown("a <!-- never closed").text, "a");
-        let code = "```html\n<!-- shown -->\n```";
-        assert_eq!(markdown(code).text, code);
+        assert_eq!(markdown("a\n\n  <!-- ignore\n\nall").text, "a");
+        assert_eq!(markdown("a <!-- one --> b <!-- two --> c <!--> d").text, "a  b  c  d");
+        for shown in [
+            "```html\n<!-- shown -->\n```",
+            "Write `<!-- x` for a comment.\n\nMore `text` here.\n\n- and -->",
+            "``a ` <!-- b`` c",
+            "`over two\nlines <!-- x` y",
+            "a <!-- never closed\n\nb <!-- nor here\n```\n-->\n```\nc",
+            "```a`b``` is no fence",
+        ] {
+            assert_eq!(markdown(shown).text, shown);
+        }
+        assert_eq!(markdown("`not code <!-- gone -->").text, "`not code");
+        assert_eq!(markdown("```not`a fence\n<!-- gone -->\nb").text, "```not`a fence\n\nb");
+    }
+
+    #[test]
+    fn marks_without_end_are_read_in_time() {
+        let started = std::time::SystemTime::now();
+        for unit in ["a <!-- ", "` `` ``` a ", "<", "`", "a`<!--"] {
+            markdown(&unit.repeat(1024 * 1024 / unit.len()));
+        }
+        assert!(started.elapsed().expect("a clock") < std::time::Duration::from_secs(20));
     }
 
     #[test]
@@ -206,6 +226,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn marks_in_any_order_are_read(text in "(<!--|-->|`{1,3}|~~~|\n|é|a| ){0,40}") {
+            let read = markdown(&text).text;
+            prop_assert!(read.len() <= text.len());
+            prop_assert!(text.contains("<!--") || read == text.trim(), "{read:?}");
+        }
+
         #[test]
         fn any_text_is_read_and_reading_twice_changes_nothing(text in any::<String>()) {
             prop_assume!(!text.contains('\0'));

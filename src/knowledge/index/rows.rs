@@ -9,9 +9,8 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
 use crate::knowledge::{Passage, chunk::Chunk, fuse::Found};
 
-/// The columns that a search reads.
-pub(super) const FOUND_COLUMNS: [&str; 9] =
-    ["id", "document", "title", "uri", "chunk", "page", "heading", "text", "vector"];
+/// The columns that every search reads.
+pub(super) const FOUND_COLUMNS: [&str; 8] = ["id", "document", "title", "uri", "chunk", "page", "heading", "text"];
 
 /// Marks the column that names a row, so that concurrent writers of one row are seen as a conflict.
 const PRIMARY_KEY: &str = "lance-schema:unenforced-primary-key";
@@ -47,7 +46,6 @@ pub(super) fn schema(collection: &str, model: &str, dimension: usize) -> SchemaR
         text("content"),
         text("hash"),
         text("doc_hash"),
-        text("model"),
         Field::new("vector", vector_type(dimension), false),
     ];
     let metadata = [("rivulet.collection", collection), ("rivulet.model", model)];
@@ -75,7 +73,6 @@ pub(super) fn batch(schema: &SchemaRef, documents: &[IndexedDocument]) -> Result
             document.chunks.iter().zip(0u32..).map(move |((chunk, vector), number)| (document, chunk, vector, number))
         })
     };
-    let model = schema.metadata().get("rivulet.model").map_or("", String::as_str);
     let dimension = i32::try_from(dimension(schema).unwrap_or(0)).unwrap_or(i32::MAX);
     let vectors = rows().map(|(_, _, vector, _)| Some(vector.iter().copied().map(Some)));
     let columns: Vec<ArrayRef> = vec![
@@ -90,7 +87,6 @@ pub(super) fn batch(schema: &SchemaRef, documents: &[IndexedDocument]) -> Result
         strings(rows().map(|(_, chunk, ..)| chunk.content.as_str())),
         strings(rows().map(|(_, chunk, ..)| chunk.hash.as_str())),
         strings(rows().map(|(document, ..)| document.hash.as_str())),
-        strings(rows().map(|_| model)),
         Arc::new(FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(vectors, dimension)),
     ];
     RecordBatch::try_new(Arc::clone(schema), columns)
@@ -100,15 +96,21 @@ fn strings<S: AsRef<str>>(values: impl Iterator<Item = S>) -> ArrayRef {
     Arc::new(values.map(Some).collect::<StringArray>())
 }
 
-/// What a search leg found. `query` gives the cosine of rows that the leg did not compare itself.
+/// What a search leg found. The cosine is that of the leg's own distance or, when it has none, of `query` and the row's
+/// vector.
 pub(super) fn found(batch: &RecordBatch, query: Option<&[f32]>) -> Option<Vec<Found<Passage>>> {
     let (id, document, title) = (text(batch, "id")?, text(batch, "document")?, text(batch, "title")?);
     let (uri, heading, body) = (text(batch, "uri")?, text(batch, "heading")?, text(batch, "text")?);
     let (chunk, page) = (numbers(batch, "chunk")?, numbers(batch, "page")?);
     let bm25 = batch.column_by_name("_score").and_then(|column| column.as_any().downcast_ref::<Float32Array>());
+    let distance = batch.column_by_name("_distance").and_then(|column| column.as_any().downcast_ref::<Float32Array>());
+    let compare = |i| match distance {
+        Some(distance) => Some(1.0 - distance.value(i)),
+        None => Some(cosine(query?, &vector(batch, i)?)),
+    };
     let rows = (0..batch.num_rows()).map(|i| Found {
         id: id.value(i).to_owned(),
-        cosine: query.and_then(|query| Some(cosine(query, &vector(batch, i)?))).unwrap_or(0.0),
+        cosine: compare(i).unwrap_or(0.0),
         bm25: bm25.map_or(0.0, |scores| scores.value(i)),
         row: Passage {
             document: document.value(i).to_owned(),

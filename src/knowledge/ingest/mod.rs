@@ -6,7 +6,12 @@
 
 use std::{
     collections::HashMap,
+    fs,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,13 +20,15 @@ use tokio::time::Instant;
 use self::discover::{SourceFile, discover};
 use crate::knowledge::{
     Collection, KnowledgeError,
-    chunk::{self, CHUNKING_VERSION, Chunk},
-    embed::{EmbedError, Embedder},
+    chunk::{self, CHUNKING_VERSION, Chunk, SplitError},
+    embed::{EmbedError, EmbedStatus, Embedder},
     extract::{self, Extracted, MAX_FILE_BYTES},
     index::{Index, IndexedDocument},
 };
 
 mod discover;
+#[cfg(test)]
+mod tests;
 
 /// Chunks that are collected before they are written: every write makes a file and a version.
 const WRITE_CHUNKS: usize = 1024;
@@ -95,8 +102,9 @@ pub(super) async fn ingest(
     progress: impl FnMut(IngestProgress<'_>) + Send,
 ) -> Result<IngestSummary, IngestError> {
     let started = Instant::now();
-    let paths = paths.to_vec();
-    let found = blocking(move || discover(&paths, &working_folder())).await?;
+    let (paths, stopped) = (paths.to_vec(), StopOnDrop::default());
+    let stop = stopped.asked();
+    let found = blocking(move || discover(&paths, &working_folder(), &stop)).await?;
     let mut run = Run {
         embedder,
         index,
@@ -106,9 +114,16 @@ pub(super) async fn ingest(
         summary: IngestSummary { skipped: found.skipped, failures: found.failures, ..IngestSummary::default() },
         total: found.files.len(),
         progress,
+        stopped,
     };
     for file in found.files {
-        run.file(file).await?;
+        if let Err(error) = run.file(file).await {
+            // What has its vectors already need not be embedded again.
+            if let Err(unwritten) = run.write().await {
+                tracing::debug!(error = %unwritten, "the documents before the error were not written either");
+            }
+            return Err(error);
+        }
     }
     run.write().await?;
     // Also when nothing is new: an ingestion that was cut short has left rows without word index.
@@ -127,43 +142,62 @@ struct Run<'a, P> {
     summary: IngestSummary,
     total: usize,
     progress: P,
+    stopped: StopOnDrop,
+}
+
+/// A file that was read.
+struct Source {
+    extracted: Extracted,
+    hash: String,
 }
 
 impl<P: FnMut(IngestProgress<'_>) + Send> Run<'_, P> {
     async fn file(&mut self, file: SourceFile) -> Result<(), IngestError> {
         self.report(&file.uri, 0, 0);
-        match read(&file).await {
-            Ok(extracted) => self.document(&file.uri, extracted).await?,
-            Err(reason) => self.summary.failures.push(IngestFailure { uri: file.uri.clone(), reason }),
+        let uri = file.uri.clone();
+        let id = document_id(self.collection, &file.path);
+        match blocking(move || read(&file)).await? {
+            Ok(source) if self.known.get(&id) == Some(&source.hash) => self.summary.unchanged += 1,
+            Ok(source) => self.document(&uri, id, source).await?,
+            Err(reason) => self.fail(&uri, reason),
         }
         self.summary.files += 1;
-        self.report(&file.uri, 0, 0);
+        self.report(&uri, 0, 0);
         Ok(())
     }
 
-    async fn document(&mut self, uri: &str, extracted: Extracted) -> Result<(), IngestError> {
-        let id = document_id(self.collection, uri);
-        let hash = document_hash(&extracted);
-        let known = self.known.get(&id);
-        if known == Some(&hash) {
-            self.summary.unchanged += 1;
-            return Ok(());
-        }
-        let is_known = known.is_some();
+    async fn document(&mut self, uri: &str, id: String, source: Source) -> Result<(), IngestError> {
+        let Source { extracted, hash } = source;
+        let is_known = self.known.contains_key(&id);
         let model = self.embedder.ready().await?;
         let title = extracted.title.clone();
-        let cut = move || chunk::split(&extracted.title, &extracted.text, extracted.format, |text| model.tokens(text));
-        let chunks = blocking(cut).await?;
-        match (is_known, chunks.is_empty()) {
-            (false, true) => {
-                self.summary.skipped += 1;
+        let stop = self.stopped.asked();
+        let cut = move || {
+            let tokens = |text: &str| model.tokens(text);
+            chunk::split(&extracted.title, &extracted.text, extracted.format, tokens, stop)
+        };
+        let chunks = match blocking(cut).await? {
+            Ok(chunks) => chunks,
+            Err(reason @ (SplitError::TooManyChunks | SplitError::Stopped)) => {
+                self.fail(uri, reason.to_string());
                 return Ok(());
             }
-            (true, _) => self.summary.replaced += 1,
-            (false, false) => self.summary.added += 1,
+        };
+        if chunks.is_empty() && !is_known {
+            self.summary.skipped += 1;
+            return Ok(());
         }
         let kept = if is_known { self.index.vectors(self.collection, id.clone()).await? } else { HashMap::new() };
-        let chunks = self.embed(uri, chunks, kept).await?;
+        let chunks = match self.embed(uri, chunks, kept).await {
+            Ok(chunks) => chunks,
+            // The model works, but not on this text.
+            Err(EmbedError::Failed(reason)) if matches!(self.embedder.status(), EmbedStatus::Ready(_)) => {
+                self.fail(uri, EmbedError::Failed(reason).to_string());
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        *(if is_known { &mut self.summary.replaced } else { &mut self.summary.added }) += 1;
         self.summary.chunks += chunks.len();
         self.pending.push(IndexedDocument { id, title, uri: Some(uri.to_owned()), hash, chunks });
         if self.pending.iter().map(|document| document.chunks.len()).sum::<usize>() >= WRITE_CHUNKS {
@@ -172,17 +206,21 @@ impl<P: FnMut(IngestProgress<'_>) + Send> Run<'_, P> {
         Ok(())
     }
 
+    fn fail(&mut self, uri: &str, reason: String) {
+        self.summary.failures.push(IngestFailure { uri: uri.to_owned(), reason });
+    }
+
     /// Gives every chunk its vector: the one it had, or a new one.
     async fn embed(
         &mut self,
         uri: &str,
         chunks: Vec<Chunk>,
         mut vectors: HashMap<String, Vec<f32>>,
-    ) -> Result<Vec<(Chunk, Vec<f32>)>, IngestError> {
+    ) -> Result<Vec<(Chunk, Vec<f32>)>, EmbedError> {
         let total = chunks.len();
         let missing: Vec<&Chunk> = chunks.iter().filter(|chunk| !vectors.contains_key(&chunk.hash)).collect();
-        let mut done = total - missing.len();
-        self.summary.kept_vectors += done;
+        let kept = total - missing.len();
+        let mut done = kept;
         let mut new = HashMap::new();
         for part in missing.chunks(EMBED_CHUNKS) {
             self.report(uri, done, total);
@@ -191,6 +229,7 @@ impl<P: FnMut(IngestProgress<'_>) + Send> Run<'_, P> {
             new.extend(part.iter().map(|chunk| chunk.hash.clone()).zip(embedded));
             done += part.len();
         }
+        self.summary.kept_vectors += kept;
         vectors.extend(new);
         // Two equal chunks share a vector, hence the clone.
         let with_vector = |chunk: Chunk| vectors.get(&chunk.hash).cloned().map(|vector| (chunk, vector));
@@ -210,32 +249,54 @@ impl<P: FnMut(IngestProgress<'_>) + Send> Run<'_, P> {
     }
 }
 
-async fn read(file: &SourceFile) -> Result<Extracted, String> {
-    let size = tokio::fs::metadata(&file.path).await.map_err(|error| error.to_string())?.len();
+/// Reads and hashes a file; the error is the reason for the summary.
+fn read(file: &SourceFile) -> Result<Source, String> {
+    let size = fs::metadata(&file.path).map_err(|error| error.to_string())?.len();
     if size > MAX_FILE_BYTES {
         return Err(extract::ExtractError::TooLarge.to_string());
     }
-    let bytes = tokio::fs::read(&file.path).await.map_err(|error| error.to_string())?;
-    extract::extract(&file.uri, file.format, &bytes).map_err(|error| error.to_string())
+    let bytes = fs::read(&file.path).map_err(|error| error.to_string())?;
+    let extracted = extract::extract(&file.uri, file.format, &bytes).map_err(|error| error.to_string())?;
+    Ok(Source { hash: document_hash(&extracted), extracted })
 }
 
-/// 32 hex digits that stay the same as long as collection and uri do.
-fn document_id(collection: &Collection, uri: &str) -> String {
-    digest(&[collection.tenant(), collection.as_str(), uri])
+/// 32 hex digits that stay the same as long as collection and place do. `path` is absolute and without links.
+fn document_id(collection: &Collection, path: &Path) -> String {
+    let path = path.as_os_str().as_encoded_bytes();
+    digest(&[collection.tenant().as_bytes(), collection.as_str().as_bytes(), path])
 }
 
 /// Changes with everything that the document's rows are made of, except the model: each has its own table.
 fn document_hash(extracted: &Extracted) -> String {
     let format = format!("{:?}", extracted.format);
-    digest(&[CHUNKING_VERSION, &format, &extracted.title, &extracted.text])
+    digest(&[CHUNKING_VERSION, &format, &extracted.title, &extracted.text].map(str::as_bytes))
 }
 
-fn digest(parts: &[&str]) -> String {
+fn digest(parts: &[&[u8]]) -> String {
     let mut hasher = blake3::Hasher::new();
     for part in parts {
-        hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
     }
     hasher.finalize().to_hex()[..32].to_owned()
+}
+
+/// Tells work on other threads that the ingestion is over: such work cannot be aborted, and a process that ends waits
+/// for it.
+#[derive(Debug, Default)]
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl StopOnDrop {
+    /// Whether to stop.
+    fn asked(&self) -> impl Fn() -> bool + Send + 'static {
+        let stopped = Arc::clone(&self.0);
+        move || stopped.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn working_folder() -> PathBuf {
