@@ -11,6 +11,10 @@ use super::{ChatModel, ChatRequest, FinishReason, KnowledgeUse, ModelEvent, Mode
 use crate::chat::Usage;
 
 mod compose;
+mod question;
+mod rating;
+#[cfg(test)]
+mod sample_tests;
 mod sentences;
 
 pub use compose::{Answer, NOTHING_FOUND, compose};

@@ -1,15 +1,11 @@
 //! Chooses the sentences of the passages that answer a question, and puts them in order. Pure.
-//!
-//! A sentence is worth the share of the question's words that it has, rare words more than frequent ones; words of its
-//! headings count half, of its document's title a third. The words are compared by their English stems, and a few
-//! families of words that customers use for one another count as near hits.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use rust_stemmers::{Algorithm, Stemmer};
-use unicode_segmentation::UnicodeSegmentation;
-
-use super::sentences::{Sentence, sentences};
+use super::{
+    question::{Wanted, likeness},
+    rating::{Candidate, rated},
+};
 use crate::{
     chat::{Citation, utf16_len},
     knowledge::Passage,
@@ -21,8 +17,8 @@ pub const NOTHING_FOUND: &str =
 
 const MAX_SENTENCES: usize = 4;
 const MAX_WORDS: usize = 90;
-/// Sentences beyond these are not looked at: no prompt has that many, and every choice compares all of them.
-const MAX_CANDIDATES: usize = 2000;
+/// How many sentences are set side by side when something is compared.
+const MAX_COMPARED: usize = 6;
 /// What a sentence needs at least to fit the question at all.
 const MIN_SCORE: f32 = 0.2;
 /// What a further sentence needs of the best one's score: in the same passage, in another one, and as a further row
@@ -30,11 +26,10 @@ const MIN_SCORE: f32 = 0.2;
 const MIN_SHARE: f32 = 0.6;
 const MIN_SHARE_ELSEWHERE: f32 = 0.8;
 const MIN_SHARE_ROW: f32 = 0.9;
+/// What a further sentence itself has to have of the question's words that the best one has.
+const MIN_SHARE_MET: f32 = 0.65;
 /// From this similarity on, a sentence repeats another.
 const SAME: f32 = 0.6;
-/// A passage that fits so well may answer without any of the question's words.
-const STRONG_PASSAGE: f32 = 0.6;
-
 /// An answer made of sentences of the passages.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
@@ -44,170 +39,39 @@ pub struct Answer {
     pub citations: Vec<Citation>,
 }
 
-/// A sentence in the running.
-struct Candidate {
-    /// Index of its passage.
-    passage: usize,
-    sentence: Sentence,
-    /// Its own stems.
-    stems: HashSet<String>,
-    words: usize,
-    score: f32,
-}
-
 /// Answers `question` with sentences of `passages`, which are numbered from 1 in their order.
 #[must_use]
 pub fn compose(question: &str, passages: &[Passage]) -> Answer {
-    let stems = Stems::new();
-    let wanted = Wanted::new(question, &stems);
-    let mut candidates = candidates(passages, &stems);
-    rate(&mut candidates, &wanted, passages, &stems);
-    let chosen = choose(&candidates);
+    let (wanted, candidates) = rated(question, passages);
+    let chosen = if wanted.compares { choose_all(&candidates) } else { choose(&candidates, &wanted) };
     write(&candidates, chosen)
 }
 
-/// Words that carry nothing by themselves.
-const STOP_WORDS: &[&str] = &[
-    "a", "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been", "but",
-    "by", "can", "could", "did", "do", "does", "doing", "for", "from", "get", "give", "had", "has", "have", "he",
-    "her", "here", "his", "how", "i", "if", "in", "into", "is", "it", "its", "just", "know", "let", "like", "long",
-    "many", "may", "me", "might", "more", "most", "much", "must", "my", "need", "no", "not", "of", "on", "one", "only",
-    "or", "our", "out", "please", "shall", "she", "should", "so", "some", "such", "tell", "than", "that", "the",
-    "their", "them", "then", "there", "these", "they", "this", "those", "to", "too", "us", "very", "want", "was", "we",
-    "were", "what", "when", "where", "which", "who", "whom", "whose", "why", "will", "with", "would", "you", "your",
-];
-
-/// Words that stand for one another when a customer asks, as stems.
-const FAMILIES: &[&[&str]] = &[
-    &["contact", "email", "phone", "call", "reach"],
-    &["price", "cost", "fee", "charg", "expens", "cheap"],
-    &["return", "refund", "exchang"],
-    &["deliveri", "deliv", "ship", "shipment", "dispatch", "arriv"],
-    &["open", "hour"],
-    &["order", "buy", "purchas", "bought"],
-    &["pay", "payment", "paid", "invoic"],
-    &["cancel", "termin", "unsubscrib"],
-    &["broken", "defect", "damag", "faulti"],
-    &["delet", "remov", "eras"],
-    &["instal", "setup", "configur"],
-];
-
-/// Which of the families is about reaching somebody.
-const CONTACT: usize = 0;
-
-/// What a word of the question is worth in a sentence that has a relative of it only.
-const FAMILY_SHARE: f32 = 0.6;
-
-struct Stems(Stemmer);
-
-impl Stems {
-    fn new() -> Self {
-        Self(Stemmer::create(Algorithm::English))
+/// The best sentence of every passage, for a question about the most or the least of something: whoever reads them can
+/// compare. One alone proves nothing.
+fn choose_all(candidates: &[Candidate]) -> Vec<usize> {
+    let mut best: Vec<usize> = Vec::new();
+    for at in (0..candidates.len()).filter(|&at| candidates[at].score > 0.0) {
+        match best.last_mut() {
+            Some(last) if candidates[*last].passage == candidates[at].passage && !candidates[at].sentence.is_row => {
+                if candidates[at].score > candidates[*last].score {
+                    *last = at;
+                }
+            }
+            _ => best.push(at),
+        }
     }
-
-    /// The stems of the words that carry something.
-    fn of(&self, text: &str) -> HashSet<String> {
-        let words = text.unicode_words().map(str::to_lowercase);
-        let words = words.filter(|word| !STOP_WORDS.contains(&word.split(['\'', '’']).next().unwrap_or(word)));
-        words.map(|word| self.0.stem(&word.replace('’', "'")).into_owned()).collect()
+    best.truncate(MAX_COMPARED);
+    if best.len() < 2 {
+        return Vec::new();
     }
-}
-
-/// What a question asks for.
-struct Wanted {
-    stems: HashSet<String>,
-    /// It asks for an amount, a price, a time: a sentence with a number answers it better.
-    a_number: bool,
-    /// It asks how to reach somebody: a sentence with an address or a number to call answers it better.
-    a_contact: bool,
-}
-
-impl Wanted {
-    fn new(question: &str, stems: &Stems) -> Self {
-        const NUMBERS: &[&str] =
-            &["how much", "how many", "how long", "how old", "how fast", "how often", "when", "price", "cost"];
-        let lower = question.to_lowercase();
-        let stems = stems.of(question);
-        let a_contact = stems.iter().any(|stem| FAMILIES[CONTACT].contains(&stem.as_str()));
-        Self { stems, a_number: NUMBERS.iter().any(|words| lower.contains(words)), a_contact }
-    }
-}
-
-fn candidates(passages: &[Passage], stems: &Stems) -> Vec<Candidate> {
-    let all = passages
-        .iter()
-        .enumerate()
-        .flat_map(|(passage, found)| sentences(&found.text).into_iter().map(move |sentence| (passage, sentence)));
-    let candidates = all.take(MAX_CANDIDATES).map(|(passage, sentence)| Candidate {
-        passage,
-        stems: stems.of(&sentence.text),
-        words: sentence.text.unicode_words().count(),
-        sentence,
-        score: 0.0,
-    });
-    candidates.collect()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of sentences and words are small")]
-fn rate(candidates: &mut [Candidate], wanted: &Wanted, passages: &[Passage], stems: &Stems) {
-    let count = candidates.len() as f32;
-    let has = |stem: &str| candidates.iter().filter(|candidate| candidate.stems.contains(stem)).count() as f32;
-    // Rare words weigh more, but not much more: in passages that were found for a question, its subject is everywhere.
-    let weight = |stem: &str| 1.0 + 0.35 * (1.0 + count / (1.0 + has(stem))).ln();
-    let weights: Vec<(&str, f32)> = wanted.stems.iter().map(|stem| (stem.as_str(), weight(stem))).collect();
-    let total: f32 = weights.iter().map(|(_, weight)| weight).sum();
-    let titles: Vec<HashSet<String>> = passages
-        .iter()
-        .map(|passage| stems.of(&format!("{} {}", passage.title, passage.heading.as_deref().unwrap_or(""))))
-        .collect();
-    for candidate in candidates {
-        let context = stems.of(&candidate.sentence.context);
-        let title = &titles[candidate.passage];
-        let met: f32 = weights
-            .iter()
-            .map(|(stem, weight)| {
-                let own = likeness(stem, &candidate.stems);
-                weight * own.max(0.5 * likeness(stem, &context)).max(0.33 * likeness(stem, title))
-            })
-            .sum();
-        let fit = if total > 0.0 { met / total } else { 0.0 };
-        candidate.score = score(candidate, fit, wanted, &passages[candidate.passage]);
-    }
-}
-
-/// What is said about it besides its words: where it was found, and whether it is a good sentence at all.
-fn score(candidate: &Candidate, fit: f32, wanted: &Wanted, passage: &Passage) -> f32 {
-    let text = &candidate.sentence.text;
-    let strong = passage.score >= STRONG_PASSAGE && !wanted.stems.is_empty();
-    if fit <= 0.05 && !strong {
-        return 0.0;
-    }
-    let mut score = fit + 0.2 * passage.score.clamp(0.0, 1.0) + if candidate.passage == 0 { 0.05 } else { 0.0 };
-    let mut adjust = |applies: bool, by: f32| score += if applies { by } else { 0.0 };
-    adjust(wanted.a_number && text.contains(|c: char| c.is_ascii_digit()), 0.15);
-    adjust(wanted.a_contact && (text.contains('@') || text.contains("+")), 0.15);
-    adjust(candidate.sentence.is_row && !wanted.a_number, -0.1);
-    adjust(text.ends_with('?'), -0.4);
-    adjust(candidate.sentence.is_fragment, -0.2);
-    adjust(candidate.words < 3, -0.2);
-    adjust(candidate.words > 45, -0.15);
-    // Without any of the question's words only the passage speaks for it.
-    adjust(fit <= 0.05, 0.1);
-    score
-}
-
-/// How much of `stem` is in `stems`: all, a relative, or nothing.
-fn likeness(stem: &str, stems: &HashSet<String>) -> f32 {
-    if stems.contains(stem) {
-        return 1.0;
-    }
-    let family = FAMILIES.iter().find(|family| family.contains(&stem));
-    let related = family.is_some_and(|family| family.iter().any(|relative| stems.contains(*relative)));
-    if related { FAMILY_SHARE } else { 0.0 }
+    let with: Vec<usize> = best.iter().filter_map(|&at| candidates[at].antecedent).collect();
+    best.extend(with.into_iter().filter(|at| !best.contains(at)).collect::<Vec<_>>());
+    best
 }
 
 /// The indices of the sentences to be said, in no order.
-fn choose(candidates: &[Candidate]) -> Vec<usize> {
+fn choose(candidates: &[Candidate], wanted: &Wanted) -> Vec<usize> {
     let mut chosen: Vec<usize> = Vec::new();
     let mut words = 0;
     let mut left: Vec<usize> = (0..candidates.len()).filter(|&at| candidates[at].score >= MIN_SCORE).collect();
@@ -227,11 +91,17 @@ fn choose(candidates: &[Candidate]) -> Vec<usize> {
                 true => MIN_SHARE,
                 false => MIN_SHARE_ELSEWHERE,
             };
-            if worth < share * best.score {
+            // A number that was asked for and found is the answer; the rest would only be about the same thing.
+            let misses = match best.measured {
+                _ if wanted.a_contact && next.measured => false,
+                true if wanted.is_measured() && !next.measured => true,
+                _ => !adds_to(next, best) && met_of(next, best) < MIN_SHARE_MET,
+            };
+            if misses || worth < share * best.score {
                 continue;
             }
         }
-        let with = antecedent(candidates, &chosen, next);
+        let with = candidates[next].antecedent.filter(|at| !chosen.contains(at));
         let more: usize = with.iter().chain([&next]).map(|&at| candidates[at].words).sum();
         let fits = words + more <= MAX_WORDS && chosen.len() + with.iter().count() < MAX_SENTENCES;
         if chosen.is_empty() || (fits && repeats(candidates, &chosen, next) < SAME) {
@@ -242,6 +112,18 @@ fn choose(candidates: &[Candidate]) -> Vec<usize> {
         }
     }
     chosen
+}
+
+/// Whether `next` itself says something of the question that `best` does not.
+fn adds_to(next: &Candidate, best: &Candidate) -> bool {
+    next.met.keys().any(|stem| likeness(stem, &best.stems) == 0.0)
+}
+
+/// How much `next` itself says of what `best` itself says about the question, 0 to 1.
+fn met_of(next: &Candidate, best: &Candidate) -> f32 {
+    let total: f32 = best.met.values().sum();
+    let own = |(stem, share): (&String, &f32)| likeness(stem, &next.stems).min(*share);
+    if total > 0.0 { best.met.iter().map(own).sum::<f32>() / total } else { 1.0 }
 }
 
 /// How much of the sentence has been said, 0 to 1.
@@ -256,44 +138,6 @@ fn repeats(candidates: &[Candidate], chosen: &[usize], at: usize) -> f32 {
         own.intersection(said).count() as f32 / own.len().min(said.len()).max(1) as f32
     });
     shared.fold(0.0, f32::max)
-}
-
-/// The sentence that names what this one only points to: the last one before it, in its paragraph, that does not point
-/// back itself.
-fn antecedent(candidates: &[Candidate], chosen: &[usize], at: usize) -> Option<usize> {
-    let this = &candidates[at];
-    if !points_back(&this.sentence.text) {
-        return None;
-    }
-    let before = candidates[..at].iter().enumerate().rev();
-    let mut before =
-        before.take_while(|(_, other)| other.passage == this.passage && other.sentence.block == this.sentence.block);
-    let (found, _) = before.find(|(_, other)| !points_back(&other.sentence.text))?;
-    (!chosen.contains(&found)).then_some(found)
-}
-
-fn points_back(text: &str) -> bool {
-    const POINTERS: &[&str] = &[
-        "it",
-        "its",
-        "they",
-        "them",
-        "their",
-        "this",
-        "that",
-        "these",
-        "those",
-        "he",
-        "she",
-        "such",
-        "otherwise",
-        "both",
-        "then",
-        "however",
-        "also",
-        "instead",
-    ];
-    text.unicode_words().next().is_some_and(|first| POINTERS.iter().any(|word| first.eq_ignore_ascii_case(word)))
 }
 
 /// The chosen sentences: the passage of the best one first, and those of a passage as they stand there.

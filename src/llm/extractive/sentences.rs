@@ -147,10 +147,13 @@ fn split(text: &str) -> Vec<String> {
             _ => sentences.push(part.to_owned()),
         }
         let word = part.trim_end().rsplit([' ', '(']).next().unwrap_or("");
-        goes_on = word.strip_suffix('.').is_some_and(|word| {
-            let is_initial = word.chars().count() == 1 && word.chars().all(char::is_uppercase);
-            is_initial || ABBREVIATIONS.iter().any(|short| word.eq_ignore_ascii_case(short))
-        });
+        // Without a space after it, a mark is part of a name or of code.
+        let is_open = part.ends_with(['.', '?', '!']);
+        goes_on = is_open
+            || word.strip_suffix('.').is_some_and(|word| {
+                let is_initial = word.chars().count() == 1 && word.chars().all(char::is_uppercase);
+                is_initial || ABBREVIATIONS.iter().any(|short| word.eq_ignore_ascii_case(short))
+            });
     }
     sentences.into_iter().map(|sentence| sentence.trim().to_owned()).filter(|sentence| !sentence.is_empty()).collect()
 }
