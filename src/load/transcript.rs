@@ -61,6 +61,8 @@ struct Run {
     answer: Option<String>,
     held: HeldText,
     done: Option<Proof>,
+    /// Its end is known from a snapshot only; after a crash the event follows.
+    untold: bool,
     /// Nothing of it is kept but the proof.
     proven: bool,
     /// A `sync` is on its way.
@@ -238,6 +240,7 @@ impl Transcript {
                 compare(id, text, status == "interrupted");
                 run.done = Some(Proof::of(text, status));
                 run.proven = true;
+                run.untold = true;
             }
         }
         for live in frame.runs.iter().flatten() {
@@ -316,8 +319,12 @@ impl Transcript {
             self.faults.disordered += 1;
             return Some(Step::Idle);
         };
-        if run.done.is_some() {
-            self.faults.duplicated += 1;
+        if let Some(known) = &run.done {
+            if !std::mem::take(&mut run.untold) {
+                self.faults.duplicated += 1;
+            } else if *known != proof {
+                self.faults.altered += 1;
+            }
             return Some(Step::Idle);
         }
         run.done = Some(proof);

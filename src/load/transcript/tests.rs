@@ -231,6 +231,23 @@ fn a_snapshot_brings_back_what_was_held() {
 }
 
 #[test]
+fn an_end_known_from_a_snapshot_is_told_once_more_and_the_same() {
+    let counted = |ends: &[Value]| {
+        let mut transcript = begun();
+        let answer = json!({ "id": "a-r", "role": "assistant", "text": "whole", "status": "complete", "run": "r" });
+        apply(&mut transcript, &json!({ "type": "snapshot", "seq": 2, "messages": [answer] }));
+        for end in ends {
+            apply(&mut transcript, end);
+        }
+        transcript.faults
+    };
+    assert_eq!(counted(&[done(3, "r", "whole")]), Faults::default());
+    assert_eq!(counted(&[done(3, "r", "hole")]), Faults { altered: 1, ..Faults::default() });
+    let twice = [done(3, "r", "whole"), done(4, "r", "whole")];
+    assert_eq!(counted(&twice), Faults { duplicated: 1, ..Faults::default() });
+}
+
+#[test]
 fn a_proven_answer_stays_the_same_in_every_snapshot() {
     for (text, altered) in [("whole", 0), ("whole!", 1)] {
         let mut transcript = begun();
