@@ -12,9 +12,6 @@ use serde_json::Value;
 use super::{FinishReason, sse::BodyEnd};
 use crate::chat::Usage;
 
-/// The most bytes kept of what a provider says about an error.
-pub(super) const MAX_DETAIL_BYTES: usize = 2048;
-
 /// One event of a stream, or a whole completion: then `message` stands where `delta` would.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -84,7 +81,7 @@ impl WireUsage {
 pub(super) struct UpstreamError {
     /// The HTTP status that it means, if one can be told.
     pub(super) status: Option<u16>,
-    /// Its words, at most [`MAX_DETAIL_BYTES`].
+    /// Its words, all of them: a key must be taken out before anything is cut, or half of it would stay.
     pub(super) detail: String,
 }
 
@@ -92,7 +89,7 @@ impl UpstreamError {
     fn new(status: Option<u16>, detail: &str) -> Self {
         let detail = detail.trim();
         let detail = if detail.is_empty() { "no reason given" } else { detail };
-        Self { status, detail: cut(detail, MAX_DETAIL_BYTES).to_owned() }
+        Self { status, detail: detail.to_owned() }
     }
 
     /// Reads the value of an `error` field: a text, or an object with a message and a code of any type.
@@ -271,6 +268,11 @@ impl Answer {
             Some(Reason::Known(FinishReason::Stop)) if self.text_bytes == 0 => {
                 Some(Step::Failed(UpstreamError::new(None, "the answer is empty")))
             }
+            Some(Reason::Known(FinishReason::Length)) if self.text_bytes == 0 => {
+                // A reasoning model can spend all it may on thoughts that nobody sees.
+                let detail = "the answer is empty: the limit of tokens was reached before the first visible word";
+                Some(Step::Failed(UpstreamError::new(None, detail)))
+            }
             Some(Reason::Known(known)) => self.finish(known),
             Some(Reason::Failed) => {
                 let detail = format!("it gave up with the finish reason {:?}", raw.unwrap_or_default());
@@ -288,7 +290,7 @@ impl Answer {
             (None, BodyEnd::Done) if self.text_bytes > 0 => Ending::Finish(FinishReason::Stop),
             (None, BodyEnd::TooLong) if self.text_bytes > 0 => Ending::Finish(FinishReason::Length),
             (None, BodyEnd::Done | BodyEnd::TooLong) => Ending::Empty,
-            (None, BodyEnd::Eof | BodyEnd::Broken(_)) => Ending::Truncated,
+            (None, BodyEnd::Eof | BodyEnd::NoEvents(_) | BodyEnd::Broken(_)) => Ending::Truncated,
         }
     }
 
@@ -312,11 +314,6 @@ impl Answer {
         }
         (!text.is_empty()).then_some(Step::Text(text))
     }
-}
-
-/// The longest beginning of `text` with at most `bytes` bytes.
-pub(super) fn cut(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
 }
 
 /// A string, or nothing, whatever else is there.

@@ -17,7 +17,7 @@ mod rating;
 mod sample_tests;
 mod sentences;
 
-pub use compose::{Answer, NOTHING_FOUND, compose};
+pub use compose::{NOTHING_FOUND, compose};
 
 /// Said instead of [`NOTHING_FOUND`] while documents are still being read.
 pub const STILL_READING: &str = "The documents are still being read. Please ask again in a moment.";
@@ -56,17 +56,17 @@ impl ChatModel for Extractive {
         let pace = self.pace;
         Box::pin(async_stream::stream! {
             let mut answer = compose(&request.question, &request.passages);
-            if answer.text == NOTHING_FOUND {
+            if answer == NOTHING_FOUND {
                 match request.knowledge {
                     KnowledgeUse::Searched => {}
-                    KnowledgeUse::Loading => answer.text = STILL_READING.to_owned(),
-                    KnowledgeUse::Unavailable => answer.text = CANNOT_SEARCH.to_owned(),
+                    KnowledgeUse::Loading => answer = STILL_READING.to_owned(),
+                    KnowledgeUse::Unavailable => answer = CANNOT_SEARCH.to_owned(),
                 }
             }
             let mut beat = (!pace.is_zero()).then(|| interval(pace));
             let mut said = 0;
             let mut finish = FinishReason::Stop;
-            for word in answer.text.split_inclusive(' ') {
+            for word in answer.split_inclusive(' ') {
                 if estimated_tokens(said + word.len()) > request.max_output_tokens {
                     finish = FinishReason::Length;
                     break;

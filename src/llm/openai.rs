@@ -25,7 +25,7 @@ use tower::BoxError;
 
 use super::{
     ChatRequest, Clock, ModelError, ModelEvent, PromptRole,
-    chunk::{Answer, Chunk, Ending, MAX_DETAIL_BYTES, Step, UpstreamError, cut},
+    chunk::{Answer, Chunk, Ending, Step, UpstreamError},
     http::{HttpClients, base_url, chain, read_some, retry_after},
     sse::{BodyEnd, sanitised},
 };
@@ -33,6 +33,8 @@ use crate::{config::Secret, telemetry::metrics::LLM_BAD_EVENTS};
 
 /// How long a stream is read on after its finish, for usage and `[DONE]`.
 const AFTER_FINISH: Duration = Duration::from_secs(2);
+/// The most bytes kept of what a provider says about an error.
+const MAX_DETAIL_BYTES: usize = 2048;
 /// So many events that are not JSON end a stream.
 const MAX_BAD_EVENTS: u32 = 3;
 /// Text that a token may have on average, and the slack for short answers. A server that sends more does not keep to
@@ -214,6 +216,11 @@ impl Endpoint {
             }
             drop(events);
             let ended = end.get().cloned().unwrap_or(BodyEnd::Eof);
+            if let BodyEnd::NoEvents(body) = &ended {
+                let error = UpstreamError::from_body(body.as_bytes());
+                yield Err(endpoint.failed(error.status.unwrap_or(500), error.detail, None));
+                return;
+            }
             match answer.end(&ended) {
                 Ending::Finish(_) if answer.is_finished() => {}
                 Ending::Finish(reason) => yield Ok(ModelEvent::Finish(reason)),
@@ -365,12 +372,13 @@ impl Endpoint {
         self.failed(503, chain(&error.without_url()), None)
     }
 
+    /// The first [`MAX_DETAIL_BYTES`] of `detail`, the key taken out before.
     fn without_key(&self, detail: &str) -> String {
         let detail = match &self.api_key {
             Some(key) => detail.replace(key.expose(), "***"),
             None => detail.to_owned(),
         };
-        cut(&detail, MAX_DETAIL_BYTES).to_owned()
+        detail[..detail.floor_char_boundary(MAX_DETAIL_BYTES)].to_owned()
     }
 }
 

@@ -19,7 +19,11 @@ use serde_json::{Value, json};
 /// The most bytes of one line, and of the lines of one event together.
 pub const MAX_EVENT_BYTES: usize = 1 << 20;
 
+/// The most bytes kept of a body that is no event stream.
+pub const MAX_STRAY_BYTES: usize = 16 * 1024;
+
 const DONE: &str = "[DONE]";
+const DATA: &str = "data: ";
 
 /// A line, or the lines of one event together, are longer than [`MAX_EVENT_BYTES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +37,8 @@ pub enum BodyEnd {
     Done,
     /// The server closed the body without it.
     Eof,
+    /// The server closed the body, which was no event stream at all but this text, at most [`MAX_STRAY_BYTES`] of it.
+    NoEvents(String),
     /// The body was longer than the caller allows.
     TooLong,
     /// The connection broke, or the stream was not one that can be read.
@@ -44,6 +50,7 @@ impl fmt::Display for BodyEnd {
         match self {
             Self::Done => f.write_str("[DONE] came"),
             Self::Eof => f.write_str("the body ended without [DONE]"),
+            Self::NoEvents(_) => f.write_str("the body was no event stream"),
             Self::TooLong => f.write_str("the body is longer than the answer may be"),
             Self::Broken(detail) => f.write_str(detail),
         }
@@ -61,11 +68,11 @@ impl std::error::Error for BodyEnd {}
 pub struct Sanitizer {
     /// The line that is not complete yet.
     line: Vec<u8>,
-    /// The clean lines of the event that is not complete yet.
+    /// The `event` lines of the event that is not complete yet.
     event: String,
-    /// Whether `event` has a data line; only then is it worth sending.
-    has_data: bool,
-    /// Whether the event calls itself `error`.
+    /// Its data lines; without any it is not worth sending.
+    data: String,
+    /// Whether the event calls itself `error`, before its data or after.
     is_error: bool,
     /// The last byte was `\r`: a `\n` now belongs to it.
     after_cr: bool,
@@ -150,7 +157,6 @@ impl Sanitizer {
                 self.end_event(events);
                 self.done = true;
             }
-            "data" if self.is_error => self.data(&error_event(value)),
             "data" => self.data(value),
             "error" => self.data(&error_event(value)),
             "event" if value == "error" => self.is_error = true,
@@ -161,23 +167,28 @@ impl Sanitizer {
             }
             _ => {}
         }
-        if self.event.len() > MAX_EVENT_BYTES { Err(EventTooLarge) } else { Ok(()) }
+        if self.event.len() + self.data.len() > MAX_EVENT_BYTES { Err(EventTooLarge) } else { Ok(()) }
     }
 
     fn data(&mut self, value: &str) {
-        self.event.push_str("data: ");
-        self.event.push_str(value);
-        self.event.push('\n');
-        self.has_data = true;
+        self.data.push_str(DATA);
+        self.data.push_str(value);
+        self.data.push('\n');
     }
 
     fn end_event(&mut self, events: &mut VecDeque<Bytes>) {
-        self.is_error = false;
-        if std::mem::take(&mut self.has_data) {
+        if std::mem::take(&mut self.is_error) && !self.data.is_empty() {
+            let lines = std::mem::take(&mut self.data);
+            let values: Vec<&str> = lines.lines().filter_map(|line| line.strip_prefix(DATA)).collect();
+            self.data(&error_event(&values.join("\n")));
+        }
+        if !self.data.is_empty() {
+            self.event.push_str(&self.data);
             self.event.push('\n');
             events.push_back(Bytes::copy_from_slice(self.event.as_bytes()));
         }
         self.event.clear();
+        self.data.clear();
     }
 }
 
@@ -198,15 +209,22 @@ where
         let mut sanitizer = Sanitizer::default();
         let mut events = VecDeque::new();
         let mut left = limit;
+        // The beginning of the body, as long as it may turn out to be an error without any framing.
+        let mut stray = Some(Vec::new());
         let ended = loop {
             let ended = match body.next().await {
                 Some(Ok(bytes)) if bytes.len() > left => Some(BodyEnd::TooLong),
                 Some(Ok(bytes)) => {
                     left -= bytes.len();
+                    if let Some(stray) = &mut stray {
+                        let room = MAX_STRAY_BYTES - stray.len();
+                        stray.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                    }
                     sanitizer.push(&bytes, &mut events).err().map(|error| BodyEnd::Broken(error.to_string()))
                 }
                 Some(Err(error)) => Some(BodyEnd::Broken(error.to_string())),
                 None => Some(match sanitizer.finish(&mut events) {
+                    Ok(()) if events.is_empty() => stray.take().and_then(text_without_fields).map_or(BodyEnd::Eof, BodyEnd::NoEvents),
                     Ok(()) => BodyEnd::Eof,
                     Err(error) => BodyEnd::Broken(error.to_string()),
                 }),
@@ -217,6 +235,7 @@ where
                 let _: Result<(), BodyEnd> = end.set(ended.clone());
             }
             while let Some(event) = events.pop_front() {
+                stray = None;
                 yield Ok(event);
             }
             if let Some(ended) = ended {
@@ -229,6 +248,14 @@ where
     }
 }
 
+/// `body` as text, if there is something in it and no line looks like one of an event stream.
+fn text_without_fields(body: Vec<u8>) -> Option<String> {
+    const FIELDS: &[&str] = &["data:", "event:", "id:", "retry:", ":"];
+    let text = String::from_utf8_lossy(&body).trim().to_owned();
+    let is_stream = text.lines().any(|line| FIELDS.iter().any(|field| line.starts_with(field)));
+    (!text.is_empty() && !is_stream).then_some(text)
+}
+
 /// An event that async-openai hands on like any other, with the error where OpenAI has it.
 fn error_event(value: &str) -> String {
     let error = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
@@ -237,140 +264,4 @@ fn error_event(value: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::stream;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// What comes out of `chunks`, and whether it was too large.
-    fn run<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> (String, bool) {
-        let mut sanitizer = Sanitizer::default();
-        let mut events = VecDeque::new();
-        let mut failed = false;
-        for chunk in chunks {
-            if sanitizer.push(chunk, &mut events).is_err() {
-                failed = true;
-                break;
-            }
-        }
-        failed = failed || sanitizer.finish(&mut events).is_err();
-        let text = events.iter().map(|event| std::str::from_utf8(event).unwrap()).collect();
-        (text, failed)
-    }
-
-    fn clean(input: &[u8]) -> String {
-        let (text, failed) = run([input]);
-        assert!(!failed);
-        text
-    }
-
-    #[test]
-    fn a_byte_order_mark_goes() {
-        assert_eq!(clean(b"\xEF\xBB\xBFdata: 1\n\n"), "data: 1\n\n");
-        assert_eq!(clean(b"\xEF\xBB\xBF\xEF\xBB\xBFdata: 1\n\ndata: 2\n\n"), "data: 2\n\n");
-    }
-
-    #[test]
-    fn every_line_end_is_understood() {
-        assert_eq!(clean(b"data: 1\r\n\r\ndata: 2\r\rdata: 3\n\n"), "data: 1\n\ndata: 2\n\ndata: 3\n\n");
-        assert_eq!(clean(b"event: x\r\ndata: 1\r\ndata: 2\r\n\r\n"), "event: x\ndata: 1\ndata: 2\n\n");
-    }
-
-    #[test]
-    fn invalid_utf8_becomes_replacement_characters_and_nothing_else_is_lost() {
-        assert_eq!(clean(b"data: a\xFFb\n\ndata: c\n\n"), "data: a\u{fffd}b\n\ndata: c\n\n");
-    }
-
-    #[test]
-    fn comments_ids_and_events_without_data_go() {
-        assert_eq!(clean(b": ping\n\nid: 7\nretry: 9\n\nevent: keepalive\n\ndata:x\n\n"), "data: x\n\n");
-        assert_eq!(clean(b"event: keepalive\ndata: {}\n\n"), "event: keepalive\ndata: {}\n\n");
-    }
-
-    #[test]
-    fn errors_become_data() {
-        assert_eq!(clean(b"error: {\"code\":500}\n\n"), "data: {\"error\":{\"code\":500}}\n\n");
-        assert_eq!(clean(b"error: out of memory\n\n"), "data: {\"error\":\"out of memory\"}\n\n");
-        assert_eq!(clean(b"event: error\ndata: {\"message\":\"m\"}\n\n"), "data: {\"error\":{\"message\":\"m\"}}\n\n");
-        assert_eq!(
-            clean(b"event: error\ndata: {\"error\":\"m\"}\n\ndata: {}\n\n"),
-            "data: {\"error\":\"m\"}\n\ndata: {}\n\n"
-        );
-    }
-
-    #[test]
-    fn the_missing_last_blank_line_is_added_once() {
-        assert_eq!(clean(b"data: 1\n\ndata: 2"), "data: 1\n\ndata: 2\n\n");
-        assert_eq!(clean(b"data: 1\n"), "data: 1\n\n");
-        assert_eq!(clean(b"data: 1\n\n"), "data: 1\n\n");
-    }
-
-    #[test]
-    fn done_stands_alone_and_ends_the_stream() {
-        assert_eq!(clean(b"data: 1\ndata: [DONE]\ndata: 2\n\n"), "data: 1\n\ndata: [DONE]\n\n");
-        assert_eq!(clean(b"data:[DONE] "), "data: [DONE]\n\n");
-    }
-
-    #[test]
-    fn long_lines_and_long_events_are_refused_after_what_came_before() {
-        let line = [b"data: 1\n\ndata: ", "x".repeat(MAX_EVENT_BYTES).as_bytes(), b"\n\n"].concat();
-        assert_eq!(run([line.as_slice()]), ("data: 1\n\n".to_owned(), true));
-        let unfinished = &line[..line.len() - 2];
-        assert_eq!(run([unfinished]), ("data: 1\n\n".to_owned(), true));
-        let event = "data: x\n".repeat(MAX_EVENT_BYTES / 8 + 1);
-        assert_eq!(run([event.as_bytes()]), (String::new(), true));
-    }
-
-    #[tokio::test]
-    async fn the_end_of_a_body_is_noted() {
-        async fn end_of(chunks: Vec<Result<Bytes, &'static str>>, limit: usize) -> (usize, BodyEnd) {
-            let end = Arc::new(OnceLock::new());
-            let items: Vec<_> = sanitised(stream::iter(chunks), limit, Arc::clone(&end)).collect().await;
-            (items.iter().filter(|item| item.is_ok()).count(), end.get().cloned().unwrap())
-        }
-        let event = || Ok(Bytes::from_static(b"data: 1\n\n"));
-        let done = || Ok(Bytes::from_static(b"data: [DONE]\n\n"));
-        assert_eq!(end_of(vec![event(), done(), event()], 1000).await, (2, BodyEnd::Done));
-        assert_eq!(end_of(vec![event()], 1000).await, (1, BodyEnd::Eof));
-        assert_eq!(end_of(vec![event(), event()], 10).await, (1, BodyEnd::TooLong));
-        assert_eq!(end_of(vec![event(), Err("reset")], 1000).await, (1, BodyEnd::Broken("reset".to_owned())));
-    }
-
-    /// Bytes in which line ends, marks and fields are frequent enough to meet at chunk borders.
-    fn streams() -> impl Strategy<Value = Vec<u8>> {
-        let piece = prop_oneof![
-            Just(b"data: {\"a\":1}".to_vec()),
-            Just(b"data:[DONE]".to_vec()),
-            Just(b"event: error".to_vec()),
-            Just(b"error: no".to_vec()),
-            Just(b": ping".to_vec()),
-            Just(b"\r".to_vec()),
-            Just(b"\n".to_vec()),
-            Just(b"\r\n".to_vec()),
-            Just("é😀\u{feff}".as_bytes().to_vec()),
-            proptest::collection::vec(any::<u8>(), 0..6),
-        ];
-        proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
-    }
-
-    proptest! {
-        #[test]
-        fn the_cuts_make_no_difference(input in streams(), cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..12)) {
-            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
-            cuts.sort_unstable();
-            let mut chunks = Vec::new();
-            let mut from = 0;
-            for cut in cuts {
-                chunks.push(&input[from..cut]);
-                from = cut;
-            }
-            chunks.push(&input[from..]);
-            let whole = run([input.as_slice()]);
-            prop_assert_eq!(&run(chunks), &whole);
-            prop_assert_eq!(&run(input.chunks(1)), &whole);
-            // What comes out is clean: sanitising it again changes nothing.
-            prop_assert_eq!(&run([whole.0.as_bytes()]).0, &whole.0);
-        }
-    }
-}
+mod tests;

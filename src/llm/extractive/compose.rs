@@ -6,10 +6,7 @@ use super::{
     question::{Wanted, likeness},
     rating::{Candidate, rated},
 };
-use crate::{
-    chat::{Citation, utf16_len},
-    knowledge::Passage,
-};
+use crate::knowledge::Passage;
 
 /// Said when no sentence fits.
 pub const NOTHING_FOUND: &str =
@@ -30,18 +27,10 @@ const MIN_SHARE_ROW: f32 = 0.9;
 const MIN_SHARE_MET: f32 = 0.65;
 /// From this similarity on, a sentence repeats another.
 const SAME: f32 = 0.6;
-/// An answer made of sentences of the passages.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    /// Markdown; a `[n]` after each sentence says which passage it is from.
-    pub text: String,
-    /// Which stretch rests on which passage; the marks are not part of the stretch.
-    pub citations: Vec<Citation>,
-}
-
-/// Answers `question` with sentences of `passages`, which are numbered from 1 in their order.
+/// Answers `question` with sentences of `passages`, which are numbered from 1 in their order. Markdown; a `[n]` after
+/// each sentence says which passage it is from.
 #[must_use]
-pub fn compose(question: &str, passages: &[Passage]) -> Answer {
+pub fn compose(question: &str, passages: &[Passage]) -> String {
     let (wanted, candidates) = rated(question, passages);
     let chosen = if wanted.compares { choose_all(&candidates) } else { choose(&candidates, &wanted) };
     write(&candidates, chosen)
@@ -141,9 +130,9 @@ fn repeats(candidates: &[Candidate], chosen: &[usize], at: usize) -> f32 {
 }
 
 /// The chosen sentences: the passage of the best one first, and those of a passage as they stand there.
-fn write(candidates: &[Candidate], mut chosen: Vec<usize>) -> Answer {
+fn write(candidates: &[Candidate], mut chosen: Vec<usize>) -> String {
     if chosen.is_empty() {
-        return Answer { text: NOTHING_FOUND.to_owned(), citations: Vec::new() };
+        return NOTHING_FOUND.to_owned();
     }
     let mut best: HashMap<usize, f32> = HashMap::new();
     for &at in &chosen {
@@ -153,18 +142,14 @@ fn write(candidates: &[Candidate], mut chosen: Vec<usize>) -> Answer {
     let rank = |at: usize| best.get(&candidates[at].passage).copied().unwrap_or(0.0);
     chosen.sort_by(|&a, &b| rank(b).total_cmp(&rank(a)).then(a.cmp(&b)));
     let mut text = String::new();
-    let mut citations = Vec::new();
     for at in chosen {
         if !text.is_empty() {
             text.push(' ');
         }
-        let start = utf16_len(&text);
         text.push_str(&markdown(&candidates[at].sentence.text));
-        let n = u32::try_from(candidates[at].passage + 1).unwrap_or(u32::MAX);
-        citations.push(Citation { n, start, end: utf16_len(&text) });
-        text.push_str(&format!(" [{n}]"));
+        text.push_str(&format!(" [{}]", candidates[at].passage + 1));
     }
-    Answer { text, citations }
+    text
 }
 
 /// Plain text that Markdown shows as it is. Only what Markdown would take for markup is escaped.

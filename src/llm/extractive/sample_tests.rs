@@ -47,7 +47,7 @@ fn passage((file, heading, score): Found) -> Passage {
 
 fn ask(question: &str, found: &[Found]) -> String {
     let passages: Vec<Passage> = found.iter().copied().map(passage).collect();
-    compose(question, &passages).text
+    compose(question, &passages)
 }
 
 /// Asks, and checks that the answer has all of `wanted` and nothing of `unwanted`.

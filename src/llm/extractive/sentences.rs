@@ -20,6 +20,8 @@ pub(super) struct Sentence {
     pub(super) is_fragment: bool,
 }
 
+/// The most characters of a sentence; what is longer is rather a text without marks.
+const MAX_SENTENCE_CHARS: usize = 500;
 /// The most words of a list that is told as one sentence.
 const MAX_LIST_WORDS: usize = 60;
 /// Items of fewer words say nothing without the line above them.
@@ -79,12 +81,21 @@ pub(super) fn sentences(markdown: &str) -> Vec<Sentence> {
 fn push(found: &mut Vec<Sentence>, texts: Vec<String>, context: &str, block: usize) {
     let sentences = texts.into_iter().filter(|text| text.chars().any(char::is_alphanumeric));
     found.extend(sentences.map(|text| Sentence {
-        text,
+        text: shortened(text),
         context: context.trim().to_owned(),
         block,
         is_row: false,
         is_fragment: false,
     }));
+}
+
+/// At most [`MAX_SENTENCE_CHARS`] of a sentence, up to the end of a word if there is one.
+fn shortened(text: String) -> String {
+    let Some((end, _)) = text.char_indices().nth(MAX_SENTENCE_CHARS) else {
+        return text;
+    };
+    let most = &text[..end];
+    format!("{}…", most.rfind(' ').map_or(most, |at| &most[..at]))
 }
 
 /// A list under a lead-in: one sentence when its items are short, else a sentence each.
@@ -162,20 +173,9 @@ fn blocks(markdown: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     // The block that the next line may go on with.
     let mut open: Option<Block> = None;
-    let mut fence = None;
     let mut header: Option<Vec<String>> = None;
-    for line in markdown.lines() {
-        let line = line.trim().trim_start_matches('>').trim_start();
-        let marker = line.get(..3).filter(|marker| matches!(*marker, "```" | "~~~"));
-        if fence.is_some() || marker.is_some() {
-            match fence {
-                None => fence = marker,
-                Some(_) if marker == fence => fence = None,
-                Some(_) => {}
-            }
-            close(&mut blocks, &mut open);
-            continue;
-        }
+    let lines = without_code(markdown);
+    for (at, line) in lines.iter().copied().enumerate() {
         if !line.starts_with('|') {
             header = None;
         }
@@ -190,7 +190,8 @@ fn blocks(markdown: &str) -> Vec<Block> {
             blocks.push(Block::Heading(plain(text)));
         } else if line.starts_with('|') {
             close(&mut blocks, &mut open);
-            row(line, &mut header, &mut blocks);
+            let is_head = lines.get(at + 1).is_some_and(|next| is_table_rule(next));
+            row(line, is_head, &mut header, &mut blocks);
         } else if let Some(text) = item(line) {
             close(&mut blocks, &mut open);
             open = Some(Block::Item(text.to_owned()));
@@ -239,16 +240,65 @@ fn item(line: &str) -> Option<&str> {
     Some(text.strip_prefix("[ ] ").or_else(|| text.strip_prefix("[x] ")).unwrap_or(text))
 }
 
-/// A table row as `column: cell` pairs. The first row names the columns.
-fn row(line: &str, header: &mut Option<Vec<String>>, blocks: &mut Vec<Block>) {
-    let cells: Vec<String> = line.trim_matches('|').split('|').map(|cell| plain(cell.trim())).collect();
-    if line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' ')) {
-        return;
+/// The lines of `markdown` without quotation marks, and an empty one in place of every line of fenced code.
+fn without_code(markdown: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = markdown.lines().map(|line| line.trim().trim_start_matches('>').trim_start()).collect();
+    let mut open: Option<(char, usize)> = None;
+    for at in 0..lines.len() {
+        let found = fence(lines[at]);
+        match (open, found) {
+            // A passage may begin inside of code: then its first fence, without any prose before it, is the end.
+            (None, Some((_, _, ""))) if is_code_before(&lines, at) => lines[..=at].fill(""),
+            (None, Some((mark, length, _))) => {
+                open = Some((mark, length));
+                lines[at] = "";
+            }
+            (Some(_), _) => {
+                let closes = |(mark, length, info): (char, usize, &str)| {
+                    info.is_empty() && open.is_some_and(|(opened, least)| mark == opened && length >= least)
+                };
+                open = open.filter(|_| !found.is_some_and(closes));
+                lines[at] = "";
+            }
+            (None, None) => {}
+        }
     }
-    let Some(columns) = header else {
+    lines
+}
+
+/// Whether the first fence of a passage, at line `at`, ends code that began before the passage: nothing before it reads
+/// like prose, and the fences after it are in pairs.
+fn is_code_before(lines: &[&str], at: usize) -> bool {
+    let is_prose = |line: &&str| heading(line).is_some() || line.ends_with(['.', ':', '!', '?', ',']);
+    let before = &lines[..at];
+    let after = lines[at + 1..].iter().filter(|line| fence(line).is_some()).count();
+    after % 2 == 0 && before.iter().any(|line| !line.is_empty()) && !before.iter().any(is_prose)
+}
+
+/// The mark of a code fence, how often it stands there, and what follows. An info text has no backtick after backticks:
+/// that is code within a line.
+fn fence(line: &str) -> Option<(char, usize, &str)> {
+    let mark = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;
+    let info = line.trim_start_matches(mark);
+    let length = line.len() - info.len();
+    (length >= 3 && !(mark == '`' && info.contains('`'))).then_some((mark, length, info.trim()))
+}
+
+fn is_table_rule(line: &str) -> bool {
+    line.starts_with('|') && line.contains('-') && line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '))
+}
+
+/// A table row as `column: cell` pairs. A row above a rule names the columns; the passage may have lost it.
+fn row(line: &str, is_head: bool, header: &mut Option<Vec<String>>, blocks: &mut Vec<Block>) {
+    let cells: Vec<String> = line.trim_matches('|').split('|').map(|cell| plain(cell.trim())).collect();
+    if is_head {
         *header = Some(cells);
         return;
-    };
+    }
+    if is_table_rule(line) {
+        return;
+    }
+    let columns = header.as_deref().unwrap_or_default();
     let pairs = cells.iter().enumerate().filter(|(_, cell)| !cell.is_empty());
     let pairs = pairs.map(|(at, cell)| match columns.get(at).filter(|column| !column.is_empty()) {
         Some(column) => format!("{column}: {cell}"),
@@ -320,77 +370,4 @@ fn tag(text: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn texts(markdown: &str) -> Vec<String> {
-        sentences(markdown).into_iter().map(|sentence| sentence.text).collect()
-    }
-
-    #[test]
-    fn paragraphs_are_cut_at_sentences_and_not_at_abbreviations() {
-        assert_eq!(
-            texts("Dr. A. Miller sells e.g. tea.\nIt costs 3.50 € (approx. 4 USD). Is that much? No!"),
-            ["Dr. A. Miller sells e.g. tea.", "It costs 3.50 € (approx. 4 USD).", "Is that much?", "No!"]
-        );
-    }
-
-    #[test]
-    fn markup_goes_and_words_stay() {
-        assert_eq!(
-            texts(
-                "**Bold** and _it_ and `snake_case` with a [link](http://x/y_z) ![pic](p.png)and a note[^1] or [2]<br>."
-            ),
-            ["Bold and it and snake_case with a link and a note or ."]
-        );
-        assert_eq!(texts("```\nlet x = 1;\n```\n---\n<!-- no -->\nText \\*here\\*."), ["Text *here*."]);
-    }
-
-    #[test]
-    fn headings_and_lone_questions_are_context() {
-        let found = sentences("# Returns\n\nYou have 30 days.\n\n**How do I pay?**\n\nBy card.\n\nSetext\n---\nx y.");
-        let pairs: Vec<_> = found.iter().map(|found| (found.text.as_str(), found.context.as_str())).collect();
-        assert_eq!(pairs, [("You have 30 days.", "Returns"), ("By card.", "How do I pay?"), ("x y.", "Setext")]);
-    }
-
-    #[test]
-    fn list_items_are_sentences_and_short_lists_one() {
-        assert_eq!(
-            texts("- free shipping over 50 €\n- [x] iPhone cases\n  go by mail\n\n1. Pack it.\n2) Send it."),
-            ["Free shipping over 50 €.", "iPhone cases go by mail.", "Pack it.", "Send it."]
-        );
-        assert_eq!(texts("We take these cards:\n\n- Visa\n- Maestro.\n"), ["We take these cards: Visa; Maestro."]);
-        assert_eq!(texts("To begin:\n1. Open the lid.\n2. Press start.\n"), ["To begin: Open the lid; Press start."]);
-        let found = sentences("To return:\n\n- Put it into its box. The box goes by mail.\n- Wait.\n");
-        assert_eq!(
-            (found.len(), found[0].context.as_str()),
-            (3, "To return:"),
-            "items of several sentences stand alone"
-        );
-    }
-
-    #[test]
-    fn table_rows_name_their_columns() {
-        assert_eq!(
-            texts("| Plan | Price |\n|---|--:|\n| Basic | 5 € |\n| Pro | **20 €** |\n"),
-            ["Plan: Basic, Price: 5 €.", "Plan: Pro, Price: 20 €."]
-        );
-    }
-
-    #[test]
-    fn what_the_borders_cut_is_marked() {
-        let found = sentences("of the second kind. Whole one. And then the");
-        assert_eq!(found.iter().map(|found| found.is_fragment).collect::<Vec<_>>(), [true, false, true]);
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_survived(text in r"[a-zA-Z#*_`|>\[\]()!<\\ \n.:?0-9é😀-]{0,200}") {
-            for sentence in sentences(&text) {
-                prop_assert!(sentence.text.chars().any(char::is_alphanumeric));
-            }
-        }
-    }
-}
+mod tests;

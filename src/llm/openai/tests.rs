@@ -42,6 +42,12 @@ fn statuses_are_classed_and_the_key_never_shows() {
     let shown = endpoint.failed(401, "the key sk-key is wrong".to_owned(), None).to_string();
     assert!(shown.contains("the key *** is wrong"), "{shown}");
     assert!(!format!("{endpoint:?}").contains("sk-key"));
+    let long = format!("{}sk-key", "ä".repeat(MAX_DETAIL_BYTES / 2 - 2));
+    let body = UpstreamError::from_body(long.as_bytes());
+    let shown = endpoint.failed(401, body.detail, None).to_string();
+    assert!(!shown.contains("sk-") && shown.ends_with("***"), "a key at the cut is taken out whole");
+    let ModelError::Rejected { detail, .. } = endpoint.failed(401, "ä".repeat(4000), None) else { panic!() };
+    assert_eq!(detail.len(), MAX_DETAIL_BYTES);
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn shop() -> Vec<Passage> {
 }
 
 fn ask(question: &str) -> String {
-    compose(question, &shop()).text
+    compose(question, &shop())
 }
 
 #[test]
@@ -73,32 +73,29 @@ fn nothing_fits() {
     assert_eq!(ask("Who was the first emperor of Rome?"), NOTHING_FOUND);
     assert_eq!(ask("What is it?"), NOTHING_FOUND);
     assert_eq!(ask(""), NOTHING_FOUND);
-    assert_eq!(
-        compose("What is your return policy?", &[]),
-        Answer { text: NOTHING_FOUND.to_owned(), citations: vec![] }
-    );
+    assert_eq!(compose("What is your return policy?", &[]), NOTHING_FOUND);
 }
 
 #[test]
 fn a_passage_that_fits_well_may_use_other_words() {
     let fitting = [passage("Warranty", None, "Every lamp is guaranteed for two years. Keep the receipt.", 0.7)];
     assert_eq!(
-        compose("Broken after months, what now?", &fitting).text.split(" [").next(),
+        compose("Broken after months, what now?", &fitting).split(" [").next(),
         Some("Every lamp is guaranteed for two years.")
     );
     let weak = [Passage { score: 0.4, ..fitting[0].clone() }];
-    assert_eq!(compose("Broken after months, what now?", &weak).text, NOTHING_FOUND);
+    assert_eq!(compose("Broken after months, what now?", &weak), NOTHING_FOUND);
 }
 
 #[test]
 fn a_sentence_that_points_back_brings_what_it_points_to() {
     let passages = [passage("Box", None, "Our gift box is made of beech. It is 30 cm wide. We paint it by hand.", 0.4)];
-    let answer = compose("How wide, in cm?", &passages).text;
+    let answer = compose("How wide, in cm?", &passages);
     assert_eq!(answer, "Our gift box is made of beech. [1] It is 30 cm wide. [1]");
-    let answer = compose("How is it painted?", &passages).text;
+    let answer = compose("How is it painted?", &passages);
     assert_eq!(answer, "We paint it by hand. [1]");
     let passages = [passage("Box", None, "The chest is of beech. It costs 9 €. It is 30 cm wide.", 0.4)];
-    let answer = compose("How wide, in cm?", &passages).text;
+    let answer = compose("How wide, in cm?", &passages);
     assert_eq!(answer, "The chest is of beech. [1] It is 30 cm wide. [1]", "what points back itself does not help");
 }
 
@@ -107,7 +104,7 @@ fn what_was_said_is_not_said_again() {
     let text = "Parcels are insured up to 500 €.";
     let passages = [passage("A", None, text, 0.5), passage("B", None, "Parcels are insured up to 500 € always.", 0.5)];
     let answer = compose("Are parcels insured?", &passages);
-    assert_eq!(answer.citations.len(), 1, "{}", answer.text);
+    assert_eq!(answer.matches("Parcels").count(), 1, "{answer}");
 }
 
 #[test]
@@ -116,21 +113,34 @@ fn the_answer_begins_with_the_best_passage() {
         passage("Colours", None, "Lamps come in red. Lamps are sold in shops and have a base.", 0.5),
         passage("Lamps", None, "The lamp base is made of oak wood.", 0.5),
     ];
-    let answer = compose("Which wood is the lamp base made of?", &passages).text;
+    let answer = compose("Which wood is the lamp base made of?", &passages);
     assert!(answer.starts_with("The lamp base is made of oak wood. [2]"), "{answer}");
 }
 
 #[test]
-fn citations_are_the_sentences_in_utf_16() {
+fn every_sentence_has_the_mark_of_its_passage() {
     let passages = [passage("A", None, "Tea 🍵 is served daily. Coffee is served on Sundays. Cake costs 3 €.", 0.5)];
     let answer = compose("When is tea or coffee served?", &passages);
-    let units: Vec<u16> = answer.text.encode_utf16().collect();
-    let cited: Vec<String> = answer
-        .citations
-        .iter()
-        .map(|citation| String::from_utf16(&units[citation.start as usize..citation.end as usize]).unwrap())
-        .collect();
-    assert_eq!(cited, ["Tea 🍵 is served daily.", "Coffee is served on Sundays."]);
+    assert_eq!(answer, "Tea 🍵 is served daily. [1] Coffee is served on Sundays. [1]");
+}
+
+#[test]
+fn what_has_no_sentences_has_no_answer_and_endless_ones_are_cut() {
+    for text in ["", " \n ", "# Tea", "```\ntea\n```", "| |\n|---|\n", "---", "***", "![tea](tea.png)"] {
+        assert_eq!(compose("Is there tea?", &[passage("Tea", Some("Tea"), text, 0.9)]), NOTHING_FOUND, "{text:?}");
+    }
+    let endless = "Tea is good and ".repeat(5000);
+    let answer = compose("Is tea good?", &[passage("A", None, &endless, 0.5)]);
+    assert!(answer.ends_with("… [1]") && answer.chars().count() <= 505, "{answer}");
+    let one_word = "tea".repeat(50_000);
+    assert!(compose("Is tea good?", &[passage("Tea", None, &one_word, 0.9)]).len() < 2000);
+}
+
+#[test]
+fn tables_without_a_head_keep_their_first_row() {
+    let rows = "| Patch | 12 euros |\n| New zip | 48 euros |";
+    let answer = compose("How much is a patch?", &[passage("Repairs", Some("Prices"), rows, 0.6)]);
+    assert_eq!(answer, "Patch, 12 euros. [1]");
 }
 
 #[test]
@@ -150,10 +160,12 @@ proptest! {
     ) {
         let passages: Vec<Passage> = texts.iter().map(|text| passage("T", None, text, score)).collect();
         let answer = compose(&question, &passages);
-        prop_assert!(!answer.text.is_empty() && answer.citations.len() <= MAX_SENTENCES);
-        for citation in &answer.citations {
-            prop_assert!(citation.start < citation.end && citation.end <= utf16_len(&answer.text));
-            prop_assert!((1..=passages.len()).contains(&(citation.n as usize)));
-        }
+        let marks: Vec<usize> = answer
+            .split(" [")
+            .skip(1)
+            .map(|rest| rest.split_once(']').unwrap().0.parse().unwrap())
+            .collect();
+        prop_assert!(marks.len() <= 2 * MAX_COMPARED && marks.is_empty() == (answer == NOTHING_FOUND));
+        prop_assert!(marks.iter().all(|n| (1..=passages.len()).contains(n)));
     }
 }
