@@ -31,7 +31,10 @@ use crate::{
         targets::{Targets, TargetsError},
     },
     run::{Retrieval, Runner},
-    store::{StoreError, sqlite::SqliteStore},
+    store::{
+        StoreError,
+        sqlite::{self, SqliteStore},
+    },
     telemetry::metrics,
 };
 
@@ -93,7 +96,7 @@ impl App {
         let metrics = metrics::install()?;
         let folder = &config.server.data_dir;
         fs::create_dir_all(folder).map_err(|source| AppError::DataDir { path: folder.clone(), source })?;
-        let store = Arc::new(SqliteStore::open(folder.join("rivulet.db"))?);
+        let store = Arc::new(SqliteStore::open(folder.join(sqlite::FILE_NAME))?);
         let model: Arc<dyn ChatModel> = match Targets::from_config(&config.llm)? {
             Some(targets) => Arc::new(targets),
             None => Arc::new(Extractive::default()),

@@ -21,7 +21,7 @@ use crate::{
         Clock, Closed, Deps, SessionHandle,
         log::{Log, RETENTION, SNAPSHOT_MESSAGES},
     },
-    store::{FinishedAnswer, SessionRecord, SessionStore, StoreError},
+    store::{FinishedAnswer, MAX_EXPIRED, SessionRecord, SessionStore, StoreError},
     telemetry::metrics::{SESSION_PANICS, SESSIONS_ACTIVE, TOKENS_DELIVERED},
 };
 
@@ -29,8 +29,6 @@ use crate::{
 pub const ASSISTANT: &str = "default";
 /// How long interrupted answers have to be committed at the end.
 pub const INTERRUPT_GRACE: Duration = Duration::from_secs(3);
-/// Expired sessions deleted in one transaction: few, since messages wait behind it.
-const EXPIRY_BATCH: usize = 50;
 /// How often expired sessions are looked for.
 const EXPIRY_EVERY: Duration = Duration::from_secs(60);
 
@@ -286,12 +284,12 @@ impl Hub {
             Timestamp::now().0.saturating_sub(u64::try_from(self.policy.ttl.as_millis()).unwrap_or(u64::MAX)),
         );
         loop {
-            match self.deps.store.delete_expired(cutoff, EXPIRY_BATCH).await {
+            match self.deps.store.delete_expired(cutoff, MAX_EXPIRED).await {
                 Ok(ids) => {
                     for id in &ids {
                         self.forget(id, Closed::Deleted);
                     }
-                    if ids.len() < EXPIRY_BATCH {
+                    if ids.len() < MAX_EXPIRED {
                         return;
                     }
                     info!(sessions = ids.len(), "deleted expired sessions");
