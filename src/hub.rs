@@ -227,16 +227,7 @@ impl Hub {
     async fn settle(&self, session: &SessionId, message: &mut Message) -> Result<(), StoreError> {
         let (Status::Pending, Some(run)) = (message.status, message.run.clone()) else { return Ok(()) };
         message.status = Status::Interrupted;
-        let answer = FinishedAnswer {
-            id: message.id.clone(),
-            run,
-            text: message.text.clone(),
-            status: message.status,
-            model: message.model.clone(),
-            citations: message.citations.clone(),
-            sources: message.sources.clone(),
-            usage: None,
-        };
+        let answer = FinishedAnswer::of(message, run, None);
         match self.deps.store.finish_answer(session, answer).await {
             // What is stored can be read all the same; whoever loads the session next tries again.
             Err(StoreError::Unavailable(reason)) => {

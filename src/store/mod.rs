@@ -75,6 +75,23 @@ pub struct FinishedAnswer {
     pub usage: Option<Usage>,
 }
 
+impl FinishedAnswer {
+    /// The end of the answer `message`, which `run` wrote.
+    #[must_use]
+    pub fn of(message: &Message, run: RunId, usage: Option<Usage>) -> Self {
+        Self {
+            id: message.id.clone(),
+            run,
+            text: message.text.clone(),
+            status: message.status,
+            model: message.model.clone(),
+            citations: message.citations.clone(),
+            sources: message.sources.clone(),
+            usage,
+        }
+    }
+}
+
 /// A stretch of a conversation, oldest message first.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MessagePage {

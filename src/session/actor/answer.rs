@@ -12,7 +12,7 @@ use tracing::{error, warn};
 
 use super::{Actor, Happened, WaitingTurn};
 use crate::{
-    chat::{Message, Role, RunError, RunId, SessionId, Source, Status, Timestamp, Timing, Usage},
+    chat::{Message, Role, RunError, SessionId, Source, Status, Timestamp, Timing},
     run::{Outcome, RunEvent, RunRequest, citations},
     session::log::Ending,
     store::{FinishedAnswer, SessionStore, StoreError},
@@ -159,7 +159,7 @@ impl Actor {
         });
         let ending = Ending { citations: answer.citations.clone(), usage: outcome.usage, timing, error: outcome.error };
         let (store, session) = (self.deps.store.clone(), self.shared.id.clone());
-        let finished = finished(&answer, turn.run.clone(), outcome.usage);
+        let finished = FinishedAnswer::of(&answer, turn.run.clone(), outcome.usage);
         let committed = commit_answer(store, session, finished).boxed();
         self.current = Current::Storing(Box::new(Storing { turn, answer, ending, committed }));
     }
@@ -259,19 +259,6 @@ async fn commit_answer(
         }
     }
     store.finish_answer(&session, answer).await
-}
-
-fn finished(answer: &Message, run: RunId, usage: Option<Usage>) -> FinishedAnswer {
-    FinishedAnswer {
-        id: answer.id.clone(),
-        run,
-        text: answer.text.clone(),
-        status: answer.status,
-        model: answer.model.clone(),
-        citations: answer.citations.clone(),
-        sources: answer.sources.clone(),
-        usage,
-    }
 }
 
 fn millis(duration: Duration) -> u64 {
