@@ -196,14 +196,16 @@ fn is_peers_fault(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use futures_util::future::join_all;
-    use tokio::io::AsyncReadExt;
+    use tokio::{io::AsyncReadExt, net::TcpSocket};
 
     use super::*;
     use crate::config::Config;
 
     #[tokio::test]
     async fn refusals_are_bounded_too() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listener = socket.listen(1024).unwrap(); // Of a full queue, connections only seem to stand.
         let address = listener.local_addr().unwrap();
         let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
         let clients = Arc::new(Clients::new(&Config::default()));

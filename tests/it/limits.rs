@@ -11,7 +11,7 @@ use rivulet::{
     mock_llm::DEFAULT_TEXT,
     run::{MAX_ANSWER_BYTES, Retrieval, RunEvent, RunRequest, Runner},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
