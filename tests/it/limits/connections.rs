@@ -1,16 +1,13 @@
 //! Connections: of one address, behind proxies, and when the process may not have more of them.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::interval,
+    time::{Instant, interval},
 };
 use tokio_tungstenite::tungstenite::Message;
 
