@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::error::excerpt;
+use super::{error::excerpt, networks};
 
 /// One key.
 pub(super) struct Key {
@@ -26,6 +26,8 @@ pub(super) enum Kind {
     Number(f64, f64),
     /// Texts; separated by commas in the environment.
     List,
+    /// Networks in CIDR notation; otherwise like a list.
+    Networks,
 }
 
 const YEAR_S: i64 = 366 * 24 * 3600;
@@ -36,6 +38,7 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "server.environment", kind: Kind::OneOf(&["development", "production"]) },
     Key { name: "server.data_dir", kind: Kind::Path },
     Key { name: "server.allowed_origins", kind: Kind::List },
+    Key { name: "server.trusted_proxies", kind: Kind::Networks },
     Key { name: "server.drain_s", kind: Kind::Integer(0, 3600) },
     Key { name: "session.idle_s", kind: Kind::Integer(1, YEAR_S) },
     Key { name: "session.ttl_s", kind: Kind::Integer(1, 100 * YEAR_S) },
@@ -58,6 +61,8 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "knowledge.min_score", kind: Kind::Number(0.0, 1.0) },
     Key { name: "knowledge.preload", kind: Kind::List },
     Key { name: "limits.connections", kind: Kind::Integer(0, 1_000_000) },
+    Key { name: "limits.connections_per_ip", kind: Kind::Integer(0, 1_000_000) },
+    Key { name: "limits.sessions", kind: Kind::Integer(0, 10_000_000) },
     Key { name: "telemetry.log_format", kind: Kind::OneOf(&["pretty", "json"]) },
     Key { name: "telemetry.log_level", kind: Kind::Text },
 ];
@@ -99,6 +104,9 @@ impl Kind {
             (Self::List, Value::Array(items)) => {
                 items.iter().all(|item| item.as_str().is_some_and(|text| !text.trim().is_empty()))
             }
+            (Self::Networks, Value::Array(items)) => {
+                items.iter().all(|item| item.as_str().is_some_and(|text| networks::parse(text).is_some()))
+            }
             _ => false,
         };
         if fits {
@@ -120,11 +128,11 @@ impl Kind {
             Self::Integer(..) => text.parse().ok().map(Value::Integer),
             Self::Number(..) => text.parse().ok().map(Value::Float),
             // Taken apart at its commas, it would be a list of things that nobody wrote.
-            Self::List if text.starts_with('[') => {
+            Self::List | Self::Networks if text.starts_with('[') => {
                 let expected = "texts separated by commas, like a,b (not a list in JSON)".to_owned();
                 return Err(Mismatch { expected, found: self.describe(&Value::from(text)) });
             }
-            Self::List => {
+            Self::List | Self::Networks => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Some(Value::Array(items.map(Value::from).collect()))
             }
@@ -144,6 +152,7 @@ impl Kind {
             Self::Integer(min, max) => format!("a whole number from {min} to {max}"),
             Self::Number(min, max) => format!("a number from {min} to {max}"),
             Self::List => "a list of texts that are not empty".to_owned(),
+            Self::Networks => networks::EXPECTED.to_owned(),
         }
     }
 
@@ -155,6 +164,11 @@ impl Kind {
             (_, Value::Float(number)) => format!("the number {number}"),
             (_, Value::Boolean(value)) => value.to_string(),
             (Self::List, Value::Array(_)) => "a list with something else in it".to_owned(),
+            (Self::Networks, Value::Array(items)) => {
+                let is_network = |item: &&Value| item.as_str().is_some_and(|text| networks::parse(text).is_some());
+                let other = items.iter().find(|item| !is_network(item)).map(ToString::to_string);
+                format!("a list with {} in it", excerpt(&other.unwrap_or_default()))
+            }
             (_, value) => format!("of type {}", value.type_str()),
         }
     }

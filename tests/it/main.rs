@@ -17,6 +17,7 @@ mod http;
 mod isolation;
 mod knowledge;
 mod layers;
+mod limits;
 mod resume;
 mod silence;
 mod startup;
