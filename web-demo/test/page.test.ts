@@ -60,7 +60,9 @@ function submit(text: string): void {
 describe("the message box", () => {
   beforeEach(() => {
     const composer = new Composer(client, () => {});
-    client.on("refused", ({ text }) => composer.restore(text));
+    client.on("refused", ({ frame }) => {
+      if (frame.type === "send") composer.restore(frame.text);
+    });
   });
 
   it("loses nothing that was written without a connection", async () => {
