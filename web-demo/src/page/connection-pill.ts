@@ -134,7 +134,7 @@ export class ConnectionPill {
     // Trouble that was over before it was told needs no all-clear.
     else if (look.kind === "resumed" && said !== undefined && said !== BACK)
       this.#voice.say(TOPIC, BACK);
-    else if (look.kind !== "live") this.#voice.takeBack(TOPIC);
+    else this.#voice.takeBack(TOPIC);
   }
 }
 
