@@ -287,6 +287,24 @@ describe("a page that returns", () => {
   });
 });
 
+describe("a gateway that has said when to come back", () => {
+  it("is not called before that because the page is looked at", async () => {
+    client.connect();
+    await connected();
+    const goaway = { type: "goaway", reason: "drain", retry_in_ms: 60_000, deadline_ms: 90_000 };
+    gateway.sessions.get(client.session ?? "")?.broadcast(goaway);
+    await until(() => client.state.name === "connected" && client.state.leaving);
+    gateway.closeAll(1001);
+    const state = await until(() => client.state.name === "reconnecting" && client.state);
+    expect(state.announced).toBe(true);
+    window.dispatchEvent(new Event("online"));
+    expect(client.state).toBe(state);
+    client.connect();
+    await connected();
+    expect(client.state).toEqual({ name: "connected", leaving: false });
+  });
+});
+
 describe("two tabs", () => {
   it("keep their own conversations over a reload, and a new tab takes the last one", async () => {
     client.connect();
