@@ -76,8 +76,10 @@ client.on("refused", ({ frame }) => {
   if (frame.type === "edit") transcript.edit(frame.message, frame.text);
 });
 client.on("error", (error) => {
-  // A stop that came too late and a text that is no longer kept are no news for the user.
-  if (error.code !== "run_not_active" && !error.re?.startsWith("sync:")) notices.error(error);
+  // Nobody asked for what has no id, like the signs of typing. A stop that came too late and a text that
+  // is no longer kept are no news for the user.
+  const asked = error.re !== undefined && !error.re.startsWith("sync:");
+  if (asked && error.code !== "run_not_active") notices.error(error);
 });
 client.on("sessionLost", () => {
   history.replaceState(null, "", here);
