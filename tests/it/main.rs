@@ -17,5 +17,6 @@ mod knowledge;
 mod layers;
 mod resume;
 mod silence;
+mod scenarios;
 mod startup;
 mod upstream;

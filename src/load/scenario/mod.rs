@@ -227,6 +227,3 @@ async fn spread(over: Duration, index: usize, of: usize) {
 fn wall_clock_us() -> u64 {
     micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
-
-#[cfg(test)]
-mod tests;
