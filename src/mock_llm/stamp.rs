@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(stamper.event(36), "data: \" 00010\"");
         assert_eq!(stamper.event(36), "data: \" 00011\"");
         assert_eq!(stamper.event(3), "data: \" 00012\"");
-        assert!(Stamper::new(&Bytes::from_static(b"data: 00000")).is_none());
+        assert!(Stamper::new(&Bytes::from_static(b"data:000000")).is_none());
     }
 
     proptest! {

@@ -16,7 +16,7 @@ mod isolation;
 mod knowledge;
 mod layers;
 mod resume;
-mod silence;
 mod scenarios;
+mod silence;
 mod startup;
 mod upstream;
