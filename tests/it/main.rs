@@ -19,6 +19,7 @@ mod knowledge;
 mod layers;
 mod limits;
 mod resume;
+mod scenarios;
 mod silence;
 mod startup;
 mod upstream;
