@@ -7,7 +7,7 @@ use std::{convert::Infallible, time::Duration};
 
 use async_stream::stream;
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     body::Body,
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -18,7 +18,8 @@ use tokio::time::timeout;
 
 use super::{Gateway, body::Json, problem::Problem, sessions::session_id};
 use crate::{
-    chat::{MessageId, RunId},
+    auth::{Caller, left},
+    chat::{MessageId, RunId, Timestamp},
     dialect::chat_v1::{self, DELTA_BYTES, Welcome, check_text},
     hub::ASSISTANT,
     session::{NewMessage, SendMode, SessionHandle, StopTarget, Viewer, log::Step, viewer::Change},
@@ -60,11 +61,12 @@ pub(super) struct Stopped {
 
 pub(super) async fn send(
     State(gateway): State<Gateway>,
+    Extension(caller): Extension<Caller>,
     Path(session): Path<String>,
     Json(Message { id, text, mode }): Json<Message>,
 ) -> Result<(StatusCode, Answer<Accepted>), Problem> {
     check_text(&text)?;
-    let session = gateway.hub.get(&session_id(&session)?).await?;
+    let session = gateway.hub.get_own(&session_id(&session)?, caller.owner()).await?;
     let mode = match mode {
         Mode::Reject => SendMode::Reject,
         Mode::Queue => SendMode::Queue,
@@ -78,9 +80,10 @@ pub(super) async fn send(
 
 pub(super) async fn stop(
     State(gateway): State<Gateway>,
+    Extension(caller): Extension<Caller>,
     Path((session, run)): Path<(String, String)>,
 ) -> Result<(StatusCode, Answer<Stopped>), Problem> {
-    let session = gateway.hub.get(&session_id(&session)?).await?;
+    let session = gateway.hub.get_own(&session_id(&session)?, caller.owner()).await?;
     let run = RunId::parse(&run).map_err(|_| Problem::not_found("run"))?;
     let run = session.stop(StopTarget::Run(run)).await?;
     Ok((StatusCode::ACCEPTED, Answer(Stopped { run })))
@@ -88,10 +91,11 @@ pub(super) async fn stop(
 
 pub(super) async fn events(
     State(gateway): State<Gateway>,
+    Extension(caller): Extension<Caller>,
     Path(session): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let session = gateway.hub.get(&session_id(&session)?).await?;
+    let session = gateway.hub.get_own(&session_id(&session)?, caller.owner()).await?;
     let resume = headers.get("last-event-id").and_then(|cursor| cursor.to_str().ok()).map(str::to_owned);
     let resume_ttl = gateway.hub.resume_ttl();
     let events = stream! {
@@ -100,11 +104,14 @@ pub(super) async fn events(
         loop {
             match next(&mut viewer) {
                 Some(event) => yield Ok(event),
-                None => match timeout(KEEP_ALIVE, viewer.changed()).await {
+                None => match timeout(KEEP_ALIVE.min(time_left(&caller)), viewer.changed()).await {
                     Ok(Change::More) => {}
                     Ok(Change::Closed(_)) => return,
                     Err(_) => yield Ok(": still here\n\n".to_owned()),
                 },
+            }
+            if time_left(&caller).is_zero() {
+                return; // Who comes back needs a new token.
             }
         }
     };
@@ -114,6 +121,11 @@ pub(super) async fn events(
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
+}
+
+/// How long the caller's token still counts.
+fn time_left(Caller(grant): &Caller) -> Duration {
+    grant.as_ref().map_or(Duration::MAX, |grant| left(grant.expires_at, Timestamp::now()))
 }
 
 /// A viewer, its `welcome`, and the snapshot where it needs one.

@@ -5,7 +5,8 @@ mod server;
 
 pub use client::{ClientFrame, Frame, FrameError, check_text, parse};
 pub use server::{
-    ErrorFrame, Welcome, ack_message, ack_stop, delta, error, event, goaway, phase, ping, pong, snapshot, step, welcome,
+    ErrorFrame, Welcome, ack_auth, ack_message, ack_stop, delta, error, event, goaway, phase, ping, pong, snapshot,
+    step, welcome,
 };
 
 /// The WebSocket subprotocol's name.

@@ -187,6 +187,12 @@ pub fn ack_stop(re: Option<&Value>, run: &RunId) -> String {
     json(&Out::Ack { re, message: None, run: Some(run), duplicate: None, queued: None })
 }
 
+/// The socket has a new token.
+#[must_use]
+pub fn ack_auth(re: Option<&Value>) -> String {
+    json(&Out::Ack { re, message: None, run: None, duplicate: None, queued: None })
+}
+
 /// What lies next after a reader's cursor; `None` when that is nothing.
 #[must_use]
 pub fn step(step: &Step<'_>) -> Option<String> {

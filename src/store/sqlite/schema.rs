@@ -16,7 +16,8 @@ use crate::chat::Status;
 
 /// One step per version of the layout; step `n` leads from version `n` to `n + 1`, and `PRAGMA user_version`
 /// says how many were taken. Steps are only ever added: files of every age are out there.
-const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE sessions (
         id            TEXT PRIMARY KEY,
         assistant     TEXT NOT NULL,
@@ -49,7 +50,14 @@ const MIGRATIONS: &[&str] = &["
 
     CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL) STRICT;
     INSERT INTO probe (id, count) VALUES (1, 0);
-"];
+",
+    "
+    -- Sessions made before have none: they belong to nobody in particular. Listing is by owner from now on.
+    ALTER TABLE sessions ADD COLUMN owner TEXT;
+    CREATE INDEX sessions_by_owner ON sessions (owner, created_at DESC, id);
+    DROP INDEX sessions_by_age;
+",
+];
 
 /// How long a connection waits for a lock of SQLite's own. Only a program that looks into the file from
 /// outside can hold one for long.
