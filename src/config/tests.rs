@@ -356,13 +356,13 @@ fn production_refuses_what_is_unsafe_in_public() {
         "your-secret-key-change-in-production",
         "YOUR_SUPER_SECRET_JWT_KEY_0123456789",
         "change-me-change-me-change-me-change-me",
-        "this-is-a-secret-key-of-32-characters",
-        "00000000000000000000000000000000",
-        "abcabcabcabcabcabcabcabcabcabcabcabc",
+        "dev-secret-not-for-production-0123456789",
     ] {
         refused(production(&[("JWT_SECRET_KEY", default)]), &["production", "auth.jwt_secret is a default"]);
     }
     refused(from_env(&[("ENVIRONMENT", "production")]), &["production", "auth.required is false"]);
+    let monotonous = production(&[("JWT_SECRET_KEY", &"ab".repeat(16))]).expect("a warning only").warnings;
+    assert!(monotonous.join("").contains("few different characters"), "{monotonous:?}");
 }
 
 #[test]
