@@ -113,7 +113,10 @@ async fn upgrade(
         let _held_while_the_socket_is_open = permit;
         match (upgrading.await, client) {
             (Ok(upgraded), Client::Known(socket)) => ws::serve(TokioIo::new(upgraded), *socket).await,
-            (Ok(upgraded), Client::Unknown(arrival)) => ws::serve_unknown(TokioIo::new(upgraded), *arrival).await,
+            // On the heap, so that the task of a client that is known has no room for what it does not need.
+            (Ok(upgraded), Client::Unknown(arrival)) => {
+                Box::pin(ws::serve_unknown(TokioIo::new(upgraded), *arrival)).await;
+            }
             (Err(error), _) => debug!(%error, "a client left during the upgrade"),
         }
     });
