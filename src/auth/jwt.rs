@@ -3,7 +3,7 @@
 //! The key decides the algorithm and the header has no say: what is signed otherwise fails at the signature, before
 //! anything of it is parsed. A key of another kind would be another variant beside `key`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -11,7 +11,6 @@ use serde::{
     Deserialize, Serialize,
     de::{DeserializeOwned, IgnoredAny},
 };
-use std::sync::Arc;
 
 use super::{DEFAULT_TENANT, Grant, LEEWAY, Principal, Refused};
 use crate::{chat::Timestamp, config::AuthConfig};
