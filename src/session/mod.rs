@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    chat::{Feedback, MessageId, RunId, SessionId},
+    chat::{Feedback, MessageId, Owner, RunId, SessionId},
     session::log::{Log, Moment},
 };
 
@@ -161,6 +161,7 @@ pub(crate) struct Stop {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) id: SessionId,
+    pub(crate) owner: Option<Owner>,
     pub(crate) log: Mutex<Log>,
     /// Wakes viewers after the log grew or the session closed.
     pub(crate) wake: Notify,
@@ -204,10 +205,16 @@ pub struct SessionHandle {
 
 impl SessionHandle {
     /// A session over its `log`, and the future that drives it; the caller spawns that and watches its end.
-    pub fn new(id: SessionId, log: Log, deps: Arc<Deps>) -> (Self, impl Future<Output = ()> + Send + use<>) {
+    pub fn new(
+        id: SessionId,
+        owner: Option<Owner>,
+        log: Log,
+        deps: Arc<Deps>,
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let clock = deps.clock;
         let shared = Arc::new(Shared {
             id,
+            owner,
             log: Mutex::new(log),
             wake: Notify::new(),
             busy: AtomicBool::new(false),
@@ -227,6 +234,12 @@ impl SessionHandle {
     #[must_use]
     pub fn id(&self) -> &SessionId {
         &self.shared.id
+    }
+
+    /// To whom it belongs.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Owner> {
+        self.shared.owner.as_ref()
     }
 
     /// Hands in a message; returns after it is stored, or refused.
