@@ -204,8 +204,14 @@ impl Lines {
         if line.len() > MAX_EVENT_BYTES {
             return Err(EventTooLarge);
         }
-        let text = String::from_utf8_lossy(line);
-        let mut text = text.as_ref();
+        // Nearly every line is UTF-8, which is found out several times faster than it is mended.
+        let mended;
+        let mut text = if let Ok(text) = std::str::from_utf8(line) {
+            text
+        } else {
+            mended = String::from_utf8_lossy(line);
+            mended.as_ref()
+        };
         if !std::mem::replace(&mut self.past_first_line, true) {
             text = text.strip_prefix('\u{feff}').unwrap_or(text);
         }
