@@ -11,12 +11,10 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+use futures_channel::mpsc;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use metrics::Counter;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
+use tokio::{sync::oneshot, time::Instant};
 use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
@@ -126,7 +124,7 @@ impl Actor {
             // Commands first: a model that always has text ready must not starve a stop.
             let happened = tokio::select! {
                 biased;
-                command = commands.recv(), if open => Happened::Command(command),
+                command = commands.next(), if open => Happened::Command(command),
                 Some(accepting) = self.accepting.next(), if !self.accepting.is_empty() => Happened::Accepted(accepting),
                 () = &mut interrupted, if matches!(self.current, Current::Running(_)) => Happened::Interrupted,
                 happened = self.current.happened() => happened,
