@@ -320,8 +320,9 @@ impl Hub {
         let session = handle.downgrade();
         drop(handle); // Only the hub's counts: a session that nobody else holds can leave memory.
         let sessions = self.sessions.clone();
-        self.tasks.spawn(async move {
-            if AssertUnwindSafe(actor).catch_unwind().await.is_err() {
+        // A combinator: an async block would have room for the actor twice.
+        self.tasks.spawn(AssertUnwindSafe(actor).catch_unwind().map(move |ended| {
+            if ended.is_err() {
                 error!(session = %id, "a session failed");
                 metrics::counter!(SESSION_PANICS).increment(1);
                 if let Some(session) = session.upgrade() {
@@ -330,7 +331,7 @@ impl Hub {
                 }
             }
             metrics::gauge!(SESSIONS_ACTIVE).decrement(1.0);
-        });
+        }));
     }
 
     fn passivate(&self) {
