@@ -10,6 +10,7 @@
 mod bad_input;
 mod chat;
 mod crash;
+mod faults;
 mod harness;
 mod http;
 mod isolation;
