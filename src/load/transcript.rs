@@ -104,6 +104,16 @@ impl Transcript {
         run.done.as_ref().filter(|_| run.proven)
     }
 
+    /// The message that is the answer to a question, where it is known.
+    pub(super) fn answer_id(&self, question: &str) -> Option<&str> {
+        self.runs.get(self.by_question.get(question)?)?.answer.as_deref()
+    }
+
+    /// The incarnation of the log; another one tells of a restart.
+    pub(super) fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
     /// Whether a run was seen to start for a question.
     pub(super) fn begun(&self, question: &str) -> bool {
         self.by_question.contains_key(question)
