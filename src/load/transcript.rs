@@ -264,6 +264,12 @@ impl Transcript {
             }
         }
         self.faults.altered += altered;
+        if restarted {
+            // Each incarnation of the log tells the end of what a crash had interrupted.
+            for run in self.runs.values_mut() {
+                run.untold |= run.done.as_ref().is_some_and(|proof| proof.status == "interrupted");
+            }
+        }
         Some(Step::Proven)
     }
 

@@ -10,6 +10,7 @@
 mod bad_input;
 mod chat;
 mod crash;
+mod disk;
 mod faults;
 mod harness;
 mod http;

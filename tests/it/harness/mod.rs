@@ -3,6 +3,7 @@
 mod client;
 mod gateway;
 mod proxy;
+mod strace;
 mod upstream;
 
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 pub(crate) use client::{Answer, Client, Memory};
 pub(crate) use gateway::{Setup, TestGateway};
 pub(crate) use proxy::{Fault, Proxy};
+pub(crate) use strace::Strace;
 pub(crate) use upstream::{Gate, Upstream, upstream};
 
 /// Longer than anything here may take; a test that waits should say for what.
