@@ -111,7 +111,7 @@ pub(super) fn judge(records: &[Record], stored: &HashMap<String, Vec<StoredMessa
     for (session, claims) in sessions {
         let nothing = Vec::new();
         let messages = stored.get(session).unwrap_or(&nothing);
-        Case { session, claims: &claims, messages, verdict: &mut verdict }.judge();
+        Case::new(session, &claims, messages, &mut verdict).judge();
     }
     verdict
 }
@@ -163,10 +163,24 @@ struct Case<'a> {
     session: &'a str,
     claims: &'a Claims<'a>,
     messages: &'a [StoredMessage],
+    /// Where each message stands, and the answers of each run.
+    places: HashMap<&'a str, usize>,
+    answers: HashMap<&'a str, Vec<usize>>,
     verdict: &'a mut Verdict,
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
+    fn new(session: &'a str, claims: &'a Claims<'a>, messages: &'a [StoredMessage], verdict: &'a mut Verdict) -> Self {
+        let (mut places, mut answers) = (HashMap::new(), HashMap::<_, Vec<_>>::new());
+        for (place, message) in messages.iter().enumerate() {
+            places.entry(&*message.id).or_insert(place);
+            if let Some(run) = message.run.as_deref().filter(|_| message.role == "assistant") {
+                answers.entry(run).or_default().push(place);
+            }
+        }
+        Self { session, claims, messages, places, answers, verdict }
+    }
+
     fn judge(mut self) {
         let claims = self.claims;
         self.verdict.sent += claims.sent.len() as u64;
@@ -189,7 +203,7 @@ impl Case<'_> {
     }
 
     fn stored(&self, id: &str) -> Option<usize> {
-        self.messages.iter().position(|message| message.id == id)
+        self.places.get(id).copied()
     }
 
     /// What the gateway said must not contradict itself.
@@ -247,8 +261,8 @@ impl Case<'_> {
             self.found(Violation::Altered, format_args!("message {id} is stored with another text"));
         }
         let acked = claims.acks.get(id).into_iter().flat_map(|(runs, _)| runs);
-        let named = acked.chain(claims.runs.get(id).into_iter().flatten());
-        if let Some(run) = named.into_iter().find(|run| message.run.as_deref() != Some(**run)) {
+        let mut named = acked.chain(claims.runs.get(id).into_iter().flatten());
+        if let Some(run) = named.find(|run| message.run.as_deref() != Some(**run)) {
             self.found(Violation::Altered, format_args!("message {id} has {:?} and not run {run}", message.run));
         }
         self.answer(id, place);
@@ -257,14 +271,13 @@ impl Case<'_> {
     /// Exactly one, right behind its question, and it has an ending.
     fn answer(&mut self, id: &str, place: usize) {
         let messages = self.messages;
-        let run = messages[place].run.as_deref();
-        let is_answer = |message: &&StoredMessage| message.role == "assistant" && message.run.as_deref() == run;
-        match messages.iter().filter(is_answer).count() {
+        let answers = messages[place].run.as_deref().and_then(|run| self.answers.get(run)).cloned().unwrap_or_default();
+        match answers.len() {
             0 => return self.found(Violation::Lost, format_args!("the answer to {id} is not stored")),
             1 => {}
             count => self.found(Violation::Duplicated, format_args!("{count} answers to {id} are stored")),
         }
-        match messages.get(place + 1).filter(is_answer) {
+        match messages.get(place + 1).filter(|_| answers.contains(&(place + 1))) {
             None => self.found(Violation::Disordered, format_args!("the answer to {id} does not follow it")),
             Some(answer) => {
                 let status = answer.status.as_deref().unwrap_or("complete");
@@ -281,8 +294,7 @@ impl Case<'_> {
         self.verdict.proven += 1;
         let messages = self.messages;
         let run = self.stored(question).and_then(|place| messages[place].run.as_deref());
-        let Some(answer) = messages.iter().find(|m| m.role == "assistant" && run.is_some() && m.run.as_deref() == run)
-        else {
+        let Some(answer) = run.and_then(|run| self.answers.get(run)).map(|places| &messages[places[0]]) else {
             if !self.claims.acks.contains_key(question) {
                 self.found(Violation::Lost, format_args!("the answer to {question} was proven and is not stored"));
             }
