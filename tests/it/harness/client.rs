@@ -210,6 +210,18 @@ impl Client {
         self.socket.send(Message::text(frame.to_string())).await.ok()
     }
 
+    /// Takes everything until the socket is gone; the close code, when it was told one.
+    pub(crate) async fn ended(&mut self) -> Option<u16> {
+        loop {
+            match soon("an end", self.socket.next()).await {
+                Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
+                Some(Ok(Message::Text(text))) => self.check(&serde_json::from_str(&text).unwrap()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
+            }
+        }
+    }
+
     /// Takes everything until the socket closes; the close code.
     pub(crate) async fn close_code(&mut self) -> u16 {
         loop {
