@@ -10,8 +10,8 @@ use crate::harness::{Client, Setup, TestGateway, Upstream};
 /// Characters of a token, so that few tokens fill every buffer between the gateway and a reader.
 const TOKEN: usize = 1000;
 
-fn long_text(tokens: usize) -> String {
-    (0..tokens).map(|n| format!("{n:0>width$} ", width = TOKEN - 1)).collect()
+fn long_text(tokens: usize, token: usize) -> String {
+    (0..tokens).map(|n| format!("{n:0>width$} ", width = token - 1)).collect()
 }
 
 /// The space at the end of a token comes with the next one.
@@ -53,7 +53,7 @@ async fn catch_up(client: &mut Client, url: &str, length: usize) -> usize {
 async fn stalled_readers_cost_others_nothing_and_grow_nothing() {
     const TOKENS: usize = 1000;
     let count = std::env::var("RIVULET_TEST_STALLED").map_or(200, |count| count.parse().expect("RIVULET_TEST_STALLED"));
-    let text = long_text(TOKENS + 100);
+    let text = long_text(TOKENS + 100, TOKEN);
     let (upstream, gate) = Upstream::gated(&text, 0).await;
     let gateway = long(&upstream.url).await;
     let mut healthy = gateway.connect().await;
@@ -90,7 +90,8 @@ async fn stalled_readers_cost_others_nothing_and_grow_nothing() {
 /// Takes as long as a stalled write may: 30 seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_takes_nothing_for_30_seconds_is_closed_and_can_resume() {
-    let text = long_text(2000);
+    // More than the kernel buffers for a socket, in few pieces.
+    let text = long_text(800, 10 * TOKEN);
     let upstream = Upstream::saying(&text, 0.0).await;
     let gateway = long(&upstream.url).await;
     let mut asking = gateway.connect().await;
