@@ -42,8 +42,8 @@ async fn in_the_middle(gateway: &TestGateway, gate: &Gate, fault: fn(u64) -> Fau
     let (proxy, client) = reached(Fault::None).await;
     let bytes = proxy.downstream();
     drop((proxy, client));
-    // Bytes that are not there yet: the fault comes with the next one.
-    reached(fault(bytes + 8)).await
+    // Bytes that are not there yet, with room for pieces that come together one time and apart the next.
+    reached(fault(bytes + 400)).await
 }
 
 /// The rest of an answer, over a new connection.
@@ -72,7 +72,7 @@ async fn the_gateway_lets_go_of_a_client_whose_side_ended() {
     let (upstream, gate) = Upstream::gated(DEFAULT_TEXT, 3).await;
     let gateway = Setup::with_upstream(&upstream.url).start().await;
     let (_proxy, client) = in_the_middle(&gateway, &gate, Fault::ClientEnds).await;
-    gate.allow(20); // Brings the bytes after which the fault begins.
+    gate.allow(100); // Brings the bytes after which the fault begins.
     soon("a gateway without sockets", async { while gateway.metric("ws_connections").await > 0.0 {} }).await;
     gate.open();
     the_rest(&gateway, client.memory).await;
