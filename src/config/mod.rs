@@ -6,6 +6,7 @@ mod file;
 mod keys;
 mod load;
 mod rules;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod world;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 pub use self::{
     error::{ConfigError, Origin},
     load::{Loaded, Overrides, environment},
+    targets::{Preset, TargetConfig, TargetFault, TargetSettings},
 };
 
 /// Everything that can be set. docs/configuration.md explains each.
@@ -94,7 +96,7 @@ impl Default for SessionConfig {
     }
 }
 
-/// `llm.*`: one OpenAI-compatible target, or none, and then the extractive model answers.
+/// `llm.*`: OpenAI-compatible targets, or none, and then the extractive model answers.
 #[derive(Debug, Clone, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct LlmConfig {
@@ -104,6 +106,8 @@ pub struct LlmConfig {
     pub api_key: Option<Secret>,
     /// The model's name at the provider.
     pub model: Option<String>,
+    /// The models that may answer, in the order of preference; instead of the three above.
+    pub targets: Vec<TargetConfig>,
     /// Seconds until the connection stands.
     pub connect_s: f64,
     /// Seconds until the first visible text.
@@ -112,6 +116,10 @@ pub struct LlmConfig {
     pub gap_s: f64,
     /// Seconds for the whole answer.
     pub total_s: f64,
+    /// Further attempts at a target that failed before its first visible text.
+    pub retries: u32,
+    /// Seconds from the start of an answer within which they begin; a longer `Retry-After` is not waited for.
+    pub retry_s: f64,
     /// The most tokens of an answer.
     pub max_output_tokens: u32,
 }
@@ -122,10 +130,13 @@ impl Default for LlmConfig {
             base_url: None,
             api_key: None,
             model: None,
+            targets: Vec::new(),
             connect_s: 5.0,
             first_token_s: 30.0,
             gap_s: 15.0,
             total_s: 300.0,
+            retries: 2,
+            retry_s: 15.0,
             max_output_tokens: 1024,
         }
     }

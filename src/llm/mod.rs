@@ -12,11 +12,15 @@ use crate::{
     knowledge::Passage,
 };
 
+mod attempt;
+mod book;
 mod chunk;
 pub mod extractive;
 mod http;
 pub mod openai;
+mod retry;
 pub mod sse;
+mod target;
 pub mod targets;
 
 /// About how many tokens `bytes` bytes of text are: one per four. Right for English, too many for other scripts by up
@@ -129,6 +133,30 @@ impl fmt::Display for Clock {
     }
 }
 
+/// How far an attempt at a target has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The request is on its way: the connection, and then the head of the answer, are awaited.
+    Asked,
+    /// The head came, and no visible text yet: roles, empty pieces, reasoning.
+    Preamble,
+    /// Text was passed on; from here nobody can take over in silence.
+    Committed,
+    /// The answer is whole.
+    Ended,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Asked => "before the head of the answer",
+            Self::Preamble => "before the first text",
+            Self::Committed => "within the text",
+            Self::Ended => "after the end",
+        })
+    }
+}
+
 /// Why a model did not answer, or did not finish. The texts are for the log; clients see [`ModelError::code`].
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ModelError {
@@ -143,12 +171,14 @@ pub enum ModelError {
         retry_after: Option<Duration>,
     },
     /// One of the clocks ran out.
-    #[error("{target}: the {clock} clock ran out")]
+    #[error("{target}: the {clock} clock ran out {stage}")]
     Timeout {
         /// The target's name.
         target: String,
         /// Which clock.
         clock: Clock,
+        /// How far the attempt had come.
+        stage: Stage,
     },
     /// The provider does not take this request or this key; trying again changes nothing.
     #[error("{target}: rejected with {status}: {detail}")]
@@ -159,6 +189,8 @@ pub enum ModelError {
         status: u16,
         /// What the provider said, at most 2 KiB, without the key.
         detail: String,
+        /// Whether its content filter refused what was asked. Nobody else is asked then.
+        filter: bool,
     },
     /// The stream ended without the proof that the answer is whole.
     #[error("{target}: the stream ended early: {detail}")]

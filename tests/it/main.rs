@@ -18,4 +18,5 @@ mod layers;
 mod resume;
 mod silence;
 mod startup;
+mod targets;
 mod upstream;

@@ -1,0 +1,207 @@
+//! Several targets over real HTTP: their order, silent switching, retries, what each is sent.
+
+use std::{net::SocketAddr, time::Duration};
+
+use rivulet::{
+    config::{LlmConfig, Secret, TargetConfig},
+    llm::{ChatModel, Clock, FinishReason, ModelError, Stage},
+    mock_llm::{DEFAULT_TEXT, Fault, Options, Script},
+};
+use tokio::{net::TcpListener, time::Instant};
+
+use crate::upstream::{Upstream, ask, config, model, raw, read, request, status, upstream, upstream_with};
+
+pub(crate) fn target(name: &str, addr: SocketAddr) -> TargetConfig {
+    TargetConfig {
+        name: Some(name.to_owned()),
+        base_url: Some(format!("http://{addr}/v1")),
+        model: Some(format!("model-{name}")),
+        ..TargetConfig::default()
+    }
+}
+
+/// The upstreams as targets `a`, `b`, … in this order, each asked once.
+pub(crate) fn targets<'a>(upstreams: impl IntoIterator<Item = &'a Upstream>) -> LlmConfig {
+    let named = ["a", "b", "c", "d"].into_iter().zip(upstreams);
+    LlmConfig { targets: named.map(|(name, one)| target(name, one.addr)).collect(), retries: 0, ..LlmConfig::default() }
+}
+
+async fn saying(text: &str) -> Upstream {
+    upstream_with(Options { rate: 0.0, script: Script::new(text), ..Options::default() }).await
+}
+
+#[tokio::test]
+async fn the_first_target_answers_when_it_can() {
+    let (first, second) = (saying("first").await, saying("second").await);
+    let answer = ask(&targets([&first, &second])).await;
+    assert_eq!((answer.text.as_str(), answer.finish), ("first", Some(FinishReason::Stop)));
+    assert_eq!(second.stats.counts().requests, 0);
+}
+
+#[tokio::test]
+async fn nobody_sees_who_failed_before_the_first_visible_text() {
+    let silent_role = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+    let thought = "data: {\"choices\":[{\"delta\":{\"reasoning\":\"hm\"}}]}\n\n";
+    for fault in [
+        Fault::Refuse,
+        Fault::Cut(0),
+        Fault::End(0),
+        status(500, &[], ""),
+        status(529, &[], r#"{"error":{"type":"overloaded_error"}}"#),
+        status(401, &[], ""),
+        status(400, &[], r#"{"error":{"message":"no such parameter"}}"#),
+        status(429, &[], ""),
+        status(200, &[("content-type", "text/html")], "<html></html>"),
+        raw(&["data: [DONE]\n\n"]),
+        raw(&[silent_role, thought, "data: {\"error\":{\"message\":\"boom\"}}\n\n"]),
+        raw(&[thought, "data: {]\n\n", "data: {]\n\n", "data: {]\n\n"]),
+    ] {
+        let (first, second) = (upstream([fault.clone()]).await, saying("second").await);
+        let answer = ask(&targets([&first, &second])).await;
+        assert_eq!((answer.text.as_str(), answer.finish), ("second", Some(FinishReason::Stop)), "{fault:?}");
+        assert!(answer.error.is_none());
+        assert_eq!((first.stats.counts().requests, second.stats.counts().requests), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_nobody_listens_on_is_passed_by() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let second = saying("second").await;
+    let config = LlmConfig { targets: vec![target("a", closed), target("b", second.addr)], ..LlmConfig::default() };
+    assert_eq!(ask(&config).await.text, "second");
+}
+
+#[tokio::test]
+async fn a_silent_target_costs_one_timeout_and_is_not_asked_again() {
+    let (first, second) = (upstream([Fault::StallHeaders]).await, saying("second").await);
+    let mut config = LlmConfig { retries: 5, ..targets([&first, &second]) };
+    config.targets[0].first_token_s = Some(0.2);
+    let started = Instant::now();
+    assert_eq!(ask(&config).await.text, "second");
+    assert!(started.elapsed() >= Duration::from_millis(200));
+    assert_eq!(first.stats.wait_until(|counts| counts.open == 0).await.requests, 1);
+}
+
+#[tokio::test]
+async fn a_failure_that_may_pass_is_tried_again_at_the_same_target() {
+    let (first, second) = (upstream([status(503, &[], ""), Fault::Cut(0), Fault::None]).await, saying("second").await);
+    let answer = ask(&LlmConfig { retries: 2, ..targets([&first, &second]) }).await;
+    assert_eq!((answer.text.as_str(), answer.finish), (DEFAULT_TEXT, Some(FinishReason::Stop)));
+    assert_eq!((first.stats.counts().requests, second.stats.counts().requests), (3, 0));
+}
+
+#[tokio::test]
+async fn retry_after_is_kept_when_it_fits_and_else_the_next_target_is_asked() {
+    let resting = |wait| status(429, &[("retry-after", wait)], r#"{"error":{"message":"slow down"}}"#);
+    let (first, second) = (upstream([resting("0.4"), Fault::None]).await, saying("second").await);
+    let config = LlmConfig { retries: 2, ..targets([&first, &second]) };
+    let started = Instant::now();
+    assert_eq!(ask(&config).await.text, DEFAULT_TEXT);
+    assert!(started.elapsed() >= Duration::from_millis(400), "it was told to wait");
+
+    let first = upstream([resting("60"), Fault::None]).await;
+    let started = Instant::now();
+    assert_eq!(ask(&LlmConfig { retries: 2, ..targets([&first, &second]) }).await.text, "second");
+    assert!(started.elapsed() < Duration::from_secs(10), "nobody waits a minute");
+
+    let first = upstream([resting("60"), Fault::None]).await;
+    let error = ask(&LlmConfig { retries: 2, ..targets([&first]) }).await.error;
+    assert!(matches!(error, Some(ModelError::Unavailable { .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_a_filter_refuses_is_asked_nowhere_else() {
+    let body = r#"{"error":{"message":"no","code":"content_filter"}}"#;
+    let within = raw(&["data: {\"error\":{\"message\":\"no\",\"code\":\"content_filter\"}}\n\n"]);
+    for fault in [status(400, &[], body), within] {
+        let (first, second) = (upstream([fault]).await, saying("second").await);
+        let answer = ask(&LlmConfig { retries: 2, ..targets([&first, &second]) }).await;
+        assert_eq!((answer.text.as_str(), answer.finish), ("", Some(FinishReason::Filtered)));
+        assert_eq!((first.stats.counts().requests, second.stats.counts().requests), (1, 0));
+    }
+}
+
+#[tokio::test]
+async fn when_all_targets_fail_the_last_ones_reason_is_told() {
+    let (first, second) = (upstream([status(500, &[], "")]).await, upstream([status(401, &[], "")]).await);
+    let answer = ask(&targets([&first, &second])).await;
+    assert!(matches!(answer.error, Some(ModelError::Rejected { status: 401, .. })), "{answer:?}");
+}
+
+#[tokio::test]
+async fn the_total_clock_is_for_all_attempts_together() {
+    let (first, second) = (upstream([Fault::StallHeaders]).await, upstream([Fault::StallHeaders]).await);
+    let mut config = LlmConfig { total_s: 0.5, ..targets([&first, &second]) };
+    config.targets[0].first_token_s = Some(0.3);
+    let started = Instant::now();
+    let answer = ask(&config).await;
+    assert!(
+        matches!(answer.error, Some(ModelError::Timeout { clock: Clock::Total, stage: Stage::Asked, .. })),
+        "{answer:?}"
+    );
+    assert!(started.elapsed() < Duration::from_millis(790), "two totals would be 0.8 s");
+}
+
+#[tokio::test]
+async fn what_a_failed_attempt_cost_is_counted() {
+    let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":40,\"completion_tokens\":2}}\n\n";
+    let thought = "data: {\"choices\":[{\"delta\":{\"reasoning\":\"hm\"}}]}\n\n";
+    let text = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n";
+    let (first, second) = (upstream([raw(&[thought])]).await, upstream([raw(&[text, usage])]).await);
+    let usage = ask(&targets([&first, &second])).await.usage.unwrap();
+    assert_eq!((usage.output, usage.estimated), (2, true));
+    assert!(usage.input > 40, "the first one read the question, too: {usage:?}");
+}
+
+#[tokio::test]
+async fn each_target_gets_its_own_model_key_headers_and_parameters() {
+    let (first, second) = (upstream([status(500, &[], "")]).await, saying("second").await);
+    let mut config = targets([&first, &second]);
+    config.targets[0].api_key = Some(Secret::new("sk-first"));
+    config.targets[1].headers = [("X-Team".to_owned(), Secret::new("blue"))].into();
+    config.targets[1].strip = vec!["stream_options".to_owned(), "messages[].name".to_owned()];
+    ask(&config).await;
+    let seen = |upstream: &Upstream| {
+        let seen = upstream.stats.requests().remove(0);
+        (serde_json::from_slice::<serde_json::Value>(&seen.body).unwrap(), seen.headers)
+    };
+    let (body, headers) = seen(&first);
+    assert_eq!((&body["model"], &headers["authorization"]), (&"model-a".into(), &"Bearer sk-first".parse().unwrap()));
+    assert!(body.get("stream_options").is_some() && !headers.contains_key("x-team"));
+    let (body, headers) = seen(&second);
+    assert_eq!((&body["model"], &headers["x-team"]), (&"model-b".into(), &"blue".parse().unwrap()));
+    assert!(body.get("stream_options").is_none() && !headers.contains_key("authorization"));
+}
+
+#[tokio::test]
+async fn a_failure_after_the_first_text_ends_a_single_target() {
+    let upstream = upstream([Fault::Cut(3)]).await;
+    let answer = ask(&LlmConfig { retries: 2, ..config(upstream.addr) }).await;
+    assert_eq!((answer.text.as_str(), answer.finish), ("A rivulet is", None));
+    assert!(matches!(answer.error, Some(ModelError::Truncated { .. })));
+    assert_eq!(upstream.stats.counts().requests, 1);
+}
+
+#[tokio::test]
+async fn dropping_an_answer_between_two_attempts_leaves_nothing_behind() {
+    let upstream = upstream([status(429, &[("retry-after", "9")], "")]).await;
+    let model = model(&LlmConfig { retries: 2, ..config(upstream.addr) });
+    let stream = model.stream(request(9));
+    tokio::select! {
+        answer = read(stream) => panic!("{answer:?}"),
+        _ = upstream.stats.wait_until(|counts| counts.requests == 1 && counts.open == 0) => {}
+    }
+    let other = model.stream(request(9));
+    drop(other);
+    assert_eq!(upstream.stats.counts().requests, 1);
+}
+
+#[tokio::test]
+async fn a_thousand_streams_at_once_are_served() {
+    let upstream = upstream_with(Options { rate: 50.0, tokens: Some(20), ..Options::default() }).await;
+    let model = model(&config(upstream.addr));
+    let answers = futures_util::future::join_all((0..1000).map(|_| read(model.stream(request(64))))).await;
+    let text = Script::new(DEFAULT_TEXT).text(20);
+    assert!(answers.iter().all(|answer| answer.text == text && answer.finish == Some(FinishReason::Stop)));
+}
