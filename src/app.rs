@@ -108,7 +108,7 @@ impl App {
         };
         let (listener, address) = listen(config.server.bind)?;
         let hub = Arc::new(Hub::new(store.clone(), runner(&config, &retriever, &model), policy(&config)));
-        let gateway = gateway(&config, &hub, retriever, model.name(), metrics);
+        let gateway = gateway(&config, &hub, retriever, model, metrics);
         Ok(Self { listener, address, hub, store, gateway, knowledge, config })
     }
 
@@ -125,7 +125,7 @@ impl App {
     /// Who answers.
     #[must_use]
     pub fn model(&self) -> &str {
-        &self.gateway.model
+        self.gateway.model.name()
     }
 
     /// Serves until `stop`, then drains and returns.
@@ -211,13 +211,13 @@ fn gateway(
     config: &Config,
     hub: &Arc<Hub>,
     retriever: Arc<dyn Retriever>,
-    model: &str,
+    model: Arc<dyn ChatModel>,
     metrics: PrometheusHandle,
 ) -> Gateway {
     Gateway {
         hub: hub.clone(),
         retriever,
-        model: model.into(),
+        model,
         top_k: config.knowledge.top_k,
         origins: Arc::new(Origins::new(&config.server)),
         sockets: TaskTracker::new(),

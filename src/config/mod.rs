@@ -120,6 +120,16 @@ pub struct LlmConfig {
     pub retries: u32,
     /// Seconds from the start of an answer within which they begin; a longer `Retry-After` is not waited for.
     pub retry_s: f64,
+    /// Failed runs in a row after which a target is left alone; when there is a rate, that counts instead.
+    pub breaker_failures: u32,
+    /// The share of failed runs at which a target is left alone.
+    pub breaker_rate: Option<f64>,
+    /// The newest runs that the rate looks at; fewer open nothing.
+    pub breaker_requests: usize,
+    /// Seconds for which it is left alone; then one run tries it.
+    pub breaker_open_s: f64,
+    /// Who answers when no target does.
+    pub fallback: Fallback,
     /// The most tokens of an answer.
     pub max_output_tokens: u32,
 }
@@ -137,9 +147,25 @@ impl Default for LlmConfig {
             total_s: 300.0,
             retries: 2,
             retry_s: 15.0,
+            breaker_failures: 3,
+            breaker_rate: None,
+            breaker_requests: 20,
+            breaker_open_s: 300.0,
+            fallback: Fallback::None,
             max_output_tokens: 1024,
         }
     }
+}
+
+/// Who answers when no target does.
+#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Fallback {
+    /// Nobody: the run fails.
+    #[default]
+    None,
+    /// The extractive model, which says so.
+    Extractive,
 }
 
 /// `knowledge.*`

@@ -1,6 +1,6 @@
 //! HTTP: the accept loop, routes, extractors, problem+json; one file per resource.
 //!
-//! Every error becomes a status in `problem.rs`, every route is listed in `router.rs`. Uses `ws`, `hub`, `knowledge`,
+//! Every error becomes a status in `problem.rs`, every route is listed in `router.rs`. Uses `ws`, `hub`, `knowledge`, `llm`,
 //! `telemetry`.
 
 use std::{sync::Arc, time::Duration};
@@ -8,8 +8,9 @@ use std::{sync::Arc, time::Duration};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{hub::Hub, knowledge::Retriever};
+use crate::{hub::Hub, knowledge::Retriever, llm::ChatModel};
 
+mod admin;
 mod body;
 mod chat;
 mod health;
@@ -37,8 +38,8 @@ pub struct Gateway {
     pub hub: Arc<Hub>,
     /// The knowledge base.
     pub retriever: Arc<dyn Retriever>,
-    /// Who answers, for the health report.
-    pub model: Arc<str>,
+    /// Who answers, for the reports.
+    pub model: Arc<dyn ChatModel>,
     /// Passages returned when a caller does not say how many.
     pub top_k: usize,
     /// Which pages may talk to the gateway.

@@ -15,7 +15,8 @@ use tower_http::{
 };
 
 use super::{
-    Gateway, Origins, chat, health, knowledge, messages, page, problem::Problem, requests, sessions, socket, version,
+    Gateway, Origins, admin, chat, health, knowledge, messages, page, problem::Problem, requests, sessions, socket,
+    version,
 };
 
 /// The gateway's HTTP surface.
@@ -30,6 +31,7 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/chat", post(chat::ask))
         .route("/rag/query", post(knowledge::query))
         .route("/version", get(version::show))
+        .route("/admin/llm", get(admin::llm))
         .route("/ws", get(socket::open_new))
         .route("/ws/{id}", get(socket::open));
     Router::new()

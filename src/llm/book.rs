@@ -13,6 +13,20 @@ use crate::{
     telemetry::metrics::{GEN_AI_DURATION, GEN_AI_FIRST_CHUNK, GEN_AI_TOKENS, LLM_COST, LLM_REQUESTS},
 };
 
+/// How an attempt failed, as metrics and reports call it.
+pub(super) const fn outcome(error: &ModelError) -> &'static str {
+    match error {
+        ModelError::Unavailable { .. } => "unavailable",
+        ModelError::Timeout { clock: Clock::Connect, .. } => "timeout_connect",
+        ModelError::Timeout { clock: Clock::FirstToken, .. } => "timeout_first_token",
+        ModelError::Timeout { clock: Clock::Gap, .. } => "timeout_gap",
+        ModelError::Timeout { clock: Clock::Total, .. } => "timeout_total",
+        ModelError::Rejected { filter: true, .. } => "filtered",
+        ModelError::Rejected { .. } => "rejected",
+        ModelError::Truncated { .. } => "truncated",
+    }
+}
+
 /// What is counted of one attempt, however it ends: an attempt that is dropped is booked as cancelled.
 #[derive(Debug)]
 pub(super) struct Book {
@@ -67,14 +81,8 @@ impl Book {
     /// Notes the outcome. Gives an estimate of the usage when the provider said none and there is something to count.
     pub(super) fn close(&mut self, failed: Option<&ModelError>) -> Option<Usage> {
         self.outcome = match (failed, self.finish) {
-            (Some(ModelError::Unavailable { .. }), _) => "unavailable",
-            (Some(ModelError::Timeout { clock: Clock::Connect, .. }), _) => "timeout_connect",
-            (Some(ModelError::Timeout { clock: Clock::FirstToken, .. }), _) => "timeout_first_token",
-            (Some(ModelError::Timeout { clock: Clock::Gap, .. }), _) => "timeout_gap",
-            (Some(ModelError::Timeout { clock: Clock::Total, .. }), _) => "timeout_total",
-            (Some(ModelError::Rejected { filter: true, .. }), _) => "filtered",
-            (Some(ModelError::Rejected { .. }), _) => "rejected",
-            (Some(ModelError::Truncated { .. }), _) | (None, None) => "truncated",
+            (Some(error), _) => outcome(error),
+            (None, None) => "truncated",
             (None, Some(FinishReason::Stop)) => "ok",
             (None, Some(FinishReason::Length)) => "length",
             (None, Some(FinishReason::Filtered)) => "filtered",

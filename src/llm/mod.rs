@@ -12,8 +12,11 @@ use crate::{
     knowledge::Passage,
 };
 
+use self::breaker::BreakerState;
+
 mod attempt;
 mod book;
+pub mod breaker;
 mod chunk;
 pub mod extractive;
 mod http;
@@ -225,6 +228,23 @@ impl ModelError {
 /// It ends after [`ModelEvent::Finish`] (and perhaps [`ModelEvent::Usage`]) or after one error.
 pub type ModelStream = BoxStream<'static, Result<ModelEvent, ModelError>>;
 
+/// One of the models behind a [`ChatModel`], as health reports show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetReport {
+    /// What the operator calls it.
+    pub name: String,
+    /// The model's name at the provider.
+    pub model: String,
+    /// Whether it is asked.
+    pub breaker: BreakerState,
+    /// How long it is left alone from now on.
+    pub open_for: Option<Duration>,
+    /// Failed runs since its last success.
+    pub failures: u32,
+    /// How the last one of them failed: an outcome of `llm_requests_total`.
+    pub last_failure: Option<&'static str>,
+}
+
 /// Something that answers.
 pub trait ChatModel: Send + Sync + fmt::Debug + 'static {
     /// The name that clients see as `run.start.model`.
@@ -232,4 +252,9 @@ pub trait ChatModel: Send + Sync + fmt::Debug + 'static {
 
     /// Begins an answer. Nothing happens before the stream is polled.
     fn stream(&self, request: ChatRequest) -> ModelStream;
+
+    /// The servers behind it, in the order in which they are asked; none when it needs no server.
+    fn targets(&self) -> Vec<TargetReport> {
+        Vec::new()
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! The one retry loop of the house. Until the first visible text nobody sees who is asked: an attempt that fails is
 //! repeated at the same target or made at the next one, as [`retry`](super::retry) decides, within the time that the
-//! whole answer has. After the first visible text, a failure ends the answer. Usage is that of all attempts together,
+//! whole answer has. A target whose breaker is open is passed by. After the first visible text, a failure ends the answer. Usage is that of all attempts together,
 //! since each was paid for. Uses `chat`, `config`'s LLM section.
 
 use std::{sync::Arc, time::Duration};
@@ -12,15 +12,21 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::{
-    ChatModel, ChatRequest, FinishReason, ModelError, ModelEvent, ModelStream,
+    ChatModel, ChatRequest, FinishReason, ModelError, ModelEvent, ModelStream, TargetReport,
+    breaker::{BreakerRule, Trip},
+    extractive::Extractive,
     openai::EndpointError,
     retry::{Next, RetryRule},
     target::{Target, clock_of},
 };
 use crate::{
     chat::Usage,
-    config::{LlmConfig, TargetFault},
+    config::{Fallback, LlmConfig, TargetFault},
 };
+
+/// Said before an answer of the fallback.
+pub const FALLBACK_NOTICE: &str =
+    "The language model cannot be reached. Here is what the documents say, in their own words:\n\n";
 
 /// Why the configured targets cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,10 +47,18 @@ pub enum TargetsError {
 pub struct Targets {
     /// What clients are told before anybody is asked: the first target's model.
     name: String,
-    list: Arc<[Arc<Target>]>,
+    plan: Plan,
+}
+
+/// Who is asked, and how patiently.
+#[derive(Debug, Clone)]
+struct Plan {
+    targets: Arc<[Arc<Target>]>,
     rule: RetryRule,
     /// For the whole answer, all attempts included.
     total: Duration,
+    /// Who answers when nobody else does.
+    fallback: Option<Extractive>,
 }
 
 impl Targets {
@@ -54,17 +68,30 @@ impl Targets {
     /// [`TargetsError`] when a target is configured that could never work.
     pub fn from_config(config: &LlmConfig) -> Result<Option<Self>, TargetsError> {
         let settled = config.settled_targets().map_err(TargetsError::Setting)?;
-        let list: Arc<[_]> = settled.into_iter().map(|one| Target::new(one).map(Arc::new)).collect::<Result<_, _>>()?;
-        let Some(first) = list.first() else {
+        let breaker = BreakerRule {
+            trip: match config.breaker_rate {
+                Some(share) => Trip::Rate { share, of: config.breaker_requests },
+                None => Trip::InARow(config.breaker_failures),
+            },
+            open: clock_of(config.breaker_open_s)
+                .ok_or_else(|| TargetsError::Clock("llm".to_owned(), "breaker_open_s"))?,
+        };
+        let targets = settled.into_iter().map(|one| Target::new(one, breaker).map(Arc::new));
+        let targets: Arc<[_]> = targets.collect::<Result<_, _>>()?;
+        let Some(first) = targets.first() else {
             return Ok(None);
         };
+        targets.iter().for_each(|target| target.publish());
         let total = clock_of(config.total_s).ok_or_else(|| TargetsError::Clock("llm".to_owned(), "total_s"))?;
         let within = Duration::try_from_secs_f64(config.retry_s).unwrap_or(Duration::ZERO);
         Ok(Some(Self {
             name: first.model().to_owned(),
-            rule: RetryRule { retries: config.retries, within },
-            list,
-            total,
+            plan: Plan {
+                rule: RetryRule { retries: config.retries, within },
+                fallback: (config.fallback == Fallback::Extractive).then(Extractive::default),
+                targets,
+                total,
+            },
         }))
     }
 }
@@ -75,24 +102,25 @@ impl ChatModel for Targets {
     }
 
     fn stream(&self, request: ChatRequest) -> ModelStream {
-        Box::pin(answer(Arc::clone(&self.list), self.rule, self.total, request))
+        Box::pin(answer(self.plan.clone(), request))
+    }
+
+    fn targets(&self) -> Vec<TargetReport> {
+        self.plan.targets.iter().map(|target| target.report()).collect()
     }
 }
 
 /// An answer of the first target that gives one.
-fn answer(
-    targets: Arc<[Arc<Target>]>,
-    rule: RetryRule,
-    total: Duration,
-    request: ChatRequest,
-) -> impl Stream<Item = Result<ModelEvent, ModelError>> + Send {
+fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEvent, ModelError>> + Send {
     async_stream::stream! {
         let started = Instant::now();
-        let latest = started + total;
+        let latest = started + plan.total;
         let mut spent = Spent::default();
         let mut last = None;
-        for target in targets.iter() {
-            for attempt in 0.. {
+        'targets: for target in plan.targets.iter() {
+            let Some(admission) = target.admit() else { continue };
+            let mut attempt = 0;
+            let failure = loop {
                 let mut events = Box::pin(target.ask(request.clone(), latest));
                 let mut is_committed = false;
                 let mut failed = None;
@@ -100,43 +128,71 @@ fn answer(
                     match event {
                         Ok(ModelEvent::Usage(usage)) => yield Ok(ModelEvent::Usage(spent.with(usage))),
                         Ok(event) => {
-                            is_committed |= matches!(event, ModelEvent::Text(_));
+                            if matches!(event, ModelEvent::Text(_)) && !std::mem::replace(&mut is_committed, true) {
+                                admission.begins();
+                            }
                             yield Ok(event);
                         }
                         Err(error) => failed = Some(error),
                     }
                 }
+                drop(events);
                 spent.close();
-                let Some(error) = failed else { return };
+                let Some(error) = failed else {
+                    admission.succeeded();
+                    return;
+                };
                 if is_committed {
+                    admission.failed(&error);
                     yield Err(error);
                     return;
                 }
                 let now = Instant::now();
-                match rule.after(&error, attempt, started, now, rand::random()) {
+                match plan.rule.after(&error, attempt, started, now, rand::random()) {
                     Next::Again(pause) if now + pause < latest => {
                         warn!(%error, ?pause, "a model did not answer, asking it again");
-                        drop(events);
                         sleep(pause).await;
+                        attempt += 1;
                     }
-                    Next::Again(_) | Next::Other => {
-                        warn!(%error, "a model did not answer");
-                        last = Some(error);
-                        break;
-                    }
+                    Next::Again(_) | Next::Other => break error,
                     Next::Nobody => {
                         warn!(%error, "a content filter refused a question");
                         yield Ok(ModelEvent::Finish(FinishReason::Filtered));
                         return;
                     }
                 }
-            }
+            };
+            warn!(error = %failure, "a model did not answer");
+            admission.failed(&failure);
+            last = Some(failure);
             if Instant::now() >= latest {
-                break;
+                break 'targets;
             }
         }
-        if let Some(error) = last {
+        let error = last.unwrap_or_else(|| plan.all_resting());
+        let Some(fallback) = plan.fallback else {
             yield Err(error);
+            return;
+        };
+        yield Ok(ModelEvent::Text(FALLBACK_NOTICE.to_owned()));
+        let mut events = fallback.stream(request);
+        while let Some(event) = events.next().await {
+            yield event.map(|event| match event {
+                ModelEvent::Usage(usage) => ModelEvent::Usage(spent.with(usage)),
+                event => event,
+            });
+        }
+    }
+}
+
+impl Plan {
+    /// Every breaker is open.
+    fn all_resting(&self) -> ModelError {
+        let soonest = self.targets.iter().filter_map(|target| target.report().open_for).min();
+        ModelError::Unavailable {
+            target: "every target".to_owned(),
+            detail: "failed too often and is left alone for a while".to_owned(),
+            retry_after: soonest,
         }
     }
 }

@@ -14,6 +14,8 @@ pub const HTTP_IN_PROGRESS: &str = "http_requests_in_progress";
 pub const LLM_REQUESTS: &str = "llm_requests_total";
 /// Events of upstream streams that were not JSON, by `target`.
 pub const LLM_BAD_EVENTS: &str = "llm_bad_events_total";
+/// How the breaker of a `target` stands: 0 closed, 1 probing, 2 open.
+pub const BREAKER_STATE: &str = "breaker_state";
 /// What calls cost by the configured prices, by `target` and `gen_ai_request_model`.
 pub const LLM_COST: &str = "llm_cost";
 /// Searches made for runs.
@@ -101,6 +103,7 @@ fn describe() {
     describe_gauge!(HTTP_IN_PROGRESS, "HTTP requests being answered");
     describe_counter!(LLM_REQUESTS, "Attempts at model targets");
     describe_counter!(LLM_BAD_EVENTS, "Events of upstream streams that were not JSON");
+    describe_gauge!(BREAKER_STATE, "The breaker of a target: 0 closed, 1 probing, 2 open");
     describe_histogram!(LLM_COST, "Cost of model calls by the configured prices");
     describe_counter!(MEMORY_RETRIEVALS, "Searches made for runs");
     describe_histogram!(DATABASE_DURATION, Unit::Seconds, "One storage operation, waiting included");

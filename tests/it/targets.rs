@@ -205,3 +205,95 @@ async fn a_thousand_streams_at_once_are_served() {
     let text = Script::new(DEFAULT_TEXT).text(20);
     assert!(answers.iter().all(|answer| answer.text == text && answer.finish == Some(FinishReason::Stop)));
 }
+
+#[tokio::test]
+async fn three_failed_runs_open_a_breaker_and_one_probe_closes_it() {
+    let broken = status(500, &[], "");
+    let first = upstream([broken.clone(), broken.clone(), broken, Fault::None]).await;
+    let second = saying("second").await;
+    let model = model(&LlmConfig { breaker_open_s: 0.5, ..targets([&first, &second]) });
+    let breaker = || model.targets().remove(0).breaker.as_str();
+    for _ in 0..3 {
+        assert_eq!(breaker(), "closed");
+        assert_eq!(read(model.stream(request(9))).await.text, "second");
+    }
+    let report = model.targets().remove(0);
+    assert_eq!((report.breaker.as_str(), report.failures, report.last_failure), ("open", 3, Some("unavailable")));
+    let opened = Instant::now();
+    assert_eq!(read(model.stream(request(9))).await.text, "second");
+    assert_eq!(first.stats.counts().requests, 3, "it is left alone");
+    tokio::time::sleep_until(opened + Duration::from_millis(510)).await;
+    assert_eq!(read(model.stream(request(3))).await.text, "A rivulet is");
+    assert_eq!((first.stats.counts().requests, breaker()), (4, "closed"));
+}
+
+#[tokio::test]
+async fn what_the_target_is_not_to_blame_for_opens_no_breaker() {
+    for fault in [
+        status(400, &[], ""),
+        status(422, &[], ""),
+        status(400, &[], r#"{"error":{"message":"no","code":"content_filter"}}"#),
+    ] {
+        let upstream = upstream([fault]).await;
+        let model = model(&LlmConfig { breaker_failures: 1, ..targets([&upstream]) });
+        read(model.stream(request(9))).await;
+        assert_eq!(model.targets()[0].breaker.as_str(), "closed");
+    }
+    let upstream = upstream([Fault::Stall(1)]).await;
+    let model = model(&LlmConfig { breaker_failures: 1, ..targets([&upstream]) });
+    let mut stream = model.stream(request(9));
+    futures_util::StreamExt::next(&mut stream).await;
+    drop(stream);
+    assert_eq!(model.targets()[0].breaker.as_str(), "closed", "to stop is no failure");
+    for fault in [status(401, &[], ""), Fault::Cut(2), Fault::Refuse] {
+        let upstream = self::upstream([fault]).await;
+        let model = self::model(&LlmConfig { breaker_failures: 1, ..targets([&upstream]) });
+        read(model.stream(request(9))).await;
+        assert_eq!(model.targets()[0].breaker.as_str(), "open");
+    }
+}
+
+#[tokio::test]
+async fn with_all_breakers_open_a_run_fails_at_once_or_the_fallback_answers() {
+    let upstream = upstream([Fault::StallHeaders]).await;
+    let config = LlmConfig { breaker_failures: 1, first_token_s: 0.3, ..targets([&upstream]) };
+    let model = model(&config);
+    assert!(matches!(read(model.stream(request(9))).await.error, Some(ModelError::Timeout { .. })));
+    let started = Instant::now();
+    let error = read(model.stream(request(9))).await.error.unwrap();
+    assert!(started.elapsed() < Duration::from_millis(250) && error.code() == "upstream_unavailable", "{error}");
+    assert_eq!(upstream.stats.counts().requests, 1);
+
+    let config = LlmConfig { fallback: rivulet::config::Fallback::Extractive, ..config };
+    let answer = ask(&config).await;
+    assert!(answer.text.starts_with("The language model cannot be reached."), "{}", answer.text);
+    assert_eq!(answer.finish, Some(FinishReason::Stop));
+}
+
+#[tokio::test]
+async fn health_and_the_admin_report_show_the_breakers() {
+    use crate::harness::{Setup, Upstream as Model};
+    let broken = upstream([Fault::Refuse]).await;
+    let well = Model::saying("fine", 0.0).await;
+    let targets = format!(
+        r#"[{{"name":"a","base_url":"http://{}/v1","model":"x","api_key":"sk-hunter2"}},
+            {{"name":"b","base_url":"{}","model":"y"}}]"#,
+        broken.addr, well.url
+    );
+    let setup = Setup::bare().set("RIVULET_LLM_TARGETS", &targets).set("RIVULET_LLM_BREAKER_FAILURES", "1");
+    let gateway = setup.set("RIVULET_LLM_RETRIES", "0").start().await;
+    assert_eq!(gateway.metric("breaker_state{target=\"a\"}").await, 0.0);
+    let mut client = gateway.connect().await;
+    let answer = client.ask("Hello?").await;
+    assert_eq!((answer.status(), answer.text.as_str()), ("complete", "fine"));
+    let (code, health) = gateway.get("/health").await;
+    let model = &health["components"]["model"];
+    assert_eq!((code, &health["status"], &model["state"]), (200, &"ok".into(), &"degraded".into()));
+    assert_eq!(model["targets"][0], serde_json::json!({ "name": "a", "breaker": "open" }));
+    let (_, report) = gateway.get("/api/v1/admin/llm").await;
+    let [first, second] = &report["targets"].as_array().unwrap()[..] else { panic!("{report}") };
+    assert_eq!((&first["failures"], &first["last_failure"]), (&1.into(), &"unavailable".into()));
+    assert!(first["open_for_ms"].as_u64().is_some_and(|left| left > 200_000) && second["breaker"] == "closed");
+    assert!(!report.to_string().contains("hunter2"));
+    assert_eq!(gateway.metric("breaker_state{target=\"a\"}").await, 2.0);
+}
