@@ -82,7 +82,7 @@ impl Attempt {
                 self.stage = Stage::Ended;
                 true
             }
-            Signal::Model(ModelEvent::Usage(_)) => true,
+            Signal::Model(ModelEvent::Usage(_) | ModelEvent::Failover(_)) => true,
         }
     }
 

@@ -22,6 +22,7 @@ pub mod extractive;
 mod http;
 pub mod openai;
 mod retry;
+mod seam;
 pub mod sse;
 mod target;
 pub mod targets;
@@ -95,10 +96,25 @@ pub enum ModelEvent {
     Thinking,
     /// A piece of visible text, never empty.
     Text(String),
+    /// Another model takes over after text was passed on; its text follows. At most once.
+    Failover(Failover),
     /// What it cost; the last one counts.
     Usage(Usage),
     /// Why the text ends. At most once, nothing but [`ModelEvent::Usage`] follows.
     Finish(FinishReason),
+}
+
+/// Another model takes over within the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failover {
+    /// Where the text goes on, in UTF-16 code units: what was passed on after it is withdrawn.
+    pub keep: u64,
+    /// Whose answer broke off.
+    pub from: String,
+    /// Who writes now.
+    pub to: String,
+    /// How it broke off, as `llm_requests_total` calls it.
+    pub reason: &'static str,
 }
 
 /// Why a model stopped of itself.

@@ -26,6 +26,7 @@ pub(super) struct Target {
     endpoint: Arc<Endpoint>,
     clocks: Clocks,
     prices: Option<(f64, f64)>,
+    continues: bool,
     standing: Mutex<Standing>,
 }
 
@@ -57,7 +58,13 @@ impl Target {
         };
         let endpoint = Endpoint::new(config).map_err(|error| TargetsError::Endpoint(name.clone(), error))?;
         let standing = Mutex::new(Standing { breaker: Breaker::new(rule), last_failure: None });
-        Ok(Self { endpoint: Arc::new(endpoint), clocks, prices: settings.prices, standing })
+        Ok(Self {
+            endpoint: Arc::new(endpoint),
+            clocks,
+            prices: settings.prices,
+            continues: settings.continues,
+            standing,
+        })
     }
 
     /// What errors, metrics and clients call it.
@@ -68,6 +75,11 @@ impl Target {
     /// The model's name at the provider.
     pub(super) fn model(&self) -> &str {
         self.endpoint.model()
+    }
+
+    /// Whether it goes on with an answer that it is given the beginning of.
+    pub(super) const fn continues(&self) -> bool {
+        self.continues
     }
 
     /// Leave to ask it, for one run. `None` while it is to be left alone.

@@ -2,7 +2,9 @@
 //!
 //! The one retry loop of the house. Until the first visible text nobody sees who is asked: an attempt that fails is
 //! repeated at the same target or made at the next one, as [`retry`](super::retry) decides, within the time that the
-//! whole answer has. A target whose breaker is open is passed by. After the first visible text, a failure ends the answer. Usage is that of all attempts together,
+//! whole answer has. A target whose breaker is open is passed by. After the first visible text, the next target takes
+//! over once per answer, and everybody is told ([`Failover`]): it writes anew, or goes on where the text ends, when it
+//! is declared able to. Until its own first text is there, nothing is withdrawn. Usage is that of all attempts together,
 //! since each was paid for. Uses `chat`, `config`'s LLM section.
 
 use std::{sync::Arc, time::Duration};
@@ -12,15 +14,18 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::{
-    ChatModel, ChatRequest, FinishReason, ModelError, ModelEvent, ModelStream, TargetReport,
+    ChatModel, ChatRequest, Clock, Failover, FinishReason, ModelError, ModelEvent, ModelStream, PromptMessage,
+    PromptRole, TargetReport,
+    book::outcome,
     breaker::{BreakerRule, Trip},
     extractive::Extractive,
     openai::EndpointError,
     retry::{Next, RetryRule},
+    seam::{Joined, Seam},
     target::{Target, clock_of},
 };
 use crate::{
-    chat::Usage,
+    chat::{Usage, utf16_len},
     config::{Fallback, LlmConfig, TargetFault},
 };
 
@@ -116,24 +121,60 @@ fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEv
         let started = Instant::now();
         let latest = started + plan.total;
         let mut spent = Spent::default();
+        let mut shown = Shown::default();
         let mut last = None;
         'targets: for target in plan.targets.iter() {
             let Some(admission) = target.admit() else { continue };
             let mut attempt = 0;
             let failure = loop {
-                let mut events = Box::pin(target.ask(request.clone(), latest));
+                let mut events = Box::pin(target.ask(shown.request(&request, target), latest));
+                let mut seam = shown.seam(target);
                 let mut is_committed = false;
                 let mut failed = None;
                 while let Some(event) = events.next().await {
-                    match event {
-                        Ok(ModelEvent::Usage(usage)) => yield Ok(ModelEvent::Usage(spent.with(usage))),
-                        Ok(event) => {
-                            if matches!(event, ModelEvent::Text(_)) && !std::mem::replace(&mut is_committed, true) {
-                                admission.begins();
+                    let joined = match event {
+                        Ok(ModelEvent::Usage(usage)) => {
+                            yield Ok(ModelEvent::Usage(spent.with(usage)));
+                            continue;
+                        }
+                        Ok(ModelEvent::Text(text)) => match &mut seam {
+                            Some(seam) => seam.push(&text),
+                            None => {
+                                shown.text.push_str(&text);
+                                if !std::mem::replace(&mut is_committed, true) {
+                                    admission.begins();
+                                }
+                                yield Ok(ModelEvent::Text(text));
+                                continue;
                             }
+                        },
+                        Ok(ModelEvent::Finish(reason)) => {
+                            if let Some(joined) = seam.as_mut().and_then(Seam::end) {
+                                seam = None;
+                                is_committed = true;
+                                for event in shown.take_over(target, joined) {
+                                    yield Ok(event);
+                                }
+                            }
+                            yield Ok(ModelEvent::Finish(reason));
+                            continue;
+                        }
+                        Ok(event) => {
+                            yield Ok(event);
+                            continue;
+                        }
+                        Err(error) => {
+                            failed = Some(error);
+                            continue;
+                        }
+                    };
+                    if let Some(joined) = joined {
+                        seam = None;
+                        is_committed = true;
+                        admission.begins();
+                        for event in shown.take_over(target, joined) {
                             yield Ok(event);
                         }
-                        Err(error) => failed = Some(error),
                     }
                 }
                 drop(events);
@@ -143,9 +184,7 @@ fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEv
                     return;
                 };
                 if is_committed {
-                    admission.failed(&error);
-                    yield Err(error);
-                    return;
+                    break error;
                 }
                 let now = Instant::now();
                 match plan.rule.after(&error, attempt, started, now, rand::random()) {
@@ -154,23 +193,25 @@ fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEv
                         sleep(pause).await;
                         attempt += 1;
                     }
-                    Next::Again(_) | Next::Other => break error,
-                    Next::Nobody => {
-                        warn!(%error, "a content filter refused a question");
-                        yield Ok(ModelEvent::Finish(FinishReason::Filtered));
-                        return;
-                    }
+                    Next::Again(_) | Next::Other | Next::Nobody => break error,
                 }
             };
-            warn!(error = %failure, "a model did not answer");
+            let is_filter = matches!(failure, ModelError::Rejected { filter: true, .. });
+            warn!(error = %failure, "a model did not answer, or not to the end");
             admission.failed(&failure);
+            if is_filter {
+                yield Ok(ModelEvent::Finish(FinishReason::Filtered));
+                return;
+            }
+            let may_go_on = shown.broke_off(target, &failure);
             last = Some(failure);
-            if Instant::now() >= latest {
+            if !may_go_on || Instant::now() >= latest {
                 break 'targets;
             }
         }
-        let error = last.unwrap_or_else(|| plan.all_resting());
-        let Some(fallback) = plan.fallback else {
+        // When an answer broke off and nobody took over, its own failure is the reason.
+        let error = shown.failure.or(last).unwrap_or_else(|| plan.all_resting());
+        let Some(fallback) = plan.fallback.filter(|_| shown.text.is_empty()) else {
             yield Err(error);
             return;
         };
@@ -182,6 +223,62 @@ fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEv
                 event => event,
             });
         }
+    }
+}
+
+/// What was passed on of an answer so far, and how it broke off.
+#[derive(Debug, Default)]
+struct Shown {
+    text: String,
+    /// Whose text it is, once that has broken off.
+    from: Option<String>,
+    failure: Option<ModelError>,
+    /// Another target has taken over, once and for all.
+    is_taken_over: bool,
+}
+
+impl Shown {
+    /// What a target is asked: after a break, one that goes on is given what is there.
+    fn request(&self, request: &ChatRequest, target: &Target) -> ChatRequest {
+        if self.text.is_empty() || !target.continues() {
+            return request.clone();
+        }
+        let begun = PromptMessage { role: PromptRole::Assistant, content: self.text.clone() };
+        let prompt = request.prompt.iter().cloned().chain([begun]).collect();
+        ChatRequest { prompt, ..request.clone() }
+    }
+
+    /// How a target's text is joined to what is there; `None` when nothing is.
+    fn seam(&self, target: &Target) -> Option<Seam> {
+        self.from.as_ref()?;
+        Some(if target.continues() { Seam::after(&self.text) } else { Seam::anew() })
+    }
+
+    /// Another target's text is there: what was passed on is kept or withdrawn.
+    fn take_over(&mut self, target: &Target, joined: Joined) -> impl Iterator<Item = ModelEvent> + use<> {
+        if !joined.keeps {
+            self.text.clear();
+        }
+        let failover = Failover {
+            keep: utf16_len(&self.text),
+            from: self.from.take().unwrap_or_default(),
+            to: target.name().to_owned(),
+            reason: self.failure.take().as_ref().map_or("truncated", outcome),
+        };
+        self.is_taken_over = true;
+        self.text.push_str(&joined.text);
+        let text = (!joined.text.is_empty()).then_some(ModelEvent::Text(joined.text));
+        [Some(ModelEvent::Failover(failover)), text].into_iter().flatten()
+    }
+
+    /// A target failed. Whether another one may be asked: not when text was passed on and there was a switch already.
+    fn broke_off(&mut self, target: &Target, failure: &ModelError) -> bool {
+        if self.text.is_empty() || self.from.is_some() {
+            return true;
+        }
+        self.failure = Some(failure.clone());
+        self.from = Some(target.name().to_owned());
+        !self.is_taken_over && !matches!(failure, ModelError::Timeout { clock: Clock::Total, .. })
     }
 }
 

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use rivulet::{
     config::{LlmConfig, Secret, TargetConfig},
-    llm::{ChatModel, Clock, FinishReason, ModelError, Stage},
+    llm::{ChatModel, Clock, Failover, FinishReason, ModelError, Stage},
     mock_llm::{DEFAULT_TEXT, Fault, Options, Script},
 };
 use tokio::{net::TcpListener, time::Instant};
@@ -296,4 +296,95 @@ async fn health_and_the_admin_report_show_the_breakers() {
     assert!(first["open_for_ms"].as_u64().is_some_and(|left| left > 200_000) && second["breaker"] == "closed");
     assert!(!report.to_string().contains("hunter2"));
     assert_eq!(gateway.metric("breaker_state{target=\"a\"}").await, 2.0);
+}
+
+fn switched(keep: u64, reason: &'static str) -> Option<Failover> {
+    Some(Failover { keep, from: "a".to_owned(), to: "b".to_owned(), reason })
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_written_anew_by_the_next_target() {
+    let error = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: {\"error\":\"boom\"}\n\n";
+    for (fault, reason) in [
+        (Fault::Cut(3), "truncated"),
+        (Fault::End(3), "truncated"),
+        (Fault::Stall(3), "timeout_gap"),
+        (raw(&[error]), "unavailable"),
+    ] {
+        let (first, second) = (upstream([fault]).await, saying("second").await);
+        let answer = ask(&LlmConfig { gap_s: 0.3, retries: 2, ..targets([&first, &second]) }).await;
+        assert_eq!((answer.text.as_str(), answer.finish), ("second", Some(FinishReason::Stop)));
+        assert_eq!((answer.failover, answer.error.is_none()), (switched(0, reason), true));
+        first.stats.wait_until(|counts| counts.open == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_can_goes_on_where_the_text_ends() {
+    // "A rivulet is a very" is there; the other model repeats some of it.
+    let (first, second) = (upstream([Fault::Cut(5)]).await, saying("is a very small stream. 🌧️").await);
+    let mut config = targets([&first, &second]);
+    config.targets[1].continues = true;
+    let answer = ask(&config).await;
+    assert_eq!(answer.text, "A rivulet is a very small stream. 🌧️");
+    assert_eq!((answer.failover, answer.finish), (switched(19, "truncated"), Some(FinishReason::Stop)));
+    let asked: serde_json::Value = serde_json::from_slice(&second.stats.requests().remove(0).body).unwrap();
+    let begun = serde_json::json!({ "role": "assistant", "content": "A rivulet is a very" });
+    assert_eq!(asked["messages"].as_array().unwrap().last(), Some(&begun));
+}
+
+#[tokio::test]
+async fn nothing_is_withdrawn_before_the_next_target_has_text() {
+    let (first, second) = (upstream([Fault::Cut(3)]).await, upstream([Fault::Cut(0)]).await);
+    let answer = ask(&targets([&first, &second])).await;
+    assert_eq!((answer.text.as_str(), answer.finish, answer.failover), ("A rivulet is", None, None));
+    assert!(matches!(answer.error, Some(ModelError::Truncated { target, .. }) if target == "a"));
+}
+
+#[tokio::test]
+async fn there_is_one_switch_per_answer() {
+    let (first, second, third) =
+        (upstream([Fault::Cut(3)]).await, upstream([Fault::Cut(2)]).await, saying("third").await);
+    let answer = ask(&targets([&first, &second, &third])).await;
+    assert_eq!((answer.text.as_str(), answer.failover), ("A rivulet", switched(0, "truncated")));
+    assert!(matches!(answer.error, Some(ModelError::Truncated { target, .. }) if target == "b"));
+    assert_eq!(third.stats.counts().requests, 0);
+}
+
+#[tokio::test]
+async fn viewers_are_told_of_a_failover_and_end_with_the_same_text() {
+    use crate::harness::{Client, Setup, Upstream as Model};
+    let first = upstream([Fault::Stall(5)]).await;
+    let (second, gate) = Model::gated("Quite another text, and a whole one.", 2).await;
+    let targets = format!(
+        r#"[{{"name":"a","base_url":"http://{}/v1","model":"x","gap_s":1}},
+            {{"name":"b","base_url":"{}","model":"y"}}]"#,
+        first.addr, second.url
+    );
+    let gateway = Setup::bare().set("RIVULET_LLM_TARGETS", &targets).start().await;
+    let mut away = gateway.connect().await;
+    let mut live = Client::connect(&gateway.socket(&away.session())).await;
+    away.say("Hello?").await;
+    away.until("ack").await;
+    while away.memory.texts.values().all(|text| text != "A rivulet is a very") {
+        away.frame().await;
+    }
+    let session = gateway.socket(&away.session());
+    let memory = away.cut();
+    let failover = live.until("failover").await;
+    assert_eq!((&failover["from"], &failover["to"], &failover["keep"]), (&"a".into(), &"b".into(), &0.into()));
+    assert_eq!(failover["reason"], "timeout_gap");
+    live.deltas(1).await;
+    // Its cursor lies in text that was withdrawn.
+    let mut back = Client::resume(&session, memory).await;
+    assert_eq!(back.welcome["recovered"], "full");
+    back.until("failover").await;
+    let mut late = Client::connect(&session).await;
+    gate.open();
+    for client in [&mut live, &mut back, &mut late] {
+        let answer = client.answer().await;
+        assert_eq!((answer.status(), answer.text.as_str()), ("complete", "Quite another text, and a whole one."));
+    }
+    let (_, stored) = gateway.get(&format!("/api/v1/sessions/{}", live.session())).await;
+    assert_eq!(stored["messages"][1]["text"], "Quite another text, and a whole one.");
 }

@@ -8,8 +8,8 @@ use rivulet::{
     chat::Usage,
     config::{LlmConfig, Secret},
     llm::{
-        ChatModel, ChatRequest, Clock, FinishReason, KnowledgeUse, ModelError, ModelEvent, ModelStream, PromptMessage,
-        PromptRole, targets::Targets,
+        ChatModel, ChatRequest, Clock, Failover, FinishReason, KnowledgeUse, ModelError, ModelEvent, ModelStream,
+        PromptMessage, PromptRole, targets::Targets,
     },
     mock_llm::{DEFAULT_TEXT, Fault, MockLlm, Options, Script, Stats},
 };
@@ -83,6 +83,7 @@ pub(crate) struct Answer {
     pub(crate) finish: Option<FinishReason>,
     pub(crate) usage: Option<Usage>,
     pub(crate) thought: usize,
+    pub(crate) failover: Option<Failover>,
     pub(crate) error: Option<ModelError>,
 }
 
@@ -96,6 +97,11 @@ pub(crate) async fn read(mut stream: ModelStream) -> Answer {
                 Ok(ModelEvent::Text(text)) => {
                     assert!(!text.is_empty() && answer.finish.is_none());
                     answer.text.push_str(&text);
+                }
+                Ok(ModelEvent::Failover(failover)) => {
+                    let kept: Vec<u16> = answer.text.encode_utf16().take(failover.keep.try_into().unwrap()).collect();
+                    answer.text = String::from_utf16(&kept).unwrap();
+                    assert!(answer.failover.replace(failover).is_none(), "one switch per answer");
                 }
                 Ok(ModelEvent::Usage(usage)) => answer.usage = Some(usage),
                 Ok(ModelEvent::Finish(reason)) => assert!(answer.finish.replace(reason).is_none()),

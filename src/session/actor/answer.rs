@@ -13,6 +13,7 @@ use tracing::{error, warn};
 use super::{Actor, Happened, WaitingTurn};
 use crate::{
     chat::{Message, Role, RunError, SessionId, Source, Status, Timestamp, Timing},
+    llm::Failover,
     run::{Outcome, RunEvent, RunRequest, citations},
     session::log::Ending,
     store::{FinishedAnswer, SessionStore, StoreError},
@@ -117,6 +118,10 @@ impl Actor {
                 running.dirty = true;
                 self.shared.log.lock().append_text(&text, now);
                 self.deps.tokens.increment(1);
+            }
+            Some(RunEvent::Failover(Failover { keep, from, to, reason })) => {
+                running.dirty = true;
+                self.shared.log.lock().fail_over(keep, &from, &to, reason);
             }
             Some(RunEvent::End(outcome)) => return self.end_run(|_| outcome),
             None => {

@@ -228,6 +228,12 @@ impl Client {
                 let units: Vec<u16> = text.encode_utf16().skip(usize::try_from(len - off).unwrap()).collect();
                 held.push_str(&String::from_utf16(&units).unwrap());
             }
+            "failover" => {
+                let held = memory.texts.get_mut(frame["run"].as_str().unwrap()).expect("a failover of a known run");
+                let keep = usize::try_from(frame["keep"].as_u64().unwrap()).unwrap();
+                let units: Vec<u16> = held.encode_utf16().take(keep).collect();
+                *held = String::from_utf16(&units).unwrap();
+            }
             "run.done" => {
                 let text = &memory.texts[frame["run"].as_str().unwrap()];
                 assert_eq!(frame["len"].as_u64().unwrap(), utf16_len(text), "{text:?}");
