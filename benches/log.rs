@@ -4,29 +4,21 @@ use std::{hint::black_box, sync::Arc};
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rivulet::{
-    chat::{Message, MessageId, Role, RunId, Status, Timestamp},
+    chat::{Message, MessageId, RunId, Timestamp},
     session::log::{Cursor, Log, Step},
 };
 
 const TOKENS: u64 = 500;
 
-fn message(role: Role, status: Status) -> Arc<Message> {
-    Arc::new(Message {
-        id: MessageId::random(),
-        role,
-        text: String::new(),
-        status,
-        run: None,
-        model: None,
-        citations: Vec::new(),
-        sources: Vec::new(),
-        created_at: Timestamp(0),
-    })
+fn question() -> Message {
+    Message::question(MessageId::random(), String::new(), RunId::random(), Timestamp(0))
 }
 
 fn live_log() -> Log {
     let mut log = Log::new("e", Vec::new(), false, 50, 0);
-    let (question, answer) = (message(Role::User, Status::Complete), message(Role::Assistant, Status::Pending));
+    let question = Arc::new(question());
+    let answer = Message::pending(MessageId::random(), Some(question.id.clone()), RunId::random(), Timestamp(0));
+    let answer = Arc::new(answer);
     log.append_turn(question.clone(), answer.clone(), 0);
     log.start_run(RunId::random(), answer.id.clone(), question.id.clone(), "m".into(), 0);
     log

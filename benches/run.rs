@@ -59,7 +59,7 @@ fn whole_runs(c: &mut Criterion) {
                 max_output_tokens: 1024,
             });
             let hour = Duration::from_secs(3600);
-            let hub = Hub::new(store, runner, Policy { idle: hour, ttl: hour, history_messages: 2 });
+            let hub = Hub::new(store, runner, Policy { idle: hour, ttl: hour, abandon: None, history_messages: 2 });
             let record = hub.create("default", None).await.expect("a session");
             let session = hub.get(&record.id).await.expect("the session");
             let (viewer, _) = session.attach(None);

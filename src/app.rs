@@ -21,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
 use crate::{
-    config::{Config, KnowledgeConfig},
+    config::{Abandon, Config, KnowledgeConfig},
     http::{self, Gateway, Origins},
     hub::{Hub, INTERRUPT_GRACE, Policy},
     knowledge::{DEFAULT_COLLECTION, Knowledge, NoKnowledge, Retriever},
@@ -201,8 +201,12 @@ fn runner(config: &Config, retriever: &Arc<dyn Retriever>, model: &Arc<dyn ChatM
 
 fn policy(config: &Config) -> Policy {
     Policy {
-        idle: Duration::from_secs(config.session.idle_s),
+        idle: Duration::from_secs(config.session.idle_s.min(config.session.ttl_s)),
         ttl: Duration::from_secs(config.session.ttl_s),
+        abandon: match config.session.abandon {
+            Abandon::Finish => None,
+            Abandon::Stop => Some(Duration::from_secs(config.session.abandon_s)),
+        },
         history_messages: config.session.history_messages,
     }
 }

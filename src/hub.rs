@@ -19,9 +19,9 @@ use crate::{
     run::Runner,
     session::{
         Clock, Closed, Deps, SessionHandle,
-        log::{Log, RETENTION, SNAPSHOT_MESSAGES},
+        log::{Log, RETENTION},
     },
-    store::{FinishedAnswer, MAX_EXPIRED, SessionRecord, SessionStore, StoreError},
+    store::{FinishedAnswer, MAX_EXPIRED, Scope, SessionRecord, SessionStore, StoreError},
     telemetry::metrics::{SESSION_PANICS, SESSIONS_ACTIVE, TOKENS_DELIVERED},
 };
 
@@ -29,8 +29,8 @@ use crate::{
 pub const ASSISTANT: &str = "default";
 /// How long interrupted answers have to be committed at the end.
 pub const INTERRUPT_GRACE: Duration = Duration::from_secs(3);
-/// How often expired sessions are looked for.
-const EXPIRY_EVERY: Duration = Duration::from_secs(60);
+/// How often expired sessions are looked for, at the least and at the most; in between, four times in their life.
+const EXPIRY_EVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// How sessions are kept.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,8 @@ pub struct Policy {
     pub idle: Duration,
     /// Unused, in the store.
     pub ttl: Duration,
+    /// How long an answer goes on without a viewer; `None`: to its end.
+    pub abandon: Option<Duration>,
     /// Messages given to the model.
     pub history_messages: usize,
 }
@@ -62,6 +64,7 @@ impl Hub {
             store,
             runner,
             history_messages: policy.history_messages,
+            abandon: policy.abandon,
             clock: Clock::start(),
             draining: CancellationToken::new(),
             interrupt: CancellationToken::new(),
@@ -164,7 +167,7 @@ impl Hub {
     pub async fn tend(self: Arc<Self>, stop: CancellationToken) {
         let every = (self.policy.idle / 4).clamp(Duration::from_millis(100), Duration::from_secs(30));
         let mut idle = interval(every);
-        let mut expiry = interval(EXPIRY_EVERY);
+        let mut expiry = interval((self.policy.ttl / 4).clamp(EXPIRY_EVERY.0, EXPIRY_EVERY.1));
         idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
         expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -211,8 +214,8 @@ impl Hub {
         if store.session(id).await?.is_none() {
             return Err(StoreError::NoSession);
         }
-        let history = self.deps.history_messages.max(SNAPSHOT_MESSAGES);
-        let mut page = store.messages(id, None, history).await?;
+        let history = self.deps.window();
+        let mut page = store.messages(id, None, history, Scope::Conversation).await?;
         for message in &mut page.messages {
             self.settle(id, message).await?;
         }

@@ -43,6 +43,8 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "server.drain_s", kind: Kind::Integer(0, 3600) },
     Key { name: "session.idle_s", kind: Kind::Integer(1, YEAR_S) },
     Key { name: "session.ttl_s", kind: Kind::Integer(1, 100 * YEAR_S) },
+    Key { name: "session.abandon", kind: Kind::OneOf(&["finish", "stop"]) },
+    Key { name: "session.abandon_s", kind: Kind::Integer(0, YEAR_S) },
     Key { name: "session.history_messages", kind: Kind::Integer(1, 500) },
     Key { name: "llm.base_url", kind: Kind::Url },
     Key { name: "llm.api_key", kind: Kind::Secret },

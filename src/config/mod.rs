@@ -86,13 +86,28 @@ pub struct SessionConfig {
     pub idle_s: u64,
     /// Seconds after its last use at which a session is deleted.
     pub ttl_s: u64,
+    /// What becomes of an answer that nobody watches any more.
+    pub abandon: Abandon,
+    /// With `abandon = "stop"`: seconds without a viewer after which it is stopped.
+    pub abandon_s: u64,
     /// Messages of the conversation given to the model.
     pub history_messages: usize,
 }
 
+/// What becomes of an answer that nobody watches any more.
+#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Abandon {
+    /// It is written to its end.
+    #[default]
+    Finish,
+    /// It is stopped after a while.
+    Stop,
+}
+
 impl Default for SessionConfig {
     fn default() -> Self {
-        Self { idle_s: 300, ttl_s: 2_592_000, history_messages: 50 }
+        Self { idle_s: 600, ttl_s: 2_592_000, abandon: Abandon::Finish, abandon_s: 60, history_messages: 50 }
     }
 }
 

@@ -44,10 +44,6 @@ pub(super) fn check(config: &mut Config, settings: &Settings, warnings: &mut Vec
         let expected = "off, error, warn, info, debug, trace, or a list like info,rivulet::run=debug";
         return wrong("telemetry.log_level", expected, format!("\"{}\"", excerpt(part)));
     }
-    if config.session.ttl_s < config.session.idle_s {
-        let found = format!("{} against {}", config.session.ttl_s, config.session.idle_s);
-        return wrong("session.ttl_s", "at least session.idle_s", found);
-    }
     check_environment(config)?;
     warn(config, warnings);
     Ok(())

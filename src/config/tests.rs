@@ -191,13 +191,13 @@ fn bounds_hold() {
         ("knowledge", "min_score = 1.01"),
         ("knowledge", "min_score = -0.1"),
         ("limits", "connections = -1"),
+        ("session", "abandon_s = -1"),
     ] {
         let (key, _) = bad.split_once(' ').expect("a key");
         refused(from_file(&format!("[{section}]\n{bad}")), &[&format!("{section}.{key}"), " from ", "the number"]);
     }
     let most = "[server]\ndrain_s = 0\n[limits]\nconnections = 0\n[knowledge]\ntop_k = 50\nmin_score = 0";
     assert_eq!(from_file(most).expect("fine").config.limits.connections, 0);
-    refused(from_file("[session]\nidle_s = 100\nttl_s = 99"), &["rivulet.toml:3", "session.ttl_s", "session.idle_s"]);
     for port in ["http", "65536", "-1", "80 80", "٣"] {
         refused(from_env(&[("PORT", port)]), &["PORT must be a whole number from 0 to 65535", port]);
     }

@@ -22,6 +22,7 @@ use crate::{
     dialect::chat_v1::{self, DELTA_BYTES, Welcome, check_text},
     hub::ASSISTANT,
     session::{NewMessage, SendMode, SessionHandle, StopTarget, Viewer, log::Step, viewer::Change},
+    ws::Goaway,
 };
 
 /// A comment after so much silence keeps proxies from closing the connection.
@@ -97,14 +98,25 @@ pub(super) async fn events(
     let events = stream! {
         let (mut viewer, first) = begin(&session, resume.as_deref(), resume_ttl);
         yield Ok::<_, Infallible>(first);
+        let mut told = false; // That the gateway goes away.
         loop {
-            match next(&mut viewer) {
-                Some(event) => yield Ok(event),
-                None => match timeout(KEEP_ALIVE, viewer.changed()).await {
-                    Ok(Change::More) => {}
-                    Ok(Change::Closed(_)) => return,
-                    Err(_) => yield Ok(": still here\n\n".to_owned()),
-                },
+            if gateway.draining.is_cancelled() && !std::mem::replace(&mut told, true) {
+                // Browsers take `retry` for the time after which they come back by themselves.
+                let Goaway { retry_in_ms, frame } = Goaway::within(gateway.drain);
+                yield Ok(format!("retry: {retry_in_ms}\ndata: {frame}\n\n"));
+            }
+            if let Some(event) = next(&mut viewer) {
+                yield Ok(event);
+                continue;
+            }
+            let change = tokio::select! {
+                change = timeout(KEEP_ALIVE, viewer.changed()) => change,
+                () = gateway.draining.cancelled(), if !told => continue,
+            };
+            match change {
+                Ok(Change::More) => {}
+                Ok(Change::Closed(_)) => return,
+                Err(_) => yield Ok(": still here\n\n".to_owned()),
             }
         }
     };

@@ -92,7 +92,8 @@ impl From<SendError> for Problem {
             SendError::QueueFull => (StatusCode::TOO_MANY_REQUESTS, "queue_full"),
             SendError::IdempotencyConflict => (StatusCode::CONFLICT, "idempotency_conflict"),
             SendError::StorageUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
-            SendError::Gone => (StatusCode::NOT_FOUND, "not_found"),
+            SendError::Gone | SendError::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            SendError::NotAQuestion => (StatusCode::BAD_REQUEST, "invalid_field"),
             SendError::Draining => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             SendError::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };

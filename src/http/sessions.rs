@@ -14,7 +14,7 @@ use super::{Gateway, body::Json, problem::Problem};
 use crate::{
     chat::{Message, MessageId, SessionId, Timestamp},
     hub::ASSISTANT,
-    store::SessionRecord,
+    store::{Scope, SessionRecord},
 };
 
 /// The most entries of a page.
@@ -60,6 +60,9 @@ pub(super) struct SessionList {
 pub(super) struct Page {
     before: Option<String>,
     limit: Option<usize>,
+    /// Whether messages that were replaced are wanted too.
+    #[serde(default)]
+    replaced: bool,
 }
 
 impl Page {
@@ -108,7 +111,8 @@ pub(super) async fn show(
     let record = store.session(&id).await?.ok_or_else(|| Problem::not_found("session"))?;
     let before = page.before.as_deref().map(MessageId::parse).transpose();
     let before = before.map_err(|error| Problem::invalid_field("before", &error.to_string()))?;
-    let found = store.messages(&id, before.as_ref(), page.limit()?).await?;
+    let scope = if page.replaced { Scope::Everything } else { Scope::Conversation };
+    let found = store.messages(&id, before.as_ref(), page.limit()?, scope).await?;
     let session = describe(&gateway, record);
     Ok(Answer(Conversation { session, messages: found.messages, more: found.more }))
 }

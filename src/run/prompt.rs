@@ -108,20 +108,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::chat::{MessageId, Role, Status, Timestamp};
+    use crate::chat::{MessageId, Role, RunId, Timestamp};
 
     fn message(role: Role, text: &str) -> Arc<Message> {
-        Arc::new(Message {
-            id: MessageId::random(),
-            role,
-            text: text.to_owned(),
-            status: Status::Complete,
-            run: None,
-            model: None,
-            citations: Vec::new(),
-            sources: Vec::new(),
-            created_at: Timestamp(0),
-        })
+        let question = Message::question(MessageId::random(), text.to_owned(), RunId::random(), Timestamp(0));
+        Arc::new(Message { role, ..question })
     }
 
     fn passage(text: &str) -> Passage {

@@ -10,14 +10,14 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
-    chat::{Message, MessageId, Phase, Role, RunId, Source, Status},
+    chat::{Feedback, Message, MessageId, Phase, Role, RunId, Source, Status},
     session::text::{RunText, TextPosition},
 };
 
 mod event;
 mod transcript;
 
-pub use event::{Attachment, Ending, Event, LiveRun, Recovered, RunDone, Snapshot, Step};
+pub use event::{Attachment, Ending, Event, LiveRun, Presence, Recovered, RunDone, Snapshot, Step};
 pub use transcript::Transcript;
 
 /// Microseconds since some start that the caller fixed once.
@@ -71,6 +71,7 @@ struct Kept {
 struct RunRecord {
     run: RunId,
     message: MessageId,
+    question: MessageId,
     model: Arc<str>,
     sources: Arc<[Source]>,
     started: u64,
@@ -150,17 +151,33 @@ impl Log {
         self.append(Event::Message(question), now);
     }
 
+    /// Lets the conversation go on another way: these are its newest messages now, and `edited` the question that took
+    /// the place of an earlier one.
+    pub fn branch(&mut self, newest: Vec<Message>, older: bool, edited: Option<Arc<Message>>, now: Moment) {
+        self.transcript.reset(newest, older);
+        if let Some(question) = edited {
+            self.append(Event::Message(question), now);
+        }
+    }
+
+    /// Notes what the person thinks of a message. Who reads the log is not told; a snapshot has it.
+    pub fn rate(&mut self, message: &MessageId, feedback: Feedback) {
+        self.transcript.rate(message, feedback);
+    }
+
     /// Begins the run of a pending answer.
     ///
     /// # Panics
     /// When a run is live: there is one at a time, and the caller is the one who knows.
     pub fn start_run(&mut self, run: RunId, message: MessageId, question: MessageId, model: Arc<str>, now: Moment) {
         assert!(self.live().is_none(), "a session has one live run");
-        let event = Event::RunStart { run: run.clone(), message: message.clone(), question, model: model.clone() };
-        self.append(event, now);
+        let replaces = self.transcript.message(&message).and_then(|answer| answer.replaces.clone());
+        let (id, answer, asked, name) = (run.clone(), message.clone(), question.clone(), model.clone());
+        self.append(Event::RunStart { run: id, message: answer, question: asked, replaces, model: name }, now);
         self.runs.push_back(RunRecord {
             run,
             message,
+            question,
             model,
             sources: Arc::from([]),
             started: self.head,
@@ -276,6 +293,7 @@ impl Log {
             live: live.map(|live| LiveRun {
                 run: live.run.clone(),
                 message: live.message.clone(),
+                question: live.question.clone(),
                 model: live.model.clone(),
                 sources: live.sources.clone(),
                 text: live.text.as_str().to_owned(),
@@ -447,6 +465,7 @@ impl Log {
         self.runs.push_back(RunRecord {
             run,
             message: answer.id.clone(),
+            question: answer.question.clone().unwrap_or_else(|| answer.id.clone()), // Not told any more: it is over.
             model: answer.model.as_deref().unwrap_or_default().into(),
             sources: answer.sources.clone().into(),
             started: self.head,

@@ -6,7 +6,7 @@
 
 use std::sync::{
     Arc, OnceLock, Weak,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 use parking_lot::Mutex;
@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    chat::{MessageId, RunId, SessionId},
+    chat::{Feedback, MessageId, RunId, SessionId},
     session::log::{Log, Moment},
 };
 
@@ -54,10 +54,27 @@ pub struct NewMessage {
     pub mode: SendMode,
 }
 
+/// A conversation that is to go on another way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redo {
+    /// Answer a question anew.
+    Regenerate {
+        /// The question, or its answer; the newest answer when there is none.
+        at: Option<MessageId>,
+    },
+    /// Put another question in the place of one, and answer that.
+    Edit {
+        /// The question to replace.
+        at: MessageId,
+        /// The text of the new one; the caller has checked its bounds.
+        text: String,
+    },
+}
+
 /// What became of a message. Given only after it is durably stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// Its id.
+    /// The id of the question that is answered.
     pub message: MessageId,
     /// The run that answers it.
     pub run: Option<RunId>,
@@ -79,6 +96,12 @@ pub enum SendError {
     /// The id belongs to another message of this session.
     #[error("this id belongs to another message")]
     IdempotencyConflict,
+    /// There is no such message in the conversation; it may have been replaced.
+    #[error("there is no such message in the conversation")]
+    NotFound,
+    /// Only what a user said can be edited.
+    #[error("`message` is an answer, and only what a user said can be edited")]
+    NotAQuestion,
     /// The store did not take it; nothing was changed.
     #[error("the message could not be stored")]
     StorageUnavailable,
@@ -122,7 +145,16 @@ pub enum Closed {
 
 pub(crate) enum Command {
     Send(Box<NewMessage>, oneshot::Sender<Result<Receipt, SendError>>),
-    Stop(Box<StopTarget>, oneshot::Sender<Result<RunId, RunNotActive>>),
+    Redo(Option<MessageId>, Box<Redo>, oneshot::Sender<Result<Receipt, SendError>>),
+    Rate(MessageId, Box<Feedback>, oneshot::Sender<Result<(), SendError>>),
+    Stop(Box<Stop>, oneshot::Sender<Result<RunId, RunNotActive>>),
+}
+
+/// A wish to stop, and where the session was when it came: what is done in between was in vain.
+pub(crate) struct Stop {
+    pub(crate) target: StopTarget,
+    pub(crate) came: Moment,
+    pub(crate) pieces: u64,
 }
 
 /// What the actor and the viewers of a session share.
@@ -136,6 +168,11 @@ pub(crate) struct Shared {
     pub(crate) busy: AtomicBool,
     /// When somebody last used the session.
     pub(crate) touched: AtomicU64,
+    /// How many viewers there are, and how many of them type.
+    pub(crate) viewers: AtomicUsize,
+    pub(crate) typing: AtomicUsize,
+    /// How many pieces of text came in all.
+    pub(crate) pieces: AtomicU64,
     pub(crate) closed: OnceLock<Closed>,
     pub(crate) clock: Clock,
 }
@@ -175,6 +212,9 @@ impl SessionHandle {
             wake: Notify::new(),
             busy: AtomicBool::new(false),
             touched: AtomicU64::new(clock.now()),
+            viewers: AtomicUsize::new(0),
+            typing: AtomicUsize::new(0),
+            pieces: AtomicU64::new(0),
             closed: OnceLock::new(),
             clock,
         });
@@ -194,10 +234,34 @@ impl SessionHandle {
     /// # Errors
     /// [`SendError`]; nothing was stored then, except perhaps before [`SendError::Internal`].
     pub async fn send(&self, message: NewMessage) -> Result<Receipt, SendError> {
+        self.ask(|reply| Command::Send(Box::new(message), reply)).await
+    }
+
+    /// Lets the conversation go on another way; returns after that is stored, or refused. A repetition with the same
+    /// `id` changes nothing: it becomes the id of the new question, or of the new answer when the question stays.
+    ///
+    /// # Errors
+    /// [`SendError`], [`SendError::Busy`] while an answer is being written or waits; nothing was stored then, except
+    /// perhaps before [`SendError::Internal`].
+    pub async fn redo(&self, id: Option<MessageId>, redo: Redo) -> Result<Receipt, SendError> {
+        self.ask(|reply| Command::Redo(id, Box::new(redo), reply)).await
+    }
+
+    /// Keeps what the person thinks of a message; returns after that is stored.
+    ///
+    /// # Errors
+    /// [`SendError::NotFound`] when there is no such message, and what speaks against storing.
+    pub async fn rate(&self, message: MessageId, feedback: Feedback) -> Result<(), SendError> {
+        self.ask(|reply| Command::Rate(message, Box::new(feedback), reply)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, SendError>>) -> Command,
+    ) -> Result<T, SendError> {
         self.touch();
         let (reply, answer) = oneshot::channel();
-        let command = Command::Send(Box::new(message), reply);
-        self.commands.send(command).await.map_err(|_| self.gone())?;
+        self.commands.send(command(reply)).await.map_err(|_| self.gone())?;
         answer.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
@@ -207,7 +271,8 @@ impl SessionHandle {
     /// [`RunNotActive`] when it is over or unknown.
     pub async fn stop(&self, target: StopTarget) -> Result<RunId, RunNotActive> {
         let (reply, answer) = oneshot::channel();
-        let command = Command::Stop(Box::new(target), reply);
+        let (came, pieces) = (self.shared.clock.now(), self.shared.pieces.load(Ordering::Relaxed));
+        let command = Command::Stop(Box::new(Stop { target, came, pieces }), reply);
         self.commands.send(command).await.map_err(|_| RunNotActive)?;
         answer.await.unwrap_or(Err(RunNotActive))
     }

@@ -11,7 +11,7 @@ use crate::{
     chat::RunId,
     session::{
         Closed, Shared,
-        log::{Attachment, Cursor, Moment, Snapshot, Step},
+        log::{Attachment, Cursor, Moment, Presence, Snapshot, Step},
     },
 };
 
@@ -22,6 +22,10 @@ pub struct Viewer {
     cursor: Cursor,
     /// Text of an earlier run that is sent again on request: the run, and the offset that comes next.
     resend: Option<(RunId, u64)>,
+    /// Whether the person at this end types.
+    types: bool,
+    /// What was told last of who is there; nobody tells it to someone who is alone.
+    told: Presence,
 }
 
 /// Why [`Viewer::changed`] returned.
@@ -42,7 +46,11 @@ impl Viewer {
     pub(crate) fn attach(shared: Arc<Shared>, resume: Option<&str>) -> (Self, Attachment) {
         let attachment = shared.log.lock().attach(resume);
         let cursor = attachment.cursor.clone();
-        (Self { shared, cursor, resend: None }, attachment)
+        if shared.viewers.fetch_add(1, Ordering::Relaxed) > 0 {
+            shared.wake.notify_waiters();
+        }
+        let told = Presence { viewers: 1, typing: false };
+        (Self { shared, cursor, resend: None, types: false, told }, attachment)
     }
 
     /// Begins anew behind the cursor `resume`, or at a snapshot.
@@ -84,11 +92,28 @@ impl Viewer {
         }
         loop {
             let step = log.next(&mut self.cursor, max_bytes);
-            let last = matches!(step, Step::UpToDate | Step::Trimmed);
-            if step == Step::UpToDate || !visit(step) || last {
+            if step == Step::UpToDate {
+                break;
+            }
+            let last = step == Step::Trimmed;
+            if !visit(step) || last {
                 return;
             }
         }
+        let presence = presence(&self.shared, self.types);
+        if std::mem::replace(&mut self.told, presence) != presence {
+            visit(Step::Presence(presence));
+        }
+    }
+
+    /// Notes whether the person at this end types; the other viewers see it.
+    pub fn set_typing(&mut self, types: bool) {
+        match (std::mem::replace(&mut self.types, types), types) {
+            (false, true) => self.shared.typing.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.shared.typing.fetch_sub(1, Ordering::Relaxed),
+            _ => return,
+        };
+        self.shared.wake.notify_waiters();
     }
 
     /// The newest state; reading goes on behind it.
@@ -123,7 +148,8 @@ impl Viewer {
         loop {
             let mut woken = pin!(self.shared.wake.notified());
             woken.as_mut().enable(); // Before looking, so that what comes in between wakes us.
-            if self.resend.is_some() || !self.shared.log.lock().is_up_to_date(&self.cursor) {
+            let all_told = self.resend.is_none() && presence(&self.shared, self.types) == self.told;
+            if !all_told || !self.shared.log.lock().is_up_to_date(&self.cursor) {
                 return Change::More;
             }
             if let Some(cause) = self.shared.closed.get() {
@@ -146,8 +172,18 @@ impl Viewer {
     }
 }
 
+/// Who is there, as a viewer sees it whose person types or not.
+fn presence(shared: &Shared, types: bool) -> Presence {
+    let viewers = shared.viewers.load(Ordering::Relaxed);
+    Presence { viewers, typing: shared.typing.load(Ordering::Relaxed) > usize::from(types) }
+}
+
 impl Drop for Viewer {
     fn drop(&mut self) {
+        self.set_typing(false);
+        if self.shared.viewers.fetch_sub(1, Ordering::Relaxed) > 1 {
+            self.shared.wake.notify_waiters();
+        }
         // The session's idle time begins when the last viewer leaves.
         self.shared.touched.store(self.shared.clock.now(), Ordering::Relaxed);
     }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::{
-    Appended, FinishedAnswer, MAX_PAGE, SessionRecord, SessionStore, StoreError, Turn, memory::MemoryStore,
-    sqlite::SqliteStore,
+    Appended, Branch, Branched, FinishedAnswer, MAX_PAGE, MessagePage, Scope, SessionRecord, SessionStore, StoreError,
+    Turn, memory::MemoryStore, sqlite::SqliteStore,
 };
-use crate::chat::{Citation, Message, MessageId, Role, RunId, SessionId, Source, Status, Timestamp, Usage};
+use crate::chat::{
+    Citation, Feedback, Message, MessageId, Opinion, RunId, SessionId, Source, Status, Timestamp, Usage,
+};
 
 pub(super) fn session_id(text: &str) -> SessionId {
     SessionId::parse(text).expect("an id")
@@ -31,20 +33,10 @@ pub(super) fn record(id: &str, created_at: u64) -> SessionRecord {
 
 pub(super) fn turn(question: &str, text: &str, created_at: u64) -> Turn {
     let run = RunId::parse(&format!("r-{question}")).expect("an id");
-    let message = |id: String, role, text: &str, status| Message {
-        id: message_id(&id),
-        role,
-        text: text.to_owned(),
-        status,
-        run: Some(run.clone()),
-        model: None,
-        citations: Vec::new(),
-        sources: Vec::new(),
-        created_at: Timestamp(created_at),
-    };
+    let (id, created_at) = (message_id(question), Timestamp(created_at));
     Turn {
-        question: message(question.to_owned(), Role::User, text, Status::Complete),
-        answer: message(format!("a-{question}"), Role::Assistant, "", Status::Pending),
+        answer: Message::pending(message_id(&format!("a-{question}")), Some(id.clone()), run.clone(), created_at),
+        question: Message::question(id, text.to_owned(), run, created_at),
     }
 }
 
@@ -102,6 +94,10 @@ contracts!([
     an_ended_answer_stays_as_it_is,
     what_cannot_be_read_again_is_refused,
     messages_are_paged_backwards,
+    an_answer_is_written_anew,
+    a_question_is_edited,
+    a_branch_begins_in_the_conversation_only,
+    feedback_is_kept_with_its_message,
     limits_are_bounded,
     deleting_a_session_takes_all_of_it,
     expired_sessions_go_and_used_ones_stay,
@@ -167,18 +163,24 @@ async fn a_turn_is_stored_once(store: Arc<dyn SessionStore>) {
 
     let mut again = turn("q1", "I need a boat", 9000);
     again.answer.id = message_id("another");
-    assert_eq!(store.append_turn(&session, again).await.expect("kept"), Appended::Exists(first.question.clone()));
+    assert_eq!(
+        store.append_turn(&session, again).await.expect("kept"),
+        Appended::Exists(Box::new(first.question.clone()))
+    );
 
     // The id of an answer is an id of the session too.
     let mut stolen = turn("a-q1", "hello", 9000);
     stolen.answer.id = message_id("yet-another");
-    assert_eq!(store.append_turn(&session, stolen).await.expect("kept"), Appended::Exists(first.answer.clone()));
+    assert_eq!(
+        store.append_turn(&session, stolen).await.expect("kept"),
+        Appended::Exists(Box::new(first.answer.clone()))
+    );
 
     let mut clash = turn("q2", "hello", 9000);
     clash.answer.id = message_id("a-q1");
     assert!(matches!(store.append_turn(&session, clash).await, Err(StoreError::Unavailable(_))));
 
-    let page = store.messages(&session, None, 10).await.expect("read");
+    let page = store.messages(&session, None, 10, Scope::Conversation).await.expect("read");
     assert_eq!(page.messages, [first.question.clone(), first.answer]);
     let record = store.session(&session).await.expect("read").expect("there");
     assert_eq!((record.message_count, record.updated_at), (2, Timestamp(5000)));
@@ -239,16 +241,135 @@ async fn messages_are_paged_backwards(store: Arc<dyn SessionStore>) {
     for (question, created_at) in [("q1", 3000), ("q2", 1000), ("q3", 2000)] {
         store.append_turn(&session, turn(question, "?", created_at)).await.expect("stored");
     }
-    let page = store.messages(&session, None, 4).await.expect("read");
+    let page = store.messages(&session, None, 4, Scope::Conversation).await.expect("read");
     assert_eq!((ids(&page.messages), page.more), (vec!["q2", "a-q2", "q3", "a-q3"], true));
-    let page = store.messages(&session, Some(&message_id("q2")), 4).await.expect("read");
+    let page = store.messages(&session, Some(&message_id("q2")), 4, Scope::Conversation).await.expect("read");
     assert_eq!((ids(&page.messages), page.more), (vec!["q1", "a-q1"], false));
-    let page = store.messages(&session, Some(&message_id("a-q1")), 1).await.expect("read");
+    let page = store.messages(&session, Some(&message_id("a-q1")), 1, Scope::Conversation).await.expect("read");
     assert_eq!((ids(&page.messages), page.more), (vec!["q1"], false));
-    let page = store.messages(&session, Some(&message_id("unknown")), 4).await.expect("read");
+    let page = store.messages(&session, Some(&message_id("unknown")), 4, Scope::Conversation).await.expect("read");
     assert_eq!((page.messages.len(), page.more), (0, false));
-    let page = store.messages(&session, None, 0).await.expect("read");
+    let page = store.messages(&session, None, 0, Scope::Conversation).await.expect("read");
     assert_eq!((page.messages.len(), page.more), (0, true));
+}
+
+fn another_answer(id: &str, at: Option<&str>) -> Branch {
+    let run = RunId::parse(&format!("r-{id}")).expect("an id");
+    Branch {
+        at: at.map(message_id),
+        question: None,
+        answer: Message::pending(message_id(id), None, run, Timestamp(7000)),
+    }
+}
+
+fn edited(id: &str, at: &str, text: &str) -> Branch {
+    let mut branch = another_answer(&format!("a-{id}"), Some(at));
+    let run = branch.answer.run.clone().expect("a run");
+    branch.question = Some(Message::question(message_id(id), text.to_owned(), run, Timestamp(7000)));
+    branch
+}
+
+async fn three_turns(store: &dyn SessionStore) -> SessionId {
+    let session = with_session(store).await;
+    for question in ["q1", "q2", "q3"] {
+        store.append_turn(&session, turn(question, "?", 2000)).await.expect("stored");
+        store.finish_answer(&session, finished(question, "!", Status::Complete)).await.expect("ended");
+    }
+    session
+}
+
+async fn page(store: &dyn SessionStore, session: &SessionId, scope: Scope) -> MessagePage {
+    store.messages(session, None, 100, scope).await.expect("read")
+}
+
+async fn stored(store: &dyn SessionStore, session: &SessionId, branch: Branch) -> (Message, MessagePage) {
+    match store.branch(session, branch, 100).await.expect("stored") {
+        Branched::Stored { question, page } => (*question, page),
+        refused => panic!("{refused:?}"),
+    }
+}
+
+async fn an_answer_is_written_anew(store: Arc<dyn SessionStore>) {
+    let session = three_turns(&*store).await;
+    let (question, now) = stored(&*store, &session, another_answer("b", None)).await;
+    assert_eq!(question.id, message_id("q3"));
+    assert_eq!(question.run, Some(RunId::parse("r-b").expect("an id")), "the question's run is the newest one");
+    assert_eq!(ids(&now.messages), ["q1", "a-q1", "q2", "a-q2", "q3", "b"]);
+    let answer = now.messages.last().expect("there");
+    assert_eq!((answer.question.clone(), answer.replaces.clone()), (Some(question.id), Some(message_id("a-q3"))));
+    assert_eq!(answer.status, Status::Pending);
+    assert_eq!(page(&*store, &session, Scope::Conversation).await, now);
+
+    // Anew, from the middle, named by the question or by the answer; what came later goes with it.
+    let (_, now) = stored(&*store, &session, another_answer("c", Some("q2"))).await;
+    assert_eq!(ids(&now.messages), ["q1", "a-q1", "q2", "c"]);
+    let (_, now) = stored(&*store, &session, another_answer("d", Some("c"))).await;
+    assert_eq!(ids(&now.messages), ["q1", "a-q1", "q2", "d"]);
+    assert_eq!(store.session(&session).await.expect("read").expect("there").message_count, 4);
+
+    let all = page(&*store, &session, Scope::Everything).await;
+    assert_eq!(ids(&all.messages), ["q1", "a-q1", "q2", "a-q2", "q3", "a-q3", "b", "c", "d"]);
+    let replaced: Vec<_> = all.messages.iter().filter(|message| message.replaced).cloned().collect();
+    assert_eq!(ids(&replaced), ["a-q2", "q3", "a-q3", "b", "c"]);
+
+    let again = store.branch(&session, another_answer("d", None), 100).await.expect("known");
+    assert_eq!(again, Branched::Exists(Box::new(now.messages[3].clone())), "a repetition is known by the answer's id");
+    let short = store.branch(&session, another_answer("e", None), 3).await.expect("stored");
+    let Branched::Stored { page, .. } = short else { panic!("{short:?}") };
+    assert_eq!((ids(&page.messages), page.more), (vec!["a-q1", "q2", "e"], true));
+}
+
+async fn a_question_is_edited(store: Arc<dyn SessionStore>) {
+    let session = three_turns(&*store).await;
+    let (question, now) = stored(&*store, &session, edited("n", "q2", "other")).await;
+    assert_eq!((question.text.as_str(), question.replaces), ("other", Some(message_id("q2"))));
+    assert_eq!(ids(&now.messages), ["q1", "a-q1", "n", "a-n"]);
+    assert_eq!(now.messages[3].question, Some(message_id("n")));
+    assert_eq!(store.session(&session).await.expect("read").expect("there").message_count, 4);
+    let again = store.branch(&session, edited("n", "q2", "other"), 100).await.expect("known");
+    assert_eq!(again, Branched::Exists(Box::new(now.messages[2].clone())));
+    store.append_turn(&session, turn("q4", "?", 9000)).await.expect("stored");
+    let now = page(&*store, &session, Scope::Conversation).await;
+    assert_eq!(ids(&now.messages), ["q1", "a-q1", "n", "a-n", "q4", "a-q4"]);
+}
+
+async fn a_branch_begins_in_the_conversation_only(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    let nothing = store.branch(&session, another_answer("b", None), 9).await.expect("read");
+    assert_eq!(nothing, Branched::NotFound, "no answer is there to be written anew");
+    let session = {
+        store.delete_session(&session).await.expect("deleted");
+        three_turns(&*store).await
+    };
+    stored(&*store, &session, edited("n", "q2", "other")).await;
+    let before = page(&*store, &session, Scope::Everything).await;
+    for (branch, expected) in [
+        (another_answer("b", Some("unknown")), Branched::NotFound),
+        (another_answer("b", Some("a-q2")), Branched::NotFound),
+        (another_answer("b", Some("q3")), Branched::NotFound),
+        (edited("b", "unknown", "x"), Branched::NotFound),
+        (edited("b", "q2", "x"), Branched::NotFound),
+        (edited("b", "a-q1", "x"), Branched::NotAQuestion),
+    ] {
+        assert_eq!(store.branch(&session, branch.clone(), 9).await.expect("refused"), expected, "{branch:?}");
+    }
+    assert_eq!(page(&*store, &session, Scope::Everything).await, before);
+    let nobody = session_id("nobody");
+    assert!(matches!(store.branch(&nobody, another_answer("b", None), 9).await, Err(StoreError::NoSession)));
+}
+
+async fn feedback_is_kept_with_its_message(store: Arc<dyn SessionStore>) {
+    let session = three_turns(&*store).await;
+    let bad = Feedback { value: Opinion::Bad, comment: Some("wrong \u{1f4b0}".to_owned()) };
+    let good = Feedback { value: Opinion::Good, comment: None };
+    for feedback in [bad, good] {
+        assert!(store.rate(&session, &message_id("a-q1"), feedback.clone()).await.expect("kept"));
+        let message = store.message(&session, &message_id("a-q1")).await.expect("read").expect("there");
+        assert_eq!(message.feedback, Some(feedback.clone()));
+        assert!(!store.rate(&session, &message_id("unknown"), feedback.clone()).await.expect("told"));
+        let nobody = store.rate(&session_id("nobody"), &message_id("a-q1"), feedback).await;
+        assert!(matches!(nobody, Err(StoreError::NoSession)));
+    }
 }
 
 async fn limits_are_bounded(store: Arc<dyn SessionStore>) {
@@ -256,7 +377,7 @@ async fn limits_are_bounded(store: Arc<dyn SessionStore>) {
     for n in 0..=MAX_PAGE / 2 {
         store.append_turn(&session, turn(&format!("q{n}"), "?", 2000)).await.expect("stored");
     }
-    let page = store.messages(&session, None, usize::MAX).await.expect("read");
+    let page = store.messages(&session, None, usize::MAX, Scope::Conversation).await.expect("read");
     assert_eq!((page.messages.len(), page.more), (MAX_PAGE, true));
     assert!(store.sessions(None, usize::MAX).await.is_ok());
     assert_eq!(store.delete_expired(Timestamp(0), usize::MAX).await.expect("none"), []);
@@ -270,7 +391,7 @@ async fn deleting_a_session_takes_all_of_it(store: Arc<dyn SessionStore>) {
     assert_eq!(store.message(&session, &message_id("q")).await.expect("read"), None);
     // The same id again starts empty.
     with_session(&*store).await;
-    assert_eq!(store.messages(&session, None, 10).await.expect("read").messages, []);
+    assert_eq!(store.messages(&session, None, 10, Scope::Conversation).await.expect("read").messages, []);
     assert_eq!(store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored"), Appended::Stored);
 }
 
@@ -293,7 +414,7 @@ async fn missing_sessions_are_told(store: Arc<dyn SessionStore>) {
     assert!(matches!(store.checkpoint(&nobody, &message_id("a-q"), String::new()).await, Err(StoreError::NoSession)));
     let end = finished("q", "", Status::Complete);
     assert!(matches!(store.finish_answer(&nobody, end).await, Err(StoreError::NoSession)));
-    assert!(matches!(store.messages(&nobody, None, 1).await, Err(StoreError::NoSession)));
+    assert!(matches!(store.messages(&nobody, None, 1, Scope::Conversation).await, Err(StoreError::NoSession)));
     assert!(matches!(store.sessions(Some(&nobody), 1).await, Err(StoreError::NoSession)));
     assert_eq!(store.message(&nobody, &message_id("q")).await.expect("read"), None);
 }
@@ -327,7 +448,7 @@ async fn two_hundred_turns_at_once_all_arrive(store: Arc<dyn SessionStore>) {
         });
     }
     writers.join_all().await;
-    let page = store.messages(&session, None, 500).await.expect("read");
+    let page = store.messages(&session, None, 500, Scope::Conversation).await.expect("read");
     assert_eq!(page.messages.len(), 400);
     for pair in page.messages.chunks(2) {
         assert_eq!(format!("a-{}", pair[0].id), pair[1].id.to_string(), "an answer follows its question");

@@ -12,10 +12,10 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::{
-    Appended, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, SessionPage, SessionRecord, SessionStore, StoreError,
-    Turn, refuse_unfit, session_taken, unknown_answer,
+    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Scope, SessionPage, SessionRecord,
+    SessionStore, StoreError, Turn, refuse_unfit, session_taken, unknown_answer,
 };
-use crate::chat::{Message, MessageId, SessionId, Status, Timestamp};
+use crate::chat::{Feedback, Message, MessageId, Role, SessionId, Status, Timestamp};
 
 /// A [`SessionStore`] without a disk.
 ///
@@ -87,6 +87,39 @@ impl Conversation {
         Ok(self.messages.get_mut(position).filter(|message| message.status == Status::Pending))
     }
 
+    fn page(&self, before: Option<&MessageId>, limit: usize, scope: Scope) -> MessagePage {
+        let end = match before {
+            None => self.messages.len(),
+            Some(before) => self.positions.get(before).copied().unwrap_or(0),
+        };
+        let wanted = |message: &&Message| scope == Scope::Everything || !message.replaced;
+        let older = self.messages.get(..end).unwrap_or_default().iter().rev();
+        let mut messages: Vec<_> = older.filter(wanted).take(limit + 1).cloned().collect();
+        let more = messages.len() > limit;
+        messages.truncate(limit);
+        messages.reverse();
+        MessagePage { messages, more }
+    }
+
+    /// Where a branch begins, and the first message that it replaces.
+    fn branching_point(&self, branch: &Branch) -> Result<(usize, usize), Box<Branched>> {
+        let current = |(_, message): &(usize, &Message)| !message.replaced;
+        let mut newest = self.messages.iter().enumerate().filter(current).rev();
+        let at = match &branch.at {
+            Some(at) => newest.find(|(_, message)| message.id == *at),
+            None => newest.find(|(_, message)| message.role == Role::Assistant),
+        };
+        let (at, message) = at.ok_or_else(|| Box::new(Branched::NotFound))?;
+        if branch.question.is_some() {
+            return if message.role == Role::User { Ok((at, at)) } else { Err(Box::new(Branched::NotAQuestion)) };
+        }
+        let question = message.question.as_ref().unwrap_or(&message.id);
+        let mut current = self.messages.iter().enumerate().filter(current);
+        let answer = current.find(|(_, answer)| answer.question.as_ref() == Some(question));
+        let position = self.positions.get(question).copied();
+        position.zip(answer.map(|(answer, _)| answer)).ok_or_else(|| Box::new(Branched::NotFound))
+    }
+
     fn push(&mut self, message: Message) {
         self.positions.insert(message.id.clone(), self.messages.len());
         self.messages.push(message);
@@ -139,14 +172,13 @@ impl SessionStore for MemoryStore {
         let mut state = self.state.lock();
         let conversation = state.conversation_mut(session)?;
         if let Some(existing) = conversation.message(&turn.question.id) {
-            return Ok(Appended::Exists(existing.clone()));
+            return Ok(Appended::Exists(Box::new(existing.clone())));
         }
         if turn.question.id == turn.answer.id || conversation.positions.contains_key(&turn.answer.id) {
             return Err(StoreError::Unavailable(format!("the answer's id {} is taken", turn.answer.id)));
         }
         if conversation.messages.len() + 2 > self.max_messages {
-            let most = self.max_messages;
-            return Err(StoreError::Unavailable(format!("{most} messages are the most it holds of a session")));
+            return Err(full(self.max_messages));
         }
         let record = &mut conversation.record;
         record.updated_at = record.updated_at.max(turn.question.created_at);
@@ -154,6 +186,56 @@ impl SessionStore for MemoryStore {
         conversation.push(turn.question);
         conversation.push(turn.answer);
         Ok(Appended::Stored)
+    }
+
+    async fn branch(&self, session: &SessionId, branch: Branch, newest: usize) -> Result<Branched, StoreError> {
+        let mut state = self.state.lock();
+        let conversation = state.conversation_mut(session)?;
+        let new = branch.question.as_ref().unwrap_or(&branch.answer);
+        if let Some(existing) = conversation.message(&new.id) {
+            return Ok(Branched::Exists(Box::new(existing.clone())));
+        }
+        let (at, first) = match conversation.branching_point(&branch) {
+            Ok(found) => found,
+            Err(refused) => return Ok(*refused),
+        };
+        if conversation.messages.len() + 2 > self.max_messages {
+            return Err(full(self.max_messages));
+        }
+        let Branch { question, mut answer, .. } = branch;
+        let old = conversation.messages[first].id.clone();
+        for message in &mut conversation.messages[first..] {
+            conversation.record.message_count -= u64::from(!message.replaced);
+            message.replaced = true;
+        }
+        let question = match question {
+            Some(edited) => {
+                let edited = Message { replaces: Some(old), ..edited };
+                conversation.push(edited.clone());
+                conversation.record.message_count += 1;
+                edited
+            }
+            None => {
+                answer.replaces = Some(old);
+                let question = &mut conversation.messages[at];
+                question.run.clone_from(&answer.run);
+                question.clone()
+            }
+        };
+        answer.question = Some(question.id.clone());
+        conversation.record.updated_at = conversation.record.updated_at.max(answer.created_at);
+        conversation.record.message_count += 1;
+        conversation.push(answer);
+        let page = conversation.page(None, newest.min(MAX_PAGE), Scope::Conversation);
+        Ok(Branched::Stored { question: Box::new(question), page })
+    }
+
+    async fn rate(&self, session: &SessionId, message: &MessageId, feedback: Feedback) -> Result<bool, StoreError> {
+        let mut state = self.state.lock();
+        let conversation = state.conversation_mut(session)?;
+        let Some(position) = conversation.positions.get(message).copied() else { return Ok(false) };
+        conversation.messages[position].feedback = Some(feedback);
+        Ok(true)
     }
 
     async fn checkpoint(&self, session: &SessionId, answer: &MessageId, text: String) -> Result<(), StoreError> {
@@ -188,16 +270,9 @@ impl SessionStore for MemoryStore {
         session: &SessionId,
         before: Option<&MessageId>,
         limit: usize,
+        scope: Scope,
     ) -> Result<MessagePage, StoreError> {
-        let state = self.state.lock();
-        let conversation = state.conversation(session)?;
-        let end = match before {
-            None => conversation.messages.len(),
-            Some(before) => conversation.positions.get(before).copied().unwrap_or(0),
-        };
-        let start = end.saturating_sub(limit.min(MAX_PAGE));
-        let messages = conversation.messages.get(start..end).unwrap_or_default().to_vec();
-        Ok(MessagePage { messages, more: start > 0 })
+        Ok(self.state.lock().conversation(session)?.page(before, limit.min(MAX_PAGE), scope))
     }
 
     async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError> {
@@ -215,6 +290,10 @@ impl SessionStore for MemoryStore {
     async fn check(&self) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+fn full(most: usize) -> StoreError {
+    StoreError::Unavailable(format!("{most} messages are the most it holds of a session"))
 }
 
 #[cfg(test)]

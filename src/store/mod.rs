@@ -4,7 +4,7 @@
 
 use async_trait::async_trait;
 
-use crate::chat::{Citation, Message, MessageId, RunId, SessionId, Source, Status, Timestamp, Usage};
+use crate::chat::{Citation, Feedback, Message, MessageId, RunId, SessionId, Source, Status, Timestamp, Usage};
 
 #[cfg(test)]
 mod contract;
@@ -31,7 +31,7 @@ pub struct SessionRecord {
     pub created_at: Timestamp,
     /// When its last message came or ended.
     pub updated_at: Timestamp,
-    /// How many messages it holds.
+    /// How many messages the conversation has; replaced ones do not count.
     pub message_count: u64,
 }
 
@@ -51,7 +51,47 @@ pub enum Appended {
     /// It is on the disk.
     Stored,
     /// A message with the question's id is there already; nothing was changed.
-    Exists(Message),
+    Exists(Box<Message>),
+}
+
+/// A conversation that goes on another way from one of its messages on. What it leaves behind stays in the store,
+/// marked as replaced.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Branch {
+    /// Where: a question; of a question that is answered again, its answer will do too. `None`: the newest answer.
+    pub at: Option<MessageId>,
+    /// The question that takes the place of the one at `at`; `None` when that one is answered again.
+    pub question: Option<Message>,
+    /// The answer to come, [`Status::Pending`] and empty. The store fills in its question.
+    pub answer: Message,
+}
+
+/// What became of a [`Branch`] that was to be stored.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Branched {
+    /// It is on the disk.
+    Stored {
+        /// The question that is to be answered.
+        question: Box<Message>,
+        /// The newest messages of the conversation as it is now, question and pending answer included.
+        page: MessagePage,
+    },
+    /// A message with the new question's id, or with the answer's when there is none, is there already; nothing was
+    /// changed.
+    Exists(Box<Message>),
+    /// There is no such message in the conversation.
+    NotFound,
+    /// An answer cannot be edited.
+    NotAQuestion,
+}
+
+/// Which messages of a session are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Those of the conversation.
+    Conversation,
+    /// Those that were replaced, too, in the order in which they were said.
+    Everything,
 }
 
 /// How an answer ended.
@@ -153,6 +193,20 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
     /// [`StoreError::NoSession`] when the session is gone.
     async fn append_turn(&self, session: &SessionId, turn: Turn) -> Result<Appended, StoreError>;
 
+    /// Lets the conversation go on another way. `newest` is how many messages the page of
+    /// [`Branched::Stored`] has at most.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSession`] when the session is gone.
+    async fn branch(&self, session: &SessionId, branch: Branch, newest: usize) -> Result<Branched, StoreError>;
+
+    /// Keeps what the person thinks of a message, in place of what they thought before; false when there is no such
+    /// message.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSession`] when the session is gone.
+    async fn rate(&self, session: &SessionId, message: &MessageId, feedback: Feedback) -> Result<bool, StoreError>;
+
     /// Replaces the text of a pending answer by what has been written so far.
     /// An answer that is finished already stays as it is.
     ///
@@ -166,7 +220,7 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
     /// [`StoreError::NoSession`] when the session is gone.
     async fn finish_answer(&self, session: &SessionId, answer: FinishedAnswer) -> Result<(), StoreError>;
 
-    /// One message, if it exists.
+    /// One message, if it exists; also one that was replaced.
     async fn message(&self, session: &SessionId, id: &MessageId) -> Result<Option<Message>, StoreError>;
 
     /// The newest `limit` messages that are older than `before`; none when there is no message `before`.
@@ -178,6 +232,7 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
         session: &SessionId,
         before: Option<&MessageId>,
         limit: usize,
+        scope: Scope,
     ) -> Result<MessagePage, StoreError>;
 
     /// Deletes at most `limit` sessions, and never more than [`MAX_EXPIRED`], that were last used before `cutoff`;

@@ -36,6 +36,10 @@ pub const RUNS_ACTIVE: &str = "runs_active";
 pub const RUNS: &str = "runs_total";
 /// Pieces of answers handed to sessions, as the upstream cut them.
 pub const TOKENS_DELIVERED: &str = "tokens_delivered_total";
+/// Seconds from a stop's arrival to the end of the generation: the connection to the model's server is being closed.
+pub const RUN_STOP: &str = "run_stop_seconds";
+/// Pieces of answers that came in after the stop did.
+pub const TOKENS_AFTER_STOP: &str = "tokens_after_stop_total";
 /// Seconds from the start of a run to its first text.
 pub const RUN_TTFT: &str = "run_ttft_seconds";
 /// Seconds from a piece of text's arrival in the session to its frame being written.
@@ -114,6 +118,8 @@ fn describe() {
     describe_gauge!(RUNS_ACTIVE, "Runs in progress");
     describe_counter!(RUNS, "Ended runs");
     describe_counter!(TOKENS_DELIVERED, "Pieces of answers handed to sessions");
+    describe_histogram!(RUN_STOP, Unit::Seconds, "From a stop's arrival to the end of the generation");
+    describe_counter!(TOKENS_AFTER_STOP, "Pieces of answers that came in after the stop did");
     describe_histogram!(RUN_TTFT, Unit::Seconds, "From the start of a run to its first text");
     describe_histogram!(TOKEN_DELAY, Unit::Seconds, "From a text's arrival to its frame being written");
     describe_histogram!(RETRIEVAL_DURATION, Unit::Seconds, "Parts of a search");

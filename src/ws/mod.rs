@@ -40,12 +40,14 @@ use crate::{
 };
 
 mod close;
+mod goaway;
 pub mod handshake;
 mod heartbeat;
 mod reader;
 mod writer;
 
 pub use close::CloseReason;
+pub use goaway::Goaway;
 
 /// Frames for one client alone that may wait; the reader stops beyond it.
 const OUTBOX_FRAMES: usize = 64;
@@ -90,7 +92,9 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, socket: Socket) {
     let (mut sink, mut stream) = stream.split();
     let shared = Shared { outbox: Outbox::default(), life: Life::new() };
 
+    // The reader first: the `ack` of a message goes out before the end of its run, however quick that is.
     let reason = tokio::select! {
+        biased;
         reason = reader::read(&mut stream, &socket.session, &shared) => reason,
         reason = writer::write(&mut sink, &socket, &shared) => reason,
         reason = heartbeat::watch(&shared) => reason,
@@ -155,6 +159,8 @@ enum Answer {
     Sync { re: Option<Value>, run: RunId, off: u64 },
     /// Stop or go on reading the log: nobody looks, or somebody does again.
     View { hidden: bool },
+    /// The person types, or does not any more.
+    Typing { on: bool },
 }
 
 #[derive(Default)]

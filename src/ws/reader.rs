@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::{Answer, CloseReason, Shared};
 use crate::{
     dialect::chat_v1::{self, ClientFrame, ErrorFrame, Frame, FrameError},
-    session::{NewMessage, RunNotActive, SendError, SessionHandle},
+    session::{NewMessage, Receipt, RunNotActive, SendError, SessionHandle},
 };
 
 /// Calls on the session that may be under way for one socket; further ones are refused. Reading never waits for them,
@@ -52,20 +52,31 @@ fn take(Frame { id, body }: Frame, session: &SessionHandle, shared: &Shared, in_
         ClientFrame::Send { assistant: Some(name), .. } if name != crate::hub::ASSISTANT => {
             refuse(shared, id, "not_found", "there is no such assistant".to_owned(), false);
         }
-        ClientFrame::Send { .. } | ClientFrame::Stop(_) if in_flight.len() >= IN_FLIGHT => {
+        ClientFrame::Send { .. } | ClientFrame::Redo { .. } | ClientFrame::Feedback { .. } | ClientFrame::Stop(_)
+            if in_flight.len() >= IN_FLIGHT =>
+        {
             refuse(shared, id, "queue_full", "too many frames wait for their answer".to_owned(), true);
         }
         ClientFrame::Send { id: message, text, mode, .. } => {
+            shared.outbox.push(Answer::Typing { on: false }); // Who has sent it types no more.
             let session = session.clone();
-            in_flight.push(
-                async move {
-                    match session.send(NewMessage { id: message, text, mode }).await {
-                        Ok(receipt) => chat_v1::ack_message(id.as_ref(), &receipt),
-                        Err(error) => chat_v1::error(&send_error(id, error)),
-                    }
+            let sent = async move { session.send(NewMessage { id: message, text, mode }).await };
+            in_flight.push(sent.map(|sent| receipt(id, sent)).boxed());
+        }
+        ClientFrame::Redo { id: new, redo } => {
+            let session = session.clone();
+            let done = async move { session.redo(new, redo).await };
+            in_flight.push(done.map(|done| receipt(id, done)).boxed());
+        }
+        ClientFrame::Feedback { message, feedback } => {
+            let session = session.clone();
+            let rated = async move {
+                match session.rate(message, feedback).await {
+                    Ok(()) => chat_v1::ack(id.as_ref()),
+                    Err(error) => chat_v1::error(&send_error(id, error)),
                 }
-                .boxed(),
-            );
+            };
+            in_flight.push(rated.boxed());
         }
         ClientFrame::Stop(target) => {
             let session = session.clone();
@@ -83,6 +94,7 @@ fn take(Frame { id, body }: Frame, session: &SessionHandle, shared: &Shared, in_
         }
         ClientFrame::Sync { run, off } => shared.outbox.push(Answer::Sync { re: id, run, off }),
         ClientFrame::Hello { resume } => shared.outbox.push(Answer::Hello { resume }),
+        ClientFrame::Typing { on } => shared.outbox.push(Answer::Typing { on }),
         ClientFrame::View { hidden } => shared.outbox.push(Answer::View { hidden }),
         ClientFrame::Ping { t } => shared.outbox.push(Answer::Frame(chat_v1::pong(t.as_ref()))),
         ClientFrame::Pong => {}
@@ -93,13 +105,21 @@ fn refuse(shared: &Shared, re: Option<Value>, code: &'static str, message: Strin
     shared.outbox.push(Answer::Frame(chat_v1::error(&error_frame(re, code, message, retryable))));
 }
 
+fn receipt(re: Option<Value>, sent: Result<Receipt, SendError>) -> String {
+    match sent {
+        Ok(receipt) => chat_v1::ack_message(re.as_ref(), &receipt),
+        Err(error) => chat_v1::error(&send_error(re, error)),
+    }
+}
+
 fn send_error(re: Option<Value>, error: SendError) -> ErrorFrame {
     let (code, retryable) = match error {
         SendError::Busy => ("busy", true),
         SendError::QueueFull => ("queue_full", true),
         SendError::IdempotencyConflict => ("idempotency_conflict", false),
+        SendError::NotAQuestion => ("invalid_field", false),
         SendError::StorageUnavailable => ("storage_unavailable", true),
-        SendError::Gone => ("not_found", false),
+        SendError::Gone | SendError::NotFound => ("not_found", false),
         // The client comes back after the restart and repeats it.
         SendError::Draining => ("busy", true),
         SendError::Internal => ("internal", true),

@@ -9,7 +9,7 @@ use futures_util::{Sink, SinkExt};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
-use super::{Answer, CloseReason, Shared, Socket, heartbeat::HEARTBEAT};
+use super::{Answer, CloseReason, Goaway, Shared, Socket, heartbeat::HEARTBEAT};
 use crate::{
     dialect::chat_v1::{self, DELTA_BYTES, ErrorFrame, Welcome},
     session::{
@@ -24,10 +24,6 @@ use crate::{
 const BATCH_BYTES: usize = 64 << 10;
 /// A peer that takes no batch for so long has stalled (4203); it loses nothing, the log has it.
 const STALL: Duration = Duration::from_secs(30);
-
-/// Clients come back so long after a `goaway` at the earliest, in milliseconds, and over so long a time.
-const RETRY_FROM_MS: u64 = 500;
-const RETRY_SPREAD_MS: u64 = 10_000;
 
 /// Writes until the socket is to be closed.
 pub(super) async fn write(
@@ -67,7 +63,7 @@ pub(super) async fn write(
             }
             if !told && socket.draining.is_cancelled() {
                 told = true;
-                writer.goaway();
+                writer.push(Goaway::within(socket.drain).frame);
             }
             continue;
         }
@@ -112,6 +108,7 @@ impl Writer<'_> {
             Answer::Frame(frame) => self.push(frame),
             Answer::Ping => self.batch.push(Message::Ping(Bytes::new())),
             Answer::View { hidden } => self.hidden = hidden,
+            Answer::Typing { on } => self.viewer.set_typing(on),
             Answer::Hello { resume } => {
                 let attachment = self.viewer.reattach(resume.as_deref());
                 self.welcome(&attachment);
@@ -149,13 +146,6 @@ impl Writer<'_> {
         if let Some(snapshot) = &attachment.snapshot {
             self.push(chat_v1::snapshot(snapshot));
         }
-    }
-
-    /// Tells the client when to come back: each another time, so that not all of them come at once.
-    fn goaway(&mut self) {
-        let drain = u64::try_from(self.socket.drain.as_millis()).unwrap_or(u64::MAX);
-        let retry = rand::random_range(RETRY_FROM_MS..=RETRY_FROM_MS + drain.min(RETRY_SPREAD_MS));
-        self.push(chat_v1::goaway(retry, drain));
     }
 
     /// Encodes what lies after the cursor, up to a batch.

@@ -189,6 +189,8 @@ async fn stop_closes_the_upstream_and_keeps_what_was_written() {
 
     client.tell(json!({"type": "stop", "id": "again"})).await;
     assert_eq!(client.until("error").await["code"], "run_not_active");
+    assert_eq!(gateway.metric("run_stop_seconds_count").await, 1.0);
+    assert_eq!(gateway.metric("tokens_after_stop_total").await, 0.0);
     let (_, stored) = gateway.get(&format!("/api/v1/sessions/{}", client.session())).await;
     assert_eq!(stored["messages"][1]["text"], answer.text);
     assert_eq!(stored["messages"][1]["status"], "stopped");

@@ -189,3 +189,21 @@ async fn a_conversation_without_a_websocket() {
         assert_eq!(gateway.post(&path, body).await.0, status, "{path}");
     }
 }
+
+#[tokio::test]
+async fn an_event_stream_is_told_of_the_end_and_reads_the_answer_first() {
+    let (upstream, gate) = Upstream::gated(DEFAULT_TEXT, 5).await;
+    let mut gateway = Setup::with_upstream(&upstream.url).start().await;
+    let (_, session) = gateway.post("/api/v1/sessions", json!({})).await;
+    let base = format!("/api/v1/sessions/{}", session["session_id"].as_str().unwrap());
+    let mut events = Events::open(reqwest::Client::new().get(gateway.url(&format!("{base}/events")))).await;
+    gateway.post(&format!("{base}/messages"), json!({"text": "one"})).await;
+    events.until("delta").await;
+    gateway.signal("TERM").await;
+    let told = events.until("goaway").await.pop().unwrap().1;
+    assert_eq!(told["reason"], "drain");
+    assert!(told["retry_in_ms"].as_u64().unwrap() >= 500, "{told}");
+    gate.open();
+    assert_eq!(events.until("run.done").await.pop().unwrap().1["status"], "complete");
+    assert_eq!(gateway.exit_code().await, Some(0));
+}

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use rivulet::{
-    chat::{Message, MessageId, SessionId, Status, Timestamp},
+    chat::{Feedback, Message, MessageId, SessionId, Status, Timestamp},
     hub::{Hub, Policy},
     knowledge::NoKnowledge,
     llm::{ChatModel, ChatRequest, FinishReason, ModelEvent, ModelStream},
@@ -22,8 +22,8 @@ use rivulet::{
         viewer::Change,
     },
     store::{
-        Appended, FinishedAnswer, MessagePage, SessionPage, SessionRecord, SessionStore, StoreError, Turn,
-        memory::MemoryStore,
+        Appended, Branch, Branched, FinishedAnswer, MessagePage, Scope, SessionPage, SessionRecord, SessionStore,
+        StoreError, Turn, memory::MemoryStore,
     },
 };
 
@@ -85,6 +85,14 @@ impl SessionStore for Flaky {
         self.ok()?;
         self.inner.append_turn(session, turn).await
     }
+    async fn branch(&self, session: &SessionId, branch: Branch, newest: usize) -> Result<Branched, StoreError> {
+        self.ok()?;
+        self.inner.branch(session, branch, newest).await
+    }
+    async fn rate(&self, session: &SessionId, message: &MessageId, feedback: Feedback) -> Result<bool, StoreError> {
+        self.ok()?;
+        self.inner.rate(session, message, feedback).await
+    }
     async fn checkpoint(&self, session: &SessionId, answer: &MessageId, text: String) -> Result<(), StoreError> {
         self.ok()?;
         self.inner.checkpoint(session, answer, text).await
@@ -101,8 +109,9 @@ impl SessionStore for Flaky {
         session: &SessionId,
         before: Option<&MessageId>,
         limit: usize,
+        scope: Scope,
     ) -> Result<MessagePage, StoreError> {
-        self.inner.messages(session, before, limit).await
+        self.inner.messages(session, before, limit, scope).await
     }
     async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError> {
         self.inner.delete_expired(cutoff, limit).await
@@ -121,7 +130,7 @@ fn hub() -> (Arc<Hub>, Arc<Flaky>) {
         max_output_tokens: 100,
     });
     let hour = Duration::from_secs(3600);
-    let policy = Policy { idle: hour, ttl: hour, history_messages: 50 };
+    let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 50 };
     (Arc::new(Hub::new(store.clone(), runner, policy)), store)
 }
 
@@ -209,5 +218,5 @@ async fn concurrent_twins_run_once() {
     assert_eq!(receipts.iter().filter(|r| !r.duplicate).count(), 1);
     assert!(receipts.iter().all(|r| r.run == receipts[0].run));
     done(&mut viewer).await;
-    assert_eq!(store.messages(session.id(), None, 100).await.unwrap().messages.len(), 2);
+    assert_eq!(store.messages(session.id(), None, 100, Scope::Conversation).await.unwrap().messages.len(), 2);
 }

@@ -8,7 +8,9 @@
 )]
 
 mod bad_input;
+mod branches;
 mod chat;
+mod company;
 mod crash;
 mod harness;
 mod http;

@@ -5,10 +5,10 @@
 
 use serde_json::{Map, Value};
 
-use super::TEXT_CHARS;
+use super::{COMMENT_CHARS, TEXT_CHARS};
 use crate::{
-    chat::{MessageId, RunId},
-    session::{SendMode, StopTarget},
+    chat::{Feedback, MessageId, Opinion, RunId},
+    session::{Redo, SendMode, StopTarget},
 };
 
 /// A frame and the id that its answer carries as `re`.
@@ -38,6 +38,25 @@ pub enum ClientFrame {
         mode: SendMode,
         /// Who is to answer.
         assistant: Option<String>,
+    },
+    /// Lets the conversation go on another way.
+    Redo {
+        /// The id of the new question, or of the new answer when the question stays.
+        id: Option<MessageId>,
+        /// Which way. The text of an edit is checked as that of a message is.
+        redo: Redo,
+    },
+    /// What the person thinks of a message.
+    Feedback {
+        /// The message.
+        message: MessageId,
+        /// Its comment is within [`COMMENT_CHARS`].
+        feedback: Feedback,
+    },
+    /// Whether the person types.
+    Typing {
+        /// Whether they do.
+        on: bool,
     },
     /// Stops a run.
     Stop(StopTarget),
@@ -121,6 +140,18 @@ impl Fields {
                 let text = self.string("text")?.ok_or_else(|| invalid("text", "is missing"))?;
                 self.send(text)
             }
+            "regenerate" => {
+                let at = self.id("message", MessageId::parse)?;
+                Ok(ClientFrame::Redo { id: self.message_id()?, redo: Redo::Regenerate { at } })
+            }
+            "edit" => {
+                let at = self.required("message")?;
+                let text = self.string("text")?.ok_or_else(|| invalid("text", "is missing"))?;
+                check_text(&text)?;
+                Ok(ClientFrame::Redo { id: self.message_id()?, redo: Redo::Edit { at, text } })
+            }
+            "feedback" => self.feedback(),
+            "typing" => Ok(ClientFrame::Typing { on: self.switch("on")? }),
             "stop" => self.stop(),
             "sync" => {
                 let run = self.id("run", RunId::parse)?.ok_or_else(|| invalid("run", "is missing"))?;
@@ -131,10 +162,7 @@ impl Fields {
                 Ok(ClientFrame::Sync { run, off })
             }
             "hello" => Ok(ClientFrame::Hello { resume: self.string("resume")? }),
-            "view" => match self.0.get("hidden").and_then(Value::as_bool) {
-                Some(hidden) => Ok(ClientFrame::View { hidden }),
-                None => Err(invalid("hidden", "must be true or false")),
-            },
+            "view" => Ok(ClientFrame::View { hidden: self.switch("hidden")? }),
             "ping" => Ok(ClientFrame::Ping { t: self.0.remove("t") }),
             "pong" => Ok(ClientFrame::Pong),
             other => {
@@ -165,6 +193,18 @@ impl Fields {
         Ok(ClientFrame::Send { id, text, mode, assistant: self.string("assistant")? })
     }
 
+    fn feedback(&mut self) -> Result<ClientFrame, FrameError> {
+        let message = self.required("message")?;
+        let value = self.0.get("value").and_then(Value::as_i64).and_then(|value| i8::try_from(value).ok());
+        let value =
+            value.and_then(|value| Opinion::try_from(value).ok()).ok_or_else(|| invalid("value", "must be 1 or -1"))?;
+        let comment = self.string("comment")?.filter(|comment| !comment.trim().is_empty());
+        if comment.as_ref().is_some_and(|comment| comment.chars().count() > COMMENT_CHARS) {
+            return Err(invalid("comment", &format!("is longer than {COMMENT_CHARS} characters")));
+        }
+        Ok(ClientFrame::Feedback { message, feedback: Feedback { value, comment } })
+    }
+
     fn stop(&mut self) -> Result<ClientFrame, FrameError> {
         let run = self.id("run", RunId::parse)?;
         let question = self.id("for", MessageId::parse)?;
@@ -173,6 +213,19 @@ impl Fields {
             (None, Some(question)) => StopTarget::For(question),
             (None, None) => StopTarget::Active,
         }))
+    }
+
+    /// The frame's id, where it can be that of a message; a number only says which frame an `ack` answers.
+    fn message_id(&mut self) -> Result<Option<MessageId>, FrameError> {
+        if self.0.get("id").is_some_and(Value::is_number) { Ok(None) } else { self.id("id", MessageId::parse) }
+    }
+
+    fn required(&mut self, field: &str) -> Result<MessageId, FrameError> {
+        self.id(field, MessageId::parse)?.ok_or_else(|| invalid(field, "is missing"))
+    }
+
+    fn switch(&self, field: &str) -> Result<bool, FrameError> {
+        self.0.get(field).and_then(Value::as_bool).ok_or_else(|| invalid(field, "must be true or false"))
     }
 
     fn string(&mut self, field: &str) -> Result<Option<String>, FrameError> {
@@ -255,6 +308,18 @@ mod tests {
             (r#"{"type":"sync","run":"r_1","off":1.5}"#, "invalid_field"),
             (r#"{"type":"stop","run":{}}"#, "invalid_field"),
             (r#"{"type":"ping","id":[]}"#, "invalid_field"),
+            (r#"{"type":"regenerate","message":5}"#, "invalid_field"),
+            (r#"{"type":"edit","text":"a"}"#, "invalid_field"),
+            (r#"{"type":"edit","message":"m"}"#, "invalid_field"),
+            (r#"{"type":"edit","message":"m","text":" "}"#, "empty_text"),
+            (r#"{"type":"feedback","value":1}"#, "invalid_field"),
+            (r#"{"type":"feedback","message":"m"}"#, "invalid_field"),
+            (r#"{"type":"feedback","message":"m","value":0}"#, "invalid_field"),
+            (r#"{"type":"feedback","message":"m","value":257}"#, "invalid_field"),
+            (r#"{"type":"feedback","message":"m","value":true}"#, "invalid_field"),
+            (r#"{"type":"feedback","message":"m","value":1,"comment":[]}"#, "invalid_field"),
+            (r#"{"type":"typing"}"#, "invalid_field"),
+            (r#"{"type":"typing","on":1}"#, "invalid_field"),
         ] {
             assert_eq!(code(text), expected, "{text}");
         }
@@ -267,11 +332,17 @@ mod tests {
         let text = |n| json!({"type": "send", "text": "é".repeat(n)}).to_string();
         assert!(parse(&text(TEXT_CHARS)).is_ok());
         assert_eq!(code(&text(TEXT_CHARS + 1)), "text_too_long");
+        let edit = json!({"type": "edit", "message": "m", "text": "é".repeat(TEXT_CHARS + 1)});
+        assert_eq!(code(&edit.to_string()), "text_too_long");
+        let comment =
+            |n| json!({"type": "feedback", "message": "m", "value": -1, "comment": "é".repeat(n)}).to_string();
+        assert!(parse(&comment(COMMENT_CHARS)).is_ok());
+        assert_eq!(code(&comment(COMMENT_CHARS + 1)), "invalid_field");
     }
 
     proptest! {
         #[test]
-        fn no_frame_makes_it_panic(text in ".{0,200}", kind in "(send|stop|sync|hello|ping|x)", field in "(id|run|off|text|mode)", value in ".{0,20}") {
+        fn no_frame_makes_it_panic(text in ".{0,200}", kind in "(send|stop|sync|hello|ping|regenerate|edit|feedback|typing|x)", field in "(id|run|off|text|mode|message|value|on)", value in ".{0,20}") {
             let _either = parse(&text);
             let _either = parse(&json!({"type": kind, field: value}).to_string());
         }

@@ -10,7 +10,7 @@ use crate::{
     chat::{Citation, Message, MessageId, Phase, RunError, RunId, SessionId, Source, Status, Timing, Usage},
     session::{
         Receipt,
-        log::{Event, Recovered, Snapshot, Step},
+        log::{Event, Presence, Recovered, Snapshot, Step},
     },
 };
 
@@ -84,7 +84,15 @@ enum Out<'a> {
     #[serde(rename = "message")]
     Message { seq: u64, message: &'a Message },
     #[serde(rename = "run.start")]
-    RunStart { seq: u64, run: &'a RunId, message: &'a MessageId, r#for: &'a MessageId, model: &'a str },
+    RunStart {
+        seq: u64,
+        run: &'a RunId,
+        message: &'a MessageId,
+        r#for: &'a MessageId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        replaces: Option<&'a MessageId>,
+        model: &'a str,
+    },
     #[serde(rename = "run.phase")]
     RunPhase { run: &'a RunId, phase: Phase },
     #[serde(rename = "failover")]
@@ -115,6 +123,8 @@ enum Out<'a> {
         more: Option<&'a MessageId>,
         runs: Vec<SnapshotRun<'a>>,
     },
+    #[serde(rename = "presence")]
+    Presence { viewers: usize, typing: bool },
     #[serde(rename = "error")]
     Error(&'a ErrorFrame),
     #[serde(rename = "goaway")]
@@ -138,6 +148,7 @@ struct Limits {
 struct SnapshotRun<'a> {
     run: &'a RunId,
     message: &'a MessageId,
+    r#for: &'a MessageId,
     model: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     sources: &'a [Source],
@@ -183,6 +194,12 @@ pub fn ack_message(re: Option<&Value>, receipt: &Receipt) -> String {
     })
 }
 
+/// It is done.
+#[must_use]
+pub fn ack(re: Option<&Value>) -> String {
+    json(&Out::Ack { re, message: None, run: None, duplicate: None, queued: None })
+}
+
 /// A run is being stopped.
 #[must_use]
 pub fn ack_stop(re: Option<&Value>, run: &RunId) -> String {
@@ -199,6 +216,9 @@ pub fn step(step: &Step<'_>) -> Option<String> {
             Some(json(&Out::Failover { run, keep: *keep, from, to, reason }))
         }
         Step::Phase(run, newest) => Some(phase(run, *newest)),
+        Step::Presence(Presence { viewers, typing }) => {
+            Some(json(&Out::Presence { viewers: *viewers, typing: *typing }))
+        }
         Step::UpToDate | Step::Trimmed => None,
     }
 }
@@ -208,8 +228,8 @@ pub fn step(step: &Step<'_>) -> Option<String> {
 pub fn event(seq: u64, event: &Event) -> String {
     json(&match event {
         Event::Message(message) => Out::Message { seq, message },
-        Event::RunStart { run, message, question, model } => {
-            Out::RunStart { seq, run, message, r#for: question, model }
+        Event::RunStart { run, message, question, replaces, model } => {
+            Out::RunStart { seq, run, message, r#for: question, replaces: replaces.as_ref(), model }
         }
         Event::Sources { run, items } => Out::Sources { seq, run, items },
         Event::RunDone(done) => Out::RunDone {
@@ -254,6 +274,7 @@ pub fn snapshot(snapshot: &Snapshot) -> String {
     let runs = snapshot.live.iter().map(|live| SnapshotRun {
         run: &live.run,
         message: &live.message,
+        r#for: &live.question,
         model: &live.model,
         sources: &live.sources,
         off: 0,

@@ -12,7 +12,7 @@ use tracing::{error, warn};
 
 use super::{Actor, Happened, WaitingTurn};
 use crate::{
-    chat::{Message, Role, RunError, SessionId, Source, Status, Timestamp, Timing},
+    chat::{Message, RunError, SessionId, Source, Status, Timestamp, Timing},
     llm::Failover,
     run::{Outcome, RunEvent, RunRequest, citations},
     session::log::Ending,
@@ -117,6 +117,7 @@ impl Actor {
                 }
                 running.dirty = true;
                 self.shared.log.lock().append_text(&text, now);
+                self.shared.pieces.fetch_add(1, Ordering::Relaxed);
                 self.deps.tokens.increment(1);
             }
             Some(RunEvent::Failover(Failover { keep, from, to, reason })) => {
@@ -149,18 +150,16 @@ impl Actor {
         };
         let outcome = outcome(&text);
         timing.total_ms = millis(started.elapsed());
-        let created_at =
-            self.shared.log.lock().transcript().message(&turn.answer).map_or_else(Timestamp::now, |m| m.created_at);
+        let known = self.shared.log.lock().transcript().message(&turn.answer).cloned();
+        let (question, run) = (Some(turn.question.id.clone()), turn.run.clone());
+        let pending = || Message::pending(turn.answer.clone(), question, run, Timestamp::now());
         let answer = Arc::new(Message {
-            id: turn.answer.clone(),
-            role: Role::Assistant,
             status: outcome.status,
-            run: Some(turn.run.clone()),
             model: Some(model),
             citations: citations::find(&text, sources.len()),
             sources: sources.to_vec(),
-            created_at,
             text,
+            ..known.map_or_else(pending, Arc::unwrap_or_clone)
         });
         let ending = Ending { citations: answer.citations.clone(), usage: outcome.usage, timing, error: outcome.error };
         let (store, session) = (self.deps.store.clone(), self.shared.id.clone());
@@ -192,6 +191,9 @@ impl Actor {
     }
 
     pub(super) fn checkpoint(&mut self) {
+        if self.is_abandoned() {
+            return self.abandon();
+        }
         let Current::Running(running) = &mut self.current else { return };
         if !running.dirty {
             running.checkpoint = Checkpoint::Due(Box::pin(sleep(CHECKPOINT_EVERY)));
@@ -202,6 +204,14 @@ impl Actor {
         let (store, session, answer) = (self.deps.store.clone(), self.shared.id.clone(), running.turn.answer.clone());
         running.checkpoint =
             Checkpoint::Writing(async move { store.checkpoint(&session, &answer, text).await }.boxed());
+    }
+
+    /// Whether nobody has been there for so long that the answer shall not go on. Looked at when a checkpoint is due:
+    /// a second more or less does not matter.
+    fn is_abandoned(&self) -> bool {
+        let unwatched = self.deps.clock.now().saturating_sub(self.shared.touched.load(Ordering::Relaxed));
+        let over = |most: Duration| u128::from(unwatched) >= most.as_micros();
+        self.deps.abandon.is_some_and(over) && self.shared.viewers.load(Ordering::Relaxed) == 0
     }
 
     pub(super) fn on_checkpointed(&mut self, result: &Result<(), StoreError>) {

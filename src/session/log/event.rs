@@ -20,6 +20,8 @@ pub enum Event {
         message: MessageId,
         /// The question.
         question: MessageId,
+        /// The earlier answer whose place it takes: that one and all after it are no part of the conversation any more.
+        replaces: Option<MessageId>,
         /// Who answers.
         model: Arc<str>,
     },
@@ -102,10 +104,21 @@ pub enum Step<'a> {
     },
     /// The live run is doing something else now. Not an event: only the newest phase is told.
     Phase(&'a RunId, Phase),
+    /// Who else is there. Not of the log: the viewer tells it, and only the newest.
+    Presence(Presence),
     /// Nothing: wait.
     UpToDate,
     /// What came next is gone: take a snapshot.
     Trimmed,
+}
+
+/// Who is there, as one viewer sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presence {
+    /// Viewers of the session, this one included.
+    pub viewers: usize,
+    /// Whether another one types.
+    pub typing: bool,
 }
 
 /// Whether a reader could go on where it was.
@@ -150,6 +163,8 @@ pub struct LiveRun {
     pub run: RunId,
     /// Its message.
     pub message: MessageId,
+    /// The question.
+    pub question: MessageId,
     /// Who answers.
     pub model: Arc<str>,
     /// What was found for it.

@@ -13,10 +13,18 @@ struct Client {
     texts: Vec<(RunId, String)>,
     live: Option<RunId>,
     done: Vec<RunId>,
-    questions: Vec<MessageId>,
+    /// The conversation: questions and answers in their order.
+    shown: Vec<MessageId>,
 }
 
 impl Client {
+    /// Drops `replaced` and all after it.
+    fn replace(&mut self, replaced: Option<&MessageId>) {
+        if let Some(at) = replaced.and_then(|replaced| self.shown.iter().position(|id| id == replaced)) {
+            self.shown.truncate(at);
+        }
+    }
+
     fn cursor(&self) -> String {
         match &self.live {
             Some(run) => format!("{}:{}:{}:{}", self.epoch, self.seq, run, utf16_len(self.text(run))),
@@ -39,19 +47,23 @@ impl Client {
     fn take_snapshot(&mut self, epoch: &str, snapshot: &Snapshot) {
         *self = Self { epoch: epoch.to_owned(), seq: snapshot.seq, ..Self::default() };
         for message in &snapshot.messages {
-            match (message.role, &message.run) {
-                (Role::User, _) => self.questions.push(message.id.clone()),
-                (Role::Assistant, Some(run)) => {
-                    self.texts.push((run.clone(), message.text.clone()));
-                    self.done.push(run.clone());
-                }
-                _ => {}
+            self.shown.push(message.id.clone());
+            if let (Role::Assistant, Some(run)) = (message.role, &message.run) {
+                self.texts.push((run.clone(), message.text.clone()));
+                self.done.push(run.clone());
             }
         }
         if let Some(live) = &snapshot.live {
+            self.show_answer(&live.question, &live.message);
             self.texts.push((live.run.clone(), live.text.clone()));
             self.live = Some(live.run.clone());
         }
+    }
+
+    /// Puts an answer behind its question; other questions may wait behind that one.
+    fn show_answer(&mut self, question: &MessageId, answer: &MessageId) {
+        let at = self.shown.iter().position(|id| id == question).map_or(self.shown.len(), |at| at + 1);
+        self.shown.insert(at, answer.clone());
     }
 
     /// Returns false when the text has a hole: then the client asks for it from the beginning.
@@ -75,10 +87,13 @@ impl Client {
                 self.seq = *seq;
                 match event {
                     Event::Message(message) => {
-                        assert!(!self.questions.contains(&message.id));
-                        self.questions.push(message.id.clone());
+                        assert!(!self.shown.contains(&message.id));
+                        self.replace(message.replaces.as_ref());
+                        self.shown.push(message.id.clone());
                     }
-                    Event::RunStart { run, .. } => {
+                    Event::RunStart { run, message, question, replaces, .. } => {
+                        self.replace(replaces.as_ref());
+                        self.show_answer(question, message);
                         self.text_mut(run);
                         self.live = Some(run.clone());
                     }
@@ -97,7 +112,7 @@ impl Client {
                 let units: Vec<u16> = held.encode_utf16().take(usize::try_from(*keep).unwrap()).collect();
                 *held = String::from_utf16(&units).unwrap();
             }
-            Step::UpToDate | Step::Trimmed => {}
+            Step::Presence(_) | Step::UpToDate | Step::Trimmed => {}
         }
         true
     }
@@ -156,6 +171,8 @@ impl Reader {
 #[derive(Debug, Clone)]
 enum Op {
     Turn,
+    Again(usize),
+    Edit(usize),
     Text(String),
     Sources,
     Phase(bool),
@@ -173,6 +190,8 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => Just(Op::Turn),
+        2 => (0..8usize).prop_map(Op::Again),
+        2 => (0..8usize).prop_map(Op::Edit),
         12 => "[a-zä😀 ]{1,12}".prop_map(Op::Text),
         2 => Just(Op::Sources),
         2 => any::<bool>().prop_map(Op::Phase),
@@ -195,7 +214,8 @@ struct Session {
     waiting: VecDeque<(MessageId, MessageId)>,
     live: Option<(RunId, MessageId)>,
     texts: Vec<(RunId, String)>,
-    questions: Vec<MessageId>,
+    /// The conversation, as the store has it.
+    messages: Vec<Message>,
 }
 
 impl Session {
@@ -206,16 +226,42 @@ impl Session {
             waiting: VecDeque::new(),
             live: None,
             texts: Vec::new(),
-            questions: Vec::new(),
+            messages: Vec::new(),
         }
+    }
+
+    /// Lets the conversation go on another way from its `n`th question on; `edit`: with another question.
+    fn branch(&mut self, n: usize, edit: bool) {
+        if self.messages.is_empty() || self.live.is_some() {
+            return;
+        }
+        let at = n % (self.messages.len() / 2) * 2;
+        let mut answer = message(&MessageId::random(), Role::Assistant, "", Status::Pending);
+        let mut edited = None;
+        if edit {
+            let mut question = message(&MessageId::random(), Role::User, "Why not?", Status::Complete);
+            question.replaces = Some(self.messages[at].id.clone());
+            self.messages.truncate(at);
+            self.messages.push(question.clone());
+            edited = Some(Arc::new(question));
+        } else {
+            answer.replaces = Some(self.messages[at + 1].id.clone());
+            self.messages.truncate(at + 1);
+        }
+        let waiting = (self.messages[at].id.clone(), answer.id.clone());
+        self.messages.push(answer);
+        let from = self.messages.len().saturating_sub(SNAPSHOT_MESSAGES);
+        self.log.branch(self.messages[from..].to_vec(), from > 0, edited, self.now);
+        self.waiting.push_back(waiting);
+        self.start();
     }
 
     fn turn(&mut self) {
         let (question, answer) = (MessageId::random(), MessageId::random());
         let asked = message(&question, Role::User, "Why?", Status::Complete);
         let pending = message(&answer, Role::Assistant, "", Status::Pending);
+        self.messages.extend([asked.clone(), pending.clone()]);
         self.log.append_turn(Arc::new(asked), Arc::new(pending), self.now);
-        self.questions.push(question.clone());
         self.waiting.push_back((question, answer));
         self.start();
     }
@@ -253,28 +299,22 @@ impl Session {
         let text = self.log.live_text().unwrap().to_owned();
         assert_eq!(text, self.texts.last().unwrap().1);
         let answer = Message { run: Some(run), ..message(&answer, Role::Assistant, &text, status) };
+        *self.messages.iter_mut().find(|message| message.id == answer.id).unwrap() = answer.clone();
         self.log.finish_run(Arc::new(answer), Ending::default(), self.now).unwrap();
         self.start();
     }
 }
 
 fn message(id: &MessageId, role: Role, text: &str, status: Status) -> Message {
-    Message {
-        id: id.clone(),
-        role,
-        text: text.to_owned(),
-        status,
-        run: None,
-        model: None,
-        citations: Vec::new(),
-        sources: Vec::new(),
-        created_at: Timestamp(0),
-    }
+    let (run, at) = (RunId::random(), Timestamp(0));
+    Message { role, status, run: None, ..Message::question(id.clone(), text.to_owned(), run, at) }
 }
 
 fn apply(session: &mut Session, readers: &mut [Reader], op: &Op) {
     match op {
         Op::Turn => session.turn(),
+        Op::Again(n) => session.branch(*n, false),
+        Op::Edit(n) => session.branch(*n, true),
         Op::Text(text) => session.text(text),
         Op::Sources => session.log.append_sources(Arc::from([]), session.now),
         Op::Phase(thinking) => {
@@ -338,13 +378,14 @@ proptest! {
                     prop_assert_eq!(reader.client.text(run), text);
                 }
             }
-            let newest = session.texts.iter().rev().take(SNAPSHOT_MESSAGES / 2);
-            for (run, text) in newest {
-                prop_assert_eq!(reader.client.text(run), text);
+            let newest: Vec<_> = session.messages.iter().rev().take(SNAPSHOT_MESSAGES).map(|m| &m.id).collect();
+            let shown: Vec<_> = reader.client.shown.iter().rev().take(newest.len()).collect();
+            prop_assert_eq!(newest, shown);
+            for answer in session.messages.iter().rev().take(SNAPSHOT_MESSAGES) {
+                if let Some(run) = &answer.run {
+                    prop_assert_eq!(reader.client.text(run), &answer.text);
+                }
             }
-            let newest: Vec<_> = session.questions.iter().rev().take(SNAPSHOT_MESSAGES / 2).rev().collect();
-            let held: Vec<_> = reader.client.questions.iter().rev().take(newest.len()).rev().collect();
-            prop_assert_eq!(newest, held);
         }
     }
 
@@ -419,7 +460,7 @@ fn events_are_bounded_in_number_and_waiting_questions_stay() {
     }
     assert_eq!(session.log.events.len(), MAX_EVENTS);
     assert_eq!(session.log.transcript().iter().count(), 2 * MAX_EVENTS, "each of them waits for its answer");
-    assert!(session.log.transcript().message(&session.questions[0]).is_some());
+    assert!(session.log.transcript().message(&session.messages[0].id).is_some());
     while session.live.is_some() {
         session.finish(Status::Complete);
     }

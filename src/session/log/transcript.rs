@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use crate::chat::{Message, MessageId, Status};
+use crate::chat::{Feedback, Message, MessageId, Status};
 
 /// The most bytes of messages kept in memory; older ones are in the store.
 pub(super) const MAX_BYTES: usize = 256 << 10;
@@ -55,6 +55,22 @@ impl Transcript {
         self.bytes += message.text.len();
         self.messages.push_back(message);
         self.bound();
+    }
+
+    /// Takes what the store has instead: the conversation goes on another way.
+    pub(super) fn reset(&mut self, messages: impl IntoIterator<Item = Message>, older: bool) {
+        self.messages.clear();
+        (self.bytes, self.older) = (0, older);
+        for message in messages {
+            self.push(Arc::new(message));
+        }
+    }
+
+    /// Notes what the person thinks of a message, when it is among them.
+    pub(super) fn rate(&mut self, id: &MessageId, feedback: Feedback) {
+        if let Some(slot) = self.messages.iter_mut().rev().find(|message| message.id == *id) {
+            Arc::make_mut(slot).feedback = Some(feedback);
+        }
     }
 
     /// Puts a finished answer in the place of the pending one.

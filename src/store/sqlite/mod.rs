@@ -13,14 +13,15 @@ use tokio::time::Instant;
 
 use self::threads::{Readers, Writer};
 use super::{
-    Appended, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, SessionPage, SessionRecord, SessionStore, StoreError,
-    Turn, refuse_unfit,
+    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Scope, SessionPage, SessionRecord,
+    SessionStore, StoreError, Turn, refuse_unfit,
 };
 use crate::{
-    chat::{Message, MessageId, SessionId, Timestamp},
+    chat::{Feedback, Message, MessageId, SessionId, Timestamp},
     telemetry::metrics::DATABASE_DURATION,
 };
 
+mod branch;
 mod rows;
 mod schema;
 mod threads;
@@ -156,6 +157,16 @@ impl SessionStore for SqliteStore {
         self.write("append_turn", move |connection| rows::append_turn(connection, &session, &turn)).await
     }
 
+    async fn branch(&self, session: &SessionId, branch: Branch, newest: usize) -> Result<Branched, StoreError> {
+        let (session, newest) = (session.clone(), newest.min(MAX_PAGE));
+        self.write("branch", move |connection| branch::branch(connection, &session, &branch, newest)).await
+    }
+
+    async fn rate(&self, session: &SessionId, message: &MessageId, feedback: Feedback) -> Result<bool, StoreError> {
+        let (session, message) = (session.clone(), message.clone());
+        self.write("rate", move |connection| rows::rate(connection, &session, &message, &feedback)).await
+    }
+
     async fn checkpoint(&self, session: &SessionId, answer: &MessageId, text: String) -> Result<(), StoreError> {
         let (session, answer) = (session.clone(), answer.clone());
         self.write("checkpoint", move |connection| rows::checkpoint(connection, &session, &answer, &text)).await
@@ -177,9 +188,11 @@ impl SessionStore for SqliteStore {
         session: &SessionId,
         before: Option<&MessageId>,
         limit: usize,
+        scope: Scope,
     ) -> Result<MessagePage, StoreError> {
         let (session, before, limit) = (session.clone(), before.cloned(), limit.min(MAX_PAGE));
-        self.read("messages", move |connection| rows::messages(connection, &session, before.as_ref(), limit)).await
+        self.read("messages", move |connection| rows::messages(connection, &session, before.as_ref(), limit, scope))
+            .await
     }
 
     async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError> {

@@ -1,16 +1,21 @@
 //! The statements, and rows ↔ values. Everything here runs on a storage thread, the writes inside a transaction.
 
-use rusqlite::{Connection, OptionalExtension, Row, params, types::Type};
+use rusqlite::{
+    Connection, OptionalExtension, Row, params,
+    types::{Type, ValueRef},
+};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::super::{Appended, FinishedAnswer, MessagePage, SessionPage, SessionRecord, StoreError, Turn};
+use super::super::{Appended, FinishedAnswer, MessagePage, Scope, SessionPage, SessionRecord, StoreError, Turn};
 use crate::{
-    chat::{Message, MessageId, Role, RunId, SessionId, Status, Timestamp},
+    chat::{Feedback, Message, MessageId, Role, RunId, SessionId, Status, Timestamp},
     store::{session_taken, unknown_answer},
 };
 
 const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count";
-const MESSAGE: &str = "id, role, text, status, run, model, citations, sources, created_at";
+pub(super) const MESSAGE: &str =
+    "id, role, text, status, run, model, citations, sources, created_at, question, replaces,
+     replaced, feedback";
 
 pub(super) fn insert_session(connection: &Connection, session: &SessionRecord) -> Result<(), StoreError> {
     let inserted = connection
@@ -77,7 +82,7 @@ pub(super) fn append_turn(connection: &Connection, session: &SessionId, turn: &T
         return Err(StoreError::NoSession);
     }
     if let Some(existing) = message(connection, session, &turn.question.id)? {
-        return Ok(Appended::Exists(existing));
+        return Ok(Appended::Exists(Box::new(existing)));
     }
     insert_message(connection, session, &turn.question)?;
     insert_message(connection, session, &turn.answer)?;
@@ -89,11 +94,16 @@ pub(super) fn append_turn(connection: &Connection, session: &SessionId, turn: &T
     Ok(Appended::Stored)
 }
 
-fn insert_message(connection: &Connection, session: &SessionId, message: &Message) -> Result<(), StoreError> {
+pub(super) fn insert_message(
+    connection: &Connection,
+    session: &SessionId,
+    message: &Message,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO messages (session_id, id, role, text, status, run, model, citations, sources, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO messages (session_id, id, role, text, status, run, model, citations, sources, created_at,
+                                   question, replaces)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             session.as_str(),
@@ -106,8 +116,25 @@ fn insert_message(connection: &Connection, session: &SessionId, message: &Messag
             json_list(&message.citations)?,
             json_list(&message.sources)?,
             millis(message.created_at),
+            message.question.as_ref().map(MessageId::as_str),
+            message.replaces.as_ref().map(MessageId::as_str),
         ])?;
     Ok(())
+}
+
+pub(super) fn rate(
+    connection: &Connection,
+    session: &SessionId,
+    message: &MessageId,
+    feedback: &Feedback,
+) -> Result<bool, StoreError> {
+    let changed = connection
+        .prepare_cached("UPDATE messages SET feedback = ?3 WHERE session_id = ?1 AND id = ?2")?
+        .execute(params![session.as_str(), message.as_str(), json(feedback)?])?;
+    if changed == 0 && !session_exists(connection, session)? {
+        return Err(StoreError::NoSession);
+    }
+    Ok(changed > 0)
 }
 
 pub(super) fn checkpoint(
@@ -163,7 +190,7 @@ fn accept_unchanged(connection: &Connection, session: &SessionId, answer: &Messa
     if known { Ok(()) } else { Err(unknown_answer(answer)) }
 }
 
-fn session_exists(connection: &Connection, session: &SessionId) -> Result<bool, StoreError> {
+pub(super) fn session_exists(connection: &Connection, session: &SessionId) -> Result<bool, StoreError> {
     Ok(connection.prepare_cached("SELECT 1 FROM sessions WHERE id = ?1")?.exists([session.as_str()])?)
 }
 
@@ -181,7 +208,12 @@ pub(super) fn messages(
     session: &SessionId,
     before: Option<&MessageId>,
     limit: usize,
+    scope: Scope,
 ) -> Result<MessagePage, StoreError> {
+    let which = match scope {
+        Scope::Conversation => "AND replaced = 0",
+        Scope::Everything => "",
+    };
     let end = match before {
         None => Some(i64::MAX),
         Some(before) => connection
@@ -190,7 +222,8 @@ pub(super) fn messages(
             .optional()?,
     };
     let sql = format!(
-        "SELECT {MESSAGE} FROM messages WHERE session_id = ?1 AND position < ?2 ORDER BY position DESC LIMIT ?3"
+        "SELECT {MESSAGE} FROM messages WHERE session_id = ?1 {which} AND position < ?2
+         ORDER BY position DESC LIMIT ?3"
     );
     let rows = match end {
         None => Vec::new(),
@@ -239,17 +272,21 @@ fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
     })
 }
 
-fn message_row(row: &Row<'_>) -> rusqlite::Result<Message> {
+pub(super) fn message_row(row: &Row<'_>) -> rusqlite::Result<Message> {
     Ok(Message {
         id: id(row, 0, MessageId::parse)?,
         role: name(row, 1)?,
         text: row.get(2)?,
         status: name::<Status>(row, 3)?,
-        run: if row.get_ref(4)? == rusqlite::types::ValueRef::Null { None } else { Some(id(row, 4, RunId::parse)?) },
+        run: optional_id(row, 4, RunId::parse)?,
         model: row.get(5)?,
         citations: from_json(row, 6)?.unwrap_or_default(),
         sources: from_json(row, 7)?.unwrap_or_default(),
         created_at: timestamp(row, 8)?,
+        question: optional_id(row, 9, MessageId::parse)?,
+        replaces: optional_id(row, 10, MessageId::parse)?,
+        replaced: row.get(11)?,
+        feedback: from_json(row, 12)?,
     })
 }
 
@@ -268,7 +305,7 @@ fn cut<T>(mut rows: Vec<T>, limit: usize) -> (Vec<T>, bool) {
 }
 
 /// SQLite's integers end at 2^63; that is the year 292 million.
-fn millis(time: Timestamp) -> i64 {
+pub(super) fn millis(time: Timestamp) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX)
 }
 
@@ -297,11 +334,22 @@ fn name<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T
         .map_err(|error| damaged(column, error))
 }
 
-fn id<T, E>(row: &Row<'_>, column: usize, parse: impl FnOnce(&str) -> Result<T, E>) -> rusqlite::Result<T>
+pub(super) fn id<T, E>(row: &Row<'_>, column: usize, parse: impl FnOnce(&str) -> Result<T, E>) -> rusqlite::Result<T>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
     parse(row.get_ref(column)?.as_str()?).map_err(|error| damaged(column, error))
+}
+
+fn optional_id<T, E>(
+    row: &Row<'_>,
+    column: usize,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> rusqlite::Result<Option<T>>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    if row.get_ref(column)? == ValueRef::Null { Ok(None) } else { id(row, column, parse).map(Some) }
 }
 
 fn damaged(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {

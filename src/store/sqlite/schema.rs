@@ -16,7 +16,8 @@ use crate::chat::Status;
 
 /// One step per version of the layout; step `n` leads from version `n` to `n + 1`, and `PRAGMA user_version`
 /// says how many were taken. Steps are only ever added: files of every age are out there.
-const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE sessions (
         id            TEXT PRIMARY KEY,
         assistant     TEXT NOT NULL,
@@ -49,7 +50,21 @@ const MIGRATIONS: &[&str] = &["
 
     CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL) STRICT;
     INSERT INTO probe (id, count) VALUES (1, 0);
-"];
+",
+    "
+    -- question: of an answer, what it answers. replaced: no part of the conversation any more.
+    ALTER TABLE messages ADD COLUMN question TEXT;
+    ALTER TABLE messages ADD COLUMN replaces TEXT;
+    ALTER TABLE messages ADD COLUMN replaced INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE messages ADD COLUMN feedback TEXT;
+    UPDATE messages SET question = (
+        SELECT earlier.id FROM messages AS earlier
+        WHERE earlier.session_id = messages.session_id AND earlier.position < messages.position
+        ORDER BY earlier.position DESC LIMIT 1
+    ) WHERE role = 'assistant';
+    CREATE INDEX messages_of_conversation ON messages (session_id, position) WHERE replaced = 0;
+",
+];
 
 /// How long a connection waits for a lock of SQLite's own. Only a program that looks into the file from
 /// outside can hold one for long.

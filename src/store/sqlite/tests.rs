@@ -94,7 +94,7 @@ async fn a_copy_taken_in_the_middle_of_writing_holds_everything_acknowledged() {
     writer.join_all().await;
 
     let survivor = SqliteStore::open(copy.path().join("rivulet.db")).expect("opens");
-    let page = survivor.messages(&session_id("s"), None, 500).await.expect("read");
+    let page = survivor.messages(&session_id("s"), None, 500, Scope::Conversation).await.expect("read");
     let count = survivor.session(&session_id("s")).await.expect("read").expect("there").message_count;
     assert!(count >= 2 * before, "{count} of {before} acknowledged turns");
     assert_eq!(count % 2, 0, "a question never comes without its answer");
@@ -119,7 +119,7 @@ async fn pending_answers_are_interrupted_by_a_restart_and_keep_their_checkpoint(
     drop(store);
 
     let store = place.open();
-    let messages = store.messages(&session_id("s"), None, 10).await.expect("read").messages;
+    let messages = store.messages(&session_id("s"), None, 10, Scope::Conversation).await.expect("read").messages;
     let ends: Vec<_> = messages.iter().map(|message| (message.text.as_str(), message.status)).collect();
     assert_eq!(
         ends,
@@ -296,7 +296,7 @@ async fn an_empty_file_is_version_0_and_folders_are_made() {
         .expect("opens")
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .expect("read");
-    assert_eq!(version, 1);
+    assert_eq!(version, schema::MIGRATIONS.len() as i64);
     let deep = SqliteStore::open(place.folder.path().join("a/b/c.db")).expect("opens");
     deep.check().await.expect("works");
 }

@@ -1,0 +1,274 @@
+//! What comes in: messages, other ways for the conversation to go on, feedback. Each is committed before it is
+//! acknowledged, in the order of arrival.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::{sync::oneshot, time::Instant};
+use tracing::error;
+
+use super::{Actor, Current, WaitingTurn};
+use crate::{
+    chat::{Feedback, Message, MessageId, Role, RunId, Timestamp},
+    session::{NewMessage, Receipt, Redo, SendError, SendMode},
+    store::{Appended, Branch, Branched, StoreError, Turn},
+};
+
+/// The most messages that wait behind a running answer, commits in flight included.
+const MAX_WAITING: usize = 16;
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, SendError>>;
+
+/// A question, and the answer that it is to get, while they are being committed.
+pub(super) struct Arriving {
+    /// The id by which a repetition is known.
+    id: MessageId,
+    /// As far as it is known before the store has spoken.
+    pub(super) question: Option<MessageId>,
+    answer: MessageId,
+    pub(super) run: RunId,
+    since: Instant,
+    /// Somebody stopped it before it began.
+    pub(super) stopped: bool,
+}
+
+/// What a known id must belong to, to be a repetition.
+pub(super) enum Asked {
+    /// A question of this text.
+    Text(String),
+    /// Some answer.
+    Answer,
+}
+
+/// A step of accepting that came back from the store.
+pub(super) enum Accepting {
+    /// Something would be refused, but may be a repetition of what the transcript in memory does not reach.
+    LookedUp { asked: Asked, refusal: SendError, reply: Reply<Receipt>, found: Result<Option<Message>, StoreError> },
+    /// A message.
+    Committed { turn: Box<Turn>, mode: SendMode, reply: Reply<Receipt>, result: Result<Appended, StoreError> },
+    /// Another way for the conversation to go on.
+    Branched { asked: Asked, answer: MessageId, reply: Reply<Receipt>, result: Result<Branched, StoreError> },
+    /// Feedback.
+    Rated { message: MessageId, feedback: Feedback, reply: Reply<()>, result: Result<bool, StoreError> },
+}
+
+impl Actor {
+    pub(super) fn on_send(&mut self, message: NewMessage, reply: Reply<Receipt>) {
+        let NewMessage { id, text, mode } = message;
+        let asked = Asked::Text(text);
+        let Some((asked, reply)) = self.admit(id.as_ref(), asked, mode, reply) else { return };
+        let Asked::Text(text) = asked else { return };
+        let (run, at) = (RunId::random(), Timestamp::now());
+        let question = Message::question(id.unwrap_or_else(MessageId::random), text, run.clone(), at);
+        let answer = Message::pending(MessageId::random(), Some(question.id.clone()), run.clone(), at);
+        self.arrive(&question.id, Some(&question.id), &answer.id, run);
+        let turn = Turn { question, answer };
+        let (store, session) = (self.deps.store.clone(), self.shared.id.clone());
+        let commit = async move {
+            let result = store.append_turn(&session, turn.clone()).await;
+            Accepting::Committed { turn: Box::new(turn), mode, reply, result }
+        };
+        self.accepting.push_back(commit.boxed());
+    }
+
+    pub(super) fn on_redo(&mut self, id: Option<MessageId>, redo: Redo, reply: Reply<Receipt>) {
+        let (at, asked) = match redo {
+            Redo::Regenerate { at } => (at, Asked::Answer),
+            Redo::Edit { at, text } => (Some(at), Asked::Text(text)),
+        };
+        let Some((asked, reply)) = self.admit(id.as_ref(), asked, SendMode::Reject, reply) else { return };
+        let (run, now) = (RunId::random(), Timestamp::now());
+        let id = id.unwrap_or_else(MessageId::random);
+        let branch = match &asked {
+            Asked::Text(text) => {
+                let question = Message::question(id.clone(), text.clone(), run.clone(), now);
+                let answer = Message::pending(MessageId::random(), Some(id.clone()), run.clone(), now);
+                Branch { at, question: Some(question), answer }
+            }
+            Asked::Answer => {
+                Branch { at, question: None, answer: Message::pending(id.clone(), None, run.clone(), now) }
+            }
+        };
+        let question = branch.question.as_ref().map(|question| &question.id).or(branch.at.as_ref()).cloned();
+        let answer = branch.answer.id.clone();
+        self.arrive(&id, question.as_ref(), &answer, run);
+        let (store, session, newest) = (self.deps.store.clone(), self.shared.id.clone(), self.deps.window());
+        let commit = async move {
+            let result = store.branch(&session, branch, newest).await;
+            Accepting::Branched { asked, answer, reply, result }
+        };
+        self.accepting.push_back(commit.boxed());
+    }
+
+    pub(super) fn on_rate(&mut self, message: MessageId, feedback: Feedback, reply: Reply<()>) {
+        let (store, session) = (self.deps.store.clone(), self.shared.id.clone());
+        let commit = async move {
+            let result = store.rate(&session, &message, feedback.clone()).await;
+            Accepting::Rated { message, feedback, reply, result }
+        };
+        self.accepting.push_back(commit.boxed());
+    }
+
+    pub(super) fn on_accepted(&mut self, accepting: Accepting) {
+        match accepting {
+            Accepting::LookedUp { asked, refusal, reply, found } => {
+                let answer = match found {
+                    Ok(None) => Err(refusal),
+                    Ok(Some(known)) => self.repeated(&asked, &known),
+                    Err(error) => Err(self.storage_failed("look-up", &error)),
+                };
+                respond(reply, answer);
+            }
+            Accepting::Committed { turn, mode, reply, result } => {
+                let Some(arrived) = self.arrived(&turn.answer.id) else { return };
+                let Turn { question, answer } = *turn;
+                let answer = match result {
+                    Ok(Appended::Stored) => Ok(self.on_committed(question, answer, arrived, mode)),
+                    Ok(Appended::Exists(known)) => self.repeated(&Asked::Text(question.text), &known),
+                    Err(error) => Err(self.storage_failed("message", &error)),
+                };
+                respond(reply, answer);
+            }
+            Accepting::Branched { asked, answer, reply, result } => {
+                let Some(arrived) = self.arrived(&answer) else { return };
+                let answer = match result {
+                    Ok(Branched::Stored { question, page }) => {
+                        let question: Arc<Message> = question.into();
+                        let edited = matches!(asked, Asked::Text(_)).then(|| question.clone());
+                        let now = self.deps.clock.now();
+                        self.shared.log.lock().branch(page.messages, page.more, edited, now);
+                        Ok(self.enqueue(question, arrived))
+                    }
+                    Ok(Branched::Exists(known)) => self.repeated(&asked, &known),
+                    Ok(Branched::NotFound) => Err(SendError::NotFound),
+                    Ok(Branched::NotAQuestion) => Err(SendError::NotAQuestion),
+                    Err(error) => Err(self.storage_failed("branch", &error)),
+                };
+                respond(reply, answer);
+            }
+            Accepting::Rated { message, feedback, reply, result } => {
+                let answer = match result {
+                    Ok(true) => {
+                        self.shared.log.lock().rate(&message, feedback);
+                        Ok(())
+                    }
+                    Ok(false) => Err(SendError::NotFound),
+                    Err(error) => Err(self.storage_failed("feedback", &error)),
+                };
+                respond(reply, answer);
+            }
+        }
+    }
+
+    /// Lets in what nothing speaks against, and answers the rest. A repetition is answered first, whatever else would
+    /// speak against it.
+    fn admit(
+        &mut self,
+        id: Option<&MessageId>,
+        asked: Asked,
+        mode: SendMode,
+        reply: Reply<Receipt>,
+    ) -> Option<(Asked, Reply<Receipt>)> {
+        let (known, whole) = {
+            let log = self.shared.log.lock();
+            (id.and_then(|id| log.transcript().message(id).cloned()), log.transcript().is_whole())
+        };
+        if let Some(known) = known {
+            respond(reply, self.repeated(&asked, &known));
+            return None;
+        }
+        // While its twin is being committed: the store keeps the order of writes, so it will know the answer.
+        let has_twin = self.arriving.iter().any(|arriving| Some(&arriving.id) == id);
+        match (self.refusal(mode), id) {
+            (None, _) => return Some((asked, reply)),
+            (Some(_), _) if has_twin => return Some((asked, reply)),
+            (Some(refusal), Some(id)) if !whole => {
+                let (store, session, id) = (self.deps.store.clone(), self.shared.id.clone(), id.clone());
+                let look_up = async move {
+                    let found = store.message(&session, &id).await;
+                    Accepting::LookedUp { asked, refusal, reply, found }
+                };
+                self.accepting.push_back(look_up.boxed());
+            }
+            (Some(refusal), _) => respond(reply, Err(refusal)),
+        }
+        None
+    }
+
+    /// Why something new may not come in now.
+    fn refusal(&self, mode: SendMode) -> Option<SendError> {
+        let occupied = !matches!(self.current, Current::Idle) || self.waiting() > 0;
+        match mode {
+            _ if self.deps.draining.is_cancelled() => Some(SendError::Draining),
+            SendMode::Reject if occupied => Some(SendError::Busy),
+            // What a replacement stops still has to be committed, one after the other: the bound holds for both.
+            SendMode::Queue | SendMode::Replace if self.waiting() >= MAX_WAITING => Some(SendError::QueueFull),
+            _ => None,
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        self.queue.len() + self.arriving.len()
+    }
+
+    fn arrive(&mut self, id: &MessageId, question: Option<&MessageId>, answer: &MessageId, run: RunId) {
+        let (id, question, answer) = (id.clone(), question.cloned(), answer.clone());
+        self.arriving.push(Arriving { id, question, answer, run, since: Instant::now(), stopped: false });
+    }
+
+    fn arrived(&mut self, answer: &MessageId) -> Option<Arriving> {
+        let at = self.arriving.iter().position(|arriving| arriving.answer == *answer)?;
+        Some(self.arriving.remove(at))
+    }
+
+    /// The message is durable: now it exists for everybody.
+    fn on_committed(&mut self, question: Message, answer: Message, arrived: Arriving, mode: SendMode) -> Receipt {
+        let (question, now) = (Arc::new(question), self.deps.clock.now());
+        self.shared.log.lock().append_turn(question.clone(), Arc::new(answer), now);
+        if mode == SendMode::Replace {
+            for earlier in &mut self.queue {
+                earlier.stopped = true;
+            }
+            self.stop_current();
+        }
+        let receipt = self.enqueue(question, arrived);
+        // A replacement waits for a commit only, not for another answer.
+        Receipt { queued: receipt.queued && mode != SendMode::Replace, ..receipt }
+    }
+
+    /// Has a question answered, at once when no other answer is being written.
+    fn enqueue(&mut self, question: Arc<Message>, arrived: Arriving) -> Receipt {
+        let (message, run) = (question.id.clone(), arrived.run.clone());
+        let queued = !matches!(self.current, Current::Idle);
+        let Arriving { answer, run: its_run, since, stopped, .. } = arrived;
+        self.queue.push_back(WaitingTurn { question, answer, run: its_run, since, stopped });
+        self.start_next();
+        self.shared.wake.notify_waiters();
+        Receipt { message, run: Some(run), duplicate: false, queued }
+    }
+
+    /// The answer to something whose id is known.
+    fn repeated(&self, asked: &Asked, known: &Message) -> Result<Receipt, SendError> {
+        let question = match (asked, known.role) {
+            (Asked::Text(text), Role::User) if *text == known.text => known.id.clone(),
+            (Asked::Answer, Role::Assistant) => known.question.clone().unwrap_or_else(|| known.id.clone()),
+            _ => return Err(SendError::IdempotencyConflict),
+        };
+        let queued = self.queue.iter().any(|turn| turn.question.id == question);
+        Ok(Receipt { message: question, run: known.run.clone(), duplicate: true, queued })
+    }
+
+    fn storage_failed(&self, what: &str, error: &StoreError) -> SendError {
+        match error {
+            StoreError::NoSession => SendError::Gone,
+            StoreError::Unavailable(_) => {
+                error!(session = %self.shared.id, %error, what, "the store refused");
+                SendError::StorageUnavailable
+            }
+        }
+    }
+}
+
+fn respond<T>(reply: Reply<T>, answer: Result<T, SendError>) {
+    let _gone_asker_does_not_matter = reply.send(answer);
+}

@@ -1,0 +1,95 @@
+//! How a conversation goes on another way: statements like those of `rows.rs`, inside a transaction.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    super::{Branch, Branched, Scope, StoreError},
+    rows::{MESSAGE, id, insert_message, message, message_row, messages, millis, session_exists},
+};
+use crate::chat::{Message, MessageId, Role, RunId, SessionId};
+
+pub(super) fn branch(
+    connection: &Connection,
+    session: &SessionId,
+    branch: &Branch,
+    newest: usize,
+) -> Result<Branched, StoreError> {
+    if !session_exists(connection, session)? {
+        return Err(StoreError::NoSession);
+    }
+    let new = branch.question.as_ref().unwrap_or(&branch.answer);
+    if let Some(existing) = message(connection, session, &new.id)? {
+        return Ok(Branched::Exists(Box::new(existing)));
+    }
+    let Some(at) = branching_point(connection, session, branch)? else { return Ok(Branched::NotFound) };
+    let mut answer = branch.answer.clone();
+    let (question, first) = match (&branch.question, at.role) {
+        (Some(_), Role::Assistant) => return Ok(Branched::NotAQuestion),
+        (Some(edited), Role::User) => (Message { replaces: Some(at.id.clone()), ..edited.clone() }, at.id),
+        (None, _) => {
+            let Some((question, old)) = question_and_answer(connection, session, at)? else {
+                return Ok(Branched::NotFound);
+            };
+            answer.replaces = Some(old.clone());
+            (Message { run: answer.run.clone(), ..question }, old)
+        }
+    };
+    answer.question = Some(question.id.clone());
+    let replaced = connection
+        .prepare_cached(
+            "UPDATE messages SET replaced = 1 WHERE session_id = ?1 AND replaced = 0
+             AND position >= (SELECT position FROM messages WHERE session_id = ?1 AND id = ?2)",
+        )?
+        .execute([session.as_str(), first.as_str()])?;
+    if branch.question.is_some() {
+        insert_message(connection, session, &question)?;
+    } else {
+        connection
+            .prepare_cached("UPDATE messages SET run = ?3 WHERE session_id = ?1 AND id = ?2")?
+            .execute(params![session.as_str(), question.id.as_str(), answer.run.as_ref().map(RunId::as_str)])?;
+    }
+    insert_message(connection, session, &answer)?;
+    let more = 1 + i64::from(branch.question.is_some()) - replaced as i64;
+    connection
+        .prepare_cached(
+            "UPDATE sessions SET message_count = message_count + ?3, updated_at = max(updated_at, ?2) WHERE id = ?1",
+        )?
+        .execute(params![session.as_str(), millis(answer.created_at), more])?;
+    let page = messages(connection, session, None, newest, Scope::Conversation)?;
+    Ok(Branched::Stored { question: Box::new(question), page })
+}
+
+/// The message of the conversation at which a branch begins.
+fn branching_point(
+    connection: &Connection,
+    session: &SessionId,
+    branch: &Branch,
+) -> Result<Option<Message>, StoreError> {
+    match &branch.at {
+        Some(at) => Ok(message(connection, session, at)?.filter(|message| !message.replaced)),
+        None => {
+            let sql = format!(
+                "SELECT {MESSAGE} FROM messages WHERE session_id = ?1 AND replaced = 0 AND role = 'assistant'
+                 ORDER BY position DESC LIMIT 1"
+            );
+            Ok(connection.prepare_cached(&sql)?.query_row([session.as_str()], message_row).optional()?)
+        }
+    }
+}
+
+/// The question that `message` is, or answers, and the answer that it has in the conversation.
+fn question_and_answer(
+    connection: &Connection,
+    session: &SessionId,
+    known: Message,
+) -> Result<Option<(Message, MessageId)>, StoreError> {
+    if known.role == Role::Assistant {
+        let question = known.question.as_ref().map(|id| message(connection, session, id)).transpose()?.flatten();
+        return Ok(question.map(|question| (question, known.id)));
+    }
+    let answer = connection
+        .prepare_cached("SELECT id FROM messages WHERE session_id = ?1 AND question = ?2 AND replaced = 0")?
+        .query_row([session.as_str(), known.id.as_str()], |row| id(row, 0, MessageId::parse))
+        .optional()?;
+    Ok(answer.map(|answer| (known, answer)))
+}
