@@ -70,7 +70,7 @@ pub(super) fn parse(path: &Path, text: &str, settings: &mut Settings) -> Result<
                 let field = fields.and_then(|fields| fields.iter().find(|(key, _)| key.get_ref().as_ref() == setting));
                 Some(field.map_or_else(|| table.span().start, |(key, _)| key.span().start))
             });
-            let origin = inner.map_or(origin, |offset| origin_of(offset));
+            let origin = inner.map_or(origin, origin_of);
             settings.set(key, value, origin)?;
         }
     }

@@ -1,7 +1,7 @@
 //! The configured targets as one model: the first one that answers, answers.
 //!
 //! The one retry loop of the house. Until the first visible text nobody sees who is asked: an attempt that fails is
-//! repeated at the same target or made at the next one, as [`retry`](super::retry) decides, within the time that the
+//! repeated at the same target or made at the next one, as `retry.rs` decides, within the time that the
 //! whole answer has. A target whose breaker is open is passed by. After the first visible text, the next target takes
 //! over once per answer, and everybody is told ([`Failover`]): it writes anew, or goes on where the text ends, when it
 //! is declared able to. Until its own first text is there, nothing is withdrawn. Usage is that of all attempts together,
