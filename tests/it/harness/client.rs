@@ -49,6 +49,8 @@ pub(crate) struct Client {
     pub(crate) memory: Memory,
     /// The last snapshot.
     pub(crate) snapshot: Option<Value>,
+    /// Failovers so far.
+    pub(crate) failovers: usize,
 }
 
 impl Client {
@@ -66,7 +68,7 @@ impl Client {
     }
 
     async fn welcomed(socket: WebSocketStream<MaybeTlsStream<TcpStream>>, memory: Memory) -> Self {
-        let mut client = Self { socket, welcome: Value::Null, memory, snapshot: None };
+        let mut client = Self { socket, welcome: Value::Null, memory, snapshot: None, failovers: 0 };
         let welcome = client.frame().await;
         assert_eq!(welcome["type"], "welcome", "the first frame");
         client.memory.session = string(&welcome["session"]);
@@ -229,6 +231,7 @@ impl Client {
                 held.push_str(&String::from_utf16(&units).unwrap());
             }
             "failover" => {
+                self.failovers += 1;
                 let held = memory.texts.get_mut(frame["run"].as_str().unwrap()).expect("a failover of a known run");
                 let keep = usize::try_from(frame["keep"].as_u64().unwrap()).unwrap();
                 let units: Vec<u16> = held.encode_utf16().take(keep).collect();
