@@ -21,7 +21,7 @@ export RIVULET_KNOWLEDGE_MODEL_DIR ?= $(DEPS)/all-MiniLM-L6-v2
 .PHONY: help run test build web setup lint rust-test web-test e2e bench clean
 
 help: ## This list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
 run: build ## The gateway on http://127.0.0.1:8080 with the sample knowledge; needs no key
 	RIVULET_KNOWLEDGE_PRELOAD="$${RIVULET_KNOWLEDGE_PRELOAD-sample-knowledge}" \
@@ -61,8 +61,14 @@ web-test: web ## Types, lints and unit tests of the page
 e2e: build ## The page in a real browser, and a client in plain Python, against the real gateway
 	scripts/e2e.sh $(RIVULET)
 
-bench: setup ## Benchmarks of the cores
+bench: setup web ## Benchmarks of the cores, then the gateway beside other servers; FULL=1 for the sizes of the docs
 	cargo bench --locked --profile dev
+	cargo build --locked --bin rivulet --example relay
+	benches/peers/run $(if $(FULL),--full)
+
+.PHONY: conformance
+conformance: web ## The Autobahn WebSocket suite; needs Python 2.7
+	tests/conformance/autobahn.sh
 
 clean: ## What was built in the clone; the cache stays
 	rm -rf web-demo/dist web-demo/node_modules

@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::{Abandon, Config, KnowledgeConfig},
-    http::{self, Gateway, Origins},
+    http::{self, Clients, Gateway, Origins},
     hub::{Hub, INTERRUPT_GRACE, Policy},
     knowledge::{DEFAULT_COLLECTION, Knowledge, NoKnowledge, Retriever},
     llm::{
@@ -138,10 +138,10 @@ impl App {
         if let Some(knowledge) = knowledge {
             background.spawn(until(ending.clone(), preload(knowledge, config.knowledge.clone())));
         }
+        let bounds = (config.limits.connections, gateway.clients.clone());
         let router = http::router(gateway);
         let accepting = CancellationToken::new();
-        let most = config.limits.connections;
-        let server = http::server::serve(listener, router, most, accepting.clone(), connections.clone());
+        let server = http::server::serve(listener, router, bounds, accepting.clone(), connections.clone());
         let server = background.spawn(server);
 
         tokio::select! {
@@ -208,6 +208,7 @@ fn policy(config: &Config) -> Policy {
             Abandon::Stop => Some(Duration::from_secs(config.session.abandon_s)),
         },
         history_messages: config.session.history_messages,
+        sessions: config.limits.sessions,
     }
 }
 
@@ -224,6 +225,7 @@ fn gateway(
         model,
         top_k: config.knowledge.top_k,
         origins: Arc::new(Origins::new(&config.server)),
+        clients: Arc::new(Clients::new(config)),
         sockets: TaskTracker::new(),
         draining: CancellationToken::new(),
         drain: Duration::from_secs(config.server.drain_s),

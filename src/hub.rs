@@ -1,14 +1,16 @@
 //! The sessions in memory: get or start one, let idle ones go, bring all to an end.
 //!
 //! Owns the map, and nothing of a session. A guard of the map is never held across an await: entries are cells, and
-//! whoever comes first loads, outside of the guard, while the others wait for the cell. Uses `session`, `store`.
+//! whoever comes first loads, outside of the guard, while the others wait for the cell. Every entry has one of a
+//! bounded number of places. Uses `session`, `store`.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use dashmap::DashMap;
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use tokio::{
-    sync::OnceCell,
+    sync::{OnceCell, OwnedSemaphorePermit, Semaphore},
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,11 +21,15 @@ use crate::{
     run::Runner,
     session::{
         Clock, Closed, Deps, SessionHandle,
-        log::{Log, RETENTION},
+        log::{Log, Moment, RETENTION},
     },
     store::{FinishedAnswer, MAX_EXPIRED, Scope, SessionRecord, SessionStore, StoreError},
-    telemetry::metrics::{SESSION_PANICS, SESSIONS_ACTIVE, TOKENS_DELIVERED},
+    telemetry::metrics::{RATE_LIMITED, SESSION_PANICS, SESSIONS_ACTIVE, TOKENS_DELIVERED},
 };
+
+use room::Scans;
+
+mod room;
 
 /// The persona that answers; the only one so far.
 pub const ASSISTANT: &str = "default";
@@ -43,9 +49,29 @@ pub struct Policy {
     pub abandon: Option<Duration>,
     /// Messages given to the model.
     pub history_messages: usize,
+    /// The most sessions in memory; 0 = no limit.
+    pub sessions: usize,
 }
 
-type Sessions = Arc<DashMap<SessionId, Arc<OnceCell<SessionHandle>>>>;
+/// Why a session cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// What the store says.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There are as many sessions in memory as there may be, and all of them are in use.
+    #[error("too many sessions are in use")]
+    Full,
+}
+
+type Sessions = Arc<DashMap<SessionId, Arc<Slot>>>;
+
+/// A session in memory, or on its way there.
+#[derive(Debug)]
+struct Slot {
+    session: OnceCell<SessionHandle>,
+    _place: OwnedSemaphorePermit,
+}
 
 /// The sessions in memory.
 #[derive(Debug)]
@@ -53,6 +79,8 @@ pub struct Hub {
     sessions: Sessions,
     deps: Arc<Deps>,
     policy: Policy,
+    places: Arc<Semaphore>,
+    scans: Mutex<Scans>,
     tasks: TaskTracker,
 }
 
@@ -71,7 +99,9 @@ impl Hub {
             busy: TaskTracker::new(),
             tokens: metrics::counter!(TOKENS_DELIVERED),
         });
-        Self { sessions: Sessions::default(), deps, policy, tasks: TaskTracker::new() }
+        let places = if policy.sessions == 0 { Semaphore::MAX_PERMITS } else { policy.sessions };
+        let (places, scans) = (Arc::new(Semaphore::new(places)), Mutex::default());
+        Self { sessions: Sessions::default(), deps, policy, places, scans, tasks: TaskTracker::new() }
     }
 
     /// The store behind the sessions.
@@ -111,23 +141,41 @@ impl Hub {
     /// The session, from memory or from the store.
     ///
     /// # Errors
-    /// [`StoreError::NoSession`] when there is none, or what the store says.
-    pub async fn get(&self, id: &SessionId) -> Result<SessionHandle, StoreError> {
-        let cell = self.sessions.entry(id.clone()).or_default().clone();
-        let loaded = cell.get_or_try_init(|| self.load(id)).await.cloned();
+    /// [`HubError`]; [`StoreError::NoSession`] when there is none.
+    pub async fn get(&self, id: &SessionId) -> Result<SessionHandle, HubError> {
+        let slot = self.slot(id)?;
+        let loaded = slot.session.get_or_try_init(|| self.load(id)).await.cloned();
         match &loaded {
-            // An entry is not let go while we hold its cell: it was deleted, or all were, while we loaded.
-            Ok(handle) if !self.sessions.get(id).is_some_and(|entry| Arc::ptr_eq(&entry, &cell)) => {
+            // An entry is not let go while we hold its slot: it was deleted, or all were, while we loaded.
+            Ok(handle) if !self.sessions.get(id).is_some_and(|entry| Arc::ptr_eq(&entry, &slot)) => {
                 let draining = self.deps.draining.is_cancelled();
                 handle.close(if draining { Closed::Shutdown } else { Closed::Deleted });
             }
             Ok(_) => {}
             Err(_) => {
-                drop(cell);
-                self.sessions.remove_if(id, |_, cell| is_abandoned(cell));
+                drop(slot);
+                self.sessions.remove_if(id, |_, slot| is_abandoned(slot));
             }
         }
-        loaded
+        Ok(loaded?)
+    }
+
+    /// Whether a further session would have a place in memory, so that none is made in vain.
+    ///
+    /// # Errors
+    /// [`HubError::Full`].
+    pub fn check_room(&self) -> Result<(), HubError> {
+        self.place().map(drop)
+    }
+
+    fn slot(&self, id: &SessionId) -> Result<Arc<Slot>, HubError> {
+        if let Some(slot) = self.sessions.get(id) {
+            return Ok(slot.clone());
+        }
+        // Before the entry: to make room looks at all of them.
+        let place = self.place()?;
+        let new = || Arc::new(Slot { session: OnceCell::new(), _place: place });
+        Ok(self.sessions.entry(id.clone()).or_insert_with(new).clone())
     }
 
     /// For how long after the last socket left a cursor is good: until the log forgets, or the session leaves memory.
@@ -206,7 +254,7 @@ impl Hub {
 
     /// The sessions in memory, outside of the map's guards.
     fn handles(&self) -> Vec<SessionHandle> {
-        self.sessions.iter().filter_map(|entry| entry.value().get().cloned()).collect()
+        self.sessions.iter().filter_map(|entry| entry.value().session.get().cloned()).collect()
     }
 
     async fn load(&self, id: &SessionId) -> Result<SessionHandle, StoreError> {
@@ -255,7 +303,7 @@ impl Hub {
                 metrics::counter!(SESSION_PANICS).increment(1);
                 if let Some(session) = session.upgrade() {
                     session.close(Closed::Failed);
-                    sessions.remove_if(&id, |_, cell| cell.get().is_some_and(|handle| handle.is(&session)));
+                    sessions.remove_if(&id, |_, slot| slot.session.get().is_some_and(|handle| handle.is(&session)));
                 }
             }
             metrics::gauge!(SESSIONS_ACTIVE).decrement(1.0);
@@ -264,12 +312,12 @@ impl Hub {
 
     fn passivate(&self) {
         let idle = u64::try_from(self.policy.idle.as_micros()).unwrap_or(u64::MAX);
-        self.sessions.retain(|_, cell| match cell.get() {
+        self.sessions.retain(|_, slot| match slot.session.get() {
             Some(handle) => {
                 handle.trim();
-                !(Arc::strong_count(cell) == 1 && handle.is_idle(idle))
+                !is_unused(slot, idle)
             }
-            None => !is_abandoned(cell), // Left by somebody who went away while it was being loaded.
+            None => !is_abandoned(slot), // Left by somebody who went away while it was being loaded.
         });
     }
 
@@ -297,15 +345,20 @@ impl Hub {
     }
 
     fn forget(&self, id: &SessionId, cause: Closed) {
-        if let Some((_, cell)) = self.sessions.remove(id)
-            && let Some(handle) = cell.get()
+        if let Some((_, slot)) = self.sessions.remove(id)
+            && let Some(handle) = slot.session.get()
         {
             handle.close(cause);
         }
     }
 }
 
-/// Whether a cell is empty, and nobody but the map holds it to fill it.
-fn is_abandoned(cell: &Arc<OnceCell<SessionHandle>>) -> bool {
-    !cell.initialized() && Arc::strong_count(cell) == 1
+/// Whether a slot is empty, and nobody but the map holds it to fill it.
+fn is_abandoned(slot: &Arc<Slot>) -> bool {
+    !slot.session.initialized() && Arc::strong_count(slot) == 1
+}
+
+/// Whether a session is in nobody's hands, does nothing, and has not for `idle` microseconds.
+fn is_unused(slot: &Arc<Slot>, idle: Moment) -> bool {
+    Arc::strong_count(slot) == 1 && slot.session.get().is_some_and(|handle| handle.is_idle(idle))
 }

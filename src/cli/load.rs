@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use crate::load::{self, Endpoint, LoadError, Plan, Report};
+use crate::load::{
+    self, Endpoint, LoadError, Plan, Report,
+    scenario::{self, Job, Scenario},
+};
 
 /// Files a process needs open besides its sockets.
 const OTHER_FILES: u64 = 64;
@@ -48,6 +51,30 @@ pub struct Args {
     /// JSON instead of a table
     #[arg(long)]
     pub json: bool,
+    /// Something else than questions; what it has come to is said on standard error
+    #[arg(long, value_enum)]
+    pub scenario: Option<Scenario>,
+    /// And its size
+    #[command(flatten)]
+    pub scenario_args: ScenarioArgs,
+}
+
+/// Arguments that only some scenarios use.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Scenarios")]
+pub struct ScenarioArgs {
+    /// stream: sockets on each conversation
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000), requires = "scenario")]
+    pub viewers: u16,
+    /// stream: tokens that every answer must have
+    #[arg(long, value_name = "N", requires = "scenario")]
+    pub tokens: Option<u64>,
+    /// idle, stalled: how long, in seconds
+    #[arg(long, default_value_t = 60.0, value_parser = seconds, value_name = "S", requires = "scenario")]
+    pub hold: f64,
+    /// stop: the mock model, like ws://127.0.0.1:9100
+    #[arg(long, value_parser = Endpoint::parse, value_name = "URL", requires = "scenario")]
+    pub model: Option<Endpoint>,
 }
 
 /// Why the command failed.
@@ -83,7 +110,11 @@ impl From<serde_json::Error> for LoadCommandError {
 /// # Errors
 /// [`LoadCommandError`], also when a single answer was not what it had to be.
 pub async fn run(args: Args) -> Result<(), LoadCommandError> {
-    raise_file_limit(u64::from(args.sessions) + OTHER_FILES);
+    let sockets = u64::from(args.sessions) * u64::from(args.scenario_args.viewers);
+    raise_file_limit(sockets + OTHER_FILES);
+    if let Some(scenario) = args.scenario {
+        return play(scenario, args).await;
+    }
     let json = args.json;
     let report = load::run(plan(args)?).await?;
     let mut out = io::stdout();
@@ -94,6 +125,42 @@ pub async fn run(args: Args) -> Result<(), LoadCommandError> {
         write!(out, "{report}")?;
     }
     verdict(&report)
+}
+
+async fn play(scenario: Scenario, args: Args) -> Result<(), LoadCommandError> {
+    let json = args.json;
+    let outcome = scenario::run(job(scenario, args), |stage| {
+        // Whoever measures waits for these lines; where nobody does, it is no matter that they cannot be written.
+        let _ = writeln!(io::stderr(), "{stage}");
+    });
+    let outcome = outcome.await?;
+    let mut out = io::stdout();
+    if json {
+        serde_json::to_writer(&mut out, &outcome)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{outcome}")?;
+    }
+    match outcome.faults {
+        0 => Ok(()),
+        faults => Err(LoadCommandError::Faults(format!("{faults} times"))),
+    }
+}
+
+fn job(scenario: Scenario, args: Args) -> Job {
+    Job {
+        scenario,
+        endpoint: args.url,
+        sessions: args.sessions as usize,
+        viewers: usize::from(args.scenario_args.viewers),
+        messages: args.messages as usize,
+        text: args.text,
+        tokens: args.scenario_args.tokens,
+        ramp: Duration::from_secs_f64(args.ramp),
+        hold: Duration::from_secs_f64(args.scenario_args.hold),
+        timeout: Duration::from_secs_f64(args.timeout),
+        model: args.scenario_args.model,
+    }
 }
 
 fn plan(args: Args) -> Result<Plan, LoadCommandError> {

@@ -22,6 +22,9 @@ pub struct Args {
     /// Tokens of an answer; the text begins again when it is shorter.
     #[arg(long, value_name = "N")]
     tokens: Option<usize>,
+    /// Says when each token was written and not a text; `rivulet load --scenario stream` measures delays by it.
+    #[arg(long)]
+    stamped: bool,
     /// Answers every completion with a fault: refuse, status:CODE, status:CODE:RETRY_AFTER, stall-headers, stall:N,
     /// stall-pinging:N, cut:N, end:N, error-event:N, no-done, no-finish, garbage:N, json, html, long-line, split-utf8,
     /// flapping (N: tokens).
@@ -62,6 +65,7 @@ pub async fn run(args: Args) -> Result<(), MockLlmError> {
         rate: args.rate,
         first_token: Duration::from_millis(args.first_token_ms),
         tokens: args.tokens,
+        stamped: args.stamped,
         faults: args.fault.into_iter().collect(),
         ..Options::default()
     };

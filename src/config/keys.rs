@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::{error::excerpt, targets::PRESETS};
+use super::{error::excerpt, networks, targets::PRESETS};
 
 /// One key.
 pub(super) struct Key {
@@ -30,6 +30,8 @@ pub(super) enum Kind {
     Headers,
     /// A list of tables with [`TARGET_KEYS`]; JSON in the environment.
     Targets,
+    /// Networks in CIDR notation; otherwise like a list.
+    Networks,
 }
 
 const YEAR_S: i64 = 366 * 24 * 3600;
@@ -40,6 +42,7 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "server.environment", kind: Kind::OneOf(&["development", "production"]) },
     Key { name: "server.data_dir", kind: Kind::Path },
     Key { name: "server.allowed_origins", kind: Kind::List },
+    Key { name: "server.trusted_proxies", kind: Kind::Networks },
     Key { name: "server.drain_s", kind: Kind::Integer(0, 3600) },
     Key { name: "session.idle_s", kind: Kind::Integer(1, YEAR_S) },
     Key { name: "session.ttl_s", kind: Kind::Integer(1, 100 * YEAR_S) },
@@ -70,6 +73,8 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "knowledge.min_score", kind: Kind::Number(0.0, 1.0) },
     Key { name: "knowledge.preload", kind: Kind::List },
     Key { name: "limits.connections", kind: Kind::Integer(0, 1_000_000) },
+    Key { name: "limits.connections_per_ip", kind: Kind::Integer(0, 1_000_000) },
+    Key { name: "limits.sessions", kind: Kind::Integer(0, 10_000_000) },
     Key { name: "telemetry.log_format", kind: Kind::OneOf(&["pretty", "json"]) },
     Key { name: "telemetry.log_level", kind: Kind::Text },
 ];
@@ -153,6 +158,9 @@ impl Kind {
                 items.iter().all(|item| item.as_str().is_some_and(|text| !text.trim().is_empty()))
             }
             (Self::Headers, Value::Table(headers)) => headers.iter().all(|(name, value)| is_header(name, value)),
+            (Self::Networks, Value::Array(items)) => {
+                items.iter().all(|item| item.as_str().is_some_and(|text| networks::parse(text).is_some()))
+            }
             _ => false,
         };
         if fits {
@@ -174,11 +182,11 @@ impl Kind {
             Self::Integer(..) => text.parse().ok().map(Value::Integer),
             Self::Number(..) => text.parse().ok().map(Value::Float),
             // Taken apart at its commas, it would be a list of things that nobody wrote.
-            Self::List if text.starts_with('[') => {
+            Self::List | Self::Networks if text.starts_with('[') => {
                 let expected = "texts separated by commas, like a,b (not a list in JSON)".to_owned();
                 return Err(Mismatch { expected, found: self.describe(&Value::from(text)), within: None });
             }
-            Self::List => {
+            Self::List | Self::Networks => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Some(Value::Array(items.map(Value::from).collect()))
             }
@@ -201,6 +209,7 @@ impl Kind {
             Self::List => "a list of texts that are not empty".to_owned(),
             Self::Headers => "a table of header names and texts".to_owned(),
             Self::Targets => r#"a list of tables, and JSON in the environment, like [{"preset":"groq"}]"#.to_owned(),
+            Self::Networks => networks::EXPECTED.to_owned(),
         }
     }
 
@@ -214,6 +223,11 @@ impl Kind {
             (_, Value::Float(number)) => format!("the number {number}"),
             (_, Value::Boolean(value)) => value.to_string(),
             (Self::List, Value::Array(_)) => "a list with something else in it".to_owned(),
+            (Self::Networks, Value::Array(items)) => {
+                let is_network = |item: &&Value| item.as_str().is_some_and(|text| networks::parse(text).is_some());
+                let other = items.iter().find(|item| !is_network(item)).map(ToString::to_string);
+                format!("a list with {} in it", excerpt(&other.unwrap_or_default()))
+            }
             (_, value) => format!("of type {}", value.type_str()),
         }
     }

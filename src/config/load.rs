@@ -80,7 +80,7 @@ fn apply_variables(env: &BTreeMap<String, String>, settings: &mut Settings) -> R
             let nearest = nearest(name, KEYS.iter().map(Key::variable));
             return Err(ConfigError::UnknownKey { key: name.clone(), nearest, origin });
         };
-        if text.trim().is_empty() && !matches!(key.kind, super::keys::Kind::List) {
+        if text.trim().is_empty() && !matches!(key.kind, super::keys::Kind::List | super::keys::Kind::Networks) {
             continue;
         }
         settings.set(key, key.kind.parse(text), origin)?;

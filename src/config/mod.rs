@@ -5,6 +5,7 @@ mod error;
 mod file;
 mod keys;
 mod load;
+mod networks;
 mod rules;
 mod targets;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod world;
 
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use self::{
@@ -39,6 +41,20 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
 }
 
+/// The most connections of one client address, when nothing is set.
+const CONNECTIONS_PER_IP: usize = 100;
+
+impl Config {
+    /// `limits.connections_per_ip`, or else 100; but no limit (0) for a gateway in development behind a loopback
+    /// address, whose clients all have the same one.
+    #[must_use]
+    pub fn connections_per_ip(&self) -> usize {
+        let server = &self.server;
+        let this_machine_only = server.environment == Environment::Development && server.bind.ip().is_loopback();
+        self.limits.connections_per_ip.unwrap_or(if this_machine_only { 0 } else { CONNECTIONS_PER_IP })
+    }
+}
+
 /// `server.*`
 #[derive(Debug, Clone, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
@@ -51,6 +67,9 @@ pub struct ServerConfig {
     pub data_dir: PathBuf,
     /// Exact origins that may open sockets and read answers besides the gateway's own; `*` allows every one.
     pub allowed_origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed; IPv4-mapped networks are those of IPv4.
+    #[serde(deserialize_with = "networks::deserialize")]
+    pub trusted_proxies: Vec<IpNet>,
     /// Seconds that running answers get to finish after SIGTERM.
     pub drain_s: u64,
 }
@@ -62,6 +81,7 @@ impl Default for ServerConfig {
             environment: Environment::Development,
             data_dir: PathBuf::from("./data"),
             allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
             drain_s: 30,
         }
     }
@@ -224,11 +244,15 @@ impl Default for KnowledgeConfig {
 pub struct LimitsConfig {
     /// The most open connections; 0 = no limit.
     pub connections: usize,
+    /// The most connections of one client address; 0 = no limit. Not set: see [`Config::connections_per_ip`].
+    pub connections_per_ip: Option<usize>,
+    /// The most sessions in memory; 0 = no limit.
+    pub sessions: usize,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { connections: 50_000 }
+        Self { connections: 50_000, connections_per_ip: None, sessions: 100_000 }
     }
 }
 

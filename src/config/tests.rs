@@ -466,3 +466,27 @@ fn what_is_shown_is_short_and_of_one_line() {
     let text = from_env(&[("ENVIRONMENT", &long)]).expect_err("must be refused").to_string();
     assert!(text.len() < 250 && !text.contains(['\n', '\u{1b}']), "{text}");
 }
+
+#[test]
+fn trusted_proxies_are_networks_and_never_everybody() {
+    let loaded = from_env(&[("RIVULET_SERVER_TRUSTED_PROXIES", "10.1.2.3/8, ::1")]).expect("fine");
+    let networks: Vec<_> = loaded.config.server.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
+    for everybody in ["0.0.0.0/0", "::/0", "10.0.0.0/8,::ffff:0:0/96", "proxy.example"] {
+        let last = everybody.rsplit(',').next().expect("one");
+        refused(from_env(&[("RIVULET_SERVER_TRUSTED_PROXIES", everybody)]), &["RIVULET_SERVER_TRUSTED_PROXIES", last]);
+    }
+    refused(from_file("[server]\ntrusted_proxies = [\"0.0.0.0/0\"]\n"), &["rivulet.toml:2", "claim any address"]);
+}
+
+#[test]
+fn connections_per_address_are_bounded_unless_all_clients_are_on_this_machine() {
+    for (pairs, bound) in [
+        (vec![], 0),
+        (vec![("RIVULET_SERVER_BIND", "0.0.0.0:1")], 100),
+        (vec![("RIVULET_LIMITS_CONNECTIONS_PER_IP", "7")], 7),
+        (vec![("RIVULET_SERVER_BIND", "0.0.0.0:1"), ("RIVULET_LIMITS_CONNECTIONS_PER_IP", "0")], 0),
+    ] {
+        assert_eq!(from_env(&pairs).expect("fine").config.connections_per_ip(), bound, "{pairs:?}");
+    }
+}

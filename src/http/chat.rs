@@ -45,7 +45,10 @@ pub(super) async fn ask(
     let assistant = assistant(question.assistant)?;
     let session_id = match question.session_id {
         Some(id) => session_id(&id)?,
-        None => gateway.hub.create(&assistant, None).await?.id,
+        None => {
+            gateway.hub.check_room()?;
+            gateway.hub.create(&assistant, None).await?.id
+        }
     };
     let session = gateway.hub.get(&session_id).await?;
     let (mut viewer, _) = session.attach(None);

@@ -7,7 +7,7 @@ use std::{convert::Infallible, time::Duration};
 
 use async_stream::stream;
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     body::Body,
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -16,7 +16,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::{Gateway, body::Json, problem::Problem, sessions::session_id};
+use super::{Gateway, body::Json, problem::Problem, server::ConnectionPermit, sessions::session_id};
 use crate::{
     chat::{MessageId, RunId},
     dialect::chat_v1::{self, DELTA_BYTES, Welcome, check_text},
@@ -91,11 +91,13 @@ pub(super) async fn events(
     State(gateway): State<Gateway>,
     Path(session): Path<String>,
     headers: HeaderMap,
+    permit: Option<Extension<ConnectionPermit>>,
 ) -> Result<Response, Problem> {
     let session = gateway.hub.get(&session_id(&session)?).await?;
     let resume = headers.get("last-event-id").and_then(|cursor| cursor.to_str().ok()).map(str::to_owned);
     let resume_ttl = gateway.hub.resume_ttl();
     let events = stream! {
+        let _held_while_the_stream_is_open = permit;
         let (mut viewer, first) = begin(&session, resume.as_deref(), resume_ttl);
         yield Ok::<_, Infallible>(first);
         let mut told = false; // That the gateway goes away.

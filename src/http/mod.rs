@@ -13,11 +13,13 @@ use crate::{hub::Hub, knowledge::Retriever, llm::ChatModel};
 mod admin;
 mod body;
 mod chat;
+pub mod client;
 mod health;
 mod knowledge;
 mod messages;
 pub mod origin;
 mod page;
+mod places;
 mod problem;
 mod requests;
 mod router;
@@ -29,6 +31,7 @@ mod version;
 
 pub use health::StoreHealth;
 pub use origin::Origins;
+pub use places::Clients;
 pub use router::router;
 
 /// What the routes need.
@@ -44,6 +47,8 @@ pub struct Gateway {
     pub top_k: usize,
     /// Which pages may talk to the gateway.
     pub origins: Arc<Origins>,
+    /// Who clients are, and how many connections each may have.
+    pub clients: Arc<Clients>,
     /// Open sockets, so that a shutdown can wait for them.
     pub sockets: TaskTracker,
     /// Cancelled when the gateway takes no more work.

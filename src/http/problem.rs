@@ -8,8 +8,10 @@ use axum::{
 use serde_json::json;
 use tracing::error;
 
+use super::places::{RETRY_AFTER_S, TooMany};
 use crate::{
     dialect::chat_v1::FrameError,
+    hub::HubError,
     knowledge::KnowledgeError,
     session::{RunNotActive, SendError},
     store::StoreError,
@@ -82,6 +84,25 @@ impl From<StoreError> for Problem {
                 Self { retry_after, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", detail) }
             }
         }
+    }
+}
+
+impl From<HubError> for Problem {
+    fn from(error: HubError) -> Self {
+        match error {
+            HubError::Store(error) => error.into(),
+            HubError::Full => {
+                let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string());
+                Self { retry_after: Some(5), ..problem }
+            }
+        }
+    }
+}
+
+impl From<TooMany> for Problem {
+    fn from(error: TooMany) -> Self {
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", error.to_string());
+        Self { retry_after: Some(RETRY_AFTER_S), ..problem }
     }
 }
 

@@ -9,7 +9,12 @@ use axum::{
 use tokio::time::Instant;
 use tracing::{Instrument, debug, info_span};
 
-use super::{Gateway, problem::Problem};
+use super::{
+    Gateway,
+    client::ClientAddress,
+    problem::Problem,
+    server::{ConnectionPermit, Peer},
+};
 use crate::telemetry::metrics::{HTTP_DURATION, HTTP_IN_PROGRESS, HTTP_REQUESTS};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -59,6 +64,22 @@ pub(super) async fn check_host(State(gateway): State<Gateway>, request: Request,
     }
     let detail = "the gateway does not answer to this name: add its origin to `server.allowed_origins`";
     Problem::new(StatusCode::MISDIRECTED_REQUEST, "forbidden", detail).into_response()
+}
+
+/// Finds out who the client is, and gives a request that came through a trusted proxy a place among its client's.
+pub(super) async fn know_client(State(gateway): State<Gateway>, mut request: Request, next: Next) -> Response {
+    let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else { return next.run(request).await };
+    match gateway.clients.request(peer, request.headers()) {
+        Ok((client, place)) => {
+            let extensions = request.extensions_mut();
+            extensions.insert(ClientAddress(client));
+            if let (Some(place), Some(permit)) = (place, extensions.get_mut::<ConnectionPermit>()) {
+                permit.hold(place);
+            }
+            next.run(request).await
+        }
+        Err(too_many) => Problem::from(too_many).into_response(),
+    }
 }
 
 /// An error that the framework answered in plain text.

@@ -40,6 +40,7 @@ pub(super) async fn open_new(
     request: Request,
 ) -> Result<Response, Problem> {
     let (accepted, parameters) = check(&gateway, parameters, &request)?;
+    gateway.hub.check_room()?;
     let session = gateway.hub.create(ASSISTANT, None).await?;
     upgrade(&gateway, &session.id, parameters, request, &accepted).await
 }

@@ -13,19 +13,18 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// How long one write may wait. Longer than a socket's own limit, which closes with a code.
-const STALL: Duration = Duration::from_secs(60);
-
 /// A TCP connection with a limit on waiting writes.
 pub(super) struct Stalling {
     stream: TcpStream,
+    /// How long one write may wait.
+    most: Duration,
     /// Runs while a write waits; made only then, since most never do.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stalling {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, waiting: None }
+    pub(super) fn new(stream: TcpStream, most: Duration) -> Self {
+        Self { stream, most, waiting: None }
     }
 
     fn limit<T>(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -33,7 +32,8 @@ impl Stalling {
             self.waiting = None;
             return write;
         }
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(STALL)));
+        let most = self.most;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(most)));
         ready!(waiting.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -71,5 +71,41 @@ impl AsyncWrite for Stalling {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_never_reads_is_given_up_and_who_reads_slowly_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        for reads in [false, true] {
+            let mut reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut writer = Stalling::new(stream, Duration::from_millis(if reads { 10_000 } else { 200 }));
+            // More than both sides' buffers take.
+            let large = vec![0; 64 << 20];
+            let write = writer.write_all(&large);
+            let read = async {
+                let mut piece = vec![0; 1 << 20];
+                while reads && reader.read(&mut piece).await.unwrap() > 0 {}
+                std::future::pending::<()>().await;
+            };
+            let written = tokio::select! {
+                written = write => written,
+                () = read => unreachable!("it waits"),
+            };
+            assert_eq!(
+                written.map_err(|error| error.kind()),
+                if reads { Ok(()) } else { Err(io::ErrorKind::TimedOut) }
+            );
+        }
     }
 }

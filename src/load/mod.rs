@@ -3,7 +3,8 @@
 //! mistake in the gateway's own code cannot hide itself here.
 //!
 //! `text.rs` and `transcript.rs` are pure: frames in, text and faults out. `session.rs` is one session on the
-//! network, `stored.rs` asks over HTTP what the gateway kept, `report.rs` adds up.
+//! network, `stored.rs` asks over HTTP what the gateway kept, `report.rs` adds up. `scenario/` does other things to the
+//! gateway than asking.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -22,6 +23,7 @@ use self::{report::Board, session::Session};
 mod endpoint;
 mod frame;
 mod report;
+pub mod scenario;
 mod session;
 mod stored;
 mod text;

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 /// How many texts of failures are kept; the first ones tell the most.
-const SAMPLES: usize = 8;
+pub(super) const SAMPLES: usize = 8;
 /// The longest time that is told apart, in microseconds: an hour.
 const LONGEST_US: u64 = 3_600_000_000;
 
@@ -106,11 +106,11 @@ impl Board {
 }
 
 #[expect(clippy::expect_used, reason = "the bounds are constants: 1 µs to an hour with three digits is a histogram")]
-fn histogram() -> Histogram<u64> {
+pub(super) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST_US, 3).expect("constant bounds")
 }
 
-fn micros(time: Duration) -> u64 {
+pub(super) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
@@ -130,7 +130,7 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    fn of(histogram: &Histogram<u64>) -> Self {
+    pub(super) fn of(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
         let max_ms = histogram.max() as f64 / 1000.0;
         Self { count: histogram.len(), p50_ms: at(0.5), p90_ms: at(0.9), p99_ms: at(0.99), max_ms }

@@ -11,6 +11,8 @@ use tokio::time::{Interval, interval, sleep};
 use super::{
     Body, CompletionRequest, Fault, Open, Options,
     script::{Encoded, completion, usage_event},
+    stamp::Stamper,
+    wall_clock_us,
 };
 
 /// How often a stalled stream sends a comment.
@@ -67,6 +69,7 @@ impl Answer {
             let mut open = open;
             let mut pace = pace(self.options.rate);
             let mut allowed = self.options.allowed.clone();
+            let mut stamper = if self.options.stamped { Stamper::new(&self.encoded.stamp) } else { None };
             yield frame(self.encoded.role.clone());
             if !self.options.first_token.is_zero() {
                 sleep(self.options.first_token).await;
@@ -85,7 +88,10 @@ impl Answer {
                 if matches!(self.fault, Fault::Garbage(count) if at < count) {
                     yield frame(Bytes::from_static(b"data: {\"choices\":[{]}\n\n"));
                 }
-                yield frame(token.clone());
+                yield frame(match &mut stamper {
+                    Some(stamper) => stamper.event(wall_clock_us()),
+                    None => token.clone(),
+                });
                 open.tokens += 1;
             }
             match self.fault {

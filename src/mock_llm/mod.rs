@@ -13,7 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -29,6 +29,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::sleep};
 mod answer;
 mod fault;
 mod script;
+pub mod stamp;
 
 pub use fault::{Fault, UnknownFault};
 pub use script::{DEFAULT_TEXT, Script};
@@ -39,6 +40,8 @@ pub const MODEL: &str = "mock";
 const MAX_BODY_BYTES: usize = 4 << 20;
 /// Requests that are remembered, for whoever wants to see what was asked.
 const REMEMBERED: usize = 16;
+/// Cancelled completions that are remembered, for whoever wants to know how soon a stop arrives.
+const CANCELLED: usize = 16_384;
 /// Model names whose chunks are kept.
 const MAX_MODELS: usize = 16;
 
@@ -53,6 +56,8 @@ pub struct Options {
     pub first_token: Duration,
     /// Tokens of an answer; `None`: as many as the script has. A request's own limit may be lower.
     pub tokens: Option<usize>,
+    /// Says [stamps](stamp) and not the script: for measuring delay.
+    pub stamped: bool,
     /// How the first, second, … completion is answered; the last holds for all that follow. Empty: no faults.
     pub faults: Vec<Fault>,
     /// Tokens of each answer that may be said so far, so that a test can hold an answer where it wants it; `None`, or a
@@ -67,6 +72,7 @@ impl Default for Options {
             rate: 50.0,
             first_token: Duration::ZERO,
             tokens: None,
+            stamped: false,
             faults: Vec::new(),
             allowed: None,
         }
@@ -91,6 +97,7 @@ struct Seen {
     counts: watch::Sender<Counts>,
     tokens: AtomicU64,
     requests: Mutex<VecDeque<SeenRequest>>,
+    cancelled: Mutex<VecDeque<Cancelled>>,
     encoded: Mutex<HashMap<String, Arc<script::Encoded>>>,
 }
 
@@ -105,6 +112,15 @@ pub struct Counts {
     pub finished: usize,
     /// Given up because the other side went away.
     pub cancelled: usize,
+}
+
+/// A completion that was given up because the other side went away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cancelled {
+    /// The text of the request's last message.
+    pub question: String,
+    /// When it was noticed, in microseconds of the wall clock.
+    pub at_us: u64,
 }
 
 /// A request as it came.
@@ -136,6 +152,20 @@ impl Stats {
         self.0.requests.lock().iter().cloned().collect()
     }
 
+    /// The last completions that were given up, oldest first.
+    #[must_use]
+    pub fn cancelled(&self) -> Vec<Cancelled> {
+        self.0.cancelled.lock().iter().cloned().collect()
+    }
+
+    fn remember_cancelled(&self, question: String) {
+        let mut cancelled = self.0.cancelled.lock();
+        if cancelled.len() == CANCELLED {
+            cancelled.pop_front();
+        }
+        cancelled.push_back(Cancelled { question, at_us: wall_clock_us() });
+    }
+
     /// Tokens of streams that have ended.
     #[must_use]
     pub fn tokens(&self) -> u64 {
@@ -159,23 +189,27 @@ impl Stats {
 #[derive(Debug)]
 struct Open {
     stats: Stats,
+    question: String,
     tokens: u64,
     finished: bool,
 }
 
 impl Open {
-    fn new(stats: Stats) -> Self {
+    fn new(stats: Stats, question: String) -> Self {
         stats.0.counts.send_modify(|counts| {
             counts.requests += 1;
             counts.open += 1;
         });
-        Self { stats, tokens: 0, finished: false }
+        Self { stats, question, tokens: 0, finished: false }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         self.stats.0.tokens.fetch_add(self.tokens, Ordering::Relaxed);
+        if !self.finished {
+            self.stats.remember_cancelled(std::mem::take(&mut self.question));
+        }
         self.stats.0.counts.send_modify(|counts| {
             counts.open -= 1;
             if self.finished {
@@ -196,8 +230,16 @@ struct CompletionRequest {
     stream: bool,
     #[serde(default)]
     stream_options: StreamOptions,
+    #[serde(default)]
+    messages: Vec<AskedMessage>,
     max_tokens: Option<usize>,
     max_completion_tokens: Option<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+struct AskedMessage {
+    #[serde(default)]
+    content: serde_json::Value,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -277,6 +319,7 @@ impl Service {
             (&Method::GET, "/v1/models") => {
                 Ok(json_response(json!({ "object": "list", "data": [{ "id": MODEL, "object": "model" }] })))
             }
+            (&Method::GET, "/cancelled") => Ok(json_response(json!(self.stats.cancelled()))),
             (&Method::GET, "/stats") => {
                 Ok(json_response(json!({ "completions": self.stats.counts(), "tokens": self.stats.tokens() })))
             }
@@ -293,7 +336,8 @@ impl Service {
         };
         let prompt_tokens = body.len().div_ceil(4);
         self.remember(SeenRequest { headers: head.headers, body });
-        let mut open = Open::new(self.stats.clone());
+        let question = asked.messages.last().and_then(|message| message.content.as_str()).unwrap_or_default();
+        let mut open = Open::new(self.stats.clone(), question.to_owned());
         match self.next_fault() {
             Fault::Refuse => Err(io::Error::other("refused on demand")),
             Fault::Status { status, headers, body } => {
@@ -332,6 +376,11 @@ impl Service {
             fault => fault,
         }
     }
+}
+
+fn wall_clock_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn json_response(value: serde_json::Value) -> Response<Body> {

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::stamp;
+
 /// What it says when nobody gives it a script. Has emoji, so that offsets in UTF-16, bytes and characters differ.
 pub const DEFAULT_TEXT: &str = "A rivulet is a very small stream. It begins where rain gathers, takes the shortest way \
 down, and joins other water long before it reaches the sea. 🌧️ Most of them have no name. Some run only in spring, \
@@ -63,6 +65,7 @@ impl Script {
         Encoded {
             role: delta(json!({ "role": "assistant", "content": "" }), None),
             tokens: self.tokens.iter().map(|token| delta(json!({ "content": token }), None)).collect(),
+            stamp: delta(json!({ "content": String::from_utf8_lossy(&stamp::write(0)) }), None),
             stop: delta(json!({}), Some("stop")),
             length: delta(json!({}), Some("length")),
         }
@@ -76,6 +79,8 @@ pub(super) struct Encoded {
     pub(super) role: Bytes,
     /// One event per token.
     pub(super) tokens: Vec<Bytes>,
+    /// A token that is the stamp of moment 0.
+    pub(super) stamp: Bytes,
     /// Ends an answer that is whole.
     pub(super) stop: Bytes,
     /// Ends an answer that reached its limit.

@@ -21,6 +21,9 @@ pub mod citations;
 pub mod prompt;
 pub mod sources;
 
+/// The most bytes of one answer, whatever `llm.max_output_tokens` allows. A snapshot with it, escaped, fits into what
+/// a socket may buffer.
+pub const MAX_ANSWER_BYTES: usize = 2 << 20;
 /// Retrieval that takes longer is given up; the answer goes on without passages.
 const RETRIEVAL_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -140,7 +143,7 @@ impl Runner {
                 max_output_tokens: self.max_output_tokens,
             });
             let mut phase = Phase::Waiting;
-            let mut wrote = false;
+            let mut bytes = 0;
             let mut usage = None;
             let mut finish = None;
             while let Some(event) = events.next().await {
@@ -155,23 +158,33 @@ impl Runner {
                 }
                 match event {
                     Ok(ModelEvent::Thinking) => {}
-                    Ok(ModelEvent::Text(text)) => {
-                        wrote = true;
-                        yield RunEvent::Text(text);
+                    Ok(ModelEvent::Text(mut text)) => {
+                        let whole = text.len();
+                        text.truncate(text.floor_char_boundary(MAX_ANSWER_BYTES - bytes));
+                        bytes += text.len();
+                        let is_cut = text.len() < whole;
+                        if !text.is_empty() {
+                            yield RunEvent::Text(text);
+                        }
+                        if is_cut {
+                            warn!(bytes, "an answer was cut: it is too long");
+                            yield RunEvent::End(Outcome { status: Status::Length, usage, error: None });
+                            return;
+                        }
                     }
                     Ok(ModelEvent::Failover(failover)) => yield RunEvent::Failover(failover),
                     Ok(ModelEvent::Usage(newest)) => usage = Some(newest),
                     Ok(ModelEvent::Finish(reason)) => finish = Some(reason),
                     Err(error) => {
                         warn!(%error, "a model did not finish its answer");
-                        yield RunEvent::End(Outcome { usage, ..Outcome::failed(&error, !wrote) });
+                        yield RunEvent::End(Outcome { usage, ..Outcome::failed(&error, bytes == 0) });
                         return;
                     }
                 }
             }
             yield RunEvent::End(match finish {
                 Some(reason) => Outcome { status: status_of(reason), usage, error: None },
-                None => Outcome { usage, ..Outcome::broken_off(!wrote) },
+                None => Outcome { usage, ..Outcome::broken_off(bytes == 0) },
             });
         }
         .boxed()

@@ -298,6 +298,12 @@ impl SessionHandle {
             && self.shared.clock.now().saturating_sub(self.shared.touched.load(Ordering::Relaxed)) >= idle
     }
 
+    /// When somebody last used the session, by the clock of all sessions.
+    #[must_use]
+    pub fn last_used(&self) -> Moment {
+        self.shared.touched.load(Ordering::Relaxed)
+    }
+
     /// Whether an answer is being written, waits, or is being committed.
     #[must_use]
     pub fn is_busy(&self) -> bool {

@@ -10,6 +10,8 @@ pub const HTTP_REQUESTS: &str = "http_requests_total";
 pub const HTTP_DURATION: &str = "http_request_duration_seconds";
 /// Requests being answered.
 pub const HTTP_IN_PROGRESS: &str = "http_requests_in_progress";
+/// What was refused because somebody had enough already, by `scope` (docs/limits.md).
+pub const RATE_LIMITED: &str = "rate_limited_total";
 /// Attempts by `target` and `outcome`.
 pub const LLM_REQUESTS: &str = "llm_requests_total";
 /// Events of upstream streams that were not JSON, by `target`.
@@ -105,6 +107,7 @@ fn describe() {
     describe_counter!(HTTP_REQUESTS, "HTTP requests answered");
     describe_histogram!(HTTP_DURATION, Unit::Seconds, "From request to response head");
     describe_gauge!(HTTP_IN_PROGRESS, "HTTP requests being answered");
+    describe_counter!(RATE_LIMITED, "Refused because a bound was reached");
     describe_counter!(LLM_REQUESTS, "Attempts at model targets");
     describe_counter!(LLM_BAD_EVENTS, "Events of upstream streams that were not JSON");
     describe_gauge!(BREAKER_STATE, "The breaker of a target: 0 closed, 1 probing, 2 open");

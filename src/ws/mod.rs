@@ -51,6 +51,8 @@ pub use goaway::Goaway;
 
 /// Frames for one client alone that may wait; the reader stops beyond it.
 const OUTBOX_FRAMES: usize = 64;
+/// And their bytes: a `pong` may be as large as the `ping` that it answers.
+const OUTBOX_BYTES: usize = 256 << 10;
 /// How long the closing handshake may take before the connection is simply dropped.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -186,7 +188,9 @@ impl Outbox {
     }
 
     fn is_full(&self) -> bool {
-        self.answers.lock().len() >= OUTBOX_FRAMES
+        let answers = self.answers.lock();
+        let bytes = |answer: &Answer| if let Answer::Frame(frame) = answer { frame.len() } else { 0 };
+        answers.len() >= OUTBOX_FRAMES || answers.iter().map(bytes).sum::<usize>() >= OUTBOX_BYTES
     }
 
     async fn room(&self) {
@@ -213,5 +217,25 @@ impl Life {
 
     fn silence(&self) -> Duration {
         Duration::from_micros(self.clock.now().saturating_sub(self.heard.load(Ordering::Relaxed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outbox_is_bounded_in_frames_and_in_bytes() {
+        for (bytes, room) in [(10, OUTBOX_FRAMES), (64 << 10, 4), (OUTBOX_BYTES + 1, 1)] {
+            let outbox = Outbox::default();
+            let mut pushed = 0;
+            while !outbox.is_full() {
+                outbox.push(Answer::Frame("x".repeat(bytes)));
+                pushed += 1;
+            }
+            assert_eq!(pushed, room);
+            while outbox.pop().is_some() {}
+            assert!(!outbox.is_full());
+        }
     }
 }

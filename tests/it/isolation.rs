@@ -130,7 +130,7 @@ fn hub() -> (Arc<Hub>, Arc<Flaky>) {
         max_output_tokens: 100,
     });
     let hour = Duration::from_secs(3600);
-    let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 50 };
+    let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 50, sessions: 0 };
     (Arc::new(Hub::new(store.clone(), runner, policy)), store)
 }
 

@@ -115,6 +115,8 @@ for (const [name, options] of [
     await page.keyboard.press("Enter");
     await finishedAnswer(page, 1);
     await page.locator("details.source summary").first().click();
+    await page.getByRole("button", { name: "Good answer" }).click();
+    await page.getByRole("button", { name: "Edit" }).click();
     await page.locator("#wire summary").click();
     assert.deepEqual(await violations(page), []);
     const overflow = await page.evaluate(

@@ -5,6 +5,7 @@ import {
   type Message,
   RivuletClient,
   type RivuletEvents,
+  type RivuletOptions,
   type WebSocketClass,
 } from "../src/rivulet-client";
 import { Gateway } from "./gateway";
@@ -34,7 +35,7 @@ export function memory() {
   };
 }
 
-export function newClient(options: { storage?: ReturnType<typeof memory>; session?: string } = {}) {
+export function newClient(options: Partial<RivuletOptions> = {}): RivuletClient {
   const webSocket = WebSocket as unknown as WebSocketClass;
   // No jitter: the tests wait for events, and this lets the events come at once.
   const client = new RivuletClient({

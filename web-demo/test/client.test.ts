@@ -65,7 +65,7 @@ describe("a conversation", () => {
     await ask(client);
     const refused = next(client, "refused");
     client.send("Me too");
-    expect(await refused).toMatchObject({ text: "Me too", error: { code: "busy" } });
+    expect(await refused).toMatchObject({ frame: { text: "Me too" }, error: { code: "busy" } });
     expect(client.outgoing).toEqual([]);
   });
 });

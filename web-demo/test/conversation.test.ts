@@ -277,6 +277,59 @@ describe("messages", () => {
   });
 });
 
+describe("what takes the place of something else", () => {
+  const user = (seq: number, id: string, replaces?: string): ServerFrame => ({
+    type: "message",
+    seq,
+    message: { id, role: "user", text: id, status: "complete", ...(replaces && { replaces }) },
+  });
+  const again: ServerFrame = { ...START, seq: 5, run: "r2", message: "a2", replaces: "a1" };
+  const ids = (state: Conversation) => state.messages.map(({ id }) => id);
+  const finished = play([delta(0, "Because"), done("Because"), user(4, "m2")], started).state;
+
+  it("removes it and all after it", () => {
+    expect(ids(finished)).toEqual(["m1", "a1", "m2"]);
+    expect(ids(play([again], finished).state)).toEqual(["m1", "a2"]);
+    expect(ids(play([user(5, "m3", "m1")], finished).state)).toEqual(["m3"]);
+    expect(ids(play([user(5, "m3", "m2")], finished).state)).toEqual(["m1", "a1", "m3"]);
+  });
+
+  it("forgets the text that was still being checked", () => {
+    const wrong = play([delta(0, "Bezause"), done("Because")], started).state;
+    expect(wrong.runs.size).toBe(1);
+    expect([...play([again], wrong).state.runs.keys()]).toEqual(["r2"]);
+  });
+
+  it("does so once, however often it is told", () => {
+    const frames = [again, user(6, "m3", "a2"), user(7, "m4")];
+    const once = play(frames, finished);
+    expect(ids(once.state)).toEqual(["m1", "m3", "m4"]);
+    expect(play([QUESTION, START, done("Because"), user(4, "m2"), ...frames], once.state)).toEqual({
+      state: once.state,
+      replies: [],
+    });
+  });
+
+  it("begins with a snapshot when it lies before what was loaded", () => {
+    const { replies } = play([user(5, "m3", "m-1")], { ...finished, older: true });
+    expect(replies).toEqual([{ type: "hello" }]);
+    expect(play([user(5, "m3", "m-1")], finished).replies).toEqual([]);
+  });
+
+  it("is in the snapshot already where the log repeats it", () => {
+    const snapshot: SnapshotFrame = {
+      type: "snapshot",
+      seq: 4,
+      messages: [{ id: "m1", role: "user", text: "Why?", status: "complete", run: "r2" }],
+      runs: [{ run: "r2", message: "a2", off: 0, text: "So", phase: "streaming" }],
+      more: "m1",
+    };
+    const { state, replies } = play([snapshot, again], finished);
+    expect(ids(state)).toEqual(["m1", "a2"]);
+    expect(replies).toEqual([]);
+  });
+});
+
 describe("frames of unknown type", () => {
   it("change nothing", () => {
     const odd = { type: "weather", sky: "blue" } as unknown as ServerFrame;

@@ -20,6 +20,14 @@ interface Stored {
   text: string;
   status: string;
   run: string;
+  replaces?: string;
+  feedback?: object;
+}
+
+/** What a socket knows of the others. */
+interface Viewer {
+  typing: boolean;
+  told: string;
 }
 
 export class GatewaySession {
@@ -29,8 +37,8 @@ export class GatewaySession {
   readonly messages: Stored[] = [];
   readonly texts = new Map<string, string>();
   live: Answer | null = null;
-  readonly #waiting: { answer: Answer; begun: () => void }[] = [];
-  readonly #viewers = new Set<Send>();
+  readonly #waiting: { answer: Answer; begun: () => void; replaces?: string | undefined }[] = [];
+  readonly #viewers = new Map<Send, Viewer>();
 
   constructor(id: string) {
     this.id = id;
@@ -52,11 +60,31 @@ export class GatewaySession {
     });
     if (recovered === "snapshot") this.#snapshot(send);
     if (recovered === "full") this.#replay(send, Number(seq), run, Number(off));
-    this.#viewers.add(send);
+    this.#viewers.set(send, { typing: false, told: presence(1, false) });
+    this.#tellPresence();
   }
 
   detach(send: Send): void {
     this.#viewers.delete(send);
+    this.#tellPresence();
+  }
+
+  typing(send: Send, on: boolean): void {
+    const viewer = this.#viewers.get(send);
+    if (viewer) viewer.typing = on;
+    this.#tellPresence();
+  }
+
+  #tellPresence(): void {
+    for (const [send, viewer] of this.#viewers) {
+      const others = [...this.#viewers.values()].filter((other) => other !== viewer);
+      const now = presence(
+        this.#viewers.size,
+        others.some(({ typing }) => typing),
+      );
+      if (now !== viewer.told) send(JSON.parse(now));
+      viewer.told = now;
+    }
   }
 
   describe(query: URLSearchParams): object {
@@ -70,23 +98,59 @@ export class GatewaySession {
     return this.messages.find(({ id }) => id === message)?.run;
   }
 
+  runOfAnswer(id: string): string | undefined {
+    return this.live?.id === id ? this.live.run : this.find(id, "assistant")?.run;
+  }
+
+  questionOf(run: string): string {
+    return (
+      this.messages.find((message) => message.run === run && message.role === "user")?.id ?? ""
+    );
+  }
+
+  /** A message of that role; the last one of it when no id is given. */
+  find(id: string | undefined, role: string): Stored | undefined {
+    return this.messages.findLast(
+      (message) => message.role === role && (id === undefined || message.id === id),
+    );
+  }
+
+  /** Takes a message and all after it out of the conversation. */
+  drop(message: Stored): void {
+    this.messages.splice(this.messages.indexOf(message));
+  }
+
+  rate(id: string, feedback: object): boolean {
+    const answer = this.find(id, "assistant");
+    if (answer) answer.feedback = feedback;
+    return answer !== undefined;
+  }
+
   textFrom(run: string, off: number): object {
     return { type: "delta", run, off, text: (this.texts.get(run) ?? "").slice(off) };
   }
 
   /** Takes a question; `begun` is called when its turn has come. */
-  ask(answer: Answer, text: string, begun: () => void): void {
-    this.texts.set(answer.run, "");
+  ask(answer: Answer, text: string, begun: () => void, replaces?: string): void {
     const message = {
       id: answer.question,
       role: "user",
       text,
       status: "complete",
       run: answer.run,
+      ...(replaces !== undefined && { replaces }),
     };
     this.messages.push(message);
     this.record({ type: "message", message });
-    this.#waiting.push({ answer, begun });
+    this.begin(answer, begun);
+  }
+
+  /** Has an answer written; `begun` is called when its turn has come. */
+  begin(answer: Answer, begun: () => void, replaces?: string): void {
+    this.texts.set(answer.run, "");
+    for (const message of this.messages)
+      if (message.id === answer.question) message.run = answer.run;
+    this.#waiting.push({ answer, begun, replaces });
     if (!this.live) this.startNext();
   }
 
@@ -95,7 +159,8 @@ export class GatewaySession {
     if (!next) return;
     const { id, run, question } = next.answer;
     this.live = next.answer;
-    this.record({ type: "run.start", run, message: id, for: question, model: "test-model" });
+    const about = { run, message: id, for: question, model: "test-model" };
+    this.record({ type: "run.start", ...about, replaces: next.replaces });
     next.begun();
   }
 
@@ -106,7 +171,7 @@ export class GatewaySession {
   }
 
   broadcast(frame: object): void {
-    for (const send of this.#viewers) send(frame);
+    for (const send of this.#viewers.keys()) send(frame);
   }
 
   #snapshot(send: Send): void {
@@ -130,14 +195,19 @@ export class GatewaySession {
   }
 }
 
+function presence(viewers: number, typing: boolean): string {
+  return JSON.stringify({ type: "presence", viewers, typing });
+}
+
 /** An answer in the making; a test calls these in the place of a model. */
 export class Answer {
-  readonly id = `a_${randomUUID().slice(0, 8)}`;
+  readonly id: string;
   readonly run = `r_${randomUUID().slice(0, 8)}`;
   readonly question: string;
   readonly #session: GatewaySession;
 
-  constructor(session: GatewaySession, question: string) {
+  constructor(session: GatewaySession, question: string, id = `a_${randomUUID().slice(0, 8)}`) {
+    this.id = id;
     this.#session = session;
     this.question = question;
   }

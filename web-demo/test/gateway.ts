@@ -18,6 +18,12 @@ interface ClientSays {
   mode?: string;
   run?: string;
   off?: number;
+  message?: string;
+  value?: number;
+  comment?: string;
+  on?: boolean;
+  token?: string;
+  resume?: string;
   t?: unknown;
 }
 
@@ -35,6 +41,10 @@ export class Gateway {
   /** Plain requests are heard and never answered. */
   silent = false;
   heartbeatSeconds = 25;
+  /** The token that a socket's first frame has to bring; `null`: none is asked for. */
+  token: string | null = null;
+  /** The tickets that are good for one upgrade each; `null`: none is asked for. */
+  tickets: Set<string> | null = null;
   onQuestion: OnQuestion = () => {};
   /** Lets a test swallow a frame before it is looked at. */
   intercept: (frame: ClientSays, socket: WebSocket) => boolean = () => false;
@@ -46,13 +56,18 @@ export class Gateway {
       const { pathname, searchParams } = new URL(request.url ?? "", "http://gateway");
       this.requests.push(pathname);
       if (this.silent) return;
+      if (this.tickets !== null) {
+        response.writeHead(401).end();
+        return;
+      }
       const id = /^\/api\/v1\/sessions\/([^/]+)$/.exec(pathname)?.[1];
       const session = this.sessions.get(id ?? "");
       response.writeHead(session ? 200 : 404, { "content-type": "application/json" });
       response.end(JSON.stringify(session?.describe(searchParams) ?? { code: "not_found" }));
     });
     this.server.on("upgrade", (request, socket, head) => {
-      const session = this.refusals > 0 ? undefined : this.#wanted(request);
+      const admitted = this.refusals === 0 && this.#admits(request);
+      const session = admitted ? this.#wanted(request) : undefined;
       if (!session) {
         const status = this.refusals > 0 ? "503 Service Unavailable" : "404 Not Found";
         this.refusals = Math.max(0, this.refusals - 1);
@@ -97,6 +112,11 @@ export class Gateway {
     return session;
   }
 
+  #admits(request: IncomingMessage): boolean {
+    const { searchParams } = new URL(request.url ?? "", "http://gateway");
+    return this.tickets === null || this.tickets.delete(searchParams.get("ticket") ?? "");
+  }
+
   #wanted(request: IncomingMessage): GatewaySession | undefined {
     const { pathname } = new URL(request.url ?? "", "http://gateway");
     if (pathname === "/api/v1/ws") return this.newSession();
@@ -108,7 +128,12 @@ export class Gateway {
     this.upgrades.push(url);
     this.sockets.add(socket);
     const send = (frame: object): void => socket.send(JSON.stringify(frame));
-    session.attach(send, url.searchParams.get("resume"), this.heartbeatSeconds);
+    let welcomed = this.token === null;
+    const welcome = (cursor: string | null | undefined): void => {
+      welcomed = true;
+      session.attach(send, cursor ?? null, this.heartbeatSeconds);
+    };
+    if (welcomed) welcome(url.searchParams.get("resume"));
     socket.on("message", (data) => {
       if ((data as Buffer).length > FRAME_BYTES) {
         socket.close(1009);
@@ -116,7 +141,10 @@ export class Gateway {
       }
       const frame = JSON.parse(String(data)) as ClientSays;
       this.heard.push(frame);
-      if (!this.intercept(frame, socket)) this.#answer(frame, session, send);
+      if (this.intercept(frame, socket)) return;
+      if (frame.type === "hello" && (welcomed || frame.token === this.token)) welcome(frame.resume);
+      else if (!welcomed) socket.close(4001);
+      else this.#answer(frame, session, send);
     });
     socket.on("close", () => {
       this.sockets.delete(socket);
@@ -129,6 +157,14 @@ export class Gateway {
     if (type === "ping") send({ type: "pong", t: frame.t });
     if (type === "sync") send(session.textFrom(frame.run ?? "", frame.off ?? 0));
     if (type === "send") this.#take(frame, session, send);
+    if (type === "edit" || type === "regenerate") this.#replace(frame, session, send);
+    if (type === "typing") session.typing(send, frame.on === true);
+    if (type === "auth") send({ type: "ack", re });
+    if (type === "feedback") {
+      const { message = "", value, comment } = frame;
+      const found = session.rate(message, { value, comment });
+      send(found ? { type: "ack", re } : { type: "error", re, code: "not_found", message: "" });
+    }
     if (type !== "stop") return;
     const { live } = session;
     if (live) {
@@ -149,5 +185,27 @@ export class Gateway {
       send({ type: "ack", re, message: re, run: answer.run, duplicate: false, queued });
       session.ask(answer, text, () => this.onQuestion(answer, text, session));
     }
+  }
+
+  #replace(frame: ClientSays, session: GatewaySession, send: (frame: object) => void): void {
+    const { id: re = randomUUID(), type, message } = frame;
+    const known = type === "edit" ? session.runOf(re) : session.runOfAnswer(re);
+    const refuse = (code: string): void => send({ type: "error", re, code, message: code });
+    if (known) {
+      send({ type: "ack", re, message: session.questionOf(known), run: known, duplicate: true });
+      return;
+    }
+    const old = session.find(message, type === "edit" ? "user" : "assistant");
+    if (session.live || !old) {
+      refuse(old ? "busy" : "not_found");
+      return;
+    }
+    const question = type === "edit" ? re : session.questionOf(old.run);
+    const answer = new Answer(session, question, type === "edit" ? undefined : re);
+    send({ type: "ack", re, message: question, run: answer.run, duplicate: false });
+    session.drop(old);
+    const begun = (): void => this.onQuestion(answer, frame.text ?? "", session);
+    if (type === "edit") session.ask(answer, frame.text ?? "", begun, old.id);
+    else session.begin(answer, begun, old.id);
   }
 }

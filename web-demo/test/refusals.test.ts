@@ -20,7 +20,7 @@ describe("a message with more bytes than a frame may have", () => {
     client.on("error", ({ code }) => errors.push(code));
     const refused = next(client, "refused");
     client.send(huge);
-    expect(await refused).toMatchObject({ text: huge, error: { code: "too_large" } });
+    expect(await refused).toMatchObject({ frame: { text: huge }, error: { code: "too_large" } });
     expect(errors).toEqual(["too_large"]);
     expect(client.outgoing).toEqual([]);
     (await ask(client)).done();
@@ -33,7 +33,7 @@ describe("a message with more bytes than a frame may have", () => {
     client.send(huge);
     const refused = next(client, "refused");
     await connected(client);
-    expect(await refused).toMatchObject({ text: huge, error: { code: "too_large" } });
+    expect(await refused).toMatchObject({ frame: { text: huge }, error: { code: "too_large" } });
     (await ask(client)).done();
     await checkedAnswer(client);
     expect(gateway.upgrades).toHaveLength(1);
@@ -77,6 +77,25 @@ describe("a close by the server", () => {
     gateway.closeAll(1001);
     const state = await until(client, () => client.state.name === "reconnecting" && client.state);
     expect(state.retryAt - Date.now()).toBeGreaterThan(50_000);
+  });
+
+  it("long after an announcement is waited for as announced, too", async () => {
+    const client = await connected(newClient());
+    const answer = await ask(client);
+    const session = gateway.sessions.get(client.session ?? "");
+    const goaway = { type: "goaway", reason: "drain", retry_in_ms: 200, deadline_ms: 90_000 };
+    session?.broadcast(goaway);
+    await until(client, () => client.state.name === "connected" && client.state.leaving);
+    // Longer than the announced time: an answer that is being written is waited for.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(gateway.upgrades).toHaveLength(1);
+    answer.write("Because");
+    answer.done();
+    gateway.closeAll(1001);
+    const state = await until(client, () => client.state.name === "reconnecting" && client.state);
+    expect(state).toMatchObject({ announced: true });
+    expect(state.retryAt - Date.now()).toBeGreaterThan(100);
+    expect(await checkedAnswer(client)).toMatchObject({ text: "Because", verified: true });
   });
 
   it("of a session that was deleted keeps the messages on the screen", async () => {

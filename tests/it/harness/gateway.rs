@@ -19,6 +19,8 @@ pub(crate) struct Setup {
     pub(crate) data: Arc<TempDir>,
     env: Vec<(String, String)>,
     bind: String,
+    /// The most files it may have open, when they are bounded.
+    open_files: Option<u32>,
 }
 
 impl Setup {
@@ -26,7 +28,7 @@ impl Setup {
     pub(crate) fn bare() -> Self {
         let data = Arc::new(TempDir::new().unwrap());
         let env = vec![("RIVULET_KNOWLEDGE_ENABLED".to_owned(), "false".to_owned())];
-        Self { data, env, bind: "127.0.0.1:0".to_owned() }
+        Self { data, env, bind: "127.0.0.1:0".to_owned(), open_files: None }
     }
 
     /// With a model server.
@@ -41,6 +43,12 @@ impl Setup {
         self
     }
 
+    /// With so few open files.
+    pub(crate) fn open_files(mut self, most: u32) -> Self {
+        self.open_files = Some(most);
+        self
+    }
+
     /// On this address.
     pub(crate) fn bind(mut self, address: &str) -> Self {
         address.clone_into(&mut self.bind);
@@ -49,7 +57,15 @@ impl Setup {
 
     /// The binary with this environment and nothing else of ours.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rivulet"));
+        let binary = env!("CARGO_BIN_EXE_rivulet");
+        let mut command = match self.open_files {
+            None => Command::new(binary),
+            Some(most) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -n {most}; exec \"$@\""), "sh", binary]);
+                shell
+            }
+        };
         command.args(arguments).env_clear().envs(self.env.iter().cloned()).current_dir(self.data.path());
         command.args(["--bind", &self.bind, "--data-dir"]).arg(self.data.path().join("data"));
         command.stdin(Stdio::null());
@@ -147,9 +163,14 @@ impl TestGateway {
         self.setup.clone()
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// Sends a signal by name.
     pub(crate) async fn signal(&self, name: &str) {
-        let pid = self.child.as_ref().unwrap().id().to_string();
+        let pid = self.pid().to_string();
         let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
         assert!(sent.success());
     }

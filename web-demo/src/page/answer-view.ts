@@ -1,11 +1,17 @@
 /** One answer of the assistant. */
-import type { Message, Run } from "../rivulet-client";
+import type { Feedback, Message, Run } from "../rivulet-client";
 import { citedNumbers } from "./citations";
 import { copyButton } from "./copy-button";
 import { make } from "./element";
+import { FeedbackView, type TellFeedback } from "./feedback-view";
 import { MarkdownView } from "./markdown-view";
 import { outcomeFacts, outcomeNote, phaseText } from "./outcome";
 import { SourcesView, sourceId } from "./sources-view";
+
+export interface AnswerEvents {
+  tryAgain(): void;
+  feedback: TellFeedback;
+}
 
 export class AnswerView {
   readonly root = make("article", { className: "message answer" });
@@ -16,17 +22,29 @@ export class AnswerView {
   readonly #sources: SourcesView;
   readonly #facts = make("span", { className: "facts" });
   readonly #copy = copyButton("Copy answer", () => this.#message.text);
+  readonly #again = make("button", { type: "button", className: "copy", textContent: "Try again" });
+  readonly #feedback: FeedbackView;
   readonly #actions: HTMLElement;
 
-  constructor(message: Message) {
+  constructor(message: Message, events: AnswerEvents) {
     this.#message = message;
     this.#sources = new SourcesView(message.id);
-    this.#actions = make("div", { className: "actions", hidden: true }, this.#copy, this.#facts);
+    this.#feedback = new FeedbackView(events.feedback);
+    this.#again.addEventListener("click", () => events.tryAgain());
+    const buttons = [this.#copy, this.#again, this.#feedback.thumbs, this.#facts];
+    this.#actions = make("div", { className: "actions" }, ...buttons);
     this.root.setAttribute("aria-label", "Answer");
-    this.root.append(this.#text.root, this.#phase, this.#note, this.#sources.root, this.#actions);
+    this.root.append(this.#text.root, this.#phase, this.#note, this.#sources.root);
+    this.root.append(this.#actions, this.#feedback.root);
   }
 
-  show(message: Message, run: Run | undefined): void {
+  /** `feedback`: also one that is still on its way. `again`: the answer may be asked for anew. */
+  show(
+    message: Message,
+    run: Run | undefined,
+    feedback: Feedback | undefined,
+    again: boolean,
+  ): void {
     this.#message = message;
     const live = run !== undefined && !run.outcome;
     this.root.dataset.status = message.status;
@@ -40,7 +58,9 @@ export class AnswerView {
     this.#note.hidden = note === null;
     this.#note.textContent = note ?? "";
     this.#facts.textContent = live ? "" : outcomeFacts(message);
-    this.#copy.hidden = message.text === "";
-    this.#actions.hidden = live;
+    this.#copy.hidden = live || message.text === "";
+    this.#again.hidden = live || !again;
+    this.#feedback.thumbs.hidden = live || message.text === "";
+    this.#feedback.show(feedback);
   }
 }

@@ -25,7 +25,10 @@ export class Composer {
       event.preventDefault();
       this.#submit();
     });
-    this.#text.addEventListener("input", () => this.#measure());
+    this.#text.addEventListener("input", () => {
+      client.typing(this.#text.value.trim() !== "");
+      this.#measure();
+    });
     this.#text.addEventListener("keydown", (event) => this.#onKey(event));
     this.#stop.addEventListener("click", () => {
       client.stop();

@@ -1,4 +1,4 @@
-/** The two ways this page gets at elements: the ones in `index.html`, and new ones. */
+/** The ways this page gets at elements: the ones in `index.html`, and new ones. */
 
 export function byId<Type extends HTMLElement>(id: string): Type {
   const element = document.getElementById(id);
@@ -15,4 +15,18 @@ export function make<Tag extends keyof HTMLElementTagNameMap>(
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);
   return element;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** A drawing of one path in a square of 24, for a button that has its name elsewhere. */
+export function icon(path: string): SVGElement {
+  const drawing = document.createElementNS(SVG, "svg");
+  drawing.setAttribute("class", "icon");
+  drawing.setAttribute("viewBox", "0 0 24 24");
+  drawing.setAttribute("aria-hidden", "true");
+  const line = document.createElementNS(SVG, "path");
+  line.setAttribute("d", path);
+  drawing.append(line);
+  return drawing;
 }

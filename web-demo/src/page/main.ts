@@ -9,8 +9,10 @@ import { copyText } from "./copy-button";
 import { byId, make } from "./element";
 import { Notices } from "./notices";
 import { OlderMessages } from "./older-messages";
+import { PresenceLine } from "./presence-line";
 import { ScrollFollow } from "./scroll-follow";
 import { openSource } from "./sources-view";
+import { StatusVoice } from "./status-voice";
 import { mountTheme } from "./theme";
 import { Transcript } from "./transcript";
 import { WirePanel } from "./wire-panel";
@@ -37,11 +39,16 @@ window.rivulet = { client };
 
 const notices = new Notices();
 const scroll = new ScrollFollow();
-const transcript = new Transcript(client);
 const composer = new Composer(client, () => scroll.toNewest());
+const transcript = new Transcript(client, {
+  asked: () => scroll.toNewest(),
+  homeless: (text) => composer.restore(text),
+});
+const voice = new StatusVoice();
+const presence = new PresenceLine(client, voice);
 const older = new OlderMessages(client, notices);
 const wire = new WirePanel(client);
-new ConnectionPill(client);
+new ConnectionPill(client, voice);
 new Announcer(client);
 mountTheme();
 
@@ -57,16 +64,22 @@ function paintSoon(): void {
       older.paint();
     });
     composer.paint();
+    presence.paint();
     wire.paint();
   });
 }
 
 client.on("change", paintSoon);
 client.on("state", paintSoon);
-client.on("refused", ({ text }) => composer.restore(text));
+client.on("refused", ({ frame }) => {
+  if (frame.type === "send") composer.restore(frame.text);
+  if (frame.type === "edit") transcript.edit(frame.message, frame.text);
+});
 client.on("error", (error) => {
-  // A stop that came too late and a text that is no longer kept are no news for the user.
-  if (error.code !== "run_not_active" && !error.re?.startsWith("sync:")) notices.error(error);
+  // Nobody asked for what has no id, like the signs of typing. A stop that came too late and a text that
+  // is no longer kept are no news for the user.
+  const asked = error.re !== undefined && !error.re.startsWith("sync:");
+  if (asked && error.code !== "run_not_active") notices.error(error);
 });
 client.on("sessionLost", () => {
   history.replaceState(null, "", here);

@@ -2,62 +2,131 @@
  * The list of messages. States never change in place, so a message that is the same object as last
  * time needs no look at all: a token costs one message, however long the conversation is.
  */
-import type { Message, RivuletClient, Run } from "../rivulet-client";
+import {
+  type Feedback,
+  liveRun,
+  type Message,
+  type Outgoing,
+  type RivuletClient,
+  type Run,
+} from "../rivulet-client";
 import { AnswerView } from "./answer-view";
 import { byId } from "./element";
 import { type Delivery, QuestionView } from "./question-view";
+
+export interface TranscriptEvents {
+  /** Something was asked whose answer will come at the end. */
+  asked(): void;
+  /** A text that was being typed has lost its place. */
+  homeless(text: string): void;
+}
 
 interface Entry {
   readonly view: AnswerView | QuestionView;
   shown: readonly unknown[];
 }
 
+/** What was asked for and is not in the conversation yet, by the message that it is about. */
+interface Pending {
+  readonly edits: ReadonlyMap<string, string>;
+  readonly feedback: ReadonlyMap<string, Feedback>;
+  /** The first message that a pending request will replace. */
+  readonly outdated: number;
+}
+
 export class Transcript {
   readonly #client: RivuletClient;
+  readonly #events: TranscriptEvents;
   readonly #list = byId("messages");
   readonly #welcome = byId("welcome");
   readonly #entries = new Map<string, Entry>();
 
-  constructor(client: RivuletClient) {
+  constructor(client: RivuletClient, events: TranscriptEvents) {
     this.#client = client;
+    this.#events = events;
   }
 
   paint(): void {
     const { conversation, outgoing, state } = this.#client;
     const { messages, runs } = conversation;
     const known = new Set(messages.map(({ id }) => id));
-    const waiting = outgoing.filter(({ frame }) => !known.has(frame.id));
+    const pending = pendingOf(messages, outgoing);
+    const delivery = state.name === "connected" ? "sending" : "waiting";
+    const asking = outgoing.some(({ frame }) => frame.type === "send");
+    const idle = !asking && pending.outdated === messages.length && liveRun(conversation) === null;
+    const open = idle && state.name !== "closed";
     messages.forEach((message, at) => {
-      const run = message.run === undefined ? undefined : runs.get(message.run);
-      this.#message(at, message, run);
+      const outdated = at >= pending.outdated;
+      if (message.role === "assistant") {
+        const run = message.run === undefined ? undefined : runs.get(message.run);
+        const again = open && at === messages.length - 1;
+        this.#answer(at, message, run, pending.feedback.get(message.id), again);
+      } else {
+        const edit = pending.edits.get(message.id);
+        const how = edit === undefined ? "sent" : delivery;
+        this.#question(at, message.id, edit ?? message.text, how, open);
+      }
+      this.#entries.get(message.id)?.view.root.toggleAttribute("data-outdated", outdated);
     });
-    waiting.forEach(({ frame }, at) => {
-      const delivery = state.name === "connected" ? "sending" : "waiting";
-      this.#question(messages.length + at, frame.id, frame.text, delivery);
+    let end = messages.length;
+    for (const { frame } of outgoing) {
+      if (frame.type !== "send" || known.has(frame.id)) continue;
+      this.#question(end++, frame.id, frame.text, delivery, false);
       known.add(frame.id);
-    });
-    for (const [id, { view }] of this.#entries) {
-      if (known.has(id)) continue;
-      view.root.remove();
-      this.#entries.delete(id);
     }
+    this.#removeExcept(known);
     this.#welcome.hidden = known.size > 0;
   }
 
-  #message(at: number, message: Message, run: Run | undefined): void {
-    if (message.role !== "assistant") {
-      this.#question(at, message.id, message.text, "sent");
-      return;
-    }
-    const entry = this.#entry(message.id, at, () => new AnswerView(message));
-    if (!(entry.view instanceof AnswerView) || same(entry, message, run)) return;
-    entry.view.show(message, run);
+  /** Opens the editor of a question with a text that could not be sent. */
+  edit(message: string, text: string): void {
+    this.paint();
+    const view = this.#entries.get(message)?.view;
+    if (view instanceof QuestionView) view.edit(text);
+    else this.#events.homeless(text);
   }
 
-  #question(at: number, id: string, text: string, delivery: Delivery): void {
-    const entry = this.#entry(id, at, () => new QuestionView());
-    if (!(entry.view instanceof QuestionView) || same(entry, text, delivery)) return;
-    entry.view.show(text, delivery);
+  #answer(
+    at: number,
+    message: Message,
+    run: Run | undefined,
+    pending: Feedback | undefined,
+    again: boolean,
+  ): void {
+    const entry = this.#entry(message.id, at, () => this.#newAnswer(message));
+    const feedback = pending ?? message.feedback;
+    const { view } = entry;
+    if (!(view instanceof AnswerView) || same(entry, message, run, pending, again)) return;
+    view.show(message, run, feedback, again);
+  }
+
+  #question(at: number, id: string, text: string, delivery: Delivery, editable: boolean): void {
+    const entry = this.#entry(id, at, () => this.#newQuestion(id));
+    const { view } = entry;
+    if (!(view instanceof QuestionView) || same(entry, text, delivery, editable)) return;
+    view.show(text, delivery, editable);
+  }
+
+  #newAnswer(message: Message): AnswerView {
+    return new AnswerView(message, {
+      tryAgain: () => {
+        // The button goes away with its answer, and the focus must not go with it.
+        byId("log").focus({ preventScroll: true });
+        this.#client.regenerate(message.id);
+        this.#events.asked();
+      },
+      feedback: (value, comment) => this.#client.feedback(message.id, value, comment),
+    });
+  }
+
+  #newQuestion(id: string): QuestionView {
+    return new QuestionView({
+      edited: (text) => {
+        this.#client.edit(id, text);
+        this.#events.asked();
+      },
+      typing: (on) => this.#client.typing(on),
+    });
   }
 
   /** The view of a message, made if need be, and standing at its place in the list. */
@@ -68,6 +137,37 @@ export class Transcript {
     if (there !== entry.view.root) this.#list.insertBefore(entry.view.root, there);
     return entry;
   }
+
+  #removeExcept(known: ReadonlySet<string>): void {
+    for (const [id, { view }] of this.#entries) {
+      if (known.has(id)) continue;
+      const focused = view.root.contains(document.activeElement);
+      view.root.remove();
+      this.#entries.delete(id);
+      if (focused) byId("log").focus({ preventScroll: true });
+      if (view instanceof QuestionView && view.draft !== null) this.#events.homeless(view.draft);
+    }
+  }
+}
+
+function pendingOf(messages: readonly Message[], outgoing: readonly Outgoing[]): Pending {
+  const edits = new Map<string, string>();
+  const feedback = new Map<string, Feedback>();
+  let outdated = messages.length;
+  const replaced = (id: string | undefined, spared: number): void => {
+    const at = messages.findIndex((message) => message.id === id);
+    if (at >= 0) outdated = Math.min(outdated, at + spared);
+  };
+  for (const { frame } of outgoing) {
+    if (frame.type === "feedback") feedback.set(frame.message, frame);
+    else if (frame.type === "regenerate") replaced(frame.message ?? messages.at(-1)?.id, 0);
+    else if (frame.type === "edit") {
+      edits.set(frame.message, frame.text);
+      // The question itself stays where it is, with its new text.
+      replaced(frame.message, 1);
+    }
+  }
+  return { edits, feedback, outdated };
 }
 
 /** Whether the entry shows just this already; remembers it if not. */

@@ -1,8 +1,8 @@
 /**
  * The client of a Rivulet gateway: one conversation over whatever sockets it takes.
  *
- * It joins four parts that know nothing of each other: the connection (sockets), the conversation
- * (pure state), the outbox (messages on their way) and the memory (which session this browser is in).
+ * It joins parts that know nothing of each other: the connection (sockets), the conversation (pure
+ * state), the outbox (requests on their way) and the memory (which session this browser is in).
  */
 import { Connection, type ConnectionState, type WebSocketClass } from "./connection";
 import {
@@ -11,24 +11,35 @@ import {
   cursorOf,
   EMPTY_CONVERSATION,
   liveRun,
+  questionOf,
+  withFeedback,
   withOlder,
+  withoutPresence,
 } from "./conversation";
 import { Emitter } from "./emitter";
-import { Endpoint, type TokenSource } from "./endpoint";
-import type { ClientFrame, ErrorFrame, SendFrame, SendMode, ServerFrame } from "./frames";
+import { type Credentials, Endpoint, type SessionFate } from "./endpoint";
+import type {
+  AckFrame,
+  ClientFrame,
+  ErrorFrame,
+  Feedback,
+  RequestFrame,
+  SendMode,
+  ServerFrame,
+} from "./frames";
 import { readFrame } from "./frames";
 import { newMessageId, Outbox, type Outgoing } from "./outbox";
 import { pageIsHidden, watchPage } from "./page-signals";
 import { SessionMemory, type SessionStorageLike } from "./session-memory";
+import { TypingSignal } from "./typing-signal";
 
-export interface RivuletOptions {
+export interface RivuletOptions extends Credentials {
   /** The address of the gateway, for example `location.href`. */
   url: string;
   /** The conversation to open; by default the one this browser was in last. */
   session?: string | undefined;
   /** Where the session's id is remembered; `null`: nowhere. Default: the browser's, see `SessionMemory`. */
   storage?: SessionStorageLike | null;
-  token?: TokenSource;
   webSocket?: WebSocketClass;
   /** Source of the jitter, from 0 up to 1. */
   random?: () => number;
@@ -45,8 +56,8 @@ export type RivuletEvents = {
   state: ConnectionState;
   /** The conversation or the outbox changed; read `client.conversation` and `client.outgoing`. */
   change: undefined;
-  /** A message was refused: `text` is what its sender wrote. */
-  refused: { error: ErrorFrame; text: string };
+  /** A request was refused: `frame` is what was asked. */
+  refused: { error: ErrorFrame; frame: RequestFrame };
   /** The wanted session no longer exists; a new one is being made. */
   sessionLost: { session: string };
 };
@@ -54,6 +65,13 @@ export type RivuletEvents = {
 const DEFAULT_HEARTBEAT_S = 25;
 /** After the first refused upgrade, so many go by before the gateway is asked for the reason again. */
 const REFUSALS_PER_QUESTION = 4;
+/** The close code that asks for a new token. */
+const TOKEN_EXPIRED = 4204;
+/** The code that a socket would have been closed with, had the upgrade not been refused. */
+const CODE_OF_FATE: Readonly<Partial<Record<SessionFate, number>>> = {
+  unauthenticated: 4001,
+  forbidden: 4003,
+};
 
 const utf8 = new TextEncoder();
 
@@ -62,12 +80,8 @@ export class RivuletClient {
   #session: string | null;
   /** Whether this session has greeted us once: from then on there is something to lose. */
   #known = false;
-  /** A stop that was asked for while there was no socket. */
-  #stopWanted: string | null = null;
   /** The message whose predecessors are on their way. */
   #loadingBefore: string | null = null;
-  /** Whether the gateway at the other end is about to go away. */
-  #leaving = false;
   /** Upgrades that were refused since the last welcome. */
   #refusals = 0;
   /** The longest frame that the gateway takes, in bytes; a longer one would end the connection. */
@@ -77,14 +91,18 @@ export class RivuletClient {
   readonly #memory: SessionMemory;
   readonly #connection: Connection;
   readonly #outbox = new Outbox();
+  readonly #typing = new TypingSignal((on) => this.#say({ type: "typing", on }));
   readonly #events = new Emitter<RivuletEvents>();
 
-  constructor({ url, session, storage, token, webSocket, random }: RivuletOptions) {
-    this.#endpoint = new Endpoint(url, token);
+  constructor({ url, session, storage, token, ticket, webSocket, random }: RivuletOptions) {
+    this.#endpoint = new Endpoint(url, { token, ticket });
     this.#memory = new SessionMemory(storage);
     this.#session = session ?? this.#memory.read();
     this.#connection = new Connection({
-      dial: () => this.#endpoint.dial(this.#session, cursorOf(this.#conversation)),
+      dial: (ended) => {
+        const cursor = cursorOf(this.#conversation);
+        return this.#endpoint.dial(this.#session, cursor, ended === TOKEN_EXPIRED);
+      },
       onText: (text) => this.#receive(text),
       onState: (state) => this.#connectionChanged(state),
       onRefused: () => this.#refused(),
@@ -105,7 +123,7 @@ export class RivuletClient {
     return this.#connection.state;
   }
 
-  /** Own messages that are not in the conversation yet. */
+  /** Own requests that were not answered yet, and own messages that are not in the conversation yet. */
   get outgoing(): Outgoing[] {
     return this.#outbox.list();
   }
@@ -122,28 +140,67 @@ export class RivuletClient {
     this.#forgetPage();
     this.#forgetPage = watchPage({
       onReturn: () => this.#connection.probe(),
-      onHidden: (hidden) => this.#say({ type: "view", hidden }),
+      onOffline: () => this.#connection.check(),
+      onHidden: (hidden) => {
+        if (hidden) this.#typing.rest();
+        this.#say({ type: "view", hidden });
+      },
     });
     this.#connection.replace();
   }
 
-  /** Sends a message and returns its id. Not connected, it goes out as soon as there is a socket. */
+  /**
+   * Sends a message and returns its id. Like all requests it goes out as soon as there is a socket, and
+   * again over further sockets until the server has answered it.
+   */
   send(text: string, { id = newMessageId(), mode }: { id?: string; mode?: SendMode } = {}): string {
-    const frame = { type: "send" as const, id, text, ...(mode && { mode }) };
-    this.#outbox.add(frame);
-    if (this.state.name === "connected") this.#deliver(frame);
-    this.#changed();
-    return id;
+    return this.#ask({ type: "send", id, text, ...(mode && { mode }) });
+  }
+
+  /** Puts `text` in the place of an own message and all that came after it; returns its new id. */
+  edit(message: string, text: string): string {
+    return this.#ask({ type: "edit", id: newMessageId(), message, text });
+  }
+
+  /** Has an answer written anew, by default the last one; returns the id of the new answer. */
+  regenerate(message?: string): string {
+    return this.#ask({ type: "regenerate", id: newMessageId(), ...(message && { message }) });
+  }
+
+  /** Tells what the user thinks of an answer; a later word replaces an earlier one. */
+  feedback(message: string, value: Feedback["value"], comment?: string): void {
+    const words = comment ? { comment } : {};
+    this.#ask({ type: "feedback", id: newMessageId(), message, value, ...words });
   }
 
   /** Stops the answer that is being written, or the one that is about to be. */
   stop(): void {
-    const run = liveRun(this.#conversation);
-    const unanswered = this.#outbox.list().at(-1)?.frame.id;
-    if (run) {
-      this.#stopWanted = run.id;
-      if (this.state.name === "connected") this.#say({ type: "stop", run: run.id });
-    } else if (unanswered) this.#say({ type: "stop", for: unanswered });
+    const asked = this.#outbox.question();
+    const run = liveRun(this.#conversation)?.id ?? asked?.run;
+    const id = newMessageId();
+    if (run !== undefined) this.#ask({ type: "stop", id, run });
+    else if (asked) {
+      const { frame } = asked;
+      const answered = frame.type === "regenerate";
+      const question = answered ? questionOf(this.#conversation, frame.message) : frame.id;
+      if (question !== null) this.#ask({ type: "stop", id, for: question });
+    }
+  }
+
+  /**
+   * To be called whenever the text that is being written changes: the others see that somebody writes.
+   * They are told at most every few seconds, and that it is over after a pause, with `false`, or when
+   * the message is sent.
+   */
+  typing(on = true): void {
+    if (on) this.#typing.key();
+    else this.#typing.rest();
+  }
+
+  /** Gives the live socket a fresh token. Without this the gateway ends it in time, and it resumes. */
+  async renewToken(): Promise<void> {
+    const token = await this.#endpoint.token(true);
+    if (token !== undefined) this.#say({ type: "auth", id: newMessageId(), token });
   }
 
   /**
@@ -202,44 +259,51 @@ export class RivuletClient {
         this.#session = frame.session;
         this.#known = true;
         this.#refusals = 0;
-        this.#leaving = false;
         this.#frameBytes = frame.limits?.frame_bytes ?? Number.POSITIVE_INFINITY;
         this.#memory.write(frame.session);
         this.#connection.welcomed(frame.heartbeat_s ?? DEFAULT_HEARTBEAT_S);
         // A new socket is taken to be looked at until it is told otherwise.
         if (pageIsHidden()) this.#say({ type: "view", hidden: true });
-        for (const unsent of this.#outbox.unacked()) this.#deliver(unsent);
-        if (this.#stopWanted) this.#say({ type: "stop", run: this.#stopWanted });
+        for (const unanswered of this.#outbox.unanswered()) this.#deliver(unanswered);
         break;
       case "ping":
         this.#say({ type: "pong", ...(frame.t !== undefined && { t: frame.t }) });
         break;
       case "ack":
-        this.#outbox.ack(frame);
+        this.#acknowledged(frame);
         break;
       case "message":
         this.#outbox.remove(frame.message.id);
         break;
+      case "run.start":
+        this.#outbox.remove(frame.message);
+        break;
       case "snapshot":
         for (const { id } of frame.messages) this.#outbox.remove(id);
-        break;
-      case "run.done":
-        if (frame.run === this.#stopWanted) this.#stopWanted = null;
+        for (const { message } of frame.runs) this.#outbox.remove(message);
+        this.#outbox.removeAcked();
         break;
       case "error":
-        // A gateway that ends takes no more messages: they are sent again, with their ids, to the next one.
-        if (this.#leaving && frame.retryable) break;
+        // A gateway that ends takes no more requests: they are sent again, with their ids, to the next one.
+        if (this.state.name === "connected" && this.state.leaving && frame.retryable) break;
         this.#refusal(frame);
         break;
       case "goaway":
-        this.#leaving = true;
         this.#connection.goAway(frame.retry_in_ms ?? 0, () => liveRun(this.#conversation) !== null);
         break;
     }
   }
 
-  /** Sends a message, or refuses it here: a frame that is too long would cost the whole connection. */
-  #deliver(frame: SendFrame): void {
+  #ask(frame: RequestFrame): string {
+    if (frame.type === "send" || frame.type === "edit") this.#typing.rest();
+    this.#outbox.add(frame);
+    if (this.state.name === "connected") this.#deliver(frame);
+    this.#changed();
+    return frame.id;
+  }
+
+  /** Sends a request, or refuses it here: a frame that is too long would cost the whole connection. */
+  #deliver(frame: RequestFrame): void {
     const text = JSON.stringify(frame);
     if (utf8.encode(text).length <= this.#frameBytes) {
       this.#connection.send(text);
@@ -251,14 +315,24 @@ export class RivuletClient {
     this.#events.emit("error", error);
   }
 
+  #acknowledged(ack: AckFrame): void {
+    const frame = this.#outbox.ack(ack);
+    if (frame?.type !== "feedback") return;
+    const { message, value, comment } = frame;
+    const feedback = { value, ...(comment !== undefined && { comment }) };
+    this.#conversation = withFeedback(this.#conversation, message, feedback);
+  }
+
   #refusal(error: ErrorFrame): void {
-    const refused = error.re === undefined ? null : this.#outbox.remove(error.re);
-    if (refused) this.#events.emit("refused", { error, text: refused.text });
-    // The run was over before the stop arrived: that is what was wanted.
-    if (error.code === "run_not_active" || error.code === "not_found") this.#stopWanted = null;
+    const frame = error.re === undefined ? null : this.#outbox.remove(error.re);
+    if (frame) this.#events.emit("refused", { error, frame });
   }
 
   #connectionChanged(state: ConnectionState): void {
+    if (state.name !== "connected") {
+      this.#typing.forget();
+      this.#conversation = withoutPresence(this.#conversation);
+    }
     this.#events.emit("state", state);
     // The same as a refused upgrade to a session that is gone, only found out a moment later.
     if (state.name === "closed" && state.code === 4004 && this.#startOver()) {
@@ -270,9 +344,8 @@ export class RivuletClient {
     const session = this.#session;
     if (session === null || this.#refusals++ % REFUSALS_PER_QUESTION !== 0) return false;
     const fate = await this.#endpoint.fate(session);
-    if (fate === "forbidden") return 4003;
-    if (fate !== "gone") return false;
-    return this.#startOver() || 4004;
+    if (fate === "gone") return this.#startOver() || 4004;
+    return CODE_OF_FATE[fate] ?? false;
   }
 
   /** Drops a session that turned out to be gone, unless its messages are on the screen. */
@@ -288,14 +361,13 @@ export class RivuletClient {
     this.#memory.forget();
     this.#session = null;
     this.#known = false;
-    this.#stopWanted = null;
     this.#refusals = 0;
     this.#conversation = EMPTY_CONVERSATION;
     this.#changed();
   }
 
-  #say(frame: ClientFrame): void {
-    this.#connection.send(JSON.stringify(frame));
+  #say(frame: ClientFrame): boolean {
+    return this.#connection.send(JSON.stringify(frame));
   }
 
   #changed(): void {

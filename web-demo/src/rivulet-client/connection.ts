@@ -10,16 +10,18 @@ import { Watchdog } from "./watchdog";
 export type ConnectionState =
   | { name: "idle" }
   | { name: "connecting" }
-  | { name: "connected" }
-  | { name: "reconnecting"; attempt: number; retryAt: number; why: string }
+  /** `leaving`: the server has announced that it will go away. */
+  | { name: "connected"; leaving: boolean }
+  /** `announced`: the server has said when to come back; otherwise the network broke. */
+  | { name: "reconnecting"; attempt: number; retryAt: number; announced: boolean; why: string }
   | { name: "closed"; code: number; why: string };
 
 /** The part of the browser's WebSocket in use; the `ws` package for Node has the same. */
 export type WebSocketClass = new (url: string, protocols: string[]) => WebSocket;
 
 export interface ConnectionOptions {
-  /** Asked before each attempt. */
-  dial(): Promise<Dial>;
+  /** Asked before each attempt. `ended`: the code that ended the last socket, 0 before there was one. */
+  dial(ended: number): Promise<Dial>;
   onText(text: string): void;
   onState(state: ConnectionState): void;
   /** An upgrade was refused or failed. `true` dials again at once, a code closes for good. */
@@ -39,7 +41,12 @@ export class Connection {
   /** Counts attempts, so that whatever belongs to an older one can be told and dropped. */
   #generation = 0;
   #connectedAt = 0;
-  #announcedAt = 0;
+  /** The code that ended the last socket. */
+  #ended = 0;
+  /** How long after its close the server wants to be left alone, in milliseconds. */
+  #announced = 0;
+  /** Until then the server has asked not to be called. */
+  #notBefore = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #leave: ReturnType<typeof setTimeout> | undefined;
   readonly #options: ConnectionOptions;
@@ -58,6 +65,7 @@ export class Connection {
   /** Leaves the present socket, if there is one, and dials at once. */
   replace(): void {
     this.#drop();
+    this.#announced = 0;
     void this.#open();
   }
 
@@ -82,52 +90,61 @@ export class Connection {
   /** The server has greeted: now the connection counts, and its heartbeat is known. */
   welcomed(heartbeatSeconds: number): void {
     this.#connectedAt = Date.now();
+    this.#ended = 0;
     this.#watchdog.watch(heartbeatSeconds * 1_000 * PATIENCE);
-    this.#enter({ name: "connected" });
+    this.#enter({ name: "connected", leaving: this.#announced > 0 });
   }
 
-  /** Asks a possibly dead socket for a sign of life, or cuts a waiting time short. */
+  /** Cuts a waiting time short, except one that the server has asked for, or checks the socket. */
   probe(): void {
     // Connecting without a socket: a token or the reason of a refusal is awaited, maybe on a network
     // that is gone.
     const waiting =
-      this.#state.name === "reconnecting" ||
+      (this.#state.name === "reconnecting" && Date.now() >= this.#notBefore) ||
       (this.#state.name === "connecting" && this.#socket === null);
     if (waiting) this.replace();
-    else if (this.#state.name === "connected" && this.send('{"type":"ping"}')) {
-      this.#watchdog.expectAnswer(PROBE_LIMIT_MS, () => this.replace());
+    else this.check();
+  }
+
+  /** Asks a possibly dead socket for a sign of life. */
+  check(): void {
+    if (this.#state.name === "connected" && this.send('{"type":"ping"}')) {
+      this.#watchdog.expectAnswer(PROBE_LIMIT_MS, () => this.lose(closeMeaning(4201)));
     }
   }
 
   /**
-   * The server will go away: be gone by `delay`, unless `busy` says that an answer is still coming in.
-   * Then its close is waited for, because the server lets answers finish while it drains.
+   * The server will go away, and wants to be called again `delay` after its close. It closes when it has
+   * nothing to finish; should it not, this side leaves, unless `busy` says that an answer is coming in.
    */
   goAway(delay: number, busy: () => boolean): void {
-    this.#announcedAt = Date.now() + delay;
+    this.#announced = Math.max(1, delay);
     clearTimeout(this.#leave);
     this.#leave = setTimeout(() => busy() || this.replace(), delay);
+    if (this.#state.name === "connected") this.#enter({ name: "connected", leaving: true });
   }
 
   async #open(): Promise<void> {
     const generation = ++this.#generation;
     this.#enter({ name: "connecting" });
     try {
-      const { url, protocols } = await this.#options.dial();
+      const { url, protocols, greeting } = await this.#options.dial(this.#ended);
       if (generation !== this.#generation) return;
-      this.#listen(new (this.#options.webSocket ?? WebSocket)(url, protocols), generation);
+      const socket = new (this.#options.webSocket ?? WebSocket)(url, protocols);
+      this.#listen(socket, generation, greeting);
     } catch (error) {
-      // No token could be had, or the address is no address.
+      // No ticket or token could be had, or the address is no address.
       if (generation === this.#generation) this.#wait(true, String(error));
     }
   }
 
-  #listen(socket: WebSocket, generation: number): void {
+  #listen(socket: WebSocket, generation: number, greeting: string | undefined): void {
     let opened = false;
     this.#socket = socket;
     this.#watchdog.watch(CONNECT_LIMIT_MS);
     socket.onopen = () => {
       opened = true;
+      if (greeting !== undefined) socket.send(greeting);
     };
     socket.onmessage = ({ data }) => {
       if (generation !== this.#generation) return;
@@ -145,6 +162,7 @@ export class Connection {
   }
 
   #closed(code: number, reason: string): void {
+    this.#ended = code;
     const why = closeMeaning(code, reason);
     const next = afterClose(code);
     if (next === "stop" || next === "terminal") this.#enter({ name: "closed", code, why });
@@ -164,11 +182,13 @@ export class Connection {
     if (this.#connectedAt > 0) this.#backoff.connectionLasted(Date.now() - this.#connectedAt);
     this.#connectedAt = 0;
     const attempt = this.#backoff.attempt + 1;
-    const delay = Math.max(this.#backoff.next(soon), this.#announcedAt - Date.now());
-    this.#announcedAt = 0;
-    this.#retry = setTimeout(() => void this.#open(), delay);
+    const announced = this.#announced > 0;
+    const delay = Math.max(this.#backoff.next(soon), this.#announced);
     const retryAt = Date.now() + delay;
-    this.#enter({ name: "reconnecting", attempt, retryAt, why });
+    this.#notBefore = announced ? retryAt : 0;
+    this.#announced = 0;
+    this.#retry = setTimeout(() => void this.#open(), delay);
+    this.#enter({ name: "reconnecting", attempt, retryAt, announced, why });
   }
 
   #enter(state: ConnectionState): void {

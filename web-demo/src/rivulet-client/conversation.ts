@@ -5,6 +5,7 @@
 import { formatCursor } from "./cursor";
 import type {
   ClientFrame,
+  Feedback,
   HistoryPage,
   RunDoneFrame,
   ServerFrame,
@@ -26,10 +27,19 @@ export interface Message {
   readonly run?: string;
   readonly model?: string;
   readonly sources: readonly SourceItem[];
+  readonly feedback?: Feedback;
   /** The closing report of the run, when this client saw it. */
   readonly outcome?: RunDoneFrame;
   /** Whether length and checksum were right; unset until that is known. */
   readonly verified?: boolean;
+}
+
+/** Who else is here, as far as it was told. */
+export interface Presence {
+  /** Sockets in the session, this one included. */
+  readonly viewers: number;
+  /** Somebody writes on another one. */
+  readonly typing: boolean;
 }
 
 export interface Conversation {
@@ -44,7 +54,10 @@ export interface Conversation {
   readonly older: boolean;
   /** Runs whose text is still being written or checked, by id. */
   readonly runs: ReadonlyMap<string, Run>;
+  readonly presence: Presence;
 }
+
+const NOBODY_ELSE: Presence = { viewers: 1, typing: false };
 
 export const EMPTY_CONVERSATION: Conversation = {
   session: null,
@@ -54,6 +67,7 @@ export const EMPTY_CONVERSATION: Conversation = {
   messages: [],
   older: false,
   runs: new Map(),
+  presence: NOBODY_ELSE,
 };
 
 /** The next state, and what has to be said to the server because of it. */
@@ -68,12 +82,6 @@ export function applyFrame(state: Conversation, frame: ServerFrame): Step {
       return welcomed(state, frame);
     case "snapshot":
       return still(replaced(state, frame));
-    case "message":
-      return still({
-        ...state,
-        seq: later(state, frame.seq),
-        messages: upsert(state, frame.message),
-      });
     case "run.phase":
       return onRun(state, frame.run, (run) => ({ run: { ...run, phase: frame.phase } }));
     case "delta":
@@ -82,6 +90,11 @@ export function applyFrame(state: Conversation, frame: ServerFrame): Step {
       return onRun(state, frame.run, (run) => withdrawText(run, frame.keep, frame.to));
     case "error":
       return onRun(state, syncedRun(frame.re), (run) => ({ run: giveUp(run) }));
+    case "presence": {
+      const presence = { viewers: frame.viewers, typing: frame.typing === true };
+      return still({ ...state, presence });
+    }
+    case "message":
     case "run.start":
     case "sources":
     case "run.done":
@@ -113,6 +126,27 @@ export function withOlder(
   return { ...state, messages, older: page.more };
 }
 
+/** The conversation with what the user thinks of an answer. */
+export function withFeedback(state: Conversation, id: string, feedback: Feedback): Conversation {
+  const messages = state.messages.map((message) =>
+    message.id === id ? { ...message, feedback } : message,
+  );
+  return { ...state, messages };
+}
+
+/** Without a socket nothing is known of others, and a new socket is told only of others. */
+export function withoutPresence(state: Conversation): Conversation {
+  return state.presence === NOBODY_ELSE ? state : { ...state, presence: NOBODY_ELSE };
+}
+
+/** The question that an answer belongs to; without an answer's id, that of the last one. */
+export function questionOf({ messages }: Conversation, answer?: string): string | null {
+  const isAnswer = ({ id, role }: Message): boolean =>
+    answer === undefined ? role === "assistant" : id === answer;
+  const before = messages.slice(0, Math.max(0, messages.findLastIndex(isAnswer)));
+  return before.findLast(({ role }) => role === "user")?.id ?? null;
+}
+
 /** Where to continue after a lost connection; `null` when only a snapshot will do. */
 export function cursorOf(state: Conversation): string | null {
   if (state.epoch === null) return null;
@@ -123,10 +157,6 @@ export function cursorOf(state: Conversation): string | null {
 
 function still(state: Conversation): Step {
   return { state, replies: [] };
-}
-
-function later(state: Conversation, seq: number): number {
-  return Math.max(state.seq, seq);
 }
 
 function welcomed(state: Conversation, frame: WelcomeFrame): Step {
@@ -165,20 +195,39 @@ function runOfSnapshot({ run, message, model, sources = [], text, phase }: Snaps
   return { ...begun, sources, held: fromStart(text), phase: phase ?? "streaming" };
 }
 
-type LoggedFrame = Extract<ServerFrame, { type: "run.start" | "sources" | "run.done" }>;
+type LoggedFrame = Extract<ServerFrame, { type: "message" | "run.start" | "sources" | "run.done" }>;
 
 function logged(state: Conversation, frame: LoggedFrame): Step {
   switch (frame.type) {
+    case "message": {
+      const { id, replaces } = frame.message;
+      const { state: rest, replies } = makeRoom(state, id, replaces);
+      return { state: { ...rest, messages: upsert(rest, frame.message) }, replies };
+    }
     case "run.start": {
+      const { state: rest, replies } = makeRoom(state, frame.message, frame.replaces);
       const run = beginRun(frame.run, frame.message, frame.model);
-      const runs = new Map(state.runs).set(run.id, run);
-      return still({ ...state, runs, messages: withAnswer(state.messages, run, frame.for) });
+      const runs = new Map(rest.runs).set(run.id, run);
+      const messages = withAnswer(rest.messages, run, frame.for);
+      return { state: { ...rest, runs, messages }, replies };
     }
     case "sources":
       return onRun(state, frame.run, (run) => ({ run: { ...run, sources: frame.items } }));
     case "run.done":
       return onRun(state, frame.run, (run) => finishRun(run, frame));
   }
+}
+
+/** Drops what message `id` takes the place of, and everything after it. */
+function makeRoom(state: Conversation, id: string, replaced: string | undefined): Step {
+  const known = state.messages.some((message) => message.id === id);
+  if (replaced === undefined || known) return still(state);
+  const at = state.messages.findIndex((message) => message.id === replaced);
+  // It lies before all that was loaded: nothing of that is left, so begin with a snapshot again.
+  if (at < 0) return { state, replies: state.older ? [{ type: "hello" }] : [] };
+  const dropped = new Set(state.messages.slice(at).map((message) => message.id));
+  const runs = [...state.runs].filter(([, { message }]) => !dropped.has(message));
+  return still({ ...state, messages: state.messages.slice(0, at), runs: new Map(runs) });
 }
 
 /** Changes one run, carries the change over to its message, and forgets the run once it is settled. */
@@ -209,6 +258,7 @@ function withAnswer(messages: readonly Message[], run: Run, question?: string): 
     run: run.id,
     sources: run.sources.length > 0 ? run.sources : (old?.sources ?? []),
     ...(run.model !== undefined && { model: run.model }),
+    ...(old?.feedback && { feedback: old.feedback }),
     ...(run.outcome && { outcome: run.outcome }),
     ...(run.verified !== undefined && { verified: run.verified }),
   };
@@ -245,6 +295,7 @@ function fromWire(wire: WireMessage): Message {
     sources: wire.sources ?? [],
     ...(wire.run !== undefined && { run: wire.run }),
     ...(wire.model !== undefined && { model: wire.model }),
+    ...(wire.feedback && { feedback: wire.feedback }),
   };
 }
 

@@ -4,13 +4,22 @@ import type { HistoryPage } from "./frames";
 export interface Dial {
   url: string;
   protocols: string[];
+  /** What has to be said first on the open socket, before anything is heard. */
+  greeting?: string;
 }
 
-/** Called before every attempt to connect, so that an expired token is replaced by a fresh one. */
-export type TokenSource = string | (() => string | Promise<string>);
+export interface Credentials {
+  /**
+   * Asked before every attempt to connect and every request. `expired`: the gateway no longer took the
+   * last one, so one that is kept somewhere will not do.
+   */
+  token?: ((expired: boolean) => string | Promise<string>) | undefined;
+  /** A ticket is good for one attempt to connect, so each gets a new one. */
+  ticket?: (() => string | Promise<string>) | undefined;
+}
 
 /** What the gateway says about a session. `unknown` when it could not be asked. */
-export type SessionFate = "exists" | "gone" | "forbidden" | "unknown";
+export type SessionFate = "exists" | "gone" | "unauthenticated" | "forbidden" | "unknown";
 
 /** As many messages as a snapshot has. */
 const HISTORY_PAGE = 50;
@@ -19,23 +28,37 @@ const REQUEST_LIMIT_MS = 10_000;
 
 export class Endpoint {
   readonly #base: URL;
-  readonly #token: TokenSource | undefined;
+  readonly #credentials: Credentials;
 
   /** `base`: the address of the gateway, `http(s)` or `ws(s)`, with or without a path. */
-  constructor(base: string, token?: TokenSource) {
+  constructor(base: string, credentials: Credentials = {}) {
     this.#base = new URL(base.endsWith("/") ? base : `${base}/`);
     this.#base.protocol = this.#base.protocol.replace(/^ws/, "http");
-    this.#token = token;
+    this.#credentials = credentials;
   }
 
-  async dial(session: string | null, cursor: string | null): Promise<Dial> {
+  /** Rejects when no ticket or token could be had. */
+  async dial(session: string | null, cursor: string | null, expired: boolean): Promise<Dial> {
     const url = this.#api(session ? `ws/${encodeURIComponent(session)}` : "ws");
     url.protocol = url.protocol.replace(/^http/, "ws");
-    if (session && cursor) url.searchParams.set("resume", cursor);
-    const token = await this.#freshToken();
-    // A browser cannot set headers on a WebSocket, and a token in the address would end up in logs.
-    const protocols = token ? ["chat.v1", `bearer.${token}`] : ["chat.v1"];
-    return { url: url.href, protocols };
+    const resume = session && cursor ? cursor : undefined;
+    if (resume) url.searchParams.set("resume", resume);
+    const dial = { url, protocols: ["chat.v1"] };
+    if (this.#credentials.ticket) {
+      url.searchParams.set("ticket", await inTime(this.#credentials.ticket()));
+    } else if (this.#credentials.token) {
+      // In a frame: a browser sets no headers on a WebSocket, and addresses end up in logs. The cursor
+      // as well, because without authentication the gateway takes this for a wish to begin anew.
+      const token = await this.token(expired);
+      const greeting = JSON.stringify({ type: "hello", token, ...(resume && { resume }) });
+      return { ...dial, url: url.href, greeting };
+    }
+    return { ...dial, url: url.href };
+  }
+
+  /** Rejects when there is none within 10 s. */
+  async token(expired: boolean): Promise<string | undefined> {
+    return this.#credentials.token && inTime(this.#credentials.token(expired));
   }
 
   /**
@@ -47,7 +70,10 @@ export class Endpoint {
       const { ok, status } = await this.#get(`sessions/${encodeURIComponent(session)}?limit=1`);
       if (ok) return "exists";
       if (status === 404) return "gone";
-      return status === 401 || status === 403 ? "forbidden" : "unknown";
+      // Where only tickets are used, plain requests are nobody's, whatever the socket was refused for.
+      if (this.#credentials.ticket && !this.#credentials.token) return "unknown";
+      if (status === 401) return "unauthenticated";
+      return status === 403 ? "forbidden" : "unknown";
     } catch {
       return "unknown";
     }
@@ -62,7 +88,7 @@ export class Endpoint {
   }
 
   async #get(path: string): Promise<Response> {
-    const token = await this.#freshToken();
+    const token = await this.token(false);
     const headers: HeadersInit = token ? { authorization: `Bearer ${token}` } : {};
     return fetch(this.#api(path), { headers, signal: AbortSignal.timeout(REQUEST_LIMIT_MS) });
   }
@@ -70,8 +96,13 @@ export class Endpoint {
   #api(path: string): URL {
     return new URL(`api/v1/${path}`, this.#base);
   }
+}
 
-  async #freshToken(): Promise<string | undefined> {
-    return typeof this.#token === "function" ? await this.#token() : this.#token;
-  }
+/** The application fetches credentials from somewhere, over the same network that may be gone. */
+async function inTime(credential: string | Promise<string>): Promise<string> {
+  const limit = AbortSignal.timeout(REQUEST_LIMIT_MS);
+  return new Promise((resolve, reject) => {
+    limit.addEventListener("abort", () => reject(limit.reason), { once: true });
+    Promise.resolve(credential).then(resolve, reject);
+  });
 }

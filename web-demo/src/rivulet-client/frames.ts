@@ -51,6 +51,12 @@ export interface Usage {
   estimated?: boolean;
 }
 
+/** What a reader thought of an answer. */
+export interface Feedback {
+  value: 1 | -1;
+  comment?: string;
+}
+
 export interface WireMessage {
   id: string;
   role: "user" | "assistant" | "system";
@@ -60,6 +66,9 @@ export interface WireMessage {
   model?: string;
   citations?: Citation[];
   sources?: SourceItem[];
+  /** The message that this one took the place of, with all that came after it. */
+  replaces?: string;
+  feedback?: Feedback;
   created_at?: string | number;
 }
 
@@ -95,6 +104,8 @@ export interface RunStartFrame {
   run: string;
   message: string;
   for?: string;
+  /** The answer that this one takes the place of, with all that came after it. */
+  replaces?: string;
   model?: string;
 }
 
@@ -163,8 +174,10 @@ export interface SnapshotFrame {
 
 export interface PresenceFrame {
   type: "presence";
+  /** The sockets that are in this session now, this one included. */
   viewers: number;
-  typing?: unknown;
+  /** Somebody writes on another of them. */
+  typing?: boolean;
 }
 
 export interface ErrorFrame {
@@ -211,11 +224,45 @@ export interface SendFrame {
   mode?: SendMode;
 }
 
+/** Its `id` becomes that of the message that takes the place of `message`. */
+export interface EditFrame {
+  type: "edit";
+  id: string;
+  message: string;
+  text: string;
+}
+
+/** Its `id` becomes that of the new answer. Without `message` it means the last answer. */
+export interface RegenerateFrame {
+  type: "regenerate";
+  id: string;
+  message?: string;
+}
+
+export interface FeedbackFrame extends Feedback {
+  type: "feedback";
+  id: string;
+  message: string;
+}
+
+/** `for` names the question, where the run that answers it is not known yet. */
+export interface StopFrame {
+  type: "stop";
+  id: string;
+  run?: string;
+  for?: string;
+}
+
+/** The frames that are sent until the server has answered them. */
+export type RequestFrame = SendFrame | EditFrame | RegenerateFrame | FeedbackFrame | StopFrame;
+
 export type ClientFrame =
-  | SendFrame
-  | { type: "stop"; id?: string; run?: string; for?: string }
-  | { type: "sync"; id?: string; run: string; off: number }
+  | RequestFrame
+  | { type: "hello"; token?: string; resume?: string }
+  | { type: "auth"; id: string; token: string }
+  | { type: "sync"; id: string; run: string; off: number }
   | { type: "view"; hidden: boolean }
+  | { type: "typing"; on: boolean }
   | { type: "ping" | "pong"; t?: unknown };
 
 /** A page of the history, as `GET /api/v1/sessions/{id}?before=…` gives it; the oldest message first. */

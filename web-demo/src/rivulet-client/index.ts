@@ -1,7 +1,8 @@
 export { RivuletClient, type RivuletEvents, type RivuletOptions } from "./client";
 export type { ConnectionState, WebSocketClass } from "./connection";
-export type { Conversation, Message } from "./conversation";
+export type { Conversation, Message, Presence } from "./conversation";
 export { liveRun } from "./conversation";
+export type { Credentials } from "./endpoint";
 export type * from "./frames";
 export type { Outgoing } from "./outbox";
 export type { Run } from "./run";

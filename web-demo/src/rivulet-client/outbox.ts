@@ -1,37 +1,59 @@
 /**
- * Messages on their way. Each keeps its id until the server has stored it, so that sending it again
- * after a reconnect cannot make a second one.
+ * Requests on their way. Each keeps its id until the server has answered it, so that sending it again
+ * after a reconnect cannot do the same thing twice.
  */
-import type { AckFrame, SendFrame } from "./frames";
+import type { AckFrame, RequestFrame } from "./frames";
 
 export interface Outgoing {
-  readonly frame: SendFrame;
+  readonly frame: RequestFrame;
   readonly acked: boolean;
+  /** The run that the acknowledgement named. */
+  readonly run?: string;
 }
 
 export class Outbox {
   readonly #waiting = new Map<string, Outgoing>();
 
-  add(frame: SendFrame): void {
+  /** A later word on the same thing takes the place of an earlier one that still waits. */
+  add(frame: RequestFrame): void {
+    for (const { frame: old } of this.list()) if (revises(frame, old)) this.remove(old.id);
     this.#waiting.set(frame.id, { frame, acked: false });
   }
 
-  /** Acknowledged messages stay listed, for display, until they show up in the conversation. */
-  ack(frame: AckFrame): void {
-    const id = frame.re ?? frame.message ?? "";
+  /**
+   * Gives what was acknowledged. What becomes a message stays listed, for display, until it shows up in
+   * the conversation; a repeated one has shown up already, or was replaced since.
+   */
+  ack(ack: AckFrame): RequestFrame | null {
+    const id = ack.re ?? ack.message ?? "";
     const entry = this.#waiting.get(id);
-    if (entry) this.#waiting.set(id, { ...entry, acked: true });
+    if (!entry) return null;
+    const { frame } = entry;
+    const { run, duplicate } = ack;
+    if (!asks(frame) || duplicate) this.remove(id);
+    else this.#waiting.set(id, { frame, acked: true, ...(run !== undefined && { run }) });
+    return frame;
   }
 
-  /** The message that was refused, or is in the conversation now. */
-  remove(id: string): SendFrame | null {
+  /** The request that was refused, or is in the conversation now. */
+  remove(id: string): RequestFrame | null {
     const frame = this.#waiting.get(id)?.frame ?? null;
     this.#waiting.delete(id);
     return frame;
   }
 
-  unacked(): SendFrame[] {
+  /** A snapshot has every acknowledged message, except those that were replaced meanwhile. */
+  removeAcked(): void {
+    for (const { frame, acked } of this.list()) if (acked) this.remove(frame.id);
+  }
+
+  unanswered(): RequestFrame[] {
     return this.list().flatMap(({ acked, frame }) => (acked ? [] : [frame]));
+  }
+
+  /** The newest request for an answer. */
+  question(): Outgoing | undefined {
+    return this.list().findLast(({ frame }) => asks(frame));
   }
 
   list(): Outgoing[] {
@@ -41,6 +63,17 @@ export class Outbox {
   clear(): void {
     this.#waiting.clear();
   }
+}
+
+/** Whether an answer will be written because of this. */
+function asks({ type }: RequestFrame): boolean {
+  return type === "send" || type === "edit" || type === "regenerate";
+}
+
+function revises(frame: RequestFrame, old: RequestFrame): boolean {
+  if (frame.type === "feedback") return old.type === "feedback" && old.message === frame.message;
+  if (frame.type !== "stop" || old.type !== "stop") return false;
+  return old.run === frame.run && old.for === frame.for;
 }
 
 /**

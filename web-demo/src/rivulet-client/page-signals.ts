@@ -5,6 +5,8 @@
 export interface PageSignals {
   /** The page or the network is back. */
   onReturn(): void;
+  /** The network is gone. */
+  onOffline(): void;
   onHidden(hidden: boolean): void;
 }
 
@@ -24,6 +26,7 @@ export function watchPage(signals: PageSignals): () => void {
   };
   document.addEventListener("visibilitychange", onVisibility, { signal });
   window.addEventListener("online", () => signals.onReturn(), { signal });
+  window.addEventListener("offline", () => signals.onOffline(), { signal });
   // `persisted`: the page comes out of the back/forward cache, with sockets that were cut meanwhile.
   window.addEventListener("pageshow", (event) => event.persisted && signals.onReturn(), { signal });
   return () => stop.abort();

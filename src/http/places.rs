@@ -1,0 +1,134 @@
+//! How many connections one client address has. An address is known only while it has one, so the map is never larger
+//! than the number of connections.
+//!
+//! A trusted proxy's own connections are not counted, for many clients come through it. Their requests count instead,
+//! for the client's address, while they are being answered; sockets and event streams for as long as they are open.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use axum::http::HeaderMap;
+use parking_lot::Mutex;
+
+use super::client::{AddressKey, TrustedProxies};
+use crate::{config::Config, telemetry::metrics::RATE_LIMITED};
+
+/// Seconds after which a client that has too many connections may try again.
+pub(super) const RETRY_AFTER_S: u32 = 5;
+
+/// Who clients are, and how many connections each may have.
+#[derive(Debug)]
+pub struct Clients {
+    proxies: TrustedProxies,
+    places: Arc<Places>,
+}
+
+/// The address has as many connections as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many connections from this address")]
+pub(super) struct TooMany;
+
+impl Clients {
+    /// `server.trusted_proxies` and `limits.connections_per_ip`.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let places = Arc::new(Places::new(config.connections_per_ip()));
+        Self { proxies: TrustedProxies::new(&config.server.trusted_proxies), places }
+    }
+
+    /// A place for a new connection from `peer`; none is needed by a trusted proxy.
+    pub(super) fn connect(&self, peer: IpAddr) -> Result<Option<Place>, TooMany> {
+        if self.proxies.contains(peer) { Ok(None) } else { self.place(peer).map(Some) }
+    }
+
+    /// The client of a request, and a place for it when it came through a trusted proxy.
+    pub(super) fn request(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(IpAddr, Option<Place>), TooMany> {
+        let client = self.proxies.client(peer, headers);
+        let through_proxy = self.proxies.contains(peer) && !self.proxies.contains(client);
+        let place = if through_proxy { Some(self.place(client)?) } else { None };
+        Ok((client, place))
+    }
+
+    fn place(&self, address: IpAddr) -> Result<Place, TooMany> {
+        self.places.take(address).ok_or_else(|| {
+            metrics::counter!(RATE_LIMITED, "scope" => "connections_per_ip").increment(1);
+            TooMany
+        })
+    }
+}
+
+/// The places of all addresses.
+#[derive(Debug)]
+struct Places {
+    most: usize,
+    taken: Mutex<HashMap<AddressKey, usize>>,
+}
+
+/// A place of one address, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    places: Arc<Places>,
+    key: AddressKey,
+}
+
+impl Places {
+    /// `most` places for each address; 0 is no limit.
+    fn new(most: usize) -> Self {
+        Self { most: if most == 0 { usize::MAX } else { most }, taken: Mutex::default() }
+    }
+
+    /// A place for a connection from `address`; `None` when it has as many as it may.
+    fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let key = AddressKey::from(address);
+        let mut taken = self.taken.lock();
+        let count = taken.entry(key).or_default();
+        if *count >= self.most {
+            return None;
+        }
+        *count += 1;
+        Some(Place { places: self.clone(), key })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Entry::Occupied(mut entry) = self.places.taken.lock().entry(self.key) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_has_its_places_and_is_forgotten_without_one() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let places = Arc::new(Places::new(2));
+        let (one, two) = (places.take(ip("192.0.2.1")), places.take(ip("::ffff:192.0.2.1")));
+        assert!(one.is_some() && two.is_some());
+        assert!(places.take(ip("192.0.2.1")).is_none());
+        let other = places.take(ip("192.0.2.2"));
+        assert!(other.is_some());
+        drop(one);
+        let again = places.take(ip("192.0.2.1"));
+        assert!(again.is_some() && places.take(ip("192.0.2.1")).is_none());
+        drop((two, other, again));
+        assert!(places.taken.lock().is_empty());
+    }
+
+    #[test]
+    fn without_a_bound_there_is_always_a_place() {
+        let places = Arc::new(Places::new(0));
+        let held: Vec<_> = (0..1000).map(|_| places.take(IpAddr::from([127, 0, 0, 1])).expect("a place")).collect();
+        drop(held);
+        assert!(places.taken.lock().is_empty());
+    }
+}
