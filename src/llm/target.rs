@@ -236,7 +236,7 @@ fn verdict(error: &ModelError) -> Verdict {
             Verdict::Unknown
         }
         // A key, an account or a model that is not there is the target's fault, and stays so.
-        ModelError::Rejected { status: 401 | 402 | 403 | 404, .. } => Verdict::Bad,
+        ModelError::Rejected { status: 401..=404, .. } => Verdict::Bad,
         ModelError::Rejected { status: 400..500, .. } => Verdict::Unknown,
         _ => Verdict::Bad,
     }
