@@ -21,6 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
 use crate::{
+    auth::Authenticator,
     config::{Abandon, Config, KnowledgeConfig},
     http::{self, Clients, Gateway, Origins},
     hub::{Hub, INTERRUPT_GRACE, Policy},
@@ -221,6 +222,7 @@ fn gateway(
 ) -> Gateway {
     Gateway {
         hub: hub.clone(),
+        auth: Arc::new(Authenticator::new(&config.auth)),
         retriever,
         model,
         top_k: config.knowledge.top_k,

@@ -85,6 +85,24 @@ id_type!(
     RunId, "r_"
 );
 
+/// To whom a session belongs: the name of a principal, made by `auth`. Shown to nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Owner(Arc<str>);
+
+impl Owner {
+    /// An owner of this name. The caller sees to it that different principals have different names.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A moment, in milliseconds since the Unix epoch; RFC 3339 in UTC on every wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub u64);

@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
 use crate::{
-    chat::{Message, SessionId, Status, Timestamp},
+    chat::{Message, Owner, SessionId, Status, Timestamp},
     run::Runner,
     session::{
         Clock, Closed, Deps, SessionHandle,
@@ -110,13 +110,14 @@ impl Hub {
         &self.deps.store
     }
 
-    /// Makes a session.
+    /// Makes a session for `owner`.
     ///
     /// # Errors
     /// When it could not be stored.
     pub async fn create(
         &self,
         assistant: &str,
+        owner: Option<&Owner>,
         metadata: Option<serde_json::Value>,
     ) -> Result<SessionRecord, StoreError> {
         let now = Timestamp::now();
@@ -127,6 +128,7 @@ impl Hub {
             created_at: now,
             updated_at: now,
             message_count: 0,
+            owner: owner.cloned(),
         };
         self.deps.store.create_session(record.clone()).await?;
         Ok(record)
@@ -138,7 +140,30 @@ impl Hub {
         record.updated_at.plus_seconds(self.policy.ttl.as_secs())
     }
 
-    /// The session, from memory or from the store.
+    /// What is stored of a session of `owner`. Somebody else's is answered as none is.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSession`] when there is none, or what the store says.
+    pub async fn record(&self, id: &SessionId, owner: Option<&Owner>) -> Result<SessionRecord, StoreError> {
+        let found = self.deps.store.session(id).await?;
+        found.filter(|record| record.owner.as_ref() == owner).ok_or(StoreError::NoSession)
+    }
+
+    /// A session of `owner`, from memory or from the store. Somebody else's is answered as none is, and is not loaded.
+    ///
+    /// # Errors
+    /// [`HubError`]; [`StoreError::NoSession`] when there is none.
+    pub async fn get_own(&self, id: &SessionId, owner: Option<&Owner>) -> Result<SessionHandle, HubError> {
+        let in_memory = self.sessions.get(id).and_then(|slot| slot.session.get().map(|handle| handle.owner() == owner));
+        match in_memory {
+            Some(true) => {}
+            Some(false) => return Err(StoreError::NoSession.into()),
+            None => drop(self.record(id, owner).await?),
+        }
+        self.get(id).await
+    }
+
+    /// The session, from memory or from the store, whoever asks.
     ///
     /// # Errors
     /// [`HubError`]; [`StoreError::NoSession`] when there is none.
@@ -259,9 +284,7 @@ impl Hub {
 
     async fn load(&self, id: &SessionId) -> Result<SessionHandle, StoreError> {
         let store = &self.deps.store;
-        if store.session(id).await?.is_none() {
-            return Err(StoreError::NoSession);
-        }
+        let record = store.session(id).await?.ok_or(StoreError::NoSession)?;
         let history = self.deps.window();
         let mut page = store.messages(id, None, history, Scope::Conversation).await?;
         for message in &mut page.messages {
@@ -269,7 +292,7 @@ impl Hub {
         }
         let epoch = uuid::Uuid::new_v4().simple().to_string();
         let log = Log::new(&epoch[..12], page.messages, page.more, history, self.deps.clock.now());
-        let (handle, actor) = SessionHandle::new(id.clone(), log, self.deps.clone());
+        let (handle, actor) = SessionHandle::new(id.clone(), record.owner, log, self.deps.clone());
         self.watch(handle.clone(), actor);
         Ok(handle)
     }
@@ -297,8 +320,9 @@ impl Hub {
         let session = handle.downgrade();
         drop(handle); // Only the hub's counts: a session that nobody else holds can leave memory.
         let sessions = self.sessions.clone();
-        self.tasks.spawn(async move {
-            if AssertUnwindSafe(actor).catch_unwind().await.is_err() {
+        // A combinator: an async block would have room for the actor twice.
+        self.tasks.spawn(AssertUnwindSafe(actor).catch_unwind().map(move |ended| {
+            if ended.is_err() {
                 error!(session = %id, "a session failed");
                 metrics::counter!(SESSION_PANICS).increment(1);
                 if let Some(session) = session.upgrade() {
@@ -307,7 +331,7 @@ impl Hub {
                 }
             }
             metrics::gauge!(SESSIONS_ACTIVE).decrement(1.0);
-        });
+        }));
     }
 
     fn passivate(&self) {

@@ -13,6 +13,7 @@
 //! | [`http`] | accept loop, routes, extractors, problem+json; one file per resource |
 //! | [`ws`] | one socket: handshake checks, reader half, writer half, heartbeat |
 //! | [`hub`] | the sessions in memory: get or start, let go, drain |
+//! | [`auth`] | who is asking: principals, tokens, tickets |
 //! | [`dialect`] | wire formats over the same events: `chat.v1` |
 //! | [`session`] | the log, the actor that writes it, the viewers that read it |
 //! | [`run`] | one answer as a stream: retrieve → prompt → model → events |
@@ -32,6 +33,7 @@
 //! Cancelling is dropping the run's stream. Resuming is a viewer with an older cursor. Nothing flows back up.
 
 pub mod app;
+pub mod auth;
 pub mod chat;
 pub mod cli;
 pub mod config;

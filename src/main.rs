@@ -3,7 +3,7 @@
 use std::{error::Error, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
-use rivulet::cli::{check, ingest, load, mock_llm, search, serve, settings::SettingsArgs};
+use rivulet::cli::{check, ingest, load, mock_llm, search, serve, settings::SettingsArgs, token};
 
 /// A real-time streaming chat gateway between browsers and language models.
 #[derive(Parser)]
@@ -25,6 +25,8 @@ enum Command {
     Ingest(ingest::Args),
     /// What retrieval finds
     Search(search::Args),
+    /// A token for a user, on standard output
+    Token(token::Args),
     /// An OpenAI-compatible server that streams scripted text or faults
     MockLlm(mock_llm::Args),
     /// Opens many sessions, sends messages and checks every text
@@ -58,6 +60,7 @@ async fn run(Arguments { settings, command }: Arguments) -> Result<(), Box<dyn E
         Command::Check => check::run(settings.load()).await?,
         Command::Ingest(args) => ingest::run(args, &settings.load()?.config).await?,
         Command::Search(args) => search::run(args, &settings.load()?.config).await?,
+        Command::Token(args) => token::run(args, &settings.load()?.config)?,
         Command::MockLlm(args) => mock_llm::run(args).await?,
         Command::Load(args) => load::run(args).await?,
     }

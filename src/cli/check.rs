@@ -12,7 +12,7 @@ use std::{
 use futures_util::future::join_all;
 
 use crate::{
-    config::{Config, ConfigError, KnowledgeConfig, LlmConfig, Loaded, TargetSettings},
+    config::{AuthConfig, Config, ConfigError, KnowledgeConfig, LlmConfig, Loaded, TargetSettings},
     knowledge::embed::missing_files,
     store::sqlite::{FILE_NAME, SqliteStore},
 };
@@ -69,6 +69,7 @@ async fn report(loaded: Result<Loaded, ConfigError>, out: &mut impl Write) -> Re
     let mut findings = vec![configuration(&loaded)];
     findings.extend(loaded.warnings.iter().map(|warning| (Verdict::Doubtful, "configuration", warning.clone())));
     findings.push(listen(&loaded.config));
+    findings.push(auth(&loaded.config.auth));
     findings.push(data(&loaded.config.server.data_dir));
     findings.extend(models(&loaded.config.llm).await);
     findings.push(knowledge(&loaded.config.knowledge));
@@ -95,6 +96,15 @@ fn listen(config: &Config) -> Finding {
         Ok(_) => (Verdict::Good, "listen", format!("{address} is free")),
         Err(error) => (Verdict::Bad, "listen", format!("{address} cannot be used: {error}")),
     }
+}
+
+fn auth(config: &AuthConfig) -> Finding {
+    let text = match (config.required, &config.jwt_secret) {
+        (true, _) => "required; tokens are signed with auth.jwt_secret (HS256)",
+        (false, Some(_)) => "not required: who comes without a token shares the sessions of all who do",
+        (false, None) => "switched off: everybody shares all sessions",
+    };
+    (Verdict::Good, "auth", text.to_owned())
 }
 
 fn data(folder: &Path) -> Finding {

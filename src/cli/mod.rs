@@ -7,3 +7,4 @@ pub mod mock_llm;
 pub mod search;
 pub mod serve;
 pub mod settings;
+pub mod token;

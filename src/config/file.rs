@@ -10,7 +10,7 @@ use toml::{Table, Value, de::DeTable};
 
 use super::{
     error::{ConfigError, Origin},
-    keys::{KEYS, Key, nearest},
+    keys::{KEYS, Key, nearest, not_built},
     load::Settings,
 };
 
@@ -78,6 +78,9 @@ pub(super) fn parse(path: &Path, text: &str, settings: &mut Settings) -> Result<
 }
 
 fn unknown(key: String, origin: Origin) -> ConfigError {
+    if let Some(text) = not_built(&key) {
+        return ConfigError::Refused(format!("{origin}: {text}"));
+    }
     let nearest = nearest(&key, KEYS.iter().map(|key| key.name.to_owned()));
     ConfigError::UnknownKey { key, nearest, origin }
 }

@@ -72,6 +72,10 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "knowledge.top_k", kind: Kind::Integer(1, 50) },
     Key { name: "knowledge.min_score", kind: Kind::Number(0.0, 1.0) },
     Key { name: "knowledge.preload", kind: Kind::List },
+    Key { name: "auth.required", kind: Kind::Switch },
+    Key { name: "auth.jwt_secret", kind: Kind::Secret },
+    Key { name: "auth.issuer", kind: Kind::Text },
+    Key { name: "auth.audience", kind: Kind::Text },
     Key { name: "limits.connections", kind: Kind::Integer(0, 1_000_000) },
     Key { name: "limits.connections_per_ip", kind: Kind::Integer(0, 1_000_000) },
     Key { name: "limits.sessions", kind: Kind::Integer(0, 10_000_000) },
@@ -276,15 +280,22 @@ fn is_header(name: &str, value: &Value) -> bool {
         && value.as_str().is_some_and(sent)
 }
 
+/// What is said of a key that is known and not built.
+pub(super) fn not_built(name: &str) -> Option<&'static str> {
+    (name == "auth.jwks_url").then_some(
+        "auth.jwks_url is not in this version yet: tokens are signed with auth.jwt_secret (HS256). Remove it",
+    )
+}
+
 /// The known name that looks most like `name`.
 pub(super) fn nearest(name: &str, known: impl Iterator<Item = String>) -> String {
     let name = name.to_lowercase();
-    // A name without its section is as near as its second half.
+    // A name without its section is as near as its second half, a section alone as near as the first.
     let likeness = |candidate: &String| {
         let candidate = candidate.to_lowercase();
-        let half =
-            candidate.split_once('.').map_or(0.0, |(_, half)| strsim::normalized_damerau_levenshtein(&name, half));
-        strsim::normalized_damerau_levenshtein(&name, &candidate).max(half)
+        let whole = strsim::normalized_damerau_levenshtein(&name, &candidate);
+        let halves = candidate.split('.').map(|half| strsim::normalized_damerau_levenshtein(&name, half));
+        halves.fold(whole, f64::max)
     };
     known.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default()
 }

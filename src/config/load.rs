@@ -13,7 +13,7 @@ use super::{
     Config,
     error::{ConfigError, Origin},
     file,
-    keys::{KEYS, Key, Mismatch, nearest},
+    keys::{KEYS, Key, Mismatch, nearest, not_built},
     rules, targets, world,
 };
 
@@ -77,6 +77,11 @@ fn apply_variables(env: &BTreeMap<String, String>, settings: &mut Settings) -> R
     for (name, text) in env.iter().filter(|(name, _)| name.starts_with("RIVULET_") && !world::is_foreign(name)) {
         let origin = Origin::Variable(name.clone());
         let Some(key) = KEYS.iter().find(|key| key.variable() == *name) else {
+            if let Some(text) =
+                name.strip_prefix("RIVULET_").and_then(|key| not_built(&key.to_lowercase().replacen('_', ".", 1)))
+            {
+                return Err(ConfigError::Refused(format!("{origin}: {text}")));
+            }
             let nearest = nearest(name, KEYS.iter().map(Key::variable));
             return Err(ConfigError::UnknownKey { key: name.clone(), nearest, origin });
         };

@@ -35,6 +35,8 @@ pub struct Config {
     pub llm: LlmConfig,
     /// The knowledge base.
     pub knowledge: KnowledgeConfig,
+    /// Who may use it.
+    pub auth: AuthConfig,
     /// What one gateway takes on.
     pub limits: LimitsConfig,
     /// Logs.
@@ -236,6 +238,20 @@ impl Default for KnowledgeConfig {
             preload: Vec::new(),
         }
     }
+}
+
+/// `auth.*`
+#[derive(Debug, Clone, Default, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthConfig {
+    /// Whether everybody has to say who they are.
+    pub required: bool,
+    /// What tokens are signed with, by HMAC-SHA-256.
+    pub jwt_secret: Option<Secret>,
+    /// The `iss` that tokens must have; not set: any.
+    pub issuer: Option<String>,
+    /// The `aud` that tokens must have; not set: none.
+    pub audience: Option<String>,
 }
 
 /// `limits.*`

@@ -1,6 +1,6 @@
 //! What types and bounds cannot say: the form of addresses, and what does not go together.
 
-use std::str::FromStr;
+use std::{collections::BTreeSet, str::FromStr};
 
 use reqwest::Url;
 use tracing_subscriber::{EnvFilter, filter::Directive};
@@ -12,6 +12,22 @@ use super::{
     targets::TargetFault,
 };
 
+/// Shorter secrets can be tried out.
+const MIN_SECRET_CHARS: usize = 32;
+/// A random secret has more different characters.
+const MIN_SECRET_VARIETY: usize = 8;
+/// What examples have in the place of a secret, in lower case and with `-` for `_`.
+const PLACEHOLDERS: &[&str] = &[
+    "change-me",
+    "changeme",
+    "change-this",
+    "in-prod",
+    "for-prod",
+    "your-secret",
+    "your-jwt",
+    "your-super",
+    "default-secret",
+];
 const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
 /// Checks the whole, puts addresses into their plain form, and adds what the operator should know.
@@ -45,6 +61,7 @@ pub(super) fn check(config: &mut Config, settings: &Settings, warnings: &mut Vec
         return wrong("telemetry.log_level", expected, format!("\"{}\"", excerpt(part)));
     }
     check_environment(config)?;
+    check_auth(config)?;
     warn(config, warnings);
     Ok(())
 }
@@ -79,18 +96,53 @@ fn check_environment(config: &Config) -> Result<(), ConfigError> {
         return Ok(());
     }
     let text = if config.server.allowed_origins.iter().any(|origin| origin == "*") {
-        "server.environment is production, and server.allowed_origins holds `*`: name the origins"
+        "server.allowed_origins holds `*`: name the origins"
+    } else if !config.auth.required {
+        "auth.required is false: set it to true (or REQUIRE_AUTHENTICATION in the environment)"
     } else {
-        "server.environment is production, which demands authentication, and this version has none yet: run it as \
-         development behind something that authenticates"
+        match config.auth.jwt_secret.as_ref().and_then(|secret| weakness(secret.expose())) {
+            Some(weakness) => return Err(in_production(&format!("auth.jwt_secret {weakness}"))),
+            None => return Ok(()),
+        }
     };
-    Err(ConfigError::Refused(text.to_owned()))
+    Err(in_production(text))
+}
+
+fn in_production(text: &str) -> ConfigError {
+    ConfigError::Refused(format!("server.environment is production, and {text}"))
+}
+
+/// What makes a secret one that can be guessed.
+fn weakness(secret: &str) -> Option<String> {
+    let lower = secret.to_ascii_lowercase().replace('_', "-");
+    if secret.chars().count() < MIN_SECRET_CHARS {
+        return Some(format!("has fewer than {MIN_SECRET_CHARS} characters: make one with `openssl rand -hex 32`"));
+    }
+    let from_an_example = PLACEHOLDERS.iter().any(|word| lower.contains(word));
+    from_an_example.then(|| "is a default that everybody can guess: make one with `openssl rand -hex 32`".to_owned())
+}
+
+fn check_auth(config: &Config) -> Result<(), ConfigError> {
+    if config.auth.required && config.auth.jwt_secret.is_none() {
+        return Err(ConfigError::Refused(
+            "auth.required is true, and there is no auth.jwt_secret (JWT_SECRET_KEY in the environment): nobody could \
+             come in"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 fn warn(config: &Config, warnings: &mut Vec<String>) {
-    if !config.server.bind.ip().is_loopback() {
+    let secret = config.auth.jwt_secret.as_ref().map(|secret| secret.expose());
+    if let Some(weakness) = secret.and_then(weakness) {
+        warnings.push(format!("auth.jwt_secret {weakness}"));
+    } else if secret.is_some_and(|secret| secret.chars().collect::<BTreeSet<_>>().len() < MIN_SECRET_VARIETY) {
+        warnings.push("auth.jwt_secret has few different characters: it can be guessed".to_owned());
+    }
+    if !config.server.bind.ip().is_loopback() && !config.auth.required {
         warnings.push(format!(
-            "server.bind is {}: whoever reaches that address can talk to the model, for there is no authentication",
+            "server.bind is {}: whoever reaches that address can talk to the model, for auth.required is false",
             config.server.bind
         ));
     }

@@ -390,27 +390,81 @@ fn origins_are_what_a_browser_sends() {
 
 #[test]
 fn what_is_not_built_yet_is_refused_or_told() {
-    refused(from_env(&[("REQUIRE_AUTHENTICATION", "True")]), &["REQUIRE_AUTHENTICATION", "no authentication yet"]);
-    refused(from_env(&[("REQUIRE_AUTHENTICATION", "maybe")]), &["REQUIRE_AUTHENTICATION", "true or false"]);
     refused(from_env(&[("REDIS_URL", "redis://:hunter2@cache:6379")]), &["REDIS_URL", "single gateway"]);
-    refused(from_env(&[("ENVIRONMENT", "production"), ("CORS_ORIGINS", "*")]), &["production", "`*`"]);
-    refused(from_env(&[("ENVIRONMENT", "production")]), &["production", "authentication"]);
+    refused(from_file("[auth]\njwks_url = \"https://a.example\""), &["rivulet.toml:2", "auth.jwks_url is not in this"]);
+    refused(from_env(&[("RIVULET_AUTH_JWKS_URL", "x")]), &["RIVULET_AUTH_JWKS_URL", "auth.jwks_url is not in this"]);
     refused(from_env(&[("ENVIRONMENT", "staging")]), &["ENVIRONMENT", "one of development, production"]);
 
     let loaded = from_env(&[
         ("REQUIRE_AUTHENTICATION", "false"),
         ("RATE_LIMIT_REQUESTS", "5"),
-        ("JWT_SECRET_KEY", "hunter2"),
         ("RIVULET_SERVER_BIND", "0.0.0.0:80"),
         ("RIVULET_LLM_MODEL", "m"),
     ])
     .expect("fine");
     let warnings = loaded.warnings.join("\n");
-    for part in ["RATE_LIMIT_REQUESTS", "JWT_SECRET_KEY", "0.0.0.0:80", "llm.model"] {
+    for part in ["RATE_LIMIT_REQUESTS", "0.0.0.0:80", "llm.model"] {
         assert!(warnings.contains(part), "{part} is missing in {warnings}");
     }
-    assert!(!warnings.contains("hunter2"));
     assert!(from_env(&[]).expect("fine").warnings.is_empty());
+}
+
+/// 64 characters that nobody can guess.
+const SECRET: &str = "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e7596ad3b8c7e5f1024";
+
+#[test]
+fn authentication_needs_a_secret_and_the_secret_is_never_shown() {
+    for word in ["True", "1", "yes", "ON"] {
+        refused(from_env(&[("REQUIRE_AUTHENTICATION", word)]), &["auth.required is true", "JWT_SECRET_KEY"]);
+        let both = [("REQUIRE_AUTHENTICATION", word), ("JWT_SECRET_KEY", SECRET)];
+        assert!(from_env(&both).expect("fine").config.auth.required);
+    }
+    refused(
+        from_env(&[("REQUIRE_AUTHENTICATION", "maybe")]),
+        &["REQUIRE_AUTHENTICATION", "auth.required", "true or false"],
+    );
+    let auth = |pairs: &[(&str, &str)]| from_env(pairs).expect("fine").config.auth;
+    assert_eq!(auth(&[("REQUIRE_AUTHENTICATION", "no")]), AuthConfig::default());
+    let own = [("JWT_SECRET_KEY", "x"), ("RIVULET_AUTH_JWT_SECRET", SECRET), ("RIVULET_AUTH_AUDIENCE", "chat")];
+    assert_eq!(auth(&own).jwt_secret.expect("set").expose(), SECRET);
+    assert_eq!(auth(&own).audience.as_deref(), Some("chat"));
+
+    for weak in ["hunter2", "hunter2 your-secret-key-change-in-production"] {
+        let loaded = from_env(&[("JWT_SECRET_KEY", weak)]).expect("a warning only");
+        assert!(loaded.warnings.join("").contains("auth.jwt_secret"), "{:?}", loaded.warnings);
+        assert!(!format!("{loaded:?}").contains("hunter2"));
+    }
+    let error = from_file("[auth]\njwt_secret = [\"hunter2\"]").expect_err("must be refused");
+    assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+    let open =
+        from_env(&[("RIVULET_SERVER_BIND", "0.0.0.0:80"), ("REQUIRE_AUTHENTICATION", "1"), ("JWT_SECRET_KEY", SECRET)]);
+    assert_eq!(open.expect("fine").warnings, Vec::<String>::new(), "an open address is fine behind authentication");
+}
+
+#[test]
+fn production_refuses_what_is_unsafe_in_public() {
+    let production = |pairs: &[(&str, &str)]| {
+        let safe = [("ENVIRONMENT", "production"), ("REQUIRE_AUTHENTICATION", "true"), ("JWT_SECRET_KEY", SECRET)];
+        from_env(&[&safe, pairs].concat())
+    };
+    assert_eq!(production(&[]).expect("fine").config.server.environment, Environment::Production);
+    refused(production(&[("CORS_ORIGINS", "*")]), &["production", "`*`"]);
+    refused(production(&[("CORS_ORIGINS", "https://a.example,*")]), &["production", "`*`"]);
+    refused(production(&[("REQUIRE_AUTHENTICATION", "false")]), &["production", "auth.required is false"]);
+    refused(production(&[("JWT_SECRET_KEY", "")]), &["auth.required is true", "JWT_SECRET_KEY"]);
+    refused(production(&[("JWT_SECRET_KEY", &SECRET[..31])]), &["production", "fewer than 32 characters"]);
+    assert!(production(&[("JWT_SECRET_KEY", &SECRET[..32])]).is_ok());
+    for default in [
+        "your-secret-key-change-in-production",
+        "YOUR_SUPER_SECRET_JWT_KEY_0123456789",
+        "change-me-change-me-change-me-change-me",
+        "dev-secret-not-for-production-0123456789",
+    ] {
+        refused(production(&[("JWT_SECRET_KEY", default)]), &["production", "auth.jwt_secret is a default"]);
+    }
+    refused(from_env(&[("ENVIRONMENT", "production")]), &["production", "auth.required is false"]);
+    let monotonous = production(&[("JWT_SECRET_KEY", &"ab".repeat(16))]).expect("a warning only").warnings;
+    assert!(monotonous.join("").contains("few different characters"), "{monotonous:?}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ const OPENAI_URL: &str = "https://api.openai.com/v1";
 const OPENAI_MODEL: &str = "gpt-4o-mini";
 
 /// Settings that a later version will obey and that do no harm when this one does not.
-const NOT_YET: &[&str] = &["RATE_LIMIT_REQUESTS", "RATE_LIMIT_WINDOW", "JWT_SECRET_KEY"];
+const NOT_YET: &[&str] = &["RATE_LIMIT_REQUESTS", "RATE_LIMIT_WINDOW"];
 
 /// Names of the house's scripts and tests.
 const OF_OUR_TOOLS: &[&str] = &["RIVULET_URL", "RIVULET_CACHE", "RIVULET_COMMIT"];
@@ -42,6 +42,13 @@ pub(super) fn apply(env: &BTreeMap<String, String>, settings: &mut Settings) -> 
         if let Some(text) = value(env, variable) {
             settings.set_text(key, text, Origin::Variable(variable.to_owned()))?;
         }
+    }
+    if let Some(secret) = value(env, "JWT_SECRET_KEY") {
+        settings.put("auth.jwt_secret", secret, Origin::Variable("JWT_SECRET_KEY".to_owned()));
+    }
+    if let Some(text) = value(env, "REQUIRE_AUTHENTICATION") {
+        let origin = Origin::Variable("REQUIRE_AUTHENTICATION".to_owned());
+        settings.set_text("auth.required", switch(text), origin)?;
     }
     if let Some(text) = value(env, "LOG_LEVEL") {
         settings.set_text("telemetry.log_level", log_level(text), Origin::Variable("LOG_LEVEL".to_owned()))?;
@@ -83,6 +90,15 @@ pub(super) fn choose_model(env: &BTreeMap<String, String>, settings: &mut Settin
     }
 }
 
+/// The other words for true and false that deployments carry.
+fn switch(text: &str) -> &str {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "yes" | "on" => "true",
+        "0" | "no" | "off" => "false",
+        _ => text,
+    }
+}
+
 /// Python's names of levels, which many deployments carry.
 fn log_level(text: &str) -> &str {
     match text.to_ascii_lowercase().as_str() {
@@ -92,7 +108,7 @@ fn log_level(text: &str) -> &str {
     }
 }
 
-/// A gateway that ran on without what these ask for would be open, or alone, without its operator knowing.
+/// A gateway that ran on without what this asks for would be alone, without its operator knowing.
 fn refuse_what_is_not_built(env: &BTreeMap<String, String>) -> Result<(), ConfigError> {
     if value(env, "REDIS_URL").is_some() {
         return Err(ConfigError::Refused(
@@ -101,21 +117,7 @@ fn refuse_what_is_not_built(env: &BTreeMap<String, String>) -> Result<(), Config
                 .to_owned(),
         ));
     }
-    let Some(text) = value(env, "REQUIRE_AUTHENTICATION") else { return Ok(()) };
-    match text.to_ascii_lowercase().as_str() {
-        "false" | "0" | "no" | "off" => Ok(()),
-        "true" | "1" | "yes" | "on" => Err(ConfigError::Refused(
-            "REQUIRE_AUTHENTICATION is true, and this version has no authentication yet: it will not run open \
-             instead. Set it to false to run without"
-                .to_owned(),
-        )),
-        other => Err(ConfigError::Value {
-            key: "REQUIRE_AUTHENTICATION".to_owned(),
-            expected: "true or false".to_owned(),
-            found: format!("the text \"{}\"", excerpt(other)),
-            origin: Origin::Variable("REQUIRE_AUTHENTICATION".to_owned()),
-        }),
-    }
+    Ok(())
 }
 
 /// `PORT` is the port of `server.bind`; the address stays.

@@ -1,12 +1,20 @@
 //! What an operator wants to know of the parts.
 
-use axum::{Json, extract::State};
+use axum::{Extension, Json, extract::State, http::StatusCode};
 use serde_json::{Value, json};
 
-use super::Gateway;
+use super::{Gateway, problem::Problem};
+use crate::auth::{ADMIN, Caller};
 
-/// How each target stands. Neither addresses nor keys: whoever reaches the gateway may ask.
-pub(super) async fn llm(State(gateway): State<Gateway>) -> Json<Value> {
+/// How each target stands, without addresses and keys. A caller who is known needs the scope `admin`; one who is not
+/// gets here only where nobody has to be.
+pub(super) async fn llm(
+    State(gateway): State<Gateway>,
+    Extension(Caller(grant)): Extension<Caller>,
+) -> Result<Json<Value>, Problem> {
+    if grant.is_some_and(|grant| !grant.principal.has_scope(ADMIN)) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "this needs the scope `admin`"));
+    }
     let reports = gateway.model.targets();
     let targets = reports.iter().map(|target| {
         json!({
@@ -18,5 +26,5 @@ pub(super) async fn llm(State(gateway): State<Gateway>) -> Json<Value> {
             "last_failure": target.last_failure,
         })
     });
-    Json(json!({ "model": gateway.model.name(), "targets": targets.collect::<Vec<_>>() }))
+    Ok(Json(json!({ "model": gateway.model.name(), "targets": targets.collect::<Vec<_>>() })))
 }

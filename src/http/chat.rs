@@ -1,6 +1,6 @@
 //! `POST /chat`: a question and its whole answer in one request, over the same session and the same run.
 
-use axum::{Json as Answer, extract::State, http::StatusCode};
+use axum::{Extension, Json as Answer, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     sessions::{assistant, session_id},
 };
 use crate::{
+    auth::Caller,
     chat::{Citation, MessageId, RunId, SessionId, Source, Status, Usage},
     dialect::chat_v1::check_text,
     session::{
@@ -39,6 +40,7 @@ pub(super) struct Response {
 
 pub(super) async fn ask(
     State(gateway): State<Gateway>,
+    Extension(caller): Extension<Caller>,
     Json(question): Json<Question>,
 ) -> Result<Answer<Response>, Problem> {
     check_text(&question.message)?;
@@ -47,10 +49,10 @@ pub(super) async fn ask(
         Some(id) => session_id(&id)?,
         None => {
             gateway.hub.check_room()?;
-            gateway.hub.create(&assistant, None).await?.id
+            gateway.hub.create(&assistant, caller.owner(), None).await?.id
         }
     };
-    let session = gateway.hub.get(&session_id).await?;
+    let session = gateway.hub.get_own(&session_id, caller.owner()).await?;
     let (mut viewer, _) = session.attach(None);
     let message = NewMessage { id: None, text: question.message, mode: SendMode::Reject };
     let receipt = session.send(message).await?;

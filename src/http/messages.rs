@@ -18,7 +18,8 @@ use tokio::time::timeout;
 
 use super::{Gateway, body::Json, problem::Problem, server::ConnectionPermit, sessions::session_id};
 use crate::{
-    chat::{MessageId, RunId},
+    auth::{Caller, left},
+    chat::{MessageId, RunId, Timestamp},
     dialect::chat_v1::{self, DELTA_BYTES, Welcome, check_text},
     hub::ASSISTANT,
     session::{NewMessage, SendMode, SessionHandle, StopTarget, Viewer, log::Step, viewer::Change},
@@ -61,11 +62,12 @@ pub(super) struct Stopped {
 
 pub(super) async fn send(
     State(gateway): State<Gateway>,
+    Extension(caller): Extension<Caller>,
     Path(session): Path<String>,
     Json(Message { id, text, mode }): Json<Message>,
 ) -> Result<(StatusCode, Answer<Accepted>), Problem> {
     check_text(&text)?;
-    let session = gateway.hub.get(&session_id(&session)?).await?;
+    let session = gateway.hub.get_own(&session_id(&session)?, caller.owner()).await?;
     let mode = match mode {
         Mode::Reject => SendMode::Reject,
         Mode::Queue => SendMode::Queue,
@@ -79,9 +81,10 @@ pub(super) async fn send(
 
 pub(super) async fn stop(
     State(gateway): State<Gateway>,
+    Extension(caller): Extension<Caller>,
     Path((session, run)): Path<(String, String)>,
 ) -> Result<(StatusCode, Answer<Stopped>), Problem> {
-    let session = gateway.hub.get(&session_id(&session)?).await?;
+    let session = gateway.hub.get_own(&session_id(&session)?, caller.owner()).await?;
     let run = RunId::parse(&run).map_err(|_| Problem::not_found("run"))?;
     let run = session.stop(StopTarget::Run(run)).await?;
     Ok((StatusCode::ACCEPTED, Answer(Stopped { run })))
@@ -89,11 +92,12 @@ pub(super) async fn stop(
 
 pub(super) async fn events(
     State(gateway): State<Gateway>,
+    Extension(caller): Extension<Caller>,
     Path(session): Path<String>,
     headers: HeaderMap,
     permit: Option<Extension<ConnectionPermit>>,
 ) -> Result<Response, Problem> {
-    let session = gateway.hub.get(&session_id(&session)?).await?;
+    let session = gateway.hub.get_own(&session_id(&session)?, caller.owner()).await?;
     let resume = headers.get("last-event-id").and_then(|cursor| cursor.to_str().ok()).map(str::to_owned);
     let resume_ttl = gateway.hub.resume_ttl();
     let events = stream! {
@@ -112,13 +116,16 @@ pub(super) async fn events(
                 continue;
             }
             let change = tokio::select! {
-                change = timeout(KEEP_ALIVE, viewer.changed()) => change,
+                change = timeout(KEEP_ALIVE.min(time_left(&caller)), viewer.changed()) => change,
                 () = gateway.draining.cancelled(), if !told => continue,
             };
             match change {
                 Ok(Change::More) => {}
                 Ok(Change::Closed(_)) => return,
                 Err(_) => yield Ok(": still here\n\n".to_owned()),
+            }
+            if time_left(&caller).is_zero() {
+                return; // Who comes back needs a new token.
             }
         }
     };
@@ -128,6 +135,11 @@ pub(super) async fn events(
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
+}
+
+/// How long the caller's token still counts.
+fn time_left(Caller(grant): &Caller) -> Duration {
+    grant.as_ref().map_or(Duration::MAX, |grant| left(grant.expires_at, Timestamp::now()))
 }
 
 /// A viewer, its `welcome`, and the snapshot where it needs one.

@@ -1,20 +1,22 @@
 //! HTTP: the accept loop, routes, extractors, problem+json; one file per resource.
 //!
-//! Every error becomes a status in `problem.rs`, every route is listed in `router.rs`. Uses `ws`, `hub`, `knowledge`, `llm`,
-//! `telemetry`.
+//! Every error becomes a status in `problem.rs`, every route is listed in `router.rs`. Uses `ws`, `hub`, `auth`, `llm`,
+//! `knowledge`, `telemetry`.
 
 use std::{sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{hub::Hub, knowledge::Retriever, llm::ChatModel};
+use crate::{auth::Authenticator, hub::Hub, knowledge::Retriever, llm::ChatModel};
 
 mod admin;
+mod auth;
 mod body;
 mod chat;
 pub mod client;
 mod health;
+mod identity;
 mod knowledge;
 mod messages;
 pub mod origin;
@@ -39,6 +41,8 @@ pub use router::router;
 pub struct Gateway {
     /// The sessions.
     pub hub: Arc<Hub>,
+    /// Checks credentials.
+    pub auth: Arc<Authenticator>,
     /// The knowledge base.
     pub retriever: Arc<dyn Retriever>,
     /// Who answers, for the reports.

@@ -15,14 +15,18 @@ use tower_http::{
 };
 
 use super::{
-    Gateway, Origins, admin, chat, health, knowledge, messages, page, problem::Problem, requests, sessions, socket,
-    version,
+    Gateway, Origins, admin, auth, chat, health, identity, knowledge, messages, page, problem::Problem, requests,
+    sessions, socket, version,
 };
 
 /// The gateway's HTTP surface.
 pub fn router(gateway: Gateway) -> Router {
     let cors = cors(gateway.origins.clone());
+    let tokens = Router::new().route("/auth/token", post(auth::mint)).route("/auth/validate", post(auth::validate));
+    let identify = from_fn_with_state(gateway.clone(), identity::identify);
     let api = Router::new()
+        .merge(tokens.clone())
+        .route("/tickets", post(auth::ticket))
         .route("/sessions", post(sessions::create).get(sessions::list))
         .route("/sessions/{id}", get(sessions::show).delete(sessions::delete))
         .route("/sessions/{id}/messages", post(messages::send))
@@ -30,12 +34,15 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/sessions/{id}/events", get(messages::events))
         .route("/chat", post(chat::ask))
         .route("/rag/query", post(knowledge::query))
-        .route("/version", get(version::show))
         .route("/admin/llm", get(admin::llm))
+        // What stands below says itself who may use it.
+        .route_layer(identify.clone())
+        .route("/version", get(version::show))
         .route("/ws", get(socket::open_new))
         .route("/ws/{id}", get(socket::open));
     Router::new()
         .nest("/api/v1", api)
+        .merge(tokens.route_layer(identify))
         .route("/api/version", get(version::show))
         .route("/health", get(health::health))
         .route("/livez", get(health::live))

@@ -1,9 +1,10 @@
 //! `/sessions`: make, list, read, delete.
 //!
-//! While authentication is off everybody is the same principal, and "own sessions" are all of them.
+//! Everybody sees their own sessions only, and somebody else's look as if they did not exist. Without authentication
+//! callers are nobody in particular, and all sessions of nobody in particular are theirs.
 
 use axum::{
-    Json as Answer,
+    Extension, Json as Answer,
     extract::{Path, Query, State},
     http::StatusCode,
 };
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 use super::{Gateway, body::Json, problem::Problem};
 use crate::{
+    auth::Caller,
     chat::{Message, MessageId, SessionId, Timestamp},
     hub::ASSISTANT,
     store::{Scope, SessionRecord},
@@ -76,6 +78,7 @@ impl Page {
 
 pub(super) async fn create(
     State(gateway): State<Gateway>,
+    Extension(caller): Extension<Caller>,
     Json(new): Json<NewSession>,
 ) -> Result<(StatusCode, Answer<Session>), Problem> {
     let assistant = assistant(new.assistant)?;
@@ -85,30 +88,32 @@ pub(super) async fn create(
         let problem = format!("must be an object of at most {MAX_METADATA} bytes");
         return Err(Problem::invalid_field("metadata", &problem));
     }
-    let record = gateway.hub.create(&assistant, new.metadata).await?;
+    let record = gateway.hub.create(&assistant, caller.owner(), new.metadata).await?;
     Ok((StatusCode::CREATED, Answer(describe(&gateway, record))))
 }
 
 pub(super) async fn list(
     State(gateway): State<Gateway>,
+    Extension(caller): Extension<Caller>,
     page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Answer<SessionList>, Problem> {
     let page = query(page)?;
     let before = page.before.as_deref().map(session_id).transpose()?;
-    let found = gateway.hub.store().sessions(before.as_ref(), page.limit()?).await?;
+    let found = gateway.hub.store().sessions(caller.owner(), before.as_ref(), page.limit()?).await?;
     let sessions = found.sessions.into_iter().map(|record| describe(&gateway, record)).collect();
     Ok(Answer(SessionList { sessions, more: found.more }))
 }
 
 pub(super) async fn show(
     State(gateway): State<Gateway>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Answer<Conversation>, Problem> {
     let page = query(page)?;
     let id = session_id(&id)?;
     let store = gateway.hub.store();
-    let record = store.session(&id).await?.ok_or_else(|| Problem::not_found("session"))?;
+    let record = gateway.hub.record(&id, caller.owner()).await?;
     let before = page.before.as_deref().map(MessageId::parse).transpose();
     let before = before.map_err(|error| Problem::invalid_field("before", &error.to_string()))?;
     let scope = if page.replaced { Scope::Everything } else { Scope::Conversation };
@@ -117,12 +122,13 @@ pub(super) async fn show(
     Ok(Answer(Conversation { session, messages: found.messages, more: found.more }))
 }
 
-pub(super) async fn delete(State(gateway): State<Gateway>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    if gateway.hub.delete(&session_id(&id)?).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(Problem::not_found("session"))
-    }
+pub(super) async fn delete(
+    State(gateway): State<Gateway>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let own = gateway.hub.record(&session_id(&id)?, caller.owner()).await?;
+    if gateway.hub.delete(&own.id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("session")) }
 }
 
 /// The persona a caller asks for.

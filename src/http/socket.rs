@@ -13,15 +13,15 @@ use tracing::debug;
 
 use super::{
     Gateway,
+    identity::socket_caller,
     problem::Problem,
     server::ConnectionPermit,
     sessions::{query, session_id},
 };
 use crate::{
     chat::SessionId,
-    hub::ASSISTANT,
     ws::{
-        self, Socket,
+        self, Arrival, Socket,
         handshake::{self, Accepted},
     },
 };
@@ -29,8 +29,15 @@ use crate::{
 #[derive(Deserialize)]
 pub(super) struct Parameters {
     resume: Option<String>,
+    ticket: Option<String>,
     token: Option<String>,
     access_token: Option<String>,
+}
+
+/// Whether it is clear already who a client is.
+enum Client {
+    Known(Box<Socket>),
+    Unknown(Box<Arrival>),
 }
 
 /// A socket on a session that is made for it.
@@ -40,9 +47,7 @@ pub(super) async fn open_new(
     request: Request,
 ) -> Result<Response, Problem> {
     let (accepted, parameters) = check(&gateway, parameters, &request)?;
-    gateway.hub.check_room()?;
-    let session = gateway.hub.create(ASSISTANT, None).await?;
-    upgrade(&gateway, &session.id, parameters, request, &accepted).await
+    upgrade(&gateway, None, parameters, request, &accepted).await
 }
 
 /// A socket on a session that exists.
@@ -53,7 +58,7 @@ pub(super) async fn open(
     request: Request,
 ) -> Result<Response, Problem> {
     let (accepted, parameters) = check(&gateway, parameters, &request)?;
-    upgrade(&gateway, &session_id(&id)?, parameters, request, &accepted).await
+    upgrade(&gateway, Some(session_id(&id)?), parameters, request, &accepted).await
 }
 
 fn check(
@@ -68,7 +73,8 @@ fn check(
     let parameters = query(parameters)?;
     if parameters.token.is_some() || parameters.access_token.is_some() {
         // URLs end up in logs and histories.
-        let problem = "must not be in the URL: send it in the `Authorization` header or in `hello`";
+        let problem =
+            "must not be in the URL: send it in the `Authorization` header or in `hello`, or ask for a ticket";
         return Err(Problem::invalid_field("token", problem));
     }
     if gateway.draining.is_cancelled() {
@@ -80,30 +86,38 @@ fn check(
 
 async fn upgrade(
     gateway: &Gateway,
-    id: &SessionId,
+    session: Option<SessionId>,
     parameters: Parameters,
     mut request: Request,
     accepted: &Accepted,
 ) -> Result<Response, Problem> {
-    let session = gateway.hub.get(id).await?;
-    let upgrading = request.extensions_mut().remove::<OnUpgrade>().ok_or_else(|| {
-        Problem::new(StatusCode::UPGRADE_REQUIRED, "invalid_field", "this connection cannot be upgraded")
-    })?;
-    let socket = Socket {
+    let caller = socket_caller(&gateway.auth, request.headers(), parameters.ticket.as_deref())?;
+    let arrival = Arrival {
+        hub: gateway.hub.clone(),
+        auth: gateway.auth.clone(),
         session,
-        assistant: ASSISTANT.to_owned(),
-        resume_ttl: gateway.hub.resume_ttl(),
         resume: parameters.resume,
         connection: format!("c_{}", uuid::Uuid::new_v4().simple()),
         draining: gateway.draining.clone(),
         drain: gateway.drain,
     };
+    let client = match caller {
+        Some(caller) => Client::Known(Box::new(arrival.admit(caller).await?)),
+        None => Client::Unknown(Box::new(arrival)),
+    };
+    let upgrading = request.extensions_mut().remove::<OnUpgrade>().ok_or_else(|| {
+        Problem::new(StatusCode::UPGRADE_REQUIRED, "invalid_field", "this connection cannot be upgraded")
+    })?;
     let permit = request.extensions_mut().remove::<ConnectionPermit>();
     gateway.sockets.spawn(async move {
         let _held_while_the_socket_is_open = permit;
-        match upgrading.await {
-            Ok(upgraded) => ws::serve(TokioIo::new(upgraded), socket).await,
-            Err(error) => debug!(%error, "a client left during the upgrade"),
+        match (upgrading.await, client) {
+            (Ok(upgraded), Client::Known(socket)) => ws::serve(TokioIo::new(upgraded), *socket).await,
+            // On the heap, so that the task of a client that is known has no room for what it does not need.
+            (Ok(upgraded), Client::Unknown(arrival)) => {
+                Box::pin(ws::serve_unknown(TokioIo::new(upgraded), *arrival)).await;
+            }
+            (Err(error), _) => debug!(%error, "a client left during the upgrade"),
         }
     });
     let mut response = Response::new(Body::empty());

@@ -98,7 +98,7 @@ mod tests {
     }
 
     async fn open(hub: &Hub) -> Result<SessionHandle, HubError> {
-        let record = hub.create("default", None).await?;
+        let record = hub.create("default", None, None).await?;
         hub.get(&record.id).await
     }
 

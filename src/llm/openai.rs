@@ -1,37 +1,35 @@
 //! One attempt at one OpenAI-compatible endpoint. The only file that names async-openai.
 //!
-//! async-openai makes the request and parses the stream; everything in which real servers differ is dealt with below
-//! it, in an HTTP service of our own: no retries and no redirects, error bodies of every shape, whole completions
-//! instead of streams, and the [`sse`](super::sse) sanitiser around the body. Above it, `chunk` has the
-//! lenient types and decides what proves an answer to be whole. Uses `chat`, `config`'s `Secret`, `telemetry`.
+//! async-openai makes the request; everything in which real servers differ is dealt with below it, in an HTTP service of
+//! our own: no retries and no redirects, error bodies of every shape, whole completions instead of streams. The service
+//! keeps the body, for async-openai's own stream would put a task, a second parser and an unbounded queue between the
+//! server and the answer, at every token. [`sse`](super::sse) takes the body apart; `chunk` has the lenient types and
+//! decides what proves an answer to be whole. Uses `chat`, `config`'s `Secret`, `telemetry`.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use async_openai::{
-    Client, config::OpenAIConfig, error::OpenAIError, middleware::HttpRequestFactory, types::stream::StreamResponse,
-};
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use async_openai::{Client, config::OpenAIConfig, error::OpenAIError, middleware::HttpRequestFactory};
+use futures_util::{Stream, StreamExt};
+use parking_lot::Mutex;
 use reqwest::{
-    Body, Response,
+    Response,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION},
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 use tower::BoxError;
 
+use self::body::Body;
 use super::{
     ChatRequest, Clock, ModelError, ModelEvent, PromptRole, Stage,
     attempt::Signal,
     chunk::{Answer, Chunk, Ending, Step, UpstreamError},
     http::{HttpClients, base_url, chain, read_some, retry_after},
-    sse::{BodyEnd, sanitised},
+    sse::BodyEnd,
 };
 use crate::{config::Secret, telemetry::metrics::LLM_BAD_EVENTS};
+
+mod body;
 
 /// How long a stream is read on after its finish, for usage and `[DONE]`.
 const AFTER_FINISH: Duration = Duration::from_secs(2);
@@ -42,7 +40,7 @@ const MAX_BAD_EVENTS: u32 = 3;
 /// Text that a token may have on average, and the slack for short answers. A server that sends more does not keep to
 /// the limit it was given; the answer ends there.
 const TEXT_BYTES: (usize, usize) = (32, 1024);
-/// The same for the body: JSON around every token, and reasoning. It bounds what async-openai may queue.
+/// The same for the body: JSON around every token, and reasoning.
 const BODY_BYTES: (usize, usize) = (2048, 1 << 20);
 
 /// What an endpoint is made from.
@@ -154,11 +152,10 @@ impl Endpoint {
     ) -> impl Stream<Item = Result<Signal, ModelError>> + Send + use<> {
         let endpoint = Arc::clone(self);
         async_stream::stream! {
-            let end = Arc::new(OnceLock::new());
             // Held for as long as the stream lives.
             let lease = endpoint.http.lease();
-            let mut events = match endpoint.open(&lease.client, &request, Arc::clone(&end)).await {
-                Ok(events) => events,
+            let mut body = match endpoint.open(&lease.client, &request).await {
+                Ok(body) => body,
                 Err(error) => {
                     yield Err(error);
                     return;
@@ -169,13 +166,17 @@ impl Endpoint {
             let mut answer = Answer::new(allowed(request.max_output_tokens, TEXT_BYTES));
             let mut read_until = None;
             let mut bad_events = 0;
-            loop {
+            let ended = loop {
                 let next = match read_until {
-                    None => events.next().await,
-                    Some(at) => timeout_at(at, events.next()).await.unwrap_or(None),
+                    None => body.next().await,
+                    Some(at) => timeout_at(at, body.next()).await.unwrap_or(Err(BodyEnd::Eof)),
                 };
-                match next {
-                    Some(Ok(chunk)) => {
+                let data = match next {
+                    Ok(data) => data,
+                    Err(ended) => break ended,
+                };
+                match serde_json::from_str::<Chunk>(&data) {
+                    Ok(chunk) => {
                         for step in answer.take(chunk).into_iter().flatten() {
                             match step {
                                 Step::Thinking => yield Ok(Signal::Model(ModelEvent::Thinking)),
@@ -191,7 +192,7 @@ impl Endpoint {
                             }
                         }
                     }
-                    Some(Err(OpenAIError::JSONDeserialize(..))) => {
+                    Err(_) => {
                         metrics::counter!(LLM_BAD_EVENTS, "target" => endpoint.name.clone()).increment(1);
                         bad_events += 1;
                         if bad_events == MAX_BAD_EVENTS && !answer.is_finished() {
@@ -199,14 +200,12 @@ impl Endpoint {
                             return;
                         }
                     }
-                    Some(Err(_)) | None => break,
                 }
                 if answer.is_cut() {
-                    break;
+                    break BodyEnd::TooLong;
                 }
-            }
-            drop(events);
-            let ended = end.get().cloned().unwrap_or(BodyEnd::Eof);
+            };
+            drop(body);
             if let BodyEnd::NoEvents(body) = &ended {
                 yield Err(endpoint.said(UpstreamError::from_body(body.as_bytes()), 500));
                 return;
@@ -230,40 +229,36 @@ impl Endpoint {
     }
 
     /// Sends the request and waits for the head of a stream.
-    async fn open(
-        self: &Arc<Self>,
-        http: &reqwest::Client,
-        request: &ChatRequest,
-        end: Arc<OnceLock<BodyEnd>>,
-    ) -> Result<StreamResponse<Chunk>, ModelError> {
+    async fn open(self: &Arc<Self>, http: &reqwest::Client, request: &ChatRequest) -> Result<Body, ModelError> {
         let (endpoint, service_http) = (Arc::clone(self), http.clone());
         let limit = allowed(request.max_output_tokens, BODY_BYTES);
+        let opened = Arc::new(Mutex::new(None));
+        let kept = Arc::clone(&opened);
         // A client per attempt costs two allocations and lets the service know which attempt it serves.
         let client = Client::build(http.clone(), self.config.clone()).with_http_service(tower::service_fn(
             move |factory: HttpRequestFactory| {
-                let (endpoint, http, end) = (Arc::clone(&endpoint), service_http.clone(), Arc::clone(&end));
-                async move { endpoint.send(&http, factory, limit, end).await }
+                let (endpoint, http, kept) = (Arc::clone(&endpoint), service_http.clone(), Arc::clone(&kept));
+                async move {
+                    *kept.lock() = Some(endpoint.send(&http, factory, limit).await?);
+                    // All that async-openai gets to see of a good answer.
+                    Ok::<Response, BoxError>(::http::Response::new("null").into())
+                }
             },
         ));
-        let sent = client.chat().create_stream_byot::<_, Chunk>(self.body(request)).await;
+        let sent: Result<(), OpenAIError> = client.chat().create_byot(self.body(request)).await;
         sent.map_err(|error| match error {
             OpenAIError::Boxed(inner) => match inner.downcast::<ModelError>() {
                 Ok(error) => *error,
                 Err(other) => self.failed(500, other.to_string(), None),
             },
             other => self.failed(500, other.to_string(), None),
-        })
+        })?;
+        let body = opened.lock().take();
+        body.ok_or_else(|| self.failed(500, "the request was not sent".to_owned(), None))
     }
 
-    /// The HTTP service below async-openai: a request out, and back either a stream that its parser can read or a
-    /// [`ModelError`].
-    async fn send(
-        &self,
-        http: &reqwest::Client,
-        factory: HttpRequestFactory,
-        limit: usize,
-        end: Arc<OnceLock<BodyEnd>>,
-    ) -> Result<Response, BoxError> {
+    /// The HTTP service below async-openai: a request out, and back either the body of an answer or a [`ModelError`].
+    async fn send(&self, http: &reqwest::Client, factory: HttpRequestFactory, limit: usize) -> Result<Body, BoxError> {
         let mut request = factory.build().await?;
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
@@ -286,15 +281,13 @@ impl Endpoint {
             return Err(self.failed(502, error.detail, None).into());
         }
         if content_type.ends_with("json") {
-            let body = self.whole(response, limit).await?;
-            return Ok(stream_response(stream::iter([Ok::<_, BodyEnd>(body)]), limit, end));
+            return Ok(Body::whole(&self.whole(response, limit).await?));
         }
-        let body = response.bytes_stream().map_err(|error| chain(&error.without_url()));
-        Ok(stream_response(body, limit, end))
+        Ok(Body::new(response, limit))
     }
 
     /// Reads JSON where a stream was asked for: an error, or a whole completion, which becomes a stream of one event.
-    async fn whole(&self, response: Response, limit: usize) -> Result<Bytes, ModelError> {
+    async fn whole(&self, response: Response, limit: usize) -> Result<String, ModelError> {
         let mut body = response.bytes_stream();
         let mut read = Vec::new();
         while let Some(bytes) = body.next().await {
@@ -309,7 +302,7 @@ impl Endpoint {
         if let Some(error) = UpstreamError::from_json(&value) {
             return Err(self.said(error, 500));
         }
-        Ok(Bytes::from(format!("data: {value}\n\ndata: [DONE]\n\n")))
+        Ok(value.to_string())
     }
 
     fn body(&self, request: &ChatRequest) -> Value {
@@ -391,15 +384,6 @@ impl Endpoint {
         };
         detail[..detail.floor_char_boundary(MAX_DETAIL_BYTES)].to_owned()
     }
-}
-
-/// The response that async-openai gets to see: a good status, and a body that its parser can read.
-fn stream_response<S, E>(body: S, limit: usize, end: Arc<OnceLock<BodyEnd>>) -> Response
-where
-    S: Stream<Item = Result<Bytes, E>> + Send + 'static,
-    E: std::fmt::Display + Send + 'static,
-{
-    ::http::Response::new(Body::wrap_stream(sanitised(body, limit, end))).into()
 }
 
 fn headers(config: BTreeMap<String, Secret>) -> Result<HeaderMap, EndpointError> {

@@ -1,36 +1,28 @@
-//! The sanitiser between an upstream's bytes and the event-stream parser, which is strict where servers are not.
+//! An upstream's bytes taken apart into events: an event-stream parser that is lenient where servers are not strict.
 //!
-//! The parser below async-openai panics on a byte order mark, stops for good at one invalid UTF-8 byte, loses a
-//! last event without a blank line, buffers without a bound and ignores `error:` fields. [`Sanitizer`] lets only
-//! well-formed `data` and `event` lines through, one event at a time. It is a pure state machine: bytes in, events
-//! out, and how the bytes were cut into chunks makes no difference. [`sanitised`] puts it around a body. Uses nothing
-//! of ours.
+//! A byte order mark, one invalid byte, a missing last blank line or any mixture of line ends costs nothing, `error:`
+//! fields are errors, and nothing is kept without a bound. [`Events`] is a pure state machine: bytes in, the data of
+//! events out, one at a time, and how the bytes were cut into chunks makes no difference. Uses nothing of ours.
 
-use std::{
-    collections::VecDeque,
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::VecDeque, fmt};
 
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use memchr::memchr2;
 use serde_json::{Value, json};
 
-/// The most bytes of one line, and of the lines of one event together.
+/// The most bytes of one line, and of the data of one event.
 pub const MAX_EVENT_BYTES: usize = 1 << 20;
 
 /// The most bytes kept of a body that is no event stream.
 pub const MAX_STRAY_BYTES: usize = 16 * 1024;
 
 const DONE: &str = "[DONE]";
-const DATA: &str = "data: ";
 
-/// A line, or the lines of one event together, are longer than [`MAX_EVENT_BYTES`].
+/// A line, or the data of one event, is longer than [`MAX_EVENT_BYTES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event of the stream is larger than {MAX_EVENT_BYTES} bytes")]
-pub struct EventTooLarge;
+struct EventTooLarge;
 
-/// How a body ended. async-openai tells neither whether `[DONE]` came nor what broke, so it is noted below it.
+/// How a body ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BodyEnd {
     /// `[DONE]` came.
@@ -59,40 +51,123 @@ impl fmt::Display for BodyEnd {
 
 impl std::error::Error for BodyEnd {}
 
-/// Bytes of an event stream in, clean events out.
+/// A body as it comes: bytes in, and out the data of its events, and at last how it ended.
 ///
-/// Out come only `data` and `event` lines in UTF-8 with `\n` ends. Comments, ids, retry times and events without data
-/// are dropped; they mean nothing to a chat completion. An `error:` field and the data of an `event: error` become
-/// `data: {"error": …}`. Nothing comes after `[DONE]`.
+/// The caller asks [`Events::take`] until that wants more bytes, and brings them.
+#[derive(Debug)]
+pub struct Events {
+    lines: Lines,
+    ready: VecDeque<String>,
+    /// Bytes that may still come.
+    left: usize,
+    /// The beginning of the body, as long as it may turn out to be an error without any framing.
+    stray: Option<Vec<u8>>,
+    end: Option<BodyEnd>,
+}
+
+impl Events {
+    /// Reads at most `limit` bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { lines: Lines::default(), ready: VecDeque::new(), left: limit, stray: Some(Vec::new()), end: None }
+    }
+
+    /// What comes next: an event's data (never empty), or, after the last one and from then on, the body's end.
+    /// `None` when that takes more bytes.
+    pub fn take(&mut self) -> Option<Result<String, BodyEnd>> {
+        match self.ready.pop_front() {
+            Some(data) => Some(Ok(data)),
+            None => self.end.clone().map(Err),
+        }
+    }
+
+    /// Takes the next bytes. After the end they are of no interest.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.end.is_some() {
+            return;
+        }
+        if bytes.len() > self.left {
+            self.end = Some(BodyEnd::TooLong);
+            return;
+        }
+        self.left -= bytes.len();
+        if let Some(stray) = &mut self.stray {
+            let room = MAX_STRAY_BYTES - stray.len();
+            stray.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+        let pushed = self.lines.push(bytes, &mut self.ready);
+        self.end = match pushed {
+            _ if self.lines.done => Some(BodyEnd::Done),
+            Ok(()) => None,
+            Err(error) => Some(BodyEnd::Broken(error.to_string())),
+        };
+        if !self.ready.is_empty() {
+            self.stray = None;
+        }
+    }
+
+    /// The server has closed the body.
+    pub fn finish(&mut self) {
+        if self.end.is_some() {
+            return;
+        }
+        let finished = self.lines.finish(&mut self.ready);
+        self.end = Some(match finished {
+            _ if self.lines.done => BodyEnd::Done,
+            Ok(()) if self.ready.is_empty() => {
+                self.stray.take().and_then(text_without_fields).map_or(BodyEnd::Eof, BodyEnd::NoEvents)
+            }
+            Ok(()) => BodyEnd::Eof,
+            Err(error) => BodyEnd::Broken(error.to_string()),
+        });
+    }
+
+    /// The connection broke.
+    pub fn broken(&mut self, detail: String) {
+        self.end.get_or_insert(BodyEnd::Broken(detail));
+    }
+}
+
+/// Bytes into lines, lines into events.
+///
+/// Comments, ids, retry times, events without data and those that only keep a connection alive are dropped; they mean
+/// nothing to a chat completion. An `error:` field and the data of an `event: error` become `{"error": …}`. Nothing
+/// comes after `[DONE]`, which is no event itself.
 #[derive(Debug, Default)]
-pub struct Sanitizer {
+struct Lines {
     /// The line that is not complete yet.
     line: Vec<u8>,
-    /// The `event` lines of the event that is not complete yet.
-    event: String,
-    /// Its data lines; without any it is not worth sending.
+    /// The data lines of the event that is not complete yet, each with a line end behind it.
     data: String,
-    /// Whether the event calls itself `error`, before its data or after.
-    is_error: bool,
+    kind: Kind,
     /// The last byte was `\r`: a `\n` now belongs to it.
     after_cr: bool,
     /// The first line, which may begin with a byte order mark, has been seen.
     past_first_line: bool,
+    /// `[DONE]` came.
     done: bool,
 }
 
-impl Sanitizer {
-    /// Takes the next bytes and appends the events that are complete now, each with its blank line.
+/// What an event calls itself, before its data or after.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    #[default]
+    Message,
+    Error,
+    Keepalive,
+}
+
+impl Lines {
+    /// Takes the next bytes and appends the events that are complete now.
     ///
-    /// # Errors
-    /// [`EventTooLarge`]; the events before it have been appended, and the stream cannot be read any further.
-    pub fn push(&mut self, mut bytes: &[u8], events: &mut VecDeque<Bytes>) -> Result<(), EventTooLarge> {
+    /// After an error the events before it have been appended, and the stream cannot be read any further.
+    fn push(&mut self, mut bytes: &[u8], events: &mut VecDeque<String>) -> Result<(), EventTooLarge> {
         while !bytes.is_empty() && !self.done {
             if std::mem::take(&mut self.after_cr) && bytes[0] == b'\n' {
                 bytes = &bytes[1..];
                 continue;
             }
-            let Some(end) = bytes.iter().position(|&b| b == b'\n' || b == b'\r') else {
+            let Some(end) = memchr2(b'\n', b'\r', bytes) else {
                 self.line.extend_from_slice(bytes);
                 return if self.line.len() > MAX_EVENT_BYTES { Err(EventTooLarge) } else { Ok(()) };
             };
@@ -113,10 +188,7 @@ impl Sanitizer {
     }
 
     /// The bytes are over: appends the event that lacks its blank line, if there is one.
-    ///
-    /// # Errors
-    /// As [`Sanitizer::push`].
-    pub fn finish(&mut self, events: &mut VecDeque<Bytes>) -> Result<(), EventTooLarge> {
+    fn finish(&mut self, events: &mut VecDeque<String>) -> Result<(), EventTooLarge> {
         if self.done {
             return Ok(());
         }
@@ -128,18 +200,18 @@ impl Sanitizer {
         Ok(())
     }
 
-    /// Whether `[DONE]` came.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        self.done
-    }
-
-    fn end_line(&mut self, line: &[u8], events: &mut VecDeque<Bytes>) -> Result<(), EventTooLarge> {
+    fn end_line(&mut self, line: &[u8], events: &mut VecDeque<String>) -> Result<(), EventTooLarge> {
         if line.len() > MAX_EVENT_BYTES {
             return Err(EventTooLarge);
         }
-        let text = String::from_utf8_lossy(line);
-        let mut text = text.as_ref();
+        // Nearly every line is UTF-8, which is found out several times faster than it is mended.
+        let mended;
+        let mut text = if let Ok(text) = std::str::from_utf8(line) {
+            text
+        } else {
+            mended = String::from_utf8_lossy(line);
+            mended.as_ref()
+        };
         if !std::mem::replace(&mut self.past_first_line, true) {
             text = text.strip_prefix('\u{feff}').unwrap_or(text);
         }
@@ -151,99 +223,39 @@ impl Sanitizer {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "data" if value.trim_end() == DONE => {
-                // Some servers forget the blank line before it, some the one after it.
-                self.end_event(events);
-                self.data(DONE);
+                // Some servers forget the blank line before it.
                 self.end_event(events);
                 self.done = true;
             }
             "data" => self.data(value),
             "error" => self.data(&error_event(value)),
-            "event" if value == "error" => self.is_error = true,
             "event" => {
-                self.event.push_str("event: ");
-                self.event.push_str(value);
-                self.event.push('\n');
+                self.kind = match value {
+                    "error" => Kind::Error,
+                    "keepalive" if self.kind == Kind::Message => Kind::Keepalive,
+                    _ => self.kind,
+                };
             }
             _ => {}
         }
-        if self.event.len() + self.data.len() > MAX_EVENT_BYTES { Err(EventTooLarge) } else { Ok(()) }
+        if self.data.len() > MAX_EVENT_BYTES { Err(EventTooLarge) } else { Ok(()) }
     }
 
     fn data(&mut self, value: &str) {
-        self.data.push_str(DATA);
+        self.data.reserve(value.len() + 1);
         self.data.push_str(value);
         self.data.push('\n');
     }
 
-    fn end_event(&mut self, events: &mut VecDeque<Bytes>) {
-        if std::mem::take(&mut self.is_error) && !self.data.is_empty() {
-            let lines = std::mem::take(&mut self.data);
-            let values: Vec<&str> = lines.lines().filter_map(|line| line.strip_prefix(DATA)).collect();
-            self.data(&error_event(&values.join("\n")));
-        }
-        if !self.data.is_empty() {
-            self.event.push_str(&self.data);
-            self.event.push('\n');
-            events.push_back(Bytes::copy_from_slice(self.event.as_bytes()));
-        }
-        self.event.clear();
-        self.data.clear();
-    }
-}
-
-/// `body` with a [`Sanitizer`] around it, one event per item: the parser copies what is left of an item once per line.
-///
-/// Reads at most `limit` bytes. How the body ended is noted in `end` before the last item is given out.
-pub fn sanitised<S, E>(
-    body: S,
-    limit: usize,
-    end: Arc<OnceLock<BodyEnd>>,
-) -> impl Stream<Item = Result<Bytes, BodyEnd>> + Send
-where
-    S: Stream<Item = Result<Bytes, E>> + Send,
-    E: fmt::Display + Send,
-{
-    async_stream::stream! {
-        let mut body = std::pin::pin!(body);
-        let mut sanitizer = Sanitizer::default();
-        let mut events = VecDeque::new();
-        let mut left = limit;
-        // The beginning of the body, as long as it may turn out to be an error without any framing.
-        let mut stray = Some(Vec::new());
-        let ended = loop {
-            let ended = match body.next().await {
-                Some(Ok(bytes)) if bytes.len() > left => Some(BodyEnd::TooLong),
-                Some(Ok(bytes)) => {
-                    left -= bytes.len();
-                    if let Some(stray) = &mut stray {
-                        let room = MAX_STRAY_BYTES - stray.len();
-                        stray.extend_from_slice(&bytes[..bytes.len().min(room)]);
-                    }
-                    sanitizer.push(&bytes, &mut events).err().map(|error| BodyEnd::Broken(error.to_string()))
-                }
-                Some(Err(error)) => Some(BodyEnd::Broken(error.to_string())),
-                None => Some(match sanitizer.finish(&mut events) {
-                    Ok(()) if events.is_empty() => stray.take().and_then(text_without_fields).map_or(BodyEnd::Eof, BodyEnd::NoEvents),
-                    Ok(()) => BodyEnd::Eof,
-                    Err(error) => BodyEnd::Broken(error.to_string()),
-                }),
-            };
-            let ended = if sanitizer.is_done() { Some(BodyEnd::Done) } else { ended };
-            if let Some(ended) = &ended {
-                // Whoever reads the last event may look at once.
-                let _: Result<(), BodyEnd> = end.set(ended.clone());
-            }
-            while let Some(event) = events.pop_front() {
-                stray = None;
-                yield Ok(event);
-            }
-            if let Some(ended) = ended {
-                break ended;
-            }
-        };
-        if matches!(ended, BodyEnd::TooLong | BodyEnd::Broken(_)) {
-            yield Err(ended);
+    fn end_event(&mut self, events: &mut VecDeque<String>) {
+        let kind = std::mem::take(&mut self.kind);
+        let mut data = std::mem::take(&mut self.data);
+        data.pop();
+        match kind {
+            _ if data.is_empty() => {}
+            Kind::Message => events.push_back(data),
+            Kind::Error => events.push_back(error_event(&data)),
+            Kind::Keepalive => {}
         }
     }
 }
@@ -256,7 +268,7 @@ fn text_without_fields(body: Vec<u8>) -> Option<String> {
     (!text.is_empty() && !is_stream).then_some(text)
 }
 
-/// An event that async-openai hands on like any other, with the error where OpenAI has it.
+/// The data of an event like any other, with the error where OpenAI has it.
 fn error_event(value: &str) -> String {
     let error = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
     let event = if error.get("error").is_some() { error } else { json!({ "error": error }) };

@@ -12,9 +12,10 @@ use std::{
     time::Duration,
 };
 
+use futures_channel::mpsc;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use metrics::Counter;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
@@ -124,7 +125,7 @@ impl Actor {
             // Commands first: a model that always has text ready must not starve a stop.
             let happened = tokio::select! {
                 biased;
-                command = commands.recv(), if open => Happened::Command(command),
+                command = commands.next(), if open => Happened::Command(command),
                 Some(accepting) = self.accepting.next(), if !self.accepting.is_empty() => {
                     Happened::Accepted(Box::new(accepting))
                 }

@@ -9,14 +9,16 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
+use futures_channel::mpsc;
+use futures_util::SinkExt;
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, oneshot},
     time::Instant,
 };
 
 use crate::{
-    chat::{Feedback, MessageId, RunId, SessionId},
+    chat::{Feedback, MessageId, Owner, RunId, SessionId},
     session::log::{Log, Moment},
 };
 
@@ -28,7 +30,8 @@ pub mod viewer;
 pub use actor::Deps;
 pub use viewer::Viewer;
 
-/// Commands waiting for a session's actor; senders wait beyond it.
+/// Commands waiting for a session's actor; senders wait beyond it, each with one of its own. A channel of tokio has room
+/// for 32 from the beginning, which were 1.3 KB of every idle session.
 const COMMANDS: usize = 8;
 
 /// What to do with a message while an answer is being written.
@@ -161,6 +164,7 @@ pub(crate) struct Stop {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) id: SessionId,
+    pub(crate) owner: Option<Owner>,
     pub(crate) log: Mutex<Log>,
     /// Wakes viewers after the log grew or the session closed.
     pub(crate) wake: Notify,
@@ -204,10 +208,16 @@ pub struct SessionHandle {
 
 impl SessionHandle {
     /// A session over its `log`, and the future that drives it; the caller spawns that and watches its end.
-    pub fn new(id: SessionId, log: Log, deps: Arc<Deps>) -> (Self, impl Future<Output = ()> + Send + use<>) {
+    pub fn new(
+        id: SessionId,
+        owner: Option<Owner>,
+        log: Log,
+        deps: Arc<Deps>,
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let clock = deps.clock;
         let shared = Arc::new(Shared {
             id,
+            owner,
             log: Mutex::new(log),
             wake: Notify::new(),
             busy: AtomicBool::new(false),
@@ -227,6 +237,12 @@ impl SessionHandle {
     #[must_use]
     pub fn id(&self) -> &SessionId {
         &self.shared.id
+    }
+
+    /// To whom it belongs.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Owner> {
+        self.shared.owner.as_ref()
     }
 
     /// Hands in a message; returns after it is stored, or refused.
@@ -261,7 +277,7 @@ impl SessionHandle {
     ) -> Result<T, SendError> {
         self.touch();
         let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| self.gone())?;
+        self.commands.clone().send(command(reply)).await.map_err(|_| self.gone())?;
         answer.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
@@ -273,7 +289,7 @@ impl SessionHandle {
         let (reply, answer) = oneshot::channel();
         let (came, pieces) = (self.shared.clock.now(), self.shared.pieces.load(Ordering::Relaxed));
         let command = Command::Stop(Box::new(Stop { target, came, pieces }), reply);
-        self.commands.send(command).await.map_err(|_| RunNotActive)?;
+        self.commands.clone().send(command).await.map_err(|_| RunNotActive)?;
         answer.await.unwrap_or(Err(RunNotActive))
     }
 

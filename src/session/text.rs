@@ -96,7 +96,9 @@ impl RunText {
     /// When the text just after `at` came, if that is still known.
     #[must_use]
     pub fn arrival(&self, at: &TextPosition) -> Option<Moment> {
-        self.arrivals.iter().find(|(end, _)| *end > at.byte).map(|(_, moment)| *moment)
+        // From the end: who waits for text misses the newest piece only.
+        let missing = self.arrivals.iter().rev().take_while(|(end, _)| *end > at.byte);
+        missing.last().map(|(_, moment)| *moment)
     }
 
     /// The place `utf16` code units into the text; within a surrogate pair, the place before the pair.

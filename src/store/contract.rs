@@ -9,7 +9,7 @@ use super::{
     Turn, memory::MemoryStore, sqlite::SqliteStore,
 };
 use crate::chat::{
-    Citation, Feedback, Message, MessageId, Opinion, RunId, SessionId, Source, Status, Timestamp, Usage,
+    Citation, Feedback, Message, MessageId, Opinion, Owner, RunId, SessionId, Source, Status, Timestamp, Usage,
 };
 
 pub(super) fn session_id(text: &str) -> SessionId {
@@ -28,6 +28,7 @@ pub(super) fn record(id: &str, created_at: u64) -> SessionRecord {
         created_at: Timestamp(created_at),
         updated_at: Timestamp(created_at),
         message_count: 0,
+        owner: None,
     }
 }
 
@@ -89,6 +90,7 @@ contracts!([
     a_session_comes_back_as_it_was_stored,
     a_taken_session_id_is_refused,
     sessions_are_paged_newest_first,
+    sessions_are_listed_by_owner,
     a_turn_is_stored_once,
     an_answer_grows_and_ends,
     an_ended_answer_stays_as_it_is,
@@ -143,7 +145,7 @@ async fn sessions_are_paged_newest_first(store: Arc<dyn SessionStore>) {
     }
     let (mut seen, mut before) = (Vec::new(), None);
     loop {
-        let page = store.sessions(before.as_ref(), 2).await.expect("read");
+        let page = store.sessions(None, before.as_ref(), 2).await.expect("read");
         assert!(page.sessions.len() <= 2);
         seen.extend(page.sessions.iter().map(|session| session.id.to_string()));
         before = page.sessions.last().map(|session| session.id.clone());
@@ -152,8 +154,34 @@ async fn sessions_are_paged_newest_first(store: Arc<dyn SessionStore>) {
         }
     }
     assert_eq!(seen, ["e", "b", "c", "d", "a"]);
-    let after_the_last = store.sessions(Some(&session_id("a")), 10).await.expect("read");
+    let after_the_last = store.sessions(None, Some(&session_id("a")), 10).await.expect("read");
     assert_eq!((after_the_last.sessions.len(), after_the_last.more), (0, false));
+}
+
+async fn sessions_are_listed_by_owner(store: Arc<dyn SessionStore>) {
+    let owners = [None, Some(Owner::new("acme/ann")), Some(Owner::new("acme/ben"))];
+    for (n, id) in ["a0", "b1", "c2", "d0", "e1", "f1"].iter().enumerate() {
+        let owner = owners[usize::from(id.as_bytes()[1] - b'0')].clone();
+        let wanted = SessionRecord { owner, ..record(id, 10 * n as u64) };
+        store.create_session(wanted.clone()).await.expect("stored");
+        assert_eq!(store.session(&wanted.id).await.expect("read"), Some(wanted));
+    }
+    let list = async |owner: &Option<Owner>, before: Option<&str>, limit| {
+        let page = store.sessions(owner.as_ref(), before.map(session_id).as_ref(), limit).await?;
+        Ok::<_, StoreError>((page.sessions.iter().map(|s| s.id.to_string()).collect::<Vec<_>>().join(" "), page.more))
+    };
+    let [nobody, ann, ben] = &owners;
+    assert_eq!(list(nobody, None, 9).await.expect("read"), ("d0 a0".to_owned(), false));
+    assert_eq!(list(ann, None, 2).await.expect("read"), ("f1 e1".to_owned(), true));
+    assert_eq!(list(ann, Some("e1"), 2).await.expect("read"), ("b1".to_owned(), false));
+    assert_eq!(list(ben, None, 1).await.expect("read"), ("c2".to_owned(), false));
+    assert_eq!(list(&Some(Owner::new("acme/cid")), None, 9).await.expect("read"), (String::new(), false));
+    for (owner, before) in [(ben, "e1"), (nobody, "c2"), (ann, "d0")] {
+        assert!(
+            matches!(list(owner, Some(before), 1).await, Err(StoreError::NoSession)),
+            "{before} is somebody else's"
+        );
+    }
 }
 
 async fn a_turn_is_stored_once(store: Arc<dyn SessionStore>) {
@@ -379,7 +407,7 @@ async fn limits_are_bounded(store: Arc<dyn SessionStore>) {
     }
     let page = store.messages(&session, None, usize::MAX, Scope::Conversation).await.expect("read");
     assert_eq!((page.messages.len(), page.more), (MAX_PAGE, true));
-    assert!(store.sessions(None, usize::MAX).await.is_ok());
+    assert!(store.sessions(None, None, usize::MAX).await.is_ok());
     assert_eq!(store.delete_expired(Timestamp(0), usize::MAX).await.expect("none"), []);
 }
 
@@ -404,7 +432,7 @@ async fn expired_sessions_go_and_used_ones_stay(store: Arc<dyn SessionStore>) {
     assert_eq!(gone, [session_id("older")], "the longest unused first");
     assert_eq!(store.delete_expired(Timestamp(100), 10).await.expect("deleted"), [session_id("old")]);
     assert_eq!(store.delete_expired(Timestamp(100), 10).await.expect("none left"), []);
-    let left = store.sessions(None, 10).await.expect("read").sessions;
+    let left = store.sessions(None, None, 10).await.expect("read").sessions;
     assert_eq!(left.iter().map(|session| session.id.as_str()).collect::<Vec<_>>(), ["edge", "used"]);
 }
 
@@ -415,7 +443,7 @@ async fn missing_sessions_are_told(store: Arc<dyn SessionStore>) {
     let end = finished("q", "", Status::Complete);
     assert!(matches!(store.finish_answer(&nobody, end).await, Err(StoreError::NoSession)));
     assert!(matches!(store.messages(&nobody, None, 1, Scope::Conversation).await, Err(StoreError::NoSession)));
-    assert!(matches!(store.sessions(Some(&nobody), 1).await, Err(StoreError::NoSession)));
+    assert!(matches!(store.sessions(None, Some(&nobody), 1).await, Err(StoreError::NoSession)));
     assert_eq!(store.message(&nobody, &message_id("q")).await.expect("read"), None);
 }
 

@@ -15,7 +15,7 @@ use super::{
     Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Scope, SessionPage, SessionRecord,
     SessionStore, StoreError, Turn, refuse_unfit, session_taken, unknown_answer,
 };
-use crate::chat::{Feedback, Message, MessageId, Role, SessionId, Status, Timestamp};
+use crate::chat::{Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp};
 
 /// A [`SessionStore`] without a disk.
 ///
@@ -147,16 +147,28 @@ impl SessionStore for MemoryStore {
         Ok(self.state.lock().sessions.get(id).map(|conversation| conversation.record.clone()))
     }
 
-    async fn sessions(&self, before: Option<&SessionId>, limit: usize) -> Result<SessionPage, StoreError> {
+    async fn sessions(
+        &self,
+        owner: Option<&Owner>,
+        before: Option<&SessionId>,
+        limit: usize,
+    ) -> Result<SessionPage, StoreError> {
         let limit = limit.min(MAX_PAGE);
         let state = self.state.lock();
-        let record = |(_, id): &(Reverse<Timestamp>, SessionId)| Some(state.sessions.get(id)?.record.clone());
+        let record = |(_, id): &(Reverse<Timestamp>, SessionId)| {
+            let record = &state.sessions.get(id)?.record;
+            (record.owner.as_ref() == owner).then(|| record.clone())
+        };
         let mut sessions: Vec<_> = match before {
-            None => state.by_age.iter().take(limit + 1).filter_map(record).collect(),
+            None => state.by_age.iter().filter_map(record).take(limit + 1).collect(),
             Some(before) => {
-                let cursor = (Reverse(state.conversation(before)?.record.created_at), before.clone());
+                let before_record = &state.conversation(before)?.record;
+                if before_record.owner.as_ref() != owner {
+                    return Err(StoreError::NoSession);
+                }
+                let cursor = (Reverse(before_record.created_at), before.clone());
                 let older = (std::ops::Bound::Excluded(cursor), std::ops::Bound::Unbounded);
-                state.by_age.range(older).take(limit + 1).filter_map(record).collect()
+                state.by_age.range(older).filter_map(record).take(limit + 1).collect()
             }
         };
         let more = sessions.len() > limit;

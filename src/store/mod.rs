@@ -4,7 +4,7 @@
 
 use async_trait::async_trait;
 
-use crate::chat::{Citation, Feedback, Message, MessageId, RunId, SessionId, Source, Status, Timestamp, Usage};
+use crate::chat::{Citation, Feedback, Message, MessageId, Owner, RunId, SessionId, Source, Status, Timestamp, Usage};
 
 #[cfg(test)]
 mod contract;
@@ -33,6 +33,8 @@ pub struct SessionRecord {
     pub updated_at: Timestamp,
     /// How many messages the conversation has; replaced ones do not count.
     pub message_count: u64,
+    /// To whom it belongs; to nobody in particular when it was made without authentication.
+    pub owner: Option<Owner>,
 }
 
 /// A question and the answer that is to come: stored together, in one transaction, so that no crash can
@@ -177,12 +179,17 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
     /// One session, if it exists.
     async fn session(&self, id: &SessionId) -> Result<Option<SessionRecord>, StoreError>;
 
-    /// Sessions older than `before`, newest first, at most `limit`. Sessions of the same millisecond are ordered
+    /// Sessions of `owner` (of nobody in particular: `None`) older than `before`, newest first, at most `limit`. Sessions of the same millisecond are ordered
     /// by id.
     ///
     /// # Errors
-    /// [`StoreError::NoSession`] when `before` is gone: what lies below it cannot be told any more.
-    async fn sessions(&self, before: Option<&SessionId>, limit: usize) -> Result<SessionPage, StoreError>;
+    /// [`StoreError::NoSession`] when `before` is gone or somebody else's: what lies below it cannot be told any more.
+    async fn sessions(
+        &self,
+        owner: Option<&Owner>,
+        before: Option<&SessionId>,
+        limit: usize,
+    ) -> Result<SessionPage, StoreError>;
 
     /// Deletes a session and all that belongs to it; false when there was none.
     async fn delete_session(&self, id: &SessionId) -> Result<bool, StoreError>;

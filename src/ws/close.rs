@@ -24,14 +24,22 @@ pub enum CloseReason {
     BadUtf8,
     /// A frame above the limit.
     TooLarge,
-    /// The session was deleted.
+    /// The credential that came in a frame is not valid.
+    Unauthenticated,
+    /// The session was deleted, or there is none such for this principal.
     SessionGone,
+    /// There is no room for its session in memory.
+    OverCapacity,
+    /// Whoever it is did not say so in time.
+    HelloTimeout,
     /// The session failed; what is stored is intact.
     Internal,
     /// No sign of life.
     Silent,
     /// The other side did not read for too long.
     WriteStalled,
+    /// The token is over, and no new one came.
+    TokenExpired,
 }
 
 impl CloseReason {
@@ -46,10 +54,14 @@ impl CloseReason {
             Self::BinaryFrame => (1003, "binary frames are not spoken here"),
             Self::BadUtf8 => (1007, "not UTF-8"),
             Self::TooLarge => (1009, "frame too large"),
+            Self::Unauthenticated => (4001, "the credentials are not valid"),
             Self::SessionGone => (4004, "the session is gone"),
+            Self::OverCapacity => (4100, "too many sessions are in use"),
+            Self::HelloTimeout => (4108, "no hello with a token in time"),
             Self::Internal => (4111, "internal error"),
             Self::Silent => (4201, "no sign of life"),
             Self::WriteStalled => (4203, "the reader stalled"),
+            Self::TokenExpired => (4204, "the token expired"),
         }
     }
 

@@ -50,6 +50,11 @@ pub fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<A
     Ok(Accepted { accept_key: derive_accept_key(key), protocol: choose_protocol(headers)? })
 }
 
+/// The credentials among the offered subprotocols, where a browser can put them. They are never chosen.
+pub fn bearers(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).filter_map(|name| name.strip_prefix("bearer."))
+}
+
 /// `chat.v1` when it is offered; nothing when nothing is.
 fn choose_protocol(headers: &HeaderMap) -> Result<Option<&'static str>, HandshakeError> {
     let mut offered = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).peekable();
@@ -141,5 +146,10 @@ mod tests {
     fn chat_v1_is_chosen_among_several() {
         let accepted = with(&[("sec-websocket-protocol", "soap, chat.v1"), ("sec-websocket-protocol", "bearer.x")]);
         assert_eq!(accepted.unwrap().protocol, Some("chat.v1"));
+        let offered = headers(&[
+            ("sec-websocket-protocol", "soap, bearer.a.b.c,chat.v1"),
+            ("sec-websocket-protocol", "bearer.x"),
+        ]);
+        assert_eq!(bearers(&offered).collect::<Vec<_>>(), ["a.b.c", "x"]);
     }
 }

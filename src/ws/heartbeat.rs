@@ -1,6 +1,7 @@
 //! Finds dead peers: any frame counts as life, a silent client is asked, and closed when it stays silent.
 //!
-//! One timer per socket, set anew only when it fires: frames just note the time.
+//! One timer per socket, set anew only when it fires: frames just note the time. The same timer ends a socket whose
+//! token is over.
 
 use std::time::Duration;
 
@@ -41,7 +42,14 @@ pub(super) async fn watch(shared: &Shared) -> CloseReason {
         let silence = shared.life.silence();
         asked &= silence >= HEARTBEAT; // It answered, or said something else.
         match beat(silence, asked) {
-            Beat::Wait(time) => sleep(time).await,
+            Beat::Wait(time) => {
+                let Some(left) = shared.pass.left() else { return CloseReason::TokenExpired };
+                // A new token may end earlier than the old one.
+                tokio::select! {
+                    () = sleep(time.min(left)) => {}
+                    () = shared.pass.renewed() => {}
+                }
+            }
             Beat::Ask => {
                 // Both: a page cannot see the WebSocket's own ping, the smallest clients do not know ours.
                 shared.outbox.push(Answer::Frame(chat_v1::ping()));

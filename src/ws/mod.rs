@@ -3,11 +3,14 @@
 //! The halves are polled side by side, so that a stuck write never hides a `stop`. What the writer sends comes from
 //! two places: the session's log (through a cursor, never queued) and the outbox, the few frames that answer this
 //! client alone. A full outbox stops the reader, so a client that only asks and never reads fills nothing.
-//! Uses `hub`'s sessions and `dialect`.
+//! A socket that may not speak yet says who it is first (`hello.rs`). Uses `hub`, `auth` and `dialect`.
 
 use std::{
     collections::VecDeque,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -32,7 +35,9 @@ use tokio_tungstenite::{
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use self::pass::Pass;
 use crate::{
+    auth::{Authenticator, Caller},
     chat::RunId,
     dialect::chat_v1::{FRAME_BYTES, SUBPROTOCOL},
     session::{Clock, SessionHandle},
@@ -43,11 +48,14 @@ mod close;
 mod goaway;
 pub mod handshake;
 mod heartbeat;
+mod hello;
+mod pass;
 mod reader;
 mod writer;
 
 pub use close::CloseReason;
 pub use goaway::Goaway;
+pub use hello::{Arrival, serve_unknown};
 
 /// Frames for one client alone that may wait; the reader stops beyond it.
 const OUTBOX_FRAMES: usize = 64;
@@ -61,6 +69,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Socket {
     /// Its session.
     pub session: SessionHandle,
+    /// Checks further tokens.
+    pub auth: Arc<Authenticator>,
+    /// Who it belongs to, and until when; nobody in particular where that is allowed.
+    pub caller: Caller,
     /// Who answers in it.
     pub assistant: String,
     /// For how long after the last socket left a cursor is good.
@@ -80,7 +92,7 @@ pub struct Socket {
 #[must_use]
 pub fn config() -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(4 << 10)
+        .read_buffer_size(1 << 10) // Allocated at once; a larger frame gets its room when its length is known.
         .write_buffer_size(0) // One write per flush: the writer gathers what belongs together.
         .max_write_buffer_size(16 << 20) // Above the largest snapshot; the writer never has two batches in it.
         .max_message_size(Some(FRAME_BYTES))
@@ -91,8 +103,13 @@ pub fn config() -> WebSocketConfig {
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, socket: Socket) {
     let _counted = Counted::new();
     let stream = WebSocketStream::from_raw_socket(io, Role::Server, Some(config())).await;
+    converse(stream, socket).await;
+}
+
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: WebSocketStream<S>, socket: Socket) {
     let (mut sink, mut stream) = stream.split();
-    let shared = Shared { outbox: Outbox::default(), life: Life::new() };
+    let pass = Pass::new(socket.auth.clone(), &socket.caller);
+    let shared = Shared { outbox: Outbox::default(), life: Life::new(), pass };
 
     // The reader first: the `ack` of a message goes out before the end of its run, however quick that is.
     let reason = tokio::select! {
@@ -101,10 +118,18 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, socket: Socket) {
         reason = writer::write(&mut sink, &socket, &shared) => reason,
         reason = heartbeat::watch(&shared) => reason,
     };
-    let (code, _) = reason.code();
-    debug!(connection = socket.connection, session = %socket.session.id(), code, ?reason, "socket closed");
-    metrics::counter!(WS_CLOSES, "code" => code.to_string()).increment(1);
+    debug!(connection = socket.connection, session = %socket.session.id(), ?reason, "socket closed");
     drop(socket); // The session is free while a slow peer takes its time over the goodbye.
+    leave(sink, stream, reason).await;
+}
+
+async fn leave<S: AsyncRead + AsyncWrite + Unpin>(
+    sink: SplitSink<WebSocketStream<S>, Message>,
+    stream: SplitStream<WebSocketStream<S>>,
+    reason: CloseReason,
+) {
+    let (code, _) = reason.code();
+    metrics::counter!(WS_CLOSES, "code" => code.to_string()).increment(1);
     let _no_answer_is_fine = timeout(CLOSE_TIMEOUT, goodbye(sink, stream, reason)).await;
 }
 
@@ -147,6 +172,7 @@ impl Drop for Counted {
 struct Shared {
     outbox: Outbox,
     life: Life,
+    pass: Pass,
 }
 
 /// What is to be said to this client alone.

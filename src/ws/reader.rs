@@ -4,7 +4,7 @@ use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::Futu
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::{Answer, CloseReason, Shared};
+use super::{Answer, CloseReason, Shared, pass::NotRenewed};
 use crate::{
     dialect::chat_v1::{self, ClientFrame, ErrorFrame, Frame, FrameError},
     session::{NewMessage, Receipt, RunNotActive, SendError, SessionHandle},
@@ -35,7 +35,11 @@ pub(super) async fn read(
         shared.life.sign();
         match message {
             Some(Ok(Message::Text(text))) => match chat_v1::parse(&text) {
-                Ok(frame) => take(frame, session, shared, &in_flight),
+                Ok(frame) => {
+                    if let Some(reason) = take(frame, session, shared, &in_flight) {
+                        return reason;
+                    }
+                }
                 Err(FrameError { re, code, message }) => refuse(shared, re, code, message, false),
             },
             Some(Ok(Message::Binary(_))) => return CloseReason::BinaryFrame,
@@ -47,7 +51,13 @@ pub(super) async fn read(
     }
 }
 
-fn take(Frame { id, body }: Frame, session: &SessionHandle, shared: &Shared, in_flight: &InFlight) {
+/// Does what a frame asks for; returns why the socket is to be closed, when it is.
+fn take(
+    Frame { id, body }: Frame,
+    session: &SessionHandle,
+    shared: &Shared,
+    in_flight: &InFlight,
+) -> Option<CloseReason> {
     match body {
         ClientFrame::Send { assistant: Some(name), .. } if name != crate::hub::ASSISTANT => {
             refuse(shared, id, "not_found", "there is no such assistant".to_owned(), false);
@@ -93,12 +103,21 @@ fn take(Frame { id, body }: Frame, session: &SessionHandle, shared: &Shared, in_
             );
         }
         ClientFrame::Sync { run, off } => shared.outbox.push(Answer::Sync { re: id, run, off }),
-        ClientFrame::Hello { resume } => shared.outbox.push(Answer::Hello { resume }),
+        ClientFrame::Hello { token, resume } => match token.map_or(Ok(()), |token| shared.pass.renew(&token)) {
+            Ok(()) => shared.outbox.push(Answer::Hello { resume }),
+            Err(NotRenewed::Refused) => return Some(CloseReason::Unauthenticated),
+            Err(error) => refuse(shared, id, error.code(), error.to_string(), false),
+        },
+        ClientFrame::Auth { token } => match shared.pass.renew(&token) {
+            Ok(()) => shared.outbox.push(Answer::Frame(chat_v1::ack(id.as_ref()))),
+            Err(error) => refuse(shared, id, error.code(), error.to_string(), false),
+        },
         ClientFrame::Typing { on } => shared.outbox.push(Answer::Typing { on }),
         ClientFrame::View { hidden } => shared.outbox.push(Answer::View { hidden }),
         ClientFrame::Ping { t } => shared.outbox.push(Answer::Frame(chat_v1::pong(t.as_ref()))),
         ClientFrame::Pong => {}
     }
+    None
 }
 
 fn refuse(shared: &Shared, re: Option<Value>, code: &'static str, message: String, retryable: bool) {

@@ -34,6 +34,7 @@ pub(super) async fn write(
     let (viewer, attachment) = socket.session.attach(socket.resume.as_deref());
     let mut writer = Writer { viewer, socket, hidden: false, batch: Vec::new(), bytes: 0, arrivals: Vec::new() };
     writer.welcome(&attachment);
+    drop(attachment); // Its snapshot would live as long as the socket.
     let delay = metrics::histogram!(TOKEN_DELAY);
     let mut draining = pin!(socket.draining.cancelled());
     let mut told = false; // That the gateway goes away.

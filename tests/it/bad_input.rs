@@ -88,7 +88,8 @@ async fn handshakes_are_checked_before_the_upgrade() {
     for (path, headers, status) in [
         (path.to_owned(), good.to_owned(), 101),
         (format!("{path}/{session}"), good.to_owned(), 101),
-        (path.to_owned(), format!("{good}Sec-WebSocket-Protocol: chat.v1, bearer.x\r\n"), 101),
+        (path.to_owned(), format!("{good}Sec-WebSocket-Protocol: soap, chat.v1\r\n"), 101),
+        (path.to_owned(), format!("{good}Sec-WebSocket-Protocol: chat.v1, bearer.x\r\n"), 401),
         (path.to_owned(), format!("{good}Origin: https://shop.example\r\n"), 101),
         (path.to_owned(), format!("{good}Origin: http://{}\r\n", gateway.address), 101),
         (path.to_owned(), format!("{good}Origin: https://evil.example\r\n"), 403),

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use rivulet::{
-    chat::{Feedback, Message, MessageId, SessionId, Status, Timestamp},
+    chat::{Feedback, Message, MessageId, Owner, SessionId, Status, Timestamp},
     hub::{Hub, Policy},
     knowledge::NoKnowledge,
     llm::{ChatModel, ChatRequest, FinishReason, ModelEvent, ModelStream},
@@ -75,8 +75,13 @@ impl SessionStore for Flaky {
     async fn session(&self, id: &SessionId) -> Result<Option<SessionRecord>, StoreError> {
         self.inner.session(id).await
     }
-    async fn sessions(&self, before: Option<&SessionId>, limit: usize) -> Result<SessionPage, StoreError> {
-        self.inner.sessions(before, limit).await
+    async fn sessions(
+        &self,
+        owner: Option<&Owner>,
+        before: Option<&SessionId>,
+        limit: usize,
+    ) -> Result<SessionPage, StoreError> {
+        self.inner.sessions(owner, before, limit).await
     }
     async fn delete_session(&self, id: &SessionId) -> Result<bool, StoreError> {
         self.inner.delete_session(id).await
@@ -135,7 +140,7 @@ fn hub() -> (Arc<Hub>, Arc<Flaky>) {
 }
 
 async fn session(hub: &Hub) -> SessionHandle {
-    let record = hub.create("default", None).await.unwrap();
+    let record = hub.create("default", None, None).await.unwrap();
     hub.get(&record.id).await.unwrap()
 }
 
@@ -199,7 +204,7 @@ async fn nothing_is_acknowledged_that_is_not_stored() {
 
     store.failing.store(true, Ordering::Relaxed);
     assert_eq!(session.send(message("two")).await, Err(SendError::StorageUnavailable));
-    assert!(hub.create("default", None).await.is_err());
+    assert!(hub.create("default", None, None).await.is_err());
     let (_, attachment) = session.attach(None);
     assert_eq!(attachment.snapshot.unwrap().messages.len(), 2, "what is stored can still be read");
 

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod auth;
 mod bad_input;
 mod branches;
 mod chat;

@@ -18,7 +18,7 @@ async fn a_wrong_configuration_is_named() {
         ("[server]\nbnid = \"x\"\n", "server.bind"),
         ("[sesion]\nidle_s = 1\n", "session"),
         ("[session]\nidle_s = \"soon\"\n", "session.idle_s"),
-        ("[server]\nenvironment = \"production\"\n", "authentication"),
+        ("[server]\nenvironment = \"production\"\n", "auth.required"),
     ] {
         let setup = Setup::bare();
         std::fs::write(setup.data.path().join("rivulet.toml"), file).unwrap();

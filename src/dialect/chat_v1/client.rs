@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::{COMMENT_CHARS, TEXT_CHARS};
 use crate::{
     chat::{Feedback, MessageId, Opinion, RunId},
+    config::Secret,
     session::{Redo, SendMode, StopTarget},
 };
 
@@ -23,10 +24,17 @@ pub struct Frame {
 /// What a client says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClientFrame {
-    /// Goes on from a cursor.
+    /// Says who it is, or goes on from a cursor, or both.
     Hello {
+        /// The credential.
+        token: Option<Secret>,
         /// The cursor.
         resume: Option<String>,
+    },
+    /// Replaces the token of the socket.
+    Auth {
+        /// The new one.
+        token: Secret,
     },
     /// A message.
     Send {
@@ -161,7 +169,14 @@ impl Fields {
                 };
                 Ok(ClientFrame::Sync { run, off })
             }
-            "hello" => Ok(ClientFrame::Hello { resume: self.string("resume")? }),
+            "hello" => {
+                let token = self.string("token")?.map(Secret::new);
+                Ok(ClientFrame::Hello { token, resume: self.string("resume")? })
+            }
+            "auth" => {
+                let token = self.string("token")?.ok_or_else(|| invalid("token", "is missing"))?;
+                Ok(ClientFrame::Auth { token: Secret::new(token) })
+            }
             "view" => Ok(ClientFrame::View { hidden: self.switch("hidden")? }),
             "ping" => Ok(ClientFrame::Ping { t: self.0.remove("t") }),
             "pong" => Ok(ClientFrame::Pong),
@@ -325,6 +340,21 @@ mod tests {
         }
         let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
         assert_eq!(code(&deep), "bad_json");
+    }
+
+    #[test]
+    fn tokens_are_read_and_never_shown() {
+        for text in [r#"{"type":"auth","token":"hunter2"}"#, r#"{"type":"hello","token":"hunter2","resume":"e:1"}"#] {
+            let frame = parse(text).unwrap();
+            let (ClientFrame::Auth { token } | ClientFrame::Hello { token: Some(token), .. }) = &frame.body else {
+                panic!("{frame:?}")
+            };
+            assert_eq!(token.expose(), "hunter2");
+            assert!(!format!("{frame:?}").contains("hunter2"));
+        }
+        assert_eq!(code(r#"{"type":"auth"}"#), "invalid_field");
+        assert_eq!(code(r#"{"type":"auth","token":5}"#), "invalid_field");
+        assert_eq!(code(r#"{"type":"hello","token":{}}"#), "invalid_field");
     }
 
     #[test]

@@ -89,7 +89,8 @@ impl Actor {
                 Branch { at, question: None, answer: Message::pending(id.clone(), None, run.clone(), now) }
             }
         };
-        let question = branch.question.as_ref().map(|question| &question.id).or(branch.at.as_ref()).cloned();
+        let question =
+            branch.question.as_ref().map_or_else(|| self.question_at(branch.at.as_ref()), |q| Some(q.id.clone()));
         let answer = branch.answer.id.clone();
         self.arrive(&id, question.as_ref(), &answer, run);
         let (store, session, newest) = (self.deps.store.clone(), self.shared.id.clone(), self.deps.window());
@@ -98,6 +99,16 @@ impl Actor {
             Accepting::Branched { asked, answer, reply, result }
         };
         self.accepting.push_back(commit.boxed());
+    }
+
+    /// The question that an answer anew would be for, as far as the transcript in memory reaches.
+    fn question_at(&self, at: Option<&MessageId>) -> Option<MessageId> {
+        let log = self.shared.log.lock();
+        let found = match at {
+            Some(at) => log.transcript().message(at),
+            None => log.transcript().iter().rev().find(|message| message.role == Role::Assistant),
+        };
+        found.map(|message| message.question.as_ref().unwrap_or(&message.id)).or(at).cloned()
     }
 
     pub(super) fn on_rate(&mut self, message: MessageId, feedback: Feedback, reply: Reply<()>) {

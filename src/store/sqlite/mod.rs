@@ -17,7 +17,7 @@ use super::{
     SessionStore, StoreError, Turn, refuse_unfit,
 };
 use crate::{
-    chat::{Feedback, Message, MessageId, SessionId, Timestamp},
+    chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp},
     telemetry::metrics::DATABASE_DURATION,
 };
 
@@ -142,9 +142,15 @@ impl SessionStore for SqliteStore {
         self.read("session", move |connection| rows::session(connection, &id)).await
     }
 
-    async fn sessions(&self, before: Option<&SessionId>, limit: usize) -> Result<SessionPage, StoreError> {
-        let (before, limit) = (before.cloned(), limit.min(MAX_PAGE));
-        self.read("sessions", move |connection| rows::sessions(connection, before.as_ref(), limit)).await
+    async fn sessions(
+        &self,
+        owner: Option<&Owner>,
+        before: Option<&SessionId>,
+        limit: usize,
+    ) -> Result<SessionPage, StoreError> {
+        let (owner, before, limit) = (owner.cloned(), before.cloned(), limit.min(MAX_PAGE));
+        let page = move |connection: &Connection| rows::sessions(connection, owner.as_ref(), before.as_ref(), limit);
+        self.read("sessions", page).await
     }
 
     async fn delete_session(&self, id: &SessionId) -> Result<bool, StoreError> {

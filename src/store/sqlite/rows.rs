@@ -8,11 +8,11 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::super::{Appended, FinishedAnswer, MessagePage, Scope, SessionPage, SessionRecord, StoreError, Turn};
 use crate::{
-    chat::{Feedback, Message, MessageId, Role, RunId, SessionId, Status, Timestamp},
+    chat::{Feedback, Message, MessageId, Owner, Role, RunId, SessionId, Status, Timestamp},
     store::{session_taken, unknown_answer},
 };
 
-const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count";
+const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count, owner";
 pub(super) const MESSAGE: &str =
     "id, role, text, status, run, model, citations, sources, created_at, question, replaces,
      replaced, feedback";
@@ -20,8 +20,8 @@ pub(super) const MESSAGE: &str =
 pub(super) fn insert_session(connection: &Connection, session: &SessionRecord) -> Result<(), StoreError> {
     let inserted = connection
         .prepare_cached(
-            "INSERT INTO sessions (id, assistant, metadata, created_at, updated_at, message_count)
-             VALUES (?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT DO NOTHING",
+            "INSERT INTO sessions (id, assistant, metadata, created_at, updated_at, message_count, owner)
+             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             session.id.as_str(),
@@ -29,6 +29,7 @@ pub(super) fn insert_session(connection: &Connection, session: &SessionRecord) -
             session.metadata.as_ref().map(json).transpose()?,
             millis(session.created_at),
             millis(session.updated_at),
+            session.owner.as_ref().map(Owner::as_str),
         ])?;
     if inserted == 0 { Err(session_taken(&session.id)) } else { Ok(()) }
 }
@@ -40,32 +41,34 @@ pub(super) fn session(connection: &Connection, id: &SessionId) -> Result<Option<
 
 pub(super) fn sessions(
     connection: &Connection,
+    owner: Option<&Owner>,
     before: Option<&SessionId>,
     limit: usize,
 ) -> Result<SessionPage, StoreError> {
+    let owner = owner.map(Owner::as_str);
     let rows = match before {
         None => {
-            let sql = format!("SELECT {SESSION} FROM sessions ORDER BY created_at DESC, id LIMIT ?1");
+            let sql = format!("SELECT {SESSION} FROM sessions WHERE owner IS ?1 ORDER BY created_at DESC, id LIMIT ?2");
             connection
                 .prepare_cached(&sql)?
-                .query_map([limit as i64 + 1], session_row)?
+                .query_map(params![owner, limit as i64 + 1], session_row)?
                 .collect::<Result<Vec<_>, _>>()?
         }
         Some(before) => {
             let created_at: i64 = connection
-                .prepare_cached("SELECT created_at FROM sessions WHERE id = ?1")?
-                .query_row([before.as_str()], |row| row.get(0))
+                .prepare_cached("SELECT created_at FROM sessions WHERE id = ?1 AND owner IS ?2")?
+                .query_row(params![before.as_str(), owner], |row| row.get(0))
                 .optional()?
                 .ok_or(StoreError::NoSession)?;
             // Written so that the index leads straight to the first row.
             let sql = format!(
                 "SELECT {SESSION} FROM sessions
-                 WHERE created_at <= ?1 AND (created_at < ?1 OR id > ?2)
+                 WHERE owner IS ?4 AND created_at <= ?1 AND (created_at < ?1 OR id > ?2)
                  ORDER BY created_at DESC, id LIMIT ?3"
             );
             connection
                 .prepare_cached(&sql)?
-                .query_map(params![created_at, before.as_str(), limit as i64 + 1], session_row)?
+                .query_map(params![created_at, before.as_str(), limit as i64 + 1, owner], session_row)?
                 .collect::<Result<Vec<_>, _>>()?
         }
     };
@@ -269,6 +272,7 @@ fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
         created_at: timestamp(row, 3)?,
         updated_at: timestamp(row, 4)?,
         message_count: u64::try_from(row.get::<_, i64>(5)?).unwrap_or(0),
+        owner: row.get_ref(6)?.as_str_or_null()?.map(Owner::new),
     })
 }
 

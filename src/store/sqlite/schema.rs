@@ -64,6 +64,12 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ) WHERE role = 'assistant';
     CREATE INDEX messages_of_conversation ON messages (session_id, position) WHERE replaced = 0;
 ",
+    "
+    -- Sessions made before have none: they belong to nobody in particular. Listing is by owner from now on.
+    ALTER TABLE sessions ADD COLUMN owner TEXT;
+    CREATE INDEX sessions_by_owner ON sessions (owner, created_at DESC, id);
+    DROP INDEX sessions_by_age;
+",
 ];
 
 /// How long a connection waits for a lock of SQLite's own. Only a program that looks into the file from

@@ -6,7 +6,7 @@ use super::{
     super::contract::{finished, message_id, record, session_id, turn},
     *,
 };
-use crate::chat::Status;
+use crate::chat::{Owner, Status};
 
 mod failures;
 
@@ -285,6 +285,30 @@ fn files_that_are_not_ours_are_refused_and_left_alone() {
         }
         assert_eq!(fs::read(place.file()).expect("read"), content);
     }
+}
+
+#[tokio::test]
+async fn sessions_of_an_older_file_belong_to_nobody_and_listing_goes_by_an_index() {
+    let place = Place::new();
+    let old = Connection::open(place.file()).expect("opens");
+    old.execute_batch(schema::MIGRATIONS[0]).expect("made");
+    old.pragma_update(None, "user_version", 1).expect("set");
+    old.execute("INSERT INTO sessions VALUES ('s', 'default', NULL, 1, 1, 0)", []).expect("inserted");
+    drop(old);
+    let store = place.open();
+    let listed = store.sessions(None, None, 10).await.expect("read").sessions;
+    assert_eq!(listed, [record("s", 1)]);
+    assert!(store.sessions(Some(&Owner::new("s")), None, 10).await.expect("read").sessions.is_empty());
+    let connection = Connection::open(place.file()).expect("opens");
+    let plan: String = connection
+        .query_row(
+            "EXPLAIN QUERY PLAN SELECT id FROM sessions WHERE owner IS ?1 AND created_at <= 5
+             AND (created_at < 5 OR id > 's') ORDER BY created_at DESC, id LIMIT 3",
+            [None::<&str>],
+            |row| row.get("detail"),
+        )
+        .expect("planned");
+    assert!(plan.contains("sessions_by_owner (owner=? AND created_at<?)"), "{plan}");
 }
 
 #[tokio::test]

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest},
+};
 
 use super::soon;
 
@@ -60,6 +63,14 @@ impl Client {
         Self::welcomed(socket, Memory::default()).await
     }
 
+    /// Connects with a token in the header and waits for the `welcome`.
+    pub(crate) async fn connect_as(url: &str, token: &str) -> Self {
+        let mut request = url.into_client_request().unwrap();
+        request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let (socket, _) = soon("a socket", connect_async(request)).await.unwrap();
+        Self::welcomed(socket, Memory::default()).await
+    }
+
     /// Connects again with what an earlier socket left.
     pub(crate) async fn resume(url: &str, memory: Memory) -> Self {
         let url = format!("{url}?resume={}", memory.cursor());
@@ -67,7 +78,8 @@ impl Client {
         Self::welcomed(socket, memory).await
     }
 
-    async fn welcomed(socket: WebSocketStream<MaybeTlsStream<TcpStream>>, memory: Memory) -> Self {
+    /// Waits for the `welcome` on an open socket.
+    pub(crate) async fn welcomed(socket: WebSocketStream<MaybeTlsStream<TcpStream>>, memory: Memory) -> Self {
         let mut client = Self { socket, welcome: Value::Null, memory, snapshot: None, failovers: 0 };
         let welcome = client.frame().await;
         assert_eq!(welcome["type"], "welcome", "the first frame");

@@ -6,7 +6,7 @@ mod upstream;
 
 use std::time::Duration;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Client, Memory};
 pub(crate) use gateway::{Setup, TestGateway};
 pub(crate) use upstream::{Upstream, upstream};
 

@@ -1,0 +1,124 @@
+//! Principals: a user of a tenant, with scopes. Pure.
+
+use crate::chat::Owner;
+
+/// The tenant of those who name none.
+pub const DEFAULT_TENANT: &str = "default";
+
+/// The longest tenant and the longest scope, in characters.
+const MAX_NAME: usize = 64;
+/// The longest user, in characters.
+const MAX_USER: usize = 128;
+/// The most scopes.
+const MAX_SCOPES: usize = 32;
+
+/// Why a principal cannot be called so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPrincipal {
+    /// The tenant.
+    #[error("a tenant has 1 to {MAX_NAME} of the characters A-Z a-z 0-9 - _ .")]
+    Tenant,
+    /// The user.
+    #[error("a user has 1 to {MAX_USER} characters and no control character")]
+    User,
+    /// The scopes.
+    #[error(
+        "there are at most {MAX_SCOPES} scopes, each of 1 to {MAX_NAME} visible ASCII characters without quotes and \
+         backslashes"
+    )]
+    Scopes,
+}
+
+/// Who somebody is: a user of a tenant, and what they may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    owner: Owner,
+    tenant: String,
+    user: String,
+    scopes: Vec<String>,
+}
+
+impl Principal {
+    /// A principal of this name.
+    ///
+    /// # Errors
+    /// [`InvalidPrincipal`]: the first part that is out of bounds.
+    pub fn new(tenant: &str, user: &str, scopes: Vec<String>) -> Result<Self, InvalidPrincipal> {
+        let name = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        if tenant.is_empty() || tenant.len() > MAX_NAME || !tenant.bytes().all(name) {
+            return Err(InvalidPrincipal::Tenant);
+        }
+        let chars = user.chars().take(MAX_USER + 1).count();
+        if chars == 0 || chars > MAX_USER || user.chars().any(char::is_control) {
+            return Err(InvalidPrincipal::User);
+        }
+        // As RFC 6749 has it.
+        let letter = |b: u8| b.is_ascii_graphic() && b != b'"' && b != b'\\';
+        let fits = |scope: &String| (1..=MAX_NAME).contains(&scope.len()) && scope.bytes().all(letter);
+        if scopes.len() > MAX_SCOPES || !scopes.iter().all(fits) {
+            return Err(InvalidPrincipal::Scopes);
+        }
+        // No tenant has a slash, so no two principals are one owner.
+        let owner = Owner::new(&format!("{tenant}/{user}"));
+        Ok(Self { owner, tenant: tenant.to_owned(), user: user.to_owned(), scopes })
+    }
+
+    /// The name under which its sessions are stored.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// The tenant.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    /// The user within the tenant.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// What it may do beyond what everybody may.
+    #[must_use]
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+
+    /// Whether it has this scope.
+    #[must_use]
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|own| own == scope)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_bounded() {
+        let of = |tenant: &str, user: &str, scope: &str| Principal::new(tenant, user, vec![scope.to_owned()]);
+        assert!(of(&"t".repeat(64), &"ü".repeat(128), "chat:read").is_ok());
+        for tenant in ["", "a/b", "a b", "ä", &"t".repeat(65)] {
+            assert_eq!(of(tenant, "u", "s"), Err(InvalidPrincipal::Tenant), "{tenant:?}");
+        }
+        for user in ["", "a\nb", "\u{0}", &"u".repeat(129)] {
+            assert_eq!(of("t", user, "s"), Err(InvalidPrincipal::User), "{user:?}");
+        }
+        for scope in ["", "a b", "a\"", "ä", &"s".repeat(65)] {
+            assert_eq!(of("t", "u", scope), Err(InvalidPrincipal::Scopes), "{scope:?}");
+        }
+        assert_eq!(Principal::new("t", "u", vec!["s".to_owned(); 33]), Err(InvalidPrincipal::Scopes));
+    }
+
+    #[test]
+    fn different_principals_are_different_owners() {
+        let owner = |tenant, user| Principal::new(tenant, user, Vec::new()).unwrap().owner().clone();
+        assert_ne!(owner("a", "b/c"), owner("a.b", "c"));
+        assert_ne!(owner("a", "u"), owner("b", "u"));
+        assert_eq!(owner("a", "u"), owner("a", "u"));
+    }
+}

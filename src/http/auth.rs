@@ -1,0 +1,114 @@
+//! `/tickets`, `/auth/token`, `/auth/validate`: credentials made and looked at.
+
+use std::time::Duration;
+
+use axum::{Extension, Json as Answer, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::{Gateway, body::Json, identity::unauthenticated, problem::Problem};
+use crate::{
+    auth::{ADMIN, Caller, Principal, TICKET_LIFE, TicketError, jwt::MintError},
+    chat::Timestamp,
+    config::Secret,
+};
+
+/// How long a token is good when nobody says, in seconds.
+const DEFAULT_LIFETIME_S: u64 = 3600;
+
+#[derive(Serialize)]
+pub(super) struct Ticket {
+    ticket: String,
+    expires_in_s: u64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct NewToken {
+    user: String,
+    tenant: Option<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    expires_in_s: Option<u64>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Token {
+    token: String,
+    token_type: &'static str,
+    expires_in_s: u64,
+    expires_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Candidate {
+    token: Secret,
+}
+
+#[derive(Serialize)]
+pub(super) struct Validity {
+    valid: bool,
+    #[serde(flatten)]
+    holder: Option<Holder>,
+}
+
+#[derive(Serialize)]
+struct Holder {
+    tenant: String,
+    user: String,
+    scopes: Vec<String>,
+    expires_at: Timestamp,
+}
+
+pub(super) async fn ticket(
+    State(gateway): State<Gateway>,
+    Extension(caller): Extension<Caller>,
+) -> Result<(StatusCode, Answer<Ticket>), Problem> {
+    let ticket = gateway.auth.issue_ticket(&caller)?;
+    Ok((StatusCode::CREATED, Answer(Ticket { ticket, expires_in_s: TICKET_LIFE.as_secs() })))
+}
+
+pub(super) async fn mint(
+    State(gateway): State<Gateway>,
+    Extension(Caller(grant)): Extension<Caller>,
+    Json(new): Json<NewToken>,
+) -> Result<Answer<Token>, Problem> {
+    let grant = grant.ok_or_else(|| unauthenticated("this address needs a token with the scope `admin`"))?;
+    if !grant.principal.has_scope(ADMIN) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "this needs the scope `admin`"));
+    }
+    let tenant = new.tenant.as_deref().unwrap_or(grant.principal.tenant());
+    let principal = Principal::new(tenant, &new.user, new.scopes)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_field", error.to_string()))?;
+    let expires_in_s = new.expires_in_s.unwrap_or(DEFAULT_LIFETIME_S);
+    let (token, expires_at) = gateway.auth.mint(&principal, Duration::from_secs(expires_in_s))?;
+    Ok(Answer(Token { token, token_type: "Bearer", expires_in_s, expires_at }))
+}
+
+pub(super) async fn validate(
+    State(gateway): State<Gateway>,
+    Json(Candidate { token }): Json<Candidate>,
+) -> Answer<Validity> {
+    let holder = gateway.auth.verify(token.expose()).ok().map(|grant| Holder {
+        tenant: grant.principal.tenant().to_owned(),
+        user: grant.principal.user().to_owned(),
+        scopes: grant.principal.scopes().to_vec(),
+        expires_at: grant.expires_at,
+    });
+    Answer(Validity { valid: holder.is_some(), holder })
+}
+
+impl From<TicketError> for Problem {
+    fn from(error: TicketError) -> Self {
+        let (status, code) = match error {
+            TicketError::TooManyOwn => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+            TicketError::TooMany => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+        };
+        let retry_after = u32::try_from(TICKET_LIFE.as_secs()).ok();
+        Self { retry_after, ..Self::new(status, code, error.to_string()) }
+    }
+}
+
+impl From<MintError> for Problem {
+    fn from(error: MintError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_field", error.to_string())
+    }
+}

@@ -1,0 +1,150 @@
+//! From an open connection to a [`Socket`]; for a client that could not say who it is before, its `hello` comes first.
+//!
+//! Until then there is no session, nothing is looked up, and a frame may have 4 KiB.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Error, Message, protocol::Role},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::{CloseReason, Counted, Socket, config, converse, leave};
+use crate::{
+    auth::{Authenticator, Caller},
+    chat::SessionId,
+    config::Secret,
+    dialect::chat_v1::{self, ClientFrame, ErrorFrame, Frame, FrameError},
+    hub::{ASSISTANT, Hub, HubError},
+    store::StoreError,
+};
+
+/// How long a client has for its `hello`.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest frame before it, in bytes: a token and a cursor.
+const HELLO_BYTES: usize = 4 << 10;
+
+/// A client that has connected.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Where sessions come from.
+    pub hub: Arc<Hub>,
+    /// Checks tokens.
+    pub auth: Arc<Authenticator>,
+    /// The session it asks for; without one, one is made.
+    pub session: Option<SessionId>,
+    /// The cursor that came with the URL.
+    pub resume: Option<String>,
+    /// Names the socket in the log.
+    pub connection: String,
+    /// Cancelled when the gateway is about to end.
+    pub draining: CancellationToken,
+    /// How long the end may take.
+    pub drain: Duration,
+}
+
+impl Arrival {
+    /// The socket of `caller`, with its session.
+    ///
+    /// # Errors
+    /// [`HubError`]; [`StoreError::NoSession`] when there is no such session of this caller.
+    pub async fn admit(self, caller: Caller) -> Result<Socket, HubError> {
+        let id = match self.session {
+            Some(id) => id,
+            None => {
+                self.hub.check_room()?;
+                self.hub.create(ASSISTANT, caller.owner(), None).await?.id
+            }
+        };
+        Ok(Socket {
+            session: self.hub.get_own(&id, caller.owner()).await?,
+            assistant: ASSISTANT.to_owned(),
+            resume_ttl: self.hub.resume_ttl(),
+            resume: self.resume,
+            connection: self.connection,
+            draining: self.draining,
+            drain: self.drain,
+            auth: self.auth,
+            caller,
+        })
+    }
+}
+
+/// Speaks `chat.v1` with a client that has yet to say who it is.
+pub async fn serve_unknown<S: AsyncRead + AsyncWrite + Unpin>(io: S, mut arrival: Arrival) {
+    let _counted = Counted::new();
+    let mut stream = WebSocketStream::from_raw_socket(io, Role::Server, Some(config())).await;
+    let connection = arrival.connection.clone();
+    let reason = match introduce(&mut stream, &mut arrival).await {
+        Ok(caller) => match arrival.admit(caller).await {
+            Ok(socket) => return converse(stream, socket).await,
+            Err(HubError::Full) => CloseReason::OverCapacity,
+            Err(HubError::Store(StoreError::NoSession)) => CloseReason::SessionGone,
+            Err(HubError::Store(StoreError::Unavailable(reason))) => {
+                tracing::error!(reason, "the store refused");
+                CloseReason::Internal
+            }
+        },
+        Err(reason) => reason,
+    };
+    debug!(connection, ?reason, "socket closed before it was welcomed");
+    let (sink, stream) = stream.split();
+    leave(sink, stream, reason).await;
+}
+
+/// Waits for a `hello` that proves who it is.
+async fn introduce<S>(stream: &mut S, arrival: &mut Arrival) -> Result<Caller, CloseReason>
+where
+    S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin,
+{
+    let draining = arrival.draining.clone();
+    tokio::select! {
+        () = draining.cancelled() => Err(CloseReason::GoingAway),
+        hello = timeout(HELLO_TIMEOUT, hello(stream)) => {
+            let (token, resume) = hello.map_err(|_| CloseReason::HelloTimeout)??;
+            arrival.resume = resume.or(arrival.resume.take());
+            let grant = arrival.auth.verify(token.expose()).map_err(|_| CloseReason::Unauthenticated)?;
+            Ok(Caller(Some(grant)))
+        }
+    }
+}
+
+/// Reads until a `hello` with a token comes. Everything else is refused, and nothing else is done with it.
+async fn hello<S>(stream: &mut S) -> Result<(Secret, Option<String>), CloseReason>
+where
+    S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin,
+{
+    loop {
+        let text = match stream.next().await {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Binary(_))) => return Err(CloseReason::BinaryFrame),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+            Some(Ok(Message::Close(_))) => return Err(CloseReason::PeerLeft),
+            None => return Err(CloseReason::Lost),
+            Some(Err(error)) => return Err(CloseReason::from_error(&error)),
+        };
+        if text.len() > HELLO_BYTES {
+            return Err(CloseReason::TooLarge);
+        }
+        let re = match chat_v1::parse(&text) {
+            Ok(Frame { body: ClientFrame::Hello { token: Some(token), resume }, .. }) => return Ok((token, resume)),
+            Ok(Frame { id, .. }) => id,
+            Err(FrameError { re, .. }) => re,
+        };
+        let error = chat_v1::error(&ErrorFrame {
+            re,
+            code: "unauthenticated",
+            message: "say `hello` with a token first".to_owned(),
+            retryable: false,
+            retry_in_ms: None,
+        });
+        stream.send(Message::text(error)).await.map_err(|_| CloseReason::Lost)?;
+    }
+}

@@ -1,0 +1,87 @@
+//! Whose a socket is, and how long it may stay open.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use crate::{
+    auth::{Authenticator, Caller, Principal, left},
+    chat::Timestamp,
+    config::Secret,
+};
+
+/// For a socket that needs no token.
+const FOR_EVER: u64 = u64::MAX;
+
+/// The grant of a socket.
+pub(super) struct Pass {
+    auth: Arc<Authenticator>,
+    principal: Option<Arc<Principal>>,
+    /// When the token says that it is over, in milliseconds since the Unix epoch.
+    expires_at: AtomicU64,
+    renewed: Notify,
+}
+
+/// Why a socket does not get another token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotRenewed {
+    /// It is not valid.
+    #[error("the credentials are not valid")]
+    Refused,
+    /// It is valid, and of another principal than the socket.
+    #[error("this token is not that of the socket's user: open another socket with it")]
+    AnotherPrincipal,
+}
+
+impl NotRenewed {
+    /// The code of docs/protocol.md.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::Refused => "unauthenticated",
+            Self::AnotherPrincipal => "forbidden",
+        }
+    }
+}
+
+impl Pass {
+    pub(super) fn new(auth: Arc<Authenticator>, Caller(grant): &Caller) -> Self {
+        Self {
+            auth,
+            principal: grant.as_ref().map(|grant| grant.principal.clone()),
+            expires_at: AtomicU64::new(grant.as_ref().map_or(FOR_EVER, |grant| grant.expires_at.0)),
+            renewed: Notify::new(),
+        }
+    }
+
+    /// Puts another token in the place of the socket's.
+    pub(super) fn renew(&self, token: &Secret) -> Result<(), NotRenewed> {
+        let grant = self.auth.verify(token.expose()).map_err(|_| NotRenewed::Refused)?;
+        if self.principal.as_ref().map(|own| own.owner()) != Some(grant.principal.owner()) {
+            return Err(NotRenewed::AnotherPrincipal);
+        }
+        self.expires_at.store(grant.expires_at.0, Ordering::Relaxed);
+        self.renewed.notify_one();
+        Ok(())
+    }
+
+    /// Returns after the next [`renew`](Self::renew).
+    pub(super) async fn renewed(&self) {
+        self.renewed.notified().await;
+    }
+
+    /// How long the socket may stay open; `None` when it may not any more.
+    pub(super) fn left(&self) -> Option<Duration> {
+        let expires_at = self.expires_at.load(Ordering::Relaxed);
+        if expires_at == FOR_EVER {
+            return Some(Duration::MAX);
+        }
+        let left = left(Timestamp(expires_at), Timestamp::now());
+        (!left.is_zero()).then_some(left)
+    }
+}

@@ -1,0 +1,139 @@
+//! What one principal sees of another: nothing.
+
+use std::collections::BTreeMap;
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+use super::*;
+
+#[tokio::test]
+async fn where_it_is_not_required_tokens_still_count() {
+    let gateway = Setup::bare().set("JWT_SECRET_KEY", SECRET).start().await;
+    let ann = token("ann");
+    let mut nobody = gateway.connect().await;
+    nobody.ask("one").await;
+    let mut own = Client::connect_as(&gateway.socket(""), &ann).await;
+    own.ask("two").await;
+    let ids =
+        |list: &Value| list["sessions"].as_array().unwrap().iter().map(|s| s["session_id"].clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&gateway.get("/api/v1/sessions").await.1), [json!(nobody.session())]);
+    assert_eq!(ids(&get(&gateway, "/api/v1/sessions", &ann).await.1), [json!(own.session())]);
+    assert_eq!(knock(&gateway.socket(&own.session()), &[]).await, 404);
+    assert_eq!(knock(&gateway.socket(&nobody.session()), &[bearer(&ann)]).await, 404);
+
+    assert_eq!(get(&gateway, "/api/v1/sessions", "a.b.c").await.0, 401, "a credential that is there must be valid");
+    assert_eq!(knock(&gateway.socket(""), &[bearer("a.b.c")]).await, 401);
+    assert_eq!(knock(&format!("{}?ticket=tk_x", gateway.socket("")), &[]).await, 401);
+    let (status, ticket) = gateway.post("/api/v1/tickets", Value::Null).await;
+    assert_eq!(status, 201);
+    let url = format!("{}?ticket={}", gateway.socket(&nobody.session()), ticket["ticket"].as_str().unwrap());
+    Client::connect(&url).await;
+    nobody.tell(json!({"type": "auth", "token": ann})).await;
+    assert_eq!(nobody.frame().await["code"], "forbidden", "a socket does not change hands");
+    nobody.tell(json!({"type": "hello", "token": "a.b.c"})).await;
+    assert_eq!(nobody.close_code().await, 4001);
+    assert_eq!(gateway.post("/auth/token", json!({"user": "ann"})).await.0, 401);
+
+    // What was made in the open is out of reach once authentication is required.
+    let (id, setup) = (own.session(), gateway.kill().await);
+    let gateway = setup.set("REQUIRE_AUTHENTICATION", "true").start().await;
+    assert_eq!(get(&gateway, &format!("/api/v1/sessions/{id}"), &ann).await.0, 200);
+    assert_eq!(get(&gateway, &format!("/api/v1/sessions/{}", nobody.session()), &ann).await.0, 404);
+}
+
+/// One principal of several who try everything on each other's sessions.
+struct User {
+    name: &'static str,
+    token: String,
+    canary: String,
+}
+
+#[tokio::test]
+async fn principals_never_see_each_others_sessions() {
+    let seed = rand::random();
+    eprintln!("seed {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let gateway = setup().start().await;
+    let user = |name: &'static str, tenant: &str, sub: &str| User {
+        name,
+        token: with(json!({"sub": sub, "tenant": tenant, "exp": now() + 3600, "scope": "admin"})),
+        canary: format!("canary-{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 12]>())),
+    };
+    let users = [user("ann", "acme", "ann"), user("ben", "acme", "ben"), user("other ann", "else", "ann")];
+    // Sessions and whose they are; `None` when deleted.
+    let mut sessions: BTreeMap<String, Option<usize>> = BTreeMap::from([("s_none".to_owned(), None)]);
+    let mut refused: BTreeMap<&str, Value> = BTreeMap::new();
+    for step in 0..400 {
+        let me = random.random_range(0..users.len());
+        let User { name, token, canary } = &users[me];
+        let id = sessions.keys().nth(random.random_range(0..sessions.len())).unwrap().clone();
+        let own = sessions[&id] == Some(me);
+        let path = format!("/api/v1/sessions/{id}");
+        let op = if sessions.len() < 6 { 0 } else { random.random_range(0..20) };
+        let (op, (status, mut answer)) = match op {
+            0 => {
+                let body = json!({"metadata": {"note": canary}});
+                let made = call(&gateway, Method::POST, "/api/v1/sessions", Some(token), body).await;
+                sessions.insert(made.1["session_id"].as_str().unwrap().to_owned(), Some(me));
+                ("create", made)
+            }
+            1..4 => ("list", get(&gateway, "/api/v1/sessions?limit=200", token).await),
+            4 => ("list before", get(&gateway, &format!("/api/v1/sessions?limit=200&before={id}"), token).await),
+            5..8 => ("show", get(&gateway, &path, token).await),
+            8 => ("delete", call(&gateway, Method::DELETE, &path, Some(token), Value::Null).await),
+            9..12 => {
+                let body = json!({"text": format!("{canary} {step}"), "mode": "queue"});
+                ("send", call(&gateway, Method::POST, &format!("{path}/messages"), Some(token), body).await)
+            }
+            12 | 13 => {
+                let body = json!({"message": format!("{canary} {step}"), "session_id": id});
+                ("chat", call(&gateway, Method::POST, "/api/v1/chat", Some(token), body).await)
+            }
+            14 => {
+                ("stop", call(&gateway, Method::POST, &format!("{path}/runs/r_x/stop"), Some(token), Value::Null).await)
+            }
+            15 | 16 if !own => ("events", get(&gateway, &format!("{path}/events"), token).await),
+            15 | 16 => continue, // An event stream does not end by itself.
+            _ => {
+                let headers = [bearer(token)];
+                let status = knock(&gateway.socket(&id), &headers).await;
+                if status == 101 {
+                    let mut client = Client::connect_as(&gateway.socket(&id), token).await;
+                    let seen = match client.welcome["recovered"].as_str() {
+                        Some("snapshot") => client.until("snapshot").await,
+                        _ => Value::Null,
+                    };
+                    ("socket", (200, seen))
+                } else {
+                    ("socket", (status, Value::Null))
+                }
+            }
+        };
+        let said = answer.to_string();
+        for other in users.iter().filter(|other| other.name != *name) {
+            assert!(!said.contains(&other.canary), "step {step}: {op} shows {name} what {} said: {said}", other.name);
+        }
+        if matches!(op, "create" | "list") {
+            assert!(matches!(status, 200 | 201), "step {step}: {op}: {answer}");
+            let listed = answer["sessions"].as_array().into_iter().flatten().map(|s| s["session_id"].as_str().unwrap());
+            let listed: Vec<_> = listed.collect();
+            let owned = sessions.iter().filter(|(_, owner)| **owner == Some(me)).count();
+            if op == "list" {
+                assert_eq!(listed.len(), owned, "step {step}");
+                assert!(listed.iter().all(|id| sessions[*id] == Some(me)), "step {step}");
+            }
+        } else if own {
+            assert_ne!(status, 404, "step {step}: {op} of one's own: {answer}");
+            if op == "delete" {
+                sessions.insert(id, None);
+            }
+        } else {
+            assert_eq!(status, 404, "step {step}: {op} of somebody else's: {answer}");
+            if let Some(problem) = answer.as_object_mut() {
+                problem.remove("request_id");
+                let first = refused.entry(op).or_insert_with(|| answer.clone());
+                assert_eq!(*first, answer, "somebody else's, deleted and never made look the same");
+            }
+        }
+    }
+}

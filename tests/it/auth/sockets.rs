@@ -1,0 +1,185 @@
+//! Credentials on sockets: four ways in, tickets, the `hello`, and the end of a token.
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::*;
+use crate::harness::Memory;
+
+#[tokio::test]
+async fn every_kind_of_credential_opens_a_socket_in_its_order() {
+    let gateway = setup().start().await;
+    let (ann, ben) = (token("ann"), token("ben"));
+    let mut first = Client::connect_as(&gateway.socket(""), &ann).await;
+    assert_eq!(first.ask("one").await.status(), "complete");
+    let own = gateway.socket(&first.session());
+
+    let ticket = || async {
+        let (status, ticket) = call(&gateway, Method::POST, "/api/v1/tickets", Some(&ann), Value::Null).await;
+        assert_eq!((status, &ticket["expires_in_s"]), (201, &json!(30)));
+        format!("{own}?ticket={}", ticket["ticket"].as_str().unwrap())
+    };
+    let mut second = Client::connect(&ticket().await).await;
+    second.tell(json!({"message": "two"})).await;
+    assert_eq!(second.answer().await.status(), "complete");
+
+    let protocols = |token: &str| ("sec-websocket-protocol", format!("chat.v1, bearer.{token}"));
+    let mut request = own.as_str().into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", protocols(&ann).1.parse().unwrap());
+    let (socket, response) = connect_async(request).await.unwrap();
+    assert_eq!(response.headers()["sec-websocket-protocol"], "chat.v1", "the token is not sent back");
+    Client::welcomed(socket, Memory::default()).await;
+
+    let (mut socket, _) = connect_async(&own).await.unwrap();
+    socket.send(Message::text(json!({"type": "hello", "token": ann}).to_string())).await.unwrap();
+    let mut fourth = Client::welcomed(socket, Memory::default()).await;
+    fourth.tell(json!({"message": "four"})).await;
+    assert_eq!(fourth.answer().await.status(), "complete");
+    assert_eq!(fourth.snapshot.as_ref().unwrap()["messages"].as_array().unwrap().len(), 4);
+
+    // The first that is there decides, and nothing after it is looked at.
+    assert_eq!(knock(&ticket().await, &[bearer("x")]).await, 401);
+    assert_eq!(knock(&format!("{own}?ticket=tk_x"), &[protocols(&ann)]).await, 401);
+    assert_eq!(knock(&own, &[bearer(&ann), protocols("x")]).await, 101);
+    assert_eq!(knock(&own, &[bearer(&ann), bearer(&ann)]).await, 401);
+    assert_eq!(knock(&own, &[protocols(&format!("{ann}, bearer.{ben}"))]).await, 401);
+    for field in ["token", "access_token"] {
+        assert_eq!(knock(&format!("{own}?{field}={ann}"), &[]).await, 400, "no token in the URL");
+    }
+    let unused = ticket().await;
+    assert_eq!(knock(&unused, &[bearer(&ann)]).await, 101);
+    assert_eq!(knock(&unused, &[]).await, 101, "who has a token needs no ticket");
+    assert_eq!(knock(&gateway.socket(&first.session()), &[bearer(&ben)]).await, 404, "somebody else's");
+}
+
+#[tokio::test]
+async fn of_a_hundred_who_race_with_one_ticket_one_comes_in() {
+    let gateway = setup().start().await;
+    let ann = token("ann");
+    for _ in 0..3 {
+        let (_, ticket) = call(&gateway, Method::POST, "/api/v1/tickets", Some(&ann), Value::Null).await;
+        let url = format!("{}?ticket={}", gateway.socket(""), ticket["ticket"].as_str().unwrap());
+        let statuses = join_all((0..100).map(|_| knock(&url, &[]))).await;
+        assert_eq!(statuses.iter().filter(|status| **status == 101).count(), 1);
+        assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 99);
+        assert_eq!(knock(&url, &[]).await, 401);
+    }
+    let (status, problem) = call(&gateway, Method::POST, "/api/v1/tickets", None, Value::Null).await;
+    assert_eq!((status, &problem["code"]), (401, &json!("unauthenticated")));
+    let client = reqwest::Client::new();
+    let many = futures_util::stream::iter(0..1000)
+        .map(|_| TestGateway::answer(client.post(gateway.url("/api/v1/tickets")).bearer_auth(&ann)))
+        .buffer_unordered(20)
+        .collect::<Vec<_>>();
+    let many = soon("a thousand tickets", many).await;
+    let (_, refused) = many.iter().find(|(status, _)| *status == 429).expect("the bound");
+    assert_eq!(refused["code"], "rate_limited");
+    assert_eq!(call(&gateway, Method::POST, "/api/v1/tickets", Some(&token("ben")), Value::Null).await.0, 201);
+}
+
+#[tokio::test]
+async fn before_its_hello_a_socket_gets_nothing_done() {
+    let gateway = setup().start().await;
+    let ann = token("ann");
+    let early = [
+        json!({"message": "let me in"}),
+        json!({"type": "send", "id": "q1", "text": "let me in"}),
+        json!({"type": "hello", "id": 7}),
+        json!({"type": "auth", "token": ann}),
+        json!({"type": "ping"}),
+        json!({"type": "dance"}),
+        json!([]),
+        json!({"type": "hello", "token": "a.b.c"}),
+    ];
+    let (said, code) = say_unknown(&gateway, &early).await;
+    assert_eq!(code, 4001);
+    assert_eq!(said.len(), 7, "{said:?}");
+    assert!(said.iter().all(|frame| frame["type"] == "error" && frame["code"] == "unauthenticated"), "{said:?}");
+    assert_eq!((&said[1]["re"], &said[2]["re"]), (&json!("q1"), &json!(7)));
+    for op in ["create_session", "session", "append_turn", "messages"] {
+        assert_eq!(gateway.metric(&format!("database_query_duration_seconds_count{{op=\"{op}\"}}")).await, 0.0, "{op}");
+    }
+    assert_eq!(gateway.metric("sessions_active").await, 0.0);
+
+    let frame = json!({"type": "hello", "token": ann, "padding": "x".repeat(4096)});
+    assert_eq!(say_unknown(&gateway, &[frame]).await, (vec![], 1009));
+    let (mut socket, _) = connect_async(gateway.socket("")).await.unwrap();
+    socket.send(Message::binary(vec![1])).await.unwrap();
+    let Some(Ok(Message::Close(Some(frame)))) = soon("a close", socket.next()).await else { panic!("no close") };
+    assert_eq!(u16::from(frame.code), 1003);
+
+    // Sessions of others and none at all look the same, before and after the hello.
+    let other = Client::connect_as(&gateway.socket(""), &token("ben")).await;
+    for id in [&other.session(), "s_none"] {
+        let (mut socket, _) = connect_async(gateway.socket(id)).await.unwrap();
+        socket.send(Message::text(json!({"type": "hello", "token": ann}).to_string())).await.unwrap();
+        match soon("a close", socket.next()).await {
+            Some(Ok(Message::Close(Some(frame)))) => assert_eq!(u16::from(frame.code), 4004),
+            other => panic!("instead of a close: {other:?}"),
+        }
+    }
+    // What comes with the hello counts: the early frame was not kept, the cursor is.
+    let mut client = Client::connect_as(&gateway.socket(""), &ann).await;
+    client.ask("one").await;
+    let memory = client.cut();
+    let (mut socket, _) = connect_async(gateway.socket(&memory.session)).await.unwrap();
+    for frame in [json!({"message": "early"}), json!({"type": "hello", "token": ann, "resume": memory.cursor()})] {
+        socket.send(Message::text(frame.to_string())).await.unwrap();
+    }
+    let Some(Ok(Message::Text(refused))) = soon("an error", socket.next()).await else { panic!("no error") };
+    assert!(refused.contains("unauthenticated"));
+    let mut client = Client::welcomed(socket, memory).await;
+    assert_eq!(client.welcome["recovered"], "full");
+    assert_eq!(client.ask("two").await.status(), "complete");
+}
+
+#[tokio::test]
+async fn who_says_no_hello_in_ten_seconds_is_closed() {
+    let gateway = setup().start().await;
+    let started = Instant::now();
+    let early = [json!({"type": "ping"})];
+    let (silent, chatty) = tokio::join!(say_unknown(&gateway, &[]), say_unknown(&gateway, &early));
+    assert_eq!((silent.1, chatty.1, chatty.0.len()), (4108, 4108, 1));
+    let took = started.elapsed();
+    assert!(took >= Duration::from_secs(9) && took < Duration::from_secs(13), "{took:?}");
+    assert_eq!(gateway.metric("ws_closes_total{code=\"4108\"}").await, 2.0);
+    assert_eq!(gateway.metric("ws_connections").await, 0.0);
+}
+
+#[tokio::test]
+async fn an_open_socket_ends_with_its_token_unless_a_new_one_comes() {
+    let gateway = setup().start().await;
+    let short = |user: &str| with(json!({"sub": user, "exp": now() + 1, "scope": "a"}));
+    let started = Instant::now();
+    let mut ending = Client::connect_as(&gateway.socket(""), &short("ann")).await;
+    let mut renewing = Client::connect_as(&gateway.socket(""), &short("ann")).await;
+    let mut shortened = Client::connect_as(&gateway.socket(""), &token("ann")).await;
+    let (_, ticket) = call(&gateway, Method::POST, "/api/v1/tickets", Some(&short("ann")), Value::Null).await;
+    let url = format!("{}?ticket={}", gateway.socket(""), ticket["ticket"].as_str().unwrap());
+    let mut by_ticket = Client::connect(&url).await;
+    let path = format!("/api/v1/sessions/{}/events", ending.session());
+    let events = reqwest::Client::new().get(gateway.url(&path)).bearer_auth(short("ann")).send().await.unwrap();
+
+    for (bad, code) in [
+        (token("ben"), "forbidden"),
+        (with(json!({"sub": "ann", "tenant": "t", "exp": now() + 60})), "forbidden"),
+        ("a.b.c".to_owned(), "unauthenticated"),
+    ] {
+        renewing.tell(json!({"type": "auth", "id": 1, "token": bad})).await;
+        let error = renewing.frame().await;
+        assert_eq!((&error["type"], &error["re"], &error["code"]), (&json!("error"), &json!(1), &json!(code)));
+    }
+    renewing.tell(json!({"type": "auth", "id": "a1", "token": token("ann")})).await;
+    assert_eq!(renewing.frame().await, json!({"type": "ack", "re": "a1"}));
+    shortened.tell(json!({"type": "hello", "token": short("ann")})).await;
+    shortened.until("welcome").await;
+
+    assert_eq!(ending.close_code().await, 4204);
+    let took = started.elapsed();
+    assert!(took >= Duration::from_secs(5) && took < Duration::from_secs(9), "{took:?}");
+    assert_eq!((shortened.close_code().await, by_ticket.close_code().await), (4204, 4204));
+    soon("the end of the events", events.text()).await.unwrap();
+    assert_eq!(renewing.ask("still here?").await.status(), "complete");
+    renewing.tell(json!({"type": "hello", "token": "a.b.c"})).await;
+    assert_eq!(renewing.close_code().await, 4001);
+}
