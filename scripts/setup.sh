@@ -41,7 +41,7 @@ has_browser() {
 # command → Debian package that has it
 wanted=(protoc:protobuf-compiler cc:build-essential c++:build-essential git:git python3:python3)
 if [ "$for_what" = test ]; then
-    wanted+=(curl:curl)
+    wanted+=(curl:curl strace:strace)
 fi
 
 missing=()

@@ -1,14 +1,18 @@
-//! `rivulet load`: many conversations at once, every text checked, sockets cut at random; prints what came out.
+//! `rivulet load`: many conversations at once, every text checked, sockets cut at random; prints what came out. With
+//! `--history` everything is written down, and `--verify` judges that later by what the gateway has stored.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, Write},
     path::PathBuf,
     time::Duration,
 };
 
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
 use crate::load::{
-    self, Endpoint, LoadError, Plan, Report,
+    self, Endpoint, LoadError, Plan, Report, Verdict, VerifyError,
     scenario::{self, Job, Scenario},
 };
 
@@ -18,7 +22,7 @@ const OTHER_FILES: u64 = 64;
 /// Arguments of `rivulet load`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The gateway, like ws://127.0.0.1:8080, or the whole address of its WebSocket
+    /// The gateway, like ws://127.0.0.1:8080 or http://127.0.0.1:8080, or the whole address of its WebSocket
     #[arg(long, value_parser = Endpoint::parse)]
     pub url: Endpoint,
     /// Conversations at the same time
@@ -48,6 +52,14 @@ pub struct Args {
     /// The same seed cuts the sockets at the same places
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Writes everything that is sent and told to this file, one JSON object per line, for --verify
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
+    /// Opens no sessions: reads such a file, asks the gateway what it has stored, and tells what is lost, doubled,
+    /// altered, out of order or without an end
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["history", "sessions", "messages", "ramp", "cut", "text",
+        "expect", "timeout", "seed"])]
+    pub verify: Option<PathBuf>,
     /// JSON instead of a table
     #[arg(long)]
     pub json: bool,
@@ -83,9 +95,12 @@ pub enum LoadCommandError {
     /// It could not begin.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The file of `--expect` cannot be read.
+    /// A history could not be judged.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// A file of `--expect` or `--verify` cannot be read.
     #[error("cannot read {}: {source}", path.display())]
-    Expect {
+    Read {
         /// Which file.
         path: PathBuf,
         /// Why.
@@ -94,6 +109,12 @@ pub enum LoadCommandError {
     /// It ended, and something was lost, doubled, altered or refused; the report says what.
     #[error("the gateway did not keep its promises: {0}")]
     Faults(String),
+    /// What is stored is not what was acknowledged; the verdict says what.
+    #[error("the gateway did not keep what it had acknowledged: {0}")]
+    Violations(String),
+    /// It was interrupted twice.
+    #[error("interrupted before the open questions were answered")]
+    Interrupted,
     /// The report could not be written.
     #[error("cannot write the report: {0}")]
     Output(#[from] io::Error),
@@ -105,25 +126,33 @@ impl From<serde_json::Error> for LoadCommandError {
     }
 }
 
-/// Puts the load on the gateway and prints the report to standard output.
+/// Puts the load on the gateway, or judges an earlier one, and prints the report to standard output. The first
+/// interrupt ends the asking, the second one all of it.
 ///
 /// # Errors
 /// [`LoadCommandError`], also when a single answer was not what it had to be.
 pub async fn run(args: Args) -> Result<(), LoadCommandError> {
+    let json = args.json;
+    if let Some(path) = args.verify {
+        let verdict = load::verify(&args.url, &read(path)?).await?;
+        print(&verdict, json)?;
+        return judged(&verdict);
+    }
     let sockets = u64::from(args.sessions) * u64::from(args.scenario_args.viewers);
     raise_file_limit(sockets + OTHER_FILES);
     if let Some(scenario) = args.scenario {
         return play(scenario, args).await;
     }
-    let json = args.json;
-    let report = load::run(plan(args)?).await?;
-    let mut out = io::stdout();
-    if json {
-        serde_json::to_writer_pretty(&mut out, &report)?;
-        writeln!(out)?;
-    } else {
-        write!(out, "{report}")?;
-    }
+    let plan = plan(args)?;
+    let stop = plan.stop.clone();
+    let report = tokio::select! {
+        report = load::run(plan) => report?,
+        interrupted = interrupts(stop) => {
+            interrupted?;
+            return Err(LoadCommandError::Interrupted);
+        }
+    };
+    print(&report, json)?;
     verdict(&report)
 }
 
@@ -134,13 +163,7 @@ async fn play(scenario: Scenario, args: Args) -> Result<(), LoadCommandError> {
         let _ = writeln!(io::stderr(), "{stage}");
     });
     let outcome = outcome.await?;
-    let mut out = io::stdout();
-    if json {
-        serde_json::to_writer(&mut out, &outcome)?;
-        writeln!(out)?;
-    } else {
-        write!(out, "{outcome}")?;
-    }
+    print(&outcome, json)?;
     match outcome.faults {
         0 => Ok(()),
         faults => Err(LoadCommandError::Faults(format!("{faults} times"))),
@@ -163,8 +186,37 @@ fn job(scenario: Scenario, args: Args) -> Job {
     }
 }
 
+/// Returns after the second one.
+async fn interrupts(stop: CancellationToken) -> io::Result<()> {
+    tokio::signal::ctrl_c().await?;
+    stop.cancel();
+    tokio::signal::ctrl_c().await
+}
+
+fn print(result: &(impl Serialize + fmt::Display), json: bool) -> Result<(), LoadCommandError> {
+    let mut out = io::stdout();
+    if json {
+        serde_json::to_writer_pretty(&mut out, result)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{result}")?;
+    }
+    Ok(())
+}
+
+fn read(path: PathBuf) -> Result<String, LoadCommandError> {
+    fs::read_to_string(&path).map_err(|source| LoadCommandError::Read { path, source })
+}
+
+fn judged(verdict: &Verdict) -> Result<(), LoadCommandError> {
+    if verdict.is_clean() {
+        return Ok(());
+    }
+    let count: u64 = verdict.violations.values().sum();
+    Err(LoadCommandError::Violations(format!("{count} violations")))
+}
+
 fn plan(args: Args) -> Result<Plan, LoadCommandError> {
-    let read = |path: PathBuf| fs::read_to_string(&path).map_err(|source| LoadCommandError::Expect { path, source });
     Ok(Plan {
         endpoint: args.url,
         sessions: args.sessions as usize,
@@ -175,6 +227,8 @@ fn plan(args: Args) -> Result<Plan, LoadCommandError> {
         expect: args.expect.map(read).transpose()?,
         timeout: Duration::from_secs_f64(args.timeout),
         seed: args.seed,
+        history: args.history,
+        stop: CancellationToken::new(),
     })
 }
 
@@ -237,7 +291,9 @@ mod tests {
         assert_eq!((plan.sessions, plan.messages, plan.timeout), (3, 1, Duration::from_secs(60)));
         for bad in [
             &["--sessions", "3"][..],
-            &["--url", "http://localhost"],
+            &["--url", "https://localhost"],
+            &["--url", "ws://a", "--verify", "f", "--history", "g"],
+            &["--url", "ws://a", "--verify", "f", "--seed", "3"],
             &["--url", "ws://a", "--cut", "1"],
             &["--url", "ws://a", "--cut", "1.1"],
             &["--url", "ws://a", "--cut", "nan"],
@@ -260,11 +316,26 @@ mod tests {
         assert!(plan(absent).expect_err("refused").to_string().contains("/no/such/file"));
     }
 
+    #[tokio::test]
+    async fn a_history_that_is_not_there_or_not_one_is_named() {
+        let absent = parse(&["--url", "http://a", "--verify", "/no/such/file"]).expect("fine");
+        assert!(run(absent).await.expect_err("refused").to_string().contains("/no/such/file"));
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(file.path(), "größer\n").expect("written");
+        let path = file.path().to_str().expect("UTF-8");
+        let other = parse(&["--url", "http://a", "--verify", path]).expect("fine");
+        assert!(run(other).await.expect_err("refused").to_string().contains("line 1"));
+    }
+
     #[test]
     fn any_fault_is_a_failure() {
         let mut report = Report::default();
         assert!(verdict(&report).is_ok());
         report.faults.altered = 1;
         assert!(verdict(&report).expect_err("a failure").to_string().contains("1 altered"));
+        let mut verdict = Verdict::default();
+        assert!(judged(&verdict).is_ok());
+        verdict.violations.insert(load::Violation::Lost, 2);
+        assert!(judged(&verdict).expect_err("a failure").to_string().contains("2 violations"));
     }
 }

@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::http::Uri;
 
 /// Why an address cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}: must look like ws://host:port, optionally with the path of the WebSocket")]
+#[error("{0}: must look like ws://host:port or http://host:port, optionally with the path of the WebSocket")]
 pub struct BadUrl(String);
 
 /// Where a gateway's WebSocket and its HTTP interface are.
@@ -18,7 +18,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads `ws://host:port` or `ws://host:port/path/to/ws`. There is no TLS: it would be measured too.
+    /// Reads `ws://host:port` or `ws://host:port/path/to/ws`, or the same with `http`. There is no TLS: it would be
+    /// measured too.
     ///
     /// # Errors
     /// [`BadUrl`].
@@ -26,7 +27,8 @@ impl Endpoint {
         let bad = || BadUrl(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| bad())?;
         let authority = uri.authority().ok_or_else(bad)?;
-        if uri.scheme_str() != Some("ws") || uri.query().is_some() || authority.as_str().contains('@') {
+        if !matches!(uri.scheme_str(), Some("ws" | "http")) || uri.query().is_some() || authority.as_str().contains('@')
+        {
             return Err(bad());
         }
         let path = match uri.path().trim_end_matches('/') {
@@ -87,6 +89,7 @@ mod tests {
         assert_eq!(plain.session("s_1", 9, None), "http://localhost:8080/api/v1/sessions/s_1?limit=9");
         assert_eq!(plain.socket(Some(("s_1", "e:7:r_2:30"))), "ws://localhost:8080/api/v1/ws/s_1?resume=e:7:r_2:30");
         assert_eq!(Endpoint::parse("ws://localhost:8080/").expect("fine"), plain);
+        assert_eq!(Endpoint::parse("http://localhost:8080").expect("fine"), plain);
         let under = Endpoint::parse("ws://[::1]/chat/api/v1/ws").expect("fine");
         assert_eq!(
             under.session("a b/ä", 200, Some("q&1")),
@@ -96,7 +99,8 @@ mod tests {
 
     #[test]
     fn other_addresses_are_refused() {
-        for bad in ["", "localhost:8080", "http://a", "wss://a", "ws://", "ws://a/ws?x=1", "ws://u@a", "ws://a/other"] {
+        for bad in ["", "localhost:8080", "https://a", "wss://a", "ws://", "ws://a/ws?x=1", "ws://u@a", "ws://a/other"]
+        {
             assert!(Endpoint::parse(bad).is_err(), "{bad}");
         }
     }

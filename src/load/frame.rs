@@ -48,6 +48,7 @@ pub(super) struct Frame<'a> {
     pub(super) code: Option<Str<'a>>,
     #[serde(default)]
     pub(super) retryable: bool,
+    pub(super) duplicate: Option<bool>,
     pub(super) retry_in_ms: Option<u64>,
     #[serde(borrow)]
     pub(super) session: Option<Str<'a>>,

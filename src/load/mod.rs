@@ -4,24 +4,39 @@
 //!
 //! `text.rs` and `transcript.rs` are pure: frames in, text and faults out. `session.rs` is one session on the
 //! network, `stored.rs` asks over HTTP what the gateway kept, `report.rs` adds up. `scenario/` does other things to the
-//! gateway than asking.
+//! gateway than asking. `history.rs` is the written trace of a load, and `judge.rs` (pure) compares it, also later and in
+//! another process, with what is stored.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::{
     net::lookup_host,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
 
+use tokio_util::sync::CancellationToken;
+
 pub use self::{
     endpoint::{BadUrl, Endpoint},
+    history::BadHistory,
+    judge::{Verdict, Violation},
     report::{Faults, Report},
 };
-use self::{report::Board, session::Session};
+use self::{history::Recorder, report::Board, session::Session, stored::FetchError};
 
 mod endpoint;
 mod frame;
+mod history;
+mod judge;
 mod report;
 pub mod scenario;
 mod session;
@@ -52,6 +67,10 @@ pub struct Plan {
     pub timeout: Duration,
     /// Where the random numbers start: the same seed cuts at the same places.
     pub seed: u64,
+    /// Where everything that is done and told is written down.
+    pub history: Option<PathBuf>,
+    /// Cancelled when no more questions are to be asked; open ones are still answered.
+    pub stop: CancellationToken,
 }
 
 /// Why nothing could be measured.
@@ -68,7 +87,37 @@ pub enum LoadError {
     /// No HTTP client for the comparison at the end.
     #[error("cannot make an HTTP client: {0}")]
     Http(#[from] reqwest::Error),
+    /// The file of the history cannot be made.
+    #[error("cannot write {}: {source}", path.display())]
+    History {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
 }
+
+/// Why a history could not be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// It cannot be read.
+    #[error(transparent)]
+    History(#[from] BadHistory),
+    /// No HTTP client.
+    #[error("cannot make an HTTP client: {0}")]
+    Http(#[from] reqwest::Error),
+    /// The gateway did not tell what is stored.
+    #[error("session {session}: {reason}")]
+    Fetch {
+        /// Of which session.
+        session: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Sessions whose messages are fetched at the same time.
+const FETCHES: usize = 16;
 
 /// Runs the plan to its end.
 ///
@@ -76,9 +125,12 @@ pub enum LoadError {
 /// [`LoadError`] when it could not even begin; whatever goes wrong later is in the report.
 pub async fn run(plan: Plan) -> Result<Report, LoadError> {
     let address = resolve(&plan.endpoint).await?;
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy().build()?;
+    let http = http_client()?;
+    let history = plan.history.as_deref().map(Recorder::create).transpose();
+    let history =
+        history.map_err(|source| LoadError::History { path: plan.history.clone().unwrap_or_default(), source })?;
     let plan = Arc::new(plan);
-    let board = Arc::new(Board::default());
+    let board = Arc::new(Board::new(history));
     let started = Instant::now();
     let mut sessions = JoinSet::new();
     for index in 0..plan.sessions {
@@ -97,6 +149,32 @@ pub async fn run(plan: Plan) -> Result<Report, LoadError> {
     }
     report.finish(&board, started.elapsed());
     Ok(report)
+}
+
+/// Judges a history by what the gateway has stored of its sessions.
+///
+/// # Errors
+/// [`VerifyError`] when there is nothing to judge by; whatever the judge finds is in the verdict.
+pub async fn verify(endpoint: &Endpoint, history: &str) -> Result<Verdict, VerifyError> {
+    let records = history::read(history)?;
+    let http = &http_client()?;
+    let sessions: BTreeSet<_> = records.iter().filter_map(|record| record.session.clone()).collect();
+    // A gateway that has no end of messages is cut off here, and found to have stored too many.
+    let most = 4 * records.len();
+    let fetched = stream::iter(sessions).map(|session| async move {
+        match stored::fetch(http, endpoint, &session, most).await {
+            Ok(stored) => Ok(Some((session, stored.messages))),
+            Err(FetchError::NotStored) => Ok(None),
+            Err(error) => Err(VerifyError::Fetch { session, reason: error.to_string() }),
+        }
+    });
+    let stored: Vec<_> = fetched.buffer_unordered(FETCHES).try_collect().await?;
+    let stored: HashMap<_, _> = stored.into_iter().flatten().collect();
+    Ok(judge::judge(&records, &stored))
+}
+
+fn http_client() -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy().build()
 }
 
 async fn resolve(endpoint: &Endpoint) -> Result<SocketAddr, LoadError> {

@@ -11,6 +11,8 @@ use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use super::history::Recorder;
+
 /// How many texts of failures are kept; the first ones tell the most.
 pub(super) const SAMPLES: usize = 8;
 /// The longest time that is told apart, in microseconds: an hour.
@@ -83,15 +85,21 @@ pub(super) struct Board {
     ttft: Mutex<Histogram<u64>>,
     gap: Mutex<Histogram<u64>>,
     deltas: AtomicU64,
+    pub(super) history: Option<Recorder>,
 }
 
 impl Default for Board {
     fn default() -> Self {
-        Self { ttft: Mutex::new(histogram()), gap: Mutex::new(histogram()), deltas: AtomicU64::new(0) }
+        Self::new(None)
     }
 }
 
 impl Board {
+    pub(super) fn new(history: Option<Recorder>) -> Self {
+        let (ttft, gap) = (Mutex::new(histogram()), Mutex::new(histogram()));
+        Self { ttft, gap, deltas: AtomicU64::new(0), history }
+    }
+
     pub(super) fn first_text(&self, after: Duration) {
         self.ttft.lock().saturating_record(micros(after));
     }
@@ -200,6 +208,9 @@ impl Report {
     }
 
     pub(super) fn finish(&mut self, board: &Board, elapsed: Duration) {
+        if let Some(failure) = board.history.as_ref().and_then(Recorder::failure) {
+            self.add_failure(failure);
+        }
         self.ttft = Quantiles::of(&board.ttft.lock());
         self.gap = Quantiles::of(&board.gap.lock());
         self.deltas = board.deltas.load(Ordering::Relaxed);

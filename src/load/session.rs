@@ -15,13 +15,16 @@ use tokio_tungstenite::{
 
 use super::{
     Plan,
+    history::Event,
     report::{Board, Tally},
-    stored,
+    stored::{self, FetchError},
     transcript::{Step, Transcript},
 };
 
 /// The longest wait before a reconnect; short, because the question is how the gateway bears it.
 const BACKOFF: Duration = Duration::from_secs(2);
+/// The wait before what is stored is asked for again, when the gateway could not be reached.
+const FETCH_AGAIN: Duration = Duration::from_millis(500);
 
 /// Why a session cannot go on.
 struct Fatal(String);
@@ -30,6 +33,8 @@ struct Fatal(String);
 enum Gone {
     /// Connect again and resume.
     Lost,
+    /// The same, on purpose.
+    Cut,
     /// There is no sense in coming back.
     Fatal(Fatal),
 }
@@ -38,6 +43,8 @@ enum Gone {
 struct Question {
     id: String,
     acked: bool,
+    /// The log's incarnation when it was asked first.
+    epoch: Option<String>,
     sent_at: Option<Instant>,
     /// When its newest text came over the connection that stands.
     grew_at: Option<Instant>,
@@ -58,6 +65,8 @@ pub(super) struct Session {
     attempts: u32,
     /// What the gateway asked for in a `goaway`.
     wait: Option<Duration>,
+    /// The gateway has said that it goes away, while the question was open.
+    draining: bool,
     tally: Tally,
 }
 
@@ -75,6 +84,7 @@ impl Session {
             connected_before: false,
             attempts: 0,
             wait: None,
+            draining: false,
             tally: Tally::default(),
         }
     }
@@ -82,18 +92,24 @@ impl Session {
     /// Asks every question, and then what was stored.
     pub(super) async fn run(mut self, http: &reqwest::Client) -> Tally {
         for number in 0..self.plan.messages {
+            if self.plan.stop.is_cancelled() {
+                break;
+            }
             let id = format!("q{}-{}-{number}", self.plan.seed, self.index);
             let deadline = Instant::now() + self.plan.timeout;
             match timeout_at(deadline, self.ask(&id)).await {
                 Ok(Ok(())) => self.tally.answered += 1,
                 Ok(Err(Fatal(text))) => {
+                    self.record(Event::GaveUp { reason: text.clone() });
                     self.tally.fail(text);
                     break;
                 }
                 Err(_) => {
                     self.tally.faults.lost += 1;
                     let begun = if self.transcript.begun(&id) { "its run began" } else { "no run began" };
-                    self.tally.note(format!("no whole answer within {:?}; {begun}", self.plan.timeout));
+                    let reason = format!("no whole answer within {:?}; {begun}", self.plan.timeout);
+                    self.record(Event::GaveUp { reason: reason.clone() });
+                    self.tally.note(reason);
                     break;
                 }
             }
@@ -114,20 +130,46 @@ impl Session {
     async fn compare(&mut self, http: &reqwest::Client) {
         let Some(session) = self.transcript.session() else { return };
         let most = usize::try_from(2 * self.tally.sent).unwrap_or(usize::MAX);
-        match stored::fetch(http, &self.plan.endpoint, session, most).await {
-            Ok(stored) => stored::compare(&stored, &self.transcript, &mut self.tally),
-            Err(text) => self.tally.fail(text),
+        let deadline = Instant::now() + self.plan.timeout;
+        loop {
+            match stored::fetch(http, &self.plan.endpoint, session, most).await {
+                Ok(stored) => return stored::compare(&stored, &self.transcript, &mut self.tally),
+                // Being restarted, perhaps.
+                Err(FetchError::Unreachable(_)) if Instant::now() < deadline => sleep(FETCH_AGAIN).await,
+                Err(error) => return self.tally.fail(error.to_string()),
+            }
         }
+    }
+
+    /// Into the history, where one is wanted.
+    fn record(&self, event: Event) {
+        if let Some(history) = &self.board.history {
+            history.record(self.index, self.transcript.session(), event);
+        }
+    }
+
+    /// Takes one frame.
+    fn apply(&mut self, text: &str) -> Step {
+        let step = self.transcript.apply(text);
+        if self.board.history.is_some()
+            && let Some(event) = Event::told_by(text)
+        {
+            self.record(event);
+        }
+        step
     }
 
     /// Sends a question until it is acknowledged, and reads until its answer is proven.
     async fn ask(&mut self, id: &str) -> Result<(), Fatal> {
         let frame = serde_json::json!({ "type": "send", "id": id, "text": self.plan.text }).to_string();
-        let mut question = Question { id: id.to_owned(), acked: false, sent_at: None, grew_at: None, has_text: false };
+        let id = id.to_owned();
+        let mut question = Question { id, acked: false, epoch: None, sent_at: None, grew_at: None, has_text: false };
+        self.draining = false;
         loop {
             match self.ask_once(&mut question, &frame).await {
-                Ok(()) => return self.note_end(id),
-                Err(Gone::Lost) => {
+                Ok(()) => return self.note_end(&question),
+                Err(gone @ (Gone::Lost | Gone::Cut)) => {
+                    self.record(Event::Lost { cut: matches!(gone, Gone::Cut) });
                     self.socket = None;
                     question.grew_at = None;
                 }
@@ -136,14 +178,17 @@ impl Session {
         }
     }
 
-    fn note_end(&mut self, id: &str) -> Result<(), Fatal> {
-        let Some(proof) = self.transcript.answer(id) else {
+    fn note_end(&mut self, question: &Question) -> Result<(), Fatal> {
+        let Some(proof) = self.transcript.answer(&question.id) else {
             return Err(Fatal("an answer is there and not there".to_owned()));
         };
+        self.record(Event::proven(&question.id, self.transcript.answer_id(&question.id), proof));
         let status = proof.status.as_str();
         *self.tally.runs.entry(status.to_owned()).or_default() += 1;
+        let restarted = self.draining || question.epoch.as_deref() != Some(self.transcript.epoch());
+        let excused = restarted && status == "interrupted";
         // Whatever else a status says, nobody here stopped the run, and its answer is not whole.
-        if !matches!(status, "complete" | "length") {
+        if !matches!(status, "complete" | "length") && !excused {
             self.tally.fail(format!("a run ended with status {status}"));
         }
         if status == "complete"
@@ -162,24 +207,25 @@ impl Session {
         if self.socket.is_none() {
             self.connect().await?;
         }
+        question.epoch.get_or_insert_with(|| self.transcript.epoch().to_owned());
         if !question.acked && !self.transcript.begun(&question.id) {
             if question.sent_at.is_none() {
                 self.tally.sent += 1;
                 question.sent_at = Some(Instant::now());
             }
-            self.send(frame.to_owned()).await?;
+            self.ask_again(question, frame).await?;
             self.cut()?;
         }
         while self.transcript.answer(&question.id).is_none() {
             let text = self.read().await?;
-            match self.transcript.apply(&text) {
+            match self.apply(&text) {
                 Step::Grew(of) if of.as_ref().is_none_or(|of| *of == question.id) => self.grew(question)?,
                 Step::Acked(re) if re == question.id => question.acked = true,
                 Step::Refused { re, code, retryable: true, retry_in_ms } if re.as_ref() == Some(&question.id) => {
                     tracing::debug!(code, "refused for now");
                     let jitter = self.rng.random_range(10..100);
                     sleep(Duration::from_millis(retry_in_ms + jitter)).await;
-                    self.send(frame.to_owned()).await?;
+                    self.ask_again(question, frame).await?;
                 }
                 Step::Refused { code, retryable: true, .. } => self.tally.note(format!("refused for now: {code}")),
                 Step::Refused { code, .. } => return fatal(format!("refused: {code}")),
@@ -188,6 +234,13 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    async fn ask_again(&mut self, question: &Question, frame: &str) -> Result<(), Gone> {
+        // Before it is sent: what may have arrived must be in the history.
+        let crc32 = crc32fast::hash(self.plan.text.as_bytes());
+        self.record(Event::Sent { id: question.id.clone(), crc32 });
+        self.send(frame.to_owned()).await
     }
 
     /// What any frame may ask for, whatever is being waited for.
@@ -200,6 +253,7 @@ impl Session {
             Step::Ping(pong) => self.send(pong).await,
             Step::Goaway(retry_in_ms) => {
                 self.wait = Some(Duration::from_millis(retry_in_ms));
+                self.draining = true;
                 Ok(())
             }
             _ => Ok(()),
@@ -224,7 +278,7 @@ impl Session {
     fn cut(&mut self) -> Result<(), Gone> {
         if self.plan.cut > 0.0 && self.rng.random_bool(self.plan.cut) {
             self.tally.cuts += 1;
-            return Err(Gone::Lost);
+            return Err(Gone::Cut);
         }
         Ok(())
     }
@@ -241,7 +295,7 @@ impl Session {
         self.socket = Some(opened?);
         loop {
             let text = self.read().await?;
-            match self.transcript.apply(&text) {
+            match self.apply(&text) {
                 Step::Welcome => break,
                 Step::Refused { code, retryable: false, .. } => return fatal(format!("refused: {code}")),
                 other => self.follow(other).await?,

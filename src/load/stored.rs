@@ -12,7 +12,7 @@ const PAGE: usize = 200;
 /// All that is stored of a session.
 pub(super) struct Stored {
     /// Oldest first.
-    messages: Vec<StoredMessage>,
+    pub(super) messages: Vec<StoredMessage>,
     /// How many the gateway says there are.
     message_count: u64,
 }
@@ -25,10 +25,28 @@ struct Page {
     more: bool,
 }
 
-#[derive(Deserialize)]
-struct StoredMessage {
-    id: String,
-    text: String,
+/// One message of it.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct StoredMessage {
+    pub(super) id: String,
+    pub(super) role: String,
+    pub(super) text: String,
+    pub(super) status: Option<String>,
+    pub(super) run: Option<String>,
+}
+
+/// Why a stored session cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum FetchError {
+    /// Nobody answers, or not now.
+    #[error("cannot read the stored session: {0}")]
+    Unreachable(String),
+    /// The gateway has no such session.
+    #[error("the session is not stored")]
+    NotStored,
+    /// The answer makes no sense.
+    #[error("{0}")]
+    Wrong(String),
 }
 
 /// Asks for the session over HTTP, page by page from its end. Stops after `most` messages: a gateway that has
@@ -38,13 +56,14 @@ pub(super) async fn fetch(
     endpoint: &Endpoint,
     session: &str,
     most: usize,
-) -> Result<Stored, String> {
+) -> Result<Stored, FetchError> {
     let mut stored = Stored { messages: Vec::new(), message_count: 0 };
     loop {
         let before = stored.messages.first().map(|message| message.id.as_str());
         let page = fetch_page(http, &endpoint.session(session, PAGE, before)).await?;
         if page.more && page.messages.is_empty() {
-            return Err("a page of the stored session is empty and says that there is more".to_owned());
+            let what = "a page of the stored session is empty and says that there is more";
+            return Err(FetchError::Wrong(what.to_owned()));
         }
         stored.message_count = page.message_count;
         stored.messages.splice(0..0, page.messages);
@@ -54,14 +73,17 @@ pub(super) async fn fetch(
     }
 }
 
-async fn fetch_page(http: &reqwest::Client, url: &str) -> Result<Page, String> {
-    let failed = |error: reqwest::Error| format!("cannot read the stored session: {error}");
+async fn fetch_page(http: &reqwest::Client, url: &str) -> Result<Page, FetchError> {
+    let failed = |error: reqwest::Error| FetchError::Unreachable(error.to_string());
     let response = http.get(url).send().await.map_err(failed)?;
-    if !response.status().is_success() {
-        return Err(format!("cannot read the stored session: {}", response.status()));
+    match response.status() {
+        status if status.is_success() => {}
+        reqwest::StatusCode::NOT_FOUND => return Err(FetchError::NotStored),
+        status => return Err(FetchError::Unreachable(status.to_string())),
     }
     let body = response.text().await.map_err(failed)?;
-    serde_json::from_str(&body).map_err(|error| format!("the stored session cannot be understood: {error}"))
+    let wrong = |error| FetchError::Wrong(format!("the stored session cannot be understood: {error}"));
+    serde_json::from_str(&body).map_err(wrong)
 }
 
 /// Compares the stored session with what came over the socket. Between `answered` and `sent` questions must be

@@ -15,6 +15,8 @@ fn plan(gateway: &Gateway) -> Plan {
         expect: None,
         timeout: Duration::from_secs(20),
         seed: 7,
+        history: None,
+        stop: CancellationToken::new(),
     }
 }
 
@@ -96,6 +98,45 @@ async fn lies_are_found() {
         let report = run(Plan { timeout, messages, ..plan(&gateway) }).await.expect("ran");
         assert!(count(&report.faults) >= 4, "{lie:?} was not found in each session: {report}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_is_written_and_judged() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    for (lie, violation) in [
+        (Lie::None, None),
+        (Lie::ForgetsMessages, Some(Violation::Lost)),
+        (Lie::StoresTwice, Some(Violation::Duplicated)),
+    ] {
+        let gateway = Gateway::start(lie).await;
+        // The small gateway says "?" whatever was asked.
+        let (text, history) = ("?".to_owned(), Some(file.path().to_owned()));
+        let plan = Plan { cut: 0.2, text, history, ..plan(&gateway) };
+        let report = run(plan.clone()).await.expect("ran");
+        assert_eq!(report.answered, 8, "{report}");
+        let history = std::fs::read_to_string(file.path()).expect("readable");
+        let verdict = verify(&plan.endpoint, &history).await.expect("judged");
+        assert_eq!(verdict.is_clean(), violation.is_none(), "{lie:?}: {verdict}");
+        assert!(violation.is_none_or(|violation| verdict.violations.contains_key(&violation)), "{lie:?}: {verdict}");
+        assert_eq!((verdict.sessions, verdict.sent, verdict.proven), (4, 8, 8), "{verdict}");
+        assert!(verdict.acked <= 8 && verdict.connections_lost == report.cuts, "{verdict}");
+    }
+    let nowhere = Plan { history: Some("/no/such/file".into()), ..plan(&Gateway::start(Lie::None).await) };
+    assert!(matches!(run(nowhere).await, Err(LoadError::History { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_told_to_stop_asks_no_more() {
+    let gateway = Gateway::start(Lie::None).await;
+    let plan = Plan { messages: 10_000, ..plan(&gateway) };
+    let stop = plan.stop.clone();
+    let (report, ()) = tokio::join!(run(plan), async {
+        sleep_until(Instant::now() + Duration::from_millis(100)).await;
+        stop.cancel();
+    });
+    let report = report.expect("ran");
+    assert!(report.faults.is_none() && report.sent < 40_000, "{report}");
+    assert_eq!(report.sent, report.answered);
 }
 
 #[tokio::test]

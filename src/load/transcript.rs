@@ -104,6 +104,16 @@ impl Transcript {
         run.done.as_ref().filter(|_| run.proven)
     }
 
+    /// The message that is the answer to a question, where it is known.
+    pub(super) fn answer_id(&self, question: &str) -> Option<&str> {
+        self.runs.get(self.by_question.get(question)?)?.answer.as_deref()
+    }
+
+    /// The incarnation of the log; another one tells of a restart.
+    pub(super) fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
     /// Whether a run was seen to start for a question.
     pub(super) fn begun(&self, question: &str) -> bool {
         self.by_question.contains_key(question)
@@ -254,6 +264,12 @@ impl Transcript {
             }
         }
         self.faults.altered += altered;
+        if restarted {
+            // Each incarnation of the log tells the end of what a crash had interrupted.
+            for run in self.runs.values_mut() {
+                run.untold |= run.done.as_ref().is_some_and(|proof| proof.status == "interrupted");
+            }
+        }
         Some(Step::Proven)
     }
 

@@ -1,9 +1,22 @@
 //! The end of the process, with and without notice.
 
-use rivulet::mock_llm::DEFAULT_TEXT;
-use serde_json::json;
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
 
-use crate::harness::{Client, Setup, Upstream, soon};
+use futures_util::future::join_all;
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
+use rivulet::mock_llm::DEFAULT_TEXT;
+use serde_json::{Value, json};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::harness::{Client, Fault, Proxy, Seed, Setup, TestGateway, Upstream, soon};
 
 #[tokio::test]
 async fn kill_9_in_the_middle_of_an_answer() {
@@ -96,4 +109,107 @@ async fn a_second_signal_ends_at_once() {
     soon("the drain", async { while gateway.get("/ready").await.0 != 503 {} }).await;
     gateway.signal("INT").await;
     assert_eq!(gateway.exit_code().await, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_under_load_sends_everybody_away_and_finishes_every_answer() {
+    const SOCKETS: usize = 50;
+    const DRAIN_S: u64 = 15;
+    let seed = Seed::new();
+    let (upstream, gate) = Upstream::gated(DEFAULT_TEXT, 5).await;
+    let setup = Setup::with_upstream(&upstream.url).set("RIVULET_SERVER_DRAIN_S", &DRAIN_S.to_string());
+    let mut gateway = setup.start().await;
+    let proxy = Proxy::to(&gateway.address, Fault::Delay(Duration::from_millis(20)), seed.0).await;
+    let url = proxy.socket("");
+    let mut clients = join_all((0..SOCKETS).map(async |_| {
+        let mut client = Client::connect(url.trim_end_matches('/')).await;
+        client.say("one").await;
+        client.deltas(1).await;
+        client
+    }))
+    .await;
+    gateway.signal("TERM").await;
+    let begun = Instant::now();
+    let told = join_all(clients.iter_mut().map(|client| client.until("goaway"))).await;
+    let retries: BTreeSet<_> = told.iter().map(|frame| frame["retry_in_ms"].as_u64().unwrap()).collect();
+    assert!(retries.len() > SOCKETS * 3 / 4, "they would come back together: {retries:?}");
+    assert!(told.iter().all(|frame| frame["deadline_ms"] == DRAIN_S * 1000 && frame["reason"] == "drain"), "{told:?}");
+    gate.open();
+    let sessions = join_all(clients.into_iter().map(async |mut client| {
+        let answer = client.answer().await;
+        assert_eq!((&*answer.text, answer.status()), (DEFAULT_TEXT, "complete"));
+        assert_eq!(client.close_code().await, 1001);
+        client.session()
+    }))
+    .await;
+    assert_eq!(gateway.exit_code().await, Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(DRAIN_S), "{:?}", begun.elapsed());
+
+    let gateway = gateway.setup().start().await;
+    for session in sessions {
+        let (_, stored) = gateway.get(&format!("/api/v1/sessions/{session}")).await;
+        let answer = &stored["messages"][1];
+        assert_eq!((&answer["status"], &answer["text"]), (&json!("complete"), &json!(DEFAULT_TEXT)));
+    }
+}
+
+/// `rivulet load` with these arguments.
+fn load(arguments: &[&str], history: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rivulet"));
+    command.args(["load", "--json"]).args(arguments).arg(history);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The judge's exit code and verdict.
+async fn verify(gateway: &TestGateway, history: &Path) -> (Option<i32>, Value) {
+    let mut command = load(&["--url", &gateway.url(""), "--verify"], history);
+    let output = soon("a verdict", spawn_blocking(move || command.output())).await.unwrap().unwrap();
+    (output.status.code(), report(&output))
+}
+
+fn report(output: &Output) -> Value {
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {told}"))
+}
+
+/// `RIVULET_TEST_KILLS` says how often; 20 times when it does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_at_any_moment_loses_and_doubles_nothing_that_was_acknowledged() {
+    let kills = std::env::var("RIVULET_TEST_KILLS").map_or(20, |kills| kills.parse().expect("RIVULET_TEST_KILLS"));
+    let seed = Seed::new();
+    let mut rng = SmallRng::seed_from_u64(seed.0);
+    let upstream = Upstream::saying(DEFAULT_TEXT, 500.0).await;
+    let gateway = Setup::with_upstream(&upstream.url).start().await;
+    let setup = gateway.setup().bind(&gateway.address);
+    let history = setup.data.path().join("history.jsonl");
+    let url = gateway.url("");
+    let arguments = ["--url", &url, "--sessions", "8", "--messages", "10000", "--cut", "0.005", "--history"];
+    let loading = load(&arguments, &history).spawn().unwrap();
+    let pid = loading.id().to_string();
+    let mut gateway = gateway;
+    for _ in 0..kills {
+        sleep(Duration::from_millis(rng.random_range(5..500))).await;
+        gateway.kill().await;
+        gateway = setup.clone().start().await;
+    }
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let loaded = timeout(Duration::from_secs(90), spawn_blocking(move || loading.wait_with_output()));
+    let loaded = loaded.await.expect("the load's end").unwrap().unwrap();
+    let told = report(&loaded);
+    assert!(loaded.status.success(), "{told:#}");
+    let (code, verdict) = verify(&gateway, &history).await;
+    assert_eq!((code, &verdict["violations"]), (Some(0), &json!({})), "{verdict:#}");
+    assert!(verdict["restarts"].as_u64() > Some(kills), "hardly anybody noticed: {verdict:#}");
+    assert!(verdict["acked"].as_u64() > Some(kills) && verdict["proven"] == told["answered"], "{verdict:#}");
+    eprintln!("{kills} times kill -9: {verdict}");
+
+    // The same judge, after something was lost.
+    let setup = gateway.kill().await;
+    let database = rusqlite::Connection::open(setup.data.path().join("data/rivulet.db")).unwrap();
+    let lost = "DELETE FROM messages WHERE position = (SELECT max(position) FROM messages WHERE role = 'user')";
+    assert_eq!(database.execute(lost, []).unwrap(), 1);
+    drop(database);
+    let (code, verdict) = verify(&setup.start().await, &history).await;
+    assert_eq!((code, &verdict["violations"]), (Some(1), &json!({"lost": 1})), "{verdict:#}");
 }

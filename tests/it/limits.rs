@@ -112,7 +112,7 @@ async fn sessions_in_use_stay_and_further_ones_are_refused() {
     let gateway = Setup::with_upstream(&upstream.url).set("RIVULET_LIMITS_SESSIONS", "2").start().await;
     let mut running = gateway.connect().await;
     running.say("one").await;
-    running.deltas(3).await;
+    running.deltas(1).await;
     let memory = running.cut(); // Nobody watches, and yet it is in use.
     let mut watched = gateway.connect().await;
 

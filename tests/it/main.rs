@@ -13,6 +13,8 @@ mod branches;
 mod chat;
 mod company;
 mod crash;
+mod disk;
+mod faults;
 mod harness;
 mod http;
 mod isolation;

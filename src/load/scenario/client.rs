@@ -1,10 +1,13 @@
 //! A client of the gateway that a scenario holds in its hand: connects, resumes, sends, reads one frame at a time.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::sleep,
+};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{Message, Utf8Bytes, protocol::WebSocketConfig},
@@ -14,6 +17,9 @@ use crate::load::{
     Endpoint,
     transcript::{Step, Transcript},
 };
+
+/// Before another try when a server said that it is full.
+pub(super) const RETRY: Duration = Duration::from_millis(50);
 
 /// A socket of the load generator.
 pub(super) type Socket = WebSocketStream<TcpStream>;
@@ -45,6 +51,29 @@ impl Client {
         Ok(())
     }
 
+    /// Connects as often as it takes; for how long is the caller's to bound.
+    pub(super) async fn arrive(&mut self) {
+        while self.connect(None).await.is_err() {
+            self.cut();
+            sleep(RETRY).await;
+        }
+    }
+
+    /// Asks, again where the gateway says "later", and reads until there is text of the answer.
+    pub(super) async fn begin(&mut self, id: &str, text: &str) -> Result<(), String> {
+        self.ask(id, text).await?;
+        loop {
+            match self.step().await? {
+                Step::Grew(_) | Step::Proven => return Ok(()),
+                Step::Refused { retry_in_ms, .. } => {
+                    sleep(RETRY.max(Duration::from_millis(retry_in_ms))).await;
+                    self.ask(id, text).await?;
+                }
+                _ => {}
+            }
+        }
+    }
+
     pub(super) async fn ask(&mut self, id: &str, text: &str) -> Result<(), String> {
         self.send(json!({ "type": "send", "id": id, "text": text, "mode": "queue" }).to_string()).await
     }
@@ -63,7 +92,7 @@ impl Client {
                 self.send(json!({ "type": "sync", "run": run, "off": off }).to_string()).await?;
             }
             Step::Ping(pong) => self.send(pong.clone()).await?,
-            Step::Refused { code, .. } => return Err(format!("refused: {code}")),
+            Step::Refused { code, retryable: false, .. } => return Err(format!("refused: {code}")),
             Step::GivenUp => return Err("a text stays wrong however often it is asked for".to_owned()),
             _ => {}
         }

@@ -57,11 +57,7 @@ async fn session(job: &Job, address: SocketAddr, index: usize, seen: &Seen, stop
     barrier.wait().await;
     let begun = match connected {
         Ok(()) => {
-            let begin = async {
-                client.ask("q", &question).await?;
-                client.text().await
-            };
-            timeout(job.timeout, begin).await.unwrap_or_else(|_| Err("no text".to_owned()))
+            timeout(job.timeout, client.begin("q", &question)).await.unwrap_or_else(|_| Err("no text".to_owned()))
         }
         Err(text) => Err(text),
     };

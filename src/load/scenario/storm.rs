@@ -1,16 +1,13 @@
 //! Every socket cut at once in the middle of an answer; all come back at once, and every answer is proven.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{
     sync::Barrier,
-    time::{Instant, sleep, timeout},
+    time::{Instant, timeout},
 };
 
 use super::{Job, Seen, Together, client::Client, spread};
-
-/// Before another try when a connection was refused.
-const RETRY: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(job: &Arc<Job>, address: SocketAddr, seen: &Arc<Seen>, stage: &impl Fn(&str)) {
     let together = Together::start(job.sessions, |index, barrier| {
@@ -34,7 +31,9 @@ async fn session(job: &Job, address: SocketAddr, index: usize, seen: &Seen, barr
     barrier.wait().await;
     spread(job.ramp, index, job.sessions).await;
     let begun = match connected {
-        Ok(()) => timeout(job.timeout, begin(&mut client, job)).await.unwrap_or_else(|_| Err("no text".to_owned())),
+        Ok(()) => {
+            timeout(job.timeout, client.begin("q", &job.text)).await.unwrap_or_else(|_| Err("no text".to_owned()))
+        }
         Err(text) => Err(text),
     };
     barrier.wait().await;
@@ -61,17 +60,9 @@ async fn session(job: &Job, address: SocketAddr, index: usize, seen: &Seen, barr
     }
 }
 
-async fn begin(client: &mut Client, job: &Job) -> Result<(), String> {
-    client.ask("q", &job.text).await?;
-    client.text().await
-}
-
 /// Until the session goes on where it was: the welcome, and then text that was not there before.
 async fn resume(client: &mut Client, cut: Instant, seen: &Seen) -> Result<(), String> {
-    while client.connect(None).await.is_err() {
-        client.cut();
-        sleep(RETRY).await;
-    }
+    client.arrive().await;
     seen.time("welcome", cut.elapsed());
     client.text().await?;
     seen.time("text", cut.elapsed());

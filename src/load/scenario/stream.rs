@@ -9,12 +9,15 @@ use std::{
 
 use futures_util::{SinkExt, future::join_all};
 use serde_json::json;
-use tokio::{sync::Barrier, time::timeout};
+use tokio::{
+    sync::Barrier,
+    time::{sleep, timeout},
+};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{
     Job, Seen, Together,
-    client::{Socket, next, open},
+    client::{RETRY, Socket, next, open},
     spread,
     stamped::Stamped,
     wall_clock_us,
@@ -33,7 +36,15 @@ pub(super) async fn run(job: &Arc<Job>, address: SocketAddr, seen: &Arc<Seen>, s
 
 async fn session(job: &Job, address: SocketAddr, index: usize, seen: &Seen, barrier: &Barrier) {
     spread(job.ramp, index, job.sessions).await;
-    let sockets = timeout(job.timeout, connect(job, address)).await.unwrap_or_else(|_| Err("no welcome".to_owned()));
+    let sockets = timeout(job.timeout, async {
+        loop {
+            match connect(job, address).await {
+                Ok(sockets) => return sockets,
+                Err(_) => sleep(RETRY).await, // Full, and it said so.
+            }
+        }
+    });
+    let sockets = sockets.await.map_err(|_| "no socket in time");
     barrier.wait().await;
     let sockets = match sockets {
         Ok(sockets) => sockets,

@@ -248,6 +248,23 @@ fn an_end_known_from_a_snapshot_is_told_once_more_and_the_same() {
 }
 
 #[test]
+fn every_restart_tells_the_end_of_an_interrupted_answer_once() {
+    let mut transcript = begun();
+    let answer = json!({ "id": "a-r", "role": "assistant", "text": "half", "status": "interrupted", "run": "r" });
+    let mut end = done(1, "r", "half");
+    end["status"] = "interrupted".into();
+    for epoch in ["e2", "e3"] {
+        apply(&mut transcript, &welcome("snapshot", epoch, 1));
+        apply(&mut transcript, &json!({ "type": "snapshot", "seq": 0, "messages": [answer] }));
+        apply(&mut transcript, &end);
+        assert!(transcript.faults.is_none(), "{epoch}: {:?}", transcript.faults);
+    }
+    end["seq"] = 2.into();
+    apply(&mut transcript, &end);
+    assert_eq!(transcript.faults, Faults { duplicated: 1, ..Faults::default() });
+}
+
+#[test]
 fn a_proven_answer_stays_the_same_in_every_snapshot() {
     for (text, altered) in [("whole", 0), ("whole!", 1)] {
         let mut transcript = begun();

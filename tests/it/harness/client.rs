@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{Message, client::IntoClientRequest},
@@ -33,6 +33,8 @@ pub(crate) struct Memory {
     pub(crate) seq: u64,
     pub(crate) live: Option<String>,
     pub(crate) texts: HashMap<String, String>,
+    /// UTF-16 units that came although they were there already.
+    pub(crate) repeated: u64,
     /// Messages said so far, to give each an id of its own.
     said: u32,
 }
@@ -43,6 +45,11 @@ impl Memory {
             Some(run) => format!("{}:{}:{}:{}", self.epoch, self.seq, run, utf16_len(&self.texts[run])),
             None => format!("{}:{}", self.epoch, self.seq),
         }
+    }
+
+    /// The address that goes on where this ends; where nothing was heard yet, `url` itself.
+    fn resumed(&self, url: &str) -> String {
+        if self.epoch.is_empty() { url.to_owned() } else { format!("{url}?resume={}", self.cursor()) }
     }
 }
 
@@ -76,6 +83,31 @@ impl Client {
         let url = format!("{url}?resume={}", memory.cursor());
         let (socket, _) = soon("a socket", connect_async(&url)).await.unwrap();
         Self::welcomed(socket, memory).await
+    }
+
+    /// Connects to a session, and goes on where an earlier socket ended, if there was one. What is remembered comes back
+    /// when the connection does not carry as far as the `welcome`.
+    pub(crate) async fn try_resume(url: &str, memory: Memory) -> Result<Self, Memory> {
+        let Ok((socket, _)) = soon("a socket or none", connect_async(&memory.resumed(url))).await else {
+            return Err(memory);
+        };
+        let mut client = Self { socket, welcome: Value::Null, memory, snapshot: None };
+        match client.try_frame().await {
+            Some(welcome) => assert_eq!(welcome["type"], "welcome", "the first frame"),
+            None => return Err(client.memory),
+        }
+        client.memory.session = string(&client.welcome["session"]);
+        Ok(client)
+    }
+
+    /// Connects with a buffer so small that a client which does not read is soon noticed.
+    pub(crate) async fn with_small_buffer(url: &str) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4 << 10).unwrap();
+        let authority = url.split('/').nth(2).unwrap().parse().unwrap();
+        let stream = MaybeTlsStream::Plain(soon("a connection", socket.connect(authority)).await.unwrap());
+        let (socket, _) = soon("a socket", tokio_tungstenite::client_async(url, stream)).await.unwrap();
+        Self::welcomed(socket, Memory::default()).await
     }
 
     /// Waits for the `welcome` on an open socket.
@@ -172,6 +204,38 @@ impl Client {
         }
     }
 
+    /// The next frame, checked; `None` when the socket is gone.
+    pub(crate) async fn try_frame(&mut self) -> Option<Value> {
+        loop {
+            match soon("a frame or an end", self.socket.next()).await {
+                Some(Ok(Message::Text(text))) => {
+                    let frame = serde_json::from_str(&text).unwrap();
+                    self.check(&frame);
+                    return Some(frame);
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                _ => return None,
+            }
+        }
+    }
+
+    /// Sends a frame, unless the socket is gone.
+    pub(crate) async fn try_tell(&mut self, frame: &Value) -> Option<()> {
+        self.socket.send(Message::text(frame.to_string())).await.ok()
+    }
+
+    /// Takes everything until the socket is gone; the close code, when it was told one.
+    pub(crate) async fn ended(&mut self) -> Option<u16> {
+        loop {
+            match soon("an end", self.socket.next()).await {
+                Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
+                Some(Ok(Message::Text(text))) => self.check(&serde_json::from_str(&text).unwrap()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
+            }
+        }
+    }
+
     /// Takes everything until the socket closes; the close code.
     pub(crate) async fn close_code(&mut self) -> u16 {
         loop {
@@ -184,6 +248,15 @@ impl Client {
         }
     }
 
+    fn check(&mut self, frame: &Value) {
+        self.memory.check(frame);
+        match frame["type"].as_str() {
+            Some("welcome") => self.welcome = frame.clone(),
+            Some("snapshot") => self.snapshot = Some(frame.clone()),
+            _ => {}
+        }
+    }
+
     /// Cuts the connection without a goodbye.
     pub(crate) fn cut(self) -> Memory {
         if let MaybeTlsStream::Plain(stream) = self.socket.get_ref() {
@@ -191,16 +264,18 @@ impl Client {
         }
         self.memory
     }
+}
 
-    fn check(&mut self, frame: &Value) {
+impl Memory {
+    /// Takes a frame in, and insists on what the protocol says about it.
+    pub(crate) fn check(&mut self, frame: &Value) {
         if let Some(seq) = frame["seq"].as_u64().filter(|_| frame["type"] != "welcome" && frame["type"] != "snapshot") {
-            assert_eq!(seq, self.memory.seq + 1, "a gap: {frame}");
-            self.memory.seq = seq;
+            assert_eq!(seq, self.seq + 1, "a gap: {frame}");
+            self.seq = seq;
         }
-        let memory = &mut self.memory;
+        let memory = self;
         match frame["type"].as_str().unwrap() {
             "welcome" => {
-                self.welcome = frame.clone();
                 if frame["recovered"] != "full" {
                     *memory = Memory { session: memory.session.clone(), said: memory.said, ..Memory::default() };
                     memory.epoch = string(&frame["epoch"]);
@@ -222,7 +297,6 @@ impl Client {
                     memory.texts.insert(string(&run["run"]), string(&run["text"]));
                     memory.live = Some(string(&run["run"]));
                 }
-                self.snapshot = Some(frame.clone());
             }
             "run.start" => {
                 assert_eq!(memory.live, None, "one run at a time");
@@ -239,6 +313,7 @@ impl Client {
                 assert!(!text.is_empty());
                 let len = utf16_len(held);
                 assert!(off <= len, "a hole: {off} > {len}");
+                memory.repeated += (len - off).min(utf16_len(text));
                 let units: Vec<u16> = text.encode_utf16().skip(usize::try_from(len - off).unwrap()).collect();
                 held.push_str(&String::from_utf16(&units).unwrap());
             }
@@ -261,7 +336,8 @@ impl Client {
 }
 
 fn utf16_len(text: &str) -> u64 {
-    text.encode_utf16().count() as u64
+    // Long texts of the tests are ASCII, and counted often.
+    if text.is_ascii() { text.len() as u64 } else { text.encode_utf16().count() as u64 }
 }
 
 fn string(value: &Value) -> String {

@@ -175,6 +175,13 @@ impl TestGateway {
         assert!(sent.success());
     }
 
+    /// Bytes of memory it has now.
+    pub(crate) fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
+    }
+
     /// Waits for its end; its exit code.
     pub(crate) async fn exit_code(&mut self) -> Option<i32> {
         let mut child = self.child.take().unwrap();

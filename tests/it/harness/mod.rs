@@ -2,13 +2,17 @@
 
 mod client;
 mod gateway;
+mod proxy;
+mod strace;
 mod upstream;
 
 use std::time::Duration;
 
-pub(crate) use client::{Client, Memory};
+pub(crate) use client::{Answer, Client, Memory};
 pub(crate) use gateway::{Setup, TestGateway};
-pub(crate) use upstream::{Upstream, upstream};
+pub(crate) use proxy::{Fault, Proxy};
+pub(crate) use strace::Strace;
+pub(crate) use upstream::{Gate, Upstream, upstream};
 
 /// Longer than anything here may take; a test that waits should say for what.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -18,5 +22,24 @@ pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(value) => value,
         Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
+/// Where a test's random numbers begin: `RIVULET_TEST_SEED`, or anywhere. Told when the test fails.
+pub(crate) struct Seed(pub(crate) u64);
+
+impl Seed {
+    pub(crate) fn new() -> Self {
+        let given =
+            std::env::var("RIVULET_TEST_SEED").ok().map(|seed| seed.parse().expect("RIVULET_TEST_SEED: a number"));
+        Self(given.unwrap_or_else(rand::random))
+    }
+}
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the seed was {0}: RIVULET_TEST_SEED={0} repeats it", self.0);
+        }
     }
 }
