@@ -439,8 +439,8 @@ async fn every_named_fault_ends_in_the_stated_way() {
         let rescued = two.ask("Hello?").await;
         assert_eq!(rescued.status(), "complete", "{name}");
         assert_eq!(rescued.text == "other", *then != "same", "{name}");
-        assert_eq!(two.failovers, usize::from(*then == "failover"), "{name}");
-        two.failovers = 0;
+        assert_eq!(two.memory.failovers, usize::from(*then == "failover"), "{name}");
+        two.memory.failovers = 0;
     }
 }
 

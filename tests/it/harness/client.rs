@@ -35,6 +35,8 @@ pub(crate) struct Memory {
     pub(crate) texts: HashMap<String, String>,
     /// UTF-16 units that came although they were there already.
     pub(crate) repeated: u64,
+    /// Failovers so far.
+    pub(crate) failovers: usize,
     /// Messages said so far, to give each an id of its own.
     said: u32,
 }
@@ -59,8 +61,6 @@ pub(crate) struct Client {
     pub(crate) memory: Memory,
     /// The last snapshot.
     pub(crate) snapshot: Option<Value>,
-    /// Failovers so far.
-    pub(crate) failovers: usize,
 }
 
 impl Client {
@@ -112,7 +112,7 @@ impl Client {
 
     /// Waits for the `welcome` on an open socket.
     pub(crate) async fn welcomed(socket: WebSocketStream<MaybeTlsStream<TcpStream>>, memory: Memory) -> Self {
-        let mut client = Self { socket, welcome: Value::Null, memory, snapshot: None, failovers: 0 };
+        let mut client = Self { socket, welcome: Value::Null, memory, snapshot: None };
         let welcome = client.frame().await;
         assert_eq!(welcome["type"], "welcome", "the first frame");
         client.memory.session = string(&welcome["session"]);
@@ -318,7 +318,7 @@ impl Memory {
                 held.push_str(&String::from_utf16(&units).unwrap());
             }
             "failover" => {
-                self.failovers += 1;
+                memory.failovers += 1;
                 let held = memory.texts.get_mut(frame["run"].as_str().unwrap()).expect("a failover of a known run");
                 let keep = usize::try_from(frame["keep"].as_u64().unwrap()).unwrap();
                 let units: Vec<u16> = held.encode_utf16().take(keep).collect();
