@@ -109,7 +109,7 @@ impl App {
         };
         let (listener, address) = listen(config.server.bind)?;
         let hub = Arc::new(Hub::new(store.clone(), runner(&config, &retriever, &model), policy(&config)));
-        let gateway = gateway(&config, &hub, retriever, model.name(), metrics);
+        let gateway = gateway(&config, &hub, retriever, model, metrics);
         Ok(Self { listener, address, hub, store, gateway, knowledge, config })
     }
 
@@ -126,7 +126,7 @@ impl App {
     /// Who answers.
     #[must_use]
     pub fn model(&self) -> &str {
-        &self.gateway.model
+        self.gateway.model.name()
     }
 
     /// Serves until `stop`, then drains and returns.
@@ -217,14 +217,14 @@ fn gateway(
     config: &Config,
     hub: &Arc<Hub>,
     retriever: Arc<dyn Retriever>,
-    model: &str,
+    model: Arc<dyn ChatModel>,
     metrics: PrometheusHandle,
 ) -> Gateway {
     Gateway {
         hub: hub.clone(),
         auth: Arc::new(Authenticator::new(&config.auth)),
         retriever,
-        model: model.into(),
+        model,
         top_k: config.knowledge.top_k,
         origins: Arc::new(Origins::new(&config.server)),
         clients: Arc::new(Clients::new(config)),

@@ -9,8 +9,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
+
 use crate::{
-    config::{AuthConfig, Config, ConfigError, KnowledgeConfig, LlmConfig, Loaded},
+    config::{AuthConfig, Config, ConfigError, KnowledgeConfig, LlmConfig, Loaded, TargetSettings},
     knowledge::embed::missing_files,
     store::sqlite::{FILE_NAME, SqliteStore},
 };
@@ -69,7 +71,7 @@ async fn report(loaded: Result<Loaded, ConfigError>, out: &mut impl Write) -> Re
     findings.push(listen(&loaded.config));
     findings.push(auth(&loaded.config.auth));
     findings.push(data(&loaded.config.server.data_dir));
-    findings.push(model(&loaded.config.llm).await);
+    findings.extend(models(&loaded.config.llm).await);
     findings.push(knowledge(&loaded.config.knowledge));
     for (verdict, subject, text) in &findings {
         writeln!(out, "{verdict:<5} {subject:<14} {text}")?;
@@ -129,25 +131,36 @@ fn try_write(folder: &Path) -> io::Result<()> {
     }
 }
 
-async fn model(config: &LlmConfig) -> Finding {
-    let Some(base_url) = &config.base_url else {
+/// One finding per target, in their order; all are asked at once.
+async fn models(config: &LlmConfig) -> Vec<Finding> {
+    // A configuration that was loaded has nothing wrong with its targets.
+    let targets = config.settled_targets().unwrap_or_default();
+    if targets.is_empty() {
         let text = "none set: the built-in extractive model answers from the knowledge";
-        return (Verdict::Good, "model", text.to_owned());
-    };
-    let name = config.model.as_deref().unwrap_or("no model name");
-    let finding = |verdict, text: String| (verdict, "model", format!("{name} at {base_url} {text}"));
+        return vec![(Verdict::Good, "model", text.to_owned())];
+    }
+    join_all(targets.iter().map(model)).await
+}
+
+async fn model(target: &TargetSettings) -> Finding {
+    let TargetSettings { name, base_url, model, .. } = target;
+    let named = if base_url.contains(name) { String::new() } else { format!("{name}: ") };
+    let finding = |verdict, text: String| (verdict, "model", format!("{named}{model} at {base_url} {text}"));
     let client = match reqwest::Client::builder().timeout(PATIENCE).build() {
         Ok(client) => client,
         Err(error) => return finding(Verdict::Doubtful, format!("cannot be asked: {}", cause(error))),
     };
     let mut request = client.get(format!("{base_url}/models"));
-    if let Some(key) = &config.api_key {
+    if let Some(key) = &target.api_key {
         request = request.bearer_auth(key.expose());
+    }
+    for (name, value) in &target.headers {
+        request = request.header(name, value.expose());
     }
     match request.send().await.map(|response| response.status()) {
         Ok(status) if status.is_success() => finding(Verdict::Good, "answers".to_owned()),
         Ok(status) if matches!(status.as_u16(), 401 | 403) => {
-            let key = if config.api_key.is_some() { "refuses the key" } else { "wants a key" };
+            let key = if target.api_key.is_some() { "refuses the key" } else { "wants a key" };
             finding(Verdict::Doubtful, format!("{key} ({status})"))
         }
         // Not every server lists its models.
@@ -276,9 +289,26 @@ mod tests {
     async fn a_model_server_that_is_not_there_is_a_warning() {
         let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
         let url = format!("http://{closed}/v1");
-        let finding = model(&LlmConfig { base_url: Some(url), ..LlmConfig::default() }).await;
-        assert_eq!(finding.0, Verdict::Doubtful);
-        assert!(finding.2.contains("does not answer"), "{}", finding.2);
+        let config = LlmConfig { base_url: Some(url), model: Some("m".to_owned()), ..LlmConfig::default() };
+        let findings = models(&config).await;
+        assert_eq!((findings.len(), findings[0].0), (1, Verdict::Doubtful));
+        assert!(findings[0].2.contains("does not answer"), "{}", findings[0].2);
+    }
+
+    #[tokio::test]
+    async fn every_target_is_asked_and_told() {
+        let mut tasks = JoinSet::new();
+        let (first, second) =
+            (model_server("200 OK", &mut tasks).await, model_server("403 Forbidden", &mut tasks).await);
+        let targets = format!(
+            r#"[{{"name":"a","base_url":"{first}","model":"x","headers":{{"X-Team":"blue"}}}},
+                {{"name":"b","base_url":"{second}","model":"y"}}]"#
+        );
+        let (text, _) = text(&[("RIVULET_LLM_TARGETS", &targets), ("PORT", "0")]).await;
+        let told = text.find(&format!("ok    model          a: x at {first} answers"));
+        let then = text.find(&format!("warn  model          b: y at {second} wants a key"));
+        assert!(told.is_some() && told < then, "{text}");
+        assert!(tasks.join_all().await.iter().any(|request| request.contains("x-team: blue")));
     }
 
     #[tokio::test]

@@ -25,8 +25,9 @@ pub struct Args {
     /// Says when each token was written and not a text; `rivulet load --scenario stream` measures delays by it.
     #[arg(long)]
     stamped: bool,
-    /// Answers every completion with a fault: refuse, status:CODE, stall-headers, stall:N, stall-pinging:N, cut:N,
-    /// end:N, no-done, no-finish, garbage:N, json (N: tokens).
+    /// Answers every completion with a fault: refuse, status:CODE, status:CODE:RETRY_AFTER, stall-headers, stall:N,
+    /// stall-pinging:N, cut:N, end:N, error-event:N, no-done, no-finish, garbage:N, json, html, long-line, split-utf8,
+    /// flapping (N: tokens).
     #[arg(long, value_name = "NAME")]
     fault: Option<Fault>,
 }

@@ -40,11 +40,11 @@ pub(super) fn parse(path: &Path, text: &str, settings: &mut Settings) -> Result<
     // Parsed twice: once for values, once for the places where they stand.
     let spans = DeTable::parse(text).map_err(syntax)?;
     let values: Table = toml::from_str(text).map_err(syntax)?;
-    let origin = |offset: usize| Origin::File(path.to_owned(), position(text, offset).0);
+    let origin_of = |offset: usize| Origin::File(path.to_owned(), position(text, offset).0);
     let places = spans.get_ref();
     for (section, value) in values {
         let section_place = places.iter().find(|(key, _)| key.get_ref().as_ref() == section);
-        let section_origin = origin(section_place.map_or(0, |(key, _)| key.span().start));
+        let section_origin = origin_of(section_place.map_or(0, |(key, _)| key.span().start));
         if !KEYS.iter().any(|key| key.parts().0 == section) {
             return Err(unknown(section, section_origin));
         }
@@ -59,10 +59,18 @@ pub(super) fn parse(path: &Path, text: &str, settings: &mut Settings) -> Result<
         let entry_places = section_place.and_then(|(_, value)| value.get_ref().as_table());
         for (name, value) in entries {
             let place = entry_places.and_then(|places| places.iter().find(|(key, _)| key.get_ref().as_ref() == name));
-            let origin = place.map_or_else(|| section_origin.clone(), |(key, _)| origin(key.span().start));
+            let origin = place.map_or_else(|| section_origin.clone(), |(key, _)| origin_of(key.span().start));
             let full = format!("{section}.{name}");
             let Some(key) = Key::named(&full) else { return Err(unknown(full, origin)) };
             let value = key.kind.check(value);
+            let within = value.as_ref().err().and_then(|mismatch| mismatch.within.clone());
+            let inner = within.and_then(|(at, setting)| {
+                let table = place?.1.get_ref().as_array()?.get(at)?;
+                let fields = table.get_ref().as_table();
+                let field = fields.and_then(|fields| fields.iter().find(|(key, _)| key.get_ref().as_ref() == setting));
+                Some(field.map_or_else(|| table.span().start, |(key, _)| key.span().start))
+            });
+            let origin = inner.map_or(origin, origin_of);
             settings.set(key, value, origin)?;
         }
     }

@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::{error::excerpt, networks};
+use super::{error::excerpt, networks, targets::PRESETS};
 
 /// One key.
 pub(super) struct Key {
@@ -26,6 +26,10 @@ pub(super) enum Kind {
     Number(f64, f64),
     /// Texts; separated by commas in the environment.
     List,
+    /// Names and texts; the texts are shown nowhere.
+    Headers,
+    /// A list of tables with [`TARGET_KEYS`]; JSON in the environment.
+    Targets,
     /// Networks in CIDR notation; otherwise like a list.
     Networks,
 }
@@ -48,10 +52,18 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "llm.base_url", kind: Kind::Url },
     Key { name: "llm.api_key", kind: Kind::Secret },
     Key { name: "llm.model", kind: Kind::Text },
+    Key { name: "llm.targets", kind: Kind::Targets },
     Key { name: "llm.connect_s", kind: Kind::Number(0.001, 300.0) },
     Key { name: "llm.first_token_s", kind: Kind::Number(0.001, 3600.0) },
     Key { name: "llm.gap_s", kind: Kind::Number(0.001, 3600.0) },
     Key { name: "llm.total_s", kind: Kind::Number(0.001, 86_400.0) },
+    Key { name: "llm.retries", kind: Kind::Integer(0, 10) },
+    Key { name: "llm.retry_s", kind: Kind::Number(0.0, 3600.0) },
+    Key { name: "llm.breaker_failures", kind: Kind::Integer(1, 1000) },
+    Key { name: "llm.breaker_rate", kind: Kind::Number(0.01, 1.0) },
+    Key { name: "llm.breaker_requests", kind: Kind::Integer(1, 1000) },
+    Key { name: "llm.breaker_open_s", kind: Kind::Number(0.001, 86_400.0) },
+    Key { name: "llm.fallback", kind: Kind::OneOf(&["none", "extractive"]) },
     Key { name: "llm.max_output_tokens", kind: Kind::Integer(1, 1_000_000) },
     Key { name: "knowledge.enabled", kind: Kind::Switch },
     Key { name: "knowledge.uri", kind: Kind::Text },
@@ -71,11 +83,48 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "telemetry.log_level", kind: Kind::Text },
 ];
 
+/// What one of `llm.targets` can have.
+pub(super) const TARGET_KEYS: &[Key] = &[
+    Key { name: "name", kind: Kind::Text },
+    Key { name: "preset", kind: Kind::OneOf(PRESETS) },
+    Key { name: "base_url", kind: Kind::Url },
+    Key { name: "api_key", kind: Kind::Secret },
+    Key { name: "api_key_env", kind: Kind::Text },
+    Key { name: "model", kind: Kind::Text },
+    Key { name: "headers", kind: Kind::Headers },
+    Key { name: "strip", kind: Kind::List },
+    Key { name: "continue", kind: Kind::Switch },
+    Key { name: "connect_s", kind: Kind::Number(0.001, 300.0) },
+    Key { name: "first_token_s", kind: Kind::Number(0.001, 3600.0) },
+    Key { name: "gap_s", kind: Kind::Number(0.001, 3600.0) },
+    Key { name: "total_s", kind: Kind::Number(0.001, 86_400.0) },
+    Key { name: "input_price", kind: Kind::Number(0.0, 1_000_000.0) },
+    Key { name: "output_price", kind: Kind::Number(0.0, 1_000_000.0) },
+];
+
+/// More targets than anybody lists; each has a connection pool.
+const MAX_TARGETS: usize = 32;
+/// The most bytes of a name; those of targets are labels of metrics.
+const MAX_NAME: usize = 256;
+
 /// What was expected instead, and what was found.
 #[derive(Debug, PartialEq)]
 pub(super) struct Mismatch {
     pub(super) expected: String,
     pub(super) found: String,
+    /// Where in a list of tables: which of them, from 0, and its setting.
+    pub(super) within: Option<(usize, String)>,
+}
+
+impl Mismatch {
+    /// `key`, and the place within it.
+    pub(super) fn key(&self, key: &str) -> String {
+        match &self.within {
+            Some((at, setting)) if setting.is_empty() => format!("{key}[{}]", at + 1),
+            Some((at, setting)) => format!("{key}[{}].{setting}", at + 1),
+            None => key.to_owned(),
+        }
+    }
 }
 
 impl Key {
@@ -97,6 +146,10 @@ impl Key {
 impl Kind {
     /// Checks a value that came typed, from the file.
     pub(super) fn check(&self, value: Value) -> Result<Value, Mismatch> {
+        let value = match (self, value) {
+            (Self::Targets, Value::Array(targets)) => return check_targets(targets),
+            (_, value) => value,
+        };
         let fits = match (self, &value) {
             (Self::Text | Self::Secret | Self::Path | Self::Url, Value::String(text)) => !text.trim().is_empty(),
             (Self::Switch, Value::Boolean(_)) => true,
@@ -108,6 +161,7 @@ impl Kind {
             (Self::List, Value::Array(items)) => {
                 items.iter().all(|item| item.as_str().is_some_and(|text| !text.trim().is_empty()))
             }
+            (Self::Headers, Value::Table(headers)) => headers.iter().all(|(name, value)| is_header(name, value)),
             (Self::Networks, Value::Array(items)) => {
                 items.iter().all(|item| item.as_str().is_some_and(|text| networks::parse(text).is_some()))
             }
@@ -120,7 +174,7 @@ impl Kind {
                 (_, value) => value,
             });
         }
-        Err(Mismatch { expected: self.expected(), found: self.describe(&value) })
+        Err(Mismatch { expected: self.expected(), found: self.describe(&value), within: None })
     }
 
     /// Checks a value that came as text, from the environment. Texts that fit no type stay texts, so that the
@@ -134,12 +188,13 @@ impl Kind {
             // Taken apart at its commas, it would be a list of things that nobody wrote.
             Self::List | Self::Networks if text.starts_with('[') => {
                 let expected = "texts separated by commas, like a,b (not a list in JSON)".to_owned();
-                return Err(Mismatch { expected, found: self.describe(&Value::from(text)) });
+                return Err(Mismatch { expected, found: self.describe(&Value::from(text)), within: None });
             }
             Self::List | Self::Networks => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Some(Value::Array(items.map(Value::from).collect()))
             }
+            Self::Targets => serde_json::from_str(text).ok(),
             _ => None,
         };
         self.check(typed.unwrap_or_else(|| Value::from(text)))
@@ -156,13 +211,17 @@ impl Kind {
             Self::Integer(min, max) => format!("a whole number from {min} to {max}"),
             Self::Number(min, max) => format!("a number from {min} to {max}"),
             Self::List => "a list of texts that are not empty".to_owned(),
+            Self::Headers => "a table of header names and texts".to_owned(),
+            Self::Targets => r#"a list of tables, and JSON in the environment, like [{"preset":"groq"}]"#.to_owned(),
             Self::Networks => networks::EXPECTED.to_owned(),
         }
     }
 
     fn describe(&self, value: &Value) -> String {
         match (self, value) {
-            (Self::Secret | Self::Url, value) => format!("a {} that is not shown", value.type_str()),
+            (Self::Secret | Self::Url | Self::Headers | Self::Targets, value) => {
+                format!("a {} that is not shown", value.type_str())
+            }
             (_, Value::String(text)) => format!("the text \"{}\"", excerpt(text)),
             (_, Value::Integer(number)) => format!("the number {number}"),
             (_, Value::Float(number)) => format!("the number {number}"),
@@ -176,6 +235,49 @@ impl Kind {
             (_, value) => format!("of type {}", value.type_str()),
         }
     }
+}
+
+fn check_targets(targets: Vec<Value>) -> Result<Value, Mismatch> {
+    if targets.len() > MAX_TARGETS {
+        let expected = format!("at most {MAX_TARGETS} targets");
+        return Err(Mismatch { expected, found: targets.len().to_string(), within: None });
+    }
+    let checked = targets.into_iter().enumerate().map(|(at, target)| check_target(at, target));
+    Ok(Value::Array(checked.collect::<Result<_, _>>()?))
+}
+
+fn check_target(at: usize, target: Value) -> Result<Value, Mismatch> {
+    let Value::Table(target) = target else {
+        let found = format!("of type {}", target.type_str());
+        return Err(Mismatch { expected: "a table".to_owned(), found, within: Some((at, String::new())) });
+    };
+    let checked = target.into_iter().map(|(setting, value)| {
+        let Some(key) = TARGET_KEYS.iter().find(|key| key.name == setting) else {
+            let nearest = nearest(&setting, TARGET_KEYS.iter().map(|key| key.name.to_owned()));
+            let expected = format!("a setting of a target (the nearest one is `{nearest}`)");
+            return Err(Mismatch { expected, found: "none".to_owned(), within: Some((at, excerpt(&setting))) });
+        };
+        let is_name = matches!(key.name, "name" | "model");
+        let fits = |text: &str| !text.contains(char::is_control) && text.len() <= MAX_NAME;
+        let found = key.kind.describe(&value);
+        if is_name && value.as_str().is_some_and(|text| !fits(text)) {
+            let expected = format!("one line of at most {} bytes", MAX_NAME);
+            return Err(Mismatch { expected, found, within: Some((at, setting)) });
+        }
+        match key.kind.check(value) {
+            Ok(value) => Ok((setting, value)),
+            Err(mismatch) => Err(Mismatch { within: Some((at, setting)), ..mismatch }),
+        }
+    });
+    Ok(Value::Table(checked.collect::<Result<_, _>>()?))
+}
+
+/// Whether a header can be sent; those that belong to the connection are not the operator's.
+fn is_header(name: &str, value: &Value) -> bool {
+    const OURS: &[&str] = &["host", "content-length", "content-type", "transfer-encoding", "connection", "accept"];
+    let sent = |text: &str| http::HeaderValue::from_str(text).is_ok();
+    http::HeaderName::try_from(name).is_ok_and(|name| !OURS.contains(&name.as_str()))
+        && value.as_str().is_some_and(sent)
 }
 
 /// What is said of a key that is known and not built.

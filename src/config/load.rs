@@ -14,7 +14,7 @@ use super::{
     error::{ConfigError, Origin},
     file,
     keys::{KEYS, Key, Mismatch, nearest, not_built},
-    rules, world,
+    rules, targets, world,
 };
 
 /// What the command line sets.
@@ -62,6 +62,7 @@ impl Config {
         apply_overrides(overrides, &mut settings)?;
         world::choose_model(&env, &mut settings);
         let mut config = settings.build()?;
+        targets::find_keys(&mut config.llm.targets, &env).map_err(|fault| rules::target_fault(&fault, &settings))?;
         rules::check(&mut config, &settings, &mut warnings)?;
         Ok(Loaded { config, file: file.map(Path::to_owned), warnings })
     }
@@ -119,8 +120,10 @@ impl Settings {
                 self.0.insert(key.name, (value, origin));
                 Ok(())
             }
-            Err(Mismatch { expected, found }) => {
-                Err(ConfigError::Value { key: key.name.to_owned(), expected, found, origin })
+            Err(mismatch) => {
+                let key = mismatch.key(key.name);
+                let Mismatch { expected, found, .. } = mismatch;
+                Err(ConfigError::Value { key, expected, found, origin })
             }
         }
     }
@@ -138,6 +141,11 @@ impl Settings {
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).and_then(|(value, _)| value.as_str())
+    }
+
+    /// Whether there are any targets in `llm.targets`.
+    pub(super) fn has_targets(&self) -> bool {
+        self.0.get("llm.targets").and_then(|(value, _)| value.as_array()).is_some_and(|targets| !targets.is_empty())
     }
 
     pub(super) fn origin(&self, name: &str) -> Origin {

@@ -7,6 +7,7 @@ mod keys;
 mod load;
 mod networks;
 mod rules;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod world;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 pub use self::{
     error::{ConfigError, Origin},
     load::{Loaded, Overrides, environment},
+    targets::{Preset, TargetConfig, TargetFault, TargetSettings},
 };
 
 /// Everything that can be set. docs/configuration.md explains each.
@@ -131,7 +133,7 @@ impl Default for SessionConfig {
     }
 }
 
-/// `llm.*`: one OpenAI-compatible target, or none, and then the extractive model answers.
+/// `llm.*`: OpenAI-compatible targets, or none, and then the extractive model answers.
 #[derive(Debug, Clone, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct LlmConfig {
@@ -141,6 +143,8 @@ pub struct LlmConfig {
     pub api_key: Option<Secret>,
     /// The model's name at the provider.
     pub model: Option<String>,
+    /// The models that may answer, in the order of preference; instead of the three above.
+    pub targets: Vec<TargetConfig>,
     /// Seconds until the connection stands.
     pub connect_s: f64,
     /// Seconds until the first visible text.
@@ -149,6 +153,20 @@ pub struct LlmConfig {
     pub gap_s: f64,
     /// Seconds for the whole answer.
     pub total_s: f64,
+    /// Further attempts at a target that failed before its first visible text.
+    pub retries: u32,
+    /// Seconds from the start of an answer within which they begin; a longer `Retry-After` is not waited for.
+    pub retry_s: f64,
+    /// Failed runs in a row after which a target is left alone; when there is a rate, that counts instead.
+    pub breaker_failures: u32,
+    /// The share of failed runs at which a target is left alone.
+    pub breaker_rate: Option<f64>,
+    /// The newest runs that the rate looks at; fewer open nothing.
+    pub breaker_requests: usize,
+    /// Seconds for which it is left alone; then one run tries it.
+    pub breaker_open_s: f64,
+    /// Who answers when no target does.
+    pub fallback: Fallback,
     /// The most tokens of an answer.
     pub max_output_tokens: u32,
 }
@@ -159,13 +177,32 @@ impl Default for LlmConfig {
             base_url: None,
             api_key: None,
             model: None,
+            targets: Vec::new(),
             connect_s: 5.0,
             first_token_s: 30.0,
             gap_s: 15.0,
             total_s: 300.0,
+            retries: 2,
+            retry_s: 15.0,
+            breaker_failures: 3,
+            breaker_rate: None,
+            breaker_requests: 20,
+            breaker_open_s: 300.0,
+            fallback: Fallback::None,
             max_output_tokens: 1024,
         }
     }
+}
+
+/// Who answers when no target does.
+#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Fallback {
+    /// Nobody: the run fails.
+    #[default]
+    None,
+    /// The extractive model, which says so.
+    Extractive,
 }
 
 /// `knowledge.*`

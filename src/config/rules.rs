@@ -9,6 +9,7 @@ use super::{
     Config, Environment,
     error::{ConfigError, excerpt},
     load::Settings,
+    targets::TargetFault,
 };
 
 /// Shorter secrets can be tried out.
@@ -54,6 +55,7 @@ pub(super) fn check(config: &mut Config, settings: &Settings, warnings: &mut Vec
         let expected = "letters, digits and signs of ASCII without blanks";
         return wrong("llm.api_key", expected, "something else (not shown)".to_owned());
     }
+    check_targets(config, settings)?;
     if let Err(part) = check_levels(&config.telemetry.log_level) {
         let expected = "off, error, warn, info, debug, trace, or a list like info,rivulet::run=debug";
         return wrong("telemetry.log_level", expected, format!("\"{}\"", excerpt(part)));
@@ -62,6 +64,31 @@ pub(super) fn check(config: &mut Config, settings: &Settings, warnings: &mut Vec
     check_auth(config)?;
     warn(config, warnings);
     Ok(())
+}
+
+/// What is wrong with a target, in the words of the person who wrote it.
+pub(super) fn target_fault(fault: &TargetFault, settings: &Settings) -> ConfigError {
+    let key = fault.key();
+    ConfigError::Value {
+        origin: settings.origin(if fault.at.is_some() { "llm.targets" } else { &key }),
+        expected: fault.expected.to_owned(),
+        found: "something else (not shown)".to_owned(),
+        key,
+    }
+}
+
+fn check_targets(config: &Config, settings: &Settings) -> Result<(), ConfigError> {
+    let short = ["llm.base_url", "llm.api_key", "llm.model"];
+    if settings.has_targets()
+        && let Some(key) = short.iter().find(|key| settings.text(key).is_some())
+    {
+        let (at, list) = (settings.origin(key), settings.origin("llm.targets"));
+        return Err(ConfigError::Refused(format!(
+            "{at}: {key} is set, and llm.targets too ({list}): {key} is the short form of a single target, so put it \
+             into the list or leave the list out"
+        )));
+    }
+    config.llm.settled_targets().map(|_| ()).map_err(|fault| target_fault(&fault, settings))
 }
 
 fn check_environment(config: &Config) -> Result<(), ConfigError> {
@@ -119,9 +146,25 @@ fn warn(config: &Config, warnings: &mut Vec<String>) {
             config.server.bind
         ));
     }
+    let own = config.server.bind;
+    for target in config.llm.settled_targets().unwrap_or_default() {
+        let url = Url::parse(&target.base_url).ok();
+        let port = url.as_ref().and_then(Url::port_or_known_default);
+        if url.is_some_and(|url| is_loopback(&url)) && port == Some(own.port()) {
+            warnings.push(format!(
+                "the target {} is the gateway's own address ({own}): give one of them another port",
+                target.name
+            ));
+        }
+    }
     if config.llm.base_url.is_none() && config.llm.model.is_some() {
         warnings.push("llm.model is set without a target: the built-in extractive model answers".to_owned());
     }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
+    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 /// Whether a browser would send exactly this as `Origin`.
@@ -140,7 +183,7 @@ fn is_origin(text: &str) -> bool {
 }
 
 /// The address without a final slash, or what it should have been.
-fn plain_url(text: &str) -> Result<String, &'static str> {
+pub(super) fn plain_url(text: &str) -> Result<String, &'static str> {
     const FORM: &str = "an http:// or https:// address";
     let url = Url::parse(text.trim()).map_err(|_| FORM)?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {

@@ -232,6 +232,108 @@ fn the_model_is_chosen_in_the_documented_order() {
     assert_eq!(target(&[own_key, local, openai]), some("http://localhost:11434/v1", Some("mine"), "gpt-4o-mini"));
 }
 
+/// What the targets of a file come to.
+fn settled(text: &str, pairs: &[(&str, &str)]) -> Vec<TargetSettings> {
+    from_both(text, pairs).expect("fine").config.llm.settled_targets().expect("settled")
+}
+
+#[test]
+fn targets_are_listed_in_order_and_presets_know_the_rest() {
+    let file = r#"
+        [llm]
+        gap_s = 7
+        [[llm.targets]]
+        preset = "groq"
+        first_token_s = 2
+        [[llm.targets]]
+        name = "local"
+        base_url = "http://127.0.0.1:9/v1/"
+        model = "m"
+        api_key_env = "MY_KEY"
+        headers = { "X-Team" = "blue" }
+        strip = ["stream_options"]
+        continue = true
+        input_price = 1
+        [[llm.targets]]
+        base_url = "https://api.groq.com/openai/v1"
+        model = "other"
+    "#;
+    let env = [("GROQ_API_KEY", "gsk"), ("MY_KEY", "mine"), ("OPENAI_API_KEY", "sk")];
+    let targets = settled(file, &env);
+    let names: Vec<_> = targets.iter().map(|target| target.name.as_str()).collect();
+    assert_eq!(names, ["groq", "local", "api.groq.com"]);
+    let [groq, local, other] = &targets[..] else { panic!("{targets:?}") };
+    assert_eq!(
+        (groq.base_url.as_str(), groq.model.as_str()),
+        ("https://api.groq.com/openai/v1", "llama-3.3-70b-versatile")
+    );
+    assert!(
+        ["logprobs", "logit_bias", "n", "messages[].name"].iter().all(|name| groq.strip.contains(&name.to_string()))
+    );
+    assert_eq!(groq.api_key, Some(Secret::new("gsk")));
+    assert_eq!((groq.first_token_s, groq.gap_s, groq.total_s, groq.continues), (2.0, 7.0, 300.0, false));
+    assert_eq!((local.base_url.as_str(), &local.api_key), ("http://127.0.0.1:9/v1", &Some(Secret::new("mine"))));
+    assert_eq!(
+        (local.strip.as_slice(), local.continues, local.prices),
+        (&["stream_options".to_owned()][..], true, Some((1.0, 0.0)))
+    );
+    assert_eq!(local.headers["X-Team"].expose(), "blue");
+    assert_eq!(other.api_key, None, "a key goes to an address that was written out only when it is named there");
+    assert_eq!(other.strip, groq.strip, "a known address has its habits with and without the preset");
+}
+
+#[test]
+fn targets_can_come_from_the_environment_and_replace_the_short_form() {
+    let json = r#"[{"preset":"ollama","model":"qwen3"},{"preset":"vllm","model":"m","gap_s":3}]"#;
+    let targets = settled("", &[("RIVULET_LLM_TARGETS", json), ("GROQ_API_KEY", "gsk")]);
+    assert_eq!(targets.len(), 2);
+    assert_eq!((targets[0].base_url.as_str(), targets[1].gap_s), ("http://127.0.0.1:11434/v1", 3.0));
+    refused(from_env(&[("RIVULET_LLM_TARGETS", "ollama")]), &["RIVULET_LLM_TARGETS", "JSON"]);
+    let both = [("RIVULET_LLM_TARGETS", json), ("RIVULET_LLM_MODEL", "m")];
+    refused(from_env(&both), &["RIVULET_LLM_MODEL", "llm.model", "llm.targets"]);
+    let own = r#"[{"preset":"llama.cpp"}]"#;
+    let warnings = from_env(&[("RIVULET_LLM_TARGETS", own)]).expect("fine").warnings.join("");
+    assert!(warnings.contains("llama.cpp is the gateway's own address"), "{warnings}");
+}
+
+#[test]
+fn what_is_wrong_in_a_target_is_named_with_its_line() {
+    let good = "[[llm.targets]]\npreset = \"groq\"\n";
+    for (bad, parts) in [
+        ("preset = \"grok\"", ["rivulet.toml:4", "llm.targets[2].preset", "one of groq, openai"]),
+        ("base_ulr = \"http://h\"", ["rivulet.toml:4", "llm.targets[2].base_ulr", "`base_url`"]),
+        ("gap_s = 0", ["rivulet.toml:4", "llm.targets[2].gap_s", "a number from 0.001"]),
+        ("strip = \"n\"", ["rivulet.toml:4", "llm.targets[2].strip", "a list of texts"]),
+        ("headers = { \"a b\" = \"x\" }", ["rivulet.toml:4", "llm.targets[2].headers", "header names"]),
+        ("headers = { Host = \"x\" }", ["rivulet.toml:4", "llm.targets[2].headers", "header names"]),
+        ("preset = \"groq\"", ["rivulet.toml", "llm.targets[2].name", "different"]),
+        ("model = \"m\"", ["rivulet.toml", "llm.targets[2].base_url", "preset"]),
+        ("preset = \"ollama\"", ["rivulet.toml", "llm.targets[2].model", "name at the server"]),
+        ("preset = \"vllm\"\napi_key_env = \"NO\"", ["rivulet.toml", "llm.targets[2].api_key_env", "variable"]),
+        ("base_url = \"http://u:hunter2@h\"\nmodel = \"m\"", ["rivulet.toml", "llm.targets[2].base_url", "user"]),
+        (
+            "preset = \"groq\"\nname = \"a\"\napi_key = \"hunter2 x\"",
+            ["rivulet.toml", "llm.targets[2].api_key", "ASCII"],
+        ),
+    ] {
+        let outcome = from_file(&format!("{good}[[llm.targets]]\n{bad}"));
+        if let Err(error) = &outcome {
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        }
+        refused(outcome, &parts);
+    }
+    refused(from_file("[llm]\ntargets = [1]"), &["rivulet.toml:2", "llm.targets[1]", "a table"]);
+    refused(from_file("[llm]\ntargets = \"groq\""), &["rivulet.toml:2", "llm.targets", "a list of tables"]);
+}
+
+#[test]
+fn every_setting_of_a_target_can_be_set() {
+    let message = toml::from_str::<TargetConfig>("unknown = 1").expect_err("unknown").message().to_owned();
+    let (_, list) = message.split_once("expected").expect("a list");
+    let fields: BTreeSet<_> = list.split('`').skip(1).step_by(2).collect();
+    assert_eq!(fields, super::keys::TARGET_KEYS.iter().map(|key| key.name).collect());
+}
+
 #[test]
 fn addresses_and_keys_are_checked_and_never_shown() {
     for bad in [

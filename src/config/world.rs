@@ -2,6 +2,7 @@
 //!
 //! `RIVULET_*` wins over all of them. The model is chosen in this order: what `llm.*` says · `OPENAI_BASE_URL`
 //! (with `OPENAI_API_KEY` when that is set; local servers need none) · `GROQ_API_KEY` · `OPENAI_API_KEY` alone.
+//! `llm.targets` replaces all of it.
 //! A key is only ever sent to the address it belongs to: `OPENAI_API_KEY` does not go to an `llm.base_url`.
 
 use std::collections::BTreeMap;
@@ -58,6 +59,9 @@ pub(super) fn apply(env: &BTreeMap<String, String>, settings: &mut Settings) -> 
 
 /// Sets the target of the model, when nothing more explicit did.
 pub(super) fn choose_model(env: &BTreeMap<String, String>, settings: &mut Settings) {
+    if settings.has_targets() {
+        return; // Each of them says where its key is.
+    }
     let own_key = settings.text("llm.api_key").is_some();
     let target = if settings.text("llm.base_url").is_some() {
         None

@@ -19,7 +19,7 @@ use tokio::{
 use tracing::warn;
 
 use super::Gateway;
-use crate::knowledge::KnowledgeStatus;
+use crate::{knowledge::KnowledgeStatus, llm::breaker::BreakerState};
 
 pub(super) async fn live() -> &'static str {
     "ok\n"
@@ -39,9 +39,11 @@ pub(super) async fn ready(State(gateway): State<Gateway>) -> (StatusCode, Json<V
 pub(super) async fn health(State(gateway): State<Gateway>) -> (StatusCode, Json<Value>) {
     let store = store_is_up(&gateway).await;
     let knowledge = knowledge(&gateway);
+    let model_is_resting = model(&gateway)["state"] == "down";
     let status = match (store, &knowledge) {
         (false, _) => "down",
         (true, KnowledgeStatus::Failed(_)) => "degraded",
+        (true, _) if model_is_resting => "degraded",
         (true, _) => "ok",
     };
     let code = if store { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -51,7 +53,7 @@ pub(super) async fn health(State(gateway): State<Gateway>) -> (StatusCode, Json<
         "components": {
             "store": { "state": if store { "ready" } else { "down" } },
             "knowledge": knowledge,
-            "model": { "name": &*gateway.model },
+            "model": model(&gateway),
             "sessions": { "in_memory": gateway.hub.len() },
         },
     });
@@ -87,6 +89,20 @@ async fn store_is_up(gateway: &Gateway) -> bool {
     };
     *last = Some((Instant::now(), up));
     up
+}
+
+/// The targets by name, and whether they are asked. A target that is left alone makes it `degraded`, all of them `down`.
+fn model(gateway: &Gateway) -> Value {
+    let targets = gateway.model.targets();
+    let resting = targets.iter().filter(|target| matches!(target.breaker, BreakerState::Open(_))).count();
+    let state = match resting {
+        0 => "ready",
+        some if some < targets.len() => "degraded",
+        _ => "down",
+    };
+    let targets: Vec<_> =
+        targets.iter().map(|target| json!({ "name": target.name, "breaker": target.breaker.as_str() })).collect();
+    json!({ "name": gateway.model.name(), "state": state, "targets": targets })
 }
 
 /// How long the store may take.

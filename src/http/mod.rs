@@ -1,15 +1,16 @@
 //! HTTP: the accept loop, routes, extractors, problem+json; one file per resource.
 //!
-//! Every error becomes a status in `problem.rs`, every route is listed in `router.rs`. Uses `ws`, `hub`, `auth`, `knowledge`,
-//! `telemetry`.
+//! Every error becomes a status in `problem.rs`, every route is listed in `router.rs`. Uses `ws`, `hub`, `auth`, `llm`,
+//! `knowledge`, `telemetry`.
 
 use std::{sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{auth::Authenticator, hub::Hub, knowledge::Retriever};
+use crate::{auth::Authenticator, hub::Hub, knowledge::Retriever, llm::ChatModel};
 
+mod admin;
 mod auth;
 mod body;
 mod chat;
@@ -44,8 +45,8 @@ pub struct Gateway {
     pub auth: Arc<Authenticator>,
     /// The knowledge base.
     pub retriever: Arc<dyn Retriever>,
-    /// Who answers, for the health report.
-    pub model: Arc<str>,
+    /// Who answers, for the reports.
+    pub model: Arc<dyn ChatModel>,
     /// Passages returned when a caller does not say how many.
     pub top_k: usize,
     /// Which pages may talk to the gateway.

@@ -15,8 +15,8 @@ use tower_http::{
 };
 
 use super::{
-    Gateway, Origins, auth, chat, health, identity, knowledge, messages, page, problem::Problem, requests, sessions,
-    socket, version,
+    Gateway, Origins, admin, auth, chat, health, identity, knowledge, messages, page, problem::Problem, requests,
+    sessions, socket, version,
 };
 
 /// The gateway's HTTP surface.
@@ -34,6 +34,7 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/sessions/{id}/events", get(messages::events))
         .route("/chat", post(chat::ask))
         .route("/rag/query", post(knowledge::query))
+        .route("/admin/llm", get(admin::llm))
         // What stands below says itself who may use it.
         .route_layer(identify.clone())
         .route("/version", get(version::show))

@@ -81,6 +81,8 @@ impl WireUsage {
 pub(super) struct UpstreamError {
     /// The HTTP status that it means, if one can be told.
     pub(super) status: Option<u16>,
+    /// Whether a content filter refused the request.
+    pub(super) filter: bool,
     /// Its words, all of them: a key must be taken out before anything is cut, or half of it would stay.
     pub(super) detail: String,
 }
@@ -89,7 +91,7 @@ impl UpstreamError {
     fn new(status: Option<u16>, detail: &str) -> Self {
         let detail = detail.trim();
         let detail = if detail.is_empty() { "no reason given" } else { detail };
-        Self { status, detail: detail.to_owned() }
+        Self { status, filter: false, detail: detail.to_owned() }
     }
 
     /// Reads the value of an `error` field: a text, or an object with a message and a code of any type.
@@ -100,10 +102,12 @@ impl UpstreamError {
             return Self::new(status, &error.to_string());
         };
         let code = error.get("code").map(|code| code.as_str().map_or_else(|| code.to_string(), str::to_owned));
-        match code.filter(|code| code != "null").or_else(|| text("type").map(str::to_owned)) {
+        let said = match code.filter(|code| code != "null").or_else(|| text("type").map(str::to_owned)) {
             Some(code) => Self::new(status, &format!("{message} ({code})")),
             None => Self::new(status, message),
-        }
+        };
+        let filter = ["code", "type"].iter().any(|name| text(name).is_some_and(|code| FILTERS.contains(&code)));
+        Self { filter, ..said }
     }
 
     /// Reads an error body: JSON in any of the usual shapes, a web page, or plain text.
@@ -133,6 +137,9 @@ impl UpstreamError {
         }
     }
 }
+
+/// The names that content filters go by in errors.
+const FILTERS: &[&str] = &["content_filter", "content_policy_violation", "moderation_blocked"];
 
 /// `"error": null`, `""` and `false` say that there is none.
 fn is_error(error: &Value) -> bool {

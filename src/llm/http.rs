@@ -18,6 +18,8 @@ const ERROR_BODY: (Duration, usize) = (Duration::from_secs(2), 64 * 1024);
 /// Streams of one HTTP/2 connection, well below the 100 that servers commonly allow.
 const STREAMS_PER_CLIENT: usize = 80;
 const MAX_CLIENTS: usize = 64;
+/// Idle connections that are kept: without HTTP/2 every stream needs one, and the next thousand come soon.
+const MAX_IDLE: usize = 4096;
 
 /// Checks a base URL: http or https, and nothing in it that belongs elsewhere.
 pub(super) fn base_url(text: &str) -> Result<Url, EndpointError> {
@@ -84,7 +86,7 @@ fn http_client(base: &Url, connect: Duration) -> Result<reqwest::Client, Endpoin
         .tcp_nodelay(true)
         .tcp_keepalive(Duration::from_secs(30))
         .pool_idle_timeout(Duration::from_secs(60))
-        .pool_max_idle_per_host(256)
+        .pool_max_idle_per_host(MAX_IDLE)
         .http2_keep_alive_interval(Duration::from_secs(20))
         .http2_keep_alive_timeout(Duration::from_secs(10))
         .redirect(Policy::none())

@@ -12,11 +12,19 @@ use crate::{
     knowledge::Passage,
 };
 
+use self::breaker::BreakerState;
+
+mod attempt;
+mod book;
+pub mod breaker;
 mod chunk;
 pub mod extractive;
 mod http;
 pub mod openai;
+mod retry;
+mod seam;
 pub mod sse;
+mod target;
 pub mod targets;
 
 /// About how many tokens `bytes` bytes of text are: one per four. Right for English, too many for other scripts by up
@@ -88,10 +96,25 @@ pub enum ModelEvent {
     Thinking,
     /// A piece of visible text, never empty.
     Text(String),
+    /// Another model takes over after text was passed on; its text follows. At most once.
+    Failover(Failover),
     /// What it cost; the last one counts.
     Usage(Usage),
     /// Why the text ends. At most once, nothing but [`ModelEvent::Usage`] follows.
     Finish(FinishReason),
+}
+
+/// Another model takes over within the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failover {
+    /// Where the text goes on, in UTF-16 code units: what was passed on after it is withdrawn.
+    pub keep: u64,
+    /// Whose answer broke off.
+    pub from: String,
+    /// Who writes now.
+    pub to: String,
+    /// How it broke off, as `llm_requests_total` calls it.
+    pub reason: &'static str,
 }
 
 /// Why a model stopped of itself.
@@ -129,6 +152,30 @@ impl fmt::Display for Clock {
     }
 }
 
+/// How far an attempt at a target has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The request is on its way: the connection, and then the head of the answer, are awaited.
+    Asked,
+    /// The head came, and no visible text yet: roles, empty pieces, reasoning.
+    Preamble,
+    /// Text was passed on; from here nobody can take over in silence.
+    Committed,
+    /// The answer is whole.
+    Ended,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Asked => "before the head of the answer",
+            Self::Preamble => "before the first text",
+            Self::Committed => "within the text",
+            Self::Ended => "after the end",
+        })
+    }
+}
+
 /// Why a model did not answer, or did not finish. The texts are for the log; clients see [`ModelError::code`].
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ModelError {
@@ -143,12 +190,14 @@ pub enum ModelError {
         retry_after: Option<Duration>,
     },
     /// One of the clocks ran out.
-    #[error("{target}: the {clock} clock ran out")]
+    #[error("{target}: the {clock} clock ran out {stage}")]
     Timeout {
         /// The target's name.
         target: String,
         /// Which clock.
         clock: Clock,
+        /// How far the attempt had come.
+        stage: Stage,
     },
     /// The provider does not take this request or this key; trying again changes nothing.
     #[error("{target}: rejected with {status}: {detail}")]
@@ -159,6 +208,8 @@ pub enum ModelError {
         status: u16,
         /// What the provider said, at most 2 KiB, without the key.
         detail: String,
+        /// Whether its content filter refused what was asked. Nobody else is asked then.
+        filter: bool,
     },
     /// The stream ended without the proof that the answer is whole.
     #[error("{target}: the stream ended early: {detail}")]
@@ -193,6 +244,23 @@ impl ModelError {
 /// It ends after [`ModelEvent::Finish`] (and perhaps [`ModelEvent::Usage`]) or after one error.
 pub type ModelStream = BoxStream<'static, Result<ModelEvent, ModelError>>;
 
+/// One of the models behind a [`ChatModel`], as health reports show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetReport {
+    /// What the operator calls it.
+    pub name: String,
+    /// The model's name at the provider.
+    pub model: String,
+    /// Whether it is asked.
+    pub breaker: BreakerState,
+    /// How long it is left alone from now on.
+    pub open_for: Option<Duration>,
+    /// Failed runs since its last success.
+    pub failures: u32,
+    /// How the last one of them failed: an outcome of `llm_requests_total`.
+    pub last_failure: Option<&'static str>,
+}
+
 /// Something that answers.
 pub trait ChatModel: Send + Sync + fmt::Debug + 'static {
     /// The name that clients see as `run.start.model`.
@@ -200,4 +268,9 @@ pub trait ChatModel: Send + Sync + fmt::Debug + 'static {
 
     /// Begins an answer. Nothing happens before the stream is polled.
     fn stream(&self, request: ChatRequest) -> ModelStream;
+
+    /// The servers behind it, in the order in which they are asked; none when it needs no server.
+    fn targets(&self) -> Vec<TargetReport> {
+        Vec::new()
+    }
 }

@@ -6,22 +6,23 @@
 //! server and the answer, at every token. [`sse`](super::sse) takes the body apart; `chunk` has the lenient types and
 //! decides what proves an answer to be whole. Uses `chat`, `config`'s `Secret`, `telemetry`.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_openai::{Client, config::OpenAIConfig, error::OpenAIError, middleware::HttpRequestFactory};
 use futures_util::{Stream, StreamExt};
 use parking_lot::Mutex;
 use reqwest::{
     Response,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION},
 };
-use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 use tower::BoxError;
 
 use self::body::Body;
 use super::{
-    ChatRequest, Clock, ModelError, ModelEvent, PromptRole,
+    ChatRequest, Clock, ModelError, ModelEvent, PromptRole, Stage,
+    attempt::Signal,
     chunk::{Answer, Chunk, Ending, Step, UpstreamError},
     http::{HttpClients, base_url, chain, read_some, retry_after},
     sse::BodyEnd,
@@ -53,6 +54,10 @@ pub struct EndpointConfig {
     pub api_key: Option<Secret>,
     /// The model's name at the provider.
     pub model: String,
+    /// Headers of every request besides the usual ones; they win over these.
+    pub headers: BTreeMap<String, Secret>,
+    /// Parameters that this server refuses: `n`, `stream_options.include_usage`, `messages[].name`.
+    pub strip: Vec<String>,
     /// How long the connection may take, TLS and name resolution included.
     pub connect: Duration,
 }
@@ -69,6 +74,9 @@ pub enum EndpointError {
     /// The key cannot be sent in a header.
     #[error("the API key has characters that a header cannot carry, perhaps a line end")]
     ApiKey,
+    /// A header cannot be sent.
+    #[error("the header {0} has a name or a value that cannot be sent")]
+    Header(String),
     /// The HTTP client cannot be set up, for example without any root certificates.
     #[error("the HTTP client: {0}")]
     Http(String),
@@ -82,32 +90,11 @@ pub struct Endpoint {
     http: HttpClients,
     config: OpenAIConfig,
     api_key: Option<Secret>,
+    headers: HeaderMap,
+    strip: Vec<String>,
     /// OpenAI itself wants the newer name of the limit and refuses the older one for some models; most others know
     /// the older one only.
     new_limit_name: bool,
-}
-
-#[derive(Serialize)]
-struct Request<'a> {
-    model: &'a str,
-    messages: Vec<WireMessage<'a>>,
-    stream: bool,
-    stream_options: StreamOptions,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_tokens: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_completion_tokens: Option<u32>,
-}
-
-#[derive(Serialize)]
-struct StreamOptions {
-    include_usage: bool,
-}
-
-#[derive(Serialize)]
-struct WireMessage<'a> {
-    role: &'static str,
-    content: &'a str,
 }
 
 impl Endpoint {
@@ -136,6 +123,8 @@ impl Endpoint {
             model: config.model,
             config: openai,
             api_key,
+            headers: headers(config.headers)?,
+            strip: config.strip,
             new_limit_name: base.host_str() == Some("api.openai.com"),
             http: HttpClients::new(base, config.connect)?,
         })
@@ -157,10 +146,10 @@ impl Endpoint {
     ///
     /// The stream ends after a finish, for which there is proof (a known finish reason, or `[DONE]` after text), or
     /// after one error. Has no clocks but the connection's and the one for what follows a finish.
-    pub fn attempt(
+    pub(super) fn attempt(
         self: &Arc<Self>,
         request: ChatRequest,
-    ) -> impl Stream<Item = Result<ModelEvent, ModelError>> + Send + use<> {
+    ) -> impl Stream<Item = Result<Signal, ModelError>> + Send + use<> {
         let endpoint = Arc::clone(self);
         async_stream::stream! {
             // Held for as long as the stream lives.
@@ -173,6 +162,7 @@ impl Endpoint {
                 }
             };
             drop(request.prompt);
+            yield Ok(Signal::Head);
             let mut answer = Answer::new(allowed(request.max_output_tokens, TEXT_BYTES));
             let mut read_until = None;
             let mut bad_events = 0;
@@ -189,14 +179,14 @@ impl Endpoint {
                     Ok(chunk) => {
                         for step in answer.take(chunk).into_iter().flatten() {
                             match step {
-                                Step::Thinking => yield Ok(ModelEvent::Thinking),
-                                Step::Text(text) => yield Ok(ModelEvent::Text(text)),
+                                Step::Thinking => yield Ok(Signal::Model(ModelEvent::Thinking)),
+                                Step::Text(text) => yield Ok(Signal::Model(ModelEvent::Text(text))),
                                 Step::Finish(reason) => {
-                                    yield Ok(ModelEvent::Finish(reason));
+                                    yield Ok(Signal::Model(ModelEvent::Finish(reason)));
                                     read_until = Some(Instant::now() + AFTER_FINISH);
                                 }
                                 Step::Failed(error) => {
-                                    yield Err(endpoint.failed(error.status.unwrap_or(500), error.detail, None));
+                                    yield Err(endpoint.said(error, 500));
                                     return;
                                 }
                             }
@@ -217,13 +207,12 @@ impl Endpoint {
             };
             drop(body);
             if let BodyEnd::NoEvents(body) = &ended {
-                let error = UpstreamError::from_body(body.as_bytes());
-                yield Err(endpoint.failed(error.status.unwrap_or(500), error.detail, None));
+                yield Err(endpoint.said(UpstreamError::from_body(body.as_bytes()), 500));
                 return;
             }
             match answer.end(&ended) {
                 Ending::Finish(_) if answer.is_finished() => {}
-                Ending::Finish(reason) => yield Ok(ModelEvent::Finish(reason)),
+                Ending::Finish(reason) => yield Ok(Signal::Model(ModelEvent::Finish(reason))),
                 Ending::Empty => {
                     yield Err(endpoint.failed(500, format!("the answer is empty: {ended}"), None));
                     return;
@@ -234,7 +223,7 @@ impl Endpoint {
                 }
             }
             if let Some(usage) = answer.usage() {
-                yield Ok(ModelEvent::Usage(usage));
+                yield Ok(Signal::Model(ModelEvent::Usage(usage)));
             }
         }
     }
@@ -278,6 +267,9 @@ impl Endpoint {
         } else if let Some(key) = headers.get_mut(AUTHORIZATION) {
             key.set_sensitive(true);
         }
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
         let response = http.execute(request).await.map_err(|error| self.not_sent(error))?;
         if !response.status().is_success() {
             return Err(self.refused(response).await.into());
@@ -305,32 +297,35 @@ impl Endpoint {
             }
             read.extend_from_slice(&bytes);
         }
-        let value: serde_json::Value =
+        let value: Value =
             serde_json::from_slice(&read).map_err(|error| self.truncated(format!("a JSON answer: {error}")))?;
         if let Some(error) = UpstreamError::from_json(&value) {
-            return Err(self.failed(error.status.unwrap_or(500), error.detail, None));
+            return Err(self.said(error, 500));
         }
         Ok(value.to_string())
     }
 
-    fn body<'a>(&'a self, request: &'a ChatRequest) -> Request<'a> {
-        let messages = request.prompt.iter().map(|message| WireMessage {
-            role: match message.role {
+    fn body(&self, request: &ChatRequest) -> Value {
+        let messages = request.prompt.iter().map(|message| {
+            let role = match message.role {
                 PromptRole::System => "system",
                 PromptRole::User => "user",
                 PromptRole::Assistant => "assistant",
-            },
-            content: &message.content,
+            };
+            json!({ "role": role, "content": message.content })
         });
-        let limit = Some(request.max_output_tokens);
-        Request {
-            model: &self.model,
-            messages: messages.collect(),
-            stream: true,
-            stream_options: StreamOptions { include_usage: true },
-            max_tokens: limit.filter(|_| !self.new_limit_name),
-            max_completion_tokens: limit.filter(|_| self.new_limit_name),
+        let limit = if self.new_limit_name { "max_completion_tokens" } else { "max_tokens" };
+        let mut body = json!({
+            "model": self.model,
+            "messages": messages.collect::<Value>(),
+            "stream": true,
+            "stream_options": { "include_usage": true },
+            limit: request.max_output_tokens,
+        });
+        for path in &self.strip {
+            strip(&mut body, path);
         }
+        body
     }
 
     async fn refused(&self, response: Response) -> ModelError {
@@ -342,7 +337,22 @@ impl Endpoint {
             return self.failed(status.as_u16(), detail, None);
         }
         let error = UpstreamError::from_body(&read_some(response).await);
-        self.failed(status.as_u16(), error.detail, retry_after)
+        let filter = error.filter && status.is_client_error();
+        match self.failed(status.as_u16(), error.detail, retry_after) {
+            ModelError::Rejected { target, status, detail, .. } => {
+                ModelError::Rejected { target, status, detail, filter }
+            }
+            other => other,
+        }
+    }
+
+    /// What a provider says within a stream that began well; `status` when it does not say one.
+    fn said(&self, error: UpstreamError, status: u16) -> ModelError {
+        if error.filter {
+            let (target, detail) = (self.name.clone(), self.without_key(&error.detail));
+            return ModelError::Rejected { target, status: error.status.unwrap_or(400), detail, filter: true };
+        }
+        self.failed(error.status.unwrap_or(status), error.detail, None)
     }
 
     /// The error behind a status: the caller's and the key's faults are rejections, all else may pass.
@@ -351,7 +361,7 @@ impl Endpoint {
         let detail = self.without_key(&detail);
         match status {
             408 | 409 | 425 | 429 | 498.. => ModelError::Unavailable { target, detail, retry_after },
-            _ => ModelError::Rejected { target, status, detail },
+            _ => ModelError::Rejected { target, status, detail, filter: false },
         }
     }
 
@@ -361,7 +371,7 @@ impl Endpoint {
 
     fn not_sent(&self, error: reqwest::Error) -> ModelError {
         if error.is_timeout() && error.is_connect() {
-            return ModelError::Timeout { target: self.name.clone(), clock: Clock::Connect };
+            return ModelError::Timeout { target: self.name.clone(), clock: Clock::Connect, stage: Stage::Asked };
         }
         self.failed(503, chain(&error.without_url()), None)
     }
@@ -373,6 +383,39 @@ impl Endpoint {
             None => detail.to_owned(),
         };
         detail[..detail.floor_char_boundary(MAX_DETAIL_BYTES)].to_owned()
+    }
+}
+
+fn headers(config: BTreeMap<String, Secret>) -> Result<HeaderMap, EndpointError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in config {
+        let parsed = (HeaderName::try_from(&name), HeaderValue::from_str(value.expose()));
+        let (Ok(key), Ok(mut value)) = parsed else { return Err(EndpointError::Header(name)) };
+        value.set_sensitive(true);
+        headers.insert(key, value);
+    }
+    Ok(headers)
+}
+
+/// Takes the parameter at `path` out of a request: names parted by dots, `[]` behind a name for all of its items.
+fn strip(value: &mut Value, path: &str) {
+    let Some((name, rest)) = path.split_once('.') else {
+        if let Some(object) = value.as_object_mut() {
+            object.remove(path);
+        }
+        return;
+    };
+    match name.strip_suffix("[]") {
+        Some(name) => {
+            for item in value.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten() {
+                strip(item, rest);
+            }
+        }
+        None => {
+            if let Some(inner) = value.get_mut(name) {
+                strip(inner, rest);
+            }
+        }
     }
 }
 

@@ -1,65 +1,69 @@
-//! The configured targets as one model: now one target and one attempt, under four clocks.
+//! The configured targets as one model: the first one that answers, answers.
 //!
-//! The clocks of an attempt:
-//! - *connect*: until the connection stands (kept by the endpoint's HTTP client);
-//! - *first token*: from the start until the model says anything: visible text, or the first sign of reasoning. Role
-//!   chunks, empty deltas and comments that keep a connection alive are not something;
-//! - *gap*: from then on, between two such signs. A model that reasons for minutes is at work and is not cut, a silent
-//!   one is;
-//! - *total*: the whole answer, reasoning included.
-//!
-//! Usage is told once per answer: what the provider counted, or else an estimate of one token per four bytes, marked as
-//! such. Uses `chat`, `config`'s LLM section, `telemetry`.
+//! The one retry loop of the house. Until the first visible text nobody sees who is asked: an attempt that fails is
+//! repeated at the same target or made at the next one, as `retry.rs` decides, within the time that the
+//! whole answer has. A target whose breaker is open is passed by. After the first visible text, the next target takes
+//! over once per answer, and everybody is told ([`Failover`]): it writes anew, or goes on where the text ends, when it
+//! is declared able to. Until its own first text is there, nothing is withdrawn. Usage is that of all attempts together,
+//! since each was paid for. Uses `chat`, `config`'s LLM section.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
-use tokio::time::{Instant, sleep_until};
+use futures_util::{Stream, StreamExt};
+use tokio::time::{Instant, sleep};
+use tracing::warn;
 
 use super::{
-    ChatModel, ChatRequest, Clock, FinishReason, ModelError, ModelEvent, ModelStream, PromptMessage, estimated_tokens,
-    openai::{Endpoint, EndpointConfig, EndpointError},
+    ChatModel, ChatRequest, Clock, Failover, FinishReason, ModelError, ModelEvent, ModelStream, PromptMessage,
+    PromptRole, TargetReport,
+    book::outcome,
+    breaker::{BreakerRule, Trip},
+    extractive::Extractive,
+    openai::EndpointError,
+    retry::{Next, RetryRule},
+    seam::{Joined, Seam},
+    target::{Target, clock_of},
 };
 use crate::{
-    chat::Usage,
-    config::LlmConfig,
-    telemetry::metrics::{GEN_AI_DURATION, GEN_AI_FIRST_CHUNK, GEN_AI_TOKENS, LLM_REQUESTS},
+    chat::{Usage, utf16_len},
+    config::{Fallback, LlmConfig, TargetFault},
 };
 
-/// Longer clocks are mistakes, and some would overflow.
-const A_DAY: Duration = Duration::from_secs(86_400);
+/// Said before an answer of the fallback.
+pub const FALLBACK_NOTICE: &str =
+    "The language model cannot be reached. Here is what the documents say, in their own words:\n\n";
 
 /// Why the configured targets cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetsError {
-    /// `llm.base_url` without `llm.model`.
-    #[error("llm.base_url is set, but llm.model is not")]
-    ModelMissing,
+    /// A setting of a target cannot be.
+    #[error("{} must be {}", .0.key(), .0.expected)]
+    Setting(TargetFault),
     /// A clock that cannot run.
-    #[error("llm.{0} must be more than 0 seconds and at most a day")]
-    Clock(&'static str),
+    #[error("{0}: {1} must be more than 0 seconds and at most a day")]
+    Clock(String, &'static str),
     /// The endpoint cannot be used.
-    #[error("llm: {0}")]
-    Endpoint(#[from] EndpointError),
+    #[error("{0}: {1}")]
+    Endpoint(String, EndpointError),
 }
 
 /// The configured targets as one [`ChatModel`].
 #[derive(Debug)]
 pub struct Targets {
-    target: Arc<Target>,
+    /// What clients are told before anybody is asked: the first target's model.
+    name: String,
+    plan: Plan,
 }
 
-#[derive(Debug)]
-struct Target {
-    endpoint: Arc<Endpoint>,
-    clocks: Clocks,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Clocks {
-    first_token: Duration,
-    gap: Duration,
+/// Who is asked, and how patiently.
+#[derive(Debug, Clone)]
+struct Plan {
+    targets: Arc<[Arc<Target>]>,
+    rule: RetryRule,
+    /// For the whole answer, all attempts included.
     total: Duration,
+    /// Who answers when nobody else does.
+    fallback: Option<Extractive>,
 }
 
 impl Targets {
@@ -68,223 +72,251 @@ impl Targets {
     /// # Errors
     /// [`TargetsError`] when a target is configured that could never work.
     pub fn from_config(config: &LlmConfig) -> Result<Option<Self>, TargetsError> {
-        let Some(base_url) = config.base_url.clone() else {
+        let settled = config.settled_targets().map_err(TargetsError::Setting)?;
+        let breaker = BreakerRule {
+            trip: match config.breaker_rate {
+                Some(share) => Trip::Rate { share, of: config.breaker_requests },
+                None => Trip::InARow(config.breaker_failures),
+            },
+            open: clock_of(config.breaker_open_s)
+                .ok_or_else(|| TargetsError::Clock("llm".to_owned(), "breaker_open_s"))?,
+        };
+        let targets = settled.into_iter().map(|one| Target::new(one, breaker).map(Arc::new));
+        let targets: Arc<[_]> = targets.collect::<Result<_, _>>()?;
+        let Some(first) = targets.first() else {
             return Ok(None);
         };
-        let seconds = |name, seconds| match Duration::try_from_secs_f64(seconds) {
-            Ok(duration) if !duration.is_zero() && duration <= A_DAY => Ok(duration),
-            _ => Err(TargetsError::Clock(name)),
-        };
-        let endpoint = Endpoint::new(EndpointConfig {
-            name: target_name(&base_url),
-            base_url,
-            api_key: config.api_key.clone(),
-            model: config.model.clone().ok_or(TargetsError::ModelMissing)?,
-            connect: seconds("connect_s", config.connect_s)?,
-        })?;
-        let clocks = Clocks {
-            first_token: seconds("first_token_s", config.first_token_s)?,
-            gap: seconds("gap_s", config.gap_s)?,
-            total: seconds("total_s", config.total_s)?,
-        };
-        Ok(Some(Self { target: Arc::new(Target { endpoint: Arc::new(endpoint), clocks }) }))
+        targets.iter().for_each(|target| target.publish());
+        let total = clock_of(config.total_s).ok_or_else(|| TargetsError::Clock("llm".to_owned(), "total_s"))?;
+        let within = Duration::try_from_secs_f64(config.retry_s).unwrap_or(Duration::ZERO);
+        Ok(Some(Self {
+            name: first.model().to_owned(),
+            plan: Plan {
+                rule: RetryRule { retries: config.retries, within },
+                fallback: (config.fallback == Fallback::Extractive).then(Extractive::default),
+                targets,
+                total,
+            },
+        }))
     }
-}
-
-/// The host names a target that has no other name.
-fn target_name(base_url: &str) -> String {
-    let host = base_url.split("//").nth(1).unwrap_or(base_url);
-    host.split(['/', '?', '#']).next().unwrap_or(host).rsplit('@').next().unwrap_or(host).to_owned()
 }
 
 impl ChatModel for Targets {
     fn name(&self) -> &str {
-        self.target.endpoint.model()
+        &self.name
     }
 
     fn stream(&self, request: ChatRequest) -> ModelStream {
-        Box::pin(watched(Arc::clone(&self.target), request))
+        Box::pin(answer(self.plan.clone(), request))
+    }
+
+    fn targets(&self) -> Vec<TargetReport> {
+        self.plan.targets.iter().map(|target| target.report()).collect()
     }
 }
 
-/// One attempt under its clocks, counted.
-fn watched(
-    target: Arc<Target>,
-    request: ChatRequest,
-) -> impl futures_util::Stream<Item = Result<ModelEvent, ModelError>> + Send {
+/// An answer of the first target that gives one.
+fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEvent, ModelError>> + Send {
     async_stream::stream! {
-        let mut book = Book::open(Arc::clone(&target.endpoint), &request.prompt);
-        let mut watch = Watch::start(target.clocks, book.started);
-        let mut timer = pin!(sleep_until(watch.deadline().0));
-        let mut attempt = Box::pin(target.endpoint.attempt(request));
-        let mut thinking = false;
-        let failed = loop {
-            let event = tokio::select! {
-                biased;
-                event = attempt.next() => event,
-                () = &mut timer, if !book.is_finished() => {
-                    // Put off only when it fires: most deadlines are overtaken by text and never looked at.
-                    let (deadline, clock) = watch.deadline();
-                    if Instant::now() >= deadline {
-                        break Some(target.timeout(clock));
+        let started = Instant::now();
+        let latest = started + plan.total;
+        let mut spent = Spent::default();
+        let mut shown = Shown::default();
+        let mut last = None;
+        'targets: for target in plan.targets.iter() {
+            let Some(admission) = target.admit() else { continue };
+            let mut attempt = 0;
+            let failure = loop {
+                let mut events = Box::pin(target.ask(shown.request(&request, target), latest));
+                let mut seam = shown.seam(target);
+                let mut is_committed = false;
+                let mut failed = None;
+                while let Some(event) = events.next().await {
+                    let joined = match event {
+                        Ok(ModelEvent::Usage(usage)) => {
+                            yield Ok(ModelEvent::Usage(spent.with(usage)));
+                            continue;
+                        }
+                        Ok(ModelEvent::Text(text)) => match &mut seam {
+                            Some(seam) => seam.push(&text),
+                            None => {
+                                shown.text.push_str(&text);
+                                if !std::mem::replace(&mut is_committed, true) {
+                                    admission.begins();
+                                }
+                                yield Ok(ModelEvent::Text(text));
+                                continue;
+                            }
+                        },
+                        Ok(ModelEvent::Finish(reason)) => {
+                            if let Some(joined) = seam.as_mut().and_then(Seam::end) {
+                                seam = None;
+                                is_committed = true;
+                                for event in shown.take_over(target, joined) {
+                                    yield Ok(event);
+                                }
+                            }
+                            yield Ok(ModelEvent::Finish(reason));
+                            continue;
+                        }
+                        Ok(event) => {
+                            yield Ok(event);
+                            continue;
+                        }
+                        Err(error) => {
+                            failed = Some(error);
+                            continue;
+                        }
+                    };
+                    if let Some(joined) = joined {
+                        seam = None;
+                        is_committed = true;
+                        admission.begins();
+                        for event in shown.take_over(target, joined) {
+                            yield Ok(event);
+                        }
                     }
-                    timer.as_mut().reset(deadline);
-                    continue;
                 }
-            };
-            let event = match event {
-                Some(Ok(event)) => event,
-                Some(Err(error)) => break Some(error),
-                None => break None,
-            };
-            book.note(&event);
-            if matches!(event, ModelEvent::Thinking | ModelEvent::Text(_)) {
+                drop(events);
+                spent.close();
+                let Some(error) = failed else {
+                    admission.succeeded();
+                    return;
+                };
+                if is_committed {
+                    break error;
+                }
                 let now = Instant::now();
-                watch.sign_of_life(now);
-                if watch.deadline().0 < timer.deadline() {
-                    timer.as_mut().reset(watch.deadline().0);
+                match plan.rule.after(&error, attempt, started, now, rand::random()) {
+                    Next::Again(pause) if now + pause < latest => {
+                        warn!(%error, ?pause, "a model did not answer, asking it again");
+                        sleep(pause).await;
+                        attempt += 1;
+                    }
+                    Next::Again(_) | Next::Other | Next::Nobody => break error,
                 }
-                // Said once, not for every piece of a long reasoning.
-                let again = thinking && event == ModelEvent::Thinking;
-                thinking = event == ModelEvent::Thinking;
-                if !again {
-                    yield Ok(event);
-                }
-                if now >= watch.total {
-                    break Some(target.timeout(Clock::Total));
-                }
-            } else {
-                yield Ok(event);
+            };
+            let is_filter = matches!(failure, ModelError::Rejected { filter: true, .. });
+            warn!(error = %failure, "a model did not answer, or not to the end");
+            admission.failed(&failure);
+            if is_filter {
+                yield Ok(ModelEvent::Finish(FinishReason::Filtered));
+                return;
             }
-        };
-        drop(attempt);
-        if let Some(usage) = book.close(failed.as_ref()) {
-            yield Ok(ModelEvent::Usage(usage));
+            let may_go_on = shown.broke_off(target, &failure);
+            last = Some(failure);
+            if !may_go_on || Instant::now() >= latest {
+                break 'targets;
+            }
         }
-        if let Some(error) = failed {
+        // When an answer broke off and nobody took over, its own failure is the reason.
+        let error = shown.failure.or(last).unwrap_or_else(|| plan.all_resting());
+        let Some(fallback) = plan.fallback.filter(|_| shown.text.is_empty()) else {
             yield Err(error);
-        }
-    }
-}
-
-impl Target {
-    fn timeout(&self, clock: Clock) -> ModelError {
-        ModelError::Timeout { target: self.endpoint.name().to_owned(), clock }
-    }
-}
-
-/// The clocks of one attempt. Knows no time but the one it is told.
-#[derive(Debug)]
-struct Watch {
-    gap: Duration,
-    total: Instant,
-    /// The clock that a sign of life pushes on, and when it runs out.
-    silence: (Instant, Clock),
-}
-
-impl Watch {
-    fn start(clocks: Clocks, now: Instant) -> Self {
-        Self { gap: clocks.gap, total: now + clocks.total, silence: (now + clocks.first_token, Clock::FirstToken) }
-    }
-
-    fn sign_of_life(&mut self, now: Instant) {
-        self.silence = (now + self.gap, Clock::Gap);
-    }
-
-    /// Which clock runs out next, and when.
-    fn deadline(&self) -> (Instant, Clock) {
-        if self.silence.0 < self.total { self.silence } else { (self.total, Clock::Total) }
-    }
-}
-
-/// What is counted of one attempt, however it ends: an attempt that is dropped is booked as cancelled.
-#[derive(Debug)]
-struct Book {
-    endpoint: Arc<Endpoint>,
-    started: Instant,
-    first_chunk: Option<Duration>,
-    prompt_bytes: usize,
-    text_bytes: usize,
-    counted: Option<Usage>,
-    finish: Option<FinishReason>,
-    outcome: &'static str,
-}
-
-impl Book {
-    fn open(endpoint: Arc<Endpoint>, prompt: &[PromptMessage]) -> Self {
-        Self {
-            endpoint,
-            started: Instant::now(),
-            first_chunk: None,
-            prompt_bytes: prompt.iter().map(|message| message.content.len()).sum(),
-            text_bytes: 0,
-            counted: None,
-            finish: None,
-            outcome: "cancelled",
-        }
-    }
-
-    fn note(&mut self, event: &ModelEvent) {
-        match event {
-            ModelEvent::Thinking => {}
-            ModelEvent::Text(text) => self.text_bytes += text.len(),
-            ModelEvent::Usage(usage) => {
-                self.counted = Some(*usage);
-                return;
-            }
-            ModelEvent::Finish(reason) => {
-                self.finish = Some(*reason);
-                return;
-            }
-        }
-        self.first_chunk.get_or_insert_with(|| self.started.elapsed());
-    }
-
-    fn is_finished(&self) -> bool {
-        self.finish.is_some()
-    }
-
-    /// Notes the outcome. Gives an estimate of the usage when the provider said none and there is something to count.
-    fn close(&mut self, failed: Option<&ModelError>) -> Option<Usage> {
-        self.outcome = match (failed, self.finish) {
-            (Some(ModelError::Unavailable { .. }), _) => "unavailable",
-            (Some(ModelError::Timeout { clock: Clock::Connect, .. }), _) => "timeout_connect",
-            (Some(ModelError::Timeout { clock: Clock::FirstToken, .. }), _) => "timeout_first_token",
-            (Some(ModelError::Timeout { clock: Clock::Gap, .. }), _) => "timeout_gap",
-            (Some(ModelError::Timeout { clock: Clock::Total, .. }), _) => "timeout_total",
-            (Some(ModelError::Rejected { .. }), _) => "rejected",
-            (Some(ModelError::Truncated { .. }), _) | (None, None) => "truncated",
-            (None, Some(FinishReason::Stop)) => "ok",
-            (None, Some(FinishReason::Length)) => "length",
-            (None, Some(FinishReason::Filtered)) => "filtered",
-        };
-        let said_something = self.first_chunk.is_some() || self.is_finished();
-        (self.counted.is_none() && said_something).then(|| self.estimate())
-    }
-
-    /// Reasoning is not seen and not counted.
-    fn estimate(&self) -> Usage {
-        Usage { input: estimated_tokens(self.prompt_bytes), output: estimated_tokens(self.text_bytes), estimated: true }
-    }
-}
-
-impl Drop for Book {
-    fn drop(&mut self) {
-        let target = self.endpoint.name().to_owned();
-        let model = self.endpoint.model().to_owned();
-        metrics::counter!(LLM_REQUESTS, "target" => target.clone(), "outcome" => self.outcome).increment(1);
-        metrics::histogram!(GEN_AI_DURATION, "target" => target.clone(), "gen_ai_request_model" => model.clone())
-            .record(self.started.elapsed());
-        let Some(first_chunk) = self.first_chunk else {
             return;
         };
-        metrics::histogram!(GEN_AI_FIRST_CHUNK, "target" => target.clone(), "gen_ai_request_model" => model.clone())
-            .record(first_chunk);
-        let usage = self.counted.unwrap_or_else(|| self.estimate());
-        for (kind, tokens) in [("input", usage.input), ("output", usage.output)] {
-            metrics::histogram!(GEN_AI_TOKENS, "target" => target.clone(), "gen_ai_request_model" => model.clone(),
-                "gen_ai_token_type" => kind)
-            .record(f64::from(tokens));
+        yield Ok(ModelEvent::Text(FALLBACK_NOTICE.to_owned()));
+        let mut events = fallback.stream(request);
+        while let Some(event) = events.next().await {
+            yield event.map(|event| match event {
+                ModelEvent::Usage(usage) => ModelEvent::Usage(spent.with(usage)),
+                event => event,
+            });
+        }
+    }
+}
+
+/// What was passed on of an answer so far, and how it broke off.
+#[derive(Debug, Default)]
+struct Shown {
+    text: String,
+    /// Whose text it is, once that has broken off.
+    from: Option<String>,
+    failure: Option<ModelError>,
+    /// Another target has taken over, once and for all.
+    is_taken_over: bool,
+}
+
+impl Shown {
+    /// What a target is asked: after a break, one that goes on is given what is there.
+    fn request(&self, request: &ChatRequest, target: &Target) -> ChatRequest {
+        if self.text.is_empty() || !target.continues() {
+            return request.clone();
+        }
+        let begun = PromptMessage { role: PromptRole::Assistant, content: self.text.clone() };
+        let prompt = request.prompt.iter().cloned().chain([begun]).collect();
+        ChatRequest { prompt, ..request.clone() }
+    }
+
+    /// How a target's text is joined to what is there; `None` when nothing is.
+    fn seam(&self, target: &Target) -> Option<Seam> {
+        self.from.as_ref()?;
+        Some(if target.continues() { Seam::after(&self.text) } else { Seam::anew() })
+    }
+
+    /// Another target's text is there: what was passed on is kept or withdrawn.
+    fn take_over(&mut self, target: &Target, joined: Joined) -> impl Iterator<Item = ModelEvent> + use<> {
+        if !joined.keeps {
+            self.text.clear();
+        }
+        let failover = Failover {
+            keep: utf16_len(&self.text),
+            from: self.from.take().unwrap_or_default(),
+            to: target.name().to_owned(),
+            reason: self.failure.take().as_ref().map_or("truncated", outcome),
+        };
+        self.is_taken_over = true;
+        self.text.push_str(&joined.text);
+        let text = (!joined.text.is_empty()).then_some(ModelEvent::Text(joined.text));
+        [Some(ModelEvent::Failover(failover)), text].into_iter().flatten()
+    }
+
+    /// A target failed. Whether another one may be asked: not when text was passed on and there was a switch already.
+    fn broke_off(&mut self, target: &Target, failure: &ModelError) -> bool {
+        if self.text.is_empty() || self.from.is_some() {
+            return true;
+        }
+        self.failure = Some(failure.clone());
+        self.from = Some(target.name().to_owned());
+        !self.is_taken_over && !matches!(failure, ModelError::Timeout { clock: Clock::Total, .. })
+    }
+}
+
+impl Plan {
+    /// Every breaker is open.
+    fn all_resting(&self) -> ModelError {
+        let soonest = self.targets.iter().filter_map(|target| target.report().open_for).min();
+        ModelError::Unavailable {
+            target: "every target".to_owned(),
+            detail: "failed too often and is left alone for a while".to_owned(),
+            retry_after: soonest,
+        }
+    }
+}
+
+/// What all attempts of an answer cost together.
+#[derive(Debug, Default)]
+struct Spent {
+    before: Option<Usage>,
+    newest: Option<Usage>,
+}
+
+impl Spent {
+    /// All of it, when the attempt in progress says that it cost `usage`.
+    fn with(&mut self, usage: Usage) -> Usage {
+        self.newest = Some(usage);
+        self.before.map_or(usage, |before| Usage {
+            input: before.input.saturating_add(usage.input),
+            output: before.output.saturating_add(usage.output),
+            estimated: before.estimated || usage.estimated,
+        })
+    }
+
+    /// The attempt is over.
+    fn close(&mut self) {
+        if let Some(usage) = self.newest {
+            self.before = Some(self.with(usage));
+            self.newest = None;
         }
     }
 }
@@ -292,7 +324,7 @@ impl Drop for Book {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
+    use crate::config::{Secret, TargetConfig};
 
     fn config() -> LlmConfig {
         LlmConfig {
@@ -307,29 +339,36 @@ mod tests {
         let error = |config: &LlmConfig| Targets::from_config(config).err();
         assert!(Targets::from_config(&LlmConfig::default()).unwrap().is_none());
         assert_eq!(Targets::from_config(&config()).unwrap().unwrap().name(), "m");
-        assert_eq!(error(&LlmConfig { model: None, ..config() }), Some(TargetsError::ModelMissing));
+        let missing = error(&LlmConfig { model: None, ..config() });
+        assert!(missing.is_some_and(|error| error.to_string().starts_with("llm.model must be")));
         for seconds in [0.0, -1.0, 1e18, f64::NAN, f64::INFINITY] {
-            assert_eq!(error(&LlmConfig { gap_s: seconds, ..config() }), Some(TargetsError::Clock("gap_s")));
+            let refused = Some(TargetsError::Clock("127.0.0.1:1".to_owned(), "gap_s"));
+            assert_eq!(error(&LlmConfig { gap_s: seconds, ..config() }), refused);
         }
-        let api_key = Some(Secret::new("a\nb"));
-        assert_eq!(error(&LlmConfig { api_key, ..config() }), Some(EndpointError::ApiKey.into()));
+        let header = [("X-Team".to_owned(), Secret::new("a\nb"))].into();
+        let target = TargetConfig {
+            base_url: config().base_url,
+            model: config().model,
+            headers: header,
+            ..TargetConfig::default()
+        };
+        let refused = error(&LlmConfig { targets: vec![target], ..LlmConfig::default() });
+        assert_eq!(
+            refused,
+            Some(TargetsError::Endpoint("127.0.0.1:1".to_owned(), EndpointError::Header("X-Team".to_owned())))
+        );
     }
 
     #[test]
-    fn a_target_is_named_by_its_host() {
-        assert_eq!(target_name("https://api.groq.com/openai/v1"), "api.groq.com");
-        assert_eq!(target_name("http://127.0.0.1:11434"), "127.0.0.1:11434");
-    }
-
-    #[test]
-    fn the_clocks_run_one_after_the_other_under_the_total() {
-        let second = Duration::from_secs(1);
-        let start = Instant::now();
-        let mut watch = Watch::start(Clocks { first_token: 3 * second, gap: second, total: 5 * second }, start);
-        assert_eq!(watch.deadline(), (start + 3 * second, Clock::FirstToken));
-        watch.sign_of_life(start + 2 * second);
-        assert_eq!(watch.deadline(), (start + 3 * second, Clock::Gap));
-        watch.sign_of_life(start + 4 * second);
-        assert_eq!(watch.deadline(), (start + 5 * second, Clock::Total));
+    fn all_attempts_are_paid_for() {
+        let usage = |input, output, estimated| Usage { input, output, estimated };
+        let mut spent = Spent::default();
+        spent.close();
+        assert_eq!(spent.with(usage(1, 2, true)), usage(1, 2, true));
+        assert_eq!(spent.with(usage(1, 3, false)), usage(1, 3, false), "the last one of an attempt counts");
+        spent.close();
+        assert_eq!(spent.with(usage(10, 20, true)), usage(11, 23, true));
+        spent.close();
+        assert_eq!(spent.with(usage(1, 1, false)), usage(12, 24, true));
     }
 }

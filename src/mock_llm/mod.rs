@@ -370,7 +370,11 @@ impl Service {
     fn next_fault(&self) -> Fault {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let faults = &self.options.faults;
-        faults.get(number).or(faults.last()).cloned().unwrap_or_default()
+        match faults.get(number).or(faults.last()).cloned().unwrap_or_default() {
+            Fault::Flapping if number % 2 == 1 => Fault::None,
+            Fault::Flapping => Fault::Status { status: 500, headers: Vec::new(), body: String::new() },
+            fault => fault,
+        }
     }
 }
 

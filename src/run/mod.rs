@@ -13,7 +13,7 @@ use tracing::warn;
 use crate::{
     chat::{Message, Phase, RunError, Source, Status, Usage},
     knowledge::{KnowledgeStatus, Passage, Retriever, SearchMode, SearchQuery},
-    llm::{ChatModel, ChatRequest, FinishReason, KnowledgeUse, ModelError, ModelEvent},
+    llm::{ChatModel, ChatRequest, Failover, FinishReason, KnowledgeUse, ModelError, ModelEvent},
     telemetry::metrics::MEMORY_RETRIEVALS,
 };
 
@@ -74,6 +74,8 @@ pub enum RunEvent {
     },
     /// A piece of the answer, never empty.
     Text(String),
+    /// Another model takes over; its text follows.
+    Failover(Failover),
     /// It is over; nothing follows.
     End(Outcome),
 }
@@ -170,6 +172,7 @@ impl Runner {
                             return;
                         }
                     }
+                    Ok(ModelEvent::Failover(failover)) => yield RunEvent::Failover(failover),
                     Ok(ModelEvent::Usage(newest)) => usage = Some(newest),
                     Ok(ModelEvent::Finish(reason)) => finish = Some(reason),
                     Err(error) => {

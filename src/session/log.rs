@@ -37,6 +37,8 @@ pub const SNAPSHOT_MESSAGES: usize = 50;
 pub struct Cursor {
     seq: u64,
     run: Option<(RunId, TextPosition)>,
+    /// Withdrawals in that run that the reader has been told of.
+    withdrawals: u32,
     phase: u64,
     /// Whether the reader has once seen all there was.
     caught_up: bool,
@@ -76,6 +78,18 @@ struct RunRecord {
     done: Option<u64>,
     phase: Phase,
     text: RunText,
+    /// Withdrawals so far; of several, the newest, with what all of them left.
+    withdrawals: u32,
+    withdrawal: Option<Withdrawal>,
+}
+
+/// Another model has taken over.
+#[derive(Debug)]
+struct Withdrawal {
+    keep: TextPosition,
+    from: Box<str>,
+    to: Box<str>,
+    reason: &'static str,
 }
 
 impl RunRecord {
@@ -170,6 +184,8 @@ impl Log {
             done: None,
             phase: Phase::Queued,
             text: RunText::default(),
+            withdrawals: 0,
+            withdrawal: None,
         });
     }
 
@@ -197,6 +213,19 @@ impl Log {
         if let Some(live) = self.live_mut() {
             live.text.push(text, now);
         }
+    }
+
+    /// Withdraws the live run's text behind `keep` (UTF-16, at most its end): another model writes on from there. Every
+    /// reader that may hold any of it is told before it gets more.
+    pub fn fail_over(&mut self, keep: u64, from: &str, to: &str, reason: &'static str) {
+        let Some(live) = self.live_mut() else { return };
+        let end = live.text.end();
+        let keep = live.text.position(keep).unwrap_or(end);
+        live.text.truncate(keep);
+        // Who heard of none of them must forget what any of them withdrew.
+        let keep = live.withdrawal.take().map_or(keep, |before| if before.keep < keep { before.keep } else { keep });
+        live.withdrawals += 1;
+        live.withdrawal = Some(Withdrawal { keep, from: from.into(), to: to.into(), reason });
     }
 
     /// The text of the live run so far.
@@ -272,7 +301,8 @@ impl Log {
             }),
         };
         let run = live.map(|live| (live.run.clone(), live.text.end()));
-        (snapshot, Cursor { seq, run, phase: self.phase_changes, caught_up: false })
+        let withdrawals = live.map_or(0, |live| live.withdrawals);
+        (snapshot, Cursor { seq, run, withdrawals, phase: self.phase_changes, caught_up: false })
     }
 
     /// What lies after `cursor`, which is moved behind it. A delta has at most `max_bytes` of text.
@@ -291,7 +321,10 @@ impl Log {
         }
         cursor.seq += 1;
         match event {
-            Event::RunStart { run, .. } => cursor.run = Some((run.clone(), TextPosition::default())),
+            Event::RunStart { run, .. } => {
+                cursor.run = Some((run.clone(), TextPosition::default()));
+                cursor.withdrawals = 0; // The reader may come back with an old cursor and hold more than that says.
+            }
             Event::RunDone(_) => cursor.run = None,
             Event::Message(_) | Event::Sources { .. } => {}
         }
@@ -303,7 +336,11 @@ impl Log {
     pub fn is_up_to_date(&self, cursor: &Cursor) -> bool {
         cursor.seq == self.head
             && match (&cursor.run, self.live()) {
-                (Some((_, at)), Some(live)) => *at == live.text.end() && cursor.phase == self.phase_changes,
+                (Some((_, at)), Some(live)) => {
+                    *at == live.text.end()
+                        && cursor.withdrawals == live.withdrawals
+                        && cursor.phase == self.phase_changes
+                }
                 _ => true,
             }
     }
@@ -356,10 +393,12 @@ impl Log {
             None => None,
             Some(open) => {
                 let off = within.filter(|(run, _)| *run == open.run.as_str()).map_or(0, |(_, off)| off);
-                Some((open.run.clone(), open.text.position(off)?))
+                // An offset does not say whether it counts in the text before a withdrawal or after it.
+                let most = open.withdrawal.as_ref().map_or(u64::MAX, |withdrawal| withdrawal.keep.utf16());
+                Some((open.run.clone(), open.text.position(off.min(most))?))
             }
         };
-        Some(Cursor { seq, run, phase: 0, caught_up: false })
+        Some(Cursor { seq, run, withdrawals: 0, phase: 0, caught_up: false })
     }
 
     fn next_of_live(&self, cursor: &mut Cursor, max_bytes: usize) -> Step<'_> {
@@ -379,6 +418,15 @@ impl Log {
     fn next_text(&self, cursor: &mut Cursor, max_bytes: usize) -> Option<Step<'_>> {
         let (run, at) = cursor.run.as_mut()?;
         let record = self.runs.iter().rev().find(|r| r.run == *run)?;
+        if cursor.withdrawals != record.withdrawals
+            && let Some(Withdrawal { keep, from, to, reason }) = &record.withdrawal
+        {
+            cursor.withdrawals = record.withdrawals;
+            if *keep < *at {
+                *at = *keep;
+            }
+            return Some(Step::Failover { run: &record.run, keep: keep.utf16(), from, to, reason });
+        }
         let (off, since) = (at.utf16(), record.text.arrival(at).filter(|_| cursor.caught_up));
         let text = record.text.read(at, max_bytes);
         (!text.is_empty()).then_some(Step::Delta { run: &record.run, off, text, since })
@@ -424,6 +472,8 @@ impl Log {
             done: None,
             phase: Phase::Streaming,
             text,
+            withdrawals: 0,
+            withdrawal: None,
         });
         self.end_live(answer.status, Ending::default(), now);
     }

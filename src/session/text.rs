@@ -13,7 +13,7 @@ const MAX_ARRIVALS: usize = 64;
 
 /// A place in a text, between two scalar values. Readers at the end of a growing text keep theirs, so that the
 /// usual step costs no translation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct TextPosition {
     byte: usize,
     utf16: u64,
@@ -56,6 +56,16 @@ impl RunText {
             self.arrivals.pop_front();
         }
         self.arrivals.push_back((self.text.len(), now));
+    }
+
+    /// Takes back everything behind `at`.
+    pub fn truncate(&mut self, at: TextPosition) {
+        self.text.truncate(at.byte);
+        self.end = at;
+        self.marks.retain(|mark| mark.byte < at.byte);
+        self.arrivals.retain(|(end, _)| *end <= at.byte);
+        self.crc = crc32fast::Hasher::new();
+        self.crc.update(self.text.as_bytes());
     }
 
     /// Frees what only a growing text needs.
@@ -177,6 +187,28 @@ mod tests {
                 prop_assert!(!piece.is_empty() || before == text.end());
             }
             prop_assert_eq!(text.position(units.len() as u64 + 1), None);
+        }
+
+        #[test]
+        fn what_was_taken_back_was_never_there(
+            pieces in prop::collection::vec("([a-z ]{0,400}|[äß€😀a]{0,400})", 0..10),
+            after in prop::collection::vec("([a-z ]{0,400}|[äß€😀a]{0,400})", 0..10),
+            keep in 0usize..3000,
+        ) {
+            let (mut text, mut plain) = (RunText::default(), RunText::default());
+            pieces.iter().for_each(|piece| text.push(piece, 0));
+            let at = text.position((keep as u64).min(text.end().utf16())).unwrap();
+            text.truncate(at);
+            plain.push(text.as_str(), 0);
+            for piece in &after {
+                text.push(piece, 1);
+                plain.push(piece, 1);
+            }
+            prop_assert_eq!(text.as_str(), plain.as_str());
+            prop_assert_eq!((text.end(), text.crc32()), (plain.end(), plain.crc32()));
+            for off in 0..=text.end().utf16() {
+                prop_assert_eq!(text.position(off), plain.position(off));
+            }
         }
     }
 }

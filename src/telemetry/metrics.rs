@@ -16,6 +16,10 @@ pub const RATE_LIMITED: &str = "rate_limited_total";
 pub const LLM_REQUESTS: &str = "llm_requests_total";
 /// Events of upstream streams that were not JSON, by `target`.
 pub const LLM_BAD_EVENTS: &str = "llm_bad_events_total";
+/// How the breaker of a `target` stands: 0 closed, 1 probing, 2 open.
+pub const BREAKER_STATE: &str = "breaker_state";
+/// What calls cost by the configured prices, by `target` and `gen_ai_request_model`.
+pub const LLM_COST: &str = "llm_cost";
 /// Searches made for runs.
 pub const MEMORY_RETRIEVALS: &str = "memory_retrievals_total";
 /// Seconds of one storage operation, by `op`, waiting included.
@@ -81,6 +85,9 @@ const TOKENS: &[f64] = &[
 ];
 const OPERATIONS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
+/// Cost of one call; the unit is the operator's.
+const COST: &[f64] = &[0.000_01, 0.000_1, 0.001, 0.01, 0.1, 1.0, 10.0];
+
 /// Installs the process-wide recorder. Call it once.
 ///
 /// # Errors
@@ -89,6 +96,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
         .set_buckets_for_metric(Matcher::Full(GEN_AI_TOKENS.to_owned()), TOKENS)?
+        .set_buckets_for_metric(Matcher::Full(LLM_COST.to_owned()), COST)?
         .set_buckets_for_metric(Matcher::Full(STORAGE_BATCH.to_owned()), OPERATIONS)?
         .install_recorder()?;
     describe();
@@ -102,6 +110,8 @@ fn describe() {
     describe_counter!(RATE_LIMITED, "Refused because a bound was reached");
     describe_counter!(LLM_REQUESTS, "Attempts at model targets");
     describe_counter!(LLM_BAD_EVENTS, "Events of upstream streams that were not JSON");
+    describe_gauge!(BREAKER_STATE, "The breaker of a target: 0 closed, 1 probing, 2 open");
+    describe_histogram!(LLM_COST, "Cost of model calls by the configured prices");
     describe_counter!(MEMORY_RETRIEVALS, "Searches made for runs");
     describe_histogram!(DATABASE_DURATION, Unit::Seconds, "One storage operation, waiting included");
     describe_gauge!(WS_CONNECTIONS, "Open sockets");

@@ -25,4 +25,5 @@ mod resume;
 mod scenarios;
 mod silence;
 mod startup;
+mod targets;
 mod upstream;

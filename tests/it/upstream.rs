@@ -8,8 +8,8 @@ use rivulet::{
     chat::Usage,
     config::{LlmConfig, Secret},
     llm::{
-        ChatModel, ChatRequest, Clock, FinishReason, KnowledgeUse, ModelError, ModelEvent, ModelStream, PromptMessage,
-        PromptRole, targets::Targets,
+        ChatModel, ChatRequest, Clock, Failover, FinishReason, KnowledgeUse, ModelError, ModelEvent, ModelStream,
+        PromptMessage, PromptRole, targets::Targets,
     },
     mock_llm::{DEFAULT_TEXT, Fault, MockLlm, Options, Script, Stats},
 };
@@ -23,17 +23,17 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A mock that serves until it is dropped.
-struct Upstream {
-    addr: SocketAddr,
-    stats: Stats,
+pub(crate) struct Upstream {
+    pub(crate) addr: SocketAddr,
+    pub(crate) stats: Stats,
     _server: JoinSet<std::convert::Infallible>,
 }
 
-async fn upstream(faults: impl IntoIterator<Item = Fault>) -> Upstream {
+pub(crate) async fn upstream(faults: impl IntoIterator<Item = Fault>) -> Upstream {
     upstream_with(Options { rate: 0.0, faults: faults.into_iter().collect(), ..Options::default() }).await
 }
 
-async fn upstream_with(options: Options) -> Upstream {
+pub(crate) async fn upstream_with(options: Options) -> Upstream {
     let mock = MockLlm::bind(([127, 0, 0, 1], 0).into(), options).await.unwrap();
     let (addr, stats) = (mock.addr(), mock.stats());
     let mut server = JoinSet::new();
@@ -42,7 +42,7 @@ async fn upstream_with(options: Options) -> Upstream {
 }
 
 /// A stream of exactly these bytes.
-fn raw(pieces: &[&'static str]) -> Fault {
+pub(crate) fn raw(pieces: &[&'static str]) -> Fault {
     raw_bytes(pieces.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect())
 }
 
@@ -50,8 +50,10 @@ fn raw_bytes(pieces: Vec<Bytes>) -> Fault {
     Fault::Raw { pieces, pause: Duration::ZERO }
 }
 
-fn config(addr: SocketAddr) -> LlmConfig {
+/// A single target that is asked once.
+pub(crate) fn config(addr: SocketAddr) -> LlmConfig {
     LlmConfig {
+        retries: 0,
         base_url: Some(format!("http://{addr}/v1/")),
         api_key: Some(Secret::new("sk-secret")),
         model: Some("some-model".to_owned()),
@@ -59,11 +61,11 @@ fn config(addr: SocketAddr) -> LlmConfig {
     }
 }
 
-fn model(config: &LlmConfig) -> Targets {
+pub(crate) fn model(config: &LlmConfig) -> Targets {
     Targets::from_config(config).unwrap().unwrap()
 }
 
-fn request(max_output_tokens: u32) -> ChatRequest {
+pub(crate) fn request(max_output_tokens: u32) -> ChatRequest {
     let message = |role, content: &str| PromptMessage { role, content: content.to_owned() };
     ChatRequest {
         prompt: Arc::new([message(PromptRole::System, "Be brief."), message(PromptRole::User, "What is a rivulet?")]),
@@ -76,15 +78,16 @@ fn request(max_output_tokens: u32) -> ChatRequest {
 
 /// A whole answer.
 #[derive(Debug, Default)]
-struct Answer {
-    text: String,
-    finish: Option<FinishReason>,
-    usage: Option<Usage>,
-    thought: usize,
-    error: Option<ModelError>,
+pub(crate) struct Answer {
+    pub(crate) text: String,
+    pub(crate) finish: Option<FinishReason>,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) thought: usize,
+    pub(crate) failover: Option<Failover>,
+    pub(crate) error: Option<ModelError>,
 }
 
-async fn read(mut stream: ModelStream) -> Answer {
+pub(crate) async fn read(mut stream: ModelStream) -> Answer {
     let mut answer = Answer::default();
     let reading = async {
         while let Some(event) = stream.next().await {
@@ -94,6 +97,11 @@ async fn read(mut stream: ModelStream) -> Answer {
                 Ok(ModelEvent::Text(text)) => {
                     assert!(!text.is_empty() && answer.finish.is_none());
                     answer.text.push_str(&text);
+                }
+                Ok(ModelEvent::Failover(failover)) => {
+                    let kept: Vec<u16> = answer.text.encode_utf16().take(failover.keep.try_into().unwrap()).collect();
+                    answer.text = String::from_utf16(&kept).unwrap();
+                    assert!(answer.failover.replace(failover).is_none(), "one switch per answer");
                 }
                 Ok(ModelEvent::Usage(usage)) => answer.usage = Some(usage),
                 Ok(ModelEvent::Finish(reason)) => assert!(answer.finish.replace(reason).is_none()),
@@ -105,7 +113,7 @@ async fn read(mut stream: ModelStream) -> Answer {
     answer
 }
 
-async fn ask(config: &LlmConfig) -> Answer {
+pub(crate) async fn ask(config: &LlmConfig) -> Answer {
     read(model(config).stream(request(1024))).await
 }
 
@@ -264,7 +272,7 @@ async fn whole_completions_are_answers_too() {
     assert!(!answer.usage.unwrap().estimated);
 }
 
-fn status(status: u16, headers: &[(&str, &str)], body: &str) -> Fault {
+pub(crate) fn status(status: u16, headers: &[(&str, &str)], body: &str) -> Fault {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Fault::Status { status, headers, body: body.to_owned() }
 }
@@ -313,7 +321,7 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_is_not_there_is_unavailable_and_asked_once() {
+async fn an_upstream_that_is_not_there_is_unavailable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     drop(listener);
@@ -321,10 +329,10 @@ async fn an_upstream_that_is_not_there_is_unavailable_and_asked_once() {
 
     let upstream = upstream([Fault::Refuse]).await;
     assert!(matches!(ask(&config(upstream.addr)).await.error, Some(ModelError::Unavailable { .. })));
-    assert_eq!(upstream.stats.counts().requests, 1, "retries are not this layer's");
+    assert_eq!(upstream.stats.counts().requests, 1, "the client library's own retries are off");
     let upstream = self::upstream([status(500, &[], "")]).await;
     ask(&config(upstream.addr)).await;
-    assert_eq!(upstream.stats.counts().requests, 1, "retries are not this layer's");
+    assert_eq!(upstream.stats.counts().requests, 1, "the client library's own retries are off");
 }
 
 fn clock_of(answer: &Answer) -> Option<Clock> {

@@ -95,6 +95,8 @@ enum Out<'a> {
     },
     #[serde(rename = "run.phase")]
     RunPhase { run: &'a RunId, phase: Phase },
+    #[serde(rename = "failover")]
+    Failover { run: &'a RunId, keep: u64, from: &'a str, to: &'a str, reason: &'a str },
     #[serde(rename = "sources")]
     Sources { seq: u64, run: &'a RunId, items: &'a [Source] },
     #[serde(rename = "run.done")]
@@ -210,6 +212,9 @@ pub fn step(step: &Step<'_>) -> Option<String> {
     match step {
         Step::Event(seq, happened) => Some(event(*seq, happened)),
         Step::Delta { run, off, text, .. } => Some(delta(run, *off, text)),
+        Step::Failover { run, keep, from, to, reason } => {
+            Some(json(&Out::Failover { run, keep: *keep, from, to, reason }))
+        }
         Step::Phase(run, newest) => Some(phase(run, *newest)),
         Step::Presence(Presence { viewers, typing }) => {
             Some(json(&Out::Presence { viewers: *viewers, typing: *typing }))

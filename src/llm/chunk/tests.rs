@@ -47,10 +47,17 @@ fn groq_errors_inside_the_stream() {
         json!({"choices":[{"delta":{"content":"a"}}]}),
         json!({"error":{"message":"Failed to call a function.","code":"tool_use_failed","status_code":400}}),
     ]);
-    let failed = UpstreamError { status: Some(400), detail: "Failed to call a function. (tool_use_failed)".to_owned() };
+    let failed = UpstreamError {
+        status: Some(400),
+        filter: false,
+        detail: "Failed to call a function. (tool_use_failed)".to_owned(),
+    };
     assert_eq!(steps, [text("a"), Step::Failed(failed)]);
     let (steps, _) = self::steps(&[json!({"choices":[],"x_groq":{"error":"over capacity"}})]);
-    assert_eq!(steps, [Step::Failed(UpstreamError { status: None, detail: "over capacity".to_owned() })]);
+    assert_eq!(
+        steps,
+        [Step::Failed(UpstreamError { status: None, filter: false, detail: "over capacity".to_owned() })]
+    );
 }
 
 #[test]
@@ -76,7 +83,10 @@ fn llama_cpp_timings_numeric_codes_and_late_usage() {
     assert_eq!(steps, [Step::Thinking, text("Hi"), STOP]);
     assert_eq!(answer.usage(), counted(0, 1), "an explicit zero is a count");
     let (steps, _) = self::steps(&[json!({"error":{"code":503,"message":"Loading model","type":"unavailable_error"}})]);
-    assert_eq!(steps, [Step::Failed(UpstreamError { status: Some(503), detail: "Loading model (503)".to_owned() })]);
+    assert_eq!(
+        steps,
+        [Step::Failed(UpstreamError { status: Some(503), filter: false, detail: "Loading model (503)".to_owned() })]
+    );
 }
 
 #[test]
@@ -96,7 +106,7 @@ fn vllm_last_token_in_the_finish_chunk_continuous_usage_and_aborts() {
 fn openrouter_mid_stream_errors_and_lm_studio_error_texts() {
     let (steps, _) = steps(&[json!({"id":"gen-1","provider":"x","error":{"code":429,"message":"slow down"},
         "choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"error","native_finish_reason":null}]})]);
-    let failed = UpstreamError { status: Some(429), detail: "slow down (429)".to_owned() };
+    let failed = UpstreamError { status: Some(429), filter: false, detail: "slow down (429)".to_owned() };
     assert_eq!(steps, [text("a"), Step::Failed(failed)]);
     let (steps, _) = self::steps(&[json!({"error":"The model has crashed"})]);
     assert!(matches!(&steps[..], [Step::Failed(error)] if error.detail == "The model has crashed"));
@@ -171,7 +181,7 @@ fn error_bodies_of_every_shape() {
         ("plain", None, "plain"),
         (" ", None, "no reason given"),
     ] {
-        assert_eq!(of(body), UpstreamError { status, detail: detail.to_owned() }, "{body}");
+        assert_eq!(of(body), UpstreamError { status, filter: false, detail: detail.to_owned() }, "{body}");
     }
 }
 

@@ -13,6 +13,7 @@ use tracing::{error, warn};
 use super::{Actor, Happened, WaitingTurn};
 use crate::{
     chat::{Message, RunError, SessionId, Source, Status, Timestamp, Timing},
+    llm::Failover,
     run::{Outcome, RunEvent, RunRequest, citations},
     session::log::Ending,
     store::{FinishedAnswer, SessionStore, StoreError},
@@ -118,6 +119,10 @@ impl Actor {
                 self.shared.log.lock().append_text(&text, now);
                 self.shared.pieces.fetch_add(1, Ordering::Relaxed);
                 self.deps.tokens.increment(1);
+            }
+            Some(RunEvent::Failover(Failover { keep, from, to, reason })) => {
+                running.dirty = true;
+                self.shared.log.lock().fail_over(keep, &from, &to, reason);
             }
             Some(RunEvent::End(outcome)) => return self.end_run(|_| outcome),
             None => {

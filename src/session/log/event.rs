@@ -88,6 +88,20 @@ pub enum Step<'a> {
         /// When the oldest part of it came, when the reader was waiting for it; not when it comes back from elsewhere.
         since: Option<Moment>,
     },
+    /// Text of a run is withdrawn, for another model writes on from `keep` (UTF-16). Not an event: told to
+    /// every reader that has not begun with a snapshot since.
+    Failover {
+        /// The run.
+        run: &'a RunId,
+        /// Where the text goes on; what a reader holds behind it is void.
+        keep: u64,
+        /// Whose answer broke off.
+        from: &'a str,
+        /// Who writes now.
+        to: &'a str,
+        /// How it broke off.
+        reason: &'static str,
+    },
     /// The live run is doing something else now. Not an event: only the newest phase is told.
     Phase(&'a RunId, Phase),
     /// Who else is there. Not of the log: the viewer tells it, and only the newest.

@@ -107,6 +107,12 @@ impl Client {
                 }
             }
             Step::Phase(run, _) => assert_eq!(Some(*run), self.live.as_ref()),
+            Step::Failover { run, .. } if self.done.contains(run) => {} // Its text is proven.
+            Step::Failover { run, keep, .. } => {
+                let held = self.text_mut(run);
+                let units: Vec<u16> = held.encode_utf16().take(usize::try_from(*keep).unwrap()).collect();
+                *held = String::from_utf16(&units).unwrap();
+            }
             Step::Presence(_) | Step::UpToDate | Step::Trimmed => {}
         }
         true
@@ -171,6 +177,7 @@ enum Op {
     Text(String),
     Sources,
     Phase(bool),
+    Failover(u64),
     Finish(bool),
     Wait(u64),
     Connect(usize),
@@ -189,6 +196,7 @@ fn op() -> impl Strategy<Value = Op> {
         12 => "[a-zä😀 ]{1,12}".prop_map(Op::Text),
         2 => Just(Op::Sources),
         2 => any::<bool>().prop_map(Op::Phase),
+        2 => (0..30u64).prop_map(Op::Failover),
         3 => any::<bool>().prop_map(Op::Finish),
         1 => (0..RETENTION).prop_map(Op::Wait),
         3 => (0..3usize).prop_map(Op::Connect),
@@ -277,6 +285,16 @@ impl Session {
         }
     }
 
+    fn fail_over(&mut self, keep: u64) {
+        if self.live.is_some() {
+            self.log.fail_over(keep, "a", "b", "truncated");
+            let left = self.log.live_text().unwrap().to_owned();
+            let text = &mut self.texts.last_mut().unwrap().1;
+            assert!(text.starts_with(&left) && utf16_len(&left) <= keep.max(utf16_len(text)));
+            *text = left;
+        }
+    }
+
     fn finish(&mut self, status: Status) {
         let Some((run, answer)) = self.live.take() else { return };
         let text = self.log.live_text().unwrap().to_owned();
@@ -303,6 +321,7 @@ fn apply(session: &mut Session, readers: &mut [Reader], op: &Op) {
         Op::Phase(thinking) => {
             session.log.set_phase(if *thinking { Phase::Thinking } else { Phase::Streaming });
         }
+        Op::Failover(keep) => session.fail_over(*keep),
         Op::Finish(whole) => session.finish(if *whole { Status::Complete } else { Status::Interrupted }),
         Op::Wait(time) => {
             session.now += time;
@@ -463,4 +482,45 @@ fn every_interrupted_answer_is_reported() {
         assert_eq!(done.message, answer.id);
     }
     assert_eq!(log.next(&mut cursor, 100), Step::UpToDate);
+}
+
+/// What a reader is shown until there is nothing more, in short.
+fn shown(log: &Log, cursor: &mut Cursor) -> Vec<String> {
+    let mut shown = Vec::new();
+    loop {
+        match log.next(cursor, 100) {
+            Step::UpToDate => return shown,
+            Step::Delta { off, text, .. } => shown.push(format!("{off}:{text}")),
+            Step::Failover { keep, from, to, .. } => shown.push(format!("{from}>{to}@{keep}")),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_failover_withdraws_text_from_whoever_may_hold_it() {
+    let mut session = Session::new();
+    session.turn();
+    session.text("Hello wo");
+    let (mut ahead, mut behind) = (session.log.attach(Some("e7:2")).cursor, session.log.attach(Some("e7:2")).cursor);
+    assert_eq!(shown(&session.log, &mut ahead), ["0:Hello wo"]);
+    session.fail_over(5);
+    assert!(!session.log.is_up_to_date(&ahead));
+    session.text(", tent");
+    assert_eq!(shown(&session.log, &mut ahead), ["a>b@5", "5:, tent"]);
+    assert!(session.log.is_up_to_date(&ahead));
+    assert_eq!(shown(&session.log, &mut behind), ["a>b@5", "0:Hello, tent"]);
+    // A cursor within the withdrawn text, one within the new text, one before both.
+    let run = session.live.as_ref().unwrap().0.clone();
+    for (off, rest) in [(8, "5:, tent"), (10, "5:, tent"), (100, "5:, tent"), (3, "3:lo, tent")] {
+        let mut cursor = session.log.attach(Some(&format!("e7:2:{run}:{off}"))).cursor;
+        assert_eq!(shown(&session.log, &mut cursor), ["a>b@5", rest], "{off}");
+    }
+    let mut fresh = session.log.attach(Some("e7:1")).cursor;
+    assert_eq!(shown(&session.log, &mut fresh), ["a>b@5", "0:Hello, tent"]);
+    let (snapshot, mut cursor) = session.log.snapshot();
+    assert_eq!((snapshot.live.unwrap().text.as_str(), shown(&session.log, &mut cursor)), ("Hello, tent", vec![]));
+    session.finish(Status::Complete);
+    let done = session.log.attach(Some(&format!("e7:2:{run}:8"))).cursor;
+    assert_eq!(shown(&session.log, &mut done.clone()), ["a>b@5", "5:, tent"]);
 }

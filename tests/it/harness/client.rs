@@ -35,6 +35,8 @@ pub(crate) struct Memory {
     pub(crate) texts: HashMap<String, String>,
     /// UTF-16 units that came although they were there already.
     pub(crate) repeated: u64,
+    /// Failovers so far.
+    pub(crate) failovers: usize,
     /// Messages said so far, to give each an id of its own.
     said: u32,
 }
@@ -314,6 +316,13 @@ impl Memory {
                 memory.repeated += (len - off).min(utf16_len(text));
                 let units: Vec<u16> = text.encode_utf16().skip(usize::try_from(len - off).unwrap()).collect();
                 held.push_str(&String::from_utf16(&units).unwrap());
+            }
+            "failover" => {
+                memory.failovers += 1;
+                let held = memory.texts.get_mut(frame["run"].as_str().unwrap()).expect("a failover of a known run");
+                let keep = usize::try_from(frame["keep"].as_u64().unwrap()).unwrap();
+                let units: Vec<u16> = held.encode_utf16().take(keep).collect();
+                *held = String::from_utf16(&units).unwrap();
             }
             "run.done" => {
                 let text = &memory.texts[frame["run"].as_str().unwrap()];

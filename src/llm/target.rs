@@ -1,0 +1,248 @@
+//! One target: a model at a server, with its clocks, prices and breaker; and one attempt at it, watched and counted.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use futures_util::{Stream, StreamExt};
+use tokio::time::{Instant, sleep_until};
+
+use parking_lot::Mutex;
+
+use super::{
+    ChatRequest, ModelError, ModelEvent, TargetReport,
+    attempt::{Attempt, Clocks, Signal},
+    book::{Book, outcome},
+    breaker::{Breaker, BreakerRule, BreakerState, Leave, Verdict},
+    openai::{Endpoint, EndpointConfig},
+    targets::TargetsError,
+};
+use crate::{config::TargetSettings, telemetry::metrics::BREAKER_STATE};
+
+/// Longer clocks are mistakes, and some would overflow.
+const A_DAY: Duration = Duration::from_secs(86_400);
+
+/// A model that can be asked.
+#[derive(Debug)]
+pub(super) struct Target {
+    endpoint: Arc<Endpoint>,
+    clocks: Clocks,
+    prices: Option<(f64, f64)>,
+    continues: bool,
+    standing: Mutex<Standing>,
+}
+
+/// What is known of a target from the runs that asked it.
+#[derive(Debug)]
+struct Standing {
+    breaker: Breaker,
+    last_failure: Option<&'static str>,
+}
+
+impl Target {
+    /// Checks the settings; connects to nothing.
+    pub(super) fn new(settings: TargetSettings, rule: BreakerRule) -> Result<Self, TargetsError> {
+        let name = settings.name.clone();
+        let seconds = |clock, seconds| clock_of(seconds).ok_or_else(|| TargetsError::Clock(name.clone(), clock));
+        let clocks = Clocks {
+            first_token: seconds("first_token_s", settings.first_token_s)?,
+            gap: seconds("gap_s", settings.gap_s)?,
+            total: seconds("total_s", settings.total_s)?,
+        };
+        let config = EndpointConfig {
+            connect: seconds("connect_s", settings.connect_s)?,
+            name: settings.name,
+            base_url: settings.base_url,
+            api_key: settings.api_key,
+            model: settings.model,
+            headers: settings.headers,
+            strip: settings.strip,
+        };
+        let endpoint = Endpoint::new(config).map_err(|error| TargetsError::Endpoint(name.clone(), error))?;
+        let standing = Mutex::new(Standing { breaker: Breaker::new(rule), last_failure: None });
+        Ok(Self {
+            endpoint: Arc::new(endpoint),
+            clocks,
+            prices: settings.prices,
+            continues: settings.continues,
+            standing,
+        })
+    }
+
+    /// What errors, metrics and clients call it.
+    pub(super) fn name(&self) -> &str {
+        self.endpoint.name()
+    }
+
+    /// The model's name at the provider.
+    pub(super) fn model(&self) -> &str {
+        self.endpoint.model()
+    }
+
+    /// Whether it goes on with an answer that it is given the beginning of.
+    pub(super) const fn continues(&self) -> bool {
+        self.continues
+    }
+
+    /// Leave to ask it, for one run. `None` while it is to be left alone.
+    pub(super) fn admit(self: &Arc<Self>) -> Option<Admission> {
+        let leave = self.change(|standing| standing.breaker.admit(Instant::now()))?;
+        Some(Admission { target: Arc::clone(self), leave, is_settled: false })
+    }
+
+    /// How it stands now.
+    pub(super) fn report(&self) -> TargetReport {
+        let standing = self.standing.lock();
+        let breaker = standing.breaker.state();
+        TargetReport {
+            name: self.name().to_owned(),
+            model: self.model().to_owned(),
+            breaker,
+            open_for: match breaker {
+                BreakerState::Open(until) => Some(until.saturating_duration_since(Instant::now())),
+                BreakerState::Closed | BreakerState::Probing => None,
+            },
+            failures: standing.breaker.failures(),
+            last_failure: standing.last_failure,
+        }
+    }
+
+    /// Tells the metric how the breaker stands.
+    pub(super) fn publish(&self) {
+        self.change(|_| ());
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Standing) -> T) -> T {
+        let mut standing = self.standing.lock();
+        let before = standing.breaker.state();
+        let result = change(&mut standing);
+        let now = standing.breaker.state();
+        metrics::gauge!(BREAKER_STATE, "target" => self.name().to_owned()).set(now.level());
+        if before != now {
+            tracing::info!(target_name = self.name(), state = now.as_str(), "a breaker changed");
+        }
+        result
+    }
+
+    /// One attempt under its clocks, counted. It ends by `latest`, whatever the clocks say.
+    pub(super) fn ask(
+        self: &Arc<Self>,
+        request: ChatRequest,
+        latest: Instant,
+    ) -> impl Stream<Item = Result<ModelEvent, ModelError>> + Send + use<> {
+        let target = Arc::clone(self);
+        async_stream::stream! {
+            let mut book = Book::open(Arc::clone(&target.endpoint), target.prices, &request.prompt);
+            let mut attempt = Attempt::start(target.clocks, book.started(), latest);
+            let mut timer = pin!(sleep_until(attempt.deadline().map_or(latest, |(at, _)| at)));
+            let mut signals = Box::pin(target.endpoint.attempt(request));
+            let failed = loop {
+                let signal = tokio::select! {
+                    biased;
+                    signal = signals.next() => signal,
+                    () = &mut timer, if attempt.deadline().is_some() => {
+                        // Put off only when it fires: most deadlines are overtaken by text and never looked at.
+                        match (attempt.expired(Instant::now()), attempt.deadline()) {
+                            (None, Some((deadline, _))) => timer.as_mut().reset(deadline),
+                            (Some(clock), _) => break Some(target.timeout(clock, &attempt)),
+                            (None, None) => {}
+                        }
+                        continue;
+                    }
+                };
+                let signal = match signal {
+                    Some(Ok(signal)) => signal,
+                    Some(Err(error)) => break Some(error),
+                    None => break None,
+                };
+                let now = Instant::now();
+                let is_news = attempt.take(&signal, now);
+                if let Some((deadline, _)) = attempt.deadline()
+                    && deadline < timer.deadline()
+                {
+                    timer.as_mut().reset(deadline);
+                }
+                if let Signal::Model(event) = signal {
+                    book.note(&event);
+                    if is_news {
+                        yield Ok(event);
+                    }
+                }
+                // Text that is always there would keep the timer from its turn.
+                if let Some(clock) = attempt.expired(now) {
+                    break Some(target.timeout(clock, &attempt));
+                }
+            };
+            drop(signals);
+            if let Some(usage) = book.close(failed.as_ref()) {
+                yield Ok(ModelEvent::Usage(usage));
+            }
+            if let Some(error) = failed {
+                yield Err(error);
+            }
+        }
+    }
+
+    fn timeout(&self, clock: super::Clock, attempt: &Attempt) -> ModelError {
+        ModelError::Timeout { target: self.name().to_owned(), clock, stage: attempt.stage() }
+    }
+}
+
+/// Leave to ask a target, for one run. When it is dropped unsettled, the run was cancelled.
+#[derive(Debug)]
+pub(super) struct Admission {
+    target: Arc<Target>,
+    leave: Leave,
+    is_settled: bool,
+}
+
+impl Admission {
+    /// The target answers.
+    pub(super) fn begins(&self) {
+        self.target.change(|standing| standing.breaker.begins(self.leave));
+    }
+
+    /// Its answer is whole.
+    pub(super) fn succeeded(self) {
+        self.settle(Verdict::Good, None);
+    }
+
+    /// All attempts of the run failed, the last one with `error`.
+    pub(super) fn failed(self, error: &ModelError) {
+        self.settle(verdict(error), Some(outcome(error)));
+    }
+
+    fn settle(mut self, verdict: Verdict, failure: Option<&'static str>) {
+        self.is_settled = true;
+        let leave = self.leave;
+        self.target.change(|standing| {
+            standing.breaker.settle(leave, verdict, Instant::now());
+            standing.last_failure = failure;
+        });
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            let leave = self.leave;
+            self.target.change(|standing| standing.breaker.settle(leave, Verdict::Unknown, Instant::now()));
+        }
+    }
+}
+
+/// What a failure says about the target: nothing, when the question is to blame, or the time that the whole run had.
+fn verdict(error: &ModelError) -> Verdict {
+    match error {
+        ModelError::Rejected { filter: true, .. } | ModelError::Timeout { clock: super::Clock::Total, .. } => {
+            Verdict::Unknown
+        }
+        // A key, an account or a model that is not there is the target's fault, and stays so.
+        ModelError::Rejected { status: 401..=404, .. } => Verdict::Bad,
+        ModelError::Rejected { status: 400..500, .. } => Verdict::Unknown,
+        _ => Verdict::Bad,
+    }
+}
+
+/// Seconds as a clock takes them: more than none and at most a day.
+pub(super) fn clock_of(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero() && *duration <= A_DAY)
+}
