@@ -90,8 +90,8 @@ async fn stalled_readers_cost_others_nothing_and_grow_nothing() {
 /// Takes as long as a stalled write may: 30 seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_takes_nothing_for_30_seconds_is_closed_and_can_resume() {
-    // More than the kernel buffers for a socket, in few pieces.
-    let text = long_text(800, 10 * TOKEN);
+    // More than the kernel buffers for a socket, in few pieces, and within what an answer may have.
+    let text = long_text(200, 10 * TOKEN);
     let upstream = Upstream::saying(&text, 0.0).await;
     let gateway = long(&upstream.url).await;
     let mut asking = gateway.connect().await;
