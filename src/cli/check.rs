@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use crate::{
     config::{AuthConfig, Config, ConfigError, KnowledgeConfig, LlmConfig, Loaded, TargetSettings},
     knowledge::embed::missing_files,
+    llm,
     store::sqlite::{FILE_NAME, SqliteStore},
 };
 
@@ -146,11 +147,12 @@ async fn model(target: &TargetSettings) -> Finding {
     let TargetSettings { name, base_url, model, .. } = target;
     let named = if base_url.contains(name) { String::new() } else { format!("{name}: ") };
     let finding = |verdict, text: String| (verdict, "model", format!("{named}{model} at {base_url} {text}"));
-    let client = match reqwest::Client::builder().timeout(PATIENCE).build() {
+    // The gateway's own: what it would not follow or pass through must not get the key here either.
+    let client = match llm::client_for(base_url, PATIENCE) {
         Ok(client) => client,
-        Err(error) => return finding(Verdict::Doubtful, format!("cannot be asked: {}", cause(error))),
+        Err(error) => return finding(Verdict::Doubtful, format!("cannot be asked: {error}")),
     };
-    let mut request = client.get(format!("{base_url}/models"));
+    let mut request = client.get(format!("{base_url}/models")).timeout(PATIENCE);
     if let Some(key) = &target.api_key {
         request = request.bearer_auth(key.expose());
     }

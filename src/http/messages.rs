@@ -106,6 +106,9 @@ pub(super) async fn events(
         yield Ok::<_, Infallible>(first);
         let mut told = false; // That the gateway goes away.
         loop {
+            if time_left(&caller).is_zero() {
+                return; // Who comes back needs a new token.
+            }
             if gateway.draining.is_cancelled() && !std::mem::replace(&mut told, true) {
                 // Browsers take `retry` for the time after which they come back by themselves.
                 let Goaway { retry_in_ms, frame } = Goaway::within(gateway.drain);
@@ -116,16 +119,14 @@ pub(super) async fn events(
                 continue;
             }
             let change = tokio::select! {
-                change = timeout(KEEP_ALIVE.min(time_left(&caller)), viewer.changed()) => change,
+                biased; // Sessions without a run are closed with the same breath: who reads them is told first.
                 () = gateway.draining.cancelled(), if !told => continue,
+                change = timeout(KEEP_ALIVE.min(time_left(&caller)), viewer.changed()) => change,
             };
             match change {
                 Ok(Change::More) => {}
                 Ok(Change::Closed(_)) => return,
                 Err(_) => yield Ok(": still here\n\n".to_owned()),
-            }
-            if time_left(&caller).is_zero() {
-                return; // Who comes back needs a new token.
             }
         }
     };

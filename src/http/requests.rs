@@ -66,6 +66,15 @@ pub(super) async fn check_host(State(gateway): State<Gateway>, request: Request,
     Problem::new(StatusCode::MISDIRECTED_REQUEST, "forbidden", detail).into_response()
 }
 
+/// Refuses pages of other origins whatever would change something. A browser keeps them from reading answers, but sends
+/// simple requests all the same.
+pub(super) async fn check_origin(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
+    if request.method().is_safe() || gateway.origins.allow_request(request.headers()) {
+        return next.run(request).await;
+    }
+    Problem::new(StatusCode::FORBIDDEN, "forbidden", "pages of this origin may not use the gateway").into_response()
+}
+
 /// Finds out who the client is, and gives a request that came through a trusted proxy a place among its client's.
 pub(super) async fn know_client(State(gateway): State<Gateway>, mut request: Request, next: Next) -> Response {
     let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else { return next.run(request).await };
@@ -76,6 +85,8 @@ pub(super) async fn know_client(State(gateway): State<Gateway>, mut request: Req
             if let (Some(place), Some(permit)) = (place, extensions.get_mut::<ConnectionPermit>()) {
                 permit.hold(place);
             }
+            // Handlers take the request apart before they are done with it.
+            let _held_while_it_is_answered = extensions.get::<ConnectionPermit>().cloned();
             next.run(request).await
         }
         Err(too_many) => Problem::from(too_many).into_response(),

@@ -58,6 +58,7 @@ pub fn router(gateway: Gateway) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take this method")
         })
         .layer(from_fn_with_state(gateway.clone(), requests::know_client))
+        .layer(from_fn_with_state(gateway.clone(), requests::check_origin))
         .layer(from_fn_with_state(gateway.clone(), requests::check_host))
         .with_state(gateway)
         .layer(CatchPanicLayer::custom(|_| {

@@ -77,6 +77,15 @@ impl HttpClients {
     }
 }
 
+/// A client for the server at `base`, as the gateway uses it.
+///
+/// # Errors
+/// [`EndpointError`], when `base` is no address.
+pub fn client_for(base: &str, connect: Duration) -> Result<reqwest::Client, EndpointError> {
+    let base = Url::parse(base).map_err(|error| EndpointError::Http(error.to_string()))?;
+    http_client(&base, connect)
+}
+
 /// See [`super::openai::Endpoint::new`] for proxies.
 fn http_client(base: &Url, connect: Duration) -> Result<reqwest::Client, EndpointError> {
     // No timeout for the whole and none between reads: the clocks in `targets` count what users wait for, and

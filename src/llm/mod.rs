@@ -27,6 +27,8 @@ pub mod sse;
 mod target;
 pub mod targets;
 
+pub use http::client_for;
+
 /// About how many tokens `bytes` bytes of text are: one per four. Right for English, too many for other scripts by up
 /// to a factor of two.
 pub(crate) fn estimated_tokens(bytes: usize) -> u32 {

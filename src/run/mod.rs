@@ -172,7 +172,12 @@ impl Runner {
                             return;
                         }
                     }
-                    Ok(ModelEvent::Failover(failover)) => yield RunEvent::Failover(failover),
+                    Ok(ModelEvent::Failover(failover)) => {
+                        if failover.keep == 0 {
+                            bytes = 0; // What is withdrawn does not count.
+                        }
+                        yield RunEvent::Failover(failover);
+                    }
                     Ok(ModelEvent::Usage(newest)) => usage = Some(newest),
                     Ok(ModelEvent::Finish(reason)) => finish = Some(reason),
                     Err(error) => {

@@ -28,7 +28,7 @@ use self::{
 use crate::{
     chat::{Message, MessageId, RunId, Status},
     run::{Outcome, RunEvent, Runner},
-    session::{Clock, Closed, Command, RunNotActive, Shared, Stop, StopTarget, log::SNAPSHOT_MESSAGES},
+    session::{Clock, Closed, Command, RunNotActive, Shared, Stop, StopTarget, Underway, log::SNAPSHOT_MESSAGES},
     store::{SessionStore, StoreError},
     telemetry::metrics::{RUN_STOP, RUNS_ACTIVE, TOKENS_AFTER_STOP},
 };
@@ -69,7 +69,7 @@ impl Deps {
 pub(super) fn run(
     shared: Arc<Shared>,
     deps: Arc<Deps>,
-    commands: mpsc::Receiver<Command>,
+    commands: mpsc::Receiver<Underway>,
 ) -> impl Future<Output = ()> + Send + use<> {
     let actor = Actor {
         shared,
@@ -107,7 +107,7 @@ struct WaitingTurn {
 }
 
 enum Happened {
-    Command(Option<Command>),
+    Command(Option<Underway>),
     Accepted(Box<Accepting>),
     Run(Option<RunEvent>),
     CheckpointDue,
@@ -117,7 +117,7 @@ enum Happened {
 }
 
 impl Actor {
-    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    async fn run(mut self, mut commands: mpsc::Receiver<Underway>) {
         let mut open = true;
         let deps = self.deps.clone();
         let mut interrupted = pin!(deps.interrupt.cancelled()); // Once, and not anew for every token.
@@ -139,13 +139,9 @@ impl Actor {
                         self.abandon(); // The session was deleted.
                     }
                 }
-                Happened::Command(Some(Command::Send(message, reply))) => self.on_send(*message, reply),
-                Happened::Command(Some(Command::Redo(id, redo, reply))) => self.on_redo(id, *redo, reply),
-                Happened::Command(Some(Command::Rate(message, feedback, reply))) => {
-                    self.on_rate(message, *feedback, reply);
-                }
-                Happened::Command(Some(Command::Stop(stop, reply))) => {
-                    let _gone_asker_does_not_matter = reply.send(self.on_stop(&stop));
+                Happened::Command(Some(underway)) => {
+                    self.on_command(underway.command);
+                    self.note_busy(); // Before it counts no more.
                 }
                 Happened::Accepted(accepting) => self.on_accepted(*accepting),
                 Happened::Run(event) => self.on_run_event(event),
@@ -157,6 +153,17 @@ impl Actor {
                 }
             }
             self.note_busy();
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Send(message, reply) => self.on_send(*message, reply),
+            Command::Redo(id, redo, reply) => self.on_redo(id, *redo, reply),
+            Command::Rate(message, feedback, reply) => self.on_rate(message, *feedback, reply),
+            Command::Stop(stop, reply) => {
+                let _gone_asker_does_not_matter = reply.send(self.on_stop(&stop));
+            }
         }
     }
 

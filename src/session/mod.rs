@@ -153,6 +153,12 @@ pub(crate) enum Command {
     Stop(Box<Stop>, oneshot::Sender<Result<RunId, RunNotActive>>),
 }
 
+/// A command on its way to the actor. It counts as a holder of the session, so that this stays in memory meanwhile.
+pub(crate) struct Underway {
+    pub(crate) command: Command,
+    _session: Arc<Shared>,
+}
+
 /// A wish to stop, and where the session was when it came: what is done in between was in vain.
 pub(crate) struct Stop {
     pub(crate) target: StopTarget,
@@ -203,7 +209,7 @@ impl Clock {
 #[derive(Debug, Clone)]
 pub struct SessionHandle {
     shared: Arc<Shared>,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<Underway>,
 }
 
 impl SessionHandle {
@@ -277,7 +283,7 @@ impl SessionHandle {
     ) -> Result<T, SendError> {
         self.touch();
         let (reply, answer) = oneshot::channel();
-        self.commands.clone().send(command(reply)).await.map_err(|_| self.gone())?;
+        self.hand_in(command(reply)).await.map_err(|_| self.gone())?;
         answer.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
@@ -289,8 +295,12 @@ impl SessionHandle {
         let (reply, answer) = oneshot::channel();
         let (came, pieces) = (self.shared.clock.now(), self.shared.pieces.load(Ordering::Relaxed));
         let command = Command::Stop(Box::new(Stop { target, came, pieces }), reply);
-        self.commands.clone().send(command).await.map_err(|_| RunNotActive)?;
+        self.hand_in(command).await.map_err(|_| RunNotActive)?;
         answer.await.unwrap_or(Err(RunNotActive))
+    }
+
+    async fn hand_in(&self, command: Command) -> Result<(), mpsc::SendError> {
+        self.commands.clone().send(Underway { command, _session: self.shared.clone() }).await
     }
 
     /// A reader of the log that begins behind the cursor `resume`, or at a snapshot.

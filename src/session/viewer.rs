@@ -180,11 +180,11 @@ fn presence(shared: &Shared, types: bool) -> Presence {
 
 impl Drop for Viewer {
     fn drop(&mut self) {
+        // The session's idle time begins when the last viewer leaves: before it is known that they have left.
+        self.shared.touched.store(self.shared.clock.now(), Ordering::Relaxed);
         self.set_typing(false);
-        if self.shared.viewers.fetch_sub(1, Ordering::Relaxed) > 1 {
+        if self.shared.viewers.fetch_sub(1, Ordering::Release) > 1 {
             self.shared.wake.notify_waiters();
         }
-        // The session's idle time begins when the last viewer leaves.
-        self.shared.touched.store(self.shared.clock.now(), Ordering::Relaxed);
     }
 }

@@ -1,6 +1,6 @@
 //! From an open connection to a [`Socket`]; for a client that could not say who it is before, its `hello` comes first.
 //!
-//! Until then there is no session, nothing is looked up, and a frame may have 4 KiB.
+//! Until then there is no session, nothing is looked up, and a frame may have 5 KiB.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use tracing::debug;
 
 use super::{CloseReason, Counted, Socket, config, converse, leave};
 use crate::{
-    auth::{Authenticator, Caller},
+    auth::{Authenticator, Caller, jwt::MAX_TOKEN_BYTES},
     chat::SessionId,
     config::Secret,
     dialect::chat_v1::{self, ClientFrame, ErrorFrame, Frame, FrameError},
@@ -29,7 +29,7 @@ use crate::{
 /// How long a client has for its `hello`.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest frame before it, in bytes: a token and a cursor.
-const HELLO_BYTES: usize = 4 << 10;
+const HELLO_BYTES: usize = MAX_TOKEN_BYTES + 1024;
 
 /// A client that has connected.
 #[derive(Debug)]

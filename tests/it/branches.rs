@@ -171,6 +171,43 @@ async fn a_message_out_of_memory_is_found_in_the_store() {
 }
 
 #[tokio::test]
+async fn a_repetition_is_known_also_when_it_was_replaced_meanwhile() {
+    let (upstream, gate) = Upstream::gated("Yes, of course.", usize::MAX).await;
+    let gateway = Setup::with_upstream(&upstream.url).start().await;
+    let (mut client, answers) = conversation(&gateway).await;
+    let again = json!({"type": "regenerate", "id": "a2", "message": answers[1]});
+    client.tell(again.clone()).await;
+    let run = client.until("ack").await["run"].clone();
+    client.answer().await;
+    gate.allow(1);
+    let edit = json!({"type": "edit", "id": "q1b", "message": "q1", "text": "other"});
+    client.tell(edit.clone()).await;
+    client.deltas(1).await;
+    // While an answer is being written, nothing new may come in; these are not new.
+    for (frame, run) in
+        [(&again, Some(&run)), (&json!({"type": "send", "id": "q3", "text": "three"}), None), (&edit, None)]
+    {
+        client.tell(frame.clone()).await;
+        let ack = client.until("ack").await;
+        assert_eq!(ack["duplicate"], true, "{frame}");
+        assert!(run.is_none_or(|run| *run == ack["run"]));
+    }
+    // The same id for something else is.
+    for frame in [
+        json!({"type": "regenerate", "id": "a2", "message": answers[0]}),
+        json!({"type": "regenerate", "id": answers[0]}),
+        json!({"type": "edit", "id": "q1b", "message": "q2", "text": "other"}),
+        json!({"type": "send", "id": "q1b", "text": "other"}),
+    ] {
+        client.tell(frame.clone()).await;
+        assert_eq!(client.until("error").await["code"], "idempotency_conflict", "{frame}");
+    }
+    gate.open();
+    client.answer().await;
+    assert_eq!(upstream.stats.counts().requests, 5);
+}
+
+#[tokio::test]
 async fn feedback_is_kept_with_the_message() {
     let upstream = Upstream::saying("Yes.", 0.0).await;
     let gateway = Setup::with_upstream(&upstream.url).start().await;

@@ -88,6 +88,9 @@ async fn only_listed_origins_may_read_answers() {
             .await
             .unwrap();
         assert_eq!(preflight.headers().contains_key("access-control-allow-origin"), allowed);
+        // A browser sends simple requests without asking.
+        let made = client.post(gateway.url("/api/v1/sessions")).header("origin", origin).send().await.unwrap();
+        assert_eq!(made.status(), if allowed { 201 } else { 403 }, "{origin}");
     }
 }
 

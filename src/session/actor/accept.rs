@@ -9,7 +9,7 @@ use tracing::error;
 
 use super::{Actor, Current, WaitingTurn};
 use crate::{
-    chat::{Feedback, Message, MessageId, Role, RunId, Timestamp},
+    chat::{Feedback, Message, MessageId, Role, RunId, Status, Timestamp},
     session::{NewMessage, Receipt, Redo, SendError, SendMode},
     store::{Appended, Branch, Branched, StoreError, Turn},
 };
@@ -34,15 +34,31 @@ pub(super) struct Arriving {
 
 /// What a known id must belong to, to be a repetition.
 pub(super) enum Asked {
-    /// A question of this text.
-    Text(String),
-    /// Some answer.
-    Answer,
+    /// A question of this text; of an edit, in the place of that one.
+    Question { text: String, replaces: Option<MessageId> },
+    /// An answer in the place of that one, or to that question; of no matter which, in the place of any.
+    Answer { at: Option<MessageId> },
+}
+
+impl Asked {
+    /// The id of the question that `known` is or answers, when it came of the same wish.
+    fn is_met_by(&self, known: &Message) -> Option<MessageId> {
+        match (self, known.role) {
+            (Self::Question { text, replaces }, Role::User) if *text == known.text && *replaces == known.replaces => {
+                Some(known.id.clone())
+            }
+            (Self::Answer { at }, Role::Assistant) if known.replaces.is_some() => {
+                let same = at.is_none() || *at == known.replaces || *at == known.question;
+                known.question.clone().filter(|_| same)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A step of accepting that came back from the store.
 pub(super) enum Accepting {
-    /// Something would be refused, but may be a repetition of what the transcript in memory does not reach.
+    /// Something would be refused, but may be a repetition of what is not in memory: older, or replaced.
     LookedUp { asked: Asked, refusal: SendError, reply: Reply<Receipt>, found: Result<Option<Message>, StoreError> },
     /// A message.
     Committed { turn: Box<Turn>, mode: SendMode, reply: Reply<Receipt>, result: Result<Appended, StoreError> },
@@ -55,9 +71,8 @@ pub(super) enum Accepting {
 impl Actor {
     pub(super) fn on_send(&mut self, message: NewMessage, reply: Reply<Receipt>) {
         let NewMessage { id, text, mode } = message;
-        let asked = Asked::Text(text);
-        let Some((asked, reply)) = self.admit(id.as_ref(), asked, mode, reply) else { return };
-        let Asked::Text(text) = asked else { return };
+        let asked = Asked::Question { text: text.clone(), replaces: None };
+        let Some((_, reply)) = self.admit(id.as_ref(), asked, mode, reply) else { return };
         let (run, at) = (RunId::random(), Timestamp::now());
         let question = Message::question(id.unwrap_or_else(MessageId::random), text, run.clone(), at);
         let answer = Message::pending(MessageId::random(), Some(question.id.clone()), run.clone(), at);
@@ -73,19 +88,19 @@ impl Actor {
 
     pub(super) fn on_redo(&mut self, id: Option<MessageId>, redo: Redo, reply: Reply<Receipt>) {
         let (at, asked) = match redo {
-            Redo::Regenerate { at } => (at, Asked::Answer),
-            Redo::Edit { at, text } => (Some(at), Asked::Text(text)),
+            Redo::Regenerate { at } => (at.clone(), Asked::Answer { at }),
+            Redo::Edit { at, text } => (Some(at.clone()), Asked::Question { text, replaces: Some(at) }),
         };
         let Some((asked, reply)) = self.admit(id.as_ref(), asked, SendMode::Reject, reply) else { return };
         let (run, now) = (RunId::random(), Timestamp::now());
         let id = id.unwrap_or_else(MessageId::random);
         let branch = match &asked {
-            Asked::Text(text) => {
+            Asked::Question { text, .. } => {
                 let question = Message::question(id.clone(), text.clone(), run.clone(), now);
                 let answer = Message::pending(MessageId::random(), Some(id.clone()), run.clone(), now);
                 Branch { at, question: Some(question), answer }
             }
-            Asked::Answer => {
+            Asked::Answer { .. } => {
                 Branch { at, question: None, answer: Message::pending(id.clone(), None, run.clone(), now) }
             }
         };
@@ -135,7 +150,9 @@ impl Actor {
                 let Turn { question, answer } = *turn;
                 let answer = match result {
                     Ok(Appended::Stored) => Ok(self.on_committed(question, answer, arrived, mode)),
-                    Ok(Appended::Exists(known)) => self.repeated(&Asked::Text(question.text), &known),
+                    Ok(Appended::Exists(known)) => {
+                        self.repeated(&Asked::Question { text: question.text, replaces: None }, &known)
+                    }
                     Err(error) => Err(self.storage_failed("message", &error)),
                 };
                 respond(reply, answer);
@@ -143,9 +160,15 @@ impl Actor {
             Accepting::Branched { asked, answer, reply, result } => {
                 let Some(arrived) = self.arrived(&answer) else { return };
                 let answer = match result {
-                    Ok(Branched::Stored { question, page }) => {
+                    Ok(Branched::Stored { question, mut page }) => {
+                        // An answer whose end could not be stored is over all the same.
+                        for left in page.messages.iter_mut().filter(|left| left.id != answer) {
+                            if left.status == Status::Pending {
+                                left.status = Status::Interrupted;
+                            }
+                        }
                         let question: Arc<Message> = question.into();
-                        let edited = matches!(asked, Asked::Text(_)).then(|| question.clone());
+                        let edited = matches!(asked, Asked::Question { .. }).then(|| question.clone());
                         let now = self.deps.clock.now();
                         self.shared.log.lock().branch(page.messages, page.more, edited, now);
                         Ok(self.enqueue(question, arrived))
@@ -180,20 +203,17 @@ impl Actor {
         mode: SendMode,
         reply: Reply<Receipt>,
     ) -> Option<(Asked, Reply<Receipt>)> {
-        let (known, whole) = {
-            let log = self.shared.log.lock();
-            (id.and_then(|id| log.transcript().message(id).cloned()), log.transcript().is_whole())
-        };
+        let known = id.and_then(|id| self.shared.log.lock().transcript().message(id).cloned());
         if let Some(known) = known {
             respond(reply, self.repeated(&asked, &known));
             return None;
         }
         // While its twin is being committed: the store keeps the order of writes, so it will know the answer.
-        let has_twin = self.arriving.iter().any(|arriving| Some(&arriving.id) == id);
+        let has_twin = self.waiting() < 2 * MAX_WAITING && self.arriving.iter().any(|known| Some(&known.id) == id);
         match (self.refusal(mode), id) {
             (None, _) => return Some((asked, reply)),
             (Some(_), _) if has_twin => return Some((asked, reply)),
-            (Some(refusal), Some(id)) if !whole => {
+            (Some(refusal), Some(id)) => {
                 let (store, session, id) = (self.deps.store.clone(), self.shared.id.clone(), id.clone());
                 let look_up = async move {
                     let found = store.message(&session, &id).await;
@@ -201,7 +221,7 @@ impl Actor {
                 };
                 self.accepting.push_back(look_up.boxed());
             }
-            (Some(refusal), _) => respond(reply, Err(refusal)),
+            (Some(refusal), None) => respond(reply, Err(refusal)),
         }
         None
     }
@@ -260,11 +280,7 @@ impl Actor {
 
     /// The answer to something whose id is known.
     fn repeated(&self, asked: &Asked, known: &Message) -> Result<Receipt, SendError> {
-        let question = match (asked, known.role) {
-            (Asked::Text(text), Role::User) if *text == known.text => known.id.clone(),
-            (Asked::Answer, Role::Assistant) => known.question.clone().unwrap_or_else(|| known.id.clone()),
-            _ => return Err(SendError::IdempotencyConflict),
-        };
+        let question = asked.is_met_by(known).ok_or(SendError::IdempotencyConflict)?;
         let queued = self.queue.iter().any(|turn| turn.question.id == question);
         Ok(Receipt { message: question, run: known.run.clone(), duplicate: true, queued })
     }

@@ -209,9 +209,12 @@ impl Actor {
     /// Whether nobody has been there for so long that the answer shall not go on. Looked at when a checkpoint is due:
     /// a second more or less does not matter.
     fn is_abandoned(&self) -> bool {
+        let Some(most) = self.deps.abandon else { return false };
+        if self.shared.viewers.load(Ordering::Acquire) > 0 {
+            return false;
+        }
         let unwatched = self.deps.clock.now().saturating_sub(self.shared.touched.load(Ordering::Relaxed));
-        let over = |most: Duration| u128::from(unwatched) >= most.as_micros();
-        self.deps.abandon.is_some_and(over) && self.shared.viewers.load(Ordering::Relaxed) == 0
+        u128::from(unwatched) >= most.as_micros()
     }
 
     pub(super) fn on_checkpointed(&mut self, result: &Result<(), StoreError>) {

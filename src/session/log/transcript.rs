@@ -77,7 +77,12 @@ impl Transcript {
     pub(super) fn replace(&mut self, answer: Arc<Message>) {
         if let Some(slot) = self.messages.iter_mut().find(|message| message.id == answer.id) {
             self.bytes = self.bytes + answer.text.len() - slot.text.len();
+            // It may have come while the answer was being stored.
+            let feedback = slot.feedback.clone();
             *slot = answer;
+            if feedback.is_some() {
+                Arc::make_mut(slot).feedback = feedback;
+            }
         }
         self.bound();
     }
