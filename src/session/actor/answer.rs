@@ -15,13 +15,18 @@ use crate::{
     chat::{Message, RunError, SessionId, Source, Status, Timestamp, Timing},
     llm::Failover,
     run::{Outcome, RunEvent, RunRequest, citations},
-    session::log::Ending,
+    session::{
+        Clock,
+        log::{Ending, Moment},
+    },
     store::{FinishedAnswer, SessionStore, StoreError},
     telemetry::metrics::{RUN_TTFT, RUNS, RUNS_ACTIVE},
 };
 
-/// How often the text of a running answer is stored.
+/// How often the text of a running answer is stored, about.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+/// All sessions store at multiples of this, in microseconds, so that one commit has the texts of many.
+const CHECKPOINT_TICK: Moment = 125_000;
 /// Pauses before the commit of an answer is tried again.
 const COMMIT_PAUSES: [Duration; 4] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
@@ -89,7 +94,7 @@ impl Actor {
             started: Instant::now(),
             timing: Timing { queue_ms, ..Timing::default() },
             sources: Arc::from([]),
-            checkpoint: Checkpoint::Due(Box::pin(sleep(CHECKPOINT_EVERY))),
+            checkpoint: Checkpoint::next(self.deps.clock),
             dirty: false,
         }));
         if stopped {
@@ -196,7 +201,7 @@ impl Actor {
         }
         let Current::Running(running) = &mut self.current else { return };
         if !running.dirty {
-            running.checkpoint = Checkpoint::Due(Box::pin(sleep(CHECKPOINT_EVERY)));
+            running.checkpoint = Checkpoint::next(self.deps.clock);
             return;
         }
         running.dirty = false;
@@ -227,7 +232,7 @@ impl Actor {
             warn!(session = %self.shared.id, %error, "a checkpoint was not stored");
             running.dirty = true;
         }
-        running.checkpoint = Checkpoint::Due(Box::pin(sleep(CHECKPOINT_EVERY)));
+        running.checkpoint = Checkpoint::next(self.deps.clock);
     }
 }
 
@@ -250,6 +255,11 @@ impl Current {
 }
 
 impl Checkpoint {
+    fn next(clock: Clock) -> Self {
+        let to_the_tick = Duration::from_micros(CHECKPOINT_TICK - clock.now() % CHECKPOINT_TICK);
+        Self::Due(Box::pin(sleep(CHECKPOINT_EVERY + to_the_tick)))
+    }
+
     pub(super) async fn happened(&mut self) -> Happened {
         match self {
             Self::Due(sleep) => {
