@@ -166,6 +166,8 @@ struct Case<'a> {
     /// Where each message stands, and the answers of each run.
     places: HashMap<&'a str, usize>,
     answers: HashMap<&'a str, Vec<usize>>,
+    /// Questions that are lost, or their answers: a loss is told once, however many records prove it.
+    lost: HashSet<&'a str>,
     verdict: &'a mut Verdict,
 }
 
@@ -178,7 +180,7 @@ impl<'a> Case<'a> {
                 answers.entry(run).or_default().push(place);
             }
         }
-        Self { session, claims, messages, places, answers, verdict }
+        Self { session, claims, messages, places, answers, lost: HashSet::new(), verdict }
     }
 
     fn judge(mut self) {
@@ -245,12 +247,18 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn question(&mut self, id: &str, crc32: u32) {
+    fn lost(&mut self, question: &'a str, what: impl fmt::Display) {
+        if self.lost.insert(question) {
+            self.found(Violation::Lost, what);
+        }
+    }
+
+    fn question(&mut self, id: &'a str, crc32: u32) {
         let claims = self.claims;
         let told = claims.acks.contains_key(id) || claims.announced.contains(id);
         let Some(place) = self.stored(id) else {
             if told {
-                self.found(Violation::Lost, format_args!("message {id} was acknowledged and is not stored"));
+                self.lost(id, format_args!("message {id} was acknowledged and is not stored"));
             }
             return;
         };
@@ -269,11 +277,11 @@ impl<'a> Case<'a> {
     }
 
     /// Exactly one, right behind its question, and it has an ending.
-    fn answer(&mut self, id: &str, place: usize) {
+    fn answer(&mut self, id: &'a str, place: usize) {
         let messages = self.messages;
         let answers = messages[place].run.as_deref().and_then(|run| self.answers.get(run)).cloned().unwrap_or_default();
         match answers.len() {
-            0 => return self.found(Violation::Lost, format_args!("the answer to {id} is not stored")),
+            0 => return self.lost(id, format_args!("the answer to {id} is not stored")),
             1 => {}
             count => self.found(Violation::Duplicated, format_args!("{count} answers to {id} are stored")),
         }
@@ -290,15 +298,12 @@ impl<'a> Case<'a> {
     }
 
     /// The stored answer is the one that was held.
-    fn proof(&mut self, question: &str, proof: &Proof) {
+    fn proof(&mut self, question: &'a str, proof: &Proof) {
         self.verdict.proven += 1;
         let messages = self.messages;
         let run = self.stored(question).and_then(|place| messages[place].run.as_deref());
         let Some(answer) = run.and_then(|run| self.answers.get(run)).map(|places| &messages[places[0]]) else {
-            if !self.claims.acks.contains_key(question) {
-                self.found(Violation::Lost, format_args!("the answer to {question} was proven and is not stored"));
-            }
-            return;
+            return self.lost(question, format_args!("the answer to {question} was proven and is not stored"));
         };
         let status = answer.status.as_deref().unwrap_or("complete");
         // An answer that could not be stored was announced as an error: what is stored of it is a checkpoint.

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use crate::harness::{Client, Setup, Strace, TestGateway, Upstream, soon};
 
 const FAILING: [&str; 2] = ["trace=fdatasync,fsync", "inject=fdatasync,fsync:error=EIO"];
-/// Two seconds each.
-const SLOW: [&str; 2] = ["trace=fdatasync,fsync", "inject=fdatasync,fsync:delay_enter=2000000"];
+/// How long a slow disk takes to sync: long enough for everything that must not wait for it.
+const DELAY: Duration = Duration::from_secs(6);
 
 async fn messages(gateway: &TestGateway, session: &str) -> Vec<Value> {
     let (status, stored) = gateway.get(&format!("/api/v1/sessions/{session}")).await;
@@ -137,7 +137,8 @@ async fn a_slow_disk_delays_acknowledgements_and_neither_tokens_nor_a_stop() {
     let (mut reading, mut asking) = (gateway.connect().await, gateway.connect().await);
     reading.say("one").await;
     reading.deltas(1).await;
-    let slow = Strace::attach(&gateway, &traces.path().join("1"), &SLOW).await;
+    let slow = format!("inject=fdatasync,fsync:delay_enter={}", DELAY.as_micros());
+    let slow = Strace::attach(&gateway, &traces.path().join("1"), &["trace=fdatasync,fsync", &slow]).await;
     let begun = Instant::now();
     asking.say("two").await;
     let stopped = async {
@@ -155,7 +156,8 @@ async fn a_slow_disk_delays_acknowledgements_and_neither_tokens_nor_a_stop() {
         () = stopped => {}
     }
     asking.until("ack").await;
-    assert!(begun.elapsed() >= Duration::from_secs(2), "the disk was not slow");
+    let took = begun.elapsed();
+    assert!(took >= DELAY, "acknowledged after {took:?}, before the disk had it");
     assert_eq!(reading.answer().await.status(), "stopped");
     slow.detach().await;
     gate.open();

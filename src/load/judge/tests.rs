@@ -137,6 +137,25 @@ fn lost_messages_and_answers_are_found() {
 }
 
 #[test]
+fn a_loss_counts_once_however_many_records_prove_it() {
+    let acked = |event: &Event| matches!(event, Event::Acked { id, .. } if id == "q2");
+    let announced = |event: &Event| matches!(event, Event::Message { id } if id == "q2");
+    for (untold, kept, lost) in [
+        (&(|_: &Event| false) as &dyn Fn(&Event) -> bool, 2, "was acknowledged"),
+        (&acked, 2, "was acknowledged"),
+        (&acked, 3, "the answer to q2 is not stored"),
+        (&|event| acked(event) || announced(event), 2, "was proven"),
+    ] {
+        let mut told = Told::honest();
+        told.events.retain(|event| !untold(event));
+        told.stored.truncate(kept);
+        let verdict = told.verdict();
+        assert_eq!(verdict.violations, BTreeMap::from([(Violation::Lost, 1)]), "{verdict}");
+        assert!(verdict.told[0].contains(lost), "{verdict}");
+    }
+}
+
+#[test]
 fn doubled_messages_runs_and_answers_are_found() {
     after(|told| told.stored.push(told.stored[0].clone()), Violation::Duplicated);
     after(|told| told.stored.push(message("a9", "assistant", "answer 2", "complete", "r2")), Violation::Duplicated);

@@ -143,7 +143,8 @@ async fn who_says_no_hello_in_ten_seconds_is_closed() {
     let took = started.elapsed();
     assert!(took >= Duration::from_secs(9) && took < Duration::from_secs(13), "{took:?}");
     assert_eq!(gateway.metric("ws_closes_total{code=\"4108\"}").await, 2.0);
-    assert_eq!(gateway.metric("ws_connections").await, 0.0);
+    // A socket counts until its closing handshake is over.
+    soon("their ends", async { while gateway.metric("ws_connections").await > 0.0 {} }).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What counts as a token, who makes one, and what needs one.
 
-use std::net::TcpListener;
+use std::{collections::BTreeSet, fs, net::TcpListener, path::Path};
 
 use super::*;
 
@@ -138,11 +138,54 @@ async fn tokens_are_made_by_the_command_and_by_admins() {
     assert!(said.contains("366 days") && !said.contains(SECRET), "{said}");
 }
 
+/// What anybody may have.
+const OPEN: [&str; 10] = [
+    "/health",
+    "/livez",
+    "/ready",
+    "/readyz",
+    "/metrics",
+    "/",
+    "/favicon.svg",
+    "/theme-at-start.js",
+    "/api/version",
+    "/api/v1/version",
+];
+
+/// Methods and addresses of src/http/router.rs, the parts in braces filled in.
+fn routes() -> BTreeSet<(Method, String)> {
+    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/router.rs")).unwrap();
+    let source: String = source.split_whitespace().collect();
+    let (tokens, rest) = source.split_once("letapi=").unwrap();
+    let (api, rest) = rest.split_once(".nest(\"/api/v1\",api)").unwrap();
+    let mut routes = BTreeSet::new();
+    for (prefix, part) in [("", tokens), ("/api/v1", tokens), ("/api/v1", api), ("", rest)] {
+        for route in part.split(".route(\"").skip(1) {
+            let (path, handlers) = route.split_once('"').unwrap();
+            let path = path.replace("{id}", "s_1").replace("{run}", "r_1").replace("{*path}", "none.js");
+            let handlers = handlers.split(".route_layer(").next().unwrap();
+            for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+                if handlers.contains(&format!("{}(", method.as_str().to_lowercase())) {
+                    routes.insert((method, format!("{prefix}{path}")));
+                }
+            }
+        }
+    }
+    routes
+}
+
 #[tokio::test]
 async fn every_route_of_the_api_needs_a_principal_and_nothing_else_does() {
     let gateway = setup().start().await;
-    for path in ["/health", "/livez", "/ready", "/readyz", "/metrics", "/", "/api/version", "/api/v1/version"] {
+    let mut tried = BTreeSet::new();
+    for path in OPEN {
         assert_eq!(gateway.get(path).await.0, 200, "{path}");
+        tried.insert((Method::GET, path.to_owned()));
+    }
+    // A socket may say who it is after the upgrade.
+    for (path, status) in [("/assets/none.js", 404), ("/api/v1/ws", 426), ("/api/v1/ws/s_1", 426)] {
+        assert_eq!(gateway.get(path).await.0, status, "{path}");
+        tried.insert((Method::GET, path.to_owned()));
     }
     for (method, path) in [
         (Method::POST, "/api/v1/sessions"),
@@ -154,12 +197,14 @@ async fn every_route_of_the_api_needs_a_principal_and_nothing_else_does() {
         (Method::GET, "/api/v1/sessions/s_1/events"),
         (Method::POST, "/api/v1/chat"),
         (Method::POST, "/api/v1/rag/query"),
+        (Method::GET, "/api/v1/admin/llm"),
         (Method::POST, "/api/v1/tickets"),
         (Method::POST, "/api/v1/auth/token"),
         (Method::POST, "/api/v1/auth/validate"),
         (Method::POST, "/auth/token"),
         (Method::POST, "/auth/validate"),
     ] {
+        tried.insert((method.clone(), path.to_owned()));
         let (status, problem) = call(&gateway, method.clone(), path, None, json!({})).await;
         assert_eq!((status, &problem["code"]), (401, &json!("unauthenticated")), "{method} {path}");
         let (status, _) = call(&gateway, method.clone(), path, Some(&token("ann")), json!({})).await;
@@ -168,6 +213,13 @@ async fn every_route_of_the_api_needs_a_principal_and_nothing_else_does() {
             reqwest::Client::new().request(method, gateway.url(path)).basic_auth("ann", Some("x")).json(&json!({}));
         assert_eq!(TestGateway::answer(basic).await.0, 401, "{path}");
     }
+    let admin = with(json!({"sub": "root", "exp": now() + 3600, "scope": "chat admin"}));
+    let (status, problem) = get(&gateway, "/api/v1/admin/llm", &token("ann")).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("forbidden")));
+    assert_eq!(get(&gateway, "/api/v1/admin/llm", &admin).await.0, 200);
+
+    let there = routes();
+    assert_eq!(tried.symmetric_difference(&there).collect::<Vec<_>>(), Vec::<&(Method, String)>::new());
 }
 
 #[tokio::test]

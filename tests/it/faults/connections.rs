@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rivulet::mock_llm::{DEFAULT_TEXT, Script};
 use serde_json::json;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 
 use super::{ask, ask_from, new_sessions, stored_once, until_idle};
 use crate::harness::{Client, Fault, Gate, Memory, Proxy, Seed, Setup, TestGateway, Upstream, soon};
@@ -26,24 +26,18 @@ async fn bytes_that_come_late_or_one_by_one_are_the_same_bytes() {
     assert_eq!(upstream.stats.counts().requests, faults.len());
 }
 
-/// A client in the middle of an answer, behind a proxy that does `fault` from there on.
-async fn in_the_middle(gateway: &TestGateway, gate: &Gate, fault: fn(u64) -> Fault) -> (Proxy, Client) {
-    let reached = async |fault| {
-        gate.allow(3);
-        let proxy = Proxy::to(&gateway.address, fault, 0).await;
-        let session = new_sessions(gateway, 1).await.remove(0);
-        let mut client = Client::connect(&proxy.socket(&session)).await;
-        client.say("one").await;
-        while client.memory.texts.values().next().is_none_or(|text| *text != super::tokens(3)) {
-            client.frame().await;
-        }
-        (proxy, client)
-    };
-    let (proxy, client) = reached(Fault::None).await;
-    let bytes = proxy.downstream();
-    drop((proxy, client));
-    // Bytes that are not there yet, with room for pieces that come together one time and apart the next.
-    reached(fault(bytes + 400)).await
+/// A client that holds three tokens of an answer, with more to come, behind a proxy whose fault begins now.
+async fn in_the_middle(gateway: &TestGateway, gate: &Gate, fault: Fault) -> (Proxy, Client) {
+    gate.allow(3);
+    let proxy = Proxy::to(&gateway.address, fault, 0).await;
+    let session = new_sessions(gateway, 1).await.remove(0);
+    let mut client = Client::connect(&proxy.socket(&session)).await;
+    client.say("one").await;
+    while client.memory.texts.values().next().is_none_or(|text| *text != super::tokens(3)) {
+        client.frame().await;
+    }
+    proxy.begin();
+    (proxy, client)
 }
 
 /// The rest of an answer, over a new connection.
@@ -59,7 +53,7 @@ async fn the_rest(gateway: &TestGateway, memory: Memory) {
 async fn a_connection_that_ends_on_one_side_only_is_given_up_and_resumed() {
     let (upstream, gate) = Upstream::gated(DEFAULT_TEXT, 3).await;
     let gateway = Setup::with_upstream(&upstream.url).start().await;
-    for fault in [Fault::ClientEnds as fn(u64) -> Fault, Fault::ServerEnds] {
+    for fault in [Fault::ClientEnds, Fault::ServerEnds] {
         let (_proxy, mut client) = in_the_middle(&gateway, &gate, fault).await;
         gate.open();
         while client.try_frame().await.is_some() {}
@@ -72,20 +66,38 @@ async fn the_gateway_lets_go_of_a_client_whose_side_ended() {
     let (upstream, gate) = Upstream::gated(DEFAULT_TEXT, 3).await;
     let gateway = Setup::with_upstream(&upstream.url).start().await;
     let (_proxy, client) = in_the_middle(&gateway, &gate, Fault::ClientEnds).await;
-    gate.allow(100); // Brings the bytes after which the fault begins.
     soon("a gateway without sockets", async { while gateway.metric("ws_connections").await > 0.0 {} }).await;
     gate.open();
     the_rest(&gateway, client.memory).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_that_is_frozen_holds_up_nobody_else() {
+async fn a_connection_that_is_frozen_downstream_holds_up_nobody_else() {
     let (upstream, gate) = Upstream::gated(DEFAULT_TEXT, 3).await;
     let gateway = Setup::with_upstream(&upstream.url).start().await;
-    for fault in [Fault::FreezeDown as fn(u64) -> Fault, Fault::FreezeUp] {
-        let (_proxy, client) = in_the_middle(&gateway, &gate, fault).await;
-        gate.open();
-        the_rest(&gateway, client.memory.clone()).await;
+    let (proxy, mut client) = in_the_middle(&gateway, &gate, Fault::FreezeDown).await;
+    let passed = proxy.downstream();
+    gate.open();
+    the_rest(&gateway, client.memory.clone()).await;
+    let more = timeout(Duration::from_millis(300), client.try_frame()).await;
+    assert!(more.is_err() && proxy.downstream() == passed, "it was not frozen: {more:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_frozen_upstream_still_brings_the_answer() {
+    let (upstream, gate) = Upstream::gated(DEFAULT_TEXT, 3).await;
+    let gateway = Setup::with_upstream(&upstream.url).start().await;
+    let (_proxy, mut client) = in_the_middle(&gateway, &gate, Fault::FreezeUp).await;
+    client.tell(json!({"type": "stop", "id": "unheard"})).await;
+    let memory = client.memory.clone();
+    gate.open();
+    the_rest(&gateway, memory).await;
+    loop {
+        let frame = client.frame().await;
+        assert_ne!(frame["type"], "ack", "it was not frozen");
+        if frame["type"] == "run.done" {
+            break assert_eq!(frame["status"], "complete");
+        }
     }
 }
 

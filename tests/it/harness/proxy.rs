@@ -38,14 +38,14 @@ pub(crate) enum Fault {
     Delay(Duration),
     /// Bytes come one at a time, either way.
     Dribble,
-    /// After so many bytes the client reads an end; what it says still reaches the gateway.
-    ServerEnds(u64),
-    /// After so many bytes the gateway reads an end; what it says still reaches the client.
-    ClientEnds(u64),
-    /// After so many bytes nothing is taken from the gateway any more.
-    FreezeDown(u64),
-    /// After so many bytes nothing is taken from the client any more.
-    FreezeUp(u64),
+    /// Once told to begin, the client reads an end; what it says still reaches the gateway.
+    ServerEnds,
+    /// Once told to begin, the gateway reads an end; what it says still reaches the client.
+    ClientEnds,
+    /// Once told to begin, nothing is taken from the gateway any more.
+    FreezeDown,
+    /// Once told to begin, nothing is taken from the client any more.
+    FreezeUp,
 }
 
 /// A proxy with one fault for all its connections, until it is dropped, which resets every connection through it.
@@ -63,6 +63,8 @@ struct Shared {
     /// Bytes that were passed on downstream.
     down: AtomicU64,
     open: AtomicUsize,
+    /// Whether the faults that wait to be told so have begun.
+    begun: watch::Sender<bool>,
     resets: watch::Sender<()>,
 }
 
@@ -89,6 +91,7 @@ impl Proxy {
             rng: Mutex::new(SmallRng::seed_from_u64(seed)),
             down: AtomicU64::new(0),
             open: AtomicUsize::new(0),
+            begun: watch::Sender::new(false),
             resets: watch::Sender::new(()),
         });
         let mut tasks = JoinSet::new();
@@ -109,6 +112,11 @@ impl Proxy {
     /// Connections that are open.
     pub(crate) fn open(&self) -> usize {
         self.shared.open.load(Ordering::SeqCst)
+    }
+
+    /// Tells the fault to begin: nothing that comes from now on gets past it.
+    pub(crate) fn begin(&self) {
+        self.shared.begun.send_replace(true);
     }
 
     /// Resets every connection that is open, at once.
@@ -138,10 +146,9 @@ async fn connect(mut client: TcpStream, shared: &Shared, mut resets: watch::Rece
     let fault = shared.fault;
     let over = {
         let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
-        let (reached, at) = watch::channel(false);
         let both = async {
-            let down = downstream(from_server, to_client, fault, shared, &reached);
-            let up = upstream(from_client, to_server, fault, shared, at);
+            let down = downstream(from_server, to_client, fault, shared);
+            let up = upstream(from_client, to_server, fault, shared);
             tokio::try_join!(down, up).map(|_| ())
         };
         tokio::select! {
@@ -155,42 +162,36 @@ async fn connect(mut client: TcpStream, shared: &Shared, mut resets: watch::Rece
     }
 }
 
-/// From the gateway to the client; says when the fault's bytes have passed.
-async fn downstream(
-    mut from: ReadHalf<'_>,
-    mut to: WriteHalf<'_>,
-    fault: Fault,
-    shared: &Shared,
-    reached: &watch::Sender<bool>,
-) -> Result<(), Over> {
-    let limit = match fault {
-        Fault::Cut(n) | Fault::Reset(n) | Fault::ServerEnds(n) | Fault::ClientEnds(n) => Some(n),
-        Fault::FreezeDown(n) | Fault::FreezeUp(n) => Some(n),
-        Fault::None | Fault::Delay(_) | Fault::Dribble => None,
+/// From the gateway to the client.
+async fn downstream(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, fault: Fault, shared: &Shared) -> Result<(), Over> {
+    let mut begun = shared.begun.subscribe();
+    let mut left = match fault {
+        Fault::Cut(n) | Fault::Reset(n) => Some(n),
+        _ => None,
     };
-    let mut left = limit;
     let mut buffer = vec![0; 16 << 10];
     loop {
         if left == Some(0) {
-            left = None;
-            reached.send_replace(true);
-            match fault {
-                Fault::Cut(_) => {
-                    to.shutdown().await?;
-                    return Err(Over::Closed);
-                }
-                Fault::Reset(_) => return Err(Over::Reset),
-                Fault::FreezeDown(_) => std::future::pending().await,
-                Fault::ServerEnds(_) => {
+            if matches!(fault, Fault::Reset(_)) {
+                return Err(Over::Reset);
+            }
+            to.shutdown().await?;
+            return Err(Over::Closed);
+        }
+        let most = left.map_or(buffer.len(), |left| buffer.len().min(usize::try_from(left).unwrap()));
+        let read = tokio::select! {
+            biased; // What comes after the beginning must not get through.
+            true = async { begun.wait_for(|begun| *begun).await.is_ok() } => match fault {
+                Fault::ServerEnds => {
                     to.shutdown().await?;
                     while from.read(&mut buffer).await? > 0 {}
                     return Ok(());
                 }
-                _ => {}
-            }
-        }
-        let most = left.map_or(buffer.len(), |left| buffer.len().min(usize::try_from(left).unwrap()));
-        let read = from.read(&mut buffer[..most]).await?;
+                Fault::FreezeDown => std::future::pending().await,
+                _ => from.read(&mut buffer[..most]).await?,
+            },
+            read = from.read(&mut buffer[..most]) => read?,
+        };
         if read == 0 {
             to.shutdown().await?;
             return Ok(());
@@ -202,26 +203,22 @@ async fn downstream(
 }
 
 /// From the client to the gateway.
-async fn upstream(
-    mut from: ReadHalf<'_>,
-    mut to: WriteHalf<'_>,
-    fault: Fault,
-    shared: &Shared,
-    mut reached: watch::Receiver<bool>,
-) -> Result<(), Over> {
+async fn upstream(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, fault: Fault, shared: &Shared) -> Result<(), Over> {
+    let mut begun = shared.begun.subscribe();
     let mut buffer = vec![0; 16 << 10];
     loop {
         let read = tokio::select! {
-            read = from.read(&mut buffer) => read?,
-            true = async { reached.wait_for(|reached| *reached).await.is_ok() } => match fault {
-                Fault::ClientEnds(_) => {
+            biased;
+            true = async { begun.wait_for(|begun| *begun).await.is_ok() } => match fault {
+                Fault::ClientEnds => {
                     to.shutdown().await?;
                     while from.read(&mut buffer).await? > 0 {}
                     return Ok(());
                 }
-                Fault::FreezeUp(_) => std::future::pending().await,
+                Fault::FreezeUp => std::future::pending().await,
                 _ => from.read(&mut buffer).await?,
             },
+            read = from.read(&mut buffer) => read?,
         };
         if read == 0 {
             to.shutdown().await?;
