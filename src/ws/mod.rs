@@ -93,7 +93,7 @@ pub struct Socket {
 pub fn config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(1 << 10) // Allocated at once; a larger frame gets its room when its length is known.
-        .write_buffer_size(0) // One write per flush: the writer gathers what belongs together.
+        .write_buffer_size(4 << 10) // Small frames that belong together leave in one write, with the flush.
         .max_write_buffer_size(16 << 20) // Above the largest snapshot; the writer never has two batches in it.
         .max_message_size(Some(FRAME_BYTES))
         .max_frame_size(Some(FRAME_BYTES))
