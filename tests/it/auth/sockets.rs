@@ -101,7 +101,7 @@ async fn before_its_hello_a_socket_gets_nothing_done() {
     }
     assert_eq!(gateway.metric("sessions_active").await, 0.0);
 
-    let frame = json!({"type": "hello", "token": ann, "padding": "x".repeat(4096)});
+    let frame = json!({"type": "hello", "token": ann, "padding": "x".repeat(5 << 10)});
     assert_eq!(say_unknown(&gateway, &[frame]).await, (vec![], 1009));
     let (mut socket, _) = connect_async(gateway.socket("")).await.unwrap();
     socket.send(Message::binary(vec![1])).await.unwrap();
