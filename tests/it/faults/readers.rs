@@ -51,7 +51,7 @@ async fn catch_up(client: &mut Client, url: &str, length: usize) -> usize {
 /// `RIVULET_TEST_STALLED` says how many; 200 when it does not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stalled_readers_cost_others_nothing_and_grow_nothing() {
-    const TOKENS: usize = 1000;
+    const TOKENS: usize = 1800;
     let count = std::env::var("RIVULET_TEST_STALLED").map_or(200, |count| count.parse().expect("RIVULET_TEST_STALLED"));
     let text = long_text(TOKENS + 100, TOKEN);
     let (upstream, gate) = Upstream::gated(&text, 0).await;
