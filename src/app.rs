@@ -41,6 +41,9 @@ use crate::{
 
 /// Connections the kernel may hold until they are accepted: a reconnect storm comes all at once.
 const BACKLOG: u32 = 4096;
+/// What the kernel keeps of a connection for a client that does not read, in bytes; it doubles this for its own needs.
+/// By itself it would take up to 4 MiB for each, and text that waits there cannot be merged any more.
+const SEND_BUFFER: u32 = 128 << 10;
 /// How long sockets have for the closing handshake at the end.
 const GOODBYE: Duration = Duration::from_secs(3);
 /// How often recorded samples are folded into their histograms, so that they do not pile up while nobody asks.
@@ -179,6 +182,7 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
     let bind = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?; // A restart need not wait for the old connections to be forgotten.
+        socket.set_send_buffer_size(SEND_BUFFER)?; // Accepted connections inherit it.
         socket.bind(address)?;
         let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
