@@ -115,6 +115,12 @@ impl Timestamp {
         Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// This moment plus `time`, to the millisecond.
+    #[must_use]
+    pub fn plus_millis(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// This moment plus `seconds`.
     #[must_use]
     pub const fn plus_seconds(self, seconds: u64) -> Self {

@@ -8,12 +8,14 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{Answer, CloseReason, Shared};
-use crate::dialect::chat_v1;
+use crate::{chat::Timestamp, dialect::chat_v1};
 
 /// Silence after which a client is asked (docs/protocol.md, `heartbeat_s`).
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(25);
 /// Silence after which it is given up: 1.4 times as long.
 const GIVE_UP: Duration = Duration::from_secs(35);
+/// Sockets look at multiples of this, in milliseconds.
+const TICK_MS: u64 = 250;
 
 #[derive(Debug, PartialEq, Eq)]
 enum Beat {
@@ -35,6 +37,13 @@ fn beat(silence: Duration, asked: bool) -> Beat {
     }
 }
 
+/// `time`, and as much more as it takes until the sockets look that have about the same time to wait: each that wakes
+/// a processor for itself alone pays for that alone.
+fn until_a_tick(time: Duration, now: Timestamp) -> Duration {
+    let at = now.plus_millis(time).0;
+    time + Duration::from_millis(TICK_MS - at % TICK_MS)
+}
+
 /// Returns when the client is dead.
 pub(super) async fn watch(shared: &Shared) -> CloseReason {
     let mut asked = false;
@@ -44,9 +53,10 @@ pub(super) async fn watch(shared: &Shared) -> CloseReason {
         match beat(silence, asked) {
             Beat::Wait(time) => {
                 let Some(left) = shared.pass.left() else { return CloseReason::TokenExpired };
+                let time = until_a_tick(time.min(left), Timestamp::now());
                 // A new token may end earlier than the old one.
                 tokio::select! {
-                    () = sleep(time.min(left)) => {}
+                    () = sleep(time) => {}
                     () = shared.pass.renewed() => {}
                 }
             }
@@ -64,6 +74,14 @@ pub(super) async fn watch(shared: &Shared) -> CloseReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sockets_wake_together() {
+        for (now, wait, wakes) in [(0, 25_000, 25_250), (1, 25_000, 25_250), (249, 24_700, 25_000), (7, 3, 250)] {
+            let slept = until_a_tick(Duration::from_millis(wait), Timestamp(now));
+            assert_eq!(u128::from(now) + slept.as_millis(), wakes, "{now} + {wait}");
+        }
+    }
 
     #[test]
     fn a_silent_peer_is_asked_once_and_then_given_up() {
