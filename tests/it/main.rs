@@ -10,6 +10,7 @@
 mod auth;
 mod bad_input;
 mod branches;
+mod budgets;
 mod chat;
 mod company;
 mod crash;
@@ -21,6 +22,7 @@ mod isolation;
 mod knowledge;
 mod layers;
 mod limits;
+mod pacing;
 mod resume;
 mod scenarios;
 mod silence;
