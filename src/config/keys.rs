@@ -105,6 +105,7 @@ pub(super) const TARGET_KEYS: &[Key] = &[
     Key { name: "first_token_s", kind: Kind::Number(0.001, 3600.0) },
     Key { name: "gap_s", kind: Kind::Number(0.001, 3600.0) },
     Key { name: "total_s", kind: Kind::Number(0.001, 86_400.0) },
+    Key { name: "weight", kind: Kind::Number(0.001, 1000.0) },
     Key { name: "input_price", kind: Kind::Number(0.0, 1_000_000.0) },
     Key { name: "output_price", kind: Kind::Number(0.0, 1_000_000.0) },
 ];

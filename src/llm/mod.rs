@@ -22,6 +22,7 @@ mod chunk;
 pub mod extractive;
 mod http;
 pub mod openai;
+mod order;
 mod pacer;
 mod retry;
 mod seam;

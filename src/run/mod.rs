@@ -18,7 +18,7 @@ use crate::{
         ChatModel, ChatRequest, Failover, FinishReason, KnowledgeUse, ModelError, ModelEvent, Parameters,
         PromptMessage, Sharing,
     },
-    telemetry::metrics::{MEMORY_RETRIEVALS, RATE_LIMITED},
+    telemetry::metrics::MEMORY_RETRIEVALS,
 };
 
 use self::prompt::estimate_tokens;
@@ -111,6 +111,8 @@ pub enum RunEvent {
         /// How long it took.
         took: Duration,
     },
+    /// A model is asked, with a prompt of about so many tokens.
+    Asked(u32),
     /// Who writes the text that follows.
     By(Author),
     /// A piece of the answer, never empty.
@@ -182,7 +184,7 @@ impl Runner {
             Ok(()) => self.line.check(),
             spent => spent,
         };
-        refused.inspect_err(|refusal| metrics::counter!(RATE_LIMITED, "scope" => refusal.scope()).increment(1))
+        refused.inspect_err(|refusal| refusal.count())
     }
 
     /// A run. It does nothing until it is polled.
@@ -206,12 +208,14 @@ impl Runner {
             let mut spending = self.budgets.open(spender);
             let RunRequest { question, history, instructions, owner, parameters, may_withdraw, is_anew, .. } = request;
             let prompt = prompt::compose(&question, history, &passages, instructions.as_deref());
-            let tokens = prompt.iter().map(|message| estimate_tokens(&message.content)).sum();
+            let tokens: usize = prompt.iter().map(|message| estimate_tokens(&message.content)).sum();
             if let Err(refusal) = spending.prompt(tokens) {
                 spending.settle(None); // Nobody was asked.
+                refusal.count();
                 yield RunEvent::End(Outcome::refused(refusal, true));
                 return;
             }
+            yield RunEvent::Asked(u32::try_from(tokens).unwrap_or(u32::MAX));
             let mut events = self.model.stream(ChatRequest {
                 prompt: prompt.into(),
                 question,
@@ -255,6 +259,7 @@ impl Runner {
                             yield RunEvent::Text(text);
                         }
                         if let Err(refusal) = spent {
+                            refusal.count();
                             yield RunEvent::End(Outcome { usage, ..Outcome::refused(refusal, false) });
                             return;
                         }

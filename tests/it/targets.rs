@@ -452,3 +452,20 @@ async fn a_flapping_target_is_rescued_by_its_retry() {
     }
     assert_eq!(upstream.stats.counts().requests, 6);
 }
+
+#[tokio::test]
+async fn neighbours_with_a_weight_share_the_runs_and_stand_in_for_each_other() {
+    let (first, second, third) = (saying("one").await, upstream([status(500, &[], "")]).await, saying("three").await);
+    let mut config = targets([&first, &second, &third]);
+    config.breaker_failures = 1000;
+    for target in &mut config.targets[..2] {
+        target.weight = Some(1.0);
+    }
+    let model = model(&config);
+    for _ in 0..40 {
+        assert_eq!(read(model.stream(request(1024))).await.text, "one", "before those behind them");
+    }
+    let asked = second.stats.counts().requests;
+    assert!((1..40).contains(&asked), "of 40 runs about 20, and not never in a billion: {asked}");
+    assert_eq!((first.stats.counts().requests, third.stats.counts().requests), (40, 0));
+}
