@@ -111,8 +111,9 @@ impl App {
             None => Arc::new(NoKnowledge),
         };
         let (listener, address) = listen(config.server.bind)?;
-        let hub = Arc::new(Hub::new(store.clone(), runner(&config, &retriever, &model), policy(&config)));
-        let gateway = gateway(&config, &hub, retriever, model, metrics);
+        let runner = runner(&config, &retriever, &model);
+        let hub = Arc::new(Hub::new(store.clone(), runner.clone(), policy(&config)));
+        let gateway = gateway(&config, &hub, runner, metrics);
         Ok(Self { listener, address, hub, store, gateway, knowledge, config })
     }
 
@@ -137,6 +138,7 @@ impl App {
         let Self { listener, hub, store, gateway, knowledge, config, .. } = self;
         let (ending, background, connections) = (CancellationToken::new(), TaskTracker::new(), TaskTracker::new());
         let (draining, sockets) = (gateway.draining.clone(), gateway.sockets.clone());
+        let (completions, interrupting) = (gateway.completions.clone(), gateway.interrupting.clone());
         background.spawn(hub.clone().tend(ending.clone()));
         background.spawn(until(ending.clone(), fold_metrics(gateway.metrics.clone())));
         if let Some(knowledge) = knowledge {
@@ -154,7 +156,14 @@ impl App {
         }
         draining.cancel();
         // The whole end fits into `drain_s`: whoever sent the signal kills after some such time.
-        hub.drain(Duration::from_secs(config.server.drain_s).saturating_sub(INTERRUPT_GRACE + GOODBYE)).await;
+        let most = Duration::from_secs(config.server.drain_s).saturating_sub(INTERRUPT_GRACE + GOODBYE);
+        completions.close();
+        tokio::join!(hub.drain(most), async {
+            if timeout(most, completions.wait()).await.is_err() {
+                warn!(completions = completions.len(), "completions are interrupted by the shutdown");
+            }
+            interrupting.cancel();
+        });
         accepting.cancel();
         sockets.close();
         connections.close();
@@ -217,18 +226,15 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
-fn gateway(
-    config: &Config,
-    hub: &Arc<Hub>,
-    retriever: Arc<dyn Retriever>,
-    model: Arc<dyn ChatModel>,
-    metrics: PrometheusHandle,
-) -> Gateway {
+fn gateway(config: &Config, hub: &Arc<Hub>, runner: Arc<Runner>, metrics: PrometheusHandle) -> Gateway {
     Gateway {
         hub: hub.clone(),
         auth: Arc::new(Authenticator::new(&config.auth)),
-        retriever,
-        model,
+        retriever: runner.retriever.clone(),
+        model: runner.model.clone(),
+        runner,
+        completions: TaskTracker::new(),
+        interrupting: CancellationToken::new(),
         top_k: config.knowledge.top_k,
         origins: Arc::new(Origins::new(&config.server)),
         clients: Arc::new(Clients::new(config)),
