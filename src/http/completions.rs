@@ -45,9 +45,18 @@ use crate::{
 pub(super) const BASE: &str = "/v1";
 /// The largest request, in bytes: the caller sends the whole history.
 const MAX_BODY_BYTES: usize = 1 << 20;
-/// How long a stream's head waits for the first text, since only an answer without a head can still become an error
-/// status. Proxies give up after 60 seconds.
-const HEAD_WAIT: Duration = Duration::from_secs(45);
+/// The waits of a stream.
+const WAITS: Waits = Waits { head: Duration::from_secs(45), keep_alive: KEEP_ALIVE };
+
+/// How long a stream may be silent.
+#[derive(Clone, Copy)]
+struct Waits {
+    /// Its head waits for the first text, since only an answer without a head can still become an error status. Proxies
+    /// give up after 60 seconds.
+    head: Duration,
+    /// A comment after so much silence keeps proxies from closing the connection.
+    keep_alive: Duration,
+}
 
 /// Whether a path belongs to the interface, so that its errors have the interface's form.
 pub(super) fn is_below(path: &str) -> bool {
@@ -71,7 +80,8 @@ pub(super) async fn create(
     if !is_stream {
         return whole(completion).await;
     }
-    streamed(Streamed { completion, include_usage, has_begun: false, _held_while_it_is_open: permit }).await
+    let stream = Streamed { completion, include_usage, has_begun: false, _held_while_it_is_open: permit };
+    streamed(stream, WAITS).await
 }
 
 /// The whole answer, or why there is none.
@@ -91,8 +101,8 @@ async fn whole(mut completion: Completion) -> Result<Response, Problem> {
 }
 
 /// The answer as it is written, or why there is none.
-async fn streamed(mut stream: Streamed) -> Result<Response, Problem> {
-    let first = match timeout(HEAD_WAIT, stream.completion.next()).await {
+async fn streamed(mut stream: Streamed, waits: Waits) -> Result<Response, Problem> {
+    let first = match timeout(waits.head, stream.completion.next()).await {
         Ok(Step::End(outcome)) if finish_reason(outcome.status).is_none() => return Err(problem(&outcome, None)),
         Ok(step) => Some(step),
         Err(_) => None,
@@ -108,7 +118,7 @@ async fn streamed(mut stream: Streamed) -> Result<Response, Problem> {
             if is_last {
                 return;
             }
-            step = timeout(KEEP_ALIVE, stream.completion.next()).await.ok();
+            step = timeout(waits.keep_alive, stream.completion.next()).await.ok();
         }
     }))
 }
@@ -188,21 +198,32 @@ impl Completion {
             may_withdraw: !asked.stream,
             ..RunRequest::new(&asked.question, asked.history, caller.owner().cloned())
         };
-        let envelope = Envelope {
-            id: format!("chatcmpl-{}", RunId::random()),
-            created: Timestamp::now().0 / 1000,
-            model: gateway.runner.model_name().to_owned(),
-        };
+        let events = gateway.runner.clone().start(request);
+        let (interrupting, waited_for) = (gateway.interrupting.clone(), gateway.completions.token());
+        Self::follow(events, gateway.runner.model_name(), interrupting, waited_for)
+    }
+
+    /// Follows a run of `model`.
+    fn follow(
+        events: BoxStream<'static, RunEvent>,
+        model: &str,
+        interrupting: CancellationToken,
+        waited_for: TaskTrackerToken,
+    ) -> Self {
         Self {
-            events: gateway.runner.clone().start(request),
-            envelope,
+            events,
+            envelope: Envelope {
+                id: format!("chatcmpl-{}", RunId::random().as_str().trim_start_matches("r_")),
+                created: Timestamp::now().0 / 1000,
+                model: model.to_owned(),
+            },
             text: String::new(),
             sources: Arc::from([]),
             cached: false,
             started: Instant::now(),
             count: Count::begin(),
-            interrupting: gateway.interrupting.clone(),
-            _waited_for_at_the_end: gateway.completions.token(),
+            interrupting,
+            _waited_for_at_the_end: waited_for,
         }
     }
 

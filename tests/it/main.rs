@@ -12,6 +12,7 @@ mod bad_input;
 mod branches;
 mod chat;
 mod company;
+mod completions;
 mod crash;
 mod disk;
 mod faults;
