@@ -175,8 +175,11 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Whether a value asks for nothing.
+type IsHarmless = fn(&Value) -> bool;
+
 /// Parameters that are refused, unless their value asks for nothing.
-const UNSUPPORTED: [(&str, fn(&Value) -> bool); 14] = [
+const UNSUPPORTED: [(&str, IsHarmless); 14] = [
     ("n", |value| value.as_u64() == Some(1)),
     ("tools", is_empty),
     ("tool_choice", |value| matches!(value.as_str(), Some("none" | "auto"))),
