@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     auth::Caller,
-    chat::{RunError, RunId, Source, Status, Timestamp},
+    chat::{Doing, Phase, RunError, RunId, Source, Status, Timestamp},
     dialect::openai::{
         request::CompletionRequest,
         response::{self, Chunks, Envelope, Extension, STILL_HERE, finish_reason},
@@ -75,6 +75,7 @@ pub(super) async fn create(
     if gateway.draining.is_cancelled() {
         return Err((&going_away()).into());
     }
+    gateway.runner.check(caller.owner())?;
     let (is_stream, include_usage) = (asked.stream, asked.include_usage);
     let completion = Completion::start(&gateway, &caller, asked);
     if !is_stream {
@@ -236,7 +237,9 @@ impl Completion {
                 event = self.events.next() => event,
             };
             match event {
-                Some(RunEvent::Phase(_)) => {}
+                // It has waited for its turn until now.
+                Some(RunEvent::Doing(Doing { phase: Phase::Retrieving, .. })) => self.started = Instant::now(),
+                Some(RunEvent::Doing(_)) => {}
                 Some(RunEvent::Retrieved { sources, .. }) => self.sources = sources,
                 Some(RunEvent::By(author)) => {
                     self.cached = author.cached;
