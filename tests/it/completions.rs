@@ -249,6 +249,24 @@ async fn a_key_is_a_placeholder_only_where_nobody_needs_one() {
 }
 
 #[tokio::test]
+async fn a_spent_budget_is_an_error_within_an_answer_and_before_the_next() {
+    let upstream = Upstream::saying(&"word ".repeat(80), 0.0).await;
+    for stream in [false, true] {
+        // The prompt has about 190 tokens, the answer 100.
+        let setup = Setup::with_upstream(&upstream.url).set("RIVULET_LIMITS_TOKENS_PER_DAY", "220");
+        let gateway = setup.start().await;
+        let asked = with(question("Why?"), json!({"stream": stream}));
+        let cut = ask(&gateway, &asked).await;
+        assert_eq!((cut.status, cut.code()), (if stream { 200 } else { 429 }, Some("budget_exhausted")), "{cut:?}");
+        assert_eq!((cut.finish(), cut.done), (None, false));
+        let refused = ask(&gateway, &asked).await;
+        assert_eq!((refused.status, refused.code()), (429, Some("budget_exhausted")), "{refused:?}");
+        assert_eq!(refused.body["error"]["type"], "rate_limit_error");
+        assert!(refused.headers["retry-after"].parse::<u32>().unwrap() > 0);
+    }
+}
+
+#[tokio::test]
 async fn models_are_the_assistant_and_those_behind_it() {
     let bare = Setup::bare().start().await;
     let (status, listed) = bare.get("/v1/models").await;
