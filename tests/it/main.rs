@@ -13,6 +13,7 @@ mod branches;
 mod budgets;
 mod chat;
 mod company;
+mod completions;
 mod crash;
 mod disk;
 mod faults;

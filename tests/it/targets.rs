@@ -390,7 +390,7 @@ async fn viewers_are_told_of_a_failover_and_end_with_the_same_text() {
 }
 
 /// Faults by name, and what a client sees of each: with a single target that is asked once, and with another one.
-const FAULTS: &[(&str, &str, Option<&str>, &str)] = &[
+pub(crate) const FAULTS: &[(&str, &str, Option<&str>, &str)] = &[
     ("refuse", "error", Some("upstream_unavailable"), "other"),
     ("stall-headers", "error", Some("upstream_timeout"), "other"),
     ("stall:0", "error", Some("upstream_timeout"), "other"),
