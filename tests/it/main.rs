@@ -10,6 +10,7 @@
 mod auth;
 mod bad_input;
 mod branches;
+mod cache;
 mod chat;
 mod company;
 mod crash;
