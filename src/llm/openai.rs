@@ -12,7 +12,7 @@ use async_openai::{Client, config::OpenAIConfig, error::OpenAIError, middleware:
 use futures_util::{Stream, StreamExt};
 use parking_lot::Mutex;
 use reqwest::{
-    Response,
+    Response, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION},
 };
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ use super::{
     attempt::Signal,
     chunk::{Answer, Chunk, Ending, Step, UpstreamError},
     http::{HttpClients, base_url, chain, read_some, retry_after},
+    pacer::{Pacer, Reservation},
     sse::BodyEnd,
 };
 use crate::{config::Secret, telemetry::metrics::LLM_BAD_EVENTS};
@@ -92,6 +93,7 @@ pub struct Endpoint {
     api_key: Option<Secret>,
     headers: HeaderMap,
     strip: Vec<String>,
+    pacer: Arc<Mutex<Pacer>>,
     /// OpenAI itself wants the newer name of the limit and refuses the older one for some models; most others know
     /// the older one only.
     new_limit_name: bool,
@@ -125,6 +127,7 @@ impl Endpoint {
             api_key,
             headers: headers(config.headers)?,
             strip: config.strip,
+            pacer: Arc::default(),
             new_limit_name: base.host_str() == Some("api.openai.com"),
             http: HttpClients::new(base, config.connect)?,
         })
@@ -142,6 +145,11 @@ impl Endpoint {
         &self.model
     }
 
+    /// What is known of its rate limits.
+    pub(super) fn pacer(&self) -> &Arc<Mutex<Pacer>> {
+        &self.pacer
+    }
+
     /// Asks once. Nothing happens before the stream is polled; dropping it closes the upstream connection.
     ///
     /// The stream ends after a finish, for which there is proof (a known finish reason, or `[DONE]` after text), or
@@ -149,6 +157,7 @@ impl Endpoint {
     pub(super) fn attempt(
         self: &Arc<Self>,
         request: ChatRequest,
+        reservation: Reservation,
     ) -> impl Stream<Item = Result<Signal, ModelError>> + Send + use<> {
         let endpoint = Arc::clone(self);
         async_stream::stream! {
@@ -161,7 +170,7 @@ impl Endpoint {
                     return;
                 }
             };
-            drop(request.prompt);
+            drop((request.prompt, reservation)); // The server has told what is left.
             yield Ok(Signal::Head);
             let mut answer = Answer::new(allowed(request.max_output_tokens, TEXT_BYTES));
             let mut read_until = None;
@@ -271,6 +280,8 @@ impl Endpoint {
             headers.insert(name, value.clone());
         }
         let response = http.execute(request).await.map_err(|error| self.not_sent(error))?;
+        let rests_for = retry_after(response.headers()).filter(|_| response.status() == StatusCode::TOO_MANY_REQUESTS);
+        self.pacer.lock().told(response.headers(), rests_for, Instant::now());
         if !response.status().is_success() {
             return Err(self.refused(response).await.into());
         }

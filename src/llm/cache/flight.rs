@@ -197,9 +197,11 @@ struct Record {
     marks: Vec<Mark>,
     /// The newest usage, and how many there were: only the last one counts.
     usage: Option<(usize, Usage)>,
+    /// What the model was doing last, how many such signs there were, and how much text stands before it, in bytes.
+    doing: Option<(usize, usize, ModelEvent)>,
 }
 
-/// Anything but text and usage, and how much text stands before it, in bytes.
+/// Anything else, and how much text stands before it, in bytes.
 struct Mark {
     at: usize,
     event: Result<ModelEvent, ModelError>,
@@ -211,6 +213,7 @@ struct Position {
     bytes: usize,
     marks: usize,
     usages: usize,
+    doings: usize,
 }
 
 impl Record {
@@ -226,6 +229,11 @@ impl Record {
                 self.usage = Some((count, *usage));
                 position.usages = count;
             }
+            Ok(event @ (ModelEvent::Queued(_) | ModelEvent::Asked | ModelEvent::Thinking)) => {
+                let count = self.doing.as_ref().map_or(0, |(count, ..)| *count) + 1;
+                self.doing = Some((count, self.text.len(), event.clone()));
+                position.doings = count;
+            }
             event => {
                 self.marks.push(Mark { at: self.text.len(), event: event.clone() });
                 position.marks = self.marks.len();
@@ -236,11 +244,18 @@ impl Record {
     /// What comes next behind `position`.
     fn after(&self, position: &mut Position) -> Option<Result<ModelEvent, ModelError>> {
         let mark = self.marks.get(position.marks);
-        let end = mark.map_or(self.text.len(), |mark| mark.at);
+        let doing = self.doing.as_ref().filter(|(count, ..)| *count > position.doings);
+        let end = mark.map_or(self.text.len(), |mark| mark.at).min(doing.map_or(usize::MAX, |(_, at, _)| *at));
         if position.bytes < end {
             let text = self.text[position.bytes..end].to_owned();
             position.bytes = end;
             return Some(Ok(ModelEvent::Text(text)));
+        }
+        if let Some((count, at, event)) = doing
+            && *at == position.bytes
+        {
+            position.doings = *count;
+            return Some(Ok(event.clone()));
         }
         if let Some(Mark { event: Ok(event), .. }) = mark {
             position.marks += 1;
@@ -269,7 +284,6 @@ impl Record {
             match &mark.event {
                 Ok(ModelEvent::Finish(FinishReason::Stop)) => is_whole = true,
                 Ok(ModelEvent::By(by)) if author.is_none() => author = Some(by.clone()),
-                Ok(ModelEvent::Thinking) => {}
                 _ => return None,
             }
         }

@@ -39,6 +39,8 @@ impl ChatModel for Scripted {
             open_for: None,
             failures: 0,
             last_failure: None,
+            tokens_left: None,
+            requests_left: None,
         };
         vec![target("a", "first"), target("b", "second")]
     }
