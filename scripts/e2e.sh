@@ -81,11 +81,12 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # An empty configuration and an empty environment: what somebody has set up for a gateway of his own, from an edited
-# rivulet.toml to REDIS_URL, is not what is tested.
+# rivulet.toml to REDIS_URL, is not what is tested. Known answers come at once, and the page is to be seen streaming:
+# nothing is kept.
 : >"$work/rivulet.toml"
 env -i PATH="$PATH" HOME="$work" TMPDIR="$work" NO_COLOR=1 \
     RIVULET_KNOWLEDGE_MODEL_DIR="$model_dir" RIVULET_KNOWLEDGE_PRELOAD=sample-knowledge \
-    "$binary" serve --config "$work/rivulet.toml" --bind 127.0.0.1:0 --data-dir "$work/data" >"$log" 2>&1 &
+    RIVULET_LLM_CACHE_ENTRIES=0 "$binary" serve --config "$work/rivulet.toml" --bind 127.0.0.1:0 --data-dir "$work/data" >"$log" 2>&1 &
 gateway=$!
 
 # The address, as soon as the log tells it.

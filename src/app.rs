@@ -29,6 +29,7 @@ use crate::{
     limits::{Budgets, Line},
     llm::{
         ChatModel,
+        cache::Cached,
         extractive::Extractive,
         targets::{Targets, TargetsError},
     },
@@ -107,7 +108,18 @@ impl App {
             Some(targets) => Arc::new(targets),
             None => Arc::new(Extractive::default()),
         };
-        let knowledge = config.knowledge.enabled.then(|| Arc::new(Knowledge::open(&config.knowledge, folder)));
+        let cache = config.llm.cache();
+        let model = match cache {
+            Some(rule) => Arc::new(Cached::new(model, rule)),
+            None => model,
+        };
+        let knowledge = config.knowledge.enabled.then(|| {
+            let knowledge = Knowledge::open(&config.knowledge, folder);
+            Arc::new(match cache {
+                Some(rule) => knowledge.keeping(rule),
+                None => knowledge,
+            })
+        });
         let retriever: Arc<dyn Retriever> = match &knowledge {
             Some(knowledge) => knowledge.clone(),
             None => Arc::new(NoKnowledge),

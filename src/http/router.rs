@@ -35,6 +35,7 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/chat", post(chat::ask))
         .route("/rag/query", post(knowledge::query))
         .route("/admin/llm", get(admin::llm))
+        .route("/admin/cache", get(admin::cache))
         // What stands below says itself who may use it.
         .route_layer(identify.clone())
         .route("/version", get(version::show))

@@ -200,7 +200,7 @@ impl Runner {
             }
             yield RunEvent::Doing(Phase::Retrieving.into());
             let started = Instant::now();
-            let (passages, knowledge) = self.retrieve(&request.question).await;
+            let Found { passages, knowledge, version } = self.retrieve(&request.question).await;
             let passages = prompt::fit_passages(passages);
             yield RunEvent::Retrieved { sources: sources::from_passages(&passages), took: started.elapsed() };
 
@@ -224,7 +224,7 @@ impl Runner {
                 max_output_tokens: request.max_output_tokens.map_or(self.max_output_tokens, |most| most.min(self.max_output_tokens)),
                 parameters,
                 may_withdraw,
-                sharing: Sharing { tenant: owner.map(|owner| owner.tenant().into()), is_anew },
+                sharing: Sharing { tenant: owner.map(|owner| owner.tenant().into()), knowledge: version, is_anew },
             });
             let mut doing = Doing::from(Phase::Waiting);
             let mut is_cached = false;
@@ -300,7 +300,7 @@ impl Runner {
         .boxed()
     }
 
-    async fn retrieve(&self, question: &str) -> (Vec<Passage>, KnowledgeUse) {
+    async fn retrieve(&self, question: &str) -> Found {
         let query = SearchQuery {
             text: question.to_owned(),
             collection: self.retrieval.collection.clone(),
@@ -309,21 +309,31 @@ impl Runner {
             min_score: Some(self.retrieval.min_score),
         };
         metrics::counter!(MEMORY_RETRIEVALS).increment(1);
-        // Asked before the search: what is ready then was searched whole.
+        // Asked before the search: what is ready then was searched whole, and what was found is not older than this.
         let status = self.retriever.status();
-        match timeout(RETRIEVAL_TIMEOUT, self.retriever.retrieve(&query)).await {
-            Ok(Ok(passages)) if status == KnowledgeStatus::Loading => (passages, KnowledgeUse::Loading),
-            Ok(Ok(passages)) => (passages, KnowledgeUse::Searched),
-            Ok(Err(error)) => {
-                warn!(%error, "answering without passages");
-                (Vec::new(), KnowledgeUse::Unavailable)
+        let searching = async {
+            let version = self.retriever.version(&query.collection).await;
+            (version.ok(), self.retriever.retrieve(&query).await)
+        };
+        match timeout(RETRIEVAL_TIMEOUT, searching).await {
+            Ok((version, Ok(passages))) => {
+                let is_loading = status == KnowledgeStatus::Loading;
+                let knowledge = if is_loading { KnowledgeUse::Loading } else { KnowledgeUse::Searched };
+                return Found { passages, knowledge, version };
             }
-            Err(_) => {
-                warn!(after = ?RETRIEVAL_TIMEOUT, "retrieval timed out, answering without passages");
-                (Vec::new(), KnowledgeUse::Unavailable)
-            }
+            Ok((_, Err(error))) => warn!(%error, "answering without passages"),
+            Err(_) => warn!(after = ?RETRIEVAL_TIMEOUT, "retrieval timed out, answering without passages"),
         }
+        Found { passages: Vec::new(), knowledge: KnowledgeUse::Unavailable, version: None }
     }
+}
+
+/// What retrieval came to.
+struct Found {
+    passages: Vec<Passage>,
+    knowledge: KnowledgeUse,
+    /// The state of the knowledge, or a later one.
+    version: Option<u64>,
 }
 
 /// An error's words as a sentence for people.

@@ -11,6 +11,7 @@ mod auth;
 mod bad_input;
 mod branches;
 mod budgets;
+mod cache;
 mod chat;
 mod company;
 mod completions;

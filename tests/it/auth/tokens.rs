@@ -203,6 +203,7 @@ async fn every_route_of_the_api_needs_a_principal_and_nothing_else_does() {
         (Method::POST, "/api/v1/chat"),
         (Method::POST, "/api/v1/rag/query"),
         (Method::GET, "/api/v1/admin/llm"),
+        (Method::GET, "/api/v1/admin/cache"),
         (Method::POST, "/api/v1/tickets"),
         (Method::POST, "/api/v1/auth/token"),
         (Method::POST, "/api/v1/auth/validate"),
