@@ -81,6 +81,7 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "limits.sessions", kind: Kind::Integer(0, 10_000_000) },
     Key { name: "telemetry.log_format", kind: Kind::OneOf(&["pretty", "json"]) },
     Key { name: "telemetry.log_level", kind: Kind::Text },
+    Key { name: "telemetry.otlp_endpoint", kind: Kind::Url },
 ];
 
 /// What one of `llm.targets` can have.

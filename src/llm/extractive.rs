@@ -94,7 +94,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::knowledge::Passage;
+    use crate::{knowledge::Passage, telemetry::spans::RunSpan};
 
     fn request(max_output_tokens: u32) -> ChatRequest {
         let passage = Passage {
@@ -113,6 +113,7 @@ mod tests {
             passages: [passage].into(),
             knowledge: KnowledgeUse::default(),
             max_output_tokens,
+            span: RunSpan::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The upstream side: models that answer.
 //!
-//! [`ChatModel`] is one of the few traits of the house, because the network begins here. Uses `chat` and
+//! [`ChatModel`] is one of the few traits of the house, because the network begins here. Uses `chat`, `telemetry` and
 //! the knowledge's [`Passage`], nothing else of ours.
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -10,6 +10,7 @@ use futures_util::stream::BoxStream;
 use crate::{
     chat::{Role, Usage},
     knowledge::Passage,
+    telemetry::spans::RunSpan,
 };
 
 use self::breaker::BreakerState;
@@ -77,6 +78,8 @@ pub struct ChatRequest {
     pub knowledge: KnowledgeUse,
     /// The most tokens the answer may have.
     pub max_output_tokens: u32,
+    /// What the spans of the attempts hang on.
+    pub span: RunSpan,
 }
 
 /// How far the knowledge base was looked through for an answer.

@@ -11,15 +11,18 @@ use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use crate::{
-    chat::{Message, Phase, RunError, Source, Status, Usage},
+    chat::{Message, Phase, RunError, SessionId, Source, Status, Usage},
     knowledge::{KnowledgeStatus, Passage, Retriever, SearchMode, SearchQuery},
     llm::{ChatModel, ChatRequest, Failover, FinishReason, KnowledgeUse, ModelError, ModelEvent},
-    telemetry::metrics::MEMORY_RETRIEVALS,
+    telemetry::{metrics::MEMORY_RETRIEVALS, spans::RunSpan},
 };
+
+use self::watch::Watched;
 
 pub mod citations;
 pub mod prompt;
 pub mod sources;
+mod watch;
 
 /// The most bytes of one answer, whatever `llm.max_output_tokens` allows. A snapshot with it, escaped, fits into what
 /// a socket may buffer.
@@ -58,6 +61,8 @@ pub struct RunRequest {
     pub question: Arc<str>,
     /// What was said before it, oldest first.
     pub history: Vec<Arc<Message>>,
+    /// The session it belongs to, as its span shall say.
+    pub session: Option<SessionId>,
 }
 
 /// A step of a run.
@@ -127,10 +132,14 @@ impl Runner {
     /// A run. It does nothing until it is polled.
     #[must_use]
     pub fn start(self: Arc<Self>, request: RunRequest) -> BoxStream<'static, RunEvent> {
-        stream! {
+        let span = RunSpan::open(request.session);
+        let run = span.clone();
+        let events = stream! {
             yield RunEvent::Phase(Phase::Retrieving);
             let started = Instant::now();
+            let search = span.retrieval(&self.retrieval.collection);
             let (passages, knowledge) = self.retrieve(&request.question).await;
+            search.end(passages.len(), (knowledge == KnowledgeUse::Unavailable).then_some("unavailable"));
             let passages = prompt::fit_passages(passages);
             yield RunEvent::Retrieved { sources: sources::from_passages(&passages), took: started.elapsed() };
 
@@ -141,6 +150,7 @@ impl Runner {
                 passages: passages.into(),
                 knowledge,
                 max_output_tokens: self.max_output_tokens,
+                span,
             });
             let mut phase = Phase::Waiting;
             let mut bytes = 0;
@@ -191,8 +201,8 @@ impl Runner {
                 Some(reason) => Outcome { status: status_of(reason), usage, error: None },
                 None => Outcome { usage, ..Outcome::broken_off(bytes == 0) },
             });
-        }
-        .boxed()
+        };
+        Watched::new(events, run).boxed()
     }
 
     async fn retrieve(&self, question: &str) -> (Vec<Passage>, KnowledgeUse) {

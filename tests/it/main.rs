@@ -24,6 +24,9 @@ mod limits;
 mod resume;
 mod scenarios;
 mod silence;
+#[cfg(feature = "otlp")]
+mod spans;
 mod startup;
 mod targets;
+mod telemetry;
 mod upstream;

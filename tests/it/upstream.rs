@@ -12,6 +12,7 @@ use rivulet::{
         PromptMessage, PromptRole, targets::Targets,
     },
     mock_llm::{DEFAULT_TEXT, Fault, MockLlm, Options, Script, Stats},
+    telemetry::spans::RunSpan,
 };
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
@@ -73,6 +74,7 @@ pub(crate) fn request(max_output_tokens: u32) -> ChatRequest {
         passages: Arc::new([]),
         knowledge: KnowledgeUse::default(),
         max_output_tokens,
+        span: RunSpan::default(),
     }
 }
 

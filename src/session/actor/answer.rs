@@ -83,7 +83,7 @@ impl Actor {
             let mut history: Vec<_> =
                 before.filter(|m| !m.text.is_empty()).take(self.deps.history_messages).cloned().collect();
             history.reverse();
-            RunRequest { question: turn.question.text.as_str().into(), history }
+            RunRequest { question: turn.question.text.as_str().into(), history, session: Some(self.shared.id.clone()) }
         };
         metrics::gauge!(RUNS_ACTIVE).increment(1.0);
         let stopped = turn.stopped;
