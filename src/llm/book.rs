@@ -5,9 +5,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
-
 use metrics::Label;
+use tokio::time::Instant;
 
 use super::{ChatRequest, Clock, FinishReason, ModelError, ModelEvent, estimated_tokens, openai::Endpoint};
 use crate::{
@@ -68,7 +67,7 @@ impl Book {
 
     pub(super) fn note(&mut self, event: &ModelEvent) {
         match event {
-            ModelEvent::Thinking | ModelEvent::Failover(_) => {}
+            ModelEvent::Thinking | ModelEvent::By(_) | ModelEvent::Failover(_) => {}
             ModelEvent::Text(text) => self.text_bytes += text.len(),
             ModelEvent::Usage(usage) => {
                 self.counted = Some(*usage);
