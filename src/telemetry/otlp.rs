@@ -209,7 +209,7 @@ mod tests {
         async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
             let mut batches = self.0.lock();
             batches.push(batch.len());
-            if batches.len() % 2 == 0 { Ok(()) } else { Err(OTelSdkError::AlreadyShutdown) }
+            if batches.len().is_multiple_of(2) { Ok(()) } else { Err(OTelSdkError::AlreadyShutdown) }
         }
     }
 
