@@ -71,6 +71,7 @@ pub fn start(endpoint: &str) -> Result<(SpanLayer, Exporter), OtlpError> {
         .with_tracer(provider.tracer("rivulet"))
         .with_location(false)
         .with_threads(false)
+        .with_target(false)
         .with_tracked_inactivity(false)
         .with_filter(Targets::new().with_target(spans::TARGET, Level::INFO));
     let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
