@@ -74,6 +74,7 @@ async fn report(loaded: Result<Loaded, ConfigError>, out: &mut impl Write) -> Re
     findings.push(data(&loaded.config.server.data_dir));
     findings.extend(models(&loaded.config.llm).await);
     findings.push(knowledge(&loaded.config.knowledge));
+    findings.extend(spans(&loaded.config).await);
     for (verdict, subject, text) in &findings {
         writeln!(out, "{verdict:<5} {subject:<14} {text}")?;
     }
@@ -208,6 +209,22 @@ fn knowledge(config: &KnowledgeConfig) -> Finding {
         let text =
             format!("questions are not searched by meaning, for these files are missing: {}", missing.join(", "));
         (Verdict::Doubtful, subject, text)
+    }
+}
+
+/// Whether the collector would take spans; an empty list of them is sent.
+async fn spans(config: &Config) -> Option<Finding> {
+    let endpoint = config.telemetry.otlp_endpoint.as_deref()?;
+    let finding = |verdict, text: String| Some((verdict, "spans", format!("{endpoint} {text}")));
+    let client = match llm::client_for(endpoint, PATIENCE) {
+        Ok(client) => client,
+        Err(error) => return finding(Verdict::Doubtful, format!("cannot be asked: {error}")),
+    };
+    let request = client.post(format!("{endpoint}/v1/traces")).header("content-type", "application/x-protobuf");
+    match request.timeout(PATIENCE).send().await.map(|response| response.status()) {
+        Ok(status) if status.is_success() => finding(Verdict::Good, "takes them".to_owned()),
+        Ok(status) => finding(Verdict::Doubtful, format!("answers {status}")),
+        Err(error) => finding(Verdict::Doubtful, format!("does not answer: {}", cause(error))),
     }
 }
 

@@ -8,7 +8,10 @@ use tracing::{info, warn};
 use crate::{
     app::{App, AppError},
     config::Loaded,
-    telemetry::logging::{self, LoggingError},
+    telemetry::{
+        logging::{self, LoggingError},
+        otlp::{self, OtlpError},
+    },
 };
 
 /// Why the gateway did not start.
@@ -17,6 +20,9 @@ pub enum ServeError {
     /// The log cannot be written as configured.
     #[error(transparent)]
     Logging(#[from] LoggingError),
+    /// Spans cannot be exported as configured.
+    #[error(transparent)]
+    Otlp(#[from] OtlpError),
     /// A part of the gateway cannot be started.
     #[error(transparent)]
     App(#[from] AppError),
@@ -31,7 +37,8 @@ pub enum ServeError {
 /// [`ServeError`]: what keeps it from starting.
 pub async fn run(loaded: Loaded) -> Result<(), ServeError> {
     let Loaded { config, warnings, file } = loaded;
-    logging::init(&config.telemetry, config.server.environment)?;
+    let (spans, exporter) = config.telemetry.otlp_endpoint.as_deref().map(otlp::start).transpose()?.unzip();
+    logging::init(&config.telemetry, config.server.environment, spans)?;
     for warning in warnings {
         warn!("{warning}");
     }
@@ -41,10 +48,16 @@ pub async fn run(loaded: Loaded) -> Result<(), ServeError> {
     info!(file = file.map(|file| file.display().to_string()), model = app.model(), "listening on {}", app.url());
     let mut stop = async || one_of(&mut terminate, &mut interrupt).await;
     let (stopped, ending) = tokio::sync::oneshot::channel::<()>();
-    let mut running = std::pin::pin!(app.run(async {
-        // An error means the same as a signal: whoever could send one is gone.
-        let _either = ending.await;
-    }));
+    let mut running = std::pin::pin!(async {
+        let stopping = async {
+            // An error means the same as a signal: whoever could send one is gone.
+            let _either = ending.await;
+        };
+        app.run(stopping).await;
+        if let Some(exporter) = exporter {
+            exporter.close().await;
+        }
+    });
     tokio::select! {
         () = stop() => {}
         () = &mut running => return Ok(()),

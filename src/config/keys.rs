@@ -90,6 +90,7 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "limits.tenant_tokens_per_day", kind: Kind::Integer(0, TOKENS) },
     Key { name: "telemetry.log_format", kind: Kind::OneOf(&["pretty", "json"]) },
     Key { name: "telemetry.log_level", kind: Kind::Text },
+    Key { name: "telemetry.otlp_endpoint", kind: Kind::Url },
 ];
 
 /// What one of `llm.targets` can have.

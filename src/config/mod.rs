@@ -39,7 +39,7 @@ pub struct Config {
     pub auth: AuthConfig,
     /// What one gateway takes on.
     pub limits: LimitsConfig,
-    /// Logs.
+    /// Logs and spans.
     pub telemetry: TelemetryConfig,
 }
 
@@ -329,11 +329,13 @@ pub struct TelemetryConfig {
     pub log_format: Option<LogFormat>,
     /// A level or a `tracing` filter.
     pub log_level: String,
+    /// The address of an OpenTelemetry collector, without the path; not set: spans go nowhere.
+    pub otlp_endpoint: Option<String>,
 }
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self { log_format: None, log_level: "info".to_owned() }
+        Self { log_format: None, log_level: "info".to_owned(), otlp_endpoint: None }
     }
 }
 

@@ -60,6 +60,7 @@ pub(super) fn check(config: &mut Config, settings: &Settings, warnings: &mut Vec
         let expected = "off, error, warn, info, debug, trace, or a list like info,rivulet::run=debug";
         return wrong("telemetry.log_level", expected, format!("\"{}\"", excerpt(part)));
     }
+    check_otlp(config, settings, cfg!(feature = "otlp"))?;
     check_environment(config)?;
     check_auth(config)?;
     warn(config, warnings);
@@ -89,6 +90,29 @@ fn check_targets(config: &Config, settings: &Settings) -> Result<(), ConfigError
         )));
     }
     config.llm.settled_targets().map(|_| ()).map_err(|fault| target_fault(&fault, settings))
+}
+
+/// The collector's address is put into its plain form. A gateway that cannot export says so instead of being silent.
+pub(super) fn check_otlp(config: &mut Config, settings: &Settings, is_built: bool) -> Result<(), ConfigError> {
+    const KEY: &str = "telemetry.otlp_endpoint";
+    let Some(url) = &config.telemetry.otlp_endpoint else { return Ok(()) };
+    let origin = settings.origin(KEY);
+    if !is_built {
+        return Err(ConfigError::Refused(format!(
+            "{origin}: {KEY} is set, and this rivulet was built without the feature `otlp`: unset it, or build with it"
+        )));
+    }
+    let Some(plain) = plain_url(url).ok().filter(|plain| !plain.ends_with("/v1/traces")) else {
+        return Err(ConfigError::Value {
+            key: KEY.to_owned(),
+            expected: "an http:// or https:// address before /v1/traces, without user, password, `?` and `#`"
+                .to_owned(),
+            found: "something else (not shown)".to_owned(),
+            origin,
+        });
+    };
+    config.telemetry.otlp_endpoint = Some(plain);
+    Ok(())
 }
 
 fn check_environment(config: &Config) -> Result<(), ConfigError> {

@@ -116,6 +116,9 @@ impl Preset {
 pub struct TargetSettings {
     /// What errors, metrics and clients call it.
     pub name: String,
+    /// The kind of server, in the words of OpenTelemetry: the preset's name, or that of the preset with the same
+    /// address, or else `openai`, whose interface it has.
+    pub provider: &'static str,
     /// Base URL up to and without `/chat/completions`.
     pub base_url: String,
     /// Sent as a bearer token.
@@ -209,6 +212,7 @@ impl LlmConfig {
         }
         Ok(TargetSettings {
             name: target.name.clone().or(own_name).unwrap_or_else(|| host(&base_url).to_owned()),
+            provider: known.as_ref().map_or("openai", |known| known.name),
             api_key: target.api_key.clone(),
             model: model.ok_or_else(|| wrong("model", "set to the model's name at the server"))?.to_owned(),
             headers: target.headers.clone(),

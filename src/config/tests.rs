@@ -546,3 +546,27 @@ fn connections_per_address_are_bounded_unless_all_clients_are_on_this_machine() 
         assert_eq!(from_env(&pairs).expect("fine").config.connections_per_ip(), bound, "{pairs:?}");
     }
 }
+
+#[test]
+fn the_collectors_address_is_checked_and_not_shown() {
+    let key = "RIVULET_TELEMETRY_OTLP_ENDPOINT";
+    let endpoint = |name, url| from_env(&[(name, url)]).map(|loaded| loaded.config.telemetry.otlp_endpoint);
+    if cfg!(feature = "otlp") {
+        for name in [key, "OTEL_EXPORTER_OTLP_ENDPOINT"] {
+            assert_eq!(endpoint(name, "http://c:4318/").expect("fine").as_deref(), Some("http://c:4318"));
+        }
+        let both = [(key, "http://ours:4318"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://theirs:4318")];
+        let loaded = from_env(&both).expect("fine").config;
+        assert_eq!(loaded.telemetry.otlp_endpoint.as_deref(), Some("http://ours:4318"));
+        for bad in ["collector:4318", "http://u:hunter2@c", "http://c?hunter2", "http://c/v1/traces", "grpc://c:4317"] {
+            let refusal = from_env(&[(key, bad)]).expect_err(bad).to_string();
+            assert!(refusal.contains("telemetry.otlp_endpoint") && !refusal.contains("hunter2"), "{refusal}");
+        }
+    }
+    let mut config = Config::default();
+    let (settings, otlp) = (load::Settings::default(), Some("http://c:4318".to_owned()));
+    assert!(rules::check_otlp(&mut config, &settings, false).is_ok(), "nothing is wanted");
+    config.telemetry.otlp_endpoint = otlp;
+    let refusal = rules::check_otlp(&mut config, &settings, false).expect_err("not built").to_string();
+    assert!(refusal.contains("telemetry.otlp_endpoint") && refusal.contains("feature `otlp`"), "{refusal}");
+}

@@ -53,6 +53,10 @@ pub(super) fn apply(env: &BTreeMap<String, String>, settings: &mut Settings) -> 
     if let Some(text) = value(env, "LOG_LEVEL") {
         settings.set_text("telemetry.log_level", log_level(text), Origin::Variable("LOG_LEVEL".to_owned()))?;
     }
+    if let Some(url) = value(env, "OTEL_EXPORTER_OTLP_ENDPOINT") {
+        let origin = Origin::Variable("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned());
+        settings.set_text("telemetry.otlp_endpoint", url, origin)?;
+    }
     let ignored = NOT_YET.iter().filter(|name| value(env, name).is_some());
     Ok(ignored.map(|name| format!("{name} is set, and has no effect in this version")).collect())
 }

@@ -239,7 +239,7 @@ impl Completion {
             match event {
                 // It has waited for its turn until now.
                 Some(RunEvent::Doing(Doing { phase: Phase::Retrieving, .. })) => self.started = Instant::now(),
-                Some(RunEvent::Doing(_)) => {}
+                Some(RunEvent::Doing(_) | RunEvent::Asked(_)) => {}
                 Some(RunEvent::Retrieved { sources, .. }) => self.sources = sources,
                 Some(RunEvent::By(author)) => {
                     self.cached = author.cached;

@@ -5,12 +5,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use metrics::Label;
 use tokio::time::Instant;
 
-use super::{Clock, FinishReason, ModelError, ModelEvent, PromptMessage, estimated_tokens, openai::Endpoint};
+use super::{ChatRequest, Clock, FinishReason, ModelError, ModelEvent, estimated_tokens, openai::Endpoint};
 use crate::{
     chat::Usage,
-    telemetry::metrics::{GEN_AI_DURATION, GEN_AI_FIRST_CHUNK, GEN_AI_TOKENS, LLM_COST, LLM_REQUESTS},
+    telemetry::{
+        metrics::{GEN_AI_DURATION, GEN_AI_FIRST_CHUNK, GEN_AI_TOKENS, LLM_COST, LLM_REQUESTS},
+        spans::{self, AttemptSpan},
+    },
 };
 
 /// How an attempt failed, as metrics and reports call it.
@@ -40,20 +44,24 @@ pub(super) struct Book {
     counted: Option<Usage>,
     finish: Option<FinishReason>,
     outcome: &'static str,
+    is_failed: bool,
+    span: AttemptSpan,
 }
 
 impl Book {
-    pub(super) fn open(endpoint: Arc<Endpoint>, prices: Option<(f64, f64)>, prompt: &[PromptMessage]) -> Self {
+    pub(super) fn open(endpoint: Arc<Endpoint>, prices: Option<(f64, f64)>, request: &ChatRequest) -> Self {
         Self {
+            span: request.span.attempt(&endpoint.call()),
             endpoint,
             prices,
             started: Instant::now(),
             first_chunk: None,
-            prompt_bytes: prompt.iter().map(|message| message.content.len()).sum(),
+            prompt_bytes: request.prompt.iter().map(|message| message.content.len()).sum(),
             text_bytes: 0,
             counted: None,
             finish: None,
             outcome: "cancelled",
+            is_failed: false,
         }
     }
 
@@ -89,6 +97,7 @@ impl Book {
             (None, Some(FinishReason::Length)) => "length",
             (None, Some(FinishReason::Filtered)) => "filtered",
         };
+        self.is_failed = failed.is_some() || self.finish.is_none();
         let said_something = self.first_chunk.is_some() || self.finish.is_some();
         (self.counted.is_none() && said_something).then(|| self.estimate())
     }
@@ -101,25 +110,49 @@ impl Book {
 
 impl Drop for Book {
     fn drop(&mut self) {
-        let target = self.endpoint.name().to_owned();
-        let model = self.endpoint.model().to_owned();
-        metrics::counter!(LLM_REQUESTS, "target" => target.clone(), "outcome" => self.outcome).increment(1);
-        metrics::histogram!(GEN_AI_DURATION, "target" => target.clone(), "gen_ai_request_model" => model.clone())
-            .record(self.started.elapsed());
-        let Some(first_chunk) = self.first_chunk else {
+        let error = self.is_failed.then_some(self.outcome);
+        let usage = self.first_chunk.map(|_| self.counted.unwrap_or_else(|| self.estimate()));
+        self.span.end(&spans::Result {
+            outcome: self.outcome,
+            error,
+            finish: self.finish.map(finish_reason),
+            first_chunk: self.first_chunk,
+            usage,
+        });
+        let call = self.endpoint.call();
+        let target = Label::new("target", call.target.to_owned());
+        let outcome = Label::from_static_parts("outcome", self.outcome);
+        metrics::counter!(LLM_REQUESTS, vec![target.clone(), outcome]).increment(1);
+        let labels = vec![
+            target,
+            Label::from_static_parts("gen_ai_operation_name", "chat"),
+            Label::from_static_parts("gen_ai_provider_name", call.provider),
+            Label::new("gen_ai_request_model", call.model.to_owned()),
+        ];
+        let with = |label| labels.iter().cloned().chain(label).collect::<Vec<_>>();
+        let error = error.map(|error| Label::from_static_parts("error_type", error));
+        metrics::histogram!(GEN_AI_DURATION, with(error)).record(self.started.elapsed());
+        let (Some(first_chunk), Some(usage)) = (self.first_chunk, usage) else {
             return;
         };
-        metrics::histogram!(GEN_AI_FIRST_CHUNK, "target" => target.clone(), "gen_ai_request_model" => model.clone())
-            .record(first_chunk);
-        let usage = self.counted.unwrap_or_else(|| self.estimate());
+        metrics::histogram!(GEN_AI_FIRST_CHUNK, labels.clone()).record(first_chunk);
         for (kind, tokens) in [("input", usage.input), ("output", usage.output)] {
-            metrics::histogram!(GEN_AI_TOKENS, "target" => target.clone(), "gen_ai_request_model" => model.clone(),
-                "gen_ai_token_type" => kind)
-            .record(f64::from(tokens));
+            let kind = Label::from_static_parts("gen_ai_token_type", kind);
+            metrics::histogram!(GEN_AI_TOKENS, with(Some(kind))).record(f64::from(tokens));
         }
         if let Some((input, output)) = self.prices {
             let cost = (f64::from(usage.input) * input + f64::from(usage.output) * output) / 1_000_000.0;
-            metrics::histogram!(LLM_COST, "target" => target, "gen_ai_request_model" => model).record(cost);
+            let labels = vec![labels[0].clone(), labels[3].clone()];
+            metrics::histogram!(LLM_COST, labels).record(cost);
         }
+    }
+}
+
+/// In OpenAI's words.
+const fn finish_reason(reason: FinishReason) -> &'static str {
+    match reason {
+        FinishReason::Stop => "stop",
+        FinishReason::Length => "length",
+        FinishReason::Filtered => "content_filter",
     }
 }

@@ -99,7 +99,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::{knowledge::Passage, llm::Sharing};
+    use crate::{knowledge::Passage, llm::Sharing, telemetry::spans::RunSpan};
 
     fn request(max_output_tokens: u32) -> ChatRequest {
         let passage = Passage {
@@ -121,6 +121,7 @@ mod tests {
             parameters: Arc::default(),
             may_withdraw: true,
             sharing: Sharing::default(),
+            span: RunSpan::default(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The upstream side: models that answer.
 //!
-//! [`ChatModel`] is one of the few traits of the house, because the network begins here. Uses `chat`, `telemetry`
-//! and the knowledge's [`Passage`], nothing else of ours.
+//! [`ChatModel`] is one of the few traits of the house, because the network begins here. Uses `chat`, `telemetry` and
+//! the knowledge's [`Passage`], nothing else of ours.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     chat::{Author, Message, Role, Usage},
     knowledge::Passage,
-    telemetry::caches::CacheReport,
+    telemetry::{caches::CacheReport, spans::RunSpan},
 };
 
 use self::breaker::BreakerState;
@@ -95,6 +95,8 @@ pub struct ChatRequest {
     pub may_withdraw: bool,
     /// Who asks the same may be given the same answer.
     pub sharing: Sharing,
+    /// What the spans of the attempts hang on.
+    pub span: RunSpan,
 }
 
 /// With whom an answer may be shared.

@@ -28,7 +28,10 @@ use super::{
     pacer::{Pacer, Reservation},
     sse::BodyEnd,
 };
-use crate::{config::Secret, telemetry::metrics::LLM_BAD_EVENTS};
+use crate::{
+    config::Secret,
+    telemetry::{metrics::LLM_BAD_EVENTS, spans::Call},
+};
 
 mod body;
 
@@ -49,6 +52,8 @@ const BODY_BYTES: (usize, usize) = (2048, 1 << 20);
 pub struct EndpointConfig {
     /// The target's name, for errors and metrics.
     pub name: String,
+    /// The kind of server, for metrics and spans.
+    pub provider: &'static str,
     /// Base URL up to and without `/chat/completions`; a slash at its end does not matter.
     pub base_url: String,
     /// Sent as a bearer token; none or an empty one sends no `Authorization`.
@@ -87,6 +92,9 @@ pub enum EndpointError {
 #[derive(Debug)]
 pub struct Endpoint {
     name: String,
+    provider: &'static str,
+    /// Host and port.
+    server: (String, u16),
     model: String,
     http: HttpClients,
     config: OpenAIConfig,
@@ -122,6 +130,8 @@ impl Endpoint {
             .with_project_id("");
         Ok(Self {
             name: config.name,
+            provider: config.provider,
+            server: (base.host_str().unwrap_or_default().to_owned(), base.port_or_known_default().unwrap_or_default()),
             model: config.model,
             config: openai,
             api_key,
@@ -148,6 +158,12 @@ impl Endpoint {
     /// What is known of its rate limits.
     pub(super) fn pacer(&self) -> &Arc<Mutex<Pacer>> {
         &self.pacer
+    }
+
+    /// Who is asked, as spans have it.
+    pub(super) fn call(&self) -> Call<'_> {
+        let (address, port) = (self.server.0.as_str(), self.server.1);
+        Call { target: &self.name, provider: self.provider, model: &self.model, address, port }
     }
 
     /// Asks once. Nothing happens before the stream is polled; dropping it closes the upstream connection.

@@ -52,6 +52,7 @@ impl Target {
         let config = EndpointConfig {
             connect: seconds("connect_s", settings.connect_s)?,
             name: settings.name,
+            provider: settings.provider,
             base_url: settings.base_url,
             api_key: settings.api_key,
             model: settings.model,
@@ -166,7 +167,7 @@ impl Target {
     ) -> impl Stream<Item = Result<ModelEvent, ModelError>> + Send + use<> {
         let target = Arc::clone(self);
         async_stream::stream! {
-            let mut book = Book::open(Arc::clone(&target.endpoint), target.prices, &request.prompt);
+            let mut book = Book::open(Arc::clone(&target.endpoint), target.prices, &request);
             let mut attempt = Attempt::start(target.clocks, book.started(), latest);
             let mut timer = pin!(sleep_until(attempt.deadline().map_or(latest, |(at, _)| at)));
             let mut signals = Box::pin(target.endpoint.attempt(request, reservation));

@@ -11,21 +11,22 @@ use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use crate::{
-    chat::{Author, Doing, Owner, Phase, RunError, Source, Status, Usage},
+    chat::{Author, Doing, Owner, Phase, RunError, SessionId, Source, Status, Usage},
     knowledge::{KnowledgeStatus, Passage, Retriever, SearchMode, SearchQuery},
     limits::{Budgets, Line, Refusal, Spender},
     llm::{
         ChatModel, ChatRequest, Failover, FinishReason, KnowledgeUse, ModelError, ModelEvent, Parameters,
         PromptMessage, Sharing,
     },
-    telemetry::metrics::MEMORY_RETRIEVALS,
+    telemetry::{metrics::MEMORY_RETRIEVALS, spans::RunSpan},
 };
 
-use self::prompt::estimate_tokens;
+use self::{prompt::estimate_tokens, watch::Watched};
 
 pub mod citations;
 pub mod prompt;
 pub mod sources;
+mod watch;
 
 /// The most bytes of one answer, whatever `llm.max_output_tokens` allows. A snapshot with it, escaped, fits into what
 /// a socket may buffer.
@@ -80,6 +81,8 @@ pub struct RunRequest {
     pub may_withdraw: bool,
     /// Whether another answer than the one that may be known already is wanted.
     pub is_anew: bool,
+    /// The session it belongs to, as its span shall say.
+    pub session: Option<SessionId>,
 }
 
 impl RunRequest {
@@ -95,6 +98,7 @@ impl RunRequest {
             max_output_tokens: None,
             may_withdraw: true,
             is_anew: false,
+            session: None,
         }
     }
 }
@@ -190,7 +194,9 @@ impl Runner {
     /// A run. It does nothing until it is polled.
     #[must_use]
     pub fn start(self: Arc<Self>, request: RunRequest) -> BoxStream<'static, RunEvent> {
-        stream! {
+        let span = RunSpan::open(request.session.clone());
+        let run = span.clone();
+        let events = stream! {
             let spender = Spender::new(request.owner.as_ref());
             let place = self.line.enter(spender.clone());
             let mut position = place.position();
@@ -200,7 +206,9 @@ impl Runner {
             }
             yield RunEvent::Doing(Phase::Retrieving.into());
             let started = Instant::now();
+            let search = span.retrieval(&self.retrieval.collection);
             let Found { passages, knowledge, version } = self.retrieve(&request.question).await;
+            search.end(passages.len(), (knowledge == KnowledgeUse::Unavailable).then_some("unavailable"));
             let passages = prompt::fit_passages(passages);
             yield RunEvent::Retrieved { sources: sources::from_passages(&passages), took: started.elapsed() };
 
@@ -225,6 +233,7 @@ impl Runner {
                 parameters,
                 may_withdraw,
                 sharing: Sharing { tenant: owner.map(|owner| owner.tenant().into()), knowledge: version, is_anew },
+                span,
             });
             let mut doing = Doing::from(Phase::Waiting);
             let mut is_cached = false;
@@ -296,8 +305,8 @@ impl Runner {
                 Some(reason) => Outcome { status: status_of(reason), usage, error: None },
                 None => Outcome { usage, ..Outcome::broken_off(bytes == 0) },
             });
-        }
-        .boxed()
+        };
+        Watched::new(events, run).boxed()
     }
 
     async fn retrieve(&self, question: &str) -> Found {

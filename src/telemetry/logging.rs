@@ -1,12 +1,15 @@
-//! Log lines, on standard error: for people in development, JSON in production. Uses its section of `config`.
+//! Log lines, on standard error: for people in development, JSON in production. And the one subscriber of the process,
+//! beside which spans go where `otlp` takes them. Uses its section of `config`.
 
 use std::io;
 
 use tracing::Subscriber;
 use tracing_subscriber::{
-    EnvFilter, filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt, registry, util::SubscriberInitExt,
+    EnvFilter, Layer, Registry, filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt, registry,
+    util::SubscriberInitExt,
 };
 
+use super::spans;
 use crate::config::{Environment, LogFormat, TelemetryConfig};
 
 /// Why there are no logs.
@@ -20,36 +23,47 @@ pub enum LoggingError {
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Switches the logs on for the whole process. Call it once.
+/// Where spans go, when they go anywhere.
+pub type SpanLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Switches the logs on for the whole process, and the spans. Call it once.
 ///
 /// # Errors
 /// [`LoggingError`].
-pub fn init(config: &TelemetryConfig, environment: Environment) -> Result<(), LoggingError> {
-    subscriber(config, environment, io::stderr)?.try_init()?;
+pub fn init(config: &TelemetryConfig, environment: Environment, spans: Option<SpanLayer>) -> Result<(), LoggingError> {
+    subscriber(config, environment, spans, io::stderr)?.try_init()?;
     Ok(())
 }
 
 fn subscriber<W>(
     config: &TelemetryConfig,
     environment: Environment,
+    spans: Option<SpanLayer>,
     writer: W,
 ) -> Result<Box<dyn Subscriber + Send + Sync>, LoggingError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let lines = registry().with(filter(&config.log_level)?);
+    let filter = filter(&config.log_level)?;
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
-    Ok(match config.log_format.unwrap_or_else(|| default_format(environment)) {
-        LogFormat::Pretty => Box::new(lines.with(layer.with_ansi(io::IsTerminal::is_terminal(&io::stderr())))),
-        LogFormat::Json => Box::new(lines.with(layer.json().flatten_event(true))),
+    let lines = match config.log_format.unwrap_or_else(|| default_format(environment)) {
+        LogFormat::Pretty => layer.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    };
+    Ok(match spans {
+        Some(spans) => Box::new(registry().with(spans.and_then(lines.with_filter(filter)))),
+        // One filter for all: what it leaves out costs nothing.
+        None => Box::new(registry().with(lines.and_then(filter))),
     })
 }
 
 /// A bare level is meant for the gateway: at `info` the libraries below it would fill the log with their own affairs.
+/// Spans are no log lines.
 fn filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    let spans = spans::TARGET;
     match level.parse::<LevelFilter>() {
-        Ok(level) => EnvFilter::try_new(format!("{},rivulet={level}", level.min(LevelFilter::WARN))),
-        Err(_) => EnvFilter::try_new(level),
+        Ok(level) => EnvFilter::try_new(format!("{},rivulet={level},{spans}=off", level.min(LevelFilter::WARN))),
+        Err(_) => EnvFilter::try_new(format!("{level},{spans}=off")),
     }
 }
 
@@ -67,6 +81,7 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
+    use crate::telemetry::spans::RunSpan;
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -84,10 +99,11 @@ mod tests {
     fn logged(config: &TelemetryConfig, environment: Environment) -> String {
         let lines = Lines::default();
         let target = lines.clone();
-        let subscriber = subscriber(config, environment, move || target.clone()).expect("a filter");
+        let subscriber = subscriber(config, environment, None, move || target.clone()).expect("a filter");
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(session = "s_1", "opened");
             tracing::debug!("detail");
+            assert!(RunSpan::open(None).retrieval("default").is_disabled(), "spans that go nowhere are not made");
         });
         let bytes = lines.0.lock().clone();
         String::from_utf8(bytes).expect("UTF-8")
@@ -106,13 +122,17 @@ mod tests {
         let text = logged(&TelemetryConfig::default(), Environment::Development);
         assert!(text.contains("INFO") && text.contains("opened") && text.contains("session=\"s_1\""), "{text}");
         assert!(!text.contains("detail") && !text.starts_with('{'));
-        let debug = TelemetryConfig { log_level: "debug".to_owned(), log_format: Some(LogFormat::Json) };
+        let debug = TelemetryConfig {
+            log_level: "debug".to_owned(),
+            log_format: Some(LogFormat::Json),
+            ..TelemetryConfig::default()
+        };
         assert_eq!(logged(&debug, Environment::Development).lines().count(), 2);
     }
 
     #[test]
     fn a_bad_filter_is_an_error() {
-        let config = TelemetryConfig { log_level: "rivulet=loud".to_owned(), log_format: None };
-        assert!(matches!(subscriber(&config, Environment::Development, io::sink), Err(LoggingError::Filter(_))));
+        let config = TelemetryConfig { log_level: "rivulet=loud".to_owned(), ..TelemetryConfig::default() };
+        assert!(matches!(subscriber(&config, Environment::Development, None, io::sink), Err(LoggingError::Filter(_))));
     }
 }

@@ -48,6 +48,8 @@ pub const RUN_STOP: &str = "run_stop_seconds";
 pub const TOKENS_AFTER_STOP: &str = "tokens_after_stop_total";
 /// Seconds from the start of a run to its first text.
 pub const RUN_TTFT: &str = "run_ttft_seconds";
+/// Seconds that the gateway itself added to the first text of a run, by `part` (docs/metrics.md says what is in it).
+pub const RUN_OVERHEAD: &str = "run_overhead_seconds";
 /// Seconds from a piece of text's arrival in the session to its frame being written.
 pub const TOKEN_DELAY: &str = "token_delay_seconds";
 /// Seconds of the parts of a search, by `stage`.
@@ -58,6 +60,8 @@ pub const RAG_UNINDEXED: &str = "rag_index_unindexed_rows";
 pub const STORAGE_COMMIT: &str = "storage_commit_seconds";
 /// Operations in one commit.
 pub const STORAGE_BATCH: &str = "storage_commit_operations";
+/// Spans by `outcome`: `exported`, `lost` (the collector did not take them) or `dropped` (the queue was full).
+pub const OTLP_SPANS: &str = "otlp_spans_total";
 /// Seconds of one model call (OpenTelemetry `gen_ai.client.operation.duration`).
 pub const GEN_AI_DURATION: &str = "gen_ai_client_operation_duration_seconds";
 /// Tokens by `gen_ai_token_type` (OpenTelemetry `gen_ai.client.token.usage`).
@@ -69,6 +73,11 @@ pub const GEN_AI_FIRST_CHUNK: &str = "gen_ai_client_operation_time_to_first_chun
 const SECONDS: &[f64] = &[
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
     60.0, 300.0,
+];
+/// Seconds of model calls: the OpenTelemetry convention's, and shorter ones for models that are faster than it expects.
+const CALL_SECONDS: &[f64] = &[
+    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96,
+    81.92, 163.84, 327.68,
 ];
 /// Tokens, as the OpenTelemetry convention has them.
 const TOKENS: &[f64] = &[
@@ -99,6 +108,8 @@ const COST: &[f64] = &[0.000_01, 0.000_1, 0.001, 0.01, 0.1, 1.0, 10.0];
 pub fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
+        .set_buckets_for_metric(Matcher::Full(GEN_AI_DURATION.to_owned()), CALL_SECONDS)?
+        .set_buckets_for_metric(Matcher::Full(GEN_AI_FIRST_CHUNK.to_owned()), CALL_SECONDS)?
         .set_buckets_for_metric(Matcher::Full(GEN_AI_TOKENS.to_owned()), TOKENS)?
         .set_buckets_for_metric(Matcher::Full(LLM_COST.to_owned()), COST)?
         .set_buckets_for_metric(Matcher::Full(STORAGE_BATCH.to_owned()), OPERATIONS)?
@@ -130,11 +141,13 @@ fn describe() {
     describe_histogram!(RUN_STOP, Unit::Seconds, "From a stop's arrival to the end of the generation");
     describe_counter!(TOKENS_AFTER_STOP, "Pieces of answers that came in after the stop did");
     describe_histogram!(RUN_TTFT, Unit::Seconds, "From the start of a run to its first text");
+    describe_histogram!(RUN_OVERHEAD, Unit::Seconds, "What the gateway itself added to the first text of a run");
     describe_histogram!(TOKEN_DELAY, Unit::Seconds, "From a text's arrival to its frame being written");
     describe_histogram!(RETRIEVAL_DURATION, Unit::Seconds, "Parts of a search");
     describe_gauge!(RAG_UNINDEXED, "Rows the word index does not cover yet");
     describe_histogram!(STORAGE_COMMIT, Unit::Seconds, "One commit, fsync included");
     describe_histogram!(STORAGE_BATCH, "Operations in one commit");
+    describe_counter!(OTLP_SPANS, "Spans exported, lost and dropped");
     describe_histogram!(GEN_AI_DURATION, Unit::Seconds, "One model call");
     describe_histogram!(GEN_AI_TOKENS, "Tokens of model calls");
     describe_histogram!(GEN_AI_FIRST_CHUNK, Unit::Seconds, "From the call to its first chunk");

@@ -1,5 +1,11 @@
-//! What the gateway tells about itself: metrics and logs. Leaf of the house.
+//! What the gateway tells about itself: metrics, logs and spans. Leaf of the house.
 
 pub mod caches;
 pub mod logging;
 pub mod metrics;
+#[cfg(feature = "otlp")]
+pub mod otlp;
+#[cfg(not(feature = "otlp"))]
+#[path = "no_otlp.rs"]
+pub mod otlp;
+pub mod spans;

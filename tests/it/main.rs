@@ -28,6 +28,9 @@ mod pacing;
 mod resume;
 mod scenarios;
 mod silence;
+#[cfg(feature = "otlp")]
+mod spans;
 mod startup;
 mod targets;
+mod telemetry;
 mod upstream;

@@ -12,6 +12,7 @@ use rivulet::{
         PromptMessage, PromptRole, Sharing, targets::Targets,
     },
     mock_llm::{DEFAULT_TEXT, Fault, MockLlm, Options, Script, Stats},
+    telemetry::spans::RunSpan,
 };
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
@@ -76,6 +77,7 @@ pub(crate) fn request(max_output_tokens: u32) -> ChatRequest {
         parameters: Arc::default(),
         may_withdraw: true,
         sharing: Sharing::default(),
+        span: RunSpan::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use futures_util::stream;
 use proptest::prelude::*;
 
 use super::*;
+use crate::telemetry::spans::RunSpan;
 use crate::{
     chat::Usage,
     llm::{Failover, Parameters, PromptMessage, Sharing, breaker::BreakerState},
@@ -74,6 +75,7 @@ fn request() -> ChatRequest {
         parameters: Arc::default(),
         may_withdraw: true,
         sharing: Sharing { tenant: None, knowledge: Some(1), is_anew: false },
+        span: RunSpan::default(),
     }
 }
 

@@ -1,11 +1,15 @@
 //! What is decided without a connection; the rest is tested over HTTP.
 
 use super::*;
-use crate::llm::{KnowledgeUse, Parameters, Sharing};
+use crate::{
+    llm::{KnowledgeUse, Parameters, Sharing},
+    telemetry::spans::RunSpan,
+};
 
 fn config(base_url: &str) -> EndpointConfig {
     EndpointConfig {
         name: "t".to_owned(),
+        provider: "openai",
         base_url: base_url.to_owned(),
         api_key: Some(Secret::new("sk-key")),
         model: "m".to_owned(),
@@ -63,6 +67,7 @@ fn openai_gets_the_newer_name_of_the_limit() {
         parameters: Arc::new(Parameters { temperature: Some(0.5), ..Parameters::default() }),
         may_withdraw: true,
         sharing: Sharing::default(),
+        span: RunSpan::default(),
     };
     let body = |base_url| Endpoint::new(config(base_url)).unwrap().body(&request);
     assert_eq!(body("http://h/v1")["max_tokens"], 7);

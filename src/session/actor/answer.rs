@@ -88,7 +88,7 @@ impl Actor {
             let mut history: Vec<PromptMessage> = said.map(|message| PromptMessage::from(&**message)).collect();
             history.reverse();
             let request = RunRequest::new(&turn.question.text, history, self.shared.owner.clone());
-            RunRequest { is_anew: turn.is_anew, ..request }
+            RunRequest { is_anew: turn.is_anew, session: Some(self.shared.id.clone()), ..request }
         };
         metrics::gauge!(RUNS_ACTIVE).increment(1.0);
         let stopped = turn.stopped;

@@ -1,0 +1,215 @@
+//! Spans, as an OpenTelemetry collector gets them: the tree, what is in it, and nothing that anybody said.
+
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+
+use axum::{Router, body::Bytes, extract::State, routing::post};
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::ExportTraceServiceRequest,
+    common::v1::{KeyValue, any_value},
+    trace::v1::{Span, span::SpanKind, status::StatusCode},
+};
+use prost::Message;
+use rivulet::mock_llm::{Fault, Options, Script};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::Instant};
+
+use crate::harness::{Setup, TestGateway, soon, upstream};
+
+/// Bodies of requests, as they came.
+type Bodies = watch::Sender<Vec<Bytes>>;
+
+/// Takes spans until it is dropped.
+struct Collector {
+    url: String,
+    bodies: Arc<Bodies>,
+    _server: JoinSet<io::Result<()>>,
+}
+
+impl Collector {
+    async fn start() -> Self {
+        async fn take(State(bodies): State<Arc<Bodies>>, body: Bytes) {
+            bodies.send_modify(|bodies| bodies.push(body));
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let bodies = Arc::new(watch::Sender::new(Vec::new()));
+        let router = Router::new().route("/v1/traces", post(take)).with_state(Arc::clone(&bodies));
+        let mut server = JoinSet::new();
+        server.spawn(async { axum::serve(listener, router).await });
+        Self { url, bodies, _server: server }
+    }
+
+    /// The spans that came, by name, and whose they are.
+    fn spans(&self) -> (BTreeMap<String, Span>, Value) {
+        let (mut spans, mut resource) = (BTreeMap::new(), Value::Null);
+        for body in self.bodies.borrow().iter() {
+            let request = ExportTraceServiceRequest::decode(body.clone()).unwrap();
+            for of_resource in request.resource_spans {
+                resource = attributes(&of_resource.resource.unwrap().attributes);
+                for span in of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+                    let twice = spans.insert(span.name.clone(), span);
+                    assert!(twice.is_none(), "{twice:?}");
+                }
+            }
+        }
+        (spans, resource)
+    }
+}
+
+fn attributes(pairs: &[KeyValue]) -> Value {
+    let value = |pair: &KeyValue| plain(pair.value.as_ref().unwrap().value.as_ref().unwrap());
+    let mut known = serde_json::Map::new();
+    for pair in pairs {
+        assert!(known.insert(pair.key.clone(), value(pair)).is_none(), "{} is there twice", pair.key);
+    }
+    Value::Object(known)
+}
+
+fn plain(value: &any_value::Value) -> Value {
+    match value {
+        any_value::Value::StringValue(text) => json!(text),
+        any_value::Value::BoolValue(value) => json!(value),
+        any_value::Value::IntValue(number) => json!(number),
+        any_value::Value::DoubleValue(number) => json!(number),
+        any_value::Value::ArrayValue(list) => {
+            list.values.iter().map(|value| plain(value.value.as_ref().unwrap())).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// SIGTERM, and how long the end takes; with status 0.
+async fn end(gateway: &mut TestGateway) -> Duration {
+    let asked = Instant::now();
+    gateway.signal("TERM").await;
+    assert_eq!(gateway.exit_code().await, Some(0));
+    asked.elapsed()
+}
+
+#[tokio::test]
+async fn a_run_is_a_tree_of_spans_in_the_conventions_words() {
+    let collector = Collector::start().await;
+    let failing = Fault::Status { status: 503, headers: Vec::new(), body: String::new() };
+    let first = upstream(Options { faults: vec![failing], ..Options::default() }).await;
+    let script = Script::new("Forty-two wombats.");
+    let second = upstream(Options { rate: 0.0, script, ..Options::default() }).await;
+    let targets = json!([
+        { "name": "a", "base_url": first.url, "model": "x", "api_key": "sk-hunter2" },
+        { "name": "b", "preset": "vllm", "base_url": second.url, "model": "y", "api_key": "sk-hunter2" },
+    ]);
+    let setup = Setup::bare().set("RIVULET_LLM_TARGETS", &targets.to_string()).set("RIVULET_LLM_RETRIES", "0");
+    let mut gateway = setup.set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url).start().await;
+    let mut client = gateway.connect().await;
+    let answer = client.ask("How many quokkas?").await;
+    assert_eq!((answer.status(), answer.text.as_str()), ("complete", "Forty-two wombats."));
+    let session = client.memory.session.clone();
+    drop(client);
+    // What waits for a whole batch is not lost at the end.
+    end(&mut gateway).await;
+
+    let (spans, resource) = collector.spans();
+    assert_eq!(resource["service.name"], "rivulet");
+    assert_eq!(spans.keys().collect::<Vec<_>>(), ["chat x", "chat y", "retrieval default", "run"]);
+    let run = &spans["run"];
+    assert!(run.parent_span_id.is_empty());
+    assert_eq!(
+        attributes(&run.attributes),
+        json!({ "gen_ai.conversation.id": session, "rivulet.run.status": "complete" })
+    );
+    for part in spans.values().filter(|span| span.name != "run") {
+        assert_eq!((&part.parent_span_id, &part.trace_id), (&run.span_id, &run.trace_id), "{}", part.name);
+        assert!(part.start_time_unix_nano >= run.start_time_unix_nano, "{}", part.name);
+        assert!(part.end_time_unix_nano <= run.end_time_unix_nano, "{}", part.name);
+    }
+    let retrieval = attributes(&spans["retrieval default"].attributes);
+    assert_eq!(
+        (&retrieval["gen_ai.operation.name"], &retrieval["rivulet.retrieval.passages"]),
+        (&json!("retrieval"), &json!(0))
+    );
+
+    let failed = &spans["chat x"];
+    let told = attributes(&failed.attributes);
+    assert_eq!((&told["error.type"], &told["rivulet.outcome"]), (&json!("unavailable"), &json!("unavailable")));
+    assert_eq!(failed.status.as_ref().unwrap().code(), StatusCode::Error);
+    let good = &spans["chat y"];
+    assert_eq!(good.kind(), SpanKind::Client);
+    let mut told = attributes(&good.attributes);
+    for measured in ["gen_ai.response.time_to_first_chunk", "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"] {
+        let value = told.as_object_mut().unwrap().remove(measured);
+        assert!(value.as_ref().and_then(Value::as_f64).is_some_and(|value| value > 0.0), "{measured}: {value:?}");
+    }
+    let port: u16 = second.url.rsplit(':').next().unwrap().split('/').next().unwrap().parse().unwrap();
+    let wanted = json!({
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "vllm",
+        "gen_ai.request.model": "y",
+        "gen_ai.request.stream": true,
+        "gen_ai.conversation.id": session,
+        "gen_ai.response.finish_reasons": ["stop"],
+        "server.address": "127.0.0.1",
+        "server.port": port,
+        "rivulet.target": "b",
+        "rivulet.outcome": "ok",
+    });
+    assert_eq!(told, wanted);
+
+    for body in collector.bodies.borrow().iter() {
+        let body = String::from_utf8_lossy(body).to_lowercase();
+        for said in ["quokka", "wombat", "hunter2"] {
+            assert!(!body.contains(said), "{said} was told");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_says_so() {
+    let collector = Collector::start().await;
+    let upstream = crate::harness::Upstream::stalling(3).await;
+    let mut gateway = Setup::with_upstream(&upstream.url)
+        .set("RIVULET_LLM_MODEL", "m")
+        .set("RIVULET_TELEMETRY_OTLP_ENDPOINT", &format!("{}/", collector.url))
+        .start()
+        .await;
+    let mut client = gateway.connect().await;
+    client.tell(json!({"type": "send", "id": "q", "text": "one"})).await;
+    client.until("delta").await;
+    client.tell(json!({"type": "stop"})).await;
+    assert_eq!(client.until("run.done").await["status"], "stopped");
+    drop(client);
+    end(&mut gateway).await;
+    let (spans, _) = collector.spans();
+    assert_eq!(attributes(&spans["run"].attributes)["rivulet.run.status"], "cancelled");
+    let attempt = attributes(&spans["chat m"].attributes);
+    assert_eq!((&attempt["rivulet.outcome"], attempt.get("error.type")), (&json!("cancelled"), None));
+}
+
+#[tokio::test]
+async fn a_collector_that_is_not_there_disturbs_nobody_and_is_named_once() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let setup = Setup::bare().set("RIVULET_TELEMETRY_OTLP_ENDPOINT", &format!("http://{closed}"));
+    let mut gateway = setup.start().await;
+    let mut client = gateway.connect().await;
+    for _ in 0..2 {
+        let lost = gateway.metric("otlp_spans_total{outcome=\"lost\"}").await;
+        assert_eq!(client.ask("one").await.status(), "complete");
+        let metric = async { while gateway.metric("otlp_spans_total{outcome=\"lost\"}").await <= lost {} };
+        soon("a batch that was lost", metric).await;
+    }
+    drop(client);
+    end(&mut gateway).await;
+    assert_eq!(gateway.log().matches("spans are lost").count(), 1, "{}", gateway.log());
+}
+
+#[tokio::test]
+async fn a_collector_that_hangs_holds_up_the_end_for_two_seconds_at_most() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let mut gateway = Setup::bare().set("RIVULET_TELEMETRY_OTLP_ENDPOINT", &url).start().await;
+    let mut client = gateway.connect().await;
+    assert_eq!(client.ask("one").await.status(), "complete");
+    drop(client);
+    let took = end(&mut gateway).await;
+    assert!(took >= Duration::from_secs(2), "it was waited for: {took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(gateway.log().contains("not exported in time"), "{}", gateway.log());
+}
