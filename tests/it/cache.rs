@@ -240,7 +240,7 @@ async fn when_all_have_left_the_model_server_is_told() {
 async fn new_documents_are_noticed_also_when_another_process_reads_them() {
     let upstream = Upstream::saying("Sixty days [1].", 0.0).await;
     let model = std::env::var("RIVULET_KNOWLEDGE_MODEL_DIR").expect("`make test` sets RIVULET_KNOWLEDGE_MODEL_DIR");
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-knowledge");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-knowledge/shop/returns.md");
     let setup = caching(&upstream).set("RIVULET_KNOWLEDGE_ENABLED", "true").set("RIVULET_KNOWLEDGE_MODEL_DIR", &model);
     let ingest = async |path: &Path| {
         let output = setup.output(&["ingest", path.to_str().unwrap()]).await;
