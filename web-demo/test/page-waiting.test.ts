@@ -137,7 +137,7 @@ describe("the end of an answer", () => {
     const client = await page();
     (await ask(client)).done("error", { error: { code: "budget_exhausted" } });
     await checkedAnswer(client);
-    expect(text(".note")).toContain("before this one began");
+    expect(text(".note")).toContain("not enough for this answer");
   });
 
   it("names who wrote it, and the cache only where it comes from there", async () => {

@@ -20,7 +20,7 @@ const NOTE: Readonly<Record<string, string>> = {
 };
 
 const STOPPED_BEFORE = "You stopped this answer before it began.";
-const SPENT_BEFORE = "The budget for answers was used up before this one began. Try again later.";
+const SPENT_BEFORE = "What is left of the budget is not enough for this answer. Try again later.";
 const SPENT_WITHIN =
   "The budget for answers was used up here. What was written is kept; its end is missing.";
 
