@@ -58,7 +58,7 @@ web-test: web ## Types, lints and unit tests of the page
 	$(NODE) npm --prefix web-demo run check
 	$(NODE) npm --prefix web-demo test
 
-e2e: build ## The page in a real browser, and a client in plain Python, against the real gateway
+e2e: build ## The page in a real browser, plain Python and the openai packages, against the real gateway
 	scripts/e2e.sh $(RIVULET)
 
 bench: setup web ## Benchmarks of the cores, then the gateway beside other servers; FULL=1 for the sizes of the docs

@@ -1,4 +1,5 @@
-//! One whole run: a message in, commit, a scripted model over real HTTP, every delta read, the end committed.
+//! One whole run: a message in, commit, a scripted model over real HTTP, every delta read, the end committed. The same
+//! where answers are kept, with a new question each time and with one whose answer is known.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up should stop")]
 
@@ -9,7 +10,7 @@ use rivulet::{
     config::LlmConfig,
     hub::{Hub, Policy},
     knowledge::NoKnowledge,
-    llm::targets::Targets,
+    llm::{ChatModel, cache::Cached, targets::Targets},
     mock_llm::{DEFAULT_TEXT, MockLlm, Options, Script},
     run::{Retrieval, Runner},
     session::{
@@ -20,8 +21,9 @@ use rivulet::{
 };
 use tokio::{runtime::Runtime, task::JoinSet};
 
-async fn run(session: &SessionHandle, viewer: &mut Viewer) {
-    let message = NewMessage { id: None, text: "Why?".to_owned(), mode: SendMode::Reject };
+/// Asks, and reads the whole answer.
+async fn run(session: &SessionHandle, viewer: &mut Viewer, question: &str) {
+    let message = NewMessage { id: None, text: question.to_owned(), mode: SendMode::Reject };
     session.send(message).await.expect("accepted");
     let mut done = false;
     while !done {
@@ -50,11 +52,20 @@ fn whole_runs(c: &mut Criterion) {
     let memory: Arc<dyn SessionStore> = Arc::new(MemoryStore::new(10, 10_000_000));
     let mut group = c.benchmark_group("run");
     group.throughput(Throughput::Elements(tokens));
-    for (name, store) in [("memory", memory), ("sqlite", sqlite)] {
+    let cases = [
+        ("memory", &memory, None),
+        ("sqlite", &sqlite, None),
+        ("memory, answers kept", &memory, Some("")),
+        ("memory, answer known", &memory, Some("Why?")),
+    ];
+    for (name, store, kept) in cases {
         let (session, mut viewer) = runtime.block_on(async {
+            let targets = Targets::from_config(&config).expect("targets").expect("one target");
+            let rule = config.cache().expect("on by default");
+            let model: Arc<dyn ChatModel> = Arc::new(targets);
             let runner = Arc::new(Runner {
                 retriever: Arc::new(NoKnowledge),
-                model: Arc::new(Targets::from_config(&config).expect("targets").expect("one target")),
+                model: if kept.is_some() { Arc::new(Cached::new(model, rule)) } else { model },
                 retrieval: Retrieval { collection: "default".to_owned(), top_k: 5, min_score: 0.0 },
                 max_output_tokens: 1024,
                 line: Arc::default(),
@@ -62,14 +73,20 @@ fn whole_runs(c: &mut Criterion) {
             });
             let hour = Duration::from_secs(3600);
             let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 2, sessions: 0 };
-            let hub = Hub::new(store, runner, policy);
+            let hub = Hub::new(Arc::clone(store), runner, policy);
             let record = hub.create("default", None, None).await.expect("a session");
             let session = hub.get(&record.id).await.expect("the session");
             let (viewer, _) = session.attach(None);
             (session, viewer)
         });
         group.bench_with_input(BenchmarkId::new("whole run, store in", name), &(), |b, ()| {
-            b.iter(|| runtime.block_on(run(&session, &mut viewer)));
+            let mut number = 0;
+            b.iter(|| {
+                number += 1;
+                let question =
+                    kept.filter(|question| !question.is_empty()).map_or(format!("Why {number}?"), str::to_owned);
+                runtime.block_on(run(&session, &mut viewer, &question));
+            });
         });
     }
     group.finish();

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Starts the gateway and talks to it from outside: `scripts/e2e.sh RIVULET_BINARY`. The page in a real browser, then a
-# client in plain Python that knows only the protocol. RIVULET_KNOWLEDGE_MODEL_DIR names the embedding model.
+# client in plain Python that knows only the protocol, then the official `openai` packages for Python and Node.js.
+# RIVULET_KNOWLEDGE_MODEL_DIR names the embedding model.
 # The gateway takes a free port, keeps its data in a temporary folder, and is gone when this is over.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -80,11 +81,12 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # An empty configuration and an empty environment: what somebody has set up for a gateway of his own, from an edited
-# rivulet.toml to REDIS_URL, is not what is tested.
+# rivulet.toml to REDIS_URL, is not what is tested. Known answers come at once, and the page is to be seen streaming:
+# nothing is kept.
 : >"$work/rivulet.toml"
 env -i PATH="$PATH" HOME="$work" TMPDIR="$work" NO_COLOR=1 \
     RIVULET_KNOWLEDGE_MODEL_DIR="$model_dir" RIVULET_KNOWLEDGE_PRELOAD=sample-knowledge \
-    "$binary" serve --config "$work/rivulet.toml" --bind 127.0.0.1:0 --data-dir "$work/data" >"$log" 2>&1 &
+    RIVULET_LLM_CACHE_ENTRIES=0 "$binary" serve --config "$work/rivulet.toml" --bind 127.0.0.1:0 --data-dir "$work/data" >"$log" 2>&1 &
 gateway=$!
 
 # The address, as soon as the log tells it.
@@ -105,14 +107,38 @@ until url="$(address)" && ready "$url"; do
     sleep 0.2
 done
 
-# Kept between runs; another list of packages gets another folder.
-venv="$cache/deps/python-$(sha256sum tests/plain/requirements.txt | cut -c1-16)"
-if ! "$venv/bin/python" -c 'import websockets' 2>/dev/null; then
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-        --requirement tests/plain/requirements.txt
-fi
+# Sets `python` to one that has the packages of a list. Kept between runs; another list gets another folder.
+python_with() {
+    local list="$1" module="$2" venv
+    venv="$cache/deps/python-$(sha256sum "$list" | cut -c1-16)"
+    if ! "$venv/bin/python" -c "import $module" 2>/dev/null; then
+        rm -rf "$venv"
+        python3 -m venv "$venv"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+            --requirement "$list"
+    fi
+    python="$venv/bin/python"
+}
+
+# Sets `program` to a copy of tests/sdk/node/sdk.mjs that has its packages beside it, kept in the same way.
+node_sdk() {
+    local folder
+    folder="$cache/deps/sdk-node-$(sha256sum tests/sdk/node/package-lock.json | cut -c1-16)"
+    if [ ! -e "$folder/node_modules/.package-lock.json" ]; then
+        rm -rf "$folder"
+        mkdir -p "$folder"
+        cp tests/sdk/node/{package.json,package-lock.json,.npmrc} "$folder/"
+        RIVULET_CACHE="$cache" scripts/with-node.sh npm --prefix "$folder" ci --no-progress
+    fi
+    cp tests/sdk/node/sdk.mjs "$folder/"
+    program="$folder/sdk.mjs"
+}
 
 run env RIVULET_URL="$url" RIVULET_CACHE="$cache" scripts/with-node.sh npm --prefix web-demo run e2e
-run "$venv/bin/python" tests/plain/client.py "$url"
+python_with tests/plain/requirements.txt websockets
+run "$python" tests/plain/client.py "$url"
+# The gateways are on this machine, whatever proxy the environment names.
+python_with tests/sdk/python/requirements.txt openai
+run env NO_PROXY='*' no_proxy='*' "$python" tests/sdk/python/sdk.py "$url" "$binary"
+node_sdk
+run env RIVULET_CACHE="$cache" scripts/with-node.sh node "$program" "$url" "$binary"

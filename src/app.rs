@@ -29,6 +29,7 @@ use crate::{
     limits::{Budgets, Line},
     llm::{
         ChatModel,
+        cache::Cached,
         extractive::Extractive,
         targets::{Targets, TargetsError},
     },
@@ -107,7 +108,18 @@ impl App {
             Some(targets) => Arc::new(targets),
             None => Arc::new(Extractive::default()),
         };
-        let knowledge = config.knowledge.enabled.then(|| Arc::new(Knowledge::open(&config.knowledge, folder)));
+        let cache = config.llm.cache();
+        let model = match cache {
+            Some(rule) => Arc::new(Cached::new(model, rule)),
+            None => model,
+        };
+        let knowledge = config.knowledge.enabled.then(|| {
+            let knowledge = Knowledge::open(&config.knowledge, folder);
+            Arc::new(match cache {
+                Some(rule) => knowledge.keeping(rule),
+                None => knowledge,
+            })
+        });
         let retriever: Arc<dyn Retriever> = match &knowledge {
             Some(knowledge) => knowledge.clone(),
             None => Arc::new(NoKnowledge),
@@ -116,8 +128,8 @@ impl App {
         let budgets = Arc::new(Budgets::new(&config.limits));
         budgets.load(&*store).await?;
         let runner = runner(&config, &retriever, &model, budgets.clone());
-        let hub = Arc::new(Hub::new(store.clone(), runner, policy(&config)));
-        let gateway = gateway(&config, &hub, retriever, model, metrics);
+        let hub = Arc::new(Hub::new(store.clone(), runner.clone(), policy(&config)));
+        let gateway = gateway(&config, &hub, runner, metrics);
         Ok(Self { listener, address, hub, store, budgets, gateway, knowledge, config })
     }
 
@@ -142,6 +154,7 @@ impl App {
         let Self { listener, hub, store, budgets, gateway, knowledge, config, .. } = self;
         let (ending, background, connections) = (CancellationToken::new(), TaskTracker::new(), TaskTracker::new());
         let (draining, sockets) = (gateway.draining.clone(), gateway.sockets.clone());
+        let (completions, interrupting) = (gateway.completions.clone(), gateway.interrupting.clone());
         background.spawn(hub.clone().tend(ending.clone()));
         background.spawn(budgets.keep(store.clone(), ending.clone()));
         background.spawn(until(ending.clone(), fold_metrics(gateway.metrics.clone())));
@@ -160,7 +173,14 @@ impl App {
         }
         draining.cancel();
         // The whole end fits into `drain_s`: whoever sent the signal kills after some such time.
-        hub.drain(Duration::from_secs(config.server.drain_s).saturating_sub(INTERRUPT_GRACE + GOODBYE)).await;
+        let most = Duration::from_secs(config.server.drain_s).saturating_sub(INTERRUPT_GRACE + GOODBYE);
+        completions.close();
+        tokio::join!(hub.drain(most), async {
+            if timeout(most, completions.wait()).await.is_err() {
+                warn!(completions = completions.len(), "completions are interrupted by the shutdown");
+            }
+            interrupting.cancel();
+        });
         accepting.cancel();
         sockets.close();
         connections.close();
@@ -230,18 +250,15 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
-fn gateway(
-    config: &Config,
-    hub: &Arc<Hub>,
-    retriever: Arc<dyn Retriever>,
-    model: Arc<dyn ChatModel>,
-    metrics: PrometheusHandle,
-) -> Gateway {
+fn gateway(config: &Config, hub: &Arc<Hub>, runner: Arc<Runner>, metrics: PrometheusHandle) -> Gateway {
     Gateway {
         hub: hub.clone(),
         auth: Arc::new(Authenticator::new(&config.auth)),
-        retriever,
-        model,
+        retriever: runner.retriever.clone(),
+        model: runner.model.clone(),
+        runner,
+        completions: TaskTracker::new(),
+        interrupting: CancellationToken::new(),
         top_k: config.knowledge.top_k,
         origins: Arc::new(Origins::new(&config.server)),
         clients: Arc::new(Clients::new(config)),

@@ -38,7 +38,7 @@ pub struct Args {
     /// from 0 to less than 1
     #[arg(long, default_value_t = 0.0, value_parser = chance, value_name = "P")]
     pub cut: f64,
-    /// What is asked
+    /// What is asked; a number behind it makes every question another one, so that no cache answers
     #[arg(long, default_value = "What do I need to get a loan?")]
     pub text: String,
     /// A file with the text that every answer with status `complete` must be, with or without the file's last

@@ -65,6 +65,8 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "llm.breaker_open_s", kind: Kind::Number(0.001, 86_400.0) },
     Key { name: "llm.fallback", kind: Kind::OneOf(&["none", "extractive"]) },
     Key { name: "llm.max_output_tokens", kind: Kind::Integer(1, 1_000_000) },
+    Key { name: "llm.cache_ttl_s", kind: Kind::Number(0.0, 86_400.0) },
+    Key { name: "llm.cache_entries", kind: Kind::Integer(0, 100_000) },
     Key { name: "knowledge.enabled", kind: Kind::Switch },
     Key { name: "knowledge.uri", kind: Kind::Text },
     Key { name: "knowledge.model_dir", kind: Kind::Path },
@@ -105,6 +107,7 @@ pub(super) const TARGET_KEYS: &[Key] = &[
     Key { name: "first_token_s", kind: Kind::Number(0.001, 3600.0) },
     Key { name: "gap_s", kind: Kind::Number(0.001, 3600.0) },
     Key { name: "total_s", kind: Kind::Number(0.001, 86_400.0) },
+    Key { name: "weight", kind: Kind::Number(0.001, 1000.0) },
     Key { name: "input_price", kind: Kind::Number(0.0, 1_000_000.0) },
     Key { name: "output_price", kind: Kind::Number(0.0, 1_000_000.0) },
 ];

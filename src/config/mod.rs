@@ -12,7 +12,7 @@ mod targets;
 mod tests;
 mod world;
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -169,6 +169,28 @@ pub struct LlmConfig {
     pub fallback: Fallback,
     /// The most tokens of an answer.
     pub max_output_tokens: u32,
+    /// Seconds for which an answer is given again to who asks the same; 0: not at all.
+    pub cache_ttl_s: f64,
+    /// The most answers that are kept for that; 0: none.
+    pub cache_entries: u64,
+}
+
+/// For how long, and how many, answers and what was found are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheRule {
+    /// From then on it is asked anew.
+    pub ttl: Duration,
+    /// The next one takes the place of the one that was longest unused.
+    pub entries: u64,
+}
+
+impl LlmConfig {
+    /// What is kept; `None`: nothing.
+    #[must_use]
+    pub fn cache(&self) -> Option<CacheRule> {
+        let ttl = Duration::try_from_secs_f64(self.cache_ttl_s).ok().filter(|ttl| !ttl.is_zero())?;
+        (self.cache_entries > 0).then_some(CacheRule { ttl, entries: self.cache_entries })
+    }
 }
 
 impl Default for LlmConfig {
@@ -190,6 +212,8 @@ impl Default for LlmConfig {
             breaker_open_s: 300.0,
             fallback: Fallback::None,
             max_output_tokens: 1024,
+            cache_ttl_s: 900.0,
+            cache_entries: 1000,
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct TargetConfig {
     pub gap_s: Option<f64>,
     /// As `llm.total_s`.
     pub total_s: Option<f64>,
+    /// Its share of the runs among the neighbours in the list that have one, too.
+    pub weight: Option<f64>,
     /// Price of a million input tokens, in whatever unit the operator counts.
     pub input_price: Option<f64>,
     /// Price of a million output tokens.
@@ -134,6 +136,8 @@ pub struct TargetSettings {
     pub gap_s: f64,
     /// For the whole answer.
     pub total_s: f64,
+    /// Its share of the runs among its neighbours that have one.
+    pub weight: Option<f64>,
     /// Prices of a million input and output tokens.
     pub prices: Option<(f64, f64)>,
 }
@@ -214,6 +218,7 @@ impl LlmConfig {
             first_token_s: target.first_token_s.unwrap_or(self.first_token_s),
             gap_s: target.gap_s.unwrap_or(self.gap_s),
             total_s: target.total_s.unwrap_or(self.total_s),
+            weight: target.weight,
             prices: match (target.input_price, target.output_price) {
                 (None, None) => None,
                 (input, output) => Some((input.unwrap_or(0.0), output.unwrap_or(0.0))),

@@ -1,4 +1,5 @@
-//! Wire formats spoken over the same events: bytes ↔ typed frames. Pure: no socket, no session. Uses `chat` and the
-//! values of the session's log.
+//! Wire formats spoken over the same events: bytes ↔ typed frames. Pure: no socket, no session. Uses `chat`, the
+//! values of the session's log, and the parameters of a prompt.
 
 pub mod chat_v1;
+pub mod openai;

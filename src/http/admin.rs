@@ -1,20 +1,21 @@
-//! What an operator wants to know of the parts.
+//! What an operator wants to know of the parts. A caller who is known needs the scope `admin`; one who is not gets here
+//! only where nobody has to be.
 
 use axum::{Extension, Json, extract::State, http::StatusCode};
 use serde_json::{Value, json};
 
 use super::{Gateway, problem::Problem};
-use crate::auth::{ADMIN, Caller};
+use crate::{
+    auth::{ADMIN, Caller, Grant},
+    telemetry::caches::{ANSWERS, CacheReport, EMBEDDINGS, RETRIEVAL},
+};
 
-/// How each target stands, without addresses and keys. A caller who is known needs the scope `admin`; one who is not
-/// gets here only where nobody has to be.
+/// How each target stands, without addresses and keys.
 pub(super) async fn llm(
     State(gateway): State<Gateway>,
     Extension(Caller(grant)): Extension<Caller>,
 ) -> Result<Json<Value>, Problem> {
-    if grant.is_some_and(|grant| !grant.principal.has_scope(ADMIN)) {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "this needs the scope `admin`"));
-    }
+    allow(grant.as_ref())?;
     let reports = gateway.model.targets();
     let targets = reports.iter().map(|target| {
         json!({
@@ -29,4 +30,36 @@ pub(super) async fn llm(
         })
     });
     Ok(Json(json!({ "model": gateway.model.name(), "targets": targets.collect::<Vec<_>>() })))
+}
+
+/// How each cache stands; those that are switched off too.
+pub(super) async fn cache(
+    State(gateway): State<Gateway>,
+    Extension(Caller(grant)): Extension<Caller>,
+) -> Result<Json<Value>, Problem> {
+    allow(grant.as_ref())?;
+    let known: Vec<_> = gateway.model.caches().into_iter().chain(gateway.retriever.caches().await).collect();
+    let caches = [ANSWERS, EMBEDDINGS, RETRIEVAL].map(|name| {
+        let report = known.iter().find(|report| report.name == name);
+        let report = report.copied().unwrap_or_else(|| CacheReport::off(name));
+        json!({
+            "name": name,
+            "enabled": report.enabled,
+            "entries": report.entries,
+            "capacity": report.capacity,
+            "ttl_s": report.ttl.map(|ttl| ttl.as_secs_f64()),
+            "hits": report.hits,
+            "joined": report.joined,
+            "misses": report.misses,
+            "passed": report.passed,
+        })
+    });
+    Ok(Json(json!({ "caches": caches })))
+}
+
+fn allow(grant: Option<&Grant>) -> Result<(), Problem> {
+    if grant.is_some_and(|grant| !grant.principal.has_scope(ADMIN)) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "this needs the scope `admin`"));
+    }
+    Ok(())
 }

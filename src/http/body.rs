@@ -25,26 +25,31 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let is_json = is_json(request.headers());
-        let bytes = read(request).await?;
-        if !is_json && !bytes.is_empty() {
-            let detail = "the body must be `application/json`";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
-        }
-        // No body is an object without fields.
-        serde_json::from_slice(if bytes.is_empty() { b"{}" } else { &bytes }).map(Self).map_err(|error| {
-            let code = if error.is_data() { "invalid_field" } else { "bad_json" };
-            Problem::new(StatusCode::BAD_REQUEST, code, error.to_string())
-        })
+        json(request, MAX_BODY_BYTES).await.map(Self)
     }
 }
 
-async fn read(request: Request) -> Result<Bytes, Problem> {
-    let body = Limited::new(request.into_body(), MAX_BODY_BYTES);
+/// A JSON body of at most `most` bytes.
+pub(super) async fn json<T: DeserializeOwned>(request: Request, most: usize) -> Result<T, Problem> {
+    let is_json = is_json(request.headers());
+    let bytes = read(request, most).await?;
+    if !is_json && !bytes.is_empty() {
+        let detail = "the body must be `application/json`";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+    }
+    // No body is an object without fields.
+    serde_json::from_slice(if bytes.is_empty() { b"{}" } else { &bytes }).map_err(|error| {
+        let code = if error.is_data() { "invalid_field" } else { "bad_json" };
+        Problem::new(StatusCode::BAD_REQUEST, code, error.to_string())
+    })
+}
+
+async fn read(request: Request, most: usize) -> Result<Bytes, Problem> {
+    let body = Limited::new(request.into_body(), most);
     match timeout(BODY_TIMEOUT, body.collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let detail = format!("the body is larger than {MAX_BODY_BYTES} bytes");
+            let detail = format!("the body is larger than {most} bytes");
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail))
         }
         Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_REQUEST, "bad_json", "the body broke off")),

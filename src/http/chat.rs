@@ -59,9 +59,7 @@ pub(super) async fn ask(
     let run = receipt.run.ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "no run"))?;
     let done = wait(&mut viewer, &run).await?;
     if let (Status::Error, Some(error)) = (done.status, &done.error) {
-        let status =
-            if error.code == "upstream_timeout" { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
-        return Err(Problem::new(status, error.code, error.message.clone()));
+        return Err(error.into());
     }
     // `run.done` follows the commit, so the store has the answer.
     let answer = gateway.hub.store().message(&session_id, &done.message).await?;

@@ -25,6 +25,21 @@ pub(super) async fn identify(State(gateway): State<Gateway>, mut request: Reques
     }
 }
 
+/// As [`identify`], for clients that insist on sending some key: where nobody has to say who they are, what is no token at
+/// all is taken for a placeholder.
+pub(super) async fn identify_by_key(State(gateway): State<Gateway>, mut request: Request, next: Next) -> Response {
+    let headers = request.headers_mut();
+    if !gateway.auth.required() && bearer(headers).is_ok_and(|key| key.is_some_and(|key| !looks_like_token(key))) {
+        headers.remove(header::AUTHORIZATION);
+    }
+    identify(State(gateway), request, next).await
+}
+
+/// Whether it has the three parts of a JWT, valid or not.
+fn looks_like_token(key: &str) -> bool {
+    key.split('.').count() == 3
+}
+
 /// Who opens a socket; `None` when that has to be said in a `hello`.
 pub(super) fn socket_caller(
     auth: &Authenticator,
@@ -89,6 +104,14 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn a_placeholder_has_not_the_three_parts_of_a_token() {
+        for key in ["sk-none", "", "a.b", "a.b.c.d"] {
+            assert!(!looks_like_token(key), "{key}");
+        }
+        assert!(looks_like_token("a.b.c"));
+    }
 
     #[test]
     fn the_scheme_is_read_in_any_case_and_once() {

@@ -13,6 +13,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// A comment after so much silence keeps proxies from closing the connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 #[derive(Deserialize)]
 pub(super) struct Message {
@@ -130,12 +131,17 @@ pub(super) async fn events(
             }
         }
     };
+    Ok(event_stream(events))
+}
+
+/// An answer whose body are server-sent events, which nobody on the way should hold back.
+pub(super) fn event_stream(events: impl Stream<Item = Result<String, Infallible>> + Send + 'static) -> Response {
     let mut response = Body::from_stream(events).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    response
 }
 
 /// How long the caller's token still counts.

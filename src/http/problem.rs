@@ -1,16 +1,20 @@
-//! Errors on HTTP: RFC 9457 `application/problem+json` with `code` and `request_id`. The one place where an error
-//! becomes a status; what clients read here never holds internals.
+//! Errors on HTTP: RFC 9457 `application/problem+json` with `code` and `request_id`, and OpenAI's form below `/v1`. The
+//! one place where an error becomes a status; what clients read here never holds internals.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::error;
 
 use super::places::{RETRY_AFTER_S, TooMany};
 use crate::{
-    dialect::chat_v1::FrameError,
+    chat::RunError,
+    dialect::{
+        chat_v1::FrameError,
+        openai::{request::Invalid, response::ErrorBody},
+    },
     hub::HubError,
     knowledge::KnowledgeError,
     limits::Refusal,
@@ -27,11 +31,18 @@ pub(super) struct Problem {
     pub(super) detail: String,
     /// Seconds, for `Retry-After`.
     pub(super) retry_after: Option<u32>,
+    /// The field that is to blame, where OpenAI's interface names it.
+    pub(super) param: Option<String>,
+    /// What else OpenAI's interface tells, in the gateway's own field.
+    pub(super) extension: Option<Box<Value>>,
+    /// Trying again changes nothing, although the status looks as if it could.
+    pub(super) is_final: bool,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), retry_after: None }
+        let detail = detail.into();
+        Self { status, code, detail, retry_after: None, param: None, extension: None, is_final: false }
     }
 
     pub(super) fn invalid_field(field: &str, problem: &str) -> Self {
@@ -52,9 +63,29 @@ impl Problem {
             "code": self.code,
             "request_id": request_id,
         });
-        let mut response = (self.status, body.to_string()).into_response();
+        self.with_headers(body.to_string(), HeaderValue::from_static("application/problem+json"))
+    }
+
+    /// The answer in the form of OpenAI's interface, whose clients take the request's id from its header.
+    pub(super) fn render_as_openai(&self) -> Response {
+        let body = self.openai().json();
+        let mut response = self.with_headers(body, HeaderValue::from_static("application/json"));
+        if self.is_final {
+            response.headers_mut().insert("x-should-retry", HeaderValue::from_static("false"));
+        }
+        response
+    }
+
+    /// The error in the form of OpenAI's interface.
+    pub(super) fn openai(&self) -> ErrorBody<'_> {
+        let body = ErrorBody::new(self.status.as_u16(), self.code, &self.detail, self.param.as_deref());
+        body.with(self.extension.as_deref())
+    }
+
+    fn with_headers(&self, body: String, kind: HeaderValue) -> Response {
+        let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, kind);
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -139,6 +170,27 @@ impl From<Refusal> for Problem {
 impl From<FrameError> for Problem {
     fn from(error: FrameError) -> Self {
         Self::new(StatusCode::BAD_REQUEST, error.code, error.message)
+    }
+}
+
+impl From<Invalid> for Problem {
+    fn from(error: Invalid) -> Self {
+        let problem = Self::new(StatusCode::BAD_REQUEST, error.code, error.to_string());
+        Self { param: Some(error.param), ..problem }
+    }
+}
+
+/// A run that failed, as an answer to the request that waited for it.
+impl From<&RunError> for Problem {
+    fn from(error: &RunError) -> Self {
+        let (status, retry_after) = match error.code {
+            "upstream_unavailable" | "upstream_rejected" => (StatusCode::BAD_GATEWAY, None),
+            "upstream_timeout" => (StatusCode::GATEWAY_TIMEOUT, None),
+            "budget_exhausted" | "rate_limited" | "queue_full" => (StatusCode::TOO_MANY_REQUESTS, Some(5)),
+            "busy" | "storage_unavailable" => (StatusCode::SERVICE_UNAVAILABLE, Some(5)),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, None),
+        };
+        Self { retry_after, is_final: !error.retryable, ..Self::new(status, error.code, error.message.clone()) }
     }
 }
 

@@ -12,6 +12,7 @@ use tracing::{Instrument, debug, info_span};
 use super::{
     Gateway,
     client::ClientAddress,
+    completions,
     problem::Problem,
     server::{ConnectionPermit, Peer},
 };
@@ -23,6 +24,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) async fn observe(request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let method = request.method().as_str().to_owned();
+    let is_openai = completions::is_below(request.uri().path());
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let span = info_span!("request", id = %id, method = %method, route = %route);
     let started = Instant::now();
@@ -31,7 +33,7 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let mut response = next.run(request).instrument(span.clone()).await;
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| plain_error(&response));
     if let Some(problem) = problem {
-        let rendered = problem.render(&id);
+        let rendered = if is_openai { problem.render_as_openai() } else { problem.render(&id) };
         let headers = std::mem::take(response.headers_mut());
         response = rendered;
         // What inner layers said (CORS, above all) holds for a problem too.

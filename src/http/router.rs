@@ -15,8 +15,8 @@ use tower_http::{
 };
 
 use super::{
-    Gateway, Origins, admin, auth, chat, health, identity, knowledge, messages, page, problem::Problem, requests,
-    sessions, socket, version,
+    Gateway, Origins, admin, auth, chat, completions, health, identity, knowledge, messages, models, page,
+    problem::Problem, requests, sessions, socket, version,
 };
 
 /// The gateway's HTTP surface.
@@ -35,13 +35,20 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/chat", post(chat::ask))
         .route("/rag/query", post(knowledge::query))
         .route("/admin/llm", get(admin::llm))
+        .route("/admin/cache", get(admin::cache))
         // What stands below says itself who may use it.
         .route_layer(identify.clone())
         .route("/version", get(version::show))
         .route("/ws", get(socket::open_new))
         .route("/ws/{id}", get(socket::open));
+    let openai = Router::new()
+        .route("/chat/completions", post(completions::create))
+        .route("/models", get(models::list))
+        .route("/models/{*model}", get(models::show))
+        .route_layer(from_fn_with_state(gateway.clone(), identity::identify_by_key));
     Router::new()
         .nest("/api/v1", api)
+        .nest(completions::BASE, openai)
         .merge(tokens.route_layer(identify))
         .route("/api/version", get(version::show))
         .route("/health", get(health::health))
@@ -72,6 +79,24 @@ fn cors(origins: Arc<Origins>) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, request| origins.allow(origin, &request.headers)))
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, HeaderName::from_static("x-request-id")])
+        .allow_headers(HEADERS.map(HeaderName::from_static))
         .expose_headers([HeaderName::from_static("x-request-id"), header::RETRY_AFTER])
 }
+
+/// What pages of allowed origins may send; most of it is what the `openai` package says about itself.
+const HEADERS: [&str; 14] = [
+    "content-type",
+    "authorization",
+    "x-request-id",
+    "openai-organization",
+    "openai-project",
+    "x-stainless-arch",
+    "x-stainless-helper-method",
+    "x-stainless-lang",
+    "x-stainless-os",
+    "x-stainless-package-version",
+    "x-stainless-retry-count",
+    "x-stainless-runtime",
+    "x-stainless-runtime-version",
+    "x-stainless-timeout",
+];

@@ -1,8 +1,12 @@
 //! The knowledge base as the rest of the house sees it: an embedding model and an index, put together.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    config::KnowledgeConfig,
+    config::{CacheRule, KnowledgeConfig},
     knowledge::{
         Collection, DEFAULT_COLLECTION, IngestError, IngestProgress, IngestSummary, KnowledgeError, KnowledgeStatus,
         Passage, Retriever, SearchMode, SearchQuery,
@@ -22,9 +26,13 @@ use crate::{
         fuse::{self, Found},
         index::Index,
         ingest,
+        memo::{self, Memo},
         words::Words,
     },
-    telemetry::metrics::RETRIEVAL_DURATION,
+    telemetry::{
+        caches::{CacheReport, RETRIEVAL},
+        metrics::RETRIEVAL_DURATION,
+    },
 };
 
 /// Candidates that each leg of a search brings, at least.
@@ -38,8 +46,10 @@ const SEARCHES: usize = 8;
 /// Searches that may wait or be worked on; the next one is refused.
 const MAX_SEARCHES: usize = 256;
 
+/// The longest passages of one search that are kept, in bytes.
+const MAX_KEPT_BYTES: usize = 64 << 10;
+
 /// Documents that can be searched.
-#[derive(Debug)]
 pub struct Knowledge {
     embedder: Embedder,
     index: Index,
@@ -48,6 +58,8 @@ pub struct Knowledge {
     turns: Semaphore,
     /// Why the last search of the default collection failed, if it did.
     problem: Mutex<Option<String>>,
+    /// What was found, by everything that it depends on.
+    found: Option<Memo<Arc<[Passage]>>>,
 }
 
 impl Knowledge {
@@ -64,7 +76,15 @@ impl Knowledge {
             places: Semaphore::new(MAX_SEARCHES),
             turns: Semaphore::new(SEARCHES),
             problem: Mutex::new(None),
+            found: None,
         }
+    }
+
+    /// The same, and it keeps the vectors of questions, and as `rule` says what was found for them.
+    #[must_use]
+    pub fn keeping(self, rule: CacheRule) -> Self {
+        let found = Some(Memo::new(RETRIEVAL, rule.entries, Some(rule.ttl)));
+        Self { embedder: self.embedder.keeping(), found, ..self }
     }
 
     /// Ingests files and folders (`.md`, `.txt`) into `collection`. Unchanged documents cost a hash, changed ones are
@@ -143,12 +163,18 @@ impl Knowledge {
         }
     }
 
-    async fn search(&self, query: &SearchQuery, vector: Option<&[f32]>) -> Result<Vec<(f32, Passage)>, KnowledgeError> {
+    /// What was found, best first, and whether everything was searched that should be.
+    async fn search(
+        &self,
+        query: &SearchQuery,
+        vector: Option<&[f32]>,
+    ) -> Result<(Vec<(f32, Passage)>, bool), KnowledgeError> {
         let collection = Collection::parse(&query.collection)?;
         let top_k = query.top_k.min(MAX_TOP_K);
         let depth = top_k.max(DEPTH);
         let by_words = self.index.by_words(&collection, &query.text, vector, depth);
         let hybrid = |found| fuse::rank(found, fuse::hybrid_score, query.min_score, top_k);
+        let mut is_whole = vector.is_some() || query.mode == SearchMode::Text;
         let ranked = match (vector, query.mode) {
             (Some(vector), SearchMode::Vector) => {
                 let found = self.index.by_vector(&collection, vector, depth).await?;
@@ -158,17 +184,90 @@ impl Knowledge {
                 (Ok(near), Ok(worded)) => hybrid(fuse::union(near, worded)),
                 (Ok(near), Err(error)) => {
                     tracing::warn!(%error, "searched by vectors only");
+                    is_whole = false;
                     hybrid(near)
                 }
                 (Err(error), Ok(worded)) => {
                     tracing::warn!(%error, "searched by words only");
+                    is_whole = false;
                     by_share(worded, query, top_k)
                 }
                 (Err(error), Err(_)) => return Err(error),
             },
             (None, _) => by_share(by_words.await?, query, top_k),
         };
-        Ok(ranked)
+        Ok((ranked, is_whole))
+    }
+
+    /// Searches, in its turn.
+    async fn find(&self, query: &SearchQuery) -> Result<Arc<[Passage]>, Unkept> {
+        let _place = self.places.try_acquire().map_err(|_| KnowledgeError::Busy)?;
+        let vector = self.embed(query).await?;
+        let started = Instant::now();
+        let _turn = self.turns.acquire().await.map_err(|_| KnowledgeError::Busy)?;
+        let ranked = self.search(query, vector.as_deref()).await;
+        record("search", started);
+        // Only of the collection that answers come from: a look into another one says nothing about it.
+        if query.collection == DEFAULT_COLLECTION {
+            match &ranked {
+                Err(KnowledgeError::Unavailable(problem)) => *self.problem.lock() = Some(problem.clone()),
+                Ok(_) => *self.problem.lock() = None,
+                Err(_) => {}
+            }
+        }
+        let (ranked, is_whole) = ranked?;
+        let passages: Arc<[_]> = ranked.into_iter().map(|(score, passage)| Passage { score, ..passage }).collect();
+        let bytes: usize = passages.iter().map(|passage| passage.text.len()).sum();
+        if is_whole && bytes <= MAX_KEPT_BYTES { Ok(passages) } else { Err(Unkept::Found(passages)) }
+    }
+
+    /// What a search depends on; `None` when its result is not to be kept or looked up.
+    async fn key_of(&self, query: &SearchQuery) -> Option<memo::Key> {
+        // After a failure it is really searched, so that the report of it does not outlive it.
+        if self.status() != KnowledgeStatus::Ready {
+            return None;
+        }
+        let version = self.version(&query.collection).await.ok()?;
+        let min_score = query.min_score.map_or([0; 5], |score| {
+            let [a, b, c, d] = score.to_le_bytes();
+            [1, a, b, c, d]
+        });
+        Some(memo::key([
+            query.text.as_bytes(),
+            query.collection.as_bytes(),
+            &query.top_k.min(MAX_TOP_K).to_le_bytes(),
+            &[match query.mode {
+                SearchMode::Hybrid => 0,
+                SearchMode::Vector => 1,
+                SearchMode::Text => 2,
+            }],
+            &min_score,
+            &version.to_le_bytes(),
+        ]))
+    }
+}
+
+impl fmt::Debug for Knowledge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Knowledge")
+            .field("embedder", &self.embedder)
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came of a search and is for those who wait for it, but for nobody after them.
+#[derive(Clone)]
+enum Unkept {
+    /// Passages that may be others in a moment.
+    Found(Arc<[Passage]>),
+    /// Nothing.
+    Failed(KnowledgeError),
+}
+
+impl From<KnowledgeError> for Unkept {
+    fn from(error: KnowledgeError) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -186,21 +285,24 @@ impl Retriever for Knowledge {
             Collection::parse(&query.collection)?;
             return Ok(Vec::new());
         }
-        let _place = self.places.try_acquire().map_err(|_| KnowledgeError::Busy)?;
-        let vector = self.embed(query).await?;
-        let started = Instant::now();
-        let _turn = self.turns.acquire().await.map_err(|_| KnowledgeError::Busy)?;
-        let ranked = self.search(query, vector.as_deref()).await;
-        record("search", started);
-        // Only of the collection that answers come from: a look into another one says nothing about it.
-        if query.collection == DEFAULT_COLLECTION {
-            match &ranked {
-                Err(KnowledgeError::Unavailable(problem)) => *self.problem.lock() = Some(problem.clone()),
-                Ok(_) => *self.problem.lock() = None,
-                Err(_) => {}
-            }
+        let found = match &self.found {
+            None => self.find(query).await,
+            Some(found) => match self.key_of(query).await {
+                Some(key) => found.get(key, self.find(query)).await,
+                None => {
+                    found.pass();
+                    self.find(query).await
+                }
+            },
+        };
+        match found {
+            Ok(passages) | Err(Unkept::Found(passages)) => Ok(passages.to_vec()),
+            Err(Unkept::Failed(error)) => Err(error),
         }
-        Ok(ranked?.into_iter().map(|(score, passage)| Passage { score, ..passage }).collect())
+    }
+
+    async fn version(&self, collection: &str) -> Result<u64, KnowledgeError> {
+        self.index.version(&Collection::parse(collection)?).await
     }
 
     fn status(&self) -> KnowledgeStatus {
@@ -213,6 +315,14 @@ impl Retriever for Knowledge {
             EmbedStatus::Ready(_) if self.ingesting.load(Ordering::Relaxed) > 0 => KnowledgeStatus::Loading,
             EmbedStatus::Ready(_) => KnowledgeStatus::Ready,
         }
+    }
+
+    async fn caches(&self) -> Vec<CacheReport> {
+        let mut reports = Vec::from_iter(self.embedder.cache().await);
+        if let Some(found) = &self.found {
+            reports.push(found.report().await);
+        }
+        reports
     }
 }
 

@@ -8,6 +8,8 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::telemetry::caches::CacheReport;
+
 mod base;
 pub mod chunk;
 mod collection;
@@ -17,6 +19,7 @@ mod fuse;
 mod index;
 mod ingest;
 mod markdown;
+mod memo;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -120,8 +123,17 @@ pub trait Retriever: Send + Sync + fmt::Debug + 'static {
     /// The passages that fit best, best first.
     async fn retrieve(&self, query: &SearchQuery) -> Result<Vec<Passage>, KnowledgeError>;
 
+    /// The state of a collection: changes with everything that could change what is found in it. What is found
+    /// afterwards is of this state or of a later one.
+    async fn version(&self, collection: &str) -> Result<u64, KnowledgeError>;
+
     /// How far it is.
     fn status(&self) -> KnowledgeStatus;
+
+    /// How its caches stand; none when nothing is kept.
+    async fn caches(&self) -> Vec<CacheReport> {
+        Vec::new()
+    }
 }
 
 /// The retriever of a gateway without knowledge: finds nothing, and that is no error.
@@ -132,6 +144,10 @@ pub struct NoKnowledge;
 impl Retriever for NoKnowledge {
     async fn retrieve(&self, _: &SearchQuery) -> Result<Vec<Passage>, KnowledgeError> {
         Ok(Vec::new())
+    }
+
+    async fn version(&self, _: &str) -> Result<u64, KnowledgeError> {
+        Ok(0)
     }
 
     fn status(&self) -> KnowledgeStatus {

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::chat::Owner;
+use crate::{chat::Owner, telemetry::metrics::RATE_LIMITED};
 
 mod account;
 pub mod budget;
@@ -60,13 +60,13 @@ impl Refusal {
         }
     }
 
-    /// What `rate_limited_total` calls it.
-    #[must_use]
-    pub const fn scope(self) -> &'static str {
-        match self {
+    /// Counts it in `rate_limited_total`.
+    pub fn count(&self) {
+        let scope = match self {
             Self::BudgetExhausted { .. } => "tokens",
             Self::LineFull => "waiting_runs",
-        }
+        };
+        metrics::counter!(RATE_LIMITED, "scope" => scope).increment(1);
     }
 
     /// When it may be tried again, where that is known.

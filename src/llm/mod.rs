@@ -1,7 +1,7 @@
 //! The upstream side: models that answer.
 //!
-//! [`ChatModel`] is one of the few traits of the house, because the network begins here. Uses `chat` and
-//! the knowledge's [`Passage`], nothing else of ours.
+//! [`ChatModel`] is one of the few traits of the house, because the network begins here. Uses `chat`, `telemetry`
+//! and the knowledge's [`Passage`], nothing else of ours.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::{
     chat::{Author, Message, Role, Usage},
     knowledge::Passage,
+    telemetry::caches::CacheReport,
 };
 
 use self::breaker::BreakerState;
@@ -18,10 +19,12 @@ use self::breaker::BreakerState;
 mod attempt;
 mod book;
 pub mod breaker;
+pub mod cache;
 mod chunk;
 pub mod extractive;
 mod http;
 pub mod openai;
+mod order;
 mod pacer;
 mod retry;
 mod seam;
@@ -99,6 +102,8 @@ pub struct ChatRequest {
 pub struct Sharing {
     /// The tenant; none for those who need not say who they are.
     pub tenant: Option<Arc<str>>,
+    /// The state of the knowledge that was searched; `None`: it cannot be told, and the answer is for nobody else.
+    pub knowledge: Option<u64>,
     /// Whether another answer than the one that may be known already is wanted.
     pub is_anew: bool,
 }
@@ -339,6 +344,11 @@ pub trait ChatModel: Send + Sync + fmt::Debug + 'static {
 
     /// The servers behind it, in the order in which they are asked; none when it needs no server.
     fn targets(&self) -> Vec<TargetReport> {
+        Vec::new()
+    }
+
+    /// How the cache of its answers stands; none when nothing is kept.
+    fn caches(&self) -> Vec<CacheReport> {
         Vec::new()
     }
 }

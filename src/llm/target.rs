@@ -27,6 +27,7 @@ pub(super) struct Target {
     endpoint: Arc<Endpoint>,
     clocks: Clocks,
     prices: Option<(f64, f64)>,
+    weight: Option<f64>,
     continues: bool,
     standing: Mutex<Standing>,
 }
@@ -63,6 +64,7 @@ impl Target {
             endpoint: Arc::new(endpoint),
             clocks,
             prices: settings.prices,
+            weight: settings.weight,
             continues: settings.continues,
             standing,
         })
@@ -76,6 +78,11 @@ impl Target {
     /// The model's name at the provider.
     pub(super) fn model(&self) -> &str {
         self.endpoint.model()
+    }
+
+    /// Its share of the runs among its neighbours in the list that have one.
+    pub(super) const fn weight(&self) -> Option<f64> {
+        self.weight
     }
 
     /// Whether it goes on with an answer that it is given the beginning of.

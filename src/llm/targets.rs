@@ -21,6 +21,7 @@ use super::{
     estimated_tokens,
     extractive::Extractive,
     openai::EndpointError,
+    order,
     pacer::{Need, Turn},
     retry::{Next, RetryRule},
     seam::{Joined, Seam},
@@ -130,7 +131,7 @@ fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEv
         let mut shown = Shown::default();
         let mut last = None;
         let need = need_of(&request);
-        let mut untried: Vec<&Arc<Target>> = plan.targets.iter().collect();
+        let mut untried = plan.in_order();
         'targets: loop {
             untried.retain(|target| shown.may_be_joined_by(target, &request));
             let now = Instant::now();
@@ -374,6 +375,12 @@ impl Shown {
 }
 
 impl Plan {
+    /// The targets, in the order in which this answer asks them.
+    fn in_order(&self) -> Vec<&Arc<Target>> {
+        let weights: Vec<_> = self.targets.iter().map(|target| target.weight()).collect();
+        order::drawn(&weights, rand::random).into_iter().map(|at| &self.targets[at]).collect()
+    }
+
     /// Every breaker is open.
     fn all_resting(&self) -> ModelError {
         let soonest = self.targets.iter().filter_map(|target| target.report().open_for).min();

@@ -58,7 +58,7 @@ pub struct Plan {
     /// The chance that a socket is cut after a welcome, after a question was sent, and after each delta: 0 to
     /// less than 1, for with 1 no connection would get beyond its welcome.
     pub cut: f64,
-    /// What is asked.
+    /// What is asked; a number is put behind it, for no two questions to be the same.
     pub text: String,
     /// What every complete answer must be, with or without its last line break; so that what is lost between
     /// the model and the gateway is found, too. `None` compares with what the gateway announces only.
@@ -171,6 +171,11 @@ pub async fn verify(endpoint: &Endpoint, history: &str) -> Result<Verdict, Verif
     let stored: Vec<_> = fetched.buffer_unordered(FETCHES).try_collect().await?;
     let stored: HashMap<_, _> = stored.into_iter().flatten().collect();
     Ok(judge::judge(&records, &stored))
+}
+
+/// A question unlike any other, also of an earlier load: an answer that is known already would measure nothing.
+fn unlike_any(text: &str) -> String {
+    format!("{text} ({:016x})", rand::random::<u64>())
 }
 
 fn http_client() -> Result<reqwest::Client, reqwest::Error> {

@@ -19,6 +19,7 @@ use super::{
     report::{Board, Tally},
     stored::{self, FetchError},
     transcript::{Step, Transcript},
+    unlike_any,
 };
 
 /// The longest wait before a reconnect; short, because the question is how the gateway bears it.
@@ -42,6 +43,8 @@ enum Gone {
 /// A question that is being answered.
 struct Question {
     id: String,
+    /// Of its text.
+    crc32: u32,
     acked: bool,
     /// The log's incarnation when it was asked first.
     epoch: Option<String>,
@@ -161,9 +164,17 @@ impl Session {
 
     /// Sends a question until it is acknowledged, and reads until its answer is proven.
     async fn ask(&mut self, id: &str) -> Result<(), Fatal> {
-        let frame = serde_json::json!({ "type": "send", "id": id, "text": self.plan.text }).to_string();
-        let id = id.to_owned();
-        let mut question = Question { id, acked: false, epoch: None, sent_at: None, grew_at: None, has_text: false };
+        let text = unlike_any(&self.plan.text);
+        let frame = serde_json::json!({ "type": "send", "id": id, "text": text }).to_string();
+        let mut question = Question {
+            id: id.to_owned(),
+            crc32: crc32fast::hash(text.as_bytes()),
+            acked: false,
+            epoch: None,
+            sent_at: None,
+            grew_at: None,
+            has_text: false,
+        };
         self.draining = false;
         loop {
             match self.ask_once(&mut question, &frame).await {
@@ -238,8 +249,7 @@ impl Session {
 
     async fn ask_again(&mut self, question: &Question, frame: &str) -> Result<(), Gone> {
         // Before it is sent: what may have arrived must be in the history.
-        let crc32 = crc32fast::hash(self.plan.text.as_bytes());
-        self.record(Event::Sent { id: question.id.clone(), crc32 });
+        self.record(Event::Sent { id: question.id.clone(), crc32: question.crc32 });
         self.send(frame.to_owned()).await
     }
 

@@ -18,7 +18,7 @@ use crate::{
         ChatModel, ChatRequest, Failover, FinishReason, KnowledgeUse, ModelError, ModelEvent, Parameters,
         PromptMessage, Sharing,
     },
-    telemetry::metrics::{MEMORY_RETRIEVALS, RATE_LIMITED},
+    telemetry::metrics::MEMORY_RETRIEVALS,
 };
 
 use self::prompt::estimate_tokens;
@@ -111,6 +111,8 @@ pub enum RunEvent {
         /// How long it took.
         took: Duration,
     },
+    /// A model is asked, with a prompt of about so many tokens.
+    Asked(u32),
     /// Who writes the text that follows.
     By(Author),
     /// A piece of the answer, never empty.
@@ -182,7 +184,7 @@ impl Runner {
             Ok(()) => self.line.check(),
             spent => spent,
         };
-        refused.inspect_err(|refusal| metrics::counter!(RATE_LIMITED, "scope" => refusal.scope()).increment(1))
+        refused.inspect_err(|refusal| refusal.count())
     }
 
     /// A run. It does nothing until it is polled.
@@ -198,7 +200,7 @@ impl Runner {
             }
             yield RunEvent::Doing(Phase::Retrieving.into());
             let started = Instant::now();
-            let (passages, knowledge) = self.retrieve(&request.question).await;
+            let Found { passages, knowledge, version } = self.retrieve(&request.question).await;
             let passages = prompt::fit_passages(passages);
             yield RunEvent::Retrieved { sources: sources::from_passages(&passages), took: started.elapsed() };
 
@@ -206,12 +208,14 @@ impl Runner {
             let mut spending = self.budgets.open(spender);
             let RunRequest { question, history, instructions, owner, parameters, may_withdraw, is_anew, .. } = request;
             let prompt = prompt::compose(&question, history, &passages, instructions.as_deref());
-            let tokens = prompt.iter().map(|message| estimate_tokens(&message.content)).sum();
+            let tokens: usize = prompt.iter().map(|message| estimate_tokens(&message.content)).sum();
             if let Err(refusal) = spending.prompt(tokens) {
                 spending.settle(None); // Nobody was asked.
+                refusal.count();
                 yield RunEvent::End(Outcome::refused(refusal, true));
                 return;
             }
+            yield RunEvent::Asked(u32::try_from(tokens).unwrap_or(u32::MAX));
             let mut events = self.model.stream(ChatRequest {
                 prompt: prompt.into(),
                 question,
@@ -220,7 +224,7 @@ impl Runner {
                 max_output_tokens: request.max_output_tokens.map_or(self.max_output_tokens, |most| most.min(self.max_output_tokens)),
                 parameters,
                 may_withdraw,
-                sharing: Sharing { tenant: owner.map(|owner| owner.tenant().into()), is_anew },
+                sharing: Sharing { tenant: owner.map(|owner| owner.tenant().into()), knowledge: version, is_anew },
             });
             let mut doing = Doing::from(Phase::Waiting);
             let mut is_cached = false;
@@ -255,6 +259,7 @@ impl Runner {
                             yield RunEvent::Text(text);
                         }
                         if let Err(refusal) = spent {
+                            refusal.count();
                             yield RunEvent::End(Outcome { usage, ..Outcome::refused(refusal, false) });
                             return;
                         }
@@ -295,7 +300,7 @@ impl Runner {
         .boxed()
     }
 
-    async fn retrieve(&self, question: &str) -> (Vec<Passage>, KnowledgeUse) {
+    async fn retrieve(&self, question: &str) -> Found {
         let query = SearchQuery {
             text: question.to_owned(),
             collection: self.retrieval.collection.clone(),
@@ -304,21 +309,31 @@ impl Runner {
             min_score: Some(self.retrieval.min_score),
         };
         metrics::counter!(MEMORY_RETRIEVALS).increment(1);
-        // Asked before the search: what is ready then was searched whole.
+        // Asked before the search: what is ready then was searched whole, and what was found is not older than this.
         let status = self.retriever.status();
-        match timeout(RETRIEVAL_TIMEOUT, self.retriever.retrieve(&query)).await {
-            Ok(Ok(passages)) if status == KnowledgeStatus::Loading => (passages, KnowledgeUse::Loading),
-            Ok(Ok(passages)) => (passages, KnowledgeUse::Searched),
-            Ok(Err(error)) => {
-                warn!(%error, "answering without passages");
-                (Vec::new(), KnowledgeUse::Unavailable)
+        let searching = async {
+            let version = self.retriever.version(&query.collection).await;
+            (version.ok(), self.retriever.retrieve(&query).await)
+        };
+        match timeout(RETRIEVAL_TIMEOUT, searching).await {
+            Ok((version, Ok(passages))) => {
+                let is_loading = status == KnowledgeStatus::Loading;
+                let knowledge = if is_loading { KnowledgeUse::Loading } else { KnowledgeUse::Searched };
+                return Found { passages, knowledge, version };
             }
-            Err(_) => {
-                warn!(after = ?RETRIEVAL_TIMEOUT, "retrieval timed out, answering without passages");
-                (Vec::new(), KnowledgeUse::Unavailable)
-            }
+            Ok((_, Err(error))) => warn!(%error, "answering without passages"),
+            Err(_) => warn!(after = ?RETRIEVAL_TIMEOUT, "retrieval timed out, answering without passages"),
         }
+        Found { passages: Vec::new(), knowledge: KnowledgeUse::Unavailable, version: None }
     }
+}
+
+/// What retrieval came to.
+struct Found {
+    passages: Vec<Passage>,
+    knowledge: KnowledgeUse,
+    /// The state of the knowledge, or a later one.
+    version: Option<u64>,
 }
 
 /// An error's words as a sentence for people.

@@ -1,4 +1,5 @@
 //! What the gateway tells about itself: metrics and logs. Leaf of the house.
 
+pub mod caches;
 pub mod logging;
 pub mod metrics;

@@ -184,6 +184,8 @@ async fn stop_closes_the_upstream_and_keeps_what_was_written() {
     assert_eq!((&ack["re"], &ack["run"]), (&json!(7), &json!(client.memory.live.clone().unwrap())));
     let answer = client.answer().await;
     assert_eq!(answer.status(), "stopped");
+    assert_eq!(answer.done["usage"]["estimated"], true, "what was written is booked");
+    assert!(answer.done["usage"]["input"].as_u64() > Some(100) && answer.done["usage"]["output"].as_u64() > Some(0));
     assert!(!answer.text.is_empty());
     upstream.stats.wait_until(|counts| counts.cancelled == 1 && counts.open == 0).await;
 

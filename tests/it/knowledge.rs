@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::{Setup, TestGateway, soon};
 
 /// A gateway with the sample knowledge.
-async fn knowing() -> TestGateway {
+pub(crate) async fn knowing() -> TestGateway {
     let model = std::env::var("RIVULET_KNOWLEDGE_MODEL_DIR").expect("`make test` sets RIVULET_KNOWLEDGE_MODEL_DIR");
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-knowledge");
     let setup = Setup::bare()
@@ -19,7 +19,7 @@ async fn knowing() -> TestGateway {
     gateway
 }
 
-async fn until_loaded(gateway: &TestGateway) {
+pub(crate) async fn until_loaded(gateway: &TestGateway) {
     soon("the knowledge", async { while gateway.get("/ready").await.1["knowledge"]["state"] != "ready" {} }).await;
 }
 

@@ -390,7 +390,7 @@ async fn viewers_are_told_of_a_failover_and_end_with_the_same_text() {
 }
 
 /// Faults by name, and what a client sees of each: with a single target that is asked once, and with another one.
-const FAULTS: &[(&str, &str, Option<&str>, &str)] = &[
+pub(crate) const FAULTS: &[(&str, &str, Option<&str>, &str)] = &[
     ("refuse", "error", Some("upstream_unavailable"), "other"),
     ("stall-headers", "error", Some("upstream_timeout"), "other"),
     ("stall:0", "error", Some("upstream_timeout"), "other"),
@@ -451,4 +451,21 @@ async fn a_flapping_target_is_rescued_by_its_retry() {
         assert_eq!(ask(&LlmConfig { retries: 1, ..config(upstream.addr) }).await.text, DEFAULT_TEXT);
     }
     assert_eq!(upstream.stats.counts().requests, 6);
+}
+
+#[tokio::test]
+async fn neighbours_with_a_weight_share_the_runs_and_stand_in_for_each_other() {
+    let (first, second, third) = (saying("one").await, upstream([status(500, &[], "")]).await, saying("three").await);
+    let mut config = targets([&first, &second, &third]);
+    config.breaker_failures = 1000;
+    for target in &mut config.targets[..2] {
+        target.weight = Some(1.0);
+    }
+    let model = model(&config);
+    for _ in 0..40 {
+        assert_eq!(read(model.stream(request(1024))).await.text, "one", "before those behind them");
+    }
+    let asked = second.stats.counts().requests;
+    assert!((1..40).contains(&asked), "of 40 runs about 20, and not never in a billion: {asked}");
+    assert_eq!((first.stats.counts().requests, third.stats.counts().requests), (40, 0));
 }

@@ -16,6 +16,10 @@ use tokenizers::Tokenizer;
 use tokio::sync::{oneshot, watch};
 
 use self::queue::{Job, Queue};
+use crate::{
+    knowledge::memo::{self, Memo},
+    telemetry::caches::{CacheReport, EMBEDDINGS},
+};
 
 mod model;
 mod queue;
@@ -26,6 +30,9 @@ pub(crate) use model::{Model, missing_files};
 const DOCUMENT_BATCH: usize = 16;
 /// The longest question that is embedded, in characters; the model reads about a thousand.
 const MAX_QUERY_CHARS: usize = 2000;
+
+/// The most questions whose vectors are kept; 6 MiB at 384 numbers each.
+const KEPT_QUESTIONS: u64 = 4096;
 
 /// A vector of length 1.
 pub type Vector = Vec<f32>;
@@ -100,11 +107,18 @@ impl fmt::Debug for ReadyModel {
 }
 
 /// The model's thread and the queue in front of it. Dropping it ends the thread after at most one batch.
-#[derive(Debug)]
 pub struct Embedder {
     queue: Arc<Queue>,
+    /// Vectors of questions: they do not change, since the model does not.
+    kept: Option<Memo<Vector>>,
     status: watch::Receiver<EmbedStatus>,
     thread: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Embedder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedder").field("status", &*self.status.borrow()).finish_non_exhaustive()
+    }
 }
 
 impl Embedder {
@@ -113,6 +127,18 @@ impl Embedder {
     #[must_use]
     pub fn load(folder: Option<PathBuf>) -> Self {
         Self::start(move || Ok(Model::load(&folder.ok_or(EmbedError::NotConfigured)?)?.into()))
+    }
+
+    /// The same, and it keeps the vectors of questions: at most 4,096, the longest unused leave first.
+    #[must_use]
+    pub fn keeping(mut self) -> Self {
+        self.kept = Some(Memo::new(EMBEDDINGS, KEPT_QUESTIONS, None));
+        self
+    }
+
+    /// How the kept questions stand; `None` when none are kept.
+    pub async fn cache(&self) -> Option<CacheReport> {
+        Some(self.kept.as_ref()?.report().await)
     }
 
     /// `load` makes the model on the model's own thread.
@@ -133,11 +159,11 @@ impl Embedder {
         };
         let thread = std::thread::Builder::new().name("embedder".to_owned()).spawn(body);
         match thread {
-            Ok(thread) => Self { queue, status, thread: Some(thread) },
+            Ok(thread) => Self { queue, kept: None, status, thread: Some(thread) },
             Err(error) => {
                 queue.close();
                 let failed = EmbedStatus::Failed(EmbedError::Failed(format!("no thread for it: {error}")));
-                Self { queue, status: watch::channel(failed).1, thread: None }
+                Self { queue, kept: None, status: watch::channel(failed).1, thread: None }
             }
         }
     }
@@ -172,8 +198,15 @@ impl Embedder {
             EmbedStatus::Failed(error) => return Err(error),
             EmbedStatus::Ready(_) => {}
         }
+        let text: String = text.chars().take(MAX_QUERY_CHARS).collect();
+        match &self.kept {
+            Some(kept) => kept.get(memo::key([text.as_bytes()]), self.embed_one(text.clone())).await,
+            None => self.embed_one(text).await,
+        }
+    }
+
+    async fn embed_one(&self, text: String) -> Result<Vector, EmbedError> {
         let (reply, answer) = oneshot::channel();
-        let text = text.chars().take(MAX_QUERY_CHARS).collect();
         self.queue.push_query(Job { texts: vec![text], reply })?;
         let vectors = answer.await.map_err(|_| self.gone())??;
         vectors.into_iter().next().ok_or_else(|| EmbedError::Failed("no vector came back".to_owned()))

@@ -81,6 +81,13 @@ impl Index {
         self.run(async move { tables.replace(&collection, &documents).await }).await
     }
 
+    /// The version of a collection: grows with every change, also with one that another process makes, as soon as a
+    /// search sees it. 0 while there is no such collection.
+    pub(crate) async fn version(&self, collection: &Collection) -> Result<u64, KnowledgeError> {
+        let (tables, collection) = self.owned(collection);
+        self.run(async move { tables.version(&collection).await }).await
+    }
+
     /// Brings the word index up to date and tidies up. To be called after every ingestion.
     pub(crate) async fn refresh(&self, collection: &Collection) -> Result<(), KnowledgeError> {
         let (tables, collection) = self.owned(collection);

@@ -73,6 +73,11 @@ impl Tables {
         }
     }
 
+    pub(super) async fn version(&self, collection: &Collection) -> Result<u64, KnowledgeError> {
+        let Some(table) = self.table(collection).await? else { return Ok(0) };
+        table.version().await.map_err(|error| unavailable("reading the version", &error))
+    }
+
     pub(super) async fn documents(&self, collection: &Collection) -> Result<HashMap<String, String>, KnowledgeError> {
         let Some(table) = self.table(collection).await? else { return Ok(HashMap::new()) };
         let first_chunks = table.query().only_if("chunk = 0").select(Select::columns(&["document", "doc_hash"]));

@@ -70,7 +70,7 @@ pub struct Job {
     pub viewers: usize,
     /// Questions in each, one after the other; the other scenarios ask one, `Stalled` asks all at once.
     pub messages: usize,
-    /// What is asked.
+    /// What is asked; a number is put behind it, for no two questions to be the same.
     pub text: String,
     /// Tokens that every answer must have; `None`: whatever comes.
     pub tokens: Option<u64>,

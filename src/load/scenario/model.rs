@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::{sync::Barrier, time::timeout};
 
 use super::{Job, Seen, Together, spread, stamped::Stamped, wall_clock_us};
-use crate::load::LoadError;
+use crate::load::{LoadError, unlike_any};
 
 pub(super) async fn run(job: &Arc<Job>, seen: &Arc<Seen>, stage: &impl Fn(&str)) -> Result<(), LoadError> {
     let http = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build()?;
@@ -41,7 +41,8 @@ async fn session(job: &Job, http: &reqwest::Client, index: usize, seen: &Seen, b
 async fn ask(job: &Job, http: &reqwest::Client, answer: &mut Stamped, seen: &Seen) -> Result<(), String> {
     let failed = |error: reqwest::Error| format!("the model's server: {error}");
     let asked = wall_clock_us();
-    let request = json!({ "model": "mock", "stream": true, "messages": [{ "role": "user", "content": job.text }] });
+    let question = unlike_any(&job.text);
+    let request = json!({ "model": "mock", "stream": true, "messages": [{ "role": "user", "content": question }] });
     let url = format!("http://{}/v1/chat/completions", job.endpoint.authority());
     let mut response = http.post(url).json(&request).send().await.map_err(failed)?;
     let mut lines = Vec::new();

@@ -8,6 +8,7 @@ use tokio::{
 };
 
 use super::{Job, Seen, Together, client::Client, spread};
+use crate::load::unlike_any;
 
 /// Bytes that their side takes on credit; the least that systems give.
 const RECEIVE_BUFFER: u32 = 4 << 10;
@@ -31,7 +32,7 @@ async fn session(job: &Job, address: SocketAddr, index: usize, seen: &Seen, barr
     let ask = async {
         client.connect(Some(RECEIVE_BUFFER)).await?;
         for number in 0..job.messages {
-            client.ask(&format!("q{number}"), &job.text).await?;
+            client.ask(&format!("q{number}"), &unlike_any(&job.text)).await?;
         }
         Ok(())
     };

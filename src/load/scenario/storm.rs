@@ -8,6 +8,7 @@ use tokio::{
 };
 
 use super::{Job, Seen, Together, client::Client, spread};
+use crate::load::unlike_any;
 
 pub(super) async fn run(job: &Arc<Job>, address: SocketAddr, seen: &Arc<Seen>, stage: &impl Fn(&str)) {
     let together = Together::start(job.sessions, |index, barrier| {
@@ -31,9 +32,9 @@ async fn session(job: &Job, address: SocketAddr, index: usize, seen: &Seen, barr
     barrier.wait().await;
     spread(job.ramp, index, job.sessions).await;
     let begun = match connected {
-        Ok(()) => {
-            timeout(job.timeout, client.begin("q", &job.text)).await.unwrap_or_else(|_| Err("no text".to_owned()))
-        }
+        Ok(()) => timeout(job.timeout, client.begin("q", &unlike_any(&job.text)))
+            .await
+            .unwrap_or_else(|_| Err("no text".to_owned())),
         Err(text) => Err(text),
     };
     barrier.wait().await;

@@ -22,7 +22,7 @@ use super::{
     stamped::Stamped,
     wall_clock_us,
 };
-use crate::load::frame::Frame;
+use crate::load::{frame::Frame, unlike_any};
 
 pub(super) async fn run(job: &Arc<Job>, address: SocketAddr, seen: &Arc<Seen>, stage: &impl Fn(&str)) {
     let together = Together::start(job.sessions, |index, barrier| {
@@ -80,10 +80,10 @@ async fn connect(job: &Job, address: SocketAddr) -> Result<Vec<Socket>, String> 
 
 /// Reads all answers; the first socket of a session also asks the questions.
 async fn read(job: &Job, mut socket: Socket, asks: bool, seen: &Seen) -> Result<(), String> {
-    let question = json!({ "message": job.text }).to_string();
     for _ in 0..job.messages {
         if asks {
-            socket.send(Message::text(question.clone())).await.map_err(|error| format!("cannot ask: {error}"))?;
+            let question = json!({ "message": unlike_any(&job.text) }).to_string();
+            socket.send(Message::text(question)).await.map_err(|error| format!("cannot ask: {error}"))?;
         }
         let asked = wall_clock_us();
         let mut answer = Stamped::default();

@@ -282,7 +282,7 @@ impl Conversation {
                 let id = text("id");
                 let known = self.questions.get(&id).cloned();
                 let duplicate = known.is_some();
-                let run = known.unwrap_or_else(|| self.begin(lie, &id));
+                let run = known.unwrap_or_else(|| self.begin(lie, &id, &text("text")));
                 if lie == Lie::CutsInsteadOfAck && !duplicate {
                     return None;
                 }
@@ -293,11 +293,11 @@ impl Conversation {
         }
     }
 
-    fn begin(&mut self, lie: Lie, question: &str) -> String {
+    fn begin(&mut self, lie: Lie, question: &str, text: &str) -> String {
         let run = format!("r_{}", uuid::Uuid::new_v4().simple());
         let answer = format!("a_{run}");
         self.questions.insert(question.to_owned(), run.clone());
-        let message = json!({ "id": question, "role": "user", "text": "?", "status": "complete", "run": run });
+        let message = json!({ "id": question, "role": "user", "text": text, "status": "complete", "run": run });
         self.messages.push(message.clone());
         self.messages.push(json!({ "id": answer, "role": "assistant", "text": "", "status": "complete", "run": run }));
         self.push(json!({ "type": "message", "message": message }), None);

@@ -12,8 +12,8 @@ use tracing::{error, warn};
 
 use super::{Actor, Happened, WaitingTurn};
 use crate::{
-    chat::{Author, Message, Phase, RunError, SessionId, Source, Status, Timestamp, Timing},
-    llm::{Failover, PromptMessage},
+    chat::{Author, Message, Phase, RunError, SessionId, Source, Status, Timestamp, Timing, Usage},
+    llm::{Failover, PromptMessage, estimated_tokens},
     run::{Outcome, RunEvent, RunRequest, citations},
     session::{
         Clock,
@@ -43,6 +43,8 @@ pub(super) struct Running {
     pub(super) turn: WaitingTurn,
     events: BoxStream<'static, RunEvent>,
     started: Instant,
+    /// About how long the prompt was, once a model was asked.
+    prompt_tokens: Option<u32>,
     /// Who writes, once that is known.
     author: Option<Author>,
     timing: Timing,
@@ -94,6 +96,7 @@ impl Actor {
             turn,
             events: self.deps.runner.clone().start(request),
             started: Instant::now(),
+            prompt_tokens: None,
             author: None,
             timing: Timing::default(),
             sources: Arc::from([]),
@@ -124,6 +127,7 @@ impl Actor {
                     self.shared.log.lock().append_sources(running.sources.clone(), now);
                 }
             }
+            Some(RunEvent::Asked(prompt_tokens)) => running.prompt_tokens = Some(prompt_tokens),
             Some(RunEvent::By(author)) => {
                 self.shared.log.lock().set_model(author.model.clone());
                 running.author = Some(author);
@@ -161,10 +165,15 @@ impl Actor {
                 return;
             }
         };
-        let Running { turn, events, started, author, mut timing, sources, .. } = *running;
+        let Running { turn, events, started, prompt_tokens, author, mut timing, sources, .. } = *running;
         drop(events); // Closes the upstream connection, before anything else takes its time.
         let text = self.shared.log.lock().live_text().unwrap_or_default().to_owned();
-        let outcome = outcome(&text);
+        let mut outcome = outcome(&text);
+        // The provider never said: it was stopped before. From the cache it cost nothing.
+        if author.as_ref().is_some_and(|author| !author.cached) {
+            let (input, output) = (prompt_tokens.unwrap_or(0), estimated_tokens(text.len()));
+            outcome.usage = outcome.usage.or(Some(Usage { input, output, estimated: true }));
+        }
         timing.total_ms = millis(started.elapsed());
         let known = self.shared.log.lock().transcript().message(&turn.answer).cloned();
         let (question, run) = (Some(turn.question.id.clone()), turn.run.clone());

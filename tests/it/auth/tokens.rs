@@ -158,11 +158,16 @@ fn routes() -> BTreeSet<(Method, String)> {
     let source: String = source.split_whitespace().collect();
     let (tokens, rest) = source.split_once("letapi=").unwrap();
     let (api, rest) = rest.split_once(".nest(\"/api/v1\",api)").unwrap();
+    let (api, openai) = api.split_once("letopenai=").unwrap();
     let mut routes = BTreeSet::new();
-    for (prefix, part) in [("", tokens), ("/api/v1", tokens), ("/api/v1", api), ("", rest)] {
+    for (prefix, part) in [("", tokens), ("/api/v1", tokens), ("/api/v1", api), ("/v1", openai), ("", rest)] {
         for route in part.split(".route(\"").skip(1) {
             let (path, handlers) = route.split_once('"').unwrap();
-            let path = path.replace("{id}", "s_1").replace("{run}", "r_1").replace("{*path}", "none.js");
+            let path = path
+                .replace("{id}", "s_1")
+                .replace("{run}", "r_1")
+                .replace("{*path}", "none.js")
+                .replace("{*model}", "m");
             let handlers = handlers.split(".route_layer(").next().unwrap();
             for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
                 if handlers.contains(&format!("{}(", method.as_str().to_lowercase())) {
@@ -198,15 +203,20 @@ async fn every_route_of_the_api_needs_a_principal_and_nothing_else_does() {
         (Method::POST, "/api/v1/chat"),
         (Method::POST, "/api/v1/rag/query"),
         (Method::GET, "/api/v1/admin/llm"),
+        (Method::GET, "/api/v1/admin/cache"),
         (Method::POST, "/api/v1/tickets"),
         (Method::POST, "/api/v1/auth/token"),
         (Method::POST, "/api/v1/auth/validate"),
         (Method::POST, "/auth/token"),
         (Method::POST, "/auth/validate"),
+        (Method::POST, "/v1/chat/completions"),
+        (Method::GET, "/v1/models"),
+        (Method::GET, "/v1/models/m"),
     ] {
         tried.insert((method.clone(), path.to_owned()));
         let (status, problem) = call(&gateway, method.clone(), path, None, json!({})).await;
-        assert_eq!((status, &problem["code"]), (401, &json!("unauthenticated")), "{method} {path}");
+        let code = if path.starts_with("/v1/") { &problem["error"]["code"] } else { &problem["code"] };
+        assert_eq!((status, code), (401, &json!("unauthenticated")), "{method} {path}");
         let (status, _) = call(&gateway, method.clone(), path, Some(&token("ann")), json!({})).await;
         assert_ne!(status, 401, "{method} {path}");
         let basic =

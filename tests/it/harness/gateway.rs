@@ -24,10 +24,12 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Without knowledge; the extractive model answers that it knows nothing.
+    /// Without knowledge; the extractive model answers that it knows nothing. No answer is given twice: most tests ask the
+    /// same again and count.
     pub(crate) fn bare() -> Self {
         let data = Arc::new(TempDir::new().unwrap());
-        let env = vec![("RIVULET_KNOWLEDGE_ENABLED".to_owned(), "false".to_owned())];
+        let env = [("RIVULET_KNOWLEDGE_ENABLED", "false"), ("RIVULET_LLM_CACHE_ENTRIES", "0")];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         Self { data, env, bind: "127.0.0.1:0".to_owned(), open_files: None }
     }
 

@@ -1,0 +1,6 @@
+//! Chat completions as OpenAI's interface has them, for programs that speak it already.
+//!
+//! [`request`] takes what callers send apart, [`response`] writes what they get. Pure.
+
+pub mod request;
+pub mod response;

@@ -1,0 +1,181 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn with(fields: Value) -> Value {
+    let mut body = json!({"model": "any", "messages": [{"role": "user", "content": "Q?"}]});
+    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    body
+}
+
+fn parse(fields: Value) -> CompletionRequest {
+    CompletionRequest::parse(&with(fields)).unwrap()
+}
+
+fn refused(body: &Value) -> (&'static str, String) {
+    let error = CompletionRequest::parse(body).expect_err(&body.to_string());
+    (error.code, error.param)
+}
+
+#[test]
+fn messages_become_instructions_history_and_a_question() {
+    let request = parse(json!({"messages": [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "One?", "name": "ann"},
+        {"role": "assistant", "content": "1", "refusal": null, "tool_calls": [], "audio": null},
+        {"role": "developer", "content": [{"type": "text", "text": "Be kind."}]},
+        {"role": "user", "content": [{"type": "text", "text": "Two"}, {"type": "text", "text": "or three?"}]},
+    ]}));
+    assert_eq!(request.question, "Two\nor three?");
+    assert_eq!(request.instructions.as_deref(), Some("Be brief.\n\nBe kind."));
+    let said: Vec<_> = request.history.iter().map(|one| (one.role, one.content.as_str())).collect();
+    assert_eq!(said, [(PromptRole::User, "One?"), (PromptRole::Assistant, "1")]);
+}
+
+#[test]
+fn parameters_are_taken_within_their_bounds() {
+    let request = parse(json!({
+        "temperature": 2, "top_p": 0.5, "frequency_penalty": -2, "presence_penalty": 1.5, "seed": -7, "stop": "END",
+        "max_tokens": 900, "max_completion_tokens": 99, "stream": true, "stream_options": {"include_usage": true},
+    }));
+    let expected = Parameters {
+        temperature: Some(2.0),
+        top_p: Some(0.5),
+        frequency_penalty: Some(-2.0),
+        presence_penalty: Some(1.5),
+        seed: Some(-7),
+        stop: vec!["END".to_owned()],
+    };
+    assert_eq!(*request.parameters, expected);
+    assert_eq!((request.max_output_tokens, request.stream, request.include_usage), (Some(99), true, true));
+    assert_eq!(parse(json!({"max_tokens": 1_u64 << 40})).max_output_tokens, Some(u32::MAX));
+}
+
+#[test]
+fn null_and_what_asks_for_nothing_are_as_good_as_absent() {
+    let names = ["temperature", "stop", "tools", "seed", "stream", "stream_options", "max_tokens", "n", "logprobs"];
+    let nothing: Map<String, Value> = names.into_iter().map(|name| (name.to_owned(), Value::Null)).collect();
+    let bare = parse(json!({}));
+    assert_eq!(parse(Value::Object(nothing)), bare);
+    let harmless = json!({
+        "n": 1, "tools": [], "tool_choice": "auto", "functions": [], "response_format": {"type": "text"},
+        "logprobs": false, "logit_bias": {}, "modalities": ["text"], "user": "ann", "metadata": {"a": "b"},
+        "store": true, "service_tier": "auto", "parallel_tool_calls": false, "reasoning_effort": "low", "stop": [],
+    });
+    assert_eq!(parse(harmless), bare);
+    assert!(bare.parameters.is_default());
+}
+
+#[test]
+fn a_refusal_names_the_field() {
+    for (fields, param) in [
+        (json!({"model": ""}), "model"),
+        (json!({"model": 7}), "model"),
+        (json!({"model": null}), "model"),
+        (json!({"model": "x".repeat(257)}), "model"),
+        (json!({"messages": null}), "messages"),
+        (json!({"messages": []}), "messages"),
+        (json!({"messages": "hi"}), "messages"),
+        (json!({"messages": ["hi"]}), "messages[0]"),
+        (json!({"messages": [{"content": "hi"}]}), "messages[0].role"),
+        (json!({"messages": [{"role": "robot", "content": "hi"}]}), "messages[0].role"),
+        (json!({"messages": [{"role": "user"}]}), "messages[0].content"),
+        (json!({"messages": [{"role": "user", "content": 7}]}), "messages[0].content"),
+        (json!({"messages": [{"role": "user", "content": [7]}]}), "messages[0].content[0].type"),
+        (json!({"messages": [{"role": "user", "content": [{"type": "text"}]}]}), "messages[0].content[0].text"),
+        (json!({"messages": [{"role": "system", "content": "hi"}]}), "messages[0].role"),
+        (
+            json!({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}),
+            "messages[1].role",
+        ),
+        (json!({"temperature": 2.1}), "temperature"),
+        (json!({"temperature": "hot"}), "temperature"),
+        (json!({"top_p": -0.1}), "top_p"),
+        (json!({"frequency_penalty": 2.5}), "frequency_penalty"),
+        (json!({"presence_penalty": -3}), "presence_penalty"),
+        (json!({"seed": 1.5}), "seed"),
+        (json!({"stop": ["a", "b", "c", "d", "e"]}), "stop"),
+        (json!({"stop": [""]}), "stop"),
+        (json!({"stop": 7}), "stop"),
+        (json!({"max_tokens": 0}), "max_tokens"),
+        (json!({"max_completion_tokens": -1}), "max_completion_tokens"),
+        (json!({"stream": "yes"}), "stream"),
+        (json!({"stream_options": true}), "stream_options"),
+        (json!({"stream_options": {"include_usage": 1}}), "stream_options.include_usage"),
+    ] {
+        assert_eq!(refused(&with(fields)), ("invalid_field", param.to_owned()));
+    }
+    assert_eq!(refused(&json!([])), ("invalid_field", "body".to_owned()));
+}
+
+#[test]
+fn what_the_gateway_does_not_do_is_not_passed_over() {
+    let image = json!([{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": "x"}}]);
+    for (fields, param) in [
+        (json!({"n": 2}), "n"),
+        (json!({"tools": [{"type": "function"}]}), "tools"),
+        (json!({"tool_choice": "required"}), "tool_choice"),
+        (json!({"functions": [{"name": "f"}]}), "functions"),
+        (json!({"function_call": {"name": "f"}}), "function_call"),
+        (json!({"response_format": {"type": "json_object"}}), "response_format"),
+        (json!({"logprobs": true}), "logprobs"),
+        (json!({"top_logprobs": 3}), "top_logprobs"),
+        (json!({"logit_bias": {"5": 1}}), "logit_bias"),
+        (json!({"audio": {"voice": "x"}}), "audio"),
+        (json!({"modalities": ["text", "audio"]}), "modalities"),
+        (json!({"prediction": {"type": "content"}}), "prediction"),
+        (json!({"messages": [{"role": "tool", "content": "4", "tool_call_id": "c"}]}), "messages[0].role"),
+        (json!({"messages": [{"role": "user", "content": image}]}), "messages[0].content[1].type"),
+        (
+            json!({"messages": [{"role": "assistant", "content": "a", "tool_calls": [{"id": "c"}]}]}),
+            "messages[0].tool_calls",
+        ),
+    ] {
+        assert_eq!(refused(&with(fields)), ("unsupported_parameter", param.to_owned()));
+    }
+}
+
+#[test]
+fn a_message_without_text_is_refused() {
+    for content in [json!(" \n"), json!([]), json!([{"type": "text", "text": ""}])] {
+        let body = with(json!({"messages": [{"role": "user", "content": content}]}));
+        assert_eq!(refused(&body), ("empty_text", "messages[0].content".to_owned()));
+    }
+}
+
+/// Any JSON.
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[a-z]{0,8}".prop_map(Value::from),
+        Just(json!("user")),
+        Just(json!("text")),
+    ];
+    let key = prop_oneof!["[a-z]{1,4}", Just("role".to_owned()), Just("content".to_owned()), Just("type".to_owned())];
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(key.clone(), inner, 0..4).prop_map(|map| map.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_body_makes_it_panic_and_what_is_taken_is_within_bounds(
+        messages in value(), temperature in value(), stop in value(), tools in value(),
+    ) {
+        let body = json!({
+            "model": "any", "messages": messages, "temperature": temperature, "stop": stop, "tools": tools,
+        });
+        if let Ok(request) = CompletionRequest::parse(&body) {
+            prop_assert!(!request.question.trim().is_empty());
+            prop_assert!(request.parameters.temperature.is_none_or(|number| (0.0..=2.0).contains(&number)));
+            prop_assert!(request.parameters.stop.len() <= 4);
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! `/v1/chat/completions`: a run without a session, for programs that speak OpenAI's interface. The caller carries the
+//! history, and nothing is stored.
+//!
+//! The run is polled by the connection: who goes away cancels it, and who reads slowly is waited for. An answer is ended
+//! as one only when it is whole. Everything else is an error: a status as long as no head was sent, an `error` event
+//! without a `finish_reason` and without `[DONE]` after that.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use async_stream::stream;
+use axum::{
+    Extension as Known,
+    extract::{Request, State},
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
+use tracing::error;
+
+use super::{
+    Gateway, body,
+    messages::{KEEP_ALIVE, event_stream},
+    problem::Problem,
+    server::ConnectionPermit,
+};
+use crate::{
+    auth::Caller,
+    chat::{Doing, Phase, RunError, RunId, Source, Status, Timestamp},
+    dialect::openai::{
+        request::CompletionRequest,
+        response::{self, Chunks, Envelope, Extension, STILL_HERE, finish_reason},
+    },
+    llm::Failover,
+    run::{Outcome, RunEvent, RunRequest, citations},
+    telemetry::metrics::{RUN_TTFT, RUNS, RUNS_ACTIVE},
+};
+
+/// Where the interface is.
+pub(super) const BASE: &str = "/v1";
+/// The largest request, in bytes: the caller sends the whole history.
+const MAX_BODY_BYTES: usize = 1 << 20;
+/// The waits of a stream.
+const WAITS: Waits = Waits { head: Duration::from_secs(45), keep_alive: KEEP_ALIVE };
+
+/// How long a stream may be silent.
+#[derive(Clone, Copy)]
+struct Waits {
+    /// Its head waits for the first text, since only an answer without a head can still become an error status. Proxies
+    /// give up after 60 seconds.
+    head: Duration,
+    /// A comment after so much silence keeps proxies from closing the connection.
+    keep_alive: Duration,
+}
+
+/// Whether a path belongs to the interface, so that its errors have the interface's form.
+pub(super) fn is_below(path: &str) -> bool {
+    path.strip_prefix(BASE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+pub(super) async fn create(
+    State(gateway): State<Gateway>,
+    Known(caller): Known<Caller>,
+    permit: Option<Known<ConnectionPermit>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let body: Value = body::json(request, MAX_BODY_BYTES).await?;
+    let asked = CompletionRequest::parse(&body)?;
+    drop(body);
+    if gateway.draining.is_cancelled() {
+        return Err((&going_away()).into());
+    }
+    gateway.runner.check(caller.owner())?;
+    let (is_stream, include_usage) = (asked.stream, asked.include_usage);
+    let completion = Completion::start(&gateway, &caller, asked);
+    if !is_stream {
+        return whole(completion).await;
+    }
+    let stream = Streamed { completion, include_usage, has_begun: false, _held_while_it_is_open: permit };
+    streamed(stream, WAITS).await
+}
+
+/// The whole answer, or why there is none.
+async fn whole(mut completion: Completion) -> Result<Response, Problem> {
+    let outcome = loop {
+        if let Step::End(outcome) = completion.next().await {
+            break outcome;
+        }
+    };
+    let Some(finish) = finish_reason(outcome.status) else {
+        let partial = (!completion.text.is_empty()).then_some(completion.text.as_str());
+        return Err(problem(&outcome, partial));
+    };
+    let extension = Extension { sources: Some(&completion.sources), ..completion.ending(&outcome) };
+    let body = response::completion(&completion.envelope, &completion.text, finish, outcome.usage, &extension);
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
+}
+
+/// The answer as it is written, or why there is none.
+async fn streamed(mut stream: Streamed, waits: Waits) -> Result<Response, Problem> {
+    let first = match timeout(waits.head, stream.completion.next()).await {
+        Ok(Step::End(outcome)) if finish_reason(outcome.status).is_none() => return Err(problem(&outcome, None)),
+        Ok(step) => Some(step),
+        Err(_) => None,
+    };
+    Ok(event_stream(stream! {
+        let mut step = first;
+        loop {
+            let (events, is_last) = match step {
+                Some(step) => stream.tell(step),
+                None => (STILL_HERE.to_owned(), false),
+            };
+            yield Ok::<_, Infallible>(events);
+            if is_last {
+                return;
+            }
+            step = timeout(waits.keep_alive, stream.completion.next()).await.ok();
+        }
+    }))
+}
+
+/// A completion that is told piece by piece.
+struct Streamed {
+    completion: Completion,
+    include_usage: bool,
+    has_begun: bool,
+    _held_while_it_is_open: Option<Known<ConnectionPermit>>,
+}
+
+impl Streamed {
+    /// The events for a step, and whether they are the last ones.
+    fn tell(&mut self, step: Step) -> (String, bool) {
+        let outcome = match step {
+            Step::Text(text) => {
+                let mut events = self.begin();
+                events.push_str(&self.chunks().text(&text));
+                return (events, false);
+            }
+            // What was sent cannot be taken back, so the text has broken off.
+            Step::Withdrawn => self.completion.end(withdrawn()),
+            Step::End(outcome) => outcome,
+        };
+        let Some(finish) = finish_reason(outcome.status) else {
+            return (problem(&outcome, None).openai().event(), true);
+        };
+        let mut events = self.begin();
+        events.push_str(&self.chunks().end(finish, outcome.usage, &self.completion.ending(&outcome)));
+        (events, true)
+    }
+
+    /// The first chunk, once: when it is sent, it is known who answers.
+    fn begin(&mut self) -> String {
+        if std::mem::replace(&mut self.has_begun, true) {
+            return String::new();
+        }
+        self.chunks().begin(&Extension { sources: Some(&self.completion.sources), ..Extension::default() })
+    }
+
+    fn chunks(&self) -> Chunks<'_> {
+        Chunks { envelope: &self.completion.envelope, include_usage: self.include_usage }
+    }
+}
+
+/// What a completion that goes on has come to.
+enum Step {
+    /// A piece of the answer.
+    Text(String),
+    /// Some of the text, or all of it, does not count any more.
+    Withdrawn,
+    /// It is over.
+    End(Outcome),
+}
+
+/// A run and what is known of its answer so far. Dropping it cancels the run.
+struct Completion {
+    events: BoxStream<'static, RunEvent>,
+    envelope: Envelope,
+    text: String,
+    sources: Arc<[Source]>,
+    cached: bool,
+    started: Instant,
+    count: Count,
+    interrupting: CancellationToken,
+    _waited_for_at_the_end: TaskTrackerToken,
+}
+
+impl Completion {
+    /// Begins the run.
+    fn start(gateway: &Gateway, caller: &Caller, asked: CompletionRequest) -> Self {
+        let request = RunRequest {
+            instructions: asked.instructions,
+            parameters: asked.parameters,
+            max_output_tokens: asked.max_output_tokens,
+            may_withdraw: !asked.stream,
+            ..RunRequest::new(&asked.question, asked.history, caller.owner().cloned())
+        };
+        let events = gateway.runner.clone().start(request);
+        let (interrupting, waited_for) = (gateway.interrupting.clone(), gateway.completions.token());
+        Self::follow(events, gateway.runner.model_name(), interrupting, waited_for)
+    }
+
+    /// Follows a run of `model`.
+    fn follow(
+        events: BoxStream<'static, RunEvent>,
+        model: &str,
+        interrupting: CancellationToken,
+        waited_for: TaskTrackerToken,
+    ) -> Self {
+        Self {
+            events,
+            envelope: Envelope {
+                id: format!("chatcmpl-{}", RunId::random().as_str().trim_start_matches("r_")),
+                created: Timestamp::now().0 / 1000,
+                model: model.to_owned(),
+            },
+            text: String::new(),
+            sources: Arc::from([]),
+            cached: false,
+            started: Instant::now(),
+            count: Count::begin(),
+            interrupting,
+            _waited_for_at_the_end: waited_for,
+        }
+    }
+
+    /// The next step. Nothing is lost when it is dropped while it waits, and nothing comes after the end.
+    async fn next(&mut self) -> Step {
+        loop {
+            let event = tokio::select! {
+                biased;
+                () = self.interrupting.cancelled() => return Step::End(self.end(interrupted())),
+                event = self.events.next() => event,
+            };
+            match event {
+                // It has waited for its turn until now.
+                Some(RunEvent::Doing(Doing { phase: Phase::Retrieving, .. })) => self.started = Instant::now(),
+                Some(RunEvent::Doing(_)) => {}
+                Some(RunEvent::Retrieved { sources, .. }) => self.sources = sources,
+                Some(RunEvent::By(author)) => {
+                    self.cached = author.cached;
+                    author.model.as_ref().clone_into(&mut self.envelope.model);
+                }
+                Some(RunEvent::Text(text)) => {
+                    if self.text.is_empty() {
+                        metrics::histogram!(RUN_TTFT).record(self.started.elapsed().as_secs_f64());
+                    }
+                    self.text.push_str(&text);
+                    return Step::Text(text);
+                }
+                Some(RunEvent::Failover(Failover { keep, .. })) => {
+                    let kept = byte_offset(&self.text, keep);
+                    if kept < self.text.len() {
+                        self.text.truncate(kept);
+                        return Step::Withdrawn;
+                    }
+                }
+                Some(RunEvent::End(outcome)) => return Step::End(self.end(outcome)),
+                None => {
+                    error!(completion = %self.envelope.id, "a run ended without saying how");
+                    return Step::End(self.end(Outcome::broken_off(self.text.is_empty())));
+                }
+            }
+        }
+    }
+
+    /// It ends in this way.
+    fn end(&mut self, outcome: Outcome) -> Outcome {
+        self.events = stream::empty().boxed(); // Closes the upstream connection.
+        self.count.status = outcome.status;
+        outcome
+    }
+
+    /// What the gateway says at the end of a whole answer.
+    fn ending(&self, outcome: &Outcome) -> Extension<'static> {
+        Extension {
+            status: Some(outcome.status),
+            citations: Some(citations::find(&self.text, self.sources.len())),
+            cached: Some(self.cached),
+            estimated_usage: outcome.usage.map(|usage| usage.estimated),
+            ..Extension::default()
+        }
+    }
+}
+
+/// Counts a run until it is dropped, however it ends: whose caller goes away was stopped.
+struct Count {
+    status: Status,
+}
+
+impl Count {
+    fn begin() -> Self {
+        metrics::gauge!(RUNS_ACTIVE).increment(1.0);
+        Self { status: Status::Stopped }
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        metrics::counter!(RUNS, "status" => self.status.as_str()).increment(1);
+        metrics::gauge!(RUNS_ACTIVE).decrement(1.0);
+    }
+}
+
+/// How an answer that is not whole is told, with what there is of it.
+fn problem(outcome: &Outcome, partial: Option<&str>) -> Problem {
+    let unknown = RunError { code: "internal", message: "The answer broke off.".to_owned(), retryable: true };
+    let problem = Problem::from(outcome.error.as_ref().unwrap_or(&unknown));
+    let extension = Extension { status: Some(outcome.status), partial, ..Extension::default() };
+    Problem { extension: Some(Box::new(json!(extension))), ..problem }
+}
+
+/// Another model begins anew, where nothing can be taken back.
+fn withdrawn() -> Outcome {
+    let message = "The model's answer broke off.".to_owned();
+    let error = RunError { code: "upstream_unavailable", message, retryable: true };
+    Outcome { status: Status::Incomplete, usage: None, error: Some(error) }
+}
+
+/// The gateway ends before the answer does.
+fn interrupted() -> Outcome {
+    Outcome { status: Status::Interrupted, usage: None, error: Some(going_away()) }
+}
+
+fn going_away() -> RunError {
+    RunError { code: "busy", message: "The gateway is going away.".to_owned(), retryable: true }
+}
+
+/// Where so many UTF-16 units of `text` end, in bytes; its end when it has fewer.
+fn byte_offset(text: &str, units: u64) -> usize {
+    let mut left = units;
+    let end = text.char_indices().find(|(_, c)| {
+        let is_behind = left < c.len_utf16() as u64;
+        left = left.saturating_sub(c.len_utf16() as u64);
+        is_behind
+    });
+    end.map_or(text.len(), |(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+use axum::{body::to_bytes, http::StatusCode};
+use futures_util::future::pending;
+use proptest::prelude::*;
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::chat::Author;
+
+const SHORT: Waits = Waits { head: Duration::from_millis(20), keep_alive: Duration::from_millis(20) };
+
+fn text(text: &str) -> RunEvent {
+    RunEvent::Text(text.to_owned())
+}
+
+fn whole_end() -> RunEvent {
+    RunEvent::End(Outcome { status: Status::Complete, usage: None, error: None })
+}
+
+fn broken_end() -> RunEvent {
+    RunEvent::End(Outcome::broken_off(false))
+}
+
+fn failover(keep: u64) -> RunEvent {
+    RunEvent::Failover(Failover { keep, from: "a".to_owned(), to: "b".to_owned(), reason: "truncated" })
+}
+
+fn follow(events: BoxStream<'static, RunEvent>) -> Completion {
+    Completion::follow(events, "m", CancellationToken::new(), TaskTracker::new().token())
+}
+
+fn of(events: Vec<RunEvent>) -> Completion {
+    follow(stream::iter(events).boxed())
+}
+
+async fn body(response: Response) -> String {
+    String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec()).unwrap()
+}
+
+async fn stream_of(completion: Completion, waits: Waits) -> Result<String, Problem> {
+    let stream = Streamed { completion, include_usage: false, has_begun: false, _held_while_it_is_open: None };
+    Ok(body(streamed(stream, waits).await?).await)
+}
+
+#[tokio::test]
+async fn a_head_waits_for_the_first_text_but_not_for_ever() {
+    let slow = |end: RunEvent| {
+        stream! {
+            tokio::time::sleep(5 * SHORT.head).await;
+            yield text("late");
+            yield end;
+        }
+    };
+    let told = stream_of(follow(slow(whole_end()).boxed()), SHORT).await.unwrap();
+    assert!(told.starts_with(": still here\n\n: still here\n\n"), "{told}");
+    assert!(told.contains("\"late\"") && told.ends_with(response::DONE), "{told}");
+    let told = stream_of(follow(slow(whole_end()).boxed()), WAITS).await.unwrap();
+    assert!(told.starts_with("data: "), "{told}");
+
+    // Behind a head an error can only be an event.
+    let fails = || {
+        stream! {
+            tokio::time::sleep(2 * SHORT.head).await;
+            yield broken_end();
+        }
+    };
+    let told = stream_of(follow(fails().boxed()), SHORT).await.unwrap();
+    assert!(told.contains("data: {\"error\":{") && !told.contains("DONE") && !told.contains("finish"), "{told}");
+    let problem = stream_of(follow(fails().boxed()), WAITS).await.unwrap_err();
+    assert_eq!(problem.status, StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
+async fn what_was_withdrawn_is_not_in_a_whole_answer_and_breaks_a_stream() {
+    let events = || vec![text("Ähm 😀, no"), failover(7), text("yes"), whole_end()];
+    let told = body(whole(of(events())).await.unwrap()).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["choices"][0]["message"]["content"], "Ähm 😀,yes");
+    let told = stream_of(of(events()), WAITS).await.unwrap();
+    assert!(told.contains("upstream_unavailable") && !told.contains("yes") && !told.contains("DONE"), "{told}");
+    // Nothing is taken back when another model goes on at the very end.
+    let told = stream_of(of(vec![text("a"), failover(1), text("b"), whole_end()]), WAITS).await.unwrap();
+    assert!(told.ends_with(response::DONE), "{told}");
+}
+
+#[tokio::test]
+async fn who_answers_is_told_with_the_first_piece_and_after_a_failover() {
+    let by = |model| RunEvent::By(Author::new(model));
+    let events = vec![by("one"), text("a"), failover(1), by("two"), text("b"), whole_end()];
+    let told = stream_of(of(events), WAITS).await.unwrap();
+    let data = told.lines().filter_map(|line| line.strip_prefix("data: {"));
+    let models: Vec<_> = data.map(|data| if data.contains(r#""model":"one""#) { 1 } else { 2 }).collect();
+    assert_eq!(models, [1, 1, 2, 2], "{told}");
+}
+
+#[tokio::test]
+async fn the_end_of_the_gateway_is_an_error_for_answers_that_are_not_over() {
+    let running = |begun: bool| {
+        let first = stream::iter(begun.then(|| text("begun")));
+        let completion = follow(first.chain(stream::once(pending())).boxed());
+        completion.interrupting.cancel();
+        completion
+    };
+    let problem = whole(running(true)).await.unwrap_err();
+    assert_eq!((problem.status, problem.retry_after), (StatusCode::SERVICE_UNAVAILABLE, Some(5)));
+    assert_eq!(stream_of(running(false), WAITS).await.unwrap_err().code, "busy");
+}
+
+#[tokio::test]
+async fn what_there_is_of_a_broken_answer_is_told_beside_the_error() {
+    let problem = whole(of(vec![text("half"), broken_end()])).await.unwrap_err();
+    let told: Value = serde_json::from_str(&problem.openai().json()).unwrap();
+    assert_eq!(told["rivulet"], json!({"status": "incomplete", "partial": "half"}));
+    assert!(told["error"]["message"].is_string() && told["error"]["param"].is_null());
+}
+
+#[test]
+fn paths_of_the_interface_are_known() {
+    assert!(is_below("/v1") && is_below("/v1/models") && is_below("/v1/"));
+    assert!(!is_below("/v10") && !is_below("/api/v1/chat") && !is_below("/"));
+}
+
+proptest! {
+    #[test]
+    fn offsets_are_those_of_utf16(text in "[aä😀]{0,30}", units in 0_u64..50) {
+        let kept = &text[..byte_offset(&text, units)];
+        prop_assert!(crate::chat::utf16_len(kept) <= units);
+        let next = text[kept.len()..].chars().next();
+        prop_assert!(next.is_none_or(|c| crate::chat::utf16_len(kept) + c.len_utf16() as u64 > units));
+    }
+}

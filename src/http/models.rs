@@ -1,0 +1,43 @@
+//! `/v1/models`: what clients of OpenAI's interface may choose from. The gateway chooses by itself, so it is for their
+//! menus: every name is taken.
+
+use axum::{
+    Json as Answer,
+    extract::{Path, State},
+    http::StatusCode,
+};
+
+use super::{Gateway, problem::Problem};
+use crate::{
+    dialect::openai::response::{Model, ModelList},
+    hub::ASSISTANT,
+};
+
+/// The owner of what is the gateway's own.
+const OWN: &str = "rivulet";
+
+pub(super) async fn list(State(gateway): State<Gateway>) -> Answer<ModelList> {
+    Answer(ModelList::new(models(&gateway)))
+}
+
+pub(super) async fn show(State(gateway): State<Gateway>, Path(name): Path<String>) -> Result<Answer<Model>, Problem> {
+    let found = models(&gateway).into_iter().find(|model| model.id == name);
+    found.map(Answer).ok_or_else(|| {
+        let problem = Problem::new(StatusCode::NOT_FOUND, "model_not_found", "there is no such model");
+        Problem { param: Some("model".to_owned()), ..problem }
+    })
+}
+
+/// The assistant, and the models behind it, each once.
+fn models(gateway: &Gateway) -> Vec<Model> {
+    let mut models = vec![Model::new(ASSISTANT, OWN)];
+    for target in gateway.model.targets() {
+        if models.iter().all(|model| model.id != target.model) {
+            models.push(Model::new(&target.model, &target.name));
+        }
+    }
+    if models.len() == 1 {
+        models.push(Model::new(gateway.model.name(), OWN));
+    }
+    models
+}

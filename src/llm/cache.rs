@@ -1,0 +1,298 @@
+//! Answers that are given again: a model around a model.
+//!
+//! Who asks exactly the same gets the answer that is known, or joins the one that is just being written. The same means:
+//! of the same tenant, from the same models, with the same parameters, limit and prompt, over the same state of the
+//! knowledge. The assistant's instructions, the conversation and the passages are part of the prompt.
+//!
+//! Kept is what is good for everybody: an answer that ended of itself, with text, from a configured model alone, over
+//! knowledge that was searched whole. Uses `chat`, `config`'s [`CacheRule`] and `telemetry`.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_util::{FutureExt, Stream, StreamExt, future};
+use moka::{policy::EvictionPolicy, sync::Cache};
+use parking_lot::Mutex;
+
+use self::flight::{Flight, Participant, Whole};
+use super::{
+    ChatModel, ChatRequest, FinishReason, KnowledgeUse, ModelError, ModelEvent, ModelStream, PromptRole, TargetReport,
+};
+use crate::{
+    chat::Author,
+    config::CacheRule,
+    telemetry::caches::{ANSWERS, CacheReport, Looks, Outcome},
+};
+
+mod flight;
+
+/// The most bytes of a piece in which a known answer is told.
+const PIECE_BYTES: usize = 32;
+
+/// A model whose answers are given again.
+pub struct Cached(Arc<Shared>);
+
+struct Shared {
+    model: Arc<dyn ChatModel>,
+    /// What all keys begin with: the models.
+    key: blake3::Hasher,
+    /// Whose answers are kept. Nobody else's: who stands in for them today need not be wanted tomorrow.
+    authors: Vec<String>,
+    kept: Cache<Key, Arc<Whole>>,
+    /// At most as many as runs in progress.
+    flights: Mutex<HashMap<FlightKey, Arc<Flight>>>,
+    looks: Looks,
+    rule: CacheRule,
+}
+
+type Key = [u8; 32];
+/// Runs that cannot withdraw text are on flights of their own: another model may take over in the others.
+type FlightKey = (Key, bool);
+
+impl Cached {
+    /// Keeps what `model` answers, as `rule` says.
+    #[must_use]
+    pub fn new(model: Arc<dyn ChatModel>, rule: CacheRule) -> Self {
+        let targets = model.targets();
+        let mut key = blake3::Hasher::new();
+        add(&mut key, model.name().as_bytes());
+        for target in &targets {
+            add(&mut key, target.name.as_bytes());
+            add(&mut key, target.model.as_bytes());
+        }
+        let authors = targets.into_iter().map(|target| target.model).chain([model.name().to_owned()]).collect();
+        let kept = Cache::builder()
+            .max_capacity(rule.entries)
+            .time_to_live(rule.ttl)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        let (flights, looks) = (Mutex::default(), Looks::new(ANSWERS));
+        Self(Arc::new(Shared { model, key, authors, kept, flights, looks, rule }))
+    }
+}
+
+impl fmt::Debug for Cached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cached").field("model", &self.0.model).field("rule", &self.0.rule).finish_non_exhaustive()
+    }
+}
+
+impl ChatModel for Cached {
+    fn name(&self) -> &str {
+        self.0.model.name()
+    }
+
+    fn stream(&self, request: ChatRequest) -> ModelStream {
+        let shared = Arc::clone(&self.0);
+        future::lazy(move |_| shared.begin(request)).flatten_stream().boxed()
+    }
+
+    fn targets(&self) -> Vec<TargetReport> {
+        self.0.model.targets()
+    }
+
+    fn caches(&self) -> Vec<CacheReport> {
+        self.0.kept.run_pending_tasks(); // Or the newest would be missing, and what is over its time counted.
+        vec![self.0.looks.report(self.0.kept.entry_count(), self.0.rule.entries, Some(self.0.rule.ttl))]
+    }
+}
+
+impl Shared {
+    fn begin(self: Arc<Self>, request: ChatRequest) -> Answer {
+        let Some(key) = self.key_of(&request) else {
+            self.looks.count(Outcome::Passed);
+            return Answer::Passed(self.model.stream(request));
+        };
+        let flight_key = (key, request.may_withdraw);
+        if request.sharing.is_anew {
+            self.looks.count(Outcome::Passed);
+            let participant = Flight::start(self.model.stream(request));
+            return Answer::Flying(Flying { shared: self, key: flight_key, participant, has_joined: false });
+        }
+        // Under one lock, and an answer is kept before its flight is taken off: it is always in one of the two.
+        let mut flights = self.flights.lock();
+        if let Some(whole) = self.kept.get(&key) {
+            drop(flights);
+            self.looks.count(Outcome::Hit);
+            return Answer::Known(Replay { whole, step: Step::Author });
+        }
+        let (outcome, participant) = match flights.entry(flight_key) {
+            Entry::Occupied(mut entry) => match entry.get().join() {
+                Some(participant) => (Outcome::Joined, participant),
+                None => {
+                    let participant = Flight::start(self.model.stream(request));
+                    entry.insert(Arc::clone(participant.flight()));
+                    (Outcome::Miss, participant)
+                }
+            },
+            Entry::Vacant(entry) => {
+                let participant = Flight::start(self.model.stream(request));
+                entry.insert(Arc::clone(participant.flight()));
+                (Outcome::Miss, participant)
+            }
+        };
+        drop(flights);
+        self.looks.count(outcome);
+        let has_joined = outcome == Outcome::Joined;
+        Answer::Flying(Flying { shared: self, key: flight_key, participant, has_joined })
+    }
+
+    /// What makes a request the same as another one; `None` when its answer is for nobody else.
+    fn key_of(&self, request: &ChatRequest) -> Option<Key> {
+        let knowledge = request.sharing.knowledge.filter(|_| request.knowledge == KnowledgeUse::Searched)?;
+        let parameters = serde_json::to_vec(&*request.parameters).ok()?;
+        let mut key = self.key.clone();
+        key.update(&[u8::from(request.sharing.tenant.is_some())]);
+        add(&mut key, request.sharing.tenant.as_deref().unwrap_or_default().as_bytes());
+        key.update(&knowledge.to_le_bytes());
+        key.update(&request.max_output_tokens.to_le_bytes());
+        add(&mut key, &parameters);
+        for message in request.prompt.iter() {
+            key.update(&[match message.role {
+                PromptRole::System => 0,
+                PromptRole::User => 1,
+                PromptRole::Assistant => 2,
+            }]);
+            add(&mut key, message.content.as_bytes());
+        }
+        Some(*key.finalize().as_bytes())
+    }
+
+    /// A flight may have come to its end: what is worth it is kept.
+    fn settle(&self, key: &FlightKey, flight: &Arc<Flight>) {
+        let Some(whole) = flight.settle() else { return };
+        if let Some(whole) = whole.filter(|whole| self.authors.iter().any(|author| **author == *whole.author.model)) {
+            self.kept.insert(key.0, Arc::new(whole));
+        }
+        self.take_off(key, flight);
+    }
+
+    fn take_off(&self, key: &FlightKey, flight: &Arc<Flight>) {
+        if let Entry::Occupied(entry) = self.flights.lock().entry(*key)
+            && Arc::ptr_eq(entry.get(), flight)
+        {
+            entry.remove();
+        }
+    }
+}
+
+/// Adds a part to a key, so that its borders cannot be mistaken.
+fn add(key: &mut blake3::Hasher, part: &[u8]) {
+    key.update(&(part.len() as u64).to_le_bytes()).update(part);
+}
+
+/// An answer as the caller gets it.
+enum Answer {
+    /// Nobody else's business.
+    Passed(ModelStream),
+    /// Known already.
+    Known(Replay),
+    /// Being written, perhaps for others as well.
+    Flying(Flying),
+}
+
+impl Stream for Answer {
+    type Item = Result<ModelEvent, ModelError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.get_mut() {
+            Self::Passed(stream) => stream.poll_next_unpin(context),
+            Self::Known(replay) => Poll::Ready(replay.next().map(Ok)),
+            Self::Flying(flying) => flying.poll_next_unpin(context),
+        }
+    }
+}
+
+/// A known answer, told anew: in small pieces, as a model would, and without a pause.
+struct Replay {
+    whole: Arc<Whole>,
+    step: Step,
+}
+
+enum Step {
+    Author,
+    Text(usize),
+    Usage,
+    Over,
+}
+
+impl Replay {
+    fn next(&mut self) -> Option<ModelEvent> {
+        let whole = &self.whole;
+        match self.step {
+            Step::Author => {
+                self.step = Step::Text(0);
+                Some(ModelEvent::By(Author { cached: true, ..whole.author.clone() }))
+            }
+            Step::Text(at) if at < whole.text.len() => {
+                let end = at + piece(&whole.text[at..]);
+                self.step = Step::Text(end);
+                Some(ModelEvent::Text(whole.text[at..end].to_owned()))
+            }
+            Step::Text(_) => {
+                self.step = Step::Usage;
+                Some(ModelEvent::Finish(FinishReason::Stop))
+            }
+            Step::Usage => {
+                self.step = Step::Over;
+                whole.usage.map(ModelEvent::Usage)
+            }
+            Step::Over => None,
+        }
+    }
+}
+
+/// How many bytes of `text` make the next piece: whole words where they fit, and whole characters always.
+fn piece(text: &str) -> usize {
+    if text.len() <= PIECE_BYTES {
+        return text.len();
+    }
+    let most = text.floor_char_boundary(PIECE_BYTES);
+    let words = text[..most].rfind(char::is_whitespace).map_or(0, |at| text.ceil_char_boundary(at + 1));
+    if words > 0 { words } else { most }
+}
+
+/// A participant of a flight that keeps the books of the cache.
+struct Flying {
+    shared: Arc<Shared>,
+    key: FlightKey,
+    participant: Participant,
+    /// Nothing was asked for it.
+    has_joined: bool,
+}
+
+impl Stream for Flying {
+    type Item = Result<ModelEvent, ModelError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let event = futures_util::ready!(this.participant.poll_next_unpin(context));
+        Poll::Ready(match event {
+            Some(Ok(ModelEvent::By(author))) if this.has_joined => {
+                Some(Ok(ModelEvent::By(Author { cached: true, ..author })))
+            }
+            None | Some(Err(_)) => {
+                this.shared.settle(&this.key, this.participant.flight());
+                event
+            }
+            event => event,
+        })
+    }
+}
+
+impl Drop for Flying {
+    fn drop(&mut self) {
+        let left = self.participant.leave();
+        if left.was_last {
+            self.shared.take_off(&self.key, self.participant.flight());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

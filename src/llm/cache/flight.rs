@@ -1,0 +1,369 @@
+//! One answer that several runs read while it is written.
+//!
+//! There is no task behind it. Whoever has read all that is recorded polls the source, under the flight's lock, and the
+//! source wakes everybody who waits. So nobody depends on anybody else's pace, and nothing has to be handed over when
+//! somebody leaves. When the last one leaves, the source is dropped at once.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+};
+
+use futures_util::{Stream, StreamExt};
+use parking_lot::Mutex;
+
+use super::super::{FinishReason, ModelError, ModelEvent, ModelStream};
+use crate::chat::{Author, Usage};
+
+/// The longest answer that is kept or joined, in bytes.
+pub(super) const MAX_SHARED_BYTES: usize = 64 << 10;
+
+/// An answer that is whole and that anybody may be given.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) text: Box<str>,
+    pub(super) author: Author,
+    pub(super) usage: Option<Usage>,
+}
+
+/// An answer on its way.
+pub(super) struct Flight {
+    state: Mutex<State>,
+    wakers: Arc<Wakers>,
+    /// Wakes everybody who waits; what the source is polled with.
+    waker: Waker,
+}
+
+struct State {
+    /// Taken out while it is polled, so that one that panics is not polled again.
+    source: Option<ModelStream>,
+    record: Record,
+    /// Bytes of text so far, recorded or not.
+    bytes: usize,
+    participants: usize,
+    is_over: bool,
+    /// Its end was taken note of.
+    is_settled: bool,
+}
+
+/// One reader of a flight.
+pub(super) struct Participant {
+    flight: Arc<Flight>,
+    slot: Option<usize>,
+    at: Position,
+}
+
+/// What is left behind by who leaves.
+pub(super) struct Left {
+    pub(super) was_last: bool,
+    /// Dropped outside of all locks.
+    _source: Option<ModelStream>,
+}
+
+impl Flight {
+    /// A flight, and its first participant. Nothing happens before that one is polled.
+    pub(super) fn start(source: ModelStream) -> Participant {
+        let wakers = Arc::new(Wakers::default());
+        let state = State {
+            source: Some(source),
+            record: Record::default(),
+            bytes: 0,
+            participants: 0,
+            is_over: false,
+            is_settled: false,
+        };
+        let flight = Self { state: Mutex::new(state), waker: Waker::from(Arc::clone(&wakers)), wakers };
+        let flight = Arc::new(flight);
+        let slot = flight.enter(&mut flight.state.lock());
+        Participant { flight, slot: Some(slot), at: Position::default() }
+    }
+
+    /// One more reader, who gets what is there in one piece. `None` when everybody has left, when it failed, or when it is
+    /// too long to be recorded.
+    pub(super) fn join(self: &Arc<Self>) -> Option<Participant> {
+        let mut state = self.state.lock();
+        if state.participants == 0 || state.has_failed() || state.bytes > MAX_SHARED_BYTES {
+            return None;
+        }
+        let slot = self.enter(&mut state);
+        drop(state);
+        Some(Participant { flight: Arc::clone(self), slot: Some(slot), at: Position::default() })
+    }
+
+    fn enter(&self, state: &mut State) -> usize {
+        state.participants += 1;
+        self.wakers.enter()
+    }
+
+    /// Once, after the end: the answer, when it is one to be kept. Whoever asks again is told `None`.
+    pub(super) fn settle(&self) -> Option<Option<Whole>> {
+        let mut state = self.state.lock();
+        if !state.is_over || std::mem::replace(&mut state.is_settled, true) {
+            return None;
+        }
+        Some((state.bytes <= MAX_SHARED_BYTES).then(|| state.record.whole()).flatten())
+    }
+}
+
+impl State {
+    fn has_failed(&self) -> bool {
+        // Ended without a reason, or by an error.
+        self.is_over && !self.record.is_finished()
+    }
+}
+
+impl Participant {
+    /// The flight it is in.
+    pub(super) const fn flight(&self) -> &Arc<Flight> {
+        &self.flight
+    }
+
+    /// Leaves; again, and nothing happens.
+    pub(super) fn leave(&mut self) -> Left {
+        let Some(slot) = self.slot.take() else { return Left { was_last: false, _source: None } };
+        self.flight.wakers.leave(slot);
+        let mut state = self.flight.state.lock();
+        state.participants -= 1;
+        let was_last = state.participants == 0;
+        let source = if was_last { state.source.take() } else { None };
+        // Without a source and without an end, this one was polling when the source panicked.
+        if !was_last && state.source.is_none() && !state.is_over {
+            state.is_over = true;
+            self.flight.wakers.wake_others(slot);
+        }
+        Left { was_last, _source: source }
+    }
+}
+
+impl Stream for Participant {
+    type Item = Result<ModelEvent, ModelError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let Some(slot) = this.slot else { return Poll::Ready(None) };
+        let mut guard = this.flight.state.lock();
+        let state = &mut *guard;
+        if let Some(event) = state.record.after(&mut this.at) {
+            return Poll::Ready(Some(event));
+        }
+        if state.is_over {
+            return Poll::Ready(None);
+        }
+        // Before the source is polled, so that a wake during the poll is not missed.
+        this.flight.wakers.wait(slot, context.waker());
+        let Some(mut source) = state.source.take() else { return Poll::Ready(None) };
+        let event = match source.poll_next_unpin(&mut Context::from_waker(&this.flight.waker)) {
+            Poll::Pending => {
+                state.source = Some(source);
+                return Poll::Pending;
+            }
+            Poll::Ready(event) => event,
+        };
+        match &event {
+            Some(Ok(ModelEvent::Text(text))) => state.bytes = state.bytes.saturating_add(text.len()),
+            Some(Err(_)) | None => state.is_over = true,
+            Some(Ok(_)) => {}
+        }
+        if let Some(event) = &event {
+            if state.participants == 1 && state.bytes > MAX_SHARED_BYTES {
+                // Nobody can join any more, and nobody else is behind.
+                state.record = Record::default();
+                this.at = Position::default();
+            } else {
+                state.record.add(event, &mut this.at);
+            }
+        }
+        if !state.is_over {
+            state.source = Some(source);
+        }
+        if state.participants > 1 {
+            this.flight.wakers.wake_others(slot);
+        }
+        Poll::Ready(event)
+    }
+}
+
+impl Drop for Participant {
+    fn drop(&mut self) {
+        drop(self.leave());
+    }
+}
+
+/// What has come so far. Text lies in one piece, the rest beside it.
+#[derive(Default)]
+struct Record {
+    text: String,
+    marks: Vec<Mark>,
+    /// The newest usage, and how many there were: only the last one counts.
+    usage: Option<(usize, Usage)>,
+    /// What the model was doing last, how many such signs there were, and how much text stands before it, in bytes.
+    doing: Option<(usize, usize, ModelEvent)>,
+}
+
+/// Anything else, and how much text stands before it, in bytes.
+struct Mark {
+    at: usize,
+    event: Result<ModelEvent, ModelError>,
+}
+
+/// How far a participant has read.
+#[derive(Default)]
+struct Position {
+    bytes: usize,
+    marks: usize,
+    usages: usize,
+    doings: usize,
+}
+
+impl Record {
+    /// Records an event, which the participant at `position`, who has read everything before it, is given.
+    fn add(&mut self, event: &Result<ModelEvent, ModelError>, position: &mut Position) {
+        match event {
+            Ok(ModelEvent::Text(text)) => {
+                self.text.push_str(text);
+                position.bytes = self.text.len();
+            }
+            Ok(ModelEvent::Usage(usage)) => {
+                let count = self.usage.map_or(0, |(count, _)| count) + 1;
+                self.usage = Some((count, *usage));
+                position.usages = count;
+            }
+            Ok(event @ (ModelEvent::Queued(_) | ModelEvent::Asked | ModelEvent::Thinking)) => {
+                let count = self.doing.as_ref().map_or(0, |(count, ..)| *count) + 1;
+                self.doing = Some((count, self.text.len(), event.clone()));
+                position.doings = count;
+            }
+            event => {
+                self.marks.push(Mark { at: self.text.len(), event: event.clone() });
+                position.marks = self.marks.len();
+            }
+        }
+    }
+
+    /// What comes next behind `position`.
+    fn after(&self, position: &mut Position) -> Option<Result<ModelEvent, ModelError>> {
+        let mark = self.marks.get(position.marks);
+        let doing = self.doing.as_ref().filter(|(count, ..)| *count > position.doings);
+        let end = mark.map_or(self.text.len(), |mark| mark.at).min(doing.map_or(usize::MAX, |(_, at, _)| *at));
+        if position.bytes < end {
+            let text = self.text[position.bytes..end].to_owned();
+            position.bytes = end;
+            return Some(Ok(ModelEvent::Text(text)));
+        }
+        if let Some((count, at, event)) = doing
+            && *at == position.bytes
+        {
+            position.doings = *count;
+            return Some(Ok(event.clone()));
+        }
+        if let Some(Mark { event: Ok(event), .. }) = mark {
+            position.marks += 1;
+            return Some(Ok(event.clone()));
+        }
+        // Before an error, behind which nothing comes.
+        if let Some((count, usage)) = self.usage.filter(|(count, _)| *count > position.usages) {
+            position.usages = count;
+            return Some(Ok(ModelEvent::Usage(usage)));
+        }
+        let error = mark?.event.clone();
+        position.marks += 1;
+        Some(error)
+    }
+
+    fn is_finished(&self) -> bool {
+        self.marks.iter().any(|mark| matches!(mark.event, Ok(ModelEvent::Finish(_))))
+            && !self.marks.iter().any(|mark| mark.event.is_err())
+    }
+
+    /// The answer, when it has text, ended of itself and has a single author.
+    fn whole(&self) -> Option<Whole> {
+        let mut author = None;
+        let mut is_whole = false;
+        for mark in &self.marks {
+            match &mark.event {
+                Ok(ModelEvent::Finish(FinishReason::Stop)) => is_whole = true,
+                Ok(ModelEvent::By(by)) if author.is_none() => author = Some(by.clone()),
+                _ => return None,
+            }
+        }
+        let usage = self.usage.map(|(_, usage)| usage);
+        let text = Box::from(self.text.as_str());
+        (is_whole && !self.text.is_empty()).then_some(Whole { text, author: author?, usage })
+    }
+}
+
+/// Who waits for the source, by slot.
+#[derive(Default)]
+struct Wakers(Mutex<Vec<Slot>>);
+
+enum Slot {
+    Free,
+    /// Awake: it was woken, or did not wait yet.
+    Awake,
+    Waiting(Waker),
+}
+
+impl Wakers {
+    fn enter(&self) -> usize {
+        let mut slots = self.0.lock();
+        if let Some(free) = slots.iter().position(|slot| matches!(slot, Slot::Free)) {
+            slots[free] = Slot::Awake;
+            return free;
+        }
+        slots.push(Slot::Awake);
+        slots.len() - 1
+    }
+
+    fn leave(&self, slot: usize) {
+        let was = std::mem::replace(&mut self.0.lock()[slot], Slot::Free);
+        drop(was); // Outside of the lock: a waker may be the last hold on a task.
+    }
+
+    fn wait(&self, slot: usize, waker: &Waker) {
+        let mut slots = self.0.lock();
+        if !matches!(&slots[slot], Slot::Waiting(known) if known.will_wake(waker)) {
+            slots[slot] = Slot::Waiting(waker.clone());
+        }
+    }
+
+    fn wake_others(&self, own: usize) {
+        self.wake_all_but(Some(own));
+    }
+
+    fn wake_all_but(&self, own: Option<usize>) {
+        let mut next = 0;
+        while let Some(waker) = self.next_waiting(&mut next, own) {
+            waker.wake();
+        }
+    }
+
+    /// Takes the waker of the next one who waits, from slot `next` on.
+    fn next_waiting(&self, next: &mut usize, own: Option<usize>) -> Option<Waker> {
+        let mut slots = self.0.lock();
+        while let Some(slot) = slots.get_mut(*next) {
+            let is_own = own == Some(*next);
+            *next += 1;
+            if !is_own
+                && matches!(slot, Slot::Waiting(_))
+                && let Slot::Waiting(waker) = std::mem::replace(slot, Slot::Awake)
+            {
+                return Some(waker);
+            }
+        }
+        None
+    }
+}
+
+impl Wake for Wakers {
+    fn wake(self: Arc<Self>) {
+        self.wake_all_but(None);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_all_but(None);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! What is the same question, what is kept, and how it is told again.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use futures_util::stream;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    chat::Usage,
+    llm::{Failover, Parameters, PromptMessage, Sharing, breaker::BreakerState},
+};
+
+/// Says always the same, and counts how often it was asked.
+#[derive(Debug)]
+struct Scripted {
+    events: Vec<Result<ModelEvent, ModelError>>,
+    asked: AtomicUsize,
+}
+
+impl ChatModel for Scripted {
+    fn name(&self) -> &str {
+        "first"
+    }
+
+    fn stream(&self, _: ChatRequest) -> ModelStream {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        stream::iter(self.events.clone()).boxed()
+    }
+
+    fn targets(&self) -> Vec<TargetReport> {
+        let target = |name: &str, model: &str| TargetReport {
+            name: name.to_owned(),
+            model: model.to_owned(),
+            breaker: BreakerState::Closed,
+            open_for: None,
+            failures: 0,
+            last_failure: None,
+            tokens_left: None,
+            requests_left: None,
+        };
+        vec![target("a", "first"), target("b", "second")]
+    }
+}
+
+fn by(model: &str) -> ModelEvent {
+    ModelEvent::By(Author::new(model))
+}
+
+fn text(text: &str) -> ModelEvent {
+    ModelEvent::Text(text.to_owned())
+}
+
+const STOP: ModelEvent = ModelEvent::Finish(FinishReason::Stop);
+const COST: ModelEvent = ModelEvent::Usage(Usage { input: 3, output: 2, estimated: false });
+
+fn cached(events: Vec<Result<ModelEvent, ModelError>>) -> (Cached, Arc<Scripted>) {
+    let model = Arc::new(Scripted { events, asked: AtomicUsize::new(0) });
+    let rule = CacheRule { ttl: Duration::from_secs(900), entries: 10 };
+    (Cached::new(model.clone(), rule), model)
+}
+
+fn request() -> ChatRequest {
+    let message = PromptMessage { role: PromptRole::User, content: "Why?".to_owned() };
+    ChatRequest {
+        prompt: [message].into(),
+        question: "Why?".into(),
+        passages: [].into(),
+        knowledge: KnowledgeUse::Searched,
+        max_output_tokens: 100,
+        parameters: Arc::default(),
+        may_withdraw: true,
+        sharing: Sharing { tenant: None, knowledge: Some(1), is_anew: false },
+    }
+}
+
+async fn ask(model: &Cached, request: ChatRequest) -> Vec<ModelEvent> {
+    model.stream(request).filter_map(|event| future::ready(event.ok())).collect().await
+}
+
+/// How often the model is asked when the same is asked twice.
+async fn asked_twice(events: Vec<ModelEvent>, request: ChatRequest) -> usize {
+    let (cached, model) = cached(events.into_iter().map(Ok).collect());
+    ask(&cached, request.clone()).await;
+    ask(&cached, request).await;
+    model.asked.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn a_known_answer_is_told_in_pieces_with_its_author_and_its_cost() {
+    let said = "A rivulet is a very small stream. It begins at a spring, and it ends in a river.";
+    let (cached, model) = cached([by("second"), text(said), STOP, COST].map(Ok).into());
+    let first = ask(&cached, request()).await;
+    assert_eq!(first, [by("second"), text(said), STOP, COST]);
+    let second = ask(&cached, request()).await;
+    assert_eq!(second[0], ModelEvent::By(Author { cached: true, ..Author::new("second") }));
+    let pieces: Vec<_> = second[1..second.len() - 2].iter().map(|event| format!("{event:?}")).collect();
+    assert_eq!(
+        pieces,
+        [text("A rivulet is a very small "), text("stream. It begins at a spring, "), text("and it ends in a river."),]
+            .map(|event| format!("{event:?}"))
+    );
+    assert_eq!(second[second.len() - 2..], [STOP, COST]);
+    assert_eq!(model.asked.load(Ordering::Relaxed), 1);
+    let report = cached.caches()[0];
+    assert_eq!((report.hits, report.joined, report.misses, report.entries), (1, 0, 1, 1));
+}
+
+#[tokio::test]
+async fn only_what_is_good_for_everybody_is_kept() {
+    let answer = |events: &[ModelEvent]| events.to_vec();
+    let failover =
+        ModelEvent::Failover(Failover { keep: 0, from: "a".to_owned(), to: "b".to_owned(), reason: "truncated" });
+    assert_eq!(asked_twice(answer(&[by("second"), ModelEvent::Thinking, text("Yes."), STOP]), request()).await, 1);
+    for (why, events) in [
+        ("who stood in", answer(&[by("extractive"), text("Yes."), STOP])),
+        ("two authors", answer(&[by("first"), text("Ye"), failover, by("second"), text("Yes."), STOP])),
+        ("cut", answer(&[by("first"), text("Yes."), ModelEvent::Finish(FinishReason::Length)])),
+        ("filtered", answer(&[by("first"), text("Yes."), ModelEvent::Finish(FinishReason::Filtered)])),
+        ("without an end", answer(&[by("first"), text("Yes.")])),
+        ("without text", answer(&[by("first"), STOP])),
+        ("too long", answer(&[by("first"), text(&"x".repeat(flight::MAX_SHARED_BYTES + 1)), STOP])),
+    ] {
+        assert_eq!(asked_twice(events, request()).await, 2, "{why}");
+    }
+    let good = || answer(&[by("first"), text("Yes."), STOP]);
+    for knowledge in [KnowledgeUse::Loading, KnowledgeUse::Unavailable] {
+        assert_eq!(asked_twice(good(), ChatRequest { knowledge, ..request() }).await, 2, "{knowledge:?}");
+    }
+    let unknown = ChatRequest { sharing: Sharing::default(), ..request() };
+    assert_eq!(asked_twice(good(), unknown).await, 2, "a state of the knowledge that cannot be told");
+    let failed =
+        [Ok(by("first")), Ok(text("Yes.")), Err(ModelError::Truncated { target: "a".into(), detail: "".into() })];
+    let (cached, model) = cached(failed.into());
+    ask(&cached, request()).await;
+    ask(&cached, request()).await;
+    assert_eq!(model.asked.load(Ordering::Relaxed), 2, "failed");
+    assert!(cached.0.flights.lock().is_empty());
+}
+
+#[tokio::test]
+async fn whatever_makes_a_question_another_one_counts() {
+    let (cached, model) = cached([by("first"), text("Yes."), STOP].map(Ok).into());
+    let of = |tenant: &str| Sharing { tenant: Some(tenant.into()), ..request().sharing };
+    let message = |role, content: &str| PromptMessage { role, content: content.to_owned() };
+    let others = [
+        request(),
+        ChatRequest { sharing: of(""), ..request() },
+        ChatRequest { sharing: of("acme"), ..request() },
+        ChatRequest { sharing: Sharing { knowledge: Some(2), ..request().sharing }, ..request() },
+        ChatRequest { max_output_tokens: 99, ..request() },
+        ChatRequest { parameters: Arc::new(Parameters { seed: Some(1), ..Parameters::default() }), ..request() },
+        ChatRequest { prompt: [message(PromptRole::System, "Why?")].into(), ..request() },
+        ChatRequest { prompt: [message(PromptRole::User, "Wh"), message(PromptRole::User, "y?")].into(), ..request() },
+    ];
+    for (at, other) in others.iter().enumerate() {
+        ask(&cached, other.clone()).await;
+        assert_eq!(model.asked.load(Ordering::Relaxed), at + 1);
+    }
+    for known in others {
+        ask(&cached, known).await;
+    }
+    let elsewhere = ChatRequest { may_withdraw: false, ..request() };
+    ask(&cached, elsewhere).await;
+    assert_eq!(model.asked.load(Ordering::Relaxed), 8, "a known answer withdraws nothing");
+}
+
+#[tokio::test]
+async fn an_answer_anew_is_asked_for_and_takes_the_place_of_the_former() {
+    let (cached, model) = cached([by("first"), text("Yes."), STOP].map(Ok).into());
+    let anew = || ChatRequest { sharing: Sharing { is_anew: true, ..request().sharing }, ..request() };
+    for _ in 0..2 {
+        ask(&cached, anew()).await;
+    }
+    assert_eq!(model.asked.load(Ordering::Relaxed), 2);
+    let known = ask(&cached, request()).await;
+    assert_eq!(known[0], ModelEvent::By(Author { cached: true, ..Author::new("first") }));
+    assert_eq!((cached.caches()[0].passed, cached.caches()[0].hits), (2, 1));
+}
+
+#[tokio::test]
+async fn nothing_is_asked_before_the_stream_is_polled() {
+    let (cached, model) = cached(Vec::new());
+    drop(cached.stream(request()));
+    assert_eq!((model.asked.load(Ordering::Relaxed), cached.caches()[0].misses), (0, 0));
+}
+
+proptest! {
+    #[test]
+    fn pieces_make_the_whole(text in "\\PC{0,200}") {
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(piece(rest));
+            prop_assert!((1..=PIECE_BYTES).contains(&now.len()));
+            rest = later;
+        }
+    }
+}
