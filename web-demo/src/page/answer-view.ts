@@ -70,7 +70,7 @@ export class AnswerView {
 
 /** The title is for the mouse, the hidden words are for those who listen. */
 function cachedMark(): HTMLElement {
-  const title = "This answer was written before, for the same question";
+  const title = "The same was asked before, so this answer was not written anew";
   const words = make("span", { className: "visually-hidden", textContent: `: ${title}` });
   return make("span", { className: "cached", title, hidden: true }, "from the cache", words);
 }

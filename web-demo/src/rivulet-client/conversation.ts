@@ -36,7 +36,7 @@ export interface Message {
   readonly run?: string;
   /** Who wrote it, as far as the server has said by now. */
   readonly model?: string;
-  /** The text was written before, for the same question; known only to who saw its run end. */
+  /** No model was asked, the answer was known; only who saw its run end is told. */
   readonly cached?: boolean;
   readonly sources: readonly SourceItem[];
   readonly feedback?: Feedback;

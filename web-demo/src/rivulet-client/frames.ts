@@ -150,7 +150,7 @@ export interface RunDoneFrame {
   crc32: string;
   /** Who wrote the text in the end; may be another one than `run.start` said. */
   model?: string;
-  /** The text was written before, for the same question. */
+  /** No model was asked: the same question had this answer already. */
   cached?: boolean;
   citations?: Citation[];
   usage?: Usage;
