@@ -216,8 +216,8 @@ export class Answer {
     return this.#session.texts.get(this.run) ?? "";
   }
 
-  phase(phase: string): void {
-    this.#session.broadcast({ type: "run.phase", run: this.run, phase });
+  phase(phase: string, position?: number): void {
+    this.#session.broadcast({ type: "run.phase", run: this.run, phase, position });
   }
 
   sources(items: object[]): void {
@@ -231,7 +231,7 @@ export class Answer {
     this.#session.broadcast({ type: "delta", run: this.run, off, text });
   }
 
-  done(status = "complete"): void {
+  done(status = "complete", more: object = {}): void {
     if (this.#session.live !== this) return;
     const { id, run, text } = this;
     this.#session.live = null;
@@ -244,6 +244,7 @@ export class Answer {
       len: text.length,
       crc32: crc32(text).toString(16).padStart(8, "0"),
       timing: { ttft_ms: 12, total_ms: 345 },
+      ...more,
     });
     this.#session.startNext();
   }

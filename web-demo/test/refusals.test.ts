@@ -113,6 +113,59 @@ describe("a close by the server", () => {
   });
 });
 
+describe("a message for which the budget does not last", () => {
+  const spent = (re: string | undefined) =>
+    JSON.stringify({
+      type: "error",
+      re,
+      code: "budget_exhausted",
+      message: "spent",
+      retryable: true,
+      retry_in_ms: 60_000,
+    });
+  const sent = () => gateway.heard.filter(({ type }) => type === "send");
+
+  it("is given back with its time, and not sent again before anybody asks for it", async () => {
+    const client = await connected(newClient());
+    gateway.intercept = (frame, socket) => {
+      if (frame.type === "send") socket.send(spent(frame.id));
+      return frame.type === "send";
+    };
+    const refused = next(client, "refused");
+    client.send("Why?");
+    expect(await refused).toMatchObject({
+      frame: { type: "send", text: "Why?" },
+      error: { code: "budget_exhausted", retry_in_ms: 60_000 },
+    });
+    expect(client.outgoing).toEqual([]);
+    gateway.cut();
+    await next(client, "welcome");
+    gateway.intercept = () => false;
+    (await ask(client)).done();
+    await checkedAnswer(client);
+    expect(sent()).toHaveLength(2);
+  });
+
+  it("is given back by a gateway on its way out, too", async () => {
+    const client = await connected(newClient());
+    gateway.intercept = (frame, socket) => {
+      if (frame.type !== "send") return false;
+      const goaway = { type: "goaway", reason: "drain", retry_in_ms: 0, deadline_ms: 1000 };
+      socket.send(JSON.stringify(goaway));
+      socket.send(spent(frame.id));
+      socket.close(1001);
+      return true;
+    };
+    const refused = next(client, "refused");
+    const back = next(client, "welcome");
+    client.send("Why?");
+    expect(await refused).toMatchObject({ frame: { text: "Why?" } });
+    await back;
+    expect(client.outgoing).toEqual([]);
+    expect(sent()).toHaveLength(1);
+  });
+});
+
 describe("a message that a gateway on its way out refuses", () => {
   it("is sent again to the next one", async () => {
     const client = await connected(newClient());

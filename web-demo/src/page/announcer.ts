@@ -9,15 +9,22 @@ import { outcomeNote } from "./outcome";
 export class Announcer {
   readonly #region = byId("announcer");
   readonly #pending = new Set<string>();
+  /** The run that has begun and does nothing yet, as far as it was told: it may wait in line first. */
+  #idle: string | null = null;
 
   constructor(client: RivuletClient) {
-    client.on("run.start", ({ message }) => {
+    client.on("run.start", ({ run, message }) => {
       this.#pending.add(message);
-      this.#say("The answer is being written.");
+      this.#idle = run;
     });
     client.on("snapshot", ({ runs }) => {
       for (const { message } of runs) this.#pending.add(message);
+      this.#idle = runs.find(({ phase }) => phase === "queued")?.run ?? null;
     });
+    client.on("run.phase", ({ run, phase }) => {
+      if (phase !== "queued") this.#atWork(run);
+    });
+    client.on("delta", ({ run }) => this.#atWork(run));
     client.on("change", () => this.#announce(client.conversation));
   }
 
@@ -33,6 +40,12 @@ export class Announcer {
       if (answer) finished.push(summary(answer));
     }
     if (finished.length > 0) this.#say(finished.join(" "));
+  }
+
+  #atWork(run: string): void {
+    if (run !== this.#idle) return;
+    this.#idle = null;
+    this.#say("The answer is being written.");
   }
 
   #say(text: string): void {

@@ -21,6 +21,7 @@ export class AnswerView {
   readonly #note = make("p", { className: "note", hidden: true });
   readonly #sources: SourcesView;
   readonly #facts = make("span", { className: "facts" });
+  readonly #cached = cachedMark();
   readonly #copy = copyButton("Copy answer", () => this.#message.text);
   readonly #again = make("button", { type: "button", className: "copy", textContent: "Try again" });
   readonly #feedback: FeedbackView;
@@ -31,7 +32,7 @@ export class AnswerView {
     this.#sources = new SourcesView(message.id);
     this.#feedback = new FeedbackView(events.feedback);
     this.#again.addEventListener("click", () => events.tryAgain());
-    const buttons = [this.#copy, this.#again, this.#feedback.thumbs, this.#facts];
+    const buttons = [this.#copy, this.#again, this.#feedback.thumbs, this.#facts, this.#cached];
     this.#actions = make("div", { className: "actions" }, ...buttons);
     this.root.setAttribute("aria-label", "Answer");
     this.root.append(this.#text.root, this.#phase, this.#note, this.#sources.root);
@@ -52,15 +53,24 @@ export class AnswerView {
     const known = new Set(message.sources.map(({ n }) => n));
     this.#text.show(message.text, known, (n) => sourceId(message.id, n));
     this.#sources.show(message.sources, citedNumbers(message.text));
-    this.#phase.hidden = !live || message.text !== "";
-    this.#phase.textContent = live ? phaseText(run.phase) : "";
+    // An answer may have to wait in the middle, too, for the model that goes on with it.
+    this.#phase.hidden = !live || (message.text !== "" && run.phase !== "queued");
+    this.#phase.textContent = live ? phaseText(run) : "";
     const note = live ? null : outcomeNote(message);
     this.#note.hidden = note === null;
     this.#note.textContent = note ?? "";
     this.#facts.textContent = live ? "" : outcomeFacts(message);
+    this.#cached.hidden = live || !message.cached;
     this.#copy.hidden = live || message.text === "";
     this.#again.hidden = live || !again;
     this.#feedback.thumbs.hidden = live || message.text === "";
     this.#feedback.show(feedback);
   }
+}
+
+/** The title is for the mouse, the hidden words are for those who listen. */
+function cachedMark(): HTMLElement {
+  const title = "The same was asked before, so this answer was not written anew";
+  const words = make("span", { className: "visually-hidden", textContent: `: ${title}` });
+  return make("span", { className: "cached", title, hidden: true }, "from the cache", words);
 }

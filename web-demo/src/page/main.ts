@@ -15,6 +15,7 @@ import { openSource } from "./sources-view";
 import { StatusVoice } from "./status-voice";
 import { mountTheme } from "./theme";
 import { Transcript } from "./transcript";
+import { TurnVoice } from "./turn-voice";
 import { WirePanel } from "./wire-panel";
 
 declare global {
@@ -49,6 +50,7 @@ const presence = new PresenceLine(client, voice);
 const older = new OlderMessages(client, notices);
 const wire = new WirePanel(client);
 new ConnectionPill(client, voice);
+new TurnVoice(client, voice);
 new Announcer(client);
 mountTheme();
 

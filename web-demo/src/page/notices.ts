@@ -1,12 +1,15 @@
 /** Short messages about things that went wrong, above the message box. */
 import type { ErrorFrame } from "../rivulet-client";
 import { byId, make } from "./element";
+import { whenText } from "./when";
 
 const SHOWN_MS = 10_000;
+/** What holds for longer is shown for longer, up to this. */
+const LONGEST_SHOWN_MS = 60_000;
 
 const TEXT: Readonly<Record<string, string>> = {
-  busy: "An answer is still being written. Wait for it, or stop it first.",
-  queue_full: "Too many messages are waiting. Wait for an answer first.",
+  busy: "An answer is still being written.",
+  queue_full: "Too many questions are waiting for their answers.",
   text_too_long: "That message is too long.",
   empty_text: "That message is empty.",
   rate_limited: "Too many messages in a short time.",
@@ -16,25 +19,41 @@ const TEXT: Readonly<Record<string, string>> = {
   upstream_unavailable: "No model can be reached at the moment.",
   upstream_timeout: "The model took too long.",
   upstream_rejected: "The model refused the request.",
-  budget_exhausted: "The budget for today is used up.",
+  budget_exhausted: "The budget for answers is used up for now.",
   storage_unavailable: "The gateway cannot store messages at the moment.",
   idempotency_conflict: "This message was sent before with another text.",
+};
+
+/** What to do about it, where the gateway does not say when it is over. */
+const ADVICE: Readonly<Record<string, string>> = {
+  busy: "Wait for it, or stop it first.",
+  queue_full: "Try again a little later.",
+  budget_exhausted: "Try again later.",
 };
 
 export class Notices {
   readonly #place = byId("notices");
 
   show(text: string): void {
+    this.#add(text, SHOWN_MS);
+  }
+
+  /** Takes the place of an earlier one of the same kind: whoever tries again reads it once. */
+  error({ code, message, retry_in_ms: wait = 0 }: ErrorFrame): void {
+    for (const old of this.#place.querySelectorAll<HTMLElement>(".notice"))
+      if (old.dataset.code === code) old.remove();
+    const advice = wait > 0 ? `Try again ${whenText(wait)}.` : ADVICE[code];
+    const text = TEXT[code] ?? message;
+    const shown = Math.min(Math.max(SHOWN_MS, wait), LONGEST_SHOWN_MS);
+    this.#add(advice ? `${text} ${advice}` : text, shown).dataset.code = code;
+  }
+
+  #add(text: string, shownMs: number): HTMLElement {
     const close = make("button", { type: "button", className: "copy", textContent: "Dismiss" });
     const notice = make("div", { className: "notice" }, make("p", { textContent: text }), close);
     close.addEventListener("click", () => notice.remove());
     this.#place.append(notice);
-    setTimeout(() => notice.remove(), SHOWN_MS);
-  }
-
-  error(error: ErrorFrame): void {
-    const text = TEXT[error.code] ?? error.message;
-    const wait = error.retry_in_ms;
-    this.show(wait ? `${text} Try again in ${Math.ceil(wait / 1_000)} s.` : text);
+    setTimeout(() => notice.remove(), shownMs);
+    return notice;
   }
 }

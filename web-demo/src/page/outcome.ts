@@ -1,8 +1,8 @@
 /** What people read about the state and the end of an answer. */
-import type { Message, RunPhase } from "../rivulet-client";
+import type { Message, Run, RunPhase } from "../rivulet-client";
 
 const PHASE: Readonly<Record<RunPhase, string>> = {
-  queued: "In the queue",
+  queued: "Waiting for its turn",
   retrieving: "Searching the knowledge",
   waiting: "Waiting for the model",
   thinking: "Thinking",
@@ -19,8 +19,15 @@ const NOTE: Readonly<Record<string, string>> = {
   interrupted: "The gateway was restarted while this was being written.",
 };
 
-export function phaseText(phase: RunPhase): string {
-  return PHASE[phase] ?? "Working";
+const STOPPED_BEFORE = "You stopped this answer before it began.";
+const SPENT_BEFORE = "What is left of the budget is not enough for this answer. Try again later.";
+const SPENT_WITHIN =
+  "The budget for answers was used up here. What was written is kept; its end is missing.";
+
+export function phaseText({ phase, position }: Pick<Run, "phase" | "position">): string {
+  const text = PHASE[phase] ?? "Working";
+  if (phase !== "queued" || position === undefined) return text;
+  return position > 1 ? `${text}: ${position - 1} before this one` : "Next in line";
 }
 
 /** A note under an answer that did not simply end well; `null` when there is nothing to say. */
@@ -28,11 +35,13 @@ export function outcomeNote(message: Message): string | null {
   if (message.verified === false) {
     return "This text could not be checked against the gateway's. Reload to fetch it again.";
   }
-  const unbegun = message.status === "stopped" && message.text === "";
-  const note = unbegun ? "You stopped this answer before it began." : NOTE[message.status];
-  if (note === undefined) return null;
   const error = message.outcome?.error;
   const detail = typeof error === "string" ? error : error?.message;
+  const spent = typeof error === "object" && error.code === "budget_exhausted";
+  const unbegun = message.text === "";
+  if (spent) return unbegun ? SPENT_BEFORE : SPENT_WITHIN;
+  const note = message.status === "stopped" && unbegun ? STOPPED_BEFORE : NOTE[message.status];
+  if (note === undefined) return null;
   return detail ? `${note} ${detail}` : note;
 }
 

@@ -284,9 +284,7 @@ export class RivuletClient {
         this.#outbox.removeAcked();
         break;
       case "error":
-        // A gateway that ends takes no more requests: they are sent again, with their ids, to the next one.
-        if (this.state.name === "connected" && this.state.leaving && frame.retryable) break;
-        this.#refusal(frame);
+        if (!this.#isForNextGateway(frame)) this.#refusal(frame);
         break;
       case "goaway":
         this.#connection.goAway(frame.retry_in_ms ?? 0, () => liveRun(this.#conversation) !== null);
@@ -321,6 +319,15 @@ export class RivuletClient {
     const { message, value, comment } = frame;
     const feedback = { value, ...(comment !== undefined && { comment }) };
     this.#conversation = withFeedback(this.#conversation, message, feedback);
+  }
+
+  /**
+   * A gateway that ends takes no more requests: they are sent again, with their ids, to the next one.
+   * A refusal that names its time holds there, too.
+   */
+  #isForNextGateway({ retryable = false, retry_in_ms }: ErrorFrame): boolean {
+    const leaving = this.state.name === "connected" && this.state.leaving;
+    return leaving && retryable && retry_in_ms === undefined;
   }
 
   #refusal(error: ErrorFrame): void {

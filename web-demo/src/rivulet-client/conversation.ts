@@ -16,7 +16,16 @@ import type {
   WireMessage,
 } from "./frames";
 import { fromStart } from "./held-text";
-import { askAgain, beginRun, finishRun, giveUp, type Run, receiveText, withdrawText } from "./run";
+import {
+  askAgain,
+  beginRun,
+  enterPhase,
+  finishRun,
+  giveUp,
+  type Run,
+  receiveText,
+  withdrawText,
+} from "./run";
 
 export interface Message {
   readonly id: string;
@@ -25,7 +34,10 @@ export interface Message {
   /** As on the wire, or `streaming` while the answer is being written. */
   readonly status: string;
   readonly run?: string;
+  /** Who wrote it, as far as the server has said by now. */
   readonly model?: string;
+  /** No model was asked, the answer was known; only who saw its run end is told. */
+  readonly cached?: boolean;
   readonly sources: readonly SourceItem[];
   readonly feedback?: Feedback;
   /** The closing report of the run, when this client saw it. */
@@ -83,7 +95,9 @@ export function applyFrame(state: Conversation, frame: ServerFrame): Step {
     case "snapshot":
       return still(replaced(state, frame));
     case "run.phase":
-      return onRun(state, frame.run, (run) => ({ run: { ...run, phase: frame.phase } }));
+      return onRun(state, frame.run, (run) => ({
+        run: enterPhase(run, frame.phase, frame.position),
+      }));
     case "delta":
       return onRun(state, frame.run, (run) => receiveText(run, frame.off, frame.text));
     case "failover":
@@ -190,9 +204,10 @@ function replaced(state: Conversation, frame: SnapshotFrame): Conversation {
   return { ...state, epoch, announcedEpoch: null, seq: frame.seq, messages, older, runs };
 }
 
-function runOfSnapshot({ run, message, model, sources = [], text, phase }: SnapshotRun): Run {
-  const begun = beginRun(run, message, model);
-  return { ...begun, sources, held: fromStart(text), phase: phase ?? "streaming" };
+function runOfSnapshot(live: SnapshotRun): Run {
+  const { run, message, model, sources = [], text, phase = "streaming", position } = live;
+  const begun = enterPhase(beginRun(run, message, model), phase, position);
+  return { ...begun, sources, held: fromStart(text) };
 }
 
 type LoggedFrame = Extract<ServerFrame, { type: "message" | "run.start" | "sources" | "run.done" }>;
@@ -258,6 +273,7 @@ function withAnswer(messages: readonly Message[], run: Run, question?: string): 
     run: run.id,
     sources: run.sources.length > 0 ? run.sources : (old?.sources ?? []),
     ...(run.model !== undefined && { model: run.model }),
+    ...(run.outcome?.cached && { cached: true }),
     ...(old?.feedback && { feedback: old.feedback }),
     ...(run.outcome && { outcome: run.outcome }),
     ...(run.verified !== undefined && { verified: run.verified }),

@@ -113,6 +113,8 @@ export interface RunPhaseFrame {
   type: "run.phase";
   run: string;
   phase: RunPhase;
+  /** With `queued`: the place in line, from 1. */
+  position?: number;
 }
 
 export interface SourcesFrame {
@@ -146,6 +148,10 @@ export interface RunDoneFrame {
   status: RunStatus;
   len: number;
   crc32: string;
+  /** Who wrote the text in the end; may be another one than `run.start` said. */
+  model?: string;
+  /** No model was asked: the same question had this answer already. */
+  cached?: boolean;
   citations?: Citation[];
   usage?: Usage;
   timing?: Timing;
@@ -161,6 +167,7 @@ export interface SnapshotRun {
   off: number;
   text: string;
   phase?: RunPhase;
+  position?: number;
 }
 
 export interface SnapshotFrame {
@@ -186,6 +193,7 @@ export interface ErrorFrame {
   code: string;
   message: string;
   retryable?: boolean;
+  /** Before this time the same request is refused again. */
   retry_in_ms?: number;
 }
 

@@ -13,6 +13,8 @@ export interface Run {
   /** The id of the answer that this run writes. */
   readonly message: string;
   readonly phase: RunPhase;
+  /** While it is `queued`: the place in line, from 1, where the server tells. */
+  readonly position?: number | undefined;
   readonly model?: string;
   readonly sources: readonly SourceItem[];
   readonly held: HeldText;
@@ -32,7 +34,12 @@ interface Change {
 
 export function beginRun(id: string, message: string, model?: string): Run {
   const run: Run = { id, message, phase: "waiting", sources: [], held: NO_TEXT, syncs: 0 };
-  return model === undefined ? run : { ...run, model };
+  return writtenBy(run, model);
+}
+
+/** A place in line is over with the phase that it belongs to. */
+export function enterPhase(run: Run, phase: RunPhase, position?: number): Run {
+  return { ...run, phase, position: phase === "queued" ? position : undefined };
 }
 
 export function receiveText(run: Run, off: number, text: string): Change {
@@ -46,16 +53,17 @@ export function receiveText(run: Run, off: number, text: string): Change {
   if (held === null) return run.awaiting ? { run } : ask(run, "part");
   const moved = { ...run, held, awaiting: undefined };
   // Text that arrives in its place shows that asking helps, so the count begins anew.
-  return run.outcome ? checked(moved) : { run: { ...moved, phase: "streaming", syncs: 0 } };
+  return run.outcome ? checked(moved) : { run: enterPhase({ ...moved, syncs: 0 }, "streaming") };
 }
 
 export function withdrawText(run: Run, keep: number, model?: string): Change {
-  return { run: { ...run, held: truncate(run.held, keep), ...(model !== undefined && { model }) } };
+  const shortened = { ...run, held: truncate(run.held, keep) };
+  return { run: writtenBy(shortened, run.outcome?.model ?? model) };
 }
 
 export function finishRun(run: Run, outcome: RunDoneFrame): Change {
   const done = { ...run, outcome, awaiting: undefined };
-  return verify(done, outcome);
+  return verify(writtenBy(done, outcome.model), outcome);
 }
 
 /** After a reconnect: whatever was asked for on the old socket will not come any more. */
@@ -67,6 +75,11 @@ export function askAgain(run: Run): Change {
 /** The text cannot be had (any more): what is there stays, marked as unchecked. */
 export function giveUp(run: Run): Run {
   return run.outcome ? { ...run, awaiting: undefined, verified: false } : run;
+}
+
+/** What the server does not say stays as it was. */
+function writtenBy(run: Run, model: string | undefined): Run {
+  return model === undefined ? run : { ...run, model };
 }
 
 /** A finished run is checked as soon as enough text is there; a long reply comes in several deltas. */

@@ -1,0 +1,29 @@
+/** When something may be tried again, as people say it: no more exact than is of use to them. */
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** Up to here minutes are said, then hours. */
+const MINUTES = 90;
+
+/** `wait` milliseconds from `now`: "in 3 minutes", "tomorrow at 01:00". */
+export function whenText(wait: number, now = new Date()): string {
+  if (wait <= 10 * SECOND_MS) return "in a few seconds";
+  const minutes = Math.ceil(wait / MINUTE_MS);
+  if (minutes === 1) return "in a minute";
+  if (minutes <= MINUTES) return `in ${minutes} minutes`;
+  // The way here took a moment: midnight must not become a minute before it.
+  const then = new Date(Math.round((now.getTime() + wait) / MINUTE_MS) * MINUTE_MS);
+  const time = then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const days = daysBetween(now, then);
+  if (days === 0) return `in about ${Math.round(wait / HOUR_MS)} hours, at ${time}`;
+  return days === 1 ? `tomorrow at ${time}` : `in ${Math.ceil(wait / DAY_MS)} days`;
+}
+
+/** Midnights that lie between two moments, where the reader is. */
+function daysBetween(from: Date, to: Date): number {
+  const day = (date: Date) => Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());
+  return (day(to) - day(from)) / DAY_MS;
+}
