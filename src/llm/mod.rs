@@ -21,6 +21,7 @@ mod chunk;
 pub mod extractive;
 mod http;
 pub mod openai;
+pub mod reading;
 mod retry;
 mod seam;
 pub mod sse;
