@@ -13,6 +13,7 @@ mod branches;
 mod chat;
 mod company;
 mod crash;
+mod deviations;
 mod disk;
 mod faults;
 mod harness;
