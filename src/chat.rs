@@ -101,6 +101,12 @@ impl Owner {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The tenant it belongs to: what stands before the first slash.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
 }
 
 /// A moment, in milliseconds since the Unix epoch; RFC 3339 in UTC on every wire.
@@ -342,6 +348,23 @@ pub struct Citation {
     pub start: u64,
     /// Where it ends.
     pub end: u64,
+}
+
+/// Who writes an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// The model's name at its provider, or that of a built-in model.
+    pub model: Arc<str>,
+    /// Whether it was written before, for somebody who asked the same.
+    pub cached: bool,
+}
+
+impl Author {
+    /// This model, now.
+    #[must_use]
+    pub fn new(model: &str) -> Self {
+        Self { model: model.into(), cached: false }
+    }
 }
 
 /// Tokens of one run.

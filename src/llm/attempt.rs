@@ -82,7 +82,7 @@ impl Attempt {
                 self.stage = Stage::Ended;
                 true
             }
-            Signal::Model(ModelEvent::Usage(_) | ModelEvent::Failover(_)) => true,
+            Signal::Model(ModelEvent::By(_) | ModelEvent::Usage(_) | ModelEvent::Failover(_)) => true,
         }
     }
 

@@ -59,7 +59,7 @@ impl Book {
 
     pub(super) fn note(&mut self, event: &ModelEvent) {
         match event {
-            ModelEvent::Thinking | ModelEvent::Failover(_) => {}
+            ModelEvent::Thinking | ModelEvent::By(_) | ModelEvent::Failover(_) => {}
             ModelEvent::Text(text) => self.text_bytes += text.len(),
             ModelEvent::Usage(usage) => {
                 self.counted = Some(*usage);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::interval;
 
 use super::{ChatModel, ChatRequest, FinishReason, KnowledgeUse, ModelEvent, ModelStream, estimated_tokens};
-use crate::chat::Usage;
+use crate::chat::{Author, Usage};
 
 mod compose;
 mod question;
@@ -24,6 +24,8 @@ pub const STILL_READING: &str = "The documents are still being read. Please ask 
 /// Said instead of [`NOTHING_FOUND`] when there was no search.
 pub const CANNOT_SEARCH: &str = "The documents cannot be searched at the moment.";
 
+/// What clients are told who answers.
+const NAME: &str = "extractive";
 /// About fifty words a second: quick, and still visibly a stream.
 pub const READABLE_PACE: Duration = Duration::from_millis(20);
 
@@ -49,7 +51,7 @@ impl Default for Extractive {
 
 impl ChatModel for Extractive {
     fn name(&self) -> &str {
-        "extractive"
+        NAME
     }
 
     fn stream(&self, request: ChatRequest) -> ModelStream {
@@ -64,6 +66,7 @@ impl ChatModel for Extractive {
                 }
             }
             let mut beat = (!pace.is_zero()).then(|| interval(pace));
+            yield Ok(ModelEvent::By(Author::new(NAME)));
             let mut said = 0;
             let mut finish = FinishReason::Stop;
             for word in answer.split_inclusive(' ') {
@@ -90,11 +93,13 @@ impl ChatModel for Extractive {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use futures_util::StreamExt;
     use tokio::time::Instant;
 
     use super::*;
-    use crate::knowledge::Passage;
+    use crate::{knowledge::Passage, llm::Sharing};
 
     fn request(max_output_tokens: u32) -> ChatRequest {
         let passage = Passage {
@@ -113,6 +118,9 @@ mod tests {
             passages: [passage].into(),
             knowledge: KnowledgeUse::default(),
             max_output_tokens,
+            parameters: Arc::default(),
+            may_withdraw: true,
+            sharing: Sharing::default(),
         }
     }
 
@@ -134,7 +142,7 @@ mod tests {
         assert_eq!(text(&events), "Returns are free within 30 days. [1]");
         let usage = Usage { input: 14, output: 9, estimated: true };
         assert_eq!(events[events.len() - 2..], [ModelEvent::Finish(FinishReason::Stop), ModelEvent::Usage(usage)]);
-        assert_eq!(events.len(), 7 + 2, "word by word");
+        assert_eq!(events.len(), 1 + 7 + 2, "its name, word by word, the end, the cost");
     }
 
     #[tokio::test]

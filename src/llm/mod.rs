@@ -6,9 +6,10 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::stream::BoxStream;
+use serde::Serialize;
 
 use crate::{
-    chat::{Role, Usage},
+    chat::{Author, Message, Role, Usage},
     knowledge::Passage,
 };
 
@@ -45,6 +46,12 @@ pub struct PromptMessage {
     pub content: String,
 }
 
+impl From<&Message> for PromptMessage {
+    fn from(message: &Message) -> Self {
+        Self { role: message.role.into(), content: message.text.clone() }
+    }
+}
+
 /// The roles of a prompt: those of a conversation, and the gateway's own voice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PromptRole {
@@ -78,6 +85,54 @@ pub struct ChatRequest {
     pub knowledge: KnowledgeUse,
     /// The most tokens the answer may have.
     pub max_output_tokens: u32,
+    /// How it is to be written.
+    pub parameters: Arc<Parameters>,
+    /// Whether text that was passed on can be withdrawn again. When not, only a target that goes on where the text ends
+    /// may take over.
+    pub may_withdraw: bool,
+    /// Who asks the same may be given the same answer.
+    pub sharing: Sharing,
+}
+
+/// With whom an answer may be shared.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sharing {
+    /// The tenant; none for those who need not say who they are.
+    pub tenant: Option<Arc<str>>,
+    /// Whether another answer than the one that may be known already is wanted.
+    pub is_anew: bool,
+}
+
+/// How an answer is to be written, in the terms of the chat-completion interface; what is not said is the provider's to
+/// choose. The caller has checked the bounds.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Parameters {
+    /// 0 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// -2 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f64>,
+    /// -2 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f64>,
+    /// For answers that can be repeated, where the provider can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
+    /// Where the answer ends; at most 4.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+}
+
+impl Parameters {
+    /// Whether nothing is said.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How far the knowledge base was looked through for an answer.
@@ -97,6 +152,8 @@ pub enum KnowledgeUse {
 pub enum ModelEvent {
     /// The model reasons without visible text.
     Thinking,
+    /// Who writes the text that follows: told before the first text, and again after a failover.
+    By(Author),
     /// A piece of visible text, never empty.
     Text(String),
     /// Another model takes over after text was passed on; its text follows. At most once.
@@ -269,7 +326,7 @@ pub trait ChatModel: Send + Sync + fmt::Debug + 'static {
     /// The name that clients see as `run.start.model`.
     fn name(&self) -> &str;
 
-    /// Begins an answer. Nothing happens before the stream is polled.
+    /// Begins an answer. Nothing happens before the stream is polled. [`ModelEvent::By`] comes before any text.
     fn stream(&self, request: ChatRequest) -> ModelStream;
 
     /// The servers behind it, in the order in which they are asked; none when it needs no server.

@@ -25,7 +25,7 @@ use super::{
     target::{Target, clock_of},
 };
 use crate::{
-    chat::{Usage, utf16_len},
+    chat::{Author, Usage, utf16_len},
     config::{Fallback, LlmConfig, TargetFault},
 };
 
@@ -124,6 +124,9 @@ fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEv
         let mut shown = Shown::default();
         let mut last = None;
         'targets: for target in plan.targets.iter() {
+            if !shown.may_be_joined_by(target, &request) {
+                continue;
+            }
             let Some(admission) = target.admit() else { continue };
             let mut attempt = 0;
             let failure = loop {
@@ -143,6 +146,7 @@ fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEv
                                 shown.text.push_str(&text);
                                 if !std::mem::replace(&mut is_committed, true) {
                                     admission.begins();
+                                    yield Ok(ModelEvent::By(Author::new(target.model())));
                                 }
                                 yield Ok(ModelEvent::Text(text));
                                 continue;
@@ -215,6 +219,7 @@ fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEv
             yield Err(error);
             return;
         };
+        yield Ok(ModelEvent::By(Author::new(fallback.name())));
         yield Ok(ModelEvent::Text(FALLBACK_NOTICE.to_owned()));
         let mut events = fallback.stream(request);
         while let Some(event) = events.next().await {
@@ -238,6 +243,11 @@ struct Shown {
 }
 
 impl Shown {
+    /// Whether a target may write on: one that writes anew may not, where nothing can be withdrawn.
+    fn may_be_joined_by(&self, target: &Target, request: &ChatRequest) -> bool {
+        self.text.is_empty() || request.may_withdraw || target.continues()
+    }
+
     /// What a target is asked: after a break, one that goes on is given what is there.
     fn request(&self, request: &ChatRequest, target: &Target) -> ChatRequest {
         if self.text.is_empty() || !target.continues() {
@@ -268,7 +278,8 @@ impl Shown {
         self.is_taken_over = true;
         self.text.push_str(&joined.text);
         let text = (!joined.text.is_empty()).then_some(ModelEvent::Text(joined.text));
-        [Some(ModelEvent::Failover(failover)), text].into_iter().flatten()
+        let by = ModelEvent::By(Author::new(target.model()));
+        [Some(ModelEvent::Failover(failover)), Some(by), text].into_iter().flatten()
     }
 
     /// A target failed. Whether another one may be asked: not when text was passed on and there was a switch already.

@@ -11,9 +11,12 @@ use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use crate::{
-    chat::{Message, Phase, RunError, Source, Status, Usage},
+    chat::{Author, Owner, Phase, RunError, Source, Status, Usage},
     knowledge::{KnowledgeStatus, Passage, Retriever, SearchMode, SearchQuery},
-    llm::{ChatModel, ChatRequest, Failover, FinishReason, KnowledgeUse, ModelError, ModelEvent},
+    llm::{
+        ChatModel, ChatRequest, Failover, FinishReason, KnowledgeUse, ModelError, ModelEvent, Parameters,
+        PromptMessage, Sharing,
+    },
     telemetry::metrics::MEMORY_RETRIEVALS,
 };
 
@@ -57,7 +60,36 @@ pub struct RunRequest {
     /// The question.
     pub question: Arc<str>,
     /// What was said before it, oldest first.
-    pub history: Vec<Arc<Message>>,
+    pub history: Vec<PromptMessage>,
+    /// What the caller tells the model besides the assistant's instructions.
+    pub instructions: Option<String>,
+    /// Who asks; `None` where nobody need say so.
+    pub owner: Option<Owner>,
+    /// How it is to be written.
+    pub parameters: Arc<Parameters>,
+    /// The most tokens of the answer, when it shall be fewer than usual.
+    pub max_output_tokens: Option<u32>,
+    /// Whether text that was passed on can be withdrawn again.
+    pub may_withdraw: bool,
+    /// Whether another answer than the one that may be known already is wanted.
+    pub is_anew: bool,
+}
+
+impl RunRequest {
+    /// A question of `owner`, as a conversation has it.
+    #[must_use]
+    pub fn new(question: &str, history: Vec<PromptMessage>, owner: Option<Owner>) -> Self {
+        Self {
+            question: question.into(),
+            history,
+            instructions: None,
+            owner,
+            parameters: Arc::default(),
+            max_output_tokens: None,
+            may_withdraw: true,
+            is_anew: false,
+        }
+    }
 }
 
 /// A step of a run.
@@ -72,6 +104,8 @@ pub enum RunEvent {
         /// How long it took.
         took: Duration,
     },
+    /// Who writes the text that follows.
+    By(Author),
     /// A piece of the answer, never empty.
     Text(String),
     /// Another model takes over; its text follows.
@@ -135,12 +169,16 @@ impl Runner {
             yield RunEvent::Retrieved { sources: sources::from_passages(&passages), took: started.elapsed() };
 
             yield RunEvent::Phase(Phase::Waiting);
+            let RunRequest { question, history, instructions, owner, parameters, may_withdraw, is_anew, .. } = request;
             let mut events = self.model.stream(ChatRequest {
-                prompt: prompt::compose(&request.question, &request.history, &passages).into(),
-                question: request.question,
+                prompt: prompt::compose(&question, history, &passages, instructions.as_deref()).into(),
+                question,
                 passages: passages.into(),
                 knowledge,
-                max_output_tokens: self.max_output_tokens,
+                max_output_tokens: request.max_output_tokens.map_or(self.max_output_tokens, |most| most.min(self.max_output_tokens)),
+                parameters,
+                may_withdraw,
+                sharing: Sharing { tenant: owner.map(|owner| owner.tenant().into()), is_anew },
             });
             let mut phase = Phase::Waiting;
             let mut bytes = 0;
@@ -158,6 +196,7 @@ impl Runner {
                 }
                 match event {
                     Ok(ModelEvent::Thinking) => {}
+                    Ok(ModelEvent::By(author)) => yield RunEvent::By(author),
                     Ok(ModelEvent::Text(mut text)) => {
                         let whole = text.len();
                         text.truncate(text.floor_char_boundary(MAX_ANSWER_BYTES - bytes));

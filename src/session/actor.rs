@@ -104,6 +104,8 @@ struct WaitingTurn {
     since: Instant,
     /// Somebody stopped it before it began.
     stopped: bool,
+    /// There was an answer already, and another one is wanted.
+    is_anew: bool,
 }
 
 enum Happened {

@@ -189,6 +189,13 @@ impl Log {
         });
     }
 
+    /// Tells who writes the live run's text.
+    pub fn set_model(&mut self, model: Arc<str>) {
+        if let Some(live) = self.live_mut() {
+            live.model = model;
+        }
+    }
+
     /// Tells what the live run is doing.
     pub fn set_phase(&mut self, phase: Phase) {
         if let Some(live) = self.live_mut()
@@ -489,6 +496,7 @@ impl Log {
             status,
             len: live.text.end().utf16(),
             crc32: live.text.crc32(),
+            author: ending.author,
             citations: ending.citations,
             usage: ending.usage,
             timing: ending.timing,

@@ -221,7 +221,7 @@ async fn an_answer_without_end_is_cut() {
         retrieval: Retrieval { collection: "default".to_owned(), top_k: 5, min_score: 0.0 },
         max_output_tokens: 1_000_000,
     };
-    let request = RunRequest { question: "a".into(), history: Vec::new() };
+    let request = RunRequest::new("a", Vec::new(), None);
     let (mut bytes, mut end) = (0, None);
     let mut events = Arc::new(runner).start(request);
     while let Some(event) = soon("an event", events.next()).await {

@@ -5,11 +5,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{StreamExt, future::join_all};
 use rivulet::{
-    chat::Usage,
+    chat::{Author, Usage},
     config::{LlmConfig, Secret},
     llm::{
         ChatModel, ChatRequest, Clock, Failover, FinishReason, KnowledgeUse, ModelError, ModelEvent, ModelStream,
-        PromptMessage, PromptRole, targets::Targets,
+        PromptMessage, PromptRole, Sharing, targets::Targets,
     },
     mock_llm::{DEFAULT_TEXT, Fault, MockLlm, Options, Script, Stats},
 };
@@ -73,6 +73,9 @@ pub(crate) fn request(max_output_tokens: u32) -> ChatRequest {
         passages: Arc::new([]),
         knowledge: KnowledgeUse::default(),
         max_output_tokens,
+        parameters: Arc::default(),
+        may_withdraw: true,
+        sharing: Sharing::default(),
     }
 }
 
@@ -83,6 +86,7 @@ pub(crate) struct Answer {
     pub(crate) finish: Option<FinishReason>,
     pub(crate) usage: Option<Usage>,
     pub(crate) thought: usize,
+    pub(crate) by: Vec<Author>,
     pub(crate) failover: Option<Failover>,
     pub(crate) error: Option<ModelError>,
 }
@@ -94,8 +98,9 @@ pub(crate) async fn read(mut stream: ModelStream) -> Answer {
             assert!(answer.error.is_none(), "nothing follows an error");
             match event {
                 Ok(ModelEvent::Thinking) => answer.thought += 1,
+                Ok(ModelEvent::By(author)) => answer.by.push(author),
                 Ok(ModelEvent::Text(text)) => {
-                    assert!(!text.is_empty() && answer.finish.is_none());
+                    assert!(!text.is_empty() && answer.finish.is_none() && !answer.by.is_empty());
                     answer.text.push_str(&text);
                 }
                 Ok(ModelEvent::Failover(failover)) => {

@@ -107,6 +107,10 @@ enum Out<'a> {
         status: Status,
         len: u64,
         crc32: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        model: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cached: Option<bool>,
         #[serde(skip_serializing_if = "<[_]>::is_empty")]
         citations: &'a [Citation],
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -239,6 +243,8 @@ pub fn event(seq: u64, event: &Event) -> String {
             status: done.status,
             len: done.len,
             crc32: format!("{:08x}", done.crc32),
+            model: done.author.as_ref().map(|author| &*author.model),
+            cached: done.author.as_ref().and_then(|author| author.cached.then_some(true)),
             citations: &done.citations,
             usage: done.usage,
             timing: done.timing,

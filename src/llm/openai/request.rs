@@ -35,6 +35,12 @@ impl Endpoint {
         if with_usage {
             body[USAGE_OPTIONS] = json!({ "include_usage": true });
         }
+        // What is said of them is valid, and none of them has a name from above.
+        if let (Some(body), Ok(Value::Object(said))) =
+            (body.as_object_mut(), serde_json::to_value(&*request.parameters))
+        {
+            body.extend(said);
+        }
         for path in &self.strip {
             strip(&mut body, path);
         }

@@ -1,7 +1,9 @@
 //! What is decided without a connection; the rest is tested over HTTP.
 
+use serde_json::json;
+
 use super::*;
-use crate::llm::KnowledgeUse;
+use crate::llm::{KnowledgeUse, Parameters, Sharing};
 
 fn config(base_url: &str) -> EndpointConfig {
     EndpointConfig {
@@ -60,9 +62,13 @@ fn openai_gets_the_newer_name_of_the_limit() {
         passages: Arc::new([]),
         knowledge: KnowledgeUse::default(),
         max_output_tokens: 7,
+        parameters: Arc::new(Parameters { temperature: Some(0.5), ..Parameters::default() }),
+        may_withdraw: true,
+        sharing: Sharing::default(),
     };
     let body = |base_url| Endpoint::new(config(base_url)).unwrap().body(&request, true);
     assert_eq!(body("http://h/v1")["max_tokens"], 7);
+    assert_eq!((&body("http://h/v1")["temperature"], body("http://h/v1").get("seed")), (&json!(0.5), None));
     assert_eq!(body("http://h/v1")["stream_options"]["include_usage"], true);
     let openai = body("https://api.openai.com/v1");
     assert_eq!((&openai["max_completion_tokens"], openai.get("max_tokens")), (&7.into(), None));

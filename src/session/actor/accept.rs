@@ -30,6 +30,8 @@ pub(super) struct Arriving {
     since: Instant,
     /// Somebody stopped it before it began.
     pub(super) stopped: bool,
+    /// There was an answer already, and another one is wanted.
+    is_anew: bool,
 }
 
 /// What a known id must belong to, to be a repetition.
@@ -244,7 +246,9 @@ impl Actor {
 
     fn arrive(&mut self, id: &MessageId, question: Option<&MessageId>, answer: &MessageId, run: RunId) {
         let (id, question, answer) = (id.clone(), question.cloned(), answer.clone());
-        self.arriving.push(Arriving { id, question, answer, run, since: Instant::now(), stopped: false });
+        // Only an answer anew has the id of the wish.
+        let is_anew = id == answer;
+        self.arriving.push(Arriving { id, question, answer, run, since: Instant::now(), stopped: false, is_anew });
     }
 
     fn arrived(&mut self, answer: &MessageId) -> Option<Arriving> {
@@ -271,8 +275,8 @@ impl Actor {
     fn enqueue(&mut self, question: Arc<Message>, arrived: Arriving) -> Receipt {
         let (message, run) = (question.id.clone(), arrived.run.clone());
         let queued = !matches!(self.current, Current::Idle);
-        let Arriving { answer, run: its_run, since, stopped, .. } = arrived;
-        self.queue.push_back(WaitingTurn { question, answer, run: its_run, since, stopped });
+        let Arriving { answer, run: its_run, since, stopped, is_anew, .. } = arrived;
+        self.queue.push_back(WaitingTurn { question, answer, run: its_run, since, stopped, is_anew });
         self.start_next();
         self.shared.wake.notify_waiters();
         Receipt { message, run: Some(run), duplicate: false, queued }

@@ -12,8 +12,8 @@ use tracing::{error, warn};
 
 use super::{Actor, Happened, WaitingTurn};
 use crate::{
-    chat::{Message, RunError, SessionId, Source, Status, Timestamp, Timing},
-    llm::Failover,
+    chat::{Author, Message, RunError, SessionId, Source, Status, Timestamp, Timing},
+    llm::{Failover, PromptMessage},
     run::{Outcome, RunEvent, RunRequest, citations},
     session::{
         Clock,
@@ -43,6 +43,8 @@ pub(super) struct Running {
     pub(super) turn: WaitingTurn,
     events: BoxStream<'static, RunEvent>,
     started: Instant,
+    /// Who writes, once that is known.
+    author: Option<Author>,
     timing: Timing,
     sources: Arc<[Source]>,
     checkpoint: Checkpoint,
@@ -80,10 +82,11 @@ impl Actor {
             let now = self.deps.clock.now();
             log.start_run(turn.run.clone(), turn.answer.clone(), turn.question.id.clone(), model, now);
             let before = log.transcript().iter().rev().skip_while(|m| m.id != turn.question.id).skip(1);
-            let mut history: Vec<_> =
-                before.filter(|m| !m.text.is_empty()).take(self.deps.history_messages).cloned().collect();
+            let said = before.filter(|m| !m.text.is_empty()).take(self.deps.history_messages);
+            let mut history: Vec<PromptMessage> = said.map(|message| PromptMessage::from(&**message)).collect();
             history.reverse();
-            RunRequest { question: turn.question.text.as_str().into(), history }
+            let request = RunRequest::new(&turn.question.text, history, self.shared.owner.clone());
+            RunRequest { is_anew: turn.is_anew, ..request }
         };
         metrics::gauge!(RUNS_ACTIVE).increment(1.0);
         let stopped = turn.stopped;
@@ -92,6 +95,7 @@ impl Actor {
             turn,
             events: self.deps.runner.clone().start(request),
             started: Instant::now(),
+            author: None,
             timing: Timing { queue_ms, ..Timing::default() },
             sources: Arc::from([]),
             checkpoint: Checkpoint::next(self.deps.clock),
@@ -113,6 +117,10 @@ impl Actor {
                 if !running.sources.is_empty() {
                     self.shared.log.lock().append_sources(running.sources.clone(), now);
                 }
+            }
+            Some(RunEvent::By(author)) => {
+                self.shared.log.lock().set_model(author.model.clone());
+                running.author = Some(author);
             }
             Some(RunEvent::Text(text)) => {
                 if running.timing.ttft_ms == 0 {
@@ -147,12 +155,9 @@ impl Actor {
                 return;
             }
         };
-        let Running { turn, events, started, mut timing, sources, .. } = *running;
+        let Running { turn, events, started, author, mut timing, sources, .. } = *running;
         drop(events); // Closes the upstream connection, before anything else takes its time.
-        let (text, model) = {
-            let log = self.shared.log.lock();
-            (log.live_text().unwrap_or_default().to_owned(), self.deps.runner.model_name().to_owned())
-        };
+        let text = self.shared.log.lock().live_text().unwrap_or_default().to_owned();
         let outcome = outcome(&text);
         timing.total_ms = millis(started.elapsed());
         let known = self.shared.log.lock().transcript().message(&turn.answer).cloned();
@@ -160,13 +165,14 @@ impl Actor {
         let pending = || Message::pending(turn.answer.clone(), question, run, Timestamp::now());
         let answer = Arc::new(Message {
             status: outcome.status,
-            model: Some(model),
+            model: author.as_ref().map(|author| author.model.to_string()),
             citations: citations::find(&text, sources.len()),
             sources: sources.to_vec(),
             text,
             ..known.map_or_else(pending, Arc::unwrap_or_clone)
         });
-        let ending = Ending { citations: answer.citations.clone(), usage: outcome.usage, timing, error: outcome.error };
+        let (citations, usage) = (answer.citations.clone(), outcome.usage);
+        let ending = Ending { author, citations, usage, timing, error: outcome.error };
         let (store, session) = (self.deps.store.clone(), self.shared.id.clone());
         let finished = FinishedAnswer::of(&answer, turn.run.clone(), outcome.usage);
         let committed = commit_answer(store, session, finished).boxed();

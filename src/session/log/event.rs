@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    chat::{Citation, Message, MessageId, Phase, RunError, RunId, Source, Status, Timing, Usage},
+    chat::{Author, Citation, Message, MessageId, Phase, RunError, RunId, Source, Status, Timing, Usage},
     session::log::{Cursor, Moment},
 };
 
@@ -49,6 +49,8 @@ pub struct RunDone {
     pub len: u64,
     /// CRC-32 (zlib) of the text in UTF-8.
     pub crc32: u32,
+    /// Who wrote it, when somebody did.
+    pub author: Option<Author>,
     /// What it cites.
     pub citations: Vec<Citation>,
     /// What it cost.
@@ -62,6 +64,8 @@ pub struct RunDone {
 /// What [`finish_run`](super::Log::finish_run) is told; the log adds length and checksum.
 #[derive(Debug, Clone, Default)]
 pub struct Ending {
+    /// Who wrote it, when somebody did.
+    pub author: Option<Author>,
     /// What it cites.
     pub citations: Vec<Citation>,
     /// What it cost.
