@@ -123,6 +123,26 @@ async fn the_last_usage_counts_wherever_it_comes() {
 }
 
 #[tokio::test]
+async fn what_was_counted_of_an_answer_that_broke_off_is_booked() {
+    let counted = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1}}\n\n";
+    let upstream = upstream([crate::upstream::raw(&[counted])]).await;
+    let answer = ask(&config(upstream.addr)).await;
+    assert_eq!((answer.text.as_str(), answer.finish), ("a", None));
+    assert_eq!(answer.usage, Some(Usage { input: 9, output: 1, estimated: false }));
+}
+
+#[tokio::test]
+async fn the_providers_id_of_a_failed_request_is_in_the_log() {
+    let upstream = upstream([Fault::None, Fault::End(2)]).await;
+    let gateway = gateway(&[&format!("http://{}/v1", upstream.addr)]).await;
+    let mut client = gateway.connect().await;
+    client.ask("Hello?").await;
+    assert!(!gateway.log().contains("x-request-id"));
+    assert_eq!(client.ask("Hello?").await.status(), "incomplete");
+    assert!(gateway.log().contains("x-request-id 1"), "{}", gateway.log());
+}
+
+#[tokio::test]
 async fn reasoning_is_told_and_not_shown() {
     for fault in ["reasoning", "think"] {
         let upstream = upstream([fault.parse().unwrap()]).await;
