@@ -36,7 +36,7 @@ def litellm(model):
         }))
         command = [program, "--config", config, "--host", "127.0.0.1", "--port", str(port),
                    "--num_workers", str(os.cpu_count())]
-        with running(Server("LiteLLM", command, port, env, cwd=folder)) as server:
+        with running(Server("LiteLLM", command, port, env, cwd=folder, ready="/health/readiness")) as server:
             yield server
 
 

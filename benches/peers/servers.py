@@ -32,17 +32,19 @@ def free_port():
 
 
 class Server:
-    """A process that listens on a port, with the processes it started."""
+    """A process that listens on a port, with the processes it started. `ready` is a path that answers when it is."""
 
-    def __init__(self, name, command, port, env=None, cwd=None):
+    def __init__(self, name, command, port, env=None, cwd=None, ready=None):
         self.name, self.port = name, port
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             command, env={**os.environ, **(env or {})}, cwd=cwd, stdout=self.log, stderr=self.log
         )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                if ready:
+                    self.get(ready)
                 return
             if self.process.poll() is not None or time.monotonic() > deadline:
                 sys.exit(f"{name} did not start:\n{self.said()}")
