@@ -67,7 +67,7 @@ fn reading(c: &mut Criterion) {
 fn endpoint(c: &mut Criterion) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mut group = c.benchmark_group("upstream");
-    group.throughput(Throughput::Elements(EVENTS as u64));
+    group.throughput(Throughput::Elements(EVENTS as u64)).sample_size(10);
     for together in TOGETHER {
         let addr = serve(together).expect("a port");
         let (base_url, model) = (Some(format!("http://{addr}/v1")), Some("m".to_owned()));

@@ -11,7 +11,7 @@ import threading
 from servers import PROBE, Server, free_port, mock, python_folder, rivulet, running, say, table
 
 # Questions of each stream and tokens of an answer, by streams at a time; the rate keeps two cores from being full.
-SHAPES = {1: (100, 50, 50), 10: (40, 50, 50), 100: (10, 50, 20), 1000: (3, 50, 5)}
+SHAPES = {1: (100, 50, 200), 10: (40, 50, 100), 100: (10, 50, 20), 1000: (3, 50, 5)}
 
 
 @contextlib.contextmanager
