@@ -57,6 +57,8 @@ fn whole_runs(c: &mut Criterion) {
                 model: Arc::new(Targets::from_config(&config).expect("targets").expect("one target")),
                 retrieval: Retrieval { collection: "default".to_owned(), top_k: 5, min_score: 0.0 },
                 max_output_tokens: 1024,
+                line: Arc::default(),
+                budgets: Arc::default(),
             });
             let hour = Duration::from_secs(3600);
             let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 2, sessions: 0 };

@@ -26,6 +26,7 @@ use crate::{
     http::{self, Clients, Gateway, Origins},
     hub::{Hub, INTERRUPT_GRACE, Policy},
     knowledge::{DEFAULT_COLLECTION, Knowledge, NoKnowledge, Retriever},
+    limits::{Budgets, Line},
     llm::{
         ChatModel,
         extractive::Extractive,
@@ -86,6 +87,7 @@ pub struct App {
     address: SocketAddr,
     hub: Arc<Hub>,
     store: Arc<SqliteStore>,
+    budgets: Arc<Budgets>,
     gateway: Gateway,
     knowledge: Option<Arc<Knowledge>>,
     config: Config,
@@ -111,9 +113,12 @@ impl App {
             None => Arc::new(NoKnowledge),
         };
         let (listener, address) = listen(config.server.bind)?;
-        let hub = Arc::new(Hub::new(store.clone(), runner(&config, &retriever, &model), policy(&config)));
+        let budgets = Arc::new(Budgets::new(&config.limits));
+        budgets.load(&*store).await?;
+        let runner = runner(&config, &retriever, &model, budgets.clone());
+        let hub = Arc::new(Hub::new(store.clone(), runner, policy(&config)));
         let gateway = gateway(&config, &hub, retriever, model, metrics);
-        Ok(Self { listener, address, hub, store, gateway, knowledge, config })
+        Ok(Self { listener, address, hub, store, budgets, gateway, knowledge, config })
     }
 
     /// Where it listens, as a browser would have it.
@@ -134,10 +139,11 @@ impl App {
 
     /// Serves until `stop`, then drains and returns.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, hub, store, gateway, knowledge, config, .. } = self;
+        let Self { listener, hub, store, budgets, gateway, knowledge, config, .. } = self;
         let (ending, background, connections) = (CancellationToken::new(), TaskTracker::new(), TaskTracker::new());
         let (draining, sockets) = (gateway.draining.clone(), gateway.sockets.clone());
         background.spawn(hub.clone().tend(ending.clone()));
+        background.spawn(budgets.keep(store.clone(), ending.clone()));
         background.spawn(until(ending.clone(), fold_metrics(gateway.metrics.clone())));
         if let Some(knowledge) = knowledge {
             background.spawn(until(ending.clone(), preload(knowledge, config.knowledge.clone())));
@@ -191,7 +197,12 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
     bind().map_err(|source| AppError::Bind { address, source })
 }
 
-fn runner(config: &Config, retriever: &Arc<dyn Retriever>, model: &Arc<dyn ChatModel>) -> Arc<Runner> {
+fn runner(
+    config: &Config,
+    retriever: &Arc<dyn Retriever>,
+    model: &Arc<dyn ChatModel>,
+    budgets: Arc<Budgets>,
+) -> Arc<Runner> {
     Arc::new(Runner {
         retriever: retriever.clone(),
         model: model.clone(),
@@ -201,6 +212,8 @@ fn runner(config: &Config, retriever: &Arc<dyn Retriever>, model: &Arc<dyn ChatM
             min_score: config.knowledge.min_score,
         },
         max_output_tokens: config.llm.max_output_tokens,
+        line: Arc::new(Line::new(&config.limits)),
+        budgets,
     })
 }
 

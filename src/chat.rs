@@ -396,6 +396,21 @@ pub enum Phase {
     Tool,
 }
 
+/// What a run is doing, and where it is in line while it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doing {
+    /// What.
+    pub phase: Phase,
+    /// How many have their turn before it is over with them all, itself included; 1 is the next.
+    pub position: Option<usize>,
+}
+
+impl From<Phase> for Doing {
+    fn from(phase: Phase) -> Self {
+        Self { phase, position: None }
+    }
+}
+
 /// Milliseconds that the parts of a run took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Timing {

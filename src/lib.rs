@@ -17,6 +17,7 @@
 //! | [`dialect`] | wire formats over the same events: `chat.v1` |
 //! | [`session`] | the log, the actor that writes it, the viewers that read it |
 //! | [`run`] | one answer as a stream: retrieve → prompt → model → events |
+//! | [`limits`] | how much: budgets of tokens, how many answers at once |
 //! | [`llm`] | models that answer: any OpenAI-compatible server, or sentences of the passages |
 //! | [`knowledge`] | documents cut, embedded, indexed, found |
 //! | [`store`] | what outlives the process |
@@ -41,6 +42,7 @@ pub mod dialect;
 pub mod http;
 pub mod hub;
 pub mod knowledge;
+pub mod limits;
 pub mod llm;
 pub mod load;
 pub mod mock_llm;

@@ -79,6 +79,13 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "limits.connections", kind: Kind::Integer(0, 1_000_000) },
     Key { name: "limits.connections_per_ip", kind: Kind::Integer(0, 1_000_000) },
     Key { name: "limits.sessions", kind: Kind::Integer(0, 10_000_000) },
+    Key { name: "limits.runs", kind: Kind::Integer(0, 1_000_000) },
+    Key { name: "limits.runs_per_user", kind: Kind::Integer(0, 1_000_000) },
+    Key { name: "limits.waiting_runs", kind: Kind::Integer(0, 1_000_000) },
+    Key { name: "limits.tokens_per_min", kind: Kind::Integer(0, TOKENS) },
+    Key { name: "limits.tokens_per_day", kind: Kind::Integer(0, TOKENS) },
+    Key { name: "limits.tenant_tokens_per_min", kind: Kind::Integer(0, TOKENS) },
+    Key { name: "limits.tenant_tokens_per_day", kind: Kind::Integer(0, TOKENS) },
     Key { name: "telemetry.log_format", kind: Kind::OneOf(&["pretty", "json"]) },
     Key { name: "telemetry.log_level", kind: Kind::Text },
 ];
@@ -102,6 +109,8 @@ pub(super) const TARGET_KEYS: &[Key] = &[
     Key { name: "output_price", kind: Kind::Number(0.0, 1_000_000.0) },
 ];
 
+/// More tokens than anybody pays for on a day.
+const TOKENS: i64 = 1_000_000_000_000;
 /// More targets than anybody lists; each has a connection pool.
 const MAX_TARGETS: usize = 32;
 /// The most bytes of a name; those of targets are labels of metrics.

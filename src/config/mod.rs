@@ -264,11 +264,36 @@ pub struct LimitsConfig {
     pub connections_per_ip: Option<usize>,
     /// The most sessions in memory; 0 = no limit.
     pub sessions: usize,
+    /// The most answers being written at once; 0 = no limit.
+    pub runs: usize,
+    /// The most answers of one user being written at once; 0 = no limit.
+    pub runs_per_user: usize,
+    /// The most answers that wait for their turn because of these two.
+    pub waiting_runs: usize,
+    /// Tokens that a user may spend in a minute; 0 = no limit.
+    pub tokens_per_min: u64,
+    /// Tokens that a user may spend on a day of UTC; 0 = no limit.
+    pub tokens_per_day: u64,
+    /// Tokens that the users of a tenant may spend together in a minute; 0 = no limit.
+    pub tenant_tokens_per_min: u64,
+    /// Tokens that the users of a tenant may spend together on a day of UTC; 0 = no limit.
+    pub tenant_tokens_per_day: u64,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { connections: 50_000, connections_per_ip: None, sessions: 100_000 }
+        Self {
+            connections: 50_000,
+            connections_per_ip: None,
+            sessions: 100_000,
+            runs: 0,
+            runs_per_user: 0,
+            waiting_runs: 1000,
+            tokens_per_min: 0,
+            tokens_per_day: 0,
+            tenant_tokens_per_min: 0,
+            tenant_tokens_per_day: 0,
+        }
     }
 }
 

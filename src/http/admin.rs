@@ -24,6 +24,8 @@ pub(super) async fn llm(
             "open_for_ms": target.open_for.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
             "failures": target.failures,
             "last_failure": target.last_failure,
+            "tokens_left": target.tokens_left,
+            "requests_left": target.requests_left,
         })
     });
     Ok(Json(json!({ "model": gateway.model.name(), "targets": targets.collect::<Vec<_>>() })))

@@ -13,6 +13,7 @@ use crate::{
     dialect::chat_v1::FrameError,
     hub::HubError,
     knowledge::KnowledgeError,
+    limits::Refusal,
     session::{RunNotActive, SendError},
     store::StoreError,
     ws::handshake::HandshakeError,
@@ -114,6 +115,7 @@ impl From<SendError> for Problem {
         let (status, code) = match error {
             SendError::Busy => (StatusCode::CONFLICT, "busy"),
             SendError::QueueFull => (StatusCode::TOO_MANY_REQUESTS, "queue_full"),
+            SendError::Limit(refusal) => return refusal.into(),
             SendError::IdempotencyConflict => (StatusCode::CONFLICT, "idempotency_conflict"),
             SendError::StorageUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
             SendError::Gone | SendError::NotFound => (StatusCode::NOT_FOUND, "not_found"),
@@ -123,6 +125,14 @@ impl From<SendError> for Problem {
         };
         let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(5);
         Self { retry_after, ..Self::new(status, code, error.to_string()) }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let wait = refusal.retry_in().map_or(1, |wait| wait.as_millis().div_ceil(1000));
+        let retry_after = Some(u32::try_from(wait).unwrap_or(u32::MAX));
+        Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, refusal.code(), refusal.to_string()) }
     }
 }
 

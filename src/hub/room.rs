@@ -91,6 +91,8 @@ mod tests {
             model: Arc::new(Extractive::default()),
             retrieval: Retrieval { collection: "default".to_owned(), top_k: 1, min_score: 0.0 },
             max_output_tokens: 1,
+            line: Arc::default(),
+            budgets: Arc::default(),
         };
         let hour = Duration::from_secs(3600);
         let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 1, sessions };

@@ -82,7 +82,13 @@ impl Attempt {
                 self.stage = Stage::Ended;
                 true
             }
-            Signal::Model(ModelEvent::By(_) | ModelEvent::Usage(_) | ModelEvent::Failover(_)) => true,
+            Signal::Model(
+                ModelEvent::Queued(_)
+                | ModelEvent::Asked
+                | ModelEvent::By(_)
+                | ModelEvent::Usage(_)
+                | ModelEvent::Failover(_),
+            ) => true,
         }
     }
 

@@ -59,7 +59,9 @@ impl Book {
 
     pub(super) fn note(&mut self, event: &ModelEvent) {
         match event {
-            ModelEvent::Thinking | ModelEvent::By(_) | ModelEvent::Failover(_) => {}
+            ModelEvent::Thinking => {}
+            // Nothing that a target says.
+            ModelEvent::Queued(_) | ModelEvent::Asked | ModelEvent::By(_) | ModelEvent::Failover(_) => return,
             ModelEvent::Text(text) => self.text_bytes += text.len(),
             ModelEvent::Usage(usage) => {
                 self.counted = Some(*usage);

@@ -22,6 +22,7 @@ mod chunk;
 pub mod extractive;
 mod http;
 pub mod openai;
+mod pacer;
 pub mod reading;
 mod retry;
 mod seam;
@@ -150,6 +151,10 @@ pub enum KnowledgeUse {
 /// One step of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ModelEvent {
+    /// The model's server has given out all it allows for now: this waits for its turn, at this place, from 1.
+    Queued(usize),
+    /// After such a wait: a model is asked.
+    Asked,
     /// The model reasons without visible text.
     Thinking,
     /// Who writes the text that follows: told before the first text, and again after a failover.
@@ -319,6 +324,10 @@ pub struct TargetReport {
     pub failures: u32,
     /// How the last one of them failed: an outcome of `llm_requests_total`.
     pub last_failure: Option<&'static str>,
+    /// Tokens that its rate limit has left, where the provider tells.
+    pub tokens_left: Option<u64>,
+    /// Requests, likewise.
+    pub requests_left: Option<u64>,
 }
 
 /// Something that answers.

@@ -19,7 +19,7 @@ use async_openai::{Client, config::OpenAIConfig, error::OpenAIError, middleware:
 use futures_util::{Stream, StreamExt};
 use parking_lot::Mutex;
 use reqwest::{
-    Response,
+    Response, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION},
 };
 use serde_json::Value;
@@ -35,6 +35,7 @@ use super::{
     ChatRequest, Clock, ModelError, ModelEvent, Stage,
     attempt::Signal,
     http::{HttpClients, base_url, chain, read_some, request_id, retry_after},
+    pacer::{Pacer, Reservation},
     reading::{Read, Reading, Step, UpstreamError},
     sse::BodyEnd,
 };
@@ -102,6 +103,7 @@ pub struct Endpoint {
     api_key: Option<Secret>,
     headers: HeaderMap,
     strip: Vec<String>,
+    pacer: Arc<Mutex<Pacer>>,
     /// OpenAI itself wants the newer name of the limit and refuses the older one for some models; most others know
     /// the older one only.
     new_limit_name: bool,
@@ -137,6 +139,7 @@ impl Endpoint {
             api_key,
             headers: headers(config.headers)?,
             strip: config.strip,
+            pacer: Arc::default(),
             new_limit_name: base.host_str() == Some("api.openai.com"),
             refuses_usage: AtomicBool::new(false),
             http: HttpClients::new(base, config.connect)?,
@@ -155,6 +158,11 @@ impl Endpoint {
         &self.model
     }
 
+    /// What is known of its rate limits.
+    pub(super) fn pacer(&self) -> &Arc<Mutex<Pacer>> {
+        &self.pacer
+    }
+
     /// Asks once. Nothing happens before the stream is polled; dropping it closes the upstream connection.
     ///
     /// The stream ends after a finish, for which there is proof (a known finish reason, or `[DONE]` after text), or
@@ -162,6 +170,7 @@ impl Endpoint {
     pub(super) fn attempt(
         self: &Arc<Self>,
         request: ChatRequest,
+        reservation: Reservation,
     ) -> impl Stream<Item = Result<Signal, ModelError>> + Send + use<> {
         let endpoint = Arc::clone(self);
         async_stream::stream! {
@@ -174,7 +183,7 @@ impl Endpoint {
                     return;
                 }
             };
-            drop(request.prompt);
+            drop((request.prompt, reservation)); // The server has told what is left.
             yield Ok(Signal::Head);
             let mut read_until = None;
             let failed = loop {
@@ -272,6 +281,8 @@ impl Endpoint {
             headers.insert(name, value.clone());
         }
         let response = http.execute(request).await.map_err(|error| self.not_sent(error))?;
+        let rests_for = retry_after(response.headers()).filter(|_| response.status() == StatusCode::TOO_MANY_REQUESTS);
+        self.pacer.lock().told(response.headers(), rests_for, Instant::now());
         let id = request_id(response.headers());
         debug!(target_name = self.name, id, status = response.status().as_u16(), "a target answers");
         let mut body = self.head(response, tokens).await.inspect_err(|_| self.failed_as(id.as_deref()))?;

@@ -13,6 +13,7 @@ use super::{
     book::{Book, outcome},
     breaker::{Breaker, BreakerRule, BreakerState, Leave, Verdict},
     openai::{Endpoint, EndpointConfig},
+    pacer::{Need, Reservation},
     targets::TargetsError,
 };
 use crate::{config::TargetSettings, telemetry::metrics::BREAKER_STATE};
@@ -88,8 +89,33 @@ impl Target {
         Some(Admission { target: Arc::clone(self), leave, is_settled: false })
     }
 
+    /// Whether it is not to be left alone now.
+    pub(super) fn may_be_asked(&self) -> bool {
+        match self.standing.lock().breaker.state() {
+            BreakerState::Closed => true,
+            BreakerState::Open(until) => Instant::now() >= until,
+            BreakerState::Probing => false,
+        }
+    }
+
+    /// How long its rate limit, as far as that is known, makes a request wait that comes now.
+    pub(super) fn pause(&self, need: Need) -> Duration {
+        self.endpoint.pacer().lock().wait(need, Instant::now())
+    }
+
+    /// Reserves what a request needs of its rate limit.
+    pub(super) fn reserve(&self, need: Need) -> Reservation {
+        Reservation::now(self.endpoint.pacer(), need)
+    }
+
+    /// Goes to the end of the line of those who wait for its rate limit.
+    pub(super) fn line_up(&self, need: Need) -> Reservation {
+        Reservation::in_line(self.endpoint.pacer(), need)
+    }
+
     /// How it stands now.
     pub(super) fn report(&self) -> TargetReport {
+        let (tokens_left, requests_left) = self.endpoint.pacer().lock().left(Instant::now());
         let standing = self.standing.lock();
         let breaker = standing.breaker.state();
         TargetReport {
@@ -102,6 +128,8 @@ impl Target {
             },
             failures: standing.breaker.failures(),
             last_failure: standing.last_failure,
+            tokens_left: tokens_left.map(whole),
+            requests_left: requests_left.map(whole),
         }
     }
 
@@ -126,6 +154,7 @@ impl Target {
     pub(super) fn ask(
         self: &Arc<Self>,
         request: ChatRequest,
+        reservation: Reservation,
         latest: Instant,
     ) -> impl Stream<Item = Result<ModelEvent, ModelError>> + Send + use<> {
         let target = Arc::clone(self);
@@ -133,7 +162,7 @@ impl Target {
             let mut book = Book::open(Arc::clone(&target.endpoint), target.prices, &request.prompt);
             let mut attempt = Attempt::start(target.clocks, book.started(), latest);
             let mut timer = pin!(sleep_until(attempt.deadline().map_or(latest, |(at, _)| at)));
-            let mut signals = Box::pin(target.endpoint.attempt(request));
+            let mut signals = Box::pin(target.endpoint.attempt(request, reservation));
             let failed = loop {
                 let signal = tokio::select! {
                     biased;
@@ -240,6 +269,12 @@ fn verdict(error: &ModelError) -> Verdict {
         ModelError::Rejected { status: 400..500, .. } => Verdict::Unknown,
         _ => Verdict::Bad,
     }
+}
+
+/// All of it that is there, in whole ones.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded before, and saturating")]
+fn whole(number: f64) -> u64 {
+    number.floor().clamp(0.0, 1e15) as u64
 }
 
 /// Seconds as a clock takes them: more than none and at most a day.

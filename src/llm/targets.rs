@@ -18,8 +18,10 @@ use super::{
     PromptRole, TargetReport,
     book::outcome,
     breaker::{BreakerRule, Trip},
+    estimated_tokens,
     extractive::Extractive,
     openai::EndpointError,
+    pacer::{Need, Turn},
     retry::{Next, RetryRule},
     seam::{Joined, Seam},
     target::{Target, clock_of},
@@ -27,11 +29,15 @@ use super::{
 use crate::{
     chat::{Author, Usage, utf16_len},
     config::{Fallback, LlmConfig, TargetFault},
+    telemetry::metrics::LLM_PACED,
 };
 
 /// Said before an answer of the fallback.
 pub const FALLBACK_NOTICE: &str =
     "The language model cannot be reached. Here is what the documents say, in their own words:\n\n";
+
+/// Who waits for a rate limit looks again after so long, at the least and at the most: those before it may leave.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 
 /// Why the configured targets cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -123,14 +129,40 @@ fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEv
         let mut spent = Spent::default();
         let mut shown = Shown::default();
         let mut last = None;
-        'targets: for target in plan.targets.iter() {
-            if !shown.may_be_joined_by(target, &request) {
-                continue;
-            }
+        let need = need_of(&request);
+        let mut untried: Vec<&Arc<Target>> = plan.targets.iter().collect();
+        'targets: loop {
+            untried.retain(|target| shown.may_be_joined_by(target, &request));
+            let now = Instant::now();
+            let (target, mut reservation) = match choose(&mut untried, need) {
+                Choice::Free(target) => (target, target.reserve(need)),
+                Choice::Busy(target, wait) if now + wait <= latest.min(started + plan.rule.within) => {
+                    paced(target, "waited");
+                    let mut place = target.line_up(need);
+                    let mut told = 0;
+                    while let Turn::Wait(wait, position) = place.turn(Instant::now()) {
+                        if std::mem::replace(&mut told, position) != position {
+                            yield Ok(ModelEvent::Queued(position));
+                        }
+                        sleep(wait.clamp(LOOK_AGAIN.0, LOOK_AGAIN.1)).await;
+                    }
+                    if told > 0 {
+                        yield Ok(ModelEvent::Asked);
+                    }
+                    (target, place)
+                }
+                Choice::Busy(target, wait) => {
+                    paced(target, "refused");
+                    last = last.or_else(|| Some(exhausted(target, wait)));
+                    break;
+                }
+                Choice::Nobody => break,
+            };
+            untried.retain(|other| !Arc::ptr_eq(other, target));
             let Some(admission) = target.admit() else { continue };
             let mut attempt = 0;
             let failure = loop {
-                let mut events = Box::pin(target.ask(shown.request(&request, target), latest));
+                let mut events = Box::pin(target.ask(shown.request(&request, target), reservation, latest));
                 let mut seam = shown.seam(target);
                 let mut is_committed = false;
                 let mut failed = None;
@@ -196,6 +228,7 @@ fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEv
                         warn!(%error, ?pause, "a model did not answer, asking it again");
                         sleep(pause).await;
                         attempt += 1;
+                        reservation = target.reserve(need);
                     }
                     Next::Again(_) | Next::Other | Next::Nobody => break error,
                 }
@@ -228,6 +261,53 @@ fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEv
                 event => event,
             });
         }
+    }
+}
+
+/// Who is to be asked next.
+enum Choice<'a> {
+    /// The first that may be asked now.
+    Free(&'a Arc<Target>),
+    /// All that are left have given out what their rate limits allow; this one rests shortest, for so long.
+    Busy(&'a Arc<Target>, Duration),
+    Nobody,
+}
+
+/// Chooses among the targets that were not tried, and forgets those that are to be left alone.
+fn choose<'a>(untried: &mut Vec<&'a Arc<Target>>, need: Need) -> Choice<'a> {
+    untried.retain(|target| target.may_be_asked());
+    let mut shortest: Option<(&'a Arc<Target>, Duration)> = None;
+    for target in untried.iter().copied() {
+        let wait = target.pause(need);
+        if wait.is_zero() {
+            if let Some((passed, _)) = shortest {
+                paced(passed, "passed");
+            }
+            return Choice::Free(target);
+        }
+        if shortest.is_none_or(|(_, before)| wait < before) {
+            shortest = Some((target, wait));
+        }
+    }
+    shortest.map_or(Choice::Nobody, |(target, wait)| Choice::Busy(target, wait))
+}
+
+/// What a request will use up of a rate limit: providers count the most that the answer may have.
+fn need_of(request: &ChatRequest) -> Need {
+    let prompt = request.prompt.iter().map(|message| message.content.len()).sum();
+    Need::of(estimated_tokens(prompt).saturating_add(request.max_output_tokens))
+}
+
+fn paced(target: &Target, how: &'static str) {
+    metrics::counter!(LLM_PACED, "target" => target.name().to_owned(), "how" => how).increment(1);
+}
+
+/// Nobody is asked: the answer would be a 429.
+fn exhausted(target: &Target, wait: Duration) -> ModelError {
+    ModelError::Unavailable {
+        target: target.name().to_owned(),
+        detail: "its rate limit is used up".to_owned(),
+        retry_after: Some(wait),
     }
 }
 

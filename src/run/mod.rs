@@ -11,14 +11,17 @@ use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use crate::{
-    chat::{Author, Owner, Phase, RunError, Source, Status, Usage},
+    chat::{Author, Doing, Owner, Phase, RunError, Source, Status, Usage},
     knowledge::{KnowledgeStatus, Passage, Retriever, SearchMode, SearchQuery},
+    limits::{Budgets, Line, Refusal, Spender},
     llm::{
         ChatModel, ChatRequest, Failover, FinishReason, KnowledgeUse, ModelError, ModelEvent, Parameters,
         PromptMessage, Sharing,
     },
-    telemetry::metrics::MEMORY_RETRIEVALS,
+    telemetry::metrics::{MEMORY_RETRIEVALS, RATE_LIMITED},
 };
+
+use self::prompt::estimate_tokens;
 
 pub mod citations;
 pub mod prompt;
@@ -41,6 +44,10 @@ pub struct Runner {
     pub retrieval: Retrieval,
     /// The most tokens of an answer.
     pub max_output_tokens: u32,
+    /// How many runs are in progress at once.
+    pub line: Arc<Line>,
+    /// What may be spent.
+    pub budgets: Arc<Budgets>,
 }
 
 /// Where and how much to look up.
@@ -96,7 +103,7 @@ impl RunRequest {
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunEvent {
     /// It is doing something else now.
-    Phase(Phase),
+    Doing(Doing),
     /// Retrieval is over, with or without a find.
     Retrieved {
         /// What was found, best first.
@@ -134,6 +141,13 @@ impl Outcome {
         Self { status, usage: None, error: Some(RunError { code: "internal", message, retryable: true }) }
     }
 
+    /// A run of which nothing more may be spent or begun.
+    fn refused(refusal: Refusal, without_text: bool) -> Self {
+        let status = if without_text { Status::Error } else { Status::Incomplete };
+        let error = RunError { code: refusal.code(), message: sentence(&refusal.to_string()), retryable: true };
+        Self { status, usage: None, error: Some(error) }
+    }
+
     fn failed(error: &ModelError, without_text: bool) -> Self {
         let status = if without_text { Status::Error } else { Status::Incomplete };
         let message = match error {
@@ -158,20 +172,48 @@ impl Runner {
         self.model.name()
     }
 
+    /// Whether a run of `owner` may begin now, or wait for its turn. Asked before a question is taken; nothing is
+    /// promised by it.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn check(&self, owner: Option<&Owner>) -> Result<(), Refusal> {
+        let refused = match self.budgets.check(&Spender::new(owner)) {
+            Ok(()) => self.line.check(),
+            spent => spent,
+        };
+        refused.inspect_err(|refusal| metrics::counter!(RATE_LIMITED, "scope" => refusal.scope()).increment(1))
+    }
+
     /// A run. It does nothing until it is polled.
     #[must_use]
     pub fn start(self: Arc<Self>, request: RunRequest) -> BoxStream<'static, RunEvent> {
         stream! {
-            yield RunEvent::Phase(Phase::Retrieving);
+            let spender = Spender::new(request.owner.as_ref());
+            let place = self.line.enter(spender.clone());
+            let mut position = place.position();
+            while let Some(at) = position {
+                yield RunEvent::Doing(Doing { phase: Phase::Queued, position });
+                position = place.moved_from(at).await;
+            }
+            yield RunEvent::Doing(Phase::Retrieving.into());
             let started = Instant::now();
             let (passages, knowledge) = self.retrieve(&request.question).await;
             let passages = prompt::fit_passages(passages);
             yield RunEvent::Retrieved { sources: sources::from_passages(&passages), took: started.elapsed() };
 
-            yield RunEvent::Phase(Phase::Waiting);
+            yield RunEvent::Doing(Phase::Waiting.into());
+            let mut spending = self.budgets.open(spender);
             let RunRequest { question, history, instructions, owner, parameters, may_withdraw, is_anew, .. } = request;
+            let prompt = prompt::compose(&question, history, &passages, instructions.as_deref());
+            let tokens = prompt.iter().map(|message| estimate_tokens(&message.content)).sum();
+            if let Err(refusal) = spending.prompt(tokens) {
+                spending.settle(None); // Nobody was asked.
+                yield RunEvent::End(Outcome::refused(refusal, true));
+                return;
+            }
             let mut events = self.model.stream(ChatRequest {
-                prompt: prompt::compose(&question, history, &passages, instructions.as_deref()).into(),
+                prompt: prompt.into(),
                 question,
                 passages: passages.into(),
                 knowledge,
@@ -180,30 +222,41 @@ impl Runner {
                 may_withdraw,
                 sharing: Sharing { tenant: owner.map(|owner| owner.tenant().into()), is_anew },
             });
-            let mut phase = Phase::Waiting;
+            let mut doing = Doing::from(Phase::Waiting);
+            let mut is_cached = false;
             let mut bytes = 0;
             let mut usage = None;
             let mut finish = None;
             while let Some(event) = events.next().await {
                 let now = match &event {
-                    Ok(ModelEvent::Thinking) => Phase::Thinking,
-                    Ok(ModelEvent::Text(_)) => Phase::Streaming,
-                    _ => phase,
+                    Ok(ModelEvent::Queued(position)) => Doing { phase: Phase::Queued, position: Some(*position) },
+                    Ok(ModelEvent::Asked) => Phase::Waiting.into(),
+                    Ok(ModelEvent::Thinking) => Phase::Thinking.into(),
+                    Ok(ModelEvent::Text(_)) => Phase::Streaming.into(),
+                    _ => doing,
                 };
-                if now != phase {
-                    phase = now;
-                    yield RunEvent::Phase(phase);
+                if now != doing {
+                    doing = now;
+                    yield RunEvent::Doing(doing);
                 }
                 match event {
-                    Ok(ModelEvent::Thinking) => {}
-                    Ok(ModelEvent::By(author)) => yield RunEvent::By(author),
+                    Ok(ModelEvent::Queued(_) | ModelEvent::Asked | ModelEvent::Thinking) => {}
+                    Ok(ModelEvent::By(author)) => {
+                        is_cached = author.cached;
+                        yield RunEvent::By(author);
+                    }
                     Ok(ModelEvent::Text(mut text)) => {
                         let whole = text.len();
                         text.truncate(text.floor_char_boundary(MAX_ANSWER_BYTES - bytes));
                         bytes += text.len();
                         let is_cut = text.len() < whole;
+                        let spent = if is_cached { Ok(()) } else { spending.text(&text) };
                         if !text.is_empty() {
                             yield RunEvent::Text(text);
+                        }
+                        if let Err(refusal) = spent {
+                            yield RunEvent::End(Outcome { usage, ..Outcome::refused(refusal, false) });
+                            return;
                         }
                         if is_cut {
                             warn!(bytes, "an answer was cut: it is too long");
@@ -217,7 +270,12 @@ impl Runner {
                         }
                         yield RunEvent::Failover(failover);
                     }
-                    Ok(ModelEvent::Usage(newest)) => usage = Some(newest),
+                    Ok(ModelEvent::Usage(newest)) => {
+                        usage = Some(newest);
+                        if !is_cached {
+                            spending.settle(usage);
+                        }
+                    }
                     Ok(ModelEvent::Finish(reason)) => finish = Some(reason),
                     Err(error) => {
                         warn!(%error, "a model did not finish its answer");
@@ -225,6 +283,9 @@ impl Runner {
                         return;
                     }
                 }
+            }
+            if is_cached {
+                spending.settle(None);
             }
             yield RunEvent::End(match finish {
                 Some(reason) => Outcome { status: status_of(reason), usage, error: None },
@@ -258,6 +319,12 @@ impl Runner {
             }
         }
     }
+}
+
+/// An error's words as a sentence for people.
+fn sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
 }
 
 const fn status_of(reason: FinishReason) -> Status {

@@ -10,7 +10,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
-    chat::{Feedback, Message, MessageId, Phase, Role, RunId, Source, Status},
+    chat::{Doing, Feedback, Message, MessageId, Phase, Role, RunId, Source, Status},
     session::text::{RunText, TextPosition},
 };
 
@@ -76,7 +76,7 @@ struct RunRecord {
     sources: Arc<[Source]>,
     started: u64,
     done: Option<u64>,
-    phase: Phase,
+    doing: Doing,
     text: RunText,
     /// Withdrawals so far; of several, the newest, with what all of them left.
     withdrawals: u32,
@@ -182,7 +182,7 @@ impl Log {
             sources: Arc::from([]),
             started: self.head,
             done: None,
-            phase: Phase::Queued,
+            doing: Phase::Queued.into(),
             text: RunText::default(),
             withdrawals: 0,
             withdrawal: None,
@@ -197,11 +197,11 @@ impl Log {
     }
 
     /// Tells what the live run is doing.
-    pub fn set_phase(&mut self, phase: Phase) {
+    pub fn set_doing(&mut self, doing: Doing) {
         if let Some(live) = self.live_mut()
-            && live.phase != phase
+            && live.doing != doing
         {
-            live.phase = phase;
+            live.doing = doing;
             self.phase_changes += 1;
         }
     }
@@ -304,7 +304,7 @@ impl Log {
                 model: live.model.clone(),
                 sources: live.sources.clone(),
                 text: live.text.as_str().to_owned(),
-                phase: live.phase,
+                doing: live.doing,
             }),
         };
         let run = live.map(|live| (live.run.clone(), live.text.end()));
@@ -415,7 +415,7 @@ impl Log {
         };
         if cursor.phase != self.phase_changes {
             cursor.phase = self.phase_changes;
-            return Step::Phase(&live.run, live.phase);
+            return Step::Doing(&live.run, live.doing);
         }
         let delta = self.next_text(cursor, max_bytes);
         cursor.caught_up |= delta.is_none();
@@ -477,7 +477,7 @@ impl Log {
             sources: answer.sources.clone().into(),
             started: self.head,
             done: None,
-            phase: Phase::Streaming,
+            doing: Phase::Streaming.into(),
             text,
             withdrawals: 0,
             withdrawal: None,

@@ -19,6 +19,7 @@ use tokio::{
 
 use crate::{
     chat::{Feedback, MessageId, Owner, RunId, SessionId},
+    limits::Refusal,
     session::log::{Log, Moment},
 };
 
@@ -96,6 +97,9 @@ pub enum SendError {
     /// Too many messages wait already.
     #[error("too many messages are waiting")]
     QueueFull,
+    /// The gateway's limits allow no further run now.
+    #[error(transparent)]
+    Limit(Refusal),
     /// The id belongs to another message of this session.
     #[error("this id belongs to another message")]
     IdempotencyConflict,

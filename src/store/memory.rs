@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::{
     Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Scope, SessionPage, SessionRecord,
-    SessionStore, StoreError, Turn, refuse_unfit, session_taken, unknown_answer,
+    SessionStore, Spent, StoreError, Turn, refuse_unfit, session_taken, unknown_answer,
 };
 use crate::chat::{Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp};
 
@@ -32,6 +32,8 @@ struct State {
     sessions: HashMap<SessionId, Conversation>,
     /// The order in which sessions are listed.
     by_age: BTreeSet<(Reverse<Timestamp>, SessionId)>,
+    /// Tokens, by day and account.
+    spent: HashMap<(u64, String), u64>,
 }
 
 struct Conversation {
@@ -297,6 +299,19 @@ impl SessionStore for MemoryStore {
             state.remove(id);
         }
         Ok(expired.into_iter().map(|(_, id)| id).collect())
+    }
+
+    async fn spent(&self, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError> {
+        let state = self.state.lock();
+        let of_day = state.spent.iter().filter(|((on, _), _)| *on == day).take(limit);
+        Ok(of_day.map(|((_, account), tokens)| Spent { account: account.clone(), tokens: *tokens }).collect())
+    }
+
+    async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        state.spent.retain(|(on, _), _| *on >= day);
+        state.spent.extend(spent.into_iter().map(|Spent { account, tokens }| ((day, account), tokens)));
+        Ok(())
     }
 
     async fn check(&self) -> Result<(), StoreError> {

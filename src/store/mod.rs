@@ -152,6 +152,15 @@ pub struct SessionPage {
     pub more: bool,
 }
 
+/// What an account has spent on a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spent {
+    /// The account's name.
+    pub account: String,
+    /// Tokens.
+    pub tokens: u64,
+}
+
 /// Why the store did not do it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -245,6 +254,12 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
     /// Deletes at most `limit` sessions, and never more than [`MAX_EXPIRED`], that were last used before `cutoff`;
     /// returns their ids. Fewer than `limit` does not mean that there are no more: none does.
     async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError>;
+
+    /// What was spent on `day`, counted from 1970, of at most `limit` accounts.
+    async fn spent(&self, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError>;
+
+    /// Notes what these accounts have spent on `day` in all, and forgets the days before.
+    async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<(), StoreError>;
 
     /// Whether a write would succeed now; for readiness, never for liveness.
     async fn check(&self) -> Result<(), StoreError>;

@@ -16,6 +16,8 @@ pub const RATE_LIMITED: &str = "rate_limited_total";
 pub const LLM_REQUESTS: &str = "llm_requests_total";
 /// Events of upstream streams that were not JSON, by `target`.
 pub const LLM_BAD_EVENTS: &str = "llm_bad_events_total";
+/// What was not asked at once because of a `target`'s rate limit, by `how`: waited, passed by, refused.
+pub const LLM_PACED: &str = "llm_paced_total";
 /// How the breaker of a `target` stands: 0 closed, 1 probing, 2 open.
 pub const BREAKER_STATE: &str = "breaker_state";
 /// What calls cost by the configured prices, by `target` and `gen_ai_request_model`.
@@ -110,6 +112,7 @@ fn describe() {
     describe_counter!(RATE_LIMITED, "Refused because a bound was reached");
     describe_counter!(LLM_REQUESTS, "Attempts at model targets");
     describe_counter!(LLM_BAD_EVENTS, "Events of upstream streams that were not JSON");
+    describe_counter!(LLM_PACED, "Runs that a target's rate limit kept from asking it at once");
     describe_gauge!(BREAKER_STATE, "The breaker of a target: 0 closed, 1 probing, 2 open");
     describe_histogram!(LLM_COST, "Cost of model calls by the configured prices");
     describe_counter!(MEMORY_RETRIEVALS, "Searches made for runs");

@@ -23,7 +23,7 @@ use rivulet::{
     },
     store::{
         Appended, Branch, Branched, FinishedAnswer, MessagePage, Scope, SessionPage, SessionRecord, SessionStore,
-        StoreError, Turn, memory::MemoryStore,
+        Spent, StoreError, Turn, memory::MemoryStore,
     },
 };
 
@@ -121,6 +121,14 @@ impl SessionStore for Flaky {
     async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError> {
         self.inner.delete_expired(cutoff, limit).await
     }
+    async fn spent(&self, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError> {
+        self.ok()?;
+        self.inner.spent(day, limit).await
+    }
+    async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<(), StoreError> {
+        self.ok()?;
+        self.inner.spend(day, spent).await
+    }
     async fn check(&self) -> Result<(), StoreError> {
         self.ok()
     }
@@ -133,6 +141,8 @@ fn hub() -> (Arc<Hub>, Arc<Flaky>) {
         model: Arc::new(Fragile),
         retrieval: Retrieval { collection: "default".to_owned(), top_k: 5, min_score: 0.0 },
         max_output_tokens: 100,
+        line: Arc::default(),
+        budgets: Arc::default(),
     });
     let hour = Duration::from_secs(3600);
     let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 50, sessions: 0 };

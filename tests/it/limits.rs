@@ -220,6 +220,8 @@ async fn an_answer_without_end_is_cut() {
         model: Arc::new(Endless),
         retrieval: Retrieval { collection: "default".to_owned(), top_k: 5, min_score: 0.0 },
         max_output_tokens: 1_000_000,
+        line: Arc::default(),
+        budgets: Arc::default(),
     };
     let request = RunRequest::new("a", Vec::new(), None);
     let (mut bytes, mut end) = (0, None);

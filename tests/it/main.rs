@@ -10,6 +10,7 @@
 mod auth;
 mod bad_input;
 mod branches;
+mod budgets;
 mod chat;
 mod company;
 mod crash;
@@ -22,6 +23,7 @@ mod isolation;
 mod knowledge;
 mod layers;
 mod limits;
+mod pacing;
 mod resume;
 mod scenarios;
 mod silence;

@@ -87,6 +87,7 @@ pub(crate) struct Answer {
     pub(crate) usage: Option<Usage>,
     pub(crate) thought: usize,
     pub(crate) by: Vec<Author>,
+    pub(crate) queued: Vec<usize>,
     pub(crate) failover: Option<Failover>,
     pub(crate) error: Option<ModelError>,
 }
@@ -97,6 +98,8 @@ pub(crate) async fn read(mut stream: ModelStream) -> Answer {
         while let Some(event) = stream.next().await {
             assert!(answer.error.is_none(), "nothing follows an error");
             match event {
+                Ok(ModelEvent::Queued(position)) => answer.queued.push(position),
+                Ok(ModelEvent::Asked) => {}
                 Ok(ModelEvent::Thinking) => answer.thought += 1,
                 Ok(ModelEvent::By(author)) => answer.by.push(author),
                 Ok(ModelEvent::Text(text)) => {
@@ -432,9 +435,10 @@ async fn reasoning_is_a_sign_of_life() {
 async fn dropping_an_answer_closes_an_idle_upstream_at_once() {
     let upstream = upstream([Fault::Stall(2)]).await;
     let mut stream = model(&config(upstream.addr)).stream(request(1024));
-    for expected in ["A", " rivulet"] {
+    let by = ModelEvent::By(Author::new("some-model"));
+    for expected in [by, ModelEvent::Text("A".to_owned()), ModelEvent::Text(" rivulet".to_owned())] {
         let event = timeout(PATIENCE, stream.next()).await.unwrap().unwrap().unwrap();
-        assert_eq!(event, ModelEvent::Text(expected.to_owned()));
+        assert_eq!(event, expected);
     }
     assert_eq!(upstream.stats.counts().open, 1);
     drop(stream);

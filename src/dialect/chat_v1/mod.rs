@@ -5,7 +5,7 @@ mod server;
 
 pub use client::{ClientFrame, Frame, FrameError, check_text, parse};
 pub use server::{
-    ErrorFrame, Welcome, ack, ack_message, ack_stop, delta, error, event, goaway, phase, ping, pong, snapshot, step,
+    ErrorFrame, Welcome, ack, ack_message, ack_stop, delta, doing, error, event, goaway, ping, pong, snapshot, step,
     welcome,
 };
 

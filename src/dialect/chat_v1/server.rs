@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{FRAME_BYTES, TEXT_CHARS};
 use crate::{
-    chat::{Citation, Message, MessageId, Phase, RunError, RunId, SessionId, Source, Status, Timing, Usage},
+    chat::{Citation, Doing, Message, MessageId, Phase, RunError, RunId, SessionId, Source, Status, Timing, Usage},
     session::{
         Receipt,
         log::{Event, Presence, Recovered, Snapshot, Step},
@@ -94,7 +94,12 @@ enum Out<'a> {
         model: &'a str,
     },
     #[serde(rename = "run.phase")]
-    RunPhase { run: &'a RunId, phase: Phase },
+    RunPhase {
+        run: &'a RunId,
+        phase: Phase,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        position: Option<usize>,
+    },
     #[serde(rename = "failover")]
     Failover { run: &'a RunId, keep: u64, from: &'a str, to: &'a str, reason: &'a str },
     #[serde(rename = "sources")]
@@ -159,6 +164,8 @@ struct SnapshotRun<'a> {
     off: u64,
     text: &'a str,
     phase: Phase,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<usize>,
 }
 
 /// The first frame, and the answer to `hello`.
@@ -219,7 +226,7 @@ pub fn step(step: &Step<'_>) -> Option<String> {
         Step::Failover { run, keep, from, to, reason } => {
             Some(json(&Out::Failover { run, keep: *keep, from, to, reason }))
         }
-        Step::Phase(run, newest) => Some(phase(run, *newest)),
+        Step::Doing(run, newest) => Some(doing(run, *newest)),
         Step::Presence(Presence { viewers, typing }) => {
             Some(json(&Out::Presence { viewers: *viewers, typing: *typing }))
         }
@@ -270,8 +277,8 @@ pub fn delta(run: &RunId, off: u64, text: &str) -> String {
 
 /// What the live run is doing.
 #[must_use]
-pub fn phase(run: &RunId, phase: Phase) -> String {
-    json(&Out::RunPhase { run, phase })
+pub fn doing(run: &RunId, doing: Doing) -> String {
+    json(&Out::RunPhase { run, phase: doing.phase, position: doing.position })
 }
 
 /// The newest state.
@@ -285,7 +292,8 @@ pub fn snapshot(snapshot: &Snapshot) -> String {
         sources: &live.sources,
         off: 0,
         text: &live.text,
-        phase: live.phase,
+        phase: live.doing.phase,
+        position: live.doing.position,
     });
     json(&Out::Snapshot {
         seq: snapshot.seq,

@@ -236,7 +236,7 @@ impl Actor {
             SendMode::Reject if occupied => Some(SendError::Busy),
             // What a replacement stops still has to be committed, one after the other: the bound holds for both.
             SendMode::Queue | SendMode::Replace if self.waiting() >= MAX_WAITING => Some(SendError::QueueFull),
-            _ => None,
+            _ => self.deps.runner.check(self.shared.owner.as_ref()).err().map(SendError::Limit),
         }
     }
 

@@ -12,7 +12,7 @@ use tracing::{error, warn};
 
 use super::{Actor, Happened, WaitingTurn};
 use crate::{
-    chat::{Author, Message, RunError, SessionId, Source, Status, Timestamp, Timing},
+    chat::{Author, Message, Phase, RunError, SessionId, Source, Status, Timestamp, Timing},
     llm::{Failover, PromptMessage},
     run::{Outcome, RunEvent, RunRequest, citations},
     session::{
@@ -90,13 +90,12 @@ impl Actor {
         };
         metrics::gauge!(RUNS_ACTIVE).increment(1.0);
         let stopped = turn.stopped;
-        let queue_ms = millis(turn.since.elapsed());
         self.current = Current::Running(Box::new(Running {
             turn,
             events: self.deps.runner.clone().start(request),
             started: Instant::now(),
             author: None,
-            timing: Timing { queue_ms, ..Timing::default() },
+            timing: Timing::default(),
             sources: Arc::from([]),
             checkpoint: Checkpoint::next(self.deps.clock),
             dirty: false,
@@ -110,7 +109,14 @@ impl Actor {
         let Current::Running(running) = &mut self.current else { return };
         let now = self.deps.clock.now();
         match event {
-            Some(RunEvent::Phase(phase)) => self.shared.log.lock().set_phase(phase),
+            Some(RunEvent::Doing(doing)) => {
+                if doing.phase == Phase::Retrieving {
+                    // It has waited for its turn until now.
+                    running.timing.queue_ms = millis(running.turn.since.elapsed());
+                    running.started = Instant::now();
+                }
+                self.shared.log.lock().set_doing(doing);
+            }
             Some(RunEvent::Retrieved { sources, took }) => {
                 running.timing.retrieval_ms = millis(took);
                 running.sources = sources;

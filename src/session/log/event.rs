@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    chat::{Author, Citation, Message, MessageId, Phase, RunError, RunId, Source, Status, Timing, Usage},
+    chat::{Author, Citation, Doing, Message, MessageId, RunError, RunId, Source, Status, Timing, Usage},
     session::log::{Cursor, Moment},
 };
 
@@ -107,7 +107,7 @@ pub enum Step<'a> {
         reason: &'static str,
     },
     /// The live run is doing something else now. Not an event: only the newest phase is told.
-    Phase(&'a RunId, Phase),
+    Doing(&'a RunId, Doing),
     /// Who else is there. Not of the log: the viewer tells it, and only the newest.
     Presence(Presence),
     /// Nothing: wait.
@@ -176,5 +176,5 @@ pub struct LiveRun {
     /// The text so far.
     pub text: String,
     /// What the run is doing.
-    pub phase: Phase,
+    pub doing: Doing,
 }

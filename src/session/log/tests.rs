@@ -106,7 +106,7 @@ impl Client {
                     }
                 }
             }
-            Step::Phase(run, _) => assert_eq!(Some(*run), self.live.as_ref()),
+            Step::Doing(run, _) => assert_eq!(Some(*run), self.live.as_ref()),
             Step::Failover { run, .. } if self.done.contains(run) => {} // Its text is proven.
             Step::Failover { run, keep, .. } => {
                 let held = self.text_mut(run);
@@ -319,7 +319,7 @@ fn apply(session: &mut Session, readers: &mut [Reader], op: &Op) {
         Op::Text(text) => session.text(text),
         Op::Sources => session.log.append_sources(Arc::from([]), session.now),
         Op::Phase(thinking) => {
-            session.log.set_phase(if *thinking { Phase::Thinking } else { Phase::Streaming });
+            session.log.set_doing(if *thinking { Phase::Thinking } else { Phase::Streaming }.into());
         }
         Op::Failover(keep) => session.fail_over(*keep),
         Op::Finish(whole) => session.finish(if *whole { Status::Complete } else { Status::Interrupted }),

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use self::threads::{Readers, Writer};
 use super::{
     Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Scope, SessionPage, SessionRecord,
-    SessionStore, StoreError, Turn, refuse_unfit,
+    SessionStore, Spent, StoreError, Turn, refuse_unfit,
 };
 use crate::{
     chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp},
@@ -24,6 +24,7 @@ use crate::{
 mod branch;
 mod rows;
 mod schema;
+mod spending;
 mod threads;
 
 /// The name of the file in a gateway's data folder.
@@ -204,6 +205,14 @@ impl SessionStore for SqliteStore {
     async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError> {
         let limit = limit.min(MAX_EXPIRED);
         self.write("delete_expired", move |connection| rows::delete_expired(connection, cutoff, limit)).await
+    }
+
+    async fn spent(&self, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError> {
+        self.read("spent", move |connection| spending::of_day(connection, day, limit)).await
+    }
+
+    async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<(), StoreError> {
+        self.write("spend", move |connection| spending::note(connection, day, &spent)).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -70,6 +70,15 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE INDEX sessions_by_owner ON sessions (owner, created_at DESC, id);
     DROP INDEX sessions_by_age;
 ",
+    "
+    -- day: counted from 1970. Only the newest is of use.
+    CREATE TABLE spending (
+        day     INTEGER NOT NULL,
+        account TEXT NOT NULL,
+        tokens  INTEGER NOT NULL,
+        PRIMARY KEY (day, account)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// How long a connection waits for a lock of SQLite's own. Only a program that looks into the file from

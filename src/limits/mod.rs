@@ -1,0 +1,80 @@
+//! How much: what a principal may spend on models, and how many answers are written at once.
+//!
+//! The logic is pure and is told the time; the two registries that runs share, [`Budgets`] and [`Line`], hold it under
+//! short locks. Uses `store` to keep what was spent, `config`, `telemetry`, `chat`.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::chat::Owner;
+
+mod account;
+pub mod budget;
+pub mod line;
+
+pub use budget::Budgets;
+pub use line::Line;
+
+/// Who spends, as accounts and the line know them: a user of a tenant. All who need not say who they are, are one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Spender(Option<Owner>);
+
+impl Spender {
+    /// A principal, or everybody who need not say who they are.
+    #[must_use]
+    pub fn new(owner: Option<&Owner>) -> Self {
+        Self(owner.cloned())
+    }
+
+    /// The name of the user's own account. A tenant's account has the tenant's name, which has no slash.
+    fn user_account(&self) -> Arc<str> {
+        self.0.as_ref().map_or_else(|| "/".into(), |owner| owner.as_str().into())
+    }
+
+    /// The name of the tenant's account, where there is one.
+    fn tenant_account(&self) -> Option<Arc<str>> {
+        self.0.as_ref().map(|owner| owner.tenant().into())
+    }
+}
+
+/// Why nothing may begin now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The tokens of the minute or of the day are spent.
+    #[error("the budget of tokens is spent")]
+    BudgetExhausted {
+        /// When there are more.
+        retry_in: Duration,
+    },
+    /// As many answers wait for their turn as may.
+    #[error("too many answers are waiting for their turn")]
+    LineFull,
+}
+
+impl Refusal {
+    /// The code that clients see (docs/protocol.md).
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::BudgetExhausted { .. } => "budget_exhausted",
+            Self::LineFull => "queue_full",
+        }
+    }
+
+    /// What `rate_limited_total` calls it.
+    #[must_use]
+    pub const fn scope(self) -> &'static str {
+        match self {
+            Self::BudgetExhausted { .. } => "tokens",
+            Self::LineFull => "waiting_runs",
+        }
+    }
+
+    /// When it may be tried again, where that is known.
+    #[must_use]
+    pub const fn retry_in(self) -> Option<Duration> {
+        match self {
+            Self::BudgetExhausted { retry_in } => Some(retry_in),
+            Self::LineFull => None,
+        }
+    }
+}

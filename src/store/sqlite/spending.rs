@@ -1,0 +1,30 @@
+//! What accounts have spent on a day.
+
+use rusqlite::{Connection, params};
+
+use crate::store::{Spent, StoreError};
+
+pub(super) fn of_day(connection: &Connection, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT account, tokens FROM spending WHERE day = ?1 LIMIT ?2")?;
+    let rows = statement.query_map(params![integer(day), i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+        Ok(Spent { account: row.get(0)?, tokens: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0) })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn note(connection: &Connection, day: u64, spent: &[Spent]) -> Result<(), StoreError> {
+    connection.prepare_cached("DELETE FROM spending WHERE day < ?1")?.execute([integer(day)])?;
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO spending (day, account, tokens) VALUES (?1, ?2, ?3)
+         ON CONFLICT (day, account) DO UPDATE SET tokens = excluded.tokens",
+    )?;
+    for Spent { account, tokens } in spent {
+        statement.execute(params![integer(day), account, integer(*tokens)])?;
+    }
+    Ok(())
+}
+
+/// SQLite's integers end at 2^63.
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

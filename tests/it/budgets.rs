@@ -1,0 +1,155 @@
+//! What a user and a tenant may spend, and how many answers are written at once.
+
+use rivulet::mock_llm::{Options, Script};
+use serde_json::{Value, json};
+
+use crate::harness::{Client, Setup, TestGateway, Upstream, upstream};
+
+const SECRET: &str = "a secret of the tests with more than 32 characters";
+
+/// About 100 tokens by the rule of four bytes.
+fn long_answer() -> String {
+    "word ".repeat(80)
+}
+
+async fn error(client: &mut Client) -> Value {
+    loop {
+        let frame = client.frame().await;
+        if frame["type"] == "error" {
+            return frame;
+        }
+    }
+}
+
+async fn saying(text: &str) -> Upstream {
+    upstream(Options { script: Script::new(text), rate: 0.0, ..Options::default() }).await
+}
+
+async fn token(gateway: &TestGateway, tenant: &str, user: &str) -> String {
+    let output = gateway.setup().output(&["token", "--tenant", tenant, "--user", user]).await;
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[tokio::test]
+async fn a_spent_budget_ends_the_answer_and_refuses_the_next_also_after_a_restart() {
+    let model = saying(&long_answer()).await;
+    // The prompt has about 190 tokens.
+    let setup = Setup::with_upstream(&model.url).set("RIVULET_LIMITS_TOKENS_PER_DAY", "220");
+    let gateway = setup.start().await;
+    let mut client = gateway.connect().await;
+    let cut = client.ask("Why?").await;
+    assert_eq!((cut.status(), &cut.done["error"]["code"]), ("incomplete", &json!("budget_exhausted")));
+    assert!(!cut.text.is_empty() && cut.text.len() < long_answer().len() && long_answer().starts_with(&cut.text));
+    client.say("And now?").await;
+    let refused = error(&mut client).await;
+    assert_eq!((&refused["code"], &refused["retryable"]), (&json!("budget_exhausted"), &json!(true)));
+    assert!((1..=86_400_000).contains(&refused["retry_in_ms"].as_u64().unwrap()), "{refused}");
+    let (_, shown) = gateway.get(&format!("/api/v1/sessions/{}", client.session())).await;
+    assert_eq!(shown["message_count"], 2, "the refused one is not stored");
+    let (status, problem) = gateway.post("/api/v1/chat", json!({ "message": "Why?" })).await;
+    assert_eq!((status, &problem["code"]), (429, &json!("budget_exhausted")));
+    assert_eq!(model.stats.counts().requests, 1);
+    assert!(gateway.metric("rate_limited_total{scope=\"tokens\"}").await >= 2.0);
+    gateway.signal("TERM").await;
+    let (mut gateway, session) = (gateway, client.session());
+    assert_eq!(gateway.exit_code().await, Some(0));
+    let gateway = gateway.setup().start().await;
+    let mut client = Client::connect(&gateway.socket(&session)).await;
+    client.tell(json!({ "message": "And tomorrow?" })).await;
+    assert_eq!(error(&mut client).await["code"], "budget_exhausted", "the day is not over");
+}
+
+#[tokio::test]
+async fn users_have_budgets_of_their_own_and_tenants_one_for_all() {
+    let model = saying("Yes.").await;
+    let setup = Setup::with_upstream(&model.url)
+        .set("RIVULET_AUTH_REQUIRED", "true")
+        .set("RIVULET_AUTH_JWT_SECRET", SECRET)
+        .set("RIVULET_LIMITS_TOKENS_PER_DAY", "200")
+        .set("RIVULET_LIMITS_TENANT_TOKENS_PER_DAY", "450");
+    let gateway = setup.start().await;
+    let mut codes = Vec::new();
+    for (tenant, user) in [("a", "ann"), ("a", "ann"), ("a", "ben"), ("a", "cid"), ("a", "dan"), ("b", "ann")] {
+        let token = token(&gateway, tenant, user).await;
+        let mut client = Client::connect_as(&gateway.socket(""), &token).await;
+        client.say("Is it so?").await;
+        let end = loop {
+            let frame = client.frame().await;
+            match frame["type"].as_str() {
+                Some("error") => break frame["code"].clone(),
+                Some("run.done") if frame.get("error").is_some() => break frame["error"]["code"].clone(),
+                Some("run.done") => break frame["status"].clone(),
+                _ => {}
+            }
+        };
+        codes.push(format!("{tenant}/{user} {}", end.as_str().unwrap()));
+    }
+    // An answer costs somewhat more than 200 tokens: the server counts the whole request.
+    let expected = ["a/ann complete", "a/ann budget_exhausted", "a/ben complete"];
+    assert_eq!(codes[..3], expected);
+    assert_eq!(codes[3..], ["a/cid budget_exhausted", "a/dan budget_exhausted", "b/ann complete"], "the tenant's");
+    assert_eq!(model.stats.counts().requests, 3);
+}
+
+#[tokio::test]
+async fn answers_wait_in_line_and_are_told_where() {
+    let (model, gate) = Upstream::gated("One two three.", 1).await;
+    let gateway = Setup::with_upstream(&model.url)
+        .set("RIVULET_LIMITS_RUNS", "1")
+        .set("RIVULET_LIMITS_WAITING_RUNS", "2")
+        .start()
+        .await;
+    let mut first = gateway.connect().await;
+    first.say("A?").await;
+    first.until("delta").await;
+    let (mut second, mut third, mut fourth) =
+        (gateway.connect().await, gateway.connect().await, gateway.connect().await);
+    for (client, position) in [(&mut second, 1), (&mut third, 2)] {
+        client.say("B?").await;
+        let phase = client.until("run.phase").await;
+        assert_eq!((&phase["phase"], &phase["position"]), (&json!("queued"), &json!(position)));
+    }
+    fourth.say("C?").await;
+    assert_eq!(error(&mut fourth).await["code"], "queue_full");
+    assert_eq!(model.stats.counts().requests, 1);
+    // Who leaves the line makes room in it.
+    second.tell(json!({ "type": "stop" })).await;
+    assert_eq!(second.until("run.done").await["status"], "stopped");
+    let phase = third.until("run.phase").await;
+    assert_eq!((&phase["phase"], &phase["position"]), (&json!("queued"), &json!(1)));
+    gate.open();
+    assert_eq!(first.answer().await.status(), "complete");
+    let last = third.answer().await;
+    assert_eq!((last.status(), last.text.as_str()), ("complete", "One two three."));
+    assert!(last.done["timing"]["queue_ms"].as_u64().unwrap() > 0, "{}", last.done);
+    assert_eq!(fourth.ask("Again?").await.status(), "complete");
+    assert_eq!(gateway.metric("rate_limited_total{scope=\"waiting_runs\"}").await, 1.0);
+}
+
+#[tokio::test]
+async fn a_user_has_so_many_answers_at_once_and_others_have_theirs() {
+    let (model, gate) = Upstream::gated("One two three.", 1).await;
+    let gateway = Setup::with_upstream(&model.url)
+        .set("RIVULET_AUTH_REQUIRED", "true")
+        .set("RIVULET_AUTH_JWT_SECRET", SECRET)
+        .set("RIVULET_LIMITS_RUNS_PER_USER", "1")
+        .start()
+        .await;
+    let (ann, ben) = (token(&gateway, "t", "ann").await, token(&gateway, "t", "ben").await);
+    let mut first = Client::connect_as(&gateway.socket(""), &ann).await;
+    first.say("A?").await;
+    first.until("delta").await;
+    let mut second = Client::connect_as(&gateway.socket(""), &ann).await;
+    second.say("B?").await;
+    let phase = second.until("run.phase").await;
+    assert_eq!((&phase["phase"], &phase["position"]), (&json!("queued"), &json!(1)));
+    let mut other = Client::connect_as(&gateway.socket(""), &ben).await;
+    other.say("C?").await;
+    other.until("delta").await;
+    gate.open();
+    for client in [&mut first, &mut second, &mut other] {
+        assert_eq!(client.answer().await.status(), "complete");
+    }
+    assert_eq!(model.stats.counts().requests, 3);
+}
