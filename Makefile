@@ -63,7 +63,7 @@ e2e: build ## The page in a real browser, plain Python and the openai packages, 
 
 bench: setup web ## Benchmarks of the cores, then the gateway beside other servers; FULL=1 for the sizes of the docs
 	cargo bench --locked --profile dev
-	cargo build --locked --bin rivulet --example relay
+	cargo build --locked --bin rivulet --examples
 	benches/peers/run $(if $(FULL),--full)
 
 .PHONY: conformance

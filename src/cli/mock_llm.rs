@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::mock_llm::{Fault, MockLlm, Options, Script};
+use crate::mock_llm::{FAULTS, Fault, MockLlm, Options, Script};
 
 /// An OpenAI-compatible server that streams scripted text, for demos, tests and load.
 #[derive(Debug, clap::Args)]
@@ -25,11 +25,9 @@ pub struct Args {
     /// Says when each token was written and not a text; `rivulet load --scenario stream` measures delays by it.
     #[arg(long)]
     stamped: bool,
-    /// Answers every completion with a fault: refuse, status:CODE, status:CODE:RETRY_AFTER, stall-headers, stall:N,
-    /// stall-pinging:N, cut:N, end:N, error-event:N, no-done, no-finish, garbage:N, json, html, long-line, split-utf8,
-    /// flapping (N: tokens).
-    #[arg(long, value_name = "NAME")]
-    fault: Option<Fault>,
+    // The help is made from the list of names, so that none is forgotten.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help = fault_help())]
+    fault: Vec<Fault>,
 }
 
 /// Why the mock does not run.
@@ -66,7 +64,7 @@ pub async fn run(args: Args) -> Result<(), MockLlmError> {
         first_token: Duration::from_millis(args.first_token_ms),
         tokens: args.tokens,
         stamped: args.stamped,
-        faults: args.fault.into_iter().collect(),
+        faults: args.fault,
         ..Options::default()
     };
     if let Some(path) = args.script {
@@ -83,6 +81,11 @@ pub async fn run(args: Args) -> Result<(), MockLlmError> {
         never = mock.serve() => match never {},
         stopped = tokio::signal::ctrl_c() => stopped.map_err(MockLlmError::Signal),
     }
+}
+
+fn fault_help() -> String {
+    let names = FAULTS.join(", ");
+    format!("How the first, second, … completion fails; the last one holds for all that follow (N: tokens): {names}")
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -111,7 +114,9 @@ mod tests {
     #[test]
     fn the_command_line_is_checked() {
         let args = parse("--rate 0 --tokens 9 --fault cut:3 --first-token-ms 5").unwrap();
-        assert_eq!((args.rate, args.tokens, args.fault), (0.0, Some(9), Some(Fault::Cut(3))));
+        assert_eq!((args.rate, args.tokens, args.fault), (0.0, Some(9), vec![Fault::Cut(3)]));
+        let args = parse("--fault status:500,cut:1,none").unwrap();
+        assert_eq!(args.fault[1..], [Fault::Cut(1), Fault::None], "a script of faults");
         for wrong in ["--rate -1", "--rate NaN", "--fault nothing", "--addr here"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

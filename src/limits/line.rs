@@ -126,7 +126,7 @@ impl Place {
     }
 
     /// Waits until its turn has come: `None`. Or until it is somewhere else than at `position`, and tells where; but
-    /// not before [`POSITION_EVERY`], for in a long line everybody moves all the time.
+    /// not within half a second, for in a long line everybody moves all the time.
     pub async fn moved_from(&self, position: usize) -> Option<usize> {
         let mut told = pin!(sleep(POSITION_EVERY));
         let mut may_tell = false;

@@ -15,6 +15,9 @@ use super::openai::EndpointError;
 
 /// How long the body of an error is waited for, and how much of it is read.
 const ERROR_BODY: (Duration, usize) = (Duration::from_secs(2), 64 * 1024);
+/// Where providers say what they call a request: OpenRouter, most others, and the proxies in front of them.
+const REQUEST_IDS: [&str; 4] = ["x-generation-id", "x-request-id", "request-id", "cf-ray"];
+const MAX_ID_BYTES: usize = 128;
 /// Streams of one HTTP/2 connection, well below the 100 that servers commonly allow.
 const STREAMS_PER_CLIENT: usize = 80;
 const MAX_CLIENTS: usize = 64;
@@ -133,6 +136,14 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
+/// What a provider calls the request that it answers, with the header's name, if it can be shown.
+pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
+    REQUEST_IDS.iter().find_map(|name| {
+        let id = headers.get(*name)?.to_str().ok()?.trim();
+        (!id.is_empty() && id.len() <= MAX_ID_BYTES).then(|| format!("{name} {id}"))
+    })
+}
+
 /// An error with everything below it: reqwest's own words leave the cause out.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
@@ -154,6 +165,19 @@ mod tests {
         for odd in ["-1", "soon", "1e400", "NaN"] {
             assert_eq!(read("retry-after", odd), None, "{odd}");
         }
+    }
+
+    #[test]
+    fn ids_of_requests_are_told_when_they_can_be_shown() {
+        let id = |pairs: &[(&'static str, &str)]| {
+            request_id(&pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect())
+        };
+        let both = [("x-request-id", "req_1"), ("X-Generation-Id", "gen-1")];
+        assert_eq!(id(&both[..1]).as_deref(), Some("x-request-id req_1"));
+        assert_eq!(id(&both).as_deref(), Some("x-generation-id gen-1"));
+        assert_eq!(id(&[("x-request-id", " "), ("cf-ray", "8f")]).as_deref(), Some("cf-ray 8f"));
+        assert_eq!(id(&[("x-request-id", &"x".repeat(MAX_ID_BYTES + 1))]), None);
+        assert_eq!(id(&[]), None);
     }
 
     #[test]

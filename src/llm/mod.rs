@@ -26,6 +26,7 @@ mod http;
 pub mod openai;
 mod order;
 mod pacer;
+pub mod reading;
 mod retry;
 mod seam;
 pub mod sse;

@@ -3,29 +3,40 @@
 //! async-openai makes the request; everything in which real servers differ is dealt with below it, in an HTTP service of
 //! our own: no retries and no redirects, error bodies of every shape, whole completions instead of streams. The service
 //! keeps the body, for async-openai's own stream would put a task, a second parser and an unbounded queue between the
-//! server and the answer, at every token. [`sse`](super::sse) takes the body apart; `chunk` has the lenient types and
-//! decides what proves an answer to be whole. Uses `chat`, `config`'s `Secret`, `telemetry`.
+//! server and the answer, at every token. [`reading`](super::reading) takes the body apart and decides what proves an
+//! answer to be whole. Uses `chat`, `config`'s `Secret`, `telemetry`.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_openai::{Client, config::OpenAIConfig, error::OpenAIError, middleware::HttpRequestFactory};
 use futures_util::{Stream, StreamExt};
 use parking_lot::Mutex;
 use reqwest::{
     Response, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use tower::BoxError;
+use tracing::{debug, info};
 
-use self::body::Body;
+use self::{
+    body::Body,
+    request::{headers, refuses_usage},
+};
 use super::{
-    ChatRequest, Clock, ModelError, ModelEvent, PromptRole, Stage,
+    ChatRequest, Clock, ModelError, ModelEvent, Stage,
     attempt::Signal,
-    chunk::{Answer, Chunk, Ending, Step, UpstreamError},
-    http::{HttpClients, base_url, chain, read_some, retry_after},
+    http::{HttpClients, base_url, chain, read_some, request_id, retry_after},
     pacer::{Pacer, Reservation},
+    reading::{Read, Reading, Step, UpstreamError},
     sse::BodyEnd,
 };
 use crate::{
@@ -34,13 +45,12 @@ use crate::{
 };
 
 mod body;
+mod request;
 
 /// How long a stream is read on after its finish, for usage and `[DONE]`.
 const AFTER_FINISH: Duration = Duration::from_secs(2);
 /// The most bytes kept of what a provider says about an error.
 const MAX_DETAIL_BYTES: usize = 2048;
-/// So many events that are not JSON end a stream.
-const MAX_BAD_EVENTS: u32 = 3;
 /// Text that a token may have on average, and the slack for short answers. A server that sends more does not keep to
 /// the limit it was given; the answer ends there.
 const TEXT_BYTES: (usize, usize) = (32, 1024);
@@ -105,6 +115,8 @@ pub struct Endpoint {
     /// OpenAI itself wants the newer name of the limit and refuses the older one for some models; most others know
     /// the older one only.
     new_limit_name: bool,
+    /// It was seen to refuse the wish to be told the usage, and to answer without it.
+    refuses_usage: AtomicBool,
 }
 
 impl Endpoint {
@@ -139,6 +151,7 @@ impl Endpoint {
             strip: config.strip,
             pacer: Arc::default(),
             new_limit_name: base.host_str() == Some("api.openai.com"),
+            refuses_usage: AtomicBool::new(false),
             http: HttpClients::new(base, config.connect)?,
         })
     }
@@ -188,75 +201,63 @@ impl Endpoint {
             };
             drop((request.prompt, reservation)); // The server has told what is left.
             yield Ok(Signal::Head);
-            let mut answer = Answer::new(allowed(request.max_output_tokens, TEXT_BYTES));
             let mut read_until = None;
-            let mut bad_events = 0;
-            let ended = loop {
-                let next = match read_until {
+            let failed = loop {
+                let read = match read_until {
                     None => body.next().await,
-                    Some(at) => timeout_at(at, body.next()).await.unwrap_or(Err(BodyEnd::Eof)),
+                    Some(at) => timeout_at(at, body.next()).await.unwrap_or(Read::Over),
                 };
-                let data = match next {
-                    Ok(data) => data,
-                    Err(ended) => break ended,
-                };
-                match serde_json::from_str::<Chunk>(&data) {
-                    Ok(chunk) => {
-                        for step in answer.take(chunk).into_iter().flatten() {
-                            match step {
-                                Step::Thinking => yield Ok(Signal::Model(ModelEvent::Thinking)),
-                                Step::Text(text) => yield Ok(Signal::Model(ModelEvent::Text(text))),
-                                Step::Finish(reason) => {
-                                    yield Ok(Signal::Model(ModelEvent::Finish(reason)));
-                                    read_until = Some(Instant::now() + AFTER_FINISH);
-                                }
-                                Step::Failed(error) => {
-                                    yield Err(endpoint.said(error, 500));
-                                    return;
-                                }
-                            }
-                        }
+                match read {
+                    Read::Step(Step::Thinking) => yield Ok(Signal::Model(ModelEvent::Thinking)),
+                    Read::Step(Step::Text(text)) => yield Ok(Signal::Model(ModelEvent::Text(text))),
+                    Read::Step(Step::Finish(reason)) => {
+                        yield Ok(Signal::Model(ModelEvent::Finish(reason)));
+                        read_until = Some(Instant::now() + AFTER_FINISH);
                     }
-                    Err(_) => {
+                    Read::Step(Step::Failed(error)) => break Some(endpoint.said(error, 500)),
+                    Read::BadEvent => {
                         metrics::counter!(LLM_BAD_EVENTS, "target" => endpoint.name.clone()).increment(1);
-                        bad_events += 1;
-                        if bad_events == MAX_BAD_EVENTS && !answer.is_finished() {
-                            yield Err(endpoint.truncated(format!("{bad_events} events were not JSON")));
-                            return;
-                        }
                     }
-                }
-                if answer.is_cut() {
-                    break BodyEnd::TooLong;
+                    Read::Truncated(detail) => break Some(endpoint.truncated(detail)),
+                    Read::Over => break None,
                 }
             };
+            // Some servers count as they go: then a part of an answer has its price, too.
+            let (usage, id) = (body.usage(), body.id.take());
             drop(body);
-            if let BodyEnd::NoEvents(body) = &ended {
-                yield Err(endpoint.said(UpstreamError::from_body(body.as_bytes()), 500));
-                return;
-            }
-            match answer.end(&ended) {
-                Ending::Finish(_) if answer.is_finished() => {}
-                Ending::Finish(reason) => yield Ok(Signal::Model(ModelEvent::Finish(reason))),
-                Ending::Empty => {
-                    yield Err(endpoint.failed(500, format!("the answer is empty: {ended}"), None));
-                    return;
-                }
-                Ending::Truncated => {
-                    yield Err(endpoint.truncated(ended.to_string()));
-                    return;
-                }
-            }
-            if let Some(usage) = answer.usage() {
+            if let Some(usage) = usage {
                 yield Ok(Signal::Model(ModelEvent::Usage(usage)));
+            }
+            if let Some(error) = failed {
+                endpoint.failed_as(id.as_deref());
+                yield Err(error);
             }
         }
     }
 
-    /// Sends the request and waits for the head of a stream.
+    /// Sends the request and waits for the head of a stream. A server that refuses `stream_options` is asked again at
+    /// once without them; when it answers then, they are not sent to it any more.
     async fn open(self: &Arc<Self>, http: &reqwest::Client, request: &ChatRequest) -> Result<Body, ModelError> {
+        let with_usage = !self.refuses_usage.load(Ordering::Relaxed);
+        match self.post(http, request, with_usage).await {
+            Err(ModelError::Rejected { status, detail, .. }) if with_usage && refuses_usage(status, &detail) => {
+                let body = self.post(http, request, false).await?;
+                self.refuses_usage.store(true, Ordering::Relaxed);
+                info!(target_name = self.name, %detail, "a target refuses stream_options; they are not sent any more");
+                Ok(body)
+            }
+            answered => answered,
+        }
+    }
+
+    async fn post(
+        self: &Arc<Self>,
+        http: &reqwest::Client,
+        request: &ChatRequest,
+        with_usage: bool,
+    ) -> Result<Body, ModelError> {
         let (endpoint, service_http) = (Arc::clone(self), http.clone());
-        let limit = allowed(request.max_output_tokens, BODY_BYTES);
+        let tokens = request.max_output_tokens;
         let opened = Arc::new(Mutex::new(None));
         let kept = Arc::clone(&opened);
         // A client per attempt costs two allocations and lets the service know which attempt it serves.
@@ -264,13 +265,13 @@ impl Endpoint {
             move |factory: HttpRequestFactory| {
                 let (endpoint, http, kept) = (Arc::clone(&endpoint), service_http.clone(), Arc::clone(&kept));
                 async move {
-                    *kept.lock() = Some(endpoint.send(&http, factory, limit).await?);
+                    *kept.lock() = Some(endpoint.send(&http, factory, tokens).await?);
                     // All that async-openai gets to see of a good answer.
                     Ok::<Response, BoxError>(::http::Response::new("null").into())
                 }
             },
         ));
-        let sent: Result<(), OpenAIError> = client.chat().create_byot(self.body(request)).await;
+        let sent: Result<(), OpenAIError> = client.chat().create_byot(self.body(request, with_usage)).await;
         sent.map_err(|error| match error {
             OpenAIError::Boxed(inner) => match inner.downcast::<ModelError>() {
                 Ok(error) => *error,
@@ -283,7 +284,7 @@ impl Endpoint {
     }
 
     /// The HTTP service below async-openai: a request out, and back either the body of an answer or a [`ModelError`].
-    async fn send(&self, http: &reqwest::Client, factory: HttpRequestFactory, limit: usize) -> Result<Body, BoxError> {
+    async fn send(&self, http: &reqwest::Client, factory: HttpRequestFactory, tokens: u32) -> Result<Body, BoxError> {
         let mut request = factory.build().await?;
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
@@ -298,19 +299,34 @@ impl Endpoint {
         let response = http.execute(request).await.map_err(|error| self.not_sent(error))?;
         let rests_for = retry_after(response.headers()).filter(|_| response.status() == StatusCode::TOO_MANY_REQUESTS);
         self.pacer.lock().told(response.headers(), rests_for, Instant::now());
+        let id = request_id(response.headers());
+        debug!(target_name = self.name, id, status = response.status().as_u16(), "a target answers");
+        let mut body = self.head(response, tokens).await.inspect_err(|_| self.failed_as(id.as_deref()))?;
+        body.id = id;
+        Ok(body)
+    }
+
+    /// Judges the head of an answer of at most `tokens` tokens.
+    async fn head(&self, response: Response, tokens: u32) -> Result<Body, ModelError> {
         if !response.status().is_success() {
-            return Err(self.refused(response).await.into());
+            return Err(self.refused(response).await);
         }
-        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-        let content_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let encoding = header(CONTENT_ENCODING).trim();
+        if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+            return Err(self.failed(502, format!("the answer comes as {encoding}, which was not asked for"), None));
+        }
+        let content_type = header(CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if content_type == "text/html" {
             let error = UpstreamError::from_body(&read_some(response).await);
-            return Err(self.failed(502, error.detail, None).into());
+            return Err(self.failed(502, error.detail, None));
         }
+        let (body_bytes, text_bytes) = (allowed(tokens, BODY_BYTES), allowed(tokens, TEXT_BYTES));
         if content_type.ends_with("json") {
-            return Ok(Body::whole(&self.whole(response, limit).await?));
+            let json = self.whole(response, body_bytes).await?;
+            return Ok(Body::whole(Reading::whole(&json, text_bytes)));
         }
-        Ok(Body::new(response, limit))
+        Ok(Body::new(response, Reading::new(body_bytes, text_bytes)))
     }
 
     /// Reads JSON where a stream was asked for: an error, or a whole completion, which becomes a stream of one event.
@@ -332,35 +348,6 @@ impl Endpoint {
         Ok(value.to_string())
     }
 
-    fn body(&self, request: &ChatRequest) -> Value {
-        let messages = request.prompt.iter().map(|message| {
-            let role = match message.role {
-                PromptRole::System => "system",
-                PromptRole::User => "user",
-                PromptRole::Assistant => "assistant",
-            };
-            json!({ "role": role, "content": message.content })
-        });
-        let limit = if self.new_limit_name { "max_completion_tokens" } else { "max_tokens" };
-        let mut body = json!({
-            "model": self.model,
-            "messages": messages.collect::<Value>(),
-            "stream": true,
-            "stream_options": { "include_usage": true },
-            limit: request.max_output_tokens,
-        });
-        // What is said of them is valid, and none of them has a name from above.
-        if let (Some(body), Ok(Value::Object(said))) =
-            (body.as_object_mut(), serde_json::to_value(&*request.parameters))
-        {
-            body.extend(said);
-        }
-        for path in &self.strip {
-            strip(&mut body, path);
-        }
-        body
-    }
-
     async fn refused(&self, response: Response) -> ModelError {
         let status = response.status();
         let retry_after = retry_after(response.headers());
@@ -371,11 +358,20 @@ impl Endpoint {
         }
         let error = UpstreamError::from_body(&read_some(response).await);
         let filter = error.filter && status.is_client_error();
-        match self.failed(status.as_u16(), error.detail, retry_after) {
+        // Some faults of the server's own come as if the request were to blame.
+        let meant = error.status.filter(|meant| *meant >= 500).unwrap_or(status.as_u16());
+        match self.failed(meant, error.detail, retry_after) {
             ModelError::Rejected { target, status, detail, .. } => {
                 ModelError::Rejected { target, status, detail, filter }
             }
             other => other,
+        }
+    }
+
+    /// Logs what the provider calls a request that failed, for whoever has to ask them about it.
+    fn failed_as(&self, id: Option<&str>) {
+        if let Some(id) = id {
+            info!(target_name = self.name, id, "an attempt failed that the provider knows by this id");
         }
     }
 
@@ -416,39 +412,6 @@ impl Endpoint {
             None => detail.to_owned(),
         };
         detail[..detail.floor_char_boundary(MAX_DETAIL_BYTES)].to_owned()
-    }
-}
-
-fn headers(config: BTreeMap<String, Secret>) -> Result<HeaderMap, EndpointError> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in config {
-        let parsed = (HeaderName::try_from(&name), HeaderValue::from_str(value.expose()));
-        let (Ok(key), Ok(mut value)) = parsed else { return Err(EndpointError::Header(name)) };
-        value.set_sensitive(true);
-        headers.insert(key, value);
-    }
-    Ok(headers)
-}
-
-/// Takes the parameter at `path` out of a request: names parted by dots, `[]` behind a name for all of its items.
-fn strip(value: &mut Value, path: &str) {
-    let Some((name, rest)) = path.split_once('.') else {
-        if let Some(object) = value.as_object_mut() {
-            object.remove(path);
-        }
-        return;
-    };
-    match name.strip_suffix("[]") {
-        Some(name) => {
-            for item in value.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten() {
-                strip(item, rest);
-            }
-        }
-        None => {
-            if let Some(inner) = value.get_mut(name) {
-                strip(inner, rest);
-            }
-        }
     }
 }
 

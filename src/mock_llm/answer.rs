@@ -26,6 +26,7 @@ pub(super) struct Answer {
     encoded: Arc<Encoded>,
     model: String,
     include_usage: bool,
+    first_token: Duration,
     prompt_tokens: usize,
     /// Tokens of this answer, and whether the request's own limit made them fewer.
     tokens: usize,
@@ -42,12 +43,14 @@ impl Answer {
     ) -> Self {
         let wanted = if options.script.is_empty() { 0 } else { options.tokens.unwrap_or(options.script.len()) };
         let tokens = wanted.min(asked.max_completion_tokens.or(asked.max_tokens).unwrap_or(usize::MAX));
+        let slow = if let Fault::Slow(pause) = fault { pause } else { Duration::ZERO };
         Self {
             fault,
+            first_token: options.first_token + slow,
             options: Arc::clone(options),
             encoded,
             model: asked.model.clone(),
-            include_usage: asked.stream_options.include_usage,
+            include_usage: asked.stream_options.as_ref().is_some_and(|options| options.include_usage),
             prompt_tokens,
             tokens,
             is_cut: tokens < wanted,
@@ -71,8 +74,8 @@ impl Answer {
             let mut allowed = self.options.allowed.clone();
             let mut stamper = if self.options.stamped { Stamper::new(&self.encoded.stamp) } else { None };
             yield frame(self.encoded.role.clone());
-            if !self.options.first_token.is_zero() {
-                sleep(self.options.first_token).await;
+            if !self.first_token.is_zero() {
+                sleep(self.first_token).await;
                 pace.iter_mut().for_each(Interval::reset_immediately);
             }
             for (at, token) in self.encoded.tokens.iter().cycle().take(self.tokens).enumerate() {

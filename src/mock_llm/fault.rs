@@ -4,11 +4,60 @@ use std::{str::FromStr, time::Duration};
 
 use bytes::Bytes;
 
-/// The bytes of a line that is longer than any event.
-const LONG_LINE: usize = 10 << 20;
-const MAX_PIECES: usize = 10_000;
-const STOP: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-const DONE: &str = "data: [DONE]\n\n";
+use super::deviation;
+
+/// The names of all faults. `N` is a number of tokens or words, 5 when not given.
+pub const FAULTS: &[&str] = &[
+    "none",
+    "refuse",
+    "stall-headers",
+    "slow:MS",
+    "stall:N",
+    "stall-pinging:N",
+    "cut:N",
+    "end:N",
+    "garbage:N",
+    "no-done",
+    "no-finish",
+    "flapping",
+    "status:CODE",
+    "status:CODE:SECONDS",
+    "body:SHAPE",
+    "filter",
+    "tool-use-failed",
+    "no-stream-options",
+    "error-event:N",
+    "error-field:N",
+    "event-error:N",
+    "groq-error:N",
+    "ollama-error:N",
+    "openrouter-error:N",
+    "tools:N",
+    "finish:REASON",
+    "empty-finish",
+    "camel-finish",
+    "last-token",
+    "empty",
+    "late-usage",
+    "every-usage",
+    "silent-end",
+    "llama-cpp",
+    "bare",
+    "reasoning",
+    "think",
+    "reasoning-only",
+    "json",
+    "json-error",
+    "unframed",
+    "unframed-error",
+    "html",
+    "plain-type",
+    "gzip",
+    "long-line",
+    "split-utf8",
+    "dirty",
+    "lump",
+];
 
 /// How the mock answers one chat completion.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,6 +78,8 @@ pub enum Fault {
     },
     /// Takes the request and never answers.
     StallHeaders,
+    /// Is so much later with its first token.
+    Slow(Duration),
     /// Says nothing more after so many tokens; 0: after the head.
     Stall(usize),
     /// As [`Fault::Stall`], but with comments that keep the connection alive.
@@ -45,6 +96,8 @@ pub enum Fault {
     Garbage(usize),
     /// Answers with a whole completion where a stream was asked for.
     Json,
+    /// Refuses requests that have `stream_options`, and answers the others.
+    NoStreamOptions,
     /// Answers every other request, from the second on, and refuses the others with a 500.
     Flapping,
     /// Sends these pieces, one write each, as the body of the stream.
@@ -57,12 +110,8 @@ pub enum Fault {
 }
 
 /// Why a name is not a fault.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "faults: refuse, status:CODE, status:CODE:RETRY_AFTER, stall-headers, stall:N, stall-pinging:N, cut:N, end:N, \
-     error-event:N, no-done, no-finish, garbage:N, json, html, long-line, split-utf8, flapping (N: tokens, 5 when not \
-     given)"
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("faults: {}", FAULTS.join(", "))]
 pub struct UnknownFault;
 
 impl FromStr for Fault {
@@ -74,26 +123,19 @@ impl FromStr for Fault {
             None => (text, None),
         };
         let count = number.map_or(Ok(5), |number| number.parse().map_err(|_| UnknownFault));
-        match name {
+        let fault = match name {
+            "none" => Ok(Self::None),
             "refuse" => Ok(Self::Refuse),
             "status" => status(number.unwrap_or_default()),
-            "error-event" => count.map(error_event),
-            "html" => Ok(Self::Status {
-                status: 200,
-                headers: vec![("content-type".to_owned(), "text/html".to_owned())],
-                body: "<html><title>Not a model</title></html>".to_owned(),
-            }),
-            "long-line" => {
-                let line = Bytes::from(format!("data: {}\n\n", "x".repeat(LONG_LINE)));
-                Ok(Self::Raw { pieces: vec![line], pause: Duration::ZERO })
-            }
-            "split-utf8" => {
-                let body = [said("ä😀字"), STOP.to_owned(), DONE.to_owned()].concat().into_bytes();
-                let pieces = body.chunks(1).map(Bytes::copy_from_slice).collect();
-                Ok(Self::Raw { pieces, pause: Duration::ZERO })
-            }
+            "body" => deviation::body(number.unwrap_or_default()).ok_or(UnknownFault),
+            "finish" => number.map(deviation::finish).ok_or(UnknownFault),
+            "no-stream-options" => Ok(Self::NoStreamOptions),
             "flapping" => Ok(Self::Flapping),
             "stall-headers" => Ok(Self::StallHeaders),
+            "slow" => {
+                let pause = number.and_then(|number| number.parse().ok()).ok_or(UnknownFault)?;
+                Ok(Self::Slow(Duration::from_millis(pause)))
+            }
             "stall" => count.map(Self::Stall),
             "stall-pinging" => count.map(Self::StallPinging),
             "cut" => count.map(Self::Cut),
@@ -103,7 +145,12 @@ impl FromStr for Fault {
             "garbage" => count.map(Self::Garbage),
             "json" => Ok(Self::Json),
             _ => Err(UnknownFault),
-        }
+        };
+        fault.or_else(|unknown| match (number, count) {
+            (_, Ok(count)) if let Some(fault) = deviation::failing(name, count) => Ok(fault),
+            (None, _) => deviation::whole(name).or_else(|| deviation::none(name)).ok_or(unknown),
+            _ => Err(unknown),
+        })
     }
 }
 
@@ -123,20 +170,19 @@ fn status(text: &str) -> Result<Fault, UnknownFault> {
     Ok(Fault::Status { status, headers, body })
 }
 
-/// So many pieces of text, then an error, all of it with a good status.
-fn error_event(count: usize) -> Fault {
-    let error = r#"data: {"error":{"message":"injected by the mock","code":500}}"#;
-    let pieces = (0..count.min(MAX_PIECES)).map(|_| said("word ")).chain([format!("{error}\n\n"), DONE.to_owned()]);
-    Fault::Raw { pieces: pieces.map(Bytes::from).collect(), pause: Duration::ZERO }
-}
-
-fn said(text: &str) -> String {
-    format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_listed_name_is_a_fault() {
+        for name in FAULTS {
+            let values =
+                [("SECONDS", "3"), ("REASON", "stop"), ("SHAPE", "html"), ("CODE", "500"), ("MS", "3"), (":N", ":3")];
+            let name = values.iter().fold((*name).to_owned(), |name, (letter, value)| name.replace(letter, value));
+            assert!(name.parse::<Fault>().is_ok(), "{name}");
+        }
+    }
 
     #[test]
     fn faults_have_names() {
@@ -146,7 +192,7 @@ mod tests {
         assert_eq!("flapping".parse(), Ok(Fault::Flapping));
         let resting: Fault = "status:429:7".parse().expect("a fault");
         assert!(matches!(&resting, Fault::Status { headers, .. } if headers[1].1 == "7"), "{resting:?}");
-        for unknown in ["", "status", "status:429:x", "status:99", "stall:x", "nothing"] {
+        for unknown in ["", "status", "status:429:x", "status:99", "stall:x", "slow", "finish", "body:x", "nothing"] {
             assert_eq!(unknown.parse::<Fault>(), Err(UnknownFault), "{unknown}");
         }
     }

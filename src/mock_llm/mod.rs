@@ -4,46 +4,43 @@
 //! name and written as they are. Uses nothing of ours.
 
 use std::{
-    collections::{HashMap, VecDeque},
     convert::Infallible,
     future::Future,
     io,
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::sleep};
 
 mod answer;
+mod deviation;
 mod fault;
 mod script;
 pub mod stamp;
+mod stats;
 
-pub use fault::{Fault, UnknownFault};
+use stats::Open;
+
+pub use fault::{FAULTS, Fault, UnknownFault};
 pub use script::{DEFAULT_TEXT, Script};
+pub use stats::{Cancelled, Counts, SeenRequest, Stats};
 
 /// The model that it says it has. It answers to every name.
 pub const MODEL: &str = "mock";
 
 const MAX_BODY_BYTES: usize = 4 << 20;
-/// Requests that are remembered, for whoever wants to see what was asked.
-const REMEMBERED: usize = 16;
-/// Cancelled completions that are remembered, for whoever wants to know how soon a stop arrives.
-const CANCELLED: usize = 16_384;
-/// Model names whose chunks are kept.
-const MAX_MODELS: usize = 16;
 
 /// How the mock answers.
 #[derive(Debug, Clone)]
@@ -88,139 +85,6 @@ pub struct MockLlm {
     options: Arc<Options>,
 }
 
-/// What the mock has seen; stays valid when the mock is gone.
-#[derive(Debug, Clone, Default)]
-pub struct Stats(Arc<Seen>);
-
-#[derive(Debug, Default)]
-struct Seen {
-    counts: watch::Sender<Counts>,
-    tokens: AtomicU64,
-    requests: Mutex<VecDeque<SeenRequest>>,
-    cancelled: Mutex<VecDeque<Cancelled>>,
-    encoded: Mutex<HashMap<String, Arc<script::Encoded>>>,
-}
-
-/// Completions so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Asked for.
-    pub requests: usize,
-    /// Being answered, stalled ones included.
-    pub open: usize,
-    /// Answered to the end of what was meant to be said.
-    pub finished: usize,
-    /// Given up because the other side went away.
-    pub cancelled: usize,
-}
-
-/// A completion that was given up because the other side went away.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Cancelled {
-    /// The text of the request's last message.
-    pub question: String,
-    /// When it was noticed, in microseconds of the wall clock.
-    pub at_us: u64,
-}
-
-/// A request as it came.
-#[derive(Debug, Clone)]
-pub struct SeenRequest {
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// Its body.
-    pub body: Bytes,
-}
-
-impl Stats {
-    /// The counts now.
-    #[must_use]
-    pub fn counts(&self) -> Counts {
-        *self.0.counts.borrow()
-    }
-
-    /// Waits until the counts are as wanted.
-    pub async fn wait_until(&self, wanted: impl FnMut(&Counts) -> bool) -> Counts {
-        let mut counts = self.0.counts.subscribe();
-        // The sender lives in `self`, so waiting ends only with what is wanted.
-        counts.wait_for(wanted).await.map_or_else(|_| self.counts(), |counts| *counts)
-    }
-
-    /// The last requests, at most 16, oldest first.
-    #[must_use]
-    pub fn requests(&self) -> Vec<SeenRequest> {
-        self.0.requests.lock().iter().cloned().collect()
-    }
-
-    /// The last completions that were given up, oldest first.
-    #[must_use]
-    pub fn cancelled(&self) -> Vec<Cancelled> {
-        self.0.cancelled.lock().iter().cloned().collect()
-    }
-
-    fn remember_cancelled(&self, question: String) {
-        let mut cancelled = self.0.cancelled.lock();
-        if cancelled.len() == CANCELLED {
-            cancelled.pop_front();
-        }
-        cancelled.push_back(Cancelled { question, at_us: wall_clock_us() });
-    }
-
-    /// Tokens of streams that have ended.
-    #[must_use]
-    pub fn tokens(&self) -> u64 {
-        self.0.tokens.load(Ordering::Relaxed)
-    }
-
-    fn encoded(&self, script: &Script, model: &str) -> Arc<script::Encoded> {
-        let mut encoded = self.0.encoded.lock();
-        if let Some(known) = encoded.get(model) {
-            return Arc::clone(known);
-        }
-        let new = Arc::new(script.encode(model));
-        if encoded.len() < MAX_MODELS {
-            encoded.insert(model.to_owned(), Arc::clone(&new));
-        }
-        new
-    }
-}
-
-/// One completion being answered; counts its end, however it comes.
-#[derive(Debug)]
-struct Open {
-    stats: Stats,
-    question: String,
-    tokens: u64,
-    finished: bool,
-}
-
-impl Open {
-    fn new(stats: Stats, question: String) -> Self {
-        stats.0.counts.send_modify(|counts| {
-            counts.requests += 1;
-            counts.open += 1;
-        });
-        Self { stats, question, tokens: 0, finished: false }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.stats.0.tokens.fetch_add(self.tokens, Ordering::Relaxed);
-        if !self.finished {
-            self.stats.remember_cancelled(std::mem::take(&mut self.question));
-        }
-        self.stats.0.counts.send_modify(|counts| {
-            counts.open -= 1;
-            if self.finished {
-                counts.finished += 1;
-            } else {
-                counts.cancelled += 1;
-            }
-        });
-    }
-}
-
 /// What the mock reads of a request.
 #[derive(Debug, Deserialize)]
 struct CompletionRequest {
@@ -228,8 +92,7 @@ struct CompletionRequest {
     model: String,
     #[serde(default)]
     stream: bool,
-    #[serde(default)]
-    stream_options: StreamOptions,
+    stream_options: Option<StreamOptions>,
     #[serde(default)]
     messages: Vec<AskedMessage>,
     max_tokens: Option<usize>,
@@ -335,16 +198,34 @@ impl Service {
             Err(error) => return Ok(error_response(StatusCode::BAD_REQUEST, &error.to_string())),
         };
         let prompt_tokens = body.len().div_ceil(4);
-        self.remember(SeenRequest { headers: head.headers, body });
+        self.stats.remember(SeenRequest { headers: head.headers, body });
         let question = asked.messages.last().and_then(|message| message.content.as_str()).unwrap_or_default();
-        let mut open = Open::new(self.stats.clone(), question.to_owned());
-        match self.next_fault() {
+        let open = Open::new(self.stats.clone(), question.to_owned());
+        let (number, fault) = self.next_fault();
+        let mut answered = self.by_fault(fault, asked, prompt_tokens, open).await?;
+        let id = header::HeaderValue::from(number);
+        answered.headers_mut().entry("x-request-id").or_insert(id);
+        Ok(answered)
+    }
+
+    async fn by_fault(
+        &self,
+        fault: Fault,
+        asked: CompletionRequest,
+        prompt_tokens: usize,
+        mut open: Open,
+    ) -> io::Result<Response<Body>> {
+        match fault {
             Fault::Refuse => Err(io::Error::other("refused on demand")),
             Fault::Status { status, headers, body } => {
                 open.finished = true;
                 status_response(status, &headers, body)
             }
             Fault::StallHeaders => std::future::pending().await,
+            Fault::NoStreamOptions if asked.stream_options.is_some() => {
+                open.finished = true;
+                Ok(error_response(StatusCode::BAD_REQUEST, "Unrecognized request argument supplied: stream_options"))
+            }
             Fault::Raw { pieces, pause } => Ok(stream_response(answer::raw(pieces, pause, open))),
             fault => {
                 let encoded = self.stats.encoded(&self.options.script, &asked.model);
@@ -359,22 +240,16 @@ impl Service {
         }
     }
 
-    fn remember(&self, request: SeenRequest) {
-        let mut requests = self.stats.0.requests.lock();
-        if requests.len() == REMEMBERED {
-            requests.pop_front();
-        }
-        requests.push_back(request);
-    }
-
-    fn next_fault(&self) -> Fault {
+    /// The number of a completion, from 0, and its fault.
+    fn next_fault(&self) -> (usize, Fault) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let faults = &self.options.faults;
-        match faults.get(number).or(faults.last()).cloned().unwrap_or_default() {
+        let fault = match faults.get(number).or(faults.last()).cloned().unwrap_or_default() {
             Fault::Flapping if number % 2 == 1 => Fault::None,
             Fault::Flapping => Fault::Status { status: 500, headers: Vec::new(), body: String::new() },
             fault => fault,
-        }
+        };
+        (number, fault)
     }
 }
 

@@ -16,6 +16,7 @@ mod chat;
 mod company;
 mod completions;
 mod crash;
+mod deviations;
 mod disk;
 mod faults;
 mod harness;

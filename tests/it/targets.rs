@@ -389,61 +389,6 @@ async fn viewers_are_told_of_a_failover_and_end_with_the_same_text() {
     assert_eq!(stored["messages"][1]["text"], "Quite another text, and a whole one.");
 }
 
-/// Faults by name, and what a client sees of each: with a single target that is asked once, and with another one.
-pub(crate) const FAULTS: &[(&str, &str, Option<&str>, &str)] = &[
-    ("refuse", "error", Some("upstream_unavailable"), "other"),
-    ("stall-headers", "error", Some("upstream_timeout"), "other"),
-    ("stall:0", "error", Some("upstream_timeout"), "other"),
-    ("stall-pinging:0", "error", Some("upstream_timeout"), "other"),
-    ("stall:4", "incomplete", Some("upstream_timeout"), "failover"),
-    ("cut:4", "incomplete", Some("upstream_unavailable"), "failover"),
-    ("end:4", "incomplete", Some("upstream_unavailable"), "failover"),
-    ("error-event:4", "incomplete", Some("upstream_unavailable"), "failover"),
-    ("garbage:2", "complete", None, "same"),
-    ("garbage:3", "incomplete", Some("upstream_unavailable"), "failover"),
-    ("no-done", "complete", None, "same"),
-    ("no-finish", "complete", None, "same"),
-    ("json", "complete", None, "same"),
-    ("html", "error", Some("upstream_unavailable"), "other"),
-    ("long-line", "error", Some("upstream_unavailable"), "other"),
-    ("split-utf8", "complete", None, "same"),
-    ("status:401", "error", Some("upstream_rejected"), "other"),
-    ("status:429", "error", Some("upstream_unavailable"), "other"),
-    ("status:429:60", "error", Some("upstream_unavailable"), "other"),
-    ("status:500", "error", Some("upstream_unavailable"), "other"),
-    ("status:529", "error", Some("upstream_unavailable"), "other"),
-];
-
-#[tokio::test]
-async fn every_named_fault_ends_in_the_stated_way() {
-    use crate::harness::{Setup, Upstream as Model};
-    let faults = || FAULTS.iter().map(|(name, ..)| name.parse::<Fault>().expect("a fault"));
-    let (alone, first, second) =
-        (upstream(faults()).await, upstream(faults()).await, Model::saying("other", 0.0).await);
-    let setup = |targets: &str| {
-        let setup = Setup::bare().set("RIVULET_LLM_TARGETS", targets).set("RIVULET_LLM_RETRIES", "0");
-        setup
-            .set("RIVULET_LLM_BREAKER_FAILURES", "1000")
-            .set("RIVULET_LLM_FIRST_TOKEN_S", "1")
-            .set("RIVULET_LLM_GAP_S", "1")
-    };
-    let target = |name: &str, url: &str| format!(r#"{{"name":"{name}","base_url":"{url}","model":"m"}}"#);
-    let single = setup(&format!("[{}]", target("a", &format!("http://{}/v1", alone.addr)))).start().await;
-    let both = format!("[{},{}]", target("a", &format!("http://{}/v1", first.addr)), target("b", &second.url));
-    let double = setup(&both).start().await;
-    let (mut one, mut two) = (single.connect().await, double.connect().await);
-    for (name, status, code, then) in FAULTS {
-        let answer = one.ask("Hello?").await;
-        assert_eq!((answer.status(), answer.done["error"]["code"].as_str()), (*status, *code), "{name}");
-        assert_eq!(answer.text.is_empty(), *status == "error", "{name}");
-        let rescued = two.ask("Hello?").await;
-        assert_eq!(rescued.status(), "complete", "{name}");
-        assert_eq!(rescued.text == "other", *then != "same", "{name}");
-        assert_eq!(two.memory.failovers, usize::from(*then == "failover"), "{name}");
-        two.memory.failovers = 0;
-    }
-}
-
 #[tokio::test]
 async fn a_flapping_target_is_rescued_by_its_retry() {
     let upstream = upstream(["flapping".parse().unwrap()]).await;

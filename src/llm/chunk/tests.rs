@@ -48,7 +48,7 @@ fn groq_errors_inside_the_stream() {
         json!({"error":{"message":"Failed to call a function.","code":"tool_use_failed","status_code":400}}),
     ]);
     let failed = UpstreamError {
-        status: Some(400),
+        status: Some(500),
         filter: false,
         detail: "Failed to call a function. (tool_use_failed)".to_owned(),
     };
@@ -144,6 +144,58 @@ fn an_unknown_reason_is_no_proof_and_an_empty_stop_no_answer() {
 }
 
 #[test]
+fn reasoning_has_many_names_and_is_no_text() {
+    for reasoning in [
+        json!({"reasoning_content":"hm"}),
+        json!({"reasoning":"hm"}),
+        json!({"reasoning_details":[{"type":"reasoning.text","text":"hm"}]}),
+        json!({"content":"<think>hm"}),
+        json!({"content":"<think>"}),
+    ] {
+        let (steps, _) = steps(&[
+            json!({"choices":[{"delta":reasoning}]}),
+            json!({"choices":[{"delta":{"content":"</think>\n\nHi"},"finish_reason":"stop"}]}),
+        ]);
+        let hi = if reasoning.get("content").is_some() { "Hi" } else { "</think>\n\nHi" };
+        assert_eq!(steps, [Step::Thinking, text(hi), STOP], "{reasoning}");
+    }
+    let nothing = json!({"reasoning_details":[],"reasoning_content":"","tool_calls":[],"function_call":null});
+    assert_eq!(steps(&[json!({"choices":[{"delta":nothing}]})]).0, []);
+}
+
+#[test]
+fn text_that_was_held_back_comes_with_the_end() {
+    let (steps, mut answer) = steps(&[json!({"choices":[{"delta":{"content":"<thi"}}]})]);
+    assert_eq!((steps, answer.rest(), answer.rest()), (vec![], Some(text("<thi")), None));
+    assert_eq!(answer.end(&BodyEnd::Done), Ending::Finish(FinishReason::Stop));
+    let (steps, _) = self::steps(&[json!({"choices":[{"delta":{"content":"<"},"finish_reason":"length"}]})]);
+    assert_eq!(steps, [text("<"), Step::Finish(FinishReason::Length)]);
+    let (steps, mut answer) = self::steps(&[json!({"choices":[{"delta":{"content":" \n"}}]})]);
+    assert_eq!((steps, answer.rest()), (vec![], None));
+    assert_eq!(answer.end(&BodyEnd::Done), Ending::Empty, "white space is no answer");
+}
+
+#[test]
+fn tool_calls_that_nobody_asked_for_are_no_answer() {
+    let call = |name: &str, arguments: &str| {
+        json!({"choices":[{"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function",
+            "function":{"name":name,"arguments":arguments}}]}}]})
+    };
+    for reason in ["tool_calls", "stop", "function_call"] {
+        let end = json!({"choices":[{"delta":{},"finish_reason":reason}]});
+        let (steps, _) = steps(&[call("search", "{"), call("", "}"), end.clone()]);
+        assert_eq!(steps[..2], [Step::Thinking, Step::Thinking], "a sign of life");
+        assert!(matches!(&steps[2..], [Step::Failed(error)] if error.detail.contains("called a tool")), "{steps:?}");
+        let said = json!({"choices":[{"delta":{"content":"Let me see."}}]});
+        let (steps, _) = self::steps(&[said, call("search", "{}"), end]);
+        assert_eq!(steps, [text("Let me see."), Step::Thinking, STOP], "the text is kept");
+    }
+    let old = json!({"choices":[{"delta":{"function_call":{"name":"search"}},"finish_reason":"function_call"}]});
+    let (steps, _) = steps(&[old]);
+    assert!(matches!(&steps[..], [Step::Thinking, Step::Failed(_)]), "{steps:?}");
+}
+
+#[test]
 fn whole_completions_are_chunks_too() {
     let (steps, answer) = steps(&[json!({"object":"chat.completion","choices":[{"index":0,
         "message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],
@@ -176,6 +228,7 @@ fn error_bodies_of_every_shape() {
         (r#"{"detail":[{"loc":["body"]}]}"#, None, r#"[{"loc":["body"]}]"#),
         (r#"{"message":"m"}"#, None, "m"),
         (r#"{"odd":1}"#, None, r#"{"odd":1}"#),
+        (r#"[{"error":{"message":"m","code":503,"status":"UNAVAILABLE"}}]"#, Some(503), "m (503)"),
         ("<html><head><title> 502 Bad Gateway </title></head></html>", None, "a web page: 502 Bad Gateway"),
         ("<!doctype html>", None, "a web page: without a title"),
         ("plain", None, "plain"),

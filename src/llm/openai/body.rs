@@ -1,44 +1,52 @@
-//! The body of an answer: a response with the event parser around it.
+//! The body of an answer: a response with a reading of it.
 
 use reqwest::Response;
 
-use crate::llm::{
-    http::chain,
-    sse::{BodyEnd, Events},
+use crate::{
+    chat::Usage,
+    llm::{
+        http::chain,
+        reading::{Read, Reading},
+    },
 };
 
-/// The body of an answer, as events.
+/// The body of an answer, as the steps in it.
 pub(super) struct Body {
     /// None when all of it has come.
     response: Option<Response>,
-    events: Events,
+    reading: Reading,
+    /// What the provider calls this request, for the log.
+    pub(super) id: Option<String>,
 }
 
 impl Body {
-    /// The body of this response, of which at most `limit` bytes are read.
-    pub(super) fn new(response: Response, limit: usize) -> Self {
-        Self { response: Some(response), events: Events::new(limit) }
+    /// The body of this response.
+    pub(super) fn new(response: Response, reading: Reading) -> Self {
+        Self { response: Some(response), reading, id: None }
     }
 
-    /// A body of one event with this data.
-    pub(super) fn whole(data: &str) -> Self {
-        let mut events = Events::new(usize::MAX);
-        events.push(format!("data: {data}\n\ndata: [DONE]\n\n").as_bytes());
-        Self { response: None, events }
+    /// A body that has come already.
+    pub(super) fn whole(reading: Reading) -> Self {
+        Self { response: None, reading, id: None }
     }
 
-    /// The data of the next event, or how the body ended. Nothing is lost when it is dropped while it waits.
-    pub(super) async fn next(&mut self) -> Result<String, BodyEnd> {
+    /// What comes next, and from the end on [`Read::Over`]. Nothing is lost when it is dropped while it waits.
+    pub(super) async fn next(&mut self) -> Read {
         loop {
-            if let Some(next) = self.events.take() {
-                return next;
+            if let Some(read) = self.reading.take() {
+                return read;
             }
-            let Some(response) = &mut self.response else { return Err(BodyEnd::Eof) };
+            let Some(response) = &mut self.response else { return Read::Over };
             match response.chunk().await {
-                Ok(Some(bytes)) => self.events.push(&bytes),
-                Ok(None) => self.events.finish(),
-                Err(error) => self.events.broken(chain(&error.without_url())),
+                Ok(Some(bytes)) => self.reading.push(&bytes),
+                Ok(None) => self.reading.finish(),
+                Err(error) => self.reading.broken(chain(&error.without_url())),
             }
         }
+    }
+
+    /// What the provider said last about the cost.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.reading.usage()
     }
 }

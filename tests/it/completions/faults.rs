@@ -4,10 +4,7 @@ use rivulet::mock_llm::{DEFAULT_TEXT, Fault, Options, Script};
 use serde_json::json;
 
 use super::{Told, ask, ask_both, question, with};
-use crate::{
-    harness::{Setup, Upstream, upstream},
-    targets::FAULTS,
-};
+use crate::harness::{Documented, Setup, Then, Upstream, documented, upstream};
 
 fn setup(targets: &[(&str, &str, &str)]) -> Setup {
     let targets: Vec<_> = targets
@@ -27,8 +24,25 @@ async fn failing(faults: impl IntoIterator<Item = Fault>) -> Upstream {
     upstream(Options { rate: 0.0, faults: faults.into_iter().collect(), ..Options::default() }).await
 }
 
-fn named() -> impl Iterator<Item = Fault> {
-    FAULTS.iter().map(|(name, ..)| name.parse().expect("a fault"))
+/// What a server does that fails in these ways, one after the other.
+fn named(faults: &[Documented]) -> Vec<Fault> {
+    let fault = |fault: &Documented| fault.name.parse::<Fault>().expect("a fault");
+    // The refusal of an option is followed by a second request.
+    faults
+        .iter()
+        .map(fault)
+        .flat_map(|fault| vec![fault.clone(); 1 + usize::from(fault == Fault::NoStreamOptions)])
+        .collect()
+}
+
+/// What stands in an answer that ended in this way, when that is an end.
+fn finish_of(status: &str) -> Option<&'static str> {
+    match status {
+        "complete" => Some("stop"),
+        "length" => Some("length"),
+        "filtered" => Some("content_filter"),
+        _ => None,
+    }
 }
 
 /// The status that stands for a failed run.
@@ -37,7 +51,11 @@ fn status_of(code: &str) -> u16 {
 }
 
 fn is_whole(told: &Told) {
-    assert_eq!((told.status, told.finish(), told.code()), (200, Some("stop"), None), "{told:?}");
+    has_ended(told, Some("stop"));
+}
+
+fn has_ended(told: &Told, finish: Option<&str>) {
+    assert_eq!((told.status, told.finish(), told.code()), (200, finish, None), "{told:?}");
     assert!(told.chunks.is_empty() || told.done, "{told:?}");
 }
 
@@ -57,32 +75,32 @@ fn is_broken_off(told: &Told, code: &str) {
 
 #[tokio::test]
 async fn with_a_single_target_every_fault_ends_in_the_stated_way() {
-    let (whole, streamed) = (failing(named()).await, failing(named()).await);
+    let faults = documented();
+    let (whole, streamed) = (failing(named(&faults)).await, failing(named(&faults)).await);
     let of_whole = setup(&[("a", &whole.url, "")]).start().await;
     let of_streamed = setup(&[("a", &streamed.url, "")]).start().await;
-    for (name, status, code, _) in FAULTS {
-        let told = ask(&of_whole, &question("Hello?")).await;
-        let pieces = ask(&of_streamed, &with(question("Hello?"), json!({"stream": true}))).await;
+    for Documented { name, status, code, .. } in &faults {
+        let (told, pieces) = tokio::join!(
+            ask(&of_whole, &question("Hello?")),
+            ask(&of_streamed, &with(question("Hello?"), json!({"stream": true})))
+        );
         eprintln!("{name}: {} {:?}, {} {:?}", told.status, told.code(), pieces.status, pieces.code());
-        match (*status, *code) {
-            ("complete", _) => {
-                is_whole(&told);
-                is_whole(&pieces);
-                assert_eq!(told.text(), pieces.text());
-            }
-            (status, Some(code)) => {
-                is_refused(&told, code);
-                assert_eq!(told.body["rivulet"]["status"], status, "{name}");
-                let partial = told.body["rivulet"]["partial"].as_str();
-                assert_eq!(partial.is_some(), status == "incomplete", "{name}");
-                if status == "incomplete" {
-                    is_broken_off(&pieces, code);
-                    assert_eq!(partial, Some(pieces.text().as_str()), "{name}");
-                } else {
-                    is_refused(&pieces, code);
-                }
-            }
-            other => panic!("{name}: {other:?}"),
+        let Some(code) = code else {
+            has_ended(&told, finish_of(status));
+            has_ended(&pieces, finish_of(status));
+            assert_eq!(told.text(), pieces.text());
+            continue;
+        };
+        assert_eq!(finish_of(status), None, "{name}");
+        is_refused(&told, code);
+        assert_eq!(told.body["rivulet"]["status"], *status, "{name}");
+        let partial = told.body["rivulet"]["partial"].as_str();
+        assert_eq!(partial.is_some(), status == "incomplete", "{name}");
+        if status == "incomplete" {
+            is_broken_off(&pieces, code);
+            assert_eq!(partial, Some(pieces.text().as_str()), "{name}");
+        } else {
+            is_refused(&pieces, code);
         }
     }
 }
@@ -90,21 +108,25 @@ async fn with_a_single_target_every_fault_ends_in_the_stated_way() {
 /// What was sent of a stream cannot be taken back, so a target that would begin anew is not asked.
 #[tokio::test]
 async fn with_another_target_answers_are_rescued_and_streams_as_long_as_nothing_was_sent() {
-    let (whole, streamed) = (failing(named()).await, failing(named()).await);
+    let faults = documented();
+    let (whole, streamed) = (failing(named(&faults)).await, failing(named(&faults)).await);
     let second = Upstream::saying("other", 0.0).await;
     let of_whole = setup(&[("a", &whole.url, ""), ("b", &second.url, "")]).start().await;
     let of_streamed = setup(&[("a", &streamed.url, ""), ("b", &second.url, "")]).start().await;
-    for (name, _, code, then) in FAULTS {
-        let told = ask(&of_whole, &question("Hello?")).await;
-        is_whole(&told);
-        assert_eq!(told.text() == "other", *then != "same", "{name}");
-        assert_eq!(told.body["model"], if *then == "same" { "model-a" } else { "model-b" }, "{name}");
-        let pieces = ask(&of_streamed, &with(question("Hello?"), json!({"stream": true}))).await;
-        if *then == "failover" {
-            is_broken_off(&pieces, code.unwrap());
+    for Documented { name, status, code, then, .. } in &faults {
+        let (told, pieces) = tokio::join!(
+            ask(&of_whole, &question("Hello?")),
+            ask(&of_streamed, &with(question("Hello?"), json!({"stream": true})))
+        );
+        let finish = if *then == Then::Same { finish_of(status) } else { Some("stop") };
+        has_ended(&told, finish);
+        assert_eq!(told.text() == "other", *then != Then::Same, "{name}");
+        assert_eq!(told.body["model"], if *then == Then::Same { "model-a" } else { "model-b" }, "{name}");
+        if *then == Then::Failover {
+            is_broken_off(&pieces, code.as_deref().unwrap());
             continue;
         }
-        is_whole(&pieces);
+        has_ended(&pieces, finish);
         assert_eq!(pieces.text(), told.text(), "{name}");
         assert!(pieces.chunks.iter().all(|chunk| chunk["model"] == told.body["model"]), "{name}");
     }

@@ -1,6 +1,7 @@
 //! What the tests speak: a gateway on a free port, a client that knows the protocol, an upstream over real HTTP.
 
 mod client;
+mod documented;
 mod gateway;
 mod proxy;
 mod strace;
@@ -9,6 +10,7 @@ mod upstream;
 use std::time::Duration;
 
 pub(crate) use client::{Answer, Client, Memory};
+pub(crate) use documented::{Documented, Then, documented};
 pub(crate) use gateway::{Setup, TestGateway};
 pub(crate) use proxy::{Fault, Proxy};
 pub(crate) use strace::Strace;
