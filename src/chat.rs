@@ -433,6 +433,23 @@ pub struct RunError {
     pub message: String,
     /// Whether trying again later can help.
     pub retryable: bool,
+    /// Not before so many milliseconds, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_in_ms: Option<u64>,
+}
+
+impl RunError {
+    /// A failure of which nobody knows when it will be over.
+    #[must_use]
+    pub fn new(code: &'static str, message: impl Into<String>, retryable: bool) -> Self {
+        Self { code, message: message.into(), retryable, retry_in_ms: None }
+    }
+
+    /// The same, over after `wait`.
+    #[must_use]
+    pub fn retry_in(self, wait: Option<Duration>) -> Self {
+        Self { retry_in_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)), ..self }
+    }
 }
 
 /// The number of UTF-16 code units of `text`, the unit of every offset on the wire.

@@ -11,7 +11,7 @@ use async_stream::stream;
 use axum::{
     Extension as Known,
     extract::{Request, State},
-    http::{HeaderValue, header},
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use futures_util::{
@@ -69,6 +69,7 @@ pub(super) async fn create(
     permit: Option<Known<ConnectionPermit>>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let is_anew = wants_another(request.headers());
     let body: Value = body::json(request, MAX_BODY_BYTES).await?;
     let asked = CompletionRequest::parse(&body)?;
     drop(body);
@@ -77,12 +78,18 @@ pub(super) async fn create(
     }
     gateway.runner.check(caller.owner())?;
     let (is_stream, include_usage) = (asked.stream, asked.include_usage);
-    let completion = Completion::start(&gateway, &caller, asked);
+    let completion = Completion::start(&gateway, &caller, asked, is_anew);
     if !is_stream {
         return whole(completion).await;
     }
     let stream = Streamed { completion, include_usage, has_begun: false, _held_while_it_is_open: permit };
     streamed(stream, WAITS).await
+}
+
+/// Whether the answer that may be known already is not wanted.
+fn wants_another(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|word| matches!(word.trim(), "no-cache" | "no-store"))
 }
 
 /// The whole answer, or why there is none.
@@ -191,12 +198,14 @@ struct Completion {
 
 impl Completion {
     /// Begins the run.
-    fn start(gateway: &Gateway, caller: &Caller, asked: CompletionRequest) -> Self {
+    fn start(gateway: &Gateway, caller: &Caller, asked: CompletionRequest, is_anew: bool) -> Self {
         let request = RunRequest {
             instructions: asked.instructions,
             parameters: asked.parameters,
             max_output_tokens: asked.max_output_tokens,
+            keeps_history: true,
             may_withdraw: !asked.stream,
+            is_anew,
             ..RunRequest::new(&asked.question, asked.history, caller.owner().cloned())
         };
         let events = gateway.runner.clone().start(request);
@@ -308,7 +317,7 @@ impl Drop for Count {
 
 /// How an answer that is not whole is told, with what there is of it.
 fn problem(outcome: &Outcome, partial: Option<&str>) -> Problem {
-    let unknown = RunError { code: "internal", message: "The answer broke off.".to_owned(), retryable: true };
+    let unknown = RunError::new("internal", "The answer broke off.", true);
     let problem = Problem::from(outcome.error.as_ref().unwrap_or(&unknown));
     let extension = Extension { status: Some(outcome.status), partial, ..Extension::default() };
     Problem { extension: Some(Box::new(json!(extension))), ..problem }
@@ -316,8 +325,7 @@ fn problem(outcome: &Outcome, partial: Option<&str>) -> Problem {
 
 /// Another model begins anew, where nothing can be taken back.
 fn withdrawn() -> Outcome {
-    let message = "The model's answer broke off.".to_owned();
-    let error = RunError { code: "upstream_unavailable", message, retryable: true };
+    let error = RunError::new("upstream_unavailable", "The model's answer broke off.", true);
     Outcome { status: Status::Incomplete, usage: None, error: Some(error) }
 }
 
@@ -327,7 +335,7 @@ fn interrupted() -> Outcome {
 }
 
 fn going_away() -> RunError {
-    RunError { code: "busy", message: "The gateway is going away.".to_owned(), retryable: true }
+    RunError::new("busy", "The gateway is going away.", true)
 }
 
 /// Where so many UTF-16 units of `text` end, in bytes; its end when it has fewer.

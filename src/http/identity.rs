@@ -35,9 +35,9 @@ pub(super) async fn identify_by_key(State(gateway): State<Gateway>, mut request:
     identify(State(gateway), request, next).await
 }
 
-/// Whether it has the three parts of a JWT, valid or not.
+/// Whether it has the three parts of a JWT, valid or not, the first of which is a JSON object in base64.
 fn looks_like_token(key: &str) -> bool {
-    key.split('.').count() == 3
+    key.split('.').count() == 3 && key.starts_with("eyJ")
 }
 
 /// Who opens a socket; `None` when that has to be said in a `hello`.
@@ -107,10 +107,10 @@ mod tests {
 
     #[test]
     fn a_placeholder_has_not_the_three_parts_of_a_token() {
-        for key in ["sk-none", "", "a.b", "a.b.c.d"] {
+        for key in ["sk-none", "", "a.b", "a.b.c", "eyJ.b.c.d"] {
             assert!(!looks_like_token(key), "{key}");
         }
-        assert!(looks_like_token("a.b.c"));
+        assert!(looks_like_token("eyJh.b.c"));
     }
 
     #[test]

@@ -190,7 +190,9 @@ impl From<&RunError> for Problem {
             "busy" | "storage_unavailable" => (StatusCode::SERVICE_UNAVAILABLE, Some(5)),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, None),
         };
-        Self { retry_after, is_final: !error.retryable, ..Self::new(status, error.code, error.message.clone()) }
+        let known = error.retry_in_ms.map(|wait| u32::try_from(wait.div_ceil(1000)).unwrap_or(u32::MAX));
+        let problem = Self::new(status, error.code, error.message.clone());
+        Self { retry_after: known.or(retry_after), is_final: !error.retryable, ..problem }
     }
 }
 

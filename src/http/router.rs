@@ -11,7 +11,7 @@ use axum::{
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    cors::{AllowOrigin, CorsLayer},
+    cors::{AllowHeaders, AllowOrigin, CorsLayer},
 };
 
 use super::{
@@ -79,24 +79,11 @@ fn cors(origins: Arc<Origins>) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, request| origins.allow(origin, &request.headers)))
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
-        .allow_headers(HEADERS.map(HeaderName::from_static))
-        .expose_headers([HeaderName::from_static("x-request-id"), header::RETRY_AFTER])
+        // Packages send headers of their own, more with every version; whose page may send any is decided by its origin.
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([
+            HeaderName::from_static("x-request-id"),
+            HeaderName::from_static("x-should-retry"),
+            header::RETRY_AFTER,
+        ])
 }
-
-/// What pages of allowed origins may send; most of it is what the `openai` package says about itself.
-const HEADERS: [&str; 14] = [
-    "content-type",
-    "authorization",
-    "x-request-id",
-    "openai-organization",
-    "openai-project",
-    "x-stainless-arch",
-    "x-stainless-helper-method",
-    "x-stainless-lang",
-    "x-stainless-os",
-    "x-stainless-package-version",
-    "x-stainless-retry-count",
-    "x-stainless-runtime",
-    "x-stainless-runtime-version",
-    "x-stainless-timeout",
-];

@@ -39,7 +39,8 @@ struct Window {
 impl Window {
     fn at(self, now: Timestamp, length: u64) -> Self {
         let number = now.0 / length;
-        if number == self.number { self } else { Self { number, spent: 0 } }
+        // A clock that was set back a little begins nothing anew.
+        if number == self.number || number + 1 == self.number { self } else { Self { number, spent: 0 } }
     }
 
     /// What is left of `limit`, and when there is more: when the window ends.
@@ -71,6 +72,11 @@ impl Account {
         now.0 / DAY
     }
 
+    /// How long the day of `now` lasts.
+    pub(super) const fn until_tomorrow(now: Timestamp) -> Duration {
+        Duration::from_millis(DAY - now.0 % DAY)
+    }
+
     /// What may still be spent: where both windows are spent, the later end counts.
     pub(super) fn left(&self, allowance: Allowance, now: Timestamp) -> Left {
         let minute = self.minute.left(now, MINUTE, allowance.per_min);
@@ -79,10 +85,14 @@ impl Account {
         if day.tokens <= minute.tokens { day } else { minute }
     }
 
-    /// Notes what was spent, or with a negative number, that it was less than noted before.
-    pub(super) fn charge(&mut self, tokens: i64, now: Timestamp) {
+    /// Notes what was spent, or with a negative number, that it was less than noted `since`: of windows that were over
+    /// before nothing is given back.
+    pub(super) fn charge(&mut self, tokens: i64, since: Timestamp, now: Timestamp) {
         for (window, length) in [(&mut self.minute, MINUTE), (&mut self.day, DAY)] {
             *window = window.at(now, length);
+            if tokens < 0 && since.0 / length != now.0 / length {
+                continue;
+            }
             window.spent = window.spent.saturating_add_signed(tokens);
         }
     }
@@ -109,12 +119,12 @@ mod tests {
     #[test]
     fn a_minute_ends_and_the_day_goes_on() {
         let mut account = Account::default();
-        account.charge(70, after(10));
+        account.charge(70, after(10), after(10));
         assert_eq!(account.left(LIMITS, after(10)), Left { tokens: 30, more_in: Duration::from_secs(50) });
-        account.charge(70, after(20));
+        account.charge(70, after(20), after(20));
         assert_eq!(account.left(LIMITS, after(20)), Left { tokens: 0, more_in: Duration::from_secs(40) });
         assert_eq!(account.left(LIMITS, after(60)).tokens, 100);
-        account.charge(900, after(60));
+        account.charge(900, after(60), after(60));
         let left = account.left(LIMITS, after(60));
         assert_eq!((left.tokens, left.more_in.as_secs()), (0, 12 * 3600 - 60), "the day is the later end");
         assert_eq!(account.left(LIMITS, after(12 * 3600)).tokens, 100);
@@ -123,14 +133,17 @@ mod tests {
     #[test]
     fn no_limit_is_never_spent_and_a_correction_gives_back() {
         let mut account = Account::default();
-        account.charge(i64::MAX, NOON);
+        account.charge(i64::MAX, NOON, NOON);
         assert_eq!(account.left(Allowance::default(), NOON).tokens, u64::MAX);
         let mut account = Account::default();
-        account.charge(90, NOON);
-        account.charge(-50, NOON);
+        account.charge(90, NOON, NOON);
+        account.charge(-50, NOON, NOON);
         assert_eq!((account.left(LIMITS, NOON).tokens, account.spent_on(NOON)), (60, 40));
-        account.charge(-500, after(60));
-        assert_eq!(account.left(LIMITS, after(60)).tokens, 100, "a correction of the last minute makes no debt");
+        account.charge(90, after(60), after(60));
+        account.charge(-90, NOON, after(60));
+        assert_eq!(account.left(LIMITS, after(60)).tokens, 10, "of the minute before nothing is given back");
+        assert_eq!(account.spent_on(after(60)), 40, "of the same day it is");
+        assert_eq!(account.left(LIMITS, after(59)).tokens, 10, "a clock that is set back begins nothing anew");
     }
 
     proptest! {
@@ -138,7 +151,7 @@ mod tests {
         fn within_a_window_nothing_is_forgotten(charges in prop::collection::vec(0i64..200, 0..20)) {
             let mut account = Account::default();
             for tokens in &charges {
-                account.charge(*tokens, NOON);
+                account.charge(*tokens, NOON, NOON);
             }
             let sum = u64::try_from(charges.iter().sum::<i64>()).unwrap();
             prop_assert_eq!(account.spent_on(NOON), sum);

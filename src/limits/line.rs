@@ -16,6 +16,8 @@ use tokio::{sync::Notify, time::sleep};
 use super::{Refusal, Spender};
 use crate::config::LimitsConfig;
 
+/// A user may have this part of the line at most, so that one alone cannot fill it.
+const USERS_IN_LINE: usize = 8;
 /// How often those who wait are told where they are, at the most.
 const POSITION_EVERY: Duration = Duration::from_millis(500);
 
@@ -56,8 +58,19 @@ impl Line {
     ///
     /// # Errors
     /// [`Refusal::LineFull`].
-    pub fn check(&self) -> Result<(), Refusal> {
-        let is_full = !self.is_unlimited() && self.state.lock().waiting.len() >= self.most_waiting;
+    pub fn check(&self, spender: &Spender) -> Result<(), Refusal> {
+        if self.is_unlimited() {
+            return Ok(());
+        }
+        let state = self.state.lock();
+        let runs = state.running_of.get(spender).copied().unwrap_or(0);
+        if !self.is_full(&state) && (self.runs_per_user == 0 || runs < self.runs_per_user) {
+            return Ok(()); // It need not wait.
+        }
+        let waits = state.waiting.iter().filter(|(_, other)| other == spender).count();
+        let is_one_of_many = spender.0.is_some();
+        let is_full = state.waiting.len() >= self.most_waiting
+            || (is_one_of_many && waits >= self.most_waiting.div_ceil(USERS_IN_LINE));
         if is_full { Err(Refusal::LineFull) } else { Ok(()) }
     }
 
@@ -190,9 +203,10 @@ mod tests {
         let first = line.enter(user("a"));
         let (second, third) = (line.enter(user("a")), line.enter(user("b")));
         assert_eq!((first.position(), second.position(), third.position()), (None, Some(1), Some(2)));
-        assert_eq!(line.check(), Err(Refusal::LineFull));
+        assert_eq!(line.check(&user("c")), Err(Refusal::LineFull));
         drop(second);
-        assert_eq!((third.position(), line.check()), (Some(1), Ok(())));
+        assert_eq!((third.position(), line.check(&user("c"))), (Some(1), Ok(())));
+        assert_eq!(line.check(&user("b")), Err(Refusal::LineFull), "b has its part of the line");
         drop(first);
         assert_eq!(third.position(), None);
     }
@@ -210,6 +224,14 @@ mod tests {
         assert_eq!((third.position(), line.enter(user("d")).position()), (None, Some(3)), "the gateway is full");
         drop(first);
         assert_eq!((waits.position(), waits_too.position()), (None, Some(1)));
+    }
+
+    #[test]
+    fn who_need_not_wait_comes_in_however_long_the_line_is() {
+        let line = line(0, 1);
+        let _all: Vec<_> = (0..3).map(|_| line.enter(user("a"))).collect();
+        assert_eq!(line.check(&user("a")), Err(Refusal::LineFull));
+        assert_eq!(line.check(&user("b")), Ok(()));
     }
 
     #[tokio::test]

@@ -112,7 +112,13 @@ impl Shared {
         if request.sharing.is_anew {
             self.looks.count(Outcome::Passed);
             let participant = Flight::start(self.model.stream(request));
-            return Answer::Flying(Flying { shared: self, key: flight_key, participant, has_joined: false });
+            return Answer::Flying(Flying {
+                shared: self,
+                key: flight_key,
+                participant,
+                has_joined: false,
+                author: None,
+            });
         }
         // Under one lock, and an answer is kept before its flight is taken off: it is always in one of the two.
         let mut flights = self.flights.lock();
@@ -139,7 +145,7 @@ impl Shared {
         drop(flights);
         self.looks.count(outcome);
         let has_joined = outcome == Outcome::Joined;
-        Answer::Flying(Flying { shared: self, key: flight_key, participant, has_joined })
+        Answer::Flying(Flying { shared: self, key: flight_key, participant, has_joined, author: None })
     }
 
     /// What makes a request the same as another one; `None` when its answer is for nobody else.
@@ -264,6 +270,8 @@ struct Flying {
     participant: Participant,
     /// Nothing was asked for it.
     has_joined: bool,
+    /// Who writes, as far as it was told.
+    author: Option<Author>,
 }
 
 impl Stream for Flying {
@@ -271,9 +279,17 @@ impl Stream for Flying {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        // Who asked has left, and the model goes on for this one.
+        if this.has_joined && this.participant.inherits() {
+            this.has_joined = false;
+            if let Some(author) = &this.author {
+                return Poll::Ready(Some(Ok(ModelEvent::By(author.clone()))));
+            }
+        }
         let event = futures_util::ready!(this.participant.poll_next_unpin(context));
         Poll::Ready(match event {
             Some(Ok(ModelEvent::By(author))) if this.has_joined => {
+                this.author = Some(author.clone());
                 Some(Ok(ModelEvent::By(Author { cached: true, ..author })))
             }
             None | Some(Err(_)) => {

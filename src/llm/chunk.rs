@@ -115,9 +115,37 @@ fn reason(raw: &str) -> Reason {
         "tool_use",
         "function_call",
     ];
-    const LENGTH: &[&str] = &["length", "max_tokens", "max_output_tokens"];
-    const FILTERED: &[&str] = &["content_filter", "content_filtered", "safety", "refusal"];
-    const FAILED: &[&str] = &["abort", "aborted", "error", "cancelled"];
+    const LENGTH: &[&str] = &[
+        "length",
+        "max_length",
+        "max_tokens",
+        "max_output_tokens",
+        "model_length",
+        "model_context_window_exceeded",
+        "context_length_exceeded",
+    ];
+    const FILTERED: &[&str] = &[
+        "content_filter",
+        "content_filtered",
+        "safety",
+        "sensitive",
+        "refusal",
+        "recitation",
+        "blocklist",
+        "prohibited_content",
+    ];
+    const FAILED: &[&str] = &[
+        "abort",
+        "aborted",
+        "error",
+        "failed",
+        "cancelled",
+        "canceled",
+        "incomplete",
+        "timeout",
+        "network_error",
+        "insufficient_system_resource",
+    ];
     let is = |names: &[&str]| names.iter().any(|name| raw.eq_ignore_ascii_case(name));
     if is(STOP) {
         Reason::Known(FinishReason::Stop)

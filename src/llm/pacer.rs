@@ -99,8 +99,10 @@ impl Pacer {
         for (bucket, what) in [(&mut self.tokens, "tokens"), (&mut self.requests, "requests")] {
             let text = |part: &str| headers.get(format!("x-ratelimit-{part}-{what}"))?.to_str().ok();
             let number = |part: &str| text(part)?.trim().parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
-            let (Some(left), Some(full_in)) = (number("remaining"), text("reset").and_then(duration)) else { continue };
-            *bucket = Some(Bucket { limit: number("limit"), left, told: now, full_in: full_in.min(LONGEST) });
+            // A time of day instead of a duration would be a very long one.
+            let full_in = text("reset").and_then(duration).filter(|full_in| *full_in <= LONGEST);
+            let (Some(left), Some(full_in)) = (number("remaining"), full_in) else { continue };
+            *bucket = Some(Bucket { limit: number("limit"), left, told: now, full_in });
         }
         if let Some(wait) = retry_after {
             self.rests_until = Some(now + wait.min(LONGEST));
@@ -157,18 +159,15 @@ pub(super) struct Reservation {
 }
 
 impl Reservation {
-    /// Reserves at once.
-    pub(super) fn now(pacer: &Arc<Mutex<Pacer>>, need: Need) -> Self {
-        let mut state = pacer.lock();
-        state.reserved = state.reserved.plus(need);
-        drop(state);
-        Self { pacer: pacer.clone(), need, waits_as: None }
-    }
-
     /// Goes to the end of the line.
     pub(super) fn in_line(pacer: &Arc<Mutex<Pacer>>, need: Need) -> Self {
         let number = pacer.lock().join(need);
         Self { pacer: pacer.clone(), need, waits_as: Some(number) }
+    }
+
+    /// Whether it is in line still.
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.waits_as.is_some()
     }
 
     /// Whether its turn has come.

@@ -110,6 +110,14 @@ impl Reading {
                 }
                 self.is_over |= self.answer.is_cut();
             }
+            // Events without the blank line between them are one of several lines.
+            Err(_) if is_several(data) => {
+                for line in data.lines() {
+                    if !self.is_over {
+                        self.event(line);
+                    }
+                }
+            }
             Err(_) => {
                 self.bad_events += 1;
                 self.ready.push_back(Read::BadEvent);
@@ -127,7 +135,10 @@ impl Reading {
             self.event(body);
             self.end(&BodyEnd::Done);
         } else {
-            self.failed(UpstreamError::from_body(body.as_bytes()));
+            // A completion that does not parse is not repeated in an error: it would be an answer in the log.
+            let is_cut = value.is_null() && body.starts_with('{') && body.contains("\"choices\"");
+            let error = if is_cut { b"a completion that broke off".as_slice() } else { body.as_bytes() };
+            self.failed(UpstreamError::from_body(error));
         }
     }
 
@@ -152,6 +163,11 @@ impl Reading {
         self.is_over = true;
         self.ready.push_back(Read::Step(Step::Failed(error)));
     }
+}
+
+/// Whether the data of an event is a JSON object on each of its lines.
+fn is_several(data: &str) -> bool {
+    data.contains('\n') && data.lines().all(|line| line.starts_with('{') && line.ends_with('}'))
 }
 
 #[cfg(test)]

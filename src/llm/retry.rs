@@ -39,7 +39,10 @@ impl RetryRule {
             ModelError::Rejected { filter: true, .. } => return Next::Nobody,
             // It would refuse again, or be silent for as long again.
             ModelError::Rejected { .. } | ModelError::Timeout { .. } => return Next::Other,
-            ModelError::Unavailable { retry_after: Some(wait), .. } => *wait,
+            // Not all in the same instant.
+            ModelError::Unavailable { retry_after: Some(wait), .. } => {
+                wait.saturating_add((*wait).min(PAUSE.1).mul_f64(0.1 * dice.clamp(0.0, 1.0)))
+            }
             ModelError::Unavailable { .. } | ModelError::Truncated { .. } => pause(attempt, dice),
         };
         let fits = now.duration_since(started).checked_add(wait).is_some_and(|begins| begins <= self.within);
@@ -87,7 +90,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_kept_when_it_fits_and_else_somebody_else_is_asked() {
-        assert_eq!(after(&unavailable(Some(7)), 0, 3), Next::Again(Duration::from_secs(7)));
+        assert_eq!(after(&unavailable(Some(7)), 0, 3), Next::Again(Duration::from_millis(7250)));
         assert_eq!(after(&unavailable(Some(13)), 0, 3), Next::Other);
         assert_eq!(after(&unavailable(Some(u64::MAX)), 0, 3), Next::Other);
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub const MAX_EVENT_BYTES: usize = 1 << 20;
 
 /// The most bytes kept of a body that is no event stream.
-pub const MAX_STRAY_BYTES: usize = 16 * 1024;
+pub const MAX_STRAY_BYTES: usize = 1 << 20;
 
 const DONE: &str = "[DONE]";
 

@@ -111,11 +111,6 @@ impl Target {
         self.endpoint.pacer().lock().wait(need, Instant::now())
     }
 
-    /// Reserves what a request needs of its rate limit.
-    pub(super) fn reserve(&self, need: Need) -> Reservation {
-        Reservation::now(self.endpoint.pacer(), need)
-    }
-
     /// Goes to the end of the line of those who wait for its rate limit.
     pub(super) fn line_up(&self, need: Need) -> Reservation {
         Reservation::in_line(self.endpoint.pacer(), need)

@@ -22,7 +22,7 @@ use super::{
     extractive::Extractive,
     openai::EndpointError,
     order,
-    pacer::{Need, Turn},
+    pacer::{Need, Reservation, Turn},
     retry::{Next, RetryRule},
     seam::{Joined, Seam},
     target::{Target, clock_of},
@@ -131,35 +131,35 @@ fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEv
         let mut shown = Shown::default();
         let mut last = None;
         let need = need_of(&request);
+        let until = latest.min(started + plan.rule.within);
+        let mut told = 0; // The place in line.
         let mut untried = plan.in_order();
         'targets: loop {
             untried.retain(|target| shown.may_be_joined_by(target, &request));
-            let now = Instant::now();
-            let (target, mut reservation) = match choose(&mut untried, need) {
-                Choice::Free(target) => (target, target.reserve(need)),
-                Choice::Busy(target, wait) if now + wait <= latest.min(started + plan.rule.within) => {
-                    paced(target, "waited");
-                    let mut place = target.line_up(need);
-                    let mut told = 0;
-                    while let Turn::Wait(wait, position) = place.turn(Instant::now()) {
-                        if std::mem::replace(&mut told, position) != position {
-                            yield Ok(ModelEvent::Queued(position));
-                        }
-                        sleep(wait.clamp(LOOK_AGAIN.0, LOOK_AGAIN.1)).await;
-                    }
-                    if told > 0 {
-                        yield Ok(ModelEvent::Asked);
-                    }
-                    (target, place)
-                }
-                Choice::Busy(target, wait) => {
-                    paced(target, "refused");
-                    last = last.or_else(|| Some(exhausted(target, wait)));
+            let Some(target) = choose(&mut untried, need) else { break };
+            untried.retain(|other| !Arc::ptr_eq(other, target));
+            let mut reservation = target.line_up(need);
+            let mut wait = Duration::ZERO;
+            // The wait may grow while it lasts: others may use up more than they said.
+            while let Turn::Wait(left, position) = reservation.turn(Instant::now()) {
+                wait = left;
+                if Instant::now() + wait > until {
                     break;
                 }
-                Choice::Nobody => break,
-            };
-            untried.retain(|other| !Arc::ptr_eq(other, target));
+                if std::mem::replace(&mut told, position) != position {
+                    yield Ok(ModelEvent::Queued(position));
+                }
+                sleep(wait.clamp(LOOK_AGAIN.0, LOOK_AGAIN.1)).await;
+            }
+            if reservation.is_waiting() {
+                paced(target, "refused");
+                last = last.or_else(|| Some(exhausted(target, wait)));
+                continue;
+            }
+            if std::mem::take(&mut told) > 0 {
+                paced(target, "waited");
+                yield Ok(ModelEvent::Asked);
+            }
             let Some(admission) = target.admit() else { continue };
             let mut attempt = 0;
             let failure = loop {
@@ -229,7 +229,10 @@ fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEv
                         warn!(%error, ?pause, "a model did not answer, asking it again");
                         sleep(pause).await;
                         attempt += 1;
-                        reservation = target.reserve(need);
+                        reservation = target.line_up(need);
+                        if !has_come(&mut reservation, until).await {
+                            break error;
+                        }
                     }
                     Next::Again(_) | Next::Other | Next::Nobody => break error,
                 }
@@ -265,17 +268,9 @@ fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEv
     }
 }
 
-/// Who is to be asked next.
-enum Choice<'a> {
-    /// The first that may be asked now.
-    Free(&'a Arc<Target>),
-    /// All that are left have given out what their rate limits allow; this one rests shortest, for so long.
-    Busy(&'a Arc<Target>, Duration),
-    Nobody,
-}
-
-/// Chooses among the targets that were not tried, and forgets those that are to be left alone.
-fn choose<'a>(untried: &mut Vec<&'a Arc<Target>>, need: Need) -> Choice<'a> {
+/// Who is to be asked next of those that were not tried, which forgets those that are to be left alone: the first whose
+/// rate limit allows it now, or else the one that makes wait shortest.
+fn choose<'a>(untried: &mut Vec<&'a Arc<Target>>, need: Need) -> Option<&'a Arc<Target>> {
     untried.retain(|target| target.may_be_asked());
     let mut shortest: Option<(&'a Arc<Target>, Duration)> = None;
     for target in untried.iter().copied() {
@@ -284,13 +279,24 @@ fn choose<'a>(untried: &mut Vec<&'a Arc<Target>>, need: Need) -> Choice<'a> {
             if let Some((passed, _)) = shortest {
                 paced(passed, "passed");
             }
-            return Choice::Free(target);
+            return Some(target);
         }
         if shortest.is_none_or(|(_, before)| wait < before) {
             shortest = Some((target, wait));
         }
     }
-    shortest.map_or(Choice::Nobody, |(target, wait)| Choice::Busy(target, wait))
+    shortest.map(|(target, _)| target)
+}
+
+/// Waits in line for a further attempt; false when that takes longer than `until`.
+async fn has_come(reservation: &mut Reservation, until: Instant) -> bool {
+    while let Turn::Wait(wait, _) = reservation.turn(Instant::now()) {
+        if Instant::now() + wait > until {
+            return false;
+        }
+        sleep(wait.clamp(LOOK_AGAIN.0, LOOK_AGAIN.1)).await;
+    }
+    true
 }
 
 /// What a request will use up of a rate limit: providers count the most that the answer may have.

@@ -77,6 +77,8 @@ pub struct RunRequest {
     pub parameters: Arc<Parameters>,
     /// The most tokens of the answer, when it shall be fewer than usual.
     pub max_output_tokens: Option<u32>,
+    /// Whether all of the history is given to the model, however long it is: the provider says when it is too long.
+    pub keeps_history: bool,
     /// Whether text that was passed on can be withdrawn again.
     pub may_withdraw: bool,
     /// Whether another answer than the one that may be known already is wanted.
@@ -96,6 +98,7 @@ impl RunRequest {
             owner,
             parameters: Arc::default(),
             max_output_tokens: None,
+            keeps_history: false,
             may_withdraw: true,
             is_anew: false,
             session: None,
@@ -143,15 +146,14 @@ impl Outcome {
     #[must_use]
     pub fn broken_off(without_text: bool) -> Self {
         let status = if without_text { Status::Error } else { Status::Incomplete };
-        let message = "The answer broke off.".to_owned();
-        Self { status, usage: None, error: Some(RunError { code: "internal", message, retryable: true }) }
+        Self { status, usage: None, error: Some(RunError::new("internal", "The answer broke off.", true)) }
     }
 
     /// A run of which nothing more may be spent or begun.
     fn refused(refusal: Refusal, without_text: bool) -> Self {
         let status = if without_text { Status::Error } else { Status::Incomplete };
-        let error = RunError { code: refusal.code(), message: sentence(&refusal.to_string()), retryable: true };
-        Self { status, usage: None, error: Some(error) }
+        let error = RunError::new(refusal.code(), sentence(&refusal.to_string()), true);
+        Self { status, usage: None, error: Some(error.retry_in(refusal.retry_in())) }
     }
 
     fn failed(error: &ModelError, without_text: bool) -> Self {
@@ -162,12 +164,9 @@ impl Outcome {
             ModelError::Rejected { .. } => "The model's provider rejected the request.",
             ModelError::Truncated { .. } => "The model's answer broke off.",
         };
-        let retryable = error.is_retryable();
-        Self {
-            status,
-            usage: None,
-            error: Some(RunError { code: error.code(), message: message.to_owned(), retryable }),
-        }
+        let retry_after = if let ModelError::Unavailable { retry_after, .. } = error { *retry_after } else { None };
+        let told = RunError::new(error.code(), message, error.is_retryable()).retry_in(retry_after);
+        Self { status, usage: None, error: Some(told) }
     }
 }
 
@@ -184,10 +183,8 @@ impl Runner {
     /// # Errors
     /// [`Refusal`].
     pub fn check(&self, owner: Option<&Owner>) -> Result<(), Refusal> {
-        let refused = match self.budgets.check(&Spender::new(owner)) {
-            Ok(()) => self.line.check(),
-            spent => spent,
-        };
+        let spender = Spender::new(owner);
+        let refused = self.budgets.check(&spender).and_then(|()| self.line.check(&spender));
         refused.inspect_err(|refusal| refusal.count())
     }
 
@@ -214,8 +211,8 @@ impl Runner {
 
             yield RunEvent::Doing(Phase::Waiting.into());
             let mut spending = self.budgets.open(spender);
-            let RunRequest { question, history, instructions, owner, parameters, may_withdraw, is_anew, .. } = request;
-            let prompt = prompt::compose(&question, history, &passages, instructions.as_deref());
+            let RunRequest { question, history, instructions, owner, parameters, may_withdraw, is_anew, keeps_history, .. } = request;
+            let prompt = prompt::compose(&question, history, &passages, instructions.as_deref(), keeps_history);
             let tokens: usize = prompt.iter().map(|message| estimate_tokens(&message.content)).sum();
             if let Err(refusal) = spending.prompt(tokens) {
                 spending.settle(None); // Nobody was asked.
@@ -256,6 +253,9 @@ impl Runner {
                     Ok(ModelEvent::Queued(_) | ModelEvent::Asked | ModelEvent::Thinking) => {}
                     Ok(ModelEvent::By(author)) => {
                         is_cached = author.cached;
+                        if is_cached {
+                            spending.settle(None); // Nobody was asked for it.
+                        }
                         yield RunEvent::By(author);
                     }
                     Ok(ModelEvent::Text(mut text)) => {
@@ -293,13 +293,13 @@ impl Runner {
                     Ok(ModelEvent::Finish(reason)) => finish = Some(reason),
                     Err(error) => {
                         warn!(%error, "a model did not finish its answer");
+                        if usage.is_none() && bytes == 0 {
+                            spending.settle(None); // Nobody answered.
+                        }
                         yield RunEvent::End(Outcome { usage, ..Outcome::failed(&error, bytes == 0) });
                         return;
                     }
                 }
-            }
-            if is_cached {
-                spending.settle(None);
             }
             yield RunEvent::End(match finish {
                 Some(reason) => Outcome { status: status_of(reason), usage, error: None },

@@ -4,7 +4,7 @@
 //! A stream around the run's. Until the first text, time passes while the run is polled, which is work, or while it is
 //! not, which is waiting: for the model's server, and in the pauses between attempts, however many there are. So the
 //! two are told apart without a word from below, and a failed attempt cannot be taken for the gateway's work. After the
-//! first text nothing is measured. Uses `telemetry`.
+//! first text nothing is measured. Uses `telemetry`, `chat`.
 
 use std::{
     pin::Pin,
@@ -16,7 +16,10 @@ use futures_util::Stream;
 use tokio::time::Instant;
 
 use super::RunEvent;
-use crate::telemetry::{metrics::RUN_OVERHEAD, spans::RunSpan};
+use crate::{
+    chat::{Doing, Phase},
+    telemetry::{metrics::RUN_OVERHEAD, spans::RunSpan},
+};
 
 /// A run that is watched.
 pub(super) struct Watched<S> {
@@ -49,6 +52,11 @@ impl<S: Stream<Item = RunEvent>> Stream for Watched<S> {
         if let Some(watch) = &mut self.watch {
             match &polled {
                 Poll::Pending => watch.waits(Instant::now()),
+                // Its turn has come: what it waited for that is nobody's work.
+                Poll::Ready(Some(RunEvent::Doing(Doing { phase: Phase::Retrieving, .. }))) => {
+                    *watch = Watch::default();
+                    watch.works(Instant::now());
+                }
                 Poll::Ready(Some(RunEvent::Retrieved { took, .. })) => watch.retrieved(*took),
                 Poll::Ready(Some(RunEvent::Text(_))) => {
                     metrics::histogram!(RUN_OVERHEAD, "part" => "retrieval").record(watch.retrieval);

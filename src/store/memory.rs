@@ -309,7 +309,7 @@ impl SessionStore for MemoryStore {
 
     async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<(), StoreError> {
         let mut state = self.state.lock();
-        state.spent.retain(|(on, _), _| *on >= day);
+        state.spent.retain(|(on, _), _| *on + 1 >= day);
         state.spent.extend(spent.into_iter().map(|Spent { account, tokens }| ((day, account), tokens)));
         Ok(())
     }

@@ -258,7 +258,8 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
     /// What was spent on `day`, counted from 1970, of at most `limit` accounts.
     async fn spent(&self, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError>;
 
-    /// Notes what these accounts have spent on `day` in all, and forgets the days before.
+    /// Notes what these accounts have spent on `day` in all, and forgets the days before
+    /// the last one.
     async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<(), StoreError>;
 
     /// Whether a write would succeed now; for readiness, never for liveness.

@@ -40,6 +40,7 @@ async fn a_spent_budget_ends_the_answer_and_refuses_the_next_also_after_a_restar
     let mut client = gateway.connect().await;
     let cut = client.ask("Why?").await;
     assert_eq!((cut.status(), &cut.done["error"]["code"]), ("incomplete", &json!("budget_exhausted")));
+    assert!(cut.done["error"]["retry_in_ms"].as_u64() <= Some(86_400_000), "{}", cut.done);
     assert!(!cut.text.is_empty() && cut.text.len() < long_answer().len() && long_answer().starts_with(&cut.text));
     client.say("And now?").await;
     let refused = error(&mut client).await;

@@ -197,7 +197,9 @@ const UNSUPPORTED: [(&str, IsHarmless); 14] = [
 ];
 
 fn is_empty(value: &Value) -> bool {
-    value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
+    value.as_array().is_some_and(Vec::is_empty)
+        || value.as_object().is_some_and(Map::is_empty)
+        || value.as_str().is_some_and(str::is_empty)
 }
 
 const fn never(_: &Value) -> bool {
@@ -216,17 +218,23 @@ fn conversation(fields: &Fields<'_>) -> Result<Conversation, Invalid> {
     let messages = messages.ok_or_else(|| invalid("messages", "must be a list of at least one message"))?;
     let mut instructions: Vec<String> = Vec::new();
     let mut history = Vec::new();
-    let mut is_asked = false;
+    // The last that is no instruction.
+    let mut last = (0, PromptRole::System);
     for (at, value) in messages.iter().enumerate() {
         let (role, content) = message(value, &format!("messages[{at}]."))?;
-        is_asked = role == PromptRole::User;
+        if role != PromptRole::System {
+            last = (at, role);
+        }
         match role {
+            // Some clients send instructions that were left empty, and answers that broke off before their first word.
+            _ if content.trim().is_empty() => {}
             PromptRole::System => instructions.push(content),
             PromptRole::User | PromptRole::Assistant => history.push(PromptMessage { role, content }),
         }
     }
-    let last = format!("messages[{}].role", messages.len() - 1);
-    let question = history.pop().filter(|_| is_asked).ok_or_else(|| invalid(&last, "must be `user`: the question"))?;
+    let (at, role) = last;
+    let asked = if role == PromptRole::User { history.pop().filter(|said| said.role == role) } else { None };
+    let question = asked.ok_or_else(|| invalid(&format!("messages[{at}].role"), "must be `user`: the question"))?;
     let instructions = (!instructions.is_empty()).then(|| instructions.join("\n\n"));
     Ok(Conversation { question: question.content, history, instructions })
 }
@@ -246,12 +254,14 @@ fn message(value: &Value, path: &str) -> Result<(PromptRole, String), Invalid> {
             return Err(unsupported(&fields.path(name)));
         }
     }
-    let content = match fields.required("content")? {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => parts_text(parts, &fields)?,
-        _ => return Err(fields.invalid("content", "must be a text or a list of parts")),
+    let content = match fields.get("content") {
+        None if role == PromptRole::Assistant => String::new(),
+        None => fields.required("content")?.to_string(), // Says that it is missing.
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(parts)) => parts_text(parts, &fields)?,
+        Some(_) => return Err(fields.invalid("content", "must be a text or a list of parts")),
     };
-    if content.trim().is_empty() {
+    if role == PromptRole::User && content.trim().is_empty() {
         return Err(Invalid { code: "empty_text", ..fields.invalid("content", "has no text") });
     }
     Ok((role, content))

@@ -42,6 +42,8 @@ struct State {
     /// Bytes of text so far, recorded or not.
     bytes: usize,
     participants: usize,
+    /// Whether somebody is in it who pays for it.
+    has_payer: bool,
     is_over: bool,
     /// Its end was taken note of.
     is_settled: bool,
@@ -52,6 +54,7 @@ pub(super) struct Participant {
     flight: Arc<Flight>,
     slot: Option<usize>,
     at: Position,
+    pays: bool,
 }
 
 /// What is left behind by who leaves.
@@ -70,13 +73,14 @@ impl Flight {
             record: Record::default(),
             bytes: 0,
             participants: 0,
+            has_payer: true,
             is_over: false,
             is_settled: false,
         };
         let flight = Self { state: Mutex::new(state), waker: Waker::from(Arc::clone(&wakers)), wakers };
         let flight = Arc::new(flight);
         let slot = flight.enter(&mut flight.state.lock());
-        Participant { flight, slot: Some(slot), at: Position::default() }
+        Participant { flight, slot: Some(slot), at: Position::default(), pays: true }
     }
 
     /// One more reader, who gets what is there in one piece. `None` when everybody has left, when it failed, or when it is
@@ -88,7 +92,7 @@ impl Flight {
         }
         let slot = self.enter(&mut state);
         drop(state);
-        Some(Participant { flight: Arc::clone(self), slot: Some(slot), at: Position::default() })
+        Some(Participant { flight: Arc::clone(self), slot: Some(slot), at: Position::default(), pays: false })
     }
 
     fn enter(&self, state: &mut State) -> usize {
@@ -119,6 +123,20 @@ impl Participant {
         &self.flight
     }
 
+    /// Whether it has to pay from now on, because who did has left before the end. Told once.
+    pub(super) fn inherits(&mut self) -> bool {
+        if self.pays {
+            return false;
+        }
+        let mut state = self.flight.state.lock();
+        if state.has_payer || state.is_over {
+            return false;
+        }
+        state.has_payer = true;
+        self.pays = true;
+        true
+    }
+
     /// Leaves; again, and nothing happens.
     pub(super) fn leave(&mut self) -> Left {
         let Some(slot) = self.slot.take() else { return Left { was_last: false, _source: None } };
@@ -127,6 +145,10 @@ impl Participant {
         state.participants -= 1;
         let was_last = state.participants == 0;
         let source = if was_last { state.source.take() } else { None };
+        if self.pays && !state.is_over && !was_last {
+            state.has_payer = false; // The next one who looks pays for the rest.
+            self.flight.wakers.wake_others(slot);
+        }
         // Without a source and without an end, this one was polling when the source panicked.
         if !was_last && state.source.is_none() && !state.is_over {
             state.is_over = true;

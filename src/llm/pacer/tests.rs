@@ -37,7 +37,9 @@ fn what_is_not_told_is_not_limited() {
     let mut pacer = Pacer::default();
     let now = Instant::now();
     assert_eq!(pacer.wait(Need::of(u32::MAX), now), Duration::ZERO);
-    for odd in [tokens("x", "6s"), tokens("10", "soon"), tokens("-1", "6s"), tokens("NaN", "6s")] {
+    for odd in
+        [tokens("x", "6s"), tokens("10", "soon"), tokens("0", "1763650000"), tokens("-1", "6s"), tokens("NaN", "6s")]
+    {
         pacer.told(&odd, None, now);
         assert_eq!(pacer.wait(Need::of(u32::MAX), now), Duration::ZERO);
     }
@@ -61,7 +63,8 @@ fn what_is_asked_for_is_reserved_until_it_is_answered() {
     let pacer = Arc::new(Mutex::new(Pacer::default()));
     let now = Instant::now();
     pacer.lock().told(&tokens("1000", "50s"), None, now);
-    let asked = Reservation::now(&pacer, Need::of(800));
+    let mut asked = Reservation::in_line(&pacer, Need::of(800));
+    assert_eq!(asked.turn(now), Turn::Come);
     assert_eq!(pacer.lock().wait(Need::of(300), now), SECOND);
     drop(asked);
     assert_eq!(pacer.lock().wait(Need::of(300), now), Duration::ZERO);

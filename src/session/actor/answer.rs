@@ -201,11 +201,7 @@ impl Actor {
         if let Err(error @ StoreError::Unavailable(_)) = result {
             error!(session = %self.shared.id, %error, "an answer could not be stored");
             answer = Arc::new(Message { status: Status::Error, ..(*answer).clone() });
-            ending.error = Some(RunError {
-                code: "storage_unavailable",
-                message: "The answer could not be stored.".to_owned(),
-                retryable: true,
-            });
+            ending.error = Some(RunError::new("storage_unavailable", "The answer could not be stored.", true));
         }
         let now = self.deps.clock.now();
         metrics::counter!(RUNS, "status" => answer.status.as_str()).increment(1);

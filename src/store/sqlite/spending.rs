@@ -13,7 +13,7 @@ pub(super) fn of_day(connection: &Connection, day: u64, limit: usize) -> Result<
 }
 
 pub(super) fn note(connection: &Connection, day: u64, spent: &[Spent]) -> Result<(), StoreError> {
-    connection.prepare_cached("DELETE FROM spending WHERE day < ?1")?.execute([integer(day)])?;
+    connection.prepare_cached("DELETE FROM spending WHERE day < ?1 - 1")?.execute([integer(day)])?;
     let mut statement = connection.prepare_cached(
         "INSERT INTO spending (day, account, tokens) VALUES (?1, ?2, ?3)
          ON CONFLICT (day, account) DO UPDATE SET tokens = excluded.tokens",

@@ -80,10 +80,8 @@ async fn with_a_single_target_every_fault_ends_in_the_stated_way() {
     let of_whole = setup(&[("a", &whole.url, "")]).start().await;
     let of_streamed = setup(&[("a", &streamed.url, "")]).start().await;
     for Documented { name, status, code, .. } in &faults {
-        let (told, pieces) = tokio::join!(
-            ask(&of_whole, &question("Hello?")),
-            ask(&of_streamed, &with(question("Hello?"), json!({"stream": true})))
-        );
+        let (plain, stream) = (question("Hello?"), with(question("Hello?"), json!({"stream": true})));
+        let (told, pieces) = tokio::join!(ask(&of_whole, &plain), ask(&of_streamed, &stream));
         eprintln!("{name}: {} {:?}, {} {:?}", told.status, told.code(), pieces.status, pieces.code());
         let Some(code) = code else {
             has_ended(&told, finish_of(status));
@@ -114,10 +112,8 @@ async fn with_another_target_answers_are_rescued_and_streams_as_long_as_nothing_
     let of_whole = setup(&[("a", &whole.url, ""), ("b", &second.url, "")]).start().await;
     let of_streamed = setup(&[("a", &streamed.url, ""), ("b", &second.url, "")]).start().await;
     for Documented { name, status, code, then, .. } in &faults {
-        let (told, pieces) = tokio::join!(
-            ask(&of_whole, &question("Hello?")),
-            ask(&of_streamed, &with(question("Hello?"), json!({"stream": true})))
-        );
+        let (plain, stream) = (question("Hello?"), with(question("Hello?"), json!({"stream": true})));
+        let (told, pieces) = tokio::join!(ask(&of_whole, &plain), ask(&of_streamed, &stream));
         let finish = if *then == Then::Same { finish_of(status) } else { Some("stop") };
         has_ended(&told, finish);
         assert_eq!(told.text() == "other", *then != Then::Same, "{name}");

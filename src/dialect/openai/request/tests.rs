@@ -34,6 +34,20 @@ fn messages_become_instructions_history_and_a_question() {
 }
 
 #[test]
+fn instructions_may_stand_anywhere_and_empty_ones_say_nothing() {
+    let request = parse(json!({"messages": [
+        {"role": "system", "content": ""},
+        {"role": "user", "content": "One?"},
+        {"role": "assistant", "content": ""},
+        {"role": "assistant", "content": null, "refusal": ""},
+        {"role": "user", "content": "Two?"},
+        {"role": "system", "content": "Be brief."},
+    ]}));
+    assert_eq!((request.question.as_str(), request.instructions.as_deref()), ("Two?", Some("Be brief.")));
+    assert_eq!(request.history.iter().map(|one| one.content.as_str()).collect::<Vec<_>>(), ["One?"]);
+}
+
+#[test]
 fn parameters_are_taken_within_their_bounds() {
     let request = parse(json!({
         "temperature": 2, "top_p": 0.5, "frequency_penalty": -2, "presence_penalty": 1.5, "seed": -7, "stop": "END",
