@@ -205,6 +205,14 @@ mod tests {
     const STOP: Read = Read::Step(Step::Finish(FinishReason::Stop));
 
     #[test]
+    fn events_without_the_blank_line_between_them_lose_nothing() {
+        let chunk = |text: &str| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n");
+        let finish = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+        let body = chunk("a") + &chunk("b") + &chunk("c") + finish;
+        assert_eq!(run([body.as_bytes()]), [text("a"), text("b"), text("c"), STOP]);
+    }
+
+    #[test]
     fn json_without_framing_is_read_all_the_same() {
         let completion = br#"{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}"#;
         assert_eq!(run([completion.as_slice()]), [text("Hi"), STOP]);

@@ -210,7 +210,7 @@ async fn refusals_have_the_interfaces_form_and_name_the_field() {
         (post().header("content-type", "text/plain").body("{}"), 415, "unsupported_media_type"),
         (post().header(stranger[0].0, stranger[0].1).json(&question), 403, "forbidden"),
         (post().header("host", "evil.example").json(&question), 421, "forbidden"),
-        (post().header("authorization", "Bearer a.b.c").json(&question), 401, "unauthenticated"),
+        (post().header("authorization", "Bearer eyJhIjoxfQ.b.c").json(&question), 401, "unauthenticated"),
         (client.get(gateway.url("/v1/chat/completions")), 405, "method_not_allowed"),
         (client.post(gateway.url("/v1/embeddings")).json(&question), 404, "not_found"),
         (client.get(gateway.url("/v1/models/gpt-99")), 404, "model_not_found"),
@@ -328,4 +328,31 @@ async fn sources_and_citations_ride_in_the_gateways_own_field() {
     assert_eq!(told.status, 200, "{:?}", told.body);
     let (_, sessions) = gateway.get("/api/v1/sessions").await;
     assert_eq!(sessions["sessions"], json!([]), "nothing is stored");
+}
+
+#[tokio::test]
+async fn all_of_a_callers_history_goes_to_the_model() {
+    let upstream = Upstream::saying("Yes.", 0.0).await;
+    let gateway = Setup::with_upstream(&upstream.url).start().await;
+    let document = "word ".repeat(8_000);
+    let messages = json!([
+        {"role": "user", "content": document},
+        {"role": "assistant", "content": "I have read it."},
+        {"role": "user", "content": "What does it say?"},
+    ]);
+    assert_eq!(ask(&gateway, &with(question("?"), json!({"messages": messages}))).await.status, 200);
+    let asked: Value = serde_json::from_slice(&upstream.stats.requests()[0].body).unwrap();
+    assert_eq!((asked["messages"].as_array().unwrap().len(), &asked["messages"][1]["content"]), (4, &json!(document)));
+}
+
+#[tokio::test]
+async fn a_known_answer_says_so_and_can_be_asked_for_anew() {
+    let upstream = Upstream::saying("Yes.", 0.0).await;
+    let gateway = Setup::with_upstream(&upstream.url).set("RIVULET_LLM_CACHE_ENTRIES", "10").start().await;
+    let anew = [("cache-control", "no-cache")];
+    for (headers, is_cached, requests) in [(&[][..], false, 1), (&[], true, 1), (&anew, false, 2), (&[], true, 2)] {
+        let told = ask_with(&gateway, headers, &question("Is it?")).await;
+        assert_eq!((told.text().as_str(), told.finish()), ("Yes.", Some("stop")));
+        assert_eq!((told.body["rivulet"]["cached"] == true, upstream.stats.counts().requests), (is_cached, requests));
+    }
 }

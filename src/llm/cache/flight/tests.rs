@@ -325,3 +325,14 @@ fn nobody_joins_what_is_too_long_and_what_nobody_needs_is_not_recorded() {
     assert_eq!(read(&mut alone).len(), 4);
     assert_eq!(alone.flight().state.lock().record.text.capacity(), 0);
 }
+
+#[test]
+fn who_joined_pays_for_the_rest_when_the_first_one_leaves_and_nobody_twice() {
+    let mut first = Flight::start(stream::pending().boxed());
+    let (mut second, mut third) = (first.flight().join().unwrap(), first.flight().join().unwrap());
+    assert!(!first.inherits() && !second.inherits(), "somebody pays");
+    drop(first);
+    assert!(second.inherits() && !third.inherits() && !second.inherits());
+    drop(second);
+    assert!(third.inherits());
+}
