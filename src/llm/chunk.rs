@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use self::{
     error::is_error,
-    lenient::{any_item, count, object, text},
+    lenient::{Content, any_item, content, count, object, text},
     think::Think,
 };
 use super::{FinishReason, sse::BodyEnd};
@@ -46,8 +46,8 @@ struct Choice {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Delta {
-    #[serde(deserialize_with = "text")]
-    content: Option<String>,
+    #[serde(deserialize_with = "content")]
+    content: Content,
     #[serde(deserialize_with = "text")]
     reasoning_content: Option<String>,
     #[serde(deserialize_with = "text")]
@@ -292,10 +292,13 @@ impl Answer {
         let is_text = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         let calls = delta.tool_calls || delta.function_call;
         self.called_tool |= calls;
-        let mut works =
-            calls || delta.reasoning_details || is_text(&delta.reasoning_content) || is_text(&delta.reasoning);
+        let mut works = calls
+            || delta.content.has_others
+            || delta.reasoning_details
+            || is_text(&delta.reasoning_content)
+            || is_text(&delta.reasoning);
         let mut text = String::new();
-        if let Some(content) = delta.content.filter(|content| !content.is_empty()) {
+        if let Some(content) = delta.content.text.filter(|content| !content.is_empty()) {
             text = self.think.push(content);
             works |= self.think.is_reasoning();
         }

@@ -3,7 +3,7 @@
 //! The one retry loop of the house. Until the first visible text nobody sees who is asked: an attempt that fails is
 //! repeated at the same target or made at the next one, as `retry.rs` decides, within the time that the
 //! whole answer has. A target whose breaker is open is passed by. After the first visible text, the next target takes
-//! over once per answer, and everybody is told ([`Failover`]): it writes anew, or goes on where the text ends, when it
+//! over once per answer, and everybody is told ([`Failover`](super::Failover)): it writes anew, or goes on where the text ends, when it
 //! is declared able to. Until its own first text is there, nothing is withdrawn. Usage is that of all attempts together,
 //! since each was paid for. Uses `chat`, `config`'s LLM section.
 
@@ -13,10 +13,9 @@ use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
+use self::shown::{Shown, Spent};
 use super::{
-    ChatModel, ChatRequest, Clock, Failover, FinishReason, ModelError, ModelEvent, ModelStream, PromptMessage,
-    PromptRole, TargetReport,
-    book::outcome,
+    ChatModel, ChatRequest, FinishReason, ModelError, ModelEvent, ModelStream, TargetReport,
     breaker::{BreakerRule, Trip},
     estimated_tokens,
     extractive::Extractive,
@@ -24,14 +23,16 @@ use super::{
     order,
     pacer::{Need, Reservation, Turn},
     retry::{Next, RetryRule},
-    seam::{Joined, Seam},
+    seam::Seam,
     target::{Target, clock_of},
 };
 use crate::{
-    chat::{Author, Usage, utf16_len},
+    chat::Author,
     config::{Fallback, LlmConfig, TargetFault},
     telemetry::metrics::LLM_PACED,
 };
+
+mod shown;
 
 /// Said before an answer of the fallback.
 pub const FALLBACK_NOTICE: &str =
@@ -318,68 +319,6 @@ fn exhausted(target: &Target, wait: Duration) -> ModelError {
     }
 }
 
-/// What was passed on of an answer so far, and how it broke off.
-#[derive(Debug, Default)]
-struct Shown {
-    text: String,
-    /// Whose text it is, once that has broken off.
-    from: Option<String>,
-    failure: Option<ModelError>,
-    /// Another target has taken over, once and for all.
-    is_taken_over: bool,
-}
-
-impl Shown {
-    /// Whether a target may write on: one that writes anew may not, where nothing can be withdrawn.
-    fn may_be_joined_by(&self, target: &Target, request: &ChatRequest) -> bool {
-        self.text.is_empty() || request.may_withdraw || target.continues()
-    }
-
-    /// What a target is asked: after a break, one that goes on is given what is there.
-    fn request(&self, request: &ChatRequest, target: &Target) -> ChatRequest {
-        if self.text.is_empty() || !target.continues() {
-            return request.clone();
-        }
-        let begun = PromptMessage { role: PromptRole::Assistant, content: self.text.clone() };
-        let prompt = request.prompt.iter().cloned().chain([begun]).collect();
-        ChatRequest { prompt, ..request.clone() }
-    }
-
-    /// How a target's text is joined to what is there; `None` when nothing is.
-    fn seam(&self, target: &Target) -> Option<Seam> {
-        self.from.as_ref()?;
-        Some(if target.continues() { Seam::after(&self.text) } else { Seam::anew() })
-    }
-
-    /// Another target's text is there: what was passed on is kept or withdrawn.
-    fn take_over(&mut self, target: &Target, joined: Joined) -> impl Iterator<Item = ModelEvent> + use<> {
-        if !joined.keeps {
-            self.text.clear();
-        }
-        let failover = Failover {
-            keep: utf16_len(&self.text),
-            from: self.from.take().unwrap_or_default(),
-            to: target.name().to_owned(),
-            reason: self.failure.take().as_ref().map_or("truncated", outcome),
-        };
-        self.is_taken_over = true;
-        self.text.push_str(&joined.text);
-        let text = (!joined.text.is_empty()).then_some(ModelEvent::Text(joined.text));
-        let by = ModelEvent::By(Author::new(target.model()));
-        [Some(ModelEvent::Failover(failover)), Some(by), text].into_iter().flatten()
-    }
-
-    /// A target failed. Whether another one may be asked: not when text was passed on and there was a switch already.
-    fn broke_off(&mut self, target: &Target, failure: &ModelError) -> bool {
-        if self.text.is_empty() || self.from.is_some() {
-            return true;
-        }
-        self.failure = Some(failure.clone());
-        self.from = Some(target.name().to_owned());
-        !self.is_taken_over && !matches!(failure, ModelError::Timeout { clock: Clock::Total, .. })
-    }
-}
-
 impl Plan {
     /// The targets, in the order in which this answer asks them.
     fn in_order(&self) -> Vec<&Arc<Target>> {
@@ -394,33 +333,6 @@ impl Plan {
             target: "every target".to_owned(),
             detail: "failed too often and is left alone for a while".to_owned(),
             retry_after: soonest,
-        }
-    }
-}
-
-/// What all attempts of an answer cost together.
-#[derive(Debug, Default)]
-struct Spent {
-    before: Option<Usage>,
-    newest: Option<Usage>,
-}
-
-impl Spent {
-    /// All of it, when the attempt in progress says that it cost `usage`.
-    fn with(&mut self, usage: Usage) -> Usage {
-        self.newest = Some(usage);
-        self.before.map_or(usage, |before| Usage {
-            input: before.input.saturating_add(usage.input),
-            output: before.output.saturating_add(usage.output),
-            estimated: before.estimated || usage.estimated,
-        })
-    }
-
-    /// The attempt is over.
-    fn close(&mut self) {
-        if let Some(usage) = self.newest {
-            self.before = Some(self.with(usage));
-            self.newest = None;
         }
     }
 }
@@ -461,18 +373,5 @@ mod tests {
             refused,
             Some(TargetsError::Endpoint("127.0.0.1:1".to_owned(), EndpointError::Header("X-Team".to_owned())))
         );
-    }
-
-    #[test]
-    fn all_attempts_are_paid_for() {
-        let usage = |input, output, estimated| Usage { input, output, estimated };
-        let mut spent = Spent::default();
-        spent.close();
-        assert_eq!(spent.with(usage(1, 2, true)), usage(1, 2, true));
-        assert_eq!(spent.with(usage(1, 3, false)), usage(1, 3, false), "the last one of an attempt counts");
-        spent.close();
-        assert_eq!(spent.with(usage(10, 20, true)), usage(11, 23, true));
-        spent.close();
-        assert_eq!(spent.with(usage(1, 1, false)), usage(12, 24, true));
     }
 }

@@ -1,9 +1,10 @@
 //! Fields of any type: one that is not as expected costs the field and not the event. Pure.
 
 use serde::{
-    Deserializer,
+    Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+use serde_json::Value;
 
 /// A string, or nothing, whatever else is there.
 pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -29,6 +30,33 @@ pub(super) fn any_item<'de, D: Deserializer<'de>>(deserializer: D) -> Result<boo
 /// Whether there is an object, whatever is in it.
 pub(super) fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     deserializer.deserialize_any(Lenient).map(|scalar| matches!(scalar, Scalar::Object))
+}
+
+/// What a message says.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    pub(super) text: Option<String>,
+    /// Besides text there is something else: reasoning, as some servers put it there.
+    pub(super) has_others: bool,
+}
+
+/// A text, or a list of parts with the texts in it; nothing, whatever else is there.
+pub(super) fn content<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Content, D::Error> {
+    let mut content = Content::default();
+    match Value::deserialize(deserializer)? {
+        Value::String(text) => content.text = Some(text),
+        Value::Array(parts) => {
+            for part in parts {
+                let is_text = part.get("type").is_none_or(|kind| kind == "text");
+                match part.get("text").and_then(Value::as_str).filter(|_| is_text) {
+                    Some(text) => content.text.get_or_insert_default().push_str(text),
+                    None => content.has_others |= part.is_object(),
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(content)
 }
 
 enum Scalar {

@@ -127,6 +127,17 @@ fn fields_of_odd_types_cost_the_field_only() {
 }
 
 #[test]
+fn content_may_be_a_list_of_parts() {
+    let parts = json!([{"type":"text","text":"a"}, {"type":"text","text":"b"}]);
+    let (steps, _) = steps(&[
+        json!({"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]}]}}]}),
+        json!({"choices":[{"delta":{"content":parts}}]}),
+        json!({"choices":[{"delta":{},"finish_reason":"stop"}]}),
+    ]);
+    assert_eq!(steps, [Step::Thinking, text("ab"), STOP]);
+}
+
+#[test]
 fn an_unknown_reason_is_no_proof_and_an_empty_stop_no_answer() {
     let (_, answer) = steps(&[json!({"choices":[{"delta":{"content":"a"},"finish_reason":"brownout"}]})]);
     assert_eq!(answer.end(&BodyEnd::Eof), Ending::Truncated);
