@@ -5,7 +5,7 @@
 //! as one only when it is whole. Everything else is an error: a status as long as no head was sent, an `error` event
 //! without a `finish_reason` and without `[DONE]` after that.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use async_stream::stream;
 use axum::{
@@ -20,7 +20,10 @@ use futures_util::{
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
-use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
+use tokio_util::{
+    sync::{CancellationToken, WaitForCancellationFutureOwned},
+    task::task_tracker::TaskTrackerToken,
+};
 use tracing::error;
 
 use super::{
@@ -192,7 +195,8 @@ struct Completion {
     cached: bool,
     started: Instant,
     count: Count,
-    interrupting: CancellationToken,
+    /// Waited for once, and not anew for every token.
+    interrupted: Pin<Box<WaitForCancellationFutureOwned>>,
     _waited_for_at_the_end: TaskTrackerToken,
 }
 
@@ -232,7 +236,7 @@ impl Completion {
             cached: false,
             started: Instant::now(),
             count: Count::begin(),
-            interrupting,
+            interrupted: Box::pin(interrupting.cancelled_owned()),
             _waited_for_at_the_end: waited_for,
         }
     }
@@ -242,7 +246,7 @@ impl Completion {
         loop {
             let event = tokio::select! {
                 biased;
-                () = self.interrupting.cancelled() => return Step::End(self.end(interrupted())),
+                () = &mut self.interrupted => return Step::End(self.end(interrupted())),
                 event = self.events.next() => event,
             };
             match event {

@@ -96,9 +96,10 @@ async fn who_answers_is_told_with_the_first_piece_and_after_a_failover() {
 async fn the_end_of_the_gateway_is_an_error_for_answers_that_are_not_over() {
     let running = |begun: bool| {
         let first = stream::iter(begun.then(|| text("begun")));
-        let completion = follow(first.chain(stream::once(pending())).boxed());
-        completion.interrupting.cancel();
-        completion
+        let events = first.chain(stream::once(pending())).boxed();
+        let interrupting = CancellationToken::new();
+        interrupting.cancel();
+        Completion::follow(events, "m", interrupting, TaskTracker::new().token())
     };
     let problem = whole(running(true)).await.unwrap_err();
     assert_eq!((problem.status, problem.retry_after), (StatusCode::SERVICE_UNAVAILABLE, Some(5)));
