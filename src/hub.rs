@@ -4,7 +4,14 @@
 //! whoever comes first loads, outside of the guard, while the others wait for the cell. Every entry has one of a
 //! bounded number of places. Uses `session`, `store`.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use dashmap::DashMap;
 use futures_util::FutureExt;
@@ -29,6 +36,7 @@ use crate::{
 
 use room::Scans;
 
+mod checkpoints;
 mod room;
 
 /// The persona that answers; the only one so far.
@@ -92,10 +100,10 @@ impl Hub {
             store,
             runner,
             history_messages: policy.history_messages,
-            abandon: policy.abandon,
             clock: Clock::start(),
-            draining: CancellationToken::new(),
-            interrupt: CancellationToken::new(),
+            draining: AtomicBool::new(false),
+            interrupting: AtomicBool::new(false),
+            live: Arc::default(),
             busy: TaskTracker::new(),
             tokens: metrics::counter!(TOKENS_DELIVERED),
         });
@@ -173,7 +181,7 @@ impl Hub {
         match &loaded {
             // An entry is not let go while we hold its slot: it was deleted, or all were, while we loaded.
             Ok(handle) if !self.sessions.get(id).is_some_and(|entry| Arc::ptr_eq(&entry, &slot)) => {
-                let draining = self.deps.draining.is_cancelled();
+                let draining = self.deps.draining.load(Ordering::SeqCst);
                 handle.close(if draining { Closed::Shutdown } else { Closed::Deleted });
             }
             Ok(_) => {}
@@ -236,8 +244,13 @@ impl Hub {
         self.sessions.is_empty()
     }
 
-    /// Lets idle sessions go and deletes expired ones, until `stop`. One timer for all of them.
+    /// Looks after running answers, lets idle sessions go and deletes expired ones, until `stop`. Few timers for all of
+    /// them.
     pub async fn tend(self: Arc<Self>, stop: CancellationToken) {
+        stop.run_until_cancelled(async { tokio::join!(self.tend_runs(), self.tend_sessions()) }).await;
+    }
+
+    async fn tend_sessions(&self) {
         let every = (self.policy.idle / 4).clamp(Duration::from_millis(100), Duration::from_secs(30));
         let mut idle = interval(every);
         let mut expiry = interval((self.policy.ttl / 4).clamp(EXPIRY_EVERY.0, EXPIRY_EVERY.1));
@@ -245,11 +258,8 @@ impl Hub {
         expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
                 _ = idle.tick() => self.passivate(),
-                _ = expiry.tick() => {
-                    stop.run_until_cancelled(self.expire()).await;
-                }
+                _ = expiry.tick() => self.expire().await,
             }
         }
     }
@@ -257,7 +267,7 @@ impl Hub {
     /// Refuses new messages, lets running answers finish until `deadline` from now, interrupts the rest, and ends
     /// all sessions.
     pub async fn drain(&self, deadline: Duration) {
-        self.deps.draining.cancel();
+        self.deps.draining.store(true, Ordering::SeqCst);
         // Who has nothing to wait for goes at once, and can come back elsewhere.
         for handle in self.handles().iter().filter(|handle| !handle.is_busy()) {
             handle.close(Closed::Shutdown);
@@ -265,7 +275,8 @@ impl Hub {
         self.deps.busy.close();
         if timeout(deadline, self.deps.busy.wait()).await.is_err() {
             warn!(sessions = self.deps.busy.len(), "answers are interrupted by the shutdown");
-            self.deps.interrupt.cancel();
+            self.deps.interrupting.store(true, Ordering::Release);
+            self.handles().iter().for_each(SessionHandle::interrupt);
             if timeout(INTERRUPT_GRACE, self.deps.busy.wait()).await.is_err() {
                 error!(sessions = self.deps.busy.len(), "interrupted answers could not all be stored");
             }

@@ -7,8 +7,10 @@
 
 use std::{
     collections::VecDeque,
-    pin::pin,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,19 +18,19 @@ use futures_channel::mpsc;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use metrics::Counter;
 use tokio::time::Instant;
-use tokio_util::{
-    sync::CancellationToken,
-    task::{TaskTracker, task_tracker::TaskTrackerToken},
-};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use self::{
     accept::{Accepting, Arriving},
     answer::Current,
 };
 use crate::{
-    chat::{Message, MessageId, RunId, Status},
-    run::{Outcome, RunEvent, Runner},
-    session::{Clock, Closed, Command, RunNotActive, Shared, Stop, StopTarget, Underway, log::SNAPSHOT_MESSAGES},
+    chat::{Message, MessageId, RunId},
+    run::{RunEvent, Runner},
+    session::{
+        Clock, Closed, Command, RunNotActive, Shared, Stop, StopTarget, Underway, live::LiveRuns,
+        log::SNAPSHOT_MESSAGES,
+    },
     store::{SessionStore, StoreError},
     telemetry::metrics::{RUN_STOP, RUNS_ACTIVE, TOKENS_AFTER_STOP},
 };
@@ -45,14 +47,14 @@ pub struct Deps {
     pub runner: Arc<Runner>,
     /// Messages of the conversation given to the model.
     pub history_messages: usize,
-    /// How long an answer goes on without a viewer; `None`: to its end.
-    pub abandon: Option<Duration>,
     /// The time of all sessions.
     pub clock: Clock,
-    /// Cancelled when the gateway takes no more messages.
-    pub draining: CancellationToken,
-    /// Cancelled when running answers have to end now, as interrupted.
-    pub interrupt: CancellationToken,
+    /// The gateway takes no more messages.
+    pub draining: AtomicBool,
+    /// Answers have to end now, as interrupted. Set before those that are being written are told.
+    pub interrupting: AtomicBool,
+    /// The runs in progress.
+    pub live: Arc<LiveRuns>,
     /// Holds a token for every session that has something to finish.
     pub busy: TaskTracker,
     /// `tokens_delivered_total`, looked up once and not for every token.
@@ -112,17 +114,12 @@ enum Happened {
     Command(Option<Underway>),
     Accepted(Box<Accepting>),
     Run(Option<RunEvent>),
-    CheckpointDue,
-    Checkpointed(Result<(), StoreError>),
     Finished(Result<(), StoreError>),
-    Interrupted,
 }
 
 impl Actor {
     async fn run(mut self, mut commands: mpsc::Receiver<Underway>) {
         let mut open = true;
-        let deps = self.deps.clone();
-        let mut interrupted = pin!(deps.interrupt.cancelled()); // Once, and not anew for every token.
         while open || self.is_busy() {
             // Commands first: a model that always has text ready must not starve a stop.
             let happened = tokio::select! {
@@ -131,7 +128,6 @@ impl Actor {
                 Some(accepting) = self.accepting.next(), if !self.accepting.is_empty() => {
                     Happened::Accepted(Box::new(accepting))
                 }
-                () = &mut interrupted, if matches!(self.current, Current::Running(_)) => Happened::Interrupted,
                 happened = self.current.happened() => happened,
             };
             match happened {
@@ -147,12 +143,7 @@ impl Actor {
                 }
                 Happened::Accepted(accepting) => self.on_accepted(*accepting),
                 Happened::Run(event) => self.on_run_event(event),
-                Happened::CheckpointDue => self.checkpoint(),
-                Happened::Checkpointed(result) => self.on_checkpointed(&result),
                 Happened::Finished(result) => self.on_finished(result),
-                Happened::Interrupted => {
-                    self.end_run(|_| Outcome { status: Status::Interrupted, usage: None, error: None });
-                }
             }
             self.note_busy();
         }
@@ -166,6 +157,10 @@ impl Actor {
             Command::Stop(stop, reply) => {
                 let _gone_asker_does_not_matter = reply.send(self.on_stop(&stop));
             }
+            // Somebody may have come back meanwhile.
+            Command::Abandon if self.shared.viewers.load(Ordering::Acquire) == 0 => self.abandon(),
+            Command::Abandon => {}
+            Command::Interrupt => self.interrupt_current(),
         }
     }
 
@@ -220,8 +215,9 @@ impl Actor {
         let busy = self.is_busy();
         if busy != self.busy.is_some() {
             self.busy = busy.then(|| self.deps.busy.token());
-            self.shared.busy.store(busy, Ordering::Release);
-            if !busy && self.deps.draining.is_cancelled() {
+            // In one order with `draining`: a drain sees that nothing is left, or this sees the drain.
+            self.shared.busy.store(busy, Ordering::SeqCst);
+            if !busy && self.deps.draining.load(Ordering::SeqCst) {
                 self.shared.close(Closed::Shutdown); // Who watched until the end can go elsewhere now.
             }
         }

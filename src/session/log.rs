@@ -44,6 +44,14 @@ pub struct Cursor {
     caught_up: bool,
 }
 
+/// How much of the live run's text is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Saved {
+    at: TextPosition,
+    /// Withdrawals in that run that are stored, too.
+    withdrawals: u32,
+}
+
 /// The log. At most one run is live at a time.
 #[derive(Debug)]
 pub struct Log {
@@ -239,6 +247,22 @@ impl Log {
     #[must_use]
     pub fn live_text(&self) -> Option<&str> {
         self.live().map(|live| live.text.as_str())
+    }
+
+    /// What was written of the live run, which is to become the message `answer`, since `saved`, which is moved behind
+    /// it: the text that stands behind the offset (in bytes) now. `None` when nothing is new, or that run is over.
+    #[must_use]
+    pub fn unsaved(&self, answer: &MessageId, saved: &mut Saved) -> Option<(usize, &str)> {
+        let live = self.live().filter(|live| live.message == *answer)?;
+        let before = *saved;
+        if saved.withdrawals != live.withdrawals {
+            saved.withdrawals = live.withdrawals;
+            let keep = live.withdrawal.as_ref().map_or(saved.at, |withdrawal| withdrawal.keep);
+            saved.at = saved.at.min(keep);
+        }
+        let from = saved.at.byte();
+        let text = live.text.read(&mut saved.at, usize::MAX);
+        (*saved != before).then_some((from, text))
     }
 
     /// Ends the live run; its answer is in the transcript from now on. `None` when no run is live.

@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod actor;
+pub mod live;
 pub mod log;
 pub mod text;
 pub mod viewer;
@@ -155,6 +156,10 @@ pub(crate) enum Command {
     Redo(Option<MessageId>, Box<Redo>, oneshot::Sender<Result<Receipt, SendError>>),
     Rate(MessageId, Box<Feedback>, oneshot::Sender<Result<(), SendError>>),
     Stop(Box<Stop>, oneshot::Sender<Result<RunId, RunNotActive>>),
+    /// Nobody has watched for long: nothing that is answered, or waits for it, is wanted any more.
+    Abandon,
+    /// The gateway ends: what runs has to end, too.
+    Interrupt,
 }
 
 /// A command on its way to the actor. It counts as a holder of the session, so that this stays in memory meanwhile.
@@ -303,6 +308,23 @@ impl SessionHandle {
         answer.await.unwrap_or(Err(RunNotActive))
     }
 
+    /// Stops what is answered and waits for it.
+    pub fn abandon(&self) {
+        self.tell(Command::Abandon);
+    }
+
+    /// Ends a run that goes on, as interrupted.
+    pub fn interrupt(&self) {
+        self.tell(Command::Interrupt);
+    }
+
+    /// Hands in a command that nobody waits for. A sender that was just cloned has a place of its own in the channel, so
+    /// it only fails when the session has ended.
+    fn tell(&self, command: Command) {
+        let underway = Underway { command, _session: self.shared.clone() };
+        let _ended_already = self.commands.clone().try_send(underway);
+    }
+
     async fn hand_in(&self, command: Command) -> Result<(), mpsc::SendError> {
         self.commands.clone().send(Underway { command, _session: self.shared.clone() }).await
     }
@@ -337,7 +359,7 @@ impl SessionHandle {
     /// Whether an answer is being written, waits, or is being committed.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.shared.busy.load(Ordering::Acquire)
+        self.shared.busy.load(Ordering::SeqCst)
     }
 
     /// Lets go of what nobody can resume from any more.

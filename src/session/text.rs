@@ -25,6 +25,12 @@ impl TextPosition {
     pub const fn utf16(self) -> u64 {
         self.utf16
     }
+
+    /// The offset in UTF-8.
+    #[must_use]
+    pub const fn byte(self) -> usize {
+        self.byte
+    }
 }
 
 /// The text of one run.

@@ -1,7 +1,7 @@
 //! What comes in: messages, other ways for the conversation to go on, feedback. Each is committed before it is
 //! acknowledged, in the order of arrival.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use futures_util::FutureExt;
 use tokio::{sync::oneshot, time::Instant};
@@ -232,7 +232,7 @@ impl Actor {
     fn refusal(&self, mode: SendMode) -> Option<SendError> {
         let occupied = !matches!(self.current, Current::Idle) || self.waiting() > 0;
         match mode {
-            _ if self.deps.draining.is_cancelled() => Some(SendError::Draining),
+            _ if self.deps.draining.load(Ordering::SeqCst) => Some(SendError::Draining),
             SendMode::Reject if occupied => Some(SendError::Busy),
             // What a replacement stops still has to be committed, one after the other: the bound holds for both.
             SendMode::Queue | SendMode::Replace if self.waiting() >= MAX_WAITING => Some(SendError::QueueFull),

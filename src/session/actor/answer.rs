@@ -1,13 +1,12 @@
-//! How a session's actor writes an answer: begins the run, takes its events, checkpoints, ends, commits.
+//! How a session's actor writes an answer: begins the run, takes its events, ends, commits.
 
 use std::{
-    pin::Pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, sleep};
 use tracing::{error, warn};
 
 use super::{Actor, Happened, WaitingTurn};
@@ -15,18 +14,11 @@ use crate::{
     chat::{Author, Message, Phase, RunError, SessionId, Source, Status, Timestamp, Timing, Usage},
     llm::{Failover, PromptMessage, estimated_tokens},
     run::{Outcome, RunEvent, RunRequest, citations},
-    session::{
-        Clock,
-        log::{Ending, Moment},
-    },
+    session::{live::Listed, log::Ending},
     store::{FinishedAnswer, SessionStore, StoreError},
     telemetry::metrics::{RUN_TTFT, RUNS, RUNS_ACTIVE},
 };
 
-/// How often the text of a running answer is stored, about.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
-/// All sessions store at multiples of this, in microseconds, so that one commit has the texts of many.
-const CHECKPOINT_TICK: Moment = 125_000;
 /// Pauses before the commit of an answer is tried again.
 const COMMIT_PAUSES: [Duration; 4] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
@@ -49,9 +41,8 @@ pub(super) struct Running {
     author: Option<Author>,
     timing: Timing,
     sources: Arc<[Source]>,
-    checkpoint: Checkpoint,
-    /// Text that no checkpoint has.
-    dirty: bool,
+    /// For those who look after all runs.
+    _listed: Listed,
 }
 
 /// A run that is over, while its answer is being committed.
@@ -62,14 +53,13 @@ pub(super) struct Storing {
     committed: BoxFuture<'static, Result<(), StoreError>>,
 }
 
-pub(super) enum Checkpoint {
-    Due(Pin<Box<Sleep>>),
-    Writing(BoxFuture<'static, Result<(), StoreError>>),
-}
-
 impl Actor {
     pub(super) fn stop_current(&mut self) {
         self.end_run(|_| Outcome { status: Status::Stopped, usage: None, error: None });
+    }
+
+    pub(super) fn interrupt_current(&mut self) {
+        self.end_run(|_| Outcome { status: Status::Interrupted, usage: None, error: None });
     }
 
     /// Begins the next run, when none is in progress.
@@ -92,6 +82,7 @@ impl Actor {
         };
         metrics::gauge!(RUNS_ACTIVE).increment(1.0);
         let stopped = turn.stopped;
+        let listed = self.deps.live.enter(self.shared.clone(), turn.answer.clone());
         self.current = Current::Running(Box::new(Running {
             turn,
             events: self.deps.runner.clone().start(request),
@@ -100,11 +91,12 @@ impl Actor {
             author: None,
             timing: Timing::default(),
             sources: Arc::from([]),
-            checkpoint: Checkpoint::next(self.deps.clock),
-            dirty: false,
+            _listed: listed,
         }));
         if stopped {
             self.stop_current();
+        } else if self.deps.interrupting.load(Ordering::Acquire) {
+            self.interrupt_current();
         }
     }
 
@@ -138,13 +130,11 @@ impl Actor {
                     running.timing.ttft_ms = millis(ttft).max(1);
                     metrics::histogram!(RUN_TTFT).record(ttft.as_secs_f64());
                 }
-                running.dirty = true;
                 self.shared.log.lock().append_text(&text, now);
                 self.shared.pieces.fetch_add(1, Ordering::Relaxed);
                 self.deps.tokens.increment(1);
             }
             Some(RunEvent::Failover(Failover { keep, from, to, reason })) => {
-                running.dirty = true;
                 self.shared.log.lock().fail_over(keep, &from, &to, reason);
             }
             Some(RunEvent::End(outcome)) => return self.end_run(|_| outcome),
@@ -211,46 +201,6 @@ impl Actor {
         self.start_next();
         self.shared.wake.notify_waiters();
     }
-
-    pub(super) fn checkpoint(&mut self) {
-        if self.is_abandoned() {
-            return self.abandon();
-        }
-        let Current::Running(running) = &mut self.current else { return };
-        if !running.dirty {
-            running.checkpoint = Checkpoint::next(self.deps.clock);
-            return;
-        }
-        running.dirty = false;
-        let text = self.shared.log.lock().live_text().unwrap_or_default().to_owned();
-        let (store, session, answer) = (self.deps.store.clone(), self.shared.id.clone(), running.turn.answer.clone());
-        running.checkpoint =
-            Checkpoint::Writing(async move { store.checkpoint(&session, &answer, text).await }.boxed());
-    }
-
-    /// Whether nobody has been there for so long that the answer shall not go on. Looked at when a checkpoint is due:
-    /// a second more or less does not matter.
-    fn is_abandoned(&self) -> bool {
-        let Some(most) = self.deps.abandon else { return false };
-        if self.shared.viewers.load(Ordering::Acquire) > 0 {
-            return false;
-        }
-        let unwatched = self.deps.clock.now().saturating_sub(self.shared.touched.load(Ordering::Relaxed));
-        u128::from(unwatched) >= most.as_micros()
-    }
-
-    pub(super) fn on_checkpointed(&mut self, result: &Result<(), StoreError>) {
-        let Current::Running(running) = &mut self.current else { return };
-        if let Err(StoreError::NoSession) = result {
-            return self.stop_current();
-        }
-        if let Err(error) = result {
-            // The answer goes on: its end is stored again, and reported if that fails too.
-            warn!(session = %self.shared.id, %error, "a checkpoint was not stored");
-            running.dirty = true;
-        }
-        running.checkpoint = Checkpoint::next(self.deps.clock);
-    }
 }
 
 impl Current {
@@ -258,32 +208,7 @@ impl Current {
         match self {
             Self::Idle => std::future::pending().await,
             Self::Storing(storing) => Happened::Finished((&mut storing.committed).await),
-            Self::Running(running) => {
-                let Running { events, checkpoint, .. } = &mut **running;
-                // The checkpoint is rarely ready; after a model that always is, its turn would never come.
-                tokio::select! {
-                    biased;
-                    happened = checkpoint.happened() => happened,
-                    event = events.next() => Happened::Run(event),
-                }
-            }
-        }
-    }
-}
-
-impl Checkpoint {
-    fn next(clock: Clock) -> Self {
-        let to_the_tick = Duration::from_micros(CHECKPOINT_TICK - clock.now() % CHECKPOINT_TICK);
-        Self::Due(Box::pin(sleep(CHECKPOINT_EVERY + to_the_tick)))
-    }
-
-    pub(super) async fn happened(&mut self) -> Happened {
-        match self {
-            Self::Due(sleep) => {
-                sleep.await;
-                Happened::CheckpointDue
-            }
-            Self::Writing(written) => Happened::Checkpointed(written.await),
+            Self::Running(running) => Happened::Run(running.events.next().await),
         }
     }
 }
