@@ -269,8 +269,11 @@ impl Hub {
     pub async fn drain(&self, deadline: Duration) {
         self.deps.draining.store(true, Ordering::SeqCst);
         // Who has nothing to wait for goes at once, and can come back elsewhere.
-        for handle in self.handles().iter().filter(|handle| !handle.is_busy()) {
-            handle.close(Closed::Shutdown);
+        for handle in self.handles() {
+            handle.drain();
+            if !handle.is_busy() {
+                handle.close(Closed::Shutdown);
+            }
         }
         self.deps.busy.close();
         if timeout(deadline, self.deps.busy.wait()).await.is_err() {

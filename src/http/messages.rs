@@ -152,11 +152,10 @@ fn time_left(Caller(grant): &Caller) -> Duration {
 /// A viewer, its `welcome`, and the snapshot where it needs one.
 fn begin(session: &SessionHandle, resume: Option<&str>, resume_ttl: Duration) -> (Viewer, String) {
     let (viewer, attachment) = session.attach(resume);
-    let (epoch, seq) = viewer.head();
     let welcome = chat_v1::welcome(&Welcome {
         session: session.id(),
-        epoch: &epoch,
-        seq,
+        epoch: &attachment.epoch,
+        seq: attachment.seq,
         recovered: attachment.recovered,
         connection: "sse",
         assistant: ASSISTANT,

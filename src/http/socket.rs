@@ -6,10 +6,10 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use tracing::debug;
+use tracing::{debug, error};
 
 use super::{
     Gateway,
@@ -17,6 +17,7 @@ use super::{
     problem::Problem,
     server::ConnectionPermit,
     sessions::{query, session_id},
+    stall::Stalling,
 };
 use crate::{
     chat::SessionId,
@@ -111,13 +112,17 @@ async fn upgrade(
     let permit = request.extensions_mut().remove::<ConnectionPermit>();
     gateway.sockets.spawn(async move {
         let _held_while_the_socket_is_open = permit;
-        match (upgrading.await, client) {
-            (Ok(upgraded), Client::Known(socket)) => ws::serve(TokioIo::new(upgraded), *socket).await,
+        let connection = match upgrading.await.map(Upgraded::downcast::<TokioIo<Stalling>>) {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(_)) => return error!("an upgraded connection is not one of this server"),
+            Err(error) => return debug!(%error, "a client left during the upgrade"),
+        };
+        // From here a socket has a limit of its own for writes that wait.
+        let (io, read) = (connection.io.into_inner().into_inner(), connection.read_buf.into());
+        match client {
+            Client::Known(socket) => ws::serve(io, read, *socket).await,
             // On the heap, so that the task of a client that is known has no room for what it does not need.
-            (Ok(upgraded), Client::Unknown(arrival)) => {
-                Box::pin(ws::serve_unknown(TokioIo::new(upgraded), *arrival)).await;
-            }
-            (Err(error), _) => debug!(%error, "a client left during the upgrade"),
+            Client::Unknown(arrival) => Box::pin(ws::serve_unknown(io, read, *arrival)).await,
         }
     });
     let mut response = Response::new(Body::empty());

@@ -27,6 +27,11 @@ impl Stalling {
         Self { stream, most, waiting: None }
     }
 
+    /// The connection without the limit.
+    pub(super) fn into_inner(self) -> TcpStream {
+        self.stream
+    }
+
     fn limit<T>(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if write.is_ready() {
             self.waiting = None;

@@ -1,16 +1,18 @@
 //! The one task that writes to a session: takes messages, commits them, drives the run, ends it.
 //!
-//! The run is a stream polled here: no second task, no abort handle; dropping it cancels the upstream. Commits are
-//! futures polled here too, so that a slow disk delays an ack but neither the tokens nor a `stop`. Order of things:
+//! The run is a stream polled here: no second task, no abort handle; dropping it cancels the upstream. What it has
+//! ready is one append and wakes the viewers once. Commits are futures polled here too, so that a slow disk delays an ack but neither the tokens nor a `stop`. Order of things:
 //! commit, then log, then ack; and at the end of a run: commit, then `run.done`, so that whatever a client was told
 //! survives a crash.
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -26,17 +28,20 @@ use self::{
 };
 use crate::{
     chat::{Message, MessageId, RunId},
-    run::{RunEvent, Runner},
+    run::Runner,
     session::{
         Clock, Closed, Command, RunNotActive, Shared, Stop, StopTarget, Underway, live::LiveRuns,
         log::SNAPSHOT_MESSAGES,
     },
-    store::{SessionStore, StoreError},
+    store::SessionStore,
     telemetry::metrics::{RUN_STOP, RUNS_ACTIVE, TOKENS_AFTER_STOP},
 };
 
 mod accept;
 mod answer;
+
+/// How often in a row a session takes commands, commits and what its run has ready, before others have their turn.
+const TURNS: usize = 16;
 
 /// What every session needs from outside.
 #[derive(Debug)]
@@ -71,9 +76,10 @@ impl Deps {
 pub(super) fn run(
     shared: Arc<Shared>,
     deps: Arc<Deps>,
-    commands: mpsc::Receiver<Underway>,
+    mut commands: mpsc::Receiver<Underway>,
 ) -> impl Future<Output = ()> + Send + use<> {
-    let actor = Actor {
+    let mut actor = Actor {
+        is_open: true,
         shared,
         deps,
         accepting: FuturesOrdered::new(),
@@ -82,10 +88,12 @@ pub(super) fn run(
         current: Current::Idle,
         busy: None,
     };
-    actor.run(commands)
+    poll_fn(move |context| actor.poll(&mut commands, context))
 }
 
 struct Actor {
+    /// Commands may still come.
+    is_open: bool,
     shared: Arc<Shared>,
     deps: Arc<Deps>,
     /// Looked up or being committed, in the order of arrival.
@@ -110,43 +118,37 @@ struct WaitingTurn {
     is_anew: bool,
 }
 
-enum Happened {
-    Command(Option<Underway>),
-    Accepted(Box<Accepting>),
-    Run(Option<RunEvent>),
-    Finished(Result<(), StoreError>),
-}
-
 impl Actor {
-    async fn run(mut self, mut commands: mpsc::Receiver<Underway>) {
-        let mut open = true;
-        while open || self.is_busy() {
-            // Commands first: a model that always has text ready must not starve a stop.
-            let happened = tokio::select! {
-                biased;
-                command = commands.next(), if open => Happened::Command(command),
-                Some(accepting) = self.accepting.next(), if !self.accepting.is_empty() => {
-                    Happened::Accepted(Box::new(accepting))
-                }
-                happened = self.current.happened() => happened,
-            };
-            match happened {
-                Happened::Command(None) => {
-                    open = false;
-                    if self.shared.closed.get() == Some(&Closed::Deleted) {
-                        self.abandon(); // The session was deleted.
+    /// Does all there is to do. Over when the last handle is gone and nothing is left to finish.
+    fn poll(&mut self, commands: &mut mpsc::Receiver<Underway>, context: &mut Context<'_>) -> Poll<()> {
+        // A model that always has text ready must starve neither a stop nor other sessions.
+        for _ in 0..TURNS {
+            while self.is_open
+                && let Poll::Ready(command) = commands.poll_next_unpin(context)
+            {
+                match command {
+                    Some(underway) => self.on_command(underway.command),
+                    None => {
+                        self.is_open = false;
+                        if self.shared.closed.get() == Some(&Closed::Deleted) {
+                            self.abandon(); // The session was deleted.
+                        }
                     }
                 }
-                Happened::Command(Some(underway)) => {
-                    self.on_command(underway.command);
-                    self.note_busy(); // Before it counts no more.
-                }
-                Happened::Accepted(accepting) => self.on_accepted(*accepting),
-                Happened::Run(event) => self.on_run_event(event),
-                Happened::Finished(result) => self.on_finished(result),
+                self.note_busy(); // Before the command counts no more.
             }
+            while let Poll::Ready(Some(accepting)) = self.accepting.poll_next_unpin(context) {
+                self.on_accepted(accepting);
+                self.note_busy();
+            }
+            if !self.is_open && !self.is_busy() {
+                return Poll::Ready(());
+            }
+            ready!(self.poll_current(context));
             self.note_busy();
         }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn on_command(&mut self, command: Command) {

@@ -55,7 +55,7 @@ pub struct Saved {
 /// The log. At most one run is live at a time.
 #[derive(Debug)]
 pub struct Log {
-    epoch: Box<str>,
+    epoch: Arc<str>,
     head: u64,
     /// The newest events; the last one is number `head`.
     events: VecDeque<Kept>,
@@ -294,14 +294,15 @@ impl Log {
     /// Where a reader begins that holds the cursor `resume`, or none.
     #[must_use]
     pub fn attach(&self, resume: Option<&str>) -> Attachment {
-        if let Some(cursor) = resume.and_then(|text| self.resolve(text)) {
-            return Attachment { cursor, recovered: Recovered::Full, snapshot: None };
-        }
-        if self.head == 0 && self.transcript.is_empty() {
-            return Attachment { cursor: Cursor::default(), recovered: Recovered::New, snapshot: None };
-        }
-        let (snapshot, cursor) = self.snapshot();
-        Attachment { cursor, recovered: Recovered::Snapshot, snapshot: Some(snapshot) }
+        let (cursor, recovered, snapshot) = match resume.and_then(|text| self.resolve(text)) {
+            Some(cursor) => (cursor, Recovered::Full, None),
+            None if self.head == 0 && self.transcript.is_empty() => (Cursor::default(), Recovered::New, None),
+            None => {
+                let (snapshot, cursor) = self.snapshot();
+                (cursor, Recovered::Snapshot, Some(snapshot))
+            }
+        };
+        Attachment { epoch: self.epoch.clone(), seq: self.head, cursor, recovered, snapshot }
     }
 
     /// The newest state, and the cursor behind it.

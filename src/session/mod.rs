@@ -12,15 +12,15 @@ use std::sync::{
 use futures_channel::mpsc;
 use futures_util::SinkExt;
 use parking_lot::Mutex;
-use tokio::{
-    sync::{Notify, oneshot},
-    time::Instant,
-};
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     chat::{Feedback, MessageId, Owner, RunId, SessionId},
     limits::Refusal,
-    session::log::{Log, Moment},
+    session::{
+        log::{Log, Moment},
+        wakers::Wakers,
+    },
 };
 
 mod actor;
@@ -28,6 +28,7 @@ pub mod live;
 pub mod log;
 pub mod text;
 pub mod viewer;
+mod wakers;
 
 pub use actor::Deps;
 pub use viewer::Viewer;
@@ -181,8 +182,10 @@ pub(crate) struct Shared {
     pub(crate) id: SessionId,
     pub(crate) owner: Option<Owner>,
     pub(crate) log: Mutex<Log>,
-    /// Wakes viewers after the log grew or the session closed.
-    pub(crate) wake: Notify,
+    /// The viewers, to be woken after the log grew or the session closed.
+    pub(crate) wakers: Wakers,
+    /// The gateway is about to end.
+    pub(crate) draining: AtomicBool,
     /// A run, a waiting message or a commit in flight: the session must stay in memory.
     pub(crate) busy: AtomicBool,
     /// When somebody last used the session.
@@ -234,7 +237,8 @@ impl SessionHandle {
             id,
             owner,
             log: Mutex::new(log),
-            wake: Notify::new(),
+            wakers: Wakers::default(),
+            draining: AtomicBool::new(deps.draining.load(Ordering::SeqCst)),
             busy: AtomicBool::new(false),
             touched: AtomicU64::new(clock.now()),
             viewers: AtomicUsize::new(0),
@@ -341,6 +345,12 @@ impl SessionHandle {
         self.shared.close(cause);
     }
 
+    /// Tells everybody who watches that the gateway is about to end.
+    pub fn drain(&self) {
+        self.shared.draining.store(true, Ordering::Release);
+        self.shared.wakers.wake();
+    }
+
     /// Whether nobody but the hub and the actor holds the session, nothing happens in it, and nothing has
     /// for `idle` microseconds.
     #[must_use]
@@ -394,6 +404,6 @@ impl SessionHandle {
 impl Shared {
     pub(crate) fn close(&self, cause: Closed) {
         let _first_cause_stays = self.closed.set(cause);
-        self.wake.notify_waiters();
+        self.wakers.wake();
     }
 }

@@ -3,8 +3,9 @@
 //! Owns its place in the log and nothing else: what it has not read stays in the log, once, for everybody.
 
 use std::{
-    pin::pin,
+    future::poll_fn,
     sync::{Arc, atomic::Ordering},
+    task::{Poll, Waker},
 };
 
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
     session::{
         Closed, Shared,
         log::{Attachment, Cursor, Moment, Presence, Snapshot, Step},
+        wakers::Waiting,
     },
 };
 
@@ -19,6 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Viewer {
     shared: Arc<Shared>,
+    waiting: Waiting,
     cursor: Cursor,
     /// Text of an earlier run that is sent again on request: the run, and the offset that comes next.
     resend: Option<(RunId, u64)>,
@@ -44,13 +47,14 @@ pub struct TextGone;
 
 impl Viewer {
     pub(crate) fn attach(shared: Arc<Shared>, resume: Option<&str>) -> (Self, Attachment) {
+        let waiting = shared.wakers.enter();
         let attachment = shared.log.lock().attach(resume);
         let cursor = attachment.cursor.clone();
         if shared.viewers.fetch_add(1, Ordering::Relaxed) > 0 {
-            shared.wake.notify_waiters();
+            shared.wakers.wake();
         }
         let told = Presence { viewers: 1, typing: false };
-        (Self { shared, cursor, resend: None, types: false, told }, attachment)
+        (Self { shared, waiting, cursor, resend: None, types: false, told }, attachment)
     }
 
     /// Begins anew behind the cursor `resume`, or at a snapshot.
@@ -59,13 +63,6 @@ impl Viewer {
         self.cursor = attachment.cursor.clone();
         self.resend = None;
         attachment
-    }
-
-    /// Tells epoch and number of the newest event.
-    #[must_use]
-    pub fn head(&self) -> (String, u64) {
-        let log = self.shared.log.lock();
-        (log.epoch().to_owned(), log.head())
     }
 
     /// The session's time, to measure delays against a delta's `since`.
@@ -113,7 +110,7 @@ impl Viewer {
             (true, false) => self.shared.typing.fetch_sub(1, Ordering::Relaxed),
             _ => return,
         };
-        self.shared.wake.notify_waiters();
+        self.shared.wakers.wake();
     }
 
     /// The newest state; reading goes on behind it.
@@ -143,32 +140,35 @@ impl Viewer {
         self.shared.log.lock().cursor_text(&self.cursor)
     }
 
-    /// Waits until there is something to read.
-    pub async fn changed(&self) -> Change {
-        loop {
-            let mut woken = pin!(self.shared.wake.notified());
-            woken.as_mut().enable(); // Before looking, so that what comes in between wakes us.
-            let all_told = self.resend.is_none() && presence(&self.shared, self.types) == self.told;
-            if !all_told || !self.shared.log.lock().is_up_to_date(&self.cursor) {
-                return Change::More;
-            }
-            if let Some(cause) = self.shared.closed.get() {
-                return Change::Closed(*cause);
-            }
-            woken.await;
-        }
+    /// Has `waker` woken when there may be more to read, somebody comes or goes, or the session is over. To miss
+    /// nothing, look after this and not before.
+    pub fn wake(&self, waker: &Waker) {
+        self.waiting.wait(waker);
     }
 
-    /// Waits until the session is over.
-    pub async fn closed(&self) -> Closed {
-        loop {
-            let mut woken = pin!(self.shared.wake.notified());
-            woken.as_mut().enable();
-            if let Some(cause) = self.shared.closed.get() {
-                return *cause;
+    /// Why the session is over, when it is. There may still be something to read.
+    #[must_use]
+    pub fn closed(&self) -> Option<Closed> {
+        self.shared.closed.get().copied()
+    }
+
+    /// Whether the gateway is about to end, and those who watch should be told.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Acquire)
+    }
+
+    /// Waits until there is something to read.
+    pub async fn changed(&self) -> Change {
+        poll_fn(|context| {
+            self.wake(context.waker());
+            let all_told = self.resend.is_none() && presence(&self.shared, self.types) == self.told;
+            if !all_told || !self.shared.log.lock().is_up_to_date(&self.cursor) {
+                return Poll::Ready(Change::More);
             }
-            woken.await;
-        }
+            self.closed().map_or(Poll::Pending, |cause| Poll::Ready(Change::Closed(cause)))
+        })
+        .await
     }
 }
 
@@ -183,8 +183,9 @@ impl Drop for Viewer {
         // The session's idle time begins when the last viewer leaves: before it is known that they have left.
         self.shared.touched.store(self.shared.clock.now(), Ordering::Relaxed);
         self.set_typing(false);
+        self.shared.wakers.leave(&self.waiting);
         if self.shared.viewers.fetch_sub(1, Ordering::Release) > 1 {
-            self.shared.wake.notify_waiters();
+            self.shared.wakers.wake();
         }
     }
 }

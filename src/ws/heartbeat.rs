@@ -3,11 +3,16 @@
 //! One timer per socket, set anew only when it fires: frames just note the time. The same timer ends a socket whose
 //! token is over.
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
-use tokio::time::sleep;
+use tokio::time::{Instant, Sleep, sleep};
+use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-use super::{Answer, CloseReason, Shared};
+use super::{CloseReason, pass::Pass};
 use crate::{chat::Timestamp, dialect::chat_v1};
 
 /// Silence after which a client is asked (docs/protocol.md, `heartbeat_s`).
@@ -44,29 +49,48 @@ fn until_a_tick(time: Duration, now: Timestamp) -> Duration {
     time + Duration::from_millis(TICK_MS - at % TICK_MS)
 }
 
-/// Returns when the client is dead.
-pub(super) async fn watch(shared: &Shared) -> CloseReason {
-    let mut asked = false;
-    loop {
-        let silence = shared.life.silence();
-        asked &= silence >= HEARTBEAT; // It answered, or said something else.
-        match beat(silence, asked) {
-            Beat::Wait(time) => {
-                let Some(left) = shared.pass.left() else { return CloseReason::TokenExpired };
-                let time = until_a_tick(time.min(left), Timestamp::now());
-                // A new token may end earlier than the old one.
-                tokio::select! {
-                    () = sleep(time) => {}
-                    () = shared.pass.renewed() => {}
+/// Watches over one client.
+pub(super) struct Heartbeat {
+    heard: Instant,
+    asked: bool,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Heartbeat {
+    /// One of a client that was heard just now.
+    pub(super) fn new() -> Self {
+        Self { heard: Instant::now(), asked: false, timer: Box::pin(sleep(Duration::ZERO)) }
+    }
+
+    /// The client said something.
+    pub(super) fn heard(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    /// Looks at the token again at once: a new one may end earlier than the old one.
+    pub(super) fn look_now(&mut self) {
+        self.timer.as_mut().reset(Instant::now());
+    }
+
+    /// Ready when there is something to be said, or the client is to be given up.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>, pass: &Pass) -> Poll<Result<[Message; 2], CloseReason>> {
+        loop {
+            ready!(self.timer.as_mut().poll(context));
+            let silence = self.heard.elapsed();
+            self.asked &= silence >= HEARTBEAT; // It answered, or said something else.
+            match beat(silence, self.asked) {
+                Beat::Wait(time) => {
+                    let Some(left) = pass.left() else { return Poll::Ready(Err(CloseReason::TokenExpired)) };
+                    let time = until_a_tick(time.min(left), Timestamp::now());
+                    self.timer.as_mut().reset(Instant::now() + time);
                 }
+                Beat::Ask => {
+                    self.asked = true;
+                    // Both: a page cannot see the WebSocket's own ping, the smallest clients do not know ours.
+                    return Poll::Ready(Ok([Message::text(chat_v1::ping()), Message::Ping(Bytes::new())]));
+                }
+                Beat::GiveUp => return Poll::Ready(Err(CloseReason::Silent)),
             }
-            Beat::Ask => {
-                // Both: a page cannot see the WebSocket's own ping, the smallest clients do not know ours.
-                shared.outbox.push(Answer::Frame(chat_v1::ping()));
-                shared.outbox.push(Answer::Ping);
-                asked = true;
-            }
-            Beat::GiveUp => return CloseReason::Silent,
         }
     }
 }

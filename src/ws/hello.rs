@@ -4,24 +4,24 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use futures_util::{SinkExt, StreamExt};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
 };
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{Error, Message, protocol::Role},
+    tungstenite::{Message, protocol::Role},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{CloseReason, Counted, Socket, config, converse, leave};
+use super::{CloseReason, Counted, Socket, config, converse, leave, metered::Metered, reader::error_frame};
 use crate::{
     auth::{Authenticator, Caller, jwt::MAX_TOKEN_BYTES},
     chat::SessionId,
     config::Secret,
-    dialect::chat_v1::{self, ClientFrame, ErrorFrame, Frame, FrameError},
+    dialect::chat_v1::{self, ClientFrame, Frame, FrameError},
     hub::{ASSISTANT, Hub, HubError},
     store::StoreError,
 };
@@ -30,6 +30,9 @@ use crate::{
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest frame before it, in bytes: a token and a cursor.
 const HELLO_BYTES: usize = MAX_TOKEN_BYTES + 1024;
+
+/// The most bytes of a frame's own head.
+const FRAME_HEAD_BYTES: usize = 14;
 
 /// A client that has connected.
 #[derive(Debug)]
@@ -69,7 +72,6 @@ impl Arrival {
             resume_ttl: self.hub.resume_ttl(),
             resume: self.resume,
             connection: self.connection,
-            draining: self.draining,
             drain: self.drain,
             auth: self.auth,
             caller,
@@ -78,11 +80,14 @@ impl Arrival {
 }
 
 /// Speaks `chat.v1` with a client that has yet to say who it is.
-pub async fn serve_unknown<S: AsyncRead + AsyncWrite + Unpin>(io: S, mut arrival: Arrival) {
+pub async fn serve_unknown<S: AsyncRead + AsyncWrite + Unpin>(io: S, read: Vec<u8>, mut arrival: Arrival) {
     let _counted = Counted::new();
-    let mut stream = WebSocketStream::from_raw_socket(io, Role::Server, Some(config())).await;
+    let io = Metered::new(io);
+    let mut stream = WebSocketStream::from_partially_read(io, read, Role::Server, Some(config())).await;
     let connection = arrival.connection.clone();
-    let reason = match introduce(&mut stream, &mut arrival).await {
+    let introduced = introduce(&mut stream, &mut arrival).await;
+    stream.get_mut().allow(None);
+    let reason = match introduced {
         Ok(caller) => match arrival.admit(caller).await {
             Ok(socket) => return converse(stream, socket).await,
             Err(HubError::Full) => CloseReason::OverCapacity,
@@ -95,15 +100,14 @@ pub async fn serve_unknown<S: AsyncRead + AsyncWrite + Unpin>(io: S, mut arrival
         Err(reason) => reason,
     };
     debug!(connection, ?reason, "socket closed before it was welcomed");
-    let (sink, stream) = stream.split();
-    leave(sink, stream, reason).await;
+    leave(stream, reason).await;
 }
 
 /// Waits for a `hello` that proves who it is.
-async fn introduce<S>(stream: &mut S, arrival: &mut Arrival) -> Result<Caller, CloseReason>
-where
-    S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin,
-{
+async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut WebSocketStream<Metered<S>>,
+    arrival: &mut Arrival,
+) -> Result<Caller, CloseReason> {
     let draining = arrival.draining.clone();
     tokio::select! {
         () = draining.cancelled() => Err(CloseReason::GoingAway),
@@ -117,34 +121,28 @@ where
 }
 
 /// Reads until a `hello` with a token comes. Everything else is refused, and nothing else is done with it.
-async fn hello<S>(stream: &mut S) -> Result<(Secret, Option<String>), CloseReason>
-where
-    S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin,
-{
+async fn hello<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut WebSocketStream<Metered<S>>,
+) -> Result<(Secret, Option<String>), CloseReason> {
     loop {
+        stream.get_mut().allow(Some(FRAME_HEAD_BYTES + HELLO_BYTES));
         let text = match stream.next().await {
+            Some(Ok(Message::Text(text))) if text.len() > HELLO_BYTES => return Err(CloseReason::TooLarge),
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Binary(_))) => return Err(CloseReason::BinaryFrame),
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
             Some(Ok(Message::Close(_))) => return Err(CloseReason::PeerLeft),
+            Some(Err(_)) if stream.get_ref().is_used_up() => return Err(CloseReason::TooLarge),
             None => return Err(CloseReason::Lost),
             Some(Err(error)) => return Err(CloseReason::from_error(&error)),
         };
-        if text.len() > HELLO_BYTES {
-            return Err(CloseReason::TooLarge);
-        }
         let re = match chat_v1::parse(&text) {
             Ok(Frame { body: ClientFrame::Hello { token: Some(token), resume }, .. }) => return Ok((token, resume)),
             Ok(Frame { id, .. }) => id,
             Err(FrameError { re, .. }) => re,
         };
-        let error = chat_v1::error(&ErrorFrame {
-            re,
-            code: "unauthenticated",
-            message: "say `hello` with a token first".to_owned(),
-            retryable: false,
-            retry_in_ms: None,
-        });
+        let problem = "say `hello` with a token first".to_owned();
+        let error = chat_v1::error(&error_frame(re, "unauthenticated", problem, false));
         stream.send(Message::text(error)).await.map_err(|_| CloseReason::Lost)?;
     }
 }

@@ -1,14 +1,6 @@
 //! Whose a socket is, and how long it may stay open.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
-
-use tokio::sync::Notify;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     auth::{Authenticator, Caller, Principal, left},
@@ -24,8 +16,7 @@ pub(super) struct Pass {
     auth: Arc<Authenticator>,
     principal: Option<Arc<Principal>>,
     /// When the token says that it is over, in milliseconds since the Unix epoch.
-    expires_at: AtomicU64,
-    renewed: Notify,
+    expires_at: u64,
 }
 
 /// Why a socket does not get another token.
@@ -54,34 +45,26 @@ impl Pass {
         Self {
             auth,
             principal: grant.as_ref().map(|grant| grant.principal.clone()),
-            expires_at: AtomicU64::new(grant.as_ref().map_or(FOR_EVER, |grant| grant.expires_at.0)),
-            renewed: Notify::new(),
+            expires_at: grant.as_ref().map_or(FOR_EVER, |grant| grant.expires_at.0),
         }
     }
 
     /// Puts another token in the place of the socket's.
-    pub(super) fn renew(&self, token: &Secret) -> Result<(), NotRenewed> {
+    pub(super) fn renew(&mut self, token: &Secret) -> Result<(), NotRenewed> {
         let grant = self.auth.verify(token.expose()).map_err(|_| NotRenewed::Refused)?;
         if self.principal.as_ref().map(|own| own.owner()) != Some(grant.principal.owner()) {
             return Err(NotRenewed::AnotherPrincipal);
         }
-        self.expires_at.store(grant.expires_at.0, Ordering::Relaxed);
-        self.renewed.notify_one();
+        self.expires_at = grant.expires_at.0;
         Ok(())
-    }
-
-    /// Returns after the next [`renew`](Self::renew).
-    pub(super) async fn renewed(&self) {
-        self.renewed.notified().await;
     }
 
     /// How long the socket may stay open; `None` when it may not any more.
     pub(super) fn left(&self) -> Option<Duration> {
-        let expires_at = self.expires_at.load(Ordering::Relaxed);
-        if expires_at == FOR_EVER {
+        if self.expires_at == FOR_EVER {
             return Some(Duration::MAX);
         }
-        let left = left(Timestamp(expires_at), Timestamp::now());
+        let left = left(Timestamp(self.expires_at), Timestamp::now());
         (!left.is_zero()).then_some(left)
     }
 }

@@ -278,7 +278,7 @@ impl Actor {
         let Arriving { answer, run: its_run, since, stopped, is_anew, .. } = arrived;
         self.queue.push_back(WaitingTurn { question, answer, run: its_run, since, stopped, is_anew });
         self.start_next();
-        self.shared.wake.notify_waiters();
+        self.shared.wakers.wake();
         Receipt { message, run: Some(run), duplicate: false, queued }
     }
 

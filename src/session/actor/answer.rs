@@ -2,6 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -9,7 +10,7 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 use tokio::time::{Instant, sleep};
 use tracing::{error, warn};
 
-use super::{Actor, Happened, WaitingTurn};
+use super::{Actor, WaitingTurn};
 use crate::{
     chat::{Author, Message, Phase, RunError, SessionId, Source, Status, Timestamp, Timing, Usage},
     llm::{Failover, PromptMessage, estimated_tokens},
@@ -19,6 +20,8 @@ use crate::{
     telemetry::metrics::{RUN_TTFT, RUNS, RUNS_ACTIVE},
 };
 
+/// Text that is appended at once at the most, and what comes in one piece.
+const APPEND_BYTES: usize = 16 << 10;
 /// Pauses before the commit of an answer is tried again.
 const COMMIT_PAUSES: [Duration; 4] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
@@ -100,11 +103,59 @@ impl Actor {
         }
     }
 
-    pub(super) fn on_run_event(&mut self, event: Option<RunEvent>) {
+    /// Goes on with what the session is busy with: ready when that has changed, or may have more at once.
+    pub(super) fn poll_current(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match &mut self.current {
+            Current::Idle => Poll::Pending,
+            Current::Storing(storing) => {
+                let stored = ready!(storing.committed.as_mut().poll(context));
+                self.on_finished(stored);
+                Poll::Ready(())
+            }
+            Current::Running(_) => self.poll_run(context),
+        }
+    }
+
+    /// Takes what the run has ready: what one read of the upstream brought is one append and one wake.
+    fn poll_run(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Current::Running(running) = &mut self.current else { return Poll::Pending };
+        let (text, pieces, next) = running.poll(context);
+        if pieces > 0 {
+            self.on_text(&text, pieces);
+        }
+        match next {
+            Poll::Ready(Some(event)) => self.on_run_event(event),
+            Poll::Ready(None) => {
+                error!(session = %self.shared.id, "a run ended without saying how");
+                self.end_run(|text| Outcome::broken_off(text.is_empty()));
+            }
+            Poll::Pending => {
+                if pieces > 0 {
+                    self.shared.wakers.wake();
+                }
+                return Poll::Pending;
+            }
+        }
+        self.shared.wakers.wake();
+        Poll::Ready(())
+    }
+
+    fn on_text(&mut self, text: &str, pieces: u64) {
         let Current::Running(running) = &mut self.current else { return };
-        let now = self.deps.clock.now();
+        if running.timing.ttft_ms == 0 {
+            let ttft = running.started.elapsed();
+            running.timing.ttft_ms = millis(ttft).max(1);
+            metrics::histogram!(RUN_TTFT).record(ttft.as_secs_f64());
+        }
+        self.shared.log.lock().append_text(text, self.deps.clock.now());
+        self.shared.pieces.fetch_add(pieces, Ordering::Relaxed);
+        self.deps.tokens.increment(pieces);
+    }
+
+    fn on_run_event(&mut self, event: RunEvent) {
+        let Current::Running(running) = &mut self.current else { return };
         match event {
-            Some(RunEvent::Doing(doing)) => {
+            RunEvent::Doing(doing) => {
                 if doing.phase == Phase::Retrieving {
                     // It has waited for its turn until now.
                     running.timing.queue_ms = millis(running.turn.since.elapsed());
@@ -112,38 +163,24 @@ impl Actor {
                 }
                 self.shared.log.lock().set_doing(doing);
             }
-            Some(RunEvent::Retrieved { sources, took }) => {
+            RunEvent::Retrieved { sources, took } => {
                 running.timing.retrieval_ms = millis(took);
                 running.sources = sources;
                 if !running.sources.is_empty() {
-                    self.shared.log.lock().append_sources(running.sources.clone(), now);
+                    self.shared.log.lock().append_sources(running.sources.clone(), self.deps.clock.now());
                 }
             }
-            Some(RunEvent::Asked(prompt_tokens)) => running.prompt_tokens = Some(prompt_tokens),
-            Some(RunEvent::By(author)) => {
+            RunEvent::Asked(prompt_tokens) => running.prompt_tokens = Some(prompt_tokens),
+            RunEvent::By(author) => {
                 self.shared.log.lock().set_model(author.model.clone());
                 running.author = Some(author);
             }
-            Some(RunEvent::Text(text)) => {
-                if running.timing.ttft_ms == 0 {
-                    let ttft = running.started.elapsed();
-                    running.timing.ttft_ms = millis(ttft).max(1);
-                    metrics::histogram!(RUN_TTFT).record(ttft.as_secs_f64());
-                }
-                self.shared.log.lock().append_text(&text, now);
-                self.shared.pieces.fetch_add(1, Ordering::Relaxed);
-                self.deps.tokens.increment(1);
-            }
-            Some(RunEvent::Failover(Failover { keep, from, to, reason })) => {
+            RunEvent::Text(text) => self.on_text(&text, 1),
+            RunEvent::Failover(Failover { keep, from, to, reason }) => {
                 self.shared.log.lock().fail_over(keep, &from, &to, reason);
             }
-            Some(RunEvent::End(outcome)) => return self.end_run(|_| outcome),
-            None => {
-                error!(session = %self.shared.id, "a run ended without saying how");
-                return self.end_run(|text| Outcome::broken_off(text.is_empty()));
-            }
+            RunEvent::End(outcome) => self.end_run(|_| outcome),
         }
-        self.shared.wake.notify_waiters();
     }
 
     /// Ends the run in progress: cancels what still generates and commits the answer. `run.done` follows the commit.
@@ -199,16 +236,21 @@ impl Actor {
         self.shared.log.lock().finish_run(answer, ending, now);
         self.shared.touched.store(now, Ordering::Relaxed);
         self.start_next();
-        self.shared.wake.notify_waiters();
+        self.shared.wakers.wake();
     }
 }
 
-impl Current {
-    pub(super) async fn happened(&mut self) -> Happened {
-        match self {
-            Self::Idle => std::future::pending().await,
-            Self::Storing(storing) => Happened::Finished((&mut storing.committed).await),
-            Self::Running(running) => Happened::Run(running.events.next().await),
+impl Running {
+    /// The text that is ready, of how many pieces it is, and what comes behind it.
+    fn poll(&mut self, context: &mut Context<'_>) -> (String, u64, Poll<Option<RunEvent>>) {
+        let (mut text, mut pieces) = (String::new(), 0);
+        loop {
+            match self.events.poll_next_unpin(context) {
+                Poll::Ready(Some(RunEvent::Text(piece))) if pieces == 0 => text = piece,
+                Poll::Ready(Some(RunEvent::Text(piece))) if text.len() < APPEND_BYTES => text.push_str(&piece),
+                next => return (text, pieces, next),
+            }
+            pieces += 1;
         }
     }
 }

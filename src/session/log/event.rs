@@ -139,6 +139,10 @@ pub enum Recovered {
 /// How a reader begins.
 #[derive(Debug)]
 pub struct Attachment {
+    /// Tells this incarnation of the log from others.
+    pub epoch: Arc<str>,
+    /// The number of the newest event when the reader came.
+    pub seq: u64,
     /// Where it reads on.
     pub cursor: Cursor,
     /// Whether that is where it was.
