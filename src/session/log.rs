@@ -250,7 +250,8 @@ impl Log {
     }
 
     /// What was written of the live run, which is to become the message `answer`, since `saved`, which is moved behind
-    /// it: the text that stands behind the offset (in bytes) now. `None` when nothing is new, or that run is over.
+    /// it: an offset (in bytes), and the text that stands behind it now. `None` when nothing is new, or that run is
+    /// over.
     #[must_use]
     pub fn unsaved(&self, answer: &MessageId, saved: &mut Saved) -> Option<(usize, &str)> {
         let live = self.live().filter(|live| live.message == *answer)?;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::{
-    Appended, Branch, Branched, FinishedAnswer, MAX_PAGE, MessagePage, Scope, SessionRecord, SessionStore, StoreError,
-    Turn, memory::MemoryStore, sqlite::SqliteStore,
+    Appended, Branch, Branched, FinishedAnswer, MAX_PAGE, MessagePage, Piece, Scope, SessionRecord, SessionStore,
+    StoreError, Turn, memory::MemoryStore, sqlite::SqliteStore,
 };
 use crate::chat::{
     Citation, Feedback, Message, MessageId, Opinion, Owner, RunId, SessionId, Source, Status, Timestamp, Usage,
@@ -63,6 +63,11 @@ pub(super) fn finished(question: &str, text: &str, status: Status) -> FinishedAn
     }
 }
 
+pub(super) fn piece(question: &str, at: usize, text: &str) -> Piece {
+    let answer = message_id(&format!("a-{question}"));
+    Piece { session: session_id("s"), answer, at, text: text.to_owned() }
+}
+
 /// Runs every test of the contract against one way of making a store.
 macro_rules! contract {
     ($name:ident, $store:expr, [$($test:ident),* $(,)?]) => {
@@ -93,6 +98,7 @@ contracts!([
     sessions_are_listed_by_owner,
     a_turn_is_stored_once,
     an_answer_grows_and_ends,
+    answers_grow_side_by_side,
     an_ended_answer_stays_as_it_is,
     what_cannot_be_read_again_is_refused,
     messages_are_paged_backwards,
@@ -220,10 +226,23 @@ async fn an_answer_grows_and_ends(store: Arc<dyn SessionStore>) {
     let session = with_session(&*store).await;
     store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored");
     let answer = message_id("a-q");
-    for text in ["Fr", "From 4"] {
-        store.checkpoint(&session, &answer, text.to_owned()).await.expect("kept");
+    for (pieces, text) in [
+        (vec![piece("q", 0, "Fr")], "Fr"),
+        (vec![piece("q", 2, "om 💰"), piece("q", 9, " 4")], "From 💰 4"),
+        // The same again, after nobody knew whether it was stored.
+        (vec![piece("q", 9, " 4")], "From 💰 4"),
+        // Another model has taken over and said nothing yet; then it has.
+        (vec![piece("q", 5, "")], "From "),
+        (vec![piece("q", 4, ":"), piece("q", 5, " €")], "From: €"),
+        // Behind a hole, and within a character.
+        (vec![piece("q", 10, "?"), piece("q", 8, "?")], "From: €"),
+        (vec![], "From: €"),
+    ] {
+        store.checkpoint(pieces).await.expect("kept");
         let message = store.message(&session, &answer).await.expect("read").expect("there");
         assert_eq!((message.text.as_str(), message.status), (text, Status::Pending));
+        let page = store.messages(&session, None, 1, Scope::Conversation).await.expect("read");
+        assert_eq!(page.messages, [message]);
     }
     let end = finished("q", "From 4.1 %.", Status::Stopped);
     store.finish_answer(&session, end.clone()).await.expect("ended");
@@ -235,18 +254,45 @@ async fn an_answer_grows_and_ends(store: Arc<dyn SessionStore>) {
     assert!(record.updated_at > Timestamp(2000), "ending an answer is a use: {}", record.updated_at);
 }
 
+async fn answers_grow_side_by_side(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    store.create_session(record("t", 1000)).await.expect("stored");
+    for (session, question) in [("s", "q1"), ("s", "q2"), ("t", "q1")] {
+        store.append_turn(&session_id(session), turn(question, "?", 2000)).await.expect("stored");
+    }
+    let elsewhere = |at, text| Piece { session: session_id("t"), ..piece("q1", at, text) };
+    let lost = Piece { session: session_id("nobody"), ..piece("q1", 0, "lost") };
+    let pieces = vec![piece("q1", 0, "on"), elsewhere(0, "th"), lost, piece("q9", 0, "lost"), piece("q2", 0, "two")];
+    store.checkpoint(pieces).await.expect("what is not there hinders nobody");
+    store.checkpoint(vec![piece("q1", 2, "e"), elsewhere(2, "ree")]).await.expect("kept");
+    let texts = async |session: &str| {
+        let page = store.messages(&session_id(session), None, 9, Scope::Conversation).await.expect("read");
+        page.messages.into_iter().map(|message| message.text).collect::<Vec<_>>()
+    };
+    assert_eq!((texts("s").await, texts("t").await), (vec!["?", "one", "?", "two"], vec!["?", "three"]));
+
+    // What goes takes its pieces with it: whoever has the id next begins with nothing.
+    store.finish_answer(&session, finished("q2", "2", Status::Complete)).await.expect("ended");
+    store.delete_session(&session).await.expect("deleted");
+    with_session(&*store).await;
+    for question in ["q2", "q1"] {
+        store.append_turn(&session, turn(question, "?", 2000)).await.expect("stored");
+    }
+    assert_eq!((texts("s").await, texts("t").await), (vec!["?", "", "?", ""], vec!["?", "three"]));
+}
+
 async fn an_ended_answer_stays_as_it_is(store: Arc<dyn SessionStore>) {
     let session = with_session(&*store).await;
     store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored");
     store.finish_answer(&session, finished("q", "whole", Status::Complete)).await.expect("ended");
     let ended = store.message(&session, &message_id("a-q")).await.expect("read");
 
-    store.checkpoint(&session, &message_id("a-q"), "late".to_owned()).await.expect("ignored");
+    store.checkpoint(vec![piece("q", 0, "late"), piece("q", 5, ", later")]).await.expect("ignored");
     store.finish_answer(&session, finished("q", "later", Status::Error)).await.expect("ignored");
     assert_eq!(store.message(&session, &message_id("a-q")).await.expect("read"), ended);
 
     // A question is nobody's answer.
-    store.checkpoint(&session, &message_id("q"), "forged".to_owned()).await.expect("ignored");
+    store.checkpoint(vec![Piece { answer: message_id("q"), ..piece("q", 0, "forged") }]).await.expect("ignored");
     assert_eq!(store.message(&session, &message_id("q")).await.expect("read").expect("there").text, "?");
 }
 
@@ -439,7 +485,6 @@ async fn expired_sessions_go_and_used_ones_stay(store: Arc<dyn SessionStore>) {
 async fn missing_sessions_are_told(store: Arc<dyn SessionStore>) {
     let nobody = session_id("nobody");
     assert!(matches!(store.append_turn(&nobody, turn("q", "?", 1)).await, Err(StoreError::NoSession)));
-    assert!(matches!(store.checkpoint(&nobody, &message_id("a-q"), String::new()).await, Err(StoreError::NoSession)));
     let end = finished("q", "", Status::Complete);
     assert!(matches!(store.finish_answer(&nobody, end).await, Err(StoreError::NoSession)));
     assert!(matches!(store.messages(&nobody, None, 1, Scope::Conversation).await, Err(StoreError::NoSession)));

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::{
-    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Scope, SessionPage, SessionRecord,
-    SessionStore, Spent, StoreError, Turn, refuse_unfit, session_taken, unknown_answer,
+    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Piece, Scope, SessionPage,
+    SessionRecord, SessionStore, Spent, StoreError, Turn, continue_text, refuse_unfit, session_taken, unknown_answer,
 };
 use crate::chat::{Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp};
 
@@ -252,9 +252,13 @@ impl SessionStore for MemoryStore {
         Ok(true)
     }
 
-    async fn checkpoint(&self, session: &SessionId, answer: &MessageId, text: String) -> Result<(), StoreError> {
-        if let Some(message) = self.state.lock().conversation_mut(session)?.pending(answer)? {
-            message.text = text;
+    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        for Piece { session, answer, at, text } in pieces {
+            let Some(conversation) = state.sessions.get_mut(&session) else { continue };
+            if let Ok(Some(message)) = conversation.pending(&answer) {
+                continue_text(&mut message.text, at, &text);
+            }
         }
         Ok(())
     }

@@ -134,6 +134,28 @@ impl FinishedAnswer {
     }
 }
 
+/// What was added to an answer that is being written: behind the first `at` bytes of its text stands `text` now. So it
+/// takes back what stood there, and to store it twice does no harm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// The session.
+    pub session: SessionId,
+    /// The message.
+    pub answer: MessageId,
+    /// Where, in bytes.
+    pub at: usize,
+    /// The text.
+    pub text: String,
+}
+
+/// Continues `written` by a piece. One that would leave a hole is left out: what stands there is what was said.
+fn continue_text(written: &mut String, at: usize, text: &str) {
+    if written.is_char_boundary(at) {
+        written.truncate(at);
+        written.push_str(text);
+    }
+}
+
 /// A stretch of a conversation, oldest message first.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MessagePage {
@@ -223,12 +245,10 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
     /// [`StoreError::NoSession`] when the session is gone.
     async fn rate(&self, session: &SessionId, message: &MessageId, feedback: Feedback) -> Result<bool, StoreError>;
 
-    /// Replaces the text of a pending answer by what has been written so far.
-    /// An answer that is finished already stays as it is.
-    ///
-    /// # Errors
-    /// [`StoreError::NoSession`] when the session is gone.
-    async fn checkpoint(&self, session: &SessionId, answer: &MessageId, text: String) -> Result<(), StoreError>;
+    /// Keeps what was added to pending answers, one piece after the other; all of it, or nothing. It costs as much as the
+    /// pieces are long, however long the answers are. An answer that is finished already stays as it is, and of one
+    /// that is not there (any more) nothing is kept.
+    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError>;
 
     /// Ends a pending answer. One that is finished already stays as it is.
     ///

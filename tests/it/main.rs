@@ -13,6 +13,7 @@ mod branches;
 mod budgets;
 mod cache;
 mod chat;
+mod checkpoints;
 mod company;
 mod completions;
 mod crash;
