@@ -24,13 +24,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
 use crate::{
-    chat::{Message, Owner, SessionId, Status, Timestamp},
+    chat::{Message, MessageId, Owner, SessionId, Status, Timestamp},
     run::Runner,
     session::{
         Clock, Closed, Deps, SessionHandle,
         log::{Log, Moment, RETENTION},
     },
-    store::{FinishedAnswer, MAX_EXPIRED, Scope, SessionRecord, SessionStore, StoreError},
+    store::{FinishedAnswer, MAX_EXPIRED, MessagePage, Scope, SessionRecord, SessionStore, StoreError},
     telemetry::metrics::{RATE_LIMITED, SESSION_PANICS, SESSIONS_ACTIVE, TOKENS_DELIVERED},
 };
 
@@ -128,18 +128,27 @@ impl Hub {
         owner: Option<&Owner>,
         metadata: Option<serde_json::Value>,
     ) -> Result<SessionRecord, StoreError> {
-        let now = Timestamp::now();
-        let record = SessionRecord {
-            id: SessionId::random(),
-            assistant: assistant.to_owned(),
-            metadata,
-            created_at: now,
-            updated_at: now,
-            message_count: 0,
-            owner: owner.cloned(),
-        };
+        let record = new_record(assistant, owner, metadata);
         self.deps.store.create_session(record.clone()).await?;
         Ok(record)
+    }
+
+    /// Opens a session for `owner` that nobody promised to anybody: it is in memory only until its first message, which
+    /// stores it, and is forgotten when it leaves memory before.
+    ///
+    /// # Errors
+    /// [`HubError::Full`].
+    pub fn open(&self, assistant: &str, owner: Option<&Owner>) -> Result<SessionHandle, HubError> {
+        let place = self.place()?;
+        let record = new_record(assistant, owner, None);
+        let id = record.id.clone();
+        let handle = self.start(record, false, MessagePage::default());
+        let slot = Slot { session: OnceCell::new_with(Some(handle.clone())), _place: place };
+        self.sessions.insert(id, Arc::new(slot));
+        if self.deps.draining.load(Ordering::SeqCst) {
+            handle.close(Closed::Shutdown); // The drain may have looked at all sessions already.
+        }
+        Ok(handle)
     }
 
     /// When an unused session is deleted.
@@ -148,13 +157,32 @@ impl Hub {
         record.updated_at.plus_seconds(self.policy.ttl.as_secs())
     }
 
-    /// What is stored of a session of `owner`. Somebody else's is answered as none is.
+    /// What is known of a session of `owner`. Somebody else's is answered as none is.
     ///
     /// # Errors
     /// [`StoreError::NoSession`] when there is none, or what the store says.
     pub async fn record(&self, id: &SessionId, owner: Option<&Owner>) -> Result<SessionRecord, StoreError> {
-        let found = self.deps.store.session(id).await?;
+        let unsaved = self.in_memory(id).and_then(|handle| handle.unsaved());
+        let found = if unsaved.is_some() { unsaved } else { self.deps.store.session(id).await? };
         found.filter(|record| record.owner.as_ref() == owner).ok_or(StoreError::NoSession)
+    }
+
+    /// What is known of a session of `owner`, and `limit` of its messages: the newest that are older than `before`.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn conversation(
+        &self,
+        id: &SessionId,
+        owner: Option<&Owner>,
+        (before, limit, scope): (Option<&MessageId>, usize, Scope),
+    ) -> Result<(SessionRecord, MessagePage), StoreError> {
+        let record = self.record(id, owner).await?;
+        match self.deps.store.messages(id, before, limit, scope).await {
+            // It is not stored before its first message.
+            Err(StoreError::NoSession) if record.message_count == 0 => Ok((record, MessagePage::default())),
+            found => Ok((record, found?)),
+        }
     }
 
     /// A session of `owner`, from memory or from the store. Somebody else's is answered as none is, and is not loaded.
@@ -162,8 +190,7 @@ impl Hub {
     /// # Errors
     /// [`HubError`]; [`StoreError::NoSession`] when there is none.
     pub async fn get_own(&self, id: &SessionId, owner: Option<&Owner>) -> Result<SessionHandle, HubError> {
-        let in_memory = self.sessions.get(id).and_then(|slot| slot.session.get().map(|handle| handle.owner() == owner));
-        match in_memory {
+        match self.in_memory(id).map(|handle| handle.owner() == owner) {
             Some(true) => {}
             Some(false) => return Err(StoreError::NoSession.into()),
             None => drop(self.record(id, owner).await?),
@@ -193,12 +220,8 @@ impl Hub {
         Ok(loaded?)
     }
 
-    /// Whether a further session would have a place in memory, so that none is made in vain.
-    ///
-    /// # Errors
-    /// [`HubError::Full`].
-    pub fn check_room(&self) -> Result<(), HubError> {
-        self.place().map(drop)
+    fn in_memory(&self, id: &SessionId) -> Option<SessionHandle> {
+        self.sessions.get(id).and_then(|slot| slot.session.get().cloned())
     }
 
     fn slot(&self, id: &SessionId) -> Result<Arc<Slot>, HubError> {
@@ -225,7 +248,15 @@ impl Hub {
         let (hub, id) = (self.clone(), id.clone());
         // On a task: who asked may leave in between, and the deleted session must not stay in memory.
         let deleting = self.tasks.spawn(async move {
-            let existed = hub.deps.store.delete_session(&id).await?;
+            // In memory the actor does it, so that no message can come in between.
+            let deleted = match hub.in_memory(&id) {
+                Some(session) => session.delete().await,
+                None => None,
+            };
+            let existed = match deleted {
+                Some(deleted) => deleted?,
+                None => hub.deps.store.delete_session(&id).await?,
+            };
             hub.forget(&id, Closed::Deleted);
             Ok(existed)
         });
@@ -296,16 +327,21 @@ impl Hub {
     async fn load(&self, id: &SessionId) -> Result<SessionHandle, StoreError> {
         let store = &self.deps.store;
         let record = store.session(id).await?.ok_or(StoreError::NoSession)?;
-        let history = self.deps.window();
-        let mut page = store.messages(id, None, history, Scope::Conversation).await?;
+        let mut page = store.messages(id, None, self.deps.window(), Scope::Conversation).await?;
         for message in &mut page.messages {
             self.settle(id, message).await?;
         }
+        Ok(self.start(record, true, page))
+    }
+
+    /// Starts a session with its newest messages.
+    fn start(&self, record: SessionRecord, saved: bool, newest: MessagePage) -> SessionHandle {
         let epoch = uuid::Uuid::new_v4().simple().to_string();
-        let log = Log::new(&epoch[..12], page.messages, page.more, history, self.deps.clock.now());
-        let (handle, actor) = SessionHandle::new(id.clone(), record.owner, log, self.deps.clone());
+        let now = self.deps.clock.now();
+        let log = Log::new(&epoch[..12], newest.messages, newest.more, self.deps.window(), now);
+        let (handle, actor) = SessionHandle::new(record, saved, log, self.deps.clone());
         self.watch(handle.clone(), actor);
-        Ok(handle)
+        handle
     }
 
     /// An answer that is pending while no actor writes it was left by a session that failed.
@@ -385,6 +421,19 @@ impl Hub {
         {
             handle.close(cause);
         }
+    }
+}
+
+fn new_record(assistant: &str, owner: Option<&Owner>, metadata: Option<serde_json::Value>) -> SessionRecord {
+    let now = Timestamp::now();
+    SessionRecord {
+        id: SessionId::random(),
+        assistant: assistant.to_owned(),
+        metadata,
+        created_at: now,
+        updated_at: now,
+        message_count: 0,
+        owner: owner.cloned(),
     }
 }
 

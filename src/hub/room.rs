@@ -108,11 +108,11 @@ mod tests {
     async fn a_full_hub_looks_once_a_second() {
         let hub = hub(1);
         let used = open(&hub).await.expect("a place");
-        assert!(matches!(hub.check_room(), Err(HubError::Full)));
+        assert!(matches!(hub.place(), Err(HubError::Full)));
         let looked = Instant::now();
         drop(used);
         let mut refused = 0;
-        while hub.check_room().is_err() {
+        while hub.place().is_err() {
             refused += 1;
             tokio::task::yield_now().await;
         }

@@ -157,6 +157,7 @@ impl Actor {
             Command::Stop(stop, reply) => {
                 let _gone_asker_does_not_matter = reply.send(self.on_stop(&stop));
             }
+            Command::Delete(reply) => self.on_delete(reply),
             // Somebody may have come back meanwhile.
             Command::Abandon if self.shared.viewers.load(Ordering::Acquire) == 0 => self.abandon(),
             Command::Abandon => {}

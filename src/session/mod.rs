@@ -21,6 +21,7 @@ use crate::{
     chat::{Feedback, MessageId, Owner, RunId, SessionId},
     limits::Refusal,
     session::log::{Log, Moment},
+    store::{SessionRecord, StoreError},
 };
 
 mod actor;
@@ -156,6 +157,7 @@ pub(crate) enum Command {
     Redo(Option<MessageId>, Box<Redo>, oneshot::Sender<Result<Receipt, SendError>>),
     Rate(MessageId, Box<Feedback>, oneshot::Sender<Result<(), SendError>>),
     Stop(Box<Stop>, oneshot::Sender<Result<RunId, RunNotActive>>),
+    Delete(oneshot::Sender<Result<bool, StoreError>>),
     /// Nobody has watched for long: nothing that is answered, or waits for it, is wanted any more.
     Abandon,
     /// The gateway ends: what runs has to end, too.
@@ -180,6 +182,8 @@ pub(crate) struct Stop {
 pub(crate) struct Shared {
     pub(crate) id: SessionId,
     pub(crate) owner: Option<Owner>,
+    /// What the store is to have of the session with its first message; none once it has.
+    pub(crate) unsaved: Mutex<Option<Box<SessionRecord>>>,
     pub(crate) log: Mutex<Log>,
     /// Wakes viewers after the log grew or the session closed.
     pub(crate) wake: Notify,
@@ -222,17 +226,19 @@ pub struct SessionHandle {
 }
 
 impl SessionHandle {
-    /// A session over its `log`, and the future that drives it; the caller spawns that and watches its end.
+    /// The session `record` over its `log`, and the future that drives it; the caller spawns that and watches its end.
+    /// What is not `saved` is stored with the first message.
     pub fn new(
-        id: SessionId,
-        owner: Option<Owner>,
+        record: SessionRecord,
+        saved: bool,
         log: Log,
         deps: Arc<Deps>,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let clock = deps.clock;
         let shared = Arc::new(Shared {
-            id,
-            owner,
+            id: record.id.clone(),
+            owner: record.owner.clone(),
+            unsaved: Mutex::new((!saved).then(|| Box::new(record))),
             log: Mutex::new(log),
             wake: Notify::new(),
             busy: AtomicBool::new(false),
@@ -258,6 +264,12 @@ impl SessionHandle {
     #[must_use]
     pub fn owner(&self) -> Option<&Owner> {
         self.shared.owner.as_ref()
+    }
+
+    /// What is known of the session while the store does not have it: it has no messages yet.
+    #[must_use]
+    pub fn unsaved(&self) -> Option<SessionRecord> {
+        self.shared.unsaved.lock().as_deref().cloned()
     }
 
     /// Hands in a message; returns after it is stored, or refused.
@@ -323,6 +335,17 @@ impl SessionHandle {
     fn tell(&self, command: Command) {
         let underway = Underway { command, _session: self.shared.clone() };
         let _ended_already = self.commands.clone().try_send(underway);
+    }
+
+    /// Deletes the session, after what is being committed and before all that comes later; false when the store never had
+    /// it, and nobody is to miss it. Those who watch it are told.
+    ///
+    /// # Errors
+    /// When the store could not delete it; then nothing has changed. `None` when the session has failed.
+    pub(crate) async fn delete(&self) -> Option<Result<bool, StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_in(Command::Delete(reply)).await.ok()?;
+        answer.await.ok()
     }
 
     async fn hand_in(&self, command: Command) -> Result<(), mpsc::SendError> {

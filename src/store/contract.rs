@@ -36,6 +36,7 @@ pub(super) fn turn(question: &str, text: &str, created_at: u64) -> Turn {
     let run = RunId::parse(&format!("r-{question}")).expect("an id");
     let (id, created_at) = (message_id(question), Timestamp(created_at));
     Turn {
+        opens: None,
         answer: Message::pending(message_id(&format!("a-{question}")), Some(id.clone()), run.clone(), created_at),
         question: Message::question(id, text.to_owned(), run, created_at),
     }
@@ -97,6 +98,7 @@ contracts!([
     sessions_are_paged_newest_first,
     sessions_are_listed_by_owner,
     a_turn_is_stored_once,
+    a_session_is_stored_with_its_first_turn,
     an_answer_grows_and_ends,
     answers_grow_side_by_side,
     an_ended_answer_stays_as_it_is,
@@ -220,6 +222,26 @@ async fn a_turn_is_stored_once(store: Arc<dyn SessionStore>) {
     assert_eq!((record.message_count, record.updated_at), (2, Timestamp(5000)));
     assert_eq!(store.message(&session, &message_id("q1")).await.expect("read"), Some(first.question));
     assert_eq!(store.message(&session, &message_id("q2")).await.expect("read"), None);
+}
+
+async fn a_session_is_stored_with_its_first_turn(store: Arc<dyn SessionStore>) {
+    let session = session_id("s");
+    let opened = SessionRecord { owner: Some(Owner::new("acme/ann")), ..record("s", 1000) };
+    let opening = |question: &str| Turn { opens: Some(opened.clone()), ..turn(question, "?", 5000) };
+    // One of several that were said at once: each may be the first.
+    assert_eq!(store.append_turn(&session, opening("q1")).await.expect("stored"), Appended::Stored);
+    assert_eq!(store.append_turn(&session, opening("q2")).await.expect("stored"), Appended::Stored);
+    let again = store.append_turn(&session, opening("q1")).await.expect("kept");
+    assert!(matches!(again, Appended::Exists(_)), "{again:?}");
+    let wanted = SessionRecord { message_count: 4, updated_at: Timestamp(5000), ..opened.clone() };
+    assert_eq!(store.session(&session).await.expect("read"), Some(wanted.clone()));
+    assert_eq!(store.sessions(opened.owner.as_ref(), None, 9).await.expect("read").sessions, [wanted]);
+
+    // All or nothing.
+    let mut bad = Turn { opens: Some(record("t", 1000)), ..turn("q", "?", 5000) };
+    bad.answer.id = bad.question.id.clone();
+    assert!(matches!(store.append_turn(&session_id("t"), bad).await, Err(StoreError::Unavailable(_))));
+    assert_eq!(store.session(&session_id("t")).await.expect("read"), None);
 }
 
 async fn an_answer_grows_and_ends(store: Arc<dyn SessionStore>) {

@@ -64,6 +64,17 @@ impl fmt::Debug for MemoryStore {
 }
 
 impl State {
+    fn insert(&mut self, session: SessionRecord, most: usize) -> Result<(), StoreError> {
+        if self.sessions.len() >= most {
+            return Err(StoreError::Unavailable(format!("{most} sessions are the most it holds")));
+        }
+        self.by_age.insert((Reverse(session.created_at), session.id.clone()));
+        let record = SessionRecord { message_count: 0, ..session };
+        let conversation = Conversation { messages: Vec::new(), positions: HashMap::new(), record };
+        self.sessions.insert(conversation.record.id.clone(), conversation);
+        Ok(())
+    }
+
     fn conversation(&self, id: &SessionId) -> Result<&Conversation, StoreError> {
         self.sessions.get(id).ok_or(StoreError::NoSession)
     }
@@ -135,14 +146,7 @@ impl SessionStore for MemoryStore {
         if state.sessions.contains_key(&session.id) {
             return Err(session_taken(&session.id));
         }
-        if state.sessions.len() >= self.max_sessions {
-            return Err(StoreError::Unavailable(format!("{} sessions are the most it holds", self.max_sessions)));
-        }
-        state.by_age.insert((Reverse(session.created_at), session.id.clone()));
-        let record = SessionRecord { message_count: 0, ..session };
-        let conversation = Conversation { messages: Vec::new(), positions: HashMap::new(), record };
-        state.sessions.insert(conversation.record.id.clone(), conversation);
-        Ok(())
+        state.insert(session, self.max_sessions)
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<SessionRecord>, StoreError> {
@@ -184,6 +188,9 @@ impl SessionStore for MemoryStore {
 
     async fn append_turn(&self, session: &SessionId, turn: Turn) -> Result<Appended, StoreError> {
         let mut state = self.state.lock();
+        if let Some(opened) = turn.opens.filter(|_| !state.sessions.contains_key(session)) {
+            state.insert(opened, self.max_sessions)?;
+        }
         let conversation = state.conversation_mut(session)?;
         if let Some(existing) = conversation.message(&turn.question.id) {
             return Ok(Appended::Exists(Box::new(existing.clone())));

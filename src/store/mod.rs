@@ -41,6 +41,8 @@ pub struct SessionRecord {
 /// leave an accepted question without the answer that stands for its run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turn {
+    /// The session, when this may be its first message: it is stored with it, where it is not there yet.
+    pub opens: Option<SessionRecord>,
     /// The user's message; its `run` is the run that will answer it.
     pub question: Message,
     /// The answer, [`Status::Pending`] and empty.
@@ -225,10 +227,10 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
     /// Deletes a session and all that belongs to it; false when there was none.
     async fn delete_session(&self, id: &SessionId) -> Result<bool, StoreError>;
 
-    /// Stores a question with its pending answer.
+    /// Stores a question with its pending answer, and the session that it opens.
     ///
     /// # Errors
-    /// [`StoreError::NoSession`] when the session is gone.
+    /// [`StoreError::NoSession`] when the session is gone, or was never there and is not opened.
     async fn append_turn(&self, session: &SessionId, turn: Turn) -> Result<Appended, StoreError>;
 
     /// Lets the conversation go on another way. `newest` is how many messages the page of

@@ -137,7 +137,7 @@ async fn thousands_of_running_answers_leave_room_for_messages() {
         }
     }
     let others = join_all((0..MESSAGES).map(|_| session(&hub))).await;
-    store.hold(true);
+    store.hold(true).await;
     script.text("Well, ");
     until("a checkpoint", || store.checkpoints_under_way() > 0).await;
     let mut sends: Vec<_> = others.iter().map(|session| Box::pin(asked(session))).collect();
@@ -146,7 +146,7 @@ async fn thousands_of_running_answers_leave_room_for_messages() {
     }
     until("all that is said", || store.writes_under_way() > MESSAGES).await;
     script.text("yes.");
-    store.hold(false);
+    store.hold(false).await;
     for run in soon("what was said", join_all(sends)).await {
         run.unwrap();
     }

@@ -1,12 +1,10 @@
 //! Faults inside: a session that panics ends alone, a store that fails loses nothing that was acknowledged.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
-use futures_util::{StreamExt, stream};
 use rivulet::{
     chat::{MessageId, Status},
     hub::Hub,
-    llm::{ChatModel, ChatRequest, FinishReason, ModelEvent, ModelStream},
     session::{
         Closed, NewMessage, SendError, SendMode, SessionHandle, Viewer,
         log::{Event, RunDone, Step},
@@ -15,28 +13,7 @@ use rivulet::{
     store::{Scope, SessionStore},
 };
 
-use crate::harness::{hub, soon};
-
-/// Panics when it is asked to.
-#[derive(Debug)]
-struct Fragile;
-
-impl ChatModel for Fragile {
-    fn name(&self) -> &str {
-        "fragile"
-    }
-
-    fn stream(&self, request: ChatRequest) -> ModelStream {
-        let question = request.question.clone();
-        stream::iter(["Well", ", yes."])
-            .map(move |text| {
-                assert!(&*question != "panic" || text == "Well", "asked to panic");
-                Ok(ModelEvent::Text(text.to_owned()))
-            })
-            .chain(stream::iter([Ok(ModelEvent::Finish(FinishReason::Stop))]))
-            .boxed()
-    }
-}
+use crate::harness::{Talkative, hub, soon};
 
 async fn session(hub: &Hub) -> SessionHandle {
     let record = hub.create("default", None, None).await.unwrap();
@@ -66,7 +43,7 @@ async fn done(viewer: &mut Viewer) -> Arc<RunDone> {
 
 #[tokio::test]
 async fn a_panic_ends_one_session_and_what_it_had_stored_is_intact() {
-    let (hub, _) = hub(Fragile);
+    let (hub, _) = hub(Talkative);
     let (fragile, neighbour) = (session(&hub).await, session(&hub).await);
     let (mut watching, _) = neighbour.attach(None);
     let id = fragile.id().clone();
@@ -95,26 +72,26 @@ async fn a_panic_ends_one_session_and_what_it_had_stored_is_intact() {
 
 #[tokio::test]
 async fn nothing_is_acknowledged_that_is_not_stored() {
-    let (hub, store) = hub(Fragile);
+    let (hub, store) = hub(Talkative);
     let session = session(&hub).await;
     let (mut viewer, _) = session.attach(None);
     session.send(message("one")).await.unwrap();
     done(&mut viewer).await;
 
-    store.failing.store(true, Ordering::Relaxed);
+    store.fail(true);
     assert_eq!(session.send(message("two")).await, Err(SendError::StorageUnavailable));
     assert!(hub.create("default", None, None).await.is_err());
     let (_, attachment) = session.attach(None);
     assert_eq!(attachment.snapshot.unwrap().messages.len(), 2, "what is stored can still be read");
 
-    store.failing.store(false, Ordering::Relaxed);
+    store.fail(false);
     assert!(!session.send(message("two")).await.unwrap().duplicate, "the same id works once there is room");
     assert_eq!(done(&mut viewer).await.status, Status::Complete);
 }
 
 #[tokio::test]
 async fn concurrent_twins_run_once() {
-    let (hub, store) = hub(Fragile);
+    let (hub, store) = hub(Talkative);
     let session = session(&hub).await;
     let (mut viewer, _) = session.attach(None);
     let twins = (0..20).map(|_| session.send(message("twin")));

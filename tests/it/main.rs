@@ -35,4 +35,5 @@ mod spans;
 mod startup;
 mod targets;
 mod telemetry;
+mod unsaved;
 mod upstream;

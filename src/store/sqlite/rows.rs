@@ -85,7 +85,7 @@ pub(super) fn delete_session(connection: &Connection, id: &SessionId) -> Result<
 
 pub(super) fn append_turn(connection: &Connection, session: &SessionId, turn: &Turn) -> Result<Appended, StoreError> {
     if !session_exists(connection, session)? {
-        return Err(StoreError::NoSession);
+        insert_session(connection, turn.opens.as_ref().ok_or(StoreError::NoSession)?)?;
     }
     if let Some(existing) = message(connection, session, &turn.question.id)? {
         return Ok(Appended::Exists(Box::new(existing)));

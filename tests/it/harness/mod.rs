@@ -14,7 +14,7 @@ pub(crate) use client::{Answer, Client, Memory};
 pub(crate) use documented::{Documented, Then, documented};
 pub(crate) use gateway::{Setup, TestGateway};
 pub(crate) use proxy::{Fault, Proxy};
-pub(crate) use store::{Wayward, hub};
+pub(crate) use store::{Talkative, Wayward, hub};
 pub(crate) use strace::Strace;
 pub(crate) use upstream::{Gate, Upstream, upstream};
 

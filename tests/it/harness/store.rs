@@ -1,4 +1,4 @@
-//! A store that does what a test tells it: fails, takes its time, counts. And a hub over it.
+//! A store that does what a test tells it: fails, takes its time, counts. A hub over it, and a model for that.
 
 use std::{
     sync::{
@@ -9,18 +9,19 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
 use rivulet::{
     chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp},
     hub::{Hub, Policy},
     knowledge::NoKnowledge,
-    llm::ChatModel,
+    llm::{ChatModel, ChatRequest, FinishReason, ModelEvent, ModelStream},
     run::{Retrieval, Runner},
     store::{
         Appended, Branch, Branched, FinishedAnswer, MessagePage, Piece, Scope, SessionPage, SessionRecord,
         SessionStore, Spent, StoreError, Turn, memory::MemoryStore,
     },
 };
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Writes that may wait, as in the store that gateways use.
 const QUEUE: usize = 1024;
@@ -29,8 +30,9 @@ const QUEUE: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Wayward {
     inner: MemoryStore,
-    pub(crate) failing: AtomicBool,
-    held: watch::Sender<bool>,
+    failing: AtomicBool,
+    /// Held by the write that is done; the others wait in the order in which they came.
+    gate: Semaphore,
     /// Writes under way; and of these, checkpoints.
     writes: AtomicUsize,
     checkpoints: AtomicUsize,
@@ -63,7 +65,7 @@ impl Wayward {
         Self {
             inner: MemoryStore::new(100_000, 1_000),
             failing: AtomicBool::new(false),
-            held: watch::Sender::new(false),
+            gate: Semaphore::new(1),
             writes: AtomicUsize::new(0),
             checkpoints: AtomicUsize::new(0),
             most_checkpoints: AtomicUsize::new(0),
@@ -71,9 +73,17 @@ impl Wayward {
         }
     }
 
+    /// Lets writes fail, or succeed.
+    pub(crate) fn fail(&self, failing: bool) {
+        self.failing.store(failing, Ordering::Relaxed);
+    }
+
     /// Lets writes wait, or go on.
-    pub(crate) fn hold(&self, held: bool) {
-        self.held.send_replace(held);
+    pub(crate) async fn hold(&self, held: bool) {
+        match held {
+            true => self.gate.acquire().await.unwrap().forget(),
+            false => self.gate.add_permits(1),
+        }
     }
 
     pub(crate) fn writes_under_way(&self) -> usize {
@@ -93,7 +103,7 @@ impl Wayward {
     }
 
     /// A write begins, when nothing holds it, and unless too many wait.
-    async fn enter(&self) -> Result<UnderWay<'_>, StoreError> {
+    async fn enter(&self) -> Result<(SemaphorePermit<'_>, UnderWay<'_>), StoreError> {
         let under_way = UnderWay::begin(&self.writes);
         if under_way.before >= QUEUE {
             return Err(StoreError::Unavailable("too many operations wait already".to_owned()));
@@ -101,8 +111,7 @@ impl Wayward {
         if self.failing.load(Ordering::Relaxed) {
             return Err(StoreError::Unavailable("no space left on device".to_owned()));
         }
-        let _the_store_outlives_this = self.held.subscribe().wait_for(|held| !held).await;
-        Ok(under_way)
+        Ok((self.gate.acquire().await.unwrap(), under_way))
     }
 }
 
@@ -174,6 +183,27 @@ impl SessionStore for Wayward {
     }
     async fn check(&self) -> Result<(), StoreError> {
         self.enter().await.map(drop)
+    }
+}
+
+/// Answers at once. Panics when it is asked to.
+#[derive(Debug)]
+pub(crate) struct Talkative;
+
+impl ChatModel for Talkative {
+    fn name(&self) -> &str {
+        "talkative"
+    }
+
+    fn stream(&self, request: ChatRequest) -> ModelStream {
+        let question = request.question.clone();
+        stream::iter(["Well", ", yes."])
+            .map(move |text| {
+                assert!(&*question != "panic" || text == "Well", "asked to panic");
+                Ok(ModelEvent::Text(text.to_owned()))
+            })
+            .chain(stream::iter([Ok(ModelEvent::Finish(FinishReason::Stop))]))
+            .boxed()
     }
 }
 
