@@ -15,7 +15,6 @@ use std::{
 
 use dashmap::DashMap;
 use futures_util::FutureExt;
-use parking_lot::Mutex;
 use tokio::{
     sync::{OnceCell, OwnedSemaphorePermit, Semaphore},
     time::{MissedTickBehavior, interval, timeout},
@@ -28,13 +27,11 @@ use crate::{
     run::Runner,
     session::{
         Clock, Closed, Deps, SessionHandle,
-        log::{Log, Moment, RETENTION},
+        log::{Log, RETENTION},
     },
     store::{FinishedAnswer, MAX_EXPIRED, MessagePage, Scope, SessionRecord, SessionStore, StoreError},
     telemetry::metrics::{RATE_LIMITED, SESSION_PANICS, SESSIONS_ACTIVE, TOKENS_DELIVERED},
 };
-
-use room::Scans;
 
 mod checkpoints;
 mod room;
@@ -43,6 +40,8 @@ mod room;
 pub const ASSISTANT: &str = "default";
 /// How long interrupted answers have to be committed at the end.
 pub const INTERRUPT_GRACE: Duration = Duration::from_secs(3);
+/// How often it is looked who has been unused for long, at the least and at the most.
+const IDLE_EVERY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 /// How often expired sessions are looked for, at the least and at the most; in between, four times in their life.
 const EXPIRY_EVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -81,6 +80,26 @@ struct Slot {
     _place: OwnedSemaphorePermit,
 }
 
+/// A hold on a slot while it is to be filled. One that stays empty goes with the last who hoped for it, whatever became
+/// of them.
+struct Filling<'a> {
+    sessions: &'a Sessions,
+    id: &'a SessionId,
+    slot: Arc<Slot>,
+}
+
+impl Drop for Filling<'_> {
+    fn drop(&mut self) {
+        if !self.slot.session.initialized() {
+            // Ours and the map's: nobody else can take it while the map's entry is locked.
+            let is_last = |slot: &Arc<Slot>| {
+                Arc::ptr_eq(slot, &self.slot) && Arc::strong_count(slot) == 2 && !slot.session.initialized()
+            };
+            self.sessions.remove_if(self.id, |_, slot| is_last(slot));
+        }
+    }
+}
+
 /// The sessions in memory.
 #[derive(Debug)]
 pub struct Hub {
@@ -88,7 +107,7 @@ pub struct Hub {
     deps: Arc<Deps>,
     policy: Policy,
     places: Arc<Semaphore>,
-    scans: Mutex<Scans>,
+    told: room::Told,
     tasks: TaskTracker,
 }
 
@@ -104,12 +123,13 @@ impl Hub {
             draining: AtomicBool::new(false),
             interrupting: AtomicBool::new(false),
             live: Arc::default(),
+            lists: Arc::default(),
             busy: TaskTracker::new(),
             tokens: metrics::counter!(TOKENS_DELIVERED),
         });
         let places = if policy.sessions == 0 { Semaphore::MAX_PERMITS } else { policy.sessions };
-        let (places, scans) = (Arc::new(Semaphore::new(places)), Mutex::default());
-        Self { sessions: Sessions::default(), deps, policy, places, scans, tasks: TaskTracker::new() }
+        let (sessions, places) = (Sessions::default(), Arc::new(Semaphore::new(places)));
+        Self { sessions, deps, policy, places, told: room::Told::default(), tasks: TaskTracker::new() }
     }
 
     /// The store behind the sessions.
@@ -145,6 +165,7 @@ impl Hub {
         let handle = self.start(record, false, MessagePage::default());
         let slot = Slot { session: OnceCell::new_with(Some(handle.clone())), _place: place };
         self.sessions.insert(id, Arc::new(slot));
+        handle.note_unused();
         if self.deps.draining.load(Ordering::SeqCst) {
             handle.close(Closed::Shutdown); // The drain may have looked at all sessions already.
         }
@@ -203,21 +224,16 @@ impl Hub {
     /// # Errors
     /// [`HubError`]; [`StoreError::NoSession`] when there is none.
     pub async fn get(&self, id: &SessionId) -> Result<SessionHandle, HubError> {
-        let slot = self.slot(id)?;
-        let loaded = slot.session.get_or_try_init(|| self.load(id)).await.cloned();
-        match &loaded {
-            // An entry is not let go while we hold its slot: it was deleted, or all were, while we loaded.
-            Ok(handle) if !self.sessions.get(id).is_some_and(|entry| Arc::ptr_eq(&entry, &slot)) => {
-                let draining = self.deps.draining.load(Ordering::SeqCst);
-                handle.close(if draining { Closed::Shutdown } else { Closed::Deleted });
-            }
-            Ok(_) => {}
-            Err(_) => {
-                drop(slot);
-                self.sessions.remove_if(id, |_, slot| is_abandoned(slot));
-            }
+        let filling = Filling { sessions: &self.sessions, id, slot: self.slot(id)? };
+        let slot = &filling.slot;
+        let handle = slot.session.get_or_try_init(|| self.load(id)).await.cloned()?;
+        // An entry is not let go while we hold its slot: it was deleted, or all were, while we loaded.
+        if !self.sessions.get(id).is_some_and(|entry| Arc::ptr_eq(&entry, slot)) {
+            let draining = self.deps.draining.load(Ordering::SeqCst);
+            handle.close(if draining { Closed::Shutdown } else { Closed::Deleted });
         }
-        Ok(loaded?)
+        handle.note_unused();
+        Ok(handle)
     }
 
     fn in_memory(&self, id: &SessionId) -> Option<SessionHandle> {
@@ -228,7 +244,7 @@ impl Hub {
         if let Some(slot) = self.sessions.get(id) {
             return Ok(slot.clone());
         }
-        // Before the entry: to make room looks at all of them.
+        // Before the entry: to make room may take others out.
         let place = self.place()?;
         let new = || Arc::new(Slot { session: OnceCell::new(), _place: place });
         Ok(self.sessions.entry(id.clone()).or_insert_with(new).clone())
@@ -282,14 +298,16 @@ impl Hub {
     }
 
     async fn tend_sessions(&self) {
-        let every = (self.policy.idle / 4).clamp(Duration::from_millis(100), Duration::from_secs(30));
-        let mut idle = interval(every);
+        let mut idle = interval((self.policy.idle / 4).clamp(IDLE_EVERY.0, IDLE_EVERY.1));
         let mut expiry = interval((self.policy.ttl / 4).clamp(EXPIRY_EVERY.0, EXPIRY_EVERY.1));
         idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
         expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = idle.tick() => self.passivate(),
+                _ = idle.tick() => {
+                    self.passivate().await;
+                    self.trim().await;
+                }
                 _ = expiry.tick() => self.expire().await,
             }
         }
@@ -372,24 +390,13 @@ impl Hub {
             if ended.is_err() {
                 error!(session = %id, "a session failed");
                 metrics::counter!(SESSION_PANICS).increment(1);
-                if let Some(session) = session.upgrade() {
-                    session.close(Closed::Failed);
+                if let Some(failed) = session.upgrade() {
+                    failed.close(Closed::Failed);
                     sessions.remove_if(&id, |_, slot| slot.session.get().is_some_and(|handle| handle.is(&session)));
                 }
             }
             metrics::gauge!(SESSIONS_ACTIVE).decrement(1.0);
         }));
-    }
-
-    fn passivate(&self) {
-        let idle = u64::try_from(self.policy.idle.as_micros()).unwrap_or(u64::MAX);
-        self.sessions.retain(|_, slot| match slot.session.get() {
-            Some(handle) => {
-                handle.trim();
-                !is_unused(slot, idle)
-            }
-            None => !is_abandoned(slot), // Left by somebody who went away while it was being loaded.
-        });
     }
 
     async fn expire(&self) {
@@ -435,14 +442,4 @@ fn new_record(assistant: &str, owner: Option<&Owner>, metadata: Option<serde_jso
         message_count: 0,
         owner: owner.cloned(),
     }
-}
-
-/// Whether a slot is empty, and nobody but the map holds it to fill it.
-fn is_abandoned(slot: &Arc<Slot>) -> bool {
-    !slot.session.initialized() && Arc::strong_count(slot) == 1
-}
-
-/// Whether a session is in nobody's hands, does nothing, and has not for `idle` microseconds.
-fn is_unused(slot: &Arc<Slot>, idle: Moment) -> bool {
-    Arc::strong_count(slot) == 1 && slot.session.get().is_some_and(|handle| handle.is_idle(idle))
 }

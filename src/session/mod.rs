@@ -20,17 +20,19 @@ use tokio::{
 use crate::{
     chat::{Feedback, MessageId, Owner, RunId, SessionId},
     limits::Refusal,
-    session::log::{Log, Moment},
+    session::log::{Log, Moment, RETENTION},
     store::{SessionRecord, StoreError},
 };
 
 mod actor;
+mod later;
 pub mod live;
 pub mod log;
 pub mod text;
 pub mod viewer;
 
 pub use actor::Deps;
+pub use later::Lists;
 pub use viewer::Viewer;
 
 /// Commands waiting for a session's actor; senders wait beyond it, each with one of its own. A channel of tokio has room
@@ -198,6 +200,11 @@ pub(crate) struct Shared {
     pub(crate) pieces: AtomicU64,
     pub(crate) closed: OnceLock<Closed>,
     pub(crate) clock: Clock,
+    /// Where it is noted when nobody uses it any more, and when there is something to forget.
+    pub(crate) lists: Arc<Lists>,
+    /// Whether it is noted there.
+    pub(crate) unused: AtomicBool,
+    pub(crate) aging: AtomicBool,
 }
 
 /// Measures [`Moment`]s from one fixed start.
@@ -248,7 +255,11 @@ impl SessionHandle {
             pieces: AtomicU64::new(0),
             closed: OnceLock::new(),
             clock,
+            lists: deps.lists.clone(),
+            unused: AtomicBool::new(false),
+            aging: AtomicBool::new(false),
         });
+        shared.note_aging(); // What a crash interrupted is told once more.
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let actor = actor::run(shared.clone(), deps, receiver);
         (Self { shared, commands }, actor)
@@ -364,19 +375,10 @@ impl SessionHandle {
         self.shared.close(cause);
     }
 
-    /// Whether nobody but the hub and the actor holds the session, nothing happens in it, and nothing has
-    /// for `idle` microseconds.
+    /// Whether nobody but the hub and the actor holds the session, and nothing happens in it.
     #[must_use]
-    pub fn is_idle(&self, idle: Moment) -> bool {
-        Arc::strong_count(&self.shared) == 2
-            && !self.is_busy()
-            && self.shared.clock.now().saturating_sub(self.shared.touched.load(Ordering::Relaxed)) >= idle
-    }
-
-    /// When somebody last used the session, by the clock of all sessions.
-    #[must_use]
-    pub fn last_used(&self) -> Moment {
-        self.shared.touched.load(Ordering::Relaxed)
+    pub fn is_unused(&self) -> bool {
+        Arc::strong_count(&self.shared) == 2 && !self.is_busy()
     }
 
     /// Whether an answer is being written, waits, or is being committed.
@@ -385,10 +387,10 @@ impl SessionHandle {
         self.shared.busy.load(Ordering::SeqCst)
     }
 
-    /// Lets go of what nobody can resume from any more.
-    pub fn trim(&self) {
-        let now = self.shared.clock.now();
-        self.shared.log.lock().trim(now);
+    /// Has it looked at when it was unused for long, or there is no room for others. Whoever watches it says so again when
+    /// they leave; for all others, whoever takes it from the map does.
+    pub(crate) fn note_unused(&self) {
+        self.shared.note_unused();
     }
 
     /// Something that does not keep the session in memory.
@@ -397,8 +399,8 @@ impl SessionHandle {
     }
 
     /// Whether this is a handle of `shared`, and not of another incarnation.
-    pub(crate) fn is(&self, shared: &Arc<Shared>) -> bool {
-        Arc::ptr_eq(&self.shared, shared)
+    pub(crate) fn is(&self, shared: &Weak<Shared>) -> bool {
+        std::ptr::eq(Arc::as_ptr(&self.shared), shared.as_ptr())
     }
 
     fn touch(&self) {
@@ -415,6 +417,24 @@ impl SessionHandle {
 }
 
 impl Shared {
+    /// Whether somebody watches, or something happens.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.viewers.load(Ordering::Acquire) > 0 || self.busy.load(Ordering::SeqCst)
+    }
+
+    /// Nobody watches any more, or nothing happens.
+    pub(crate) fn note_unused(self: &Arc<Self>) {
+        self.lists.unused.note(self.touched.load(Ordering::Relaxed), self);
+    }
+
+    /// What is in the log is to be forgotten some time.
+    pub(crate) fn note_aging(self: &Arc<Self>) {
+        let oldest = self.log.lock().oldest();
+        if let Some(oldest) = oldest {
+            self.lists.aging.note(oldest + RETENTION, self);
+        }
+    }
+
     pub(crate) fn close(&self, cause: Closed) {
         let _first_cause_stays = self.closed.set(cause);
         self.wake.notify_waiters();

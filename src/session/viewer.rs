@@ -183,8 +183,10 @@ impl Drop for Viewer {
         // The session's idle time begins when the last viewer leaves: before it is known that they have left.
         self.shared.touched.store(self.shared.clock.now(), Ordering::Relaxed);
         self.set_typing(false);
-        if self.shared.viewers.fetch_sub(1, Ordering::Release) > 1 {
+        if self.shared.viewers.fetch_sub(1, Ordering::AcqRel) > 1 {
             self.shared.wake.notify_waiters();
+        } else {
+            self.shared.note_unused();
         }
     }
 }
