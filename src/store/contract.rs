@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use super::{
     Appended, Branch, Branched, FinishedAnswer, MAX_PAGE, MessagePage, Piece, Scope, SessionRecord, SessionStore,
-    StoreError, Turn, memory::MemoryStore, sqlite::SqliteStore,
+    SpendingStore, Spent, StoreError, Turn, memory::MemoryStore, sqlite::SqliteStore,
 };
 use crate::chat::{
     Citation, Feedback, Message, MessageId, Opinion, Owner, RunId, SessionId, Source, Status, Timestamp, Usage,
@@ -117,9 +117,37 @@ contracts!([
     any_text_survives,
 ]);
 
+#[tokio::test]
+async fn what_was_spent_on_a_day_comes_back_in_memory() {
+    what_was_spent_comes_back(&MemoryStore::default()).await;
+}
+
+#[tokio::test]
+async fn what_was_spent_on_a_day_comes_back_from_sqlite() {
+    let (store, _keep) = sqlite_store();
+    what_was_spent_comes_back(&store).await;
+}
+
 fn sqlite_store() -> (SqliteStore, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     (SqliteStore::open(folder.path().join("rivulet.db")).expect("opens"), folder)
+}
+
+async fn what_was_spent_comes_back(store: &dyn SpendingStore) {
+    let spent = |account: &str, tokens| Spent { account: account.to_owned(), tokens };
+    let on = async |day| {
+        let mut found = store.spent(day, 9).await.expect("read");
+        found.sort_by(|a, b| a.account.cmp(&b.account));
+        found
+    };
+    store.spend(10, vec![spent("a/u", 5), spent("b", 7)]).await.expect("noted");
+    store.spend(10, vec![spent("a/u", 9)]).await.expect("noted");
+    assert_eq!(on(10).await, [spent("a/u", 9), spent("b", 7)], "in all, not added");
+    assert_eq!(store.spent(10, 1).await.expect("read").len(), 1);
+    store.spend(11, vec![spent("b", 1)]).await.expect("noted");
+    assert_eq!((on(10).await.len(), on(11).await), (2, vec![spent("b", 1)]), "yesterday is known");
+    store.spend(12, Vec::new()).await.expect("noted");
+    assert_eq!((on(10).await.len(), on(11).await.len()), (0, 1), "what was before is not");
 }
 
 async fn with_session(store: &dyn SessionStore) -> SessionId {

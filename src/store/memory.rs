@@ -1,4 +1,4 @@
-//! Sessions and messages in memory, for tests and for gateways that shall keep nothing. Uses `chat` only.
+//! Sessions, messages and spending in memory, for tests and for gateways that shall keep nothing. Uses `chat` only.
 //!
 //! "Durable" means here: until the process ends.
 
@@ -13,7 +13,8 @@ use parking_lot::Mutex;
 
 use super::{
     Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Piece, Scope, SessionPage,
-    SessionRecord, SessionStore, Spent, StoreError, Turn, continue_text, refuse_unfit, session_taken, unknown_answer,
+    SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn, continue_text, refuse_unfit, session_taken,
+    unknown_answer,
 };
 use crate::chat::{Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp};
 
@@ -25,6 +26,8 @@ pub struct MemoryStore {
     max_sessions: usize,
     max_messages: usize,
     state: Mutex<State>,
+    /// Tokens, by day and account.
+    spent: Mutex<HashMap<(u64, String), u64>>,
 }
 
 #[derive(Default)]
@@ -32,8 +35,6 @@ struct State {
     sessions: HashMap<SessionId, Conversation>,
     /// The order in which sessions are listed.
     by_age: BTreeSet<(Reverse<Timestamp>, SessionId)>,
-    /// Tokens, by day and account.
-    spent: HashMap<(u64, String), u64>,
 }
 
 struct Conversation {
@@ -46,7 +47,7 @@ impl MemoryStore {
     /// An empty store that holds at most so many sessions, and so many messages (questions and answers) in each.
     #[must_use]
     pub fn new(max_sessions: usize, max_messages: usize) -> Self {
-        Self { max_sessions, max_messages, state: Mutex::default() }
+        Self { max_sessions, max_messages, state: Mutex::default(), spent: Mutex::default() }
     }
 }
 
@@ -312,20 +313,23 @@ impl SessionStore for MemoryStore {
         Ok(expired.into_iter().map(|(_, id)| id).collect())
     }
 
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SpendingStore for MemoryStore {
     async fn spent(&self, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError> {
-        let state = self.state.lock();
-        let of_day = state.spent.iter().filter(|((on, _), _)| *on == day).take(limit);
+        let known = self.spent.lock();
+        let of_day = known.iter().filter(|((on, _), _)| *on == day).take(limit);
         Ok(of_day.map(|((_, account), tokens)| Spent { account: account.clone(), tokens: *tokens }).collect())
     }
 
     async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<(), StoreError> {
-        let mut state = self.state.lock();
-        state.spent.retain(|(on, _), _| *on + 1 >= day);
-        state.spent.extend(spent.into_iter().map(|Spent { account, tokens }| ((day, account), tokens)));
-        Ok(())
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
+        let mut known = self.spent.lock();
+        known.retain(|(on, _), _| *on + 1 >= day);
+        known.extend(spent.into_iter().map(|Spent { account, tokens }| ((day, account), tokens)));
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
-//! What outlives the process: sessions and their messages.
+//! What outlives the process: sessions and their messages, and what was spent.
 //!
-//! [`SessionStore`] is one of the few traits of the house, because the disk begins here. Uses `chat` only.
+//! [`SessionStore`] and [`SpendingStore`] are two of the few traits of the house, because the disk begins here. Uses `chat`
+//! only.
 
 use async_trait::async_trait;
 
@@ -9,7 +10,10 @@ use crate::chat::{Citation, Feedback, Message, MessageId, Owner, RunId, SessionI
 #[cfg(test)]
 mod contract;
 pub mod memory;
+mod spending;
 pub mod sqlite;
+
+pub use spending::{SpendingStore, Spent};
 
 /// The most rows that one call of [`SessionStore::sessions`] or [`SessionStore::messages`] returns; a larger
 /// `limit` is taken for this.
@@ -176,15 +180,6 @@ pub struct SessionPage {
     pub more: bool,
 }
 
-/// What an account has spent on a day.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spent {
-    /// The account's name.
-    pub account: String,
-    /// Tokens.
-    pub tokens: u64,
-}
-
 /// Why the store did not do it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -276,13 +271,6 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
     /// Deletes at most `limit` sessions, and never more than [`MAX_EXPIRED`], that were last used before `cutoff`;
     /// returns their ids. Fewer than `limit` does not mean that there are no more: none does.
     async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError>;
-
-    /// What was spent on `day`, counted from 1970, of at most `limit` accounts.
-    async fn spent(&self, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError>;
-
-    /// Notes what these accounts have spent on `day` in all, and forgets the days before
-    /// the last one.
-    async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<(), StoreError>;
 
     /// Whether a write would succeed now; for readiness, never for liveness.
     async fn check(&self) -> Result<(), StoreError>;

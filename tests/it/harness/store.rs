@@ -18,7 +18,7 @@ use rivulet::{
     run::{Retrieval, Runner},
     store::{
         Appended, Branch, Branched, FinishedAnswer, MessagePage, Piece, Scope, SessionPage, SessionRecord,
-        SessionStore, Spent, StoreError, Turn, memory::MemoryStore,
+        SessionStore, StoreError, Turn, memory::MemoryStore,
     },
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -172,14 +172,6 @@ impl SessionStore for Wayward {
     }
     async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError> {
         self.inner.delete_expired(cutoff, limit).await
-    }
-    async fn spent(&self, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError> {
-        let _under_way = self.enter().await?;
-        self.inner.spent(day, limit).await
-    }
-    async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<(), StoreError> {
-        let _under_way = self.enter().await?;
-        self.inner.spend(day, spent).await
     }
     async fn check(&self) -> Result<(), StoreError> {
         self.enter().await.map(drop)
