@@ -8,13 +8,19 @@ use std::{
     collections::BinaryHeap,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, Ordering::AcqRel},
+        atomic::{
+            AtomicBool,
+            Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
+        },
     },
 };
 
 use parking_lot::Mutex;
 
-use super::{Shared, log::Moment};
+use super::{
+    Shared,
+    log::{Moment, RETENTION},
+};
 
 /// Below so many, those that do not exist any more may stay.
 const FEW: usize = 1024;
@@ -86,6 +92,26 @@ impl Later {
                 (self.noted)(&session).swap(false, AcqRel);
                 return Some((at, session));
             }
+        }
+    }
+}
+
+impl Shared {
+    /// Whether somebody watches, or something happens.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.viewers.load(Acquire) > 0 || self.busy.load(SeqCst)
+    }
+
+    /// Nobody watches any more, or nothing happens.
+    pub(crate) fn note_unused(self: &Arc<Self>) {
+        self.lists.unused.note(self.touched.load(Relaxed), self);
+    }
+
+    /// What is in the log is to be forgotten some time.
+    pub(crate) fn note_aging(self: &Arc<Self>) {
+        let oldest = self.log.lock().oldest();
+        if let Some(oldest) = oldest {
+            self.lists.aging.note(oldest + RETENTION, self);
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio::{
 use crate::{
     chat::{Feedback, MessageId, Owner, RunId, SessionId},
     limits::Refusal,
-    session::log::{Log, Moment, RETENTION},
+    session::log::{Log, Moment},
     store::{SessionRecord, StoreError},
 };
 
@@ -417,24 +417,6 @@ impl SessionHandle {
 }
 
 impl Shared {
-    /// Whether somebody watches, or something happens.
-    pub(crate) fn is_in_use(&self) -> bool {
-        self.viewers.load(Ordering::Acquire) > 0 || self.busy.load(Ordering::SeqCst)
-    }
-
-    /// Nobody watches any more, or nothing happens.
-    pub(crate) fn note_unused(self: &Arc<Self>) {
-        self.lists.unused.note(self.touched.load(Ordering::Relaxed), self);
-    }
-
-    /// What is in the log is to be forgotten some time.
-    pub(crate) fn note_aging(self: &Arc<Self>) {
-        let oldest = self.log.lock().oldest();
-        if let Some(oldest) = oldest {
-            self.lists.aging.note(oldest + RETENTION, self);
-        }
-    }
-
     pub(crate) fn close(&self, cause: Closed) {
         let _first_cause_stays = self.closed.set(cause);
         self.wake.notify_waiters();
