@@ -2,7 +2,8 @@
 //!
 //! Owns the map, and nothing of a session. A guard of the map is never held across an await: entries are cells, and
 //! whoever comes first loads, outside of the guard, while the others wait for the cell. Every entry has one of a
-//! bounded number of places. Uses `session`, `store`.
+//! bounded number of places (`room.rs`). `tend.rs` is what goes on meanwhile, `checkpoints.rs` of that what is saved of
+//! running answers. Uses `session`, `store`.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -15,36 +16,29 @@ use std::{
 
 use dashmap::DashMap;
 use futures_util::FutureExt;
-use parking_lot::Mutex;
-use tokio::{
-    sync::{OnceCell, OwnedSemaphorePermit, Semaphore},
-    time::{MissedTickBehavior, interval, timeout},
-};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{error, info, warn};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
+use tracing::error;
 
 use crate::{
-    chat::{Message, Owner, SessionId, Status, Timestamp},
+    chat::{Message, MessageId, Owner, SessionId, Status, Timestamp},
     run::Runner,
     session::{
         Clock, Closed, Deps, SessionHandle,
-        log::{Log, Moment, RETENTION},
+        log::{Log, RETENTION},
     },
-    store::{FinishedAnswer, MAX_EXPIRED, Scope, SessionRecord, SessionStore, StoreError},
+    store::{FinishedAnswer, MessagePage, Scope, SessionRecord, SessionStore, StoreError},
     telemetry::metrics::{RATE_LIMITED, SESSION_PANICS, SESSIONS_ACTIVE, TOKENS_DELIVERED},
 };
 
-use room::Scans;
-
 mod checkpoints;
 mod room;
+mod tend;
+
+pub use tend::INTERRUPT_GRACE;
 
 /// The persona that answers; the only one so far.
 pub const ASSISTANT: &str = "default";
-/// How long interrupted answers have to be committed at the end.
-pub const INTERRUPT_GRACE: Duration = Duration::from_secs(3);
-/// How often expired sessions are looked for, at the least and at the most; in between, four times in their life.
-const EXPIRY_EVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// How sessions are kept.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +75,26 @@ struct Slot {
     _place: OwnedSemaphorePermit,
 }
 
+/// A hold on a slot while it is to be filled. One that stays empty goes with the last who hoped for it, whatever became
+/// of them.
+struct Filling<'a> {
+    sessions: &'a Sessions,
+    id: &'a SessionId,
+    slot: Arc<Slot>,
+}
+
+impl Drop for Filling<'_> {
+    fn drop(&mut self) {
+        if !self.slot.session.initialized() {
+            // Ours and the map's: nobody else can take it while the map's entry is locked.
+            let is_last = |slot: &Arc<Slot>| {
+                Arc::ptr_eq(slot, &self.slot) && Arc::strong_count(slot) == 2 && !slot.session.initialized()
+            };
+            self.sessions.remove_if(self.id, |_, slot| is_last(slot));
+        }
+    }
+}
+
 /// The sessions in memory.
 #[derive(Debug)]
 pub struct Hub {
@@ -88,7 +102,7 @@ pub struct Hub {
     deps: Arc<Deps>,
     policy: Policy,
     places: Arc<Semaphore>,
-    scans: Mutex<Scans>,
+    told: room::Told,
     tasks: TaskTracker,
 }
 
@@ -104,12 +118,13 @@ impl Hub {
             draining: AtomicBool::new(false),
             interrupting: AtomicBool::new(false),
             live: Arc::default(),
+            lists: Arc::default(),
             busy: TaskTracker::new(),
             tokens: metrics::counter!(TOKENS_DELIVERED),
         });
         let places = if policy.sessions == 0 { Semaphore::MAX_PERMITS } else { policy.sessions };
-        let (places, scans) = (Arc::new(Semaphore::new(places)), Mutex::default());
-        Self { sessions: Sessions::default(), deps, policy, places, scans, tasks: TaskTracker::new() }
+        let (sessions, places) = (Sessions::default(), Arc::new(Semaphore::new(places)));
+        Self { sessions, deps, policy, places, told: room::Told::default(), tasks: TaskTracker::new() }
     }
 
     /// The store behind the sessions.
@@ -128,18 +143,28 @@ impl Hub {
         owner: Option<&Owner>,
         metadata: Option<serde_json::Value>,
     ) -> Result<SessionRecord, StoreError> {
-        let now = Timestamp::now();
-        let record = SessionRecord {
-            id: SessionId::random(),
-            assistant: assistant.to_owned(),
-            metadata,
-            created_at: now,
-            updated_at: now,
-            message_count: 0,
-            owner: owner.cloned(),
-        };
+        let record = new_record(assistant, owner, metadata);
         self.deps.store.create_session(record.clone()).await?;
         Ok(record)
+    }
+
+    /// Opens a session for `owner` that nobody promised to anybody: it is in memory only until its first message, which
+    /// stores it, and is forgotten when it leaves memory before.
+    ///
+    /// # Errors
+    /// [`HubError::Full`].
+    pub fn open(&self, assistant: &str, owner: Option<&Owner>) -> Result<SessionHandle, HubError> {
+        let place = self.place()?;
+        let record = new_record(assistant, owner, None);
+        let id = record.id.clone();
+        let handle = self.start(record, false, MessagePage::default());
+        let slot = Slot { session: OnceCell::new_with(Some(handle.clone())), _place: place };
+        self.sessions.insert(id, Arc::new(slot));
+        handle.note_unused();
+        if self.deps.draining.load(Ordering::SeqCst) {
+            handle.close(Closed::Shutdown); // The drain may have looked at all sessions already.
+        }
+        Ok(handle)
     }
 
     /// When an unused session is deleted.
@@ -148,13 +173,32 @@ impl Hub {
         record.updated_at.plus_seconds(self.policy.ttl.as_secs())
     }
 
-    /// What is stored of a session of `owner`. Somebody else's is answered as none is.
+    /// What is known of a session of `owner`. Somebody else's is answered as none is.
     ///
     /// # Errors
     /// [`StoreError::NoSession`] when there is none, or what the store says.
     pub async fn record(&self, id: &SessionId, owner: Option<&Owner>) -> Result<SessionRecord, StoreError> {
-        let found = self.deps.store.session(id).await?;
+        let unsaved = self.in_memory(id).and_then(|handle| handle.unsaved());
+        let found = if unsaved.is_some() { unsaved } else { self.deps.store.session(id).await? };
         found.filter(|record| record.owner.as_ref() == owner).ok_or(StoreError::NoSession)
+    }
+
+    /// What is known of a session of `owner`, and `limit` of its messages: the newest that are older than `before`.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn conversation(
+        &self,
+        id: &SessionId,
+        owner: Option<&Owner>,
+        (before, limit, scope): (Option<&MessageId>, usize, Scope),
+    ) -> Result<(SessionRecord, MessagePage), StoreError> {
+        let record = self.record(id, owner).await?;
+        match self.deps.store.messages(id, before, limit, scope).await {
+            // It is not stored before its first message.
+            Err(StoreError::NoSession) if record.message_count == 0 => Ok((record, MessagePage::default())),
+            found => Ok((record, found?)),
+        }
     }
 
     /// A session of `owner`, from memory or from the store. Somebody else's is answered as none is, and is not loaded.
@@ -162,8 +206,7 @@ impl Hub {
     /// # Errors
     /// [`HubError`]; [`StoreError::NoSession`] when there is none.
     pub async fn get_own(&self, id: &SessionId, owner: Option<&Owner>) -> Result<SessionHandle, HubError> {
-        let in_memory = self.sessions.get(id).and_then(|slot| slot.session.get().map(|handle| handle.owner() == owner));
-        match in_memory {
+        match self.in_memory(id).map(|handle| handle.owner() == owner) {
             Some(true) => {}
             Some(false) => return Err(StoreError::NoSession.into()),
             None => drop(self.record(id, owner).await?),
@@ -176,36 +219,27 @@ impl Hub {
     /// # Errors
     /// [`HubError`]; [`StoreError::NoSession`] when there is none.
     pub async fn get(&self, id: &SessionId) -> Result<SessionHandle, HubError> {
-        let slot = self.slot(id)?;
-        let loaded = slot.session.get_or_try_init(|| self.load(id)).await.cloned();
-        match &loaded {
-            // An entry is not let go while we hold its slot: it was deleted, or all were, while we loaded.
-            Ok(handle) if !self.sessions.get(id).is_some_and(|entry| Arc::ptr_eq(&entry, &slot)) => {
-                let draining = self.deps.draining.load(Ordering::SeqCst);
-                handle.close(if draining { Closed::Shutdown } else { Closed::Deleted });
-            }
-            Ok(_) => {}
-            Err(_) => {
-                drop(slot);
-                self.sessions.remove_if(id, |_, slot| is_abandoned(slot));
-            }
+        let filling = Filling { sessions: &self.sessions, id, slot: self.slot(id)? };
+        let slot = &filling.slot;
+        let handle = slot.session.get_or_try_init(|| self.load(id)).await.cloned()?;
+        // An entry is not let go while we hold its slot: it was deleted, or all were, while we loaded.
+        if !self.sessions.get(id).is_some_and(|entry| Arc::ptr_eq(&entry, slot)) {
+            let draining = self.deps.draining.load(Ordering::SeqCst);
+            handle.close(if draining { Closed::Shutdown } else { Closed::Deleted });
         }
-        Ok(loaded?)
+        handle.note_unused();
+        Ok(handle)
     }
 
-    /// Whether a further session would have a place in memory, so that none is made in vain.
-    ///
-    /// # Errors
-    /// [`HubError::Full`].
-    pub fn check_room(&self) -> Result<(), HubError> {
-        self.place().map(drop)
+    fn in_memory(&self, id: &SessionId) -> Option<SessionHandle> {
+        self.sessions.get(id).and_then(|slot| slot.session.get().cloned())
     }
 
     fn slot(&self, id: &SessionId) -> Result<Arc<Slot>, HubError> {
         if let Some(slot) = self.sessions.get(id) {
             return Ok(slot.clone());
         }
-        // Before the entry: to make room looks at all of them.
+        // Before the entry: to make room may take others out.
         let place = self.place()?;
         let new = || Arc::new(Slot { session: OnceCell::new(), _place: place });
         Ok(self.sessions.entry(id.clone()).or_insert_with(new).clone())
@@ -225,7 +259,15 @@ impl Hub {
         let (hub, id) = (self.clone(), id.clone());
         // On a task: who asked may leave in between, and the deleted session must not stay in memory.
         let deleting = self.tasks.spawn(async move {
-            let existed = hub.deps.store.delete_session(&id).await?;
+            // In memory the actor does it, so that no message can come in between.
+            let deleted = match hub.in_memory(&id) {
+                Some(session) => session.delete().await,
+                None => None,
+            };
+            let existed = match deleted {
+                Some(deleted) => deleted?,
+                None => hub.deps.store.delete_session(&id).await?,
+            };
             hub.forget(&id, Closed::Deleted);
             Ok(existed)
         });
@@ -244,53 +286,6 @@ impl Hub {
         self.sessions.is_empty()
     }
 
-    /// Looks after running answers, lets idle sessions go and deletes expired ones, until `stop`. Few timers for all of
-    /// them.
-    pub async fn tend(self: Arc<Self>, stop: CancellationToken) {
-        stop.run_until_cancelled(async { tokio::join!(self.tend_runs(), self.tend_sessions()) }).await;
-    }
-
-    async fn tend_sessions(&self) {
-        let every = (self.policy.idle / 4).clamp(Duration::from_millis(100), Duration::from_secs(30));
-        let mut idle = interval(every);
-        let mut expiry = interval((self.policy.ttl / 4).clamp(EXPIRY_EVERY.0, EXPIRY_EVERY.1));
-        idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = idle.tick() => self.passivate(),
-                _ = expiry.tick() => self.expire().await,
-            }
-        }
-    }
-
-    /// Refuses new messages, lets running answers finish until `deadline` from now, interrupts the rest, and ends
-    /// all sessions.
-    pub async fn drain(&self, deadline: Duration) {
-        self.deps.draining.store(true, Ordering::SeqCst);
-        // Who has nothing to wait for goes at once, and can come back elsewhere.
-        for handle in self.handles() {
-            handle.drain();
-            if !handle.is_busy() {
-                handle.close(Closed::Shutdown);
-            }
-        }
-        self.deps.busy.close();
-        if timeout(deadline, self.deps.busy.wait()).await.is_err() {
-            warn!(sessions = self.deps.busy.len(), "answers are interrupted by the shutdown");
-            self.deps.interrupting.store(true, Ordering::Release);
-            self.handles().iter().for_each(SessionHandle::interrupt);
-            if timeout(INTERRUPT_GRACE, self.deps.busy.wait()).await.is_err() {
-                error!(sessions = self.deps.busy.len(), "interrupted answers could not all be stored");
-            }
-        }
-        for handle in self.handles() {
-            handle.close(Closed::Shutdown);
-        }
-        self.sessions.clear();
-        self.tasks.close();
-    }
-
     /// The sessions in memory, outside of the map's guards.
     fn handles(&self) -> Vec<SessionHandle> {
         self.sessions.iter().filter_map(|entry| entry.value().session.get().cloned()).collect()
@@ -299,16 +294,21 @@ impl Hub {
     async fn load(&self, id: &SessionId) -> Result<SessionHandle, StoreError> {
         let store = &self.deps.store;
         let record = store.session(id).await?.ok_or(StoreError::NoSession)?;
-        let history = self.deps.window();
-        let mut page = store.messages(id, None, history, Scope::Conversation).await?;
+        let mut page = store.messages(id, None, self.deps.window(), Scope::Conversation).await?;
         for message in &mut page.messages {
             self.settle(id, message).await?;
         }
+        Ok(self.start(record, true, page))
+    }
+
+    /// Starts a session with its newest messages.
+    fn start(&self, record: SessionRecord, saved: bool, newest: MessagePage) -> SessionHandle {
         let epoch = uuid::Uuid::new_v4().simple().to_string();
-        let log = Log::new(&epoch[..12], page.messages, page.more, history, self.deps.clock.now());
-        let (handle, actor) = SessionHandle::new(id.clone(), record.owner, log, self.deps.clone());
+        let now = self.deps.clock.now();
+        let log = Log::new(&epoch[..12], newest.messages, newest.more, self.deps.window(), now);
+        let (handle, actor) = SessionHandle::new(record, saved, log, self.deps.clone());
         self.watch(handle.clone(), actor);
-        Ok(handle)
+        handle
     }
 
     /// An answer that is pending while no actor writes it was left by a session that failed.
@@ -339,47 +339,13 @@ impl Hub {
             if ended.is_err() {
                 error!(session = %id, "a session failed");
                 metrics::counter!(SESSION_PANICS).increment(1);
-                if let Some(session) = session.upgrade() {
-                    session.close(Closed::Failed);
+                if let Some(failed) = session.upgrade() {
+                    failed.close(Closed::Failed);
                     sessions.remove_if(&id, |_, slot| slot.session.get().is_some_and(|handle| handle.is(&session)));
                 }
             }
             metrics::gauge!(SESSIONS_ACTIVE).decrement(1.0);
         }));
-    }
-
-    fn passivate(&self) {
-        let idle = u64::try_from(self.policy.idle.as_micros()).unwrap_or(u64::MAX);
-        self.sessions.retain(|_, slot| match slot.session.get() {
-            Some(handle) => {
-                handle.trim();
-                !is_unused(slot, idle)
-            }
-            None => !is_abandoned(slot), // Left by somebody who went away while it was being loaded.
-        });
-    }
-
-    async fn expire(&self) {
-        let cutoff = Timestamp(
-            Timestamp::now().0.saturating_sub(u64::try_from(self.policy.ttl.as_millis()).unwrap_or(u64::MAX)),
-        );
-        loop {
-            match self.deps.store.delete_expired(cutoff, MAX_EXPIRED).await {
-                Ok(ids) => {
-                    for id in &ids {
-                        self.forget(id, Closed::Deleted);
-                    }
-                    if ids.len() < MAX_EXPIRED {
-                        return;
-                    }
-                    info!(sessions = ids.len(), "deleted expired sessions");
-                }
-                Err(error) => {
-                    error!(%error, "expired sessions could not be deleted");
-                    return;
-                }
-            }
-        }
     }
 
     fn forget(&self, id: &SessionId, cause: Closed) {
@@ -391,12 +357,15 @@ impl Hub {
     }
 }
 
-/// Whether a slot is empty, and nobody but the map holds it to fill it.
-fn is_abandoned(slot: &Arc<Slot>) -> bool {
-    !slot.session.initialized() && Arc::strong_count(slot) == 1
-}
-
-/// Whether a session is in nobody's hands, does nothing, and has not for `idle` microseconds.
-fn is_unused(slot: &Arc<Slot>, idle: Moment) -> bool {
-    Arc::strong_count(slot) == 1 && slot.session.get().is_some_and(|handle| handle.is_idle(idle))
+fn new_record(assistant: &str, owner: Option<&Owner>, metadata: Option<serde_json::Value>) -> SessionRecord {
+    let now = Timestamp::now();
+    SessionRecord {
+        id: SessionId::random(),
+        assistant: assistant.to_owned(),
+        metadata,
+        created_at: now,
+        updated_at: now,
+        message_count: 0,
+        owner: owner.cloned(),
+    }
 }

@@ -45,14 +45,10 @@ pub(super) async fn ask(
 ) -> Result<Answer<Response>, Problem> {
     check_text(&question.message)?;
     let assistant = assistant(question.assistant)?;
-    let session_id = match question.session_id {
-        Some(id) => session_id(&id)?,
-        None => {
-            gateway.hub.check_room()?;
-            gateway.hub.create(&assistant, caller.owner(), None).await?.id
-        }
+    let session = match question.session_id {
+        Some(id) => gateway.hub.get_own(&session_id(&id)?, caller.owner()).await?,
+        None => gateway.hub.open(&assistant, caller.owner())?,
     };
-    let session = gateway.hub.get_own(&session_id, caller.owner()).await?;
     let (mut viewer, _) = session.attach(None);
     let message = NewMessage { id: None, text: question.message, mode: SendMode::Reject };
     let receipt = session.send(message).await?;
@@ -62,10 +58,10 @@ pub(super) async fn ask(
         return Err(error.into());
     }
     // `run.done` follows the commit, so the store has the answer.
-    let answer = gateway.hub.store().message(&session_id, &done.message).await?;
+    let answer = gateway.hub.store().message(session.id(), &done.message).await?;
     let answer = answer.ok_or_else(|| Problem::not_found("session"))?;
     Ok(Answer(Response {
-        session_id,
+        session_id: session.id().clone(),
         message_id: answer.id,
         response: answer.text,
         status: done.status,

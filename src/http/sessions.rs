@@ -112,12 +112,11 @@ pub(super) async fn show(
 ) -> Result<Answer<Conversation>, Problem> {
     let page = query(page)?;
     let id = session_id(&id)?;
-    let store = gateway.hub.store();
-    let record = gateway.hub.record(&id, caller.owner()).await?;
     let before = page.before.as_deref().map(MessageId::parse).transpose();
     let before = before.map_err(|error| Problem::invalid_field("before", &error.to_string()))?;
     let scope = if page.replaced { Scope::Everything } else { Scope::Conversation };
-    let found = store.messages(&id, before.as_ref(), page.limit()?, scope).await?;
+    let wanted = (before.as_ref(), page.limit()?, scope);
+    let (record, found) = gateway.hub.conversation(&id, caller.owner(), wanted).await?;
     let session = describe(&gateway, record);
     Ok(Answer(Conversation { session, messages: found.messages, more: found.more }))
 }

@@ -1,82 +1,119 @@
-//! Places in memory at the bound: sessions that nobody uses leave, longest unused first.
+//! Places in memory: who leaves when its time has come, and who leaves for others when all places are taken.
 //!
-//! Their cursors get a snapshot later; nothing is lost. To look at all sessions takes time in proportion to their
-//! number, so it frees many places at once, and when it cannot, it is not repeated for a while.
+//! Sessions note themselves when nobody uses them any more, so nobody looks at those that are in use, and a hub that is
+//! full of them refuses at once. Those that leave are the longest unused ones. Their cursors get a snapshot later;
+//! nothing is lost.
 
-use std::time::Duration;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
-use tracing::{info, warn};
+use tokio::{sync::OwnedSemaphorePermit, task::yield_now};
+use tracing::warn;
 
-use super::{Hub, HubError, RATE_LIMITED, is_abandoned, is_unused};
-use crate::{chat::SessionId, session::log::Moment};
+use super::{Hub, HubError, RATE_LIMITED, Slot};
+use crate::session::log::Moment;
 
-/// The part of all sessions that is freed at once.
-const BATCH: usize = 16;
-/// How long nobody looks again after fewer were found.
-const PAUSE: Duration = Duration::from_secs(1);
+/// So many are looked at before others have their turn.
+const SLICE: usize = 256;
+/// How often a full hub is told of in the log, in microseconds.
+const TELL_EVERY: Moment = 1_000_000;
 
-/// When all sessions may be looked at again.
+/// When it was told last that the hub is full.
 #[derive(Debug, Default)]
-pub(super) struct Scans {
-    not_before: Option<Instant>,
-}
+pub(super) struct Told(AtomicU64);
 
 impl Hub {
     /// A place for one more session.
     pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, HubError> {
-        let take = || self.places.clone().try_acquire_owned().ok();
-        take().or_else(|| self.make_room().then(take).flatten()).ok_or_else(|| {
-            metrics::counter!(RATE_LIMITED, "scope" => "sessions").increment(1);
-            HubError::Full
-        })
+        loop {
+            if let Ok(place) = self.places.clone().try_acquire_owned() {
+                return Ok(place);
+            }
+            // Another newcomer may take the place of whoever leaves: then the next one leaves.
+            if self.let_go(self.deps.clock.now(), 1) == 0 {
+                metrics::counter!(RATE_LIMITED, "scope" => "sessions").increment(1);
+                self.tell_that_it_is_full();
+                return Err(HubError::Full);
+            }
+        }
     }
 
-    /// Lets the longest unused sessions go; whether there may be a place now.
-    fn make_room(&self) -> bool {
-        let mut scans = self.scans.lock();
-        if self.places.available_permits() > 0 {
-            return true; // Somebody else has made room meanwhile.
+    /// Lets those go that nobody has used for long.
+    pub(super) async fn passivate(&self) {
+        let idle = u64::try_from(self.policy.idle.as_micros()).unwrap_or(u64::MAX);
+        while let Some(until) = self.deps.clock.now().checked_sub(idle)
+            && self.let_go(until, SLICE) == SLICE
+        {
+            yield_now().await;
         }
-        let now = Instant::now();
-        if scans.not_before.is_some_and(|at| now < at) {
-            return false;
+    }
+
+    /// Forgets what nobody can resume from any more.
+    pub(super) async fn trim(&self) {
+        let (now, mut looked) = (self.deps.clock.now(), 0);
+        while let Some((_, session)) = self.deps.lists.aging.take(now) {
+            session.log.lock().trim(now);
+            session.note_aging();
+            looked += 1;
+            if looked % SLICE == 0 {
+                yield_now().await;
+            }
         }
-        let wanted = (self.policy.sessions / BATCH).max(1);
-        let freed = self.let_go(wanted);
-        scans.not_before = (freed < wanted).then(|| now + PAUSE);
-        if freed == 0 {
+    }
+
+    /// Takes up to `most` sessions out of memory that nobody has used since `until`, longest unused first; how many it
+    /// were.
+    fn let_go(&self, until: Moment, most: usize) -> usize {
+        let unused = &self.deps.lists.unused;
+        let (mut left, mut held) = (0, Vec::new());
+        while left < most
+            && let Some((noted, session)) = unused.take(until)
+        {
+            if session.is_in_use() {
+                continue; // It notes itself when it is not any more.
+            }
+            let used = session.touched.load(Ordering::Relaxed);
+            if used > noted {
+                unused.note(used, &session); // Its turn may come yet.
+                continue;
+            }
+            let (id, session) = (session.id.clone(), Arc::downgrade(&session));
+            let mut known = false;
+            let mut leaves = |slot: &Arc<Slot>| {
+                let handle = slot.session.get().filter(|handle| handle.is(&session));
+                known = handle.is_some();
+                Arc::strong_count(slot) == 1 && handle.is_some_and(|handle| handle.is_unused())
+            };
+            if self.sessions.remove_if(&id, |_, slot| leaves(slot)).is_some() {
+                left += 1;
+            } else if known {
+                held.push(session); // By a request, for a moment.
+            }
+        }
+        for session in held.iter().filter_map(std::sync::Weak::upgrade) {
+            unused.note(session.touched.load(Ordering::Relaxed), &session);
+        }
+        left
+    }
+
+    fn tell_that_it_is_full(&self) {
+        let (now, told) = (self.deps.clock.now(), self.told.0.load(Ordering::Relaxed));
+        if now.saturating_sub(told) >= TELL_EVERY || told == 0 {
+            self.told.0.store(now, Ordering::Relaxed);
             warn!(sessions = self.policy.sessions, "all sessions that fit into memory are in use");
-        } else {
-            info!(freed, "sessions left memory to make room");
         }
-        freed > 0
-    }
-
-    /// Takes up to `wanted` unused sessions out of memory; how many it were.
-    fn let_go(&self, wanted: usize) -> usize {
-        let mut unused: Vec<(Moment, SessionId)> = self
-            .sessions
-            .iter()
-            .filter(|entry| is_unused(entry.value(), 0) || is_abandoned(entry.value()))
-            .map(|entry| (entry.value().session.get().map_or(0, |handle| handle.last_used()), entry.key().clone()))
-            .collect();
-        if unused.len() > wanted {
-            unused.select_nth_unstable_by_key(wanted, |(used, _)| *used);
-            unused.truncate(wanted);
-        }
-        // Somebody may have come for one since.
-        let still = |id: &SessionId| self.sessions.remove_if(id, |_, slot| is_unused(slot, 0) || is_abandoned(slot));
-        unused.iter().filter(|(_, id)| still(id).is_some()).count()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     use super::*;
     use crate::{
+        chat::SessionId,
         hub::Policy,
         knowledge::NoKnowledge,
         llm::extractive::Extractive,
@@ -105,19 +142,62 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_hub_looks_once_a_second() {
-        let hub = hub(1);
-        let used = open(&hub).await.expect("a place");
-        assert!(matches!(hub.check_room(), Err(HubError::Full)));
-        let looked = Instant::now();
-        drop(used);
-        let mut refused = 0;
-        while hub.check_room().is_err() {
-            refused += 1;
-            tokio::task::yield_now().await;
+    async fn a_full_hub_refuses_without_a_look_at_those_that_are_in_use() {
+        let hub = hub(100);
+        let mut viewers = Vec::new();
+        while let Ok(session) = hub.open("default", None) {
+            viewers.push(session.attach(None).0);
         }
-        assert!(refused > 0 && looked.elapsed() > PAUSE / 2, "after {:?}", looked.elapsed());
-        assert!(hub.is_empty());
+        assert_eq!(viewers.len(), 100);
+        assert!(hub.place().is_err());
+        assert_eq!(hub.deps.lists.unused.len(), 0, "whoever is in use is not noted");
+        viewers.swap_remove(50);
+        assert!(hub.place().is_ok(), "at once");
+        assert_eq!(hub.len(), 99);
+        assert!(hub.place().is_ok());
+        viewers.clear();
+        hub.passivate().await;
+        assert_eq!(hub.len(), 99, "an hour is not over");
+    }
+
+    #[tokio::test]
+    async fn the_longest_unused_leaves_first_whatever_happened_in_between() {
+        let hub = hub(3);
+        let sessions: Vec<_> = (0..3).map(|_| hub.open("default", None).unwrap()).collect();
+        let ids: Vec<_> = sessions.iter().map(|session| session.id().clone()).collect();
+        sessions[0].attach(None);
+        let held = sessions[1].clone();
+        drop(sessions);
+        for next in [2, 0] {
+            drop(hub.place().unwrap());
+            assert!(hub.in_memory(&ids[next]).is_none(), "session {next}");
+            drop(hub.open("default", None).unwrap().attach(None));
+        }
+        assert!(hub.in_memory(held.id()).is_some(), "somebody holds it");
+    }
+
+    #[tokio::test]
+    async fn those_that_are_gone_are_not_remembered_for_long() {
+        let hub = Arc::new(hub(0));
+        for _ in 0..5_000 {
+            let session = hub.open("default", None).unwrap();
+            let id = session.id().clone();
+            drop(session);
+            assert!(hub.delete(&id).await.unwrap());
+        }
+        assert!(hub.deps.lists.unused.len() < 2_500, "{}", hub.deps.lists.unused.len());
+    }
+
+    #[tokio::test]
+    async fn whoever_stops_waiting_for_a_session_leaves_no_empty_place() {
+        let hub = hub(1);
+        let (id, other) = (SessionId::random(), SessionId::random());
+        for gone in [&id, &other] {
+            let mut loading = Box::pin(hub.get(gone));
+            let _ = futures_util::poll!(loading.as_mut());
+            drop(loading);
+        }
+        assert_eq!((hub.len(), hub.places.available_permits()), (0, 1));
     }
 
     #[tokio::test]
@@ -135,9 +215,8 @@ mod tests {
             assert!(hub.len() <= 64);
         }
         for session in &used {
-            assert!(hub.get(session.id()).await.expect("in memory").is(&session.downgrade().upgrade().expect("alive")));
+            assert!(hub.get(session.id()).await.expect("in memory").is(&session.downgrade()));
         }
-        assert!(hub.scans.lock().not_before.is_none(), "each look found enough");
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     chat::{Timestamp, Usage},
     config::LimitsConfig,
-    store::{SessionStore, Spent, StoreError},
+    store::{SpendingStore, Spent, StoreError},
 };
 
 /// How late the store may know of what was spent: so much a crash forgives.
@@ -65,7 +65,7 @@ impl Budgets {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn load(&self, store: &dyn SessionStore) -> Result<(), StoreError> {
+    pub async fn load(&self, store: &dyn SpendingStore) -> Result<(), StoreError> {
         if self.is_unlimited() {
             return Ok(());
         }
@@ -80,7 +80,7 @@ impl Budgets {
     }
 
     /// Tells the store what is spent, until `stop`, and once more then.
-    pub async fn keep(self: Arc<Self>, store: Arc<dyn SessionStore>, stop: CancellationToken) {
+    pub async fn keep(self: Arc<Self>, store: Arc<dyn SpendingStore>, stop: CancellationToken) {
         if self.is_unlimited() {
             return;
         }
@@ -303,7 +303,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_spent_today_survives() {
-        let store: Arc<dyn SessionStore> = Arc::<MemoryStore>::default();
+        let store: Arc<dyn SpendingStore> = Arc::<MemoryStore>::default();
         let before = budgets(day(100));
         before.open(spender("a/u")).prompt(99).unwrap();
         let stop = CancellationToken::new();

@@ -36,6 +36,8 @@ enum Gone {
     Lost,
     /// The same, on purpose.
     Cut,
+    /// There is no such session.
+    NotFound,
     /// There is no sense in coming back.
     Fatal(Fatal),
 }
@@ -64,6 +66,8 @@ pub(super) struct Session {
     transcript: Transcript,
     socket: Option<WebSocketStream<TcpStream>>,
     connected_before: bool,
+    /// A message was acknowledged, so that the session has to stay.
+    acked: bool,
     /// Failed attempts in a row.
     attempts: u32,
     /// What the gateway asked for in a `goaway`.
@@ -85,6 +89,7 @@ impl Session {
             transcript: Transcript::default(),
             socket: None,
             connected_before: false,
+            acked: false,
             attempts: 0,
             wait: None,
             draining: false,
@@ -139,6 +144,7 @@ impl Session {
                 Ok(stored) => return stored::compare(&stored, &self.transcript, &mut self.tally),
                 // Being restarted, perhaps.
                 Err(FetchError::Unreachable(_)) if Instant::now() < deadline => sleep(FETCH_AGAIN).await,
+                Err(FetchError::NotStored) if self.may_be_forgotten() => return,
                 Err(error) => return self.tally.fail(error.to_string()),
             }
         }
@@ -184,9 +190,16 @@ impl Session {
                     self.socket = None;
                     question.grew_at = None;
                 }
+                Err(Gone::NotFound) if self.may_be_forgotten() => self.transcript.begin_anew(),
+                Err(Gone::NotFound) => return Err(Fatal("the session is not there any more".to_owned())),
                 Err(Gone::Fatal(fatal)) => return Err(fatal),
             }
         }
+    }
+
+    /// A session is stored with its first message, and promised with its acknowledgement.
+    fn may_be_forgotten(&self) -> bool {
+        !self.acked && self.transcript.is_untouched()
     }
 
     fn note_end(&mut self, question: &Question) -> Result<(), Fatal> {
@@ -231,7 +244,7 @@ impl Session {
             let text = self.read().await?;
             match self.apply(&text) {
                 Step::Grew(of) if of.as_ref().is_none_or(|of| *of == question.id) => self.grew(question)?,
-                Step::Acked(re) if re == question.id => question.acked = true,
+                Step::Acked(re) if re == question.id => (question.acked, self.acked) = (true, true),
                 Step::Refused { re, code, retryable: true, retry_in_ms } if re.as_ref() == Some(&question.id) => {
                     tracing::debug!(code, "refused for now");
                     let jitter = self.rng.random_range(10..100);
@@ -375,6 +388,7 @@ async fn open(url: &str, address: SocketAddr) -> Result<WebSocketStream<TcpStrea
         .max_message_size(Some(16 << 20));
     match client_async_with_config(url, stream, Some(config)).await {
         Ok((socket, _)) => Ok(socket),
+        Err(WsError::Http(response)) if response.status() == 404 => Err(Gone::NotFound),
         Err(WsError::Http(response)) if response.status().is_client_error() && response.status() != 429 => {
             fatal(format!("the handshake was refused: {}", response.status()))
         }

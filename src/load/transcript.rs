@@ -89,6 +89,17 @@ impl Transcript {
         self.session.as_deref()
     }
 
+    /// Whether nothing was ever said in the session: a gateway that was restarted, or that nobody asked for long, knows
+    /// nothing of it.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.runs.is_empty() && self.messages.is_empty()
+    }
+
+    /// Leaves the session for a new one.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self { faults: std::mem::take(&mut self.faults), ..Self::default() };
+    }
+
     /// Where to go on after a reconnect.
     pub(super) fn cursor(&self) -> String {
         let live = self.runs.iter().find(|(_, run)| run.done.is_none());

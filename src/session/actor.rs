@@ -30,7 +30,7 @@ use crate::{
     chat::{Message, MessageId, RunId},
     run::Runner,
     session::{
-        Clock, Closed, Command, RunNotActive, Shared, Stop, StopTarget, Underway, live::LiveRuns,
+        Clock, Closed, Command, Lists, RunNotActive, Shared, Stop, StopTarget, Underway, live::LiveRuns,
         log::SNAPSHOT_MESSAGES,
     },
     store::SessionStore,
@@ -60,6 +60,8 @@ pub struct Deps {
     pub interrupting: AtomicBool,
     /// The runs in progress.
     pub live: Arc<LiveRuns>,
+    /// Who is to be looked at later.
+    pub lists: Arc<Lists>,
     /// Holds a token for every session that has something to finish.
     pub busy: TaskTracker,
     /// `tokens_delivered_total`, looked up once and not for every token.
@@ -159,6 +161,7 @@ impl Actor {
             Command::Stop(stop, reply) => {
                 let _gone_asker_does_not_matter = reply.send(self.on_stop(&stop));
             }
+            Command::Delete(reply) => self.on_delete(reply),
             // Somebody may have come back meanwhile.
             Command::Abandon if self.shared.viewers.load(Ordering::Acquire) == 0 => self.abandon(),
             Command::Abandon => {}
@@ -219,6 +222,10 @@ impl Actor {
             self.busy = busy.then(|| self.deps.busy.token());
             // In one order with `draining`: a drain sees that nothing is left, or this sees the drain.
             self.shared.busy.store(busy, Ordering::SeqCst);
+            if !busy {
+                self.shared.note_unused();
+                self.shared.note_aging();
+            }
             if !busy && self.deps.draining.load(Ordering::SeqCst) {
                 self.shared.close(Closed::Shutdown); // Who watched until the end can go elsewhere now.
             }

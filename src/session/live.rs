@@ -1,7 +1,7 @@
 //! The runs in progress of all sessions, for whoever looks after all of them now and then.
 //!
 //! So nobody need look at every session to find those that write, and no run needs a timer of its own. A run is in the
-//! list from its beginning to its end, whichever way it ends. Owns the list; uses `chat` and the session's log.
+//! list from its beginning to its end, whichever way it ends. Owns the list; uses `store`, `chat` and the session's log.
 
 use std::{
     collections::HashMap,
@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use crate::{
     chat::{MessageId, SessionId},
     session::{Shared, log::Saved},
+    store::Piece,
 };
 
 /// The runs in progress.
@@ -68,12 +69,6 @@ impl LiveRun {
         &self.shared.id
     }
 
-    /// The message that it writes.
-    #[must_use]
-    pub const fn answer(&self) -> &MessageId {
-        &self.answer
-    }
-
     /// Whether nobody has watched the session for as long as `most`.
     #[must_use]
     pub fn is_unwatched(&self, most: Duration) -> bool {
@@ -84,13 +79,14 @@ impl LiveRun {
         u128::from(unwatched) >= most.as_micros()
     }
 
-    /// All of the text, when there is more than was saved, and what is saved when that is stored.
+    /// What was written since the last checkpoint, and what is saved when that is stored.
     #[must_use]
-    pub fn unsaved(&self) -> Option<(String, Saved)> {
+    pub fn unsaved(&self) -> Option<(Piece, Saved)> {
         let mut saved = *self.saved.lock();
         let log = self.shared.log.lock();
-        log.unsaved(&self.answer, &mut saved)?;
-        Some((log.live_text()?.to_owned(), saved))
+        let (at, text) = log.unsaved(&self.answer, &mut saved)?;
+        let (session, answer) = (self.shared.id.clone(), self.answer.clone());
+        Some((Piece { session, answer, at, text: text.to_owned() }, saved))
     }
 
     /// Notes what is stored now.

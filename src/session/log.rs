@@ -250,7 +250,8 @@ impl Log {
     }
 
     /// What was written of the live run, which is to become the message `answer`, since `saved`, which is moved behind
-    /// it: the text that stands behind the offset (in bytes) now. `None` when nothing is new, or that run is over.
+    /// it: an offset (in bytes), and the text that stands behind it now. `None` when nothing is new, or that run is
+    /// over.
     #[must_use]
     pub fn unsaved(&self, answer: &MessageId, saved: &mut Saved) -> Option<(usize, &str)> {
         let live = self.live().filter(|live| live.message == *answer)?;
@@ -273,10 +274,16 @@ impl Log {
         self.end_live(status, ending, now)
     }
 
+    /// When the oldest thing happened that is not forgotten yet.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Moment> {
+        self.events.front().map(|event| event.at)
+    }
+
     /// Forgets what nobody can resume from any more. Cheap; called now and then.
     pub fn trim(&mut self, now: Moment) {
         while let Some(oldest) = self.events.front() {
-            let old = now.saturating_sub(oldest.at) > RETENTION;
+            let old = now.saturating_sub(oldest.at) >= RETENTION;
             let over = self.events.len() > MAX_EVENTS || (self.kept_bytes > MAX_KEPT_BYTES && self.events.len() > 1);
             if !old && !over {
                 break;

@@ -21,9 +21,11 @@ use crate::{
         log::{Log, Moment},
         wakers::Wakers,
     },
+    store::{SessionRecord, StoreError},
 };
 
 mod actor;
+mod later;
 pub mod live;
 pub mod log;
 pub mod text;
@@ -31,6 +33,7 @@ pub mod viewer;
 mod wakers;
 
 pub use actor::Deps;
+pub use later::Lists;
 pub use viewer::Viewer;
 
 /// Commands waiting for a session's actor; senders wait beyond it, each with one of its own. A channel of tokio has room
@@ -157,6 +160,7 @@ pub(crate) enum Command {
     Redo(Option<MessageId>, Box<Redo>, oneshot::Sender<Result<Receipt, SendError>>),
     Rate(MessageId, Box<Feedback>, oneshot::Sender<Result<(), SendError>>),
     Stop(Box<Stop>, oneshot::Sender<Result<RunId, RunNotActive>>),
+    Delete(oneshot::Sender<Result<bool, StoreError>>),
     /// Nobody has watched for long: nothing that is answered, or waits for it, is wanted any more.
     Abandon,
     /// The gateway ends: what runs has to end, too.
@@ -181,6 +185,8 @@ pub(crate) struct Stop {
 pub(crate) struct Shared {
     pub(crate) id: SessionId,
     pub(crate) owner: Option<Owner>,
+    /// What the store is to have of the session with its first message; none once it has.
+    pub(crate) unsaved: Mutex<Option<Box<SessionRecord>>>,
     pub(crate) log: Mutex<Log>,
     /// The viewers, to be woken after the log grew or the session closed.
     pub(crate) wakers: Wakers,
@@ -197,6 +203,11 @@ pub(crate) struct Shared {
     pub(crate) pieces: AtomicU64,
     pub(crate) closed: OnceLock<Closed>,
     pub(crate) clock: Clock,
+    /// Where it is noted when nobody uses it any more, and when there is something to forget.
+    pub(crate) lists: Arc<Lists>,
+    /// Whether it is noted there.
+    pub(crate) unused: AtomicBool,
+    pub(crate) aging: AtomicBool,
 }
 
 /// Measures [`Moment`]s from one fixed start.
@@ -225,17 +236,19 @@ pub struct SessionHandle {
 }
 
 impl SessionHandle {
-    /// A session over its `log`, and the future that drives it; the caller spawns that and watches its end.
+    /// The session `record` over its `log`, and the future that drives it; the caller spawns that and watches its end.
+    /// What is not `saved` is stored with the first message.
     pub fn new(
-        id: SessionId,
-        owner: Option<Owner>,
+        record: SessionRecord,
+        saved: bool,
         log: Log,
         deps: Arc<Deps>,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let clock = deps.clock;
         let shared = Arc::new(Shared {
-            id,
-            owner,
+            id: record.id.clone(),
+            owner: record.owner.clone(),
+            unsaved: Mutex::new((!saved).then(|| Box::new(record))),
             log: Mutex::new(log),
             wakers: Wakers::default(),
             draining: AtomicBool::new(deps.draining.load(Ordering::SeqCst)),
@@ -246,7 +259,11 @@ impl SessionHandle {
             pieces: AtomicU64::new(0),
             closed: OnceLock::new(),
             clock,
+            lists: deps.lists.clone(),
+            unused: AtomicBool::new(false),
+            aging: AtomicBool::new(false),
         });
+        shared.note_aging(); // What a crash interrupted is told once more.
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let actor = actor::run(shared.clone(), deps, receiver);
         (Self { shared, commands }, actor)
@@ -262,6 +279,12 @@ impl SessionHandle {
     #[must_use]
     pub fn owner(&self) -> Option<&Owner> {
         self.shared.owner.as_ref()
+    }
+
+    /// What is known of the session while the store does not have it: it has no messages yet.
+    #[must_use]
+    pub fn unsaved(&self) -> Option<SessionRecord> {
+        self.shared.unsaved.lock().as_deref().cloned()
     }
 
     /// Hands in a message; returns after it is stored, or refused.
@@ -329,6 +352,17 @@ impl SessionHandle {
         let _ended_already = self.commands.clone().try_send(underway);
     }
 
+    /// Deletes the session, after what is being committed and before all that comes later; false when the store never had
+    /// it, and nobody is to miss it. Those who watch it are told.
+    ///
+    /// # Errors
+    /// When the store could not delete it; then nothing has changed. `None` when the session has failed.
+    pub(crate) async fn delete(&self) -> Option<Result<bool, StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_in(Command::Delete(reply)).await.ok()?;
+        answer.await.ok()
+    }
+
     async fn hand_in(&self, command: Command) -> Result<(), mpsc::SendError> {
         self.commands.clone().send(Underway { command, _session: self.shared.clone() }).await
     }
@@ -351,19 +385,10 @@ impl SessionHandle {
         self.shared.wakers.wake();
     }
 
-    /// Whether nobody but the hub and the actor holds the session, nothing happens in it, and nothing has
-    /// for `idle` microseconds.
+    /// Whether nobody but the hub and the actor holds the session, and nothing happens in it.
     #[must_use]
-    pub fn is_idle(&self, idle: Moment) -> bool {
-        Arc::strong_count(&self.shared) == 2
-            && !self.is_busy()
-            && self.shared.clock.now().saturating_sub(self.shared.touched.load(Ordering::Relaxed)) >= idle
-    }
-
-    /// When somebody last used the session, by the clock of all sessions.
-    #[must_use]
-    pub fn last_used(&self) -> Moment {
-        self.shared.touched.load(Ordering::Relaxed)
+    pub fn is_unused(&self) -> bool {
+        Arc::strong_count(&self.shared) == 2 && !self.is_busy()
     }
 
     /// Whether an answer is being written, waits, or is being committed.
@@ -372,10 +397,10 @@ impl SessionHandle {
         self.shared.busy.load(Ordering::SeqCst)
     }
 
-    /// Lets go of what nobody can resume from any more.
-    pub fn trim(&self) {
-        let now = self.shared.clock.now();
-        self.shared.log.lock().trim(now);
+    /// Has it looked at when it was unused for long, or there is no room for others. Whoever watches it says so again when
+    /// they leave; for all others, whoever takes it from the map does.
+    pub(crate) fn note_unused(&self) {
+        self.shared.note_unused();
     }
 
     /// Something that does not keep the session in memory.
@@ -384,8 +409,8 @@ impl SessionHandle {
     }
 
     /// Whether this is a handle of `shared`, and not of another incarnation.
-    pub(crate) fn is(&self, shared: &Arc<Shared>) -> bool {
-        Arc::ptr_eq(&self.shared, shared)
+    pub(crate) fn is(&self, shared: &Weak<Shared>) -> bool {
+        std::ptr::eq(Arc::as_ptr(&self.shared), shared.as_ptr())
     }
 
     fn touch(&self) {

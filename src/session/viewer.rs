@@ -184,8 +184,10 @@ impl Drop for Viewer {
         self.shared.touched.store(self.shared.clock.now(), Ordering::Relaxed);
         self.set_typing(false);
         self.shared.wakers.leave(&self.waiting);
-        if self.shared.viewers.fetch_sub(1, Ordering::Release) > 1 {
+        if self.shared.viewers.fetch_sub(1, Ordering::AcqRel) > 1 {
             self.shared.wakers.wake();
+        } else {
+            self.shared.note_unused();
         }
     }
 }

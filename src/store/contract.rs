@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::{
-    Appended, Branch, Branched, FinishedAnswer, MAX_PAGE, MessagePage, Scope, SessionRecord, SessionStore, StoreError,
-    Turn, memory::MemoryStore, sqlite::SqliteStore,
+    Appended, Branch, Branched, FinishedAnswer, MAX_PAGE, MessagePage, Piece, Scope, SessionRecord, SessionStore,
+    SpendingStore, Spent, StoreError, Turn, memory::MemoryStore, sqlite::SqliteStore,
 };
 use crate::chat::{
     Citation, Feedback, Message, MessageId, Opinion, Owner, RunId, SessionId, Source, Status, Timestamp, Usage,
@@ -36,6 +36,7 @@ pub(super) fn turn(question: &str, text: &str, created_at: u64) -> Turn {
     let run = RunId::parse(&format!("r-{question}")).expect("an id");
     let (id, created_at) = (message_id(question), Timestamp(created_at));
     Turn {
+        opens: None,
         answer: Message::pending(message_id(&format!("a-{question}")), Some(id.clone()), run.clone(), created_at),
         question: Message::question(id, text.to_owned(), run, created_at),
     }
@@ -61,6 +62,11 @@ pub(super) fn finished(question: &str, text: &str, status: Status) -> FinishedAn
         }],
         usage: Some(Usage { input: 7, output: 9, estimated: true }),
     }
+}
+
+pub(super) fn piece(question: &str, at: usize, text: &str) -> Piece {
+    let answer = message_id(&format!("a-{question}"));
+    Piece { session: session_id("s"), answer, at, text: text.to_owned() }
 }
 
 /// Runs every test of the contract against one way of making a store.
@@ -92,7 +98,9 @@ contracts!([
     sessions_are_paged_newest_first,
     sessions_are_listed_by_owner,
     a_turn_is_stored_once,
+    a_session_is_stored_with_its_first_turn,
     an_answer_grows_and_ends,
+    answers_grow_side_by_side,
     an_ended_answer_stays_as_it_is,
     what_cannot_be_read_again_is_refused,
     messages_are_paged_backwards,
@@ -109,9 +117,37 @@ contracts!([
     any_text_survives,
 ]);
 
+#[tokio::test]
+async fn what_was_spent_on_a_day_comes_back_in_memory() {
+    what_was_spent_comes_back(&MemoryStore::default()).await;
+}
+
+#[tokio::test]
+async fn what_was_spent_on_a_day_comes_back_from_sqlite() {
+    let (store, _keep) = sqlite_store();
+    what_was_spent_comes_back(&store).await;
+}
+
 fn sqlite_store() -> (SqliteStore, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     (SqliteStore::open(folder.path().join("rivulet.db")).expect("opens"), folder)
+}
+
+async fn what_was_spent_comes_back(store: &dyn SpendingStore) {
+    let spent = |account: &str, tokens| Spent { account: account.to_owned(), tokens };
+    let on = async |day| {
+        let mut found = store.spent(day, 9).await.expect("read");
+        found.sort_by(|a, b| a.account.cmp(&b.account));
+        found
+    };
+    store.spend(10, vec![spent("a/u", 5), spent("b", 7)]).await.expect("noted");
+    store.spend(10, vec![spent("a/u", 9)]).await.expect("noted");
+    assert_eq!(on(10).await, [spent("a/u", 9), spent("b", 7)], "in all, not added");
+    assert_eq!(store.spent(10, 1).await.expect("read").len(), 1);
+    store.spend(11, vec![spent("b", 1)]).await.expect("noted");
+    assert_eq!((on(10).await.len(), on(11).await), (2, vec![spent("b", 1)]), "yesterday is known");
+    store.spend(12, Vec::new()).await.expect("noted");
+    assert_eq!((on(10).await.len(), on(11).await.len()), (0, 1), "what was before is not");
 }
 
 async fn with_session(store: &dyn SessionStore) -> SessionId {
@@ -216,14 +252,47 @@ async fn a_turn_is_stored_once(store: Arc<dyn SessionStore>) {
     assert_eq!(store.message(&session, &message_id("q2")).await.expect("read"), None);
 }
 
+async fn a_session_is_stored_with_its_first_turn(store: Arc<dyn SessionStore>) {
+    let session = session_id("s");
+    let opened = SessionRecord { owner: Some(Owner::new("acme/ann")), ..record("s", 1000) };
+    let opening = |question: &str| Turn { opens: Some(opened.clone()), ..turn(question, "?", 5000) };
+    // One of several that were said at once: each may be the first.
+    assert_eq!(store.append_turn(&session, opening("q1")).await.expect("stored"), Appended::Stored);
+    assert_eq!(store.append_turn(&session, opening("q2")).await.expect("stored"), Appended::Stored);
+    let again = store.append_turn(&session, opening("q1")).await.expect("kept");
+    assert!(matches!(again, Appended::Exists(_)), "{again:?}");
+    let wanted = SessionRecord { message_count: 4, updated_at: Timestamp(5000), ..opened.clone() };
+    assert_eq!(store.session(&session).await.expect("read"), Some(wanted.clone()));
+    assert_eq!(store.sessions(opened.owner.as_ref(), None, 9).await.expect("read").sessions, [wanted]);
+
+    // All or nothing.
+    let mut bad = Turn { opens: Some(record("t", 1000)), ..turn("q", "?", 5000) };
+    bad.answer.id = bad.question.id.clone();
+    assert!(matches!(store.append_turn(&session_id("t"), bad).await, Err(StoreError::Unavailable(_))));
+    assert_eq!(store.session(&session_id("t")).await.expect("read"), None);
+}
+
 async fn an_answer_grows_and_ends(store: Arc<dyn SessionStore>) {
     let session = with_session(&*store).await;
     store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored");
     let answer = message_id("a-q");
-    for text in ["Fr", "From 4"] {
-        store.checkpoint(&session, &answer, text.to_owned()).await.expect("kept");
+    for (pieces, text) in [
+        (vec![piece("q", 0, "Fr")], "Fr"),
+        (vec![piece("q", 2, "om 💰"), piece("q", 9, " 4")], "From 💰 4"),
+        // The same again, after nobody knew whether it was stored.
+        (vec![piece("q", 9, " 4")], "From 💰 4"),
+        // Another model has taken over and said nothing yet; then it has.
+        (vec![piece("q", 5, "")], "From "),
+        (vec![piece("q", 4, ":"), piece("q", 5, " €")], "From: €"),
+        // Behind a hole, and within a character.
+        (vec![piece("q", 10, "?"), piece("q", 8, "?")], "From: €"),
+        (vec![], "From: €"),
+    ] {
+        store.checkpoint(pieces).await.expect("kept");
         let message = store.message(&session, &answer).await.expect("read").expect("there");
         assert_eq!((message.text.as_str(), message.status), (text, Status::Pending));
+        let page = store.messages(&session, None, 1, Scope::Conversation).await.expect("read");
+        assert_eq!(page.messages, [message]);
     }
     let end = finished("q", "From 4.1 %.", Status::Stopped);
     store.finish_answer(&session, end.clone()).await.expect("ended");
@@ -235,18 +304,45 @@ async fn an_answer_grows_and_ends(store: Arc<dyn SessionStore>) {
     assert!(record.updated_at > Timestamp(2000), "ending an answer is a use: {}", record.updated_at);
 }
 
+async fn answers_grow_side_by_side(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    store.create_session(record("t", 1000)).await.expect("stored");
+    for (session, question) in [("s", "q1"), ("s", "q2"), ("t", "q1")] {
+        store.append_turn(&session_id(session), turn(question, "?", 2000)).await.expect("stored");
+    }
+    let elsewhere = |at, text| Piece { session: session_id("t"), ..piece("q1", at, text) };
+    let lost = Piece { session: session_id("nobody"), ..piece("q1", 0, "lost") };
+    let pieces = vec![piece("q1", 0, "on"), elsewhere(0, "th"), lost, piece("q9", 0, "lost"), piece("q2", 0, "two")];
+    store.checkpoint(pieces).await.expect("what is not there hinders nobody");
+    store.checkpoint(vec![piece("q1", 2, "e"), elsewhere(2, "ree")]).await.expect("kept");
+    let texts = async |session: &str| {
+        let page = store.messages(&session_id(session), None, 9, Scope::Conversation).await.expect("read");
+        page.messages.into_iter().map(|message| message.text).collect::<Vec<_>>()
+    };
+    assert_eq!((texts("s").await, texts("t").await), (vec!["?", "one", "?", "two"], vec!["?", "three"]));
+
+    // What goes takes its pieces with it: whoever has the id next begins with nothing.
+    store.finish_answer(&session, finished("q2", "2", Status::Complete)).await.expect("ended");
+    store.delete_session(&session).await.expect("deleted");
+    with_session(&*store).await;
+    for question in ["q2", "q1"] {
+        store.append_turn(&session, turn(question, "?", 2000)).await.expect("stored");
+    }
+    assert_eq!((texts("s").await, texts("t").await), (vec!["?", "", "?", ""], vec!["?", "three"]));
+}
+
 async fn an_ended_answer_stays_as_it_is(store: Arc<dyn SessionStore>) {
     let session = with_session(&*store).await;
     store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored");
     store.finish_answer(&session, finished("q", "whole", Status::Complete)).await.expect("ended");
     let ended = store.message(&session, &message_id("a-q")).await.expect("read");
 
-    store.checkpoint(&session, &message_id("a-q"), "late".to_owned()).await.expect("ignored");
+    store.checkpoint(vec![piece("q", 0, "late"), piece("q", 5, ", later")]).await.expect("ignored");
     store.finish_answer(&session, finished("q", "later", Status::Error)).await.expect("ignored");
     assert_eq!(store.message(&session, &message_id("a-q")).await.expect("read"), ended);
 
     // A question is nobody's answer.
-    store.checkpoint(&session, &message_id("q"), "forged".to_owned()).await.expect("ignored");
+    store.checkpoint(vec![Piece { answer: message_id("q"), ..piece("q", 0, "forged") }]).await.expect("ignored");
     assert_eq!(store.message(&session, &message_id("q")).await.expect("read").expect("there").text, "?");
 }
 
@@ -439,7 +535,6 @@ async fn expired_sessions_go_and_used_ones_stay(store: Arc<dyn SessionStore>) {
 async fn missing_sessions_are_told(store: Arc<dyn SessionStore>) {
     let nobody = session_id("nobody");
     assert!(matches!(store.append_turn(&nobody, turn("q", "?", 1)).await, Err(StoreError::NoSession)));
-    assert!(matches!(store.checkpoint(&nobody, &message_id("a-q"), String::new()).await, Err(StoreError::NoSession)));
     let end = finished("q", "", Status::Complete);
     assert!(matches!(store.finish_answer(&nobody, end).await, Err(StoreError::NoSession)));
     assert!(matches!(store.messages(&nobody, None, 1, Scope::Conversation).await, Err(StoreError::NoSession)));

@@ -1,4 +1,4 @@
-//! Sessions and messages in memory, for tests and for gateways that shall keep nothing. Uses `chat` only.
+//! Sessions, messages and spending in memory, for tests and for gateways that shall keep nothing. Uses `chat` only.
 //!
 //! "Durable" means here: until the process ends.
 
@@ -12,8 +12,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::{
-    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Scope, SessionPage, SessionRecord,
-    SessionStore, Spent, StoreError, Turn, refuse_unfit, session_taken, unknown_answer,
+    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Piece, Scope, SessionPage,
+    SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn, continue_text, refuse_unfit, session_taken,
+    unknown_answer,
 };
 use crate::chat::{Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp};
 
@@ -25,6 +26,8 @@ pub struct MemoryStore {
     max_sessions: usize,
     max_messages: usize,
     state: Mutex<State>,
+    /// Tokens, by day and account.
+    spent: Mutex<HashMap<(u64, String), u64>>,
 }
 
 #[derive(Default)]
@@ -32,8 +35,6 @@ struct State {
     sessions: HashMap<SessionId, Conversation>,
     /// The order in which sessions are listed.
     by_age: BTreeSet<(Reverse<Timestamp>, SessionId)>,
-    /// Tokens, by day and account.
-    spent: HashMap<(u64, String), u64>,
 }
 
 struct Conversation {
@@ -46,7 +47,7 @@ impl MemoryStore {
     /// An empty store that holds at most so many sessions, and so many messages (questions and answers) in each.
     #[must_use]
     pub fn new(max_sessions: usize, max_messages: usize) -> Self {
-        Self { max_sessions, max_messages, state: Mutex::default() }
+        Self { max_sessions, max_messages, state: Mutex::default(), spent: Mutex::default() }
     }
 }
 
@@ -64,6 +65,17 @@ impl fmt::Debug for MemoryStore {
 }
 
 impl State {
+    fn insert(&mut self, session: SessionRecord, most: usize) -> Result<(), StoreError> {
+        if self.sessions.len() >= most {
+            return Err(StoreError::Unavailable(format!("{most} sessions are the most it holds")));
+        }
+        self.by_age.insert((Reverse(session.created_at), session.id.clone()));
+        let record = SessionRecord { message_count: 0, ..session };
+        let conversation = Conversation { messages: Vec::new(), positions: HashMap::new(), record };
+        self.sessions.insert(conversation.record.id.clone(), conversation);
+        Ok(())
+    }
+
     fn conversation(&self, id: &SessionId) -> Result<&Conversation, StoreError> {
         self.sessions.get(id).ok_or(StoreError::NoSession)
     }
@@ -135,14 +147,7 @@ impl SessionStore for MemoryStore {
         if state.sessions.contains_key(&session.id) {
             return Err(session_taken(&session.id));
         }
-        if state.sessions.len() >= self.max_sessions {
-            return Err(StoreError::Unavailable(format!("{} sessions are the most it holds", self.max_sessions)));
-        }
-        state.by_age.insert((Reverse(session.created_at), session.id.clone()));
-        let record = SessionRecord { message_count: 0, ..session };
-        let conversation = Conversation { messages: Vec::new(), positions: HashMap::new(), record };
-        state.sessions.insert(conversation.record.id.clone(), conversation);
-        Ok(())
+        state.insert(session, self.max_sessions)
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<SessionRecord>, StoreError> {
@@ -184,6 +189,9 @@ impl SessionStore for MemoryStore {
 
     async fn append_turn(&self, session: &SessionId, turn: Turn) -> Result<Appended, StoreError> {
         let mut state = self.state.lock();
+        if let Some(opened) = turn.opens.filter(|_| !state.sessions.contains_key(session)) {
+            state.insert(opened, self.max_sessions)?;
+        }
         let conversation = state.conversation_mut(session)?;
         if let Some(existing) = conversation.message(&turn.question.id) {
             return Ok(Appended::Exists(Box::new(existing.clone())));
@@ -252,9 +260,13 @@ impl SessionStore for MemoryStore {
         Ok(true)
     }
 
-    async fn checkpoint(&self, session: &SessionId, answer: &MessageId, text: String) -> Result<(), StoreError> {
-        if let Some(message) = self.state.lock().conversation_mut(session)?.pending(answer)? {
-            message.text = text;
+    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        for Piece { session, answer, at, text } in pieces {
+            let Some(conversation) = state.sessions.get_mut(&session) else { continue };
+            if let Ok(Some(message)) = conversation.pending(&answer) {
+                continue_text(&mut message.text, at, &text);
+            }
         }
         Ok(())
     }
@@ -301,20 +313,23 @@ impl SessionStore for MemoryStore {
         Ok(expired.into_iter().map(|(_, id)| id).collect())
     }
 
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SpendingStore for MemoryStore {
     async fn spent(&self, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError> {
-        let state = self.state.lock();
-        let of_day = state.spent.iter().filter(|((on, _), _)| *on == day).take(limit);
+        let known = self.spent.lock();
+        let of_day = known.iter().filter(|((on, _), _)| *on == day).take(limit);
         Ok(of_day.map(|((_, account), tokens)| Spent { account: account.clone(), tokens: *tokens }).collect())
     }
 
     async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<(), StoreError> {
-        let mut state = self.state.lock();
-        state.spent.retain(|(on, _), _| *on + 1 >= day);
-        state.spent.extend(spent.into_iter().map(|Spent { account, tokens }| ((day, account), tokens)));
-        Ok(())
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
+        let mut known = self.spent.lock();
+        known.retain(|(on, _), _| *on + 1 >= day);
+        known.extend(spent.into_iter().map(|Spent { account, tokens }| ((day, account), tokens)));
         Ok(())
     }
 }

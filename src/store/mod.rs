@@ -1,6 +1,7 @@
-//! What outlives the process: sessions and their messages.
+//! What outlives the process: sessions and their messages, and what was spent.
 //!
-//! [`SessionStore`] is one of the few traits of the house, because the disk begins here. Uses `chat` only.
+//! [`SessionStore`] and [`SpendingStore`] are two of the few traits of the house, because the disk begins here. Uses `chat`
+//! only.
 
 use async_trait::async_trait;
 
@@ -9,7 +10,10 @@ use crate::chat::{Citation, Feedback, Message, MessageId, Owner, RunId, SessionI
 #[cfg(test)]
 mod contract;
 pub mod memory;
+mod spending;
 pub mod sqlite;
+
+pub use spending::{SpendingStore, Spent};
 
 /// The most rows that one call of [`SessionStore::sessions`] or [`SessionStore::messages`] returns; a larger
 /// `limit` is taken for this.
@@ -41,6 +45,8 @@ pub struct SessionRecord {
 /// leave an accepted question without the answer that stands for its run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turn {
+    /// The session, when this may be its first message: it is stored with it, where it is not there yet.
+    pub opens: Option<SessionRecord>,
     /// The user's message; its `run` is the run that will answer it.
     pub question: Message,
     /// The answer, [`Status::Pending`] and empty.
@@ -134,6 +140,28 @@ impl FinishedAnswer {
     }
 }
 
+/// What was added to an answer that is being written: behind the first `at` bytes of its text stands `text` now. So it
+/// takes back what stood there, and to store it twice does no harm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// The session.
+    pub session: SessionId,
+    /// The message.
+    pub answer: MessageId,
+    /// Where, in bytes.
+    pub at: usize,
+    /// The text.
+    pub text: String,
+}
+
+/// Continues `written` by a piece. One that would leave a hole is left out: what stands there is what was said.
+fn continue_text(written: &mut String, at: usize, text: &str) {
+    if written.is_char_boundary(at) {
+        written.truncate(at);
+        written.push_str(text);
+    }
+}
+
 /// A stretch of a conversation, oldest message first.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MessagePage {
@@ -150,15 +178,6 @@ pub struct SessionPage {
     pub sessions: Vec<SessionRecord>,
     /// Whether there are older ones.
     pub more: bool,
-}
-
-/// What an account has spent on a day.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spent {
-    /// The account's name.
-    pub account: String,
-    /// Tokens.
-    pub tokens: u64,
 }
 
 /// Why the store did not do it.
@@ -203,10 +222,10 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
     /// Deletes a session and all that belongs to it; false when there was none.
     async fn delete_session(&self, id: &SessionId) -> Result<bool, StoreError>;
 
-    /// Stores a question with its pending answer.
+    /// Stores a question with its pending answer, and the session that it opens.
     ///
     /// # Errors
-    /// [`StoreError::NoSession`] when the session is gone.
+    /// [`StoreError::NoSession`] when the session is gone, or was never there and is not opened.
     async fn append_turn(&self, session: &SessionId, turn: Turn) -> Result<Appended, StoreError>;
 
     /// Lets the conversation go on another way. `newest` is how many messages the page of
@@ -223,12 +242,10 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
     /// [`StoreError::NoSession`] when the session is gone.
     async fn rate(&self, session: &SessionId, message: &MessageId, feedback: Feedback) -> Result<bool, StoreError>;
 
-    /// Replaces the text of a pending answer by what has been written so far.
-    /// An answer that is finished already stays as it is.
-    ///
-    /// # Errors
-    /// [`StoreError::NoSession`] when the session is gone.
-    async fn checkpoint(&self, session: &SessionId, answer: &MessageId, text: String) -> Result<(), StoreError>;
+    /// Keeps what was added to pending answers, one piece after the other; all of it, or nothing. It costs as much as the
+    /// pieces are long, however long the answers are. An answer that is finished already stays as it is, and of one
+    /// that is not there (any more) nothing is kept.
+    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError>;
 
     /// Ends a pending answer. One that is finished already stays as it is.
     ///
@@ -254,13 +271,6 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
     /// Deletes at most `limit` sessions, and never more than [`MAX_EXPIRED`], that were last used before `cutoff`;
     /// returns their ids. Fewer than `limit` does not mean that there are no more: none does.
     async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError>;
-
-    /// What was spent on `day`, counted from 1970, of at most `limit` accounts.
-    async fn spent(&self, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError>;
-
-    /// Notes what these accounts have spent on `day` in all, and forgets the days before
-    /// the last one.
-    async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<(), StoreError>;
 
     /// Whether a write would succeed now; for readiness, never for liveness.
     async fn check(&self) -> Result<(), StoreError>;

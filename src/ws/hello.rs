@@ -59,15 +59,12 @@ impl Arrival {
     /// # Errors
     /// [`HubError`]; [`StoreError::NoSession`] when there is no such session of this caller.
     pub async fn admit(self, caller: Caller) -> Result<Socket, HubError> {
-        let id = match self.session {
-            Some(id) => id,
-            None => {
-                self.hub.check_room()?;
-                self.hub.create(ASSISTANT, caller.owner(), None).await?.id
-            }
+        let session = match self.session {
+            Some(id) => self.hub.get_own(&id, caller.owner()).await?,
+            None => self.hub.open(ASSISTANT, caller.owner())?,
         };
         Ok(Socket {
-            session: self.hub.get_own(&id, caller.owner()).await?,
+            session,
             assistant: ASSISTANT.to_owned(),
             resume_ttl: self.hub.resume_ttl(),
             resume: self.resume,

@@ -1,153 +1,19 @@
 //! Faults inside: a session that panics ends alone, a store that fails loses nothing that was acknowledged.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
 
-use async_trait::async_trait;
-use futures_util::{StreamExt, stream};
 use rivulet::{
-    chat::{Feedback, Message, MessageId, Owner, SessionId, Status, Timestamp},
-    hub::{Hub, Policy},
-    knowledge::NoKnowledge,
-    llm::{ChatModel, ChatRequest, FinishReason, ModelEvent, ModelStream},
-    run::{Retrieval, Runner},
+    chat::{MessageId, Status},
+    hub::Hub,
     session::{
         Closed, NewMessage, SendError, SendMode, SessionHandle, Viewer,
         log::{Event, RunDone, Step},
         viewer::Change,
     },
-    store::{
-        Appended, Branch, Branched, FinishedAnswer, MessagePage, Scope, SessionPage, SessionRecord, SessionStore,
-        Spent, StoreError, Turn, memory::MemoryStore,
-    },
+    store::{Scope, SessionStore},
 };
 
-use crate::harness::soon;
-
-/// Panics when it is asked to.
-#[derive(Debug)]
-struct Fragile;
-
-impl ChatModel for Fragile {
-    fn name(&self) -> &str {
-        "fragile"
-    }
-
-    fn stream(&self, request: ChatRequest) -> ModelStream {
-        let question = request.question.clone();
-        stream::iter(["Well", ", yes."])
-            .map(move |text| {
-                assert!(&*question != "panic" || text == "Well", "asked to panic");
-                Ok(ModelEvent::Text(text.to_owned()))
-            })
-            .chain(stream::iter([Ok(ModelEvent::Finish(FinishReason::Stop))]))
-            .boxed()
-    }
-}
-
-/// A store that fails while it is told to.
-#[derive(Debug)]
-struct Flaky {
-    inner: MemoryStore,
-    failing: AtomicBool,
-}
-
-impl Flaky {
-    fn ok(&self) -> Result<(), StoreError> {
-        if self.failing.load(Ordering::Relaxed) {
-            return Err(StoreError::Unavailable("no space left on device".to_owned()));
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl SessionStore for Flaky {
-    async fn create_session(&self, session: SessionRecord) -> Result<(), StoreError> {
-        self.ok()?;
-        self.inner.create_session(session).await
-    }
-    async fn session(&self, id: &SessionId) -> Result<Option<SessionRecord>, StoreError> {
-        self.inner.session(id).await
-    }
-    async fn sessions(
-        &self,
-        owner: Option<&Owner>,
-        before: Option<&SessionId>,
-        limit: usize,
-    ) -> Result<SessionPage, StoreError> {
-        self.inner.sessions(owner, before, limit).await
-    }
-    async fn delete_session(&self, id: &SessionId) -> Result<bool, StoreError> {
-        self.inner.delete_session(id).await
-    }
-    async fn append_turn(&self, session: &SessionId, turn: Turn) -> Result<Appended, StoreError> {
-        self.ok()?;
-        self.inner.append_turn(session, turn).await
-    }
-    async fn branch(&self, session: &SessionId, branch: Branch, newest: usize) -> Result<Branched, StoreError> {
-        self.ok()?;
-        self.inner.branch(session, branch, newest).await
-    }
-    async fn rate(&self, session: &SessionId, message: &MessageId, feedback: Feedback) -> Result<bool, StoreError> {
-        self.ok()?;
-        self.inner.rate(session, message, feedback).await
-    }
-    async fn checkpoint(&self, session: &SessionId, answer: &MessageId, text: String) -> Result<(), StoreError> {
-        self.ok()?;
-        self.inner.checkpoint(session, answer, text).await
-    }
-    async fn finish_answer(&self, session: &SessionId, answer: FinishedAnswer) -> Result<(), StoreError> {
-        self.ok()?;
-        self.inner.finish_answer(session, answer).await
-    }
-    async fn message(&self, session: &SessionId, id: &MessageId) -> Result<Option<Message>, StoreError> {
-        self.inner.message(session, id).await
-    }
-    async fn messages(
-        &self,
-        session: &SessionId,
-        before: Option<&MessageId>,
-        limit: usize,
-        scope: Scope,
-    ) -> Result<MessagePage, StoreError> {
-        self.inner.messages(session, before, limit, scope).await
-    }
-    async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError> {
-        self.inner.delete_expired(cutoff, limit).await
-    }
-    async fn spent(&self, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError> {
-        self.ok()?;
-        self.inner.spent(day, limit).await
-    }
-    async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<(), StoreError> {
-        self.ok()?;
-        self.inner.spend(day, spent).await
-    }
-    async fn check(&self) -> Result<(), StoreError> {
-        self.ok()
-    }
-}
-
-fn hub() -> (Arc<Hub>, Arc<Flaky>) {
-    let store = Arc::new(Flaky { inner: MemoryStore::default(), failing: AtomicBool::new(false) });
-    let runner = Arc::new(Runner {
-        retriever: Arc::new(NoKnowledge),
-        model: Arc::new(Fragile),
-        retrieval: Retrieval { collection: "default".to_owned(), top_k: 5, min_score: 0.0 },
-        max_output_tokens: 100,
-        line: Arc::default(),
-        budgets: Arc::default(),
-    });
-    let hour = Duration::from_secs(3600);
-    let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 50, sessions: 0 };
-    (Arc::new(Hub::new(store.clone(), runner, policy)), store)
-}
+use crate::harness::{Talkative, hub, soon};
 
 async fn session(hub: &Hub) -> SessionHandle {
     let record = hub.create("default", None, None).await.unwrap();
@@ -177,7 +43,7 @@ async fn done(viewer: &mut Viewer) -> Arc<RunDone> {
 
 #[tokio::test]
 async fn a_panic_ends_one_session_and_what_it_had_stored_is_intact() {
-    let (hub, _) = hub();
+    let (hub, _) = hub(Talkative);
     let (fragile, neighbour) = (session(&hub).await, session(&hub).await);
     let (mut watching, _) = neighbour.attach(None);
     let id = fragile.id().clone();
@@ -206,26 +72,26 @@ async fn a_panic_ends_one_session_and_what_it_had_stored_is_intact() {
 
 #[tokio::test]
 async fn nothing_is_acknowledged_that_is_not_stored() {
-    let (hub, store) = hub();
+    let (hub, store) = hub(Talkative);
     let session = session(&hub).await;
     let (mut viewer, _) = session.attach(None);
     session.send(message("one")).await.unwrap();
     done(&mut viewer).await;
 
-    store.failing.store(true, Ordering::Relaxed);
+    store.fail(true);
     assert_eq!(session.send(message("two")).await, Err(SendError::StorageUnavailable));
     assert!(hub.create("default", None, None).await.is_err());
     let (_, attachment) = session.attach(None);
     assert_eq!(attachment.snapshot.unwrap().messages.len(), 2, "what is stored can still be read");
 
-    store.failing.store(false, Ordering::Relaxed);
+    store.fail(false);
     assert!(!session.send(message("two")).await.unwrap().duplicate, "the same id works once there is room");
     assert_eq!(done(&mut viewer).await.status, Status::Complete);
 }
 
 #[tokio::test]
 async fn concurrent_twins_run_once() {
-    let (hub, store) = hub();
+    let (hub, store) = hub(Talkative);
     let session = session(&hub).await;
     let (mut viewer, _) = session.attach(None);
     let twins = (0..20).map(|_| session.send(message("twin")));

@@ -1,5 +1,5 @@
-//! What comes in: messages, other ways for the conversation to go on, feedback. Each is committed before it is
-//! acknowledged, in the order of arrival.
+//! What comes in: messages, other ways for the conversation to go on, feedback, the end of it all. Each is committed
+//! before it is acknowledged, in the order of arrival.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -10,8 +10,8 @@ use tracing::error;
 use super::{Actor, Current, WaitingTurn};
 use crate::{
     chat::{Feedback, Message, MessageId, Role, RunId, Status, Timestamp},
-    session::{NewMessage, Receipt, Redo, SendError, SendMode},
-    store::{Appended, Branch, Branched, StoreError, Turn},
+    session::{Closed, NewMessage, Receipt, Redo, SendError, SendMode},
+    store::{Appended, Branch, Branched, SessionRecord, StoreError, Turn},
 };
 
 /// The most messages that wait behind a running answer, commits in flight included.
@@ -68,6 +68,12 @@ pub(super) enum Accepting {
     Branched { asked: Asked, answer: MessageId, reply: Reply<Receipt>, result: Result<Branched, StoreError> },
     /// Feedback.
     Rated { message: MessageId, feedback: Feedback, reply: Reply<()>, result: Result<bool, StoreError> },
+    /// The session's end; what it is to be if that could not be stored.
+    Deleted {
+        unsaved: Option<Box<SessionRecord>>,
+        reply: oneshot::Sender<Result<bool, StoreError>>,
+        result: Result<bool, StoreError>,
+    },
 }
 
 impl Actor {
@@ -79,7 +85,8 @@ impl Actor {
         let question = Message::question(id.unwrap_or_else(MessageId::random), text, run.clone(), at);
         let answer = Message::pending(MessageId::random(), Some(question.id.clone()), run.clone(), at);
         self.arrive(&question.id, Some(&question.id), &answer.id, run);
-        let turn = Turn { question, answer };
+        let opens = self.shared.unsaved.lock().as_deref().cloned();
+        let turn = Turn { opens, question, answer };
         let (store, session) = (self.deps.store.clone(), self.shared.id.clone());
         let commit = async move {
             let result = store.append_turn(&session, turn.clone()).await;
@@ -94,6 +101,9 @@ impl Actor {
             Redo::Edit { at, text } => (Some(at.clone()), Asked::Question { text, replaces: Some(at) }),
         };
         let Some((asked, reply)) = self.admit(id.as_ref(), asked, SendMode::Reject, reply) else { return };
+        if self.shared.unsaved.lock().is_some() {
+            return respond(reply, Err(SendError::NotFound));
+        }
         let (run, now) = (RunId::random(), Timestamp::now());
         let id = id.unwrap_or_else(MessageId::random);
         let branch = match &asked {
@@ -129,10 +139,25 @@ impl Actor {
     }
 
     pub(super) fn on_rate(&mut self, message: MessageId, feedback: Feedback, reply: Reply<()>) {
+        if self.shared.unsaved.lock().is_some() {
+            return respond(reply, Err(SendError::NotFound));
+        }
         let (store, session) = (self.deps.store.clone(), self.shared.id.clone());
         let commit = async move {
             let result = store.rate(&session, &message, feedback.clone()).await;
             Accepting::Rated { message, feedback, reply, result }
+        };
+        self.accepting.push_back(commit.boxed());
+    }
+
+    /// Deletes the session. In the store's order of writes, messages that came before are deleted with it, and what comes
+    /// later finds that it is gone: it is not opened once more.
+    pub(super) fn on_delete(&mut self, reply: oneshot::Sender<Result<bool, StoreError>>) {
+        let (store, session) = (self.deps.store.clone(), self.shared.id.clone());
+        let unsaved = self.shared.unsaved.lock().take();
+        let commit = async move {
+            let result = store.delete_session(&session).await;
+            Accepting::Deleted { unsaved, reply, result }
         };
         self.accepting.push_back(commit.boxed());
     }
@@ -149,7 +174,10 @@ impl Actor {
             }
             Accepting::Committed { turn, mode, reply, result } => {
                 let Some(arrived) = self.arrived(&turn.answer.id) else { return };
-                let Turn { question, answer } = *turn;
+                let Turn { question, answer, .. } = *turn;
+                if result.is_ok() {
+                    self.shared.unsaved.lock().take();
+                }
                 let answer = match result {
                     Ok(Appended::Stored) => Ok(self.on_committed(question, answer, arrived, mode)),
                     Ok(Appended::Exists(known)) => {
@@ -192,6 +220,16 @@ impl Actor {
                     Err(error) => Err(self.storage_failed("feedback", &error)),
                 };
                 respond(reply, answer);
+            }
+            Accepting::Deleted { unsaved, reply, result } => {
+                let deleted = result.map(|was_stored| was_stored || unsaved.is_some());
+                if deleted.is_ok() {
+                    self.shared.close(Closed::Deleted);
+                    self.abandon();
+                } else {
+                    *self.shared.unsaved.lock() = unsaved;
+                }
+                let _gone_asker_does_not_matter = reply.send(deleted);
             }
         }
     }

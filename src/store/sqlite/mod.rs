@@ -1,9 +1,10 @@
-//! Sessions and messages in one SQLite file. Uses `chat` and `telemetry` only.
+//! Sessions, messages and spending in one SQLite file. Uses `chat` and `telemetry` only.
 //!
 //! One thread owns the only connection that writes. It takes everything that waits, runs it in one transaction
 //! and answers after the commit, which is the fsync: so an answer means durable, and a hundred callers cost one
 //! fsync. Two threads read beside it, on connections of their own; the write-ahead log lets them. The file's
-//! layout is in `schema.rs`, the threads in `threads.rs`, rows and statements in `rows.rs`.
+//! layout is in `schema.rs`, the threads in `threads.rs`, rows and statements in `rows.rs`. What an answer has come to is
+//! added to it piece by piece (`pieces.rs`); what accounts have spent is in `spending.rs`.
 
 use std::{fmt, path::Path};
 
@@ -13,8 +14,8 @@ use tokio::time::Instant;
 
 use self::threads::{Readers, Writer};
 use super::{
-    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Scope, SessionPage, SessionRecord,
-    SessionStore, Spent, StoreError, Turn, refuse_unfit,
+    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Piece, Scope, SessionPage,
+    SessionRecord, SessionStore, StoreError, Turn, refuse_unfit,
 };
 use crate::{
     chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp},
@@ -22,6 +23,7 @@ use crate::{
 };
 
 mod branch;
+mod pieces;
 mod rows;
 mod schema;
 mod spending;
@@ -51,7 +53,7 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the file, makes it when there is none, brings its layout up to date, and marks every answer that
-    /// was being written when the last process ended as interrupted; its text is the last checkpoint.
+    /// was being written when the last process ended as interrupted; its text is what the checkpoints have of it.
     ///
     /// Blocks while it does so. A file that is not a database, has a newer layout or belongs to another program
     /// is left as it is. Damage inside the file shows when the damaged part is read.
@@ -85,9 +87,9 @@ impl SqliteStore {
     /// is not made to wait there. The file stays locked until the last write is done in any case.
     pub async fn close(&self) {
         // Not joined: a disk that hangs must not keep the process from ending.
-        drop((self.readers.stop(), self.writer.stop()));
-        self.readers.ended().await;
-        self.writer.ended().await;
+        drop((self.readers.queue.stop(), self.writer.queue.stop()));
+        self.readers.queue.ended().await;
+        self.writer.queue.ended().await;
     }
 
     /// How many transactions were committed; with the number of operations it shows how well they are grouped.
@@ -107,13 +109,14 @@ impl SqliteStore {
         result
     }
 
+    /// Runs `work` on one moment of the database, however many statements it takes.
     async fn read<T, F>(&self, op: &'static str, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let started = Instant::now();
-        let result = self.readers.run(work).await;
+        let result = self.readers.run(|connection| work(&*connection.unchecked_transaction()?)).await;
         metrics::histogram!(DATABASE_DURATION, "op" => op).record(started.elapsed().as_secs_f64());
         result
     }
@@ -121,8 +124,8 @@ impl SqliteStore {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        threads::join(self.readers.stop());
-        threads::join(self.writer.stop());
+        threads::join(self.readers.queue.stop());
+        threads::join(self.writer.queue.stop());
     }
 }
 
@@ -174,9 +177,8 @@ impl SessionStore for SqliteStore {
         self.write("rate", move |connection| rows::rate(connection, &session, &message, &feedback)).await
     }
 
-    async fn checkpoint(&self, session: &SessionId, answer: &MessageId, text: String) -> Result<(), StoreError> {
-        let (session, answer) = (session.clone(), answer.clone());
-        self.write("checkpoint", move |connection| rows::checkpoint(connection, &session, &answer, &text)).await
+    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError> {
+        self.write("checkpoint", move |connection| pieces::keep(connection, &pieces)).await
     }
 
     async fn finish_answer(&self, session: &SessionId, answer: FinishedAnswer) -> Result<(), StoreError> {
@@ -205,14 +207,6 @@ impl SessionStore for SqliteStore {
     async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError> {
         let limit = limit.min(MAX_EXPIRED);
         self.write("delete_expired", move |connection| rows::delete_expired(connection, cutoff, limit)).await
-    }
-
-    async fn spent(&self, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError> {
-        self.read("spent", move |connection| spending::of_day(connection, day, limit)).await
-    }
-
-    async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<(), StoreError> {
-        self.write("spend", move |connection| spending::note(connection, day, &spent)).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

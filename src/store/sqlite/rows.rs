@@ -6,7 +6,10 @@ use rusqlite::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::super::{Appended, FinishedAnswer, MessagePage, Scope, SessionPage, SessionRecord, StoreError, Turn};
+use super::{
+    super::{Appended, FinishedAnswer, MessagePage, Scope, SessionPage, SessionRecord, StoreError, Turn},
+    pieces,
+};
 use crate::{
     chat::{Feedback, Message, MessageId, Owner, Role, RunId, SessionId, Status, Timestamp},
     store::{session_taken, unknown_answer},
@@ -82,7 +85,7 @@ pub(super) fn delete_session(connection: &Connection, id: &SessionId) -> Result<
 
 pub(super) fn append_turn(connection: &Connection, session: &SessionId, turn: &Turn) -> Result<Appended, StoreError> {
     if !session_exists(connection, session)? {
-        return Err(StoreError::NoSession);
+        insert_session(connection, turn.opens.as_ref().ok_or(StoreError::NoSession)?)?;
     }
     if let Some(existing) = message(connection, session, &turn.question.id)? {
         return Ok(Appended::Exists(Box::new(existing)));
@@ -140,42 +143,31 @@ pub(super) fn rate(
     Ok(changed > 0)
 }
 
-pub(super) fn checkpoint(
-    connection: &Connection,
-    session: &SessionId,
-    answer: &MessageId,
-    text: &str,
-) -> Result<(), StoreError> {
-    let changed = connection
-        .prepare_cached("UPDATE messages SET text = ?3 WHERE session_id = ?1 AND id = ?2 AND status = 'pending'")?
-        .execute(params![session.as_str(), answer.as_str(), text])?;
-    if changed == 0 { accept_unchanged(connection, session, answer) } else { Ok(()) }
-}
-
 pub(super) fn finish_answer(
     connection: &Connection,
     session: &SessionId,
     answer: &FinishedAnswer,
 ) -> Result<(), StoreError> {
-    let changed = connection
+    let values = params![
+        session.as_str(),
+        answer.id.as_str(),
+        answer.text,
+        answer.status.as_str(),
+        answer.run.as_str(),
+        answer.model,
+        json_list(&answer.citations)?,
+        json_list(&answer.sources)?,
+        answer.usage.as_ref().map(json).transpose()?,
+    ];
+    let position = connection
         .prepare_cached(
             "UPDATE messages SET text = ?3, status = ?4, run = ?5, model = ?6, citations = ?7, sources = ?8, usage = ?9
-             WHERE session_id = ?1 AND id = ?2 AND status = 'pending'",
+             WHERE session_id = ?1 AND id = ?2 AND status = 'pending' RETURNING position",
         )?
-        .execute(params![
-            session.as_str(),
-            answer.id.as_str(),
-            answer.text,
-            answer.status.as_str(),
-            answer.run.as_str(),
-            answer.model,
-            json_list(&answer.citations)?,
-            json_list(&answer.sources)?,
-            answer.usage.as_ref().map(json).transpose()?,
-        ])?;
-    if changed == 0 {
-        return accept_unchanged(connection, session, &answer.id);
-    }
+        .query_row(values, |row| row.get(0))
+        .optional()?;
+    let Some(position) = position else { return accept_unchanged(connection, session, &answer.id) };
+    pieces::forget(connection, position)?;
     connection
         .prepare_cached("UPDATE sessions SET updated_at = max(updated_at, ?2) WHERE id = ?1")?
         .execute(params![session.as_str(), millis(Timestamp::now())])?;
@@ -203,7 +195,8 @@ pub(super) fn message(
     id: &MessageId,
 ) -> Result<Option<Message>, StoreError> {
     let sql = format!("SELECT {MESSAGE} FROM messages WHERE session_id = ?1 AND id = ?2");
-    Ok(connection.prepare_cached(&sql)?.query_row([session.as_str(), id.as_str()], message_row).optional()?)
+    let found = connection.prepare_cached(&sql)?.query_row([session.as_str(), id.as_str()], message_row).optional()?;
+    found.map(|message| pieces::put_together(connection, session, message)).transpose()
 }
 
 pub(super) fn messages(
@@ -240,7 +233,8 @@ pub(super) fn messages(
     }
     let (mut messages, more) = cut(rows, limit);
     messages.reverse();
-    Ok(MessagePage { messages, more })
+    let whole = messages.into_iter().map(|message| pieces::put_together(connection, session, message));
+    Ok(MessagePage { messages: whole.collect::<Result<_, _>>()?, more })
 }
 
 pub(super) fn delete_expired(

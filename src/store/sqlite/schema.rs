@@ -11,7 +11,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::super::StoreError;
+use super::{super::StoreError, pieces};
 use crate::chat::Status;
 
 /// One step per version of the layout; step `n` leads from version `n` to `n + 1`, and `PRAGMA user_version`
@@ -78,6 +78,17 @@ pub(super) const MIGRATIONS: &[&str] = &[
         tokens  INTEGER NOT NULL,
         PRIMARY KEY (day, account)
     ) STRICT, WITHOUT ROWID;
+",
+    "
+    -- What was added to an answer that is being written: behind its first `at` bytes stands `text` now. In the order of
+    -- `id`, and rising within an answer, because its pieces go all at once.
+    CREATE TABLE pieces (
+        id     INTEGER PRIMARY KEY,
+        answer INTEGER NOT NULL REFERENCES messages (position) ON DELETE CASCADE,
+        at     INTEGER NOT NULL,
+        text   TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX pieces_of_answer ON pieces (answer);
 ",
 ];
 
@@ -173,7 +184,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     migrate(&mut connection, version)?;
-    interrupt_pending(&connection)?;
+    interrupt_pending(&mut connection)?;
     Ok(connection)
 }
 
@@ -222,9 +233,11 @@ fn migrate(connection: &mut Connection, from: usize) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn interrupt_pending(connection: &Connection) -> Result<(), StoreError> {
-    let interrupted = connection
-        .execute("UPDATE messages SET status = ?1 WHERE status = 'pending'", [Status::Interrupted.as_str()])?;
+/// Whatever was being written stays as far as it is stored.
+fn interrupt_pending(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let interrupted = pieces::put_all_together(&transaction, Status::Interrupted)?;
+    transaction.commit()?;
     if interrupted > 0 {
         tracing::warn!(answers = interrupted, "answers were interrupted by the end of the last process");
     }

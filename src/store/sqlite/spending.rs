@@ -1,10 +1,23 @@
 //! What accounts have spent on a day.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use crate::store::{Spent, StoreError};
+use super::SqliteStore;
+use crate::store::{SpendingStore, Spent, StoreError};
 
-pub(super) fn of_day(connection: &Connection, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError> {
+#[async_trait]
+impl SpendingStore for SqliteStore {
+    async fn spent(&self, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError> {
+        self.read("spent", move |connection| of_day(connection, day, limit)).await
+    }
+
+    async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<(), StoreError> {
+        self.write("spend", move |connection| note(connection, day, &spent)).await
+    }
+}
+
+fn of_day(connection: &Connection, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT account, tokens FROM spending WHERE day = ?1 LIMIT ?2")?;
     let rows = statement.query_map(params![integer(day), i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
         Ok(Spent { account: row.get(0)?, tokens: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0) })
@@ -12,7 +25,7 @@ pub(super) fn of_day(connection: &Connection, day: u64, limit: usize) -> Result<
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn note(connection: &Connection, day: u64, spent: &[Spent]) -> Result<(), StoreError> {
+fn note(connection: &Connection, day: u64, spent: &[Spent]) -> Result<(), StoreError> {
     connection.prepare_cached("DELETE FROM spending WHERE day < ?1 - 1")?.execute([integer(day)])?;
     let mut statement = connection.prepare_cached(
         "INSERT INTO spending (day, account, tokens) VALUES (?1, ?2, ?3)

@@ -3,7 +3,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 use tokio::task::JoinSet;
 
 use super::{
-    super::contract::{finished, message_id, record, session_id, turn},
+    super::contract::{finished, message_id, piece, record, session_id, turn},
     *,
 };
 use crate::chat::{Owner, Status};
@@ -114,7 +114,8 @@ async fn pending_answers_are_interrupted_by_a_restart_and_keep_their_checkpoint(
     for question in ["q1", "q2"] {
         store.append_turn(&session_id("s"), turn(question, "?", 2)).await.expect("stored");
     }
-    store.checkpoint(&session_id("s"), &message_id("a-q1"), "half an ans".to_owned()).await.expect("kept");
+    store.checkpoint(vec![piece("q1", 0, "half an"), piece("q2", 0, "who")]).await.expect("kept");
+    store.checkpoint(vec![piece("q1", 7, " ans")]).await.expect("kept");
     store.finish_answer(&session_id("s"), finished("q2", "whole", Status::Complete)).await.expect("ended");
     drop(store);
 
@@ -132,8 +133,53 @@ async fn pending_answers_are_interrupted_by_a_restart_and_keep_their_checkpoint(
     );
     let used = store.session(&session_id("s")).await.expect("read").expect("there").updated_at;
     drop(store);
-    let again = place.open().session(&session_id("s")).await.expect("read").expect("there").updated_at;
+    let store = place.open();
+    let again = store.session(&session_id("s")).await.expect("read").expect("there").updated_at;
     assert_eq!(used, again, "a restart is not a use");
+    assert_eq!(pieces(&store).await, 0, "their texts have them");
+}
+
+async fn pieces(store: &SqliteStore) -> i64 {
+    let count =
+        |connection: &Connection| Ok(connection.query_row("SELECT count(*) FROM pieces", [], |row| row.get(0))?);
+    store.read("test", count).await.expect("counted")
+}
+
+#[tokio::test]
+async fn pieces_go_with_the_end_of_their_answer_and_with_their_session() {
+    let place = Place::new();
+    let store = place.open();
+    store.create_session(record("s", 1)).await.expect("stored");
+    for question in ["q1", "q2"] {
+        store.append_turn(&session_id("s"), turn(question, "?", 2)).await.expect("stored");
+        store.checkpoint(vec![piece(question, 0, "a"), piece(question, 1, "b")]).await.expect("kept");
+    }
+    assert_eq!(pieces(&store).await, 4);
+    store.finish_answer(&session_id("s"), finished("q1", "ab", Status::Complete)).await.expect("ended");
+    assert_eq!(pieces(&store).await, 2);
+    store.checkpoint(vec![piece("q1", 2, "late")]).await.expect("ignored");
+    assert_eq!(pieces(&store).await, 2);
+    store.delete_session(&session_id("s")).await.expect("deleted");
+    assert_eq!(pieces(&store).await, 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_an_older_program_was_writing_keeps_its_text() {
+    let place = Place::new();
+    let old = Connection::open(place.file()).expect("opens");
+    for step in &schema::MIGRATIONS[..4] {
+        old.execute_batch(step).expect("made");
+    }
+    old.pragma_update(None, "user_version", 4).expect("set");
+    old.execute_batch(
+        "INSERT INTO sessions (id, assistant, created_at, updated_at, message_count) VALUES ('s', 'default', 1, 1, 2);
+         INSERT INTO messages (session_id, id, role, text, status, created_at)
+         VALUES ('s', 'q', 'user', '?', 'complete', 1), ('s', 'a', 'assistant', 'half an', 'pending', 1)",
+    )
+    .expect("inserted");
+    drop(old);
+    let answer = place.open().message(&session_id("s"), &message_id("a")).await.expect("read").expect("there");
+    assert_eq!((answer.text.as_str(), answer.status), ("half an", Status::Interrupted));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

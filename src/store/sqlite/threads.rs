@@ -28,21 +28,21 @@ const QUEUE: usize = 1024;
 const BATCH: usize = 256;
 
 /// Tells the caller how it went, once the fate of the transaction is known.
-type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+pub(super) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// One write: runs inside the open transaction, or is told why there is none.
-type Operation = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Tried + Send>;
+pub(super) type Operation = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Tried + Send>;
 /// One read.
-type Query = Box<dyn FnOnce(&Connection) + Send>;
+pub(super) type Query = Box<dyn FnOnce(&Connection) + Send>;
 
 /// What an operation leaves behind.
-struct Tried {
+pub(super) struct Tried {
     answer: Answer,
     /// Why nothing of the whole transaction may be kept.
     lost: Option<StoreError>,
 }
 
 /// The way into a queue, until it is closed, and the threads behind it.
-struct Queue<J> {
+pub(super) struct Queue<J> {
     sender: RwLock<Option<SyncSender<J>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Each thread holds a sender while it lives.
@@ -64,12 +64,14 @@ impl<J> Queue<J> {
         }
     }
 
-    fn stop(&self) -> Vec<JoinHandle<()>> {
+    /// Takes nothing more. The threads do what waits, and end; they are handed out once.
+    pub(super) fn stop(&self) -> Vec<JoinHandle<()>> {
         self.sender.write().take();
         std::mem::take(&mut *self.threads.lock())
     }
 
-    async fn ended(&self) {
+    /// Waits until all of them have ended.
+    pub(super) async fn ended(&self) {
         let mut alive = self.alive.clone();
         while alive.changed().await.is_ok() {}
     }
@@ -77,7 +79,7 @@ impl<J> Queue<J> {
 
 /// The one thread that writes.
 pub(super) struct Writer {
-    queue: Queue<Operation>,
+    pub(super) queue: Queue<Operation>,
     commits: Arc<AtomicU64>,
 }
 
@@ -116,16 +118,6 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Takes nothing more. The threads do what waits, and end; they are handed out once.
-    pub(super) fn stop(&self) -> Vec<JoinHandle<()>> {
-        self.queue.stop()
-    }
-
-    /// Waits until all of it has ended.
-    pub(super) async fn ended(&self) {
-        self.queue.ended().await;
-    }
-
     pub(super) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
     }
@@ -133,7 +125,7 @@ impl Writer {
 
 /// The threads that read.
 pub(super) struct Readers {
-    queue: Queue<Query>,
+    pub(super) queue: Queue<Query>,
 }
 
 impl Readers {
@@ -164,16 +156,6 @@ impl Readers {
             }
         }))?;
         answer.await.unwrap_or_else(|_| Err(closed()))
-    }
-
-    /// Takes nothing more. The threads do what waits, and end; they are handed out once.
-    pub(super) fn stop(&self) -> Vec<JoinHandle<()>> {
-        self.queue.stop()
-    }
-
-    /// Waits until all of it has ended.
-    pub(super) async fn ended(&self) {
-        self.queue.ended().await;
     }
 }
 

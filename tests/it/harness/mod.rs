@@ -4,6 +4,7 @@ mod client;
 mod documented;
 mod gateway;
 mod proxy;
+mod store;
 mod strace;
 mod upstream;
 
@@ -13,6 +14,7 @@ pub(crate) use client::{Answer, Client, Memory};
 pub(crate) use documented::{Documented, Then, documented};
 pub(crate) use gateway::{Setup, TestGateway};
 pub(crate) use proxy::{Fault, Proxy};
+pub(crate) use store::{Talkative, Wayward, hub};
 pub(crate) use strace::Strace;
 pub(crate) use upstream::{Gate, Upstream, upstream};
 

@@ -1,0 +1,98 @@
+//! What goes on while the gateway runs, for all sessions, and how it ends. Two loops, with few timers.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::Hub;
+use crate::{
+    chat::Timestamp,
+    session::{Closed, SessionHandle},
+    store::MAX_EXPIRED,
+};
+
+/// How long interrupted answers have to be committed at the end.
+pub const INTERRUPT_GRACE: Duration = Duration::from_secs(3);
+/// How often it is looked who has been unused for long, at the least and at the most.
+const IDLE_EVERY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// How often expired sessions are looked for, at the least and at the most; in between, four times in their life.
+const EXPIRY_EVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+impl Hub {
+    /// Looks after running answers, lets idle sessions go and deletes expired ones, until `stop`. Few timers for all of
+    /// them.
+    pub async fn tend(self: Arc<Self>, stop: CancellationToken) {
+        stop.run_until_cancelled(async { tokio::join!(self.tend_runs(), self.tend_sessions()) }).await;
+    }
+
+    async fn tend_sessions(&self) {
+        let mut idle = interval((self.policy.idle / 4).clamp(IDLE_EVERY.0, IDLE_EVERY.1));
+        let mut expiry = interval((self.policy.ttl / 4).clamp(EXPIRY_EVERY.0, EXPIRY_EVERY.1));
+        idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = idle.tick() => {
+                    self.passivate().await;
+                    self.trim().await;
+                }
+                _ = expiry.tick() => self.expire().await,
+            }
+        }
+    }
+
+    /// Refuses new messages, lets running answers finish until `deadline` from now, interrupts the rest, and ends
+    /// all sessions.
+    pub async fn drain(&self, deadline: Duration) {
+        self.deps.draining.store(true, Ordering::SeqCst);
+        // Who has nothing to wait for goes at once, and can come back elsewhere.
+        for handle in self.handles() {
+            handle.drain();
+            if !handle.is_busy() {
+                handle.close(Closed::Shutdown);
+            }
+        }
+        self.deps.busy.close();
+        if timeout(deadline, self.deps.busy.wait()).await.is_err() {
+            warn!(sessions = self.deps.busy.len(), "answers are interrupted by the shutdown");
+            self.deps.interrupting.store(true, Ordering::Release);
+            self.handles().iter().for_each(SessionHandle::interrupt);
+            if timeout(INTERRUPT_GRACE, self.deps.busy.wait()).await.is_err() {
+                error!(sessions = self.deps.busy.len(), "interrupted answers could not all be stored");
+            }
+        }
+        for handle in self.handles() {
+            handle.close(Closed::Shutdown);
+        }
+        self.sessions.clear();
+        self.tasks.close();
+    }
+
+    async fn expire(&self) {
+        let cutoff = Timestamp(
+            Timestamp::now().0.saturating_sub(u64::try_from(self.policy.ttl.as_millis()).unwrap_or(u64::MAX)),
+        );
+        loop {
+            match self.deps.store.delete_expired(cutoff, MAX_EXPIRED).await {
+                Ok(ids) => {
+                    for id in &ids {
+                        self.forget(id, Closed::Deleted);
+                    }
+                    if ids.len() < MAX_EXPIRED {
+                        return;
+                    }
+                    info!(sessions = ids.len(), "deleted expired sessions");
+                }
+                Err(error) => {
+                    error!(%error, "expired sessions could not be deleted");
+                    return;
+                }
+            }
+        }
+    }
+}
