@@ -14,6 +14,8 @@ const TEXT: Readonly<Record<string, string>> = {
   empty_text: "That message is empty.",
   rate_limited: "Too many messages in a short time.",
   too_large: "That message is too large.",
+  not_taken: "The gateway cannot take that message as it is.",
+  bad_json: "The gateway cannot take that message as it is.",
   unauthenticated: "You are not signed in.",
   forbidden: "You are not allowed to do that.",
   upstream_unavailable: "No model can be reached at the moment.",

@@ -49,9 +49,9 @@ export class QuestionView {
     return this.#editor?.draft ?? null;
   }
 
-  /** Opens the editor with `draft`; in one that is open already, the text there stays. */
-  edit(draft: string): void {
-    if (this.#editor) return;
+  /** Opens the editor with `draft`; in one that is open already the text there stays, and it says so. */
+  edit(draft: string): boolean {
+    if (this.#editor) return false;
     this.#editor = new QuestionEditor(this.#shown, draft, {
       save: (text) => {
         this.#close();
@@ -69,6 +69,7 @@ export class QuestionView {
     this.root.append(this.#editor.root);
     this.#editor.enable(this.#editable);
     this.#editor.begin();
+    return true;
   }
 
   #close(): void {

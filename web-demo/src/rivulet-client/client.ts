@@ -2,8 +2,9 @@
  * The client of a Rivulet gateway: one conversation over whatever sockets it takes.
  *
  * It joins parts that know nothing of each other: the connection (sockets), the conversation (pure
- * state), the outbox (requests on their way) and the memory (which session this browser is in).
+ * state), the outbox with its delivery (requests on their way) and the memory (which session this is).
  */
+import { closeMeaning } from "./close-codes";
 import { Connection, type ConnectionState, type WebSocketClass } from "./connection";
 import {
   applyFrame,
@@ -16,8 +17,9 @@ import {
   withOlder,
   withoutPresence,
 } from "./conversation";
+import { Delivery } from "./delivery";
 import { Emitter } from "./emitter";
-import { type Credentials, Endpoint, type SessionFate } from "./endpoint";
+import { CODE_OF_FATE, type Credentials, Endpoint } from "./endpoint";
 import type {
   AckFrame,
   ClientFrame,
@@ -32,6 +34,7 @@ import { newMessageId, Outbox, type Outgoing } from "./outbox";
 import { pageIsHidden, watchPage } from "./page-signals";
 import { SessionMemory, type SessionStorageLike } from "./session-memory";
 import { TypingSignal } from "./typing-signal";
+import { wellFormed } from "./well-formed";
 
 export interface RivuletOptions extends Credentials {
   /** The address of the gateway, for example `location.href`. */
@@ -67,14 +70,8 @@ const DEFAULT_HEARTBEAT_S = 25;
 const REFUSALS_PER_QUESTION = 4;
 /** The close code that asks for a new token. */
 const TOKEN_EXPIRED = 4204;
-/** The code that a socket would have been closed with, had the upgrade not been refused. */
-const CODE_OF_FATE: Readonly<Partial<Record<SessionFate, number>>> = {
-  unauthenticated: 4001,
-  forbidden: 4003,
-};
-
-const utf8 = new TextEncoder();
-
+/** The close code of a session that was deleted, or is somebody else's. */
+const GONE = 4004;
 export class RivuletClient {
   #conversation = EMPTY_CONVERSATION;
   #session: string | null;
@@ -84,13 +81,16 @@ export class RivuletClient {
   #loadingBefore: string | null = null;
   /** Upgrades that were refused since the last welcome. */
   #refusals = 0;
-  /** The longest frame that the gateway takes, in bytes; a longer one would end the connection. */
-  #frameBytes = Number.POSITIVE_INFINITY;
   #forgetPage: () => void = () => {};
   readonly #endpoint: Endpoint;
   readonly #memory: SessionMemory;
   readonly #connection: Connection;
   readonly #outbox = new Outbox();
+  readonly #delivery = new Delivery({
+    outbox: this.#outbox,
+    say: (text) => this.#connection.send(text),
+    refuse: (error) => this.#giveBack(error),
+  });
   readonly #typing = new TypingSignal((on) => this.#say({ type: "typing", on }));
   readonly #events = new Emitter<RivuletEvents>();
 
@@ -106,6 +106,7 @@ export class RivuletClient {
       onText: (text) => this.#receive(text),
       onState: (state) => this.#connectionChanged(state),
       onRefused: () => this.#refused(),
+      onFrameRefused: (code) => this.#delivery.closedOver(code),
       ...(webSocket && { webSocket }),
       ...(random && { random }),
     });
@@ -151,15 +152,16 @@ export class RivuletClient {
 
   /**
    * Sends a message and returns its id. Like all requests it goes out as soon as there is a socket, and
-   * again over further sockets until the server has answered it.
+   * again over further sockets until the server has answered it. Halves of surrogate pairs in the text
+   * become U+FFFD.
    */
   send(text: string, { id = newMessageId(), mode }: { id?: string; mode?: SendMode } = {}): string {
-    return this.#ask({ type: "send", id, text, ...(mode && { mode }) });
+    return this.#ask({ type: "send", id, text: wellFormed(text), ...(mode && { mode }) });
   }
 
   /** Puts `text` in the place of an own message and all that came after it; returns its new id. */
   edit(message: string, text: string): string {
-    return this.#ask({ type: "edit", id: newMessageId(), message, text });
+    return this.#ask({ type: "edit", id: newMessageId(), message, text: wellFormed(text) });
   }
 
   /** Has an answer written anew, by default the last one; returns the id of the new answer. */
@@ -169,7 +171,7 @@ export class RivuletClient {
 
   /** Tells what the user thinks of an answer; a later word replaces an earlier one. */
   feedback(message: string, value: Feedback["value"], comment?: string): void {
-    const words = comment ? { comment } : {};
+    const words = comment ? { comment: wellFormed(comment) } : {};
     this.#ask({ type: "feedback", id: newMessageId(), message, value, ...words });
   }
 
@@ -259,12 +261,16 @@ export class RivuletClient {
         this.#session = frame.session;
         this.#known = true;
         this.#refusals = 0;
-        this.#frameBytes = frame.limits?.frame_bytes ?? Number.POSITIVE_INFINITY;
         this.#memory.write(frame.session);
         this.#connection.welcomed(frame.heartbeat_s ?? DEFAULT_HEARTBEAT_S);
         // A new socket is taken to be looked at until it is told otherwise.
         if (pageIsHidden()) this.#say({ type: "view", hidden: true });
-        for (const unanswered of this.#outbox.unanswered()) this.#deliver(unanswered);
+        // A session that is new now has nothing of what it may have acknowledged before.
+        if (frame.recovered === "new") this.#outbox.forgetAcks();
+        this.#delivery.begin(frame.limits?.frame_bytes ?? Number.POSITIVE_INFINITY);
+        break;
+      case "pong":
+        this.#delivery.pong(frame.t);
         break;
       case "ping":
         this.#say({ type: "pong", ...(frame.t !== undefined && { t: frame.t }) });
@@ -284,7 +290,9 @@ export class RivuletClient {
         this.#outbox.removeAcked();
         break;
       case "error":
-        if (!this.#isForNextGateway(frame)) this.#refusal(frame);
+        if (this.#isForNextGateway(frame)) break;
+        if (frame.re === undefined) this.#delivery.unnamed(frame);
+        else this.#refusal(frame);
         break;
       case "goaway":
         this.#connection.goAway(frame.retry_in_ms ?? 0, () => liveRun(this.#conversation) !== null);
@@ -295,26 +303,14 @@ export class RivuletClient {
   #ask(frame: RequestFrame): string {
     if (frame.type === "send" || frame.type === "edit") this.#typing.rest();
     this.#outbox.add(frame);
-    if (this.state.name === "connected") this.#deliver(frame);
+    if (this.state.name === "connected") this.#delivery.deliver(frame);
     this.#changed();
     return frame.id;
   }
 
-  /** Sends a request, or refuses it here: a frame that is too long would cost the whole connection. */
-  #deliver(frame: RequestFrame): void {
-    const text = JSON.stringify(frame);
-    if (utf8.encode(text).length <= this.#frameBytes) {
-      this.#connection.send(text);
-      return;
-    }
-    const message = `A message takes at most ${this.#frameBytes} bytes`;
-    const error: ErrorFrame = { type: "error", re: frame.id, code: "too_large", message };
-    this.#refusal(error);
-    this.#events.emit("error", error);
-  }
-
   #acknowledged(ack: AckFrame): void {
     const frame = this.#outbox.ack(ack);
+    this.#delivery.answered(ack.re);
     if (frame?.type !== "feedback") return;
     const { message, value, comment } = frame;
     const feedback = { value, ...(comment !== undefined && { comment }) };
@@ -332,26 +328,37 @@ export class RivuletClient {
 
   #refusal(error: ErrorFrame): void {
     const frame = error.re === undefined ? null : this.#outbox.remove(error.re);
-    if (frame) this.#events.emit("refused", { error, frame });
+    if (!frame) return;
+    this.#delivery.answered(frame.id);
+    this.#events.emit("refused", { error, frame });
+  }
+
+  /** A refusal that the gateway has not put into words. */
+  #giveBack(error: ErrorFrame): void {
+    this.#refusal(error);
+    this.#events.emit("error", error);
+    this.#changed();
   }
 
   #connectionChanged(state: ConnectionState): void {
     if (state.name !== "connected") {
+      this.#delivery.reset();
       this.#typing.forget();
       this.#conversation = withoutPresence(this.#conversation);
     }
     this.#events.emit("state", state);
     // The same as a refused upgrade to a session that is gone, only found out a moment later.
-    if (state.name === "closed" && state.code === 4004 && this.#startOver()) {
-      this.#connection.replace();
-    }
+    if (state.name !== "closed" || state.code !== GONE) return;
+    if (this.#startOver()) this.#connection.replace();
+    // What was not answered never will be.
+    else for (const { frame } of this.#outbox.list()) this.#giveBack(gone(frame.id));
   }
 
   async #refused(): Promise<boolean | number> {
     const session = this.#session;
     if (session === null || this.#refusals++ % REFUSALS_PER_QUESTION !== 0) return false;
     const fate = await this.#endpoint.fate(session);
-    if (fate === "gone") return this.#startOver() || 4004;
+    if (fate === "gone" && this.#startOver()) return true;
     return CODE_OF_FATE[fate] ?? false;
   }
 
@@ -380,4 +387,8 @@ export class RivuletClient {
   #changed(): void {
     this.#events.emit("change", undefined);
   }
+}
+
+function gone(re: string): ErrorFrame {
+  return { type: "error", re, code: "not_found", message: closeMeaning(GONE) };
 }

@@ -5,6 +5,8 @@ export type AfterClose =
   | "stop"
   /** Reconnecting would fail the same way: tell the user instead. */
   | "terminal"
+  /** A frame of this side could not be taken: terminal, unless it is known what to leave out. */
+  | "without-it"
   /** The server announced the moment with `goaway`. */
   | "as-announced"
   /** Come back within a second and resume. */
@@ -17,8 +19,8 @@ const EXACT: Readonly<Record<number, AfterClose>> = {
   1001: "as-announced",
   1002: "terminal",
   1003: "terminal",
-  1007: "terminal",
-  1009: "terminal",
+  1007: "without-it",
+  1009: "without-it",
   // 1005 and 1006 are made by the browser: no close frame came, the network is gone.
   1005: "soon",
   1006: "soon",

@@ -26,6 +26,8 @@ export interface ConnectionOptions {
   onState(state: ConnectionState): void;
   /** An upgrade was refused or failed. `true` dials again at once, a code closes for good. */
   onRefused(): Promise<boolean | number>;
+  /** The socket was closed over a frame that was sent. Says whether the next one may fare better. */
+  onFrameRefused(code: number): boolean;
   random?: () => number;
   webSocket?: WebSocketClass;
 }
@@ -165,7 +167,11 @@ export class Connection {
     this.#ended = code;
     const why = closeMeaning(code, reason);
     const next = afterClose(code);
-    if (next === "stop" || next === "terminal") this.#enter({ name: "closed", code, why });
+    const over =
+      next === "without-it"
+        ? !this.#options.onFrameRefused(code)
+        : next === "stop" || next === "terminal";
+    if (over) this.#enter({ name: "closed", code, why });
     else this.#wait(next !== "backoff", why);
   }
 

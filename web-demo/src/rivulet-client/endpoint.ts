@@ -21,6 +21,13 @@ export interface Credentials {
 /** What the gateway says about a session. `unknown` when it could not be asked. */
 export type SessionFate = "exists" | "gone" | "unauthenticated" | "forbidden" | "unknown";
 
+/** The code that a socket would have been closed with, had its upgrade not been refused. */
+export const CODE_OF_FATE: Readonly<Partial<Record<SessionFate, number>>> = {
+  unauthenticated: 4001,
+  forbidden: 4003,
+  gone: 4004,
+};
+
 /** As many messages as a snapshot has. */
 const HISTORY_PAGE = 50;
 /** A request that takes longer has failed: some networks swallow requests and never say so. */

@@ -47,6 +47,12 @@ export class Outbox {
     for (const { frame, acked } of this.list()) if (acked) this.remove(frame.id);
   }
 
+  /** The session has lost what it had acknowledged: all of it is to be said again. */
+  forgetAcks(): void {
+    for (const { frame, acked } of this.list())
+      if (acked) this.#waiting.set(frame.id, { frame, acked: false });
+  }
+
   unanswered(): RequestFrame[] {
     return this.list().flatMap(({ acked, frame }) => (acked ? [] : [frame]));
   }
