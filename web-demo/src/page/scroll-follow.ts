@@ -1,13 +1,22 @@
-/** Keeps the newest text in sight, but only for a reader who is at the end already. */
+/**
+ * Keeps the newest text in sight until the reader moves up, however little and by whatever means; who comes
+ * back to the end is kept there again. What the page itself moves is no word of the reader's.
+ */
 import { byId } from "./element";
 
-const NEAR_PX = 64;
+/** As near to the end as a reader can be: positions are fractions of pixels on some screens. */
+const END_PX = 2;
+/** A move that is smaller is rounding. */
+const MOVE_PX = 0.5;
 
 export class ScrollFollow {
   readonly #log = byId("log");
   readonly #jump = byId("jump");
   readonly #messages = byId("messages");
   #following = true;
+  /** Where the conversation stood when it was looked at last, and the lowest place it could stand at. */
+  #top = 0;
+  #end = 0;
 
   constructor() {
     this.#log.addEventListener("scroll", () => this.#look(), { passive: true });
@@ -21,31 +30,54 @@ export class ScrollFollow {
 
   /** Paints, and then shows the end, or what was in sight before. */
   around(paint: () => void): void {
+    // A move that no event has told of yet.
+    this.#look();
     const { scrollHeight, scrollTop } = this.#log;
     const first = this.#messages.firstElementChild;
     paint();
     // What comes in at the top pushes down what is being read.
     const pushed = first?.isConnected && first !== this.#messages.firstElementChild;
-    if (pushed) this.#log.scrollTop = scrollTop + this.#log.scrollHeight - scrollHeight;
+    if (pushed) this.#move(scrollTop + this.#log.scrollHeight - scrollHeight);
     else this.follow();
   }
 
   follow(): void {
-    if (this.#following) this.#log.scrollTop = this.#isEmpty() ? 0 : this.#log.scrollHeight;
     this.#look();
+    if (this.#following) this.#move(this.#isEmpty() ? 0 : this.#log.scrollHeight);
   }
 
   toNewest(): void {
-    this.#following = true;
-    this.follow();
+    this.#move(this.#log.scrollHeight);
+    this.#set(true);
   }
 
+  /** What was moved since the last look tells what the reader wants. */
   #look(): void {
     const { scrollTop, scrollHeight, clientHeight } = this.#log;
-    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    const end = scrollHeight - clientHeight;
+    const atEnd = end - scrollTop < END_PX;
+    const up = scrollTop < this.#top - MOVE_PX;
+    const down = scrollTop > this.#top + MOVE_PX;
+    // A conversation that became shorter than it was scrolled has moved by itself.
+    const shortened = end < this.#end;
+    this.#top = scrollTop;
+    this.#end = end;
     // The suggestions of an empty conversation are read from the top, and lead to its first message.
-    this.#following = atEnd || this.#isEmpty();
-    this.#jump.hidden = this.#following;
+    if (this.#isEmpty()) this.#set(true);
+    else if (atEnd && (down || shortened)) this.#set(true);
+    else if (up) this.#set(false);
+  }
+
+  #move(top: number): void {
+    this.#log.scrollTop = top;
+    // Read back: what was asked for may lie behind the end.
+    this.#top = this.#log.scrollTop;
+    this.#end = this.#log.scrollHeight - this.#log.clientHeight;
+  }
+
+  #set(following: boolean): void {
+    this.#following = following;
+    this.#jump.hidden = following;
   }
 
   #isEmpty(): boolean {
