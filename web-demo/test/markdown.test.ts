@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { linkCitations } from "../src/page/citations";
 import { MarkdownView } from "../src/page/markdown-view";
+import { dangers } from "./dangers";
 
 const noSources = new Set<number>();
 
@@ -10,28 +11,6 @@ function view(...growing: string[]): HTMLElement {
   const markdown = new MarkdownView();
   for (const text of growing) markdown.show(text, noSources, String);
   return markdown.root;
-}
-
-/** Everything that could run code or fetch something: it must never be there. */
-function dangers(root: HTMLElement): string[] {
-  const found: string[] = [];
-  for (const element of root.querySelectorAll("*")) {
-    const name = element.localName;
-    if (
-      /^(script|style|img|iframe|object|embed|svg|math|form|input|meta|link|base|video|audio|source|template)$/.test(
-        name,
-      )
-    )
-      found.push(name);
-    for (const { name: attribute, value } of element.attributes) {
-      if (/^on|^style$|^src|^srcset$|^formaction$|^id$|^name$/.test(attribute))
-        found.push(`${name}[${attribute}]`);
-      if (attribute === "href" && !/^(https?:\/\/|mailto:)/.test(value)) found.push(value);
-    }
-    if (name === "a" && element.getAttribute("rel") !== "noopener noreferrer nofollow")
-      found.push("a without rel");
-  }
-  return found;
 }
 
 const ATTACKS = [

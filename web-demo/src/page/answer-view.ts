@@ -39,20 +39,25 @@ export class AnswerView {
     this.root.append(this.#actions, this.#feedback.root);
   }
 
-  /** `feedback`: also one that is still on its way. `again`: the answer may be asked for anew. */
+  /**
+   * `feedback`: also one that is still on its way. `again`: the answer may be asked for anew. Says whether
+   * all of the text is rendered: it goes on in the next call, when there was no time before `until`.
+   */
   show(
     message: Message,
     run: Run | undefined,
     feedback: Feedback | undefined,
     again: boolean,
-  ): void {
+    until: number,
+  ): boolean {
     this.#message = message;
     const live = run !== undefined && !run.outcome;
     this.root.dataset.status = message.status;
     this.root.toggleAttribute("data-live", live);
     const known = new Set(message.sources.map(({ n }) => n));
-    this.#text.show(message.text, known, (n) => sourceId(message.id, n));
-    this.#sources.show(message.sources, citedNumbers(message.text));
+    const idOf = (n: number): string => sourceId(message.id, n);
+    const whole = this.#text.show(message.text, known, idOf, until);
+    this.#sources.show(message.sources, citedNumbers(this.#text.root));
     // An answer may have to wait in the middle, too, for the model that goes on with it.
     this.#phase.hidden = !live || (message.text !== "" && run.phase !== "queued");
     this.#phase.textContent = live ? phaseText(run) : "";
@@ -65,6 +70,7 @@ export class AnswerView {
     this.#again.hidden = live || !again;
     this.#feedback.thumbs.hidden = live || message.text === "";
     this.#feedback.show(feedback);
+    return whole;
   }
 }
 

@@ -1,6 +1,7 @@
 /** Turns markers such as `[1]` or `[1, 3]` in a rendered answer into links to the listed sources. */
 
-const MARKER = /\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]/g;
+/** A backslash before it says that the bracket is meant as such. */
+const MARKER = /(\\?)\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]/g;
 
 /** Changes `root` in place. Only numbers in `known` are linked: any other bracket is just text. */
 export function linkCitations(
@@ -13,8 +14,8 @@ export function linkCitations(
   const texts: Text[] = [];
   while (walker.nextNode()) {
     const text = walker.currentNode as Text;
-    // Brackets in code are code, and a link inside a link would be invalid.
-    if (!text.parentElement?.closest("code, pre, a")) texts.push(text);
+    // Brackets in code and formulas are their own, and a link inside a link would be invalid.
+    if (!text.parentElement?.closest("code, pre, span, a")) texts.push(text);
   }
   for (const text of texts) {
     const parts = split(text.data, known, idOf);
@@ -22,13 +23,11 @@ export function linkCitations(
   }
 }
 
-/** The numbers that a text cites. */
-export function citedNumbers(text: string): ReadonlySet<number> {
-  return new Set([...text.matchAll(MARKER)].flatMap(numbersOf));
-}
-
-function numbersOf(marker: RegExpMatchArray): number[] {
-  return (marker[1] ?? "").split(",").map(Number);
+/** The numbers that the links in `root` lead to. */
+export function citedNumbers(root: ParentNode): ReadonlySet<number> {
+  return new Set(
+    [...root.querySelectorAll("a.citation")].map(({ textContent }) => Number(textContent)),
+  );
 }
 
 function split(
@@ -39,8 +38,9 @@ function split(
   const parts: (string | HTMLElement)[] = [];
   let end = 0;
   for (const match of text.matchAll(MARKER)) {
-    const numbers = numbersOf(match);
-    if (!numbers.every((n) => known.has(n))) continue;
+    const [, escaped, list = ""] = match;
+    const numbers = list.split(",").map(Number);
+    if (escaped || !numbers.every((n) => known.has(n))) continue;
     parts.push(text.slice(end, match.index), ...numbers.map((n) => citation(n, idOf(n))));
     end = match.index + match[0].length;
   }

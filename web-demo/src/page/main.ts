@@ -7,8 +7,10 @@ import { Composer } from "./composer";
 import { ConnectionPill } from "./connection-pill";
 import { copyText } from "./copy-button";
 import { byId, make } from "./element";
+import { apart } from "./faults";
 import { Notices } from "./notices";
 import { OlderMessages } from "./older-messages";
+import { Painter } from "./painter";
 import { PresenceLine } from "./presence-line";
 import { ScrollFollow } from "./scroll-follow";
 import { openSource } from "./sources-view";
@@ -54,25 +56,20 @@ new TurnVoice(client, voice);
 new Announcer(client);
 mountTheme();
 
-/** However many tokens arrive, the screen is painted once per frame. */
-let painting = false;
-function paintSoon(): void {
-  if (painting) return;
-  painting = true;
-  requestAnimationFrame(() => {
-    painting = false;
-    scroll.around(() => {
-      transcript.paint();
-      older.paint();
+const painter = new Painter(() => {
+  let left = false;
+  scroll.around(() => {
+    apart(() => {
+      left = transcript.paint();
     });
-    composer.paint();
-    presence.paint();
-    wire.paint();
+    apart(() => older.paint());
   });
-}
+  for (const part of [composer, presence, wire]) apart(() => part.paint());
+  return left;
+});
 
-client.on("change", paintSoon);
-client.on("state", paintSoon);
+client.on("change", () => painter.soon());
+client.on("state", () => painter.soon());
 client.on("refused", ({ frame }) => {
   if (frame.type === "send") composer.restore(frame.text);
   if (frame.type === "edit") transcript.edit(frame.message, frame.text);

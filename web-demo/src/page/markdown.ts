@@ -6,7 +6,11 @@
  * through a short list of elements, whatever the renderer did.
  */
 import DOMPurify from "dompurify";
-import { Marked, type Token, type TokensList } from "marked";
+import { type Links, Marked, Tokenizer } from "marked";
+import { BoundedLexer } from "./bounded-lexer";
+import { keepMath } from "./math";
+
+export type { Links };
 
 const SAFE_PROTOCOLS = new Set(["http:", "https:", "mailto:"]);
 
@@ -14,12 +18,20 @@ const SAFE_PROTOCOLS = new Set(["http:", "https:", "mailto:"]);
 const CITATION = /^\s*\[?\s*(\d{1,2}(?:\s*,\s*\d{1,2})*)\s*\]?\s*$/;
 /** The beginning of a link definition whose label can be read as a citation: `[1]: address`. */
 const CITATION_DEFINITION = /^ {0,3}\[[\s\d,]+\]:/;
+/** With a line of its own below it, in UTF-16 code units. */
+const LONGEST_HEADING = 1_000;
+/** Where some block may begin with a link definition. */
+const DEFINITION = /^[ \t>]*\[[^\]\n]+\]:/m;
 
-const marked = new Marked({
+const marked = new Marked(keepMath(formula), {
   gfm: true,
   tokenizer: {
     // `undefined`: no definition, so a line of text. It would turn every `[1]` into a link elsewhere.
     def: (source) => (CITATION_DEFINITION.test(source) ? undefined : false),
+    // It would look for the line below a heading at the end of the text, from each line anew.
+    lheading(source) {
+      return Tokenizer.prototype.lheading.call(this, source.slice(0, LONGEST_HEADING));
+    },
   },
   renderer: {
     html: ({ text }) => escapeHtml(text),
@@ -39,23 +51,24 @@ const marked = new Marked({
 
 const ALLOWED_TAGS = [
   ...["p", "br", "hr", "strong", "em", "del", "a", "blockquote", "ul", "ol", "li", "pre", "code"],
+  // Only of formulas: the text itself makes no HTML.
+  "span",
   ...["h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"],
 ];
 
-/** The blocks of a text, and the targets of its reference links, on which any block may depend. */
-export interface Blocks {
-  readonly blocks: readonly Token[];
-  readonly links: string;
+/** The targets of the reference links that a block defines; other blocks may use them. */
+export function definedLinks(block: string): Links {
+  if (!DEFINITION.test(block)) return {};
+  return new BoundedLexer(marked.defaults, {}).definitions(block);
 }
 
-export function readBlocks(text: string): Blocks {
-  const tokens: TokensList = marked.lexer(text);
-  const blocks = tokens.filter(({ type }) => type !== "space" && type !== "def");
-  return { blocks, links: JSON.stringify(tokens.links) };
-}
-
-export function renderBlock(block: Token): DocumentFragment {
-  const fragment = DOMPurify.sanitize(marked.parser([block]), {
+/**
+ * One block, or a few that belong together; `links` are those of the whole text. Throws `TooMuchMarkup`
+ * when it would take too long.
+ */
+export function renderBlock(block: string, links: Links): DocumentFragment {
+  const tokens = new BoundedLexer(marked.defaults, links).lex(block);
+  const fragment = DOMPurify.sanitize(marked.parser(tokens), {
     ALLOWED_TAGS,
     ALLOWED_ATTR: ["href", "align", "start", "class"],
     ALLOW_DATA_ATTR: false,
@@ -95,6 +108,11 @@ export function safeHref(href: string): string | null {
 function anchor(href: string, label: string): string {
   const safe = safeHref(href);
   return safe === null ? label : `<a href="${escapeHtml(safe)}">${label}</a>`;
+}
+
+/** Breaks of lines count in a formula, and a number in brackets is no citation: see the style sheet. */
+function formula(raw: string): string {
+  return `<span>${escapeHtml(raw)}</span>`;
 }
 
 function escapeHtml(text: string): string {

@@ -12,6 +12,7 @@ import {
 } from "../rivulet-client";
 import { AnswerView } from "./answer-view";
 import { byId } from "./element";
+import { apart } from "./faults";
 import { type Delivery, QuestionView } from "./question-view";
 
 export interface TranscriptEvents {
@@ -21,9 +22,22 @@ export interface TranscriptEvents {
   homeless(text: string): void;
 }
 
+/** So long answers are rendered in one painting; the rest comes in the next ones. */
+const PAINTING_MS = 24;
+
 interface Entry {
   readonly view: AnswerView | QuestionView;
   shown: readonly unknown[];
+}
+
+/** All that the view of an answer shows. */
+interface Answer {
+  readonly entry: Entry;
+  readonly message: Message;
+  readonly run: Run | undefined;
+  readonly pending: Feedback | undefined;
+  /** It may be asked for anew. */
+  readonly again: boolean;
 }
 
 /** What was asked for and is not in the conversation yet, by the message that it is about. */
@@ -46,7 +60,8 @@ export class Transcript {
     this.#events = events;
   }
 
-  paint(): void {
+  /** Says whether something is left to be painted. A fault of one message does not reach the others. */
+  paint(): boolean {
     const { conversation, outgoing, state } = this.#client;
     const { messages, runs } = conversation;
     const known = new Set(messages.map(({ id }) => id));
@@ -55,17 +70,19 @@ export class Transcript {
     const asking = outgoing.some(({ frame }) => frame.type === "send");
     const idle = !asking && pending.outdated === messages.length && liveRun(conversation) === null;
     const open = idle && state.name !== "closed";
+    const answers: Answer[] = [];
     messages.forEach((message, at) => {
-      const outdated = at >= pending.outdated;
       if (message.role === "assistant") {
+        const entry = this.#entry(message.id, at, () => this.#newAnswer(message));
         const run = message.run === undefined ? undefined : runs.get(message.run);
         const again = open && at === messages.length - 1;
-        this.#answer(at, message, run, pending.feedback.get(message.id), again);
+        answers.push({ entry, message, run, pending: pending.feedback.get(message.id), again });
       } else {
         const edit = pending.edits.get(message.id);
         const how = edit === undefined ? "sent" : delivery;
         this.#question(at, message.id, edit ?? message.text, how, open);
       }
+      const outdated = at >= pending.outdated;
       this.#entries.get(message.id)?.view.root.toggleAttribute("data-outdated", outdated);
     });
     let end = messages.length;
@@ -76,35 +93,37 @@ export class Transcript {
     }
     this.#removeExcept(known);
     this.#welcome.hidden = known.size > 0;
+    return this.#show(answers);
   }
 
   /** Opens the editor of a question with a text that could not be sent. */
   edit(message: string, text: string): void {
     this.paint();
     const view = this.#entries.get(message)?.view;
-    if (view instanceof QuestionView) view.edit(text);
-    else this.#events.homeless(text);
+    if (!(view instanceof QuestionView) || !view.edit(text)) this.#events.homeless(text);
   }
 
-  #answer(
-    at: number,
-    message: Message,
-    run: Run | undefined,
-    pending: Feedback | undefined,
-    again: boolean,
-  ): void {
-    const entry = this.#entry(message.id, at, () => this.#newAnswer(message));
-    const feedback = pending ?? message.feedback;
-    const { view } = entry;
-    if (!(view instanceof AnswerView) || same(entry, message, run, pending, again)) return;
-    view.show(message, run, feedback, again);
+  /** The newest first: they are what is looked at. */
+  #show(answers: readonly Answer[]): boolean {
+    const until = performance.now() + PAINTING_MS;
+    let left = false;
+    for (const { entry, message, run, pending, again } of answers.toReversed()) {
+      const { view } = entry;
+      if (!(view instanceof AnswerView) || same(entry, message, run, pending, again)) continue;
+      apart(() => {
+        if (view.show(message, run, pending ?? message.feedback, again, until)) return;
+        entry.shown = [];
+        left = true;
+      });
+    }
+    return left;
   }
 
   #question(at: number, id: string, text: string, delivery: Delivery, editable: boolean): void {
     const entry = this.#entry(id, at, () => this.#newQuestion(id));
     const { view } = entry;
     if (!(view instanceof QuestionView) || same(entry, text, delivery, editable)) return;
-    view.show(text, delivery, editable);
+    apart(() => view.show(text, delivery, editable));
   }
 
   #newAnswer(message: Message): AnswerView {
