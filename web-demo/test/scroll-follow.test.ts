@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 /** What follows the newest text, and what parks; the browser's part is tried in `e2e/`. */
 import { readFileSync } from "node:fs";
-import { beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ScrollFollow } from "../src/page/scroll-follow";
 
 const PAGE = 500;
@@ -13,6 +13,7 @@ let seen: number;
 let top: number;
 
 beforeEach(() => {
+  vi.useFakeTimers();
   globalThis.ResizeObserver = class {
     observe(): void {}
     unobserve(): void {}
@@ -41,6 +42,10 @@ beforeEach(() => {
   });
   follow = new ScrollFollow();
   grow(0);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
 });
 
 /** More text comes. */
@@ -107,6 +112,23 @@ describe("a reader who moved up", () => {
     grow(24);
     expect(atEnd()).toBe(true);
     expect(jump()).toBe(false);
+  });
+
+  it("is followed again from where the end was when they set off", () => {
+    grow(500);
+    for (let look = 0; look < 2; look++) {
+      vi.advanceTimersByTime(200);
+      grow(0);
+    }
+    const end = height - seen;
+    while (log.scrollTop < end - 10) {
+      scroll(10);
+      grow(24);
+    }
+    expect(jump()).toBe(true);
+    scroll(10);
+    grow(24);
+    expect(atEnd()).toBe(true);
   });
 
   it("comes back by the button, and by asking", () => {

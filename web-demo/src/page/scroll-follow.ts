@@ -3,6 +3,7 @@
  * back to the end is kept there again. What the page itself moves is no word of the reader's.
  */
 import { byId } from "./element";
+import { ScrollAim } from "./scroll-aim";
 
 /** As near to the end as a reader can be: positions are fractions of pixels on some screens. */
 const END_PX = 2;
@@ -17,6 +18,7 @@ export class ScrollFollow {
   /** Where the conversation stood when it was looked at last, and the lowest place it could stand at. */
   #top = 0;
   #end = 0;
+  readonly #aim = new ScrollAim();
 
   constructor() {
     this.#log.addEventListener("scroll", () => this.#look(), { passive: true });
@@ -55,16 +57,18 @@ export class ScrollFollow {
   #look(): void {
     const { scrollTop, scrollHeight, clientHeight } = this.#log;
     const end = scrollHeight - clientHeight;
-    const atEnd = end - scrollTop < END_PX;
     const up = scrollTop < this.#top - MOVE_PX;
     const down = scrollTop > this.#top + MOVE_PX;
     // A conversation that became shorter than it was scrolled has moved by itself.
     const shortened = end < this.#end;
     this.#top = scrollTop;
     this.#end = end;
+    this.#aim.see(end);
+    const wanted = down ? Math.min(end, this.#aim.movedDown()) : end;
+    const arrived = wanted - scrollTop < END_PX;
     // The suggestions of an empty conversation are read from the top, and lead to its first message.
     if (this.#isEmpty()) this.#set(true);
-    else if (atEnd && (down || shortened)) this.#set(true);
+    else if (arrived && (down || shortened)) this.#set(true);
     else if (up) this.#set(false);
   }
 
