@@ -14,9 +14,9 @@ use super::problem::Problem;
 #[allow_missing = true]
 struct Dist;
 
-/// The page loads nothing from elsewhere and runs no script but its own.
+/// The page loads nothing from elsewhere, talks to nobody else, and runs no script but its own.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-                      connect-src 'self' ws: wss:; font-src 'self'; base-uri 'none'; form-action 'none'; \
+                      connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
 pub(super) async fn index() -> Response {

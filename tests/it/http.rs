@@ -101,6 +101,7 @@ async fn the_page_is_in_the_binary_and_loads_nothing_from_elsewhere() {
     assert_eq!(answer.status(), 200);
     let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
     assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"));
+    assert!(policy.contains("connect-src 'self';"), "{policy}");
     let page = answer.text().await.unwrap();
     let script = page.split("src=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
     let script = reqwest::get(gateway.url(script.trim_start_matches('.'))).await.unwrap();

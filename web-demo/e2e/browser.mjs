@@ -31,12 +31,18 @@ function installedBrowser() {
 export async function launch() {
   const executablePath = installedBrowser();
   assert.ok(executablePath, "no Chromium found; name one with the environment variable CHROMIUM");
-  return chromium.launch({ executablePath, args: FLAGS });
+  // With scrollbars, as people have them.
+  const ignoreDefaultArgs = ["--hide-scrollbars"];
+  return chromium.launch({ executablePath, args: FLAGS, ignoreDefaultArgs });
 }
 
-/** A fresh profile with one page, and the list of its misdeeds, which has to stay empty. */
-export async function openPage(browser, options = {}, query = "") {
+/**
+ * A fresh profile with one page, and the list of its misdeeds, which has to stay empty. With `scripted`, that
+ * conversation is behind its socket in the place of the gateway's.
+ */
+export async function openPage(browser, options = {}, query = "", scripted = null) {
   const context = await browser.newContext({ viewport: { width: 1100, height: 800 }, ...options });
+  await scripted?.behind(context);
   const page = await context.newPage();
   const misdeeds = [];
   page.on("console", (message) => {
