@@ -58,8 +58,8 @@ async function following(page) {
   assert.ok(await page.locator("#jump").isHidden());
 }
 
-/** Checks that nothing moves any more while more text comes. */
-async function parked(page, from) {
+/** Waits until a reader has come to rest above the end. */
+async function resting(page) {
   await page.locator("#jump").waitFor({ state: "visible" });
   // A browser scrolls smoothly: wait for the end of it.
   await page.evaluate(async () => {
@@ -70,10 +70,14 @@ async function parked(page, from) {
       await new Promise(requestAnimationFrame);
     }
   });
+}
+
+/** Checks that nothing moves a reader any more while more text comes. */
+async function parked(page) {
+  await resting(page);
   const there = await top(page);
   await textComes(page);
   assert.equal(await top(page), there, "what is read stays where it is");
-  return there - from;
 }
 
 const WAYS = {
@@ -103,9 +107,8 @@ for (const [name, move] of Object.entries(WAYS)) {
     const { page, end } = await streaming({ hasTouch: name === "a finger" });
     await log(page).focus();
     await page.mouse.move(550, 300);
-    const from = await top(page);
     await move(page);
-    await parked(page, from);
+    await parked(page);
     await page.keyboard.press("End");
     await following(page);
     await end();
@@ -116,15 +119,43 @@ test("the button leads back to the newest text, and so does a question", async (
   const { page, end } = await streaming();
   await page.mouse.move(550, 300);
   await page.mouse.wheel(0, -300);
-  await parked(page, 0);
+  await parked(page);
   await page.getByRole("button", { name: "Jump to newest" }).click();
   await following(page);
   await page.mouse.move(550, 300);
   await page.mouse.wheel(0, -300);
-  await parked(page, 0);
+  await parked(page);
   await ask(page, "And?");
   await following(page);
   await end();
+});
+
+test("what is read stays where it is also when the text above it changes", async () => {
+  const conversation = new Conversation();
+  const { page, misdeeds } = await openPage(browser, {}, "", conversation);
+  await ask(page, "Tell me");
+  await page.getByRole("article", { name: "You" }).waitFor();
+  conversation.begin();
+  // A link each, as soon as it is told where to: then it takes a line in the place of many.
+  for (let block = 0; block < 60; block++) conversation.write(`${"[w][l] ".repeat(150)}\n\n`);
+  await page.locator(".markdown > div").nth(59).waitFor();
+  await page.mouse.move(550, 300);
+  await page.mouse.wheel(0, -3_000);
+  await resting(page);
+  await page.evaluate(() => {
+    const blocks = [...document.querySelectorAll(".markdown > div")];
+    const { top } = document.getElementById("log").getBoundingClientRect();
+    window.read = blocks.find((block) => block.getBoundingClientRect().bottom > top);
+    window.readAt = window.read.getBoundingClientRect().top;
+  });
+  conversation.write("[l]: https://example.com/");
+  await page.waitForFunction(
+    () => document.querySelectorAll(".markdown > div:has(a)").length === 60,
+  );
+  const moved = await page.evaluate(() => window.read.getBoundingClientRect().top - window.readAt);
+  assert.ok(Math.abs(moved) <= 1, `the text moved by ${moved} px`);
+  assert.deepEqual(misdeeds, []);
+  await page.context().close();
 });
 
 test("a message box that grows, a window that shrinks and sources that open move nobody away", async () => {

@@ -144,9 +144,13 @@ describe("a reader who moved up", () => {
   it("stays where they read when earlier messages come in above", () => {
     const messages = document.getElementById("messages");
     const before = height - log.scrollTop;
+    const message = messages?.firstElementChild as HTMLElement;
+    let above = 0;
+    message.getBoundingClientRect = () => new DOMRect(0, above - log.scrollTop, 100, 2_000);
     follow.around(() => {
       messages?.prepend(document.createElement("article"));
-      height += 700;
+      above = 700;
+      height += above;
     });
     expect(height - log.scrollTop).toBe(before);
     const there = log.scrollTop;

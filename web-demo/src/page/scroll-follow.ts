@@ -34,12 +34,12 @@ export class ScrollFollow {
   around(paint: () => void): void {
     // A move that no event has told of yet.
     this.#look();
-    const { scrollHeight, scrollTop } = this.#log;
-    const first = this.#messages.firstElementChild;
+    const held = this.#following ? undefined : this.#inSight();
+    const before = held?.getBoundingClientRect().top ?? 0;
     paint();
-    // What comes in at the top pushes down what is being read.
-    const pushed = first?.isConnected && first !== this.#messages.firstElementChild;
-    if (pushed) this.#move(scrollTop + this.#log.scrollHeight - scrollHeight);
+    // What changes above pushes what is being read.
+    const pushed = held?.isConnected ? held.getBoundingClientRect().top - before : 0;
+    if (Math.abs(pushed) > MOVE_PX) this.#move(this.#log.scrollTop + pushed);
     else this.follow();
   }
 
@@ -70,6 +70,14 @@ export class ScrollFollow {
     if (this.#isEmpty()) this.#set(true);
     else if (arrived && (down || shortened)) this.#set(true);
     else if (up) this.#set(false);
+  }
+
+  /** The first block of text that the reader sees, or the message when it has none there. */
+  #inSight(): Element | undefined {
+    const edge = this.#log.getBoundingClientRect().top;
+    const seen = (element: Element): boolean => element.getBoundingClientRect().bottom > edge;
+    const message = [...this.#messages.children].find(seen);
+    return [...(message?.querySelectorAll(".markdown > div") ?? [])].find(seen) ?? message;
   }
 
   #move(top: number): void {
