@@ -120,6 +120,7 @@ mod tests {
             max_output_tokens,
             parameters: Arc::default(),
             may_withdraw: true,
+            asker: None,
             sharing: Sharing::default(),
             span: RunSpan::default(),
         }

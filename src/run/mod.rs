@@ -16,7 +16,7 @@ use crate::{
     limits::{Budgets, Line, Refusal, Spender},
     llm::{
         ChatModel, ChatRequest, Failover, FinishReason, KnowledgeUse, ModelError, ModelEvent, Parameters,
-        PromptMessage, Sharing,
+        PromptMessage, Rejection, Sharing,
     },
     telemetry::{metrics::MEMORY_RETRIEVALS, spans::RunSpan},
 };
@@ -161,6 +161,9 @@ impl Outcome {
         let message = match error {
             ModelError::Unavailable { .. } => "The model cannot be reached.",
             ModelError::Timeout { .. } => "The model took too long.",
+            ModelError::Rejected { reason: Rejection::ContextLength, .. } => {
+                "The conversation is too long for the model."
+            }
             ModelError::Rejected { .. } => "The model's provider rejected the request.",
             ModelError::Truncated { .. } => "The model's answer broke off.",
         };
@@ -229,7 +232,8 @@ impl Runner {
                 max_output_tokens: request.max_output_tokens.map_or(self.max_output_tokens, |most| most.min(self.max_output_tokens)),
                 parameters,
                 may_withdraw,
-                sharing: Sharing { tenant: owner.map(|owner| owner.tenant().into()), knowledge: version, is_anew },
+                sharing: Sharing { tenant: owner.as_ref().map(|owner| owner.tenant().into()), knowledge: version, is_anew },
+                asker: owner,
                 span,
             });
             let mut doing = Doing::from(Phase::Waiting);
@@ -241,7 +245,7 @@ impl Runner {
                 let now = match &event {
                     Ok(ModelEvent::Queued(position)) => Doing { phase: Phase::Queued, position: Some(*position) },
                     Ok(ModelEvent::Asked) => Phase::Waiting.into(),
-                    Ok(ModelEvent::Thinking) => Phase::Thinking.into(),
+                    Ok(ModelEvent::Thinking(_)) => Phase::Thinking.into(),
                     Ok(ModelEvent::Text(_)) => Phase::Streaming.into(),
                     _ => doing,
                 };
@@ -250,7 +254,7 @@ impl Runner {
                     yield RunEvent::Doing(doing);
                 }
                 match event {
-                    Ok(ModelEvent::Queued(_) | ModelEvent::Asked | ModelEvent::Thinking) => {}
+                    Ok(ModelEvent::Queued(_) | ModelEvent::Asked | ModelEvent::Thinking(_)) => {}
                     Ok(ModelEvent::By(author)) => {
                         is_cached = author.cached;
                         if is_cached {
