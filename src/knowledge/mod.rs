@@ -33,6 +33,9 @@ pub use ingest::{IngestError, IngestFailure, IngestProgress, IngestSummary};
 /// The collection used when nobody names one.
 pub const DEFAULT_COLLECTION: &str = "default";
 
+/// The most characters of a question that any search reads.
+pub const MAX_QUESTION_CHARS: usize = 2000;
+
 /// A chunk that was found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Passage {
