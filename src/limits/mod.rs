@@ -11,7 +11,7 @@ mod account;
 pub mod budget;
 pub mod line;
 
-pub use budget::Budgets;
+pub use budget::{Budgets, Spending};
 pub use line::Line;
 
 /// Who spends, as accounts and the line know them: a user of a tenant. All who need not say who they are, are one.
