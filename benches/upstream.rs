@@ -97,6 +97,7 @@ async fn answer(model: &Targets) {
         max_output_tokens: 1_000_000,
         parameters: Arc::default(),
         may_withdraw: true,
+        asker: None,
         sharing: Sharing::default(),
         span: RunSpan::default(),
     });

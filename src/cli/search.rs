@@ -93,7 +93,7 @@ pub async fn run(args: Args, config: &Config) -> Result<(), SearchCommandError> 
         knowledge.ready().await?;
     }
     let started = Instant::now();
-    let results = knowledge.retrieve(&query).await?;
+    let results = knowledge.retrieve(&query).await?.passages;
     let took = started.elapsed();
     let out = &mut io::stdout().lock();
     if args.json {

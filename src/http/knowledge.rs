@@ -50,7 +50,7 @@ pub(super) async fn query(
         mode: query.mode,
         min_score: None, // Who asks for results wants to see the weak ones too, with their scores.
     };
-    let results = gateway.retriever.retrieve(&search).await?;
+    let results = gateway.retriever.retrieve(&search).await?.passages;
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(Answer(Results { results, took_ms }))
 }

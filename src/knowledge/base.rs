@@ -21,7 +21,7 @@ use crate::{
     config::{CacheRule, KnowledgeConfig},
     knowledge::{
         Collection, DEFAULT_COLLECTION, IngestError, IngestProgress, IngestSummary, KnowledgeError, KnowledgeStatus,
-        Passage, Retriever, SearchMode, SearchQuery,
+        Passage, Retrieved, Retriever, SearchMode, SearchQuery,
         embed::{EmbedError, EmbedStatus, Embedder, Vector},
         fuse::{self, Found},
         index::Index,
@@ -221,13 +221,10 @@ impl Knowledge {
         if is_whole && bytes <= MAX_KEPT_BYTES { Ok(passages) } else { Err(Unkept::Found(passages)) }
     }
 
-    /// What a search depends on; `None` when its result is not to be kept or looked up.
-    async fn key_of(&self, query: &SearchQuery) -> Option<memo::Key> {
+    /// What a search of this version of the index depends on; `None` when its result is not to be kept or looked up.
+    fn key_of(&self, query: &SearchQuery, version: Option<u64>) -> Option<memo::Key> {
         // After a failure it is really searched, so that the report of it does not outlive it.
-        if self.status() != KnowledgeStatus::Ready {
-            return None;
-        }
-        let version = self.version(&query.collection).await.ok()?;
+        let version = version.filter(|_| self.status() == KnowledgeStatus::Ready)?;
         let min_score = query.min_score.map_or([0; 5], |score| {
             let [a, b, c, d] = score.to_le_bytes();
             [1, a, b, c, d]
@@ -280,29 +277,24 @@ fn by_share(found: Vec<Found<Passage>>, query: &SearchQuery, top_k: usize) -> Ve
 
 #[async_trait]
 impl Retriever for Knowledge {
-    async fn retrieve(&self, query: &SearchQuery) -> Result<Vec<Passage>, KnowledgeError> {
+    async fn retrieve(&self, query: &SearchQuery) -> Result<Retrieved, KnowledgeError> {
+        // Before the search, so that what is found is not older than this.
+        let version = self.index.version(&Collection::parse(&query.collection)?).await.ok();
         if query.text.trim().is_empty() || query.top_k == 0 {
-            Collection::parse(&query.collection)?;
-            return Ok(Vec::new());
+            return Ok(Retrieved { passages: Vec::new(), version });
         }
-        let found = match &self.found {
-            None => self.find(query).await,
-            Some(found) => match self.key_of(query).await {
-                Some(key) => found.get(key, self.find(query)).await,
-                None => {
-                    found.pass();
-                    self.find(query).await
-                }
-            },
+        let found = match (&self.found, self.key_of(query, version)) {
+            (None, _) => self.find(query).await,
+            (Some(found), Some(key)) => found.get(key, self.find(query)).await,
+            (Some(found), None) => {
+                found.pass();
+                self.find(query).await
+            }
         };
         match found {
-            Ok(passages) | Err(Unkept::Found(passages)) => Ok(passages.to_vec()),
+            Ok(passages) | Err(Unkept::Found(passages)) => Ok(Retrieved { passages: passages.to_vec(), version }),
             Err(Unkept::Failed(error)) => Err(error),
         }
-    }
-
-    async fn version(&self, collection: &str) -> Result<u64, KnowledgeError> {
-        self.index.version(&Collection::parse(collection)?).await
     }
 
     fn status(&self) -> KnowledgeStatus {

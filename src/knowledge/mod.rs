@@ -33,6 +33,9 @@ pub use ingest::{IngestError, IngestFailure, IngestProgress, IngestSummary};
 /// The collection used when nobody names one.
 pub const DEFAULT_COLLECTION: &str = "default";
 
+/// The most characters of a question that any search reads.
+pub const MAX_QUESTION_CHARS: usize = 2000;
+
 /// A chunk that was found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Passage {
@@ -86,6 +89,16 @@ pub struct SearchQuery {
     pub min_score: Option<f32>,
 }
 
+/// What was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retrieved {
+    /// Best first.
+    pub passages: Vec<Passage>,
+    /// The state of the collection, or an earlier one: it changes with everything that could change what is found.
+    /// `None` when it cannot be told.
+    pub version: Option<u64>,
+}
+
 /// Why nothing can be said about the knowledge.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum KnowledgeError {
@@ -120,12 +133,8 @@ pub enum KnowledgeStatus {
 /// Finds passages.
 #[async_trait]
 pub trait Retriever: Send + Sync + fmt::Debug + 'static {
-    /// The passages that fit best, best first.
-    async fn retrieve(&self, query: &SearchQuery) -> Result<Vec<Passage>, KnowledgeError>;
-
-    /// The state of a collection: changes with everything that could change what is found in it. What is found
-    /// afterwards is of this state or of a later one.
-    async fn version(&self, collection: &str) -> Result<u64, KnowledgeError>;
+    /// The passages that fit best, and of which state of the collection they are.
+    async fn retrieve(&self, query: &SearchQuery) -> Result<Retrieved, KnowledgeError>;
 
     /// How far it is.
     fn status(&self) -> KnowledgeStatus;
@@ -142,12 +151,8 @@ pub struct NoKnowledge;
 
 #[async_trait]
 impl Retriever for NoKnowledge {
-    async fn retrieve(&self, _: &SearchQuery) -> Result<Vec<Passage>, KnowledgeError> {
-        Ok(Vec::new())
-    }
-
-    async fn version(&self, _: &str) -> Result<u64, KnowledgeError> {
-        Ok(0)
+    async fn retrieve(&self, _: &SearchQuery) -> Result<Retrieved, KnowledgeError> {
+        Ok(Retrieved { passages: Vec::new(), version: Some(0) })
     }
 
     fn status(&self) -> KnowledgeStatus {

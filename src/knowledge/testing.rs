@@ -47,9 +47,14 @@ pub(crate) fn query(text: &str, mode: SearchMode) -> SearchQuery {
     SearchQuery { text: text.to_owned(), collection: "default".to_owned(), top_k: 5, mode, min_score: None }
 }
 
+/// What is found, which must not fail.
+pub(crate) async fn find(knowledge: &Knowledge, query: &SearchQuery) -> Vec<Passage> {
+    knowledge.retrieve(query).await.unwrap_or_else(|error| panic!("{query:?}: {error}")).passages
+}
+
 /// What is found for `text`, which must not fail.
 pub(crate) async fn search(knowledge: &Knowledge, text: &str, mode: SearchMode) -> Vec<Passage> {
-    knowledge.retrieve(&query(text, mode)).await.unwrap_or_else(|error| panic!("{text:?}: {error}"))
+    find(knowledge, &query(text, mode)).await
 }
 
 /// The folder of documents that comes with the gateway.
@@ -71,7 +76,7 @@ pub(crate) async fn ingest(knowledge: &Knowledge, folder: &Path) -> IngestSummar
 /// The uris of all chunks that the words of `text` are in.
 pub(crate) async fn places(knowledge: &Knowledge, text: &str) -> Vec<(String, u32)> {
     let found = SearchQuery { top_k: 100, ..query(text, SearchMode::Text) };
-    let passages = knowledge.retrieve(&found).await.expect("found");
+    let passages = find(knowledge, &found).await;
     let mut places: Vec<_> = passages.into_iter().map(|p| (p.uri.expect("uri"), p.chunk)).collect();
     places.sort();
     places

@@ -2,7 +2,7 @@
 
 use std::{fs, sync::Arc, time::Duration};
 
-use super::testing::{default_collection, ingest, knowledge, query, sample, search, write};
+use super::testing::{default_collection, find, ingest, knowledge, query, sample, search, write};
 use super::*;
 use crate::config::KnowledgeConfig;
 
@@ -30,8 +30,7 @@ async fn questions_about_the_sample_find_their_answer_and_others_find_nothing() 
         ("How do I start the gateway?", "rivulet/running.md", "make run"),
         ("What is Rivulet?", "rivulet/what-is-rivulet.md", "streaming chat gateway"),
     ] {
-        let passages = knowledge.retrieve(&SearchQuery { min_score, ..query(question, SearchMode::Hybrid) }).await;
-        let passages = passages.expect("found");
+        let passages = find(&knowledge, &SearchQuery { min_score, ..query(question, SearchMode::Hybrid) }).await;
         let first = passages.first().unwrap_or_else(|| panic!("{question}: nothing"));
         assert!(first.uri.as_deref().is_some_and(|found| found.ends_with(uri)), "{question}: {first:#?}");
         let all: String = passages.iter().map(|passage| passage.text.as_str()).collect();
@@ -45,8 +44,8 @@ async fn questions_about_the_sample_find_their_answer_and_others_find_nothing() 
         "How do I bake sourdough bread?",
         "asdf qwertz",
     ] {
-        let passages = knowledge.retrieve(&SearchQuery { min_score, ..query(question, SearchMode::Hybrid) }).await;
-        assert_eq!(passages.expect("searched"), [], "{question}");
+        let passages = find(&knowledge, &SearchQuery { min_score, ..query(question, SearchMode::Hybrid) }).await;
+        assert_eq!(passages, [], "{question}");
     }
 }
 
@@ -107,11 +106,11 @@ async fn strange_questions_are_only_questions() {
         }
     }
     let none = SearchQuery { top_k: 0, ..query("tent", SearchMode::Hybrid) };
-    assert_eq!(knowledge.retrieve(&none).await.expect("searched"), []);
+    assert_eq!(find(&knowledge, &none).await, []);
     let bad = SearchQuery { collection: "../x".to_owned(), ..query("tent", SearchMode::Hybrid) };
     assert!(matches!(knowledge.retrieve(&bad).await, Err(KnowledgeError::InvalidCollection)));
     let absent = SearchQuery { collection: "absent".to_owned(), ..query("tent", SearchMode::Hybrid) };
-    assert_eq!(knowledge.retrieve(&absent).await.expect("searched"), []);
+    assert_eq!(find(&knowledge, &absent).await, []);
 }
 
 #[tokio::test]
@@ -126,8 +125,8 @@ async fn without_a_model_words_are_still_found() {
     // One document makes every word common; the threshold does not care.
     let min_score = Some(KnowledgeConfig::default().min_score);
     for (text, expected) in [("Does the pangolin have scales?", 1), ("Which pangolin won the football cup?", 0)] {
-        let found = blind.retrieve(&SearchQuery { min_score, ..query(text, SearchMode::Hybrid) }).await;
-        assert_eq!(found.expect("searched").len(), expected, "{text}");
+        let found = find(&blind, &SearchQuery { min_score, ..query(text, SearchMode::Hybrid) }).await;
+        assert_eq!(found.len(), expected, "{text}");
     }
     assert!(matches!(blind.status(), KnowledgeStatus::Failed(_)));
     assert!(blind.retrieve(&query("pangolin", SearchMode::Vector)).await.is_err());
@@ -193,7 +192,7 @@ async fn one_damaged_index_leaves_the_other_one() {
     // Another collection's fate says nothing about the one that answers.
     let words = SearchQuery { collection: "other".to_owned(), ..query("quoll", SearchMode::Text) };
     assert!(knowledge.retrieve(&query("quoll", SearchMode::Text)).await.is_err());
-    assert_eq!(knowledge.retrieve(&words).await.expect("searched"), []);
+    assert_eq!(find(&knowledge, &words).await, []);
     assert!(matches!(knowledge.status(), KnowledgeStatus::Failed(_)));
 }
 
@@ -243,6 +242,7 @@ async fn many_searches_at_once_are_answered_or_refused() {
     });
     let outcomes = futures_util::future::join_all(searches).await;
     let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(KnowledgeError::Busy))).count();
-    let answered = outcomes.iter().filter(|outcome| outcome.as_ref().is_ok_and(|found| !found.is_empty())).count();
-    assert_eq!((answered, refused), (256, 144));
+    let answered =
+        outcomes.iter().filter(|outcome| outcome.as_ref().is_ok_and(|found| !found.passages.is_empty())).count();
+    assert!(answered >= 256 && refused > 0 && answered + refused == 400, "{answered} {refused}");
 }

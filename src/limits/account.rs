@@ -1,4 +1,4 @@
-//! What one account may spend and has spent, in fixed windows: minutes and days of UTC. Pure.
+//! What one account may spend, has spent and holds back, in fixed windows: minutes and days of UTC. Pure.
 
 use std::time::Duration;
 
@@ -7,6 +7,8 @@ use crate::chat::Timestamp;
 /// Windows in milliseconds.
 const MINUTE: u64 = 60_000;
 const DAY: u64 = 86_400_000;
+/// When what answers hold back may be free again: with the next one that ends, and nobody knows when that is.
+const SOON: Duration = Duration::from_secs(5);
 
 /// What an account may spend, in tokens; 0 = no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,11 +24,12 @@ impl Allowance {
     }
 }
 
-/// What was spent in the newest minute and on the newest day.
+/// What was spent in the newest minute and on the newest day, and what is held back for answers being written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Account {
     minute: Window,
     day: Window,
+    held: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,22 +46,10 @@ impl Window {
         if number == self.number || number + 1 == self.number { self } else { Self { number, spent: 0 } }
     }
 
-    /// What is left of `limit`, and when there is more: when the window ends.
-    fn left(self, now: Timestamp, length: u64, limit: u64) -> Left {
-        if limit == 0 {
-            return Left { tokens: u64::MAX, more_in: Duration::ZERO };
-        }
-        let tokens = limit.saturating_sub(self.at(now, length).spent);
-        Left { tokens, more_in: Duration::from_millis(length - now.0 % length) }
+    /// What is not spent of `limit`.
+    fn unspent(self, now: Timestamp, length: u64, limit: u64) -> u64 {
+        if limit == 0 { u64::MAX } else { limit.saturating_sub(self.at(now, length).spent) }
     }
-}
-
-/// What is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Left {
-    pub(super) tokens: u64,
-    /// When there will be more.
-    pub(super) more_in: Duration,
 }
 
 impl Account {
@@ -77,12 +68,40 @@ impl Account {
         Duration::from_millis(DAY - now.0 % DAY)
     }
 
-    /// What may still be spent: where both windows are spent, the later end counts.
-    pub(super) fn left(&self, allowance: Allowance, now: Timestamp) -> Left {
-        let minute = self.minute.left(now, MINUTE, allowance.per_min);
-        let day = self.day.left(now, DAY, allowance.per_day);
-        // Of two that are spent, the day lasts longer.
-        if day.tokens <= minute.tokens { day } else { minute }
+    /// What is not spent; it may be held back.
+    pub(super) fn unspent(&self, allowance: Allowance, now: Timestamp) -> u64 {
+        let minute = self.minute.unspent(now, MINUTE, allowance.per_min);
+        minute.min(self.day.unspent(now, DAY, allowance.per_day))
+    }
+
+    /// What may still be spent or held back.
+    pub(super) fn left(&self, allowance: Allowance, now: Timestamp) -> u64 {
+        self.unspent(allowance, now).saturating_sub(self.held)
+    }
+
+    /// When there may be more than `tokens` left: when a window ends, or sooner where others only hold it back.
+    pub(super) fn more_in(&self, tokens: u64, allowance: Allowance, now: Timestamp) -> Duration {
+        let windows = [(self.minute, MINUTE, allowance.per_min), (self.day, DAY, allowance.per_day)];
+        let waits = windows.into_iter().map(|(window, length, limit)| {
+            let unspent = window.unspent(now, length, limit);
+            let end = Duration::from_millis(length - now.0 % length);
+            match () {
+                () if unspent.saturating_sub(self.held) > tokens => Duration::ZERO,
+                () if unspent > tokens => end.min(SOON),
+                () => end,
+            }
+        });
+        waits.fold(Duration::ZERO, Duration::max)
+    }
+
+    /// Holds `tokens` back.
+    pub(super) fn hold(&mut self, tokens: u64) {
+        self.held = self.held.saturating_add(tokens);
+    }
+
+    /// Holds so much less back.
+    pub(super) fn release(&mut self, tokens: u64) {
+        self.held = self.held.saturating_sub(tokens);
     }
 
     /// Notes what was spent, or with a negative number, that it was less than noted `since`: of windows that were over
@@ -119,43 +138,62 @@ mod tests {
     #[test]
     fn a_minute_ends_and_the_day_goes_on() {
         let mut account = Account::default();
+        let more_in = |account: &Account, seconds| account.more_in(0, LIMITS, after(seconds)).as_secs();
         account.charge(70, after(10), after(10));
-        assert_eq!(account.left(LIMITS, after(10)), Left { tokens: 30, more_in: Duration::from_secs(50) });
+        assert_eq!((account.left(LIMITS, after(10)), more_in(&account, 10)), (30, 0));
+        assert_eq!(account.more_in(30, LIMITS, after(10)).as_secs(), 50, "30 more do not fit");
         account.charge(70, after(20), after(20));
-        assert_eq!(account.left(LIMITS, after(20)), Left { tokens: 0, more_in: Duration::from_secs(40) });
-        assert_eq!(account.left(LIMITS, after(60)).tokens, 100);
+        assert_eq!((account.left(LIMITS, after(20)), more_in(&account, 20)), (0, 40));
+        assert_eq!(account.left(LIMITS, after(60)), 100);
         account.charge(900, after(60), after(60));
-        let left = account.left(LIMITS, after(60));
-        assert_eq!((left.tokens, left.more_in.as_secs()), (0, 12 * 3600 - 60), "the day is the later end");
-        assert_eq!(account.left(LIMITS, after(12 * 3600)).tokens, 100);
+        assert_eq!(account.left(LIMITS, after(60)), 0);
+        assert_eq!(more_in(&account, 60), 12 * 3600 - 60, "the day is the later end");
+        assert_eq!(account.left(LIMITS, after(12 * 3600)), 100);
+    }
+
+    #[test]
+    fn what_is_held_back_is_not_left_and_comes_back_soon() {
+        let mut account = Account::default();
+        account.charge(20, NOON, NOON);
+        account.hold(80);
+        assert_eq!((account.left(LIMITS, NOON), account.spent_on(NOON)), (0, 20));
+        assert_eq!(account.more_in(0, LIMITS, NOON), SOON);
+        assert_eq!(account.more_in(79, LIMITS, NOON), SOON);
+        assert_eq!(account.more_in(80, LIMITS, NOON), Duration::from_secs(60), "so much is not even held");
+        assert_eq!(account.left(LIMITS, after(60)), 20, "it is held in every window");
+        account.release(80);
+        assert_eq!(account.left(LIMITS, NOON), 80);
     }
 
     #[test]
     fn no_limit_is_never_spent_and_a_correction_gives_back() {
         let mut account = Account::default();
         account.charge(i64::MAX, NOON, NOON);
-        assert_eq!(account.left(Allowance::default(), NOON).tokens, u64::MAX);
+        assert_eq!(account.left(Allowance::default(), NOON), u64::MAX);
         let mut account = Account::default();
         account.charge(90, NOON, NOON);
         account.charge(-50, NOON, NOON);
-        assert_eq!((account.left(LIMITS, NOON).tokens, account.spent_on(NOON)), (60, 40));
+        assert_eq!((account.left(LIMITS, NOON), account.spent_on(NOON)), (60, 40));
         account.charge(90, after(60), after(60));
         account.charge(-90, NOON, after(60));
-        assert_eq!(account.left(LIMITS, after(60)).tokens, 10, "of the minute before nothing is given back");
+        assert_eq!(account.left(LIMITS, after(60)), 10, "of the minute before nothing is given back");
         assert_eq!(account.spent_on(after(60)), 40, "of the same day it is");
-        assert_eq!(account.left(LIMITS, after(59)).tokens, 10, "a clock that is set back begins nothing anew");
+        assert_eq!(account.left(LIMITS, after(59)), 10, "a clock that is set back begins nothing anew");
     }
 
     proptest! {
         #[test]
-        fn within_a_window_nothing_is_forgotten(charges in prop::collection::vec(0i64..200, 0..20)) {
+        fn within_a_window_nothing_is_forgotten(charges in prop::collection::vec(0i64..200, 0..20), held in 0u64..200) {
             let mut account = Account::default();
             for tokens in &charges {
                 account.charge(*tokens, NOON, NOON);
             }
+            account.hold(held);
             let sum = u64::try_from(charges.iter().sum::<i64>()).unwrap();
             prop_assert_eq!(account.spent_on(NOON), sum);
-            prop_assert_eq!(account.left(LIMITS, NOON).tokens, 100u64.saturating_sub(sum).min(1000u64.saturating_sub(sum)));
+            let left = 100u64.saturating_sub(sum).min(1000u64.saturating_sub(sum)).saturating_sub(held);
+            prop_assert_eq!(account.left(LIMITS, NOON), left);
+            prop_assert_eq!(account.more_in(0, LIMITS, NOON).is_zero(), left > 0);
         }
     }
 }

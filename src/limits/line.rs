@@ -1,17 +1,24 @@
 //! How many answers are written at once, of one user and in all; what is more waits in line, first come, first served.
 //!
 //! A run takes a [`Place`], waits until that is at its turn, and gives it back by dropping it. Who waits only for another
-//! answer of the same user is passed by those of others.
+//! answer of the same user is passed by those of others. To come, to go and to move up costs the same however long the
+//! line is: only those whose turn it is are woken. Where the others are is counted for all of them at once, and not more
+//! often than they are told.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    pin::pin,
-    sync::Arc,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use parking_lot::Mutex;
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
 use super::{Refusal, Spender};
 use crate::config::LimitsConfig;
@@ -24,34 +31,58 @@ const POSITION_EVERY: Duration = Duration::from_millis(500);
 /// The line. By default nothing is limited.
 #[derive(Debug, Default)]
 pub struct Line {
-    /// The most runs at once, in all and of one user; 0 = no limit.
-    runs: usize,
-    runs_per_user: usize,
     /// The most that wait.
     most_waiting: usize,
+    bounds: Bounds,
     state: Mutex<State>,
-    moved: Notify,
+}
+
+/// The most runs at once; 0 = no limit.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bounds {
+    runs: usize,
+    per_user: usize,
 }
 
 #[derive(Debug, Default)]
 struct State {
     running: usize,
-    running_of: HashMap<Spender, usize>,
-    waiting: VecDeque<(u64, Spender)>,
+    /// Those who run or wait.
+    users: HashMap<Spender, User>,
+    /// All who wait, in the order in which they came.
+    waiting: BTreeMap<u64, Arc<Waiter>>,
+    /// The first in line of every user who may have one more answer.
+    due: BTreeMap<u64, Spender>,
     next_number: u64,
+    counted: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct User {
+    running: usize,
+    waiting: BTreeSet<u64>,
+}
+
+/// Somebody in line.
+#[derive(Debug, Default)]
+struct Waiter {
+    /// Where, from 1, as it was counted last; 0: it is its turn.
+    position: AtomicUsize,
+    come: Notify,
+}
+
+impl Waiter {
+    fn position(&self) -> Option<usize> {
+        Some(self.position.load(Ordering::Acquire)).filter(|position| *position > 0)
+    }
 }
 
 impl Line {
     /// An empty line.
     #[must_use]
     pub fn new(config: &LimitsConfig) -> Self {
-        Self {
-            runs: config.runs,
-            runs_per_user: config.runs_per_user,
-            most_waiting: config.waiting_runs,
-            state: Mutex::default(),
-            moved: Notify::new(),
-        }
+        let bounds = Bounds { runs: config.runs, per_user: config.runs_per_user };
+        Self { most_waiting: config.waiting_runs, bounds, state: Mutex::default() }
     }
 
     /// Whether another run may begin, or wait.
@@ -59,15 +90,14 @@ impl Line {
     /// # Errors
     /// [`Refusal::LineFull`].
     pub fn check(&self, spender: &Spender) -> Result<(), Refusal> {
-        if self.is_unlimited() {
+        if self.bounds.are_none() {
             return Ok(());
         }
         let state = self.state.lock();
-        let runs = state.running_of.get(spender).copied().unwrap_or(0);
-        if !self.is_full(&state) && (self.runs_per_user == 0 || runs < self.runs_per_user) {
+        let (runs, waits) = state.users.get(spender).map_or((0, 0), |user| (user.running, user.waiting.len()));
+        if !self.bounds.are_reached(&state) && self.bounds.allow(runs) {
             return Ok(()); // It need not wait.
         }
-        let waits = state.waiting.iter().filter(|(_, other)| other == spender).count();
         let is_one_of_many = spender.0.is_some();
         let is_full = state.waiting.len() >= self.most_waiting
             || (is_one_of_many && waits >= self.most_waiting.div_ceil(USERS_IN_LINE));
@@ -77,49 +107,105 @@ impl Line {
     /// Takes a place at the end of the line. Who asked [`check`](Self::check) before is let in, whoever came in between.
     #[must_use]
     pub fn enter(self: &Arc<Self>, spender: Spender) -> Place {
+        let waiter = Arc::<Waiter>::default();
         let mut number = 0;
-        if !self.is_unlimited() {
+        if !self.bounds.are_none() {
             let mut state = self.state.lock();
-            number = state.next_number;
-            state.next_number += 1;
-            state.waiting.push_back((number, spender.clone()));
-            self.advance(&mut state);
+            number = state.enter(&spender, &waiter, self.bounds);
+            state.advance(self.bounds);
         }
-        Place { line: self.clone(), spender, number }
+        Place { line: self.clone(), spender, number, waiter }
     }
 
-    const fn is_unlimited(&self) -> bool {
-        self.runs == 0 && self.runs_per_user == 0
-    }
-
-    /// Lets everybody run who may.
-    fn advance(&self, state: &mut State) {
-        let mut at = 0;
-        while at < state.waiting.len() && !self.is_full(state) {
-            let spender = &state.waiting[at].1;
-            if self.runs_per_user > 0 && state.running_of.get(spender).copied().unwrap_or(0) >= self.runs_per_user {
-                at += 1;
-                continue;
-            }
-            if let Some((_, spender)) = state.waiting.remove(at) {
-                state.running += 1;
-                *state.running_of.entry(spender).or_default() += 1;
-            }
+    /// Counts where everybody is, unless that was just done.
+    fn count(&self, now: Instant) {
+        let mut state = self.state.lock();
+        if state.counted.is_none_or(|counted| now - counted >= POSITION_EVERY / 2) {
+            state.counted = Some(now);
+            state.count(self.bounds);
         }
     }
+}
 
-    const fn is_full(&self, state: &State) -> bool {
+impl Bounds {
+    const fn are_none(self) -> bool {
+        self.runs == 0 && self.per_user == 0
+    }
+
+    const fn are_reached(self, state: &State) -> bool {
         self.runs > 0 && state.running >= self.runs
     }
 
-    /// Where the place of this number is in line, from 1: how many have to run before, itself included. `None` when
-    /// its turn has come.
-    fn position(&self, number: u64) -> Option<usize> {
-        let state = self.state.lock();
-        let at = state.waiting.iter().position(|(waiting, _)| *waiting == number)?;
-        let spender = &state.waiting[at].1;
-        let is_full = self.is_full(&state);
-        Some(state.waiting.iter().take(at).filter(|(_, before)| is_full || before == spender).count() + 1)
+    /// Whether a user who has so many answers may have one more.
+    const fn allow(self, running: usize) -> bool {
+        self.per_user == 0 || running < self.per_user
+    }
+}
+
+impl State {
+    /// Puts somebody at the end of the line; the number.
+    fn enter(&mut self, spender: &Spender, waiter: &Arc<Waiter>, bounds: Bounds) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        let user = self.users.entry(spender.clone()).or_default();
+        user.waiting.insert(number);
+        let of_user = user.waiting.len();
+        self.waiting.insert(number, waiter.clone());
+        let position = if bounds.are_reached(self) { self.waiting.len() } else { of_user };
+        waiter.position.store(position, Ordering::Release);
+        self.look_at(spender, bounds);
+        number
+    }
+
+    /// Takes somebody out, who waits or runs.
+    fn leave(&mut self, spender: &Spender, number: u64, bounds: Bounds) {
+        let Some(user) = self.users.get_mut(spender) else { return };
+        if self.waiting.remove(&number).is_some() {
+            user.waiting.remove(&number);
+            self.due.remove(&number);
+        } else {
+            user.running -= 1;
+            self.running -= 1;
+        }
+        self.look_at(spender, bounds);
+    }
+
+    /// Lets everybody run who may.
+    fn advance(&mut self, bounds: Bounds) {
+        while !bounds.are_reached(self)
+            && let Some((number, spender)) = self.due.pop_first()
+        {
+            let Some(waiter) = self.waiting.remove(&number) else { continue };
+            let user = self.users.entry(spender.clone()).or_default();
+            user.waiting.remove(&number);
+            user.running += 1;
+            self.running += 1;
+            self.look_at(&spender, bounds);
+            waiter.position.store(0, Ordering::Release);
+            waiter.come.notify_one();
+        }
+    }
+
+    /// Notes the first in line of a user, when that one is due, and forgets a user who is gone.
+    fn look_at(&mut self, spender: &Spender, bounds: Bounds) {
+        let Some(user) = self.users.get(spender) else { return };
+        match user.waiting.first() {
+            Some(first) if bounds.allow(user.running) => drop(self.due.insert(*first, spender.clone())),
+            None if user.running == 0 => drop(self.users.remove(spender)),
+            _ => {}
+        }
+    }
+
+    /// Tells everybody how many have to run before, themselves included: of all who wait, or where there is room for more,
+    /// of the same user.
+    fn count(&self, bounds: Bounds) {
+        let tell = |(waiter, position): (&Arc<Waiter>, usize)| waiter.position.store(position, Ordering::Release);
+        if bounds.are_reached(self) {
+            return self.waiting.values().zip(1..).for_each(tell);
+        }
+        for user in self.users.values() {
+            user.waiting.iter().filter_map(|number| self.waiting.get(number)).zip(1..).for_each(tell);
+        }
     }
 }
 
@@ -129,30 +215,27 @@ pub struct Place {
     line: Arc<Line>,
     spender: Spender,
     number: u64,
+    waiter: Arc<Waiter>,
 }
 
 impl Place {
-    /// Where it is in line now; `None` when its turn has come.
+    /// Where it is in line, or was a moment ago; `None` when its turn has come.
     #[must_use]
     pub fn position(&self) -> Option<usize> {
-        if self.line.is_unlimited() { None } else { self.line.position(self.number) }
+        self.waiter.position()
     }
 
     /// Waits until its turn has come: `None`. Or until it is somewhere else than at `position`, and tells where; but
     /// not within half a second, for in a long line everybody moves all the time.
     pub async fn moved_from(&self, position: usize) -> Option<usize> {
-        let mut told = pin!(sleep(POSITION_EVERY));
-        let mut may_tell = false;
         loop {
-            let moved = self.line.moved.notified(); // Before it looks, so that no move is missed.
-            match self.position() {
-                None => return None,
-                Some(now) if may_tell && now != position => return Some(now),
-                Some(_) => {}
-            }
             tokio::select! {
-                () = moved => {}
-                () = &mut told, if !may_tell => may_tell = true,
+                () = self.waiter.come.notified() => return None,
+                () = sleep(POSITION_EVERY) => self.line.count(Instant::now()),
+            }
+            match self.position() {
+                Some(now) if now == position => {}
+                moved => return moved,
             }
         }
     }
@@ -160,30 +243,18 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if self.line.is_unlimited() {
-            return;
+        if !self.line.bounds.are_none() {
+            let mut state = self.line.state.lock();
+            state.leave(&self.spender, self.number, self.line.bounds);
+            state.advance(self.line.bounds);
         }
-        let mut state = self.line.state.lock();
-        match state.waiting.iter().position(|(number, _)| *number == self.number) {
-            Some(at) => drop(state.waiting.remove(at)),
-            None => {
-                state.running -= 1;
-                if let Some(running) = state.running_of.get_mut(&self.spender) {
-                    *running -= 1;
-                    if *running == 0 {
-                        state.running_of.remove(&self.spender);
-                    }
-                }
-            }
-        }
-        self.line.advance(&mut state);
-        drop(state);
-        self.line.moved.notify_waiters();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Wake, Waker};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -197,15 +268,21 @@ mod tests {
         Spender::new(Some(&Owner::new(name)))
     }
 
+    /// Where they are at this moment.
+    fn positions<const N: usize>(places: [&Place; N]) -> [Option<usize>; N] {
+        places[0].line.state.lock().count(places[0].line.bounds);
+        places.map(Place::position)
+    }
+
     #[test]
     fn the_line_moves_up_in_order() {
         let line = line(1, 0);
         let first = line.enter(user("a"));
         let (second, third) = (line.enter(user("a")), line.enter(user("b")));
-        assert_eq!((first.position(), second.position(), third.position()), (None, Some(1), Some(2)));
+        assert_eq!([&first, &second, &third].map(Place::position), [None, Some(1), Some(2)]);
         assert_eq!(line.check(&user("c")), Err(Refusal::LineFull));
         drop(second);
-        assert_eq!((third.position(), line.check(&user("c"))), (Some(1), Ok(())));
+        assert_eq!((positions([&third]), line.check(&user("c"))), ([Some(1)], Ok(())));
         assert_eq!(line.check(&user("b")), Err(Refusal::LineFull), "b has its part of the line");
         drop(first);
         assert_eq!(third.position(), None);
@@ -218,12 +295,12 @@ mod tests {
         let waits = line.enter(user("a"));
         let waits_too = line.enter(user("a"));
         let other = line.enter(user("b"));
-        let positions = [&first, &waits, &waits_too, &other].map(Place::position);
-        assert_eq!(positions, [None, Some(1), Some(2), None]);
+        assert_eq!([&first, &waits, &waits_too, &other].map(Place::position), [None, Some(1), Some(2), None]);
         let third = line.enter(user("c"));
         assert_eq!((third.position(), line.enter(user("d")).position()), (None, Some(3)), "the gateway is full");
+        assert_eq!(positions([&waits, &waits_too]), [Some(1), Some(2)]);
         drop(first);
-        assert_eq!((waits.position(), waits_too.position()), (None, Some(1)));
+        assert_eq!(positions([&waits, &waits_too]), [None, Some(1)]);
     }
 
     #[test]
@@ -243,6 +320,43 @@ mod tests {
         assert!(futures_util::poll!(&mut moved).is_pending());
         drop(first);
         assert_eq!(moved.await, None);
+        let third = line.enter(user("c"));
+        let fourth = line.enter(user("d"));
+        drop(third);
+        assert_eq!(fourth.moved_from(2).await, Some(1));
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_leaves_wakes_nobody_but_who_may_run() {
+        let line = line(1, 0);
+        let first = line.enter(user("a"));
+        let waiting: Vec<_> = (0..100).map(|_| line.enter(user("b"))).collect();
+        let mut moves: Vec<_> = waiting.iter().map(|place| Box::pin(place.moved_from(1))).collect();
+        let woken = Arc::<Woken>::default();
+        let waker = Waker::from(woken.clone());
+        for moved in &mut moves {
+            assert!(moved.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        drop(first);
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_who_is_gone() {
+        let line = line(2, 1);
+        let places: Vec<_> = (0..50).map(|n| line.enter(user(&(n % 7).to_string()))).collect();
+        drop(places);
+        let state = line.state.lock();
+        assert!(state.users.is_empty() && state.waiting.is_empty() && state.due.is_empty() && state.running == 0);
     }
 
     proptest! {

@@ -10,9 +10,11 @@ use crate::{chat::Owner, telemetry::metrics::RATE_LIMITED};
 mod account;
 pub mod budget;
 pub mod line;
+mod spending;
 
 pub use budget::Budgets;
 pub use line::Line;
+pub use spending::Spending;
 
 /// Who spends, as accounts and the line know them: a user of a tenant. All who need not say who they are, are one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -41,7 +41,6 @@ pub(super) struct Attempt {
     total: Instant,
     /// The clock that a sign of life pushes on, and when it runs out.
     silence: (Instant, Clock),
-    thinking: bool,
 }
 
 impl Attempt {
@@ -52,7 +51,6 @@ impl Attempt {
             gap: clocks.gap,
             total: latest.min(now + clocks.total),
             silence: (now + clocks.first_token, Clock::FirstToken),
-            thinking: false,
         }
     }
 
@@ -61,34 +59,23 @@ impl Attempt {
         self.stage
     }
 
-    /// Takes a signal. Whether it is news: a long reasoning is told once, not for every piece.
-    pub(super) fn take(&mut self, signal: &Signal, now: Instant) -> bool {
+    /// Takes a signal.
+    pub(super) fn take(&mut self, signal: &Signal, now: Instant) {
         match signal {
-            Signal::Head => {
-                self.stage = Stage::Preamble;
-                false
-            }
-            Signal::Model(ModelEvent::Thinking) => {
-                self.silence = (now + self.gap, Clock::Gap);
-                !std::mem::replace(&mut self.thinking, true)
-            }
+            Signal::Head => self.stage = Stage::Preamble,
+            Signal::Model(ModelEvent::Thinking(_)) => self.silence = (now + self.gap, Clock::Gap),
             Signal::Model(ModelEvent::Text(_)) => {
                 self.silence = (now + self.gap, Clock::Gap);
-                self.thinking = false;
                 self.stage = Stage::Committed;
-                true
             }
-            Signal::Model(ModelEvent::Finish(_)) => {
-                self.stage = Stage::Ended;
-                true
-            }
+            Signal::Model(ModelEvent::Finish(_)) => self.stage = Stage::Ended,
             Signal::Model(
                 ModelEvent::Queued(_)
                 | ModelEvent::Asked
                 | ModelEvent::By(_)
                 | ModelEvent::Usage(_)
                 | ModelEvent::Failover(_),
-            ) => true,
+            ) => {}
         }
     }
 
@@ -147,13 +134,12 @@ mod tests {
         let now = Instant::now();
         let mut attempt = Attempt::start(CLOCKS, now, now + 60 * SECOND);
         assert_eq!(attempt.stage(), Stage::Asked);
-        assert!(!attempt.take(&Signal::Head, now));
-        assert!(attempt.take(&Signal::Model(ModelEvent::Thinking), now));
-        assert!(!attempt.take(&Signal::Model(ModelEvent::Thinking), now), "reasoning is told once");
+        attempt.take(&Signal::Head, now);
+        attempt.take(&Signal::Model(ModelEvent::Thinking(2)), now);
         assert_eq!(attempt.stage(), Stage::Preamble);
-        assert!(attempt.take(&text(), now));
+        attempt.take(&text(), now);
         assert_eq!(attempt.stage(), Stage::Committed);
-        assert!(attempt.take(&Signal::Model(ModelEvent::Thinking), now));
+        attempt.take(&Signal::Model(ModelEvent::Thinking(2)), now);
         assert_eq!(attempt.stage(), Stage::Committed);
         attempt.take(&Signal::Model(ModelEvent::Finish(FinishReason::Stop)), now);
         assert_eq!((attempt.stage(), attempt.deadline()), (Stage::Ended, None));

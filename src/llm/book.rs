@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use metrics::Label;
 use tokio::time::Instant;
 
-use super::{ChatRequest, Clock, FinishReason, ModelError, ModelEvent, estimated_tokens, openai::Endpoint};
+use super::{ChatRequest, Clock, FinishReason, ModelError, ModelEvent, Rejection, estimated_tokens, openai::Endpoint};
 use crate::{
     chat::Usage,
     telemetry::{
@@ -25,7 +25,8 @@ pub(super) const fn outcome(error: &ModelError) -> &'static str {
         ModelError::Timeout { clock: Clock::FirstToken, .. } => "timeout_first_token",
         ModelError::Timeout { clock: Clock::Gap, .. } => "timeout_gap",
         ModelError::Timeout { clock: Clock::Total, .. } => "timeout_total",
-        ModelError::Rejected { filter: true, .. } => "filtered",
+        ModelError::Rejected { reason: Rejection::Filter, .. } => "filtered",
+        ModelError::Rejected { reason: Rejection::ContextLength, .. } => "context_length",
         ModelError::Rejected { .. } => "rejected",
         ModelError::Truncated { .. } => "truncated",
     }
@@ -41,6 +42,7 @@ pub(super) struct Book {
     first_chunk: Option<Duration>,
     prompt_bytes: usize,
     text_bytes: usize,
+    reasoning_bytes: usize,
     counted: Option<Usage>,
     finish: Option<FinishReason>,
     outcome: &'static str,
@@ -58,6 +60,7 @@ impl Book {
             first_chunk: None,
             prompt_bytes: request.prompt.iter().map(|message| message.content.len()).sum(),
             text_bytes: 0,
+            reasoning_bytes: 0,
             counted: None,
             finish: None,
             outcome: "cancelled",
@@ -67,7 +70,7 @@ impl Book {
 
     pub(super) fn note(&mut self, event: &ModelEvent) {
         match event {
-            ModelEvent::Thinking => {}
+            ModelEvent::Thinking(bytes) => self.reasoning_bytes += *bytes as usize,
             // Nothing that a target says.
             ModelEvent::Queued(_) | ModelEvent::Asked | ModelEvent::By(_) | ModelEvent::Failover(_) => return,
             ModelEvent::Text(text) => self.text_bytes += text.len(),
@@ -102,9 +105,10 @@ impl Book {
         (self.counted.is_none() && said_something).then(|| self.estimate())
     }
 
-    /// Reasoning is not seen and not counted.
+    /// Reasoning is not seen, and has the price of text.
     fn estimate(&self) -> Usage {
-        Usage { input: estimated_tokens(self.prompt_bytes), output: estimated_tokens(self.text_bytes), estimated: true }
+        let output = estimated_tokens(self.text_bytes + self.reasoning_bytes);
+        Usage { input: estimated_tokens(self.prompt_bytes), output, estimated: true }
     }
 }
 

@@ -163,8 +163,8 @@ fn reason(raw: &str) -> Reason {
 /// One step of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// It reasons, or writes what nobody asked for and nobody sees.
-    Thinking,
+    /// It reasons, or writes what nobody asked for and nobody sees: so many bytes of that, as far as they are known.
+    Thinking(u32),
     /// A piece of visible text, never empty.
     Text(String),
     /// Why the text ends; there is proof that it does.
@@ -305,7 +305,9 @@ impl Answer {
         if is_last {
             text.push_str(&self.think.finish());
         }
-        self.text(text).or(works.then_some(Step::Thinking))
+        let thought = [&delta.reasoning_content, &delta.reasoning].map(|text| text.as_ref().map_or(0, String::len));
+        let bytes = thought.into_iter().max().unwrap_or_default();
+        self.text(text).or(works.then_some(Step::Thinking(u32::try_from(bytes).unwrap_or(u32::MAX))))
     }
 
     /// As much of `text` as the answer may still have.

@@ -1,13 +1,17 @@
 //! The model that needs no key: it answers with the sentences of the passages that fit the question, and cites them.
 //!
-//! It invents nothing and understands little; it makes the gateway usable before there is a model. Uses `chat`, the
-//! knowledge's passages and the traits of its parent module.
+//! It invents nothing and understands little; it makes the gateway usable before there is a model. What it computes for
+//! one answer is bounded ([`compose`]), and happens on threads for such work, a few answers at a time, so that no
+//! question holds up the sockets. Uses `chat`, the knowledge's passages and the traits of its parent module.
 
-use std::time::Duration;
+use std::{sync::Arc, thread::available_parallelism, time::Duration};
 
-use tokio::time::interval;
+use tokio::{sync::Semaphore, task::spawn_blocking, time::interval};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::{ChatModel, ChatRequest, FinishReason, KnowledgeUse, ModelEvent, ModelStream, estimated_tokens};
+use super::{
+    ChatModel, ChatRequest, FinishReason, KnowledgeUse, ModelError, ModelEvent, ModelStream, estimated_tokens,
+};
 use crate::chat::{Author, Usage};
 
 mod compose;
@@ -29,18 +33,42 @@ const NAME: &str = "extractive";
 /// About fifty words a second: quick, and still visibly a stream.
 pub const READABLE_PACE: Duration = Duration::from_millis(20);
 
-/// Answers with sentences of the passages.
-#[derive(Debug, Clone, Copy)]
+/// Answers with sentences of the passages. Clones share the places in which answers are composed.
+#[derive(Debug, Clone)]
 pub struct Extractive {
     pace: Duration,
+    /// Half of the cores: the other half is for those who wait for the rest of the gateway.
+    places: Arc<Semaphore>,
 }
 
 impl Extractive {
     /// A model that says a word every `pace`; zero: all at once, still word by word.
     #[must_use]
-    pub const fn new(pace: Duration) -> Self {
-        Self { pace }
+    pub fn new(pace: Duration) -> Self {
+        let places = available_parallelism().map_or(1, usize::from).div_ceil(2);
+        Self { pace, places: Arc::new(Semaphore::new(places)) }
     }
+
+    /// Composes the answer, in its turn and on another thread. The place goes along with the work: a run that is
+    /// dropped gives it back at once while it waits or has not begun, and else when the work is really over.
+    async fn compose(&self, request: &ChatRequest) -> Result<String, ModelError> {
+        let place = self.places.clone().acquire_owned().await.map_err(|closed| failed(&closed))?;
+        let (question, passages) = (request.question.clone(), request.passages.clone());
+        let work = spawn_blocking(move || {
+            let _held_until_it_is_done = place;
+            compose(&question, &passages)
+        });
+        let answer = AbortOnDropHandle::new(work).await.map_err(|error| failed(&error))?;
+        Ok(match request.knowledge {
+            KnowledgeUse::Loading if answer == NOTHING_FOUND => STILL_READING.to_owned(),
+            KnowledgeUse::Unavailable if answer == NOTHING_FOUND => CANNOT_SEARCH.to_owned(),
+            _ => answer,
+        })
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> ModelError {
+    ModelError::Unavailable { target: NAME.to_owned(), detail: error.to_string(), retry_after: None }
 }
 
 impl Default for Extractive {
@@ -55,17 +83,16 @@ impl ChatModel for Extractive {
     }
 
     fn stream(&self, request: ChatRequest) -> ModelStream {
-        let pace = self.pace;
+        let model = self.clone();
         Box::pin(async_stream::stream! {
-            let mut answer = compose(&request.question, &request.passages);
-            if answer == NOTHING_FOUND {
-                match request.knowledge {
-                    KnowledgeUse::Searched => {}
-                    KnowledgeUse::Loading => answer = STILL_READING.to_owned(),
-                    KnowledgeUse::Unavailable => answer = CANNOT_SEARCH.to_owned(),
+            let answer = match model.compose(&request).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    yield Err(error);
+                    return;
                 }
-            }
-            let mut beat = (!pace.is_zero()).then(|| interval(pace));
+            };
+            let mut beat = (!model.pace.is_zero()).then(|| interval(model.pace));
             yield Ok(ModelEvent::By(Author::new(NAME)));
             let mut said = 0;
             let mut finish = FinishReason::Stop;
@@ -80,7 +107,8 @@ impl ChatModel for Extractive {
                 said += word.len();
                 yield Ok(ModelEvent::Text(word.to_owned()));
             }
-            let read = request.question.len() + request.passages.iter().map(|passage| passage.text.len()).sum::<usize>();
+            let passages = request.passages.iter().map(|passage| passage.text.len()).sum::<usize>();
+            let read = compose::read(&request.question).len() + passages;
             yield Ok(ModelEvent::Finish(finish));
             yield Ok(ModelEvent::Usage(Usage {
                 input: estimated_tokens(read),
@@ -120,6 +148,7 @@ mod tests {
             max_output_tokens,
             parameters: Arc::default(),
             may_withdraw: true,
+            asker: None,
             sharing: Sharing::default(),
             span: RunSpan::default(),
         }
@@ -151,6 +180,32 @@ mod tests {
         let events = events(Extractive::new(Duration::ZERO), request(5)).await;
         assert_eq!(text(&events), "Returns are free ");
         assert!(events.contains(&ModelEvent::Finish(FinishReason::Length)));
+    }
+
+    #[tokio::test]
+    async fn it_composes_elsewhere_and_in_turns() {
+        let model = Extractive::new(Duration::ZERO);
+        let places = model.places.available_permits();
+        let all = u32::try_from(places).unwrap();
+        let busy = model.places.clone().acquire_many_owned(all).await.unwrap();
+        let mut waiting = model.stream(request(100));
+        let mut leaving = model.stream(request(100));
+        assert!(futures_util::poll!(waiting.next()).is_pending() && futures_util::poll!(leaving.next()).is_pending());
+        drop(leaving);
+        drop(busy);
+        assert_eq!(model.places.available_permits(), places - 1, "who waits has its turn, who left has none");
+        assert!(futures_util::poll!(waiting.next()).is_pending(), "nothing is composed while it is polled");
+        assert_eq!(waiting.next().await.unwrap().unwrap(), ModelEvent::By(Author::new(NAME)));
+        assert_eq!(model.places.available_permits(), places, "the place is given back when the answer is there");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_read_of_a_question_costs_nothing() {
+        let question = format!("Are returns free? {}", "x".repeat(1 << 20)).into();
+        let events = events(Extractive::new(Duration::ZERO), ChatRequest { question, ..request(100) }).await;
+        assert_eq!(text(&events), "Returns are free within 30 days. [1]");
+        let ModelEvent::Usage(usage) = events[events.len() - 1] else { panic!("{events:?}") };
+        assert!(usage.input < 300, "{usage:?}");
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use futures_util::stream::BoxStream;
 use serde::Serialize;
 
 use crate::{
-    chat::{Author, Message, Role, Usage},
+    chat::{Author, Message, Owner, Role, Usage},
     knowledge::Passage,
     telemetry::{caches::CacheReport, spans::RunSpan},
 };
@@ -21,18 +21,21 @@ mod book;
 pub mod breaker;
 pub mod cache;
 mod chunk;
+mod error;
 pub mod extractive;
 mod http;
 pub mod openai;
 mod order;
 mod pacer;
 pub mod reading;
+mod refusal;
 mod retry;
 mod seam;
 pub mod sse;
 mod target;
 pub mod targets;
 
+pub use error::{Clock, ModelError, Rejection, Stage};
 pub use http::client_for;
 
 /// About how many tokens `bytes` bytes of text are: one per four. Right for English, too many for other scripts by up
@@ -94,6 +97,8 @@ pub struct ChatRequest {
     /// Whether text that was passed on can be withdrawn again. When not, only a target that goes on where the text ends
     /// may take over.
     pub may_withdraw: bool,
+    /// Who asks; `None` where nobody need say so.
+    pub asker: Option<Owner>,
     /// Who asks the same may be given the same answer.
     pub sharing: Sharing,
     /// What the spans of the attempts hang on.
@@ -162,8 +167,9 @@ pub enum ModelEvent {
     Queued(usize),
     /// After such a wait: a model is asked.
     Asked,
-    /// The model reasons without visible text.
-    Thinking,
+    /// The model reasons without visible text, or writes what nobody sees: so many bytes of it since the last sign.
+    /// Comes with every piece, so that it can be charged like text.
+    Thinking(u32),
     /// Who writes the text that follows: told before the first text, and again after a failover.
     By(Author),
     /// A piece of visible text, never empty.
@@ -198,117 +204,6 @@ pub enum FinishReason {
     Length,
     /// The provider's content filter cut it.
     Filtered,
-}
-
-/// Which clock ran out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Clock {
-    /// Until the connection stood.
-    Connect,
-    /// Until the model says something: text, or the first sign of reasoning.
-    FirstToken,
-    /// Between two such signs of life; comments that keep a connection alive do not count.
-    Gap,
-    /// The whole answer.
-    Total,
-}
-
-impl fmt::Display for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "connect",
-            Self::FirstToken => "first token",
-            Self::Gap => "gap",
-            Self::Total => "total",
-        })
-    }
-}
-
-/// How far an attempt at a target has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// The request is on its way: the connection, and then the head of the answer, are awaited.
-    Asked,
-    /// The head came, and no visible text yet: roles, empty pieces, reasoning.
-    Preamble,
-    /// Text was passed on; from here nobody can take over in silence.
-    Committed,
-    /// The answer is whole.
-    Ended,
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Asked => "before the head of the answer",
-            Self::Preamble => "before the first text",
-            Self::Committed => "within the text",
-            Self::Ended => "after the end",
-        })
-    }
-}
-
-/// Why a model did not answer, or did not finish. The texts are for the log; clients see [`ModelError::code`].
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ModelError {
-    /// Refused, unresolvable, overloaded or broken: somebody else may do better, or later.
-    #[error("{target}: {detail}")]
-    Unavailable {
-        /// The target's name.
-        target: String,
-        /// What happened.
-        detail: String,
-        /// When the provider says it will do better.
-        retry_after: Option<Duration>,
-    },
-    /// One of the clocks ran out.
-    #[error("{target}: the {clock} clock ran out {stage}")]
-    Timeout {
-        /// The target's name.
-        target: String,
-        /// Which clock.
-        clock: Clock,
-        /// How far the attempt had come.
-        stage: Stage,
-    },
-    /// The provider does not take this request or this key; trying again changes nothing.
-    #[error("{target}: rejected with {status}: {detail}")]
-    Rejected {
-        /// The target's name.
-        target: String,
-        /// The HTTP status.
-        status: u16,
-        /// What the provider said, at most 2 KiB, without the key.
-        detail: String,
-        /// Whether its content filter refused what was asked. Nobody else is asked then.
-        filter: bool,
-    },
-    /// The stream ended without the proof that the answer is whole.
-    #[error("{target}: the stream ended early: {detail}")]
-    Truncated {
-        /// The target's name.
-        target: String,
-        /// What was missing.
-        detail: String,
-    },
-}
-
-impl ModelError {
-    /// The error code that clients see (docs/protocol.md).
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Unavailable { .. } | Self::Truncated { .. } => "upstream_unavailable",
-            Self::Timeout { .. } => "upstream_timeout",
-            Self::Rejected { .. } => "upstream_rejected",
-        }
-    }
-
-    /// Whether asking again later can help.
-    #[must_use]
-    pub const fn is_retryable(&self) -> bool {
-        !matches!(self, Self::Rejected { .. })
-    }
 }
 
 /// An answer as it is written. Dropping it cancels the generation and closes the upstream connection.

@@ -32,7 +32,7 @@ use self::{
     request::{headers, refuses_usage},
 };
 use super::{
-    ChatRequest, Clock, ModelError, ModelEvent, Stage,
+    ChatRequest, Clock, ModelError, ModelEvent, Rejection, Stage,
     attempt::Signal,
     http::{HttpClients, base_url, chain, read_some, request_id, retry_after},
     pacer::{Pacer, Reservation},
@@ -208,7 +208,7 @@ impl Endpoint {
                     Some(at) => timeout_at(at, body.next()).await.unwrap_or(Read::Over),
                 };
                 match read {
-                    Read::Step(Step::Thinking) => yield Ok(Signal::Model(ModelEvent::Thinking)),
+                    Read::Step(Step::Thinking(bytes)) => yield Ok(Signal::Model(ModelEvent::Thinking(bytes))),
                     Read::Step(Step::Text(text)) => yield Ok(Signal::Model(ModelEvent::Text(text))),
                     Read::Step(Step::Finish(reason)) => {
                         yield Ok(Signal::Model(ModelEvent::Finish(reason)));
@@ -357,14 +357,17 @@ impl Endpoint {
             return self.failed(status.as_u16(), detail, None);
         }
         let error = UpstreamError::from_body(&read_some(response).await);
-        let filter = error.filter && status.is_client_error();
-        // Some faults of the server's own come as if the request were to blame.
-        let meant = error.status.filter(|meant| *meant >= 500).unwrap_or(status.as_u16());
-        match self.failed(meant, error.detail, retry_after) {
-            ModelError::Rejected { target, status, detail, .. } => {
-                ModelError::Rejected { target, status, detail, filter }
+        match error.reason {
+            Rejection::Filter if status.is_client_error() => self.rejected(status.as_u16(), error),
+            // Some say it as if it were their own fault, which may pass. About the pace it is not.
+            Rejection::ContextLength if status != StatusCode::TOO_MANY_REQUESTS => {
+                self.rejected(status.as_u16(), error)
             }
-            other => other,
+            // Some faults of the server's own come as if the request were to blame.
+            _ => {
+                let meant = error.status.filter(|meant| *meant >= 500).unwrap_or(status.as_u16());
+                self.failed(meant, error.detail, retry_after)
+            }
         }
     }
 
@@ -377,11 +380,15 @@ impl Endpoint {
 
     /// What a provider says within a stream that began well; `status` when it does not say one.
     fn said(&self, error: UpstreamError, status: u16) -> ModelError {
-        if error.filter {
-            let (target, detail) = (self.name.clone(), self.without_key(&error.detail));
-            return ModelError::Rejected { target, status: error.status.unwrap_or(400), detail, filter: true };
+        if error.reason != Rejection::Request {
+            return self.rejected(error.status.unwrap_or(400), error);
         }
         self.failed(error.status.unwrap_or(status), error.detail, None)
+    }
+
+    fn rejected(&self, status: u16, error: UpstreamError) -> ModelError {
+        let (target, detail) = (self.name.clone(), self.without_key(&error.detail));
+        ModelError::Rejected { target, status, detail, reason: error.reason }
     }
 
     /// The error behind a status: the caller's and the key's faults are rejections, all else may pass.
@@ -390,7 +397,7 @@ impl Endpoint {
         let detail = self.without_key(&detail);
         match status {
             408 | 409 | 425 | 429 | 498.. => ModelError::Unavailable { target, detail, retry_after },
-            _ => ModelError::Rejected { target, status, detail, filter: false },
+            _ => ModelError::Rejected { target, status, detail, reason: Rejection::Request },
         }
     }
 

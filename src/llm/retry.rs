@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::ModelError;
+use super::{ModelError, Rejection};
 
 /// Pauses grow from the first to at most the second; each is drawn from zero to that (full jitter), so that many
 /// callers do not come back together.
@@ -36,7 +36,7 @@ impl RetryRule {
     /// `started`. `dice` is drawn from 0 to 1.
     pub(super) fn after(self, error: &ModelError, attempt: u32, started: Instant, now: Instant, dice: f64) -> Next {
         let wait = match error {
-            ModelError::Rejected { filter: true, .. } => return Next::Nobody,
+            ModelError::Rejected { reason: Rejection::Filter, .. } => return Next::Nobody,
             // It would refuse again, or be silent for as long again.
             ModelError::Rejected { .. } | ModelError::Timeout { .. } => return Next::Other,
             // Not all in the same instant.
@@ -69,8 +69,8 @@ mod tests {
         ModelError::Unavailable { target: "t".to_owned(), detail: String::new(), retry_after }
     }
 
-    fn rejected(filter: bool) -> ModelError {
-        ModelError::Rejected { target: "t".to_owned(), status: 400, detail: String::new(), filter }
+    fn rejected(reason: Rejection) -> ModelError {
+        ModelError::Rejected { target: "t".to_owned(), status: 400, detail: String::new(), reason }
     }
 
     fn after(error: &ModelError, attempt: u32, passed: u64) -> Next {
@@ -101,8 +101,9 @@ mod tests {
             let error = ModelError::Timeout { target: "t".to_owned(), clock, stage: Stage::Asked };
             assert_eq!(after(&error, 0, 0), Next::Other);
         }
-        assert_eq!(after(&rejected(false), 0, 0), Next::Other);
-        assert_eq!(after(&rejected(true), 0, 0), Next::Nobody);
+        assert_eq!(after(&rejected(Rejection::Request), 0, 0), Next::Other);
+        assert_eq!(after(&rejected(Rejection::ContextLength), 0, 0), Next::Other, "another one may take longer ones");
+        assert_eq!(after(&rejected(Rejection::Filter), 0, 0), Next::Nobody);
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use parking_lot::Mutex;
 
 use super::{
-    ChatRequest, ModelError, ModelEvent, TargetReport,
+    ChatRequest, ModelError, ModelEvent, Rejection, TargetReport,
     attempt::{Attempt, Clocks, Signal},
     book::{Book, outcome},
     breaker::{Breaker, BreakerRule, BreakerState, Leave, Verdict},
@@ -186,7 +186,7 @@ impl Target {
                     None => break None,
                 };
                 let now = Instant::now();
-                let is_news = attempt.take(&signal, now);
+                attempt.take(&signal, now);
                 if let Some((deadline, _)) = attempt.deadline()
                     && deadline < timer.deadline()
                 {
@@ -194,9 +194,7 @@ impl Target {
                 }
                 if let Signal::Model(event) = signal {
                     book.note(&event);
-                    if is_news {
-                        yield Ok(event);
-                    }
+                    yield Ok(event);
                 }
                 // Text that is always there would keep the timer from its turn.
                 if let Some(clock) = attempt.expired(now) {
@@ -264,9 +262,8 @@ impl Drop for Admission {
 /// What a failure says about the target: nothing, when the question is to blame, or the time that the whole run had.
 fn verdict(error: &ModelError) -> Verdict {
     match error {
-        ModelError::Rejected { filter: true, .. } | ModelError::Timeout { clock: super::Clock::Total, .. } => {
-            Verdict::Unknown
-        }
+        ModelError::Rejected { reason: Rejection::Filter | Rejection::ContextLength, .. }
+        | ModelError::Timeout { clock: super::Clock::Total, .. } => Verdict::Unknown,
         // A key, an account or a model that is not there is the target's fault, and stays so.
         ModelError::Rejected { status: 401..=404, .. } => Verdict::Bad,
         ModelError::Rejected { status: 400..500, .. } => Verdict::Unknown,

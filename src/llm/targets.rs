@@ -15,7 +15,7 @@ use tracing::warn;
 
 use self::shown::{Shown, Spent};
 use super::{
-    ChatModel, ChatRequest, FinishReason, ModelError, ModelEvent, ModelStream, TargetReport,
+    ChatModel, ChatRequest, FinishReason, ModelError, ModelEvent, ModelStream, Rejection, TargetReport,
     breaker::{BreakerRule, Trip},
     estimated_tokens,
     extractive::Extractive,
@@ -238,7 +238,7 @@ fn answer(plan: Plan, request: ChatRequest) -> impl Stream<Item = Result<ModelEv
                     Next::Again(_) | Next::Other | Next::Nobody => break error,
                 }
             };
-            let is_filter = matches!(failure, ModelError::Rejected { filter: true, .. });
+            let is_filter = matches!(failure, ModelError::Rejected { reason: Rejection::Filter, .. });
             warn!(error = %failure, "a model did not answer, or not to the end");
             admission.failed(&failure);
             if is_filter {

@@ -1,28 +1,43 @@
 //! Which stretches of an answer rest on which source, read from the `[n]` marks in its text.
 //!
-//! Pure.
+//! Pure. Reads the text once, whatever stands in it.
+
+use std::ops::Range;
+
+use pulldown_cmark::{Event, Parser, Tag};
 
 use crate::chat::{Citation, utf16_len};
 
-/// The citations in `text`: for every `[n]` with `n` from 1 to `sources`, the sentence before it.
-/// Marks in a row (`[1][2]`) share one sentence. At most 200.
+/// The most citations of one answer.
+const MAX_CITATIONS: usize = 200;
+
+/// The citations in `text`: for every `[n]` with `n` from 1 to `sources`, the sentence before it. Marks in a row
+/// (`[1][2]`) share one sentence. What stands in code is no mark. At most 200.
 #[must_use]
 pub fn find(text: &str, sources: usize) -> Vec<Citation> {
+    if sources == 0 || !text.contains('[') {
+        return Vec::new();
+    }
+    let mut code = code(text).into_iter().peekable();
     let mut citations = Vec::new();
-    let mut sentence_start = 0; // In bytes; moves behind every sentence and every row of marks.
+    let mut sentence_start = 0; // In bytes; moves behind every sentence, every row of marks and every block of code.
+    let mut units = Units { text, at: 0, units: 0 };
     let mut stretch = None; // The sentence that a row of marks shares.
     let mut at = 0;
-    while at < text.len() && citations.len() < 200 {
+    while at < text.len() && citations.len() < MAX_CITATIONS {
+        if let Some(Code { range, is_block }) = code.next_if(|code| code.range.start <= at) {
+            at = at.max(range.end);
+            sentence_start = if is_block { at } else { sentence_start };
+            stretch = None;
+            continue;
+        }
         if let Some((n, end)) = mark(text, at) {
-            let (start, stop) = *stretch.get_or_insert_with(|| trimmed(text, sentence_start, at));
-            if (1..=sources).contains(&n) && start < stop {
-                let start_units = utf16_len(&text[..start]);
-                let end_units = start_units + utf16_len(&text[start..stop]);
-                citations.push(Citation {
-                    n: u32::try_from(n).unwrap_or(u32::MAX),
-                    start: start_units,
-                    end: end_units,
-                });
+            let (start, end_of_stretch) = *stretch.get_or_insert_with(|| {
+                let (start, stop) = trimmed(text, sentence_start, at);
+                (units.until(start), units.until(stop))
+            });
+            if (1..=sources).contains(&n) && start < end_of_stretch {
+                citations.push(Citation { n: u32::try_from(n).unwrap_or(u32::MAX), start, end: end_of_stretch });
             }
             at = end;
             sentence_start = end;
@@ -42,6 +57,39 @@ pub fn find(text: &str, sources: usize) -> Vec<Citation> {
         at = next;
     }
     citations
+}
+
+/// Code in an answer.
+struct Code {
+    range: Range<usize>,
+    /// Or else it stands within a line, and its sentence goes on.
+    is_block: bool,
+}
+
+/// All code in `text`, in order.
+fn code(text: &str) -> Vec<Code> {
+    let events = Parser::new(text).into_offset_iter();
+    let code = events.filter_map(|(event, range)| match event {
+        Event::Code(_) => Some(Code { range, is_block: false }),
+        Event::Start(Tag::CodeBlock(_)) => Some(Code { range, is_block: true }),
+        _ => None,
+    });
+    code.collect()
+}
+
+/// Counts the UTF-16 units before places that come in order.
+struct Units<'a> {
+    text: &'a str,
+    at: usize,
+    units: u64,
+}
+
+impl Units<'_> {
+    fn until(&mut self, byte: usize) -> u64 {
+        self.units += utf16_len(&self.text[self.at..byte]);
+        self.at = byte;
+        self.units
+    }
 }
 
 /// The number in a mark that begins at byte `at`, and where it ends.
@@ -95,9 +143,26 @@ mod tests {
         assert_eq!(cited("See [7] and [x] and [].", 2), []);
     }
 
+    #[test]
+    fn what_stands_in_code_is_no_mark() {
+        assert_eq!(cited("Take `rows[1]` of it [1].", 2), [(1, "Take `rows[1]` of it".to_owned())]);
+        assert_eq!(cited("So:\n\n```js\na[1] = b[2]\n```\n\nIt is so [2].", 2), [(2, "It is so".to_owned())]);
+        assert_eq!(cited("So:\n\n    a[1]\n\nNo ``a[1] ` b[2]`` is [2]", 2), [(2, "No ``a[1] ` b[2]`` is".to_owned())]);
+        assert_eq!(cited("It is `not closed [1].", 1), [(1, "It is `not closed".to_owned())]);
+        assert_eq!(cited("- Tents [1]\n  - `x`[1]", 1).len(), 2);
+    }
+
+    #[test]
+    fn a_text_full_of_marks_is_read_once() {
+        let sentence = "😀".repeat(4000);
+        let text = format!("{sentence} [1]. ").repeat(300);
+        let found = cited(&text, 1);
+        assert_eq!((found.len(), found.iter().all(|(_, cited)| *cited == sentence)), (200, true));
+    }
+
     proptest! {
         #[test]
-        fn offsets_are_within_the_text(text in "[a. \\[\\]1-3😀\n]{0,200}") {
+        fn offsets_are_within_the_text(text in "[a. \\[\\]1-3😀`\n]{0,200}") {
             let len = utf16_len(&text);
             for citation in find(&text, 3) {
                 prop_assert!(citation.start < citation.end && citation.end <= len);

@@ -11,22 +11,27 @@ use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use crate::{
-    chat::{Author, Doing, Owner, Phase, RunError, SessionId, Source, Status, Usage},
-    knowledge::{KnowledgeStatus, Passage, Retriever, SearchMode, SearchQuery},
+    chat::{Author, Doing, Owner, Phase, SessionId, Source},
+    knowledge::{KnowledgeStatus, MAX_QUESTION_CHARS, Passage, Retrieved, Retriever, SearchMode, SearchQuery},
     limits::{Budgets, Line, Refusal, Spender},
-    llm::{
-        ChatModel, ChatRequest, Failover, FinishReason, KnowledgeUse, ModelError, ModelEvent, Parameters,
-        PromptMessage, Sharing,
-    },
+    llm::{ChatModel, ChatRequest, Failover, KnowledgeUse, Parameters, PromptMessage, Sharing},
     telemetry::{metrics::MEMORY_RETRIEVALS, spans::RunSpan},
 };
 
-use self::{prompt::estimate_tokens, watch::Watched};
+use self::{
+    prompt::estimate_tokens,
+    watch::Watched,
+    writing::{Told, Writing},
+};
 
 pub mod citations;
+mod outcome;
 pub mod prompt;
 pub mod sources;
 mod watch;
+mod writing;
+
+pub use self::outcome::Outcome;
 
 /// The most bytes of one answer, whatever `llm.max_output_tokens` allows. A snapshot with it, escaped, fits into what
 /// a socket may buffer.
@@ -130,46 +135,6 @@ pub enum RunEvent {
     End(Outcome),
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// How.
-    pub status: Status,
-    /// What it cost, if known.
-    pub usage: Option<Usage>,
-    /// Why it failed, when it did.
-    pub error: Option<RunError>,
-}
-
-impl Outcome {
-    /// A run that ended without saying how, with or without text.
-    #[must_use]
-    pub fn broken_off(without_text: bool) -> Self {
-        let status = if without_text { Status::Error } else { Status::Incomplete };
-        Self { status, usage: None, error: Some(RunError::new("internal", "The answer broke off.", true)) }
-    }
-
-    /// A run of which nothing more may be spent or begun.
-    fn refused(refusal: Refusal, without_text: bool) -> Self {
-        let status = if without_text { Status::Error } else { Status::Incomplete };
-        let error = RunError::new(refusal.code(), sentence(&refusal.to_string()), true);
-        Self { status, usage: None, error: Some(error.retry_in(refusal.retry_in())) }
-    }
-
-    fn failed(error: &ModelError, without_text: bool) -> Self {
-        let status = if without_text { Status::Error } else { Status::Incomplete };
-        let message = match error {
-            ModelError::Unavailable { .. } => "The model cannot be reached.",
-            ModelError::Timeout { .. } => "The model took too long.",
-            ModelError::Rejected { .. } => "The model's provider rejected the request.",
-            ModelError::Truncated { .. } => "The model's answer broke off.",
-        };
-        let retry_after = if let ModelError::Unavailable { retry_after, .. } = error { *retry_after } else { None };
-        let told = RunError::new(error.code(), message, error.is_retryable()).retry_in(retry_after);
-        Self { status, usage: None, error: Some(told) }
-    }
-}
-
 impl Runner {
     /// Who answers, as `run.start.model` says it.
     #[must_use]
@@ -188,11 +153,13 @@ impl Runner {
         refused.inspect_err(|refusal| refusal.count())
     }
 
-    /// A run. It does nothing until it is polled.
+    /// A run. It does nothing until it is polled. Until it is polled again after [`RunEvent::Retrieved`], nothing is
+    /// spent and no model is asked: who has to wait for something else may let it come so far, and dropping it costs
+    /// nothing.
     #[must_use]
     pub fn start(self: Arc<Self>, request: RunRequest) -> BoxStream<'static, RunEvent> {
         let span = RunSpan::open(request.session.clone());
-        let run = span.clone();
+        let watched = span.clone();
         let events = stream! {
             let spender = Spender::new(request.owner.as_ref());
             let place = self.line.enter(spender.clone());
@@ -202,138 +169,98 @@ impl Runner {
                 position = place.moved_from(at).await;
             }
             yield RunEvent::Doing(Phase::Retrieving.into());
-            let started = Instant::now();
-            let search = span.retrieval(&self.retrieval.collection);
-            let Found { passages, knowledge, version } = self.retrieve(&request.question).await;
-            search.end(passages.len(), (knowledge == KnowledgeUse::Unavailable).then_some("unavailable"));
-            let passages = prompt::fit_passages(passages);
-            yield RunEvent::Retrieved { sources: sources::from_passages(&passages), took: started.elapsed() };
-
+            let (found, retrieved) = self.look_up(&request.question, &span).await;
+            yield retrieved;
             yield RunEvent::Doing(Phase::Waiting.into());
-            let mut spending = self.budgets.open(spender);
-            let RunRequest { question, history, instructions, owner, parameters, may_withdraw, is_anew, keeps_history, .. } = request;
-            let prompt = prompt::compose(&question, history, &passages, instructions.as_deref(), keeps_history);
-            let tokens: usize = prompt.iter().map(|message| estimate_tokens(&message.content)).sum();
-            if let Err(refusal) = spending.prompt(tokens) {
-                spending.settle(None); // Nobody was asked.
-                refusal.count();
-                yield RunEvent::End(Outcome::refused(refusal, true));
-                return;
-            }
-            yield RunEvent::Asked(u32::try_from(tokens).unwrap_or(u32::MAX));
-            let mut events = self.model.stream(ChatRequest {
-                prompt: prompt.into(),
-                question,
-                passages: passages.into(),
-                knowledge,
-                max_output_tokens: request.max_output_tokens.map_or(self.max_output_tokens, |most| most.min(self.max_output_tokens)),
-                parameters,
-                may_withdraw,
-                sharing: Sharing { tenant: owner.map(|owner| owner.tenant().into()), knowledge: version, is_anew },
-                span,
-            });
-            let mut doing = Doing::from(Phase::Waiting);
-            let mut is_cached = false;
-            let mut bytes = 0;
-            let mut usage = None;
-            let mut finish = None;
+            let (request, prompt_tokens) = self.compose(request, found, span);
+            let spending = match self.budgets.open(&spender, prompt_tokens.into(), request.max_output_tokens.into()) {
+                Ok(spending) => spending,
+                Err(refusal) => {
+                    refusal.count();
+                    yield RunEvent::End(Outcome::refused(refusal, true));
+                    return;
+                }
+            };
+            yield RunEvent::Asked(prompt_tokens);
+            let mut events = self.model.stream(request);
+            let mut writing = Writing::new(spending);
             while let Some(event) = events.next().await {
-                let now = match &event {
-                    Ok(ModelEvent::Queued(position)) => Doing { phase: Phase::Queued, position: Some(*position) },
-                    Ok(ModelEvent::Asked) => Phase::Waiting.into(),
-                    Ok(ModelEvent::Thinking) => Phase::Thinking.into(),
-                    Ok(ModelEvent::Text(_)) => Phase::Streaming.into(),
-                    _ => doing,
-                };
-                if now != doing {
-                    doing = now;
+                let Told { doing, event, end } = writing.take(event);
+                if let Some(doing) = doing {
                     yield RunEvent::Doing(doing);
                 }
-                match event {
-                    Ok(ModelEvent::Queued(_) | ModelEvent::Asked | ModelEvent::Thinking) => {}
-                    Ok(ModelEvent::By(author)) => {
-                        is_cached = author.cached;
-                        if is_cached {
-                            spending.settle(None); // Nobody was asked for it.
-                        }
-                        yield RunEvent::By(author);
-                    }
-                    Ok(ModelEvent::Text(mut text)) => {
-                        let whole = text.len();
-                        text.truncate(text.floor_char_boundary(MAX_ANSWER_BYTES - bytes));
-                        bytes += text.len();
-                        let is_cut = text.len() < whole;
-                        let spent = if is_cached { Ok(()) } else { spending.text(&text) };
-                        if !text.is_empty() {
-                            yield RunEvent::Text(text);
-                        }
-                        if let Err(refusal) = spent {
-                            refusal.count();
-                            yield RunEvent::End(Outcome { usage, ..Outcome::refused(refusal, false) });
-                            return;
-                        }
-                        if is_cut {
-                            warn!(bytes, "an answer was cut: it is too long");
-                            yield RunEvent::End(Outcome { status: Status::Length, usage, error: None });
-                            return;
-                        }
-                    }
-                    Ok(ModelEvent::Failover(failover)) => {
-                        if failover.keep == 0 {
-                            bytes = 0; // What is withdrawn does not count.
-                        }
-                        yield RunEvent::Failover(failover);
-                    }
-                    Ok(ModelEvent::Usage(newest)) => {
-                        usage = Some(newest);
-                        if !is_cached {
-                            spending.settle(usage);
-                        }
-                    }
-                    Ok(ModelEvent::Finish(reason)) => finish = Some(reason),
-                    Err(error) => {
-                        warn!(%error, "a model did not finish its answer");
-                        if usage.is_none() && bytes == 0 {
-                            spending.settle(None); // Nobody answered.
-                        }
-                        yield RunEvent::End(Outcome { usage, ..Outcome::failed(&error, bytes == 0) });
-                        return;
-                    }
+                if let Some(event) = event {
+                    yield event;
+                }
+                if let Some(outcome) = end {
+                    yield RunEvent::End(outcome);
+                    return;
                 }
             }
-            yield RunEvent::End(match finish {
-                Some(reason) => Outcome { status: status_of(reason), usage, error: None },
-                None => Outcome { usage, ..Outcome::broken_off(bytes == 0) },
-            });
+            yield RunEvent::End(writing.end());
         };
-        Watched::new(events, run).boxed()
+        Watched::new(events, watched).boxed()
+    }
+
+    /// Searches for passages, as many as fit into the prompt.
+    async fn look_up(&self, question: &str, span: &RunSpan) -> (Found, RunEvent) {
+        let started = Instant::now();
+        let search = span.retrieval(&self.retrieval.collection);
+        let found = self.retrieve(question).await;
+        let is_failure = found.knowledge == KnowledgeUse::Unavailable;
+        search.end(found.passages.len(), is_failure.then_some("unavailable"));
+        let found = Found { passages: prompt::fit_passages(found.passages), ..found };
+        let sources = sources::from_passages(&found.passages);
+        (found, RunEvent::Retrieved { sources, took: started.elapsed() })
     }
 
     async fn retrieve(&self, question: &str) -> Found {
         let query = SearchQuery {
-            text: question.to_owned(),
+            text: question.chars().take(MAX_QUESTION_CHARS).collect(),
             collection: self.retrieval.collection.clone(),
             top_k: self.retrieval.top_k,
             mode: SearchMode::Hybrid,
             min_score: Some(self.retrieval.min_score),
         };
         metrics::counter!(MEMORY_RETRIEVALS).increment(1);
-        // Asked before the search: what is ready then was searched whole, and what was found is not older than this.
+        // Asked before the search: what is ready then was searched whole.
         let status = self.retriever.status();
-        let searching = async {
-            let version = self.retriever.version(&query.collection).await;
-            (version.ok(), self.retriever.retrieve(&query).await)
-        };
-        match timeout(RETRIEVAL_TIMEOUT, searching).await {
-            Ok((version, Ok(passages))) => {
+        match timeout(RETRIEVAL_TIMEOUT, self.retriever.retrieve(&query)).await {
+            Ok(Ok(Retrieved { passages, version })) => {
                 let is_loading = status == KnowledgeStatus::Loading;
                 let knowledge = if is_loading { KnowledgeUse::Loading } else { KnowledgeUse::Searched };
                 return Found { passages, knowledge, version };
             }
-            Ok((_, Err(error))) => warn!(%error, "answering without passages"),
+            Ok(Err(error)) => warn!(%error, "answering without passages"),
             Err(_) => warn!(after = ?RETRIEVAL_TIMEOUT, "retrieval timed out, answering without passages"),
         }
         Found { passages: Vec::new(), knowledge: KnowledgeUse::Unavailable, version: None }
+    }
+
+    /// What a model is asked, and about how many tokens that is.
+    fn compose(&self, request: RunRequest, found: Found, span: RunSpan) -> (ChatRequest, u32) {
+        let Found { passages, knowledge, version } = found;
+        let RunRequest { question, history, instructions, owner, parameters, keeps_history, .. } = request;
+        let prompt = prompt::compose(&question, history, &passages, instructions.as_deref(), keeps_history);
+        let tokens: usize = prompt.iter().map(|message| estimate_tokens(&message.content)).sum();
+        let most = self.max_output_tokens;
+        let asked = ChatRequest {
+            prompt: prompt.into(),
+            question,
+            passages: passages.into(),
+            knowledge,
+            max_output_tokens: request.max_output_tokens.map_or(most, |tokens| tokens.min(most)),
+            parameters,
+            may_withdraw: request.may_withdraw,
+            sharing: Sharing {
+                tenant: owner.as_ref().map(|owner| owner.tenant().into()),
+                knowledge: version,
+                is_anew: request.is_anew,
+            },
+            asker: owner,
+            span,
+        };
+        (asked, u32::try_from(tokens).unwrap_or(u32::MAX))
     }
 }
 
@@ -343,18 +270,4 @@ struct Found {
     knowledge: KnowledgeUse,
     /// The state of the knowledge, or a later one.
     version: Option<u64>,
-}
-
-/// An error's words as a sentence for people.
-fn sentence(words: &str) -> String {
-    let mut chars = words.chars();
-    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
-}
-
-const fn status_of(reason: FinishReason) -> Status {
-    match reason {
-        FinishReason::Stop => Status::Complete,
-        FinishReason::Length => Status::Length,
-        FinishReason::Filtered => Status::Filtered,
-    }
 }

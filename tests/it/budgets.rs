@@ -1,9 +1,10 @@
 //! What a user and a tenant may spend, and how many answers are written at once.
 
-use rivulet::mock_llm::{Options, Script};
+use futures_util::future::join_all;
+use rivulet::mock_llm::{Fault, Options, Script};
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Setup, TestGateway, Upstream, upstream};
+use crate::harness::{Client, Setup, TestGateway, Upstream, soon, upstream};
 
 const SECRET: &str = "a secret of the tests with more than 32 characters";
 
@@ -59,6 +60,55 @@ async fn a_spent_budget_ends_the_answer_and_refuses_the_next_also_after_a_restar
     let mut client = Client::connect(&gateway.socket(&session)).await;
     client.tell(json!({ "message": "And tomorrow?" })).await;
     assert_eq!(error(&mut client).await["code"], "budget_exhausted", "the day is not over");
+}
+
+/// An answer over OpenAI's interface: its status and what it says.
+async fn complete(gateway: &TestGateway) -> (u16, Value) {
+    gateway.post("/v1/chat/completions", json!({"model": "m", "messages": [{"role": "user", "content": "Why?"}]})).await
+}
+
+#[tokio::test]
+async fn answers_at_once_cannot_spend_one_budget_many_times() {
+    let (model, gate) = Upstream::gated("One two three.", 1).await;
+    // For two answers of 1,024 tokens, and their prompts of about 190; and for a part of a third.
+    let setup = Setup::with_upstream(&model.url).set("RIVULET_LIMITS_TOKENS_PER_DAY", "3000");
+    let gateway = setup.start().await;
+    let asking = join_all((0..30).map(|_| complete(&gateway)));
+    let opened = async {
+        soon("the refusals", async { while gateway.metric("rate_limited_total{scope=\"tokens\"}").await < 27.0 {} })
+            .await;
+        gate.open();
+    };
+    let (answers, ()) = tokio::join!(asking, opened);
+    let refused: Vec<_> = answers.iter().filter(|(status, _)| *status != 200).collect();
+    assert_eq!((refused.len(), model.stats.counts().requests), (27, 3));
+    for (status, problem) in refused {
+        assert_eq!((*status, &problem["error"]["code"]), (429, &json!("budget_exhausted")), "{problem}");
+    }
+    assert_eq!(complete(&gateway).await.0, 200, "what was only held back is free again");
+}
+
+#[tokio::test]
+async fn an_answer_that_never_came_costs_its_prompt_and_a_refusal_nothing() {
+    let options = Options {
+        script: Script::new("Yes."),
+        rate: 0.0,
+        faults: vec![Fault::Refuse, Fault::StallHeaders, Fault::None],
+        ..Options::default()
+    };
+    let model = upstream(options).await;
+    let setup = Setup::with_upstream(&model.url)
+        .set("RIVULET_LLM_RETRIES", "0")
+        .set("RIVULET_LLM_FIRST_TOKEN_S", "0.3")
+        .set("RIVULET_LIMITS_TOKENS_PER_DAY", "300");
+    let gateway = setup.start().await;
+    let (status, _) = complete(&gateway).await;
+    assert_eq!(status, 502);
+    let (status, _) = complete(&gateway).await;
+    assert_eq!(status, 504, "the refused one left room for this one");
+    let (status, problem) = complete(&gateway).await;
+    assert_eq!((status, &problem["error"]["code"]), (429, &json!("budget_exhausted")), "and this one for none");
+    assert_eq!(model.stats.counts().requests, 2);
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! Grounded answers with the real model and the real index, through the real gateway.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
+use futures_util::{future::join_all, pin_mut};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::harness::{Setup, TestGateway, soon};
 
@@ -89,4 +91,32 @@ async fn passages_reach_a_model_as_quotation_and_the_log_stays_calm() {
     let last = asked["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap().to_owned();
     assert!(last.starts_with("<passages>") && last.ends_with("How long can I return a tent?"), "{last}");
     assert!(gateway.log().lines().count() < 20, "{}", gateway.log());
+}
+
+/// What a question may cost has a bound, and is computed on threads that answer nobody.
+#[tokio::test]
+async fn endless_questions_to_the_built_in_model_hold_up_nobody() {
+    let gateway = knowing().await;
+    until_loaded(&gateway).await;
+    let words: String = (0..110_000).map(|n| format!(" word{n}")).collect();
+    let question = format!("How long can I return a tent?{words}");
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": question}]});
+    let asking = join_all((0..8).map(|_| gateway.post("/v1/chat/completions", body.clone())));
+    pin_mut!(asking);
+    let (mut lives, mut longest) = (0, Duration::ZERO);
+    let answers = loop {
+        let asked = Instant::now();
+        tokio::select! {
+            biased;
+            answers = &mut asking => break answers,
+            live = gateway.get("/livez") => assert_eq!(live.0, 200),
+        }
+        lives += 1;
+        longest = longest.max(asked.elapsed());
+    };
+    for (status, answer) in answers {
+        let text = &answer["choices"][0]["message"]["content"];
+        assert!(status == 200 && text.as_str().unwrap().contains("60 days"), "{status} {answer}");
+    }
+    assert!(lives > 3 && longest < Duration::from_secs(1), "{lives} looks, the longest took {longest:?}");
 }

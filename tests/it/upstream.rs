@@ -76,6 +76,7 @@ pub(crate) fn request(max_output_tokens: u32) -> ChatRequest {
         max_output_tokens,
         parameters: Arc::default(),
         may_withdraw: true,
+        asker: None,
         sharing: Sharing::default(),
         span: RunSpan::default(),
     }
@@ -87,6 +88,7 @@ pub(crate) struct Answer {
     pub(crate) text: String,
     pub(crate) finish: Option<FinishReason>,
     pub(crate) usage: Option<Usage>,
+    /// Bytes of reasoning.
     pub(crate) thought: usize,
     pub(crate) by: Vec<Author>,
     pub(crate) queued: Vec<usize>,
@@ -102,7 +104,7 @@ pub(crate) async fn read(mut stream: ModelStream) -> Answer {
             match event {
                 Ok(ModelEvent::Queued(position)) => answer.queued.push(position),
                 Ok(ModelEvent::Asked) => {}
-                Ok(ModelEvent::Thinking) => answer.thought += 1,
+                Ok(ModelEvent::Thinking(bytes)) => answer.thought += bytes as usize,
                 Ok(ModelEvent::By(author)) => answer.by.push(author),
                 Ok(ModelEvent::Text(text)) => {
                     assert!(!text.is_empty() && answer.finish.is_none() && !answer.by.is_empty());
@@ -201,7 +203,7 @@ async fn dirty_streams_are_read() {
     ]))
     .await;
     assert_eq!((answer.text.as_str(), answer.finish), ("ab", Some(FinishReason::Stop)));
-    assert_eq!(answer.thought, 1, "reasoning is told once");
+    assert_eq!(answer.thought, 4);
     assert!(answer.usage.unwrap().estimated);
 }
 
@@ -430,7 +432,7 @@ async fn reasoning_is_a_sign_of_life() {
     pieces.push(Bytes::from("data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n"));
     let upstream = upstream([Fault::Raw { pieces, pause: Duration::from_millis(100) }]).await;
     let answer = ask(&LlmConfig { first_token_s: 0.5, gap_s: 0.5, ..config(upstream.addr) }).await;
-    assert_eq!((answer.text.as_str(), answer.thought), ("a", 1), "{:?}", answer.error);
+    assert_eq!((answer.text.as_str(), answer.thought), ("a", 16), "{:?}", answer.error);
 }
 
 #[tokio::test]

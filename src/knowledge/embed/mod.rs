@@ -17,7 +17,10 @@ use tokio::sync::{oneshot, watch};
 
 use self::queue::{Job, Queue};
 use crate::{
-    knowledge::memo::{self, Memo},
+    knowledge::{
+        MAX_QUESTION_CHARS,
+        memo::{self, Memo},
+    },
     telemetry::caches::{CacheReport, EMBEDDINGS},
 };
 
@@ -28,9 +31,6 @@ pub(crate) use model::{Model, missing_files};
 
 /// Texts of one call of the model for documents. On one core such a batch takes about a second at full length.
 const DOCUMENT_BATCH: usize = 16;
-/// The longest question that is embedded, in characters; the model reads about a thousand.
-const MAX_QUERY_CHARS: usize = 2000;
-
 /// The most questions whose vectors are kept; 6 MiB at 384 numbers each.
 const KEPT_QUESTIONS: u64 = 4096;
 
@@ -188,7 +188,7 @@ impl Embedder {
         }
     }
 
-    /// The vector of a question; only its first 2000 characters count.
+    /// The vector of a question; only its first [`MAX_QUESTION_CHARS`] count.
     ///
     /// # Errors
     /// [`EmbedError::Loading`] while the model is being loaded, [`EmbedError::Busy`] when too many are waiting.
@@ -198,7 +198,7 @@ impl Embedder {
             EmbedStatus::Failed(error) => return Err(error),
             EmbedStatus::Ready(_) => {}
         }
-        let text: String = text.chars().take(MAX_QUERY_CHARS).collect();
+        let text: String = text.chars().take(MAX_QUESTION_CHARS).collect();
         match &self.kept {
             Some(kept) => kept.get(memo::key([text.as_bytes()]), self.embed_one(text.clone())).await,
             None => self.embed_one(text).await,

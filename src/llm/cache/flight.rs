@@ -221,6 +221,8 @@ struct Record {
     usage: Option<(usize, Usage)>,
     /// What the model was doing last, how many such signs there were, and how much text stands before it, in bytes.
     doing: Option<(usize, usize, ModelEvent)>,
+    /// Bytes of reasoning. Who reads is told of all of them, however late and in however few signs: they have a price.
+    thought: u32,
 }
 
 /// Anything else, and how much text stands before it, in bytes.
@@ -236,6 +238,7 @@ struct Position {
     marks: usize,
     usages: usize,
     doings: usize,
+    thought: u32,
 }
 
 impl Record {
@@ -251,7 +254,11 @@ impl Record {
                 self.usage = Some((count, *usage));
                 position.usages = count;
             }
-            Ok(event @ (ModelEvent::Queued(_) | ModelEvent::Asked | ModelEvent::Thinking)) => {
+            Ok(event @ (ModelEvent::Queued(_) | ModelEvent::Asked | ModelEvent::Thinking(_))) => {
+                if let ModelEvent::Thinking(bytes) = event {
+                    self.thought = self.thought.saturating_add(*bytes);
+                    position.thought = self.thought;
+                }
                 let count = self.doing.as_ref().map_or(0, |(count, ..)| *count) + 1;
                 self.doing = Some((count, self.text.len(), event.clone()));
                 position.doings = count;
@@ -277,7 +284,8 @@ impl Record {
             && *at == position.bytes
         {
             position.doings = *count;
-            return Some(Ok(event.clone()));
+            let thought = self.thought - std::mem::replace(&mut position.thought, self.thought);
+            return Some(Ok(if thought > 0 { ModelEvent::Thinking(thought) } else { event.clone() }));
         }
         if let Some(Mark { event: Ok(event), .. }) = mark {
             position.marks += 1;

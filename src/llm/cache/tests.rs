@@ -74,6 +74,7 @@ fn request() -> ChatRequest {
         max_output_tokens: 100,
         parameters: Arc::default(),
         may_withdraw: true,
+        asker: None,
         sharing: Sharing { tenant: None, knowledge: Some(1), is_anew: false },
         span: RunSpan::default(),
     }
@@ -116,7 +117,7 @@ async fn only_what_is_good_for_everybody_is_kept() {
     let answer = |events: &[ModelEvent]| events.to_vec();
     let failover =
         ModelEvent::Failover(Failover { keep: 0, from: "a".to_owned(), to: "b".to_owned(), reason: "truncated" });
-    assert_eq!(asked_twice(answer(&[by("second"), ModelEvent::Thinking, text("Yes."), STOP]), request()).await, 1);
+    assert_eq!(asked_twice(answer(&[by("second"), ModelEvent::Thinking(2), text("Yes."), STOP]), request()).await, 1);
     for (why, events) in [
         ("who stood in", answer(&[by("extractive"), text("Yes."), STOP])),
         ("two authors", answer(&[by("first"), text("Ye"), failover, by("second"), text("Yes."), STOP])),

@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 
+use crate::llm::{error::Rejection, refusal};
+
 /// What a provider says about a failure, wherever it says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamError {
     /// The HTTP status that it means, if one can be told.
     pub status: Option<u16>,
-    /// Whether a content filter refused the request.
-    pub filter: bool,
+    /// What it does not take, when it takes the server otherwise for well.
+    pub reason: Rejection,
     /// Its words, all of them: a key must be taken out before anything is cut, or half of it would stay.
     pub detail: String,
 }
@@ -18,7 +20,11 @@ impl UpstreamError {
     pub(in crate::llm) fn new(status: Option<u16>, detail: &str) -> Self {
         let detail = detail.trim();
         let detail = if detail.is_empty() { "no reason given" } else { detail };
-        Self { status, filter: false, detail: detail.to_owned() }
+        let reason = match refusal::is_too_long(None, detail) {
+            true => Rejection::ContextLength,
+            false => Rejection::Request,
+        };
+        Self { status, reason, detail: detail.to_owned() }
     }
 
     /// Reads the value of an `error` field: a text, or an object with a message and a code of any type.
@@ -33,8 +39,14 @@ impl UpstreamError {
             Some(code) => Self::new(status, &format!("{message} ({code})")),
             None => Self::new(status, message),
         };
-        let filter = ["code", "type"].iter().any(|name| text(name).is_some_and(|code| FILTERS.contains(&code)));
-        Self { filter, ..said }
+        let codes = || ["code", "type"].into_iter().filter_map(text);
+        if codes().any(|code| FILTERS.contains(&code)) {
+            return Self { reason: Rejection::Filter, ..said };
+        }
+        if codes().any(|code| refusal::is_too_long(Some(code), "")) {
+            return Self { reason: Rejection::ContextLength, ..said };
+        }
+        said
     }
 
     /// Reads an error body: JSON in any of the usual shapes, a web page, or plain text.

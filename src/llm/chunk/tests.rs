@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::llm::Rejection;
 
 /// Feeds the events of a stream to an answer.
 fn steps(events: &[Value]) -> (Vec<Step>, Answer) {
@@ -37,7 +38,7 @@ fn groq_service_tier_reasoning_and_x_groq() {
         json!({"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],
             "x_groq":{"id":"req_1","usage":{"prompt_tokens":9,"completion_tokens":2,"total_time":0.1}}}),
     ]);
-    assert_eq!(steps, [Step::Thinking, text("Hi"), STOP]);
+    assert_eq!(steps, [Step::Thinking(2), text("Hi"), STOP]);
     assert_eq!(answer.usage(), counted(9, 2));
 }
 
@@ -49,14 +50,14 @@ fn groq_errors_inside_the_stream() {
     ]);
     let failed = UpstreamError {
         status: Some(500),
-        filter: false,
+        reason: Rejection::Request,
         detail: "Failed to call a function. (tool_use_failed)".to_owned(),
     };
     assert_eq!(steps, [text("a"), Step::Failed(failed)]);
     let (steps, _) = self::steps(&[json!({"choices":[],"x_groq":{"error":"over capacity"}})]);
     assert_eq!(
         steps,
-        [Step::Failed(UpstreamError { status: None, filter: false, detail: "over capacity".to_owned() })]
+        [Step::Failed(UpstreamError { status: None, reason: Rejection::Request, detail: "over capacity".to_owned() })]
     );
 }
 
@@ -80,12 +81,16 @@ fn llama_cpp_timings_numeric_codes_and_late_usage() {
         json!({"choices":[{"finish_reason":"stop","index":0,"delta":{}}],"timings":{"predicted_n":1}}),
         json!({"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":1,"total_tokens":1}}),
     ]);
-    assert_eq!(steps, [Step::Thinking, text("Hi"), STOP]);
+    assert_eq!(steps, [Step::Thinking(2), text("Hi"), STOP]);
     assert_eq!(answer.usage(), counted(0, 1), "an explicit zero is a count");
     let (steps, _) = self::steps(&[json!({"error":{"code":503,"message":"Loading model","type":"unavailable_error"}})]);
     assert_eq!(
         steps,
-        [Step::Failed(UpstreamError { status: Some(503), filter: false, detail: "Loading model (503)".to_owned() })]
+        [Step::Failed(UpstreamError {
+            status: Some(503),
+            reason: Rejection::Request,
+            detail: "Loading model (503)".to_owned()
+        })]
     );
 }
 
@@ -106,7 +111,7 @@ fn vllm_last_token_in_the_finish_chunk_continuous_usage_and_aborts() {
 fn openrouter_mid_stream_errors_and_lm_studio_error_texts() {
     let (steps, _) = steps(&[json!({"id":"gen-1","provider":"x","error":{"code":429,"message":"slow down"},
         "choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"error","native_finish_reason":null}]})]);
-    let failed = UpstreamError { status: Some(429), filter: false, detail: "slow down (429)".to_owned() };
+    let failed = UpstreamError { status: Some(429), reason: Rejection::Request, detail: "slow down (429)".to_owned() };
     assert_eq!(steps, [text("a"), Step::Failed(failed)]);
     let (steps, _) = self::steps(&[json!({"error":"The model has crashed"})]);
     assert!(matches!(&steps[..], [Step::Failed(error)] if error.detail == "The model has crashed"));
@@ -134,7 +139,7 @@ fn content_may_be_a_list_of_parts() {
         json!({"choices":[{"delta":{"content":parts}}]}),
         json!({"choices":[{"delta":{},"finish_reason":"stop"}]}),
     ]);
-    assert_eq!(steps, [Step::Thinking, text("ab"), STOP]);
+    assert_eq!(steps, [Step::Thinking(2), text("ab"), STOP]);
 }
 
 #[test]
@@ -151,7 +156,7 @@ fn an_unknown_reason_is_no_proof_and_an_empty_stop_no_answer() {
         json!({"choices":[{"delta":{"reasoning":"hm"}}]}),
         json!({"choices":[{"delta":{},"finish_reason":"length"}]}),
     ]);
-    assert!(matches!(&steps[..], [Step::Thinking, Step::Failed(_)]), "all tokens went into reasoning: {steps:?}");
+    assert!(matches!(&steps[..], [Step::Thinking(2), Step::Failed(_)]), "all tokens went into reasoning: {steps:?}");
 }
 
 #[test]
@@ -168,7 +173,7 @@ fn reasoning_has_many_names_and_is_no_text() {
             json!({"choices":[{"delta":{"content":"</think>\n\nHi"},"finish_reason":"stop"}]}),
         ]);
         let hi = if reasoning.get("content").is_some() { "Hi" } else { "</think>\n\nHi" };
-        assert_eq!(steps, [Step::Thinking, text(hi), STOP], "{reasoning}");
+        assert_eq!(steps, [Step::Thinking(2), text(hi), STOP], "{reasoning}");
     }
     let nothing = json!({"reasoning_details":[],"reasoning_content":"","tool_calls":[],"function_call":null});
     assert_eq!(steps(&[json!({"choices":[{"delta":nothing}]})]).0, []);
@@ -195,15 +200,15 @@ fn tool_calls_that_nobody_asked_for_are_no_answer() {
     for reason in ["tool_calls", "stop", "function_call"] {
         let end = json!({"choices":[{"delta":{},"finish_reason":reason}]});
         let (steps, _) = steps(&[call("search", "{"), call("", "}"), end.clone()]);
-        assert_eq!(steps[..2], [Step::Thinking, Step::Thinking], "a sign of life");
+        assert_eq!(steps[..2], [Step::Thinking(2), Step::Thinking(2)], "a sign of life");
         assert!(matches!(&steps[2..], [Step::Failed(error)] if error.detail.contains("called a tool")), "{steps:?}");
         let said = json!({"choices":[{"delta":{"content":"Let me see."}}]});
         let (steps, _) = self::steps(&[said, call("search", "{}"), end]);
-        assert_eq!(steps, [text("Let me see."), Step::Thinking, STOP], "the text is kept");
+        assert_eq!(steps, [text("Let me see."), Step::Thinking(2), STOP], "the text is kept");
     }
     let old = json!({"choices":[{"delta":{"function_call":{"name":"search"}},"finish_reason":"function_call"}]});
     let (steps, _) = steps(&[old]);
-    assert!(matches!(&steps[..], [Step::Thinking, Step::Failed(_)]), "{steps:?}");
+    assert!(matches!(&steps[..], [Step::Thinking(2), Step::Failed(_)]), "{steps:?}");
 }
 
 #[test]
@@ -245,7 +250,7 @@ fn error_bodies_of_every_shape() {
         ("plain", None, "plain"),
         (" ", None, "no reason given"),
     ] {
-        assert_eq!(of(body), UpstreamError { status, filter: false, detail: detail.to_owned() }, "{body}");
+        assert_eq!(of(body), UpstreamError { status, reason: Rejection::Request, detail: detail.to_owned() }, "{body}");
     }
 }
 

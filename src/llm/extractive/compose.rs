@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    question::{Wanted, likeness},
+    question::Wanted,
     rating::{Candidate, rated},
 };
 use crate::knowledge::Passage;
@@ -27,13 +27,25 @@ const MIN_SHARE_ROW: f32 = 0.9;
 const MIN_SHARE_MET: f32 = 0.65;
 /// From this similarity on, a sentence repeats another.
 const SAME: f32 = 0.6;
+/// The characters of a question that are read: those that the word index is asked for.
+const MAX_QUESTION_CHARS: usize = 1000;
+
 /// Answers `question` with sentences of `passages`, which are numbered from 1 in their order. Markdown; a `[n]` after
 /// each sentence says which passage it is from.
+///
+/// Of the question the first 1,000 characters are read, and of them the first 64 different words that carry something.
+/// Of the passages, the first 50 and 4 KiB of each, and of them the first 500 sentences. So what an answer costs has a
+/// bound, whatever is asked.
 #[must_use]
 pub fn compose(question: &str, passages: &[Passage]) -> String {
-    let (wanted, candidates) = rated(question, passages);
+    let (wanted, candidates) = rated(read(question), passages);
     let chosen = if wanted.compares { choose_all(&candidates) } else { choose(&candidates, &wanted) };
     write(&candidates, chosen)
+}
+
+/// What is read of a question.
+pub(super) fn read(question: &str) -> &str {
+    question.char_indices().nth(MAX_QUESTION_CHARS).map_or(question, |(end, _)| &question[..end])
 }
 
 /// The best sentence of every passage, for a question about the most or the least of something: whoever reads them can
@@ -63,15 +75,14 @@ fn choose_all(candidates: &[Candidate]) -> Vec<usize> {
 fn choose(candidates: &[Candidate], wanted: &Wanted) -> Vec<usize> {
     let mut chosen: Vec<usize> = Vec::new();
     let mut words = 0;
-    let mut left: Vec<usize> = (0..candidates.len()).filter(|&at| candidates[at].score >= MIN_SCORE).collect();
+    // What is left, and what it adds: its score less what was said already.
+    let fitting = (0..candidates.len()).filter(|&at| candidates[at].score >= MIN_SCORE);
+    let mut left: Vec<(usize, f32)> = fitting.map(|at| (at, candidates[at].score)).collect();
     while chosen.len() < MAX_SENTENCES {
-        // What a sentence adds: its score less what was said already.
-        let worth = |at: usize| candidates[at].score * (1.0 - 0.5 * repeats(candidates, &chosen, at));
-        let Some(next) = left.iter().copied().reduce(|a, b| if worth(b) > worth(a) { b } else { a }) else {
+        let Some((next, worth)) = left.iter().copied().reduce(|a, b| if b.1 > a.1 { b } else { a }) else {
             break;
         };
-        let worth = worth(next);
-        left.retain(|&at| at != next);
+        left.retain(|(at, _)| *at != next);
         // The best one is chosen first.
         if let Some(best) = chosen.first().map(|&at| &candidates[at]) {
             let next = &candidates[next];
@@ -97,7 +108,10 @@ fn choose(candidates: &[Candidate], wanted: &Wanted) -> Vec<usize> {
             words += more;
             chosen.push(next);
             chosen.extend(with);
-            left.retain(|at| !chosen.contains(at));
+            left.retain(|(at, _)| !chosen.contains(at));
+            for (at, worth) in &mut left {
+                *worth = candidates[*at].score * (1.0 - 0.5 * repeats(candidates, &chosen, *at));
+            }
         }
     }
     chosen
@@ -105,13 +119,13 @@ fn choose(candidates: &[Candidate], wanted: &Wanted) -> Vec<usize> {
 
 /// Whether `next` itself says something of the question that `best` does not.
 fn adds_to(next: &Candidate, best: &Candidate) -> bool {
-    next.met.keys().any(|stem| likeness(stem, &best.stems) == 0.0)
+    next.met.iter().any(|(word, _)| best.own[*word] == 0.0)
 }
 
 /// How much `next` itself says of what `best` itself says about the question, 0 to 1.
 fn met_of(next: &Candidate, best: &Candidate) -> f32 {
-    let total: f32 = best.met.values().sum();
-    let own = |(stem, share): (&String, &f32)| likeness(stem, &next.stems).min(*share);
+    let total: f32 = best.met.iter().map(|(_, share)| share).sum();
+    let own = |(word, share): &(usize, f32)| next.own[*word].min(*share);
     if total > 0.0 { best.met.iter().map(own).sum::<f32>() / total } else { 1.0 }
 }
 

@@ -1,6 +1,6 @@
 //! What a question asks for: its words as English stems, the measure it wants, and what an answer must be about. Pure.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
@@ -39,6 +39,8 @@ const FAMILIES: &[&[&str]] = &[
 const CONTACT: usize = 0;
 const MONEY: usize = 1;
 
+/// The most words that are compared with every sentence. A question that people ask has a dozen.
+const MAX_WORDS: usize = 64;
 /// What a word of the question is worth in a sentence that has a relative of it only.
 const FAMILY_SHARE: f32 = 0.6;
 
@@ -73,14 +75,28 @@ fn is_stop_word(word: &str) -> bool {
     STOP_WORDS.contains(&word.split(['\'', '’']).next().unwrap_or(word))
 }
 
-/// How much of `stem` is in `stems`: all, a relative, or nothing.
-pub(super) fn likeness(stem: &str, stems: &HashSet<String>) -> f32 {
-    if stems.contains(stem) {
-        return 1.0;
+/// A word that an answer should have.
+#[derive(Debug)]
+pub(super) struct Word {
+    pub(super) stem: String,
+    /// What may stand for it.
+    family: &'static [&'static str],
+}
+
+impl Word {
+    fn new(stem: String) -> Self {
+        let family = FAMILIES.iter().find(|family| family.contains(&stem.as_str()));
+        Self { stem, family: family.copied().unwrap_or_default() }
     }
-    let family = FAMILIES.iter().find(|family| family.contains(&stem));
-    let related = family.is_some_and(|family| family.iter().any(|relative| stems.contains(*relative)));
-    if related { FAMILY_SHARE } else { 0.0 }
+
+    /// How much of it is in `stems`: all, a relative, or nothing.
+    fn share(&self, stems: &HashSet<String>) -> f32 {
+        if stems.contains(&self.stem) {
+            return 1.0;
+        }
+        let is_related = self.family.iter().any(|relative| stems.contains(*relative));
+        if is_related { FAMILY_SHARE } else { 0.0 }
+    }
 }
 
 /// What kind of number answers a question.
@@ -94,14 +110,14 @@ enum Measure {
 /// What a question asks for.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
-    /// What an answer should have.
-    pub(super) stems: HashSet<String>,
+    /// What an answer should have: at most [`MAX_WORDS`], each once, in the order of the question.
+    pub(super) words: Vec<Word>,
     /// The question's own stems, those of numbers in names included, but without "price" and its like.
     pub(super) own: HashSet<String>,
-    /// What was named with a capital letter. An answer that knows nothing of it is about something else.
-    pub(super) names: HashSet<String>,
-    /// What an answer has to be about: in "what does it cost to ship this", the shipping.
-    pub(super) must: Option<String>,
+    /// Which words were named with a capital letter. An answer that knows nothing of one is about something else.
+    pub(super) names: Vec<usize>,
+    /// Which word an answer has to be about: in "what does it cost to ship this", the shipping.
+    pub(super) must: Option<usize>,
     /// The price of doing something is asked for: it hardly depends on the names in the question.
     does: bool,
     /// It asks for the cheapest or lightest of many: all of them are the answer, for nobody here can compare.
@@ -118,27 +134,44 @@ impl Wanted {
         let words: Vec<String> = question.unicode_words().map(str::to_lowercase).collect();
         let word = |at: usize| words.get(at).map_or("", String::as_str);
         let mut at = 0;
+        let mut must = None;
         if word(0) == "when" {
             wanted.measure = Some(Measure::Time);
         }
         while at < words.len() {
-            at += wanted.phrase([word(at), word(at + 1), word(at + 2)], stems);
+            at += wanted.phrase([word(at), word(at + 1), word(at + 2)], &mut must, stems);
         }
         wanted.name_numbers(&words, stems);
+        let known: HashMap<&str, usize> = wanted.words.iter().map(|word| word.stem.as_str()).zip(0..).collect();
+        let at = |stem: String| known.get(stem.as_str()).copied();
         let capitals = question.unicode_words().enumerate();
         let capitals = capitals.filter(|(at, word)| *at > 0 && word.starts_with(char::is_uppercase));
         let names = capitals.flat_map(|(at, name)| {
             let numbered = words.get(at + 1).and_then(|number| stems.name(&words[at], number));
             [Some(stems.stem(&name.to_lowercase())).filter(|_| !is_stop_word(&words[at])), numbered]
         });
-        wanted.names = names.flatten().filter(|name| !wanted.does && wanted.stems.contains(name)).collect();
+        let names: Vec<usize> = names.flatten().filter_map(at).collect();
+        let must = must.and_then(at);
+        wanted.must = must;
+        wanted.names = if wanted.does { Vec::new() } else { names };
         wanted.own.retain(|stem| !FAMILIES[MONEY].contains(&stem.as_str()));
-        wanted.a_contact = wanted.stems.iter().any(|stem| FAMILIES[CONTACT].contains(&stem.as_str()));
+        wanted.a_contact = wanted.words.iter().any(|word| FAMILIES[CONTACT].contains(&word.stem.as_str()));
         wanted
     }
 
-    /// Takes the phrase at the beginning of `words`; says how many words it has.
-    fn phrase(&mut self, words: [&str; 3], stems: &Stems) -> usize {
+    /// How much of every word is in `stems`, 0 to 1.
+    pub(super) fn shares(&self, stems: &HashSet<String>) -> Vec<f32> {
+        self.words.iter().map(|word| word.share(stems)).collect()
+    }
+
+    fn insert(&mut self, stem: String) {
+        if self.words.len() < MAX_WORDS && !self.words.iter().any(|word| word.stem == stem) {
+            self.words.push(Word::new(stem));
+        }
+    }
+
+    /// Takes the phrase at the beginning of `words`; says how many words it has. `must` is what the answer has to be about.
+    fn phrase(&mut self, words: [&str; 3], must: &mut Option<String>, stems: &Stems) -> usize {
         use Measure::{Any, Money, Time};
         let (measure, stem, length) = match words {
             ["how", "much", "is" | "are" | "for"] => (Some(Money), "cost", 3),
@@ -163,14 +196,14 @@ impl Wanted {
             (before, _) => before,
         };
         if !stem.is_empty() && !is_stop_word(stem) {
-            self.stems.insert(stems.stem(stem));
+            self.insert(stems.stem(stem));
         }
         match words {
             ["how", "heavy" | "big" | "large" | "tall" | "wide" | "high" | "deep", _] => {
-                self.must = Some(stems.stem(stem));
+                *must = Some(stems.stem(stem));
             }
             ["cost" | "it", "to", verb] if self.measure.is_some() && !is_stop_word(verb) => {
-                self.must = Some(stems.stem(verb));
+                *must = Some(stems.stem(verb));
                 self.does = true;
             }
             _ => {}
@@ -182,8 +215,8 @@ impl Wanted {
     fn name_numbers(&mut self, words: &[String], stems: &Stems) {
         for pair in words.windows(2) {
             if let Some(name) = stems.name(&pair[0], &pair[1]) {
-                self.stems.remove(&pair[1]);
-                self.stems.insert(name);
+                self.words.retain(|word| word.stem != pair[1]);
+                self.insert(name);
             }
         }
     }

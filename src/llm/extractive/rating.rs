@@ -4,19 +4,27 @@
 //! headings count half, of its document's title a third. A sentence that points back ("It costs 5 €") has most of the
 //! words of what it points to. The words are compared by their English stems, and a few families of words that
 //! customers use for one another count as near hits.
+//!
+//! Every text is compared with the question once, and from then on stands for how much of every word it has. So the
+//! cost grows with the words of the passages, and has a bound in those of the question.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
-    question::{Stems, Wanted, likeness},
+    question::{Stems, Wanted},
     sentences::{Sentence, sentences},
 };
 use crate::knowledge::Passage;
 
-/// Sentences beyond these are not looked at: no prompt has that many, and every choice compares all of them.
-const MAX_CANDIDATES: usize = 2000;
+/// Passages beyond these are not read, nor what is beyond this length of one: no chunk has so many bytes.
+const MAX_PASSAGES: usize = 50;
+const MAX_PASSAGE_BYTES: usize = 4 << 10;
+/// The same of a passage's title, and of its headings.
+const MAX_LABEL_BYTES: usize = 512;
+/// Sentences beyond these are not looked at: no prompt has that many.
+const MAX_CANDIDATES: usize = 500;
 /// The share of the question that a sentence has to meet, and that when nothing is known of a name in the question.
 const MIN_FIT: f32 = 0.35;
 const MIN_FIT_STRANGE: f32 = 0.55;
@@ -29,6 +37,9 @@ const ABOUT_IT: f32 = 0.4;
 /// The subject of a sentence is among so many of its first words.
 const SUBJECT_WORDS: usize = 6;
 
+/// How much a text has of every wanted word, 0 to 1 each.
+type Shares = Vec<f32>;
+
 /// A sentence in the running.
 pub(super) struct Candidate {
     /// Index of its passage.
@@ -36,6 +47,8 @@ pub(super) struct Candidate {
     pub(super) sentence: Sentence,
     /// Its own stems.
     pub(super) stems: HashSet<String>,
+    /// What it has by itself.
+    pub(super) own: Shares,
     pub(super) words: usize,
     /// Zero: it does not answer the question.
     pub(super) score: f32,
@@ -45,16 +58,75 @@ pub(super) struct Candidate {
     pub(super) antecedent: Option<usize>,
     /// The words of the question that it has by itself, and how much of them; only those that what is around it does
     /// not have, unless there are none and it stands elsewhere than under what is asked for.
-    pub(super) met: HashMap<String, f32>,
+    pub(super) met: Vec<(usize, f32)>,
+    /// What is around it has: headings, title, what it points to.
+    around: Shares,
+    points_back: bool,
 }
 
 /// What the question wants, and all sentences of the passages with their scores.
 pub(super) fn rated(question: &str, passages: &[Passage]) -> (Wanted, Vec<Candidate>) {
     let stems = Stems::new();
     let wanted = Wanted::new(question, &stems);
-    let mut candidates = candidates(passages, &stems);
-    rate(&mut candidates, &wanted, passages, &stems);
+    let places: Vec<Place<'_>> =
+        passages.iter().take(MAX_PASSAGES).map(|passage| Place::new(passage, &wanted, &stems)).collect();
+    let mut candidates = candidates(&places, &wanted, &stems);
+    for at in 0..candidates.len() {
+        let place = &places[candidates[at].passage];
+        let antecedent = antecedent(&candidates, at, &place.heading_stems);
+        let around = place.around(&candidates[at].sentence, antecedent.map(|at| &candidates[at]), &wanted, &stems);
+        (candidates[at].antecedent, candidates[at].around) = (antecedent, around);
+    }
+    rate(&mut candidates, &wanted, &places);
     (wanted, candidates)
+}
+
+/// What all sentences of a passage stand under.
+struct Place<'a> {
+    passage: &'a Passage,
+    heading_stems: HashSet<String>,
+    heading: Shares,
+    title: Shares,
+    /// Whether its heading has nothing but words of the question. One with a "not" is about the contrary.
+    is_about_it: bool,
+}
+
+impl<'a> Place<'a> {
+    fn new(passage: &'a Passage, wanted: &Wanted, stems: &Stems) -> Self {
+        let path = passage.heading.as_deref().unwrap_or("");
+        let innermost = beginning(path.rsplit(" › ").next().unwrap_or(""), MAX_LABEL_BYTES);
+        let title = format!("{} {}", beginning(&passage.title, MAX_LABEL_BYTES), beginning(path, MAX_LABEL_BYTES));
+        let denies = innermost.unicode_words().any(|word| matches!(word, "not" | "cannot"));
+        let heading_stems = stems.of(innermost);
+        Self {
+            passage,
+            heading: wanted.shares(&heading_stems),
+            title: wanted.shares(&stems.of(&title)),
+            is_about_it: !denies && !heading_stems.is_empty() && heading_stems.is_subset(&wanted.own),
+            heading_stems,
+        }
+    }
+
+    /// What is around a sentence that stands here, and points to `antecedent`, if it does.
+    fn around(&self, sentence: &Sentence, antecedent: Option<&Candidate>, wanted: &Wanted, stems: &Stems) -> Shares {
+        let context = wanted.shares(&stems.of(&sentence.context));
+        let pointed_to = antecedent.map(|before| {
+            let subject = before.sentence.text.unicode_words().take(SUBJECT_WORDS).take_while(|word| !is_verb(word));
+            (wanted.shares(&stems.of(&subject.collect::<Vec<_>>().join(" "))), &before.own)
+        });
+        let share = |word: usize| {
+            let above = (0.5 * context[word]).max(0.5 * self.heading[word]).max(0.33 * self.title[word]);
+            pointed_to.as_ref().map_or(above, |(subject, all)| {
+                above.max(0.8 * subject[word]).max(0.5 * all[word]).max(0.8 * self.heading[word])
+            })
+        };
+        (0..wanted.words.len()).map(share).collect()
+    }
+}
+
+/// At most so many bytes of `text`.
+fn beginning(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
 }
 
 fn points_back(text: &str) -> bool {
@@ -81,83 +153,100 @@ fn points_back(text: &str) -> bool {
     text.unicode_words().next().is_some_and(|first| POINTERS.iter().any(|word| first.eq_ignore_ascii_case(word)))
 }
 
+fn is_verb(word: &str) -> bool {
+    ["is", "are", "was", "were", "has", "have", "can", "may", "must", "should", "will", "does", "do"].contains(&word)
+}
+
 /// The sentence that names what this one only points to: before it, in its paragraph, one that does not point back
 /// itself. The last one that names what the heading names, or else simply the last one.
 fn antecedent(candidates: &[Candidate], at: usize, heading: &HashSet<String>) -> Option<usize> {
     let this = &candidates[at];
-    if !points_back(&this.sentence.text) {
+    if !this.points_back {
         return None;
     }
     let before = (0..at).rev().map(|at| (at, &candidates[at]));
     let before =
         before.take_while(|(_, other)| other.passage == this.passage && other.sentence.block == this.sentence.block);
-    let mut before = before.filter(|(_, other)| !points_back(&other.sentence.text));
+    let mut before = before.filter(|(_, other)| !other.points_back);
     let names_it = |other: &Candidate| !heading.is_empty() && heading.is_subset(&other.stems);
     let found = before.clone().find(|(_, other)| names_it(other)).or_else(|| before.next());
     found.map(|(found, _)| found)
 }
 
-fn candidates(passages: &[Passage], stems: &Stems) -> Vec<Candidate> {
-    let all = passages
-        .iter()
-        .enumerate()
-        .flat_map(|(passage, found)| sentences(&found.text).into_iter().map(move |sentence| (passage, sentence)));
-    let candidates = all.take(MAX_CANDIDATES).map(|(passage, sentence)| Candidate {
-        passage,
-        stems: stems.of(&sentence.text),
-        words: sentence.text.unicode_words().count(),
-        sentence,
-        score: 0.0,
-        measured: false,
-        antecedent: None,
-        met: HashMap::new(),
-    });
-    candidates.collect()
+fn candidates(places: &[Place<'_>], wanted: &Wanted, stems: &Stems) -> Vec<Candidate> {
+    let read = |place: &Place<'_>| sentences(beginning(&place.passage.text, MAX_PASSAGE_BYTES));
+    let all = places.iter().enumerate();
+    let all = all.flat_map(|(passage, place)| read(place).into_iter().map(move |sentence| (passage, sentence)));
+    let candidate = |(passage, sentence): (usize, Sentence)| {
+        let own = stems.of(&sentence.text);
+        Candidate {
+            passage,
+            own: wanted.shares(&own),
+            stems: own,
+            words: sentence.text.unicode_words().count(),
+            measured: wanted.is_measured_by(&sentence.text),
+            points_back: points_back(&sentence.text),
+            sentence,
+            score: 0.0,
+            antecedent: None,
+            met: Vec::new(),
+            around: Vec::new(),
+        }
+    };
+    all.take(MAX_CANDIDATES).map(candidate).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of sentences and words are small")]
-fn rate(candidates: &mut [Candidate], wanted: &Wanted, passages: &[Passage], stems: &Stems) {
+fn rate(candidates: &mut [Candidate], wanted: &Wanted, places: &[Place<'_>]) {
     let count = candidates.len() as f32;
-    let has = |stem: &str| candidates.iter().filter(|candidate| candidate.stems.contains(stem)).count() as f32;
+    let has = |word: usize| candidates.iter().filter(|candidate| candidate.own[word] >= 1.0).count() as f32;
     // Rare words weigh more, but not much more: in passages that were found for a question, its subject is everywhere.
     // A long number, such as a code, is all the question is about.
     let is_code = |stem: &str| stem.len() > 2 && stem.bytes().all(|c| c.is_ascii_digit());
     let factor = |stem: &str| if is_code(stem) { 2.0 } else { 1.0 };
-    let weight = |stem: &str| factor(stem) * (1.0 + 0.35 * (1.0 + count / (1.0 + has(stem))).ln());
-    let weights: Vec<(&str, f32)> = wanted.stems.iter().map(|stem| (stem.as_str(), weight(stem))).collect();
-    let total: f32 = weights.iter().map(|(_, weight)| weight).sum();
-    let around: Vec<Around> = (0..candidates.len()).map(|at| Around::new(candidates, at, passages, stems)).collect();
-    let is_known = |name: &String| {
-        let mut all = candidates.iter().zip(&around);
-        all.any(|(candidate, around)| around.likeness(name, candidate) > 0.0)
-    };
-    let knows_all = wanted.names.iter().all(is_known);
-    for (candidate, around) in candidates.iter_mut().zip(around) {
-        let likenesses: Vec<f32> = weights.iter().map(|(stem, _)| around.likeness(stem, candidate)).collect();
-        let met: f32 = weights.iter().zip(&likenesses).map(|((_, weight), likeness)| weight * likeness).sum();
+    let weight = |(at, stem): (usize, &str)| factor(stem) * (1.0 + 0.35 * (1.0 + count / (1.0 + has(at))).ln());
+    let words = wanted.words.iter().map(|word| word.stem.as_str()).enumerate();
+    let weights: Shares = words.map(weight).collect();
+    let total: f32 = weights.iter().sum();
+    let knows_all = wanted.names.iter().all(|name| candidates.iter().any(|candidate| candidate.likeness(*name) > 0.0));
+    for candidate in candidates {
+        let place = &places[candidate.passage];
+        let likenesses: Shares = (0..weights.len()).map(|word| candidate.likeness(word)).collect();
+        let met = weighted(&weights, &likenesses);
         let fit = if total > 0.0 { met / total } else { 0.0 };
-        candidate.measured = wanted.is_measured_by(&candidate.sentence.text);
-        let passage = &passages[candidate.passage];
-        let is_strong = passage.score >= STRONG_PASSAGE && total > 0.0;
-        let fits = match &wanted.must {
+        let is_strong = place.passage.score >= STRONG_PASSAGE && total > 0.0;
+        let fits = match wanted.must {
             _ if wanted.compares => candidate.measured && likenesses.iter().all(|share| *share >= MIN_FIT_COMPARED),
-            Some(must) if !candidate.measured || around.likeness(must, candidate) < MIN_FIT_COMPARED => false,
+            Some(must) if !candidate.measured || likenesses[must] < MIN_FIT_COMPARED => false,
             _ if !knows_all => fit >= MIN_FIT_STRANGE,
             Some(_) => fit >= MIN_FIT,
             None => fit >= MIN_FIT || is_strong,
         };
         if fits {
-            let share = |own: f32, weight: &f32| own * weight / total.max(1.0);
-            let by_heading = weights.iter().map(|(stem, weight)| share(likeness(stem, &around.heading), weight));
-            let about_it = if around.is_about_it(wanted) { ABOUT_IT * by_heading.sum::<f32>() } else { 0.0 };
-            candidate.score = (score(candidate, fit, wanted, passage) + about_it).max(0.0);
-            candidate.antecedent = around.antecedent;
-            let own = weights.iter().map(|(stem, _)| ((*stem).to_owned(), likeness(stem, &candidate.stems)));
-            candidate.met = own.filter(|(_, own)| *own > 0.0).collect();
-            let is_news = |stem: &str| around.of_surroundings(stem) < MIN_FIT_COMPARED;
-            if around.is_about_it(wanted) || candidate.met.keys().any(|stem| is_news(stem)) {
-                candidate.met.retain(|stem, _| is_news(stem));
-            }
+            let by_heading = weighted(&weights, &place.heading) / total.max(1.0);
+            let about_it = if place.is_about_it { ABOUT_IT * by_heading } else { 0.0 };
+            candidate.score = (score(candidate, fit, wanted, place.passage) + about_it).max(0.0);
+            candidate.meet(place.is_about_it);
+        }
+    }
+}
+
+fn weighted(weights: &[f32], shares: &[f32]) -> f32 {
+    weights.iter().zip(shares).map(|(weight, share)| weight * share).sum()
+}
+
+impl Candidate {
+    /// How much of a word the sentence has, by itself or by what is around it.
+    fn likeness(&self, word: usize) -> f32 {
+        self.own[word].max(self.around[word])
+    }
+
+    /// Notes what the sentence itself adds to what is around it.
+    fn meet(&mut self, is_about_it: bool) {
+        self.met = (0..).zip(&self.own).filter(|(_, own)| **own > 0.0).map(|(word, own)| (word, *own)).collect();
+        let is_news = |word: usize| self.around[word] < MIN_FIT_COMPARED;
+        if is_about_it || self.met.iter().any(|(word, _)| is_news(*word)) {
+            self.met.retain(|(word, _)| is_news(*word));
         }
     }
 }
@@ -178,60 +267,28 @@ fn score(candidate: &Candidate, fit: f32, wanted: &Wanted, passage: &Passage) ->
     score
 }
 
-/// The stems of what a sentence stands under and points to.
-struct Around {
-    heading: HashSet<String>,
-    /// Whether the heading has a "not": what stands under it is about the contrary.
-    denies: bool,
-    antecedent: Option<usize>,
-    title: HashSet<String>,
-    context: HashSet<String>,
-    /// Of a sentence that points back: the subject of what it points to, and all of that.
-    pointed_to: Option<[HashSet<String>; 2]>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Around {
-    fn new(candidates: &[Candidate], at: usize, passages: &[Passage], stems: &Stems) -> Self {
-        let this = &candidates[at];
-        let passage = &passages[this.passage];
-        let heading = passage.heading.as_deref().and_then(|path| path.rsplit(" › ").next()).unwrap_or("");
-        let denies = heading.unicode_words().any(|word| matches!(word, "not" | "cannot"));
-        let heading = stems.of(heading);
-        let antecedent = antecedent(candidates, at, &heading);
-        let pointed_to = antecedent.map(|before| {
-            let before = &candidates[before];
-            let subject: Vec<&str> =
-                before.sentence.text.unicode_words().take(SUBJECT_WORDS).take_while(|word| !is_verb(word)).collect();
-            [stems.of(&subject.join(" ")), before.stems.clone()]
-        });
-        Self {
-            heading,
-            denies,
-            antecedent,
-            title: stems.of(&format!("{} {}", passage.title, passage.heading.as_deref().unwrap_or(""))),
-            context: stems.of(&this.sentence.context),
-            pointed_to,
-        }
+    #[test]
+    fn whatever_is_asked_there_is_a_bound_to_what_is_compared() {
+        let words = |count: usize| (0..count).map(|n| format!("w{n}x ")).collect::<String>();
+        let text = "It is so. ".repeat(100_000);
+        let passages: Vec<_> = (0..100)
+            .map(|_| Passage {
+                document: "d".to_owned(),
+                title: words(100_000),
+                uri: None,
+                chunk: 0,
+                page: None,
+                heading: Some(words(100_000)),
+                text: text.clone(),
+                score: 1.0,
+            })
+            .collect();
+        let (wanted, candidates) = rated(&words(100_000), &passages);
+        assert_eq!((wanted.words.len(), candidates.len()), (64, MAX_CANDIDATES));
+        assert_eq!(wanted.words[63].stem, "w63x", "the first words count");
     }
-
-    /// How much of `stem` the sentence has, by itself or by what is around it.
-    fn likeness(&self, stem: &str, of: &Candidate) -> f32 {
-        likeness(stem, &of.stems).max(self.of_surroundings(stem))
-    }
-
-    fn of_surroundings(&self, stem: &str) -> f32 {
-        let around = [(0.5, &self.context), (0.5, &self.heading), (0.33, &self.title)];
-        let back = self.pointed_to.iter().flat_map(|[subject, all]| [(0.8, subject), (0.5, all), (0.8, &self.heading)]);
-        let around = around.into_iter().chain(back).map(|(share, stems)| share * likeness(stem, stems));
-        around.fold(0.0, f32::max)
-    }
-
-    /// Whether it stands under a heading that has nothing but words of the question.
-    fn is_about_it(&self, wanted: &Wanted) -> bool {
-        !self.denies && !self.heading.is_empty() && self.heading.is_subset(&wanted.own)
-    }
-}
-
-fn is_verb(word: &str) -> bool {
-    ["is", "are", "was", "were", "has", "have", "can", "may", "must", "should", "will", "does", "do"].contains(&word)
 }

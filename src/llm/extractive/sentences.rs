@@ -22,6 +22,8 @@ pub(super) struct Sentence {
 
 /// The most characters of a sentence; what is longer is rather a text without marks.
 const MAX_SENTENCE_CHARS: usize = 500;
+/// The most bytes of headings and lead-ins that go along with every sentence below them.
+const MAX_CONTEXT_BYTES: usize = 400;
 /// The most words of a list that is told as one sentence.
 const MAX_LIST_WORDS: usize = 60;
 /// Items of fewer words say nothing without the line above them.
@@ -80,9 +82,11 @@ pub(super) fn sentences(markdown: &str) -> Vec<Sentence> {
 
 fn push(found: &mut Vec<Sentence>, texts: Vec<String>, context: &str, block: usize) {
     let sentences = texts.into_iter().filter(|text| text.chars().any(char::is_alphanumeric));
+    let context = context.trim();
+    let context = &context[..context.floor_char_boundary(MAX_CONTEXT_BYTES)];
     found.extend(sentences.map(|text| Sentence {
         text: shortened(text),
-        context: context.trim().to_owned(),
+        context: context.to_owned(),
         block,
         is_row: false,
         is_fragment: false,
@@ -244,11 +248,13 @@ fn item(line: &str) -> Option<&str> {
 fn without_code(markdown: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = markdown.lines().map(|line| line.trim().trim_start_matches('>').trim_start()).collect();
     let mut open: Option<(char, usize)> = None;
+    let mut is_first = true;
     for at in 0..lines.len() {
         let found = fence(lines[at]);
+        let is_first = found.is_some() && std::mem::take(&mut is_first);
         match (open, found) {
             // A passage may begin inside of code: then its first fence, without any prose before it, is the end.
-            (None, Some((_, _, ""))) if is_code_before(&lines, at) => lines[..=at].fill(""),
+            (None, Some((_, _, ""))) if is_first && is_code_before(&lines, at) => lines[..=at].fill(""),
             (None, Some((mark, length, _))) => {
                 open = Some((mark, length));
                 lines[at] = "";
@@ -349,24 +355,28 @@ fn plain(text: &str) -> String {
     out.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+// None of these looks further than to where the next of its kind could begin, so that a row of beginnings without ends
+// is read in one go.
+
 /// What follows `[`, if it is `label](address)`: the label, and what comes after.
 fn link(text: &str) -> Option<(&str, &str)> {
-    let (label, rest) = text.split_once("](")?;
-    let (address, rest) = rest.split_once(')')?;
-    (!label.contains(['[', ']']) && !address.contains(' ')).then_some((label, rest))
+    let (label, rest) = text.split_at(text.find(['[', ']'])?);
+    let address = rest.strip_prefix("](")?;
+    let end = address.find([')', ' ', '['])?;
+    Some((label, address[end..].strip_prefix(')')?))
 }
 
 /// What follows `[`, if it is `^1]` or `1]`: marks that would be mistaken for our own.
 fn footnote(text: &str) -> Option<&str> {
-    let (mark, rest) = text.split_once(']')?;
-    let mark = mark.strip_prefix('^').unwrap_or(mark);
-    (!mark.is_empty() && mark.len() <= 3 && mark.chars().all(|c| c.is_ascii_digit())).then_some(rest)
+    let mark = text.strip_prefix('^').unwrap_or(text);
+    let rest = mark.trim_start_matches(|c: char| c.is_ascii_digit());
+    (1..=3).contains(&(mark.len() - rest.len())).then_some(rest)?.strip_prefix(']')
 }
 
 /// What follows `<`, if it is a tag.
 fn tag(text: &str) -> Option<&str> {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!').then_some(())?;
-    text.split_once('>').map(|(_, rest)| rest)
+    text[text.find(['<', '>'])?..].strip_prefix('>')
 }
 
 #[cfg(test)]

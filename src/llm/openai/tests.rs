@@ -68,6 +68,7 @@ fn openai_gets_the_newer_name_of_the_limit() {
         max_output_tokens: 7,
         parameters: Arc::new(Parameters { temperature: Some(0.5), ..Parameters::default() }),
         may_withdraw: true,
+        asker: None,
         sharing: Sharing::default(),
         span: RunSpan::default(),
     };

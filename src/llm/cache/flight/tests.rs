@@ -92,11 +92,16 @@ fn transcript(events: &[Result<ModelEvent, ModelError>]) -> (Vec<String>, Option
             Ok(ModelEvent::Text(text)) => lines.last_mut().unwrap().push_str(text),
             Ok(ModelEvent::Usage(newest)) => usage = Some(*newest),
             // Signs of what it does are worth nothing to who comes later.
-            Ok(ModelEvent::Thinking) => {}
+            Ok(ModelEvent::Thinking(_)) => {}
             other => lines.extend([format!("{other:?}"), String::new()]),
         }
     }
     (lines, usage)
+}
+
+/// Bytes of reasoning.
+fn thought(events: &[Result<ModelEvent, ModelError>]) -> u32 {
+    events.iter().map(|event| if let Ok(ModelEvent::Thinking(bytes)) = event { *bytes } else { 0 }).sum()
 }
 
 /// Whether everything in `part` comes in `whole`, from its beginning on.
@@ -121,7 +126,7 @@ fn usage(output: u32) -> ModelEvent {
 fn answers() -> impl Strategy<Value = Vec<Result<ModelEvent, ModelError>>> {
     let step = prop_oneof![
         6 => "[a-zä€ ]{1,9}".prop_map(ModelEvent::Text),
-        1 => Just(ModelEvent::Thinking),
+        1 => (1..9u32).prop_map(ModelEvent::Thinking),
         1 => (0..9u32).prop_map(usage),
     ];
     let end = prop_oneof![
@@ -219,6 +224,7 @@ proptest! {
         for reader in readers.iter().filter(|reader| reader.participant.is_some()) {
             prop_assert!(reader.is_over, "a wake-up was lost");
             prop_assert_eq!(transcript(&reader.heard), whole.clone());
+            prop_assert_eq!(thought(&reader.heard), thought(&events), "everybody knows what it cost");
         }
     }
 }
@@ -292,14 +298,17 @@ fn read(participant: &mut Participant) -> Vec<Result<ModelEvent, ModelError>> {
 fn who_joins_later_gets_what_is_there_in_one_piece() {
     let text = |text: &str| ModelEvent::Text(text.to_owned());
     let waited = [ModelEvent::Queued(2), ModelEvent::Queued(1), ModelEvent::Asked];
-    let said: Vec<_> = waited.into_iter().chain([by(), text("Hel"), text("lo"), ModelEvent::Thinking]).collect();
+    let said: Vec<_> = waited
+        .into_iter()
+        .chain([by(), ModelEvent::Thinking(3), text("Hel"), text("lo"), ModelEvent::Thinking(4)])
+        .collect();
     let source = stream::iter(said.clone().into_iter().map(Ok)).chain(stream::pending());
     let mut first = Flight::start(source.boxed());
     let heard: Vec<_> = read(&mut first).into_iter().map(Result::unwrap).collect();
     assert_eq!(heard, said);
     let mut second = first.flight().join().expect("open");
     let heard: Vec<_> = read(&mut second).into_iter().map(Result::unwrap).collect();
-    assert_eq!(heard, [by(), text("Hello"), ModelEvent::Thinking], "only what it does now");
+    assert_eq!(heard, [by(), text("Hello"), ModelEvent::Thinking(7)], "only what it does now, and all that it cost");
 }
 
 #[test]

@@ -1,0 +1,257 @@
+//! What a run comes to while a model writes: what viewers are told of it, what it costs, and how it ends.
+//!
+//! Is given the model's events and knows neither the model nor the time. Uses `limits` for what it costs.
+
+use tracing::warn;
+
+use super::{MAX_ANSWER_BYTES, Outcome, RunEvent};
+use crate::{
+    chat::{Doing, Phase, Status, Usage},
+    limits::{Refusal, Spending},
+    llm::{Clock, FinishReason, ModelError, ModelEvent},
+};
+
+/// An answer that is being written, and its bill.
+pub(super) struct Writing {
+    spending: Spending,
+    doing: Doing,
+    /// Nobody was asked for what comes.
+    is_cached: bool,
+    /// Something came of the model that may have its price.
+    has_begun: bool,
+    bytes: usize,
+    usage: Option<Usage>,
+    finish: Option<FinishReason>,
+}
+
+/// What follows from an event.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Told {
+    /// First, when that has changed.
+    pub(super) doing: Option<Doing>,
+    pub(super) event: Option<RunEvent>,
+    /// It is over.
+    pub(super) end: Option<Outcome>,
+}
+
+impl Writing {
+    /// Nothing has come yet. The prompt is charged to `spending`.
+    pub(super) fn new(spending: Spending) -> Self {
+        let doing = Phase::Waiting.into();
+        Self { spending, doing, is_cached: false, has_begun: false, bytes: 0, usage: None, finish: None }
+    }
+
+    /// Takes the next event.
+    pub(super) fn take(&mut self, event: Result<ModelEvent, ModelError>) -> Told {
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => return Told { end: Some(self.failed(&error)), ..Told::default() },
+        };
+        self.has_begun |= !matches!(event, ModelEvent::Queued(_) | ModelEvent::Asked);
+        let doing = self.does(&event);
+        let mut told = Told { doing, ..Told::default() };
+        match event {
+            ModelEvent::Queued(_) | ModelEvent::Asked => {}
+            ModelEvent::Thinking(bytes) => {
+                let spent = self.wrote(usize::try_from(bytes).unwrap_or(usize::MAX));
+                told.end = spent.err().map(|refusal| self.refused(refusal));
+            }
+            ModelEvent::By(author) => {
+                self.is_cached = author.cached;
+                if self.is_cached {
+                    self.spending.waive(); // Nobody was asked for it.
+                }
+                told.event = Some(RunEvent::By(author));
+            }
+            ModelEvent::Text(text) => (told.event, told.end) = self.text(text),
+            ModelEvent::Failover(failover) => {
+                if failover.keep == 0 {
+                    self.bytes = 0; // What is withdrawn does not count.
+                }
+                told.event = Some(RunEvent::Failover(failover));
+            }
+            ModelEvent::Usage(usage) => {
+                self.usage = Some(usage);
+                if !self.is_cached {
+                    self.spending.settle(usage);
+                }
+            }
+            ModelEvent::Finish(reason) => self.finish = Some(reason),
+        }
+        told
+    }
+
+    /// The model says nothing more.
+    pub(super) fn end(&self) -> Outcome {
+        let outcome = self.finish.map_or_else(|| Outcome::broken_off(self.bytes == 0), Outcome::finished);
+        Outcome { usage: self.usage, ..outcome }
+    }
+
+    fn does(&mut self, event: &ModelEvent) -> Option<Doing> {
+        let doing = match event {
+            ModelEvent::Queued(position) => Doing { phase: Phase::Queued, position: Some(*position) },
+            ModelEvent::Asked => Phase::Waiting.into(),
+            ModelEvent::Thinking(_) => Phase::Thinking.into(),
+            ModelEvent::Text(_) => Phase::Streaming.into(),
+            _ => return None,
+        };
+        (std::mem::replace(&mut self.doing, doing) != doing).then_some(doing)
+    }
+
+    /// A piece of the answer, as far as there is room for it, and whether it was the last one.
+    fn text(&mut self, mut text: String) -> (Option<RunEvent>, Option<Outcome>) {
+        let whole = text.len();
+        text.truncate(text.floor_char_boundary(MAX_ANSWER_BYTES - self.bytes));
+        self.bytes += text.len();
+        let is_cut = text.len() < whole;
+        let spent = self.wrote(text.len());
+        let end = match spent {
+            Err(refusal) => Some(self.refused(refusal)),
+            Ok(()) if is_cut => {
+                warn!(bytes = self.bytes, "an answer was cut: it is too long");
+                Some(Outcome { status: Status::Length, usage: self.usage, error: None })
+            }
+            Ok(()) => None,
+        };
+        ((!text.is_empty()).then_some(RunEvent::Text(text)), end)
+    }
+
+    fn wrote(&mut self, bytes: usize) -> Result<(), Refusal> {
+        if self.is_cached { Ok(()) } else { self.spending.wrote(bytes) }
+    }
+
+    fn refused(&self, refusal: Refusal) -> Outcome {
+        refusal.count();
+        Outcome { usage: self.usage, ..Outcome::refused(refusal, self.bytes == 0) }
+    }
+
+    fn failed(&mut self, error: &ModelError) -> Outcome {
+        warn!(%error, "a model did not finish its answer");
+        // Nobody began to answer. Of a server that was silent nobody knows that.
+        let was_refused = match error {
+            ModelError::Unavailable { .. } | ModelError::Rejected { .. } => true,
+            ModelError::Timeout { clock, .. } => *clock == Clock::Connect,
+            ModelError::Truncated { .. } => false,
+        };
+        if was_refused && !self.has_begun {
+            self.spending.waive();
+        }
+        Outcome { usage: self.usage, ..Outcome::failed(error, self.bytes == 0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        chat::{Author, Owner},
+        config::LimitsConfig,
+        limits::{Budgets, Spender},
+        llm::Stage,
+    };
+
+    fn user() -> Spender {
+        Spender::new(Some(&Owner::new("t/u")))
+    }
+
+    /// An answer to a prompt of 100 tokens, of a user who has 1,000 a day.
+    fn begun() -> (Arc<Budgets>, Writing) {
+        let budgets = Arc::new(Budgets::new(&LimitsConfig { tokens_per_day: 1000, ..LimitsConfig::default() }));
+        let writing = Writing::new(budgets.open(&user(), 100, 200).unwrap());
+        (budgets, writing)
+    }
+
+    /// What a user of 1,000 tokens has spent: so much less fits.
+    fn spent(budgets: &Arc<Budgets>) -> u64 {
+        (0..1000).find(|spent| budgets.open(&user(), 999 - spent, 0).is_ok()).unwrap_or(1000)
+    }
+
+    fn text(text: &str) -> Result<ModelEvent, ModelError> {
+        Ok(ModelEvent::Text(text.to_owned()))
+    }
+
+    fn timeout(clock: Clock) -> Result<ModelEvent, ModelError> {
+        Err(ModelError::Timeout { target: "t".to_owned(), clock, stage: Stage::Asked })
+    }
+
+    fn refused() -> Result<ModelEvent, ModelError> {
+        Err(ModelError::Unavailable { target: "t".to_owned(), detail: "no".to_owned(), retry_after: None })
+    }
+
+    #[test]
+    fn what_it_does_is_told_when_it_changes() {
+        let (_, mut writing) = begun();
+        let doing = |told: Told| told.doing.map(|doing| doing.phase);
+        assert_eq!(doing(writing.take(Ok(ModelEvent::Queued(1)))), Some(Phase::Queued));
+        assert_eq!(doing(writing.take(Ok(ModelEvent::Asked))), Some(Phase::Waiting));
+        assert_eq!(doing(writing.take(Ok(ModelEvent::Asked))), None);
+        assert_eq!(doing(writing.take(text("a"))), Some(Phase::Streaming));
+        assert_eq!(writing.take(text("b")), Told { event: Some(RunEvent::Text("b".to_owned())), ..Told::default() });
+        assert_eq!(writing.end().status, Status::Incomplete);
+        writing.take(Ok(ModelEvent::Finish(FinishReason::Stop)));
+        assert_eq!(writing.end().status, Status::Complete);
+    }
+
+    #[test]
+    fn only_what_nobody_began_to_answer_is_given_back() {
+        let truncated = Err(ModelError::Truncated { target: "t".to_owned(), detail: "end".to_owned() });
+        for (why, events, cost) in [
+            ("refused", vec![refused()], 0),
+            ("not even connected", vec![timeout(Clock::Connect)], 0),
+            ("waited for, and refused", vec![Ok(ModelEvent::Queued(1)), Ok(ModelEvent::Asked), refused()], 0),
+            ("silent", vec![timeout(Clock::FirstToken)], 100),
+            ("too long", vec![timeout(Clock::Total)], 100),
+            ("a head and an end", vec![truncated], 100),
+            ("some reasoning", vec![Ok(ModelEvent::Thinking(80)), refused()], 120),
+            ("reasoning, and silence", vec![Ok(ModelEvent::Thinking(80)), timeout(Clock::Gap)], 120),
+            ("some text", vec![text(&"x".repeat(80)), refused()], 120),
+        ] {
+            let (budgets, mut writing) = begun();
+            let ends: Vec<_> = events.into_iter().filter_map(|event| writing.take(event).end).collect();
+            assert_eq!(ends.len(), 1, "{why}");
+            drop(writing);
+            assert_eq!(spent(&budgets), cost, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_spent_budget_ends_the_answer() {
+        let (budgets, mut writing) = begun();
+        let other = budgets.open(&user(), 0, 600).unwrap();
+        let mut pieces = 0;
+        let end = loop {
+            let told = writing.take(text(&"x".repeat(64)));
+            assert!(told.event.is_some(), "what was written is shown");
+            pieces += 1;
+            if let Some(end) = told.end {
+                break end;
+            }
+        };
+        assert_eq!((end.status, end.error.unwrap().code), (Status::Incomplete, "budget_exhausted"));
+        assert!((296..=328).contains(&(16 * pieces)), "200 that were held back, and the 100 that were left: {pieces}");
+        drop(other);
+    }
+
+    #[test]
+    fn reasoning_is_charged_while_it_is_written() {
+        let (budgets, mut writing) = begun();
+        let end = std::iter::repeat_with(|| writing.take(Ok(ModelEvent::Thinking(100)))).find_map(|told| told.end);
+        let end = end.unwrap();
+        assert_eq!((end.status, end.error.unwrap().code), (Status::Error, "budget_exhausted"));
+        drop(writing);
+        assert_eq!(spent(&budgets), 1000);
+    }
+
+    #[test]
+    fn who_writes_is_told_and_what_is_cached_is_free() {
+        let (budgets, mut writing) = begun();
+        let author = Author { cached: true, ..Author::new("m") };
+        assert_eq!(writing.take(Ok(ModelEvent::By(author.clone()))).event, Some(RunEvent::By(author)));
+        writing.take(text(&"x".repeat(640)));
+        writing.take(Ok(ModelEvent::Usage(Usage { input: 9, output: 9, estimated: false })));
+        drop(writing);
+        assert_eq!(spent(&budgets), 0);
+    }
+}
