@@ -83,6 +83,13 @@ impl Authenticator {
         self.required
     }
 
+    /// Whether there are tokens at all. Where there are none, an `Authorization` is meant for somebody else: a platform in
+    /// front of the gateway, or a package that insists on a key.
+    #[must_use]
+    pub fn has_tokens(&self) -> bool {
+        self.tokens.is_some()
+    }
+
     /// Checks a bearer credential.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::{
     limits::{Budgets, Line, Refusal, Spender},
     llm::{
         ChatModel, ChatRequest, Failover, FinishReason, KnowledgeUse, ModelError, ModelEvent, Parameters,
-        PromptMessage, Sharing,
+        PromptMessage, PromptRole, Sharing,
     },
     telemetry::{metrics::MEMORY_RETRIEVALS, spans::RunSpan},
 };
@@ -73,6 +73,8 @@ pub struct RunRequest {
     pub instructions: Option<String>,
     /// Who asks; `None` where nobody need say so.
     pub owner: Option<Owner>,
+    /// How the answer begins, when it does already: it is to be gone on with.
+    pub beginning: Option<String>,
     /// How it is to be written.
     pub parameters: Arc<Parameters>,
     /// The most tokens of the answer, when it shall be fewer than usual.
@@ -83,6 +85,8 @@ pub struct RunRequest {
     pub may_withdraw: bool,
     /// Whether another answer than the one that may be known already is wanted.
     pub is_anew: bool,
+    /// Whether the answer may be kept and given to others, and one that is known may be given.
+    pub may_share: bool,
     /// The session it belongs to, as its span shall say.
     pub session: Option<SessionId>,
 }
@@ -95,12 +99,14 @@ impl RunRequest {
             question: question.into(),
             history,
             instructions: None,
+            beginning: None,
             owner,
             parameters: Arc::default(),
             max_output_tokens: None,
             keeps_history: false,
             may_withdraw: true,
             is_anew: false,
+            may_share: true,
             session: None,
         }
     }
@@ -211,8 +217,9 @@ impl Runner {
 
             yield RunEvent::Doing(Phase::Waiting.into());
             let mut spending = self.budgets.open(spender);
-            let RunRequest { question, history, instructions, owner, parameters, may_withdraw, is_anew, keeps_history, .. } = request;
-            let prompt = prompt::compose(&question, history, &passages, instructions.as_deref(), keeps_history);
+            let RunRequest { question, history, instructions, owner, parameters, may_withdraw, is_anew, may_share, keeps_history, .. } = request;
+            let mut prompt = prompt::compose(&question, history, &passages, instructions.as_deref(), keeps_history);
+            prompt.extend(request.beginning.map(|content| PromptMessage { role: PromptRole::Assistant, content }));
             let tokens: usize = prompt.iter().map(|message| estimate_tokens(&message.content)).sum();
             if let Err(refusal) = spending.prompt(tokens) {
                 spending.settle(None); // Nobody was asked.
@@ -229,7 +236,7 @@ impl Runner {
                 max_output_tokens: request.max_output_tokens.map_or(self.max_output_tokens, |most| most.min(self.max_output_tokens)),
                 parameters,
                 may_withdraw,
-                sharing: Sharing { tenant: owner.map(|owner| owner.tenant().into()), knowledge: version, is_anew },
+                sharing: Sharing { tenant: owner.map(|owner| owner.tenant().into()), knowledge: version.filter(|_| may_share), is_anew },
                 span,
             });
             let mut doing = Doing::from(Phase::Waiting);

@@ -3,14 +3,19 @@
 //! Unknown fields are ignored; a field of the wrong kind is named. Frames are checked by hand and not by a derived
 //! deserializer, because its errors cannot tell a client which field was wrong in words it can show.
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{COMMENT_CHARS, TEXT_CHARS};
+use super::bounds::{COMMENT_CHARS, TEXT_CHARS};
 use crate::{
     chat::{Feedback, MessageId, Opinion, RunId},
     config::Secret,
+    dialect::json,
     session::{Redo, SendMode, StopTarget},
 };
+
+/// The longest `id` that is repeated as `re`, in bytes as JSON.
+const ID_BYTES: usize = 512;
 
 /// A frame and the id that its answer carries as `re`.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,18 +110,27 @@ pub struct FrameError {
 /// # Errors
 /// [`FrameError`] with `bad_json`, `unknown_type`, `invalid_field`, `empty_text` or `text_too_long`.
 pub fn parse(text: &str) -> Result<Frame, FrameError> {
-    let fields = match serde_json::from_str(text) {
-        Ok(Value::Object(fields)) => fields,
-        Ok(_) => return Err(bad_json("a frame is a JSON object")),
-        Err(error) => return Err(bad_json(&format!("not JSON: {error}"))),
-    };
-    let id = match fields.get("id") {
-        None | Some(Value::Null) => None,
-        Some(id @ (Value::String(_) | Value::Number(_))) if id.to_string().len() <= 512 => Some(id.clone()),
-        Some(_) => return Err(invalid("id", "must be a string or a number")),
-    };
+    let fields = json::object(text.as_bytes()).map_err(|broken| {
+        let message = if broken.error.is_data() {
+            "a frame is a JSON object".to_owned()
+        } else {
+            format!("not JSON: {}", broken.error)
+        };
+        // Whose frame it was can be told when its id came before what is wrong.
+        FrameError { re: echoed(&broken.fields), code: "bad_json", message }
+    })?;
+    let id = echoed(&fields);
+    if id.is_none() && fields.get("id").is_some_and(|id| !id.is_null()) {
+        return Err(invalid("id", "must be a string or a number, and not long"));
+    }
     let body = Fields(fields).body().map_err(|error| FrameError { re: id.clone(), ..error })?;
     Ok(Frame { id, body })
+}
+
+/// The frame's id, as far as it can be repeated.
+fn echoed(fields: &Map<String, Value>) -> Option<Value> {
+    let id = fields.get("id").filter(|id| id.is_string() || id.is_number())?;
+    (id.to_string().len() <= ID_BYTES).then(|| id.clone())
 }
 
 /// Checks the text of a user's message.
@@ -195,12 +209,10 @@ impl Fields {
 
     fn send(&mut self, text: String) -> Result<ClientFrame, FrameError> {
         check_text(&text)?;
-        let mode = match self.string("mode")?.as_deref() {
-            None | Some("reject") => SendMode::Reject,
-            Some("queue") => SendMode::Queue,
-            Some("replace") => SendMode::Replace,
-            Some(_) => return Err(invalid("mode", "must be `reject`, `queue` or `replace`")),
-        };
+        let mode = self.0.remove("mode").unwrap_or_default();
+        let mode = Option::<SendMode>::deserialize(mode)
+            .map_err(|_| invalid("mode", "must be `reject`, `queue` or `replace`"))?
+            .unwrap_or_default();
         if !matches!(self.0.get("metadata"), None | Some(Value::Null | Value::Object(_))) {
             return Err(invalid("metadata", "must be an object"));
         }
@@ -265,10 +277,6 @@ fn error(code: &'static str, message: String) -> FrameError {
     FrameError { re: None, code, message }
 }
 
-fn bad_json(message: &str) -> FrameError {
-    error("bad_json", message.to_owned())
-}
-
 fn invalid(field: &str, problem: &str) -> FrameError {
     error("invalid_field", format!("`{field}` {problem}"))
 }
@@ -301,13 +309,36 @@ mod tests {
     }
 
     #[test]
+    fn an_error_says_whose_it_is_whenever_that_can_be_read() {
+        for (text, re) in [
+            (r#"{"id":"a","type":"send","text":5}"#, json!("a")),
+            (r#"{"type":{},"id":7}"#, json!(7)),
+            (r#"{"type":"dance","id":"a"}"#, json!("a")),
+            (r#"{"type":"send","id":"","text":"b"}"#, json!("")),
+            (r#"{"id":"a","type":"send","text":"b}"#, json!("a")),
+            (r#"{"id":7,"type":"send",}"#, json!(7)),
+            (r#"{"id":"a"} x"#, json!("a")),
+            (r#"{"type":"ping","id":[]}"#, Value::Null),
+        ] {
+            assert_eq!(parse(text).unwrap_err().re.unwrap_or_default(), re, "{text}");
+        }
+        let long = json!({"type": "dance", "id": "x".repeat(ID_BYTES)});
+        assert_eq!(parse(&long.to_string()).unwrap_err().re, None);
+    }
+
+    #[test]
+    fn half_a_character_is_taken_for_a_replacement() {
+        let frame = parse(r#"{"type":"send","id":"q","text":"abc\ud83d"}"#).unwrap();
+        assert!(matches!(frame.body, ClientFrame::Send { text, .. } if text == "abc\u{fffd}"));
+    }
+
+    #[test]
     fn bad_input_is_named() {
         for (text, expected) in [
             ("", "bad_json"),
             ("null", "bad_json"),
             ("[]", "bad_json"),
             ("{} {}", "bad_json"),
-            (r#"{"type":"send","text":"\ud800"}"#, "bad_json"),
             ("{}", "unknown_type"),
             (r#"{"type":"dance"}"#, "unknown_type"),
             (r#"{"type":5}"#, "invalid_field"),
