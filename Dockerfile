@@ -2,7 +2,9 @@
 # docker run --rm -p 127.0.0.1:8080:8080 -v rivulet-data:/data --stop-timeout 40 rivulet
 #
 # --stop-timeout: answers get 30 seconds to finish (RIVULET_SERVER_DRAIN_S), and Docker kills after 10 by itself.
-# There is no authentication in this version: publish the port to loopback, or behind something that has it.
+# Nobody has to say who they are unless RIVULET_AUTH_REQUIRED is set: publish the port to loopback, or behind something
+# that asks. Until then the gateway answers to localhost and to addresses; a name of its own has to be listed:
+#   -e RIVULET_SERVER_ALLOWED_ORIGINS=http://chat.lan:8080
 
 FROM rust:1.95-bookworm AS build
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]

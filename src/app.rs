@@ -5,7 +5,7 @@
 //! checkpointed, sockets close, the store closes last.
 
 use std::{
-    fs, io,
+    io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
@@ -23,7 +23,7 @@ use tracing::{error, info, warn};
 use crate::{
     auth::Authenticator,
     config::{Abandon, Config, KnowledgeConfig},
-    http::{self, Clients, Gateway, Origins},
+    http::{self, Clients, Gateway, Notices, Origins},
     hub::{Hub, INTERRUPT_GRACE, Policy},
     knowledge::{DEFAULT_COLLECTION, Knowledge, NoKnowledge, Retriever},
     limits::{Budgets, Line},
@@ -35,7 +35,7 @@ use crate::{
     },
     run::{Retrieval, Runner},
     store::{
-        StoreError,
+        StoreError, folder,
         sqlite::{self, SqliteStore},
     },
     telemetry::metrics,
@@ -101,9 +101,9 @@ impl App {
     /// [`AppError`]: what keeps it from starting.
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let metrics = metrics::install()?;
-        let folder = &config.server.data_dir;
-        fs::create_dir_all(folder).map_err(|source| AppError::DataDir { path: folder.clone(), source })?;
-        let store = Arc::new(SqliteStore::open(folder.join(sqlite::FILE_NAME))?);
+        let data_dir = &config.server.data_dir;
+        folder::prepare(data_dir).map_err(|source| AppError::DataDir { path: data_dir.clone(), source })?;
+        let store = Arc::new(SqliteStore::open(data_dir.join(sqlite::FILE_NAME))?);
         let model: Arc<dyn ChatModel> = match Targets::from_config(&config.llm)? {
             Some(targets) => Arc::new(targets),
             None => Arc::new(Extractive::default()),
@@ -114,7 +114,7 @@ impl App {
             None => model,
         };
         let knowledge = config.knowledge.enabled.then(|| {
-            let knowledge = Knowledge::open(&config.knowledge, folder);
+            let knowledge = Knowledge::open(&config.knowledge, data_dir);
             Arc::new(match cache {
                 Some(rule) => knowledge.keeping(rule),
                 None => knowledge,
@@ -257,10 +257,12 @@ fn gateway(config: &Config, hub: &Arc<Hub>, runner: Arc<Runner>, metrics: Promet
         retriever: runner.retriever.clone(),
         model: runner.model.clone(),
         runner,
+        unsupported: config.llm.unsupported,
         completions: TaskTracker::new(),
         interrupting: CancellationToken::new(),
         top_k: config.knowledge.top_k,
-        origins: Arc::new(Origins::new(&config.server)),
+        origins: Arc::new(Origins::new(config)),
+        notices: Notices::default(),
         clients: Arc::new(Clients::new(config)),
         sockets: TaskTracker::new(),
         draining: CancellationToken::new(),

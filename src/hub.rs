@@ -143,7 +143,7 @@ impl Hub {
         owner: Option<&Owner>,
         metadata: Option<serde_json::Value>,
     ) -> Result<SessionRecord, StoreError> {
-        let record = new_record(assistant, owner, metadata);
+        let record = new_record(SessionId::random(), assistant, owner, metadata);
         self.deps.store.create_session(record.clone()).await?;
         Ok(record)
     }
@@ -155,7 +155,7 @@ impl Hub {
     /// [`HubError::Full`].
     pub fn open(&self, assistant: &str, owner: Option<&Owner>) -> Result<SessionHandle, HubError> {
         let place = self.place()?;
-        let record = new_record(assistant, owner, None);
+        let record = new_record(SessionId::random(), assistant, owner, None);
         let id = record.id.clone();
         let handle = self.start(record, false, MessagePage::default());
         let slot = Slot { session: OnceCell::new_with(Some(handle.clone())), _place: place };
@@ -219,9 +219,42 @@ impl Hub {
     /// # Errors
     /// [`HubError`]; [`StoreError::NoSession`] when there is none.
     pub async fn get(&self, id: &SessionId) -> Result<SessionHandle, HubError> {
+        self.fill(id, self.load(id)).await
+    }
+
+    /// The session of `owner` with this id. When there is none, one is opened as by [`open`](Self::open): who asks twice
+    /// with one id gets one session.
+    ///
+    /// # Errors
+    /// [`HubError`]; [`StoreError::NoSession`] when it is somebody else's.
+    pub async fn get_or_open(
+        &self,
+        id: &SessionId,
+        assistant: &str,
+        owner: Option<&Owner>,
+    ) -> Result<SessionHandle, HubError> {
+        let load = async {
+            match self.load(id).await {
+                Err(StoreError::NoSession) => {
+                    let record = new_record(id.clone(), assistant, owner, None);
+                    Ok(self.start(record, false, MessagePage::default()))
+                }
+                loaded => loaded,
+            }
+        };
+        let handle = self.fill(id, load).await?;
+        if handle.owner() == owner { Ok(handle) } else { Err(StoreError::NoSession.into()) }
+    }
+
+    /// The session in memory, where `load` brings it when it is not there.
+    async fn fill(
+        &self,
+        id: &SessionId,
+        load: impl Future<Output = Result<SessionHandle, StoreError>>,
+    ) -> Result<SessionHandle, HubError> {
         let filling = Filling { sessions: &self.sessions, id, slot: self.slot(id)? };
         let slot = &filling.slot;
-        let handle = slot.session.get_or_try_init(|| self.load(id)).await.cloned()?;
+        let handle = slot.session.get_or_try_init(|| load).await.cloned()?;
         // An entry is not let go while we hold its slot: it was deleted, or all were, while we loaded.
         if !self.sessions.get(id).is_some_and(|entry| Arc::ptr_eq(&entry, slot)) {
             let draining = self.deps.draining.load(Ordering::SeqCst);
@@ -357,10 +390,15 @@ impl Hub {
     }
 }
 
-fn new_record(assistant: &str, owner: Option<&Owner>, metadata: Option<serde_json::Value>) -> SessionRecord {
+fn new_record(
+    id: SessionId,
+    assistant: &str,
+    owner: Option<&Owner>,
+    metadata: Option<serde_json::Value>,
+) -> SessionRecord {
     let now = Timestamp::now();
     SessionRecord {
-        id: SessionId::random(),
+        id,
         assistant: assistant.to_owned(),
         metadata,
         created_at: now,

@@ -12,7 +12,10 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 
-use super::{DEFAULT_TENANT, Grant, LEEWAY, Principal, Refused};
+use super::{
+    grant::{Grant, LEEWAY, Refused},
+    principal::{DEFAULT_TENANT, Principal},
+};
 use crate::{chat::Timestamp, config::AuthConfig};
 
 /// The longest token taken, in bytes.

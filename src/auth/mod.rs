@@ -3,64 +3,29 @@
 //! Knows no socket and no request: credentials come in as text, a [`Grant`] or [`Refused`] comes out. Every kind of
 //! credential meets in [`Authenticator::verify`]. Uses `config`, `chat`.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{
-    chat::{Owner, Timestamp},
-    config::AuthConfig,
-};
+use crate::{chat::Timestamp, config::AuthConfig};
 
+mod grant;
 pub mod jwt;
 mod principal;
 mod tickets;
 
+pub use self::{
+    grant::{Caller, Grant, LEEWAY, Refused, left},
+    principal::{DEFAULT_TENANT, InvalidPrincipal, Principal},
+    tickets::{TICKET_LIFE, TicketError},
+};
 use self::{
     jwt::{MintError, Tokens},
     tickets::Tickets,
 };
-pub use self::{
-    principal::{DEFAULT_TENANT, InvalidPrincipal, Principal},
-    tickets::{TICKET_LIFE, TicketError},
-};
 
 /// The scope that may do everything.
 pub const ADMIN: &str = "admin";
-/// Clocks differ: a token counts for so much longer than it says, and so much earlier.
-pub const LEEWAY: Duration = Duration::from_secs(5);
-
-/// The credentials prove nothing. Why is not told: whoever tries them out shall learn nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the credentials are not valid")]
-pub struct Refused;
-
-/// A principal that was proven, and for how long.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// Who it is.
-    pub principal: Arc<Principal>,
-    /// When the proof ends, without the [`LEEWAY`].
-    pub expires_at: Timestamp,
-}
-
-/// How long a proof that says to end at `expires_at` still counts, [`LEEWAY`] included; zero when it is over.
-#[must_use]
-pub fn left(expires_at: Timestamp, now: Timestamp) -> Duration {
-    Duration::from_millis(expires_at.plus_seconds(LEEWAY.as_secs()).0.saturating_sub(now.0))
-}
-
-/// Who makes a request: a principal, or nobody in particular where that is allowed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Caller(pub Option<Grant>);
-
-impl Caller {
-    /// To whom belongs what this caller makes, and who must own what it is to see.
-    #[must_use]
-    pub fn owner(&self) -> Option<&Owner> {
-        self.0.as_ref().map(|grant| grant.principal.owner())
-    }
-}
 
 /// Checks credentials, and makes them.
 #[derive(Debug)]
@@ -81,6 +46,13 @@ impl Authenticator {
     #[must_use]
     pub fn required(&self) -> bool {
         self.required
+    }
+
+    /// Whether there are tokens at all. Where there are none, an `Authorization` is meant for somebody else: a platform in
+    /// front of the gateway, or a package that insists on a key.
+    #[must_use]
+    pub fn has_tokens(&self) -> bool {
+        self.tokens.is_some()
     }
 
     /// Checks a bearer credential.

@@ -11,7 +11,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{Caller, Refused};
+use super::grant::{Caller, Refused};
 use crate::chat::Owner;
 
 /// How long a ticket is good.

@@ -13,6 +13,7 @@ use crate::{
     knowledge::{
         Collection, DEFAULT_COLLECTION, IngestError, IngestProgress, IngestSummary, Knowledge, KnowledgeError,
     },
+    store::folder,
 };
 
 /// Arguments of `rivulet ingest`.
@@ -38,6 +39,9 @@ pub enum IngestCommandError {
     /// Some files were not ingested; they were listed.
     #[error("{0} could not be ingested")]
     Incomplete(usize),
+    /// The data folder cannot be made.
+    #[error("the data folder cannot be used: {0}")]
+    DataDir(io::Error),
     /// The terminal is gone.
     #[error("cannot write the summary: {0}")]
     Output(#[from] io::Error),
@@ -49,6 +53,7 @@ pub enum IngestCommandError {
 /// See [`IngestCommandError`]; also when only some of the files failed.
 pub async fn run(args: Args, config: &Config) -> Result<(), IngestCommandError> {
     let collection = Collection::parse(&args.collection)?;
+    folder::prepare(&config.server.data_dir).map_err(IngestCommandError::DataDir)?;
     let knowledge = Knowledge::open(&config.knowledge, &config.server.data_dir);
     let bar = progress_bar();
     let ingested = knowledge.ingest(&collection, &args.paths, |progress| show(&bar, &progress)).await;

@@ -65,6 +65,7 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "llm.breaker_open_s", kind: Kind::Number(0.001, 86_400.0) },
     Key { name: "llm.fallback", kind: Kind::OneOf(&["none", "extractive"]) },
     Key { name: "llm.max_output_tokens", kind: Kind::Integer(1, 1_000_000) },
+    Key { name: "llm.unsupported", kind: Kind::OneOf(&["refuse", "text"]) },
     Key { name: "llm.cache_ttl_s", kind: Kind::Number(0.0, 86_400.0) },
     Key { name: "llm.cache_entries", kind: Kind::Integer(0, 100_000) },
     Key { name: "knowledge.enabled", kind: Kind::Switch },

@@ -169,6 +169,8 @@ pub struct LlmConfig {
     pub fallback: Fallback,
     /// The most tokens of an answer.
     pub max_output_tokens: u32,
+    /// What becomes of a request to `/v1` for what a text may stand in for.
+    pub unsupported: Unsupported,
     /// Seconds for which an answer is given again to who asks the same; 0: not at all.
     pub cache_ttl_s: f64,
     /// The most answers that are kept for that; 0: none.
@@ -212,6 +214,7 @@ impl Default for LlmConfig {
             breaker_open_s: 300.0,
             fallback: Fallback::None,
             max_output_tokens: 1024,
+            unsupported: Unsupported::Refuse,
             cache_ttl_s: 900.0,
             cache_entries: 1000,
         }
@@ -227,6 +230,17 @@ pub enum Fallback {
     None,
     /// The extractive model, which says so.
     Extractive,
+}
+
+/// What becomes of a request to `/v1` for tools that need not be used, for JSON, or for another length of answers.
+#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Unsupported {
+    /// It is refused, and says by name why.
+    #[default]
+    Refuse,
+    /// It is answered in text, as if it had not been asked for.
+    Text,
 }
 
 /// `knowledge.*`

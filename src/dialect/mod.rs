@@ -2,4 +2,5 @@
 //! values of the session's log, and the parameters of a prompt.
 
 pub mod chat_v1;
+pub mod json;
 pub mod openai;

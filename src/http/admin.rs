@@ -1,10 +1,12 @@
 //! What an operator wants to know of the parts. A caller who is known needs the scope `admin`; one who is not gets here
 //! only where nobody has to be.
 
+use std::sync::Arc;
+
 use axum::{Extension, Json, extract::State, http::StatusCode};
 use serde_json::{Value, json};
 
-use super::{Gateway, problem::Problem};
+use super::{gateway::Gateway, problem::Problem};
 use crate::{
     auth::{ADMIN, Caller, Grant},
     telemetry::caches::{ANSWERS, CacheReport, EMBEDDINGS, RETRIEVAL},
@@ -12,7 +14,7 @@ use crate::{
 
 /// How each target stands, without addresses and keys.
 pub(super) async fn llm(
-    State(gateway): State<Gateway>,
+    State(gateway): State<Arc<Gateway>>,
     Extension(Caller(grant)): Extension<Caller>,
 ) -> Result<Json<Value>, Problem> {
     allow(grant.as_ref())?;
@@ -34,7 +36,7 @@ pub(super) async fn llm(
 
 /// How each cache stands; those that are switched off too.
 pub(super) async fn cache(
-    State(gateway): State<Gateway>,
+    State(gateway): State<Arc<Gateway>>,
     Extension(Caller(grant)): Extension<Caller>,
 ) -> Result<Json<Value>, Problem> {
     allow(grant.as_ref())?;

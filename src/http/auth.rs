@@ -1,11 +1,11 @@
 //! `/tickets`, `/auth/token`, `/auth/validate`: credentials made and looked at.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Extension, Json as Answer, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::{Gateway, body::Json, identity::unauthenticated, problem::Problem};
+use super::{body::Json, gateway::Gateway, identity::unauthenticated, problem::Problem};
 use crate::{
     auth::{ADMIN, Caller, Principal, TICKET_LIFE, TicketError, jwt::MintError},
     chat::Timestamp,
@@ -59,7 +59,7 @@ struct Holder {
 }
 
 pub(super) async fn ticket(
-    State(gateway): State<Gateway>,
+    State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<(StatusCode, Answer<Ticket>), Problem> {
     let ticket = gateway.auth.issue_ticket(&caller)?;
@@ -67,7 +67,7 @@ pub(super) async fn ticket(
 }
 
 pub(super) async fn mint(
-    State(gateway): State<Gateway>,
+    State(gateway): State<Arc<Gateway>>,
     Extension(Caller(grant)): Extension<Caller>,
     Json(new): Json<NewToken>,
 ) -> Result<Answer<Token>, Problem> {
@@ -84,7 +84,7 @@ pub(super) async fn mint(
 }
 
 pub(super) async fn validate(
-    State(gateway): State<Gateway>,
+    State(gateway): State<Arc<Gateway>>,
     Json(Candidate { token }): Json<Candidate>,
 ) -> Answer<Validity> {
     let holder = gateway.auth.verify(token.expose()).ok().map(|grant| Holder {

@@ -8,10 +8,11 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::timeout;
 
 use super::problem::Problem;
+use crate::dialect::json;
 
 /// The largest JSON body, in bytes: a message of the longest kind with every character escaped fits.
 const MAX_BODY_BYTES: usize = 256 << 10;
@@ -29,16 +30,27 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// A JSON body of at most `most` bytes.
+/// A JSON body of at most `most` bytes: an object, since every field has a name.
 pub(super) async fn json<T: DeserializeOwned>(request: Request, most: usize) -> Result<T, Problem> {
-    let is_json = is_json(request.headers());
+    let (is_json, is_plain) = (is_json(request.headers()), is_plain(request.headers()));
     let bytes = read(request, most).await?;
-    if !is_json && !bytes.is_empty() {
-        let detail = "the body must be `application/json`";
+    if bytes.is_empty() {
+        return parse(b"{}"); // No body is an object without fields.
+    }
+    if !is_json || !is_plain {
+        let detail = if is_json { "the body must not be compressed" } else { "the body must be `application/json`" };
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     }
-    // No body is an object without fields.
-    serde_json::from_slice(if bytes.is_empty() { b"{}" } else { &bytes }).map_err(|error| {
+    parse(&bytes)
+}
+
+fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    // Structures would be read from lists as well, by the order of their fields.
+    let is_object = text.trim_ascii_start().starts_with(b"{");
+    if !is_object && json::parse::<IgnoredAny>(text).is_ok() {
+        return Err(Problem { param: Some("body".to_owned()), ..Problem::invalid_field("body", "must be an object") });
+    }
+    json::parse(text).map_err(|error| {
         let code = if error.is_data() { "invalid_field" } else { "bad_json" };
         Problem::new(StatusCode::BAD_REQUEST, code, error.to_string())
     })
@@ -61,4 +73,14 @@ fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/json") || kind.to_ascii_lowercase().ends_with("+json")
+}
+
+/// Whether the body stands there as it is.
+fn is_plain(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter().map(|value| value.as_bytes());
+    let mut codings = codings.flat_map(|value| value.split(|byte| *byte == b','));
+    codings.all(|coding| {
+        let coding = coding.trim_ascii();
+        coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
+    })
 }

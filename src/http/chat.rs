@@ -1,27 +1,37 @@
 //! `POST /chat`: a question and its whole answer in one request, over the same session and the same run.
 
-use axum::{Extension, Json as Answer, extract::State, http::StatusCode};
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json as Answer,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Gateway,
     body::Json,
+    gateway::Gateway,
+    idempotency,
     problem::Problem,
     sessions::{assistant, session_id},
 };
 use crate::{
     auth::Caller,
-    chat::{Citation, MessageId, RunId, SessionId, Source, Status, Usage},
+    chat::{Citation, Message, MessageId, Owner, Role, RunId, SessionId, Source, Status, Usage},
     dialect::chat_v1::check_text,
     session::{
-        Closed, NewMessage, SendMode, Viewer,
+        Closed, NewMessage, SendMode, SessionHandle, Viewer,
         log::{Event, RunDone, Step},
         viewer::Change,
     },
+    store::{MAX_PAGE, Scope},
 };
 
 #[derive(Deserialize)]
 pub(super) struct Question {
+    /// Makes it safe to repeat.
+    id: Option<MessageId>,
     message: String,
     session_id: Option<String>,
     assistant: Option<String>,
@@ -39,57 +49,146 @@ pub(super) struct Response {
 }
 
 pub(super) async fn ask(
-    State(gateway): State<Gateway>,
+    State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
     Json(question): Json<Question>,
 ) -> Result<Answer<Response>, Problem> {
     check_text(&question.message)?;
     let assistant = assistant(question.assistant)?;
-    let session = match question.session_id {
-        Some(id) => gateway.hub.get_own(&session_id(&id)?, caller.owner()).await?,
-        None => gateway.hub.open(&assistant, caller.owner())?,
+    let (hub, owner) = (&gateway.hub, caller.owner());
+    let id = idempotency::key(question.id, &headers)?;
+    let session = match (question.session_id, &id) {
+        (Some(id), _) => hub.get_own(&session_id(&id)?, owner).await?,
+        (None, Some(id)) => hub.get_or_open(&session_of(owner, id), &assistant, owner).await?,
+        (None, None) => hub.open(&assistant, owner)?,
     };
-    let (mut viewer, _) = session.attach(None);
-    let message = NewMessage { id: None, text: question.message, mode: SendMode::Reject };
+    let (viewer, at) = session.attach(None);
+    let message = NewMessage { id, text: question.message, mode: SendMode::Reject };
     let receipt = session.send(message).await?;
-    let run = receipt.run.ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "no run"))?;
-    let done = wait(&mut viewer, &run).await?;
+    let no_run = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "no run");
+    let run = receipt.run.clone().ok_or_else(no_run)?;
+    let done = if receipt.duplicate {
+        match repeated(&session, (viewer, &at.epoch), &run, receipt.queued).await? {
+            Some(done) => done,
+            None => return stored(&gateway, session.id(), &run).await,
+        }
+    } else {
+        wait(viewer, &run).await?
+    };
     if let (Status::Error, Some(error)) = (done.status, &done.error) {
         return Err(error.into());
     }
     // `run.done` follows the commit, so the store has the answer.
-    let answer = gateway.hub.store().message(session.id(), &done.message).await?;
+    let answer = hub.store().message(session.id(), &done.message).await?;
     let answer = answer.ok_or_else(|| Problem::not_found("session"))?;
-    Ok(Answer(Response {
-        session_id: session.id().clone(),
-        message_id: answer.id,
-        response: answer.text,
-        status: done.status,
-        citations: done.citations.clone(),
-        sources: answer.sources,
-        usage: done.usage,
-    }))
+    Ok(Response::of(session.id(), Message { status: done.status, ..answer }, done.usage))
+}
+
+impl Response {
+    fn of(session: &SessionId, answer: Message, usage: Option<Usage>) -> Answer<Self> {
+        Answer(Self {
+            session_id: session.clone(),
+            message_id: answer.id,
+            response: answer.text,
+            status: answer.status,
+            citations: answer.citations,
+            sources: answer.sources,
+            usage,
+        })
+    }
+}
+
+/// The session that a question with an id is asked in when it names none: the same one for its repetitions, also after a
+/// restart. Others who use the same id have other ones.
+fn session_of(owner: Option<&Owner>, question: &MessageId) -> SessionId {
+    let mut hash = blake3::Hasher::new_derive_key("rivulet 2026 session of a question with an id");
+    let owner = owner.map(Owner::as_str);
+    hash.update(&[u8::from(owner.is_some())]);
+    let owner = owner.unwrap_or_default();
+    hash.update(&(owner.len() as u64).to_le_bytes()).update(owner.as_bytes()).update(question.as_str().as_bytes());
+    let name = format!("s_{}", &hash.finalize().to_hex()[..32]);
+    SessionId::parse(&name).unwrap_or_else(|_| SessionId::random())
+}
+
+/// How the run ended that answers a question which was asked before, waiting for it when it is not over; `None` when it
+/// is so long ago that only the store knows.
+async fn repeated(
+    session: &SessionHandle,
+    (before, epoch): (Viewer, &str),
+    run: &RunId,
+    is_queued: bool,
+) -> Result<Option<Arc<RunDone>>, Problem> {
+    let (mut kept, _) = session.attach(Some(&format!("{epoch}:0")));
+    if let Look::Found(done) = look(&mut kept, run) {
+        return Ok(Some(done));
+    }
+    if is_queued {
+        return wait(before, run).await.map(Some);
+    }
+    let (now, attachment) = session.attach(None);
+    let is_live = attachment.snapshot.is_some_and(|snapshot| snapshot.live.is_some_and(|live| live.run == *run));
+    if is_live { wait(now, run).await.map(Some) } else { Ok(None) }
+}
+
+/// The answer that the store has of a run which is over.
+async fn stored(gateway: &Gateway, session: &SessionId, run: &RunId) -> Result<Answer<Response>, Problem> {
+    let mut before = None;
+    loop {
+        let page = gateway.hub.store().messages(session, before.as_ref(), MAX_PAGE, Scope::Everything).await?;
+        let oldest = page.messages.first().map(|message| message.id.clone());
+        let is_answer = |message: &Message| message.role == Role::Assistant && message.run.as_ref() == Some(run);
+        if let Some(answer) = page.messages.into_iter().find(is_answer) {
+            let status = match answer.status {
+                Status::Error => return Err(failed()),
+                Status::Pending => Status::Interrupted, // Nobody writes it any more.
+                status => status,
+            };
+            return Ok(Response::of(session, Message { status, ..answer }, None));
+        }
+        before = oldest.filter(|_| page.more);
+        if before.is_none() {
+            return Err(failed());
+        }
+    }
+}
+
+/// Why is not kept.
+fn failed() -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the answer to this question failed")
+}
+
+/// What the log has of the end of a run.
+enum Look {
+    Found(Arc<RunDone>),
+    Nothing,
+    /// Some of it is gone.
+    Trimmed,
+}
+
+fn look(viewer: &mut Viewer, run: &RunId) -> Look {
+    let mut look = Look::Nothing;
+    viewer.read(usize::MAX, |step| {
+        match step {
+            Step::Event(_, Event::RunDone(done)) if done.run == *run => look = Look::Found(done.clone()),
+            Step::Trimmed => look = Look::Trimmed,
+            _ => {}
+        }
+        matches!(look, Look::Nothing)
+    });
+    look
 }
 
 /// Reads the session's log until `run` is over.
-async fn wait(viewer: &mut Viewer, run: &RunId) -> Result<std::sync::Arc<RunDone>, Problem> {
+async fn wait(mut viewer: Viewer, run: &RunId) -> Result<Arc<RunDone>, Problem> {
+    let code = StatusCode::SERVICE_UNAVAILABLE;
     loop {
-        let mut found = None;
-        let mut trimmed = false;
-        viewer.read(usize::MAX, |step| {
-            match step {
-                Step::Event(_, Event::RunDone(done)) if done.run == *run => found = Some(done.clone()),
-                Step::Trimmed => trimmed = true,
-                _ => {}
+        match look(&mut viewer, run) {
+            Look::Found(done) => return Ok(done),
+            Look::Nothing => {}
+            Look::Trimmed => {
+                return Err(Problem::new(code, "busy", "too much happened at once; the session has the answer"));
             }
-            found.is_none()
-        });
-        if let Some(done) = found {
-            return Ok(done);
-        }
-        let code = StatusCode::SERVICE_UNAVAILABLE;
-        if trimmed {
-            return Err(Problem::new(code, "busy", "too much happened at once; the session has the answer"));
         }
         match viewer.changed().await {
             Change::More => {}

@@ -11,7 +11,7 @@ use async_stream::stream;
 use axum::{
     Extension as Known,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use futures_util::{
@@ -27,8 +27,9 @@ use tokio_util::{
 use tracing::error;
 
 use super::{
-    Gateway, body,
-    messages::{KEEP_ALIVE, event_stream},
+    body,
+    events::{KEEP_ALIVE, STILL_HERE, event_stream},
+    gateway::Gateway,
     problem::Problem,
     server::ConnectionPermit,
 };
@@ -37,13 +38,15 @@ use crate::{
     chat::{Doing, Phase, RunError, RunId, Source, Status, Timestamp},
     dialect::openai::{
         request::CompletionRequest,
-        response::{self, Chunks, Envelope, Extension, STILL_HERE, finish_reason},
+        response::{self, Chunks, Envelope, Extension, finish_reason},
     },
     llm::Failover,
     run::{Outcome, RunEvent, RunRequest, citations},
     telemetry::metrics::{RUN_TTFT, RUNS, RUNS_ACTIVE},
 };
 
+/// Whether the answer was known, in the words of RFC 9211.
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// Where the interface is.
 pub(super) const BASE: &str = "/v1";
 /// The largest request, in bytes: the caller sends the whole history.
@@ -67,14 +70,14 @@ pub(super) fn is_below(path: &str) -> bool {
 }
 
 pub(super) async fn create(
-    State(gateway): State<Gateway>,
+    State(gateway): State<Arc<Gateway>>,
     Known(caller): Known<Caller>,
     permit: Option<Known<ConnectionPermit>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let is_anew = wants_another(request.headers());
     let body: Value = body::json(request, MAX_BODY_BYTES).await?;
-    let asked = CompletionRequest::parse(&body)?;
+    let asked = CompletionRequest::parse(&body, gateway.unsupported)?;
     drop(body);
     if gateway.draining.is_cancelled() {
         return Err((&going_away()).into());
@@ -108,7 +111,8 @@ async fn whole(mut completion: Completion) -> Result<Response, Problem> {
     };
     let extension = Extension { sources: Some(&completion.sources), ..completion.ending(&outcome) };
     let body = response::completion(&completion.envelope, &completion.text, finish, outcome.usage, &extension);
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
+    let kind = HeaderValue::from_static("application/json");
+    Ok(([(header::CONTENT_TYPE, kind), (CACHE_STATUS, completion.cache_status())], body).into_response())
 }
 
 /// The answer as it is written, or why there is none.
@@ -118,7 +122,8 @@ async fn streamed(mut stream: Streamed, waits: Waits) -> Result<Response, Proble
         Ok(step) => Some(step),
         Err(_) => None,
     };
-    Ok(event_stream(stream! {
+    let cache_status = stream.completion.cache_status();
+    let mut response = event_stream(stream! {
         let mut step = first;
         loop {
             let (events, is_last) = match step {
@@ -131,7 +136,9 @@ async fn streamed(mut stream: Streamed, waits: Waits) -> Result<Response, Proble
             }
             step = timeout(waits.keep_alive, stream.completion.next()).await.ok();
         }
-    }))
+    });
+    response.headers_mut().insert(CACHE_STATUS, cache_status);
+    Ok(response)
 }
 
 /// A completion that is told piece by piece.
@@ -186,6 +193,17 @@ enum Step {
     End(Outcome),
 }
 
+/// Why a model is asked although there is a cache.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// Nothing was known.
+    Miss,
+    /// The caller wants another answer.
+    Anew,
+    /// The answer is not for keeping.
+    Apart,
+}
+
 /// A run and what is known of its answer so far. Dropping it cancels the run.
 struct Completion {
     events: BoxStream<'static, RunEvent>,
@@ -193,6 +211,8 @@ struct Completion {
     text: String,
     sources: Arc<[Source]>,
     cached: bool,
+    /// Why a model was asked, when one was.
+    asked: Asked,
     started: Instant,
     count: Count,
     /// Waited for once, and not anew for every token.
@@ -203,18 +223,26 @@ struct Completion {
 impl Completion {
     /// Begins the run.
     fn start(gateway: &Gateway, caller: &Caller, asked: CompletionRequest, is_anew: bool) -> Self {
+        let asked_because = match (asked.may_share, is_anew) {
+            (false, _) => Asked::Apart,
+            (true, true) => Asked::Anew,
+            (true, false) => Asked::Miss,
+        };
         let request = RunRequest {
             instructions: asked.instructions,
+            beginning: asked.beginning,
             parameters: asked.parameters,
             max_output_tokens: asked.max_output_tokens,
             keeps_history: true,
             may_withdraw: !asked.stream,
             is_anew,
+            may_share: asked.may_share,
             ..RunRequest::new(&asked.question, asked.history, caller.owner().cloned())
         };
         let events = gateway.runner.clone().start(request);
         let (interrupting, waited_for) = (gateway.interrupting.clone(), gateway.completions.token());
-        Self::follow(events, gateway.runner.model_name(), interrupting, waited_for)
+        let completion = Self::follow(events, gateway.runner.model_name(), interrupting, waited_for);
+        Self { asked: asked_because, ..completion }
     }
 
     /// Follows a run of `model`.
@@ -234,6 +262,7 @@ impl Completion {
             text: String::new(),
             sources: Arc::from([]),
             cached: false,
+            asked: Asked::Miss,
             started: Instant::now(),
             count: Count::begin(),
             interrupted: Box::pin(interrupting.cancelled_owned()),
@@ -279,6 +308,16 @@ impl Completion {
                 }
             }
         }
+    }
+
+    /// Whether the answer was known, as far as that can be told with the head.
+    fn cache_status(&self) -> HeaderValue {
+        HeaderValue::from_static(match (self.cached, self.asked) {
+            (true, _) => "rivulet; hit",
+            (false, Asked::Miss) => "rivulet; fwd=miss",
+            (false, Asked::Anew) => "rivulet; fwd=request",
+            (false, Asked::Apart) => "rivulet; fwd=bypass",
+        })
     }
 
     /// It ends in this way.

@@ -1,5 +1,7 @@
 //! Who makes a request. The credentials are tried in the order of docs/protocol.md; the first that is there decides.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
@@ -7,37 +9,22 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Gateway, problem::Problem};
+use super::{gateway::Gateway, problem::Problem};
 use crate::{
     auth::{Authenticator, Caller, Refused},
     ws::handshake,
 };
 
 /// Lets a request in when it is clear who makes it. Handlers find the [`Caller`] among the request's extensions.
-pub(super) async fn identify(State(gateway): State<Gateway>, mut request: Request, next: Next) -> Response {
+pub(super) async fn identify(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
     match caller(&gateway.auth, request.headers()) {
         Ok(Some(caller)) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Ok(None) => unauthenticated("this address needs a token: `Authorization: Bearer …`").into_response(),
+        Ok(None) => nobody().into_response(),
         Err(Refused) => Problem::from(Refused).into_response(),
     }
-}
-
-/// As [`identify`], for clients that insist on sending some key: where nobody has to say who they are, what is no token at
-/// all is taken for a placeholder.
-pub(super) async fn identify_by_key(State(gateway): State<Gateway>, mut request: Request, next: Next) -> Response {
-    let headers = request.headers_mut();
-    if !gateway.auth.required() && bearer(headers).is_ok_and(|key| key.is_some_and(|key| !looks_like_token(key))) {
-        headers.remove(header::AUTHORIZATION);
-    }
-    identify(State(gateway), request, next).await
-}
-
-/// Whether it has the three parts of a JWT, valid or not, the first of which is a JSON object in base64.
-fn looks_like_token(key: &str) -> bool {
-    key.split('.').count() == 3 && key.starts_with("eyJ")
 }
 
 /// Who opens a socket; `None` when that has to be said in a `hello`.
@@ -46,7 +33,7 @@ pub(super) fn socket_caller(
     headers: &HeaderMap,
     ticket: Option<&str>,
 ) -> Result<Option<Caller>, Refused> {
-    let in_header = bearer(headers)?.is_some();
+    let in_header = bearer(auth, headers)?.is_some();
     match ticket {
         Some(ticket) if !in_header => return auth.redeem_ticket(ticket).map(Some),
         _ => {}
@@ -57,6 +44,19 @@ pub(super) fn socket_caller(
         (false, Some(_), Some(_)) => Err(Refused),
         _ => caller(auth, headers),
     }
+}
+
+/// Who opens a stream of events, which a browser asks for without any header of ours.
+pub(super) fn events_caller(
+    auth: &Authenticator,
+    headers: &HeaderMap,
+    ticket: Option<&str>,
+) -> Result<Caller, Problem> {
+    socket_caller(auth, headers, ticket)?.ok_or_else(nobody)
+}
+
+fn nobody() -> Problem {
+    unauthenticated("this address needs a token: `Authorization: Bearer …`")
 }
 
 /// The problem of a request without credentials.
@@ -72,7 +72,7 @@ impl From<Refused> for Problem {
 
 /// By the header alone; `None` when there is none and one is needed.
 fn caller(auth: &Authenticator, headers: &HeaderMap) -> Result<Option<Caller>, Refused> {
-    match bearer(headers)? {
+    match bearer(auth, headers)? {
         Some(token) => grant(auth, token).map(Some),
         None => Ok((!auth.required()).then(Caller::default)),
     }
@@ -82,8 +82,13 @@ fn grant(auth: &Authenticator, token: &str) -> Result<Caller, Refused> {
     Ok(Caller(Some(auth.verify(token)?)))
 }
 
-/// The bearer token. Other schemes are none of ours: a proxy in front may use them.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
+/// The bearer token of the header, which is for the gateway only where it knows tokens.
+fn bearer<'a>(auth: &Authenticator, headers: &'a HeaderMap) -> Result<Option<&'a str>, Refused> {
+    if auth.has_tokens() { read_bearer(headers) } else { Ok(None) }
+}
+
+/// Other schemes are none of ours: a proxy in front may use them.
+fn read_bearer(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
     let mut found = None;
     for value in headers.get_all(header::AUTHORIZATION) {
         let value = value.as_bytes();
@@ -106,21 +111,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_placeholder_has_not_the_three_parts_of_a_token() {
-        for key in ["sk-none", "", "a.b", "a.b.c", "eyJ.b.c.d"] {
-            assert!(!looks_like_token(key), "{key}");
-        }
-        assert!(looks_like_token("eyJh.b.c"));
-    }
-
-    #[test]
     fn the_scheme_is_read_in_any_case_and_once() {
         let read = |values: &[&'static [u8]]| {
             let mut headers = HeaderMap::new();
             for value in values {
                 headers.append(header::AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
             }
-            bearer(&headers).map(|token| token.map(str::to_owned))
+            read_bearer(&headers).map(|token| token.map(str::to_owned))
         };
         assert_eq!(read(&[b"bEARER  a.b.c "]), Ok(Some("a.b.c".to_owned())));
         assert_eq!(read(&[b"Bearer"]), Ok(Some(String::new())), "no token is a wrong token");

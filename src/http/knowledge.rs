@@ -1,10 +1,12 @@
 //! `POST /rag/query`: what retrieval finds.
 
+use std::sync::Arc;
+
 use axum::{Json as Answer, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Gateway, body::Json, problem::Problem};
+use super::{body::Json, gateway::Gateway, problem::Problem};
 use crate::knowledge::{DEFAULT_COLLECTION, Passage, SearchMode, SearchQuery};
 
 /// The longest query, in characters; the embedding model reads the first few hundred words only.
@@ -28,7 +30,7 @@ pub(super) struct Results {
 }
 
 pub(super) async fn query(
-    State(gateway): State<Gateway>,
+    State(gateway): State<Arc<Gateway>>,
     Json(query): Json<Query>,
 ) -> Result<Answer<Results>, Problem> {
     if query.query.trim().is_empty() {

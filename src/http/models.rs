@@ -1,13 +1,15 @@
 //! `/v1/models`: what clients of OpenAI's interface may choose from. The gateway chooses by itself, so it is for their
 //! menus: every name is taken.
 
+use std::sync::Arc;
+
 use axum::{
     Json as Answer,
     extract::{Path, State},
     http::StatusCode,
 };
 
-use super::{Gateway, problem::Problem};
+use super::{gateway::Gateway, problem::Problem};
 use crate::{
     dialect::openai::response::{Model, ModelList},
     hub::ASSISTANT,
@@ -16,11 +18,14 @@ use crate::{
 /// The owner of what is the gateway's own.
 const OWN: &str = "rivulet";
 
-pub(super) async fn list(State(gateway): State<Gateway>) -> Answer<ModelList> {
+pub(super) async fn list(State(gateway): State<Arc<Gateway>>) -> Answer<ModelList> {
     Answer(ModelList::new(models(&gateway)))
 }
 
-pub(super) async fn show(State(gateway): State<Gateway>, Path(name): Path<String>) -> Result<Answer<Model>, Problem> {
+pub(super) async fn show(
+    State(gateway): State<Arc<Gateway>>,
+    Path(name): Path<String>,
+) -> Result<Answer<Model>, Problem> {
     let found = models(&gateway).into_iter().find(|model| model.id == name);
     found.map(Answer).ok_or_else(|| {
         let problem = Problem::new(StatusCode::NOT_FOUND, "model_not_found", "there is no such model");

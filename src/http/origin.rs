@@ -1,33 +1,34 @@
-//! Which pages may talk to the gateway. Pure.
+//! Which pages may talk to the gateway, and by which names it is called. Pure.
 //!
-//! Exact comparison, no wildcards within a name: a prefix or a suffix that looks right is how allow-lists fail. A gateway
-//! for this machine alone also insists on a name of this machine: otherwise any page could have its own name resolved
-//! to 127.0.0.1 (DNS rebinding) and be of "the same host".
+//! Exact comparison, no wildcards within a name: a prefix or a suffix that looks right is how allow-lists fail. Where
+//! nobody has to say who they are, the gateway also insists on a name of its own: otherwise any page could have its name
+//! resolved to the gateway's address (DNS rebinding) and be of "the same host". An address in the place of a name cannot
+//! be rebound.
 
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-use crate::config::{Environment, ServerConfig};
+use crate::config::Config;
 
 /// The allow-list.
 #[derive(Debug, Clone, Default)]
 pub struct Origins {
     allowed: Vec<String>,
     any: bool,
-    this_machine_only: bool,
+    /// Whether only names are answered to that are known to be the gateway's.
+    known_names_only: bool,
 }
 
 impl Origins {
-    /// `server.allowed_origins` besides the gateway's own host; `*` allows all. Behind a loopback address, in development,
-    /// the gateway is for this machine alone.
+    /// `server.allowed_origins` besides the gateway's own host; `*` allows all.
     #[must_use]
-    pub fn new(config: &ServerConfig) -> Self {
-        let allowed = &config.allowed_origins;
+    pub fn new(config: &Config) -> Self {
+        let allowed = &config.server.allowed_origins;
         Self {
             allowed: allowed.iter().map(|origin| origin.to_ascii_lowercase()).collect(),
             any: allowed.iter().any(|origin| origin == "*"),
-            this_machine_only: config.bind.ip().is_loopback() && config.environment == Environment::Development,
+            known_names_only: !config.auth.required,
         }
     }
 
@@ -37,8 +38,8 @@ impl Origins {
         let Some(host) = headers.get(header::HOST) else { return true };
         let Ok(host) = host.to_str() else { return false };
         let host = host.to_ascii_lowercase();
-        let listed = |origin: &String| origin.split_once("://").is_some_and(|(_, authority)| authority == host);
-        !self.this_machine_only || self.any || is_this_machine(&host) || self.allowed.iter().any(listed)
+        let is_listed = |origin: &String| is_host_of(&host, origin);
+        !self.known_names_only || self.any || cannot_be_rebound(&host) || self.allowed.iter().any(is_listed)
     }
 
     /// Whether a request with these headers may open a socket. No `Origin` means that no browser sent it.
@@ -60,25 +61,37 @@ impl Origins {
         if self.any || self.allowed.contains(&origin) {
             return true;
         }
-        let Some((scheme, authority)) = origin.split_once("://") else { return false };
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        matches!(scheme, "http" | "https") && host.is_some_and(|host| host.eq_ignore_ascii_case(authority))
+        host.is_some_and(|host| is_host_of(&host.to_ascii_lowercase(), &origin))
     }
 }
 
-/// Whether an authority (`host` or `host:port`) can only mean this machine.
-fn is_this_machine(authority: &str) -> bool {
+/// Whether `host`, as a request names it, is that of a web page's `origin`. A port that the scheme has by itself may be
+/// there or not: some proxies add it.
+fn is_host_of(host: &str, origin: &str) -> bool {
+    let (authority, port) = match origin.split_once("://") {
+        Some(("http", authority)) => (authority, ":80"),
+        Some(("https", authority)) => (authority, ":443"),
+        _ => return false,
+    };
+    !authority.is_empty() && (host == authority || host.strip_suffix(port) == Some(authority))
+}
+
+/// Whether an authority (`host` or `host:port`) is a name of this machine, or no name but an address: nobody can have
+/// them resolved to something else.
+fn cannot_be_rebound(authority: &str) -> bool {
     let name = match authority.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => authority,
     };
     let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    name == "localhost" || name.ends_with(".localhost") || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    name == "localhost" || name.ends_with(".localhost") || address.parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{AuthConfig, ServerConfig};
 
     fn allows(allowed: &[&str], from: &[&'static str]) -> bool {
         let mut headers = HeaderMap::new();
@@ -86,27 +99,50 @@ mod tests {
         for origin in from {
             headers.append(header::ORIGIN, HeaderValue::from_static(origin));
         }
-        origins(allowed, "0.0.0.0:8080").allow_request(&headers)
+        origins(allowed, true).allow_request(&headers)
     }
 
-    fn origins(allowed: &[&str], bind: &str) -> Origins {
+    fn origins(allowed: &[&str], required: bool) -> Origins {
         let allowed_origins = allowed.iter().map(|&s| s.to_owned()).collect();
-        Origins::new(&ServerConfig { allowed_origins, bind: bind.parse().unwrap(), ..ServerConfig::default() })
+        let server = ServerConfig { allowed_origins, ..ServerConfig::default() };
+        let auth = AuthConfig { required, ..AuthConfig::default() };
+        Origins::new(&Config { server, auth, ..Config::default() })
     }
 
     #[test]
-    fn a_gateway_for_this_machine_answers_to_its_names_only() {
+    fn who_asks_nobody_for_a_token_answers_to_known_names_only() {
         let host = |host: &'static str| HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(host))]);
-        let local = origins(&["https://shop.example"], "127.0.0.1:8080");
-        for name in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "LOCALHOST", "chat.localhost:1", "shop.example"]
-        {
-            assert!(local.answers_to(&host(name)), "{name}");
+        let open = origins(&["https://shop.example", "http://chat.lan:8080", "tauri://app.example"], false);
+        for name in [
+            "localhost:8080",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "LOCALHOST",
+            "chat.localhost:1",
+            "192.0.2.7:8080",
+            "[2001:db8::1]",
+            "shop.example",
+            "shop.example:443",
+            "chat.lan:8080",
+        ] {
+            assert!(open.answers_to(&host(name)), "{name}");
         }
-        for name in ["evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example:8080", "shop.example:1", ""]
-        {
-            assert!(!local.answers_to(&host(name)), "{name}");
+        for name in [
+            "evil.example:8080",
+            "127.0.0.1.evil.example",
+            "127.1",
+            "2130706433",
+            "localhost.evil.example:8080",
+            "shop.example:1",
+            "shop.example:80",
+            "chat.lan",
+            "app.example",
+            "",
+        ] {
+            assert!(!open.answers_to(&host(name)), "{name}");
         }
-        assert!(origins(&[], "0.0.0.0:8080").answers_to(&host("evil.example")));
+        assert!(origins(&["*"], false).answers_to(&host("evil.example")));
+        assert!(origins(&[], true).answers_to(&host("evil.example")), "it could do nothing without a token");
     }
 
     #[test]
@@ -115,6 +151,24 @@ mod tests {
         assert!(allows(&[], &["http://chat.example:8080"]));
         assert!(allows(&["https://shop.example"], &["https://SHOP.example"]));
         assert!(allows(&["*"], &["https://anything.example"]));
+        let apps = ["tauri://localhost", "http://tauri.localhost", "chrome-extension://abcdef"];
+        for app in apps {
+            assert!(allows(&apps, &[app]) && !allows(&[], &[app]), "{app}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_may_name_the_port_that_the_scheme_has_anyway() {
+        for (host, origin, same) in [
+            ("chat.example:443", "https://chat.example", true),
+            ("chat.example:80", "http://chat.example", true),
+            ("chat.example:443", "http://chat.example", false),
+            ("chat.example:80", "https://chat.example", false),
+            ("chat.example", "https://chat.example:444", false),
+            ("[2001:db8::1]:443", "https://[2001:db8::1]", true),
+        ] {
+            assert_eq!(is_host_of(host, origin), same, "{host} {origin}");
+        }
     }
 
     #[test]

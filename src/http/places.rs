@@ -12,8 +12,12 @@ use std::{
 
 use axum::http::HeaderMap;
 use parking_lot::Mutex;
+use tracing::warn;
 
-use super::client::{AddressKey, TrustedProxies};
+use super::{
+    client::{AddressKey, TrustedProxies},
+    notices::Told,
+};
 use crate::{config::Config, telemetry::metrics::RATE_LIMITED};
 
 /// Seconds after which a client that has too many connections may try again.
@@ -24,6 +28,8 @@ pub(super) const RETRY_AFTER_S: u32 = 5;
 pub struct Clients {
     proxies: TrustedProxies,
     places: Arc<Places>,
+    /// Addresses of which it was told that they have too many.
+    told: Told,
 }
 
 /// The address has as many connections as it may.
@@ -36,12 +42,15 @@ impl Clients {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let places = Arc::new(Places::new(config.connections_per_ip()));
-        Self { proxies: TrustedProxies::new(&config.server.trusted_proxies), places }
+        Self { proxies: TrustedProxies::new(&config.server.trusted_proxies), places, told: Told::default() }
     }
 
     /// A place for a new connection from `peer`; none is needed by a trusted proxy.
     pub(super) fn connect(&self, peer: IpAddr) -> Result<Option<Place>, TooMany> {
-        if self.proxies.contains(peer) { Ok(None) } else { self.place(peer).map(Some) }
+        if self.proxies.contains(peer) {
+            return Ok(None);
+        }
+        self.place(peer).map(Some).inspect_err(|TooMany| self.tell(peer))
     }
 
     /// The client of a request, and a place for it when it came through a trusted proxy.
@@ -50,6 +59,19 @@ impl Clients {
         let through_proxy = self.proxies.contains(peer) && !self.proxies.contains(client);
         let place = if through_proxy { Some(self.place(client)?) } else { None };
         Ok((client, place))
+    }
+
+    /// When everybody comes from one address, it is that of a proxy which nobody has named.
+    fn tell(&self, peer: IpAddr) {
+        let address = peer.to_canonical();
+        if self.told.is_new(&address.to_string()) {
+            warn!(
+                %address,
+                most = self.places.most,
+                "this address has as many connections as limits.connections_per_ip allows, and further ones are refused \
+                 with 429: if it is a proxy that others come through, list it in server.trusted_proxies"
+            );
+        }
     }
 
     fn place(&self, address: IpAddr) -> Result<Place, TooMany> {

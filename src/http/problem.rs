@@ -13,7 +13,7 @@ use crate::{
     chat::RunError,
     dialect::{
         chat_v1::FrameError,
-        openai::{request::Invalid, response::ErrorBody},
+        openai::{Invalid, response::ErrorBody},
     },
     hub::HubError,
     knowledge::KnowledgeError,
@@ -22,6 +22,25 @@ use crate::{
     store::StoreError,
     ws::handshake::HandshakeError,
 };
+
+/// The conversation is longer than the model reads.
+const CONTEXT_LENGTH: &str = "context_length_exceeded";
+
+/// The status of what sockets and runs are told by its code alone.
+fn status_of(code: &str) -> StatusCode {
+    match code {
+        "bad_json" | "unknown_type" | "invalid_field" | "empty_text" | "text_too_long" | CONTEXT_LENGTH => {
+            StatusCode::BAD_REQUEST
+        }
+        "not_found" => StatusCode::NOT_FOUND,
+        "idempotency_conflict" | "run_not_active" => StatusCode::CONFLICT,
+        "budget_exhausted" | "rate_limited" | "queue_full" => StatusCode::TOO_MANY_REQUESTS,
+        "upstream_unavailable" | "upstream_rejected" => StatusCode::BAD_GATEWAY,
+        "upstream_timeout" => StatusCode::GATEWAY_TIMEOUT,
+        "busy" | "storage_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
 
 /// An error for the caller. The request's layer adds the request id and writes the body.
 #[derive(Debug, Clone)]
@@ -43,6 +62,13 @@ impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self { status, code, detail, retry_after: None, param: None, extension: None, is_final: false }
+    }
+
+    /// What a socket would be told with this code. Where waiting helps, it is told for how long.
+    fn coded(code: &'static str, detail: impl Into<String>) -> Self {
+        let status = status_of(code);
+        let helps = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        Self { retry_after: helps.then_some(RETRY_AFTER_S), ..Self::new(status, code, detail) }
     }
 
     pub(super) fn invalid_field(field: &str, problem: &str) -> Self {
@@ -143,19 +169,12 @@ impl From<TooMany> for Problem {
 
 impl From<SendError> for Problem {
     fn from(error: SendError) -> Self {
-        let (status, code) = match error {
-            SendError::Busy => (StatusCode::CONFLICT, "busy"),
-            SendError::QueueFull => (StatusCode::TOO_MANY_REQUESTS, "queue_full"),
-            SendError::Limit(refusal) => return refusal.into(),
-            SendError::IdempotencyConflict => (StatusCode::CONFLICT, "idempotency_conflict"),
-            SendError::StorageUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
-            SendError::Gone | SendError::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-            SendError::NotAQuestion => (StatusCode::BAD_REQUEST, "invalid_field"),
-            SendError::Draining => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
-            SendError::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-        };
-        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(5);
-        Self { retry_after, ..Self::new(status, code, error.to_string()) }
+        match error {
+            // Only this session has no time for it.
+            SendError::Busy => Self::new(StatusCode::CONFLICT, error.code(), error.to_string()),
+            SendError::Limit(refusal) => refusal.into(),
+            _ => Self::coded(error.code(), error.to_string()),
+        }
     }
 }
 
@@ -169,7 +188,7 @@ impl From<Refusal> for Problem {
 
 impl From<FrameError> for Problem {
     fn from(error: FrameError) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, error.code, error.message)
+        Self::coded(error.code, error.message)
     }
 }
 
@@ -183,22 +202,16 @@ impl From<Invalid> for Problem {
 /// A run that failed, as an answer to the request that waited for it.
 impl From<&RunError> for Problem {
     fn from(error: &RunError) -> Self {
-        let (status, retry_after) = match error.code {
-            "upstream_unavailable" | "upstream_rejected" => (StatusCode::BAD_GATEWAY, None),
-            "upstream_timeout" => (StatusCode::GATEWAY_TIMEOUT, None),
-            "budget_exhausted" | "rate_limited" | "queue_full" => (StatusCode::TOO_MANY_REQUESTS, Some(5)),
-            "busy" | "storage_unavailable" => (StatusCode::SERVICE_UNAVAILABLE, Some(5)),
-            _ => (StatusCode::INTERNAL_SERVER_ERROR, None),
-        };
+        let problem = Self::coded(error.code, error.message.clone());
         let known = error.retry_in_ms.map(|wait| u32::try_from(wait.div_ceil(1000)).unwrap_or(u32::MAX));
-        let problem = Self::new(status, error.code, error.message.clone());
-        Self { retry_after: known.or(retry_after), is_final: !error.retryable, ..problem }
+        let param = (error.code == CONTEXT_LENGTH).then(|| "messages".to_owned());
+        Self { retry_after: known.or(problem.retry_after), is_final: !error.retryable, param, ..problem }
     }
 }
 
 impl From<RunNotActive> for Problem {
     fn from(error: RunNotActive) -> Self {
-        Self::new(StatusCode::CONFLICT, "run_not_active", error.to_string())
+        Self::coded("run_not_active", error.to_string())
     }
 }
 

@@ -1,5 +1,7 @@
 //! What every request goes through: an id, counters, security headers, and the body of a problem.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -10,9 +12,10 @@ use tokio::time::Instant;
 use tracing::{Instrument, debug, info_span};
 
 use super::{
-    Gateway,
     client::ClientAddress,
     completions,
+    gateway::Gateway,
+    head,
     problem::Problem,
     server::{ConnectionPermit, Peer},
 };
@@ -59,26 +62,46 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     response
 }
 
-/// Refuses requests that call the gateway by a name that it does not answer to.
-pub(super) async fn check_host(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
-    if gateway.origins.answers_to(request.headers()) {
-        return next.run(request).await;
+/// Refuses requests whose head can be misunderstood, and those that call the gateway by a name that it does not answer
+/// to.
+pub(super) async fn check_head(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    if let Err(problem) = head::check(&head) {
+        return problem.into_response();
     }
-    let detail = "the gateway does not answer to this name: add its origin to `server.allowed_origins`";
+    if gateway.origins.answers_to(&head.headers) {
+        return next.run(Request::from_parts(head, body)).await;
+    }
+    gateway.notices.host_refused(&text(&head.headers, &header::HOST));
+    let detail = "the gateway does not answer to this name, for nobody has to say who they are: its operator can list \
+                  the origin in `server.allowed_origins`, or set `auth.required`";
     Problem::new(StatusCode::MISDIRECTED_REQUEST, "forbidden", detail).into_response()
 }
 
 /// Refuses pages of other origins whatever would change something. A browser keeps them from reading answers, but sends
 /// simple requests all the same.
-pub(super) async fn check_origin(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
+pub(super) async fn check_origin(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
     if request.method().is_safe() || gateway.origins.allow_request(request.headers()) {
         return next.run(request).await;
     }
-    Problem::new(StatusCode::FORBIDDEN, "forbidden", "pages of this origin may not use the gateway").into_response()
+    foreign_page(&gateway, request.headers()).into_response()
+}
+
+/// Why a page of another origin is refused, and what can be done about it; the operator is told as well.
+pub(super) fn foreign_page(gateway: &Gateway, headers: &HeaderMap) -> Problem {
+    gateway.notices.origin_refused(&text(headers, &header::ORIGIN), &text(headers, &header::HOST));
+    let detail = "`Origin` is neither the host that the request names nor listed: a proxy in front has to pass `Host` on \
+                  as it came, and other pages have to be listed in `server.allowed_origins`";
+    Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)
+}
+
+/// What a header says, as far as it can be shown.
+fn text(headers: &HeaderMap, name: &HeaderName) -> String {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
 }
 
 /// Finds out who the client is, and gives a request that came through a trusted proxy a place among its client's.
-pub(super) async fn know_client(State(gateway): State<Gateway>, mut request: Request, next: Next) -> Response {
+pub(super) async fn know_client(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
     let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else { return next.run(request).await };
     match gateway.clients.request(peer, request.headers()) {
         Ok((client, place)) => {

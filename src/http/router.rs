@@ -11,16 +11,17 @@ use axum::{
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    cors::{AllowHeaders, AllowOrigin, CorsLayer},
+    cors::{AllowHeaders, AllowOrigin, AllowPrivateNetwork, CorsLayer},
 };
 
 use super::{
-    Gateway, Origins, admin, auth, chat, completions, health, identity, knowledge, messages, models, page,
-    problem::Problem, requests, sessions, socket, version,
+    admin, auth, chat, completions, events, gateway::Gateway, health, identity, knowledge, messages, models,
+    origin::Origins, page, problem::Problem, requests, sessions, socket, version,
 };
 
 /// The gateway's HTTP surface.
 pub fn router(gateway: Gateway) -> Router {
+    let gateway = Arc::new(gateway);
     let cors = cors(gateway.origins.clone());
     let tokens = Router::new().route("/auth/token", post(auth::mint)).route("/auth/validate", post(auth::validate));
     let identify = from_fn_with_state(gateway.clone(), identity::identify);
@@ -31,7 +32,6 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/sessions/{id}", get(sessions::show).delete(sessions::delete))
         .route("/sessions/{id}/messages", post(messages::send))
         .route("/sessions/{id}/runs/{run}/stop", post(messages::stop))
-        .route("/sessions/{id}/events", get(messages::events))
         .route("/chat", post(chat::ask))
         .route("/rag/query", post(knowledge::query))
         .route("/admin/llm", get(admin::llm))
@@ -39,13 +39,14 @@ pub fn router(gateway: Gateway) -> Router {
         // What stands below says itself who may use it.
         .route_layer(identify.clone())
         .route("/version", get(version::show))
+        .route("/sessions/{id}/events", get(events::events))
         .route("/ws", get(socket::open_new))
         .route("/ws/{id}", get(socket::open));
     let openai = Router::new()
         .route("/chat/completions", post(completions::create))
         .route("/models", get(models::list))
         .route("/models/{*model}", get(models::show))
-        .route_layer(from_fn_with_state(gateway.clone(), identity::identify_by_key));
+        .route_layer(identify.clone());
     Router::new()
         .nest("/api/v1", api)
         .nest(completions::BASE, openai)
@@ -66,7 +67,7 @@ pub fn router(gateway: Gateway) -> Router {
         })
         .layer(from_fn_with_state(gateway.clone(), requests::know_client))
         .layer(from_fn_with_state(gateway.clone(), requests::check_origin))
-        .layer(from_fn_with_state(gateway.clone(), requests::check_host))
+        .layer(from_fn_with_state(gateway.clone(), requests::check_head))
         .with_state(gateway)
         .layer(CatchPanicLayer::custom(|_| {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed").into_response()
@@ -77,6 +78,10 @@ pub fn router(gateway: Gateway) -> Router {
 
 fn cors(origins: Arc<Origins>) -> CorsLayer {
     CorsLayer::new()
+        .allow_private_network(AllowPrivateNetwork::predicate({
+            let origins = origins.clone();
+            move |origin, request| origins.allow(origin, &request.headers)
+        }))
         .allow_origin(AllowOrigin::predicate(move |origin, request| origins.allow(origin, &request.headers)))
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
         // Packages send headers of their own, more with every version; whose page may send any is decided by its origin.
@@ -84,6 +89,7 @@ fn cors(origins: Arc<Origins>) -> CorsLayer {
         .expose_headers([
             HeaderName::from_static("x-request-id"),
             HeaderName::from_static("x-should-retry"),
+            HeaderName::from_static("cache-status"),
             header::RETRY_AFTER,
         ])
 }

@@ -5,7 +5,7 @@ use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
@@ -17,17 +17,20 @@ use tower::ServiceExt;
 use tracing::{debug, info, warn};
 
 use super::{
+    head::HEAD_BYTES,
     places::{Clients, Place, RETRY_AFTER_S, TooMany},
+    silence::{HeadTimer, Heard, Patience},
     stall::Stalling,
 };
 use crate::telemetry::metrics::RATE_LIMITED;
 
 /// A connection that says nothing is closed after this.
 const FIRST_BYTE: Duration = Duration::from_secs(10);
-/// A request's head must be complete within this; an idle kept-alive connection is closed after it.
-const HEADER: Duration = Duration::from_secs(15);
-/// The most bytes of a request's head.
-const HEAD_BYTES: usize = 32 << 10;
+/// How long a head may take, and how long a connection rests between two requests: above the 60 seconds for which
+/// balancers keep theirs.
+const PATIENCE: Patience = Patience { idle: Duration::from_secs(75), head: Duration::from_secs(15) };
+/// What HTTP/2 begins with, when a client takes it for granted.
+const HTTP2: &[u8] = b"PRI * HTTP/2";
 /// How long one write may wait. Longer than a socket's own limit, which closes with a code.
 const STALL: Duration = Duration::from_secs(60);
 /// How long the loop rests when the process has no more file descriptors.
@@ -78,7 +81,10 @@ pub async fn serve(
             }
             Err(refusal) => {
                 if let Ok(permit) = refusals.clone().try_acquire_owned() {
-                    tracker.spawn(refuse(stream, refusal, permit));
+                    tracker.spawn(async move {
+                        refuse(stream, refusal).await;
+                        drop(permit);
+                    });
                 }
             }
         }
@@ -109,6 +115,7 @@ pub(super) struct Peer(pub(super) IpAddr);
 enum Refusal {
     Full,
     OfOneAddress,
+    Http2,
 }
 
 impl From<TooMany> for Refusal {
@@ -137,21 +144,27 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "TCP_NODELAY could not be set");
     }
+    let mut start = [0; HTTP2.len()];
     let spoke = tokio::select! {
         () = stop.cancelled() => return,
-        spoke = timeout(FIRST_BYTE, stream.readable()) => spoke,
+        // Looked at and not only waited for: a socket may seem readable and have nothing.
+        spoke = timeout(FIRST_BYTE, stream.peek(&mut start)) => spoke,
     };
-    if !matches!(spoke, Ok(Ok(()))) {
-        return;
+    match spoke {
+        Ok(Ok(1..)) if start == HTTP2 => return refuse(stream, Refusal::Http2).await,
+        Ok(Ok(1..)) => {}
+        _ => return,
     }
+    let timer = HeadTimer { patience: PATIENCE, heard: Heard::default() };
+    let io = TokioIo::new(Stalling::new(stream, STALL, timer.heard.clone()));
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(HEAD_BYTES);
+    builder.timer(timer).header_read_timeout(PATIENCE.idle).max_buf_size(HEAD_BYTES);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(permit.clone());
         request.extensions_mut().insert(Peer(peer));
         router.clone().oneshot(request)
     });
-    let serving = builder.serve_connection(TokioIo::new(Stalling::new(stream, STALL)), service).with_upgrades();
+    let serving = builder.serve_connection(io, service).with_upgrades();
     let mut serving = std::pin::pin!(serving);
     let served = tokio::select! {
         served = serving.as_mut() => served,
@@ -166,15 +179,20 @@ async fn connection(
 }
 
 /// Answers before the request is read: who floods the gateway should cost it little.
-async fn refuse(mut stream: TcpStream, refusal: Refusal, _permit: OwnedSemaphorePermit) {
-    let (status, title, code, detail) = match refusal {
-        Refusal::Full => (503, "Service Unavailable", "busy", "too many connections".to_owned()),
-        Refusal::OfOneAddress => (429, "Too Many Requests", "rate_limited", TooMany.to_string()),
+async fn refuse(mut stream: TcpStream, refusal: Refusal) {
+    let (status, title, code, detail, helps) = match refusal {
+        Refusal::Full => (503, "Service Unavailable", "busy", "too many connections".to_owned(), true),
+        Refusal::OfOneAddress => (429, "Too Many Requests", "rate_limited", TooMany.to_string(), true),
+        Refusal::Http2 => {
+            let detail = "this is HTTP/2, and the gateway speaks HTTP/1.1".to_owned();
+            (505, "HTTP Version Not Supported", "unsupported_version", detail, false)
+        }
     };
+    let retry_after = if helps { format!("Retry-After: {RETRY_AFTER_S}\r\n") } else { String::new() };
     let body =
         format!(r#"{{"type":"about:blank","title":"{title}","status":{status},"detail":"{detail}","code":"{code}"}}"#);
     let answer = format!(
-        "HTTP/1.1 {status} {title}\r\nRetry-After: {RETRY_AFTER_S}\r\nConnection: close\r\n\
+        "HTTP/1.1 {status} {title}\r\n{retry_after}Connection: close\r\n\
          Content-Type: application/problem+json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );

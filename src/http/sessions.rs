@@ -3,6 +3,8 @@
 //! Everybody sees their own sessions only, and somebody else's look as if they did not exist. Without authentication
 //! callers are nobody in particular, and all sessions of nobody in particular are theirs.
 
+use std::sync::Arc;
+
 use axum::{
     Extension, Json as Answer,
     extract::{Path, Query, State},
@@ -11,7 +13,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Gateway, body::Json, problem::Problem};
+use super::{body::Json, gateway::Gateway, problem::Problem};
 use crate::{
     auth::Caller,
     chat::{Message, MessageId, SessionId, Timestamp},
@@ -77,7 +79,7 @@ impl Page {
 }
 
 pub(super) async fn create(
-    State(gateway): State<Gateway>,
+    State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     Json(new): Json<NewSession>,
 ) -> Result<(StatusCode, Answer<Session>), Problem> {
@@ -93,7 +95,7 @@ pub(super) async fn create(
 }
 
 pub(super) async fn list(
-    State(gateway): State<Gateway>,
+    State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Answer<SessionList>, Problem> {
@@ -105,7 +107,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn show(
-    State(gateway): State<Gateway>,
+    State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
@@ -122,7 +124,7 @@ pub(super) async fn show(
 }
 
 pub(super) async fn delete(
-    State(gateway): State<Gateway>,
+    State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {

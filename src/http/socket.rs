@@ -1,5 +1,7 @@
 //! `/ws`: from a request to a socket. Everything is checked before the upgrade, so that a refusal is an HTTP status.
 
+use std::sync::Arc;
+
 use axum::{
     body::Body,
     extract::{Path, Query, Request, State, rejection::QueryRejection},
@@ -8,15 +10,16 @@ use axum::{
 };
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use serde::Deserialize;
 use tracing::{debug, error};
 
 use super::{
-    Gateway,
+    gateway::Gateway,
     identity::socket_caller,
+    parameters::{Parameters, parameters},
     problem::Problem,
+    requests::foreign_page,
     server::ConnectionPermit,
-    sessions::{query, session_id},
+    sessions::session_id,
     stall::Stalling,
 };
 use crate::{
@@ -27,14 +30,6 @@ use crate::{
     },
 };
 
-#[derive(Deserialize)]
-pub(super) struct Parameters {
-    resume: Option<String>,
-    ticket: Option<String>,
-    token: Option<String>,
-    access_token: Option<String>,
-}
-
 /// Whether it is clear already who a client is.
 enum Client {
     Known(Box<Socket>),
@@ -43,46 +38,40 @@ enum Client {
 
 /// A socket on a session that is made for it.
 pub(super) async fn open_new(
-    State(gateway): State<Gateway>,
-    parameters: Result<Query<Parameters>, QueryRejection>,
+    State(gateway): State<Arc<Gateway>>,
+    given: Result<Query<Parameters>, QueryRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (accepted, parameters) = check(&gateway, parameters, &request)?;
-    upgrade(&gateway, None, parameters, request, &accepted).await
+    let (accepted, told) = check(&gateway, given, &request)?;
+    upgrade(&gateway, None, told, request, &accepted).await
 }
 
 /// A socket on a session that exists.
 pub(super) async fn open(
-    State(gateway): State<Gateway>,
+    State(gateway): State<Arc<Gateway>>,
     Path(id): Path<String>,
-    parameters: Result<Query<Parameters>, QueryRejection>,
+    given: Result<Query<Parameters>, QueryRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (accepted, parameters) = check(&gateway, parameters, &request)?;
-    upgrade(&gateway, Some(session_id(&id)?), parameters, request, &accepted).await
+    let (accepted, told) = check(&gateway, given, &request)?;
+    upgrade(&gateway, Some(session_id(&id)?), told, request, &accepted).await
 }
 
 fn check(
     gateway: &Gateway,
-    parameters: Result<Query<Parameters>, QueryRejection>,
+    given: Result<Query<Parameters>, QueryRejection>,
     request: &Request,
 ) -> Result<(Accepted, Parameters), Problem> {
     let accepted = handshake::check(request.method(), request.version(), request.headers())?;
     if !gateway.origins.allow_request(request.headers()) {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "pages of this origin may not connect"));
+        return Err(foreign_page(gateway, request.headers()));
     }
-    let parameters = query(parameters)?;
-    if parameters.token.is_some() || parameters.access_token.is_some() {
-        // URLs end up in logs and histories.
-        let problem =
-            "must not be in the URL: send it in the `Authorization` header or in `hello`, or ask for a ticket";
-        return Err(Problem::invalid_field("token", problem));
-    }
+    let told = parameters(given)?;
     if gateway.draining.is_cancelled() {
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the gateway is going away");
         return Err(Problem { retry_after: Some(1), ..problem });
     }
-    Ok((accepted, parameters))
+    Ok((accepted, told))
 }
 
 async fn upgrade(

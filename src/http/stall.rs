@@ -1,4 +1,5 @@
-//! A connection whose writes do not wait for ever: a client that never reads an answer gives its place back.
+//! A connection whose writes do not wait for ever: a client that never reads an answer gives its place back. What comes
+//! in is noted for `silence.rs`.
 
 use std::{
     io,
@@ -13,9 +14,13 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::silence::Heard;
+
 /// A TCP connection with a limit on waiting writes.
 pub(super) struct Stalling {
     stream: TcpStream,
+    /// Told of what comes in.
+    heard: Heard,
     /// How long one write may wait.
     most: Duration,
     /// Runs while a write waits; made only then, since most never do.
@@ -23,8 +28,8 @@ pub(super) struct Stalling {
 }
 
 impl Stalling {
-    pub(super) fn new(stream: TcpStream, most: Duration) -> Self {
-        Self { stream, most, waiting: None }
+    pub(super) fn new(stream: TcpStream, most: Duration, heard: Heard) -> Self {
+        Self { stream, heard, most, waiting: None }
     }
 
     /// The connection without the limit.
@@ -46,7 +51,12 @@ impl Stalling {
 
 impl AsyncRead for Stalling {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.heard.note();
+        }
+        read
     }
 }
 
@@ -94,7 +104,8 @@ mod tests {
         for reads in [false, true] {
             let mut reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let (stream, _) = listener.accept().await.unwrap();
-            let mut writer = Stalling::new(stream, Duration::from_millis(if reads { 10_000 } else { 200 }));
+            let mut writer =
+                Stalling::new(stream, Duration::from_millis(if reads { 10_000 } else { 200 }), Heard::default());
             // More than both sides' buffers take.
             let large = vec![0; 64 << 20];
             let write = writer.write_all(&large);

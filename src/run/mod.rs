@@ -14,7 +14,7 @@ use crate::{
     chat::{Author, Doing, Owner, Phase, SessionId, Source},
     knowledge::{KnowledgeStatus, MAX_QUESTION_CHARS, Passage, Retrieved, Retriever, SearchMode, SearchQuery},
     limits::{Budgets, Line, Refusal, Spender},
-    llm::{ChatModel, ChatRequest, Failover, KnowledgeUse, Parameters, PromptMessage, Sharing},
+    llm::{ChatModel, ChatRequest, Failover, KnowledgeUse, Parameters, PromptMessage, PromptRole, Sharing},
     telemetry::{metrics::MEMORY_RETRIEVALS, spans::RunSpan},
 };
 
@@ -78,6 +78,8 @@ pub struct RunRequest {
     pub instructions: Option<String>,
     /// Who asks; `None` where nobody need say so.
     pub owner: Option<Owner>,
+    /// How the answer begins, when it does already: it is to be gone on with.
+    pub beginning: Option<String>,
     /// How it is to be written.
     pub parameters: Arc<Parameters>,
     /// The most tokens of the answer, when it shall be fewer than usual.
@@ -88,6 +90,8 @@ pub struct RunRequest {
     pub may_withdraw: bool,
     /// Whether another answer than the one that may be known already is wanted.
     pub is_anew: bool,
+    /// Whether the answer may be kept and given to others, and one that is known may be given.
+    pub may_share: bool,
     /// The session it belongs to, as its span shall say.
     pub session: Option<SessionId>,
 }
@@ -100,12 +104,14 @@ impl RunRequest {
             question: question.into(),
             history,
             instructions: None,
+            beginning: None,
             owner,
             parameters: Arc::default(),
             max_output_tokens: None,
             keeps_history: false,
             may_withdraw: true,
             is_anew: false,
+            may_share: true,
             session: None,
         }
     }
@@ -241,7 +247,8 @@ impl Runner {
     fn compose(&self, request: RunRequest, found: Found, span: RunSpan) -> (ChatRequest, u32) {
         let Found { passages, knowledge, version } = found;
         let RunRequest { question, history, instructions, owner, parameters, keeps_history, .. } = request;
-        let prompt = prompt::compose(&question, history, &passages, instructions.as_deref(), keeps_history);
+        let mut prompt = prompt::compose(&question, history, &passages, instructions.as_deref(), keeps_history);
+        prompt.extend(request.beginning.map(|content| PromptMessage { role: PromptRole::Assistant, content }));
         let tokens: usize = prompt.iter().map(|message| estimate_tokens(&message.content)).sum();
         let most = self.max_output_tokens;
         let asked = ChatRequest {
@@ -254,7 +261,7 @@ impl Runner {
             may_withdraw: request.may_withdraw,
             sharing: Sharing {
                 tenant: owner.as_ref().map(|owner| owner.tenant().into()),
-                knowledge: version,
+                knowledge: version.filter(|_| request.may_share),
                 is_anew: request.is_anew,
             },
             asker: owner,

@@ -4,14 +4,18 @@
 //! under a short lock, so that a viewer reads without asking the actor. Uses `run`, `store`, `telemetry`, `chat`;
 //! knows no socket and no frame.
 
-use std::sync::{
-    Arc, OnceLock, Weak,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use futures_channel::mpsc;
 use futures_util::SinkExt;
 use parking_lot::Mutex;
+use serde::Deserialize;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
@@ -41,7 +45,8 @@ pub use viewer::Viewer;
 const COMMANDS: usize = 8;
 
 /// What to do with a message while an answer is being written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SendMode {
     /// Refuse it.
     #[default]
@@ -126,6 +131,36 @@ pub enum SendError {
     /// The session failed.
     #[error("the session failed")]
     Internal,
+}
+
+impl SendError {
+    /// The error code that clients see (docs/protocol.md).
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            // While it drains, too: the client comes back after the restart and repeats it.
+            Self::Busy | Self::Draining => "busy",
+            Self::QueueFull => "queue_full",
+            Self::Limit(refusal) => refusal.code(),
+            Self::IdempotencyConflict => "idempotency_conflict",
+            Self::NotFound | Self::Gone => "not_found",
+            Self::NotAQuestion => "invalid_field",
+            Self::StorageUnavailable => "storage_unavailable",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Whether the same may be accepted later.
+    #[must_use]
+    pub const fn is_retryable(self) -> bool {
+        !matches!(self, Self::IdempotencyConflict | Self::NotFound | Self::NotAQuestion | Self::Gone)
+    }
+
+    /// When, as far as that is known.
+    #[must_use]
+    pub const fn retry_in(self) -> Option<Duration> {
+        if let Self::Limit(refusal) = self { refusal.retry_in() } else { None }
+    }
 }
 
 /// Which run to stop.

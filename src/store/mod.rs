@@ -9,6 +9,7 @@ use crate::chat::{Citation, Feedback, Message, MessageId, Owner, RunId, SessionI
 
 #[cfg(test)]
 mod contract;
+pub mod folder;
 pub mod memory;
 mod spending;
 pub mod sqlite;

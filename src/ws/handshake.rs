@@ -55,10 +55,11 @@ pub fn bearers(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).filter_map(|name| name.strip_prefix("bearer."))
 }
 
-/// `chat.v1` when it is offered; nothing when nothing is.
+/// `chat.v1` when it is offered; nothing when nothing is: some libraries and proxies send the header all the same, empty
+/// or with JavaScript's word for nothing.
 fn choose_protocol(headers: &HeaderMap) -> Result<Option<&'static str>, HandshakeError> {
-    let mut offered = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).peekable();
-    if offered.peek().is_none() && !headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
+    let mut offered = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).filter(|name| *name != "null").peekable();
+    if offered.peek().is_none() {
         return Ok(None);
     }
     if offered.any(|name| name == SUBPROTOCOL) { Ok(Some(SUBPROTOCOL)) } else { Err(HandshakeError::Protocol) }
@@ -133,13 +134,20 @@ mod tests {
             (vec![("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZR==")], Key),
             (vec![("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="), ("sec-websocket-key", "x")], Key),
             (vec![("sec-websocket-protocol", "graphql-ws")], Protocol),
-            (vec![("sec-websocket-protocol", "")], Protocol),
+            (vec![("sec-websocket-protocol", "null, graphql-ws")], Protocol),
         ] {
             assert_eq!(with(&extra), Err(expected), "{extra:?}");
         }
         let good = headers(&GOOD);
         assert_eq!(check(&Method::POST, Version::HTTP_11, &good), Err(NotAnUpgrade));
         assert_eq!(check(&Method::GET, Version::HTTP_10, &good), Err(NotAnUpgrade));
+    }
+
+    #[test]
+    fn an_offer_of_nothing_is_none() {
+        for nothing in ["", " , ", "null"] {
+            assert_eq!(with(&[("sec-websocket-protocol", nothing)]).unwrap().protocol, None, "{nothing:?}");
+        }
     }
 
     #[test]

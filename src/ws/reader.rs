@@ -129,21 +129,8 @@ fn receipt(re: Option<Value>, sent: Result<Receipt, SendError>) -> String {
 }
 
 fn send_error(re: Option<Value>, error: SendError) -> ErrorFrame {
-    let (code, retryable) = match error {
-        SendError::Busy => ("busy", true),
-        SendError::QueueFull => ("queue_full", true),
-        SendError::Limit(refusal) => (refusal.code(), true),
-        SendError::IdempotencyConflict => ("idempotency_conflict", false),
-        SendError::NotAQuestion => ("invalid_field", false),
-        SendError::StorageUnavailable => ("storage_unavailable", true),
-        SendError::Gone | SendError::NotFound => ("not_found", false),
-        // The client comes back after the restart and repeats it.
-        SendError::Draining => ("busy", true),
-        SendError::Internal => ("internal", true),
-    };
-    let retry_in = if let SendError::Limit(refusal) = error { refusal.retry_in() } else { None };
-    let retry_in_ms = retry_in.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-    ErrorFrame { retry_in_ms, ..error_frame(re, code, error.to_string(), retryable) }
+    let retry_in_ms = error.retry_in().map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    ErrorFrame { retry_in_ms, ..error_frame(re, error.code(), error.to_string(), error.is_retryable()) }
 }
 
 pub(super) fn error_frame(re: Option<Value>, code: &'static str, message: String, retryable: bool) -> ErrorFrame {

@@ -24,9 +24,7 @@ where
     pub(super) fn welcome(&mut self, attachment: &Attachment) {
         let frame = chat_v1::welcome(&Welcome {
             session: self.socket.session.id(),
-            epoch: &attachment.epoch,
-            seq: attachment.seq,
-            recovered: attachment.recovered,
+            attachment,
             connection: &self.socket.connection,
             assistant: &self.socket.assistant,
             heartbeat_s: HEARTBEAT.as_secs(),

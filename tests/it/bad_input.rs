@@ -3,10 +3,6 @@
 use futures_util::SinkExt;
 use rivulet::mock_llm::DEFAULT_TEXT;
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
 use tokio_tungstenite::tungstenite::{
     Message,
     protocol::frame::{
@@ -15,7 +11,7 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-use crate::harness::{Client, Setup, TestGateway, Upstream, soon};
+use crate::harness::{Client, Setup, TestGateway, Upstream, raw, soon};
 
 #[tokio::test]
 async fn bad_frames_are_named_and_the_socket_stays_open() {
@@ -201,26 +197,4 @@ async fn a_client_that_asks_and_never_reads_fills_nothing() {
     let _stuck = soon("backpressure", flood).await;
     neighbour.tell(json!({"type": "ping"})).await;
     neighbour.until("pong").await;
-}
-
-/// Sends bytes as they are; what comes back within a moment of the first answer.
-async fn raw(gateway: &TestGateway, request: &str) -> String {
-    let mut stream = TcpStream::connect(&gateway.address).await.unwrap();
-    let _refused_early = stream.write_all(request.as_bytes()).await;
-    let mut answer = Vec::new();
-    let mut piece = [0; 4096];
-    soon("an answer", async {
-        while let Ok(count @ 1..) = stream.read(&mut piece).await {
-            answer.extend_from_slice(&piece[..count]);
-            let text = String::from_utf8_lossy(&answer);
-            if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                let length = head.lines().find_map(|l| l.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
-                if head.contains(" 101 ") || body.len() >= length.unwrap_or(0) {
-                    break;
-                }
-            }
-        }
-    })
-    .await;
-    String::from_utf8_lossy(&answer).into_owned()
 }

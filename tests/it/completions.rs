@@ -10,6 +10,7 @@ use crate::harness::{Setup, TestGateway, Upstream, soon};
 
 mod connections;
 mod faults;
+mod forms;
 
 /// What came back: a whole answer, an error, or a stream as far as it went.
 #[derive(Debug, Default)]
@@ -38,6 +39,7 @@ impl Told {
         }
         for event in body.split("\n\n").filter(|event| !event.is_empty() && !event.starts_with(':')) {
             assert!(!told.done && told.error.is_none(), "nothing follows the end: {body}");
+            let event = event.trim_start_matches(": still here\n");
             match event.strip_prefix("data: ").expect("one line of data") {
                 "[DONE]" => told.done = true,
                 data => match serde_json::from_str::<Value>(data).unwrap() {
@@ -210,7 +212,6 @@ async fn refusals_have_the_interfaces_form_and_name_the_field() {
         (post().header("content-type", "text/plain").body("{}"), 415, "unsupported_media_type"),
         (post().header(stranger[0].0, stranger[0].1).json(&question), 403, "forbidden"),
         (post().header("host", "evil.example").json(&question), 421, "forbidden"),
-        (post().header("authorization", "Bearer eyJhIjoxfQ.b.c").json(&question), 401, "unauthenticated"),
         (client.get(gateway.url("/v1/chat/completions")), 405, "method_not_allowed"),
         (client.post(gateway.url("/v1/embeddings")).json(&question), 404, "not_found"),
         (client.get(gateway.url("/v1/models/gpt-99")), 404, "model_not_found"),
@@ -223,16 +224,28 @@ async fn refusals_have_the_interfaces_form_and_name_the_field() {
 }
 
 #[tokio::test]
-async fn a_key_is_a_placeholder_only_where_nobody_needs_one() {
+async fn a_key_is_looked_at_where_there_are_tokens_and_nowhere_else() {
     let open = Setup::bare().start().await;
-    for key in ["Bearer sk-placeholder", "Bearer ", "Basic YTpi"] {
+    let keys = ["Bearer sk-placeholder", "Bearer ", "Bearer undefined", "Bearer eyJhIjoxfQ.b.c", "Basic YTpi"];
+    let api = async |gateway: &TestGateway, key: &str| {
+        let api = reqwest::Client::new().post(gateway.url("/api/v1/chat")).json(&json!({"message": "Why?"}));
+        TestGateway::answer(api.header("authorization", key)).await.0
+    };
+    for key in keys {
         assert_eq!(ask_with(&open, &[("authorization", key)], &question("Why?")).await.status, 200, "{key}");
+        assert_eq!(api(&open, key).await, 200, "{key}");
     }
-    let mut api = reqwest::Client::new().post(open.url("/api/v1/chat")).json(&json!({"message": "Why?"}));
-    api = api.bearer_auth("sk-placeholder");
-    assert_eq!(TestGateway::answer(api).await.0, 401, "elsewhere it is a wrong token");
 
+    // Where there are tokens, what is brought must be one, whether one is needed or not.
     let secret = "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e7596ad3b8c7e5f1024";
+    let both = Setup::bare().set("JWT_SECRET_KEY", secret).start().await;
+    for key in keys {
+        let expected = if key.starts_with("Bearer") { 401 } else { 200 };
+        assert_eq!(ask_with(&both, &[("authorization", key)], &question("Why?")).await.status, expected, "{key}");
+        assert_eq!(api(&both, key).await, expected, "{key}");
+    }
+    assert_eq!(ask(&both, &question("Why?")).await.status, 200);
+
     let setup = Setup::bare().set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", secret);
     let token = setup.output(&["token", "--user", "ann"]).await;
     let token = String::from_utf8(token.stdout).unwrap().trim().to_owned();
@@ -350,9 +363,28 @@ async fn a_known_answer_says_so_and_can_be_asked_for_anew() {
     let upstream = Upstream::saying("Yes.", 0.0).await;
     let gateway = Setup::with_upstream(&upstream.url).set("RIVULET_LLM_CACHE_ENTRIES", "10").start().await;
     let anew = [("cache-control", "no-cache")];
-    for (headers, is_cached, requests) in [(&[][..], false, 1), (&[], true, 1), (&anew, false, 2), (&[], true, 2)] {
-        let told = ask_with(&gateway, headers, &question("Is it?")).await;
+    let (fixed, asked) = (json!({"temperature": 0}), json!({"rivulet": {"cache": true}}));
+    for (headers, fields, status, requests) in [
+        (&[][..], &fixed, "fwd=miss", 1),
+        (&[], &fixed, "hit", 1),
+        (&anew, &fixed, "fwd=request", 2),
+        (&[], &fixed, "hit", 2),
+        (&[], &asked, "fwd=miss", 3),
+        (&[], &asked, "hit", 3),
+        // Who leaves the choice of words to chance, or says nothing of it, wants other ones.
+        (&[], &json!({}), "fwd=bypass", 4),
+        (&[], &json!({}), "fwd=bypass", 5),
+        (&[], &json!({"temperature": 0.7}), "fwd=bypass", 6),
+        (&[], &json!({"temperature": 0, "rivulet": {"cache": false}}), "fwd=bypass", 7),
+    ] {
+        let told = ask_with(&gateway, headers, &with(question("Is it?"), fields.clone())).await;
         assert_eq!((told.text().as_str(), told.finish()), ("Yes.", Some("stop")));
-        assert_eq!((told.body["rivulet"]["cached"] == true, upstream.stats.counts().requests), (is_cached, requests));
+        assert_eq!(told.headers["cache-status"], format!("rivulet; {status}"), "{fields}");
+        assert_eq!(
+            (told.body["rivulet"]["cached"] == true, upstream.stats.counts().requests),
+            (status == "hit", requests)
+        );
     }
+    let stream = ask(&gateway, &with(question("Is it?"), json!({"temperature": 0, "stream": true}))).await;
+    assert_eq!((stream.headers["cache-status"].as_str(), stream.done), ("rivulet; hit", true));
 }

@@ -57,6 +57,36 @@ async fn a_data_folder_that_is_none_and_a_database_that_is_none() {
     assert!(std::fs::read_to_string(&database).unwrap().starts_with("this is no database"), "left as it was");
 }
 
+/// What others than the owner may do, of everything in the data folder and of itself.
+fn open_to_others(folder: &std::path::Path) -> Vec<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let all = entries.chain([folder.to_owned()]);
+    let open = all.filter(|path| std::fs::metadata(path).unwrap().permissions().mode() & 0o077 != 0);
+    open.map(|path| path.display().to_string()).collect()
+}
+
+#[tokio::test]
+async fn what_is_stored_is_for_nobody_else_on_the_machine_to_read() {
+    use std::{fs, os::unix::fs::PermissionsExt};
+    let gateway = Setup::bare().start().await;
+    gateway.connect().await.ask("one").await;
+    let data = gateway.setup().data.path().join("data");
+    assert!(fs::read_dir(&data).unwrap().count() >= 3, "the database, its log and its lock");
+    assert_eq!(open_to_others(&data), Vec::<String>::new());
+
+    // A folder of an earlier version.
+    let setup = gateway.kill().await;
+    for path in fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path()) {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+    let gateway = setup.start().await;
+    assert_eq!(open_to_others(&data), Vec::<String>::new());
+    gateway.connect().await.ask("two").await;
+    assert_eq!(open_to_others(&data), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn chat_works_without_the_embedding_model_and_health_says_so() {
     let setup = Setup::bare().set("RIVULET_KNOWLEDGE_ENABLED", "true").set("RIVULET_KNOWLEDGE_MODEL_DIR", "/nowhere");

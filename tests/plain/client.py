@@ -218,6 +218,9 @@ async def bad_frames(gateway):
         await socket.send('{"message": ')
         error = await receive_type(socket, "error")
         check(error["code"] == "bad_json", f"bad JSON was answered with {error['code']}")
+        await socket.send('{"id": "whose", "message": ')
+        error = await receive_type(socket, "error")
+        check((error["code"], error["re"]) == ("bad_json", "whose"), f"whose it was is not told: {error}")
         await socket.send('{"type": "weather", "id": 7}')
         error = await receive_type(socket, "error")
         check((error["code"], error["re"]) == ("unknown_type", 7), f"an unknown type was answered with {error}")
@@ -268,7 +271,27 @@ async def bad_handshakes(gateway):
         check(status == expected, f"{path or '/'} with {options}: {status}, not {expected}")
 
 
-CHECKS = [the_smallest_client, resuming, stopping, repeating, bad_frames, bad_sockets, bad_handshakes]
+async def half_characters(gateway):
+    """half an emoji, as JavaScript leaves it, is taken for U+FFFD"""
+    async with gateway.connect() as socket:
+        answer = Answer(await welcomed(socket))
+        await socket.send('{"type": "send", "id": "half", "text": "Tents \\ud83d"}')
+        await answer.read(socket)
+        answer.check_end("complete")
+    stored = gateway.stored_messages(answer.session)
+    check(stored[0]["text"] == "Tents \ufffd", f"stored was {stored[0]['text']!a}")
+
+
+CHECKS = [
+    the_smallest_client,
+    resuming,
+    stopping,
+    repeating,
+    half_characters,
+    bad_frames,
+    bad_sockets,
+    bad_handshakes,
+]
 
 
 async def main(url):

@@ -3,14 +3,19 @@
 //! Unknown fields are ignored; a field of the wrong kind is named. Frames are checked by hand and not by a derived
 //! deserializer, because its errors cannot tell a client which field was wrong in words it can show.
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{COMMENT_CHARS, TEXT_CHARS};
+use super::bounds::{COMMENT_CHARS, TEXT_CHARS};
 use crate::{
     chat::{Feedback, MessageId, Opinion, RunId},
     config::Secret,
+    dialect::json,
     session::{Redo, SendMode, StopTarget},
 };
+
+/// The longest `id` that is repeated as `re`, in bytes as JSON.
+const ID_BYTES: usize = 512;
 
 /// A frame and the id that its answer carries as `re`.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,18 +110,27 @@ pub struct FrameError {
 /// # Errors
 /// [`FrameError`] with `bad_json`, `unknown_type`, `invalid_field`, `empty_text` or `text_too_long`.
 pub fn parse(text: &str) -> Result<Frame, FrameError> {
-    let fields = match serde_json::from_str(text) {
-        Ok(Value::Object(fields)) => fields,
-        Ok(_) => return Err(bad_json("a frame is a JSON object")),
-        Err(error) => return Err(bad_json(&format!("not JSON: {error}"))),
-    };
-    let id = match fields.get("id") {
-        None | Some(Value::Null) => None,
-        Some(id @ (Value::String(_) | Value::Number(_))) if id.to_string().len() <= 512 => Some(id.clone()),
-        Some(_) => return Err(invalid("id", "must be a string or a number")),
-    };
+    let fields = json::object(text.as_bytes()).map_err(|broken| {
+        let message = if broken.error.is_data() {
+            "a frame is a JSON object".to_owned()
+        } else {
+            format!("not JSON: {}", broken.error)
+        };
+        // Whose frame it was can be told when its id came before what is wrong.
+        FrameError { re: echoed(&broken.fields), code: "bad_json", message }
+    })?;
+    let id = echoed(&fields);
+    if id.is_none() && fields.get("id").is_some_and(|id| !id.is_null()) {
+        return Err(invalid("id", "must be a string or a number, and not long"));
+    }
     let body = Fields(fields).body().map_err(|error| FrameError { re: id.clone(), ..error })?;
     Ok(Frame { id, body })
+}
+
+/// The frame's id, as far as it can be repeated.
+fn echoed(fields: &Map<String, Value>) -> Option<Value> {
+    let id = fields.get("id").filter(|id| id.is_string() || id.is_number())?;
+    (id.to_string().len() <= ID_BYTES).then(|| id.clone())
 }
 
 /// Checks the text of a user's message.
@@ -195,12 +209,10 @@ impl Fields {
 
     fn send(&mut self, text: String) -> Result<ClientFrame, FrameError> {
         check_text(&text)?;
-        let mode = match self.string("mode")?.as_deref() {
-            None | Some("reject") => SendMode::Reject,
-            Some("queue") => SendMode::Queue,
-            Some("replace") => SendMode::Replace,
-            Some(_) => return Err(invalid("mode", "must be `reject`, `queue` or `replace`")),
-        };
+        let mode = self.0.remove("mode").unwrap_or_default();
+        let mode = Option::<SendMode>::deserialize(mode)
+            .map_err(|_| invalid("mode", "must be `reject`, `queue` or `replace`"))?
+            .unwrap_or_default();
         if !matches!(self.0.get("metadata"), None | Some(Value::Null | Value::Object(_))) {
             return Err(invalid("metadata", "must be an object"));
         }
@@ -265,116 +277,9 @@ fn error(code: &'static str, message: String) -> FrameError {
     FrameError { re: None, code, message }
 }
 
-fn bad_json(message: &str) -> FrameError {
-    error("bad_json", message.to_owned())
-}
-
 fn invalid(field: &str, problem: &str) -> FrameError {
     error("invalid_field", format!("`{field}` {problem}"))
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    fn code(text: &str) -> &'static str {
-        parse(text).unwrap_err().code
-    }
-
-    #[test]
-    fn the_short_form_is_a_send() {
-        let frame = parse(r#"{"message": "I need a loan"}"#).unwrap();
-        let ClientFrame::Send { id: None, text, mode: SendMode::Reject, assistant: None } = frame.body else {
-            panic!("{frame:?}")
-        };
-        assert_eq!(text, "I need a loan");
-    }
-
-    #[test]
-    fn ids_of_both_kinds_are_echoed() {
-        assert_eq!(parse(r#"{"type":"stop","id":7}"#).unwrap().id, Some(json!(7)));
-        assert_eq!(parse(r#"{"type":"send","id":"m_1","text":""}"#).unwrap_err().re, Some(json!("m_1")));
-        assert_eq!(code(r#"{"type":"send","id":7,"text":"a"}"#), "invalid_field");
-    }
-
-    #[test]
-    fn bad_input_is_named() {
-        for (text, expected) in [
-            ("", "bad_json"),
-            ("null", "bad_json"),
-            ("[]", "bad_json"),
-            ("{} {}", "bad_json"),
-            (r#"{"type":"send","text":"\ud800"}"#, "bad_json"),
-            ("{}", "unknown_type"),
-            (r#"{"type":"dance"}"#, "unknown_type"),
-            (r#"{"type":5}"#, "invalid_field"),
-            (r#"{"type":"send"}"#, "invalid_field"),
-            (r#"{"type":"send","text":5}"#, "invalid_field"),
-            (r#"{"type":"send","text":"a","mode":"maybe"}"#, "invalid_field"),
-            (r#"{"type":"send","text":"a","metadata":[]}"#, "invalid_field"),
-            (r#"{"type":"send","text":" \n"}"#, "empty_text"),
-            (r#"{"message":""}"#, "empty_text"),
-            (r#"{"message":["a"]}"#, "invalid_field"),
-            (r#"{"type":"sync","run":"r_1"}"#, "invalid_field"),
-            (r#"{"type":"sync","run":"r_1","off":-1}"#, "invalid_field"),
-            (r#"{"type":"sync","run":"r_1","off":1.5}"#, "invalid_field"),
-            (r#"{"type":"stop","run":{}}"#, "invalid_field"),
-            (r#"{"type":"ping","id":[]}"#, "invalid_field"),
-            (r#"{"type":"regenerate","message":5}"#, "invalid_field"),
-            (r#"{"type":"edit","text":"a"}"#, "invalid_field"),
-            (r#"{"type":"edit","message":"m"}"#, "invalid_field"),
-            (r#"{"type":"edit","message":"m","text":" "}"#, "empty_text"),
-            (r#"{"type":"feedback","value":1}"#, "invalid_field"),
-            (r#"{"type":"feedback","message":"m"}"#, "invalid_field"),
-            (r#"{"type":"feedback","message":"m","value":0}"#, "invalid_field"),
-            (r#"{"type":"feedback","message":"m","value":257}"#, "invalid_field"),
-            (r#"{"type":"feedback","message":"m","value":true}"#, "invalid_field"),
-            (r#"{"type":"feedback","message":"m","value":1,"comment":[]}"#, "invalid_field"),
-            (r#"{"type":"typing"}"#, "invalid_field"),
-            (r#"{"type":"typing","on":1}"#, "invalid_field"),
-        ] {
-            assert_eq!(code(text), expected, "{text}");
-        }
-        let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
-        assert_eq!(code(&deep), "bad_json");
-    }
-
-    #[test]
-    fn tokens_are_read_and_never_shown() {
-        for text in [r#"{"type":"auth","token":"hunter2"}"#, r#"{"type":"hello","token":"hunter2","resume":"e:1"}"#] {
-            let frame = parse(text).unwrap();
-            let (ClientFrame::Auth { token } | ClientFrame::Hello { token: Some(token), .. }) = &frame.body else {
-                panic!("{frame:?}")
-            };
-            assert_eq!(token.expose(), "hunter2");
-            assert!(!format!("{frame:?}").contains("hunter2"));
-        }
-        assert_eq!(code(r#"{"type":"auth"}"#), "invalid_field");
-        assert_eq!(code(r#"{"type":"auth","token":5}"#), "invalid_field");
-        assert_eq!(code(r#"{"type":"hello","token":{}}"#), "invalid_field");
-    }
-
-    #[test]
-    fn the_text_is_bounded_in_characters_and_not_in_bytes() {
-        let text = |n| json!({"type": "send", "text": "é".repeat(n)}).to_string();
-        assert!(parse(&text(TEXT_CHARS)).is_ok());
-        assert_eq!(code(&text(TEXT_CHARS + 1)), "text_too_long");
-        let edit = json!({"type": "edit", "message": "m", "text": "é".repeat(TEXT_CHARS + 1)});
-        assert_eq!(code(&edit.to_string()), "text_too_long");
-        let comment =
-            |n| json!({"type": "feedback", "message": "m", "value": -1, "comment": "é".repeat(n)}).to_string();
-        assert!(parse(&comment(COMMENT_CHARS)).is_ok());
-        assert_eq!(code(&comment(COMMENT_CHARS + 1)), "invalid_field");
-    }
-
-    proptest! {
-        #[test]
-        fn no_frame_makes_it_panic(text in ".{0,200}", kind in "(send|stop|sync|hello|ping|regenerate|edit|feedback|typing|x)", field in "(id|run|off|text|mode|message|value|on)", value in ".{0,20}") {
-            let _either = parse(&text);
-            let _either = parse(&json!({"type": kind, field: value}).to_string());
-        }
-    }
-}
+mod tests;

@@ -5,12 +5,12 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{FRAME_BYTES, TEXT_CHARS};
+use super::bounds::{FRAME_BYTES, SUBPROTOCOL, TEXT_CHARS};
 use crate::{
     chat::{Citation, Doing, Message, MessageId, Phase, RunError, RunId, SessionId, Source, Status, Timing, Usage},
     session::{
         Receipt,
-        log::{Event, Presence, Recovered, Snapshot, Step},
+        log::{Attachment, Event, Presence, Recovered, Snapshot, Step},
     },
 };
 
@@ -19,12 +19,8 @@ use crate::{
 pub struct Welcome<'a> {
     /// The session.
     pub session: &'a SessionId,
-    /// The incarnation of its log.
-    pub epoch: &'a str,
-    /// The newest event.
-    pub seq: u64,
-    /// Whether the client could go on where it was.
-    pub recovered: Recovered,
+    /// Where in it the client reads on.
+    pub attachment: &'a Attachment,
     /// Names this socket in the gateway's log.
     pub connection: &'a str,
     /// Who answers.
@@ -171,19 +167,19 @@ struct SnapshotRun<'a> {
 /// The first frame, and the answer to `hello`.
 #[must_use]
 pub fn welcome(welcome: &Welcome<'_>) -> String {
-    let recovered = match welcome.recovered {
+    let recovered = match welcome.attachment.recovered {
         Recovered::New => "new",
         Recovered::Full => "full",
         Recovered::Snapshot => "snapshot",
     };
-    let Welcome { session, epoch, seq, connection, assistant, heartbeat_s, resume_ttl_s, .. } = *welcome;
+    let Welcome { session, attachment, connection, assistant, heartbeat_s, resume_ttl_s } = *welcome;
     let limits = Limits { frame_bytes: FRAME_BYTES, text_chars: TEXT_CHARS };
-    let protocol = super::SUBPROTOCOL;
+    let protocol = SUBPROTOCOL;
     json(&Out::Welcome {
         protocol,
         session,
-        epoch,
-        seq,
+        epoch: &attachment.epoch,
+        seq: attachment.seq,
         recovered,
         connection,
         assistant,

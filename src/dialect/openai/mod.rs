@@ -2,5 +2,10 @@
 //!
 //! [`request`] takes what callers send apart, [`response`] writes what they get. Pure.
 
+mod conversation;
+mod fields;
 pub mod request;
 pub mod response;
+mod values;
+
+pub use fields::Invalid;

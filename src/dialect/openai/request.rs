@@ -1,13 +1,22 @@
 //! What a caller asks for, checked field by field: an error names the field as the caller wrote it.
 //!
-//! What would make another answer than the one that was asked for, if it were ignored, is refused. What only describes
-//! the caller, or leaves the choice to the server, is ignored. `null` is as good as absent.
+//! What would make another answer than the one that was asked for, if it were ignored, is refused, unless the operator
+//! has such things answered in text. What only describes the caller, or leaves the choice to the server, is ignored.
+//! `null` is as good as absent, everywhere. Uses `values.rs` and `conversation.rs`.
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::llm::{Parameters, PromptMessage, PromptRole};
+use super::{
+    conversation::{Conversation, conversation},
+    fields::{Fields, Invalid, invalid, unsupported},
+    values::{is_empty, whole},
+};
+use crate::{
+    config::Unsupported,
+    llm::{Parameters, PromptMessage},
+};
 
 /// The longest name of a model, in characters.
 const MAX_MODEL_CHARS: usize = 256;
@@ -17,9 +26,11 @@ const MAX_STOPS: usize = 4;
 /// A completion that is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CompletionRequest {
-    /// The last message.
+    /// What is to be answered.
     pub question: String,
-    /// What was said before it, oldest first.
+    /// How the answer begins: it is to be gone on with.
+    pub beginning: Option<String>,
+    /// What was said before the question, oldest first.
     pub history: Vec<PromptMessage>,
     /// The messages of `system` and `developer`, with an empty line between them.
     pub instructions: Option<String>,
@@ -31,18 +42,8 @@ pub struct CompletionRequest {
     pub stream: bool,
     /// Whether a stream shall end with what it cost.
     pub include_usage: bool,
-}
-
-/// Why a request is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{param}` {problem}")]
-pub struct Invalid {
-    /// `invalid_field`, `empty_text` or `unsupported_parameter`.
-    pub code: &'static str,
-    /// The field, such as `messages[2].content`.
-    pub param: String,
-    /// What is wrong with it, to be read after its name.
-    pub problem: String,
+    /// Whether the answer may be kept and given again, and a known one may be given.
+    pub may_share: bool,
 }
 
 impl CompletionRequest {
@@ -50,84 +51,48 @@ impl CompletionRequest {
     ///
     /// # Errors
     /// [`Invalid`], for the first field that is missing, wrong, or asks for what the gateway cannot do.
-    pub fn parse(body: &Value) -> Result<Self, Invalid> {
+    pub fn parse(body: &Value, policy: Unsupported) -> Result<Self, Invalid> {
         let fields = body.as_object().ok_or_else(|| invalid("body", "must be an object"))?;
         let fields = Fields { fields, path: "" };
-        fields.refuse_what_cannot_be_had()?;
+        fields.refuse_what_cannot_be_had(policy)?;
         fields.check_model()?;
-        let Conversation { question, history, instructions } = conversation(&fields)?;
-        let options = fields.object("stream_options")?;
-        let include_usage = match &options {
-            Some(options) => options.boolean("include_usage")?.unwrap_or(false),
-            None => false,
-        };
+        let Conversation { question, beginning, history, instructions } = conversation(&fields)?;
+        let parameters = fields.parameters()?;
         Ok(Self {
             question,
+            beginning,
             history,
             instructions,
-            parameters: Arc::new(fields.parameters()?),
+            // Who wants other words, or leaves that open, should not get the same ones again.
+            may_share: fields.option("rivulet", "cache")?.unwrap_or(parameters.temperature == Some(0.0)),
+            parameters: Arc::new(parameters),
             max_output_tokens: fields.max_output_tokens()?,
             stream: fields.boolean("stream")?.unwrap_or(false),
-            include_usage,
+            include_usage: fields.option("stream_options", "include_usage")?.unwrap_or(false),
         })
     }
 }
 
-/// An object's fields, and what stands before their names in an error.
-struct Fields<'a> {
-    fields: &'a Map<String, Value>,
-    path: &'a str,
-}
-
-impl<'a> Fields<'a> {
-    fn get(&self, name: &str) -> Option<&'a Value> {
-        self.fields.get(name).filter(|value| !value.is_null())
-    }
-
-    fn path(&self, name: &str) -> String {
-        format!("{}{name}", self.path)
-    }
-
-    fn invalid(&self, name: &str, problem: &str) -> Invalid {
-        invalid(&self.path(name), problem)
-    }
-
-    fn required(&self, name: &str) -> Result<&'a Value, Invalid> {
-        self.get(name).ok_or_else(|| self.invalid(name, "is missing"))
-    }
-
-    fn boolean(&self, name: &str) -> Result<Option<bool>, Invalid> {
-        let boolean = |value: &Value| value.as_bool().ok_or_else(|| self.invalid(name, "must be true or false"));
-        self.get(name).map(boolean).transpose()
-    }
-
-    fn number(&self, name: &str, from: f64, to: f64) -> Result<Option<f64>, Invalid> {
-        let number = |value: &Value| {
-            let number = value.as_f64().filter(|number| (from..=to).contains(number));
-            number.ok_or_else(|| self.invalid(name, &format!("must be a number from {from} to {to}")))
-        };
-        self.get(name).map(number).transpose()
-    }
-
-    fn object(&self, name: &'a str) -> Result<Option<Fields<'a>>, Invalid> {
-        let object = |value: &'a Value| {
-            let fields = value.as_object().ok_or_else(|| self.invalid(name, "must be an object"))?;
-            // Only the outermost object has such fields.
-            Ok(Fields { fields, path: if name == "stream_options" { "stream_options." } else { "" } })
-        };
-        self.get(name).map(object).transpose()
-    }
-
+impl Fields<'_> {
     fn check_model(&self) -> Result<(), Invalid> {
-        let name = self.required("model")?.as_str().unwrap_or_default();
-        if name.is_empty() || name.chars().nth(MAX_MODEL_CHARS).is_some() {
-            return Err(self.invalid("model", &format!("must be a text of 1 to {MAX_MODEL_CHARS} characters")));
+        let is_name = |name: &Value| name.as_str().is_some_and(|name| name.chars().nth(MAX_MODEL_CHARS).is_none());
+        match self.get("model") {
+            Some(name) if !is_name(name) => {
+                Err(self.invalid("model", &format!("must be a text of at most {MAX_MODEL_CHARS} characters")))
+            }
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// A switch within an object.
+    fn option(&self, object: &str, name: &str) -> Result<Option<bool>, Invalid> {
+        let Some(value) = self.get(object) else { return Ok(None) };
+        let fields = value.as_object().ok_or_else(|| self.invalid(object, "must be an object"))?;
+        Fields { fields, path: &format!("{object}.") }.boolean(name)
     }
 
     fn parameters(&self) -> Result<Parameters, Invalid> {
-        let seed = |value: &Value| value.as_i64().ok_or_else(|| self.invalid("seed", "must be a whole number"));
+        let seed = |value: &Value| whole(value).ok_or_else(|| self.invalid("seed", "must be a whole number"));
         Ok(Parameters {
             temperature: self.number("temperature", 0.0, 2.0)?,
             top_p: self.number("top_p", 0.0, 1.0)?,
@@ -138,36 +103,35 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// The texts that end an answer. An empty one, as forms send it that nobody filled in, ends none.
     fn stop(&self) -> Result<Vec<String>, Invalid> {
         let texts = match self.get("stop") {
             None => return Ok(Vec::new()),
             Some(Value::Array(texts)) => texts.as_slice(),
             Some(text) => std::slice::from_ref(text),
         };
-        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        let stops: Option<Vec<_>> = texts.iter().map(text).collect();
+        let says_something = |value: &&Value| !value.is_null() && value.as_str() != Some("");
+        let stops: Option<Vec<_>> =
+            texts.iter().filter(says_something).map(|value| value.as_str().map(str::to_owned)).collect();
         stops
             .filter(|stops| stops.len() <= MAX_STOPS)
-            .ok_or_else(|| self.invalid("stop", &format!("must be a text or at most {MAX_STOPS}, none of them empty")))
+            .ok_or_else(|| self.invalid("stop", &format!("must be a text or at most {MAX_STOPS}")))
     }
 
     /// The smaller of the two ways to say it.
     fn max_output_tokens(&self) -> Result<Option<u32>, Invalid> {
-        let mut least = None::<u32>;
-        for name in ["max_tokens", "max_completion_tokens"] {
-            let Some(value) = self.get(name) else { continue };
-            let tokens = value.as_u64().filter(|tokens| *tokens > 0);
-            let tokens = tokens.ok_or_else(|| self.invalid(name, "must be a whole number from 1"))?;
-            let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
-            least = Some(least.map_or(tokens, |least| least.min(tokens)));
-        }
-        Ok(least)
+        let named = [self.limit("max_tokens")?, self.limit("max_completion_tokens")?];
+        Ok(named.into_iter().flatten().min())
     }
 
     /// What the gateway does not do and must not pass over in silence.
-    fn refuse_what_cannot_be_had(&self) -> Result<(), Invalid> {
-        for (name, is_harmless) in UNSUPPORTED {
-            if self.get(name).is_some_and(|value| !is_harmless(value)) {
+    fn refuse_what_cannot_be_had(&self, policy: Unsupported) -> Result<(), Invalid> {
+        // Tools that may not be used ask for nothing.
+        let declines = |name: &str| self.get(name).is_some_and(|choice| choice == "none");
+        for Wish { name, is_harmless, in_text, declined_by } in UNSUPPORTED {
+            let asks = self.get(name).is_some_and(|value| !is_harmless(value));
+            let is_passed_over = (policy == Unsupported::Text && in_text) || declined_by.is_some_and(declines);
+            if asks && !is_passed_over {
                 return Err(unsupported(&self.path(name)));
             }
         }
@@ -175,120 +139,45 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Whether a value asks for nothing.
-type IsHarmless = fn(&Value) -> bool;
-
-/// Parameters that are refused, unless their value asks for nothing.
-const UNSUPPORTED: [(&str, IsHarmless); 14] = [
-    ("n", |value| value.as_u64() == Some(1)),
-    ("tools", is_empty),
-    ("tool_choice", |value| matches!(value.as_str(), Some("none" | "auto"))),
-    ("functions", is_empty),
-    ("function_call", |value| matches!(value.as_str(), Some("none" | "auto"))),
-    ("response_format", |value| value["type"] == "text"),
-    ("logprobs", |value| *value == Value::Bool(false)),
-    ("top_logprobs", |value| value.as_u64() == Some(0)),
-    ("logit_bias", is_empty),
-    ("audio", never),
-    ("modalities", |value| value.as_array().is_some_and(|kinds| kinds.iter().all(|kind| kind == "text"))),
-    ("prediction", never),
-    ("web_search_options", never),
-    ("verbosity", |value| value == "medium"),
-];
-
-fn is_empty(value: &Value) -> bool {
-    value.as_array().is_some_and(Vec::is_empty)
-        || value.as_object().is_some_and(Map::is_empty)
-        || value.as_str().is_some_and(str::is_empty)
+/// A parameter that is refused, unless its value asks for nothing.
+struct Wish {
+    name: &'static str,
+    is_harmless: fn(&Value) -> bool,
+    /// Whether an operator may have it answered in text.
+    in_text: bool,
+    /// The parameter that takes it back by saying `none`.
+    declined_by: Option<&'static str>,
 }
+
+impl Wish {
+    const fn refused(name: &'static str, is_harmless: fn(&Value) -> bool) -> Self {
+        Self { name, is_harmless, in_text: false, declined_by: None }
+    }
+
+    const fn in_text(name: &'static str, is_harmless: fn(&Value) -> bool) -> Self {
+        Self { in_text: true, ..Self::refused(name, is_harmless) }
+    }
+}
+
+const UNSUPPORTED: [Wish; 14] = [
+    Wish::refused("n", |value| whole(value) == Some(1)),
+    Wish { declined_by: Some("tool_choice"), ..Wish::in_text("tools", is_empty) },
+    Wish::refused("tool_choice", |value| matches!(value.as_str(), Some("none" | "auto"))),
+    Wish { declined_by: Some("function_call"), ..Wish::in_text("functions", is_empty) },
+    Wish::refused("function_call", |value| matches!(value.as_str(), Some("none" | "auto"))),
+    Wish::in_text("response_format", |value| value["type"] == "text"),
+    Wish::refused("logprobs", |value| *value == Value::Bool(false)),
+    Wish::refused("top_logprobs", |value| whole(value) == Some(0)),
+    Wish::refused("logit_bias", is_empty),
+    Wish::refused("audio", never),
+    Wish::refused("modalities", |value| value.as_array().is_some_and(|kinds| kinds.iter().all(|kind| kind == "text"))),
+    Wish::refused("prediction", never),
+    Wish::refused("web_search_options", never),
+    Wish::in_text("verbosity", |value| value == "medium"),
+];
 
 const fn never(_: &Value) -> bool {
     false
-}
-
-/// The messages as a prompt has them.
-struct Conversation {
-    question: String,
-    history: Vec<PromptMessage>,
-    instructions: Option<String>,
-}
-
-fn conversation(fields: &Fields<'_>) -> Result<Conversation, Invalid> {
-    let messages = fields.required("messages")?.as_array().filter(|messages| !messages.is_empty());
-    let messages = messages.ok_or_else(|| invalid("messages", "must be a list of at least one message"))?;
-    let mut instructions: Vec<String> = Vec::new();
-    let mut history = Vec::new();
-    // The last that is no instruction.
-    let mut last = (0, PromptRole::System);
-    for (at, value) in messages.iter().enumerate() {
-        let (role, content) = message(value, &format!("messages[{at}]."))?;
-        if role != PromptRole::System {
-            last = (at, role);
-        }
-        match role {
-            // Some clients send instructions that were left empty, and answers that broke off before their first word.
-            _ if content.trim().is_empty() => {}
-            PromptRole::System => instructions.push(content),
-            PromptRole::User | PromptRole::Assistant => history.push(PromptMessage { role, content }),
-        }
-    }
-    let (at, role) = last;
-    let asked = if role == PromptRole::User { history.pop().filter(|said| said.role == role) } else { None };
-    let question = asked.ok_or_else(|| invalid(&format!("messages[{at}].role"), "must be `user`: the question"))?;
-    let instructions = (!instructions.is_empty()).then(|| instructions.join("\n\n"));
-    Ok(Conversation { question: question.content, history, instructions })
-}
-
-fn message(value: &Value, path: &str) -> Result<(PromptRole, String), Invalid> {
-    let fields = value.as_object().ok_or_else(|| invalid(path.trim_end_matches('.'), "must be an object"))?;
-    let fields = Fields { fields, path };
-    let role = match fields.required("role")?.as_str() {
-        Some("system" | "developer") => PromptRole::System,
-        Some("user") => PromptRole::User,
-        Some("assistant") => PromptRole::Assistant,
-        Some("tool" | "function") => return Err(unsupported(&fields.path("role"))),
-        _ => return Err(fields.invalid("role", "must be `system`, `developer`, `user` or `assistant`")),
-    };
-    for name in ["tool_calls", "function_call", "audio", "refusal"] {
-        if fields.get(name).is_some_and(|value| !is_empty(value)) {
-            return Err(unsupported(&fields.path(name)));
-        }
-    }
-    let content = match fields.get("content") {
-        None if role == PromptRole::Assistant => String::new(),
-        None => fields.required("content")?.to_string(), // Says that it is missing.
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(parts)) => parts_text(parts, &fields)?,
-        Some(_) => return Err(fields.invalid("content", "must be a text or a list of parts")),
-    };
-    if role == PromptRole::User && content.trim().is_empty() {
-        return Err(Invalid { code: "empty_text", ..fields.invalid("content", "has no text") });
-    }
-    Ok((role, content))
-}
-
-/// The texts of a message's parts, one below the other.
-fn parts_text(parts: &[Value], message: &Fields<'_>) -> Result<String, Invalid> {
-    let mut texts = Vec::with_capacity(parts.len());
-    for (at, part) in parts.iter().enumerate() {
-        let path = |name: &str| format!("{}content[{at}].{name}", message.path);
-        match part["type"].as_str() {
-            Some("text") => {}
-            Some(_) => return Err(unsupported(&path("type"))),
-            None => return Err(invalid(&path("type"), "must be `text`")),
-        }
-        texts.push(part["text"].as_str().ok_or_else(|| invalid(&path("text"), "must be a text"))?);
-    }
-    Ok(texts.join("\n"))
-}
-
-fn invalid(param: &str, problem: &str) -> Invalid {
-    Invalid { code: "invalid_field", param: param.to_owned(), problem: problem.to_owned() }
-}
-
-fn unsupported(param: &str) -> Invalid {
-    let problem = "asks for what this gateway does not do".to_owned();
-    Invalid { code: "unsupported_parameter", param: param.to_owned(), problem }
 }
 
 #[cfg(test)]

@@ -9,8 +9,6 @@ use crate::chat::{Citation, Source, Status, Usage};
 
 /// The end of a whole stream. One that broke off has none.
 pub const DONE: &str = "data: [DONE]\n\n";
-/// Keeps a connection alive; says nothing.
-pub const STILL_HERE: &str = ": still here\n\n";
 
 /// What a completion and all of its chunks have in common.
 #[derive(Debug, Clone)]

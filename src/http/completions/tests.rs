@@ -51,7 +51,7 @@ async fn a_head_waits_for_the_first_text_but_not_for_ever() {
         }
     };
     let told = stream_of(follow(slow(whole_end()).boxed()), SHORT).await.unwrap();
-    assert!(told.starts_with(": still here\n\n: still here\n\n"), "{told}");
+    assert!(told.starts_with(": still here\n: still here\n"), "{told}");
     assert!(told.contains("\"late\"") && told.ends_with(response::DONE), "{told}");
     let told = stream_of(follow(slow(whole_end()).boxed()), WAITS).await.unwrap();
     assert!(told.starts_with("data: "), "{told}");
@@ -112,6 +112,22 @@ async fn what_there_is_of_a_broken_answer_is_told_beside_the_error() {
     let told: Value = serde_json::from_str(&problem.openai().json()).unwrap();
     assert_eq!(told["rivulet"], json!({"status": "incomplete", "partial": "half"}));
     assert!(told["error"]["message"].is_string() && told["error"]["param"].is_null());
+}
+
+#[tokio::test]
+async fn a_conversation_that_is_too_long_is_the_callers_to_shorten() {
+    let error = RunError::new("context_length_exceeded", "The conversation is too long for the model.", false);
+    let ended = RunEvent::End(Outcome { status: Status::Error, usage: None, error: Some(error) });
+    let problem = whole(of(vec![ended])).await.unwrap_err();
+    assert_eq!((problem.status, problem.is_final), (StatusCode::BAD_REQUEST, true));
+    let told: Value = serde_json::from_str(&problem.openai().json()).unwrap();
+    assert_eq!(
+        told["error"],
+        json!({
+            "message": "The conversation is too long for the model.", "type": "invalid_request_error",
+            "param": "messages", "code": "context_length_exceeded",
+        })
+    );
 }
 
 #[test]

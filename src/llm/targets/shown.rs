@@ -30,9 +30,13 @@ impl Shown {
         if self.text.is_empty() || !target.continues() {
             return request.clone();
         }
-        let begun = PromptMessage { role: PromptRole::Assistant, content: self.text.clone() };
-        let prompt = request.prompt.iter().cloned().chain([begun]).collect();
-        ChatRequest { prompt, ..request.clone() }
+        let mut prompt = request.prompt.to_vec();
+        match prompt.last_mut() {
+            // The caller has begun the answer: what was written goes on with that.
+            Some(begun) if begun.role == PromptRole::Assistant => begun.content.push_str(&self.text),
+            _ => prompt.push(PromptMessage { role: PromptRole::Assistant, content: self.text.clone() }),
+        }
+        ChatRequest { prompt: prompt.into(), ..request.clone() }
     }
 
     /// How a target's text is joined to what is there; `None` when nothing is.

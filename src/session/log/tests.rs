@@ -425,7 +425,7 @@ fn an_interrupted_answer_is_in_the_snapshot_and_its_end_follows() {
         ..message(&MessageId::random(), Role::Assistant, "Because", Status::Interrupted)
     };
     let log = Log::new("e8", vec![question, answer.clone()], false, 50, 0);
-    let Attachment { mut cursor, recovered, snapshot } = log.attach(Some("e7:5:r_1:3"));
+    let Attachment { mut cursor, recovered, snapshot, .. } = log.attach(Some("e7:5:r_1:3"));
     assert_eq!(recovered, Recovered::Snapshot);
     let snapshot = snapshot.unwrap();
     assert_eq!((snapshot.seq, snapshot.messages.last().unwrap().status), (0, Status::Interrupted));

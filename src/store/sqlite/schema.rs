@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     fs::{File, OpenOptions, TryLockError},
     io,
-    os::unix::ffi::OsStringExt,
+    os::unix::{ffi::OsStringExt, fs::OpenOptionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -108,13 +108,19 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
             .map_err(|error| StoreError::Unavailable(format!("cannot make its folder: {error}")))?;
     }
     let refused = |error: io::Error| StoreError::Unavailable(format!("cannot make its lock file: {error}"));
-    let file =
-        OpenOptions::new().create(true).truncate(false).write(true).open(beside(path, ".lock")).map_err(refused)?;
+    let file = own_file().write(true).open(beside(path, ".lock")).map_err(refused)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(in_use()),
         Err(TryLockError::Error(error)) => Err(refused(error)),
     }
+}
+
+/// Files are made for their owner alone. SQLite makes those beside the database as that is.
+fn own_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).mode(0o600);
+    options
 }
 
 fn in_use() -> StoreError {
@@ -170,7 +176,9 @@ fn immutable(path: &Path) -> io::Result<PathBuf> {
 
 /// Opens the connection that writes and leaves the file ready: current layout, no pending answers.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
-    let mut connection = Connection::open_with_flags(path, flags() | OpenFlags::SQLITE_OPEN_CREATE)?;
+    let refused = |error: io::Error| StoreError::Unavailable(format!("cannot be made: {error}"));
+    own_file().append(true).open(path).map_err(refused)?;
+    let mut connection = Connection::open_with_flags(path, flags())?;
     connection.busy_timeout(BUSY)?;
     // Before anything is changed, so that a file we cannot use stays as it is.
     let version = version(&connection)?;

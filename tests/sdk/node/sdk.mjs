@@ -84,6 +84,23 @@ const checks = {
     assert.equal(answer.choices[0].finish_reason, "stop");
   },
 
+  async "instructions alone, an answer to go on with, numbers as texts; whether the answer was known"() {
+    const [{ content }] = messages;
+    for (const options of [
+      { messages: [{ role: "system", content }], max_tokens: -1 },
+      { messages: [...messages, { role: "assistant", content: "Tents " }], temperature: "0.7", stop: "" },
+    ]) {
+      const answer = await ask(client(url), options);
+      assert.match(answer.choices[0].message.content, /60 days/);
+    }
+    const statuses = [];
+    for (const temperature of [0, 0, 1]) {
+      const { response } = await ask(client(url), { temperature }).withResponse();
+      statuses.push(response.headers.get("cache-status"));
+    }
+    assert.deepEqual(statuses.slice(1), ["rivulet; hit", "rivulet; fwd=bypass"]);
+  },
+
   async "a stream: its text, sources, usage and end; the package's own stream helper"() {
     const chunks = [];
     const options = { stream: true, stream_options: { include_usage: true } };

@@ -118,6 +118,28 @@ def conversations(url, _):
     check(answer.choices[0].finish_reason == "stop" and answer.choices[0].message.content, f"answered {answer}")
 
 
+def odd_requests(url, _):
+    """instructions alone, an answer to go on with, holes in the history, numbers as texts; whether the answer was known"""
+    ai = client(url)
+    alone = [{"role": "system", "content": QUESTION[0]["content"]}]
+    begun = [*QUESTION, {"role": "assistant", "content": "Tents "}]
+    holes = [{"role": "user", "content": ""}, {"role": "assistant", "content": "Hi"}, *QUESTION]
+    for options in [
+        {"messages": alone, "presence_penalty": 0, "max_tokens": 1024.0},
+        {"messages": begun},
+        {"messages": holes, "max_tokens": -1, "temperature": "0.7", "stop": "", "seed": 1.0},
+        {"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "none"},
+    ]:
+        answer = ask(ai, **options)
+        check("60 days" in answer.choices[0].message.content, f"{options}: answered {answer}")
+    for options in [{"temperature": 0}, {"extra_body": {"rivulet": {"cache": True}}}]:
+        create = ai.chat.completions.with_raw_response.create
+        raw = [create(model="default", messages=QUESTION, **options) for _ in range(2)]
+        check(raw[1].headers["cache-status"] == "rivulet; hit", f"{options}: {raw[1].headers['cache-status']}")
+    raw = ai.chat.completions.with_raw_response.create(model="default", messages=QUESTION)
+    check(raw.headers["cache-status"] == "rivulet; fwd=bypass", raw.headers["cache-status"])
+
+
 def streams(url, _):
     """a stream: its text, sources, usage and end; the package's own stream helper"""
     chunks = list(ask(client(url), stream=True, stream_options={"include_usage": True}))
@@ -237,8 +259,8 @@ def leaving(_, programs):
         check(time.monotonic() < deadline, "the answer goes on")
 
 
-CHECKS = [whole_answers, conversations, streams, asynchronous, models, refusals, keys, broken_streams, failing_models,
-          leaving]
+CHECKS = [whole_answers, conversations, odd_requests, streams, asynchronous, models, refusals, keys, broken_streams,
+          failing_models, leaving]
 
 
 def main(url, binary):

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::*;
+use crate::llm::PromptRole;
 
 fn with(fields: Value) -> Value {
     let mut body = json!({"model": "any", "messages": [{"role": "user", "content": "Q?"}]});
@@ -10,11 +11,11 @@ fn with(fields: Value) -> Value {
 }
 
 fn parse(fields: Value) -> CompletionRequest {
-    CompletionRequest::parse(&with(fields)).unwrap()
+    CompletionRequest::parse(&with(fields), Unsupported::Refuse).unwrap()
 }
 
 fn refused(body: &Value) -> (&'static str, String) {
-    let error = CompletionRequest::parse(body).expect_err(&body.to_string());
+    let error = CompletionRequest::parse(body, Unsupported::Refuse).expect_err(&body.to_string());
     (error.code, error.param)
 }
 
@@ -84,9 +85,7 @@ fn null_and_what_asks_for_nothing_are_as_good_as_absent() {
 #[test]
 fn a_refusal_names_the_field() {
     for (fields, param) in [
-        (json!({"model": ""}), "model"),
         (json!({"model": 7}), "model"),
-        (json!({"model": null}), "model"),
         (json!({"model": "x".repeat(257)}), "model"),
         (json!({"messages": null}), "messages"),
         (json!({"messages": []}), "messages"),
@@ -94,15 +93,8 @@ fn a_refusal_names_the_field() {
         (json!({"messages": ["hi"]}), "messages[0]"),
         (json!({"messages": [{"content": "hi"}]}), "messages[0].role"),
         (json!({"messages": [{"role": "robot", "content": "hi"}]}), "messages[0].role"),
-        (json!({"messages": [{"role": "user"}]}), "messages[0].content"),
         (json!({"messages": [{"role": "user", "content": 7}]}), "messages[0].content"),
         (json!({"messages": [{"role": "user", "content": [7]}]}), "messages[0].content[0].type"),
-        (json!({"messages": [{"role": "user", "content": [{"type": "text"}]}]}), "messages[0].content[0].text"),
-        (json!({"messages": [{"role": "system", "content": "hi"}]}), "messages[0].role"),
-        (
-            json!({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}),
-            "messages[1].role",
-        ),
         (json!({"temperature": 2.1}), "temperature"),
         (json!({"temperature": "hot"}), "temperature"),
         (json!({"top_p": -0.1}), "top_p"),
@@ -110,11 +102,21 @@ fn a_refusal_names_the_field() {
         (json!({"presence_penalty": -3}), "presence_penalty"),
         (json!({"seed": 1.5}), "seed"),
         (json!({"stop": ["a", "b", "c", "d", "e"]}), "stop"),
-        (json!({"stop": [""]}), "stop"),
         (json!({"stop": 7}), "stop"),
-        (json!({"max_tokens": 0}), "max_tokens"),
-        (json!({"max_completion_tokens": -1}), "max_completion_tokens"),
+        (json!({"stop": ["a", 7]}), "stop"),
+        (json!({"max_tokens": -2}), "max_tokens"),
+        (json!({"max_tokens": 0.5}), "max_tokens"),
+        (json!({"max_tokens": "all"}), "max_tokens"),
         (json!({"stream": "yes"}), "stream"),
+        (json!({"stream": 1}), "stream"),
+        (json!({"rivulet": true}), "rivulet"),
+        (json!({"rivulet": {"cache": 1}}), "rivulet.cache"),
+        (json!({"messages": [null]}), "messages"),
+        (json!({"messages": [{"role": "assistant", "content": "hi"}]}), "messages"),
+        (
+            json!({"messages": [{"role": "user", "content": [{"type": "text", "text": 7}]}]}),
+            "messages[0].content[0].text",
+        ),
         (json!({"stream_options": true}), "stream_options"),
         (json!({"stream_options": {"include_usage": 1}}), "stream_options.include_usage"),
     ] {
@@ -151,8 +153,106 @@ fn what_the_gateway_does_not_do_is_not_passed_over() {
 }
 
 #[test]
-fn a_message_without_text_is_refused() {
-    for content in [json!(" \n"), json!([]), json!([{"type": "text", "text": ""}])] {
+fn the_last_instruction_is_the_question_where_there_is_no_other() {
+    let system = |text: &str| json!({"role": "system", "content": text});
+    let title = parse(json!({"messages": [system("Be brief."), system("Make a title of: …")]}));
+    assert_eq!((title.question.as_str(), title.instructions.as_deref()), ("Make a title of: …", Some("Be brief.")));
+    let alone = parse(json!({"messages": [system("Make a title."), {"role": "assistant", "content": "Title:"}]}));
+    assert_eq!(
+        (alone.question.as_str(), alone.instructions, alone.beginning.as_deref()),
+        ("Make a title.", None, Some("Title:"))
+    );
+}
+
+#[test]
+fn what_the_assistant_says_last_is_how_the_answer_begins() {
+    let request = parse(json!({"messages": [
+        {"role": "user", "content": "One?"},
+        {"role": "assistant", "content": "1"},
+        {"role": "user", "content": "A tale."},
+        {"role": "assistant", "content": "Once"},
+        {"role": "system", "content": "Be brief."},
+        {"role": "assistant", "content": "upon \n"},
+        {"role": "assistant", "content": ""},
+    ]}));
+    assert_eq!((request.question.as_str(), request.beginning.as_deref()), ("A tale.", Some("Once\n\nupon")));
+    assert_eq!(request.history.len(), 2);
+}
+
+#[test]
+fn what_says_nothing_in_a_history_is_left_out() {
+    let image = json!({"type": "image_url", "image_url": {"url": "x"}});
+    let request = parse(json!({"messages": [
+        null,
+        {"role": "user", "content": ""},
+        {"role": "assistant", "content": "Hi"},
+        {"role": "user"},
+        {"role": "user", "content": [{"type": "text", "text": ""}, {"type": "text"}, null]},
+        {"role": "user", "content": [image]},
+        {"role": "user", "content": [{"type": "text", "text": "What is it?"}, image]},
+        {"role": "assistant", "content": null, "refusal": "I cannot see."},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
+        {"role": "user", "content": "And now?"},
+    ]}));
+    let said: Vec<_> = request.history.iter().map(|one| one.content.as_str()).collect();
+    assert_eq!(said, ["Hi", "What is it?", "I cannot see.", "No."]);
+}
+
+#[test]
+fn numbers_and_switches_are_taken_in_every_form_that_leaves_no_doubt() {
+    let request = parse(json!({
+        "temperature": "0.7", "top_p": "1", "seed": 1.0, "n": "1", "max_tokens": "1024", "stream": "true",
+        "stream_options": {"include_usage": "True"}, "top_logprobs": 0.0, "model": null,
+    }));
+    assert_eq!((request.parameters.temperature, request.parameters.seed), (Some(0.7), Some(1)));
+    assert_eq!((request.max_output_tokens, request.stream, request.include_usage), (Some(1024), true, true));
+    for (limit, expected) in [(json!(-1), None), (json!(0), None), (json!("-1"), None), (json!(6000.5), Some(6000))] {
+        assert_eq!(parse(json!({"max_tokens": limit})).max_output_tokens, expected, "{limit}");
+    }
+    for nothing in [json!(""), json!([""]), json!([null]), json!([]), json!(["", null, ""])] {
+        assert_eq!(parse(json!({"stop": nothing})).parameters.stop, Vec::<String>::new());
+    }
+    assert_eq!(parse(json!({"stop": ["", "a", null, "b", "c", "d"]})).parameters.stop, ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn an_operator_may_have_wishes_answered_in_text() {
+    let tools = json!([{"type": "function", "function": {"name": "f"}}]);
+    for wish in [
+        json!({"tools": tools}),
+        json!({"tools": tools, "tool_choice": "auto", "parallel_tool_calls": false}),
+        json!({"functions": tools, "function_call": "auto"}),
+        json!({"response_format": {"type": "json_object"}}),
+        json!({"response_format": {"type": "json_schema", "json_schema": {}}}),
+        json!({"verbosity": "low"}),
+    ] {
+        assert_eq!(refused(&with(wish.clone())).0, "unsupported_parameter");
+        let answered = CompletionRequest::parse(&with(wish), Unsupported::Text).unwrap();
+        assert_eq!(answered, parse(json!({})));
+    }
+    // A text is no answer to these.
+    for wish in [json!({"tools": tools, "tool_choice": "required"}), json!({"n": 2}), json!({"logprobs": true})] {
+        let error = CompletionRequest::parse(&with(wish), Unsupported::Text).unwrap_err();
+        assert_eq!(error.code, "unsupported_parameter");
+    }
+    // Whose tools may not be used asks for a text, whoever is asked.
+    for wish in [json!({"tools": tools, "tool_choice": "none"}), json!({"functions": tools, "function_call": "none"})] {
+        assert_eq!(parse(wish), parse(json!({})));
+    }
+}
+
+#[test]
+fn who_wants_other_words_is_not_given_known_ones() {
+    let may_share = |fields: Value| parse(fields).may_share;
+    assert!(may_share(json!({"temperature": 0})) && may_share(json!({"temperature": "0.0"})));
+    assert!(!may_share(json!({})) && !may_share(json!({"temperature": 0.1})));
+    assert!(may_share(json!({"temperature": 1, "rivulet": {"cache": true}})));
+    assert!(!may_share(json!({"temperature": 0, "rivulet": {"cache": false}})));
+}
+
+#[test]
+fn a_question_without_text_is_refused() {
+    for content in [json!(" \n"), json!([]), json!([{"type": "text", "text": ""}]), json!(null)] {
         let body = with(json!({"messages": [{"role": "user", "content": content}]}));
         assert_eq!(refused(&body), ("empty_text", "messages[0].content".to_owned()));
     }
@@ -186,7 +286,7 @@ proptest! {
         let body = json!({
             "model": "any", "messages": messages, "temperature": temperature, "stop": stop, "tools": tools,
         });
-        if let Ok(request) = CompletionRequest::parse(&body) {
+        if let Ok(request) = CompletionRequest::parse(&body, Unsupported::Refuse) {
             prop_assert!(!request.question.trim().is_empty());
             prop_assert!(request.parameters.temperature.is_none_or(|number| (0.0..=2.0).contains(&number)));
             prop_assert!(request.parameters.stop.len() <= 4);

@@ -1,0 +1,41 @@
+//! What a credential proves: a principal, for a while. Plain values.
+
+use std::{sync::Arc, time::Duration};
+
+use super::principal::Principal;
+use crate::chat::{Owner, Timestamp};
+
+/// Clocks differ: a token counts for so much longer than it says, and so much earlier.
+pub const LEEWAY: Duration = Duration::from_secs(5);
+
+/// The credentials prove nothing. Why is not told: whoever tries them out shall learn nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the credentials are not valid")]
+pub struct Refused;
+
+/// A principal that was proven, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Who it is.
+    pub principal: Arc<Principal>,
+    /// When the proof ends, without the [`LEEWAY`].
+    pub expires_at: Timestamp,
+}
+
+/// How long a proof that says to end at `expires_at` still counts, [`LEEWAY`] included; zero when it is over.
+#[must_use]
+pub fn left(expires_at: Timestamp, now: Timestamp) -> Duration {
+    Duration::from_millis(expires_at.plus_seconds(LEEWAY.as_secs()).0.saturating_sub(now.0))
+}
+
+/// Who makes a request: a principal, or nobody in particular where that is allowed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Caller(pub Option<Grant>);
+
+impl Caller {
+    /// To whom belongs what this caller makes, and who must own what it is to see.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Owner> {
+        self.0.as_ref().map(|grant| grant.principal.owner())
+    }
+}

@@ -1,0 +1,141 @@
+//! Everything that happens in a session, as server-sent events.
+//!
+//! An event stream is a viewer like a socket. It is pulled by the connection, so a slow reader has an old cursor and
+//! nothing waits for it anywhere.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use async_stream::stream;
+use axum::{
+    Extension,
+    body::Body,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::Stream;
+use tokio::time::timeout;
+
+use super::{
+    gateway::Gateway,
+    identity::events_caller,
+    parameters::{Parameters, parameters},
+    problem::Problem,
+    server::ConnectionPermit,
+    sessions::session_id,
+};
+use crate::{
+    auth::{Caller, left},
+    chat::Timestamp,
+    dialect::chat_v1::{self, DELTA_BYTES, Welcome},
+    hub::ASSISTANT,
+    session::{SessionHandle, Viewer, log::Step, viewer::Change},
+    ws::Goaway,
+};
+
+/// A comment after so much silence keeps proxies from closing the connection.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// That comment. It has one line end, and so is no part of an event: some readers take the empty line behind a comment
+/// for the end of one, and stumble over its missing data.
+pub(super) const STILL_HERE: &str = ": still here\n";
+
+pub(super) async fn events(
+    State(gateway): State<Arc<Gateway>>,
+    Path(session): Path<String>,
+    given: Result<Query<Parameters>, QueryRejection>,
+    headers: HeaderMap,
+    permit: Option<Extension<ConnectionPermit>>,
+) -> Result<Response, Problem> {
+    let told = parameters(given)?;
+    let caller = events_caller(&gateway.auth, &headers, told.ticket.as_deref())?;
+    let session = gateway.hub.get_own(&session_id(&session)?, caller.owner()).await?;
+    // A browser that comes back by itself says what it saw last; one that is made anew can say so in the address only.
+    let resume = headers.get("last-event-id").and_then(|cursor| cursor.to_str().ok()).map(str::to_owned);
+    let resume = resume.or(told.resume);
+    let resume_ttl = gateway.hub.resume_ttl();
+    let events = stream! {
+        let _held_while_the_stream_is_open = permit;
+        let (mut viewer, first) = begin(&session, resume.as_deref(), resume_ttl);
+        yield Ok::<_, Infallible>(first);
+        let mut warned = false; // That the gateway goes away.
+        loop {
+            if time_left(&caller).is_zero() {
+                return; // Who comes back needs a new token.
+            }
+            if gateway.draining.is_cancelled() && !std::mem::replace(&mut warned, true) {
+                // Browsers take `retry` for the time after which they come back by themselves.
+                let Goaway { retry_in_ms, frame } = Goaway::within(gateway.drain);
+                yield Ok(format!("retry: {retry_in_ms}\ndata: {frame}\n\n"));
+            }
+            if let Some(event) = next(&mut viewer) {
+                yield Ok(event);
+                continue;
+            }
+            let change = tokio::select! {
+                biased; // Sessions without a run are closed with the same breath: who reads them is told first.
+                () = gateway.draining.cancelled(), if !warned => continue,
+                change = timeout(KEEP_ALIVE.min(time_left(&caller)), viewer.changed()) => change,
+            };
+            match change {
+                Ok(Change::More) => {}
+                Ok(Change::Closed(_)) => return,
+                Err(_) => yield Ok(STILL_HERE.to_owned()),
+            }
+        }
+    };
+    Ok(event_stream(events))
+}
+
+/// An answer whose body are server-sent events, which nobody on the way should hold back.
+pub(super) fn event_stream(events: impl Stream<Item = Result<String, Infallible>> + Send + 'static) -> Response {
+    let mut response = Body::from_stream(events).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// How long the caller's token still counts.
+fn time_left(Caller(grant): &Caller) -> Duration {
+    grant.as_ref().map_or(Duration::MAX, |grant| left(grant.expires_at, Timestamp::now()))
+}
+
+/// A viewer, its `welcome`, and the snapshot where it needs one.
+fn begin(session: &SessionHandle, resume: Option<&str>, resume_ttl: Duration) -> (Viewer, String) {
+    let (viewer, attachment) = session.attach(resume);
+    let welcome = chat_v1::welcome(&Welcome {
+        session: session.id(),
+        attachment: &attachment,
+        connection: "sse",
+        assistant: ASSISTANT,
+        heartbeat_s: KEEP_ALIVE.as_secs(),
+        resume_ttl_s: resume_ttl.as_secs(),
+    });
+    // Without an id of its own: who is cut before the snapshot must not go on behind it.
+    let mut first = format!("data: {welcome}\n\n");
+    if let Some(snapshot) = &attachment.snapshot {
+        first.push_str(&event(&viewer, &chat_v1::snapshot(snapshot)));
+    }
+    (viewer, first)
+}
+
+/// The next frame as an event; `None` when there is nothing to read.
+fn next(viewer: &mut Viewer) -> Option<String> {
+    let mut frame = None;
+    let mut trimmed = false;
+    viewer.read(DELTA_BYTES, |step| {
+        trimmed = step == Step::Trimmed;
+        frame = chat_v1::step(&step);
+        false
+    });
+    if trimmed {
+        frame = Some(chat_v1::snapshot(&viewer.snapshot()));
+    }
+    frame.map(|frame| event(viewer, &frame))
+}
+
+/// A frame with the cursor behind it. JSON has no line breaks, so it is one line of data.
+fn event(viewer: &Viewer, frame: &str) -> String {
+    format!("id: {}\ndata: {frame}\n\n", viewer.cursor_text())
+}

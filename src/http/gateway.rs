@@ -1,0 +1,48 @@
+//! What the routes need, put together once and shared by all of them.
+
+use std::{sync::Arc, time::Duration};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{notices::Notices, origin::Origins, places::Clients, store_health::StoreHealth};
+use crate::{auth::Authenticator, config::Unsupported, hub::Hub, knowledge::Retriever, llm::ChatModel, run::Runner};
+
+/// What the routes need.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The sessions.
+    pub hub: Arc<Hub>,
+    /// Checks credentials.
+    pub auth: Arc<Authenticator>,
+    /// The knowledge base.
+    pub retriever: Arc<dyn Retriever>,
+    /// Who answers, for the reports.
+    pub model: Arc<dyn ChatModel>,
+    /// Generates the answers that belong to no session.
+    pub runner: Arc<Runner>,
+    /// What becomes of requests for what a text may stand in for.
+    pub unsupported: Unsupported,
+    /// Those that are being written, so that a shutdown can wait for them.
+    pub completions: TaskTracker,
+    /// Cancelled when it waits no longer.
+    pub interrupting: CancellationToken,
+    /// Passages returned when a caller does not say how many.
+    pub top_k: usize,
+    /// Which pages may talk to the gateway.
+    pub origins: Arc<Origins>,
+    /// What of this was said in the log already.
+    pub notices: Notices,
+    /// Who clients are, and how many connections each may have.
+    pub clients: Arc<Clients>,
+    /// Open sockets, so that a shutdown can wait for them.
+    pub sockets: TaskTracker,
+    /// Cancelled when the gateway takes no more work.
+    pub draining: CancellationToken,
+    /// How long the end may take, from then on.
+    pub drain: Duration,
+    /// Whether the store answered last.
+    pub store_health: Arc<StoreHealth>,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+}

@@ -1,0 +1,31 @@
+//! What a socket and a stream of events are told in their address.
+
+use axum::extract::{Query, rejection::QueryRejection};
+use serde::Deserialize;
+
+use super::{problem::Problem, sessions::query};
+
+/// The parameters, all of them optional.
+#[derive(Deserialize)]
+pub(super) struct Parameters {
+    /// A cursor to go on behind.
+    pub(super) resume: Option<String>,
+    /// Who the client is.
+    pub(super) ticket: Option<String>,
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+/// Takes them from the address.
+///
+/// # Errors
+/// The problem to answer with, also when a token is among them: URLs end up in logs and histories.
+pub(super) fn parameters(given: Result<Query<Parameters>, QueryRejection>) -> Result<Parameters, Problem> {
+    let parameters = query(given)?;
+    if parameters.token.is_some() || parameters.access_token.is_some() {
+        let problem =
+            "must not be in the URL: send it in the `Authorization` header or in `hello`, or ask for a ticket";
+        return Err(Problem::invalid_field("token", problem));
+    }
+    Ok(parameters)
+}
