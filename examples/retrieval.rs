@@ -91,7 +91,7 @@ async fn measure(
             min_score: None,
         };
         let started = Instant::now();
-        let passages = knowledge.retrieve(&search).await?;
+        let passages = knowledge.retrieve(&search).await?.passages;
         times.push(started.elapsed());
         let mut seen = HashSet::new();
         let ids = passages.iter().filter_map(|passage| Path::new(passage.uri.as_deref()?).file_stem()?.to_str());

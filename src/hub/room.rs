@@ -13,7 +13,7 @@ use tokio::{sync::OwnedSemaphorePermit, task::yield_now};
 use tracing::warn;
 
 use super::{Hub, HubError, RATE_LIMITED, Slot};
-use crate::session::log::Moment;
+use crate::{chat::SessionId, session::log::Moment};
 
 /// So many are looked at before others have their turn.
 const SLICE: usize = 256;
@@ -79,17 +79,18 @@ impl Hub {
                 unused.note(used, &session); // Its turn may come yet.
                 continue;
             }
-            let (id, session) = (session.id.clone(), Arc::downgrade(&session));
+            let (id, weak) = (session.id.clone(), Arc::downgrade(&session));
+            drop(session); // Or somebody would hold it: this.
             let mut known = false;
-            let mut leaves = |slot: &Arc<Slot>| {
-                let handle = slot.session.get().filter(|handle| handle.is(&session));
+            let leaves = |_: &SessionId, slot: &Arc<Slot>| {
+                let handle = slot.session.get().filter(|handle| handle.is(&weak));
                 known = handle.is_some();
                 Arc::strong_count(slot) == 1 && handle.is_some_and(|handle| handle.is_unused())
             };
-            if self.sessions.remove_if(&id, |_, slot| leaves(slot)).is_some() {
+            if self.sessions.remove_if(&id, leaves).is_some() {
                 left += 1;
             } else if known {
-                held.push(session); // By a request, for a moment.
+                held.push(weak); // By a request, for a moment.
             }
         }
         for session in held.iter().filter_map(std::sync::Weak::upgrade) {
@@ -113,12 +114,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        chat::SessionId,
         hub::Policy,
         knowledge::NoKnowledge,
         llm::extractive::Extractive,
         run::{Retrieval, Runner},
-        session::SessionHandle,
+        session::{NewMessage, SendMode, SessionHandle, log::RETENTION},
         store::memory::MemoryStore,
     };
 
@@ -165,7 +165,7 @@ mod tests {
         let hub = hub(3);
         let sessions: Vec<_> = (0..3).map(|_| hub.open("default", None).unwrap()).collect();
         let ids: Vec<_> = sessions.iter().map(|session| session.id().clone()).collect();
-        sessions[0].attach(None);
+        drop(sessions[0].attach(None));
         let held = sessions[1].clone();
         drop(sessions);
         for next in [2, 0] {
@@ -186,6 +186,25 @@ mod tests {
             assert!(hub.delete(&id).await.unwrap());
         }
         assert!(hub.deps.lists.unused.len() < 2_500, "{}", hub.deps.lists.unused.len());
+    }
+
+    #[tokio::test]
+    async fn what_happened_in_a_session_is_looked_at_when_it_is_old_enough() {
+        let hub = hub(0);
+        let session = hub.open("default", None).unwrap();
+        assert_eq!(hub.deps.lists.aging.len(), 0, "nothing has happened");
+        for text in ["one", "two"] {
+            let message = NewMessage { id: None, text: text.to_owned(), mode: SendMode::Reject };
+            session.send(message).await.unwrap();
+            while session.is_busy() {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(hub.deps.lists.aging.len(), 1);
+        hub.trim().await;
+        assert_eq!(hub.deps.lists.aging.len(), 1, "it is too young");
+        let (at, _) = hub.deps.lists.aging.take(Moment::MAX).unwrap();
+        assert!((RETENTION..=RETENTION + hub.deps.clock.now()).contains(&at), "{at}");
     }
 
     #[tokio::test]

@@ -94,3 +94,49 @@ impl LiveRun {
         *self.saved.lock() = saved;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::{chat::RunId, session::log::Log};
+
+    /// What happens between two checkpoints, and whether the second of them is stored.
+    fn steps() -> impl Strategy<Value = Vec<(Vec<Result<String, u64>>, bool)>> {
+        let text = "[a-zäß€😀]{1,9}".prop_map(Ok);
+        vec((vec(prop_oneof![4 => text, 1 => (0u64..40).prop_map(Err)], 0..5), any::<bool>()), 1..20)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_saved_follows_the_text_whatever_is_withdrawn_and_whichever_write_fails(steps in steps()) {
+            let id = MessageId::random();
+            let mut log = Log::new("e", Vec::new(), false, 9, 0);
+            log.start_run(RunId::random(), id.clone(), MessageId::random(), "m".into(), 0);
+            let (mut kept, mut saved) = (String::new(), Saved::default());
+            for (written, stored) in steps.into_iter().chain([(Vec::new(), true)]) {
+                for text in written {
+                    match text {
+                        Ok(text) => log.append_text(&text, 0),
+                        Err(keep) => log.fail_over(keep, "one", "two", "cut"),
+                    }
+                }
+                let mut next = saved;
+                if let Some((at, text)) = log.unsaved(&id, &mut next) {
+                    prop_assert!(kept.is_char_boundary(at), "a hole at {at} of {kept:?}");
+                    if stored {
+                        kept.truncate(at);
+                        kept.push_str(text);
+                        saved = next;
+                    }
+                }
+                if stored {
+                    prop_assert_eq!(Some(&*kept), log.live_text());
+                    prop_assert!(log.unsaved(&id, &mut next).is_none(), "nothing is saved twice");
+                }
+            }
+            prop_assert!(log.unsaved(&MessageId::random(), &mut Saved::default()).is_none(), "another run");
+        }
+    }
+}

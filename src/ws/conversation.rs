@@ -117,7 +117,8 @@ where
             if let Err(reason) = self.poll_write(context) {
                 return Poll::Ready(reason);
             }
-            if !has_read && !(was_full && !self.is_full()) {
+            let has_room_again = was_full && !self.is_full();
+            if !has_read && !has_room_again {
                 return Poll::Pending;
             }
         }

@@ -72,7 +72,8 @@ pub struct Socket {
 
 /// The settings of every socket. The library's defaults are for few sockets with large frames: it would allocate
 /// 128 KiB each and buffer writes without bound.
-fn config() -> WebSocketConfig {
+#[must_use]
+pub fn config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(1 << 10) // Allocated at once; a larger frame gets its room when its length is known.
         .write_buffer_size(4 << 10) // Small frames that belong together leave in one write, with the flush.

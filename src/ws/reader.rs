@@ -76,10 +76,11 @@ where
                 };
                 self.calls.push(stopped.boxed());
             }
-            ClientFrame::Sync { run, off } => match self.allow_text(id) {
-                Some(id) => self.send_again(id, &run, off),
-                None => {}
-            },
+            ClientFrame::Sync { run, off } => {
+                if let Some(id) = self.allow_text(id) {
+                    self.send_again(id, &run, off);
+                }
+            }
             ClientFrame::Hello { token, resume } => match token.map_or(Ok(()), |token| self.renew(&token)) {
                 Ok(()) => {
                     if self.allow_text(id).is_some() {
@@ -94,9 +95,9 @@ where
                 Ok(()) => self.answer(Message::text(chat_v1::ack(id.as_ref()))),
                 Err(error) => self.refuse(&error_frame(id, error.code(), error.to_string(), false)),
             },
-            // Told late or never is no harm: whoever types says so again.
+            // Not told is no harm: whoever types says so again. The end of it always is.
             ClientFrame::Typing { on } => {
-                if self.allowance.typing(self.viewer.now()) {
+                if !on || self.allowance.typing(self.viewer.now()) {
                     self.viewer.set_typing(on);
                 }
             }

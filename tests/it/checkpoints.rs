@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{StreamExt, future::join_all, poll, stream};
 use rivulet::{
     chat::RunId,
-    hub::Hub,
+    hub::{ASSISTANT, Hub},
     llm::{ChatModel, ChatRequest, Failover, ModelEvent, ModelStream},
     session::{NewMessage, SendError, SendMode, SessionHandle},
     store::{Scope, SessionStore},
@@ -62,9 +62,8 @@ fn tended(hub: &Arc<Hub>) -> JoinSet<()> {
     tasks
 }
 
-async fn session(hub: &Hub) -> SessionHandle {
-    let record = hub.create("default", None, None).await.unwrap();
-    hub.get(&record.id).await.unwrap()
+fn sessions(hub: &Hub, count: usize) -> Vec<SessionHandle> {
+    (0..count).map(|_| hub.open(ASSISTANT, None).unwrap()).collect()
 }
 
 async fn asked(session: &SessionHandle) -> Result<RunId, SendError> {
@@ -72,10 +71,18 @@ async fn asked(session: &SessionHandle) -> Result<RunId, SendError> {
     session.send(message).await.map(|receipt| receipt.run.unwrap())
 }
 
-/// What the store has of the session's newest answer.
-async fn stored(store: &Wayward, session: &SessionHandle) -> String {
-    let page = store.messages(session.id(), None, 1, Scope::Conversation).await.unwrap();
-    page.messages.into_iter().next().unwrap().text
+/// Waits until the store has this of the session's newest answer.
+async fn reads(store: &Wayward, session: &SessionHandle, text: &str) {
+    soon(text, async {
+        loop {
+            let page = store.messages(session.id(), None, 1, Scope::Conversation).await.unwrap();
+            if page.messages[0].text == text {
+                return;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
 }
 
 async fn until(what: &str, is_so: impl Fn() -> bool) {
@@ -92,7 +99,7 @@ async fn of_a_long_answer_no_byte_is_saved_twice() {
     let (script, model) = Script::new();
     let (hub, store) = hub(model);
     let _tended = tended(&hub);
-    let session = session(&hub).await;
+    let session = hub.open(ASSISTANT, None).unwrap();
     asked(&session).await.unwrap();
     let mut whole = String::new();
     for round in 0..4 {
@@ -100,7 +107,7 @@ async fn of_a_long_answer_no_byte_is_saved_twice() {
         whole.push_str(&piece);
         script.text(&piece);
         until("a checkpoint", || store.checkpointed() == whole.len()).await;
-        soon("the text", async { while stored(&store, &session).await != whole {} }).await;
+        reads(&store, &session, &whole).await;
     }
     assert_eq!(store.checkpointed(), whole.len(), "as much as it is long");
 }
@@ -110,15 +117,14 @@ async fn what_another_model_withdraws_is_withdrawn_from_what_is_saved() {
     let (script, model) = Script::new();
     let (hub, store) = hub(model);
     let _tended = tended(&hub);
-    let session = session(&hub).await;
+    let session = hub.open(ASSISTANT, None).unwrap();
     asked(&session).await.unwrap();
-    let reads = async |text: &str| soon(text, async { while stored(&store, &session).await != text {} }).await;
     script.text("€ 1 and that is w");
-    reads("€ 1 and that is w").await;
+    reads(&store, &session, "€ 1 and that is w").await;
     script.add(ModelEvent::Failover(Failover { keep: 3, from: "one".to_owned(), to: "two".to_owned(), reason: "cut" }));
-    reads("€ 1").await;
+    reads(&store, &session, "€ 1").await;
     script.text(", no more");
-    reads("€ 1, no more").await;
+    reads(&store, &session, "€ 1, no more").await;
 }
 
 /// A thousand and more answers want to be saved while the store takes nothing: what people say still has room there, and
@@ -130,13 +136,13 @@ async fn thousands_of_running_answers_leave_room_for_messages() {
     let (script, model) = Script::new();
     let (hub, store) = hub(model);
     let _tended = tended(&hub);
-    let running = join_all((0..ANSWERS).map(|_| session(&hub))).await;
+    let running = sessions(&hub, ANSWERS);
     for some in running.chunks(500) {
         for run in join_all(some.iter().map(asked)).await {
             run.unwrap();
         }
     }
-    let others = join_all((0..MESSAGES).map(|_| session(&hub))).await;
+    let others = sessions(&hub, MESSAGES);
     store.hold(true).await;
     script.text("Well, ");
     until("a checkpoint", || store.checkpoints_under_way() > 0).await;
@@ -152,7 +158,7 @@ async fn thousands_of_running_answers_leave_room_for_messages() {
     }
     let texts = ANSWERS * "Well, yes.".len();
     until("all checkpoints", || store.checkpointed() >= texts).await;
-    soon("the text", async { while stored(&store, &running[ANSWERS - 1]).await != "Well, yes." {} }).await;
+    reads(&store, &running[ANSWERS - 1], "Well, yes.").await;
     assert_eq!(store.most_checkpoints(), 1, "one at a time");
 }
 

@@ -45,7 +45,7 @@ async fn a_socket_makes_a_session_that_is_stored_with_its_first_message() {
     let now = listed(&gateway).await;
     assert_eq!((now.len(), &now[0]["session_id"]), (1, &json!(used.session())));
     assert_eq!((&now[0]["message_count"], &now[0]["created_at"]), (&json!(2), &found["created_at"]));
-    let (_, promised) = gateway.post("/api/v1/sessions", Value::Null).await;
+    let (_, promised) = gateway.post("/api/v1/sessions", json!({})).await;
     let promised = promised["session_id"].as_str().unwrap();
 
     let gateway = gateway.kill().await.start().await;

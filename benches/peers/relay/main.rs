@@ -1,34 +1,39 @@
 //! The limit: what it costs to carry tokens from a model's server to a WebSocket and to do nothing else. No sessions, no
 //! storage, no checks; of the JSON that comes only the text is looked for, and it goes out with its escapes as it came.
 //!
-//! Same libraries and same build profile as the gateway. `OPENAI_BASE_URL` comes from the environment; the port is the
-//! argument.
+//! The barest thing that does it: the model's server is read from a plain socket, without an HTTP client, by the same
+//! task that writes to the WebSocket. Same build profile as the gateway. `OPENAI_BASE_URL` comes from the environment;
+//! the port is the argument.
 
-use std::{env, error::Error};
+use std::{env, error::Error, sync::Arc};
 
 use futures_util::{SinkExt, StreamExt};
-use reqwest::Client;
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
-use tokio_tungstenite::{accept_async_with_config, tungstenite::Message};
+use tokio_tungstenite::{
+    accept_async_with_config,
+    tungstenite::{Message, protocol::WebSocketConfig},
+};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let port = env::args().nth(1).ok_or("the port is missing")?.parse::<u16>()?;
-    let completions = format!("{}/chat/completions", env::var("OPENAI_BASE_URL")?);
-    let http = Client::builder().no_proxy().tcp_nodelay(true).build()?;
+    let base = env::var("OPENAI_BASE_URL")?;
+    let (host, path) = base.strip_prefix("http://").and_then(|rest| rest.split_once('/')).ok_or("not a plain URL")?;
+    let head = format!("POST /{path}/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n");
+    let upstream: Arc<(String, String)> = Arc::new((host.to_owned(), head));
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     let mut sockets = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let (http, completions) = (http.clone(), completions.clone());
-                let stream = accepted?.0;
-                sockets.spawn(async move { serve(stream, &http, &completions).await });
+                let (stream, upstream) = (accepted?.0, upstream.clone());
+                sockets.spawn(async move { serve(stream, &upstream.0, &upstream.1).await });
             }
             // A client that left, or a model that failed: this server has nobody to tell.
             Some(_) = sockets.join_next() => {}
@@ -36,22 +41,28 @@ async fn main() -> Result<(), Failure> {
     }
 }
 
-async fn serve(stream: TcpStream, http: &Client, completions: &str) -> Result<(), Failure> {
+async fn serve(stream: TcpStream, host: &str, head: &str) -> Result<(), Failure> {
     stream.set_nodelay(true)?;
-    let mut socket = accept_async_with_config(stream, Some(rivulet::ws::config())).await?;
+    let config = WebSocketConfig::default().read_buffer_size(4 << 10).write_buffer_size(0);
+    let mut socket = accept_async_with_config(stream, Some(config)).await?;
     while let Some(message) = socket.next().await {
         let Message::Text(text) = message? else { continue };
         let Some(question) = between(text.as_str(), r#""message":""#, r#""}"#) else { continue };
-        let request =
-            format!(r#"{{"model":"mock","stream":true,"messages":[{{"role":"user","content":"{question}"}}]}}"#);
-        let mut response =
-            http.post(completions).header("content-type", "application/json").body(request).send().await?;
-        let mut off = 0;
-        let mut lines = Vec::new();
-        while let Some(bytes) = response.chunk().await? {
-            lines.extend_from_slice(&bytes);
+        let body = format!(r#"{{"model":"mock","stream":true,"messages":[{{"role":"user","content":"{question}"}}]}}"#);
+        let mut model = TcpStream::connect(host).await?;
+        model.set_nodelay(true)?;
+        model.write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).await?;
+        let (mut off, mut read, mut lines) = (0, [0; 4096], Vec::new());
+        loop {
+            let bytes = model.read(&mut read).await?;
+            if bytes == 0 {
+                return Err("the model's server left".into());
+            }
+            lines.extend_from_slice(&read[..bytes]);
             let Some(end) = lines.iter().rposition(|byte| *byte == b'\n') else { continue };
+            let mut is_done = false;
             for line in std::str::from_utf8(&lines[..end])?.lines() {
+                is_done |= line == "data: [DONE]";
                 let Some(text) = between(line, r#""content":""#, r#""}"#).filter(|text| !text.is_empty()) else {
                     continue;
                 };
@@ -60,6 +71,9 @@ async fn serve(stream: TcpStream, http: &Client, completions: &str) -> Result<()
             }
             lines.drain(..=end);
             socket.flush().await?;
+            if is_done {
+                break;
+            }
         }
         socket.send(Message::text(r#"{"type":"run.done","status":"complete"}"#)).await?;
     }

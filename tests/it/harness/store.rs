@@ -133,6 +133,7 @@ impl SessionStore for Wayward {
         self.inner.sessions(owner, before, limit).await
     }
     async fn delete_session(&self, id: &SessionId) -> Result<bool, StoreError> {
+        let _under_way = self.enter().await?;
         self.inner.delete_session(id).await
     }
     async fn append_turn(&self, session: &SessionId, turn: Turn) -> Result<Appended, StoreError> {
@@ -171,6 +172,7 @@ impl SessionStore for Wayward {
         self.inner.messages(session, before, limit, scope).await
     }
     async fn delete_expired(&self, cutoff: Timestamp, limit: usize) -> Result<Vec<SessionId>, StoreError> {
+        let _under_way = self.enter().await?;
         self.inner.delete_expired(cutoff, limit).await
     }
     async fn check(&self) -> Result<(), StoreError> {
