@@ -8,13 +8,17 @@ use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
 use rivulet::chat::Timestamp;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_tungstenite::{
     connect_async,
     tungstenite::{self, Message, client::IntoClientRequest},
 };
 
-use crate::harness::{Client, Setup, TestGateway, soon};
+use crate::harness::{Client, Setup, TestGateway, raw_on, soon};
 
 mod principals;
 mod sockets;

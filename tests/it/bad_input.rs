@@ -1,6 +1,6 @@
 //! Bad frames, bad handshakes, bad requests: each gets its stated error, and a neighbour does not notice.
 
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt};
 use rivulet::mock_llm::DEFAULT_TEXT;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{
@@ -197,4 +197,41 @@ async fn a_client_that_asks_and_never_reads_fills_nothing() {
     let _stuck = soon("backpressure", flood).await;
     neighbour.tell(json!({"type": "ping"})).await;
     neighbour.until("pong").await;
+}
+
+/// Each costs the client a few bytes and the gateway a snapshot, a text, or a word to everybody else who watches.
+#[tokio::test]
+async fn hellos_syncs_and_typing_come_at_a_bounded_rate() {
+    let gateway = Setup::bare().start().await;
+    let mut client = gateway.connect().await;
+    client.ask("something to have a snapshot of").await;
+    let (mut socket, _) = tokio_tungstenite::connect_async(gateway.socket(&client.session())).await.unwrap();
+    for at in 0..100 {
+        let hello = json!({"type": "hello", "id": format!("h{at}")});
+        let sync = json!({"type": "sync", "id": format!("s{at}"), "run": "r_none", "off": 0});
+        let typing = json!({"type": "typing", "on": at % 2 == 0});
+        for frame in [hello, sync, typing] {
+            socket.send(Message::text(frame.to_string())).await.unwrap();
+        }
+    }
+    socket.send(Message::text(json!({"type": "ping", "t": "the end"}).to_string())).await.unwrap();
+    let (mut snapshots, mut refused) = (0, Vec::new());
+    loop {
+        let Some(Ok(Message::Text(text))) = soon("a frame", socket.next()).await else { panic!("the socket stays open") };
+        let frame: Value = serde_json::from_str(&text).unwrap();
+        match frame["type"].as_str().unwrap() {
+            "snapshot" => snapshots += 1,
+            "error" if frame["code"] == "rate_limited" => refused.push(frame),
+            "pong" => break,
+            _ => {}
+        }
+    }
+    assert!((2..30).contains(&snapshots), "{snapshots} of 201");
+    assert!(refused.len() > 170, "{} of 200", refused.len());
+    assert!(refused.iter().all(|frame| frame["retryable"] == true && frame["retry_in_ms"].as_u64() > Some(0)));
+    assert!(refused.iter().all(|frame| frame["re"].is_string()), "each names the frame that it answers");
+    client.tell(json!({"type": "ping"})).await;
+    let told = client.until("pong").await;
+    let presences = told.iter().filter(|frame| frame["type"] == "presence").count();
+    assert!(presences < 50, "{presences} for 100 changes");
 }

@@ -103,6 +103,7 @@ async fn before_its_hello_a_socket_gets_nothing_done() {
 
     let frame = json!({"type": "hello", "token": ann, "padding": "x".repeat(5 << 10)});
     assert_eq!(say_unknown(&gateway, &[frame]).await, (vec![], 1009));
+    assert_eq!(begin_a_frame(&gateway, 60_000, 7_000).await, 1009, "nothing waits for the rest of such a frame");
     let (mut socket, _) = connect_async(gateway.socket("")).await.unwrap();
     socket.send(Message::binary(vec![1])).await.unwrap();
     let Some(Ok(Message::Close(Some(frame)))) = soon("a close", socket.next()).await else { panic!("no close") };
@@ -183,4 +184,20 @@ async fn an_open_socket_ends_with_its_token_unless_a_new_one_comes() {
     assert_eq!(renewing.ask("still here?").await.status(), "complete");
     renewing.tell(json!({"type": "hello", "token": "a.b.c"})).await;
     assert_eq!(renewing.close_code().await, 4001);
+}
+
+/// Begins a text frame of `announced` bytes, of which `sent` come, and returns the code with which that is closed.
+async fn begin_a_frame(gateway: &TestGateway, announced: u16, sent: usize) -> u16 {
+    let mut stream = TcpStream::connect(&gateway.address).await.unwrap();
+    let upgrade = "GET /api/v1/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    assert!(raw_on(&mut stream, upgrade).await.contains(" 101 "));
+    let mut frame = vec![0x81, 0xFE];
+    frame.extend(announced.to_be_bytes());
+    frame.resize(frame.len() + 4 + sent, 0);
+    stream.write_all(&frame).await.unwrap();
+    let mut head = [0; 4];
+    soon("a close", stream.read_exact(&mut head)).await.unwrap();
+    assert_eq!(head[0], 0x88, "a close frame");
+    u16::from_be_bytes([head[2], head[3]])
 }
