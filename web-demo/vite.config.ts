@@ -15,5 +15,6 @@ export default defineConfig({
     reportCompressedSize: true,
   },
   server: { proxy: { "/api": { target: gateway, ws: true } } },
-  test: { include: ["test/**/*.test.ts"] },
+  // Tests wait for events, however busy the machine is.
+  test: { include: ["test/**/*.test.ts"], testTimeout: 60_000 },
 });

@@ -171,7 +171,7 @@ describe("a reload", () => {
     const client = newClient({ session: "long-gone" });
     const lost = next(client, "sessionLost");
     await connected(client);
-    expect(await lost).toEqual({ session: "long-gone" });
+    expect(await lost).toEqual({ session: "long-gone", known: false });
     expect(gateway.sessions.has(client.session ?? "")).toBe(true);
   });
 });

@@ -180,6 +180,26 @@ describe("a message to a session", () => {
     expect(client.outgoing).toEqual([]);
   });
 
+  it.each([
+    ["is not there any more", () => gateway.cut()],
+    ["is told to be gone", () => gateway.closeAll(4004)],
+  ])("in which nothing was said yet, and which %s, goes to a new one", async (_, lose) => {
+    const client = await connected(newClient());
+    const { session } = client;
+    const back = returned(client);
+    const lost = next(client, "sessionLost");
+    answerAll();
+    gateway.sessions.clear();
+    lose();
+    await until(client, () => client.state.name !== "connected");
+    client.send("Why?");
+    expect(await lost).toEqual({ session, known: true });
+    await checkedAnswer(client);
+    expect(texts(client)).toEqual(["Why?"]);
+    expect(client.session).not.toBe(session);
+    expect(back).toEqual([]);
+  });
+
   it("that has lost what it had acknowledged is said again", async () => {
     const client = await connected(newClient());
     answerAll();

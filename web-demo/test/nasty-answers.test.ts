@@ -46,7 +46,7 @@ describe("a block that is too much", () => {
   it.each(NASTY)("of %s is shown as it was written, and soon", (_, nasty) => {
     const begun = performance.now();
     const root = view(`*Before*\n\n${nasty}\n\n*After*`);
-    expect(performance.now() - begun).toBeLessThan(4_000);
+    expect(performance.now() - begun).toBeLessThan(10_000);
     expect([...root.querySelectorAll("em")].map(({ textContent }) => textContent)).toEqual(
       expect.arrayContaining(["Before", "After"]),
     );
@@ -166,7 +166,7 @@ describe("a long answer", () => {
     );
     const cited = [...text.root.querySelectorAll("a.citation")];
     expect(cited.map((link) => link.closest("p, td")?.localName)).toEqual(["p", "td"]);
-  }, 60_000);
+  }, 240_000);
 });
 
 describe("a conversation with a nasty answer", () => {

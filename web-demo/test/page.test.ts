@@ -307,13 +307,21 @@ describe("a gateway that has said when to come back", () => {
 
 describe("two tabs", () => {
   it("keep their own conversations over a reload, and a new tab takes the last one", async () => {
+    gateway.onQuestion = (answer) => answer.done();
     client.connect();
-    await connected();
+    client.send("Why?");
+    await until(() => client.conversation.messages.at(-1)?.verified);
     const mine = client.session;
     // What another tab does to the storage that both share.
     localStorage.setItem("rivulet.session", "of-the-other-tab");
     expect(newClient().session).toBe(mine);
     sessionStorage.clear();
     expect(newClient().session).toBe("of-the-other-tab");
+  });
+
+  it("remember no conversation in which nothing was said", async () => {
+    client.connect();
+    await connected();
+    expect(newClient().session).toBeNull();
   });
 });

@@ -80,9 +80,10 @@ client.on("error", (error) => {
   const asked = error.re !== undefined && !error.re.startsWith("sync:");
   if (asked && error.code !== "run_not_active") notices.error(error);
 });
-client.on("sessionLost", () => {
+client.on("sessionLost", ({ known }) => {
   history.replaceState(null, "", here);
-  notices.show("That conversation no longer exists. This is a new one.");
+  // One in which nothing was said is not kept for long, and nobody misses it.
+  if (!known) notices.show("That conversation no longer exists. This is a new one.");
 });
 
 byId("new-chat").addEventListener("click", () => {

@@ -5,7 +5,7 @@
  * state), the outbox with its delivery (requests on their way) and the memory (which session this is).
  */
 import { closeMeaning } from "./close-codes";
-import { Connection, type ConnectionState, type WebSocketClass } from "./connection";
+import { Connection, type ConnectionState } from "./connection";
 import {
   applyFrame,
   type Conversation,
@@ -19,7 +19,7 @@ import {
 } from "./conversation";
 import { Delivery } from "./delivery";
 import { Emitter } from "./emitter";
-import { CODE_OF_FATE, type Credentials, Endpoint } from "./endpoint";
+import { CODE_OF_FATE, Endpoint } from "./endpoint";
 import type {
   AckFrame,
   ClientFrame,
@@ -30,40 +30,12 @@ import type {
   ServerFrame,
 } from "./frames";
 import { readFrame } from "./frames";
+import type { RivuletEvents, RivuletOptions } from "./options";
 import { newMessageId, Outbox, type Outgoing } from "./outbox";
 import { pageIsHidden, watchPage } from "./page-signals";
-import { SessionMemory, type SessionStorageLike } from "./session-memory";
+import { SessionMemory } from "./session-memory";
 import { TypingSignal } from "./typing-signal";
 import { wellFormed } from "./well-formed";
-
-export interface RivuletOptions extends Credentials {
-  /** The address of the gateway, for example `location.href`. */
-  url: string;
-  /** The conversation to open; by default the one this browser was in last. */
-  session?: string | undefined;
-  /** Where the session's id is remembered; `null`: nowhere. Default: the browser's, see `SessionMemory`. */
-  storage?: SessionStorageLike | null;
-  webSocket?: WebSocketClass;
-  /** Source of the jitter, from 0 up to 1. */
-  random?: () => number;
-}
-
-/**
- * Every frame of the server is an event of its own name; these come on top. `error` is emitted for a
- * message, too, that this client itself had to refuse.
- */
-export type RivuletEvents = {
-  [Type in ServerFrame["type"]]: Extract<ServerFrame, { type: Type }>;
-} & {
-  /** The connection changed. */
-  state: ConnectionState;
-  /** The conversation or the outbox changed; read `client.conversation` and `client.outgoing`. */
-  change: undefined;
-  /** A request was refused: `frame` is what was asked. */
-  refused: { error: ErrorFrame; frame: RequestFrame };
-  /** The wanted session no longer exists; a new one is being made. */
-  sessionLost: { session: string };
-};
 
 const DEFAULT_HEARTBEAT_S = 25;
 /** After the first refused upgrade, so many go by before the gateway is asked for the reason again. */
@@ -75,7 +47,7 @@ const GONE = 4004;
 export class RivuletClient {
   #conversation = EMPTY_CONVERSATION;
   #session: string | null;
-  /** Whether this session has greeted us once: from then on there is something to lose. */
+  /** Whether this session has greeted us once. */
   #known = false;
   /** The message whose predecessors are on their way. */
   #loadingBefore: string | null = null;
@@ -261,7 +233,7 @@ export class RivuletClient {
         this.#session = frame.session;
         this.#known = true;
         this.#refusals = 0;
-        this.#memory.write(frame.session);
+        this.#remember();
         this.#connection.welcomed(frame.heartbeat_s ?? DEFAULT_HEARTBEAT_S);
         // A new socket is taken to be looked at until it is told otherwise.
         if (pageIsHidden()) this.#say({ type: "view", hidden: true });
@@ -280,6 +252,7 @@ export class RivuletClient {
         break;
       case "message":
         this.#outbox.remove(frame.message.id);
+        this.#remember();
         break;
       case "run.start":
         this.#outbox.remove(frame.message);
@@ -288,6 +261,7 @@ export class RivuletClient {
         for (const { id } of frame.messages) this.#outbox.remove(id);
         for (const { message } of frame.runs) this.#outbox.remove(message);
         this.#outbox.removeAcked();
+        this.#remember();
         break;
       case "error":
         if (this.#isForNextGateway(frame)) break;
@@ -362,13 +336,22 @@ export class RivuletClient {
     return CODE_OF_FATE[fate] ?? false;
   }
 
-  /** Drops a session that turned out to be gone, unless its messages are on the screen. */
+  /** Drops a session that turned out to be gone, unless something was said in it. */
   #startOver(): boolean {
     const session = this.#session;
-    if (session === null || this.#known) return false;
+    const used =
+      this.#conversation.messages.length > 0 || this.#outbox.list().some(({ acked }) => acked);
+    if (session === null || used) return false;
+    const known = this.#known;
     this.#leaveSession();
-    this.#events.emit("sessionLost", { session });
+    this.#events.emit("sessionLost", { session, known });
     return true;
+  }
+
+  /** A session in which nothing was said is not kept by the gateway either. */
+  #remember(): void {
+    const { session, messages } = this.#conversation;
+    if (session !== null && messages.length > 0) this.#memory.write(session);
   }
 
   #leaveSession(): void {

@@ -1,8 +1,9 @@
-export { RivuletClient, type RivuletEvents, type RivuletOptions } from "./client";
+export { RivuletClient } from "./client";
 export type { ConnectionState, WebSocketClass } from "./connection";
 export type { Conversation, Message, Presence } from "./conversation";
 export { liveRun } from "./conversation";
 export type { Credentials } from "./endpoint";
 export type * from "./frames";
+export type { RivuletEvents, RivuletOptions } from "./options";
 export type { Outgoing } from "./outbox";
 export type { Run } from "./run";
