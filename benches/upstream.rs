@@ -10,7 +10,6 @@ use std::{
     hint::black_box,
     io::{self, BufRead, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::Arc,
     thread,
     time::Duration,
 };
@@ -20,11 +19,10 @@ use futures_util::StreamExt;
 use rivulet::{
     config::LlmConfig,
     llm::{
-        ChatModel, ChatRequest, KnowledgeUse, ModelEvent, PromptMessage, PromptRole, Sharing,
-        reading::{Read, Reading},
+        ChatModel, ChatRequest, ModelEvent, PromptMessage, PromptRole,
+        reading::{Reading, Step},
         targets::Targets,
     },
-    telemetry::spans::RunSpan,
 };
 use tokio::runtime::Builder;
 
@@ -48,12 +46,12 @@ fn reading(c: &mut Criterion) {
         let bytes = EVENT.repeat(together);
         group.bench_with_input(BenchmarkId::new("parse, events per read", together), &bytes, |b, bytes| {
             b.iter_batched(
-                || Reading::new(usize::MAX, usize::MAX),
+                || Reading::new(usize::MAX, usize::MAX, false),
                 |mut reading| {
                     for _ in 0..EVENTS / together {
                         reading.push(black_box(bytes.as_bytes()));
-                        while let Some(read) = reading.take() {
-                            assert!(matches!(black_box(read), Read::Step(_)));
+                        while let Some(step) = reading.next() {
+                            assert!(matches!(black_box(step), Step::Text(_)));
                         }
                     }
                     reading
@@ -89,23 +87,14 @@ fn endpoint(c: &mut Criterion) {
 
 async fn answer(model: &Targets) {
     let prompt = [PromptMessage { role: PromptRole::User, content: "What is a rivulet?".to_owned() }];
-    let mut events = model.stream(ChatRequest {
-        prompt: Arc::new(prompt),
-        question: "What is a rivulet?".into(),
-        passages: Arc::new([]),
-        knowledge: KnowledgeUse::default(),
-        max_output_tokens: 1_000_000,
-        parameters: Arc::default(),
-        may_withdraw: true,
-        asker: None,
-        sharing: Sharing::default(),
-        span: RunSpan::default(),
-    });
-    let mut pieces = 0;
+    let mut events = model.stream(ChatRequest::new(prompt, "What is a rivulet?", 1_000_000));
+    let mut bytes = 0;
     while let Some(event) = events.next().await {
-        pieces += usize::from(matches!(event.expect("no failure"), ModelEvent::Text(_)));
+        if let ModelEvent::Text(text) = event.expect("no failure") {
+            bytes += text.len();
+        }
     }
-    assert_eq!(pieces, EVENTS);
+    assert_eq!(bytes, EVENTS * " river".len());
 }
 
 /// A model's server that is as cheap as can be: the same bytes for everybody, so many events in each write.

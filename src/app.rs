@@ -27,12 +27,7 @@ use crate::{
     hub::{Hub, INTERRUPT_GRACE, Policy},
     knowledge::{DEFAULT_COLLECTION, Knowledge, NoKnowledge, Retriever},
     limits::{Budgets, Line},
-    llm::{
-        ChatModel,
-        cache::Cached,
-        extractive::Extractive,
-        targets::{Targets, TargetsError},
-    },
+    llm::{ChatModel, TargetsError, cache::Cached, extractive::Extractive, targets::Targets},
     run::{Retrieval, Runner},
     store::{
         StoreError, folder,

@@ -30,6 +30,8 @@ pub struct TargetConfig {
     /// Whether the model goes on with an answer that it is given the beginning of.
     #[serde(rename = "continue")]
     pub continues: bool,
+    /// Whether its answers begin with reasoning that no mark opens and `</think>` closes.
+    pub begins_in_thought: bool,
     /// As `llm.connect_s`.
     pub connect_s: Option<f64>,
     /// As `llm.first_token_s`.
@@ -131,6 +133,8 @@ pub struct TargetSettings {
     pub strip: Vec<String>,
     /// Whether the model goes on with an answer that it is given the beginning of.
     pub continues: bool,
+    /// Whether its answers begin with reasoning that no mark opens.
+    pub begins_in_thought: bool,
     /// Until the connection stands.
     pub connect_s: f64,
     /// Until the model says something.
@@ -218,6 +222,7 @@ impl LlmConfig {
             headers: target.headers.clone(),
             strip,
             continues: target.continues,
+            begins_in_thought: target.begins_in_thought,
             connect_s: target.connect_s.unwrap_or(self.connect_s),
             first_token_s: target.first_token_s.unwrap_or(self.first_token_s),
             gap_s: target.gap_s.unwrap_or(self.gap_s),

@@ -1,147 +1,220 @@
-//! One attempt at one target, as a state machine: asked → preamble → committed → ended, under its clocks.
+//! One attempt at a target, as a stream: asked, read, watched by its clocks and counted.
 //!
-//! The clocks of an attempt:
-//! - *connect*: until the connection stands (kept by the endpoint's HTTP client);
-//! - *first token*: from the start until the model says anything: visible text, or the first sign of reasoning. Heads,
-//!   role chunks, empty deltas and comments that keep a connection alive are not something;
-//! - *gap*: from then on, between two such signs. A model that reasons for minutes is at work and is not cut, a silent
-//!   one is;
-//! - *total*: the whole answer, reasoning included.
-//!
-//! Pure: knows no time but the one it is told.
+//! It ends with its usage, when there is something to count, behind its finish and before its error. Uses nothing of
+//! ours beside its neighbours.
 
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use tokio::time::Instant;
+use futures_util::{FutureExt, Stream, future::BoxFuture};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{Clock, ModelEvent, Stage};
+use super::{
+    clocks::{Clocks, Due, Progress},
+    error::{ModelError, Stage},
+    event::FinishReason,
+    ledger::Ledger,
+    openai::{Body, Endpoint},
+    pacer::Reservation,
+    reading::{End, Step},
+    request::ChatRequest,
+};
+use crate::chat::{Owner, Usage};
 
-/// What an endpoint tells of an attempt.
+/// What an attempt tells.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Signal {
-    /// The head of the answer came, and it is good.
-    Head,
-    /// A step of the answer.
-    Model(ModelEvent),
+pub(super) enum Said {
+    /// The model works on what nobody sees: so many bytes of that.
+    Thinking(u32),
+    /// A piece of visible text, never empty.
+    Text(String),
+    /// What was passed on before was reasoning, and does not count.
+    Withdrawn,
+    /// Why the text ends, with proof that it does.
+    Finish(FinishReason),
+    /// What it cost.
+    Usage(Usage),
 }
 
-/// The clocks of a target, without the connection's.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Clocks {
-    pub(super) first_token: Duration,
-    pub(super) gap: Duration,
-    pub(super) total: Duration,
-}
-
-/// An attempt as far as it has come.
-#[derive(Debug)]
+/// An attempt. Nothing happens before it is polled; dropping it closes the connection.
 pub(super) struct Attempt {
-    stage: Stage,
-    gap: Duration,
-    total: Instant,
-    /// The clock that a sign of life pushes on, and when it runs out.
-    silence: (Instant, Clock),
+    endpoint: Arc<Endpoint>,
+    asker: Option<Owner>,
+    ledger: Ledger,
+    progress: Progress,
+    /// Reset only when it fires: most deadlines are overtaken by text and never looked at.
+    timer: Pin<Box<Sleep>>,
+    state: State,
+    /// What is told at the end.
+    last: VecDeque<Result<Said, ModelError>>,
+}
+
+enum State {
+    Opening(BoxFuture<'static, Result<Body, ModelError>>),
+    Reading(Box<Body>),
+    Over,
 }
 
 impl Attempt {
-    /// One that begins `now` and, whatever its own clocks say, has to end by `latest`.
-    pub(super) fn start(clocks: Clocks, now: Instant, latest: Instant) -> Self {
+    /// Asks `endpoint` under these clocks. Ends by `latest`, whatever they say.
+    pub(super) fn new(
+        endpoint: &Arc<Endpoint>,
+        prices: Option<(f64, f64)>,
+        clocks: Clocks,
+        latest: Instant,
+        request: ChatRequest,
+        reservation: Reservation,
+    ) -> Self {
+        let ledger = Ledger::open(Arc::clone(endpoint), prices, &request);
+        let progress = Progress::start(clocks, ledger.started(), latest);
         Self {
-            stage: Stage::Asked,
-            gap: clocks.gap,
-            total: latest.min(now + clocks.total),
-            silence: (now + clocks.first_token, Clock::FirstToken),
+            timer: Box::pin(sleep_until(progress.deadline())),
+            asker: request.asker.clone(),
+            state: State::Opening(Arc::clone(endpoint).open(request, reservation).boxed()),
+            endpoint: Arc::clone(endpoint),
+            ledger,
+            progress,
+            last: VecDeque::new(),
         }
     }
 
-    /// How far it has come.
-    pub(super) const fn stage(&self) -> Stage {
-        self.stage
+    /// Ends it: what it has said cannot be used.
+    pub(super) fn fail(&mut self, detail: &str) {
+        self.close(Err(self.endpoint.truncated(detail)));
     }
 
-    /// Takes a signal.
-    pub(super) fn take(&mut self, signal: &Signal, now: Instant) {
-        match signal {
-            Signal::Head => self.stage = Stage::Preamble,
-            Signal::Model(ModelEvent::Thinking(_)) => self.silence = (now + self.gap, Clock::Gap),
-            Signal::Model(ModelEvent::Text(_)) => {
-                self.silence = (now + self.gap, Clock::Gap);
-                self.stage = Stage::Committed;
+    /// What comes of the connection. `None`: nothing to be told.
+    fn poll_source(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<Option<Said>> {
+        match &mut self.state {
+            State::Opening(opening) => match std::task::ready!(opening.poll_unpin(context)) {
+                Ok(body) => {
+                    self.progress.head();
+                    self.ledger.taken();
+                    self.state = State::Reading(Box::new(body));
+                    Poll::Ready(None)
+                }
+                Err(error) => {
+                    self.close(Err(error));
+                    Poll::Ready(None)
+                }
+            },
+            State::Reading(body) => {
+                let step = std::task::ready!(body.poll_step(context));
+                Poll::Ready(self.take(step, now))
             }
-            Signal::Model(ModelEvent::Finish(_)) => self.stage = Stage::Ended,
-            Signal::Model(
-                ModelEvent::Queued(_)
-                | ModelEvent::Asked
-                | ModelEvent::By(_)
-                | ModelEvent::Usage(_)
-                | ModelEvent::Failover(_),
-            ) => {}
+            State::Over => Poll::Ready(None),
         }
     }
 
-    /// Which clock runs out next, and when. None once the answer is whole: what may follow has a clock of its own.
-    pub(super) fn deadline(&self) -> Option<(Instant, Clock)> {
-        if self.stage == Stage::Ended {
-            return None;
+    fn take(&mut self, step: Step, now: Instant) -> Option<Said> {
+        match step {
+            Step::Thinking(bytes) => {
+                self.progress.works(now);
+                self.ledger.said(bytes as usize, now);
+                Some(Said::Thinking(bytes))
+            }
+            Step::Text(text) => {
+                self.progress.speaks(now);
+                self.ledger.said(text.len(), now);
+                Some(Said::Text(text))
+            }
+            Step::Withdrawn => {
+                self.endpoint.has_thought(self.asker.as_ref());
+                Some(Said::Withdrawn)
+            }
+            Step::BadEvent => {
+                self.endpoint.count_bad_event();
+                None
+            }
+            Step::End(end) => {
+                self.close(match end {
+                    End::Finished(reason) => Ok(reason),
+                    End::Failed(error) => Err(self.endpoint.said(&error)),
+                    End::Truncated(detail) => Err(self.endpoint.truncated(&detail)),
+                    End::Unusable(detail) => Err(self.endpoint.unusable(detail)),
+                });
+                None
+            }
         }
-        Some(if self.silence.0 < self.total { self.silence } else { (self.total, Clock::Total) })
     }
 
-    /// The clock that has run out.
-    pub(super) fn expired(&self, now: Instant) -> Option<Clock> {
-        self.deadline().filter(|(at, _)| now >= *at).map(|(_, clock)| clock)
+    /// What is over ends it; or the timer is put off, and it waits.
+    fn look_at_the_clocks(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<()> {
+        if let State::Reading(body) = &self.state {
+            self.progress.rests(body.has_finished(), now);
+        }
+        match (self.progress.due(now), &mut self.state) {
+            (None, _) => {
+                let deadline = self.progress.deadline();
+                if self.timer.is_elapsed() || deadline < self.timer.deadline() {
+                    self.timer.as_mut().reset(deadline);
+                }
+                return self.timer.poll_unpin(context);
+            }
+            (Some(Due::Rest), State::Reading(body)) => {
+                body.silent();
+                self.progress.rests(false, now);
+            }
+            (Some(Due::Rest), _) => {}
+            (Some(Due::Clock(clock)), _) => {
+                let (target, stage) = (self.endpoint.name().to_owned(), self.progress.stage());
+                self.close(Err(ModelError::Timeout { target, clock, stage }));
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn close(&mut self, ending: Result<FinishReason, ModelError>) {
+        let counted = match std::mem::replace(&mut self.state, State::Over) {
+            State::Reading(body) => {
+                match ending {
+                    Ok(FinishReason::Stop) if self.progress.stage() == Stage::Committed && !body.closes_alone() => {
+                        self.endpoint.has_not_thought();
+                    }
+                    Ok(_) => {}
+                    Err(_) => self.endpoint.failed_as(body.id()),
+                }
+                body.usage()
+            }
+            State::Opening(_) | State::Over => None,
+        };
+        let usage = self.ledger.close(ending.as_ref().copied(), counted);
+        let (finish, error) = (ending.as_ref().ok().copied(), ending.err());
+        self.last.extend(finish.map(|reason| Ok(Said::Finish(reason))));
+        self.last.extend(usage.map(|usage| Ok(Said::Usage(usage))));
+        self.last.extend(error.map(Err));
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::llm::FinishReason;
+impl Stream for Attempt {
+    type Item = Result<Said, ModelError>;
 
-    const SECOND: Duration = Duration::from_secs(1);
-    const CLOCKS: Clocks = Clocks { first_token: Duration::from_secs(3), gap: SECOND, total: Duration::from_secs(5) };
-
-    fn text() -> Signal {
-        Signal::Model(ModelEvent::Text("a".to_owned()))
-    }
-
-    #[test]
-    fn the_clocks_run_one_after_the_other_under_the_total() {
-        let start = Instant::now();
-        let mut attempt = Attempt::start(CLOCKS, start, start + 60 * SECOND);
-        assert_eq!(attempt.deadline(), Some((start + 3 * SECOND, Clock::FirstToken)));
-        attempt.take(&Signal::Head, start + 2 * SECOND);
-        assert_eq!(attempt.deadline(), Some((start + 3 * SECOND, Clock::FirstToken)), "a head is no sign of life");
-        attempt.take(&text(), start + 2 * SECOND);
-        assert_eq!(attempt.deadline(), Some((start + 3 * SECOND, Clock::Gap)));
-        attempt.take(&text(), start + 4 * SECOND);
-        assert_eq!(attempt.deadline(), Some((start + 5 * SECOND, Clock::Total)));
-        assert_eq!(
-            (attempt.expired(start + 4 * SECOND), attempt.expired(start + 5 * SECOND)),
-            (None, Some(Clock::Total))
-        );
-    }
-
-    #[test]
-    fn the_runs_own_end_comes_before_an_attempts() {
-        let start = Instant::now();
-        let attempt = Attempt::start(CLOCKS, start, start + 2 * SECOND);
-        assert_eq!(attempt.deadline(), Some((start + 2 * SECOND, Clock::Total)));
-    }
-
-    #[test]
-    fn it_is_committed_by_visible_text_and_by_nothing_else() {
-        let now = Instant::now();
-        let mut attempt = Attempt::start(CLOCKS, now, now + 60 * SECOND);
-        assert_eq!(attempt.stage(), Stage::Asked);
-        attempt.take(&Signal::Head, now);
-        attempt.take(&Signal::Model(ModelEvent::Thinking(2)), now);
-        assert_eq!(attempt.stage(), Stage::Preamble);
-        attempt.take(&text(), now);
-        assert_eq!(attempt.stage(), Stage::Committed);
-        attempt.take(&Signal::Model(ModelEvent::Thinking(2)), now);
-        assert_eq!(attempt.stage(), Stage::Committed);
-        attempt.take(&Signal::Model(ModelEvent::Finish(FinishReason::Stop)), now);
-        assert_eq!((attempt.stage(), attempt.deadline()), (Stage::Ended, None));
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if let Some(told) = this.last.pop_front() {
+                return Poll::Ready(Some(told));
+            }
+            if matches!(this.state, State::Over) {
+                return Poll::Ready(None);
+            }
+            let now = Instant::now();
+            match this.poll_source(context, now) {
+                Poll::Ready(Some(said)) => {
+                    // Text that is always there would keep them from their turn.
+                    if this.progress.due(now).is_some() {
+                        let _it_goes_on_with_what_is_over: Poll<()> = this.look_at_the_clocks(context, now);
+                    }
+                    return Poll::Ready(Some(Ok(said)));
+                }
+                Poll::Ready(None) => {}
+                Poll::Pending if this.look_at_the_clocks(context, now).is_pending() => return Poll::Pending,
+                Poll::Pending => {}
+            }
+        }
     }
 }

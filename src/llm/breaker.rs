@@ -1,13 +1,17 @@
 //! A circuit breaker: a target that fails again and again is left alone for a while, then tried by one caller.
 //!
 //! Counted are runs, not attempts: a run whose attempts at a target all failed is one failure. What the caller is to
-//! blame for, what a filter refused and what was cancelled says nothing about the target and does not count.
+//! blame for, what a filter refused and what was cancelled says nothing about the target and does not count. Of what is
+//! left, one caller's failures are at most half of what opens it: alone, they shut it for that caller. Callers who need
+//! not say who they are cannot be told apart, and count as everybody.
 //!
-//! Pure: knows no time but the one it is told.
+//! Pure: knows no time but the one it is told. Uses `chat`.
 
 use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
+
+use crate::chat::Owner;
 
 /// When it opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,7 +49,7 @@ pub enum Verdict {
 
 /// Leave to ask. What becomes of it is told to [`Breaker::settle`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leave {
+pub enum Permit {
     /// One of many.
     Usual,
     /// The one that finds out whether the target is back.
@@ -85,6 +89,9 @@ impl BreakerState {
     }
 }
 
+/// Who asked.
+type Asker = Option<Owner>;
+
 /// The breaker of one target.
 #[derive(Debug)]
 pub struct Breaker {
@@ -92,18 +99,39 @@ pub struct Breaker {
     state: BreakerState,
     /// Failures since the last success.
     in_a_row: u32,
-    /// Whether the newest runs failed; at most as many as the rule looks at.
-    newest: VecDeque<bool>,
+    /// Whose failures the newest ones of these were; at most twice as many as the rule looks at.
+    row: VecDeque<Asker>,
+    /// The newest runs, and whether they failed; at most as many as the rule looks at.
+    newest: VecDeque<(Asker, bool)>,
+    /// A caller for whom alone it is shut, and until when.
+    shut_for: Option<(Owner, Instant)>,
+    /// Whose probe failed, since it opened: one more has to.
+    probed_by: Option<Owner>,
+}
+
+/// For whom failures open it.
+#[derive(Debug, PartialEq, Eq)]
+enum Opens {
+    Everybody,
+    One(Owner),
 }
 
 impl Breaker {
     /// A closed one.
     #[must_use]
     pub fn new(rule: BreakerRule) -> Self {
-        Self { rule, state: BreakerState::Closed, in_a_row: 0, newest: VecDeque::new() }
+        Self {
+            rule,
+            state: BreakerState::Closed,
+            in_a_row: 0,
+            row: VecDeque::new(),
+            newest: VecDeque::new(),
+            shut_for: None,
+            probed_by: None,
+        }
     }
 
-    /// How it stands.
+    /// How it stands for everybody.
     #[must_use]
     pub const fn state(&self) -> BreakerState {
         self.state
@@ -115,41 +143,55 @@ impl Breaker {
         self.in_a_row
     }
 
-    /// Asks for leave. `None` while the target is to be left alone.
-    pub fn admit(&mut self, now: Instant) -> Option<Leave> {
+    /// Whether `who` would get leave now.
+    #[must_use]
+    pub fn may_admit(&self, who: Option<&Owner>, now: Instant) -> bool {
+        if self.shut_for.as_ref().is_some_and(|(owner, until)| who == Some(owner) && now < *until) {
+            return false;
+        }
         match self.state {
-            BreakerState::Closed => Some(Leave::Usual),
-            BreakerState::Open(until) if now >= until => {
-                self.state = BreakerState::Probing;
-                Some(Leave::Probe)
-            }
-            BreakerState::Open(_) | BreakerState::Probing => None,
+            BreakerState::Closed => true,
+            BreakerState::Open(until) => now >= until,
+            BreakerState::Probing => false,
         }
     }
 
-    /// The target began to answer whom it gave `leave`: after a probe the others need not wait for the end of its
+    /// Asks for leave. `None` while the target is to be left alone.
+    pub fn admit(&mut self, who: Option<&Owner>, now: Instant) -> Option<Permit> {
+        if !self.may_admit(who, now) {
+            return None;
+        }
+        if self.state == BreakerState::Closed {
+            return Some(Permit::Usual);
+        }
+        self.state = BreakerState::Probing;
+        Some(Permit::Probe)
+    }
+
+    /// The target began to answer whom it gave `permit`: after a probe the others need not wait for the end of its
     /// answer. The first failure opens it again.
-    pub fn begins(&mut self, leave: Leave) {
-        if leave == Leave::Probe && self.state == BreakerState::Probing {
+    pub fn begins(&mut self, permit: Permit) {
+        if permit == Permit::Probe && self.state == BreakerState::Probing {
             self.state = BreakerState::Closed;
         }
     }
 
-    /// A run that had `leave` is over.
-    pub fn settle(&mut self, leave: Leave, verdict: Verdict, now: Instant) {
+    /// A run of `who` that had `permit` is over.
+    pub fn settle(&mut self, permit: Permit, who: Option<&Owner>, verdict: Verdict, now: Instant) {
         match verdict {
-            Verdict::Good => self.good(now),
-            Verdict::Bad => self.bad(leave, now),
+            Verdict::Good => self.good(who, now),
+            Verdict::Bad => self.bad(permit, who, now),
             // The next caller may try.
-            Verdict::Unknown if leave == Leave::Probe && self.state == BreakerState::Probing => {
+            Verdict::Unknown if permit == Permit::Probe && self.state == BreakerState::Probing => {
                 self.state = BreakerState::Open(now);
             }
             Verdict::Unknown => {}
         }
     }
 
-    fn good(&mut self, now: Instant) {
+    fn good(&mut self, who: Option<&Owner>, now: Instant) {
         self.in_a_row = 0;
+        self.row.clear();
         match self.state {
             // A run that began before it opened says nothing about now, unless it would be tried now anyway.
             BreakerState::Open(until) if now < until => return,
@@ -159,38 +201,92 @@ impl Breaker {
             }
             BreakerState::Closed => {}
         }
-        self.note(false);
+        self.shut_for = None;
+        self.probed_by = None;
+        self.note(who, false);
     }
 
-    fn bad(&mut self, leave: Leave, now: Instant) {
+    fn bad(&mut self, permit: Permit, who: Option<&Owner>, now: Instant) {
         self.in_a_row = self.in_a_row.saturating_add(1);
-        let opens = match (self.state, leave) {
-            (BreakerState::Open(_), _) | (BreakerState::Probing, Leave::Usual) => false,
-            (BreakerState::Probing | BreakerState::Closed, Leave::Probe) => true,
-            (BreakerState::Closed, Leave::Usual) => {
-                self.note(true);
-                match self.rule.trip {
-                    Trip::InARow(most) => self.in_a_row >= most,
-                    Trip::Rate { share, of } => {
-                        let failed = self.newest.iter().filter(|failed| **failed).count();
-                        self.newest.len() >= of && failed as f64 >= share * of as f64
-                    }
+        match (self.state, permit) {
+            (BreakerState::Open(_), _) | (BreakerState::Probing, Permit::Usual) => {}
+            (BreakerState::Probing | BreakerState::Closed, Permit::Probe) => match who {
+                // What one caller's probe says may be that caller's doing: another one tries at once.
+                Some(owner) if self.probed_by.as_ref().is_none_or(|other| other == owner) => {
+                    self.probed_by = Some(owner.clone());
+                    self.shut_for = Some((owner.clone(), now + self.rule.open));
+                    self.state = BreakerState::Open(now);
+                }
+                _ => self.open(now),
+            },
+            (BreakerState::Closed, Permit::Usual) => {
+                self.note(who, true);
+                match self.opens() {
+                    Some(Opens::Everybody) => self.open(now),
+                    Some(Opens::One(owner)) => self.shut_for = Some((owner, now + self.rule.open)),
+                    None => {}
                 }
             }
-        };
-        if opens {
-            self.state = BreakerState::Open(now + self.rule.open);
-            self.newest.clear();
         }
     }
 
-    fn note(&mut self, failed: bool) {
-        let Trip::Rate { of, .. } = self.rule.trip else { return };
-        self.newest.push_back(failed);
-        while self.newest.len() > of {
+    fn open(&mut self, now: Instant) {
+        self.state = BreakerState::Open(now + self.rule.open);
+        self.newest.clear();
+        self.row.clear();
+        self.shut_for = None;
+        self.probed_by = None;
+    }
+
+    fn note(&mut self, who: Option<&Owner>, failed: bool) {
+        let (list, most) = match self.rule.trip {
+            Trip::InARow(most) if failed => {
+                self.row.push_back(who.cloned());
+                (self.row.len(), 2 * most.max(1) as usize)
+            }
+            Trip::InARow(_) => return,
+            Trip::Rate { of, .. } => {
+                self.newest.push_back((who.cloned(), failed));
+                (self.newest.len(), of)
+            }
+        };
+        if list > most {
+            self.row.pop_front();
             self.newest.pop_front();
         }
     }
+
+    /// For whom the failures are enough.
+    fn opens(&self) -> Option<Opens> {
+        match self.rule.trip {
+            Trip::InARow(most) => opens(self.row.iter(), most.max(1) as usize),
+            Trip::Rate { of, .. } if self.newest.len() < of => None,
+            Trip::Rate { share, of } => {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and `of`")]
+                let enough = (share * of as f64).ceil().max(1.0) as usize;
+                opens(self.newest.iter().filter(|(_, failed)| *failed).map(|(who, _)| who), enough)
+            }
+        }
+    }
+}
+
+/// Whether failures of these are `enough`, and for whom.
+fn opens<'a>(failed: impl Iterator<Item = &'a Asker>, enough: usize) -> Option<Opens> {
+    let mut counts: Vec<(&Asker, usize)> = Vec::new();
+    for who in failed {
+        match counts.iter_mut().find(|(known, _)| *known == who) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((who, 1)),
+        }
+    }
+    let half = enough.div_ceil(2);
+    let heard: usize = counts.iter().map(|(who, count)| if who.is_some() { half.min(*count) } else { *count }).sum();
+    let are_several = counts.len() > 1 || counts.iter().any(|(who, _)| who.is_none());
+    if heard >= enough && are_several {
+        return Some(Opens::Everybody);
+    }
+    let alone = counts.into_iter().find(|(_, count)| *count >= enough)?.0.clone();
+    Some(alone.map_or(Opens::Everybody, Opens::One))
 }
 
 #[cfg(test)]
@@ -213,10 +309,14 @@ mod tests {
             Self { breaker: Breaker::new(rule), now: Instant::now() }
         }
 
-        fn run(&mut self, verdict: Verdict) -> Option<Leave> {
-            let leave = self.breaker.admit(self.now)?;
-            self.breaker.settle(leave, verdict, self.now);
-            Some(leave)
+        fn run(&mut self, verdict: Verdict) -> Option<Permit> {
+            self.run_of(None, verdict)
+        }
+
+        fn run_of(&mut self, who: Option<&Owner>, verdict: Verdict) -> Option<Permit> {
+            let permit = self.breaker.admit(who, self.now)?;
+            self.breaker.settle(permit, who, verdict, self.now);
+            Some(permit)
         }
 
         fn is_open(&self) -> bool {
@@ -228,17 +328,17 @@ mod tests {
     fn three_failures_in_a_row_open_it_and_one_probe_closes_it() {
         let mut scene = Scene::new(RULE);
         for verdict in [Verdict::Bad, Verdict::Bad, Verdict::Good, Verdict::Bad, Verdict::Unknown, Verdict::Bad] {
-            assert_eq!(scene.run(verdict), Some(Leave::Usual));
+            assert_eq!(scene.run(verdict), Some(Permit::Usual));
         }
         assert!(!scene.is_open(), "never three in a row");
         scene.run(Verdict::Bad);
         assert!(scene.is_open());
         scene.now += OPEN - Duration::from_millis(1);
-        assert_eq!(scene.breaker.admit(scene.now), None);
+        assert_eq!(scene.breaker.admit(None, scene.now), None);
         scene.now += Duration::from_millis(1);
-        assert_eq!(scene.breaker.admit(scene.now), Some(Leave::Probe));
-        assert_eq!(scene.breaker.admit(scene.now), None, "one probe");
-        scene.breaker.settle(Leave::Probe, Verdict::Good, scene.now);
+        assert_eq!(scene.breaker.admit(None, scene.now), Some(Permit::Probe));
+        assert_eq!(scene.breaker.admit(None, scene.now), None, "one probe");
+        scene.breaker.settle(Permit::Probe, None, Verdict::Good, scene.now);
         assert_eq!((scene.breaker.state(), scene.breaker.failures()), (BreakerState::Closed, 0));
     }
 
@@ -247,9 +347,9 @@ mod tests {
         let mut scene = Scene::new(BreakerRule { trip: Trip::InARow(1), ..RULE });
         scene.run(Verdict::Bad);
         scene.now += OPEN;
-        assert_eq!(scene.run(Verdict::Unknown), Some(Leave::Probe));
-        assert_eq!(scene.run(Verdict::Bad), Some(Leave::Probe));
-        assert_eq!(scene.breaker.admit(scene.now), None);
+        assert_eq!(scene.run(Verdict::Unknown), Some(Permit::Probe));
+        assert_eq!(scene.run(Verdict::Bad), Some(Permit::Probe));
+        assert_eq!(scene.breaker.admit(None, scene.now), None);
         assert_eq!(scene.breaker.state(), BreakerState::Open(scene.now + OPEN));
     }
 
@@ -260,15 +360,15 @@ mod tests {
             scene.run(Verdict::Bad);
         }
         scene.now += OPEN;
-        assert_eq!(scene.breaker.admit(scene.now), Some(Leave::Probe));
-        scene.breaker.begins(Leave::Probe);
-        assert_eq!(scene.breaker.admit(scene.now), Some(Leave::Usual));
-        scene.breaker.settle(Leave::Probe, Verdict::Bad, scene.now);
+        assert_eq!(scene.breaker.admit(None, scene.now), Some(Permit::Probe));
+        scene.breaker.begins(Permit::Probe);
+        assert_eq!(scene.breaker.admit(None, scene.now), Some(Permit::Usual));
+        scene.breaker.settle(Permit::Probe, None, Verdict::Bad, scene.now);
         assert!(scene.is_open());
-        scene.breaker.settle(Leave::Usual, Verdict::Good, scene.now);
+        scene.breaker.settle(Permit::Usual, None, Verdict::Good, scene.now);
         assert!(scene.is_open(), "an answer that began before says nothing about now");
         scene.now += OPEN;
-        scene.breaker.settle(Leave::Usual, Verdict::Good, scene.now);
+        scene.breaker.settle(Permit::Usual, None, Verdict::Good, scene.now);
         assert_eq!(scene.breaker.state(), BreakerState::Closed, "and one that ends later does");
     }
 
@@ -288,31 +388,82 @@ mod tests {
         assert!(scene.is_open(), "two of the last four");
     }
 
+    #[test]
+    fn one_callers_failures_shut_it_for_that_caller_and_anothers_open_it_for_all() {
+        let (ann, bob) = (Owner::new("a/ann"), Owner::new("a/bob"));
+        let mut scene = Scene::new(RULE);
+        for _ in 0..3 {
+            assert!(scene.run_of(Some(&ann), Verdict::Bad).is_some());
+        }
+        assert_eq!(scene.breaker.state(), BreakerState::Closed);
+        assert_eq!(scene.run_of(Some(&ann), Verdict::Bad), None, "shut for her");
+        assert_eq!(scene.run_of(Some(&bob), Verdict::Unknown), Some(Permit::Usual));
+        assert_eq!(scene.run_of(Some(&bob), Verdict::Bad), Some(Permit::Usual));
+        assert!(scene.is_open() && scene.run_of(None, Verdict::Good).is_none(), "two have seen it");
+
+        // A probe that fails for one lets another one try at once.
+        scene.now += OPEN;
+        assert_eq!(scene.run_of(Some(&ann), Verdict::Bad), Some(Permit::Probe));
+        assert_eq!(scene.run_of(Some(&ann), Verdict::Bad), None);
+        assert_eq!(scene.run_of(Some(&bob), Verdict::Bad), Some(Permit::Probe));
+        assert_eq!(scene.run_of(None, Verdict::Bad), None);
+        scene.now += OPEN;
+        assert_eq!(scene.run_of(Some(&ann), Verdict::Bad), Some(Permit::Probe));
+        assert_eq!(scene.run_of(Some(&bob), Verdict::Good), Some(Permit::Probe));
+        assert_eq!(scene.run_of(Some(&ann), Verdict::Bad), Some(Permit::Usual), "it answers");
+
+        let mut scene = Scene::new(BreakerRule { trip: Trip::InARow(1), open: OPEN });
+        scene.run_of(Some(&ann), Verdict::Bad);
+        assert!(scene.run_of(Some(&bob), Verdict::Bad).is_some() && scene.is_open());
+        let mut scene = Scene::new(BreakerRule { trip: Trip::Rate { share: 0.5, of: 4 }, open: OPEN });
+        for _ in 0..4 {
+            scene.run_of(Some(&ann), Verdict::Bad);
+        }
+        assert!(!scene.is_open() && scene.run_of(Some(&ann), Verdict::Bad).is_none());
+        scene.run_of(Some(&bob), Verdict::Bad);
+        assert!(scene.is_open());
+    }
+
     proptest! {
+        /// Whatever one caller does, nobody else is refused for it.
+        #[test]
+        fn one_caller_takes_it_from_nobody(
+            steps in prop::collection::vec((0u8..3, 0u64..400), 1..60), most in 1u32..5, share in 0.1f64..1.0, by_rate: bool,
+        ) {
+            let trip = if by_rate { Trip::Rate { share, of: most as usize } } else { Trip::InARow(most) };
+            let mut scene = Scene::new(BreakerRule { trip, open: OPEN });
+            let (ann, bob) = (Owner::new("a/ann"), Owner::new("a/bob"));
+            for (verdict, seconds) in steps {
+                scene.now += Duration::from_secs(seconds);
+                scene.run_of(Some(&ann), [Verdict::Good, Verdict::Bad, Verdict::Unknown][usize::from(verdict)]);
+                prop_assert!(scene.breaker.may_admit(Some(&bob), scene.now) && scene.breaker.may_admit(None, scene.now));
+            }
+        }
+
         #[test]
         fn it_never_has_two_probes_and_never_stays_shut(
             steps in prop::collection::vec((0u8..4, 0usize..4, 0u64..400), 1..80),
         ) {
             let mut scene = Scene::new(RULE);
-            let mut held: Vec<Leave> = Vec::new();
+            let mut held: Vec<Permit> = Vec::new();
             for (verdict, which, seconds) in steps {
                 scene.now += Duration::from_secs(seconds);
                 let before = scene.breaker.state();
-                if let Some(leave) = scene.breaker.admit(scene.now) {
-                    prop_assert_eq!(leave == Leave::Probe, before != BreakerState::Closed);
+                if let Some(permit) = scene.breaker.admit(None, scene.now) {
+                    prop_assert_eq!(permit == Permit::Probe, before != BreakerState::Closed);
                     prop_assert!(before != BreakerState::Probing, "two probes");
-                    held.push(leave);
+                    held.push(permit);
                 }
                 if verdict < 3 && !held.is_empty() {
-                    let leave = held.swap_remove(which % held.len());
+                    let permit = held.swap_remove(which % held.len());
                     let verdict = [Verdict::Good, Verdict::Bad, Verdict::Unknown][usize::from(verdict)];
-                    scene.breaker.settle(leave, verdict, scene.now);
+                    scene.breaker.settle(permit, None, verdict, scene.now);
                 }
             }
-            for leave in held {
-                scene.breaker.settle(leave, Verdict::Unknown, scene.now);
+            for permit in held {
+                scene.breaker.settle(permit, Verdict::Unknown, scene.now);
             }
-            prop_assert!(scene.breaker.admit(scene.now + OPEN).is_some());
+            prop_assert!(scene.breaker.admit(None, scene.now + OPEN).is_some());
         }
     }
 }

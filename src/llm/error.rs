@@ -1,6 +1,8 @@
-//! Why a model did not answer. A leaf.
+//! Why a model did not answer, or cannot be asked at all. A leaf; uses `config`.
 
 use std::{fmt, time::Duration};
+
+use crate::config::TargetFault;
 
 /// Which clock ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +37,6 @@ pub enum Stage {
     Preamble,
     /// Text was passed on; from here nobody can take over in silence.
     Committed,
-    /// The answer is whole.
-    Ended,
 }
 
 impl fmt::Display for Stage {
@@ -45,7 +45,6 @@ impl fmt::Display for Stage {
             Self::Asked => "before the head of the answer",
             Self::Preamble => "before the first text",
             Self::Committed => "within the text",
-            Self::Ended => "after the end",
         })
     }
 }
@@ -96,6 +95,14 @@ pub enum ModelError {
         /// What it does not take.
         reason: Rejection,
     },
+    /// What the model wrote is no answer; another time it may be one. Says nothing about the server.
+    #[error("{target}: {detail}")]
+    Unusable {
+        /// The target's name.
+        target: String,
+        /// What it wrote.
+        detail: String,
+    },
     /// The stream ended without the proof that the answer is whole.
     #[error("{target}: the stream ended early: {detail}")]
     Truncated {
@@ -111,10 +118,26 @@ impl ModelError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Unavailable { .. } | Self::Truncated { .. } => "upstream_unavailable",
+            Self::Unavailable { .. } | Self::Unusable { .. } | Self::Truncated { .. } => "upstream_unavailable",
             Self::Timeout { .. } => "upstream_timeout",
             Self::Rejected { reason: Rejection::ContextLength, .. } => "context_length_exceeded",
             Self::Rejected { .. } => "upstream_rejected",
+        }
+    }
+
+    /// How an attempt failed, as metrics and reports call it.
+    pub(super) const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Unavailable { .. } => "unavailable",
+            Self::Timeout { clock: Clock::Connect, .. } => "timeout_connect",
+            Self::Timeout { clock: Clock::FirstToken, .. } => "timeout_first_token",
+            Self::Timeout { clock: Clock::Gap, .. } => "timeout_gap",
+            Self::Timeout { clock: Clock::Total, .. } => "timeout_total",
+            Self::Rejected { reason: Rejection::Filter, .. } => "filtered",
+            Self::Rejected { reason: Rejection::ContextLength, .. } => "context_length",
+            Self::Rejected { .. } => "rejected",
+            Self::Unusable { .. } => "unusable",
+            Self::Truncated { .. } => "truncated",
         }
     }
 
@@ -123,4 +146,38 @@ impl ModelError {
     pub const fn is_retryable(&self) -> bool {
         !matches!(self, Self::Rejected { .. })
     }
+}
+
+/// Why an endpoint cannot be made. Never tells the key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// The base URL cannot be used.
+    #[error("the base URL {0}")]
+    BaseUrl(&'static str),
+    /// The model's name cannot be used.
+    #[error("the model's name is empty or has control characters")]
+    Model,
+    /// The key cannot be sent in a header.
+    #[error("the API key has characters that a header cannot carry, perhaps a line end")]
+    ApiKey,
+    /// A header cannot be sent.
+    #[error("the header {0} has a name or a value that cannot be sent")]
+    Header(String),
+    /// The HTTP client cannot be set up, for example without any root certificates.
+    #[error("the HTTP client: {0}")]
+    Http(String),
+}
+
+/// Why the configured targets cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TargetsError {
+    /// A setting of a target cannot be.
+    #[error("{} must be {}", .0.key(), .0.expected)]
+    Setting(TargetFault),
+    /// A clock that cannot run.
+    #[error("{0}: {1} must be more than 0 seconds and at most a day")]
+    Clock(String, &'static str),
+    /// The endpoint cannot be used.
+    #[error("{0}: {1}")]
+    Endpoint(String, EndpointError),
 }

@@ -1,17 +1,20 @@
-//! The HTTP client of an endpoint, and what can be read of a response besides its stream. No async-openai here.
+//! The HTTP client of an endpoint, and what can be read of a response besides its stream.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use reqwest::{
     Response, Url,
-    header::{HeaderMap, RETRY_AFTER},
+    header::{DATE, HeaderMap, RETRY_AFTER},
     redirect::Policy,
 };
 use tokio::time::timeout;
 
-use super::openai::EndpointError;
+use super::error::EndpointError;
 
 /// How long the body of an error is waited for, and how much of it is read.
 const ERROR_BODY: (Duration, usize) = (Duration::from_secs(2), 64 * 1024);
@@ -128,12 +131,17 @@ pub(super) async fn read_some(response: Response) -> Vec<u8> {
     read
 }
 
-/// `Retry-After` in seconds, with or without a fraction, or in milliseconds as some providers have it. The form with a
-/// date is not read: no provider is known to send it.
+/// `Retry-After` in seconds, with or without a fraction, or in milliseconds as some providers have it, or as a date, by
+/// the server's own clock where it tells that. A date that is over is no wait.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number(RETRY_AFTER.as_str()))?;
-    Duration::try_from_secs_f64(seconds).ok()
+    let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim());
+    let number = |name: &str| text(name)?.parse::<f64>().ok();
+    let date = |name: &str| httpdate::parse_http_date(text(name)?).ok();
+    if let Some(seconds) = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number(RETRY_AFTER.as_str())) {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let until = date(RETRY_AFTER.as_str())?;
+    Some(until.duration_since(date(DATE.as_str()).unwrap_or_else(SystemTime::now)).unwrap_or_default())
 }
 
 /// What a provider calls the request that it answers, with the header's name, if it can be shown.
@@ -165,6 +173,23 @@ mod tests {
         for odd in ["-1", "soon", "1e400", "NaN"] {
             assert_eq!(read("retry-after", odd), None, "{odd}");
         }
+    }
+
+    #[test]
+    fn retry_after_is_read_as_a_date_in_all_its_forms() {
+        let read = |at: &str| {
+            let headers = [("retry-after", at), ("date", "Sun, 06 Nov 1994 08:49:07 GMT")];
+            retry_after(
+                &headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).into_iter().collect(),
+            )
+        };
+        for at in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+            assert_eq!(read(at), Some(Duration::from_secs(30)), "{at}");
+        }
+        assert_eq!(read("Sun, 06 Nov 1994 08:48:37 GMT"), Some(Duration::ZERO), "over");
+        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(60));
+        let without_date = retry_after(&HeaderMap::from_iter([(RETRY_AFTER, soon.parse().unwrap())])).unwrap();
+        assert!((58..=60).contains(&without_date.as_secs()), "{without_date:?}");
     }
 
     #[test]

@@ -1,61 +1,51 @@
-//! One attempt at one OpenAI-compatible endpoint. The only file that names async-openai.
+//! One OpenAI-compatible endpoint: requests out, and back the bodies of answers, or why there are none. The only file that
+//! names async-openai.
 //!
-//! async-openai makes the request; everything in which real servers differ is dealt with below it, in an HTTP service of
-//! our own: no retries and no redirects, error bodies of every shape, whole completions instead of streams. The service
-//! keeps the body, for async-openai's own stream would put a task, a second parser and an unbounded queue between the
-//! server and the answer, at every token. [`reading`](super::reading) takes the body apart and decides what proves an
-//! answer to be whole. Uses `chat`, `config`'s `Secret`, `telemetry`.
+//! That has the address and the key; what it reads of answers cannot be used where servers differ: its stream would put a
+//! task, a second parser and an unbounded queue between the server and the answer, at every token. So: no retries and no
+//! redirects, error bodies of every shape, and [`reading`](super::reading) takes bodies apart and decides what proves an
+//! answer to be whole. What a server refuses is left out from then on. Uses `chat`, `config`'s `Secret`, `telemetry`.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use async_openai::{Client, config::OpenAIConfig, error::OpenAIError, middleware::HttpRequestFactory};
-use futures_util::{Stream, StreamExt};
+use async_openai::config::{Config, OpenAIConfig};
 use parking_lot::Mutex;
 use reqwest::{
     Response, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue},
 };
-use serde_json::Value;
-use tokio::time::{Instant, timeout_at};
-use tower::BoxError;
+use tokio::time::Instant;
 use tracing::{debug, info};
 
-use self::{
-    body::Body,
-    request::{headers, refuses_usage},
-};
+use self::manner::{Learnt, Manner};
 use super::{
-    ChatRequest, Clock, ModelError, ModelEvent, Rejection, Stage,
-    attempt::Signal,
-    http::{HttpClients, base_url, chain, read_some, request_id, retry_after},
+    error::{EndpointError, ModelError},
+    http::{HttpClients, base_url, request_id, retry_after},
     pacer::{Pacer, Reservation},
-    reading::{Read, Reading, Step, UpstreamError},
-    sse::BodyEnd,
+    reading::Reading,
+    request::ChatRequest,
+    witness::Witnesses,
 };
 use crate::{
+    chat::Owner,
     config::Secret,
     telemetry::{metrics::LLM_BAD_EVENTS, spans::Call},
 };
 
 mod body;
+mod failure;
+mod manner;
 mod request;
 
-/// How long a stream is read on after its finish, for usage and `[DONE]`.
-const AFTER_FINISH: Duration = Duration::from_secs(2);
-/// The most bytes kept of what a provider says about an error.
-const MAX_DETAIL_BYTES: usize = 2048;
+pub(super) use body::Body;
+
 /// Text that a token may have on average, and the slack for short answers. A server that sends more does not keep to
 /// the limit it was given; the answer ends there.
 const TEXT_BYTES: (usize, usize) = (32, 1024);
 /// The same for the body: JSON around every token, and reasoning.
 const BODY_BYTES: (usize, usize) = (2048, 1 << 20);
+/// Codings that say that there is none. The last ones are known from proxies and frameworks that mean just that.
+const NO_CODINGS: [&str; 6] = ["", "identity", "none", "utf-8", "utf8", "chunked"];
 
 /// What an endpoint is made from.
 #[derive(Debug, Clone)]
@@ -74,28 +64,10 @@ pub struct EndpointConfig {
     pub headers: BTreeMap<String, Secret>,
     /// Parameters that this server refuses: `n`, `stream_options.include_usage`, `messages[].name`.
     pub strip: Vec<String>,
+    /// Whether its answers begin with reasoning that no mark opens.
+    pub begins_in_thought: bool,
     /// How long the connection may take, TLS and name resolution included.
     pub connect: Duration,
-}
-
-/// Why an endpoint cannot be made. Never tells the key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EndpointError {
-    /// The base URL cannot be used.
-    #[error("the base URL {0}")]
-    BaseUrl(&'static str),
-    /// The model's name cannot be used.
-    #[error("the model's name is empty or has control characters")]
-    Model,
-    /// The key cannot be sent in a header.
-    #[error("the API key has characters that a header cannot carry, perhaps a line end")]
-    ApiKey,
-    /// A header cannot be sent.
-    #[error("the header {0} has a name or a value that cannot be sent")]
-    Header(String),
-    /// The HTTP client cannot be set up, for example without any root certificates.
-    #[error("the HTTP client: {0}")]
-    Http(String),
 }
 
 /// One model at one OpenAI-compatible endpoint. Holds the connection pool; cheap to share.
@@ -106,17 +78,17 @@ pub struct Endpoint {
     /// Host and port.
     server: (String, u16),
     model: String,
+    url: String,
     http: HttpClients,
-    config: OpenAIConfig,
     api_key: Option<Secret>,
     headers: HeaderMap,
     strip: Vec<String>,
     pacer: Arc<Mutex<Pacer>>,
-    /// OpenAI itself wants the newer name of the limit and refuses the older one for some models; most others know
-    /// the older one only.
-    new_limit_name: bool,
-    /// It was seen to refuse the wish to be told the usage, and to answer without it.
-    refuses_usage: AtomicBool,
+    /// What it was seen to refuse.
+    learnt: Learnt,
+    begins_in_thought: bool,
+    /// Who was answered with reasoning that only closes.
+    thought: Mutex<Witnesses>,
 }
 
 impl Endpoint {
@@ -145,13 +117,14 @@ impl Endpoint {
             provider: config.provider,
             server: (base.host_str().unwrap_or_default().to_owned(), base.port_or_known_default().unwrap_or_default()),
             model: config.model,
-            config: openai,
+            url: openai.url("/chat/completions"),
+            headers: headers(openai.headers(), api_key.is_some(), config.headers)?,
             api_key,
-            headers: headers(config.headers)?,
             strip: config.strip,
             pacer: Arc::default(),
-            new_limit_name: base.host_str() == Some("api.openai.com"),
-            refuses_usage: AtomicBool::new(false),
+            learnt: Learnt::of(base.host_str().unwrap_or_default()),
+            begins_in_thought: config.begins_in_thought,
+            thought: Mutex::default(),
             http: HttpClients::new(base, config.connect)?,
         })
     }
@@ -179,247 +152,116 @@ impl Endpoint {
         Call { target: &self.name, provider: self.provider, model: &self.model, address, port }
     }
 
-    /// Asks once. Nothing happens before the stream is polled; dropping it closes the upstream connection.
+    /// Sends a request and waits for the head of an answer. Whoever drops the body closes the connection.
     ///
-    /// The stream ends after a finish, for which there is proof (a known finish reason, or `[DONE]` after text), or
-    /// after one error. Has no clocks but the connection's and the one for what follows a finish.
-    pub(super) fn attempt(
-        self: &Arc<Self>,
+    /// A server that refuses something that can be left out is asked again at once without it. When it answers then, it
+    /// is not sent that any more.
+    pub(super) async fn open(
+        self: Arc<Self>,
         request: ChatRequest,
         reservation: Reservation,
-    ) -> impl Stream<Item = Result<Signal, ModelError>> + Send + use<> {
-        let endpoint = Arc::clone(self);
-        async_stream::stream! {
-            // Held for as long as the stream lives.
-            let lease = endpoint.http.lease();
-            let mut body = match endpoint.open(&lease.client, &request).await {
-                Ok(body) => body,
-                Err(error) => {
-                    yield Err(error);
-                    return;
+    ) -> Result<Body, ModelError> {
+        let lease = self.http.lease();
+        let first = self.learnt.manner();
+        let mut manner = first;
+        let (response, id) = loop {
+            match self.send(&lease.client, &request, manner).await {
+                Err(ModelError::Rejected { status, detail, .. })
+                    if let Some(other) = manner.after(first, &request, status, &detail) =>
+                {
+                    info!(target_name = self.name, %detail, "a target is asked again without what it refuses");
+                    manner = other;
                 }
-            };
-            drop((request.prompt, reservation)); // The server has told what is left.
-            yield Ok(Signal::Head);
-            let mut read_until = None;
-            let failed = loop {
-                let read = match read_until {
-                    None => body.next().await,
-                    Some(at) => timeout_at(at, body.next()).await.unwrap_or(Read::Over),
-                };
-                match read {
-                    Read::Step(Step::Thinking(bytes)) => yield Ok(Signal::Model(ModelEvent::Thinking(bytes))),
-                    Read::Step(Step::Text(text)) => yield Ok(Signal::Model(ModelEvent::Text(text))),
-                    Read::Step(Step::Finish(reason)) => {
-                        yield Ok(Signal::Model(ModelEvent::Finish(reason)));
-                        read_until = Some(Instant::now() + AFTER_FINISH);
-                    }
-                    Read::Step(Step::Failed(error)) => break Some(endpoint.said(error, 500)),
-                    Read::BadEvent => {
-                        metrics::counter!(LLM_BAD_EVENTS, "target" => endpoint.name.clone()).increment(1);
-                    }
-                    Read::Truncated(detail) => break Some(endpoint.truncated(detail)),
-                    Read::Over => break None,
-                }
-            };
-            // Some servers count as they go: then a part of an answer has its price, too.
-            let (usage, id) = (body.usage(), body.id.take());
-            drop(body);
-            if let Some(usage) = usage {
-                yield Ok(Signal::Model(ModelEvent::Usage(usage)));
+                answered => break answered?,
             }
-            if let Some(error) = failed {
-                endpoint.failed_as(id.as_deref());
-                yield Err(error);
-            }
+        };
+        if manner != first {
+            self.learnt.keep(manner);
+        }
+        drop(reservation); // The server has told what is left.
+        let begins_in_thought = self.begins_in_thought || self.thought.lock().bind(request.asker.as_ref());
+        let tokens = request.max_output_tokens;
+        let reading = Reading::new(allowed(tokens, BODY_BYTES), allowed(tokens, TEXT_BYTES), begins_in_thought);
+        Ok(Body::new(response, reading, id, lease))
+    }
+
+    /// An answer to `asker` turned out to have begun with reasoning that nothing had opened. The next ones will too, then,
+    /// until one does not; what one caller alone has seen is assumed for that caller alone.
+    pub(super) fn has_thought(&self, asker: Option<&Owner>) {
+        if !self.begins_in_thought && self.thought.lock().add(asker) {
+            info!(
+                target_name = self.name,
+                "a target closes reasoning that it has not opened; begins_in_thought = true would tell so from the start"
+            );
         }
     }
 
-    /// Sends the request and waits for the head of a stream. A server that refuses `stream_options` is asked again at
-    /// once without them; when it answers then, they are not sent to it any more.
-    async fn open(self: &Arc<Self>, http: &reqwest::Client, request: &ChatRequest) -> Result<Body, ModelError> {
-        let with_usage = !self.refuses_usage.load(Ordering::Relaxed);
-        match self.post(http, request, with_usage).await {
-            Err(ModelError::Rejected { status, detail, .. }) if with_usage && refuses_usage(status, &detail) => {
-                let body = self.post(http, request, false).await?;
-                self.refuses_usage.store(true, Ordering::Relaxed);
-                info!(target_name = self.name, %detail, "a target refuses stream_options; they are not sent any more");
-                Ok(body)
-            }
-            answered => answered,
-        }
+    /// An answer was whole without such reasoning.
+    pub(super) fn has_not_thought(&self) {
+        *self.thought.lock() = Witnesses::default();
     }
 
-    async fn post(
-        self: &Arc<Self>,
+    /// An event of a stream could not be read.
+    pub(super) fn count_bad_event(&self) {
+        metrics::counter!(LLM_BAD_EVENTS, "target" => self.name.clone()).increment(1);
+    }
+
+    /// A request out, and back the response that begins an answer, with what the provider calls it.
+    async fn send(
+        &self,
         http: &reqwest::Client,
         request: &ChatRequest,
-        with_usage: bool,
-    ) -> Result<Body, ModelError> {
-        let (endpoint, service_http) = (Arc::clone(self), http.clone());
-        let tokens = request.max_output_tokens;
-        let opened = Arc::new(Mutex::new(None));
-        let kept = Arc::clone(&opened);
-        // A client per attempt costs two allocations and lets the service know which attempt it serves.
-        let client = Client::build(http.clone(), self.config.clone()).with_http_service(tower::service_fn(
-            move |factory: HttpRequestFactory| {
-                let (endpoint, http, kept) = (Arc::clone(&endpoint), service_http.clone(), Arc::clone(&kept));
-                async move {
-                    *kept.lock() = Some(endpoint.send(&http, factory, tokens).await?);
-                    // All that async-openai gets to see of a good answer.
-                    Ok::<Response, BoxError>(::http::Response::new("null").into())
-                }
-            },
-        ));
-        let sent: Result<(), OpenAIError> = client.chat().create_byot(self.body(request, with_usage)).await;
-        sent.map_err(|error| match error {
-            OpenAIError::Boxed(inner) => match inner.downcast::<ModelError>() {
-                Ok(error) => *error,
-                Err(other) => self.failed(500, other.to_string(), None),
-            },
-            other => self.failed(500, other.to_string(), None),
-        })?;
-        let body = opened.lock().take();
-        body.ok_or_else(|| self.failed(500, "the request was not sent".to_owned(), None))
-    }
-
-    /// The HTTP service below async-openai: a request out, and back either the body of an answer or a [`ModelError`].
-    async fn send(&self, http: &reqwest::Client, factory: HttpRequestFactory, tokens: u32) -> Result<Body, BoxError> {
-        let mut request = factory.build().await?;
-        let headers = request.headers_mut();
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        if self.api_key.is_none() {
-            headers.remove(AUTHORIZATION);
-        } else if let Some(key) = headers.get_mut(AUTHORIZATION) {
-            key.set_sensitive(true);
-        }
-        for (name, value) in &self.headers {
-            headers.insert(name, value.clone());
-        }
-        let response = http.execute(request).await.map_err(|error| self.not_sent(error))?;
+        manner: Manner,
+    ) -> Result<(Response, Option<String>), ModelError> {
+        let asked = http.post(&self.url).headers(self.headers.clone()).json(&self.body(request, manner));
+        let response = asked.send().await.map_err(|error| self.not_sent(error))?;
         let rests_for = retry_after(response.headers()).filter(|_| response.status() == StatusCode::TOO_MANY_REQUESTS);
         self.pacer.lock().told(response.headers(), rests_for, Instant::now());
         let id = request_id(response.headers());
         debug!(target_name = self.name, id, status = response.status().as_u16(), "a target answers");
-        let mut body = self.head(response, tokens).await.inspect_err(|_| self.failed_as(id.as_deref()))?;
-        body.id = id;
-        Ok(body)
+        match self.head(response).await {
+            Ok(response) => Ok((response, id)),
+            Err(error) => {
+                self.failed_as(id.as_deref());
+                Err(error)
+            }
+        }
     }
 
-    /// Judges the head of an answer of at most `tokens` tokens.
-    async fn head(&self, response: Response, tokens: u32) -> Result<Body, ModelError> {
+    /// Judges the head of an answer; what its body is, that tells itself.
+    async fn head(&self, response: Response) -> Result<Response, ModelError> {
         if !response.status().is_success() {
             return Err(self.refused(response).await);
         }
-        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let encoding = header(CONTENT_ENCODING).trim();
-        if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
-            return Err(self.failed(502, format!("the answer comes as {encoding}, which was not asked for"), None));
-        }
-        let content_type = header(CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if content_type == "text/html" {
-            let error = UpstreamError::from_body(&read_some(response).await);
-            return Err(self.failed(502, error.detail, None));
-        }
-        let (body_bytes, text_bytes) = (allowed(tokens, BODY_BYTES), allowed(tokens, TEXT_BYTES));
-        if content_type.ends_with("json") {
-            let json = self.whole(response, body_bytes).await?;
-            return Ok(Body::whole(Reading::whole(&json, text_bytes)));
-        }
-        Ok(Body::new(response, Reading::new(body_bytes, text_bytes)))
-    }
-
-    /// Reads JSON where a stream was asked for: an error, or a whole completion, which becomes a stream of one event.
-    async fn whole(&self, response: Response, limit: usize) -> Result<String, ModelError> {
-        let mut body = response.bytes_stream();
-        let mut read = Vec::new();
-        while let Some(bytes) = body.next().await {
-            let bytes = bytes.map_err(|error| self.truncated(chain(&error.without_url())))?;
-            if read.len() + bytes.len() > limit {
-                return Err(self.failed(500, BodyEnd::TooLong.to_string(), None));
-            }
-            read.extend_from_slice(&bytes);
-        }
-        let value: Value =
-            serde_json::from_slice(&read).map_err(|error| self.truncated(format!("a JSON answer: {error}")))?;
-        if let Some(error) = UpstreamError::from_json(&value) {
-            return Err(self.said(error, 500));
-        }
-        Ok(value.to_string())
-    }
-
-    async fn refused(&self, response: Response) -> ModelError {
-        let status = response.status();
-        let retry_after = retry_after(response.headers());
-        if status.is_redirection() {
-            let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
-            let detail = format!("it redirects to {to}; redirects are not followed, for the key would follow too");
-            return self.failed(status.as_u16(), detail, None);
-        }
-        let error = UpstreamError::from_body(&read_some(response).await);
-        match error.reason {
-            Rejection::Filter if status.is_client_error() => self.rejected(status.as_u16(), error),
-            // Some say it as if it were their own fault, which may pass. About the pace it is not.
-            Rejection::ContextLength if status != StatusCode::TOO_MANY_REQUESTS => {
-                self.rejected(status.as_u16(), error)
-            }
-            // Some faults of the server's own come as if the request were to blame.
-            _ => {
-                let meant = error.status.filter(|meant| *meant >= 500).unwrap_or(status.as_u16());
-                self.failed(meant, error.detail, retry_after)
+        let codings =
+            response.headers().get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let is_none = |coding: &str| NO_CODINGS.iter().any(|none| coding.eq_ignore_ascii_case(none));
+        match codings.split(',').map(str::trim).find(|coding| !is_none(coding)) {
+            None => Ok(response),
+            Some(coding) => {
+                let detail = format!("the answer comes as {coding}, which was not asked for");
+                Err(self.failed(502, &detail, None))
             }
         }
     }
+}
 
-    /// Logs what the provider calls a request that failed, for whoever has to ask them about it.
-    fn failed_as(&self, id: Option<&str>) {
-        if let Some(id) = id {
-            info!(target_name = self.name, id, "an attempt failed that the provider knows by this id");
-        }
+/// The headers of every request: the usual ones, and those of the configuration over them.
+fn headers(usual: HeaderMap, has_key: bool, own: BTreeMap<String, Secret>) -> Result<HeaderMap, EndpointError> {
+    let mut headers = usual;
+    headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    if !has_key {
+        headers.remove(AUTHORIZATION);
+    } else if let Some(key) = headers.get_mut(AUTHORIZATION) {
+        key.set_sensitive(true);
     }
-
-    /// What a provider says within a stream that began well; `status` when it does not say one.
-    fn said(&self, error: UpstreamError, status: u16) -> ModelError {
-        if error.reason != Rejection::Request {
-            return self.rejected(error.status.unwrap_or(400), error);
-        }
-        self.failed(error.status.unwrap_or(status), error.detail, None)
+    for (name, value) in own {
+        let parsed = (HeaderName::try_from(&name), HeaderValue::from_str(value.expose()));
+        let (Ok(key), Ok(mut value)) = parsed else { return Err(EndpointError::Header(name)) };
+        value.set_sensitive(true);
+        headers.insert(key, value);
     }
-
-    fn rejected(&self, status: u16, error: UpstreamError) -> ModelError {
-        let (target, detail) = (self.name.clone(), self.without_key(&error.detail));
-        ModelError::Rejected { target, status, detail, reason: error.reason }
-    }
-
-    /// The error behind a status: the caller's and the key's faults are rejections, all else may pass.
-    fn failed(&self, status: u16, detail: String, retry_after: Option<Duration>) -> ModelError {
-        let target = self.name.clone();
-        let detail = self.without_key(&detail);
-        match status {
-            408 | 409 | 425 | 429 | 498.. => ModelError::Unavailable { target, detail, retry_after },
-            _ => ModelError::Rejected { target, status, detail, reason: Rejection::Request },
-        }
-    }
-
-    fn truncated(&self, detail: String) -> ModelError {
-        ModelError::Truncated { target: self.name.clone(), detail: self.without_key(&detail) }
-    }
-
-    fn not_sent(&self, error: reqwest::Error) -> ModelError {
-        if error.is_timeout() && error.is_connect() {
-            return ModelError::Timeout { target: self.name.clone(), clock: Clock::Connect, stage: Stage::Asked };
-        }
-        self.failed(503, chain(&error.without_url()), None)
-    }
-
-    /// The first [`MAX_DETAIL_BYTES`] of `detail`, the key taken out before.
-    fn without_key(&self, detail: &str) -> String {
-        let detail = match &self.api_key {
-            Some(key) => detail.replace(key.expose(), "***"),
-            None => detail.to_owned(),
-        };
-        detail[..detail.floor_char_boundary(MAX_DETAIL_BYTES)].to_owned()
-    }
+    Ok(headers)
 }
 
 fn allowed(tokens: u32, (each, slack): (usize, usize)) -> usize {

@@ -1,269 +1,229 @@
 //! The body of an answer while it comes: bytes in, steps of the answer out, and at last whether it was one.
 //!
-//! Puts [`Events`] and the lenient types of `chunk` together: three events that are not JSON end a stream, JSON without
-//! any framing is read all the same, and what follows a finish is of interest for its usage only. Pure; how the bytes
-//! were cut makes no difference. Uses `chat` and the two.
+//! Puts [`Events`], the chunks and the answer together. An event that cannot be read at all, and may have had text in it,
+//! ends the answer; pings, comments and whatever else has no object in it cost nothing. Where a proxy has cut an event
+//! in two to keep the connection alive, the halves are put together again, when there is only one way to do so. Pure;
+//! how the bytes were cut makes no difference. Uses `chat`.
 
-use std::collections::VecDeque;
+use serde::de::IgnoredAny;
 
-use serde_json::Value;
-
-pub use super::chunk::{Step, UpstreamError};
+use self::answer::Answer;
+pub use self::answer::{End, Step};
+pub use super::upstream_error::UpstreamError;
 use super::{
-    chunk::{Answer, Chunk, Ending},
-    sse::{BodyEnd, Events},
+    chunk::Chunk,
+    json::{Json, Unreadable},
+    sse::{BodyEnd, Events, Item},
 };
 use crate::chat::Usage;
 
-/// So many events that are not JSON end a stream.
-const MAX_BAD_EVENTS: u32 = 3;
+mod answer;
+mod marks;
+mod reason;
+mod think;
 
-/// What was read of a body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Read {
-    /// A step of the answer.
-    Step(Step),
-    /// An event that is not JSON was skipped.
-    BadEvent,
-    /// The stream ended without the proof that the answer is whole; what was missing.
-    Truncated(String),
-    /// Nothing more comes.
-    Over,
-}
+/// How far before its end an event may have been cut: no keep-alive is longer, in bytes.
+const MAX_PING_BYTES: usize = 256;
+/// Larger events are not put together again.
+const MAX_MENDED_BYTES: usize = 64 << 10;
+/// So much is kept of an event that may be an error of no known shape.
+const MAX_ODD_BYTES: usize = 4096;
 
 /// A body as far as it has come.
 #[derive(Debug)]
 pub struct Reading {
     events: Events,
+    judge: Judge,
+}
+
+/// What is made of the events.
+#[derive(Debug)]
+struct Judge {
     answer: Answer,
-    ready: VecDeque<Read>,
-    bad_events: u32,
-    is_over: bool,
+    /// An event that could not be read to its end: the rest of it may follow.
+    broken: Option<String>,
+    /// The beginning of the first event that is no piece of an answer.
+    odd: Option<String>,
 }
 
 impl Reading {
-    /// Reads at most `body_bytes`, and cuts the answer at `text_bytes` of text.
+    /// Reads at most `body_bytes`, and cuts the answer at `text_bytes` of text. `begins_in_thought`: it begins with
+    /// reasoning that no mark opens.
     #[must_use]
-    pub fn new(body_bytes: usize, text_bytes: usize) -> Self {
-        Self {
-            events: Events::new(body_bytes),
-            answer: Answer::new(text_bytes),
-            ready: VecDeque::new(),
-            bad_events: 0,
-            is_over: false,
-        }
+    pub fn new(body_bytes: usize, text_bytes: usize, begins_in_thought: bool) -> Self {
+        let answer = Answer::new(text_bytes, begins_in_thought);
+        Self { events: Events::new(body_bytes), judge: Judge { answer, broken: None, odd: None } }
     }
 
-    /// A body that is one JSON document: a whole completion.
-    #[must_use]
-    pub fn whole(json: &str, text_bytes: usize) -> Self {
-        let mut reading = Self::new(0, text_bytes);
-        reading.event(json);
-        reading.end(&BodyEnd::Done);
-        reading
+    /// What comes next; `None` when that takes more bytes, and after [`Step::End`].
+    pub fn next(&mut self) -> Option<Step> {
+        self.judge.answer.next()
     }
 
-    /// What comes next; from the end on, [`Read::Over`]. `None` when that takes more bytes.
-    pub fn take(&mut self) -> Option<Read> {
-        loop {
-            if let Some(read) = self.ready.pop_front() {
-                return Some(read);
-            }
-            if self.is_over {
-                return Some(Read::Over);
-            }
-            match self.events.take()? {
-                Ok(data) => self.event(&data),
-                Err(BodyEnd::NoEvents(body)) => self.unframed(&body),
-                Err(end) => self.end(&end),
-            }
-        }
+    /// Whether nothing but usage is expected: when nothing comes any more, the answer was whole.
+    #[must_use]
+    pub fn has_finished(&self) -> bool {
+        self.judge.broken.is_none() && self.judge.answer.has_finished()
     }
 
     /// Takes the next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.events.push(bytes);
+        let Self { events, judge } = self;
+        events.push(bytes, &mut |item| judge.take(item));
+        self.look_for_the_end();
     }
 
     /// The server has closed the body.
     pub fn finish(&mut self) {
-        self.events.finish();
+        let Self { events, judge } = self;
+        events.finish(&mut |item| judge.take(item));
+        self.look_for_the_end();
     }
 
     /// The connection broke.
     pub fn broken(&mut self, detail: String) {
         self.events.broken(detail);
+        self.look_for_the_end();
     }
 
-    /// What the provider said last about the cost.
+    /// Nothing came for as long as anybody waits.
+    pub fn silent(&mut self) {
+        self.events.silent();
+        self.look_for_the_end();
+    }
+
+    /// What the provider has counted so far.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        self.answer.usage()
+        self.judge.answer.counts()
     }
 
-    fn event(&mut self, data: &str) {
-        match serde_json::from_str::<Chunk>(data) {
-            Ok(chunk) => {
-                for step in self.answer.take(chunk).into_iter().flatten() {
-                    self.is_over |= matches!(step, Step::Failed(_));
-                    self.ready.push_back(Read::Step(step));
-                }
-                self.is_over |= self.answer.is_cut();
-            }
-            // Events without the blank line between them are one of several lines.
-            Err(_) if is_several(data) => {
-                for line in data.lines() {
-                    if !self.is_over {
-                        self.event(line);
-                    }
-                }
-            }
-            Err(_) => {
-                self.bad_events += 1;
-                self.ready.push_back(Read::BadEvent);
-                if self.bad_events == MAX_BAD_EVENTS && !self.answer.is_finished() {
-                    self.end(&BodyEnd::Broken(format!("{MAX_BAD_EVENTS} events were not JSON")));
-                }
-            }
+    /// Whether reasoning was closed that nothing had opened.
+    #[must_use]
+    pub fn closes_alone(&self) -> bool {
+        self.judge.answer.closes_alone()
+    }
+
+    fn look_for_the_end(&mut self) {
+        if let Some(end) = self.events.end() {
+            self.judge.end(end);
+        }
+    }
+}
+
+impl Judge {
+    fn take(&mut self, item: Item<'_>) {
+        if self.answer.is_over() {
+            return;
+        }
+        match (item, self.broken.take()) {
+            (Item::Data(data), None) => self.data(data),
+            (Item::Stray(line), None) => self.stray(line),
+            (Item::Stray(line), Some(broken)) if let Some(whole) = mend(&broken, line) => self.data(&whole),
+            (_, Some(broken)) => self.lose(&broken),
         }
     }
 
-    /// JSON that came as it is where events were announced: an error, or a whole completion.
-    fn unframed(&mut self, body: &str) {
-        let value: Value = serde_json::from_str(body).unwrap_or_default();
-        if value.get("choices").is_some() && UpstreamError::from_json(&value).is_none() {
-            self.event(body);
-            self.end(&BodyEnd::Done);
-        } else {
-            // A completion that does not parse is not repeated in an error: it would be an answer in the log.
-            let is_cut = value.is_null() && body.starts_with('{') && body.contains("\"choices\"");
-            let error = if is_cut { b"a completion that broke off".as_slice() } else { body.as_bytes() };
-            self.failed(UpstreamError::from_body(error));
+    /// The data of an event: an object, several after each other, a list of them, or nothing of interest.
+    fn data(&mut self, data: &str) {
+        let mut rest = data;
+        // What stands before an object is a ping, or the name of the field once more.
+        while let Some(begin) = rest.find(['{', '[']).filter(|_| rest.contains('{')) {
+            rest = &rest[begin..];
+            let mut json = Json::new(rest);
+            if rest.starts_with('[') {
+                if self.list(&mut json).is_err() {
+                    return self.answer.lose();
+                }
+            } else {
+                let (chunk, result) = Chunk::read(&mut json);
+                if result.is_err() {
+                    self.broken = Some(rest.to_owned());
+                    return;
+                }
+                if self.odd.is_none() && chunk == Chunk::default() {
+                    self.odd = Some(rest[..rest.floor_char_boundary(MAX_ODD_BYTES)].to_owned());
+                }
+                self.answer.take(chunk);
+            }
+            rest = json.rest();
         }
+    }
+
+    fn list(&mut self, json: &mut Json<'_>) -> Result<(), Unreadable> {
+        json.value()?;
+        while json.has_item()? {
+            let (chunk, result) = Chunk::read(json);
+            self.answer.take(chunk);
+            result?;
+        }
+        Ok(())
+    }
+
+    /// A line that is no field: all of an event may have been cut off from the name of its field.
+    fn stray(&mut self, line: &str) {
+        let Some(begin) = line.find(['{', '}']) else { return };
+        let (field, mut json) = (&line[..begin], Json::new(&line[begin..]));
+        let (chunk, result) = Chunk::read(&mut json);
+        let is_object = result.is_ok() && json.rest().trim().is_empty();
+        if is_object && ["data: ", "data:"].iter().any(|data| data.ends_with(field)) {
+            self.answer.take(chunk);
+        } else if !field.starts_with(':') && !(is_object && is_name(field) && chunk.choices.is_empty()) {
+            self.answer.lose();
+        }
+    }
+
+    /// An event stays unreadable. What stands in it as a whole was said.
+    fn lose(&mut self, broken: &str) {
+        let (chunk, _) = Chunk::read(&mut Json::new(broken));
+        self.answer.take(chunk);
+        self.answer.lose();
     }
 
     fn end(&mut self, end: &BodyEnd) {
-        if self.is_over {
-            return;
+        if let Some(broken) = self.broken.take() {
+            self.lose(&broken);
         }
-        self.ready.extend(self.answer.rest().map(Read::Step));
-        self.is_over = true;
-        match self.answer.end(end) {
-            Ending::Finish(_) if self.answer.is_finished() => {}
-            Ending::Finish(reason) => self.ready.push_back(Read::Step(Step::Finish(reason))),
-            Ending::Empty => {
-                let error = self.answer.without_text();
-                self.failed(UpstreamError::new(None, &format!("{}: {end}", error.detail)));
-            }
-            Ending::Truncated => self.ready.push_back(Read::Truncated(end.to_string())),
+        if let BodyEnd::NoEvents(body) = end {
+            return self.answer.fail(UpstreamError::from_body(body.as_bytes()));
         }
-    }
-
-    fn failed(&mut self, error: UpstreamError) {
-        self.is_over = true;
-        self.ready.push_back(Read::Step(Step::Failed(error)));
+        // No answer at all, but something that has a shape of its own.
+        let odd = self.odd.take().filter(|_| self.answer.is_untouched());
+        if let Some(error) = odd.and_then(|odd| UpstreamError::from_json(&Json::new(&odd).tree().ok()?)) {
+            return self.answer.fail(error);
+        }
+        self.answer.close(end);
     }
 }
 
-/// Whether the data of an event is a JSON object on each of its lines.
-fn is_several(data: &str) -> bool {
-    data.contains('\n') && data.lines().all(|line| line.starts_with('{') && line.ends_with('}'))
+/// Whether this is a field's name with its colon.
+fn is_name(field: &str) -> bool {
+    let name = field.trim_end().strip_suffix(':');
+    name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)))
+}
+
+/// The event that begins with `broken` and ends with `line`, when something was written into it, to keep the connection
+/// alive, that began with a colon and ended with its line: the whole, when all ways to put it together say the same.
+fn mend(broken: &str, line: &str) -> Option<String> {
+    if broken.len() + line.len() > MAX_MENDED_BYTES {
+        return None;
+    }
+    let near = broken.ceil_char_boundary(broken.len().saturating_sub(MAX_PING_BYTES));
+    let cuts = broken[near..].match_indices(':').map(|(at, _)| near + at).chain([broken.len()]);
+    let mut whole: Option<String> = None;
+    for mended in cuts.map(|cut| [&broken[..cut], line].concat()) {
+        if serde_json::from_str::<IgnoredAny>(&mended).is_err() {
+            continue;
+        }
+        let read =
+            |event: &str| -> bool { Chunk::read(&mut Json::new(event)).0 == Chunk::read(&mut Json::new(&mended)).0 };
+        if whole.as_deref().is_some_and(|other| !read(other)) {
+            return None;
+        }
+        whole.get_or_insert(mended);
+    }
+    whole
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::llm::FinishReason;
-
-    fn run<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Read> {
-        let mut reading = Reading::new(1 << 20, 1 << 10);
-        let mut reads = Vec::new();
-        let mut drain = |reading: &mut Reading| {
-            loop {
-                match reading.take() {
-                    None => return false,
-                    Some(Read::Over) => return true,
-                    Some(read) => reads.push(read),
-                }
-            }
-        };
-        for chunk in chunks {
-            reading.push(chunk);
-            drain(&mut reading);
-        }
-        reading.finish();
-        assert!(drain(&mut reading), "a body that is over has an end");
-        reads
-    }
-
-    fn text(text: &str) -> Read {
-        Read::Step(Step::Text(text.to_owned()))
-    }
-
-    const STOP: Read = Read::Step(Step::Finish(FinishReason::Stop));
-
-    #[test]
-    fn events_without_the_blank_line_between_them_lose_nothing() {
-        let chunk = |text: &str| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n");
-        let finish = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-        let body = chunk("a") + &chunk("b") + &chunk("c") + finish;
-        assert_eq!(run([body.as_bytes()]), [text("a"), text("b"), text("c"), STOP]);
-    }
-
-    #[test]
-    fn json_without_framing_is_read_all_the_same() {
-        let completion = br#"{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}"#;
-        assert_eq!(run([completion.as_slice()]), [text("Hi"), STOP]);
-        let failed = |body: &str| match &run([body.as_bytes()])[..] {
-            [Read::Step(Step::Failed(error))] => error.detail.clone(),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(failed(r#"{"error":{"message":"boom"}}"#), "boom");
-        assert_eq!(failed(r#"{"choices":[],"error":"boom"}"#), "boom");
-        assert_eq!(failed("Internal Server Error"), "Internal Server Error");
-        assert!(failed(r#"{"choices":[]}"#).starts_with("the answer is empty"));
-    }
-
-    #[test]
-    fn three_bad_events_end_a_stream_that_has_not_finished() {
-        let bad = "data: {]\n\n";
-        let said = "data: {\"choices\":[{\"delta\":{\"content\":\"<\"}}]}\n\n";
-        let reads = run([[said, bad, bad, bad, said].concat().as_bytes()]);
-        let truncated = Read::Truncated("3 events were not JSON".to_owned());
-        assert_eq!(reads, [Read::BadEvent, Read::BadEvent, Read::BadEvent, text("<"), truncated]);
-        let finish = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n";
-        let reads = run([[finish, bad, bad, bad, bad].concat().as_bytes()]);
-        assert_eq!(reads, [text("a"), STOP, Read::BadEvent, Read::BadEvent, Read::BadEvent, Read::BadEvent]);
-    }
-
-    proptest! {
-        /// Whatever comes and however it is cut: the same steps, one end, and nothing after it.
-        #[test]
-        fn the_cuts_make_no_difference(
-            pieces in proptest::collection::vec(prop_oneof![
-                Just("data: {\"choices\":[{\"delta\":{\"content\":\"<think>\"}}]}\n\n"),
-                Just("data: {\"choices\":[{\"delta\":{\"content\":\"</think> é\"}}]}\r\n\r\n"),
-                Just("data: {\"choices\":[{\"delta\":{\"content\":\"<\"}}]}\n\n"),
-                Just("data: {\"choices\":[{\"delta\":{\"reasoning\":\"hm\"}}]}\n\n"),
-                Just("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"),
-                Just("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n"),
-                Just("data: {]\n\n"), Just(": ping\n\n"), Just("error: no\n\n"), Just("data: [DONE]"), Just("\n"), Just("{"),
-            ], 0..12),
-            cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..8),
-        ) {
-            let body = pieces.concat().into_bytes();
-            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
-            cuts.extend([0, body.len()]);
-            cuts.sort_unstable();
-            let whole = run([body.as_slice()]);
-            prop_assert_eq!(&run(cuts.windows(2).map(|cut| &body[cut[0]..cut[1]])), &whole);
-            prop_assert_eq!(&run(body.chunks(1)), &whole);
-            let is_end = |read: &Read| matches!(read, Read::Truncated(_) | Read::Step(Step::Finish(_) | Step::Failed(_)));
-            prop_assert_eq!(whole.iter().filter(|read| is_end(read)).count(), 1);
-            let after = whole.iter().skip_while(|read| !is_end(read)).skip(1);
-            prop_assert!(after.into_iter().all(|read| *read == Read::BadEvent));
-        }
-    }
-}
+mod tests;

@@ -78,6 +78,66 @@ pub(super) fn is_too_long(code: Option<&str>, words: &str) -> bool {
     !says(PACES) && (says(TOO_LONG_CODES) || says(TOO_LONG) || says(LENGTHS) && says(EXCEEDS))
 }
 
+/// What says that a model does not go on with a beginning of its answer.
+const NO_BEGINNING: &[&str] =
+    &["prefill", "end with a user message", "last message must", "final message must", "expected last role"];
+
+/// Whether a refusal is about a beginning that the model should have gone on with.
+pub(super) fn is_of_beginning(words: &str) -> bool {
+    let words = words.to_lowercase();
+    NO_BEGINNING.iter().any(|phrase| words.contains(phrase))
+}
+
+/// What says that something is not known or not taken at all, whatever its value.
+const UNSUPPORTED: &[&str] = &[
+    "additional properties",
+    "does not support",
+    "extra fields",
+    "extra inputs",
+    "is not allowed",
+    "not accepted",
+    "not permitted",
+    "not supported",
+    "not support",
+    "unexpected",
+    "unknown",
+    "unrecognized",
+    "unrecognised",
+    "unsupported",
+];
+/// From here on, a refusal speaks of what it would take.
+const INSTEAD: &[&str] = &[
+    "expected one of",
+    "use '",
+    "use `",
+    "use \"",
+    "please use",
+    "supported parameters",
+    "allowed parameters",
+    "must be one of",
+];
+
+/// A refusal of something that is not supported.
+pub(super) struct Unsupported(String);
+
+impl Unsupported {
+    /// Whether `words` are such a refusal.
+    pub(super) fn of(words: &str) -> Option<Self> {
+        let words = words.to_lowercase();
+        let end = INSTEAD.iter().filter_map(|part| words.find(part)).min().unwrap_or(words.len());
+        let refused = &words[..end];
+        UNSUPPORTED.iter().any(|phrase| refused.contains(phrase)).then(|| Self(refused.to_owned()))
+    }
+
+    /// Whether it is about what has this name.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.0.match_indices(name).any(|(at, _)| {
+            let is_part = |c: char| c.is_alphanumeric() || c == '_';
+            !self.0[..at].ends_with(is_part) && !self.0[at + name.len()..].starts_with(is_part)
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

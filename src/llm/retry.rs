@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{ModelError, Rejection};
+use super::error::{ModelError, Rejection};
 
 /// Pauses grow from the first to at most the second; each is drawn from zero to that (full jitter), so that many
 /// callers do not come back together.
@@ -43,7 +43,9 @@ impl RetryRule {
             ModelError::Unavailable { retry_after: Some(wait), .. } => {
                 wait.saturating_add((*wait).min(PAUSE.1).mul_f64(0.1 * dice.clamp(0.0, 1.0)))
             }
-            ModelError::Unavailable { .. } | ModelError::Truncated { .. } => pause(attempt, dice),
+            ModelError::Unavailable { .. } | ModelError::Unusable { .. } | ModelError::Truncated { .. } => {
+                pause(attempt, dice)
+            }
         };
         let fits = now.duration_since(started).checked_add(wait).is_some_and(|begins| begins <= self.within);
         if attempt < self.retries && fits { Next::Again(wait) } else { Next::Other }

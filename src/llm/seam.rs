@@ -11,8 +11,11 @@ const LEAST: usize = 8;
 /// How another model takes up an answer.
 #[derive(Debug)]
 pub(super) struct Seam {
-    /// What was written before; empty when the answer is written anew.
+    /// What was written before; empty when the answer is written anew. Without the white space at its end, which no model
+    /// is given.
     before: String,
+    /// That white space.
+    blank: String,
     /// What came since, as long as the seam is not made.
     pending: String,
 }
@@ -29,18 +32,24 @@ pub(super) struct Joined {
 impl Seam {
     /// A model that writes the answer anew.
     pub(super) const fn anew() -> Self {
-        Self { before: String::new(), pending: String::new() }
+        Self { before: String::new(), blank: String::new(), pending: String::new() }
     }
 
     /// A model that was asked to go on after `before`.
     pub(super) fn after(before: &str) -> Self {
-        Self { before: before.to_owned(), pending: String::new() }
+        let (body, blank) = before.split_at(before.trim_end().len());
+        Self { before: body.to_owned(), blank: blank.to_owned(), pending: String::new() }
     }
 
     /// Takes the next piece. The seam, once enough is known; nothing comes after that.
     pub(super) fn push(&mut self, piece: &str) -> Option<Joined> {
         self.pending.push_str(piece);
         (self.before.is_empty() || self.pending.len() >= LOOK).then(|| self.join())
+    }
+
+    /// What came since does not count.
+    pub(super) fn clear(&mut self) {
+        self.pending.clear();
     }
 
     /// No more pieces come: the seam, if there is anything to join.
@@ -57,8 +66,11 @@ impl Seam {
         if self.before.is_empty() || begins_anew {
             return Joined { keeps: false, text };
         }
-        let repeated = overlap(&self.before, &text);
-        Joined { keeps: true, text: text[repeated..].to_owned() }
+        let more = &text[overlap(&self.before, &text)..];
+        // The white space that is there already: a model may write it, which it was not given, or more, or none.
+        let written = &more[..more.len() - more.trim_start().len()];
+        let known = common_prefix(&self.blank, written);
+        Joined { keeps: true, text: more[known..].to_owned() }
     }
 }
 
@@ -94,6 +106,28 @@ mod tests {
         assert_eq!(joined("Tents go back within", &[" 60 days."]), keeps(" 60 days."));
         assert_eq!(joined("It is a", &["a tent"]), keeps("a tent"), "too short to tell");
         assert_eq!(joined("Tents go back", &[]), None);
+    }
+
+    #[test]
+    fn white_space_at_the_seam_is_neither_doubled_nor_lost() {
+        for (before, more, whole) in [
+            ("It is ", "a tent", "It is a tent"),
+            ("It is ", " a tent", "It is a tent"),
+            ("It is", " a tent", "It is a tent"),
+            ("List:\n", "\n- a", "List:\n- a"),
+            ("List:\n", "\n\n- a", "List:\n\n- a"),
+            ("List:\n\n", "\n- a", "List:\n\n- a"),
+            ("List:\n\n", "- a", "List:\n\n- a"),
+            ("Tents go back ", "Tents go back within", "Tents go back within"),
+            ("Now: tents go back ", "tents go back within", "Now: tents go back within"),
+        ] {
+            let joined = joined(before, &[more]).unwrap();
+            assert_eq!(
+                if joined.keeps { before.to_owned() + &joined.text } else { joined.text },
+                whole,
+                "{before:?} {more:?}"
+            );
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! An upstream's bytes taken apart into events: an event-stream parser that is lenient where servers are not strict.
+//! An upstream's bytes taken apart into events, leniently where servers are not strict.
 //!
-//! A byte order mark, one invalid byte, a missing last blank line or any mixture of line ends costs nothing, `error:`
-//! fields are errors, and nothing is kept without a bound. [`Events`] is a pure state machine: bytes in, the data of
-//! events out, one at a time, and how the bytes were cut into chunks makes no difference. Uses nothing of ours.
+//! The first byte of a body tells how it is framed, whatever its label says: as a stream of events, as bare JSON, or not
+//! at all. A byte order mark, one invalid byte, a missing last blank line or any mixture of line ends costs nothing,
+//! `error:` fields are errors, and nothing is kept without a bound. [`Events`] is a pure state machine: bytes in, events
+//! out, and how the bytes were cut into chunks makes no difference. Uses nothing of ours.
 
-use std::{collections::VecDeque, fmt};
+use std::{borrow::Cow, fmt};
 
 use memchr::memchr2;
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 pub const MAX_EVENT_BYTES: usize = 1 << 20;
 
 /// The most bytes kept of a body that is no event stream.
-pub const MAX_STRAY_BYTES: usize = 1 << 20;
+pub const MAX_STRAY_BYTES: usize = 64 << 10;
 
 const DONE: &str = "[DONE]";
 
@@ -22,12 +23,23 @@ const DONE: &str = "[DONE]";
 #[error("an event of the stream is larger than {MAX_EVENT_BYTES} bytes")]
 struct EventTooLarge;
 
+/// What comes out of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// The data of an event, never empty.
+    Data(&'a str),
+    /// A line of a stream that is no field of an event that anybody knows.
+    Stray(&'a str),
+}
+
 /// How a body ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BodyEnd {
     /// `[DONE]` came.
     Done,
-    /// The server closed the body without it.
+    /// The server closed a body that was one JSON document, and a whole one.
+    Document,
+    /// The server closed the body without `[DONE]`.
     Eof,
     /// The server closed the body, which was no event stream at all but this text, at most [`MAX_STRAY_BYTES`] of it.
     NoEvents(String),
@@ -35,54 +47,70 @@ pub enum BodyEnd {
     TooLong,
     /// The connection broke, or the stream was not one that can be read.
     Broken(String),
+    /// Nothing came any more.
+    Silent,
+}
+
+impl BodyEnd {
+    /// Whether it may have been cut anywhere.
+    pub(super) const fn is_cut(&self) -> bool {
+        matches!(self, Self::Broken(_) | Self::Silent)
+    }
 }
 
 impl fmt::Display for BodyEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Done => f.write_str("[DONE] came"),
+            Self::Document => f.write_str("the document ended"),
             Self::Eof => f.write_str("the body ended without [DONE]"),
             Self::NoEvents(_) => f.write_str("the body was no event stream"),
             Self::TooLong => f.write_str("the body is longer than the answer may be"),
             Self::Broken(detail) => f.write_str(detail),
+            Self::Silent => f.write_str("nothing came any more"),
         }
     }
 }
 
-impl std::error::Error for BodyEnd {}
-
-/// A body as it comes: bytes in, and out the data of its events, and at last how it ended.
-///
-/// The caller asks [`Events::take`] until that wants more bytes, and brings them.
+/// A body as it comes: bytes in, and out its items, and at last how it ended.
 #[derive(Debug)]
 pub struct Events {
+    framing: Framing,
     lines: Lines,
-    ready: VecDeque<String>,
     /// Bytes that may still come.
     left: usize,
-    /// The beginning of the body, as long as it may turn out to be an error without any framing.
+    /// The beginning of the body, as long as there was no event in it.
     stray: Option<Vec<u8>>,
     end: Option<BodyEnd>,
+}
+
+/// How a body is taken apart.
+#[derive(Debug)]
+enum Framing {
+    /// Nothing but white space came.
+    Unknown,
+    Lines,
+    Json(Documents),
+    /// A web page, or whatever else begins like one.
+    Page,
 }
 
 impl Events {
     /// Reads at most `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { lines: Lines::default(), ready: VecDeque::new(), left: limit, stray: Some(Vec::new()), end: None }
+        let (framing, lines) = (Framing::Unknown, Lines::default());
+        Self { framing, lines, left: limit, stray: Some(Vec::new()), end: None }
     }
 
-    /// What comes next: an event's data (never empty), or, after the last one and from then on, the body's end.
-    /// `None` when that takes more bytes.
-    pub fn take(&mut self) -> Option<Result<String, BodyEnd>> {
-        match self.ready.pop_front() {
-            Some(data) => Some(Ok(data)),
-            None => self.end.clone().map(Err),
-        }
+    /// How the body ended, once it has.
+    #[must_use]
+    pub const fn end(&self) -> Option<&BodyEnd> {
+        self.end.as_ref()
     }
 
     /// Takes the next bytes. After the end they are of no interest.
-    pub fn push(&mut self, bytes: &[u8]) {
+    pub fn push(&mut self, bytes: &[u8], each: &mut impl FnMut(Item<'_>)) {
         if self.end.is_some() {
             return;
         }
@@ -95,29 +123,41 @@ impl Events {
             let room = MAX_STRAY_BYTES - stray.len();
             stray.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
-        let pushed = self.lines.push(bytes, &mut self.ready);
+        let mut has_events = false;
+        let pushed = self.pass(bytes, &mut |item| {
+            has_events |= matches!(item, Item::Data(_));
+            each(item);
+        });
+        if has_events {
+            self.stray = None;
+        }
         self.end = match pushed {
             _ if self.lines.done => Some(BodyEnd::Done),
+            Ok(()) if matches!(self.framing, Framing::Page) && self.has_enough() => Some(self.no_events()),
             Ok(()) => None,
             Err(error) => Some(BodyEnd::Broken(error.to_string())),
         };
-        if !self.ready.is_empty() {
-            self.stray = None;
-        }
     }
 
     /// The server has closed the body.
-    pub fn finish(&mut self) {
+    pub fn finish(&mut self, each: &mut impl FnMut(Item<'_>)) {
         if self.end.is_some() {
             return;
         }
-        let finished = self.lines.finish(&mut self.ready);
+        let mut has_events = false;
+        let mut each = |item: Item<'_>| {
+            has_events |= matches!(item, Item::Data(_));
+            each(item);
+        };
+        let finished = match &mut self.framing {
+            Framing::Json(documents) => Ok(documents.finish(&mut each)),
+            _ => self.lines.finish(&mut each).map(|()| false),
+        };
         self.end = Some(match finished {
             _ if self.lines.done => BodyEnd::Done,
-            Ok(()) if self.ready.is_empty() => {
-                self.stray.take().and_then(text_without_fields).map_or(BodyEnd::Eof, BodyEnd::NoEvents)
-            }
-            Ok(()) => BodyEnd::Eof,
+            Ok(true) => BodyEnd::Document,
+            Ok(false) if has_events => BodyEnd::Eof,
+            Ok(false) => self.no_events(),
             Err(error) => BodyEnd::Broken(error.to_string()),
         });
     }
@@ -125,6 +165,115 @@ impl Events {
     /// The connection broke.
     pub fn broken(&mut self, detail: String) {
         self.end.get_or_insert(BodyEnd::Broken(detail));
+    }
+
+    /// Nothing came for as long as anybody waits.
+    pub fn silent(&mut self) {
+        self.end.get_or_insert(BodyEnd::Silent);
+    }
+
+    fn pass(&mut self, mut bytes: &[u8], each: &mut impl FnMut(Item<'_>)) -> Result<(), EventTooLarge> {
+        loop {
+            match &mut self.framing {
+                Framing::Lines => return self.lines.push(bytes, each),
+                Framing::Page => return Ok(()),
+                Framing::Json(documents) => match documents.push(bytes, each)? {
+                    None => return Ok(()),
+                    // Something else follows.
+                    Some(rest) => {
+                        bytes = rest;
+                        self.framing = Framing::Lines;
+                    }
+                },
+                Framing::Unknown => {
+                    let mark = |byte: &u8| b"\xef\xbb\xbf".contains(byte);
+                    let Some(first) = bytes.iter().position(|byte| !byte.is_ascii_whitespace() && !mark(byte)) else {
+                        return Ok(());
+                    };
+                    self.framing = match bytes[first] {
+                        b'{' | b'[' => Framing::Json(Documents::default()),
+                        b'<' => Framing::Page,
+                        _ => Framing::Lines,
+                    };
+                    bytes = &bytes[first..];
+                }
+            }
+        }
+    }
+
+    fn has_enough(&self) -> bool {
+        self.stray.as_ref().is_some_and(|stray| stray.len() == MAX_STRAY_BYTES)
+    }
+
+    fn no_events(&mut self) -> BodyEnd {
+        self.stray.take().and_then(text_without_fields).map_or(BodyEnd::Eof, BodyEnd::NoEvents)
+    }
+}
+
+/// JSON without any framing: one document, or several after each other.
+#[derive(Debug, Default)]
+struct Documents {
+    /// The document that is not complete yet.
+    document: Vec<u8>,
+    depth: usize,
+    quote: Option<u8>,
+    is_escaped: bool,
+    count: usize,
+}
+
+impl Documents {
+    /// Takes the next bytes. Gives back what is no JSON any more.
+    fn push<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        each: &mut impl FnMut(Item<'_>),
+    ) -> Result<Option<&'a [u8]>, EventTooLarge> {
+        let mut from = 0;
+        for (at, &byte) in bytes.iter().enumerate() {
+            if self.depth == 0 {
+                match byte {
+                    b'{' | b'[' => from = at,
+                    b',' => continue,
+                    byte if byte.is_ascii_whitespace() => continue,
+                    _ => return Ok(Some(&bytes[at..])),
+                }
+            }
+            self.step(byte);
+            if self.depth == 0 {
+                self.document.extend_from_slice(&bytes[from..=at]);
+                each(Item::Data(&mended(&std::mem::take(&mut self.document))));
+                self.count += 1;
+                from = at + 1;
+            }
+        }
+        if self.depth > 0 {
+            self.document.extend_from_slice(&bytes[from..]);
+        }
+        Ok(None)
+    }
+
+    fn step(&mut self, byte: u8) {
+        match self.quote {
+            Some(_) if std::mem::take(&mut self.is_escaped) => {}
+            Some(_) if byte == b'\\' => self.is_escaped = true,
+            Some(quote) if byte == quote => self.quote = None,
+            Some(_) => {}
+            None => match byte {
+                b'"' | b'\'' => self.quote = Some(byte),
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' => self.depth -= 1,
+                _ => {}
+            },
+        }
+    }
+
+    /// The bytes are over. Whether there was one document, and it is whole.
+    fn finish(&mut self, each: &mut impl FnMut(Item<'_>)) -> bool {
+        if !self.document.is_empty() {
+            each(Item::Data(&mended(&std::mem::take(&mut self.document))));
+            return false;
+        }
+        self.count == 1
     }
 }
 
@@ -142,8 +291,6 @@ struct Lines {
     kind: Kind,
     /// The last byte was `\r`: a `\n` now belongs to it.
     after_cr: bool,
-    /// The first line, which may begin with a byte order mark, has been seen.
-    past_first_line: bool,
     /// `[DONE]` came.
     done: bool,
 }
@@ -158,10 +305,10 @@ enum Kind {
 }
 
 impl Lines {
-    /// Takes the next bytes and appends the events that are complete now.
+    /// Takes the next bytes and tells the events that are complete now.
     ///
-    /// After an error the events before it have been appended, and the stream cannot be read any further.
-    fn push(&mut self, mut bytes: &[u8], events: &mut VecDeque<String>) -> Result<(), EventTooLarge> {
+    /// After an error the events before it were told, and the stream cannot be read any further.
+    fn push(&mut self, mut bytes: &[u8], each: &mut impl FnMut(Item<'_>)) -> Result<(), EventTooLarge> {
         while !bytes.is_empty() && !self.done {
             if std::mem::take(&mut self.after_cr) && bytes[0] == b'\n' {
                 bytes = &bytes[1..];
@@ -173,11 +320,11 @@ impl Lines {
             };
             self.after_cr = bytes[end] == b'\r';
             if self.line.is_empty() {
-                self.end_line(&bytes[..end], events)?;
+                self.end_line(&bytes[..end], each)?;
             } else {
                 let mut line = std::mem::take(&mut self.line);
                 line.extend_from_slice(&bytes[..end]);
-                self.end_line(&line, events)?;
+                self.end_line(&line, each)?;
                 // Keeps the allocation for the next line.
                 line.clear();
                 self.line = line;
@@ -187,44 +334,34 @@ impl Lines {
         Ok(())
     }
 
-    /// The bytes are over: appends the event that lacks its blank line, if there is one.
-    fn finish(&mut self, events: &mut VecDeque<String>) -> Result<(), EventTooLarge> {
+    /// The bytes are over: tells the event that lacks its blank line, if there is one.
+    fn finish(&mut self, each: &mut impl FnMut(Item<'_>)) -> Result<(), EventTooLarge> {
         if self.done {
             return Ok(());
         }
         let line = std::mem::take(&mut self.line);
         if !line.is_empty() {
-            self.end_line(&line, events)?;
+            self.end_line(&line, each)?;
         }
-        self.end_event(events);
+        self.end_event(each);
         Ok(())
     }
 
-    fn end_line(&mut self, line: &[u8], events: &mut VecDeque<String>) -> Result<(), EventTooLarge> {
+    fn end_line(&mut self, line: &[u8], each: &mut impl FnMut(Item<'_>)) -> Result<(), EventTooLarge> {
         if line.len() > MAX_EVENT_BYTES {
             return Err(EventTooLarge);
         }
-        // Nearly every line is UTF-8, which is found out several times faster than it is mended.
-        let mended;
-        let mut text = if let Ok(text) = std::str::from_utf8(line) {
-            text
-        } else {
-            mended = String::from_utf8_lossy(line);
-            mended.as_ref()
-        };
-        if !std::mem::replace(&mut self.past_first_line, true) {
-            text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        }
+        let text = mended(line);
         if text.is_empty() {
-            self.end_event(events);
+            self.end_event(each);
             return Ok(());
         }
-        let (field, value) = text.split_once(':').unwrap_or((text, ""));
+        let (field, value) = text.split_once(':').unwrap_or((&text, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "data" if value.trim_end() == DONE => {
                 // Some servers forget the blank line before it.
-                self.end_event(events);
+                self.end_event(each);
                 self.done = true;
             }
             "data" => self.data(value),
@@ -236,7 +373,13 @@ impl Lines {
                     _ => self.kind,
                 };
             }
-            _ => {}
+            // Behind the colon of a field whose name was cut off there would be an object.
+            "" if !value.starts_with('{') => {}
+            "id" | "retry" => {}
+            _ => {
+                self.end_event(each);
+                each(Item::Stray(&text));
+            }
         }
         if self.data.len() > MAX_EVENT_BYTES { Err(EventTooLarge) } else { Ok(()) }
     }
@@ -247,17 +390,40 @@ impl Lines {
         self.data.push('\n');
     }
 
-    fn end_event(&mut self, events: &mut VecDeque<String>) {
+    fn end_event(&mut self, each: &mut impl FnMut(Item<'_>)) {
         let kind = std::mem::take(&mut self.kind);
-        let mut data = std::mem::take(&mut self.data);
-        data.pop();
+        self.data.pop();
         match kind {
-            _ if data.is_empty() => {}
-            Kind::Message => events.push_back(data),
-            Kind::Error => events.push_back(error_event(&data)),
+            _ if self.data.is_empty() => {}
+            Kind::Message => each(Item::Data(&self.data)),
+            Kind::Error => each(Item::Data(&error_event(&self.data))),
             Kind::Keepalive => {}
         }
+        // Keeps the allocation for the next event.
+        self.data.clear();
     }
+}
+
+/// Bytes as text. Nearly all of them are UTF-8, which is found out several times faster than it is mended. Halves of
+/// surrogate pairs that were encoded like characters become the escapes that they have in JSON; any other invalid byte
+/// is spoiled alone.
+fn mended(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut rest = bytes;
+    let mut text = Vec::with_capacity(bytes.len() + 16);
+    while let [byte, more @ ..] = rest {
+        if let [0xed, second @ 0xa0..=0xbf, third @ 0x80..=0xbf, more @ ..] = rest {
+            let unit = 0xd000 | u16::from(second & 0x3f) << 6 | u16::from(third & 0x3f);
+            text.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+            rest = more;
+        } else {
+            text.push(*byte);
+            rest = more;
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// `body` as text, if there is something in it and no line looks like one of an event stream.

@@ -1,22 +1,27 @@
 //! One target: a model at a server, with its clocks, prices and breaker; and one attempt at it, watched and counted.
 
-use std::{pin::pin, sync::Arc, time::Duration};
-
-use futures_util::{Stream, StreamExt};
-use tokio::time::{Instant, sleep_until};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::{
-    ChatRequest, ModelError, ModelEvent, Rejection, TargetReport,
-    attempt::{Attempt, Clocks, Signal},
-    book::{Book, outcome},
-    breaker::{Breaker, BreakerRule, BreakerState, Leave, Verdict},
+    attempt::Attempt,
+    breaker::{Breaker, BreakerRule, BreakerState, Permit, Verdict},
+    clocks::Clocks,
+    error::{Clock, ModelError, Rejection, TargetsError},
+    model::TargetReport,
     openai::{Endpoint, EndpointConfig},
     pacer::{Need, Reservation},
-    targets::TargetsError,
+    request::ChatRequest,
 };
-use crate::{config::TargetSettings, telemetry::metrics::BREAKER_STATE};
+use crate::{chat::Owner, config::TargetSettings, telemetry::metrics::BREAKER_STATE};
 
 /// Longer clocks are mistakes, and some would overflow.
 const A_DAY: Duration = Duration::from_secs(86_400);
@@ -28,7 +33,8 @@ pub(super) struct Target {
     clocks: Clocks,
     prices: Option<(f64, f64)>,
     weight: Option<f64>,
-    continues: bool,
+    /// It goes on with an answer that it is given the beginning of, as far as is known.
+    continues: AtomicBool,
     standing: Mutex<Standing>,
 }
 
@@ -58,6 +64,7 @@ impl Target {
             model: settings.model,
             headers: settings.headers,
             strip: settings.strip,
+            begins_in_thought: settings.begins_in_thought,
         };
         let endpoint = Endpoint::new(config).map_err(|error| TargetsError::Endpoint(name.clone(), error))?;
         let standing = Mutex::new(Standing { breaker: Breaker::new(rule), last_failure: None });
@@ -66,7 +73,7 @@ impl Target {
             clocks,
             prices: settings.prices,
             weight: settings.weight,
-            continues: settings.continues,
+            continues: settings.continues.into(),
             standing,
         })
     }
@@ -87,23 +94,29 @@ impl Target {
     }
 
     /// Whether it goes on with an answer that it is given the beginning of.
-    pub(super) const fn continues(&self) -> bool {
-        self.continues
+    pub(super) fn continues(&self) -> bool {
+        self.continues.load(Ordering::Relaxed)
     }
 
-    /// Leave to ask it, for one run. `None` while it is to be left alone.
-    pub(super) fn admit(self: &Arc<Self>) -> Option<Admission> {
-        let leave = self.change(|standing| standing.breaker.admit(Instant::now()))?;
-        Some(Admission { target: Arc::clone(self), leave, is_settled: false })
+    /// It refuses to go on.
+    pub(super) fn does_not_continue(&self) {
+        if self.continues.swap(false, Ordering::Relaxed) {
+            tracing::info!(
+                target_name = self.name(),
+                "a target refuses to go on with an answer; it writes anew from now on"
+            );
+        }
+    }
+
+    /// Leave to ask it, for one run of `asker`. `None` while it is to be left alone.
+    pub(super) fn admit(self: &Arc<Self>, asker: Option<&Owner>) -> Option<Admission> {
+        let permit = self.change(|standing| standing.breaker.admit(asker, Instant::now()))?;
+        Some(Admission { target: Arc::clone(self), permit, asker: asker.cloned(), is_settled: false })
     }
 
     /// Whether it is not to be left alone now.
-    pub(super) fn may_be_asked(&self) -> bool {
-        match self.standing.lock().breaker.state() {
-            BreakerState::Closed => true,
-            BreakerState::Open(until) => Instant::now() >= until,
-            BreakerState::Probing => false,
-        }
+    pub(super) fn may_be_asked(&self, asker: Option<&Owner>) -> bool {
+        self.standing.lock().breaker.may_admit(asker, Instant::now())
     }
 
     /// How long its rate limit, as far as that is known, makes a request wait that comes now.
@@ -154,65 +167,8 @@ impl Target {
     }
 
     /// One attempt under its clocks, counted. It ends by `latest`, whatever the clocks say.
-    pub(super) fn ask(
-        self: &Arc<Self>,
-        request: ChatRequest,
-        reservation: Reservation,
-        latest: Instant,
-    ) -> impl Stream<Item = Result<ModelEvent, ModelError>> + Send + use<> {
-        let target = Arc::clone(self);
-        async_stream::stream! {
-            let mut book = Book::open(Arc::clone(&target.endpoint), target.prices, &request);
-            let mut attempt = Attempt::start(target.clocks, book.started(), latest);
-            let mut timer = pin!(sleep_until(attempt.deadline().map_or(latest, |(at, _)| at)));
-            let mut signals = Box::pin(target.endpoint.attempt(request, reservation));
-            let failed = loop {
-                let signal = tokio::select! {
-                    biased;
-                    signal = signals.next() => signal,
-                    () = &mut timer, if attempt.deadline().is_some() => {
-                        // Put off only when it fires: most deadlines are overtaken by text and never looked at.
-                        match (attempt.expired(Instant::now()), attempt.deadline()) {
-                            (None, Some((deadline, _))) => timer.as_mut().reset(deadline),
-                            (Some(clock), _) => break Some(target.timeout(clock, &attempt)),
-                            (None, None) => {}
-                        }
-                        continue;
-                    }
-                };
-                let signal = match signal {
-                    Some(Ok(signal)) => signal,
-                    Some(Err(error)) => break Some(error),
-                    None => break None,
-                };
-                let now = Instant::now();
-                attempt.take(&signal, now);
-                if let Some((deadline, _)) = attempt.deadline()
-                    && deadline < timer.deadline()
-                {
-                    timer.as_mut().reset(deadline);
-                }
-                if let Signal::Model(event) = signal {
-                    book.note(&event);
-                    yield Ok(event);
-                }
-                // Text that is always there would keep the timer from its turn.
-                if let Some(clock) = attempt.expired(now) {
-                    break Some(target.timeout(clock, &attempt));
-                }
-            };
-            drop(signals);
-            if let Some(usage) = book.close(failed.as_ref()) {
-                yield Ok(ModelEvent::Usage(usage));
-            }
-            if let Some(error) = failed {
-                yield Err(error);
-            }
-        }
-    }
-
-    fn timeout(&self, clock: super::Clock, attempt: &Attempt) -> ModelError {
-        ModelError::Timeout { target: self.name().to_owned(), clock, stage: attempt.stage() }
+    pub(super) fn ask(&self, request: ChatRequest, reservation: Reservation, latest: Instant) -> Attempt {
+        Attempt::new(&self.endpoint, self.prices, self.clocks, latest, request, reservation)
     }
 }
 
@@ -220,14 +176,15 @@ impl Target {
 #[derive(Debug)]
 pub(super) struct Admission {
     target: Arc<Target>,
-    leave: Leave,
+    permit: Permit,
+    asker: Option<Owner>,
     is_settled: bool,
 }
 
 impl Admission {
     /// The target answers.
     pub(super) fn begins(&self) {
-        self.target.change(|standing| standing.breaker.begins(self.leave));
+        self.target.change(|standing| standing.breaker.begins(self.permit));
     }
 
     /// Its answer is whole.
@@ -237,14 +194,13 @@ impl Admission {
 
     /// All attempts of the run failed, the last one with `error`.
     pub(super) fn failed(self, error: &ModelError) {
-        self.settle(verdict(error), Some(outcome(error)));
+        self.settle(verdict(error), Some(error.outcome()));
     }
 
     fn settle(mut self, verdict: Verdict, failure: Option<&'static str>) {
         self.is_settled = true;
-        let leave = self.leave;
         self.target.change(|standing| {
-            standing.breaker.settle(leave, verdict, Instant::now());
+            standing.breaker.settle(self.permit, self.asker.as_ref(), verdict, Instant::now());
             standing.last_failure = failure;
         });
     }
@@ -253,8 +209,9 @@ impl Admission {
 impl Drop for Admission {
     fn drop(&mut self) {
         if !self.is_settled {
-            let leave = self.leave;
-            self.target.change(|standing| standing.breaker.settle(leave, Verdict::Unknown, Instant::now()));
+            let asker = self.asker.as_ref();
+            self.target
+                .change(|standing| standing.breaker.settle(self.permit, asker, Verdict::Unknown, Instant::now()));
         }
     }
 }
@@ -263,7 +220,8 @@ impl Drop for Admission {
 fn verdict(error: &ModelError) -> Verdict {
     match error {
         ModelError::Rejected { reason: Rejection::Filter | Rejection::ContextLength, .. }
-        | ModelError::Timeout { clock: super::Clock::Total, .. } => Verdict::Unknown,
+        | ModelError::Unusable { .. }
+        | ModelError::Timeout { clock: Clock::Total, .. } => Verdict::Unknown,
         // A key, an account or a model that is not there is the target's fault, and stays so.
         ModelError::Rejected { status: 401..=404, .. } => Verdict::Bad,
         ModelError::Rejected { status: 400..500, .. } => Verdict::Unknown,

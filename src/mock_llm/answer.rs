@@ -88,9 +88,6 @@ impl Answer {
                 if let Some(pace) = &mut pace {
                     pace.tick().await;
                 }
-                if matches!(self.fault, Fault::Garbage(count) if at < count) {
-                    yield frame(Bytes::from_static(b"data: {\"choices\":[{]}\n\n"));
-                }
                 yield frame(match &mut stamper {
                     Some(stamper) => stamper.event(wall_clock_us()),
                     None => token.clone(),

@@ -16,8 +16,8 @@ const MAX_WORDS: usize = 10_000;
 const LONG_LINE: usize = 10 << 20;
 /// Longer than anybody waits for what follows a finish.
 const SILENCE: Duration = Duration::from_secs(600);
-const SAYS: &str = "injected by the mock";
-const DONE: &str = "data: [DONE]\n\n";
+pub(super) const SAYS: &str = "injected by the mock";
+pub(super) const DONE: &str = "data: [DONE]\n\n";
 
 /// A stream that fails after `words` pieces of text.
 pub(super) fn failing(name: &str, words: usize) -> Option<Fault> {
@@ -34,6 +34,8 @@ pub(super) fn failing(name: &str, words: usize) -> Option<Fault> {
             (": OPENROUTER PROCESSING\n\n", event(&last) + DONE)
         }
         "tools" => ("", tool_calls()),
+        "garbage" => ("", "data: {\"choices\":[{]}\n\n".to_owned() + &said("word ") + &stop() + DONE),
+        "torn" => ("", torn()),
         _ => return None,
     };
     let said = (0..words.min(MAX_WORDS)).map(|_| said("word "));
@@ -43,7 +45,7 @@ pub(super) fn failing(name: &str, words: usize) -> Option<Fault> {
 /// A stream that is whole, but differs.
 pub(super) fn whole(name: &str) -> Option<Fault> {
     let words = said("word ").repeat(5);
-    let stop = event(&chunk(json!({}), json!("stop")));
+    let stop = stop();
     let usage = event(&json!({ "choices": [], "usage": usage(5) }));
     Some(match name {
         "llama-cpp" => {
@@ -168,7 +170,18 @@ fn reasoning() -> String {
     deltas.map(|(name, value)| event(&chunk(json!({ name: value }), Value::Null))).concat()
 }
 
-fn completion() -> Value {
+/// An event whose rest is lost, and what follows.
+fn torn() -> String {
+    let event = said("word ");
+    let cut = event.find("word").unwrap_or(event.len()) + 2;
+    [&event[..cut], "\n\n", &said("word "), &stop(), DONE].concat()
+}
+
+pub(super) fn stop() -> String {
+    event(&chunk(json!({}), json!("stop")))
+}
+
+pub(super) fn completion() -> Value {
     let message = json!({ "role": "assistant", "content": "word ".repeat(5) });
     json!({ "choices": [{ "index": 0, "message": message, "finish_reason": "stop" }], "usage": usage(5) })
 }
@@ -180,24 +193,24 @@ fn counted(words: usize) -> String {
     event(&word)
 }
 
-fn usage(words: usize) -> Value {
+pub(super) fn usage(words: usize) -> Value {
     json!({ "prompt_tokens": 7, "completion_tokens": words, "total_tokens": 7 + words })
 }
 
-fn chunk(delta: Value, finish_reason: Value) -> Value {
+pub(super) fn chunk(delta: Value, finish_reason: Value) -> Value {
     json!({ "object": "chat.completion.chunk",
         "choices": [{ "index": 0, "delta": delta, "finish_reason": finish_reason }] })
 }
 
-fn said(text: &str) -> String {
+pub(super) fn said(text: &str) -> String {
     event(&json!({ "choices": [{ "delta": { "content": text } }] }))
 }
 
-fn event(data: &Value) -> String {
+pub(super) fn event(data: &Value) -> String {
     format!("data: {data}\n\n")
 }
 
-fn raw(pieces: impl IntoIterator<Item = String>) -> Fault {
+pub(super) fn raw(pieces: impl IntoIterator<Item = String>) -> Fault {
     slowly(pieces, Duration::ZERO)
 }
 

@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use bytes::Bytes;
 
-use super::deviation;
+use super::{deviation, strict::Strict, wild};
 
 /// The names of all faults. `N` is a number of tokens or words, 5 when not given.
 pub const FAULTS: &[&str] = &[
@@ -17,6 +17,7 @@ pub const FAULTS: &[&str] = &[
     "cut:N",
     "end:N",
     "garbage:N",
+    "torn:N",
     "no-done",
     "no-finish",
     "flapping",
@@ -26,6 +27,14 @@ pub const FAULTS: &[&str] = &[
     "filter",
     "tool-use-failed",
     "no-stream-options",
+    "no-max-tokens",
+    "no-max-completion-tokens",
+    "no-temperature",
+    "no-system",
+    "no-prefill",
+    "no-blank-prefill",
+    "alternate",
+    "too-long:WORDS",
     "error-event:N",
     "error-field:N",
     "event-error:N",
@@ -45,18 +54,42 @@ pub const FAULTS: &[&str] = &[
     "bare",
     "reasoning",
     "think",
+    "think-close",
+    "parts",
     "reasoning-only",
+    "empty-stop",
     "json",
     "json-error",
     "unframed",
     "unframed-error",
     "html",
+    "json-lines",
+    "json-list",
     "plain-type",
+    "type:KIND",
+    "coding:NAME",
     "gzip",
     "long-line",
     "split-utf8",
+    "halves",
     "dirty",
     "lump",
+    "pings",
+    "cut-by-ping",
+    "numbers",
+    "dup-keys",
+    "odd-json",
+    "python",
+    "stop-every",
+    "stop-first",
+    "stop-between",
+    "message-last",
+    "message-beside",
+    "message-other",
+    "two-choices",
+    "other-choice",
+    "azure",
+    "zero-usage",
 ];
 
 /// How the mock answers one chat completion.
@@ -92,12 +125,10 @@ pub enum Fault {
     NoDone,
     /// Sends `[DONE]`, but no finish.
     NoFinish,
-    /// Sends an event that is not JSON before every token from the first on, so many in all.
-    Garbage(usize),
     /// Answers with a whole completion where a stream was asked for.
     Json,
-    /// Refuses requests that have `stream_options`, and answers the others.
-    NoStreamOptions,
+    /// Refuses requests in which it finds something, and answers the others.
+    Strict(Strict),
     /// Answers every other request, from the second on, and refuses the others with a 500.
     Flapping,
     /// Sends these pieces, one write each, as the body of the stream.
@@ -129,7 +160,9 @@ impl FromStr for Fault {
             "status" => status(number.unwrap_or_default()),
             "body" => deviation::body(number.unwrap_or_default()).ok_or(UnknownFault),
             "finish" => number.map(deviation::finish).ok_or(UnknownFault),
-            "no-stream-options" => Ok(Self::NoStreamOptions),
+            "type" => wild::labelled(number.unwrap_or_default()).ok_or(UnknownFault),
+            "coding" => number.map(wild::coded).ok_or(UnknownFault),
+            "too-long" => wild::too_long(number.unwrap_or_default()).ok_or(UnknownFault),
             "flapping" => Ok(Self::Flapping),
             "stall-headers" => Ok(Self::StallHeaders),
             "slow" => {
@@ -142,13 +175,16 @@ impl FromStr for Fault {
             "end" => count.map(Self::End),
             "no-done" => Ok(Self::NoDone),
             "no-finish" => Ok(Self::NoFinish),
-            "garbage" => count.map(Self::Garbage),
             "json" => Ok(Self::Json),
             _ => Err(UnknownFault),
         };
         fault.or_else(|unknown| match (number, count) {
             (_, Ok(count)) if let Some(fault) = deviation::failing(name, count) => Ok(fault),
-            (None, _) => deviation::whole(name).or_else(|| deviation::none(name)).ok_or(unknown),
+            (None, _) if let Some(strict) = Strict::named(name) => Ok(Self::Strict(strict)),
+            (None, _) => {
+                let deviation = deviation::whole(name).or_else(|| deviation::none(name));
+                deviation.or_else(|| wild::stream(name)).ok_or(unknown)
+            }
             _ => Err(unknown),
         })
     }
@@ -177,8 +213,17 @@ mod tests {
     #[test]
     fn every_listed_name_is_a_fault() {
         for name in FAULTS {
-            let values =
-                [("SECONDS", "3"), ("REASON", "stop"), ("SHAPE", "html"), ("CODE", "500"), ("MS", "3"), (":N", ":3")];
+            let values = [
+                ("SECONDS", "3"),
+                ("REASON", "stop"),
+                ("SHAPE", "html"),
+                ("CODE", "500"),
+                ("MS", "3"),
+                ("KIND", "json"),
+                ("NAME", "none"),
+                ("WORDS", "code"),
+                (":N", ":3"),
+            ];
             let name = values.iter().fold((*name).to_owned(), |name, (letter, value)| name.replace(letter, value));
             assert!(name.parse::<Fault>().is_ok(), "{name}");
         }

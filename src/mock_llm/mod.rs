@@ -30,12 +30,15 @@ mod fault;
 mod script;
 pub mod stamp;
 mod stats;
+mod strict;
+mod wild;
 
 use stats::Open;
 
 pub use fault::{FAULTS, Fault, UnknownFault};
 pub use script::{DEFAULT_TEXT, Script};
 pub use stats::{Cancelled, Counts, SeenRequest, Stats};
+pub use strict::Strict;
 
 /// The model that it says it has. It answers to every name.
 pub const MODEL: &str = "mock";
@@ -198,10 +201,13 @@ impl Service {
             Err(error) => return Ok(error_response(StatusCode::BAD_REQUEST, &error.to_string())),
         };
         let prompt_tokens = body.len().div_ceil(4);
-        self.stats.remember(SeenRequest { headers: head.headers, body });
+        self.stats.remember(SeenRequest { headers: head.headers, body: body.clone() });
         let question = asked.messages.last().and_then(|message| message.content.as_str()).unwrap_or_default();
         let open = Open::new(self.stats.clone(), question.to_owned());
-        let (number, fault) = self.next_fault();
+        let (number, mut fault) = self.next_fault();
+        if let Fault::Strict(strict) = fault {
+            fault = strict.judge(&body);
+        }
         let mut answered = self.by_fault(fault, asked, prompt_tokens, open).await?;
         let id = header::HeaderValue::from(number);
         answered.headers_mut().entry("x-request-id").or_insert(id);
@@ -222,10 +228,6 @@ impl Service {
                 status_response(status, &headers, body)
             }
             Fault::StallHeaders => std::future::pending().await,
-            Fault::NoStreamOptions if asked.stream_options.is_some() => {
-                open.finished = true;
-                Ok(error_response(StatusCode::BAD_REQUEST, "Unrecognized request argument supplied: stream_options"))
-            }
             Fault::Raw { pieces, pause } => Ok(stream_response(answer::raw(pieces, pause, open))),
             fault => {
                 let encoded = self.stats.encoded(&self.options.script, &asked.model);

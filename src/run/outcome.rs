@@ -48,6 +48,7 @@ impl Outcome {
                 "The conversation is too long for the model."
             }
             ModelError::Rejected { .. } => "The model's provider rejected the request.",
+            ModelError::Unusable { .. } => "The model gave no answer.",
             ModelError::Truncated { .. } => "The model's answer broke off.",
         };
         let retry_after = if let ModelError::Unavailable { retry_after, .. } = error { *retry_after } else { None };

@@ -41,6 +41,9 @@ pub fn fit_passages(mut passages: Vec<Passage>) -> Vec<Passage> {
 
 /// The prompt: the assistant's instructions and the caller's own, and of the history as many of the newest messages as
 /// the budget leaves room for; all of it for a caller who keeps the history and would not know what is missing.
+///
+/// Many models take nothing but turns: so what is cut is cut before a user's message, and neighbours of one role, as a
+/// stopped or failed answer leaves them, are one message.
 #[must_use]
 pub fn compose(
     question: &str,
@@ -49,14 +52,15 @@ pub fn compose(
     instructions: Option<&str>,
     keeps_history: bool,
 ) -> Vec<PromptMessage> {
-    let asked = ask(question, passages);
     let mut system = INSTRUCTIONS.to_owned();
     if let Some(instructions) = instructions {
         system.push_str("\n\n");
         system.push_str(instructions);
     }
-    let mut left = PROMPT_TOKENS.saturating_sub(estimate_tokens(&system) + estimate_tokens(&asked));
-    let mut newest: Vec<_> = history
+    let block = quotations(passages);
+    let mut left =
+        PROMPT_TOKENS.saturating_sub(estimate_tokens(&system) + estimate_tokens(&block) + estimate_tokens(question));
+    let mut messages: Vec<_> = history
         .into_iter()
         .rev()
         .take_while(|message| {
@@ -66,10 +70,33 @@ pub fn compose(
             fits
         })
         .collect();
-    newest.push(PromptMessage { role: PromptRole::System, content: system });
-    newest.reverse();
-    newest.push(PromptMessage { role: PromptRole::User, content: asked });
-    newest
+    messages.reverse();
+    if !keeps_history {
+        let begins = messages.iter().position(|message| message.role != PromptRole::Assistant);
+        messages.drain(..begins.unwrap_or(messages.len()));
+    }
+    messages.insert(0, PromptMessage { role: PromptRole::System, content: system });
+    messages.push(PromptMessage { role: PromptRole::User, content: question.to_owned() });
+    let mut prompt = in_turns(messages);
+    if let Some(asked) = prompt.last_mut() {
+        asked.content.insert_str(0, &block);
+    }
+    prompt
+}
+
+/// Neighbours of one role as one message each. What says nothing is left out.
+fn in_turns(messages: Vec<PromptMessage>) -> Vec<PromptMessage> {
+    let mut turns: Vec<PromptMessage> = Vec::with_capacity(messages.len());
+    for message in messages.into_iter().filter(|message| !message.content.trim().is_empty()) {
+        match turns.last_mut().filter(|before| before.role == message.role) {
+            Some(before) => {
+                before.content.push_str("\n\n");
+                before.content.push_str(&message.content);
+            }
+            None => turns.push(message),
+        }
+    }
+    turns
 }
 
 /// About how many tokens `text` has: four bytes each, the rule of thumb for English; other scripts come out too high,
@@ -79,9 +106,10 @@ pub const fn estimate_tokens(text: &str) -> usize {
     text.len().div_ceil(4)
 }
 
-fn ask(question: &str, passages: &[Passage]) -> String {
+/// The passages as a block of their own before the question.
+fn quotations(passages: &[Passage]) -> String {
     if passages.is_empty() {
-        return question.to_owned();
+        return String::new();
     }
     let mut block = String::from("<passages>\n");
     for (n, passage) in (1..).zip(passages) {
@@ -91,7 +119,6 @@ fn ask(question: &str, passages: &[Passage]) -> String {
             writeln!(block, "<passage n=\"{n}\" from=\"{label}\">\n{}\n</passage>", quoted(&passage.text));
     }
     block.push_str("</passages>\n\n");
-    block.push_str(question);
     block
 }
 
@@ -158,17 +185,40 @@ mod tests {
         assert_eq!(asked.matches("<passage n=").count(), 1);
     }
 
+    #[test]
+    fn a_prompt_goes_in_turns_whatever_the_history_has() {
+        use PromptRole::{Assistant, System, User};
+        let roles = |history: &[(PromptRole, &str)], keeps: bool| {
+            let history = history.iter().map(|(role, text)| message(*role, text)).collect();
+            let prompt = compose("Why?", history, &[passage("30 days.")], None, keeps);
+            prompt.into_iter().map(|message| (message.role, message.content)).collect::<Vec<_>>()
+        };
+        let after_a_stop = roles(&[(User, "One"), (User, "Two"), (Assistant, ""), (User, "Three")], false);
+        assert_eq!(after_a_stop.len(), 2);
+        assert!(
+            after_a_stop[1].1.starts_with("<passages>") && after_a_stop[1].1.ends_with("One\n\nTwo\n\nThree\n\nWhy?")
+        );
+        let cut = roles(&[(Assistant, "Hi"), (User, "One"), (Assistant, "Yes")], false);
+        assert_eq!(cut.iter().map(|(role, _)| *role).collect::<Vec<_>>(), [System, User, Assistant, User]);
+        assert_eq!(cut[1].1, "One");
+        let kept = roles(&[(Assistant, "Hi"), (Assistant, "there"), (User, "One")], true);
+        assert_eq!(kept[1], (Assistant, "Hi\n\nthere".to_owned()), "a caller's own history is never cut");
+    }
+
     proptest! {
         #[test]
         fn the_budget_holds_and_the_newest_history_stays(
-            texts in prop::collection::vec("[a-zäß ]{0,3000}", 0..40),
+            texts in prop::collection::vec("[a-zäß][a-zäß ]{0,3000}", 0..20).prop_map(|texts| texts[texts.len() % 2..].to_vec()),
             found in prop::collection::vec("[a-z< /]{0,4000}", 0..10),
         ) {
-            let history: Vec<_> = texts.iter().map(|t| message(PromptRole::User, t)).collect();
+            let roles = [PromptRole::User, PromptRole::Assistant];
+            let history: Vec<_> = texts.iter().zip(roles.into_iter().cycle()).map(|(t, role)| message(role, t)).collect();
             let passages = fit_passages(found.iter().map(|t| passage(t)).collect());
             let prompt = compose("Q?", history.clone(), &passages, None, false);
             let tokens: usize = prompt.iter().map(|m| estimate_tokens(&m.content)).sum();
             prop_assert!(tokens <= PROMPT_TOKENS + 16, "{tokens}");
+            let alternate = prompt.windows(2).all(|pair| pair[0].role != pair[1].role);
+            prop_assert!(alternate && prompt[1].role == PromptRole::User, "{prompt:?}");
             let kept: Vec<_> = prompt[1..prompt.len() - 1].iter().map(|m| &m.content).collect();
             let newest: Vec<_> = texts[texts.len() - kept.len()..].iter().collect();
             prop_assert_eq!(kept, newest);

@@ -2,7 +2,7 @@
 
 use rivulet::{
     chat::Usage,
-    mock_llm::{DEFAULT_TEXT, FAULTS, Fault},
+    mock_llm::{DEFAULT_TEXT, FAULTS, Fault, Strict},
 };
 
 use crate::{
@@ -23,18 +23,29 @@ async fn failing(documented: &[Documented]) -> (Upstream, String) {
     let mut faults = Vec::new();
     for Documented { name, .. } in documented {
         let fault: Fault = name.parse().expect(name);
-        // Its refusal is followed by a second request.
-        faults.extend((fault == Fault::NoStreamOptions).then(|| fault.clone()));
-        faults.push(fault);
+        faults.extend(std::iter::repeat_n(fault.clone(), requests_of(&fault)));
     }
     let upstream = upstream(faults).await;
     let url = format!("http://{}/v1", upstream.addr);
     (upstream, url)
 }
 
+/// How many requests a fault takes: some refuse the first one of a question and take the second one.
+pub(crate) fn requests_of(fault: &Fault) -> usize {
+    let refuses = matches!(fault, Fault::Strict(Strict::StreamOptions | Strict::MaxTokens | Strict::System));
+    1 + usize::from(refuses)
+}
+
 /// What the mock says when all is well.
 fn is_whole(text: &str) -> bool {
-    text == DEFAULT_TEXT || text == "ä😀字" || text == "word word word word \u{fffd}word " || text == "word ".repeat(5)
+    let known = [
+        DEFAULT_TEXT,
+        "ä😀字",
+        "word word word word \u{fffd}word ",
+        "Within 60 days [1], $0.005, 1e400.",
+        "Hi a😀b🚀 \u{fffd}.",
+    ];
+    known.contains(&text) || text == "word ".repeat(5)
 }
 
 async fn alone(client: &mut Client, fault: &Documented) {
@@ -43,6 +54,7 @@ async fn alone(client: &mut Client, fault: &Documented) {
     assert_eq!((answer.status(), code), (fault.status.as_str(), fault.code.as_deref()), "{fault:?}");
     match answer.status() {
         "complete" if fault.pattern == "tools:N" => assert_eq!(answer.text, "word ".repeat(4)),
+        "complete" if fault.pattern == "empty-stop" => assert_eq!(answer.text, ""),
         "complete" => assert!(is_whole(&answer.text), "{fault:?}: {}", answer.text),
         "incomplete" => assert!(!answer.text.is_empty() && !is_whole(&answer.text.repeat(2)), "{fault:?}"),
         "error" => assert!(answer.text.is_empty(), "{fault:?}: {}", answer.text),
@@ -54,8 +66,12 @@ async fn with_another(client: &mut Client, fault: &Documented) {
     let answer = client.ask("Hello?").await;
     let status = if fault.then == Then::Same { fault.status.as_str() } else { "complete" };
     assert_eq!(answer.status(), status, "{fault:?}");
-    assert_eq!(answer.text == "other", fault.then != Then::Same, "{fault:?}");
-    assert_eq!(client.memory.failovers, usize::from(fault.then == Then::Failover), "{fault:?}");
+    assert_eq!(answer.text == "other", matches!(fault.then, Then::Other | Then::Failover), "{fault:?}");
+    assert_eq!(
+        client.memory.failovers,
+        usize::from(matches!(fault.then, Then::Failover | Then::Withdrawn)),
+        "{fault:?}"
+    );
     client.memory.failovers = 0;
 }
 
@@ -83,7 +99,7 @@ fn every_fault_is_documented() {
 
 #[tokio::test]
 async fn a_target_that_refuses_stream_options_is_asked_without_them_from_then_on() {
-    let upstream = upstream([Fault::NoStreamOptions]).await;
+    let upstream = upstream([Fault::Strict(Strict::StreamOptions)]).await;
     let model = crate::upstream::model(&config(upstream.addr));
     let options = || {
         let requests = upstream.stats.requests();
@@ -113,9 +129,14 @@ async fn a_refusal_that_is_not_about_stream_options_teaches_nothing() {
 
 #[tokio::test]
 async fn the_last_usage_counts_wherever_it_comes() {
-    for (fault, input, output, estimated) in
-        [("late-usage", 7, 5, false), ("every-usage", 7, 5, false), ("lump", 7, 5, false), ("silent-end", 7, 7, true)]
-    {
+    for (fault, input, output, estimated) in [
+        ("late-usage", 7, 5, false),
+        ("every-usage", 7, 5, false),
+        ("lump", 7, 5, false),
+        ("silent-end", 7, 7, true),
+        ("python", 7, 5, false),
+        ("zero-usage", 7, 7, true),
+    ] {
         let upstream = upstream([fault.parse().unwrap()]).await;
         let answer = ask(&config(upstream.addr)).await;
         assert_eq!(answer.usage, Some(Usage { input, output, estimated }), "{fault}");
@@ -144,9 +165,10 @@ async fn the_providers_id_of_a_failed_request_is_in_the_log() {
 
 #[tokio::test]
 async fn reasoning_is_told_and_not_shown() {
-    for fault in ["reasoning", "think"] {
+    for (fault, bytes) in [("reasoning", 2 + 2 + 41), ("think", 2), ("parts", 65)] {
         let upstream = upstream([fault.parse().unwrap()]).await;
         let answer = ask(&config(upstream.addr)).await;
-        assert_eq!((answer.text, answer.thought), ("word ".repeat(5), 1), "{fault}");
+        assert_eq!((answer.text, answer.thought), ("word ".repeat(5), bytes), "{fault}");
+        assert!(answer.usage.unwrap().output as usize >= (25 + bytes) / 4, "it has its price");
     }
 }

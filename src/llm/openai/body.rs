@@ -1,52 +1,77 @@
 //! The body of an answer: a response with a reading of it.
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use hyper::body::Body as _;
 use reqwest::Response;
 
 use crate::{
     chat::Usage,
     llm::{
-        http::chain,
-        reading::{Read, Reading},
+        http::{Lease, chain},
+        reading::{Reading, Step},
     },
 };
 
-/// The body of an answer, as the steps in it.
-pub(super) struct Body {
-    /// None when all of it has come.
-    response: Option<Response>,
+/// The body of an answer, as the steps in it. Dropping it closes the connection.
+pub(in crate::llm) struct Body {
+    body: reqwest::Body,
     reading: Reading,
     /// What the provider calls this request, for the log.
-    pub(super) id: Option<String>,
+    id: Option<String>,
+    /// Held for as long as it is read.
+    _lease: Lease,
 }
 
 impl Body {
-    /// The body of this response.
-    pub(super) fn new(response: Response, reading: Reading) -> Self {
-        Self { response: Some(response), reading, id: None }
+    pub(super) fn new(response: Response, reading: Reading, id: Option<String>, lease: Lease) -> Self {
+        let body = http::Response::<reqwest::Body>::from(response).into_body();
+        Self { body, reading, id, _lease: lease }
     }
 
-    /// A body that has come already.
-    pub(super) fn whole(reading: Reading) -> Self {
-        Self { response: None, reading, id: None }
-    }
-
-    /// What comes next, and from the end on [`Read::Over`]. Nothing is lost when it is dropped while it waits.
-    pub(super) async fn next(&mut self) -> Read {
+    /// What comes next. Nothing comes after [`Step::End`].
+    pub(in crate::llm) fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         loop {
-            if let Some(read) = self.reading.take() {
-                return read;
+            if let Some(step) = self.reading.next() {
+                return Poll::Ready(step);
             }
-            let Some(response) = &mut self.response else { return Read::Over };
-            match response.chunk().await {
-                Ok(Some(bytes)) => self.reading.push(&bytes),
-                Ok(None) => self.reading.finish(),
-                Err(error) => self.reading.broken(chain(&error.without_url())),
+            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Ok(frame)) => {
+                    if let Some(bytes) = frame.data_ref() {
+                        self.reading.push(bytes);
+                    }
+                }
+                Some(Err(error)) => self.reading.broken(chain(&error.without_url())),
+                None => self.reading.finish(),
             }
         }
     }
 
-    /// What the provider said last about the cost.
-    pub(super) fn usage(&self) -> Option<Usage> {
+    /// Whether nothing but usage is expected.
+    pub(in crate::llm) fn has_finished(&self) -> bool {
+        self.reading.has_finished()
+    }
+
+    /// Nothing came for as long as anybody waits.
+    pub(in crate::llm) fn silent(&mut self) {
+        self.reading.silent();
+    }
+
+    /// What the provider has counted so far.
+    pub(in crate::llm) fn usage(&self) -> Option<Usage> {
         self.reading.usage()
+    }
+
+    /// Whether reasoning was closed that nothing had opened.
+    pub(in crate::llm) fn closes_alone(&self) -> bool {
+        self.reading.closes_alone()
+    }
+
+    /// What the provider calls this request.
+    pub(in crate::llm) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 }

@@ -1,45 +1,32 @@
-//! What is asked of a server: headers of its own, and the body of a request without what it refuses. Pure.
+//! What is asked of a server: the body of a request, without what it refuses. Pure.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
-use super::{Endpoint, EndpointError};
-use crate::{
-    config::Secret,
-    llm::{ChatRequest, PromptRole},
+use super::{
+    Endpoint,
+    manner::{Manner, USAGE_OPTIONS},
 };
-
-/// Asks for the usage at the end of a stream. Not every server knows it.
-const USAGE_OPTIONS: &str = "stream_options";
+use crate::llm::request::{ChatRequest, PromptMessage, PromptRole};
 
 impl Endpoint {
-    /// The body of a request, with or without the wish to be told the usage.
-    pub(super) fn body(&self, request: &ChatRequest, with_usage: bool) -> Value {
-        let messages = request.prompt.iter().map(|message| {
-            let role = match message.role {
-                PromptRole::System => "system",
-                PromptRole::User => "user",
-                PromptRole::Assistant => "assistant",
-            };
-            json!({ "role": role, "content": message.content })
-        });
-        let limit = if self.new_limit_name { "max_completion_tokens" } else { "max_tokens" };
+    /// The body of a request.
+    pub(super) fn body(&self, request: &ChatRequest, manner: Manner) -> Value {
         let mut body = json!({
             "model": self.model,
-            "messages": messages.collect::<Value>(),
+            "messages": messages(&request.prompt, manner),
             "stream": true,
-            limit: request.max_output_tokens,
+            manner.limit(): request.max_output_tokens,
         });
-        if with_usage {
+        if manner.has(USAGE_OPTIONS) {
             body[USAGE_OPTIONS] = json!({ "include_usage": true });
         }
         // What is said of them is valid, and none of them has a name from above.
         if let (Some(body), Ok(Value::Object(said))) =
             (body.as_object_mut(), serde_json::to_value(&*request.parameters))
         {
-            body.extend(said);
+            body.extend(said.into_iter().filter(|(name, _)| manner.has(name)));
         }
         for path in &self.strip {
             strip(&mut body, path);
@@ -48,21 +35,33 @@ impl Endpoint {
     }
 }
 
-/// The configured headers.
-pub(super) fn headers(config: BTreeMap<String, Secret>) -> Result<HeaderMap, EndpointError> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in config {
-        let parsed = (HeaderName::try_from(&name), HeaderValue::from_str(value.expose()));
-        let (Ok(key), Ok(mut value)) = parsed else { return Err(EndpointError::Header(name)) };
-        value.set_sensitive(true);
-        headers.insert(key, value);
+/// The messages of a prompt. White space at the end of a beginning that the model shall go on with is left out: servers
+/// refuse it, and models go on worse behind it.
+fn messages(prompt: &[PromptMessage], manner: Manner) -> Value {
+    let mut instructions = Vec::new();
+    let mut messages = Vec::with_capacity(prompt.len());
+    for (at, message) in prompt.iter().enumerate() {
+        let is_last = at + 1 == prompt.len();
+        let (role, content) = match message.role {
+            PromptRole::System if !manner.has_system() => {
+                instructions.push(message.content.as_str());
+                continue;
+            }
+            PromptRole::System => ("system", Cow::from(&message.content)),
+            PromptRole::Assistant if is_last => ("assistant", Cow::from(message.content.trim_end())),
+            PromptRole::Assistant => ("assistant", Cow::from(&message.content)),
+            PromptRole::User if instructions.is_empty() => ("user", Cow::from(&message.content)),
+            PromptRole::User => {
+                instructions.push(&message.content);
+                ("user", Cow::from(std::mem::take(&mut instructions).join("\n\n")))
+            }
+        };
+        messages.push(json!({ "role": role, "content": content }));
     }
-    Ok(headers)
-}
-
-/// Whether a refusal is about the wish to be told the usage.
-pub(super) fn refuses_usage(status: u16, detail: &str) -> bool {
-    matches!(status, 400 | 422) && [USAGE_OPTIONS, "include_usage"].iter().any(|name| detail.contains(name))
+    if !instructions.is_empty() {
+        messages.push(json!({ "role": "user", "content": instructions.join("\n\n") }));
+    }
+    Value::from(messages)
 }
 
 /// Takes the parameter at `path` out of a request: names parted by dots, `[]` behind a name for all of its items.

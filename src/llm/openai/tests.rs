@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::*;
-use crate::{
-    llm::{KnowledgeUse, Parameters, Sharing},
-    telemetry::spans::RunSpan,
+use crate::llm::{
+    request::{Parameters, PromptMessage, PromptRole},
+    upstream_error::UpstreamError,
 };
 
 fn config(base_url: &str) -> EndpointConfig {
@@ -17,6 +17,7 @@ fn config(base_url: &str) -> EndpointConfig {
         model: "m".to_owned(),
         headers: BTreeMap::new(),
         strip: Vec::new(),
+        begins_in_thought: false,
         connect: Duration::from_secs(1),
     }
 }
@@ -42,40 +43,52 @@ fn what_cannot_work_is_refused_at_once() {
 fn statuses_are_classed_and_the_key_never_shows() {
     let endpoint = Endpoint::new(config("http://h/v1")).unwrap();
     for status in [307, 400, 401, 403, 404, 413, 422] {
-        assert!(!endpoint.failed(status, String::new(), None).is_retryable(), "{status}");
+        assert!(!endpoint.failed(status, "", None).is_retryable(), "{status}");
     }
     for status in [408, 429, 498, 500, 503, 529] {
-        assert!(endpoint.failed(status, String::new(), None).is_retryable(), "{status}");
+        assert!(endpoint.failed(status, "", None).is_retryable(), "{status}");
     }
-    let shown = endpoint.failed(401, "the key sk-key is wrong".to_owned(), None).to_string();
+    let shown = endpoint.failed(401, "the key sk-key is wrong", None).to_string();
     assert!(shown.contains("the key *** is wrong"), "{shown}");
     assert!(!format!("{endpoint:?}").contains("sk-key"));
-    let long = format!("{}sk-key", "ä".repeat(MAX_DETAIL_BYTES / 2 - 2));
+    let long = format!("{}sk-key", "ä".repeat(failure::MAX_DETAIL_BYTES / 2 - 2));
     let body = UpstreamError::from_body(long.as_bytes());
-    let shown = endpoint.failed(401, body.detail, None).to_string();
+    let shown = endpoint.failed(401, &body.detail, None).to_string();
     assert!(!shown.contains("sk-") && shown.ends_with("***"), "a key at the cut is taken out whole");
-    let ModelError::Rejected { detail, .. } = endpoint.failed(401, "ä".repeat(4000), None) else { panic!() };
-    assert_eq!(detail.len(), MAX_DETAIL_BYTES);
+    let ModelError::Rejected { detail, .. } = endpoint.failed(401, &"ä".repeat(4000), None) else { panic!() };
+    assert_eq!(detail.len(), failure::MAX_DETAIL_BYTES);
 }
 
 #[test]
 fn openai_gets_the_newer_name_of_the_limit() {
-    let request = ChatRequest {
-        prompt: Arc::new([]),
-        question: "".into(),
-        passages: Arc::new([]),
-        knowledge: KnowledgeUse::default(),
-        max_output_tokens: 7,
-        parameters: Arc::new(Parameters { temperature: Some(0.5), ..Parameters::default() }),
-        may_withdraw: true,
-        asker: None,
-        sharing: Sharing::default(),
-        span: RunSpan::default(),
+    let parameters = Arc::new(Parameters { temperature: Some(0.5), ..Parameters::default() });
+    let request = ChatRequest { parameters, ..ChatRequest::new([], "", 7) };
+    let body = |base_url| {
+        let endpoint = Endpoint::new(config(base_url)).unwrap();
+        endpoint.body(&request, endpoint.learnt.manner())
     };
-    let body = |base_url| Endpoint::new(config(base_url)).unwrap().body(&request, true);
     assert_eq!(body("http://h/v1")["max_tokens"], 7);
     assert_eq!((&body("http://h/v1")["temperature"], body("http://h/v1").get("seed")), (&json!(0.5), None));
     assert_eq!(body("http://h/v1")["stream_options"]["include_usage"], true);
     let openai = body("https://api.openai.com/v1");
     assert_eq!((&openai["max_completion_tokens"], openai.get("max_tokens")), (&7.into(), None));
+}
+
+#[test]
+fn a_beginning_to_go_on_with_ends_without_white_space_and_instructions_may_have_no_role() {
+    let endpoint = Endpoint::new(config("http://h/v1")).unwrap();
+    let said = |role, content: &str| PromptMessage { role, content: content.to_owned() };
+    let prompt = [
+        said(PromptRole::System, "Be brief."),
+        said(PromptRole::Assistant, "Hello \n"),
+        said(PromptRole::User, "Why? "),
+        said(PromptRole::Assistant, "Because \n\n"),
+    ];
+    let request = ChatRequest::new(prompt, "", 7);
+    let manner = endpoint.learnt.manner();
+    let messages = endpoint.body(&request, manner)["messages"].clone();
+    assert_eq!((&messages[1]["content"], &messages[3]["content"]), (&json!("Hello \n"), &json!("Because")));
+    let without = manner.after(manner, &request, 400, "system role not supported").unwrap();
+    let user = json!({ "role": "user", "content": "Be brief.\n\nWhy? " });
+    assert_eq!(endpoint.body(&request, without)["messages"][1], user);
 }

@@ -4,23 +4,22 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The data that come out of `chunks`, and how they end.
+/// The data that come out of `chunks`, stray lines with a mark before them, and how they end.
 fn run<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<String>, BodyEnd) {
     let mut events = Events::new(usize::MAX);
     let mut data = Vec::new();
+    let mut each = |item: Item<'_>| {
+        data.push(match item {
+            Item::Data(data) => data.to_owned(),
+            Item::Stray(line) => format!("stray {line}"),
+        });
+    };
     for chunk in chunks {
-        events.push(chunk);
-        while let Some(Ok(next)) = events.take() {
-            data.push(next);
-        }
+        events.push(chunk, &mut each);
     }
-    events.finish();
-    loop {
-        match events.take().expect("an end") {
-            Ok(next) => data.push(next),
-            Err(end) => return (data, end),
-        }
-    }
+    events.finish(&mut each);
+    let end = events.end().expect("an end").clone();
+    (data, end)
 }
 
 fn data(input: &[u8]) -> Vec<String> {
@@ -32,7 +31,6 @@ fn data(input: &[u8]) -> Vec<String> {
 #[test]
 fn a_byte_order_mark_goes() {
     assert_eq!(data(b"\xEF\xBB\xBFdata: 1\n\n"), ["1"]);
-    assert_eq!(data(b"\xEF\xBB\xBF\xEF\xBB\xBFdata: 1\n\ndata: 2\n\n"), ["2"]);
 }
 
 #[test]
@@ -89,30 +87,51 @@ fn long_lines_and_long_events_are_refused_after_what_came_before() {
 #[test]
 fn the_end_of_a_body_is_known() {
     fn end_of(chunks: &[&[u8]], limit: usize, broken: bool) -> (usize, BodyEnd) {
-        let mut events = Events::new(limit);
-        chunks.iter().for_each(|chunk| events.push(chunk));
+        let (mut events, mut count) = (Events::new(limit), 0);
+        let mut each = |_: Item<'_>| count += 1;
+        chunks.iter().for_each(|chunk| events.push(chunk, &mut each));
         if broken {
             events.broken("reset".to_owned());
         }
-        events.finish();
-        let mut count = 0;
-        loop {
-            match events.take().expect("an end") {
-                Ok(_) => count += 1,
-                Err(end) => return (count, end),
-            }
-        }
+        events.finish(&mut each);
+        let end = events.end().expect("an end").clone();
+        (count, end)
     }
-    let (event, done, unframed) = (b"data: 1\n\n".as_slice(), b"data: [DONE]\n\n".as_slice(), b"{\"error\":\n\"no\"}");
+    let (event, done, text) = (b"data: 1\n\n".as_slice(), b"data: [DONE]\n\n".as_slice(), b"no\nmodel");
     assert_eq!(end_of(&[event, done, event], 1000, false), (1, BodyEnd::Done));
     assert_eq!(end_of(&[event], 1000, false), (1, BodyEnd::Eof));
-    assert_eq!(end_of(&[unframed], 1000, false), (0, BodyEnd::NoEvents("{\"error\":\n\"no\"}".to_owned())));
-    assert_eq!(end_of(&[event, unframed], 1000, false), (1, BodyEnd::Eof));
+    assert_eq!(end_of(&[text], 1000, false), (2, BodyEnd::NoEvents("no\nmodel".to_owned())));
+    assert_eq!(end_of(&[event, text], 1000, false), (3, BodyEnd::Eof));
     assert_eq!(end_of(&[b": ping\n\n"], 1000, false), (0, BodyEnd::Eof));
     assert_eq!(end_of(&[b""], 1000, false), (0, BodyEnd::Eof));
     assert_eq!(end_of(&[event, event], 10, false), (1, BodyEnd::TooLong));
     assert_eq!(end_of(&[event], 1000, true), (1, BodyEnd::Broken("reset".to_owned())));
     assert_eq!(end_of(&[event, done], 1000, true), (1, BodyEnd::Done));
+    assert_eq!(end_of(&[b"<html>", b"</html>"], 1000, false), (0, BodyEnd::NoEvents("<html></html>".to_owned())));
+    let endless = [b"<html>".as_slice(), &[b'x'; MAX_STRAY_BYTES]];
+    assert!(matches!(end_of(&endless, usize::MAX, false), (0, BodyEnd::NoEvents(_))), "a page is not read for ever");
+}
+
+#[test]
+fn json_needs_no_framing() {
+    assert_eq!(
+        run([b" {\"a\":\n\"}\\\"\"}\n".as_slice()]),
+        (vec!["{\"a\":\n\"}\\\"\"}".to_owned()], BodyEnd::Document)
+    );
+    assert_eq!(run([b"{}\n{'a': '}'}\n".as_slice()]), (vec!["{}".to_owned(), "{'a': '}'}".to_owned()], BodyEnd::Eof));
+    assert_eq!(run([b"[{}".as_slice()]), (vec!["[{}".to_owned()], BodyEnd::Eof));
+    assert_eq!(run([b"{}\n\ndata: 1\n\n".as_slice()]), (vec!["{}".to_owned(), "1".to_owned()], BodyEnd::Eof));
+}
+
+#[test]
+fn lines_that_are_no_fields_are_told() {
+    assert_eq!(data(b"data: {\nb\":1}\n\n"), ["{", "stray b\":1}"]);
+    assert_eq!(data(b"data: 1\n\nx: y\n\n"), ["1", "stray x: y"]);
+}
+
+#[test]
+fn halves_that_were_encoded_become_escapes() {
+    assert_eq!(data(b"data: a\xed\xa0\xbd\n\ndata: \xed\xb8\x80b\n\n"), ["a\\ud83d", "\\ude00b"]);
 }
 
 /// Bytes in which line ends, marks and fields are frequent enough to meet at chunk borders.
@@ -123,6 +142,8 @@ fn streams() -> impl Strategy<Value = Vec<u8>> {
         Just(b"event: error".to_vec()),
         Just(b"error: no".to_vec()),
         Just(b": ping".to_vec()),
+        Just(b"{\"a\":\"".to_vec()),
+        Just(b"\"}".to_vec()),
         Just(b"\r".to_vec()),
         Just(b"\n".to_vec()),
         Just(b"\r\n".to_vec()),

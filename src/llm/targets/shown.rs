@@ -1,17 +1,25 @@
 //! What an answer has come to so far, over all of its attempts: the text that was passed on, and the cost. Pure.
 
-use super::super::{
-    ChatRequest, Clock, Failover, ModelError, ModelEvent, PromptMessage, PromptRole,
-    book::outcome,
-    seam::{Joined, Seam},
-    target::Target,
+use crate::{
+    chat::{Author, Usage, utf16_len},
+    llm::{
+        error::{Clock, ModelError},
+        event::{Failover, ModelEvent},
+        request::{ChatRequest, PromptMessage, PromptRole},
+        seam::{Joined, Seam},
+        target::Target,
+    },
 };
-use crate::chat::{Author, Usage, utf16_len};
+
+/// Why text is withdrawn that its own author has written.
+const REASONING: &str = "reasoning";
 
 /// What was passed on of an answer so far, and how it broke off.
 #[derive(Debug, Default)]
 pub(super) struct Shown {
     pub(super) text: String,
+    /// Where the text of the attempt in progress begins.
+    own: usize,
     /// Whose text it is, once that has broken off.
     from: Option<String>,
     pub(super) failure: Option<ModelError>,
@@ -20,14 +28,19 @@ pub(super) struct Shown {
 }
 
 impl Shown {
+    /// Whether a text has broken off, and nobody has taken over.
+    pub(super) const fn has_broken_off(&self) -> bool {
+        self.from.is_some()
+    }
+
     /// Whether a target may write on: one that writes anew may not, where nothing can be withdrawn.
     pub(super) fn may_be_joined_by(&self, target: &Target, request: &ChatRequest) -> bool {
         self.text.is_empty() || request.may_withdraw || target.continues()
     }
 
-    /// What a target is asked: after a break, one that goes on is given what is there.
-    pub(super) fn request(&self, request: &ChatRequest, target: &Target) -> ChatRequest {
-        if self.text.is_empty() || !target.continues() {
+    /// What a target is asked: one that goes on is given what is there.
+    pub(super) fn request(&self, request: &ChatRequest, continues: bool) -> ChatRequest {
+        if !continues {
             return request.clone();
         }
         let mut prompt = request.prompt.to_vec();
@@ -40,9 +53,14 @@ impl Shown {
     }
 
     /// How a target's text is joined to what is there; `None` when nothing is.
-    pub(super) fn seam(&self, target: &Target) -> Option<Seam> {
+    pub(super) fn seam(&self, continues: bool) -> Option<Seam> {
         self.from.as_ref()?;
-        Some(if target.continues() { Seam::after(&self.text) } else { Seam::anew() })
+        Some(if continues { Seam::after(&self.text) } else { Seam::anew() })
+    }
+
+    /// Another attempt begins.
+    pub(super) fn begins_attempt(&mut self) {
+        self.own = self.text.len();
     }
 
     /// Another target's text is there: what was passed on is kept or withdrawn.
@@ -50,17 +68,24 @@ impl Shown {
         if !joined.keeps {
             self.text.clear();
         }
-        let failover = Failover {
-            keep: utf16_len(&self.text),
-            from: self.from.take().unwrap_or_default(),
-            to: target.name().to_owned(),
-            reason: self.failure.take().as_ref().map_or("truncated", outcome),
-        };
+        self.own = self.text.len();
         self.is_taken_over = true;
+        let reason = self.failure.take().as_ref().map_or("truncated", ModelError::outcome);
+        let from = self.from.take().unwrap_or_default();
         self.text.push_str(&joined.text);
-        let text = (!joined.text.is_empty()).then_some(ModelEvent::Text(joined.text));
-        let by = ModelEvent::By(Author::new(target.model()));
-        [Some(ModelEvent::Failover(failover)), Some(by), text].into_iter().flatten()
+        self.told(from, target, reason).chain((!joined.text.is_empty()).then_some(ModelEvent::Text(joined.text)))
+    }
+
+    /// What the attempt in progress has said does not count; its own text follows.
+    pub(super) fn withdraw(&mut self, target: &Target) -> impl Iterator<Item = ModelEvent> + use<> {
+        self.text.truncate(self.own);
+        self.told(target.name().to_owned(), target, REASONING)
+    }
+
+    fn told(&self, from: String, target: &Target, reason: &'static str) -> impl Iterator<Item = ModelEvent> + use<> {
+        let keep = utf16_len(&self.text[..self.own]);
+        let failover = Failover { keep, from, to: target.name().to_owned(), reason };
+        [ModelEvent::Failover(failover), ModelEvent::By(Author::new(target.model()))].into_iter()
     }
 
     /// A target failed. Whether another one may be asked: not when text was passed on and there was a switch already.

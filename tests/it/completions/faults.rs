@@ -4,7 +4,10 @@ use rivulet::mock_llm::{DEFAULT_TEXT, Fault, Options, Script};
 use serde_json::json;
 
 use super::{Told, ask, ask_both, question, with};
-use crate::harness::{Documented, Setup, Then, Upstream, documented, upstream};
+use crate::{
+    deviations::requests_of,
+    harness::{Documented, Setup, Then, Upstream, documented, upstream},
+};
 
 fn setup(targets: &[(&str, &str, &str)]) -> Setup {
     let targets: Vec<_> = targets
@@ -27,12 +30,7 @@ async fn failing(faults: impl IntoIterator<Item = Fault>) -> Upstream {
 /// What a server does that fails in these ways, one after the other.
 fn named(faults: &[Documented]) -> Vec<Fault> {
     let fault = |fault: &Documented| fault.name.parse::<Fault>().expect("a fault");
-    // The refusal of an option is followed by a second request.
-    faults
-        .iter()
-        .map(fault)
-        .flat_map(|fault| vec![fault.clone(); 1 + usize::from(fault == Fault::NoStreamOptions)])
-        .collect()
+    faults.iter().map(fault).flat_map(|fault| vec![fault.clone(); requests_of(&fault)]).collect()
 }
 
 /// What stands in an answer that ended in this way, when that is an end.
@@ -47,7 +45,11 @@ fn finish_of(status: &str) -> Option<&'static str> {
 
 /// The status that stands for a failed run.
 fn status_of(code: &str) -> u16 {
-    if code == "upstream_timeout" { 504 } else { 502 }
+    match code {
+        "upstream_timeout" => 504,
+        "context_length_exceeded" => 400,
+        _ => 502,
+    }
 }
 
 fn is_whole(told: &Told) {
@@ -64,7 +66,8 @@ fn is_refused(told: &Told, code: &str) {
     assert!(told.chunks.is_empty() && !told.done, "{told:?}");
     // Who is rejected is told that asking again changes nothing, or the client would try twice more by itself.
     let final_ = told.headers.get("x-should-retry").map(String::as_str);
-    assert_eq!(final_, (code == "upstream_rejected").then_some("false"));
+    let is_final = matches!(code, "upstream_rejected" | "context_length_exceeded");
+    assert_eq!(final_, is_final.then_some("false"));
 }
 
 fn is_broken_off(told: &Told, code: &str) {
@@ -79,12 +82,16 @@ async fn with_a_single_target_every_fault_ends_in_the_stated_way() {
     let (whole, streamed) = (failing(named(&faults)).await, failing(named(&faults)).await);
     let of_whole = setup(&[("a", &whole.url, "")]).start().await;
     let of_streamed = setup(&[("a", &streamed.url, "")]).start().await;
-    for Documented { name, status, code, .. } in &faults {
+    for Documented { name, status, code, then, .. } in &faults {
         let (plain, stream) = (question("Hello?"), with(question("Hello?"), json!({"stream": true})));
         let (told, pieces) = tokio::join!(ask(&of_whole, &plain), ask(&of_streamed, &stream));
         eprintln!("{name}: {} {:?}, {} {:?}", told.status, told.code(), pieces.status, pieces.code());
         let Some(code) = code else {
             has_ended(&told, finish_of(status));
+            if *then == Then::Withdrawn {
+                is_broken_off(&pieces, "upstream_unavailable");
+                continue;
+            }
             has_ended(&pieces, finish_of(status));
             assert_eq!(told.text(), pieces.text());
             continue;
@@ -116,10 +123,11 @@ async fn with_another_target_answers_are_rescued_and_streams_as_long_as_nothing_
         let (told, pieces) = tokio::join!(ask(&of_whole, &plain), ask(&of_streamed, &stream));
         let finish = if *then == Then::Same { finish_of(status) } else { Some("stop") };
         has_ended(&told, finish);
-        assert_eq!(told.text() == "other", *then != Then::Same, "{name}");
-        assert_eq!(told.body["model"], if *then == Then::Same { "model-a" } else { "model-b" }, "{name}");
-        if *then == Then::Failover {
-            is_broken_off(&pieces, code.as_deref().unwrap());
+        let is_other = matches!(then, Then::Other | Then::Failover);
+        assert_eq!(told.text() == "other", is_other, "{name}");
+        assert_eq!(told.body["model"], if is_other { "model-b" } else { "model-a" }, "{name}");
+        if matches!(then, Then::Failover | Then::Withdrawn) {
+            is_broken_off(&pieces, code.as_deref().unwrap_or("upstream_unavailable"));
             continue;
         }
         has_ended(&pieces, finish);

@@ -26,11 +26,22 @@ pub(crate) enum Then {
     Other,
     /// It takes over, and everybody is told.
     Failover,
+    /// Nothing: the first one itself withdraws what it has said, and everybody is told.
+    Withdrawn,
 }
 
 /// What the letters in the names stand for here.
-const VALUES: [(&str, &str); 6] =
-    [("SECONDS", "60"), ("REASON", "eos"), ("SHAPE", "html"), ("CODE", "504"), ("MS", "200"), (":N", ":4")];
+const VALUES: [(&str, &str); 9] = [
+    ("SECONDS", "60"),
+    ("REASON", "eos"),
+    ("SHAPE", "html"),
+    ("CODE", "504"),
+    ("MS", "200"),
+    ("KIND", "json"),
+    ("NAME", "none"),
+    ("WORDS", "code"),
+    (":N", ":4"),
+];
 
 /// Every fault in the tables, but those about retries. After those that make a target rest nobody asks it any more, so
 /// they come last.
@@ -45,6 +56,7 @@ pub(crate) fn documented() -> Vec<Documented> {
             let told = quoted(single);
             let then = match other.trim() {
                 "the same" => Then::Same,
+                other if other.starts_with("`failover` to itself") => Then::Withdrawn,
                 other if other.starts_with("`failover`") => Then::Failover,
                 _ => Then::Other,
             };

@@ -1,14 +1,20 @@
 //! What is counted of one attempt at a target: outcome, times, tokens, cost.
 //!
-//! Usage is told once per attempt: what the provider counted, or else an estimate of one token per four bytes, marked as
-//! such; also of attempts that failed or were stopped, for they were paid for. Uses `chat`, `telemetry`.
+//! Usage is told once per attempt: what the provider counted, and where it did not, an estimate of one token per four
+//! bytes, marked as such; also of attempts that failed or were stopped, for they were paid for. Uses `chat`, `telemetry`.
 
 use std::{sync::Arc, time::Duration};
 
 use metrics::Label;
 use tokio::time::Instant;
 
-use super::{ChatRequest, Clock, FinishReason, ModelError, ModelEvent, Rejection, estimated_tokens, openai::Endpoint};
+use super::{
+    error::{Clock, ModelError},
+    event::FinishReason,
+    openai::Endpoint,
+    request::ChatRequest,
+    tokens::estimated_tokens,
+};
 use crate::{
     chat::Usage,
     telemetry::{
@@ -17,32 +23,19 @@ use crate::{
     },
 };
 
-/// How an attempt failed, as metrics and reports call it.
-pub(super) const fn outcome(error: &ModelError) -> &'static str {
-    match error {
-        ModelError::Unavailable { .. } => "unavailable",
-        ModelError::Timeout { clock: Clock::Connect, .. } => "timeout_connect",
-        ModelError::Timeout { clock: Clock::FirstToken, .. } => "timeout_first_token",
-        ModelError::Timeout { clock: Clock::Gap, .. } => "timeout_gap",
-        ModelError::Timeout { clock: Clock::Total, .. } => "timeout_total",
-        ModelError::Rejected { reason: Rejection::Filter, .. } => "filtered",
-        ModelError::Rejected { reason: Rejection::ContextLength, .. } => "context_length",
-        ModelError::Rejected { .. } => "rejected",
-        ModelError::Truncated { .. } => "truncated",
-    }
-}
-
 /// What is counted of one attempt, however it ends: an attempt that is dropped is booked as cancelled.
 #[derive(Debug)]
-pub(super) struct Book {
+pub(super) struct Ledger {
     endpoint: Arc<Endpoint>,
     /// Prices of a million input and output tokens.
     prices: Option<(f64, f64)>,
     started: Instant,
     first_chunk: Option<Duration>,
+    /// The server has taken the request, as far as can be told: it has its price.
+    is_taken: bool,
     prompt_bytes: usize,
-    text_bytes: usize,
-    reasoning_bytes: usize,
+    /// Of text and reasoning: the second is not seen, and has the price of the first.
+    said_bytes: usize,
     counted: Option<Usage>,
     finish: Option<FinishReason>,
     outcome: &'static str,
@@ -50,7 +43,7 @@ pub(super) struct Book {
     span: AttemptSpan,
 }
 
-impl Book {
+impl Ledger {
     pub(super) fn open(endpoint: Arc<Endpoint>, prices: Option<(f64, f64)>, request: &ChatRequest) -> Self {
         Self {
             span: request.span.attempt(&endpoint.call()),
@@ -58,9 +51,9 @@ impl Book {
             prices,
             started: Instant::now(),
             first_chunk: None,
+            is_taken: false,
             prompt_bytes: request.prompt.iter().map(|message| message.content.len()).sum(),
-            text_bytes: 0,
-            reasoning_bytes: 0,
+            said_bytes: 0,
             counted: None,
             finish: None,
             outcome: "cancelled",
@@ -68,54 +61,54 @@ impl Book {
         }
     }
 
-    pub(super) fn note(&mut self, event: &ModelEvent) {
-        match event {
-            ModelEvent::Thinking(bytes) => self.reasoning_bytes += *bytes as usize,
-            // Nothing that a target says.
-            ModelEvent::Queued(_) | ModelEvent::Asked | ModelEvent::By(_) | ModelEvent::Failover(_) => return,
-            ModelEvent::Text(text) => self.text_bytes += text.len(),
-            ModelEvent::Usage(usage) => {
-                self.counted = Some(*usage);
-                return;
-            }
-            ModelEvent::Finish(reason) => {
-                self.finish = Some(*reason);
-                return;
-            }
-        }
-        self.first_chunk.get_or_insert_with(|| self.started.elapsed());
-    }
-
     /// When the attempt began.
     pub(super) const fn started(&self) -> Instant {
         self.started
     }
 
-    /// Notes the outcome. Gives an estimate of the usage when the provider said none and there is something to count.
-    pub(super) fn close(&mut self, failed: Option<&ModelError>) -> Option<Usage> {
-        self.outcome = match (failed, self.finish) {
-            (Some(error), _) => outcome(error),
-            (None, None) => "truncated",
-            (None, Some(FinishReason::Stop)) => "ok",
-            (None, Some(FinishReason::Length)) => "length",
-            (None, Some(FinishReason::Filtered)) => "filtered",
-        };
-        self.is_failed = failed.is_some() || self.finish.is_none();
-        let said_something = self.first_chunk.is_some() || self.finish.is_some();
-        (self.counted.is_none() && said_something).then(|| self.estimate())
+    /// The head of an answer came.
+    pub(super) const fn taken(&mut self) {
+        self.is_taken = true;
     }
 
-    /// Reasoning is not seen, and has the price of text.
-    fn estimate(&self) -> Usage {
-        let output = estimated_tokens(self.text_bytes + self.reasoning_bytes);
-        Usage { input: estimated_tokens(self.prompt_bytes), output, estimated: true }
+    /// The model has said so many bytes, seen or not.
+    pub(super) fn said(&mut self, bytes: usize, now: Instant) {
+        self.said_bytes += bytes;
+        self.first_chunk.get_or_insert_with(|| now - self.started);
+    }
+
+    /// Notes the outcome, and what the provider has counted. Gives the usage, when there is something to count: what the
+    /// provider did not count is estimated.
+    pub(super) fn close(&mut self, ending: Result<FinishReason, &ModelError>, counted: Option<Usage>) -> Option<Usage> {
+        self.outcome = match ending {
+            Err(error) => error.outcome(),
+            Ok(FinishReason::Stop) => "ok",
+            Ok(FinishReason::Length) => "length",
+            Ok(FinishReason::Filtered) => "filtered",
+        };
+        self.finish = ending.ok();
+        self.is_failed = ending.is_err();
+        // A server that was silent until a clock ran out was at work, for all that is known.
+        self.is_taken |= matches!(ending, Err(ModelError::Timeout { clock, .. }) if *clock != Clock::Connect);
+        self.counted = counted;
+        self.is_taken.then(|| self.usage())
+    }
+
+    fn usage(&self) -> Usage {
+        let counted = self.counted.unwrap_or(Usage { input: 0, output: 0, estimated: false });
+        let (input, output) = (estimated_tokens(self.prompt_bytes), estimated_tokens(self.said_bytes));
+        Usage {
+            input: if counted.input > 0 { counted.input } else { input },
+            output: if counted.output > 0 { counted.output } else { output },
+            estimated: counted.input == 0 && input > 0 || counted.output == 0 && output > 0,
+        }
     }
 }
 
-impl Drop for Book {
+impl Drop for Ledger {
     fn drop(&mut self) {
         let error = self.is_failed.then_some(self.outcome);
-        let usage = self.first_chunk.map(|_| self.counted.unwrap_or_else(|| self.estimate()));
+        let usage = self.first_chunk.map(|_| self.usage());
         self.span.end(&spans::Result {
             outcome: self.outcome,
             error,

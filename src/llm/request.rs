@@ -1,0 +1,146 @@
+//! What a model is asked. A leaf; uses `chat`, the knowledge's [`Passage`] and `telemetry`.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::{
+    chat::{Message, Owner, Role},
+    knowledge::Passage,
+    telemetry::spans::RunSpan,
+};
+
+/// One utterance of the prompt, as every chat-completion interface has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromptMessage {
+    /// Who says it.
+    pub role: PromptRole,
+    /// What is said.
+    pub content: String,
+}
+
+impl From<&Message> for PromptMessage {
+    fn from(message: &Message) -> Self {
+        Self { role: message.role.into(), content: message.text.clone() }
+    }
+}
+
+/// The roles of a prompt: those of a conversation, and the gateway's own voice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromptRole {
+    /// Instructions of the assistant.
+    System,
+    /// The person.
+    User,
+    /// The model's earlier answers.
+    Assistant,
+}
+
+impl From<Role> for PromptRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::User => Self::User,
+            Role::Assistant => Self::Assistant,
+        }
+    }
+}
+
+/// What a model is asked. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ChatRequest {
+    /// The whole prompt: instructions, history, passages, question.
+    pub prompt: Arc<[PromptMessage]>,
+    /// The question alone, for models that work on the passages themselves.
+    pub question: Arc<str>,
+    /// The passages alone, in the order in which the prompt numbers them, from 1.
+    pub passages: Arc<[Passage]>,
+    /// Whether the absence of passages means anything.
+    pub knowledge: KnowledgeUse,
+    /// The most tokens the answer may have.
+    pub max_output_tokens: u32,
+    /// How it is to be written.
+    pub parameters: Arc<Parameters>,
+    /// Whether text that was passed on can be withdrawn again. When not, only a target that goes on where the text ends
+    /// may take over.
+    pub may_withdraw: bool,
+    /// Who asks; `None` where nobody need say so.
+    pub asker: Option<Owner>,
+    /// Who asks the same may be given the same answer.
+    pub sharing: Sharing,
+    /// What the spans of the attempts hang on.
+    pub span: RunSpan,
+}
+
+impl ChatRequest {
+    /// A request of nobody in particular that leaves all else to the provider.
+    #[must_use]
+    pub fn new(prompt: impl Into<Arc<[PromptMessage]>>, question: &str, max_output_tokens: u32) -> Self {
+        Self {
+            prompt: prompt.into(),
+            question: question.into(),
+            passages: Arc::new([]),
+            knowledge: KnowledgeUse::default(),
+            max_output_tokens,
+            parameters: Arc::default(),
+            may_withdraw: true,
+            asker: None,
+            sharing: Sharing::default(),
+            span: RunSpan::default(),
+        }
+    }
+}
+
+/// With whom an answer may be shared.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sharing {
+    /// The tenant; none for those who need not say who they are.
+    pub tenant: Option<Arc<str>>,
+    /// The state of the knowledge that was searched; `None`: it cannot be told, and the answer is for nobody else.
+    pub knowledge: Option<u64>,
+    /// Whether another answer than the one that may be known already is wanted.
+    pub is_anew: bool,
+}
+
+/// How an answer is to be written, in the terms of the chat-completion interface; what is not said is the provider's to
+/// choose. The caller has checked the bounds.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Parameters {
+    /// 0 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// -2 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f64>,
+    /// -2 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f64>,
+    /// For answers that can be repeated, where the provider can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
+    /// Where the answer ends; at most 4.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+}
+
+impl Parameters {
+    /// Whether nothing is said.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How far the knowledge base was looked through for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KnowledgeUse {
+    /// All of it: what was not found is not there.
+    #[default]
+    Searched,
+    /// Documents are still being read: there may be more in a moment.
+    Loading,
+    /// It could not be searched.
+    Unavailable,
+}
