@@ -50,7 +50,7 @@ fn reading(c: &mut Criterion) {
                 |mut reading| {
                     for _ in 0..EVENTS / together {
                         reading.push(black_box(bytes.as_bytes()));
-                        while let Some(step) = reading.next() {
+                        while let Some(step) = reading.take() {
                             assert!(matches!(black_box(step), Step::Text(_)));
                         }
                     }

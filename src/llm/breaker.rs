@@ -461,7 +461,7 @@ mod tests {
                 }
             }
             for permit in held {
-                scene.breaker.settle(permit, Verdict::Unknown, scene.now);
+                scene.breaker.settle(permit, None, Verdict::Unknown, scene.now);
             }
             prop_assert!(scene.breaker.admit(None, scene.now + OPEN).is_some());
         }

@@ -84,7 +84,10 @@ impl<'a> Chunk<'a> {
 
     fn groq(&mut self, json: &mut Json<'a>) -> Result<()> {
         members(json, |key, json| match key {
-            "usage" => Ok(self.usage.update(usage(json)?)),
+            "usage" => {
+                self.usage.update(usage(json)?);
+                Ok(())
+            }
             "error" => {
                 self.error = self.error.take().or(error(json)?);
                 Ok(())

@@ -335,16 +335,25 @@ impl<'a> Json<'a> {
                     decoded.push_unit(unit as u16);
                     return Ok(());
                 }
-                None => return Ok(decoded.push_str("\\u")),
+                None => {
+                    decoded.push_str("\\u");
+                    return Ok(());
+                }
             },
             // Python's own.
             'x' => match self.digits(2).and_then(char::from_u32) {
                 Some(c) => c,
-                None => return Ok(decoded.push_str("\\x")),
+                None => {
+                    decoded.push_str("\\x");
+                    return Ok(());
+                }
             },
             'U' => match self.digits(8).and_then(char::from_u32) {
                 Some(c) => c,
-                None => return Ok(decoded.push_str("\\U")),
+                None => {
+                    decoded.push_str("\\U");
+                    return Ok(());
+                }
             },
             other => {
                 decoded.push_str("\\");

@@ -49,30 +49,30 @@ const NO_CODINGS: [&str; 6] = ["", "identity", "none", "utf-8", "utf8", "chunked
 
 /// What an endpoint is made from.
 #[derive(Debug, Clone)]
-pub struct EndpointConfig {
+pub(super) struct EndpointConfig {
     /// The target's name, for errors and metrics.
-    pub name: String,
+    pub(super) name: String,
     /// The kind of server, for metrics and spans.
-    pub provider: &'static str,
+    pub(super) provider: &'static str,
     /// Base URL up to and without `/chat/completions`; a slash at its end does not matter.
-    pub base_url: String,
+    pub(super) base_url: String,
     /// Sent as a bearer token; none or an empty one sends no `Authorization`.
-    pub api_key: Option<Secret>,
+    pub(super) api_key: Option<Secret>,
     /// The model's name at the provider.
-    pub model: String,
+    pub(super) model: String,
     /// Headers of every request besides the usual ones; they win over these.
-    pub headers: BTreeMap<String, Secret>,
+    pub(super) headers: BTreeMap<String, Secret>,
     /// Parameters that this server refuses: `n`, `stream_options.include_usage`, `messages[].name`.
-    pub strip: Vec<String>,
+    pub(super) strip: Vec<String>,
     /// Whether its answers begin with reasoning that no mark opens.
-    pub begins_in_thought: bool,
+    pub(super) begins_in_thought: bool,
     /// How long the connection may take, TLS and name resolution included.
-    pub connect: Duration,
+    pub(super) connect: Duration,
 }
 
 /// One model at one OpenAI-compatible endpoint. Holds the connection pool; cheap to share.
 #[derive(Debug)]
-pub struct Endpoint {
+pub(super) struct Endpoint {
     name: String,
     provider: &'static str,
     /// Host and port.
@@ -98,7 +98,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`EndpointError`] when a request could never be made.
-    pub fn new(config: EndpointConfig) -> Result<Self, EndpointError> {
+    pub(super) fn new(config: EndpointConfig) -> Result<Self, EndpointError> {
         let base = base_url(&config.base_url)?;
         if config.model.is_empty() || config.model.chars().any(char::is_control) {
             return Err(EndpointError::Model);
@@ -131,13 +131,13 @@ impl Endpoint {
 
     /// The target's name.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 
     /// The model's name at the provider.
     #[must_use]
-    pub fn model(&self) -> &str {
+    pub(super) fn model(&self) -> &str {
         &self.model
     }
 

@@ -165,11 +165,6 @@ impl Reservation {
         Self { pacer: pacer.clone(), need, waits_as: Some(number) }
     }
 
-    /// Whether it is in line still.
-    pub(super) const fn is_waiting(&self) -> bool {
-        self.waits_as.is_some()
-    }
-
     /// Whether its turn has come.
     pub(super) fn turn(&mut self, now: Instant) -> Turn {
         let Some(number) = self.waits_as else { return Turn::Come };

@@ -56,7 +56,7 @@ impl Reading {
     }
 
     /// What comes next; `None` when that takes more bytes, and after [`Step::End`].
-    pub fn next(&mut self) -> Option<Step> {
+    pub fn take(&mut self) -> Option<Step> {
         self.judge.answer.next()
     }
 
@@ -168,8 +168,11 @@ impl Judge {
         let is_object = result.is_ok() && json.rest().trim().is_empty();
         if is_object && ["data: ", "data:"].iter().any(|data| data.ends_with(field)) {
             self.answer.take(chunk);
-        } else if !field.starts_with(':') && !(is_object && is_name(field) && chunk.choices.is_empty()) {
-            self.answer.lose();
+        } else {
+            let is_without_text = is_object && is_name(field) && chunk.choices.is_empty();
+            if !field.starts_with(':') && !is_without_text {
+                self.answer.lose();
+            }
         }
     }
 

@@ -131,7 +131,7 @@ impl Writing {
         let was_refused = match error {
             ModelError::Unavailable { .. } | ModelError::Rejected { .. } => true,
             ModelError::Timeout { clock, .. } => *clock == Clock::Connect,
-            ModelError::Truncated { .. } => false,
+            ModelError::Unusable { .. } | ModelError::Truncated { .. } => false,
         };
         if was_refused && !self.has_begun {
             self.spending.waive();

@@ -189,6 +189,10 @@ impl SessionStore for MemoryStore {
 
     async fn append_turn(&self, session: &SessionId, turn: Turn) -> Result<Appended, StoreError> {
         let mut state = self.state.lock();
+        let taken = |id: &MessageId| StoreError::Unavailable(format!("the answer's id {id} is taken"));
+        if turn.question.id == turn.answer.id && !state.sessions.contains_key(session) {
+            return Err(taken(&turn.answer.id)); // Before a session is opened with it.
+        }
         if let Some(opened) = turn.opens.filter(|_| !state.sessions.contains_key(session)) {
             state.insert(opened, self.max_sessions)?;
         }
@@ -197,7 +201,7 @@ impl SessionStore for MemoryStore {
             return Ok(Appended::Exists(Box::new(existing.clone())));
         }
         if turn.question.id == turn.answer.id || conversation.positions.contains_key(&turn.answer.id) {
-            return Err(StoreError::Unavailable(format!("the answer's id {} is taken", turn.answer.id)));
+            return Err(taken(&turn.answer.id));
         }
         if conversation.messages.len() + 2 > self.max_messages {
             return Err(full(self.max_messages));

@@ -1,5 +1,7 @@
 //! What a user and a tenant may spend, and how many answers are written at once.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use rivulet::mock_llm::{Fault, Options, Script};
 use serde_json::{Value, json};
@@ -70,7 +72,7 @@ async fn complete(gateway: &TestGateway) -> (u16, Value) {
 #[tokio::test]
 async fn answers_at_once_cannot_spend_one_budget_many_times() {
     let (model, gate) = Upstream::gated("One two three.", 1).await;
-    // For two answers of 1,024 tokens, and their prompts of about 190; and for a part of a third.
+    // For two answers of 1,024 tokens, and their prompts of about 150; and for a part of a third.
     let setup = Setup::with_upstream(&model.url).set("RIVULET_LIMITS_TOKENS_PER_DAY", "3000");
     let gateway = setup.start().await;
     let asking = join_all((0..30).map(|_| complete(&gateway)));
@@ -89,6 +91,26 @@ async fn answers_at_once_cannot_spend_one_budget_many_times() {
 }
 
 #[tokio::test]
+async fn reasoning_is_paid_for_also_by_who_stops_before_the_first_word() {
+    let reasoning = json!({"choices": [{"delta": {"reasoning": "x".repeat(4000)}}]});
+    let reasons = Fault::Raw { pieces: vec![format!("data: {reasoning}\n\n").into()], pause: Duration::from_secs(60) };
+    let model = upstream(Options { rate: 0.0, faults: vec![reasons], ..Options::default() }).await;
+    // For a prompt of about 150, 1,000 tokens of reasoning, and another prompt.
+    let gateway = Setup::with_upstream(&model.url).set("RIVULET_LIMITS_TOKENS_PER_DAY", "1500").start().await;
+    let mut client = gateway.connect().await;
+    client.say("Why?").await;
+    while client.until("run.phase").await["phase"] != "thinking" {}
+    client.tell(json!({ "type": "stop" })).await;
+    assert_eq!(client.until("run.done").await["status"], "stopped");
+    client.say("Why not?").await;
+    let ended = client.until("run.done").await;
+    assert_eq!((&ended["status"], &ended["error"]["code"]), (&json!("error"), &json!("budget_exhausted")));
+    client.say("And now?").await;
+    assert_eq!(error(&mut client).await["code"], "budget_exhausted");
+    assert_eq!(model.stats.counts().requests, 2);
+}
+
+#[tokio::test]
 async fn an_answer_that_never_came_costs_its_prompt_and_a_refusal_nothing() {
     let options = Options {
         script: Script::new("Yes."),
@@ -100,7 +122,7 @@ async fn an_answer_that_never_came_costs_its_prompt_and_a_refusal_nothing() {
     let setup = Setup::with_upstream(&model.url)
         .set("RIVULET_LLM_RETRIES", "0")
         .set("RIVULET_LLM_FIRST_TOKEN_S", "0.3")
-        .set("RIVULET_LIMITS_TOKENS_PER_DAY", "300");
+        .set("RIVULET_LIMITS_TOKENS_PER_DAY", "250"); // For one prompt.
     let gateway = setup.start().await;
     let (status, _) = complete(&gateway).await;
     assert_eq!(status, 502);

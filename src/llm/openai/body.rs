@@ -35,7 +35,7 @@ impl Body {
     /// What comes next. Nothing comes after [`Step::End`].
     pub(in crate::llm) fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         loop {
-            if let Some(step) = self.reading.next() {
+            if let Some(step) = self.reading.take() {
                 return Poll::Ready(step);
             }
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {

@@ -27,7 +27,7 @@ fn run<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Told {
 fn run_with<'a>(mut reading: Reading, chunks: impl IntoIterator<Item = &'a [u8]>) -> Told {
     let mut told = (String::new(), 0, 0, 0, None);
     let mut drain = |reading: &mut Reading| {
-        while let Some(step) = reading.next() {
+        while let Some(step) = reading.take() {
             assert!(told.4.is_none(), "nothing follows an end");
             match step {
                 Step::Thinking(bytes) => told.1 += bytes,
@@ -415,7 +415,7 @@ fn a_finish_that_stands_apart_needs_no_end_and_others_do() {
         reading.push(stream(events).as_bytes());
         let rests = reading.has_finished();
         reading.broken("reset".to_owned());
-        let end = std::iter::from_fn(|| reading.next()).last();
+        let end = std::iter::from_fn(|| reading.take()).last();
         (rests, end)
     };
     assert_eq!(broken(&[said("a"), finish("stop")]), (true, Some(Step::End(STOP))));

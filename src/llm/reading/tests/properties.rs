@@ -146,7 +146,7 @@ proptest! {
     fn any_json_is_survived(content in any::<Option<String>>(), reason in any::<Option<String>>(), number in any::<f64>(), limit in 0_usize..64) {
         let event = json!({"choices":[{"index":0,"delta":{"content":content,"reasoning":number},"finish_reason":reason}],
             "usage":{"prompt_tokens":number,"completion_tokens":reason}});
-        let told = run_with(Reading::new(1 << 20, limit, false), [stream(&[event.clone()]).as_bytes()]);
+        let told = run_with(Reading::new(1 << 20, limit, false), [stream(std::slice::from_ref(&event)).as_bytes()]);
         prop_assert!(told.text.len() <= limit && told.text.len() <= content.map_or(0, |text| text.len()));
         let _ = UpstreamError::from_body(event.to_string().as_bytes());
     }
