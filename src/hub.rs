@@ -2,11 +2,10 @@
 //!
 //! Owns the map, and nothing of a session. A guard of the map is never held across an await: entries are cells, and
 //! whoever comes first loads, outside of the guard, while the others wait for the cell. Every entry has one of a
-//! bounded number of places (`room.rs`). `tend.rs` is what goes on meanwhile, `checkpoints.rs` of that what is saved of
-//! running answers. Uses `session`, `store`.
+//! bounded number of places (`room.rs`). `start.rs` puts a session into memory; `tend.rs` is what goes on meanwhile, and
+//! `checkpoints.rs` that of it which saves running answers. Uses `session`, `store`.
 
 use std::{
-    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,24 +14,20 @@ use std::{
 };
 
 use dashmap::DashMap;
-use futures_util::FutureExt;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
-use tracing::error;
 
 use crate::{
-    chat::{Message, MessageId, Owner, SessionId, Status, Timestamp},
+    chat::{MessageId, Owner, SessionId, Timestamp},
     run::Runner,
-    session::{
-        Clock, Closed, Deps, SessionHandle,
-        log::{Log, RETENTION},
-    },
-    store::{FinishedAnswer, MessagePage, Scope, SessionRecord, SessionStore, StoreError},
-    telemetry::metrics::{RATE_LIMITED, SESSION_PANICS, SESSIONS_ACTIVE, TOKENS_DELIVERED},
+    session::{Clock, Closed, Deps, SessionHandle, log::RETENTION},
+    store::{MessagePage, Scope, SessionRecord, SessionStore, StoreError},
+    telemetry::metrics::{RATE_LIMITED, TOKENS_DELIVERED},
 };
 
 mod checkpoints;
 mod room;
+mod start;
 mod tend;
 
 pub use tend::INTERRUPT_GRACE;
@@ -322,63 +317,6 @@ impl Hub {
     /// The sessions in memory, outside of the map's guards.
     fn handles(&self) -> Vec<SessionHandle> {
         self.sessions.iter().filter_map(|entry| entry.value().session.get().cloned()).collect()
-    }
-
-    async fn load(&self, id: &SessionId) -> Result<SessionHandle, StoreError> {
-        let store = &self.deps.store;
-        let record = store.session(id).await?.ok_or(StoreError::NoSession)?;
-        let mut page = store.messages(id, None, self.deps.window(), Scope::Conversation).await?;
-        for message in &mut page.messages {
-            self.settle(id, message).await?;
-        }
-        Ok(self.start(record, true, page))
-    }
-
-    /// Starts a session with its newest messages.
-    fn start(&self, record: SessionRecord, saved: bool, newest: MessagePage) -> SessionHandle {
-        let epoch = uuid::Uuid::new_v4().simple().to_string();
-        let now = self.deps.clock.now();
-        let log = Log::new(&epoch[..12], newest.messages, newest.more, self.deps.window(), now);
-        let (handle, actor) = SessionHandle::new(record, saved, log, self.deps.clone());
-        self.watch(handle.clone(), actor);
-        handle
-    }
-
-    /// An answer that is pending while no actor writes it was left by a session that failed.
-    async fn settle(&self, session: &SessionId, message: &mut Message) -> Result<(), StoreError> {
-        let (Status::Pending, Some(run)) = (message.status, message.run.clone()) else { return Ok(()) };
-        message.status = Status::Interrupted;
-        let answer = FinishedAnswer::of(message, run, None);
-        match self.deps.store.finish_answer(session, answer).await {
-            // What is stored can be read all the same; whoever loads the session next tries again.
-            Err(StoreError::Unavailable(reason)) => {
-                error!(%session, reason, "an interrupted answer could not be marked as such");
-                Ok(())
-            }
-            done => done,
-        }
-    }
-
-    /// Drives a session's actor. A panic ends this session only: those who watch it are told, and the next one who
-    /// asks for it gets it from the store.
-    fn watch(&self, handle: SessionHandle, actor: impl Future<Output = ()> + Send + 'static) {
-        metrics::gauge!(SESSIONS_ACTIVE).increment(1.0);
-        let id = handle.id().clone();
-        let session = handle.downgrade();
-        drop(handle); // Only the hub's counts: a session that nobody else holds can leave memory.
-        let sessions = self.sessions.clone();
-        // A combinator: an async block would have room for the actor twice.
-        self.tasks.spawn(AssertUnwindSafe(actor).catch_unwind().map(move |ended| {
-            if ended.is_err() {
-                error!(session = %id, "a session failed");
-                metrics::counter!(SESSION_PANICS).increment(1);
-                if let Some(failed) = session.upgrade() {
-                    failed.close(Closed::Failed);
-                    sessions.remove_if(&id, |_, slot| slot.session.get().is_some_and(|handle| handle.is(&session)));
-                }
-            }
-            metrics::gauge!(SESSIONS_ACTIVE).decrement(1.0);
-        }));
     }
 
     fn forget(&self, id: &SessionId, cause: Closed) {
