@@ -24,7 +24,7 @@
 //! | [`telemetry`], [`config`], [`chat`] | metrics and logs; settings; ids and value types |
 //!
 //! # A token's way
-//! upstream bytes → `llm::sse` → `llm::openai` → `llm::target` (clocks), `llm::targets` (who is asked) → `run` → the session's actor appends it to
+//! upstream bytes → `llm::sse`, `llm::reading` → `llm::attempt` (clocks) → `llm::targets` (who is asked) → `run` → the session's actor appends it to
 //! `session::log` and wakes the viewers → `ws::writer` takes everything after its cursor → `dialect` encodes → socket.
 //!
 //! # A message's way

@@ -105,6 +105,7 @@ pub(super) const TARGET_KEYS: &[Key] = &[
     Key { name: "headers", kind: Kind::Headers },
     Key { name: "strip", kind: Kind::List },
     Key { name: "continue", kind: Kind::Switch },
+    Key { name: "begins_in_thought", kind: Kind::Switch },
     Key { name: "connect_s", kind: Kind::Number(0.001, 300.0) },
     Key { name: "first_token_s", kind: Kind::Number(0.001, 3600.0) },
     Key { name: "gap_s", kind: Kind::Number(0.001, 3600.0) },

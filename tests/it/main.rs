@@ -40,3 +40,4 @@ mod targets;
 mod telemetry;
 mod unsaved;
 mod upstream;
+mod wild;
