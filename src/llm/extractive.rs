@@ -1,7 +1,7 @@
 //! The model that needs no key: it answers with the sentences of the passages that fit the question, and cites them.
 //!
 //! It invents nothing and understands little; it makes the gateway usable before there is a model. What it computes for
-//! one answer is bounded ([`compose`]), and happens on threads for such work, a few answers at a time, so that no
+//! one answer is bounded ([`compose()`]), and happens on threads for such work, a few answers at a time, so that no
 //! question holds up the sockets. Uses `chat`, the knowledge's passages and the traits of its parent module.
 
 use std::{sync::Arc, thread::available_parallelism, time::Duration};

@@ -3,7 +3,7 @@
 //! Until the first visible text nobody sees who is asked: an attempt that fails is repeated at the same target or made at
 //! the next one, as `retry.rs` decides, within the time that the whole answer has. A target whose breaker is open is
 //! passed by. After the first visible text, the next target takes over once per answer, and everybody is told
-//! ([`Failover`]): it writes anew, or goes on where the text ends, when it is declared able to. Until its own first text
+//! ([`Failover`](crate::llm::Failover)): it writes anew, or goes on where the text ends, when it is declared able to. Until its own first text
 //! is there, nothing is withdrawn. Usage is that of all attempts together, since each was paid for.
 
 use std::{
