@@ -156,6 +156,9 @@ test("no letter of a hostile answer makes a request, and each fence is one piece
   }
   conversation.done();
   await page.locator(".answer[data-status=complete]").waitFor();
+  // What does not fit into one painting comes in the next ones.
+  await page.locator(".answer pre").nth(2).waitFor();
+  await page.locator(".answer .as-written").waitFor({ state: "detached" });
   assert.equal(await page.locator(".answer pre").count(), 3);
   assert.equal(
     await page.locator(".answer :is(img, script, style, iframe, video, link)").count(),

@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { ask, launch, openPage } from "./browser.mjs";
 import { Conversation } from "./scripted.mjs";
 
-const LINE = "A rivulet is a very small stream. ";
+const LINE = "A rivulet is a very small stream.";
 const PERIOD_MS = 20;
 
 let browser;
@@ -21,11 +21,12 @@ async function streaming(options = {}) {
   await page.getByRole("article", { name: "You" }).waitFor();
   conversation.begin();
   for (let line = 0; line < 80; line++) conversation.write(`${LINE}\n\n`);
-  let words = 0;
-  const writing = setInterval(
-    () => conversation.write(`${LINE}${++words % 2 ? "" : "\n\n"}`),
-    PERIOD_MS,
-  );
+  const words = LINE.split(" ");
+  let said = 0;
+  const writing = setInterval(() => {
+    conversation.write(`${words[said++ % words.length]} `);
+    if (said % 20 === 0) conversation.write("\n\n");
+  }, PERIOD_MS);
   await following(page);
   const end = async () => {
     clearInterval(writing);
@@ -39,7 +40,7 @@ const log = (page) => page.locator("#log");
 const top = (page) => log(page).evaluate((element) => element.scrollTop);
 
 /** Waits until at least so much more text is on the screen. */
-const textComes = (page, characters = 600) =>
+const textComes = (page, characters = 200) =>
   page.evaluate(async (wanted) => {
     const length = () => document.querySelector(".markdown")?.textContent.length ?? 0;
     const before = length();

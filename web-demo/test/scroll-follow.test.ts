@@ -117,7 +117,7 @@ describe("a reader who moved up", () => {
   it("is followed again from where the end was when they set off", () => {
     grow(500);
     for (let look = 0; look < 2; look++) {
-      vi.advanceTimersByTime(200);
+      vi.advanceTimersByTime(600);
       grow(0);
     }
     const end = height - seen;

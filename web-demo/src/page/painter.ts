@@ -1,15 +1,13 @@
 /**
  * When the page is painted: however many tokens arrive, once per frame; and after a painting that took
- * long, only after a rest that is longer still, so that keys and clicks are always heard.
+ * long, only after a rest that is as long, so that keys and clicks are always heard.
  */
 
 /** Paints what there is to paint, and says whether something is left for the next time. Throws nothing. */
 export type Paint = () => boolean;
 
-/** So many times as long as a painting took is rested after it. */
-const REST = 2;
-/** A shorter rest is what lies between two frames anyway. */
-const FRAME_MS = 16;
+/** A painting that takes longer is felt by whoever types. */
+const LONG_MS = 50;
 
 export class Painter {
   readonly #paint: Paint;
@@ -25,7 +23,7 @@ export class Painter {
     if (this.#waiting) return;
     this.#waiting = true;
     const frame = (): void => void requestAnimationFrame(() => this.#now());
-    if (this.#rest > FRAME_MS) setTimeout(frame, this.#rest);
+    if (this.#rest > LONG_MS) setTimeout(frame, this.#rest);
     else frame();
   }
 
@@ -33,7 +31,7 @@ export class Painter {
     this.#waiting = false;
     const begun = performance.now();
     const left = this.#paint();
-    this.#rest = REST * (performance.now() - begun);
+    this.#rest = performance.now() - begun;
     if (left) this.soon();
   }
 }

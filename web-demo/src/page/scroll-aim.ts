@@ -3,8 +3,8 @@
  * the one that was there when they set off. A smooth scroll takes a while, and begins a moment after its key.
  */
 
-/** A smooth scroll begins within this, and is over when it stands still for so long. */
-const PAUSE_MS = 150;
+/** A smooth scroll begins within this, on a busy machine too, and is over when it stands still for so long. */
+const PAUSE_MS = 500;
 
 export class ScrollAim {
   /** Where the end was, and since when; the first is what held a pause ago. */

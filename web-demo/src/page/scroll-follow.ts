@@ -19,6 +19,8 @@ export class ScrollFollow {
   #top = 0;
   #end = 0;
   readonly #aim = new ScrollAim();
+  /** What a parked reader sees first, and where; until they move. */
+  #held: { readonly block: Element; readonly top: number } | null = null;
 
   constructor() {
     this.#log.addEventListener("scroll", () => this.#look(), { passive: true });
@@ -34,11 +36,10 @@ export class ScrollFollow {
   around(paint: () => void): void {
     // A move that no event has told of yet.
     this.#look();
-    const held = this.#following ? undefined : this.#inSight();
-    const before = held?.getBoundingClientRect().top ?? 0;
+    const held = this.#following ? null : this.#hold();
     paint();
-    // What changes above pushes what is being read.
-    const pushed = held?.isConnected ? held.getBoundingClientRect().top - before : 0;
+    // What changes above pushes what is being read. Held to where it first was: no rounding adds up.
+    const pushed = held?.block.isConnected ? topOf(held.block) - held.top : 0;
     if (Math.abs(pushed) > MOVE_PX) this.#move(this.#log.scrollTop + pushed);
     else this.follow();
   }
@@ -64,20 +65,25 @@ export class ScrollFollow {
     this.#top = scrollTop;
     this.#end = end;
     this.#aim.see(end);
+    if (up || down) this.#held = null;
     const wanted = down ? Math.min(end, this.#aim.movedDown()) : end;
-    const arrived = wanted - scrollTop < END_PX;
+    const arrived = (down || shortened) && wanted - scrollTop < END_PX;
     // The suggestions of an empty conversation are read from the top, and lead to its first message.
     if (this.#isEmpty()) this.#set(true);
-    else if (arrived && (down || shortened)) this.#set(true);
+    else if (arrived) this.#set(true);
     else if (up) this.#set(false);
   }
 
   /** The first block of text that the reader sees, or the message when it has none there. */
-  #inSight(): Element | undefined {
-    const edge = this.#log.getBoundingClientRect().top;
+  #hold(): { readonly block: Element; readonly top: number } | null {
+    const edge = topOf(this.#log);
     const seen = (element: Element): boolean => element.getBoundingClientRect().bottom > edge;
+    if (this.#held?.block.isConnected && seen(this.#held.block)) return this.#held;
     const message = [...this.#messages.children].find(seen);
-    return [...(message?.querySelectorAll(".markdown > div") ?? [])].find(seen) ?? message;
+    const blocks = [...(message?.querySelectorAll(".markdown > div") ?? [])];
+    const block = blocks.find(seen) ?? message;
+    this.#held = block ? { block, top: topOf(block) } : null;
+    return this.#held;
   }
 
   #move(top: number): void {
@@ -95,4 +101,8 @@ export class ScrollFollow {
   #isEmpty(): boolean {
     return this.#messages.childElementCount === 0;
   }
+}
+
+function topOf(element: Element): number {
+  return element.getBoundingClientRect().top;
 }
