@@ -32,7 +32,10 @@ async fn failing(documented: &[Documented]) -> (Upstream, String) {
 
 /// How many requests a fault takes: some refuse the first one of a question and take the second one.
 pub(crate) fn requests_of(fault: &Fault) -> usize {
-    let refuses = matches!(fault, Fault::Strict(Strict::StreamOptions | Strict::MaxTokens | Strict::System));
+    let refuses = matches!(
+        fault,
+        Fault::Strict(Strict::StreamOptions | Strict::MaxTokens | Strict::MaxCompletionTokens | Strict::System)
+    );
     1 + usize::from(refuses)
 }
 
