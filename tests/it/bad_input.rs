@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-use crate::harness::{Client, Setup, TestGateway, Upstream, raw, soon};
+use crate::harness::{Client, Memory, Setup, TestGateway, Upstream, raw, soon};
 
 #[tokio::test]
 async fn bad_frames_are_named_and_the_socket_stays_open() {
@@ -161,8 +161,14 @@ async fn headers_without_end_and_connections_without_number_are_refused() {
     let answer = raw(&gateway, &huge).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
 
-    let first = gateway.connect().await;
-    let _second = Client::connect(&gateway.socket(&first.session())).await;
+    // A connection that was answered gives its place back a moment later.
+    let open = async |url: String| loop {
+        if let Ok(client) = Client::try_resume(&url, Memory::default()).await {
+            return client;
+        }
+    };
+    let first = soon("a place", open(gateway.socket(""))).await;
+    let _second = soon("a place", open(gateway.socket(&first.session()))).await;
     let refused = raw(&gateway, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(refused.starts_with("HTTP/1.1 503 "), "sockets count: {refused}");
     let body: Value = serde_json::from_str(refused.split("\r\n\r\n").nth(1).unwrap()).unwrap();

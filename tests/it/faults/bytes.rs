@@ -9,7 +9,7 @@ use crate::harness::{Fault, Memory, Proxy, Setup, TestGateway, Upstream, soon};
 const TEXT: &str = "Größer 😀 als 0 €.";
 /// Numbers in a frame vary in length, and tokens that shared a frame in all measured answers need not do so again: an
 /// answer may be longer than those were.
-const SPARE: u64 = 256;
+const SPARE: u64 = 1024;
 /// How many answers are measured. Tokens that come together share a frame, so one may be much shorter than others.
 const MEASURED: usize = 16;
 /// Sessions at the same time.
