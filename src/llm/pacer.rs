@@ -3,7 +3,7 @@
 //! Providers tell with every answer how many tokens and requests are left and when the full number is back
 //! (`x-ratelimit-*`, as OpenAI and Groq send them). What is left grows steadily until then. Requests whose answer has
 //! not begun are not in the newest numbers yet, so they are reserved. A 429 stops everybody until its `Retry-After`.
-//! Runs that have to wait stand in line, so that nobody is overtaken.
+//! Runs that have to wait stand in line, so that nobody waits longer because of one who came later.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -139,10 +139,11 @@ impl Pacer {
         let Some(at) = self.line.iter().position(|(waiting, _)| *waiting == number) else { return Turn::Come };
         let need = self.line[at].1;
         let wait = self.wait_behind(at, need, now);
-        if at > 0 || !wait.is_zero() {
+        if !wait.is_zero() {
             return Turn::Wait(wait, at + 1);
         }
-        self.line.pop_front();
+        // Where there is enough for those ahead as well, nobody has to look at the line in its order.
+        self.line.remove(at);
         self.reserved = self.reserved.plus(need);
         Turn::Come
     }

@@ -107,6 +107,21 @@ fn nobody_is_overtaken() {
     assert_eq!(pacer.lock().reserved, Need::default());
 }
 
+#[test]
+fn where_there_is_enough_for_all_nobody_waits_for_those_ahead() {
+    let pacer = Arc::new(Mutex::new(Pacer::default()));
+    let now = Instant::now();
+    let mut ahead = Reservation::in_line(&pacer, Need::of(500));
+    let mut behind = Reservation::in_line(&pacer, Need::of(100));
+    assert_eq!(behind.turn(now), Turn::Come, "nothing is known of a limit");
+    pacer.lock().told(&tokens("1000", "60s"), None, now);
+    let mut last = Reservation::in_line(&pacer, Need::of(400));
+    assert_eq!(last.turn(now), Turn::Come, "400 beside 500 and 100");
+    assert_eq!(ahead.turn(now), Turn::Come);
+    drop((ahead, behind, last));
+    assert_eq!(pacer.lock().reserved, Need::default());
+}
+
 proptest! {
     #[test]
     fn after_the_wait_its_turn_has_come(

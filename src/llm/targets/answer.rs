@@ -46,6 +46,8 @@ pub const FALLBACK_NOTICE: &str =
 
 /// Who waits for a rate limit looks again after so long, at the least and at the most: those before it may leave.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
+/// How often a new place in line is told, at the most: with every place a frame to everybody would be a burden.
+const TELL_EVERY: Duration = Duration::from_millis(500);
 
 type Told = Result<ModelEvent, ModelError>;
 
@@ -64,8 +66,8 @@ pub(super) struct Answer {
     spent: Spent,
     /// How the last target failed.
     last: Option<ModelError>,
-    /// The place in line that was told.
-    position: usize,
+    /// The place in line that was told, and when.
+    told: Option<(usize, Instant)>,
 }
 
 /// What is going on.
@@ -124,7 +126,7 @@ impl Answer {
             shown: Shown::default(),
             spent: Spent::default(),
             last: None,
-            position: 0,
+            told: None,
         }
     }
 
@@ -192,7 +194,7 @@ impl Answer {
         let now = Instant::now();
         match reservation.turn(now) {
             Turn::Come => {
-                if std::mem::take(&mut self.position) > 0 {
+                if self.told.take().is_some() {
                     paced(&turns.target, "waited");
                     self.ready.push_back(Ok(ModelEvent::Asked));
                 }
@@ -204,7 +206,8 @@ impl Answer {
                 self.conclude(turns, error);
             }
             Turn::Wait(wait, position) => {
-                if std::mem::replace(&mut self.position, position) != position {
+                if self.told.is_none_or(|(told, at)| told != position && now - at >= TELL_EVERY) {
+                    self.told = Some((position, now));
                     self.ready.push_back(Ok(ModelEvent::Queued(position)));
                 }
                 let pause = Box::pin(sleep(wait.clamp(LOOK_AGAIN.0, LOOK_AGAIN.1)));
