@@ -14,11 +14,12 @@ use super::{
     upstream_error::{UpstreamError, is_error},
 };
 
+use self::field::{Result, count, word};
+
+mod field;
 mod said;
 
 pub(super) use said::Said;
-
-type Result<T> = std::result::Result<T, Unreadable>;
 
 /// What was read of an event.
 #[derive(Debug, Default, PartialEq)]
@@ -165,25 +166,4 @@ fn error(json: &mut Json<'_>) -> Result<Option<UpstreamError>> {
     // So deep a one says nothing that anybody could read, and is one all the same.
     let error = Json::new(raw).tree().unwrap_or_else(|Unreadable| Tree::from(raw));
     Ok(is_error(&error).then(|| UpstreamError::from_value(&error)))
-}
-
-/// A text or a bare word that is not empty.
-fn word<'a>(json: &mut Json<'a>) -> Result<Option<Cow<'a, str>>> {
-    let value = json.value()?;
-    Ok(match value {
-        Value::Word(word) => Some(Cow::Borrowed(word)),
-        Value::Text(text) => Some(text.text).filter(|text| !text.is_empty()),
-        other => {
-            json.skip_rest(&other)?;
-            None
-        }
-    })
-}
-
-/// A number that is not negative, with or without quotes.
-fn count(json: &mut Json<'_>) -> Result<Option<u64>> {
-    let Some(word) = word(json)? else { return Ok(None) };
-    let number = word.trim().parse::<f64>().ok().filter(|number| *number >= 0.0);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float saturates in this cast")]
-    Ok(word.parse().ok().or(number.map(|number| number as u64)))
 }

@@ -10,8 +10,36 @@ use std::borrow::Cow;
 use memchr::memchr2;
 use serde_json::{Map, Value as Tree};
 
+use self::text::Decoded;
+
+mod text;
+
+pub(super) use text::{Text, join};
+
 /// So deep is a value that is taken out whole.
 const MAX_TREE_DEPTH: usize = 64;
+
+/// Kinds of bytes.
+const KINDS: [u8; 256] = kinds();
+const BLANK: u8 = 1;
+const COMMA: u8 = 2;
+/// What a bare word may have in it.
+const WORD: u8 = 4;
+
+const fn kinds() -> [u8; 256] {
+    let mut kinds = [WORD; 256];
+    let mut at = 0;
+    while at < 256 {
+        match at as u8 {
+            b',' => kinds[at] = COMMA,
+            b':' | b'{' | b'}' | b'[' | b']' | b'"' => kinds[at] = 0,
+            byte if byte.is_ascii_whitespace() => kinds[at] = BLANK,
+            _ => {}
+        }
+        at += 1;
+    }
+    kinds
+}
 
 /// It cannot be read any further: it ends too early, or its brackets do not match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,61 +67,6 @@ pub(super) enum Value<'a> {
     Object,
     /// Its items follow: [`Json::has_item`].
     Array,
-}
-
-/// A text, perhaps with half a surrogate pair at either end.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Text<'a> {
-    /// A low half before the text: the end of a pair that began elsewhere.
-    pub(super) before: Option<u16>,
-    pub(super) text: Cow<'a, str>,
-    /// A high half behind it.
-    pub(super) after: Option<u16>,
-}
-
-impl<'a> From<&'a str> for Text<'a> {
-    fn from(text: &'a str) -> Self {
-        Self { text: Cow::Borrowed(text), ..Self::default() }
-    }
-}
-
-impl Text<'_> {
-    /// Whether there is nothing in it.
-    pub(super) fn is_empty(&self) -> bool {
-        self.before.is_none() && self.text.is_empty() && self.after.is_none()
-    }
-
-    /// The text, with a replacement character for each half.
-    pub(super) fn mended(&self) -> Cow<'_, str> {
-        if self.before.is_none() && self.after.is_none() {
-            return Cow::Borrowed(&self.text);
-        }
-        let lone = |half: Option<u16>| if half.is_some() { "\u{fffd}" } else { "" };
-        Cow::Owned([lone(self.before), &self.text, lone(self.after)].concat())
-    }
-
-    /// What follows it.
-    pub(super) fn append(&mut self, next: Text<'_>) {
-        if next.is_empty() {
-            return;
-        }
-        if self.is_empty() {
-            self.before = next.before;
-            self.text = Cow::Owned(next.text.into_owned());
-        } else {
-            let text = self.text.to_mut();
-            join(text, self.after.take(), next.before);
-            text.push_str(&next.text);
-        }
-        self.after = next.after;
-    }
-}
-
-/// What comes between two texts, when the first one ends with the half `after` and the second one begins with `before`.
-pub(super) fn join(text: &mut String, after: Option<u16>, before: Option<u16>) {
-    for unit in char::decode_utf16(after.into_iter().chain(before)) {
-        text.push(unit.unwrap_or(char::REPLACEMENT_CHARACTER));
-    }
 }
 
 impl<'a> Json<'a> {
@@ -261,23 +234,29 @@ impl<'a> Json<'a> {
         self.text.as_bytes().get(self.at).copied().ok_or(Unreadable)
     }
 
-    fn pass(&mut self, is_passed: impl Fn(u8) -> bool) {
-        let rest = &self.text.as_bytes()[self.at..];
-        self.at += rest.iter().position(|byte| !is_passed(*byte)).unwrap_or(rest.len());
+    /// Passes over bytes of these kinds.
+    #[inline]
+    fn pass(&mut self, kinds: u8) {
+        let bytes = self.text.as_bytes();
+        while let Some(byte) = bytes.get(self.at)
+            && KINDS[usize::from(*byte)] & kinds != 0
+        {
+            self.at += 1;
+        }
     }
 
     fn blank(&mut self) {
-        self.pass(|byte| byte.is_ascii_whitespace());
+        self.pass(BLANK);
     }
 
     fn commas(&mut self) {
-        self.pass(|byte| byte.is_ascii_whitespace() || byte == b',');
+        self.pass(BLANK | COMMA);
     }
 
     /// A run of what is neither a bracket nor a sign between values.
     fn word(&mut self) -> &'a str {
         let from = self.at;
-        self.pass(|byte| !byte.is_ascii_whitespace() && !b",:{}[]\"".contains(&byte));
+        self.pass(WORD);
         &self.text[from..self.at]
     }
 
@@ -370,41 +349,6 @@ impl<'a> Json<'a> {
         let number = digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(digits)?;
         self.at += count;
         u32::from_str_radix(number, 16).ok()
-    }
-}
-
-/// A string while it is decoded.
-#[derive(Default)]
-struct Decoded {
-    before: Option<u16>,
-    text: String,
-    /// A high half whose low half may follow.
-    after: Option<u16>,
-}
-
-impl Decoded {
-    fn push_str(&mut self, text: &str) {
-        if !text.is_empty() {
-            join(&mut self.text, self.after.take(), None);
-            self.text.push_str(text);
-        }
-    }
-
-    fn push_unit(&mut self, unit: u16) {
-        match unit {
-            0xd800..=0xdbff => {
-                join(&mut self.text, self.after.take(), None);
-                self.after = Some(unit);
-            }
-            0xdc00..=0xdfff if self.text.is_empty() && self.before.is_none() && self.after.is_none() => {
-                self.before = Some(unit);
-            }
-            _ => join(&mut self.text, self.after.take(), Some(unit)),
-        }
-    }
-
-    fn finish<'a>(self) -> Text<'a> {
-        Text { before: self.before, text: Cow::Owned(self.text), after: self.after }
     }
 }
 

@@ -3,15 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use tokio::time::Instant;
 
-use self::answer::Answer;
+use self::{answer::Answer, plan::Plan};
 use super::{
     breaker::{BreakerRule, Trip},
-    error::{ModelError, TargetsError},
+    error::TargetsError,
     extractive::Extractive,
     model::{ChatModel, ModelStream, TargetReport},
-    order,
     request::ChatRequest,
     retry::RetryRule,
     target::{Target, clock_of},
@@ -19,7 +17,9 @@ use super::{
 use crate::config::{Fallback, LlmConfig};
 
 mod answer;
+mod plan;
 mod shown;
+mod turns;
 
 pub use answer::FALLBACK_NOTICE;
 
@@ -29,17 +29,6 @@ pub struct Targets {
     /// What clients are told before anybody is asked: the first target's model.
     name: String,
     plan: Plan,
-}
-
-/// Who is asked, and how patiently.
-#[derive(Debug, Clone)]
-struct Plan {
-    targets: Arc<[Arc<Target>]>,
-    rule: RetryRule,
-    /// For the whole answer, all attempts included.
-    total: Duration,
-    /// Who answers when nobody else does.
-    fallback: Option<Extractive>,
 }
 
 impl Targets {
@@ -88,29 +77,6 @@ impl ChatModel for Targets {
 
     fn targets(&self) -> Vec<TargetReport> {
         self.plan.targets.iter().map(|target| target.report()).collect()
-    }
-}
-
-impl Plan {
-    /// The targets, in the order in which one answer asks them.
-    fn in_order(&self) -> Vec<Arc<Target>> {
-        let weights: Vec<_> = self.targets.iter().map(|target| target.weight()).collect();
-        order::drawn(&weights, rand::random).into_iter().map(|at| Arc::clone(&self.targets[at])).collect()
-    }
-
-    /// Every breaker is open.
-    fn all_resting(&self) -> ModelError {
-        let soonest = self.targets.iter().filter_map(|target| target.report().open_for).min();
-        ModelError::Unavailable {
-            target: "every target".to_owned(),
-            detail: "failed too often and is left alone for a while".to_owned(),
-            retry_after: soonest,
-        }
-    }
-
-    /// By when a further attempt has to begin, of an answer that was begun at `started`.
-    fn patience(&self, started: Instant) -> Instant {
-        started + self.total.min(self.rule.within)
     }
 }
 

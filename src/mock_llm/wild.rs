@@ -14,7 +14,15 @@ use super::{
 
 /// Streams that are whole, though it takes some care to see it, and some that are not.
 pub(super) fn stream(name: &str) -> Option<Fault> {
-    let words = || said("word ").repeat(5);
+    odd_text(name).or_else(|| odd_course(name)).or_else(|| odd_chunks(name)).or_else(|| odd_frames(name))
+}
+
+fn words() -> String {
+    said("word ").repeat(5)
+}
+
+/// Texts that are written otherwise than as strings of JSON.
+fn odd_text(name: &str) -> Option<Fault> {
     Some(match name {
         "numbers" => {
             contents(&["\"Within \"", "60", "\" days [\"", "1", "\"], $\"", "0.005", "\", \"", "1e400", "\".\""])
@@ -35,6 +43,13 @@ pub(super) fn stream(name: &str) -> Option<Fault> {
                 "data: {'choices': [], 'usage': {'prompt_tokens': 7, 'completion_tokens': 5, 'billed': False}}\n\n";
             raw([word.repeat(5), stop(), cost.to_owned(), DONE.to_owned()])
         }
+        _ => return None,
+    })
+}
+
+/// Finish reasons and reasoning where nobody expects them.
+fn odd_course(name: &str) -> Option<Fault> {
+    Some(match name {
         "stop-every" => slowly(vec![event(&chunk(json!({ "content": "word " }), json!("stop"))); 5]),
         "stop-first" => {
             let thought = event(&chunk(json!({ "content": "", "reasoning_content": "hm" }), json!("stop")));
@@ -57,6 +72,13 @@ pub(super) fn stream(name: &str) -> Option<Fault> {
         "empty-stop" => {
             raw([event(&chunk(json!({ "role": "assistant", "content": "" }), Value::Null)), stop(), DONE.to_owned()])
         }
+        _ => return None,
+    })
+}
+
+/// Events that are framed otherwise, or with something between them.
+fn odd_frames(name: &str) -> Option<Fault> {
+    Some(match name {
         "json-lines" => raw([(words() + &stop()).replace("data: ", "").replace("\n\n", "\n")]),
         "json-list" => {
             let items = (words() + &stop()).replace("data: ", "").trim().replace("\n\n", ",");
@@ -70,6 +92,13 @@ pub(super) fn stream(name: &str) -> Option<Fault> {
         "cut-by-ping" => {
             raw([said("word ").repeat(2), cut_by_ping(), said("word ").repeat(2), stop(), DONE.to_owned()])
         }
+        _ => return None,
+    })
+}
+
+/// Chunks in which the text stands elsewhere, or something else beside it.
+fn odd_chunks(name: &str) -> Option<Fault> {
+    Some(match name {
         "message-last" => raw([words(), event(&completion()), DONE.to_owned()]),
         "message-beside" => {
             let both = |count: usize| {

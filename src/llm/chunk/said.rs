@@ -1,7 +1,7 @@
 //! What a model says in one piece, or in the whole: text, reasoning, calls of tools, under all the names and in all the
 //! shapes that are in use.
 
-use super::{Result, word};
+use super::field::{Result, word};
 use crate::llm::json::{Json, Text, Value};
 
 /// What a model says.

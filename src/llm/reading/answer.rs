@@ -13,8 +13,8 @@ use super::{
 use crate::{
     chat::Usage,
     llm::{
-        FinishReason,
         chunk::{Choice, Chunk, Counts, Said},
+        event::FinishReason,
         json::{Text, join},
         sse::BodyEnd,
         upstream_error::UpstreamError,

@@ -1,6 +1,6 @@
 //! What finish reasons mean, in the words of many servers. Pure, a leaf.
 
-use crate::llm::FinishReason;
+use crate::llm::event::FinishReason;
 
 /// What a finish reason says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

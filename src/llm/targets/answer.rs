@@ -19,8 +19,9 @@ use tokio::time::{Instant, Sleep, sleep};
 use tracing::warn;
 
 use super::{
-    Plan,
+    plan::Plan,
     shown::{Shown, Spent},
+    turns::{Turns, exhausted, first_to_ask, need_of, paced},
 };
 use crate::{
     chat::Author,
@@ -33,11 +34,9 @@ use crate::{
         refusal,
         request::ChatRequest,
         retry::Next,
-        seam::Seam,
-        target::{Admission, Target},
-        tokens::estimated_tokens,
+        seam::{Joined, Seam},
+        target::Target,
     },
-    telemetry::metrics::LLM_PACED,
 };
 
 /// Said before an answer of the fallback.
@@ -82,21 +81,6 @@ enum State {
     Pausing(Turns, Pin<Box<Sleep>>),
     Fallback(ModelStream),
     Over,
-}
-
-/// A target's turns at this answer.
-struct Turns {
-    target: Arc<Target>,
-    /// None before its first attempt.
-    admission: Option<Admission>,
-    /// How many of them failed.
-    failed: u32,
-    /// How the last one failed.
-    error: Option<ModelError>,
-    /// Whether it is given the beginning that there is, to go on with.
-    continues: bool,
-    /// It has just refused to go on.
-    has_refused: bool,
 }
 
 /// An attempt under way.
@@ -297,7 +281,7 @@ impl Answer {
         }
     }
 
-    fn join(&mut self, asking: &mut Asking, joined: crate::llm::seam::Joined) {
+    fn join(&mut self, asking: &mut Asking, joined: Joined) {
         asking.seam = None;
         self.commit(asking);
         self.ready.extend(self.shown.take_over(&asking.turns.target, joined).map(Ok));
@@ -415,43 +399,5 @@ impl Stream for Answer {
             }
             ready!(self.poll_state(context));
         }
-    }
-}
-
-/// Who is to be asked next of those that were not tried: the first whose rate limit allows it now, or else the one that
-/// makes wait shortest.
-fn first_to_ask(untried: &[Arc<Target>], need: Need) -> Option<usize> {
-    let mut shortest: Option<(usize, Duration)> = None;
-    for (at, target) in untried.iter().enumerate() {
-        let wait = target.pause(need);
-        if wait.is_zero() {
-            if let Some((passed, _)) = shortest {
-                paced(&untried[passed], "passed");
-            }
-            return Some(at);
-        }
-        if shortest.is_none_or(|(_, before)| wait < before) {
-            shortest = Some((at, wait));
-        }
-    }
-    shortest.map(|(at, _)| at)
-}
-
-/// What a request will use up of a rate limit: providers count the most that the answer may have.
-fn need_of(request: &ChatRequest) -> Need {
-    let prompt = request.prompt.iter().map(|message| message.content.len()).sum();
-    Need::of(estimated_tokens(prompt).saturating_add(request.max_output_tokens))
-}
-
-fn paced(target: &Target, how: &'static str) {
-    metrics::counter!(LLM_PACED, "target" => target.name().to_owned(), "how" => how).increment(1);
-}
-
-/// Nobody is asked: the answer would be a 429.
-fn exhausted(target: &Target, wait: Duration) -> ModelError {
-    ModelError::Unavailable {
-        target: target.name().to_owned(),
-        detail: "its rate limit is used up".to_owned(),
-        retry_after: Some(wait),
     }
 }
