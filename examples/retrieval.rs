@@ -89,6 +89,8 @@ async fn measure(
             top_k: CHUNKS,
             mode,
             min_score: None,
+            owner: None,
+            session: None,
         };
         let started = Instant::now();
         let passages = knowledge.retrieve(&search).await?.passages;

@@ -88,6 +88,8 @@ pub async fn run(args: Args, config: &Config) -> Result<(), SearchCommandError> 
         mode,
         // The setting is tuned for hybrid scores; those of one index alone mean something else.
         min_score: (mode == SearchMode::Hybrid).then_some(config.knowledge.min_score),
+        owner: None,
+        session: None,
     };
     if query.mode != SearchMode::Text {
         knowledge.ready().await?;

@@ -68,6 +68,7 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "llm.unsupported", kind: Kind::OneOf(&["refuse", "text"]) },
     Key { name: "llm.cache_ttl_s", kind: Kind::Number(0.0, 86_400.0) },
     Key { name: "llm.cache_entries", kind: Kind::Integer(0, 100_000) },
+    Key { name: "llm.cache_shared", kind: Kind::Switch },
     Key { name: "knowledge.enabled", kind: Kind::Switch },
     Key { name: "knowledge.uri", kind: Kind::Text },
     Key { name: "knowledge.model_dir", kind: Kind::Path },

@@ -175,6 +175,8 @@ pub struct LlmConfig {
     pub cache_ttl_s: f64,
     /// The most answers that are kept for that; 0: none.
     pub cache_entries: u64,
+    /// Whether users of one tenant are given each other's answers.
+    pub cache_shared: bool,
 }
 
 /// For how long, and how many, answers and what was found are kept.
@@ -184,6 +186,8 @@ pub struct CacheRule {
     pub ttl: Duration,
     /// The next one takes the place of the one that was longest unused.
     pub entries: u64,
+    /// Whether users of one tenant are given what was made for each other.
+    pub shared: bool,
 }
 
 impl LlmConfig {
@@ -191,7 +195,7 @@ impl LlmConfig {
     #[must_use]
     pub fn cache(&self) -> Option<CacheRule> {
         let ttl = Duration::try_from_secs_f64(self.cache_ttl_s).ok().filter(|ttl| !ttl.is_zero())?;
-        (self.cache_entries > 0).then_some(CacheRule { ttl, entries: self.cache_entries })
+        (self.cache_entries > 0).then_some(CacheRule { ttl, entries: self.cache_entries, shared: self.cache_shared })
     }
 }
 
@@ -217,6 +221,7 @@ impl Default for LlmConfig {
             unsupported: Unsupported::Refuse,
             cache_ttl_s: 900.0,
             cache_entries: 1000,
+            cache_shared: false,
         }
     }
 }

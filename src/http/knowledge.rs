@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::{Json as Answer, extract::State, http::StatusCode};
+use axum::{Extension as Known, Json as Answer, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{body::Json, gateway::Gateway, problem::Problem};
-use crate::knowledge::{DEFAULT_COLLECTION, Passage, SearchMode, SearchQuery};
+use crate::{
+    auth::Caller,
+    knowledge::{DEFAULT_COLLECTION, Passage, SearchMode, SearchQuery},
+};
 
 /// The longest query, in characters; the embedding model reads the first few hundred words only.
 const MAX_QUERY_CHARS: usize = 4000;
@@ -31,6 +34,7 @@ pub(super) struct Results {
 
 pub(super) async fn query(
     State(gateway): State<Arc<Gateway>>,
+    Known(caller): Known<Caller>,
     Json(query): Json<Query>,
 ) -> Result<Answer<Results>, Problem> {
     if query.query.trim().is_empty() {
@@ -51,6 +55,8 @@ pub(super) async fn query(
         top_k,
         mode: query.mode,
         min_score: None, // Who asks for results wants to see the weak ones too, with their scores.
+        owner: caller.owner().cloned(),
+        session: None,
     };
     let results = gateway.retriever.retrieve(&search).await?.passages;
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

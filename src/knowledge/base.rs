@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    chat::Circle,
     config::{CacheRule, KnowledgeConfig},
     knowledge::{
         Collection, DEFAULT_COLLECTION, IngestError, IngestProgress, IngestSummary, KnowledgeError, KnowledgeStatus,
@@ -60,6 +61,8 @@ pub struct Knowledge {
     problem: Mutex<Option<String>>,
     /// What was found, by everything that it depends on.
     found: Option<Memo<Arc<[Passage]>>>,
+    /// Whether users are given what was made for others of their tenant.
+    is_shared: bool,
 }
 
 impl Knowledge {
@@ -77,14 +80,16 @@ impl Knowledge {
             turns: Semaphore::new(SEARCHES),
             problem: Mutex::new(None),
             found: None,
+            is_shared: false,
         }
     }
 
-    /// The same, and it keeps the vectors of questions, and as `rule` says what was found for them.
+    /// The same, and it keeps the vectors of questions, and as `rule` says what was found for them; both for the circle
+    /// of who asks.
     #[must_use]
     pub fn keeping(self, rule: CacheRule) -> Self {
         let found = Some(Memo::new(RETRIEVAL, rule.entries, Some(rule.ttl)));
-        Self { embedder: self.embedder.keeping(), found, ..self }
+        Self { embedder: self.embedder.keeping(), found, is_shared: rule.shared, ..self }
     }
 
     /// Ingests files and folders (`.md`, `.txt`) into `collection`. Unchanged documents cost a hash, changed ones are
@@ -144,7 +149,8 @@ impl Knowledge {
             return Ok(None);
         }
         let started = Instant::now();
-        let embedding = self.embedder.embed_query(&query.text);
+        let circle = self.circle(query);
+        let embedding = self.embedder.embed_query(&query.text, circle.as_ref());
         let embedded = match query.mode {
             SearchMode::Hybrid => timeout(VECTOR_PATIENCE, embedding).await.unwrap_or(Err(EmbedError::Busy)),
             _ => embedding.await,
@@ -221,8 +227,13 @@ impl Knowledge {
         if is_whole && bytes <= MAX_KEPT_BYTES { Ok(passages) } else { Err(Unkept::Found(passages)) }
     }
 
+    fn circle(&self, query: &SearchQuery) -> Option<Circle> {
+        Circle::of(query.owner.as_ref(), query.session.as_ref(), self.is_shared)
+    }
+
     /// What a search of this version of the index depends on; `None` when its result is not to be kept or looked up.
     fn key_of(&self, query: &SearchQuery, version: Option<u64>) -> Option<memo::Key> {
+        let circle = self.circle(query)?;
         // After a failure it is really searched, so that the report of it does not outlive it.
         let version = version.filter(|_| self.status() == KnowledgeStatus::Ready)?;
         let min_score = query.min_score.map_or([0; 5], |score| {
@@ -230,6 +241,7 @@ impl Knowledge {
             [1, a, b, c, d]
         });
         Some(memo::key([
+            circle.as_str().as_bytes(),
             query.text.as_bytes(),
             query.collection.as_bytes(),
             &query.top_k.min(MAX_TOP_K).to_le_bytes(),

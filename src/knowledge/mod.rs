@@ -1,14 +1,17 @@
 //! What the model should know: documents cut into chunks, embedded, indexed and found again.
 //!
-//! [`Retriever`] is one of the few traits of the house; [`Knowledge`] is the real one. Uses its section of `config` and the
-//! names in `telemetry`.
+//! [`Retriever`] is one of the few traits of the house; [`Knowledge`] is the real one. Uses its section of `config`, the
+//! names in `telemetry` and `chat`.
 
 use std::fmt;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::telemetry::caches::CacheReport;
+use crate::{
+    chat::{Owner, SessionId},
+    telemetry::caches::CacheReport,
+};
 
 mod base;
 pub mod chunk;
@@ -87,6 +90,10 @@ pub struct SearchQuery {
     /// Passages that fit worse than this are left out; `None` keeps all. A search by words alone compares it with the
     /// share of the question's words that a passage has, not with its score.
     pub min_score: Option<f32>,
+    /// Who asks; `None` where nobody need say so.
+    pub owner: Option<Owner>,
+    /// The conversation; `None` outside of one.
+    pub session: Option<SessionId>,
 }
 
 /// What was found.

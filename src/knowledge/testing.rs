@@ -44,7 +44,15 @@ pub(crate) fn write(folder: &Path, files: &[(&str, &str)]) {
 
 /// A search with nothing left out.
 pub(crate) fn query(text: &str, mode: SearchMode) -> SearchQuery {
-    SearchQuery { text: text.to_owned(), collection: "default".to_owned(), top_k: 5, mode, min_score: None }
+    SearchQuery {
+        text: text.to_owned(),
+        collection: "default".to_owned(),
+        top_k: 5,
+        mode,
+        min_score: None,
+        owner: None,
+        session: None,
+    }
 }
 
 /// What is found, which must not fail.

@@ -1,11 +1,12 @@
 //! Answers that are given again: a model around a model.
 //!
 //! Who asks exactly the same gets the answer that is known, or joins the one that is just being written. The same means:
-//! of the same tenant, from the same models, with the same parameters, limit and prompt, over the same state of the
-//! knowledge. The assistant's instructions, the conversation and the passages are part of the prompt.
+//! of the same circle, from the same models, with the same parameters, limit and prompt, over the same state of the
+//! knowledge. The assistant's instructions, the conversation and the passages are part of the prompt. A circle is one
+//! user, unless the operator lets users share: a quick answer tells that somebody has asked.
 //!
-//! Kept is what is good for everybody: an answer that ended of itself, with text, from a configured model alone, over
-//! knowledge that was searched whole. Uses `chat`, `config`'s [`CacheRule`] and `telemetry`.
+//! Kept is what is good for the whole circle: an answer that ended of itself, with text, from a configured model alone,
+//! over knowledge that was searched whole. Uses `chat`, `config`'s [`CacheRule`] and `telemetry`.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -24,7 +25,7 @@ use super::{
     ChatModel, ChatRequest, FinishReason, KnowledgeUse, ModelError, ModelEvent, ModelStream, PromptRole, TargetReport,
 };
 use crate::{
-    chat::Author,
+    chat::Circle,
     config::CacheRule,
     telemetry::caches::{ANSWERS, CacheReport, Looks, Outcome},
 };
@@ -112,20 +113,14 @@ impl Shared {
         if request.sharing.is_anew {
             self.looks.count(Outcome::Passed);
             let participant = Flight::start(self.model.stream(request));
-            return Answer::Flying(Flying {
-                shared: self,
-                key: flight_key,
-                participant,
-                has_joined: false,
-                author: None,
-            });
+            return Answer::Flying(Flying { shared: self, key: flight_key, participant, is_free: false });
         }
         // Under one lock, and an answer is kept before its flight is taken off: it is always in one of the two.
         let mut flights = self.flights.lock();
         if let Some(whole) = self.kept.get(&key) {
             drop(flights);
             self.looks.count(Outcome::Hit);
-            return Answer::Known(Replay { whole, step: Step::Author });
+            return Answer::Known(Replay { whole, step: Step::Free });
         }
         let (outcome, participant) = match flights.entry(flight_key) {
             Entry::Occupied(mut entry) => match entry.get().join() {
@@ -144,17 +139,16 @@ impl Shared {
         };
         drop(flights);
         self.looks.count(outcome);
-        let has_joined = outcome == Outcome::Joined;
-        Answer::Flying(Flying { shared: self, key: flight_key, participant, has_joined, author: None })
+        Answer::Flying(Flying { shared: self, key: flight_key, participant, is_free: false })
     }
 
     /// What makes a request the same as another one; `None` when its answer is for nobody else.
     fn key_of(&self, request: &ChatRequest) -> Option<Key> {
         let knowledge = request.sharing.knowledge.filter(|_| request.knowledge == KnowledgeUse::Searched)?;
+        let circle = Circle::of(request.asker.as_ref(), request.sharing.session.as_ref(), self.rule.shared)?;
         let parameters = serde_json::to_vec(&*request.parameters).ok()?;
         let mut key = self.key.clone();
-        key.update(&[u8::from(request.sharing.tenant.is_some())]);
-        add(&mut key, request.sharing.tenant.as_deref().unwrap_or_default().as_bytes());
+        add(&mut key, circle.as_str().as_bytes());
         key.update(&knowledge.to_le_bytes());
         key.update(&request.max_output_tokens.to_le_bytes());
         add(&mut key, &parameters);
@@ -221,6 +215,7 @@ struct Replay {
 }
 
 enum Step {
+    Free,
     Author,
     Text(usize),
     Usage,
@@ -231,9 +226,13 @@ impl Replay {
     fn next(&mut self) -> Option<ModelEvent> {
         let whole = &self.whole;
         match self.step {
+            Step::Free => {
+                self.step = Step::Author;
+                Some(ModelEvent::Free(true))
+            }
             Step::Author => {
                 self.step = Step::Text(0);
-                Some(ModelEvent::By(Author { cached: true, ..whole.author.clone() }))
+                Some(ModelEvent::By(whole.author.clone()))
             }
             Step::Text(at) if at < whole.text.len() => {
                 let end = at + piece(&whole.text[at..]);
@@ -268,10 +267,8 @@ struct Flying {
     shared: Arc<Shared>,
     key: FlightKey,
     participant: Participant,
-    /// Nothing was asked for it.
-    has_joined: bool,
-    /// Who writes, as far as it was told.
-    author: Option<Author>,
+    /// What was told: whether somebody else pays.
+    is_free: bool,
 }
 
 impl Stream for Flying {
@@ -279,25 +276,16 @@ impl Stream for Flying {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        // Who asked has left, and the model goes on for this one.
-        if this.has_joined && this.participant.inherits() {
-            this.has_joined = false;
-            if let Some(author) = &this.author {
-                return Poll::Ready(Some(Ok(ModelEvent::By(author.clone()))));
-            }
+        // At the beginning for who has joined, and when who paid has left and the model goes on for this one.
+        let is_free = !this.participant.pays();
+        if std::mem::replace(&mut this.is_free, is_free) != is_free {
+            return Poll::Ready(Some(Ok(ModelEvent::Free(is_free))));
         }
         let event = futures_util::ready!(this.participant.poll_next_unpin(context));
-        Poll::Ready(match event {
-            Some(Ok(ModelEvent::By(author))) if this.has_joined => {
-                this.author = Some(author.clone());
-                Some(Ok(ModelEvent::By(Author { cached: true, ..author })))
-            }
-            None | Some(Err(_)) => {
-                this.shared.settle(&this.key, this.participant.flight());
-                event
-            }
-            event => event,
-        })
+        if matches!(event, None | Some(Err(_))) {
+            this.shared.settle(&this.key, this.participant.flight());
+        }
+        Poll::Ready(event)
     }
 }
 

@@ -12,6 +12,9 @@ pub enum ModelEvent {
     /// The model reasons without visible text, or writes what nobody sees: so many bytes of it since the last sign.
     /// Comes with every piece, so that it can be charged like text.
     Thinking(u32),
+    /// Whether what follows costs nothing: it was known, or somebody else asked for it who is still there. Not said: it
+    /// costs what it costs.
+    Free(bool),
     /// Who writes the text that follows: told before the first text, and again after a failover.
     By(Author),
     /// A piece of visible text, never empty.

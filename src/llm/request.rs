@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::{
-    chat::{Message, Owner, Role},
+    chat::{Message, Owner, Role, SessionId},
     knowledge::Passage,
     telemetry::spans::RunSpan,
 };
@@ -65,7 +65,7 @@ pub struct ChatRequest {
     pub may_withdraw: bool,
     /// Who asks; `None` where nobody need say so.
     pub asker: Option<Owner>,
-    /// Who asks the same may be given the same answer.
+    /// To whom else the same answer may be given.
     pub sharing: Sharing,
     /// What the spans of the attempts hang on.
     pub span: RunSpan,
@@ -90,11 +90,11 @@ impl ChatRequest {
     }
 }
 
-/// With whom an answer may be shared.
+/// With whom an answer may be shared, besides who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sharing {
-    /// The tenant; none for those who need not say who they are.
-    pub tenant: Option<Arc<str>>,
+    /// The conversation; `None` outside of one.
+    pub session: Option<SessionId>,
     /// The state of the knowledge that was searched; `None`: it cannot be told, and the answer is for nobody else.
     pub knowledge: Option<u64>,
     /// Whether another answer than the one that may be known already is wanted.

@@ -175,7 +175,7 @@ impl Runner {
                 position = place.moved_from(at).await;
             }
             yield RunEvent::Doing(Phase::Retrieving.into());
-            let (found, retrieved) = self.look_up(&request.question, &span).await;
+            let (found, retrieved) = self.look_up(&request, &span).await;
             yield retrieved;
             yield RunEvent::Doing(Phase::Waiting.into());
             let (request, prompt_tokens) = self.compose(request, found, span);
@@ -209,10 +209,10 @@ impl Runner {
     }
 
     /// Searches for passages, as many as fit into the prompt.
-    async fn look_up(&self, question: &str, span: &RunSpan) -> (Found, RunEvent) {
+    async fn look_up(&self, request: &RunRequest, span: &RunSpan) -> (Found, RunEvent) {
         let started = Instant::now();
         let search = span.retrieval(&self.retrieval.collection);
-        let found = self.retrieve(question).await;
+        let found = self.retrieve(request).await;
         let is_failure = found.knowledge == KnowledgeUse::Unavailable;
         search.end(found.passages.len(), is_failure.then_some("unavailable"));
         let found = Found { passages: prompt::fit_passages(found.passages), ..found };
@@ -220,13 +220,15 @@ impl Runner {
         (found, RunEvent::Retrieved { sources, took: started.elapsed() })
     }
 
-    async fn retrieve(&self, question: &str) -> Found {
+    async fn retrieve(&self, request: &RunRequest) -> Found {
         let query = SearchQuery {
-            text: question.chars().take(MAX_QUESTION_CHARS).collect(),
+            text: request.question.chars().take(MAX_QUESTION_CHARS).collect(),
             collection: self.retrieval.collection.clone(),
             top_k: self.retrieval.top_k,
             mode: SearchMode::Hybrid,
             min_score: Some(self.retrieval.min_score),
+            owner: request.owner.clone(),
+            session: request.session.clone(),
         };
         metrics::counter!(MEMORY_RETRIEVALS).increment(1);
         // Asked before the search: what is ready then was searched whole.
@@ -260,7 +262,7 @@ impl Runner {
             parameters,
             may_withdraw: request.may_withdraw,
             sharing: Sharing {
-                tenant: owner.as_ref().map(|owner| owner.tenant().into()),
+                session: request.session,
                 knowledge: version.filter(|_| request.may_share),
                 is_anew: request.is_anew,
             },

@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::{MAX_ANSWER_BYTES, Outcome, RunEvent};
 use crate::{
-    chat::{Doing, Phase, Status, Usage},
+    chat::{Author, Doing, Phase, Status, Usage},
     limits::{Refusal, Spending},
     llm::{Clock, FinishReason, ModelError, ModelEvent},
 };
@@ -15,8 +15,10 @@ use crate::{
 pub(super) struct Writing {
     spending: Spending,
     doing: Doing,
-    /// Nobody was asked for what comes.
-    is_cached: bool,
+    /// Nobody was asked for what comes, or somebody else pays for it.
+    is_free: bool,
+    /// Who writes, as far as it was told.
+    author: Option<Author>,
     /// Something came of the model that may have its price.
     has_begun: bool,
     bytes: usize,
@@ -38,7 +40,7 @@ impl Writing {
     /// Nothing has come yet. The prompt is charged to `spending`.
     pub(super) fn new(spending: Spending) -> Self {
         let doing = Phase::Waiting.into();
-        Self { spending, doing, is_cached: false, has_begun: false, bytes: 0, usage: None, finish: None }
+        Self { spending, doing, is_free: false, author: None, has_begun: false, bytes: 0, usage: None, finish: None }
     }
 
     /// Takes the next event.
@@ -47,7 +49,7 @@ impl Writing {
             Ok(event) => event,
             Err(error) => return Told { end: Some(self.failed(&error)), ..Told::default() },
         };
-        self.has_begun |= !matches!(event, ModelEvent::Queued(_) | ModelEvent::Asked);
+        self.has_begun |= !matches!(event, ModelEvent::Queued(_) | ModelEvent::Asked | ModelEvent::Free(_));
         let doing = self.does(&event);
         let mut told = Told { doing, ..Told::default() };
         match event {
@@ -56,13 +58,8 @@ impl Writing {
                 let spent = self.wrote(usize::try_from(bytes).unwrap_or(usize::MAX));
                 told.end = spent.err().map(|refusal| self.refused(refusal));
             }
-            ModelEvent::By(author) => {
-                self.is_cached = author.cached;
-                if self.is_cached {
-                    self.spending.waive(); // Nobody was asked for it.
-                }
-                told.event = Some(RunEvent::By(author));
-            }
+            ModelEvent::Free(is_free) => told.event = self.free(is_free),
+            ModelEvent::By(author) => told.event = Some(self.by(author)),
             ModelEvent::Text(text) => (told.event, told.end) = self.text(text),
             ModelEvent::Failover(failover) => {
                 if failover.keep == 0 {
@@ -72,7 +69,7 @@ impl Writing {
             }
             ModelEvent::Usage(usage) => {
                 self.usage = Some(usage);
-                if !self.is_cached {
+                if !self.is_free {
                     self.spending.settle(usage);
                 }
             }
@@ -85,6 +82,23 @@ impl Writing {
     pub(super) fn end(&self) -> Outcome {
         let outcome = self.finish.map_or_else(|| Outcome::broken_off(self.bytes == 0), Outcome::finished);
         Outcome { usage: self.usage, ..outcome }
+    }
+
+    /// What comes costs nothing, or does so no more; who writes is told anew then.
+    fn free(&mut self, is_free: bool) -> Option<RunEvent> {
+        self.is_free = is_free;
+        if is_free {
+            self.spending.waive();
+        } else {
+            self.spending.resume();
+        }
+        self.author.clone().map(|author| self.by(author))
+    }
+
+    fn by(&mut self, author: Author) -> RunEvent {
+        let author = Author { cached: self.is_free, ..author };
+        self.author = Some(author.clone());
+        RunEvent::By(author)
     }
 
     fn does(&mut self, event: &ModelEvent) -> Option<Doing> {
@@ -117,7 +131,7 @@ impl Writing {
     }
 
     fn wrote(&mut self, bytes: usize) -> Result<(), Refusal> {
-        if self.is_cached { Ok(()) } else { self.spending.wrote(bytes) }
+        if self.is_free { Ok(()) } else { self.spending.wrote(bytes) }
     }
 
     fn refused(&self, refusal: Refusal) -> Outcome {
@@ -146,7 +160,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        chat::{Author, Owner},
+        chat::Owner,
         config::LimitsConfig,
         limits::{Budgets, Spender},
         llm::Stage,
@@ -165,7 +179,8 @@ mod tests {
 
     /// What a user of 1,000 tokens has spent: so much less fits.
     fn spent(budgets: &Arc<Budgets>) -> u64 {
-        (0..1000).find(|spent| budgets.open(&user(), 999 - spent, 0).is_ok()).unwrap_or(1000)
+        let fits = |spent: &u64| budgets.open(&user(), 999 - spent, 0).map(|mut tried| tried.waive()).is_ok();
+        (0..1000).find(fits).unwrap_or(1000)
     }
 
     fn text(text: &str) -> Result<ModelEvent, ModelError> {
@@ -245,13 +260,22 @@ mod tests {
     }
 
     #[test]
-    fn who_writes_is_told_and_what_is_cached_is_free() {
-        let (budgets, mut writing) = begun();
-        let author = Author { cached: true, ..Author::new("m") };
-        assert_eq!(writing.take(Ok(ModelEvent::By(author.clone()))).event, Some(RunEvent::By(author)));
-        writing.take(text(&"x".repeat(640)));
-        writing.take(Ok(ModelEvent::Usage(Usage { input: 9, output: 9, estimated: false })));
-        drop(writing);
-        assert_eq!(spent(&budgets), 0);
+    fn what_is_free_costs_nothing_and_who_inherits_it_pays_for_all() {
+        let by = |cached| Some(RunEvent::By(Author { cached, ..Author::new("m") }));
+        for inherits in [false, true] {
+            let (budgets, mut writing) = begun();
+            assert_eq!(writing.take(Ok(ModelEvent::Free(true))), Told::default());
+            writing.take(Ok(ModelEvent::Thinking(640)));
+            assert_eq!(writing.take(Ok(ModelEvent::By(Author::new("m")))).event, by(true));
+            writing.take(text(&"x".repeat(640)));
+            if inherits {
+                assert_eq!(writing.take(Ok(ModelEvent::Free(false))).event, by(false));
+                writing.take(text(&"x".repeat(80)));
+                assert_eq!(spent(&budgets), 20 + 180, "what is written from now on, and what is held back for more");
+            }
+            writing.take(Ok(ModelEvent::Usage(Usage { input: 100, output: 400, estimated: false })));
+            drop(writing);
+            assert_eq!(spent(&budgets), if inherits { 500 } else { 0 });
+        }
     }
 }

@@ -10,9 +10,26 @@ use crate::harness::{Answer, Client, Gate, Setup, TestGateway, Upstream, soon, u
 
 const TEXT: &str = "A rivulet is a very small stream. It begins at a spring, and it ends in a river.";
 
-/// A gateway that keeps answers, in front of a model server.
+/// A gateway that keeps answers, in front of a model server. Everybody shares them, so that conversations of their own
+/// suffice to ask the same.
 fn caching(upstream: &Upstream) -> Setup {
+    keeping(upstream).set("RIVULET_LLM_CACHE_SHARED", "true")
+}
+
+/// The same, where nobody is given what was made for others.
+fn keeping(upstream: &Upstream) -> Setup {
     Setup::with_upstream(&upstream.url).set("RIVULET_LLM_CACHE_ENTRIES", "1000")
+}
+
+/// A gateway whose users have to say who they are.
+fn private(setup: Setup) -> Setup {
+    setup.set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", "k8Jm2xQ7vR4tY9wZ3bN6cF1dH5gL0pSa")
+}
+
+async fn token(setup: &Setup, user: &str, tenant: &str, scope: &str) -> String {
+    let made = setup.output(&["token", "--user", user, "--tenant", tenant, "--scope", scope]).await;
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
 }
 
 /// Asks in a conversation of its own.
@@ -105,16 +122,9 @@ async fn the_answer_that_is_longest_unused_leaves_first() {
 #[tokio::test]
 async fn tenants_do_not_share_answers() {
     let upstream = Upstream::saying(TEXT, 0.0).await;
-    let setup = caching(&upstream)
-        .set("REQUIRE_AUTHENTICATION", "true")
-        .set("JWT_SECRET_KEY", "k8Jm2xQ7vR4tY9wZ3bN6cF1dH5gL0pSa");
-    let token = async |user: &str, tenant: &str, scope: &str| {
-        let made = setup.output(&["token", "--user", user, "--tenant", tenant, "--scope", scope]).await;
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        String::from_utf8(made.stdout).unwrap().trim().to_owned()
-    };
-    let (ann, bob) = (token("ann", "north", "chat").await, token("bob", "north", "chat").await);
-    let eve = token("eve", "south", "admin").await;
+    let setup = private(caching(&upstream));
+    let (ann, bob) = (token(&setup, "ann", "north", "chat").await, token(&setup, "bob", "north", "chat").await);
+    let eve = token(&setup, "eve", "south", "admin").await;
     let gateway = setup.clone().start().await;
     let ask = async |token: &str| {
         let mut client = Client::connect_as(&gateway.socket(""), token).await;
@@ -129,6 +139,75 @@ async fn tenants_do_not_share_answers() {
         TestGateway::answer(request).await.0
     };
     assert_eq!((report(&ann).await, report(&eve).await), (403, 200));
+}
+
+#[tokio::test]
+async fn nobody_learns_what_others_asked() {
+    let (upstream, gate) = Upstream::gated(TEXT, 3).await;
+    let model = std::env::var("RIVULET_KNOWLEDGE_MODEL_DIR").expect("`make test` sets RIVULET_KNOWLEDGE_MODEL_DIR");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-knowledge/shop/returns.md");
+    let setup = private(keeping(&upstream))
+        .set("RIVULET_KNOWLEDGE_ENABLED", "true")
+        .set("RIVULET_KNOWLEDGE_MODEL_DIR", &model)
+        .set("RIVULET_KNOWLEDGE_PRELOAD", sample.to_str().unwrap());
+    let (ann, bob) = (token(&setup, "ann", "north", "chat").await, token(&setup, "bob", "north", "chat").await);
+    let (eve, admin) = (token(&setup, "eve", "south", "chat").await, token(&setup, "root", "north", "admin").await);
+    let gateway = setup.start().await;
+    soon("the knowledge", async { while gateway.get("/ready").await.1["knowledge"]["state"] != "ready" {} }).await;
+    const QUESTION: &str = "How long can I return a tent?";
+    let asks = async |token: &str| {
+        let mut client = Client::connect_as(&gateway.socket(""), token).await;
+        client.say(QUESTION).await;
+        client.deltas(1).await;
+        client
+    };
+    // While the answers are written, each user waits for one of her own.
+    let mut clients = [asks(&ann).await, asks(&ann).await, asks(&bob).await, asks(&eve).await];
+    assert_eq!(upstream.stats.counts().requests, 3);
+    gate.open();
+    let answers = join_all(clients.iter_mut().map(Client::answer)).await;
+    assert_eq!(answers.iter().map(is_cached).collect::<Vec<_>>(), [false, true, false, false]);
+    // When they are there, each has only hers again.
+    let again = asks(&ann).await.answer().await;
+    assert!(is_cached(&again));
+    let search = async |token: &str| {
+        let request = reqwest::Client::new().post(gateway.url("/api/v1/rag/query")).bearer_auth(token);
+        TestGateway::answer(request.json(&json!({ "query": QUESTION }))).await.0
+    };
+    assert_eq!((search(&ann).await, search(&bob).await, search(&ann).await), (200, 200, 200));
+    let request = reqwest::Client::new().get(gateway.url("/api/v1/admin/cache")).bearer_auth(&admin);
+    let (_, report) = TestGateway::answer(request).await;
+    let counts = |name: &str| {
+        let cache = report["caches"].as_array().unwrap().iter().find(|cache| cache["name"] == name).unwrap().clone();
+        ["hits", "joined", "misses"].map(|field| cache[field].as_u64().unwrap())
+    };
+    assert_eq!(counts("answers"), [1, 1, 3]);
+    // Each user's search for an answer, and ann's and bob's own, which asks for other scores.
+    assert_eq!(counts("retrieval"), [3, 0, 5]);
+    assert_eq!(counts("embeddings"), [2, 0, 3], "made once for each of them");
+}
+
+#[tokio::test]
+async fn without_authentication_all_are_strangers() {
+    let upstream = Upstream::saying(TEXT, 0.0).await;
+    let gateway = keeping(&upstream).start().await;
+    for _ in 0..2 {
+        assert!(!is_cached(&ask(&gateway, "What is a rivulet?").await), "of another session");
+    }
+    let messages = json!([{"role": "user", "content": "What is a rivulet?"}]);
+    let body = json!({"model": "m", "temperature": 0, "messages": messages});
+    for _ in 0..2 {
+        let (status, answer) = gateway.post("/v1/chat/completions", body.clone()).await;
+        assert_eq!((status, &answer["rivulet"]["cached"]), (200, &json!(false)), "of no session");
+    }
+    assert_eq!(upstream.stats.counts().requests, 4);
+    assert_eq!((count(&gateway, "answers", "misses").await, count(&gateway, "answers", "passed").await), (2, 2));
+    // A session is one's own: the same question in the same place.
+    let mut client = gateway.connect().await;
+    let question = client.say("What is a rivulet?").await;
+    client.answer().await;
+    client.tell(json!({"type": "edit", "id": "again", "message": question, "text": "What is a rivulet?"})).await;
+    assert!(is_cached(&client.answer().await));
 }
 
 #[tokio::test]

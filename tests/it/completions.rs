@@ -361,7 +361,8 @@ async fn all_of_a_callers_history_goes_to_the_model() {
 #[tokio::test]
 async fn a_known_answer_says_so_and_can_be_asked_for_anew() {
     let upstream = Upstream::saying("Yes.", 0.0).await;
-    let gateway = Setup::with_upstream(&upstream.url).set("RIVULET_LLM_CACHE_ENTRIES", "10").start().await;
+    let setup = Setup::with_upstream(&upstream.url).set("RIVULET_LLM_CACHE_ENTRIES", "10");
+    let gateway = setup.set("RIVULET_LLM_CACHE_SHARED", "true").start().await;
     let anew = [("cache-control", "no-cache")];
     let (fixed, asked) = (json!({"temperature": 0}), json!({"rivulet": {"cache": true}}));
     for (headers, fields, status, requests) in [

@@ -94,6 +94,7 @@ pub(crate) async fn read(mut stream: ModelStream) -> Answer {
                 Ok(ModelEvent::Queued(position)) => answer.queued.push(position),
                 Ok(ModelEvent::Asked) => {}
                 Ok(ModelEvent::Thinking(bytes)) => answer.thought += bytes as usize,
+                Ok(ModelEvent::Free(_)) => panic!("only a cache knows what is free"),
                 Ok(ModelEvent::By(author)) => answer.by.push(author),
                 Ok(ModelEvent::Text(text)) => {
                     assert!(!text.is_empty() && answer.finish.is_none() && !answer.by.is_empty());

@@ -272,7 +272,8 @@ async fn complete(gateway: &TestGateway, question: &str) -> (u16, Value) {
 #[tokio::test]
 async fn what_has_a_hole_is_not_kept_and_what_has_none_is_kept_as_it_was() {
     let upstream = server(&["torn:2", "numbers"]).await;
-    let gateway = gateway(&upstream).set("RIVULET_LLM_CACHE_ENTRIES", "100").start().await;
+    let setup = gateway(&upstream).set("RIVULET_LLM_CACHE_ENTRIES", "100");
+    let gateway = setup.set("RIVULET_LLM_CACHE_SHARED", "true").start().await;
     let (code, broken) = complete(&gateway, "How long?").await;
     assert_eq!((code, &broken["rivulet"]["partial"]), (502, &json!("word word ")));
     for requests in [2, 2] {

@@ -17,6 +17,7 @@ use tokio::sync::{oneshot, watch};
 
 use self::queue::{Job, Queue};
 use crate::{
+    chat::Circle,
     knowledge::{
         MAX_QUESTION_CHARS,
         memo::{self, Memo},
@@ -188,20 +189,28 @@ impl Embedder {
         }
     }
 
-    /// The vector of a question; only its first [`MAX_QUESTION_CHARS`] count.
+    /// The vector of a question; only its first [`MAX_QUESTION_CHARS`] count. It is kept for the `circle`; without one,
+    /// for nobody.
     ///
     /// # Errors
     /// [`EmbedError::Loading`] while the model is being loaded, [`EmbedError::Busy`] when too many are waiting.
-    pub async fn embed_query(&self, text: &str) -> Result<Vector, EmbedError> {
+    pub async fn embed_query(&self, text: &str, circle: Option<&Circle>) -> Result<Vector, EmbedError> {
         match self.status() {
             EmbedStatus::Loading => return Err(EmbedError::Loading),
             EmbedStatus::Failed(error) => return Err(error),
             EmbedStatus::Ready(_) => {}
         }
         let text: String = text.chars().take(MAX_QUESTION_CHARS).collect();
-        match &self.kept {
-            Some(kept) => kept.get(memo::key([text.as_bytes()]), self.embed_one(text.clone())).await,
-            None => self.embed_one(text).await,
+        match (&self.kept, circle) {
+            (None, _) => self.embed_one(text).await,
+            (Some(kept), Some(circle)) => {
+                let key = memo::key([circle.as_str(), &text].map(str::as_bytes));
+                kept.get(key, self.embed_one(text)).await
+            }
+            (Some(kept), None) => {
+                kept.pass();
+                self.embed_one(text).await
+            }
         }
     }
 

@@ -22,7 +22,7 @@ async fn vectors_are_those_of_the_published_model() {
     let embedder = Embedder::load(Some(model_dir()));
     let ready = embedder.ready().await.expect("loaded");
     assert_eq!(ready.dimension, 384);
-    assert_published(&embedder.embed_query(SENTENCE).await.expect("vector"));
+    assert_published(&embedder.embed_query(SENTENCE, None).await.expect("vector"));
     // In a batch with others, padded and out of order, it is the same.
     let mut texts = vec!["word ".repeat(300), SENTENCE.to_owned(), String::new(), "😀".to_owned()];
     texts.extend((0..40).map(|i| format!("text number {i}")));
@@ -49,7 +49,7 @@ async fn questions_go_before_documents() {
         async move { embedder.embed_documents(texts).await.expect("vectors") }
     };
     tokio::pin!(ingestion);
-    let question = embedder.embed_query("Which tent is the lightest?");
+    let question = embedder.embed_query("Which tent is the lightest?", None);
     tokio::select! {
         biased;
         _ = &mut ingestion => panic!("the question waited for all of the ingestion"),
@@ -64,7 +64,7 @@ async fn many_questions_are_answered_and_too_many_refused() {
     embedder.ready().await.expect("loaded");
     let answers = futures_util::future::join_all((0..200).map(|i| {
         let embedder = &embedder;
-        async move { embedder.embed_query(&format!("question {i}")).await }
+        async move { embedder.embed_query(&format!("question {i}"), None).await }
     }));
     assert!(answers.await.iter().all(Result::is_ok));
 }
@@ -76,10 +76,10 @@ async fn while_it_loads_questions_are_not_kept_waiting() {
         wait.recv().expect("told to go on");
         Err(EmbedError::NotConfigured)
     });
-    assert_eq!(embedder.embed_query("x").await, Err(EmbedError::Loading));
+    assert_eq!(embedder.embed_query("x", None).await, Err(EmbedError::Loading));
     go.send(()).expect("thread is waiting");
     assert_eq!(embedder.embed_documents(vec!["x".to_owned()]).await, Err(EmbedError::NotConfigured));
-    assert_eq!(embedder.embed_query("x").await, Err(EmbedError::NotConfigured));
+    assert_eq!(embedder.embed_query("x", None).await, Err(EmbedError::NotConfigured));
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn a_panic_becomes_an_error_for_everybody() {
     let embedder = Embedder::start(|| panic!("deliberate"));
     let documents = embedder.embed_documents(vec!["x".to_owned()]).await;
     assert_eq!(documents, Err(EmbedError::Failed("its thread panicked".to_owned())));
-    assert!(matches!(embedder.embed_query("x").await, Err(EmbedError::Failed(_))));
+    assert!(matches!(embedder.embed_query("x", None).await, Err(EmbedError::Failed(_))));
     assert!(matches!(embedder.status(), EmbedStatus::Failed(_)));
 }
 
@@ -102,8 +102,8 @@ async fn a_panic_on_one_text_is_an_error_of_that_call_only() {
         Ok(Loaded { ready: loaded.ready, call })
     });
     embedder.ready().await.expect("loaded");
-    assert!(matches!(embedder.embed_query("poison").await, Err(EmbedError::Failed(_))));
-    assert_published(&embedder.embed_query(SENTENCE).await.expect("the next one is embedded"));
+    assert!(matches!(embedder.embed_query("poison", None).await, Err(EmbedError::Failed(_))));
+    assert_published(&embedder.embed_query(SENTENCE, None).await.expect("the next one is embedded"));
     assert!(matches!(embedder.status(), EmbedStatus::Ready(_)));
 }
 

@@ -1,10 +1,14 @@
 //! One answer that several runs read while it is written.
 //!
-//! There is no task behind it. Whoever has read all that is recorded polls the source, under the flight's lock, and the
-//! source wakes everybody who waits. So nobody depends on anybody else's pace, and nothing has to be handed over when
-//! somebody leaves. When the last one leaves, the source is dropped at once.
+//! There is no task behind it. Whoever has read all that is recorded polls the source, which wakes everybody who waits. So
+//! nobody depends on anybody else's pace, and nothing has to be handed over when somebody leaves. When the last one
+//! leaves, the source is dropped at once.
+//!
+//! The source is polled outside of the flight's lock, by one at a time: however long that takes, others can read, join
+//! and leave. Who finds it being polled waits to be woken, by the source or by whoever got something out of it.
 
 use std::{
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
@@ -36,8 +40,7 @@ pub(super) struct Flight {
 }
 
 struct State {
-    /// Taken out while it is polled, so that one that panics is not polled again.
-    source: Option<ModelStream>,
+    source: Source,
     record: Record,
     /// Bytes of text so far, recorded or not.
     bytes: usize,
@@ -47,6 +50,15 @@ struct State {
     is_over: bool,
     /// Its end was taken note of.
     is_settled: bool,
+}
+
+enum Source {
+    /// It waits, or nobody has looked yet.
+    Here(ModelStream),
+    /// The participant of this slot polls it. When that one is gone without having brought it back, it has panicked.
+    With(usize),
+    /// Over, or everybody has left.
+    Gone,
 }
 
 /// One reader of a flight.
@@ -61,7 +73,7 @@ pub(super) struct Participant {
 pub(super) struct Left {
     pub(super) was_last: bool,
     /// Dropped outside of all locks.
-    _source: Option<ModelStream>,
+    _source: Source,
 }
 
 impl Flight {
@@ -69,7 +81,7 @@ impl Flight {
     pub(super) fn start(source: ModelStream) -> Participant {
         let wakers = Arc::new(Wakers::default());
         let state = State {
-            source: Some(source),
+            source: Source::Here(source),
             record: Record::default(),
             bytes: 0,
             participants: 0,
@@ -103,7 +115,7 @@ impl Flight {
     /// Once, after the end: the answer, when it is one to be kept. Whoever asks again is told `None`.
     pub(super) fn settle(&self) -> Option<Option<Whole>> {
         let mut state = self.state.lock();
-        if !state.is_over || std::mem::replace(&mut state.is_settled, true) {
+        if !state.is_over || mem::replace(&mut state.is_settled, true) {
             return None;
         }
         Some((state.bytes <= MAX_SHARED_BYTES).then(|| state.record.whole()).flatten())
@@ -123,38 +135,67 @@ impl Participant {
         &self.flight
     }
 
-    /// Whether it has to pay from now on, because who did has left before the end. Told once.
-    pub(super) fn inherits(&mut self) -> bool {
-        if self.pays {
-            return false;
+    /// Whether it pays for the answer: it asked for it, or who did has left before the end, and it was the first one to
+    /// look.
+    pub(super) fn pays(&mut self) -> bool {
+        if !self.pays {
+            let mut state = self.flight.state.lock();
+            self.pays = !state.has_payer && !state.is_over;
+            state.has_payer |= self.pays;
         }
-        let mut state = self.flight.state.lock();
-        if state.has_payer || state.is_over {
-            return false;
-        }
-        state.has_payer = true;
-        self.pays = true;
-        true
+        self.pays
     }
 
     /// Leaves; again, and nothing happens.
     pub(super) fn leave(&mut self) -> Left {
-        let Some(slot) = self.slot.take() else { return Left { was_last: false, _source: None } };
+        let Some(slot) = self.slot.take() else { return Left { was_last: false, _source: Source::Gone } };
         self.flight.wakers.leave(slot);
         let mut state = self.flight.state.lock();
         state.participants -= 1;
         let was_last = state.participants == 0;
-        let source = if was_last { state.source.take() } else { None };
-        if self.pays && !state.is_over && !was_last {
+        if was_last {
+            return Left { was_last, _source: mem::replace(&mut state.source, Source::Gone) };
+        }
+        if self.pays && !state.is_over {
             state.has_payer = false; // The next one who looks pays for the rest.
+        }
+        if matches!(state.source, Source::With(by) if by == slot) {
+            (state.source, state.is_over) = (Source::Gone, true);
+        }
+        drop(state);
+        // Whatever this one was woken for, somebody else has to look now.
+        self.flight.wakers.wake_others(slot);
+        Left { was_last, _source: Source::Gone }
+    }
+
+    /// Takes what the source has given, and brings the source back.
+    fn bring(&mut self, slot: usize, source: ModelStream, event: &Option<Result<ModelEvent, ModelError>>) {
+        let mut guard = self.flight.state.lock();
+        let state = &mut *guard;
+        match event {
+            Some(Ok(ModelEvent::Text(text))) => state.bytes = state.bytes.saturating_add(text.len()),
+            Some(Err(_)) | None => state.is_over = true,
+            Some(Ok(_)) => {}
+        }
+        if let Some(event) = event {
+            if state.participants == 1 && state.bytes > MAX_SHARED_BYTES {
+                // Nobody can join any more, and nobody else is behind.
+                state.record = Record::default();
+                self.at = Position::default();
+            } else {
+                state.record.add(event, &mut self.at);
+            }
+        }
+        let has_others = state.participants > 1;
+        let over = match state.is_over {
+            true => (mem::replace(&mut state.source, Source::Gone), Some(source)),
+            false => (mem::replace(&mut state.source, Source::Here(source)), None),
+        };
+        drop(guard);
+        drop(over);
+        if has_others {
             self.flight.wakers.wake_others(slot);
         }
-        // Without a source and without an end, this one was polling when the source panicked.
-        if !was_last && state.source.is_none() && !state.is_over {
-            state.is_over = true;
-            self.flight.wakers.wake_others(slot);
-        }
-        Left { was_last, _source: source }
     }
 }
 
@@ -164,45 +205,34 @@ impl Stream for Participant {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let Some(slot) = this.slot else { return Poll::Ready(None) };
-        let mut guard = this.flight.state.lock();
-        let state = &mut *guard;
+        let mut state = this.flight.state.lock();
         if let Some(event) = state.record.after(&mut this.at) {
             return Poll::Ready(Some(event));
         }
         if state.is_over {
             return Poll::Ready(None);
         }
-        // Before the source is polled, so that a wake during the poll is not missed.
+        // Before the source is polled, so that a wake during the poll is not missed, whoever polls it.
         this.flight.wakers.wait(slot, context.waker());
-        let Some(mut source) = state.source.take() else { return Poll::Ready(None) };
-        let event = match source.poll_next_unpin(&mut Context::from_waker(&this.flight.waker)) {
-            Poll::Pending => {
-                state.source = Some(source);
-                return Poll::Pending;
+        let mut source = match mem::replace(&mut state.source, Source::With(slot)) {
+            Source::Here(source) => source,
+            elsewhere => {
+                let is_with_another = matches!(elsewhere, Source::With(by) if by != slot);
+                state.source = elsewhere;
+                return if is_with_another { Poll::Pending } else { Poll::Ready(None) };
             }
-            Poll::Ready(event) => event,
         };
-        match &event {
-            Some(Ok(ModelEvent::Text(text))) => state.bytes = state.bytes.saturating_add(text.len()),
-            Some(Err(_)) | None => state.is_over = true,
-            Some(Ok(_)) => {}
-        }
-        if let Some(event) = &event {
-            if state.participants == 1 && state.bytes > MAX_SHARED_BYTES {
-                // Nobody can join any more, and nobody else is behind.
-                state.record = Record::default();
-                this.at = Position::default();
-            } else {
-                state.record.add(event, &mut this.at);
+        drop(state);
+        match source.poll_next_unpin(&mut Context::from_waker(&this.flight.waker)) {
+            Poll::Pending => {
+                this.flight.state.lock().source = Source::Here(source);
+                Poll::Pending
+            }
+            Poll::Ready(event) => {
+                this.bring(slot, source, &event);
+                Poll::Ready(event)
             }
         }
-        if !state.is_over {
-            state.source = Some(source);
-        }
-        if state.participants > 1 {
-            this.flight.wakers.wake_others(slot);
-        }
-        Poll::Ready(event)
     }
 }
 
@@ -284,7 +314,7 @@ impl Record {
             && *at == position.bytes
         {
             position.doings = *count;
-            let thought = self.thought - std::mem::replace(&mut position.thought, self.thought);
+            let thought = self.thought - mem::replace(&mut position.thought, self.thought);
             return Some(Ok(if thought > 0 { ModelEvent::Thinking(thought) } else { event.clone() }));
         }
         if let Some(Mark { event: Ok(event), .. }) = mark {
@@ -346,7 +376,7 @@ impl Wakers {
     }
 
     fn leave(&self, slot: usize) {
-        let was = std::mem::replace(&mut self.0.lock()[slot], Slot::Free);
+        let was = mem::replace(&mut self.0.lock()[slot], Slot::Free);
         drop(was); // Outside of the lock: a waker may be the last hold on a task.
     }
 
@@ -376,7 +406,7 @@ impl Wakers {
             *next += 1;
             if !is_own
                 && matches!(slot, Slot::Waiting(_))
-                && let Slot::Waiting(waker) = std::mem::replace(slot, Slot::Awake)
+                && let Slot::Waiting(waker) = mem::replace(slot, Slot::Awake)
             {
                 return Some(waker);
             }

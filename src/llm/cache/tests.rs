@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::telemetry::spans::RunSpan;
 use crate::{
-    chat::Usage,
+    chat::{Author, Owner, SessionId, Usage},
     llm::{Failover, Parameters, PromptMessage, Sharing, breaker::BreakerState},
 };
 
@@ -60,7 +60,7 @@ const COST: ModelEvent = ModelEvent::Usage(Usage { input: 3, output: 2, estimate
 
 fn cached(events: Vec<Result<ModelEvent, ModelError>>) -> (Cached, Arc<Scripted>) {
     let model = Arc::new(Scripted { events, asked: AtomicUsize::new(0) });
-    let rule = CacheRule { ttl: Duration::from_secs(900), entries: 10 };
+    let rule = CacheRule { ttl: Duration::from_secs(900), entries: 10, shared: false };
     (Cached::new(model.clone(), rule), model)
 }
 
@@ -74,8 +74,8 @@ fn request() -> ChatRequest {
         max_output_tokens: 100,
         parameters: Arc::default(),
         may_withdraw: true,
-        asker: None,
-        sharing: Sharing { tenant: None, knowledge: Some(1), is_anew: false },
+        asker: Some(Owner::new("north/ann")),
+        sharing: Sharing { session: None, knowledge: Some(1), is_anew: false },
         span: RunSpan::default(),
     }
 }
@@ -99,8 +99,8 @@ async fn a_known_answer_is_told_in_pieces_with_its_author_and_its_cost() {
     let first = ask(&cached, request()).await;
     assert_eq!(first, [by("second"), text(said), STOP, COST]);
     let second = ask(&cached, request()).await;
-    assert_eq!(second[0], ModelEvent::By(Author { cached: true, ..Author::new("second") }));
-    let pieces: Vec<_> = second[1..second.len() - 2].iter().map(|event| format!("{event:?}")).collect();
+    assert_eq!(second[..2], [ModelEvent::Free(true), by("second")]);
+    let pieces: Vec<_> = second[2..second.len() - 2].iter().map(|event| format!("{event:?}")).collect();
     assert_eq!(
         pieces,
         [text("A rivulet is a very small "), text("stream. It begins at a spring, "), text("and it ends in a river."),]
@@ -147,12 +147,15 @@ async fn only_what_is_good_for_everybody_is_kept() {
 #[tokio::test]
 async fn whatever_makes_a_question_another_one_counts() {
     let (cached, model) = cached([by("first"), text("Yes."), STOP].map(Ok).into());
-    let of = |tenant: &str| Sharing { tenant: Some(tenant.into()), ..request().sharing };
+    let of = |name: &str| Some(Owner::new(name));
+    let session = |id: &str| Sharing { session: SessionId::parse(id).ok(), ..request().sharing };
     let message = |role, content: &str| PromptMessage { role, content: content.to_owned() };
     let others = [
         request(),
-        ChatRequest { sharing: of(""), ..request() },
-        ChatRequest { sharing: of("acme"), ..request() },
+        ChatRequest { asker: of("north/bob"), ..request() },
+        ChatRequest { asker: of("south/ann"), ..request() },
+        ChatRequest { asker: None, sharing: session("one"), ..request() },
+        ChatRequest { asker: None, sharing: session("two"), ..request() },
         ChatRequest { sharing: Sharing { knowledge: Some(2), ..request().sharing }, ..request() },
         ChatRequest { max_output_tokens: 99, ..request() },
         ChatRequest { parameters: Arc::new(Parameters { seed: Some(1), ..Parameters::default() }), ..request() },
@@ -168,7 +171,66 @@ async fn whatever_makes_a_question_another_one_counts() {
     }
     let elsewhere = ChatRequest { may_withdraw: false, ..request() };
     ask(&cached, elsewhere).await;
-    assert_eq!(model.asked.load(Ordering::Relaxed), 8, "a known answer withdraws nothing");
+    ask(&cached, ChatRequest { sharing: session("one"), ..request() }).await;
+    assert_eq!(model.asked.load(Ordering::Relaxed), 10, "a known answer withdraws nothing, and a user has sessions");
+}
+
+#[tokio::test]
+async fn strangers_share_nothing_and_users_of_a_tenant_what_they_are_let() {
+    let (cached, model) = cached([by("first"), text("Yes."), STOP].map(Ok).into());
+    let stranger = || ChatRequest { asker: None, ..request() };
+    for _ in 0..2 {
+        ask(&cached, stranger()).await;
+    }
+    assert_eq!((model.asked.load(Ordering::Relaxed), cached.caches()[0].passed), (2, 2), "of no session");
+
+    let rule = CacheRule { shared: true, ..cached.0.rule };
+    let shared = Cached::new(model.clone(), rule);
+    let (bob, eve) = (Some(Owner::new("north/bob")), Some(Owner::new("south/eve")));
+    for (asker, asked) in [(request().asker, 3), (bob, 3), (eve, 4), (None, 5), (None, 5)] {
+        ask(&shared, ChatRequest { asker, ..request() }).await;
+        assert_eq!(model.asked.load(Ordering::Relaxed), asked);
+    }
+}
+
+/// Says nothing until it is let.
+#[derive(Debug, Default)]
+struct Held(tokio::sync::Notify, AtomicUsize);
+
+impl ChatModel for Arc<Held> {
+    fn name(&self) -> &str {
+        "first"
+    }
+
+    fn stream(&self, _: ChatRequest) -> ModelStream {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        let held = Arc::clone(self);
+        let said = stream::iter([by("first"), text("Yes."), STOP].map(Ok));
+        future::lazy(|_| ())
+            .then(move |()| async move { held.0.notified().await })
+            .map(|()| said)
+            .flatten_stream()
+            .boxed()
+    }
+}
+
+#[tokio::test]
+async fn an_answer_on_its_way_is_joined_by_its_own_circle_alone_and_free_for_who_joins() {
+    let held = Arc::<Held>::default();
+    let rule = CacheRule { ttl: Duration::from_secs(900), entries: 10, shared: false };
+    let cached = Cached::new(Arc::new(held.clone()), rule);
+    let mut first = cached.stream(request());
+    let mut second = cached.stream(request());
+    let mut other = cached.stream(ChatRequest { asker: Some(Owner::new("north/bob")), ..request() });
+    assert!(futures_util::poll!(first.next()).is_pending() && futures_util::poll!(other.next()).is_pending());
+    assert_eq!(second.next().await.unwrap().unwrap(), ModelEvent::Free(true));
+    assert!(futures_util::poll!(second.next()).is_pending());
+    assert_eq!(held.1.load(Ordering::Relaxed), 2, "for one and the other");
+    drop(first);
+    assert_eq!(second.next().await.unwrap().unwrap(), ModelEvent::Free(false), "it goes on for this one alone");
+    held.0.notify_waiters();
+    held.0.notify_one();
+    assert_eq!(second.next().await.unwrap().unwrap(), by("first"));
 }
 
 #[tokio::test]
@@ -180,7 +242,7 @@ async fn an_answer_anew_is_asked_for_and_takes_the_place_of_the_former() {
     }
     assert_eq!(model.asked.load(Ordering::Relaxed), 2);
     let known = ask(&cached, request()).await;
-    assert_eq!(known[0], ModelEvent::By(Author { cached: true, ..Author::new("first") }));
+    assert_eq!(known[..2], [ModelEvent::Free(true), by("first")]);
     assert_eq!((cached.caches()[0].passed, cached.caches()[0].hits), (2, 1));
 }
 

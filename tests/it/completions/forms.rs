@@ -143,7 +143,8 @@ async fn a_comment_that_keeps_a_stream_alive_is_no_event() {
 #[tokio::test]
 async fn known_answers_stay_apart_from_those_that_have_a_beginning() {
     let upstream = Upstream::saying("Yes.", 0.0).await;
-    let gateway = Setup::with_upstream(&upstream.url).set("RIVULET_LLM_CACHE_ENTRIES", "10").start().await;
+    let setup = Setup::with_upstream(&upstream.url).set("RIVULET_LLM_CACHE_ENTRIES", "10");
+    let gateway = setup.set("RIVULET_LLM_CACHE_SHARED", "true").start().await;
     let cached = json!({"temperature": 0});
     let begun = json!([{"role": "user", "content": "Q?"}, {"role": "assistant", "content": "Well,"}]);
     ask(&gateway, &with(question("Q?"), cached.clone())).await;

@@ -1,11 +1,20 @@
 //! A flight under an executor that polls only who was woken, in every order that chance comes up with.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::{
+    sync::{
+        atomic::{AtomicBool, Ordering::SeqCst},
+        mpsc,
+    },
+    time::Duration,
+};
 
 use futures_util::{future::join_all, stream};
 use proptest::prelude::*;
 
 use super::*;
+
+/// Longer than anything takes that is not stuck.
+const LONG: Duration = Duration::from_secs(60);
 
 /// A source that says what it is allowed to, and tells when it is gone.
 struct Source(Arc<Mutex<Script>>);
@@ -262,7 +271,7 @@ async fn readers_on_many_threads_take_turns() {
             bytes + if let Ok(ModelEvent::Text(text)) = event { text.len() } else { 0 }
         }))
     });
-    let read = tokio::time::timeout(std::time::Duration::from_secs(60), join_all(reading)).await.expect("an end");
+    let read = tokio::time::timeout(LONG, join_all(reading)).await.expect("an end");
     assert!(read.into_iter().all(|bytes| bytes.expect("no panic") == 2 * 4999));
 }
 
@@ -339,9 +348,38 @@ fn nobody_joins_what_is_too_long_and_what_nobody_needs_is_not_recorded() {
 fn who_joined_pays_for_the_rest_when_the_first_one_leaves_and_nobody_twice() {
     let mut first = Flight::start(stream::pending().boxed());
     let (mut second, mut third) = (first.flight().join().unwrap(), first.flight().join().unwrap());
-    assert!(!first.inherits() && !second.inherits(), "somebody pays");
+    assert!(first.pays() && !second.pays());
     drop(first);
-    assert!(second.inherits() && !third.inherits() && !second.inherits());
+    assert!(second.pays() && !third.pays() && second.pays());
     drop(second);
-    assert!(third.inherits());
+    assert!(third.pays());
+}
+
+#[test]
+fn a_source_that_takes_its_time_holds_up_nobody_else() {
+    let (is_inside, inside) = mpsc::sync_channel::<()>(1);
+    let (go_on, waits) = mpsc::sync_channel::<()>(1);
+    let mut said = false;
+    let slow = stream::poll_fn(move |_| {
+        if mem::replace(&mut said, true) {
+            return Poll::Ready(None);
+        }
+        is_inside.send(()).unwrap();
+        waits.recv_timeout(LONG).expect("nobody waits for this");
+        Poll::Ready(Some(Ok(by())))
+    });
+    let mut first = Flight::start(slow.boxed());
+    let flight = Arc::clone(first.flight());
+    let reading = std::thread::spawn(move || read(&mut first));
+    inside.recv_timeout(LONG).unwrap();
+    let mut second = flight.join().expect("open");
+    let woken = Arc::<Woken>::default();
+    let waker = Waker::from(Arc::clone(&woken));
+    assert!(second.poll_next_unpin(&mut Context::from_waker(&waker)).is_pending());
+    assert!(!second.pays() && flight.settle().is_none());
+    drop(flight.join());
+    go_on.send(()).unwrap();
+    assert_eq!(reading.join().unwrap().len(), 1);
+    assert!(woken.0.load(SeqCst));
+    assert_eq!(read(&mut second).len(), 1);
 }
