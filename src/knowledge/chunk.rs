@@ -26,7 +26,7 @@ const BLOCK_BYTES: usize = 8 * 1024;
 /// The most chunks of a document. The largest file of prose has about 14,000.
 pub const MAX_CHUNKS: usize = 20_000;
 /// Changes whenever the same text would be cut differently, so that everything is cut again.
-pub const CHUNKING_VERSION: &str = "1";
+pub const CHUNKING_VERSION: &str = "2";
 
 /// A piece of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]

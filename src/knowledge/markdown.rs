@@ -2,6 +2,9 @@
 //!
 //! Pure. Not a renderer: a line that looks like a heading to a reader is one.
 
+/// The longest heading, in bytes. It stands with every chunk below it; what is longer is rather a text.
+const MAX_HEADING_BYTES: usize = 200;
+
 /// A heading line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Heading {
@@ -47,12 +50,15 @@ fn hash_heading(line: &str) -> Option<(usize, &str)> {
     let level = trimmed.chars().take_while(|c| *c == '#').count();
     let words = &trimmed[level..];
     let is_heading = line.len() - trimmed.len() < 4 && (1..=6).contains(&level) && words.starts_with([' ', '\t', '\n']);
+    let is_heading = is_heading && words.len() <= MAX_HEADING_BYTES;
     is_heading.then(|| (level, words.trim().trim_end_matches('#')))
 }
 
 fn underline_level(line: &str, next: &str) -> Option<usize> {
     let words = line.trim();
-    let is_prose = !words.is_empty() && !line.starts_with("    ") && !words.starts_with(['|', '-', '>', '*', '+', '=']);
+    let is_prose = (1..=MAX_HEADING_BYTES).contains(&words.len())
+        && !line.starts_with("    ")
+        && !words.starts_with(['|', '-', '>', '*', '+', '=']);
     let underline = next.trim_end();
     let is_row_of = |mark: char| underline.len() >= 3 && underline.chars().all(|c| c == mark);
     match () {
@@ -116,6 +122,12 @@ mod tests {
         let text =
             "#tag\n\n```sh\n# comment\n```\n    # code\n\n| a |\n---\n\n---\n\nprose\ngoes on\n---\n####### seven\n";
         assert_eq!(found(text), []);
+    }
+
+    #[test]
+    fn what_is_endless_is_no_heading() {
+        let words = "word ".repeat(50);
+        assert_eq!(found(&format!("# {words}\n\n{words}\n===\n\n# {}\n", &words[..190])).len(), 1);
     }
 
     #[test]

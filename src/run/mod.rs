@@ -14,12 +14,15 @@ use crate::{
     chat::{Author, Doing, Owner, Phase, SessionId, Source},
     knowledge::{KnowledgeStatus, MAX_QUESTION_CHARS, Passage, Retrieved, Retriever, SearchMode, SearchQuery},
     limits::{Budgets, Line, Refusal, Spender},
-    llm::{ChatModel, ChatRequest, Failover, KnowledgeUse, Parameters, PromptMessage, PromptRole, Sharing},
+    llm::{
+        ChatModel, ChatRequest, Failover, KnowledgeUse, Parameters, PromptMessage, PromptRole, Sharing,
+        estimated_tokens,
+    },
     telemetry::{metrics::MEMORY_RETRIEVALS, spans::RunSpan},
 };
 
 use self::{
-    prompt::estimate_tokens,
+    quotation::fit_passages,
     watch::Watched,
     writing::{Told, Writing},
 };
@@ -27,6 +30,7 @@ use self::{
 pub mod citations;
 mod outcome;
 pub mod prompt;
+mod quotation;
 pub mod sources;
 mod watch;
 mod writing;
@@ -215,7 +219,7 @@ impl Runner {
         let found = self.retrieve(request).await;
         let is_failure = found.knowledge == KnowledgeUse::Unavailable;
         search.end(found.passages.len(), is_failure.then_some("unavailable"));
-        let found = Found { passages: prompt::fit_passages(found.passages), ..found };
+        let found = Found { passages: fit_passages(found.passages), ..found };
         let sources = sources::from_passages(&found.passages);
         (found, RunEvent::Retrieved { sources, took: started.elapsed() })
     }
@@ -251,7 +255,7 @@ impl Runner {
         let RunRequest { question, history, instructions, owner, parameters, keeps_history, .. } = request;
         let mut prompt = prompt::compose(&question, history, &passages, instructions.as_deref(), keeps_history);
         prompt.extend(request.beginning.map(|content| PromptMessage { role: PromptRole::Assistant, content }));
-        let tokens: usize = prompt.iter().map(|message| estimate_tokens(&message.content)).sum();
+        let tokens = estimated_tokens(prompt.iter().map(|message| message.content.len()).sum());
         let most = self.max_output_tokens;
         let asked = ChatRequest {
             prompt: prompt.into(),
@@ -269,7 +273,7 @@ impl Runner {
             asker: owner,
             span,
         };
-        (asked, u32::try_from(tokens).unwrap_or(u32::MAX))
+        (asked, tokens)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{chat::Source, knowledge::Passage};
 /// Bytes of one snippet, and of a title, a heading or a URI. Ten sources of full length stay under 16 KiB,
 /// JSON's escapes included.
 const SNIPPET_BYTES: usize = 320;
-const LABEL_BYTES: usize = 160;
+pub(super) const LABEL_BYTES: usize = 160;
 /// docs/protocol.md: all sources of a run.
 const MAX_JSON_BYTES: usize = 16 << 10;
 
@@ -41,7 +41,7 @@ pub fn from_passages(passages: &[Passage]) -> Arc<[Source]> {
 }
 
 /// At most `max` bytes of `text`, cut between words where there are any.
-fn shortened(text: &str, max: usize) -> String {
+pub(super) fn shortened(text: &str, max: usize) -> String {
     if text.len() <= max {
         return text.to_owned();
     }

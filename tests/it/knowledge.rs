@@ -88,7 +88,7 @@ async fn passages_reach_a_model_as_quotation_and_the_log_stays_calm() {
     assert_eq!(answer.done["citations"], json!([{"n": 1, "start": 0, "end": 10}]));
     let asked: serde_json::Value = serde_json::from_slice(&upstream.stats.requests()[0].body).unwrap();
     let last = asked["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap().to_owned();
-    assert!(last.starts_with("<passages>") && last.ends_with("How long can I return a tent?"), "{last}");
+    assert!(last.starts_with("Quotations") && last.ends_with("How long can I return a tent?"), "{last}");
     assert!(gateway.log().lines().count() < 20, "{}", gateway.log());
 }
 

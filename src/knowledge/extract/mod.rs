@@ -5,9 +5,13 @@
 
 use std::path::Path;
 
+mod html;
 mod md;
 mod txt;
+mod visible;
 
+/// The longest title, in bytes. It stands with every chunk of its document.
+const MAX_TITLE_BYTES: usize = 200;
 /// The largest file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 10 * 1024 * 1024;
 
@@ -75,7 +79,9 @@ pub fn extract(name: &str, format: Format, bytes: &[u8]) -> Result<Extracted, Ex
         Format::Markdown => md::read(&visible),
         Format::Plain => (None, txt::read(&visible)),
     };
-    Ok(Extracted { title: title.unwrap_or_else(|| title_of(name)), text, format })
+    let mut title = title.unwrap_or_else(|| title_of(name));
+    title.truncate(title.floor_char_boundary(MAX_TITLE_BYTES));
+    Ok(Extracted { title, text, format })
 }
 
 /// A file's name in words: `shop/return-rules.md` → `Return rules`.
@@ -212,10 +218,21 @@ mod tests {
     #[test]
     fn marks_without_end_are_read_in_time() {
         let started = std::time::SystemTime::now();
-        for unit in ["a <!-- ", "` `` ``` a ", "<", "`", "a`<!--"] {
+        for unit in
+            ["a <!-- ", "` `` ``` a ", "<", "`", "a`<!--", "<a ", "<a b='", "[a]: b (", "> - ", "<p hidden>", "[a]("]
+        {
             markdown(&unit.repeat(1024 * 1024 / unit.len()));
         }
         assert!(started.elapsed().expect("a clock") < std::time::Duration::from_secs(20));
+    }
+
+    #[test]
+    fn a_title_is_as_long_as_a_title() {
+        let words = "Tents and more ".repeat(20_000);
+        assert_eq!(markdown(&format!("# {words}\n\n## Tents\n\ntext")).title, "Tents", "what is endless is no heading");
+        let front = format!("---\ntitle: {words}\n---\ntext");
+        assert_eq!(markdown(&front).title, words[..MAX_TITLE_BYTES]);
+        assert!(extract(&format!("{words}.txt"), Format::Plain, b"x").expect("text").title.len() <= MAX_TITLE_BYTES);
     }
 
     #[test]
