@@ -168,7 +168,7 @@ async fn the_providers_id_of_a_failed_request_is_in_the_log() {
 
 #[tokio::test]
 async fn reasoning_is_told_and_not_shown() {
-    for (fault, bytes) in [("reasoning", 43), ("think", 2), ("parts", 2)] {
+    for (fault, bytes) in [("reasoning", 43), ("think", 2), ("parts", 59)] {
         let upstream = upstream([fault.parse().unwrap()]).await;
         let answer = ask(&config(upstream.addr)).await;
         assert_eq!((answer.text, answer.thought), ("word ".repeat(5), bytes), "{fault}");

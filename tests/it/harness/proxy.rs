@@ -25,6 +25,9 @@ use tokio::{
     time::sleep,
 };
 
+/// The client library takes an answer to its handshake that comes in more than 512 packets for an attack.
+const DRIBBLED_HEAD: usize = 4;
+
 /// What happens to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -36,7 +39,7 @@ pub(crate) enum Fault {
     Reset(u64),
     /// Every piece, either way, waits for a random time up to this.
     Delay(Duration),
-    /// Bytes come one at a time, either way.
+    /// Bytes come one at a time, either way; those of an answer's head, [`DRIBBLED_HEAD`] at a time.
     Dribble,
     /// Once told to begin, the client reads an end; what it says still reaches the gateway.
     ServerEnds,
@@ -231,8 +234,9 @@ async fn upstream(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, fault: Fault, s
 async fn pass(to: &mut WriteHalf<'_>, bytes: &[u8], fault: Fault, shared: &Shared) -> io::Result<()> {
     match fault {
         Fault::Dribble => {
-            for byte in bytes {
-                to.write_all(std::slice::from_ref(byte)).await?;
+            let is_head = shared.down.load(Ordering::SeqCst) == 0;
+            for bytes in bytes.chunks(if is_head { DRIBBLED_HEAD } else { 1 }) {
+                to.write_all(bytes).await?;
                 tokio::task::yield_now().await;
             }
             Ok(())
