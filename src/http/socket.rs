@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::{OnUpgrade, Parts, Upgraded};
 use hyper_util::rt::TokioIo;
 use tracing::{debug, error};
 
@@ -107,7 +107,11 @@ async fn upgrade(
             Err(error) => return debug!(%error, "a client left during the upgrade"),
         };
         // From here a socket has a limit of its own for writes that wait.
-        let (io, read) = (connection.io.into_inner().into_inner(), connection.read_buf.into());
+        let Parts { io, read_buf, .. } = connection;
+        let io = io.into_inner().into_inner();
+        // Copied, which is nearly always nothing: the buffer behind it is larger than all else of an idle socket.
+        let read = read_buf.to_vec();
+        drop(read_buf);
         match client {
             Client::Known(socket) => ws::serve(io, read, *socket).await,
             // On the heap, so that the task of a client that is known has no room for what it does not need.

@@ -95,7 +95,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(mut stream: WebSocketStream
     drop(conversation);
     debug!(connection = socket.connection, session = %socket.session.id(), ?reason, "socket closed");
     drop(socket); // The session is free while a slow peer takes its time over the goodbye.
-    leave(stream, reason).await;
+    Box::pin(leave(stream, reason)).await; // On the heap: a socket that goes on has no room for its end.
 }
 
 async fn leave<S: AsyncRead + AsyncWrite + Unpin>(stream: WebSocketStream<S>, reason: CloseReason) {
