@@ -13,7 +13,7 @@ pub mod line;
 mod spending;
 
 pub use budget::Budgets;
-pub use line::Line;
+pub use line::{Line, Place};
 pub use spending::Spending;
 
 /// Who spends, as accounts and the line know them: a user of a tenant. All who need not say who they are, are one.

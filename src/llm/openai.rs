@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use async_openai::config::{Config, OpenAIConfig};
 use parking_lot::Mutex;
 use reqwest::{
-    Response, StatusCode,
+    Response, StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue},
 };
 use tokio::time::Instant;
@@ -78,7 +78,7 @@ pub(super) struct Endpoint {
     /// Host and port.
     server: (String, u16),
     model: String,
-    url: String,
+    url: Url,
     http: HttpClients,
     api_key: Option<Secret>,
     headers: HeaderMap,
@@ -117,7 +117,7 @@ impl Endpoint {
             provider: config.provider,
             server: (base.host_str().unwrap_or_default().to_owned(), base.port_or_known_default().unwrap_or_default()),
             model: config.model,
-            url: openai.url("/chat/completions"),
+            url: base_url(&openai.url("/chat/completions"))?,
             headers: headers(openai.headers(), api_key.is_some(), config.headers)?,
             api_key,
             strip: config.strip,
@@ -213,7 +213,7 @@ impl Endpoint {
         request: &ChatRequest,
         manner: Manner,
     ) -> Result<(Response, Option<String>), ModelError> {
-        let asked = http.post(&self.url).headers(self.headers.clone()).json(&self.body(request, manner));
+        let asked = http.post(self.url.clone()).headers(self.headers.clone()).json(&self.body(request, manner));
         let response = asked.send().await.map_err(|error| self.not_sent(error))?;
         let rests_for = retry_after(response.headers()).filter(|_| response.status() == StatusCode::TOO_MANY_REQUESTS);
         self.pacer.lock().told(response.headers(), rests_for, Instant::now());

@@ -23,8 +23,9 @@ use crate::{
 
 use self::{
     quotation::fit_passages,
+    stages::{Answer, Before, Stages},
     watch::Watched,
-    writing::{Told, Writing},
+    writing::Writing,
 };
 
 pub mod citations;
@@ -32,6 +33,7 @@ mod outcome;
 pub mod prompt;
 mod quotation;
 pub mod sources;
+mod stages;
 mod watch;
 mod writing;
 
@@ -170,46 +172,32 @@ impl Runner {
     pub fn start(self: Arc<Self>, request: RunRequest) -> BoxStream<'static, RunEvent> {
         let span = RunSpan::open(request.session.clone());
         let watched = span.clone();
-        let events = stream! {
+        let before = stream! {
             let spender = Spender::new(request.owner.as_ref());
             let place = self.line.enter(spender.clone());
             let mut position = place.position();
             while let Some(at) = position {
-                yield RunEvent::Doing(Doing { phase: Phase::Queued, position });
+                yield Before::Told(RunEvent::Doing(Doing { phase: Phase::Queued, position }));
                 position = place.moved_from(at).await;
             }
-            yield RunEvent::Doing(Phase::Retrieving.into());
+            yield Before::Told(RunEvent::Doing(Phase::Retrieving.into()));
             let (found, retrieved) = self.look_up(&request, &span).await;
-            yield retrieved;
-            yield RunEvent::Doing(Phase::Waiting.into());
+            yield Before::Told(retrieved);
+            yield Before::Told(RunEvent::Doing(Phase::Waiting.into()));
             let (request, prompt_tokens) = self.compose(request, found, span);
             let spending = match self.budgets.open(&spender, prompt_tokens.into(), request.max_output_tokens.into()) {
                 Ok(spending) => spending,
                 Err(refusal) => {
                     refusal.count();
-                    yield RunEvent::End(Outcome::refused(refusal, true));
+                    yield Before::Told(RunEvent::End(Outcome::refused(refusal, true)));
                     return;
                 }
             };
-            yield RunEvent::Asked(prompt_tokens);
-            let mut events = self.model.stream(request);
-            let mut writing = Writing::new(spending);
-            while let Some(event) = events.next().await {
-                let Told { doing, event, end } = writing.take(event);
-                if let Some(doing) = doing {
-                    yield RunEvent::Doing(doing);
-                }
-                if let Some(event) = event {
-                    yield event;
-                }
-                if let Some(outcome) = end {
-                    yield RunEvent::End(outcome);
-                    return;
-                }
-            }
-            yield RunEvent::End(writing.end());
+            yield Before::Told(RunEvent::Asked(prompt_tokens));
+            let answer = Answer::new(self.model.stream(request), Writing::new(spending), place);
+            yield Before::Answer(Box::new(answer));
         };
-        Watched::new(events, watched).boxed()
+        Watched::new(Stages::Before(before.boxed()), watched).boxed()
     }
 
     /// Searches for passages, as many as fit into the prompt.
