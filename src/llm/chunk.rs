@@ -27,6 +27,8 @@ pub(super) struct Chunk<'a> {
     pub(super) choices: Vec<Choice<'a>>,
     pub(super) usage: Counts,
     pub(super) error: Option<UpstreamError>,
+    /// It has text where other interfaces have theirs, and no choices.
+    pub(super) is_lost: bool,
 }
 
 /// One of the answers in it. One was asked for.
@@ -67,19 +69,27 @@ impl<'a> Chunk<'a> {
     }
 
     fn fill(&mut self, json: &mut Json<'a>) -> Result<()> {
+        let mut whole = json.clone();
+        let (mut has_choices, mut has_text, mut is_error) = (false, false, false);
         let value = json.value()?;
         if value != Value::Object {
             return json.skip_rest(&value);
         }
         while let Some(key) = json.key()? {
             match &*key {
-                "choices" => self.choices = choices(json)?,
+                "choices" => (has_choices, self.choices) = (true, choices(json)?),
                 "usage" => self.usage.update(usage(json)?),
                 "error" => self.error = error(json)?.or(self.error.take()),
                 "x_groq" => self.groq(json)?,
+                "object" | "type" => is_error |= word(json)?.is_some_and(|kind| kind == "error"),
+                "content" | "text" | "response" | "delta" => has_text |= says(json)?,
                 _ => json.skip()?,
             }
         }
+        if is_error && self.error.is_none() {
+            self.error = error(&mut whole)?;
+        }
+        self.is_lost = has_text && !has_choices && self.error.is_none();
         Ok(())
     }
 
@@ -145,6 +155,11 @@ fn choice<'a>(json: &mut Json<'a>) -> Result<Choice<'a>> {
     // As the older interface for bare texts has it.
     choice.delta = choice.delta.or(text);
     Ok(choice)
+}
+
+/// Whether the next value is a text, or has one, that may have been a piece of the answer.
+fn says(json: &mut Json<'_>) -> Result<bool> {
+    Ok(Said::read(json)?.is_some_and(|said| said.is_lost || !said.text.is_empty()))
 }
 
 fn usage(json: &mut Json<'_>) -> Result<Counts> {

@@ -24,6 +24,8 @@ pub(super) fn failing(name: &str, words: usize) -> Option<Fault> {
     let error = json!({ "code": 500, "message": SAYS, "type": "server_error" });
     let (before, after) = match name {
         "error-event" => ("", event(&json!({ "error": error })) + DONE),
+        "flat-error" => ("", event(&json!({ "object": "error", "message": SAYS, "type": "x", "code": 500 })) + DONE),
+        "stray-text" => ("", event(&json!({ "response": "word " })) + &said("word ") + &stop() + DONE),
         "error-field" => ("", format!("error: {error}\n\n{DONE}")),
         "event-error" => ("", format!("event: error\ndata: {}\n\n", json!({ "message": SAYS }))),
         "groq-error" => ("", event(&json!({ "choices": [], "x_groq": { "error": SAYS } })) + DONE),

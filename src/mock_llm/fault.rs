@@ -36,6 +36,8 @@ pub const FAULTS: &[&str] = &[
     "alternate",
     "too-long:WORDS",
     "error-event:N",
+    "flat-error:N",
+    "stray-text:N",
     "error-field:N",
     "event-error:N",
     "groq-error:N",

@@ -149,6 +149,9 @@ impl Answer {
             self.choice(choice);
         }
         // Behind a finish that is believed, nothing of the answer is missing.
+        if chunk.is_lost && !self.has_finished() {
+            self.lose();
+        }
         if let Some(error) = chunk.error.filter(|_| !self.has_finished()) {
             self.flush(false);
             self.end(End::Failed(error));

@@ -42,6 +42,46 @@ fn errors_inside_a_stream_are_told_after_what_was_said() {
 }
 
 #[test]
+fn an_event_that_is_itself_an_error_is_one() {
+    for error in [
+        json!({"object":"error","message":"The engine died","type":"InternalServerError","param":null,"code":500}),
+        json!({"type":"error","message":"The engine died","status":500}),
+    ] {
+        let told = done(&[said("a"), error.clone()]);
+        let End::Failed(failed) = &told.end else { panic!("{told:?}") };
+        assert_eq!((told.text.as_str(), failed.status), ("a", Some(500)), "{error}");
+        assert!(failed.detail.contains("The engine died"), "{failed:?}");
+        assert_eq!(
+            whole(&done(&[said("a"), finish("stop"), error])),
+            "a",
+            "behind a finish it says nothing of the text"
+        );
+    }
+}
+
+#[test]
+fn text_without_choices_is_not_passed_over() {
+    for stray in [
+        json!({"response":"b"}),
+        json!({"content":"b","stop":false}),
+        json!({"type":"response.output_text.delta","delta":"b"}),
+        json!({"delta":{"content":[{"type":"text","text":"b"}]}}),
+        json!({"text":7}),
+    ] {
+        let told = done(&[said("a"), stray.clone(), said("c"), finish("stop")]);
+        assert!(is_truncated(&told) && told.text == "a", "{stray}: {told:?}");
+    }
+    for nothing in [
+        json!({"type":"ping","content":"","text":null}),
+        json!({"message":"keep-alive"}),
+        json!({"choices":[],"content":"b"}),
+        json!({"object":"x","delta":{}}),
+    ] {
+        assert_eq!(whole(&done(&[said("a"), nothing, said("b"), finish("stop")])), "ab");
+    }
+}
+
+#[test]
 fn ollama_empty_finish_reasons_and_empty_chunks() {
     let events = [
         json!({"id":"chatcmpl-7","choices":[{"index":0,"delta":{"role":"assistant","content":"Hi"},"finish_reason":""}]}),
