@@ -88,6 +88,14 @@ pub(super) fn is_of_beginning(words: &str) -> bool {
     NO_BEGINNING.iter().any(|phrase| words.contains(phrase))
 }
 
+/// Whether a refusal is about whose turn it is: some servers take only what begins with the user and alternates.
+pub(super) fn is_of_turns(words: &str) -> bool {
+    let words = words.to_lowercase();
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| words.contains(phrase));
+    words.contains("alternat")
+        || says(&["first message", "first content", "start with", "begin with"]) && words.contains("user")
+}
+
 /// What says that something is not known or not taken at all, whatever its value.
 const UNSUPPORTED: &[&str] = &[
     "additional properties",
@@ -175,6 +183,23 @@ mod tests {
         }
         assert!(is_too_long(Some("exceed_context_size_error"), "no"));
         assert!(is_too_long(Some("context_length_exceeded"), ""));
+    }
+
+    #[test]
+    fn refusals_of_turns_are_known_in_the_words_of_many() {
+        for words in [
+            "After the optional system message, conversation roles must alternate user/assistant/user/assistant/...",
+            "messages: first message must use the \"user\" role",
+            "Please ensure that multiturn requests alternate between user and model.",
+            "First content should be with role 'user', got model",
+            "The first message (except the system message) must be a user message, but an assistant message detected.",
+            "Conversation must start with a user message",
+        ] {
+            assert!(is_of_turns(words), "{words}");
+        }
+        for words in ["", "System role not supported", "the first message is too long", "no such user"] {
+            assert!(!is_of_turns(words), "{words}");
+        }
     }
 
     #[test]

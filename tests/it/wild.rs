@@ -7,7 +7,10 @@ use bytes::Bytes;
 use rivulet::{
     chat::Owner,
     config::LlmConfig,
-    llm::{ChatModel, ChatRequest, FinishReason, ModelError, Parameters, Rejection, targets::Targets},
+    llm::{
+        ChatModel, ChatRequest, FinishReason, ModelError, Parameters, PromptMessage, PromptRole, Rejection,
+        targets::Targets,
+    },
     mock_llm::{DEFAULT_TEXT, Fault, Options, Script, Strict},
 };
 use serde_json::{Value, json};
@@ -82,6 +85,28 @@ async fn a_server_without_instructions_of_their_own_gets_them_with_the_question(
     assert_eq!(ask(&config(upstream.addr)).await.text, DEFAULT_TEXT);
     let user = json!([{ "role": "user", "content": "Be brief.\n\nWhat is a rivulet?" }]);
     assert_eq!(asked(&upstream)[1]["messages"], user);
+}
+
+#[tokio::test]
+async fn a_server_of_strict_turns_is_not_greeted_first() {
+    let upstream = upstream([Fault::Strict(Strict::Alternate)]).await;
+    let model = model(&LlmConfig { breaker_failures: 1, ..config(upstream.addr) });
+    let turns =
+        [("system", "Be brief."), ("assistant", "Hello!"), ("user", "Hi."), ("assistant", "Yes?"), ("user", "Q?")];
+    let prompt = turns.map(|(role, content)| PromptMessage {
+        role: match role {
+            "system" => PromptRole::System,
+            "user" => PromptRole::User,
+            _ => PromptRole::Assistant,
+        },
+        content: content.to_owned(),
+    });
+    for _ in 0..2 {
+        let answer = read(model.stream(ChatRequest { prompt: prompt.clone().into(), ..request(1024) })).await;
+        assert_eq!((answer.text.as_str(), answer.finish), (DEFAULT_TEXT, Some(FinishReason::Stop)));
+    }
+    let asked = asked(&upstream).into_iter().map(|body| body["messages"].as_array().unwrap().len());
+    assert_eq!(asked.collect::<Vec<_>>(), [5, 4, 4], "refused once, and known from then on");
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ const OPTIONAL: [&str; 7] =
     [USAGE_OPTIONS, "temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "stop"];
 const NEWER_LIMIT: u32 = 1 << 16;
 const NO_SYSTEM: u32 = 1 << 17;
+const USER_FIRST: u32 = 1 << 18;
 
 /// How one request is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,11 @@ impl Manner {
         self.0 & NO_SYSTEM == 0
     }
 
+    /// Whether a conversation may begin with what the assistant says; else that is left out.
+    pub(super) const fn may_begin_with_assistant(self) -> bool {
+        self.0 & USER_FIRST == 0
+    }
+
     /// How to ask again after a refusal that names something that was sent and can be left out, or said otherwise. `first`
     /// is how this was first asked: no name is changed twice.
     pub(super) fn after(self, first: Self, request: &ChatRequest, status: u16, words: &str) -> Option<Self> {
@@ -65,7 +71,10 @@ impl Manner {
             return None;
         }
         let mut other = self.0;
-        if self.has(USAGE_OPTIONS) && [USAGE_OPTIONS, "include_usage"].iter().any(|name| words.contains(name)) {
+        let first_turn = request.prompt.iter().find(|message| message.role != PromptRole::System);
+        if first_turn.is_some_and(|turn| turn.role == PromptRole::Assistant) && refusal::is_of_turns(words) {
+            other |= USER_FIRST;
+        } else if self.has(USAGE_OPTIONS) && [USAGE_OPTIONS, "include_usage"].iter().any(|name| words.contains(name)) {
             other |= 1;
         } else if let Some(refused) = refusal::Unsupported::of(words) {
             let sent = serde_json::to_value(&*request.parameters).unwrap_or_default();
@@ -123,6 +132,14 @@ mod tests {
         ] {
             assert_eq!(after(words), None, "{words}");
         }
+        let turns = "roles must alternate user/assistant/user/assistant/...";
+        assert_eq!(after(turns), None, "they do");
+        let greeting = [PromptRole::System, PromptRole::Assistant, PromptRole::User]
+            .map(|role| PromptMessage { role, content: "Hello!".to_owned() });
+        let greeted = ChatRequest { prompt: Arc::new(greeting), ..request() };
+        let other = first.after(first, &greeted, 400, turns).unwrap();
+        assert!(!other.may_begin_with_assistant() && other.has_system());
+        assert_eq!(other.after(first, &greeted, 400, turns), None, "nothing else helps");
         assert_eq!(first.after(first, &request(), 500, "'temperature' is not supported"), None);
         let openai = Learnt::of("api.openai.com").manner();
         let older = openai.after(openai, &request(), 422, "Unrecognized request argument: max_completion_tokens");

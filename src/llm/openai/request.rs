@@ -40,9 +40,12 @@ impl Endpoint {
 fn messages(prompt: &[PromptMessage], manner: Manner) -> Value {
     let mut instructions = Vec::new();
     let mut messages = Vec::with_capacity(prompt.len());
+    let mut has_asked = false;
     for (at, message) in prompt.iter().enumerate() {
+        has_asked |= message.role == PromptRole::User;
         let is_last = at + 1 == prompt.len();
         let (role, content) = match message.role {
+            PromptRole::Assistant if !has_asked && !manner.may_begin_with_assistant() => continue,
             PromptRole::System if !manner.has_system() => {
                 instructions.push(message.content.as_str());
                 continue;
