@@ -223,7 +223,7 @@ struct Completion {
 impl Completion {
     /// Begins the run.
     fn start(gateway: &Gateway, caller: &Caller, asked: CompletionRequest, is_anew: bool) -> Self {
-        let asked_because = match (asked.may_share, is_anew) {
+        let asked_because = match (asked.may_share && gateway.runner.keeps(caller.owner()), is_anew) {
             (false, _) => Asked::Apart,
             (true, true) => Asked::Anew,
             (true, false) => Asked::Miss,

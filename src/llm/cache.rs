@@ -25,7 +25,7 @@ use super::{
     ChatModel, ChatRequest, FinishReason, KnowledgeUse, ModelError, ModelEvent, ModelStream, PromptRole, TargetReport,
 };
 use crate::{
-    chat::Circle,
+    chat::{Circle, Owner},
     config::CacheRule,
     telemetry::caches::{ANSWERS, CacheReport, Looks, Outcome},
 };
@@ -95,6 +95,10 @@ impl ChatModel for Cached {
 
     fn targets(&self) -> Vec<TargetReport> {
         self.0.model.targets()
+    }
+
+    fn keeps(&self, asker: Option<&Owner>) -> bool {
+        Circle::of(asker, None, self.0.rule.shared).is_some()
     }
 
     fn caches(&self) -> Vec<CacheReport> {

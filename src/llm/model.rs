@@ -1,11 +1,12 @@
-//! Something that answers: one of the few traits of the house, because the network begins here. Uses `telemetry`.
+//! Something that answers: one of the few traits of the house, because the network begins here. Uses `chat` and
+//! `telemetry`.
 
 use std::{fmt, time::Duration};
 
 use futures_util::stream::BoxStream;
 
 use super::{breaker::BreakerState, error::ModelError, event::ModelEvent, request::ChatRequest};
-use crate::telemetry::caches::CacheReport;
+use crate::{chat::Owner, telemetry::caches::CacheReport};
 
 /// An answer as it is written. Dropping it cancels the generation and closes the upstream connection.
 ///
@@ -44,6 +45,11 @@ pub trait ChatModel: Send + Sync + fmt::Debug + 'static {
     /// The servers behind it, in the order in which they are asked; none when it needs no server.
     fn targets(&self) -> Vec<TargetReport> {
         Vec::new()
+    }
+
+    /// Whether answers to `asker` outside of any session are kept, to be given again.
+    fn keeps(&self, _asker: Option<&Owner>) -> bool {
+        false
     }
 
     /// How the cache of its answers stands; none when nothing is kept.

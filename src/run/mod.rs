@@ -154,6 +154,12 @@ impl Runner {
         self.model.name()
     }
 
+    /// Whether answers to `owner` outside of any session are kept, when they may be.
+    #[must_use]
+    pub fn keeps(&self, owner: Option<&Owner>) -> bool {
+        self.model.keeps(owner)
+    }
+
     /// Whether a run of `owner` may begin now, or wait for its turn. Asked before a question is taken; nothing is
     /// promised by it.
     ///

@@ -389,3 +389,17 @@ async fn a_known_answer_says_so_and_can_be_asked_for_anew() {
     let stream = ask(&gateway, &with(question("Is it?"), json!({"temperature": 0, "stream": true}))).await;
     assert_eq!((stream.headers["cache-status"].as_str(), stream.done), ("rivulet; hit", true));
 }
+
+#[tokio::test]
+async fn where_nothing_is_kept_no_answer_pretends_to_have_been_looked_for() {
+    let upstream = Upstream::saying("Yes.", 0.0).await;
+    for entries in ["10", "0"] {
+        let setup = Setup::with_upstream(&upstream.url).set("RIVULET_LLM_CACHE_ENTRIES", entries);
+        let gateway = setup.start().await;
+        for stream in [false, true] {
+            let fields = json!({"temperature": 0, "stream": stream});
+            let told = ask(&gateway, &with(question("Is it?"), fields)).await;
+            assert_eq!(told.headers["cache-status"], "rivulet; fwd=bypass", "{entries} entries");
+        }
+    }
+}
