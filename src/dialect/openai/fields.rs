@@ -25,6 +25,14 @@ pub(super) fn unsupported(param: &str) -> Invalid {
     Invalid { code: "unsupported_parameter", param: param.to_owned(), problem }
 }
 
+impl Invalid {
+    /// Names what an operator can do about it.
+    pub(super) fn unless_in_text(self) -> Self {
+        let problem = self.problem + "; its operator can have that answered in text, by `llm.unsupported = \"text\"`";
+        Self { problem, ..self }
+    }
+}
+
 /// An object's fields, and what stands before their names in an error.
 pub(super) struct Fields<'a> {
     pub(super) fields: &'a Map<String, Value>,

@@ -132,7 +132,8 @@ impl Fields<'_> {
             let asks = self.get(name).is_some_and(|value| !is_harmless(value));
             let is_passed_over = (policy == Unsupported::Text && in_text) || declined_by.is_some_and(declines);
             if asks && !is_passed_over {
-                return Err(unsupported(&self.path(name)));
+                let refused = unsupported(&self.path(name));
+                return Err(if in_text { refused.unless_in_text() } else { refused });
             }
         }
         Ok(())

@@ -226,14 +226,15 @@ fn an_operator_may_have_wishes_answered_in_text() {
         json!({"response_format": {"type": "json_schema", "json_schema": {}}}),
         json!({"verbosity": "low"}),
     ] {
-        assert_eq!(refused(&with(wish.clone())).0, "unsupported_parameter");
+        let error = CompletionRequest::parse(&with(wish.clone()), Unsupported::Refuse).unwrap_err();
+        assert_eq!((error.code, error.problem.contains("llm.unsupported")), ("unsupported_parameter", true));
         let answered = CompletionRequest::parse(&with(wish), Unsupported::Text).unwrap();
         assert_eq!(answered, parse(json!({})));
     }
     // A text is no answer to these.
     for wish in [json!({"tools": tools, "tool_choice": "required"}), json!({"n": 2}), json!({"logprobs": true})] {
         let error = CompletionRequest::parse(&with(wish), Unsupported::Text).unwrap_err();
-        assert_eq!(error.code, "unsupported_parameter");
+        assert_eq!((error.code, error.problem.contains("llm.unsupported")), ("unsupported_parameter", false));
     }
     // Whose tools may not be used asks for a text, whoever is asked.
     for wish in [json!({"tools": tools, "tool_choice": "none"}), json!({"functions": tools, "function_call": "none"})] {
