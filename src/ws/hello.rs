@@ -1,6 +1,6 @@
 //! From an open connection to a [`Socket`]; for a client that could not say who it is before, its `hello` comes first.
 //!
-//! Until then there is no session, nothing is looked up, and a frame may have 5 KiB.
+//! Until then there is no session, nothing is looked up, and a message may have 5 KiB, in however many frames.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ use crate::{
 
 /// How long a client has for its `hello`.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest frame before it, in bytes: a token and a cursor.
+/// The largest message before it, in bytes: a token and a cursor.
 const HELLO_BYTES: usize = MAX_TOKEN_BYTES + 1024;
 
 /// The most bytes of a frame's own head.
@@ -121,8 +121,10 @@ async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
 async fn hello<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut WebSocketStream<Metered<S>>,
 ) -> Result<(Secret, Option<String>), CloseReason> {
+    // Of each message, and all that comes between its fragments: pings give no room for more of them.
+    let room = Some(FRAME_HEAD_BYTES + HELLO_BYTES);
+    stream.get_mut().allow(room);
     loop {
-        stream.get_mut().allow(Some(FRAME_HEAD_BYTES + HELLO_BYTES));
         let text = match stream.next().await {
             Some(Ok(Message::Text(text))) if text.len() > HELLO_BYTES => return Err(CloseReason::TooLarge),
             Some(Ok(Message::Text(text))) => text,
@@ -141,5 +143,6 @@ async fn hello<S: AsyncRead + AsyncWrite + Unpin>(
         let problem = "say `hello` with a token first".to_owned();
         let error = chat_v1::error(&error_frame(re, "unauthenticated", problem, false));
         stream.send(Message::text(error)).await.map_err(|_| CloseReason::Lost)?;
+        stream.get_mut().allow(room);
     }
 }

@@ -42,6 +42,42 @@ async fn where_it_is_not_required_tokens_still_count() {
     assert_eq!(get(&gateway, &format!("/api/v1/sessions/{}", nobody.session()), &ann).await.0, 404);
 }
 
+/// What a session is called is no secret; whose it is counts before anything is stored, too.
+#[tokio::test]
+async fn a_session_in_which_nothing_was_said_is_its_makers_alone() {
+    for (setup, is_open) in [(setup(), false), (Setup::bare().set("JWT_SECRET_KEY", SECRET), true)] {
+        let gateway = setup.start().await;
+        let ann = token("ann");
+        let strangers = [token("ben"), with(json!({"sub": "ann", "tenant": "else", "exp": now() + 3600}))];
+        let strangers = strangers.iter().map(|token| Some(token.as_str())).chain(is_open.then_some(None));
+        let mut own = Client::connect_as(&gateway.socket(""), &ann).await;
+        let (id, epoch) = (own.session(), own.welcome["epoch"].as_str().unwrap().to_owned());
+        let path = format!("/api/v1/sessions/{id}");
+        for stranger in strangers {
+            for (method, path, body) in [
+                (Method::GET, path.clone(), Value::Null),
+                (Method::GET, format!("{path}/events"), Value::Null),
+                (Method::POST, format!("{path}/messages"), json!({"id": "m", "text": "not mine"})),
+                (Method::POST, format!("{path}/runs/r_x/stop"), Value::Null),
+                (Method::POST, "/api/v1/chat".to_owned(), json!({"message": "not mine", "session_id": id})),
+                (Method::DELETE, path.clone(), Value::Null),
+            ] {
+                let (status, problem) = call(&gateway, method.clone(), &path, stranger, body).await;
+                assert_eq!((status, &problem["code"]), (404, &json!("not_found")), "{method} {path}");
+            }
+            let headers: Vec<_> = stranger.map(bearer).into_iter().collect();
+            for cursor in [String::new(), format!("?resume={epoch}:0")] {
+                assert_eq!(knock(&format!("{}{cursor}", gateway.socket(&id)), &headers).await, 404);
+            }
+            let (_, list) = call(&gateway, Method::GET, "/api/v1/sessions", stranger, Value::Null).await;
+            assert_eq!(list["sessions"], json!([]));
+        }
+        assert_eq!(get(&gateway, &path, &ann).await.1["message_count"], 0, "nothing came of it");
+        assert_eq!(own.ask("mine").await.status(), "complete");
+        assert_eq!(get(&gateway, &path, &ann).await.1["message_count"], 2);
+    }
+}
+
 /// One principal of several who try everything on each other's sessions.
 struct User {
     name: &'static str,

@@ -2,6 +2,10 @@
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::protocol::frame::{
+    Frame,
+    coding::{Data as OpData, OpCode},
+};
 
 use super::*;
 use crate::harness::Memory;
@@ -104,6 +108,7 @@ async fn before_its_hello_a_socket_gets_nothing_done() {
     let frame = json!({"type": "hello", "token": ann, "padding": "x".repeat(5 << 10)});
     assert_eq!(say_unknown(&gateway, &[frame]).await, (vec![], 1009));
     assert_eq!(begin_a_frame(&gateway, 60_000, 7_000).await, 1009, "nothing waits for the rest of such a frame");
+    assert_eq!(say_fragments(&gateway, 2_000).await, 1009, "nor for that of a message, whatever comes between");
     let (mut socket, _) = connect_async(gateway.socket("")).await.unwrap();
     socket.send(Message::binary(vec![1])).await.unwrap();
     let Some(Ok(Message::Close(Some(frame)))) = soon("a close", socket.next()).await else { panic!("no close") };
@@ -132,6 +137,36 @@ async fn before_its_hello_a_socket_gets_nothing_done() {
     let mut client = Client::welcomed(socket, memory).await;
     assert_eq!(client.welcome["recovered"], "full");
     assert_eq!(client.ask("two").await.status(), "complete");
+}
+
+#[tokio::test]
+async fn a_hello_on_a_session_that_is_gone_is_closed_as_final() {
+    let setup = setup().set("RIVULET_SESSION_IDLE_S", "2");
+    let (gateway, ann) = (setup.start().await, token("ann"));
+    let mut said = Client::connect_as(&gateway.socket(""), &ann).await;
+    said.ask("one").await;
+    let deleted = said.session();
+    let path = format!("/api/v1/sessions/{deleted}");
+    assert_eq!(call(&gateway, Method::DELETE, &path, Some(&ann), Value::Null).await.0, 204);
+    assert_eq!(said.close_code().await, 4004);
+    let forgotten = Client::connect_as(&gateway.socket(""), &ann).await.cut().session;
+    soon("an empty gateway", async { while gateway.metric("sessions_active").await > 0.0 {} }).await;
+    let lost = Client::connect_as(&gateway.socket(""), &ann).await.cut().session;
+    let gateway = gateway.kill().await.start().await;
+    for id in [&deleted, &forgotten, &lost, "s_never"] {
+        for cursor in ["", "b5d08de4f0d4:0"] {
+            let (mut socket, _) = connect_async(gateway.socket(id)).await.unwrap();
+            let hello =
+                json!({"type": "hello", "token": ann, "resume": Some(cursor).filter(|cursor| !cursor.is_empty())});
+            socket.send(Message::text(hello.to_string())).await.unwrap();
+            match soon("a close", socket.next()).await {
+                Some(Ok(Message::Close(Some(frame)))) => assert_eq!(u16::from(frame.code), 4004, "{id} {cursor}"),
+                other => panic!("instead of a close: {other:?}"),
+            }
+        }
+    }
+    assert_eq!(gateway.metric("sessions_active").await, 0.0, "no session was made in its place");
+    assert_eq!(gateway.metric("ws_closes_total{code=\"4004\"}").await, 8.0);
 }
 
 #[tokio::test]
@@ -200,4 +235,23 @@ async fn begin_a_frame(gateway: &TestGateway, announced: u16, sent: usize) -> u1
     soon("a close", stream.read_exact(&mut head)).await.unwrap();
     assert_eq!(head[0], 0x88, "a close frame");
     u16::from_be_bytes([head[2], head[3]])
+}
+
+/// Sends fragments of `bytes` without end, each with a ping behind it, and returns the code with which that is closed.
+async fn say_fragments(gateway: &TestGateway, bytes: usize) -> u16 {
+    let (mut socket, _) = connect_async(gateway.socket("")).await.unwrap();
+    for at in 0..30 {
+        let kind = if at == 0 { OpData::Text } else { OpData::Continue };
+        let fragment = Frame::message(vec![b'x'; bytes], OpCode::Data(kind), false);
+        if socket.send(Message::Frame(fragment)).await.is_err() {
+            break;
+        }
+        socket.send(Message::Ping(Vec::new().into())).await.ok();
+        match soon("an answer", socket.next()).await {
+            Some(Ok(Message::Pong(_))) => {}
+            Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+            other => panic!("instead of a pong or a close: {other:?}"),
+        }
+    }
+    panic!("all of it was taken");
 }
