@@ -10,17 +10,18 @@ use toml::{Table, Value, de::DeTable};
 
 use super::{
     error::{ConfigError, Origin},
-    keys::{KEYS, Key, nearest, not_built},
-    load::Settings,
+    key::Key,
+    layers::{Layers, unknown},
+    settings::keys,
 };
 
 /// No configuration is longer, in bytes; what is longer is some other file.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Reads a file into `settings`.
-pub(super) fn read(path: &Path, settings: &mut Settings) -> Result<(), ConfigError> {
+/// Reads a file into `layers`.
+pub(super) fn read(path: &Path, layers: &mut Layers) -> Result<(), ConfigError> {
     let text = text_of(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    parse(path, &text, settings)
+    parse(path, &text, layers)
 }
 
 fn text_of(path: &Path) -> io::Result<String> {
@@ -32,7 +33,7 @@ fn text_of(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-pub(super) fn parse(path: &Path, text: &str, settings: &mut Settings) -> Result<(), ConfigError> {
+fn parse(path: &Path, text: &str, layers: &mut Layers) -> Result<(), ConfigError> {
     let syntax = |error: toml::de::Error| {
         let (line, column) = position(text, error.span().map_or(0, |span| span.start));
         ConfigError::Syntax { path: path.to_owned(), line, column, message: error.message().to_owned() }
@@ -45,8 +46,8 @@ pub(super) fn parse(path: &Path, text: &str, settings: &mut Settings) -> Result<
     for (section, value) in values {
         let section_place = places.iter().find(|(key, _)| key.get_ref().as_ref() == section);
         let section_origin = origin_of(section_place.map_or(0, |(key, _)| key.span().start));
-        if !KEYS.iter().any(|key| key.parts().0 == section) {
-            return Err(unknown(section, section_origin));
+        if !keys().any(|key| key.section == section) {
+            return Err(unknown(section, Key::full, section_origin));
         }
         let Value::Table(entries) = value else {
             return Err(ConfigError::Value {
@@ -60,8 +61,9 @@ pub(super) fn parse(path: &Path, text: &str, settings: &mut Settings) -> Result<
         for (name, value) in entries {
             let place = entry_places.and_then(|places| places.iter().find(|(key, _)| key.get_ref().as_ref() == name));
             let origin = place.map_or_else(|| section_origin.clone(), |(key, _)| origin_of(key.span().start));
-            let full = format!("{section}.{name}");
-            let Some(key) = Key::named(&full) else { return Err(unknown(full, origin)) };
+            let Some(key) = keys().find(|key| key.section == section && key.name == name) else {
+                return Err(unknown(format!("{section}.{name}"), Key::full, origin));
+            };
             let value = key.kind.check(value);
             let within = value.as_ref().err().and_then(|mismatch| mismatch.within.clone());
             let inner = within.and_then(|(at, setting)| {
@@ -71,18 +73,10 @@ pub(super) fn parse(path: &Path, text: &str, settings: &mut Settings) -> Result<
                 Some(field.map_or_else(|| table.span().start, |(key, _)| key.span().start))
             });
             let origin = inner.map_or(origin, origin_of);
-            settings.set(key, value, origin)?;
+            layers.set(key, value, origin)?;
         }
     }
     Ok(())
-}
-
-fn unknown(key: String, origin: Origin) -> ConfigError {
-    if let Some(text) = not_built(&key) {
-        return ConfigError::Refused(format!("{origin}: {text}"));
-    }
-    let nearest = nearest(&key, KEYS.iter().map(|key| key.name.to_owned()));
-    ConfigError::UnknownKey { key, nearest, origin }
 }
 
 /// Line and column of a byte, both from 1.

@@ -6,15 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
-use toml::{Table, Value};
-
 use super::{
-    Config,
     error::{ConfigError, Origin},
     file,
-    keys::{KEYS, Key, Mismatch, nearest, not_built},
-    rules, targets, world,
+    layers::Layers,
+    rules,
+    settings::Config,
+    target, variables, world,
 };
 
 /// What the command line sets.
@@ -53,115 +51,22 @@ impl Config {
         overrides: Overrides,
     ) -> Result<Loaded, ConfigError> {
         let env: BTreeMap<String, String> = env.into_iter().collect();
-        let mut settings = Settings::default();
+        let mut layers = Layers::default();
         if let Some(path) = file {
-            file::read(path, &mut settings)?;
+            file::read(path, &mut layers)?;
         }
-        let mut warnings = world::apply(&env, &mut settings)?;
-        apply_variables(&env, &mut settings)?;
-        apply_overrides(overrides, &mut settings)?;
-        world::choose_model(&env, &mut settings);
-        let mut config = settings.build()?;
-        targets::find_keys(&mut config.llm.targets, &env).map_err(|fault| rules::target_fault(&fault, &settings))?;
-        rules::check(&mut config, &settings, &mut warnings)?;
+        let mut warnings = world::apply(&env, &mut layers)?;
+        variables::apply(&env, &mut layers)?;
+        if let Some(bind) = overrides.bind {
+            layers.set_text("server.bind", &bind.to_string(), Origin::Flag("--bind"))?;
+        }
+        if let Some(folder) = overrides.data_dir {
+            layers.set_text("server.data_dir", &folder.to_string_lossy(), Origin::Flag("--data-dir"))?;
+        }
+        world::choose_model(&env, &mut layers)?;
+        let mut config = layers.build()?;
+        target::find_keys(&mut config.llm.targets, &env).map_err(|fault| rules::target_fault(&fault, &layers))?;
+        rules::check(&mut config, &layers, &mut warnings)?;
         Ok(Loaded { config, file: file.map(Path::to_owned), warnings })
-    }
-}
-
-/// The process environment. Bytes that are not UTF-8 are replaced, so that they are refused where they matter.
-pub fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-}
-
-fn apply_variables(env: &BTreeMap<String, String>, settings: &mut Settings) -> Result<(), ConfigError> {
-    for (name, text) in env.iter().filter(|(name, _)| name.starts_with("RIVULET_") && !world::is_foreign(name)) {
-        let origin = Origin::Variable(name.clone());
-        let Some(key) = KEYS.iter().find(|key| key.variable() == *name) else {
-            if let Some(text) =
-                name.strip_prefix("RIVULET_").and_then(|key| not_built(&key.to_lowercase().replacen('_', ".", 1)))
-            {
-                return Err(ConfigError::Refused(format!("{origin}: {text}")));
-            }
-            let nearest = nearest(name, KEYS.iter().map(Key::variable));
-            return Err(ConfigError::UnknownKey { key: name.clone(), nearest, origin });
-        };
-        if text.trim().is_empty() && !matches!(key.kind, super::keys::Kind::List | super::keys::Kind::Networks) {
-            continue;
-        }
-        settings.set(key, key.kind.parse(text), origin)?;
-    }
-    Ok(())
-}
-
-fn apply_overrides(overrides: Overrides, settings: &mut Settings) -> Result<(), ConfigError> {
-    if let Some(bind) = overrides.bind {
-        settings.set_text("server.bind", &bind.to_string(), Origin::Flag("--bind"))?;
-    }
-    if let Some(folder) = overrides.data_dir {
-        settings.set_text("server.data_dir", &folder.to_string_lossy(), Origin::Flag("--data-dir"))?;
-    }
-    Ok(())
-}
-
-/// What was set so far, by key.
-#[derive(Default)]
-pub(super) struct Settings(BTreeMap<&'static str, (Value, Origin)>);
-
-impl Settings {
-    /// Sets a key to a value that was checked, over what was there.
-    pub(super) fn set(
-        &mut self,
-        key: &'static Key,
-        value: Result<Value, Mismatch>,
-        origin: Origin,
-    ) -> Result<(), ConfigError> {
-        match value {
-            Ok(value) => {
-                self.0.insert(key.name, (value, origin));
-                Ok(())
-            }
-            Err(mismatch) => {
-                let key = mismatch.key(key.name);
-                let Mismatch { expected, found, .. } = mismatch;
-                Err(ConfigError::Value { key, expected, found, origin })
-            }
-        }
-    }
-
-    /// Sets a key of the house to a text from outside.
-    pub(super) fn set_text(&mut self, name: &'static str, text: &str, origin: Origin) -> Result<(), ConfigError> {
-        let Some(key) = Key::named(name) else { return Ok(()) };
-        self.set(key, key.kind.parse(text), origin)
-    }
-
-    /// Sets a key to a text that the rules will check.
-    pub(super) fn put(&mut self, name: &'static str, text: &str, origin: Origin) {
-        self.0.insert(name, (Value::from(text), origin));
-    }
-
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).and_then(|(value, _)| value.as_str())
-    }
-
-    /// Whether there are any targets in `llm.targets`.
-    pub(super) fn has_targets(&self) -> bool {
-        self.0.get("llm.targets").and_then(|(value, _)| value.as_array()).is_some_and(|targets| !targets.is_empty())
-    }
-
-    pub(super) fn origin(&self, name: &str) -> Origin {
-        self.0.get(name).map_or(Origin::Default, |(_, origin)| origin.clone())
-    }
-
-    fn build(&self) -> Result<Config, ConfigError> {
-        let mut sections = Table::new();
-        for key in KEYS {
-            let Some((value, _)) = self.0.get(key.name) else { continue };
-            let (section, name) = key.parts();
-            let section = sections.entry(section).or_insert_with(|| Value::Table(Table::new()));
-            if let Value::Table(section) = section {
-                section.insert(name.to_owned(), value.clone());
-            }
-        }
-        Config::deserialize(Value::Table(sections)).map_err(|error| ConfigError::Refused(error.message().to_owned()))
     }
 }

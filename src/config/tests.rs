@@ -1,6 +1,11 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
-use super::{keys::KEYS, *};
+use super::{
+    key::{Key, Kind},
+    layers::Layers,
+    settings::{Config, keys},
+    *,
+};
 
 fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -51,7 +56,49 @@ fn the_shipped_file_is_the_defaults_and_names_every_key() {
             named.push(format!("{section}.{name}"));
         }
     }
-    assert_eq!(named, KEYS.iter().map(|key| key.name).collect::<Vec<_>>());
+    assert_eq!(named, keys().map(Key::full).collect::<Vec<_>>());
+}
+
+/// The rows of docs/configuration.md whose first cell is one setting: its name, and the other cells.
+fn documented() -> Vec<(String, String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let text = fs::read_to_string(path).expect("read");
+    let rows = text.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| `")?.strip_suffix(" |")?.splitn(3, " | ");
+        Some((cells.next()?.trim_end_matches('`').to_owned(), cells.next()?.to_owned(), cells.next()?.to_owned()))
+    });
+    rows.collect()
+}
+
+#[test]
+fn the_documentation_has_every_key_with_its_default_and_its_bounds() {
+    let rows: Vec<_> = documented().into_iter().filter(|(name, ..)| name.contains('.')).collect();
+    let names: Vec<_> = rows.iter().map(|(name, ..)| name.clone()).collect();
+    assert_eq!(names, keys().map(Key::full).collect::<Vec<_>>());
+
+    let shipped = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("rivulet.toml")).expect("read");
+    let shipped: toml::Table = toml::from_str(&shipped).expect("TOML");
+    for (key, (name, default, about)) in keys().zip(&rows) {
+        let value = shipped.get(key.section).and_then(|section| section.get(key.name));
+        let fits = match value {
+            Some(toml::Value::Array(_)) => default.starts_with("none"),
+            Some(toml::Value::String(text)) => *default == format!("`{text}`"),
+            Some(toml::Value::Boolean(value)) => *default == format!("`{value}`"),
+            Some(toml::Value::Float(number)) => default.parse() == Ok(*number),
+            Some(value) => *default == value.to_string(),
+            None => !default.is_empty(), // What it is then is said in words.
+        };
+        assert!(fits, "the default of {name} is {value:?}, and not {default}");
+        let bounds = match key.kind {
+            Kind::Integer(min, max) => format!("{min} to {max}"),
+            Kind::Number(min, max) => format!("{min} to {max}"),
+            _ => continue,
+        };
+        let words: Vec<_> = about.split([' ', '.', ',', ';', ':']).collect();
+        let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+        let names_bounds = words.windows(3).any(|three| three[1] == "to" && is_number(three[0]) && is_number(three[2]));
+        assert!(!names_bounds || about.contains(&bounds), "the bounds of {name} are {bounds}: {about}");
+    }
 }
 
 #[test]
@@ -68,7 +115,7 @@ fn every_key_of_the_structs_can_be_set_and_no_other() {
             fields.insert(format!("{section}.{field}"));
         }
     }
-    assert_eq!(fields, KEYS.iter().map(|key| key.name.to_owned()).collect());
+    assert_eq!(fields, keys().map(Key::full).collect());
 }
 
 #[test]
@@ -333,7 +380,7 @@ fn every_setting_of_a_target_can_be_set() {
     let message = toml::from_str::<TargetConfig>("unknown = 1").expect_err("unknown").message().to_owned();
     let (_, list) = message.split_once("expected").expect("a list");
     let fields: BTreeSet<_> = list.split('`').skip(1).step_by(2).collect();
-    assert_eq!(fields, super::keys::TARGET_KEYS.iter().map(|key| key.name).collect());
+    assert_eq!(fields, TargetConfig::KEYS.iter().map(|key| key.name).collect());
 }
 
 #[test]
@@ -497,7 +544,7 @@ fn what_an_orchestrator_and_our_own_tools_set_is_no_setting() {
     assert_eq!(loaded.config, Config::default());
     assert!(loaded.warnings.is_empty());
     // No setting is lost to them.
-    assert!(KEYS.iter().all(|key| !super::world::is_foreign(&key.variable())));
+    assert!(keys().all(|key| !variables::is_foreign(&key.variable())));
     for unknown in ["RIVULET_PORTS", "RIVULET_SERVICE", "RIVULET_URLS", "RIVULET_SERVER_PORT"] {
         refused(from_env(&[(unknown, "x")]), &[unknown, "the nearest one is `RIVULET_"]);
     }
@@ -564,9 +611,9 @@ fn the_collectors_address_is_checked_and_not_shown() {
         }
     }
     let mut config = Config::default();
-    let (settings, otlp) = (load::Settings::default(), Some("http://c:4318".to_owned()));
-    assert!(rules::check_otlp(&mut config, &settings, false).is_ok(), "nothing is wanted");
+    let (layers, otlp) = (Layers::default(), Some("http://c:4318".to_owned()));
+    assert!(rules::check_otlp(&mut config, &layers, false).is_ok(), "nothing is wanted");
     config.telemetry.otlp_endpoint = otlp;
-    let refusal = rules::check_otlp(&mut config, &settings, false).expect_err("not built").to_string();
+    let refusal = rules::check_otlp(&mut config, &layers, false).expect_err("not built").to_string();
     assert!(refusal.contains("telemetry.otlp_endpoint") && refusal.contains("feature `otlp`"), "{refusal}");
 }

@@ -9,89 +9,76 @@ use std::collections::BTreeMap;
 
 use super::{
     error::{ConfigError, Origin, excerpt},
-    load::Settings,
+    layers::Layers,
+    preset::Preset,
+    settings::ServerConfig,
 };
 
-const GROQ_URL: &str = "https://api.groq.com/openai/v1";
-const GROQ_MODEL: &str = "llama-3.3-70b-versatile";
-const OPENAI_URL: &str = "https://api.openai.com/v1";
-const OPENAI_MODEL: &str = "gpt-4o-mini";
+/// Each with the setting that it is, and what its texts mean there.
+const NAMES: &[(&str, &str, fn(&str) -> &str)] = &[
+    ("ENVIRONMENT", "server.environment", as_it_is),
+    ("CORS_ORIGINS", "server.allowed_origins", as_it_is),
+    ("JWT_SECRET_KEY", "auth.jwt_secret", as_it_is),
+    ("REQUIRE_AUTHENTICATION", "auth.required", switch),
+    ("LOG_LEVEL", "telemetry.log_level", log_level),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint", as_it_is),
+];
 
 /// Settings that a later version will obey and that do no harm when this one does not.
 const NOT_YET: &[&str] = &["RATE_LIMIT_REQUESTS", "RATE_LIMIT_WINDOW"];
 
-/// Names of the house's scripts and tests.
-const OF_OUR_TOOLS: &[&str] = &["RIVULET_URL", "RIVULET_CACHE", "RIVULET_COMMIT"];
-
-/// Whether a variable begins like ours and is not a setting. Kubernetes gives every container the addresses of
-/// the services around it, and one that is called `rivulet` gets `RIVULET_SERVICE_HOST`, `RIVULET_PORT`,
-/// `RIVULET_PORT_8080_TCP_ADDR` and more of the kind.
-pub(super) fn is_foreign(name: &str) -> bool {
-    OF_OUR_TOOLS.contains(&name)
-        || name == "RIVULET_PORT"
-        || ["RIVULET_PORT_", "RIVULET_SERVICE_"].iter().any(|prefix| name.starts_with(prefix))
-}
-
 /// Reads everything but the model's names; returns warnings.
-pub(super) fn apply(env: &BTreeMap<String, String>, settings: &mut Settings) -> Result<Vec<String>, ConfigError> {
+pub(super) fn apply(env: &BTreeMap<String, String>, layers: &mut Layers) -> Result<Vec<String>, ConfigError> {
     refuse_what_is_not_built(env)?;
     if let Some(port) = value(env, "PORT") {
-        apply_port(port, settings)?;
+        apply_port(port, layers)?;
     }
-    for (variable, key) in [("ENVIRONMENT", "server.environment"), ("CORS_ORIGINS", "server.allowed_origins")] {
+    for (variable, setting, meaning) in NAMES {
         if let Some(text) = value(env, variable) {
-            settings.set_text(key, text, Origin::Variable(variable.to_owned()))?;
+            layers.set_text(setting, meaning(text), Origin::Variable((*variable).to_owned()))?;
         }
-    }
-    if let Some(secret) = value(env, "JWT_SECRET_KEY") {
-        settings.put("auth.jwt_secret", secret, Origin::Variable("JWT_SECRET_KEY".to_owned()));
-    }
-    if let Some(text) = value(env, "REQUIRE_AUTHENTICATION") {
-        let origin = Origin::Variable("REQUIRE_AUTHENTICATION".to_owned());
-        settings.set_text("auth.required", switch(text), origin)?;
-    }
-    if let Some(text) = value(env, "LOG_LEVEL") {
-        settings.set_text("telemetry.log_level", log_level(text), Origin::Variable("LOG_LEVEL".to_owned()))?;
-    }
-    if let Some(url) = value(env, "OTEL_EXPORTER_OTLP_ENDPOINT") {
-        let origin = Origin::Variable("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned());
-        settings.set_text("telemetry.otlp_endpoint", url, origin)?;
     }
     let ignored = NOT_YET.iter().filter(|name| value(env, name).is_some());
     Ok(ignored.map(|name| format!("{name} is set, and has no effect in this version")).collect())
 }
 
 /// Sets the target of the model, when nothing more explicit did.
-pub(super) fn choose_model(env: &BTreeMap<String, String>, settings: &mut Settings) {
-    if settings.has_targets() {
-        return; // Each of them says where its key is.
+pub(super) fn choose_model(env: &BTreeMap<String, String>, layers: &mut Layers) -> Result<(), ConfigError> {
+    if layers.has_targets() {
+        return Ok(()); // Each of them says where its key is.
     }
-    let own_key = settings.text("llm.api_key").is_some();
-    let target = if settings.text("llm.base_url").is_some() {
+    let (groq, openai) = (Preset::Groq.known(), Preset::OpenAi.known());
+    let own_key = layers.text("llm.api_key").is_some();
+    let target = if layers.text("llm.base_url").is_some() {
         None
     } else if let Some(url) = value(env, "OPENAI_BASE_URL") {
         Some((url, "OPENAI_BASE_URL", "OPENAI_API_KEY"))
     } else if own_key {
-        Some((OPENAI_URL, "llm.api_key", ""))
+        Some((openai.base_url, "llm.api_key", ""))
     } else if value(env, "GROQ_API_KEY").is_some() {
-        Some((GROQ_URL, "GROQ_API_KEY", "GROQ_API_KEY"))
+        Some((groq.base_url, "GROQ_API_KEY", "GROQ_API_KEY"))
     } else if value(env, "OPENAI_API_KEY").is_some() {
-        Some((OPENAI_URL, "OPENAI_API_KEY", "OPENAI_API_KEY"))
+        Some((openai.base_url, "OPENAI_API_KEY", "OPENAI_API_KEY"))
     } else {
         None
     };
     if let Some((url, origin, key)) = target {
-        settings.put("llm.base_url", url, Origin::Variable(origin.to_owned()));
+        layers.set_text("llm.base_url", url, Origin::Variable(origin.to_owned()))?;
         if let Some(secret) = value(env, key).filter(|_| !own_key) {
-            settings.put("llm.api_key", secret, Origin::Variable(key.to_owned()));
+            layers.set_text("llm.api_key", secret, Origin::Variable(key.to_owned()))?;
         }
     }
-    if settings.text("llm.model").is_none()
-        && let Some(url) = settings.text("llm.base_url")
+    if layers.text("llm.model").is_none()
+        && let Some(url) = layers.text("llm.base_url")
     {
-        let model = if url.trim_end_matches('/') == GROQ_URL { GROQ_MODEL } else { OPENAI_MODEL };
-        settings.put("llm.model", model, Origin::Default);
+        let known = if url.trim_end_matches('/') == groq.base_url { groq } else { openai };
+        layers.set_text("llm.model", known.model.unwrap_or_default(), Origin::Default)?;
     }
+    Ok(())
+}
+
+fn as_it_is(text: &str) -> &str {
+    text
 }
 
 /// The other words for true and false that deployments carry.
@@ -125,7 +112,7 @@ fn refuse_what_is_not_built(env: &BTreeMap<String, String>) -> Result<(), Config
 }
 
 /// `PORT` is the port of `server.bind`; the address stays.
-fn apply_port(text: &str, settings: &mut Settings) -> Result<(), ConfigError> {
+fn apply_port(text: &str, layers: &mut Layers) -> Result<(), ConfigError> {
     let origin = Origin::Variable("PORT".to_owned());
     let Ok(port) = text.parse::<u16>() else {
         return Err(ConfigError::Value {
@@ -135,12 +122,10 @@ fn apply_port(text: &str, settings: &mut Settings) -> Result<(), ConfigError> {
             origin,
         });
     };
-    let mut bind = settings
-        .text("server.bind")
-        .and_then(|bind| bind.parse().ok())
-        .unwrap_or_else(|| super::ServerConfig::default().bind);
+    let set = layers.text("server.bind").and_then(|bind| bind.parse().ok());
+    let mut bind = set.unwrap_or_else(|| ServerConfig::default().bind);
     bind.set_port(port);
-    settings.set_text("server.bind", &bind.to_string(), origin)
+    layers.set_text("server.bind", &bind.to_string(), origin)
 }
 
 /// An empty variable is what compose files make of one that is not set.

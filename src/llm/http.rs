@@ -15,6 +15,7 @@ use reqwest::{
 use tokio::time::timeout;
 
 use super::error::EndpointError;
+use crate::config::is_loopback;
 
 /// How long the body of an error is waited for, and how much of it is read.
 const ERROR_BODY: (Duration, usize) = (Duration::from_secs(2), 64 * 1024);
@@ -107,9 +108,7 @@ fn http_client(base: &Url, connect: Duration) -> Result<reqwest::Client, Endpoin
         .redirect(Policy::none())
         .referer(false)
         .user_agent(concat!("rivulet/", env!("CARGO_PKG_VERSION")));
-    let host = base.host_str().unwrap_or("").trim_matches(['[', ']']);
-    let is_loopback = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-    let builder = if is_loopback { builder.no_proxy() } else { builder };
+    let builder = if is_loopback(base) { builder.no_proxy() } else { builder };
     builder.build().map_err(|error| EndpointError::Http(chain(&error)))
 }
 

@@ -22,6 +22,7 @@ use tracing::{Level, info, warn};
 use tracing_subscriber::{Layer, filter::Targets};
 
 use super::{logging::SpanLayer, metrics::OTLP_SPANS, spans};
+use crate::config::is_loopback;
 
 /// Spans that wait for being sent: those of some 700 runs.
 const QUEUE: usize = 2048;
@@ -96,10 +97,8 @@ fn client(endpoint: &str) -> Result<reqwest::Client, reqwest::Error> {
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("rivulet/", env!("CARGO_PKG_VERSION")));
     // No proxy could reach this machine.
-    let url = reqwest::Url::parse(endpoint).ok();
-    let host = url.as_ref().and_then(reqwest::Url::host_str).unwrap_or("").trim_matches(['[', ']']);
-    let is_loopback = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-    if is_loopback { builder.no_proxy() } else { builder }.build()
+    let is_here = reqwest::Url::parse(endpoint).is_ok_and(|url| is_loopback(&url));
+    if is_here { builder.no_proxy() } else { builder }.build()
 }
 
 /// Who sends: `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over the name of the house.

@@ -1,0 +1,85 @@
+//! What was set so far, and where: layer over layer, later wins. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::{
+    error::{ConfigError, Origin},
+    key::{Key, Kind, Mismatch, nearest},
+    settings::{Config, keys},
+};
+
+/// The values of settings by their full names.
+#[derive(Default)]
+pub(super) struct Layers(BTreeMap<String, (&'static Key, Value, Origin)>);
+
+impl Layers {
+    /// Sets a key to a value that was checked, over what was there.
+    pub(super) fn set(
+        &mut self,
+        key: &'static Key,
+        value: Result<Value, Mismatch>,
+        origin: Origin,
+    ) -> Result<(), ConfigError> {
+        match value {
+            Ok(value) => {
+                self.0.insert(key.full(), (key, value, origin));
+                Ok(())
+            }
+            Err(mismatch) => {
+                let key = mismatch.key(&key.full());
+                let Mismatch { expected, found, .. } = mismatch;
+                Err(ConfigError::Value { key, expected, found, origin })
+            }
+        }
+    }
+
+    /// Sets the key of this full name to a text from outside.
+    pub(super) fn set_text(&mut self, full: &str, text: &str, origin: Origin) -> Result<(), ConfigError> {
+        match keys().find(|key| key.full() == full) {
+            Some(key) => self.set(key, key.kind.parse(text), origin),
+            None => Err(unknown(full.to_owned(), Key::full, origin)),
+        }
+    }
+
+    pub(super) fn text(&self, full: &str) -> Option<&str> {
+        self.0.get(full).and_then(|(_, value, _)| value.as_str())
+    }
+
+    /// Whether there are any targets in `llm.targets`.
+    pub(super) fn has_targets(&self) -> bool {
+        self.0.get("llm.targets").and_then(|(_, value, _)| value.as_array()).is_some_and(|targets| !targets.is_empty())
+    }
+
+    pub(super) fn origin(&self, full: &str) -> Origin {
+        self.0.get(full).map_or(Origin::Default, |(.., origin)| origin.clone())
+    }
+
+    /// What was set, over the defaults.
+    pub(super) fn build(&self) -> Result<Config, ConfigError> {
+        let mut sections = Table::new();
+        for (key, value, _) in self.0.values() {
+            let section = sections.entry(key.section).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(section) = section {
+                section.insert(key.name.to_owned(), value.clone());
+            }
+        }
+        Config::deserialize(Value::Table(sections)).map_err(|error| ConfigError::Refused(error.message().to_owned()))
+    }
+}
+
+/// What is said of a name that is no setting's; `as_written` says how names are written there.
+pub(super) fn unknown(written: String, as_written: fn(&Key) -> String, origin: Origin) -> ConfigError {
+    // Known and not built: who sets it relies on it.
+    const JWKS_URL: Key = Key { section: "auth", name: "jwks_url", kind: Kind::Url };
+    if as_written(&JWKS_URL) == written {
+        return ConfigError::Refused(format!(
+            "{origin}: auth.jwks_url is not in this version yet: tokens are signed with auth.jwt_secret (HS256). \
+             Remove it"
+        ));
+    }
+    let nearest = nearest(&written, keys().map(as_written));
+    ConfigError::UnknownKey { key: written, nearest, origin }
+}
