@@ -1,0 +1,122 @@
+//! What takes the place of what was said, and what is thought of it.
+
+use super::*;
+
+fn another_answer(id: &str, at: Option<&str>) -> Branch {
+    let run = RunId::parse(&format!("r-{id}")).expect("an id");
+    Branch {
+        at: at.map(message_id),
+        question: None,
+        answer: Message::pending(message_id(id), None, run, Timestamp(7000)),
+    }
+}
+
+fn edited(id: &str, at: &str, text: &str) -> Branch {
+    let mut branch = another_answer(&format!("a-{id}"), Some(at));
+    let run = branch.answer.run.clone().expect("a run");
+    branch.question = Some(Message::question(message_id(id), text.to_owned(), run, Timestamp(7000)));
+    branch
+}
+
+async fn three_turns(store: &dyn SessionStore) -> SessionId {
+    let session = with_session(store).await;
+    for question in ["q1", "q2", "q3"] {
+        store.append_turn(&session, turn(question, "?", 2000)).await.expect("stored");
+        store.finish_answer(&session, finished(question, "!", Status::Complete)).await.expect("ended");
+    }
+    session
+}
+
+async fn page(store: &dyn SessionStore, session: &SessionId, scope: Scope) -> MessagePage {
+    store.messages(session, None, 100, scope).await.expect("read")
+}
+
+async fn stored(store: &dyn SessionStore, session: &SessionId, branch: Branch) -> (Message, MessagePage) {
+    match store.branch(session, branch, 100).await.expect("stored") {
+        Branched::Stored { question, page } => (*question, page),
+        refused => panic!("{refused:?}"),
+    }
+}
+
+pub(super) async fn an_answer_is_written_anew(store: Arc<dyn SessionStore>) {
+    let session = three_turns(&*store).await;
+    let (question, now) = stored(&*store, &session, another_answer("b", None)).await;
+    assert_eq!(question.id, message_id("q3"));
+    assert_eq!(question.run, Some(RunId::parse("r-b").expect("an id")), "the question's run is the newest one");
+    assert_eq!(ids(&now.messages), ["q1", "a-q1", "q2", "a-q2", "q3", "b"]);
+    let answer = now.messages.last().expect("there");
+    assert_eq!((answer.question.clone(), answer.replaces.clone()), (Some(question.id), Some(message_id("a-q3"))));
+    assert_eq!(answer.status, Status::Pending);
+    assert_eq!(page(&*store, &session, Scope::Conversation).await, now);
+
+    // Anew, from the middle, named by the question or by the answer; what came later goes with it.
+    let (_, now) = stored(&*store, &session, another_answer("c", Some("q2"))).await;
+    assert_eq!(ids(&now.messages), ["q1", "a-q1", "q2", "c"]);
+    let (_, now) = stored(&*store, &session, another_answer("d", Some("c"))).await;
+    assert_eq!(ids(&now.messages), ["q1", "a-q1", "q2", "d"]);
+    assert_eq!(store.session(&session).await.expect("read").expect("there").message_count, 4);
+
+    let all = page(&*store, &session, Scope::Everything).await;
+    assert_eq!(ids(&all.messages), ["q1", "a-q1", "q2", "a-q2", "q3", "a-q3", "b", "c", "d"]);
+    let replaced: Vec<_> = all.messages.iter().filter(|message| message.replaced).cloned().collect();
+    assert_eq!(ids(&replaced), ["a-q2", "q3", "a-q3", "b", "c"]);
+
+    let again = store.branch(&session, another_answer("d", None), 100).await.expect("known");
+    assert_eq!(again, Branched::Exists(Box::new(now.messages[3].clone())), "a repetition is known by the answer's id");
+    let short = store.branch(&session, another_answer("e", None), 3).await.expect("stored");
+    let Branched::Stored { page, .. } = short else { panic!("{short:?}") };
+    assert_eq!((ids(&page.messages), page.more), (vec!["a-q1", "q2", "e"], true));
+}
+
+pub(super) async fn a_question_is_edited(store: Arc<dyn SessionStore>) {
+    let session = three_turns(&*store).await;
+    let (question, now) = stored(&*store, &session, edited("n", "q2", "other")).await;
+    assert_eq!((question.text.as_str(), question.replaces), ("other", Some(message_id("q2"))));
+    assert_eq!(ids(&now.messages), ["q1", "a-q1", "n", "a-n"]);
+    assert_eq!(now.messages[3].question, Some(message_id("n")));
+    assert_eq!(store.session(&session).await.expect("read").expect("there").message_count, 4);
+    let again = store.branch(&session, edited("n", "q2", "other"), 100).await.expect("known");
+    assert_eq!(again, Branched::Exists(Box::new(now.messages[2].clone())));
+    store.append_turn(&session, turn("q4", "?", 9000)).await.expect("stored");
+    let now = page(&*store, &session, Scope::Conversation).await;
+    assert_eq!(ids(&now.messages), ["q1", "a-q1", "n", "a-n", "q4", "a-q4"]);
+}
+
+pub(super) async fn a_branch_begins_in_the_conversation_only(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    let nothing = store.branch(&session, another_answer("b", None), 9).await.expect("read");
+    assert_eq!(nothing, Branched::NotFound, "no answer is there to be written anew");
+    let session = {
+        store.delete_session(&session).await.expect("deleted");
+        three_turns(&*store).await
+    };
+    stored(&*store, &session, edited("n", "q2", "other")).await;
+    let before = page(&*store, &session, Scope::Everything).await;
+    for (branch, expected) in [
+        (another_answer("b", Some("unknown")), Branched::NotFound),
+        (another_answer("b", Some("a-q2")), Branched::NotFound),
+        (another_answer("b", Some("q3")), Branched::NotFound),
+        (edited("b", "unknown", "x"), Branched::NotFound),
+        (edited("b", "q2", "x"), Branched::NotFound),
+        (edited("b", "a-q1", "x"), Branched::NotAQuestion),
+    ] {
+        assert_eq!(store.branch(&session, branch.clone(), 9).await.expect("refused"), expected, "{branch:?}");
+    }
+    assert_eq!(page(&*store, &session, Scope::Everything).await, before);
+    let nobody = session_id("nobody");
+    assert!(matches!(store.branch(&nobody, another_answer("b", None), 9).await, Err(StoreError::NoSession)));
+}
+
+pub(super) async fn feedback_is_kept_with_its_message(store: Arc<dyn SessionStore>) {
+    let session = three_turns(&*store).await;
+    let bad = Feedback { value: Opinion::Bad, comment: Some("wrong \u{1f4b0}".to_owned()) };
+    let good = Feedback { value: Opinion::Good, comment: None };
+    for feedback in [bad, good] {
+        assert!(store.rate(&session, &message_id("a-q1"), feedback.clone()).await.expect("kept"));
+        let message = store.message(&session, &message_id("a-q1")).await.expect("read").expect("there");
+        assert_eq!(message.feedback, Some(feedback.clone()));
+        assert!(!store.rate(&session, &message_id("unknown"), feedback.clone()).await.expect("told"));
+        let nobody = store.rate(&session_id("nobody"), &message_id("a-q1"), feedback).await;
+        assert!(matches!(nobody, Err(StoreError::NoSession)));
+    }
+}

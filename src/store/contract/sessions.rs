@@ -1,0 +1,110 @@
+//! Sessions: made, listed, bounded, deleted, expired.
+
+use super::*;
+
+pub(super) async fn a_session_comes_back_as_it_was_stored(store: Arc<dyn SessionStore>) {
+    let metadata = serde_json::json!({ "customer": "ü\u{0}", "nested": [1, 2.5, null] });
+    let wanted = SessionRecord { metadata: Some(metadata), updated_at: Timestamp(1500), ..record("s", 1000) };
+    store.create_session(SessionRecord { message_count: 99, ..wanted.clone() }).await.expect("stored");
+    assert_eq!(store.session(&wanted.id).await.expect("read"), Some(wanted));
+    assert_eq!(store.session(&session_id("other")).await.expect("read"), None);
+    store.check().await.expect("works");
+}
+
+pub(super) async fn a_taken_session_id_is_refused(store: Arc<dyn SessionStore>) {
+    with_session(&*store).await;
+    let second = store.create_session(SessionRecord { assistant: "evil".to_owned(), ..record("s", 2000) }).await;
+    assert!(matches!(second, Err(StoreError::Unavailable(_))), "{second:?}");
+    assert_eq!(store.session(&session_id("s")).await.expect("read"), Some(record("s", 1000)));
+}
+
+pub(super) async fn sessions_are_paged_newest_first(store: Arc<dyn SessionStore>) {
+    for (id, created_at) in [("c", 20), ("a", 10), ("b", 20), ("e", 30), ("d", 20)] {
+        store.create_session(record(id, created_at)).await.expect("stored");
+    }
+    let (mut seen, mut before) = (Vec::new(), None);
+    loop {
+        let page = store.sessions(None, before.as_ref(), 2).await.expect("read");
+        assert!(page.sessions.len() <= 2);
+        seen.extend(page.sessions.iter().map(|session| session.id.to_string()));
+        before = page.sessions.last().map(|session| session.id.clone());
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen, ["e", "b", "c", "d", "a"]);
+    let after_the_last = store.sessions(None, Some(&session_id("a")), 10).await.expect("read");
+    assert_eq!((after_the_last.sessions.len(), after_the_last.more), (0, false));
+}
+
+pub(super) async fn sessions_are_listed_by_owner(store: Arc<dyn SessionStore>) {
+    let owners = [None, Some(Owner::new("acme/ann")), Some(Owner::new("acme/ben"))];
+    for (n, id) in ["a0", "b1", "c2", "d0", "e1", "f1"].iter().enumerate() {
+        let owner = owners[usize::from(id.as_bytes()[1] - b'0')].clone();
+        let wanted = SessionRecord { owner, ..record(id, 10 * n as u64) };
+        store.create_session(wanted.clone()).await.expect("stored");
+        assert_eq!(store.session(&wanted.id).await.expect("read"), Some(wanted));
+    }
+    let list = async |owner: &Option<Owner>, before: Option<&str>, limit| {
+        let page = store.sessions(owner.as_ref(), before.map(session_id).as_ref(), limit).await?;
+        Ok::<_, StoreError>((page.sessions.iter().map(|s| s.id.to_string()).collect::<Vec<_>>().join(" "), page.more))
+    };
+    let [nobody, ann, ben] = &owners;
+    assert_eq!(list(nobody, None, 9).await.expect("read"), ("d0 a0".to_owned(), false));
+    assert_eq!(list(ann, None, 2).await.expect("read"), ("f1 e1".to_owned(), true));
+    assert_eq!(list(ann, Some("e1"), 2).await.expect("read"), ("b1".to_owned(), false));
+    assert_eq!(list(ben, None, 1).await.expect("read"), ("c2".to_owned(), false));
+    assert_eq!(list(&Some(Owner::new("acme/cid")), None, 9).await.expect("read"), (String::new(), false));
+    for (owner, before) in [(ben, "e1"), (nobody, "c2"), (ann, "d0")] {
+        assert!(
+            matches!(list(owner, Some(before), 1).await, Err(StoreError::NoSession)),
+            "{before} is somebody else's"
+        );
+    }
+}
+
+pub(super) async fn limits_are_bounded(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    for n in 0..=MAX_PAGE / 2 {
+        store.append_turn(&session, turn(&format!("q{n}"), "?", 2000)).await.expect("stored");
+    }
+    let page = store.messages(&session, None, usize::MAX, Scope::Conversation).await.expect("read");
+    assert_eq!((page.messages.len(), page.more), (MAX_PAGE, true));
+    assert!(store.sessions(None, None, usize::MAX).await.is_ok());
+    assert_eq!(store.delete_expired(Timestamp(0), usize::MAX).await.expect("none"), []);
+}
+
+pub(super) async fn deleting_a_session_takes_all_of_it(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored");
+    assert!(store.delete_session(&session).await.expect("deleted"));
+    assert!(!store.delete_session(&session).await.expect("gone already"));
+    assert_eq!(store.message(&session, &message_id("q")).await.expect("read"), None);
+    // The same id again starts empty.
+    with_session(&*store).await;
+    assert_eq!(store.messages(&session, None, 10, Scope::Conversation).await.expect("read").messages, []);
+    assert_eq!(store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored"), Appended::Stored);
+}
+
+pub(super) async fn expired_sessions_go_and_used_ones_stay(store: Arc<dyn SessionStore>) {
+    for (id, created_at) in [("old", 10), ("older", 5), ("edge", 100), ("used", 7)] {
+        store.create_session(record(id, created_at)).await.expect("stored");
+    }
+    store.append_turn(&session_id("used"), turn("q", "?", 500)).await.expect("stored");
+    let gone = store.delete_expired(Timestamp(100), 1).await.expect("deleted");
+    assert_eq!(gone, [session_id("older")], "the longest unused first");
+    assert_eq!(store.delete_expired(Timestamp(100), 10).await.expect("deleted"), [session_id("old")]);
+    assert_eq!(store.delete_expired(Timestamp(100), 10).await.expect("none left"), []);
+    let left = store.sessions(None, None, 10).await.expect("read").sessions;
+    assert_eq!(left.iter().map(|session| session.id.as_str()).collect::<Vec<_>>(), ["edge", "used"]);
+}
+
+pub(super) async fn missing_sessions_are_told(store: Arc<dyn SessionStore>) {
+    let nobody = session_id("nobody");
+    assert!(matches!(store.append_turn(&nobody, turn("q", "?", 1)).await, Err(StoreError::NoSession)));
+    let end = finished("q", "", Status::Complete);
+    assert!(matches!(store.finish_answer(&nobody, end).await, Err(StoreError::NoSession)));
+    assert!(matches!(store.messages(&nobody, None, 1, Scope::Conversation).await, Err(StoreError::NoSession)));
+    assert!(matches!(store.sessions(None, Some(&nobody), 1).await, Err(StoreError::NoSession)));
+    assert_eq!(store.message(&nobody, &message_id("q")).await.expect("read"), None);
+}
