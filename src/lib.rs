@@ -3,7 +3,8 @@
 //! **The one idea**: a session is an append-only log ([`session::log`]), and a socket is a cursor into it.
 //!
 //! # The house
-//! From top to bottom; a module uses only what stands below it, and a test holds it to that.
+//! From top to bottom; a module uses only what stands below it, no file uses one that uses it, and a test holds them to
+//! that.
 //!
 //! | module | what lives there |
 //! |---|---|

@@ -16,7 +16,6 @@ use tracing::error;
 use super::{
     Refusal, Spender,
     account::{Account, Allowance},
-    spending::Spending,
 };
 use crate::{
     chat::Timestamp,
@@ -122,20 +121,11 @@ impl Budgets {
         self.with(|accounts, now| accounts.fit(&limited, now, 0, Account::unspent))
     }
 
-    /// A run begins: its prompt of about `prompt` tokens is charged, and of the `most` that its answer may have so much
-    /// is held back as is left.
-    ///
-    /// # Errors
-    /// [`Refusal::BudgetExhausted`] when nothing would be left for an answer; then nothing is charged.
-    pub fn open(self: &Arc<Self>, spender: &Spender, prompt: u64, most: u64) -> Result<Spending, Refusal> {
-        Spending::open(self.clone(), self.accounts_of(spender), prompt, most)
-    }
-
     const fn is_unlimited(&self) -> bool {
         self.user.is_unlimited() && self.tenant.is_unlimited()
     }
 
-    fn accounts_of(&self, spender: &Spender) -> Vec<Limited> {
+    pub(super) fn accounts_of(&self, spender: &Spender) -> Vec<Limited> {
         let user = (!self.user.is_unlimited()).then(|| Limited { name: spender.user_account(), allowance: self.user });
         let tenant = spender.tenant_account().filter(|_| !self.tenant.is_unlimited());
         let tenant = tenant.map(|name| Limited { name, allowance: self.tenant });

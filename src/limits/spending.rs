@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    Budgets, Refusal,
+    Refusal, Spender,
     account::Account,
-    budget::{Accounts, Limited},
+    budget::{Accounts, Budgets, Limited},
 };
 use crate::chat::{Timestamp, Usage};
 
@@ -29,8 +29,19 @@ pub struct Spending {
     bytes: u64,
 }
 
+impl Budgets {
+    /// A run begins: its prompt of about `prompt` tokens is charged, and of the `most` that its answer may have so much
+    /// is held back as is left.
+    ///
+    /// # Errors
+    /// [`Refusal::BudgetExhausted`] when nothing would be left for an answer; then nothing is charged.
+    pub fn open(self: &Arc<Self>, spender: &Spender, prompt: u64, most: u64) -> Result<Spending, Refusal> {
+        Spending::open(self.clone(), self.accounts_of(spender), prompt, most)
+    }
+}
+
 impl Spending {
-    pub(super) fn open(budgets: Arc<Budgets>, accounts: Vec<Limited>, prompt: u64, most: u64) -> Result<Self, Refusal> {
+    fn open(budgets: Arc<Budgets>, accounts: Vec<Limited>, prompt: u64, most: u64) -> Result<Self, Refusal> {
         let mut spending = Self { budgets, accounts, most, since: Timestamp(0), day: 0, charged: 0, held: 0, bytes: 0 };
         spending.with(Ok(()), |spending, accounts, now| {
             accounts.fit(&spending.accounts, now, prompt, Account::left)?;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     frame::{Frame, Message, Str},
-    transcript::Proof,
+    proof::Proof,
 };
 
 /// One thing that one conversation did or was told.

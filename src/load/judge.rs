@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::{
     history::{Event, Record},
+    proof::Proof,
     stored::StoredMessage,
-    transcript::Proof,
 };
 
 /// How many violations and errors are told in words.

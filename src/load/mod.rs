@@ -2,7 +2,7 @@
 //! checksum, sockets cut at random and resumed. Uses nothing of the gateway: it knows the protocol only, so that a
 //! mistake in the gateway's own code cannot hide itself here.
 //!
-//! `text.rs` and `transcript.rs` are pure: frames in, text and faults out. `session.rs` is one session on the
+//! `text.rs`, `proof.rs` and `transcript.rs` are pure: frames in, text and faults out. `session.rs` is one session on the
 //! network, `stored.rs` asks over HTTP what the gateway kept, `report.rs` adds up. `scenario/` does other things to the
 //! gateway than asking. `history.rs` is the written trace of a load, and `judge.rs` (pure) compares it, also later and in
 //! another process, with what is stored.
@@ -23,55 +23,29 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use tokio_util::sync::CancellationToken;
-
 pub use self::{
     endpoint::{BadUrl, Endpoint},
+    faults::Faults,
     history::BadHistory,
     judge::{Verdict, Violation},
-    report::{Faults, Report},
+    plan::Plan,
+    report::Report,
 };
 use self::{history::Recorder, report::Board, session::Session, stored::FetchError};
 
 mod endpoint;
+mod faults;
 mod frame;
 mod history;
 mod judge;
+mod plan;
+mod proof;
 mod report;
 pub mod scenario;
 mod session;
 mod stored;
 mod text;
 mod transcript;
-
-/// What to do to the gateway.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// Where it is.
-    pub endpoint: Endpoint,
-    /// How many conversations at the same time.
-    pub sessions: usize,
-    /// How many questions in each, one after the other.
-    pub messages: usize,
-    /// Over how long the sessions are started.
-    pub ramp: Duration,
-    /// The chance that a socket is cut after a welcome, after a question was sent, and after each delta: 0 to
-    /// less than 1, for with 1 no connection would get beyond its welcome.
-    pub cut: f64,
-    /// What is asked; a number is put behind it, for no two questions to be the same.
-    pub text: String,
-    /// What every complete answer must be, with or without its last line break; so that what is lost between
-    /// the model and the gateway is found, too. `None` compares with what the gateway announces only.
-    pub expect: Option<String>,
-    /// How long one question may take from being sent to its proven answer, reconnects included.
-    pub timeout: Duration,
-    /// Where the random numbers start: the same seed cuts at the same places.
-    pub seed: u64,
-    /// Where everything that is done and told is written down.
-    pub history: Option<PathBuf>,
-    /// Cancelled when no more questions are to be asked; open ones are still answered.
-    pub stop: CancellationToken,
-}
 
 /// Why nothing could be measured.
 #[derive(Debug, thiserror::Error)]
@@ -171,11 +145,6 @@ pub async fn verify(endpoint: &Endpoint, history: &str) -> Result<Verdict, Verif
     let stored: Vec<_> = fetched.buffer_unordered(FETCHES).try_collect().await?;
     let stored: HashMap<_, _> = stored.into_iter().flatten().collect();
     Ok(judge::judge(&records, &stored))
-}
-
-/// A question unlike any other, also of an earlier load: an answer that is known already would measure nothing.
-fn unlike_any(text: &str) -> String {
-    format!("{text} ({:016x})", rand::random::<u64>())
 }
 
 fn http_client() -> Result<reqwest::Client, reqwest::Error> {

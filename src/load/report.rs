@@ -11,46 +11,12 @@ use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use super::history::Recorder;
+use super::{faults::Faults, history::Recorder};
 
 /// How many texts of failures are kept; the first ones tell the most.
 pub(super) const SAMPLES: usize = 8;
 /// The longest time that is told apart, in microseconds: an hour.
 const LONGEST_US: u64 = 3_600_000_000;
-
-/// What must not happen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Faults {
-    /// Answers that never came, came without their whole text, or are not stored.
-    pub lost: u64,
-    /// Messages or runs that exist twice.
-    pub duplicated: u64,
-    /// Texts that differ from what was announced, sent before, or stored.
-    pub altered: u64,
-    /// Events with a gap in their numbers, or about things that were never announced.
-    pub disordered: u64,
-    /// Frames that are not what the protocol says.
-    pub malformed: u64,
-    /// Refusals, failed runs and everything else that kept an answer from coming.
-    pub errors: u64,
-}
-
-impl Faults {
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_none(&self) -> bool {
-        *self == Self::default()
-    }
-
-    pub(super) fn add(&mut self, other: &Self) {
-        self.lost += other.lost;
-        self.duplicated += other.duplicated;
-        self.altered += other.altered;
-        self.disordered += other.disordered;
-        self.malformed += other.malformed;
-        self.errors += other.errors;
-    }
-}
 
 /// What one session saw.
 #[derive(Debug, Default)]

@@ -14,12 +14,11 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    Plan,
     history::Event,
+    plan::{Plan, unlike_any},
     report::{Board, Tally},
     stored::{self, FetchError},
     transcript::{Step, Transcript},
-    unlike_any,
 };
 
 /// The longest wait before a reconnect; short, because the question is how the gateway bears it.

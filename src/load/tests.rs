@@ -1,4 +1,5 @@
 use gateway::{ANSWER, Gateway, Lie};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 

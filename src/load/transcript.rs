@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
+    faults::Faults,
     frame::{Frame, Message},
-    report::Faults,
-    text::{HeldText, Placed, units_of},
+    proof::Proof,
+    text::{HeldText, Placed},
 };
 
 /// How often the whole text of a run is asked for again before it counts as altered.
@@ -34,25 +35,6 @@ pub(super) enum Step {
     Goaway(u64),
     /// Answer with this, as JSON.
     Ping(String),
-}
-
-/// The end of a run, as it was announced.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Proof {
-    pub(super) units: u64,
-    pub(super) crc32: u32,
-    pub(super) status: String,
-}
-
-impl Proof {
-    fn of(text: &str, status: &str) -> Self {
-        Self { units: units_of(text), crc32: crc32fast::hash(text.as_bytes()), status: status.to_owned() }
-    }
-
-    /// Whether a text is the one that was announced.
-    pub(super) fn holds(&self, text: &str) -> bool {
-        units_of(text) == self.units && crc32fast::hash(text.as_bytes()) == self.crc32
-    }
 }
 
 #[derive(Debug, Default)]

@@ -4,20 +4,25 @@ use std::{future::pending, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::Stream;
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
 use tokio::time::{Interval, interval, sleep};
 
 use super::{
-    Body, CompletionRequest, Fault, Open, Options,
+    fault::Fault,
+    options::Options,
+    request::CompletionRequest,
     script::{Encoded, completion, usage_event},
-    stamp::Stamper,
-    wall_clock_us,
+    stamp::{Stamper, wall_clock_us},
+    stats::Open,
 };
 
 /// How often a stalled stream sends a comment.
 const PING: Duration = Duration::from_millis(20);
 const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
+
+/// What goes back.
+pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// What is to be said, and how.
 pub(super) struct Answer {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::Fault;
+use super::fault::Fault;
 
 /// Pieces of text before a failure at most.
 const MAX_WORDS: usize = 10_000;

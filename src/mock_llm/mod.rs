@@ -12,72 +12,47 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use serde::Deserialize;
 use serde_json::json;
-use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::sleep};
+use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 
 mod answer;
 mod deviation;
 mod fault;
+mod named;
+mod options;
+mod request;
 mod script;
 pub mod stamp;
 mod stats;
 mod strict;
 mod wild;
 
-use stats::Open;
+use self::{
+    answer::{Answer, Body},
+    request::CompletionRequest,
+    stats::Open,
+};
 
-pub use fault::{FAULTS, Fault, UnknownFault};
-pub use script::{DEFAULT_TEXT, Script};
-pub use stats::{Cancelled, Counts, SeenRequest, Stats};
-pub use strict::Strict;
+pub use self::{
+    fault::{Fault, Strict},
+    named::{FAULTS, UnknownFault},
+    options::Options,
+    script::{DEFAULT_TEXT, Script},
+    stats::{Cancelled, Counts, SeenRequest, Stats},
+};
 
 /// The model that it says it has. It answers to every name.
 pub const MODEL: &str = "mock";
 
 const MAX_BODY_BYTES: usize = 4 << 20;
-
-/// How the mock answers.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// What it says.
-    pub script: Script,
-    /// Tokens per second of each stream; 0: as fast as they are taken.
-    pub rate: f64,
-    /// How long it waits before the first token.
-    pub first_token: Duration,
-    /// Tokens of an answer; `None`: as many as the script has. A request's own limit may be lower.
-    pub tokens: Option<usize>,
-    /// Says [stamps](stamp) and not the script: for measuring delay.
-    pub stamped: bool,
-    /// How the first, second, … completion is answered; the last holds for all that follow. Empty: no faults.
-    pub faults: Vec<Fault>,
-    /// Tokens of each answer that may be said so far, so that a test can hold an answer where it wants it; `None`, or a
-    /// sender that is gone: all.
-    pub allowed: Option<watch::Receiver<usize>>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            script: Script::new(DEFAULT_TEXT),
-            rate: 50.0,
-            first_token: Duration::ZERO,
-            tokens: None,
-            stamped: false,
-            faults: Vec::new(),
-            allowed: None,
-        }
-    }
-}
 
 /// A mock that is bound and not yet serving.
 #[derive(Debug)]
@@ -87,34 +62,6 @@ pub struct MockLlm {
     stats: Stats,
     options: Arc<Options>,
 }
-
-/// What the mock reads of a request.
-#[derive(Debug, Deserialize)]
-struct CompletionRequest {
-    #[serde(default)]
-    model: String,
-    #[serde(default)]
-    stream: bool,
-    stream_options: Option<StreamOptions>,
-    #[serde(default)]
-    messages: Vec<AskedMessage>,
-    max_tokens: Option<usize>,
-    max_completion_tokens: Option<usize>,
-}
-
-#[derive(Debug, Deserialize)]
-struct AskedMessage {
-    #[serde(default)]
-    content: serde_json::Value,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct StreamOptions {
-    #[serde(default)]
-    include_usage: bool,
-}
-
-type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 impl MockLlm {
     /// Takes the address; port 0 takes a free one.
@@ -231,7 +178,7 @@ impl Service {
             Fault::Raw { pieces, pause } => Ok(stream_response(answer::raw(pieces, pause, open))),
             fault => {
                 let encoded = self.stats.encoded(&self.options.script, &asked.model);
-                let answer = answer::Answer::new(&self.options, &asked, encoded, prompt_tokens, fault);
+                let answer = Answer::new(&self.options, &asked, encoded, prompt_tokens, fault);
                 if !asked.stream || answer.fault == Fault::Json {
                     sleep(self.options.first_token).await;
                     open.finished = true;
@@ -253,11 +200,6 @@ impl Service {
         };
         (number, fault)
     }
-}
-
-fn wall_clock_us() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn json_response(value: serde_json::Value) -> Response<Body> {

@@ -3,6 +3,8 @@
 //! A stamp is a space and the microseconds of the wall clock in five digits to the base 36: about as long as a word, and
 //! unique for a minute. Stamps of one answer only grow, so that a lost or doubled token shows.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// Bytes of a stamp.
@@ -63,6 +65,12 @@ impl Stamper {
         event.put_slice(&self.after);
         event.freeze()
     }
+}
+
+/// Microseconds of the wall clock, which is the same in every process of a machine.
+pub(super) fn wall_clock_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::{
     script::{Encoded, Script},
-    wall_clock_us,
+    stamp::wall_clock_us,
 };
 
 /// Requests that are remembered, for whoever wants to see what was asked.

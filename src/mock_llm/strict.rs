@@ -2,28 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Fault, deviation};
-
-/// What a server does not take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strict {
-    /// `stream_options`.
-    StreamOptions,
-    /// The older name of the limit.
-    MaxTokens,
-    /// The newer name of the limit.
-    MaxCompletionTokens,
-    /// `temperature`, whatever its value.
-    Temperature,
-    /// Instructions with a role of their own.
-    System,
-    /// A beginning of the answer.
-    Prefill,
-    /// A beginning of the answer that ends with white space.
-    BlankPrefill,
-    /// Roles that do not alternate, from the user's on.
-    Alternate,
-}
+use super::{
+    deviation,
+    fault::{Fault, Strict},
+};
 
 impl Strict {
     pub(super) fn named(name: &str) -> Option<Self> {

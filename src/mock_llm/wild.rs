@@ -8,8 +8,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{
-    Fault,
     deviation::{DONE, SAYS, chunk, completion, event, raw, said, status, stop, usage},
+    fault::Fault,
 };
 
 /// Streams that are whole, though it takes some care to see it, and some that are not.

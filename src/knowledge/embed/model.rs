@@ -8,7 +8,7 @@ use std::{
 use fastembed::{InitOptionsUserDefined, Pooling, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel};
 use tokenizers::Tokenizer;
 
-use super::{EmbedError, Vector};
+use super::vector::{EmbedError, Vector};
 
 /// The tokens that MiniLM was trained with; what is beyond is cut off.
 const MAX_TOKENS: usize = 256;

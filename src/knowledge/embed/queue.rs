@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, oneshot};
 
-use super::{EmbedError, Vector};
+use super::vector::{EmbedError, Vector};
 
 /// Questions that may wait; the next one is refused.
 const MAX_QUERIES: usize = 256;

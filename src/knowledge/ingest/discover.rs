@@ -8,7 +8,7 @@ use std::{
 
 use walkdir::WalkDir;
 
-use super::IngestFailure;
+use super::summary::IngestFailure;
 use crate::knowledge::extract::Format;
 
 /// The most files of one ingestion.

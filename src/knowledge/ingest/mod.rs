@@ -12,12 +12,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use tokio::time::Instant;
 
 use self::discover::{SourceFile, discover};
+pub use self::summary::{IngestError, IngestFailure, IngestProgress, IngestSummary};
 use crate::knowledge::{
     Collection, KnowledgeError,
     chunk::{self, CHUNKING_VERSION, Chunk, SplitError},
@@ -27,6 +27,7 @@ use crate::knowledge::{
 };
 
 mod discover;
+mod summary;
 #[cfg(test)]
 mod tests;
 
@@ -34,64 +35,6 @@ mod tests;
 const WRITE_CHUNKS: usize = 1024;
 /// Chunks that are handed to the model at once.
 const EMBED_CHUNKS: usize = 256;
-
-/// A step of an ingestion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IngestProgress<'a> {
-    /// Files that are done.
-    pub done: usize,
-    /// Files in all.
-    pub total: usize,
-    /// The file that is worked on, or was done last.
-    pub document: &'a str,
-    /// Chunks of it that have a vector.
-    pub chunks_done: usize,
-    /// Chunks of it in all.
-    pub chunks_total: usize,
-}
-
-/// A file that was not ingested; what the index had of it stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IngestFailure {
-    /// Which file.
-    pub uri: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// What an ingestion did.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct IngestSummary {
-    /// Files looked at, in formats that can be read.
-    pub files: usize,
-    /// Documents that are new.
-    pub added: usize,
-    /// Documents that are as they were.
-    pub unchanged: usize,
-    /// Documents that have changed.
-    pub replaced: usize,
-    /// Files in other formats, and files without text.
-    pub skipped: usize,
-    /// Files that could not be read.
-    pub failures: Vec<IngestFailure>,
-    /// Chunks written.
-    pub chunks: usize,
-    /// Chunks of these that kept the vector they had.
-    pub kept_vectors: usize,
-    /// How long it took.
-    pub took: Duration,
-}
-
-/// Why an ingestion ended early. What was written before stays and is sound.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum IngestError {
-    /// The embedding model.
-    #[error(transparent)]
-    Embed(#[from] EmbedError),
-    /// The index.
-    #[error(transparent)]
-    Knowledge(#[from] KnowledgeError),
-}
 
 /// Ingests files and folders into `collection`.
 pub(super) async fn ingest(

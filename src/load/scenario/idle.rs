@@ -4,7 +4,12 @@ use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{sync::Barrier, time::timeout};
 
-use super::{Job, Seen, Together, client::Client, spread};
+use super::{
+    client::Client,
+    job::Job,
+    seen::Seen,
+    together::{Together, spread},
+};
 
 pub(super) async fn run(job: &Arc<Job>, address: SocketAddr, seen: &Arc<Seen>, stage: &impl Fn(&str)) {
     let together = Together::start(job.sessions, |index, barrier| {

@@ -9,8 +9,13 @@ use std::{
 use serde_json::{Value, json};
 use tokio::{sync::Barrier, time::timeout};
 
-use super::{Job, Seen, Together, spread, stamped::Stamped, wall_clock_us};
-use crate::load::{LoadError, unlike_any};
+use super::{
+    job::Job,
+    seen::Seen,
+    stamped::{Stamped, wall_clock_us},
+    together::{Together, spread},
+};
+use crate::load::{LoadError, plan::unlike_any};
 
 pub(super) async fn run(job: &Arc<Job>, seen: &Arc<Seen>, stage: &impl Fn(&str)) -> Result<(), LoadError> {
     let http = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build()?;

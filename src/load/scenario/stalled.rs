@@ -7,8 +7,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Job, Seen, Together, client::Client, spread};
-use crate::load::unlike_any;
+use super::{
+    client::Client,
+    job::Job,
+    seen::Seen,
+    together::{Together, spread},
+};
+use crate::load::plan::unlike_any;
 
 /// Bytes that their side takes on credit; the least that systems give.
 const RECEIVE_BUFFER: u32 = 4 << 10;

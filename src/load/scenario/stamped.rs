@@ -1,7 +1,12 @@
 //! An answer whose every token says when the model wrote it (`mock-llm --stamped`): checks that none is missing, doubled
 //! or altered, and how old each one is. Pure.
 
-use crate::mock_llm::stamp::{PERIOD_US, WIDTH, read};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::{
+    load::report::micros,
+    mock_llm::stamp::{PERIOD_US, WIDTH, read},
+};
 
 /// An answer as it comes.
 #[derive(Default)]
@@ -68,6 +73,11 @@ impl Stamped {
 /// Whether a moment is after another one, in a clock that begins again.
 fn grows(last: u64, moment: u64) -> bool {
     (1..PERIOD_US / 2).contains(&((moment + PERIOD_US - last) % PERIOD_US))
+}
+
+/// Microseconds of the wall clock, which is the same in every process of a machine.
+pub(super) fn wall_clock_us() -> u64 {
+    micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -9,7 +9,13 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{Job, Seen, Together, client::Client, spread, wall_clock_us};
+use super::{
+    client::Client,
+    job::Job,
+    seen::Seen,
+    stamped::wall_clock_us,
+    together::{Together, spread},
+};
 use crate::load::{Endpoint, LoadError};
 
 /// How long the mock model may take to notice the last one.

@@ -7,8 +7,13 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Job, Seen, Together, client::Client, spread};
-use crate::load::unlike_any;
+use super::{
+    client::Client,
+    job::Job,
+    seen::Seen,
+    together::{Together, spread},
+};
+use crate::load::plan::unlike_any;
 
 pub(super) async fn run(job: &Arc<Job>, address: SocketAddr, seen: &Arc<Seen>, stage: &impl Fn(&str)) {
     let together = Together::start(job.sessions, |index, barrier| {

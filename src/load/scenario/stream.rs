@@ -16,13 +16,13 @@ use tokio::{
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{
-    Job, Seen, Together,
     client::{RETRY, Socket, next, open},
-    spread,
-    stamped::Stamped,
-    wall_clock_us,
+    job::Job,
+    seen::Seen,
+    stamped::{Stamped, wall_clock_us},
+    together::{Together, spread},
 };
-use crate::load::{frame::Frame, unlike_any};
+use crate::load::{frame::Frame, plan::unlike_any};
 
 pub(super) async fn run(job: &Arc<Job>, address: SocketAddr, seen: &Arc<Seen>, stage: &impl Fn(&str)) {
     let together = Together::start(job.sessions, |index, barrier| {

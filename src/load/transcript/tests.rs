@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::load::text::units_of;
 
 fn apply(transcript: &mut Transcript, frame: &Value) -> Step {
     transcript.apply(&frame.to_string())
