@@ -109,11 +109,11 @@ pub async fn run(args: Args, config: &Config) -> Result<(), SearchCommandError> 
 fn print_json(out: &mut impl Write, results: &[Passage], took: Duration) -> io::Result<()> {
     /// As `POST /rag/query` answers.
     #[derive(Serialize)]
-    struct Answer<'a> {
+    struct Output<'a> {
         results: &'a [Passage],
         took_ms: f64,
     }
-    serde_json::to_writer_pretty(&mut *out, &Answer { results, took_ms: took.as_secs_f64() * 1000.0 })?;
+    serde_json::to_writer_pretty(&mut *out, &Output { results, took_ms: took.as_secs_f64() * 1000.0 })?;
     writeln!(out)
 }
 

@@ -4,8 +4,11 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-/// The address of a server without a final slash, or what it should have been.
-pub(super) fn plain_url(text: &str) -> Result<String, &'static str> {
+/// The address of a server.
+///
+/// # Errors
+/// What it must be: `http` or `https`, with a host, without user and password, `?` and `#`.
+pub fn server_url(text: &str) -> Result<Url, &'static str> {
     const FORM: &str = "an http:// or https:// address";
     let url = Url::parse(text.trim()).map_err(|_| FORM)?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
@@ -17,6 +20,12 @@ pub(super) fn plain_url(text: &str) -> Result<String, &'static str> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err("an address without `?` and `#`");
     }
+    Ok(url)
+}
+
+/// The address before what is asked for there, without a final slash; or what it should have been.
+pub(super) fn plain_url(text: &str) -> Result<String, &'static str> {
+    let url = server_url(text)?;
     let plain = url.as_str().trim_end_matches('/');
     if plain.ends_with("/chat/completions") {
         return Err("the address before /chat/completions");

@@ -23,7 +23,7 @@ mod variables;
 mod world;
 
 pub use self::{
-    address::is_loopback,
+    address::{is_loopback, server_url},
     error::{ConfigError, Origin},
     load::{Loaded, Overrides},
     preset::Preset,

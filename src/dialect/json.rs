@@ -43,16 +43,16 @@ pub fn object(text: &[u8]) -> Result<Map<String, Value>, Broken> {
 fn read_object(text: &[u8]) -> Result<Map<String, Value>, Broken> {
     let mut fields = Map::new();
     let mut reader = Deserializer::from_slice(text);
-    match Fields(&mut fields).deserialize(&mut reader).and_then(|()| reader.end()) {
+    match FieldReader(&mut fields).deserialize(&mut reader).and_then(|()| reader.end()) {
         Ok(()) => Ok(fields),
         Err(error) => Err(Broken { fields, error }),
     }
 }
 
 /// Reads the fields of an object one by one, so that those before a fault are known.
-struct Fields<'a>(&'a mut Map<String, Value>);
+struct FieldReader<'a>(&'a mut Map<String, Value>);
 
-impl<'de> DeserializeSeed<'de> for Fields<'_> {
+impl<'de> DeserializeSeed<'de> for FieldReader<'_> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -60,7 +60,7 @@ impl<'de> DeserializeSeed<'de> for Fields<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Fields<'_> {
+impl<'de> Visitor<'de> for FieldReader<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

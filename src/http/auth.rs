@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Extension, Json as Answer, extract::State, http::StatusCode};
+use axum::{Extension, Json as Reply, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::{body::Json, gateway::Gateway, identity::unauthenticated, problem::Problem};
@@ -61,16 +61,16 @@ struct Holder {
 pub(super) async fn ticket(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
-) -> Result<(StatusCode, Answer<Ticket>), Problem> {
+) -> Result<(StatusCode, Reply<Ticket>), Problem> {
     let ticket = gateway.auth.issue_ticket(&caller)?;
-    Ok((StatusCode::CREATED, Answer(Ticket { ticket, expires_in_s: TICKET_LIFE.as_secs() })))
+    Ok((StatusCode::CREATED, Reply(Ticket { ticket, expires_in_s: TICKET_LIFE.as_secs() })))
 }
 
 pub(super) async fn mint(
     State(gateway): State<Arc<Gateway>>,
     Extension(Caller(grant)): Extension<Caller>,
     Json(new): Json<NewToken>,
-) -> Result<Answer<Token>, Problem> {
+) -> Result<Reply<Token>, Problem> {
     let grant = grant.ok_or_else(|| unauthenticated("this address needs a token with the scope `admin`"))?;
     if !grant.principal.has_scope(ADMIN) {
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "this needs the scope `admin`"));
@@ -80,20 +80,20 @@ pub(super) async fn mint(
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_field", error.to_string()))?;
     let expires_in_s = new.expires_in_s.unwrap_or(DEFAULT_LIFETIME_S);
     let (token, expires_at) = gateway.auth.mint(&principal, Duration::from_secs(expires_in_s))?;
-    Ok(Answer(Token { token, token_type: "Bearer", expires_in_s, expires_at }))
+    Ok(Reply(Token { token, token_type: "Bearer", expires_in_s, expires_at }))
 }
 
 pub(super) async fn validate(
     State(gateway): State<Arc<Gateway>>,
     Json(Candidate { token }): Json<Candidate>,
-) -> Answer<Validity> {
+) -> Reply<Validity> {
     let holder = gateway.auth.verify(token.expose()).ok().map(|grant| Holder {
         tenant: grant.principal.tenant().to_owned(),
         user: grant.principal.user().to_owned(),
         scopes: grant.principal.scopes().to_vec(),
         expires_at: grant.expires_at,
     });
-    Answer(Validity { valid: holder.is_some(), holder })
+    Reply(Validity { valid: holder.is_some(), holder })
 }
 
 impl From<TicketError> for Problem {

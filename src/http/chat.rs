@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Extension, Json as Answer,
+    Extension, Json as Reply,
     extract::State,
     http::{HeaderMap, StatusCode},
 };
@@ -53,7 +53,7 @@ pub(super) async fn ask(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     Json(question): Json<Question>,
-) -> Result<Answer<Response>, Problem> {
+) -> Result<Reply<Response>, Problem> {
     check_text(&question.message)?;
     let assistant = assistant(question.assistant)?;
     let (hub, owner) = (&gateway.hub, caller.owner());
@@ -86,8 +86,8 @@ pub(super) async fn ask(
 }
 
 impl Response {
-    fn of(session: &SessionId, answer: Message, usage: Option<Usage>) -> Answer<Self> {
-        Answer(Self {
+    fn of(session: &SessionId, answer: Message, usage: Option<Usage>) -> Reply<Self> {
+        Reply(Self {
             session_id: session.clone(),
             message_id: answer.id,
             response: answer.text,
@@ -132,7 +132,7 @@ async fn repeated(
 }
 
 /// The answer that the store has of a run which is over.
-async fn stored(gateway: &Gateway, session: &SessionId, run: &RunId) -> Result<Answer<Response>, Problem> {
+async fn stored(gateway: &Gateway, session: &SessionId, run: &RunId) -> Result<Reply<Response>, Problem> {
     let mut before = None;
     loop {
         let page = gateway.hub.store().messages(session, before.as_ref(), MAX_PAGE, Scope::Everything).await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Extension as Known, Json as Answer, extract::State, http::StatusCode};
+use axum::{Extension as Known, Json as Reply, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -36,7 +36,7 @@ pub(super) async fn query(
     State(gateway): State<Arc<Gateway>>,
     Known(caller): Known<Caller>,
     Json(query): Json<Query>,
-) -> Result<Answer<Results>, Problem> {
+) -> Result<Reply<Results>, Problem> {
     if query.query.trim().is_empty() {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "empty_text", "`query` is empty"));
     }
@@ -60,5 +60,5 @@ pub(super) async fn query(
     };
     let results = gateway.retriever.retrieve(&search).await?.passages;
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(Answer(Results { results, took_ms }))
+    Ok(Reply(Results { results, took_ms }))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Extension, Json as Answer,
+    Extension, Json as Reply,
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
 };
@@ -44,7 +44,7 @@ pub(super) async fn send(
     Path(session): Path<String>,
     headers: HeaderMap,
     Json(Message { id, text, mode }): Json<Message>,
-) -> Result<(StatusCode, Answer<Accepted>), Problem> {
+) -> Result<(StatusCode, Reply<Accepted>), Problem> {
     check_text(&text)?;
     let id = idempotency::key(id, &headers)?;
     let session = gateway.hub.get_own(&session_id(&session)?, caller.owner()).await?;
@@ -52,16 +52,16 @@ pub(super) async fn send(
     let receipt = session.send(message).await?;
     let (message, run) = (receipt.message, receipt.run);
     let accepted = Accepted { message, run, duplicate: receipt.duplicate, queued: receipt.queued };
-    Ok((StatusCode::ACCEPTED, Answer(accepted)))
+    Ok((StatusCode::ACCEPTED, Reply(accepted)))
 }
 
 pub(super) async fn stop(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     Path((session, run)): Path<(String, String)>,
-) -> Result<(StatusCode, Answer<Stopped>), Problem> {
+) -> Result<(StatusCode, Reply<Stopped>), Problem> {
     let session = gateway.hub.get_own(&session_id(&session)?, caller.owner()).await?;
     let run = RunId::parse(&run).map_err(|_| Problem::not_found("run"))?;
     let run = session.stop(StopTarget::Run(run)).await?;
-    Ok((StatusCode::ACCEPTED, Answer(Stopped { run })))
+    Ok((StatusCode::ACCEPTED, Reply(Stopped { run })))
 }

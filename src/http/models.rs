@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json as Answer,
+    Json as Reply,
     extract::{Path, State},
     http::StatusCode,
 };
@@ -18,16 +18,16 @@ use crate::{
 /// The owner of what is the gateway's own.
 const OWN: &str = "rivulet";
 
-pub(super) async fn list(State(gateway): State<Arc<Gateway>>) -> Answer<ModelList> {
-    Answer(ModelList::new(models(&gateway)))
+pub(super) async fn list(State(gateway): State<Arc<Gateway>>) -> Reply<ModelList> {
+    Reply(ModelList::new(models(&gateway)))
 }
 
 pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
     Path(name): Path<String>,
-) -> Result<Answer<Model>, Problem> {
+) -> Result<Reply<Model>, Problem> {
     let found = models(&gateway).into_iter().find(|model| model.id == name);
-    found.map(Answer).ok_or_else(|| {
+    found.map(Reply).ok_or_else(|| {
         let problem = Problem::new(StatusCode::NOT_FOUND, "model_not_found", "there is no such model");
         Problem { param: Some("model".to_owned()), ..problem }
     })

@@ -14,8 +14,8 @@ const EXCERPT: usize = 200;
 /// What was told of requests that were refused.
 #[derive(Debug, Default)]
 pub struct Notices {
-    origins: Told,
-    hosts: Told,
+    origins: SaidOnce,
+    hosts: SaidOnce,
 }
 
 impl Notices {
@@ -48,9 +48,9 @@ impl Notices {
 
 /// Things of one kind that were told.
 #[derive(Debug, Default)]
-pub(super) struct Told(Mutex<HashSet<String>>);
+pub(super) struct SaidOnce(Mutex<HashSet<String>>);
 
-impl Told {
+impl SaidOnce {
     /// Whether this is told for the first time. Beyond the bound nothing is.
     pub(super) fn is_new(&self, what: &str) -> bool {
         let mut told = self.0.lock();
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn everything_is_told_once_and_not_without_end() {
-        let told = Told::default();
+        let told = SaidOnce::default();
         assert!(told.is_new("a") && !told.is_new("a") && told.is_new("b"));
         let new = (0..1000).filter(|n| told.is_new(&n.to_string())).count();
         assert_eq!((new, told.is_new("c"), excerpt(&"ü".repeat(300)).chars().count()), (MOST - 2, false, EXCERPT));

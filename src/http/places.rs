@@ -16,7 +16,7 @@ use tracing::warn;
 
 use super::{
     client::{AddressKey, TrustedProxies},
-    notices::Told,
+    notices::SaidOnce,
 };
 use crate::{config::Config, telemetry::metrics::RATE_LIMITED};
 
@@ -29,7 +29,7 @@ pub struct Clients {
     proxies: TrustedProxies,
     places: Arc<Places>,
     /// Addresses of which it was told that they have too many.
-    told: Told,
+    told: SaidOnce,
 }
 
 /// The address has as many connections as it may.
@@ -42,11 +42,11 @@ impl Clients {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let places = Arc::new(Places::new(config.connections_per_ip()));
-        Self { proxies: TrustedProxies::new(&config.server.trusted_proxies), places, told: Told::default() }
+        Self { proxies: TrustedProxies::new(&config.server.trusted_proxies), places, told: SaidOnce::default() }
     }
 
     /// A place for a new connection from `peer`; none is needed by a trusted proxy.
-    pub(super) fn connect(&self, peer: IpAddr) -> Result<Option<Place>, TooMany> {
+    pub(super) fn connect(&self, peer: IpAddr) -> Result<Option<AddressPlace>, TooMany> {
         if self.proxies.contains(peer) {
             return Ok(None);
         }
@@ -54,7 +54,7 @@ impl Clients {
     }
 
     /// The client of a request, and a place for it when it came through a trusted proxy.
-    pub(super) fn request(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(IpAddr, Option<Place>), TooMany> {
+    pub(super) fn request(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(IpAddr, Option<AddressPlace>), TooMany> {
         let client = self.proxies.client(peer, headers);
         let through_proxy = self.proxies.contains(peer) && !self.proxies.contains(client);
         let place = if through_proxy { Some(self.place(client)?) } else { None };
@@ -74,7 +74,7 @@ impl Clients {
         }
     }
 
-    fn place(&self, address: IpAddr) -> Result<Place, TooMany> {
+    fn place(&self, address: IpAddr) -> Result<AddressPlace, TooMany> {
         self.places.take(address).ok_or_else(|| {
             metrics::counter!(RATE_LIMITED, "scope" => "connections_per_ip").increment(1);
             TooMany
@@ -91,7 +91,7 @@ struct Places {
 
 /// A place of one address, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct AddressPlace {
     places: Arc<Places>,
     key: AddressKey,
 }
@@ -103,7 +103,7 @@ impl Places {
     }
 
     /// A place for a connection from `address`; `None` when it has as many as it may.
-    fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    fn take(self: &Arc<Self>, address: IpAddr) -> Option<AddressPlace> {
         let key = AddressKey::from(address);
         let mut taken = self.taken.lock();
         let count = taken.entry(key).or_default();
@@ -111,11 +111,11 @@ impl Places {
             return None;
         }
         *count += 1;
-        Some(Place { places: self.clone(), key })
+        Some(AddressPlace { places: self.clone(), key })
     }
 }
 
-impl Drop for Place {
+impl Drop for AddressPlace {
     fn drop(&mut self) {
         if let Entry::Occupied(mut entry) = self.places.taken.lock().entry(self.key) {
             *entry.get_mut() -= 1;

@@ -17,7 +17,7 @@ use crate::{
     },
     hub::HubError,
     knowledge::KnowledgeError,
-    limits::Refusal,
+    limits::OverLimit,
     session::{RunNotActive, SendError},
     store::StoreError,
     ws::handshake::HandshakeError,
@@ -178,8 +178,8 @@ impl From<SendError> for Problem {
     }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
+impl From<OverLimit> for Problem {
+    fn from(refusal: OverLimit) -> Self {
         let wait = refusal.retry_in().map_or(1, |wait| wait.as_millis().div_ceil(1000));
         let retry_after = Some(u32::try_from(wait).unwrap_or(u32::MAX));
         Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, refusal.code(), refusal.to_string()) }

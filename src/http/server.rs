@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     head::HEAD_BYTES,
-    places::{Clients, Place, RETRY_AFTER_S, TooMany},
+    places::{AddressPlace, Clients, RETRY_AFTER_S, TooMany},
     silence::{HeadTimer, Heard, Patience},
     stall::Stalling,
 };
@@ -95,14 +95,14 @@ pub async fn serve(
 /// socket keeps it.
 #[derive(Debug, Clone)]
 pub struct ConnectionPermit {
-    _connection: Arc<(OwnedSemaphorePermit, Option<Place>)>,
+    _connection: Arc<(OwnedSemaphorePermit, Option<AddressPlace>)>,
     /// The place of a client behind a proxy.
-    client: Option<Arc<Place>>,
+    client: Option<Arc<AddressPlace>>,
 }
 
 impl ConnectionPermit {
     /// Keeps a place for as long as this permit and its clones live.
-    pub(super) fn hold(&mut self, place: Place) {
+    pub(super) fn hold(&mut self, place: AddressPlace) {
         self.client = Some(Arc::new(place));
     }
 }
@@ -112,23 +112,23 @@ impl ConnectionPermit {
 pub(super) struct Peer(pub(super) IpAddr);
 
 /// Why a connection is not served.
-enum Refusal {
+enum Rejection {
     Full,
     OfOneAddress,
     Http2,
 }
 
-impl From<TooMany> for Refusal {
+impl From<TooMany> for Rejection {
     fn from(_: TooMany) -> Self {
         Self::OfOneAddress
     }
 }
 
-fn admit(permits: &Arc<Semaphore>, clients: &Clients, peer: IpAddr) -> Result<ConnectionPermit, Refusal> {
+fn admit(permits: &Arc<Semaphore>, clients: &Clients, peer: IpAddr) -> Result<ConnectionPermit, Rejection> {
     let place = clients.connect(peer)?;
     let permit = permits.clone().try_acquire_owned().map_err(|_| {
         metrics::counter!(RATE_LIMITED, "scope" => "connections").increment(1);
-        Refusal::Full
+        Rejection::Full
     })?;
     Ok(ConnectionPermit { _connection: Arc::new((permit, place)), client: None })
 }
@@ -151,7 +151,7 @@ async fn connection(
         spoke = timeout(FIRST_BYTE, stream.peek(&mut start)) => spoke,
     };
     match spoke {
-        Ok(Ok(1..)) if start == HTTP2 => return refuse(stream, Refusal::Http2).await,
+        Ok(Ok(1..)) if start == HTTP2 => return refuse(stream, Rejection::Http2).await,
         Ok(Ok(1..)) => {}
         _ => return,
     }
@@ -179,11 +179,11 @@ async fn connection(
 }
 
 /// Answers before the request is read: who floods the gateway should cost it little.
-async fn refuse(mut stream: TcpStream, refusal: Refusal) {
+async fn refuse(mut stream: TcpStream, refusal: Rejection) {
     let (status, title, code, detail, helps) = match refusal {
-        Refusal::Full => (503, "Service Unavailable", "busy", "too many connections".to_owned(), true),
-        Refusal::OfOneAddress => (429, "Too Many Requests", "rate_limited", TooMany.to_string(), true),
-        Refusal::Http2 => {
+        Rejection::Full => (503, "Service Unavailable", "busy", "too many connections".to_owned(), true),
+        Rejection::OfOneAddress => (429, "Too Many Requests", "rate_limited", TooMany.to_string(), true),
+        Rejection::Http2 => {
             let detail = "this is HTTP/2, and the gateway speaks HTTP/1.1".to_owned();
             (505, "HTTP Version Not Supported", "unsupported_version", detail, false)
         }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Extension, Json as Answer,
+    Extension, Json as Reply,
     extract::{Path, Query, State},
     http::StatusCode,
 };
@@ -82,7 +82,7 @@ pub(super) async fn create(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     Json(new): Json<NewSession>,
-) -> Result<(StatusCode, Answer<Session>), Problem> {
+) -> Result<(StatusCode, Reply<Session>), Problem> {
     let assistant = assistant(new.assistant)?;
     if let Some(metadata) = &new.metadata
         && (!metadata.is_object() || metadata.to_string().len() > MAX_METADATA)
@@ -91,19 +91,19 @@ pub(super) async fn create(
         return Err(Problem::invalid_field("metadata", &problem));
     }
     let record = gateway.hub.create(&assistant, caller.owner(), new.metadata).await?;
-    Ok((StatusCode::CREATED, Answer(describe(&gateway, record))))
+    Ok((StatusCode::CREATED, Reply(describe(&gateway, record))))
 }
 
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
-) -> Result<Answer<SessionList>, Problem> {
+) -> Result<Reply<SessionList>, Problem> {
     let page = query(page)?;
     let before = page.before.as_deref().map(session_id).transpose()?;
     let found = gateway.hub.store().sessions(caller.owner(), before.as_ref(), page.limit()?).await?;
     let sessions = found.sessions.into_iter().map(|record| describe(&gateway, record)).collect();
-    Ok(Answer(SessionList { sessions, more: found.more }))
+    Ok(Reply(SessionList { sessions, more: found.more }))
 }
 
 pub(super) async fn show(
@@ -111,7 +111,7 @@ pub(super) async fn show(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
-) -> Result<Answer<Conversation>, Problem> {
+) -> Result<Reply<Conversation>, Problem> {
     let page = query(page)?;
     let id = session_id(&id)?;
     let before = page.before.as_deref().map(MessageId::parse).transpose();
@@ -120,7 +120,7 @@ pub(super) async fn show(
     let wanted = (before.as_ref(), page.limit()?, scope);
     let (record, found) = gateway.hub.conversation(&id, caller.owner(), wanted).await?;
     let session = describe(&gateway, record);
-    Ok(Answer(Conversation { session, messages: found.messages, more: found.more }))
+    Ok(Reply(Conversation { session, messages: found.messages, more: found.more }))
 }
 
 pub(super) async fn delete(

@@ -24,7 +24,7 @@ use crate::{
         Collection, DEFAULT_COLLECTION, IngestError, IngestProgress, IngestSummary, KnowledgeError, KnowledgeStatus,
         Passage, Retrieved, Retriever, SearchMode, SearchQuery,
         embed::{EmbedError, EmbedStatus, Embedder, Vector},
-        fuse::{self, Found},
+        fuse::{self, Match},
         index::Index,
         ingest,
         memo::{self, Memo},
@@ -206,7 +206,7 @@ impl Knowledge {
     }
 
     /// Searches, in its turn.
-    async fn find(&self, query: &SearchQuery) -> Result<Arc<[Passage]>, Unkept> {
+    async fn find(&self, query: &SearchQuery) -> Result<Arc<[Passage]>, NotKept> {
         let _place = self.places.try_acquire().map_err(|_| KnowledgeError::Busy)?;
         let vector = self.embed(query).await?;
         let started = Instant::now();
@@ -224,7 +224,7 @@ impl Knowledge {
         let (ranked, is_whole) = ranked?;
         let passages: Arc<[_]> = ranked.into_iter().map(|(score, passage)| Passage { score, ..passage }).collect();
         let bytes: usize = passages.iter().map(|passage| passage.text.len()).sum();
-        if is_whole && bytes <= MAX_KEPT_BYTES { Ok(passages) } else { Err(Unkept::Found(passages)) }
+        if is_whole && bytes <= MAX_KEPT_BYTES { Ok(passages) } else { Err(NotKept::TooMuch(passages)) }
     }
 
     fn circle(&self, query: &SearchQuery) -> Option<Circle> {
@@ -267,21 +267,21 @@ impl fmt::Debug for Knowledge {
 
 /// What came of a search and is for those who wait for it, but for nobody after them.
 #[derive(Clone)]
-enum Unkept {
+enum NotKept {
     /// Passages that may be others in a moment.
-    Found(Arc<[Passage]>),
+    TooMuch(Arc<[Passage]>),
     /// Nothing.
     Failed(KnowledgeError),
 }
 
-impl From<KnowledgeError> for Unkept {
+impl From<KnowledgeError> for NotKept {
     fn from(error: KnowledgeError) -> Self {
         Self::Failed(error)
     }
 }
 
 /// What the words alone found, less what has too few of them.
-fn by_share(found: Vec<Found<Passage>>, query: &SearchQuery, top_k: usize) -> Vec<(f32, Passage)> {
+fn by_share(found: Vec<Match<Passage>>, query: &SearchQuery, top_k: usize) -> Vec<(f32, Passage)> {
     let words = Words::of(&query.text);
     let share = |row: &Passage| words.share([row.title.as_str(), row.heading.as_deref().unwrap_or(""), &row.text]);
     fuse::rank_words(found, share, query.min_score, top_k)
@@ -304,8 +304,8 @@ impl Retriever for Knowledge {
             }
         };
         match found {
-            Ok(passages) | Err(Unkept::Found(passages)) => Ok(Retrieved { passages: passages.to_vec(), version }),
-            Err(Unkept::Failed(error)) => Err(error),
+            Ok(passages) | Err(NotKept::TooMuch(passages)) => Ok(Retrieved { passages: passages.to_vec(), version }),
+            Err(NotKept::Failed(error)) => Err(error),
         }
     }
 

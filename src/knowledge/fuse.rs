@@ -17,7 +17,7 @@ const HYBRID_HALF: f32 = 10.0;
 
 /// A row that a leg found.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Found<R> {
+pub(crate) struct Match<R> {
     /// Names the row.
     pub(crate) id: String,
     /// Cosine of question and row, −1 to 1; 0 when the question has no vector.
@@ -29,22 +29,22 @@ pub(crate) struct Found<R> {
 }
 
 /// Score of a vector search.
-pub(crate) fn vector_score<R>(found: &Found<R>) -> f32 {
+pub(crate) fn vector_score<R>(found: &Match<R>) -> f32 {
     if found.cosine.is_nan() { 0.0 } else { found.cosine.clamp(0.0, 1.0) }
 }
 
 /// Score of a search by words alone.
-pub(crate) fn text_score<R>(found: &Found<R>) -> f32 {
+pub(crate) fn text_score<R>(found: &Match<R>) -> f32 {
     saturate(found.bm25, TEXT_HALF)
 }
 
 /// Score of a hybrid search.
-pub(crate) fn hybrid_score<R>(found: &Found<R>) -> f32 {
+pub(crate) fn hybrid_score<R>(found: &Match<R>) -> f32 {
     1.0 - (1.0 - vector_score(found)) * (1.0 - saturate(found.bm25, HYBRID_HALF))
 }
 
 /// The rows of both legs, each once, with the evidence of both.
-pub(crate) fn union<R>(vector: Vec<Found<R>>, text: Vec<Found<R>>) -> Vec<Found<R>> {
+pub(crate) fn union<R>(vector: Vec<Match<R>>, text: Vec<Match<R>>) -> Vec<Match<R>> {
     let mut at: HashMap<String, usize> = vector.iter().enumerate().map(|(i, found)| (found.id.clone(), i)).collect();
     let mut all = vector;
     for found in text {
@@ -62,12 +62,12 @@ pub(crate) fn union<R>(vector: Vec<Found<R>>, text: Vec<Found<R>>) -> Vec<Found<
 /// The best `top_k` rows with their scores, best first, without those below `min_score`. Equal scores are ordered by
 /// id, so that a question has the same answer every time.
 pub(crate) fn rank<R>(
-    found: Vec<Found<R>>,
-    score: impl Fn(&Found<R>) -> f32,
+    found: Vec<Match<R>>,
+    score: impl Fn(&Match<R>) -> f32,
     min_score: Option<f32>,
     top_k: usize,
 ) -> Vec<(f32, R)> {
-    let mut scored: Vec<(f32, Found<R>)> = found.into_iter().map(|found| (score(&found), found)).collect();
+    let mut scored: Vec<(f32, Match<R>)> = found.into_iter().map(|found| (score(&found), found)).collect();
     scored.retain(|(score, _)| min_score.is_none_or(|min| *score >= min));
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.id.cmp(&b.1.id)));
     scored.truncate(top_k);
@@ -76,7 +76,7 @@ pub(crate) fn rank<R>(
 
 /// What the words alone found: [`rank`]ed by BM25, without rows whose `share` of the question is below `min_share`.
 pub(crate) fn rank_words<R>(
-    mut found: Vec<Found<R>>,
+    mut found: Vec<Match<R>>,
     share: impl Fn(&R) -> f32,
     min_share: Option<f32>,
     top_k: usize,
@@ -95,8 +95,8 @@ mod tests {
 
     use super::*;
 
-    fn found(id: &str, cosine: f32, bm25: f32) -> Found<String> {
-        Found { id: id.to_owned(), cosine, bm25, row: id.to_owned() }
+    fn found(id: &str, cosine: f32, bm25: f32) -> Match<String> {
+        Match { id: id.to_owned(), cosine, bm25, row: id.to_owned() }
     }
 
     #[test]

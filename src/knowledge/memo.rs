@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use moka::{future::Cache, policy::EvictionPolicy};
 
-use crate::telemetry::caches::{CacheReport, Looks, Outcome};
+use crate::telemetry::caches::{CacheReport, Lookup, Lookups};
 
 /// A hash of everything that a value depends on.
 pub(super) type Key = [u8; 32];
@@ -13,7 +13,7 @@ pub(super) type Key = [u8; 32];
 /// Values by the hash of what they were made from.
 pub(super) struct Memo<V> {
     values: Cache<Key, V>,
-    looks: Looks,
+    looks: Lookups,
     capacity: u64,
     ttl: Option<Duration>,
 }
@@ -26,7 +26,7 @@ impl<V: Clone + Send + Sync + 'static> Memo<V> {
             Some(ttl) => builder.time_to_live(ttl).build(),
             None => builder.build(),
         };
-        Self { values, looks: Looks::new(name), capacity, ttl }
+        Self { values, looks: Lookups::new(name), capacity, ttl }
     }
 
     /// The value that is known, or is just being made, or what `make` makes. An error is told to all who wait for it and
@@ -37,25 +37,25 @@ impl<V: Clone + Send + Sync + 'static> Memo<V> {
         make: impl Future<Output = Result<V, E>>,
     ) -> Result<V, E> {
         if let Some(value) = self.values.get(&key).await {
-            self.looks.count(Outcome::Hit);
+            self.looks.count(Lookup::Hit);
             return Ok(value);
         }
         let mut is_own = false;
         let counted = async {
             is_own = true;
-            self.looks.count(Outcome::Miss);
+            self.looks.count(Lookup::Miss);
             make.await
         };
         let made = self.values.try_get_with(key, counted).await;
         if !is_own {
-            self.looks.count(Outcome::Joined);
+            self.looks.count(Lookup::Joined);
         }
         made.map_err(Arc::unwrap_or_clone)
     }
 
     /// Counts what nobody looked up.
     pub(super) fn pass(&self) {
-        self.looks.count(Outcome::Passed);
+        self.looks.count(Lookup::Passed);
     }
 
     /// How it stands.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::{
-    Refusal, Spender,
+    OverLimit, Spender,
     account::{Account, Allowance},
 };
 use crate::{
@@ -112,8 +112,8 @@ impl Budgets {
     /// Whether a run may begin, now or when those before it are over: what is only held back may be free by then.
     ///
     /// # Errors
-    /// [`Refusal::BudgetExhausted`].
-    pub fn check(&self, spender: &Spender) -> Result<(), Refusal> {
+    /// [`OverLimit::BudgetExhausted`].
+    pub fn check(&self, spender: &Spender) -> Result<(), OverLimit> {
         let limited = self.accounts_of(spender);
         if limited.is_empty() {
             return Ok(());
@@ -189,13 +189,13 @@ impl Accounts {
         now: Timestamp,
         tokens: u64,
         room: impl Fn(&Account, Allowance, Timestamp) -> u64,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), OverLimit> {
         let waits = limited.iter().filter_map(|Limited { name, allowance }| match self.entry(name) {
             None => Some(Account::until_tomorrow(now)),
             Some(Kept { account, .. }) if room(account, *allowance, now) > tokens => None,
             Some(Kept { account, .. }) => Some(account.more_in(tokens, *allowance, now)),
         });
-        waits.max().map_or(Ok(()), |retry_in| Err(Refusal::BudgetExhausted { retry_in }))
+        waits.max().map_or(Ok(()), |retry_in| Err(OverLimit::BudgetExhausted { retry_in }))
     }
 
     /// What is left in all of `limited`.

@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Refusal, Spender};
+use super::{OverLimit, Spender};
 use crate::config::LimitsConfig;
 
 /// A user may have this part of the line at most, so that one alone cannot fill it.
@@ -88,8 +88,8 @@ impl Line {
     /// Whether another run may begin, or wait.
     ///
     /// # Errors
-    /// [`Refusal::LineFull`].
-    pub fn check(&self, spender: &Spender) -> Result<(), Refusal> {
+    /// [`OverLimit::LineFull`].
+    pub fn check(&self, spender: &Spender) -> Result<(), OverLimit> {
         if self.bounds.are_none() {
             return Ok(());
         }
@@ -101,7 +101,7 @@ impl Line {
         let is_one_of_many = spender.0.is_some();
         let is_full = state.waiting.len() >= self.most_waiting
             || (is_one_of_many && waits >= self.most_waiting.div_ceil(USERS_IN_LINE));
-        if is_full { Err(Refusal::LineFull) } else { Ok(()) }
+        if is_full { Err(OverLimit::LineFull) } else { Ok(()) }
     }
 
     /// Takes a place at the end of the line. Who asked [`check`](Self::check) before is let in, whoever came in between.
@@ -280,10 +280,10 @@ mod tests {
         let first = line.enter(user("a"));
         let (second, third) = (line.enter(user("a")), line.enter(user("b")));
         assert_eq!([&first, &second, &third].map(Place::position), [None, Some(1), Some(2)]);
-        assert_eq!(line.check(&user("c")), Err(Refusal::LineFull));
+        assert_eq!(line.check(&user("c")), Err(OverLimit::LineFull));
         drop(second);
         assert_eq!((positions([&third]), line.check(&user("c"))), ([Some(1)], Ok(())));
-        assert_eq!(line.check(&user("b")), Err(Refusal::LineFull), "b has its part of the line");
+        assert_eq!(line.check(&user("b")), Err(OverLimit::LineFull), "b has its part of the line");
         drop(first);
         assert_eq!(third.position(), None);
     }
@@ -307,7 +307,7 @@ mod tests {
     fn who_need_not_wait_comes_in_however_long_the_line_is() {
         let line = line(0, 1);
         let _all: Vec<_> = (0..3).map(|_| line.enter(user("a"))).collect();
-        assert_eq!(line.check(&user("a")), Err(Refusal::LineFull));
+        assert_eq!(line.check(&user("a")), Err(OverLimit::LineFull));
         assert_eq!(line.check(&user("b")), Ok(()));
     }
 

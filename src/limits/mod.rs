@@ -40,7 +40,7 @@ impl Spender {
 
 /// Why nothing may begin now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum OverLimit {
     /// The tokens of the minute or of the day are spent.
     #[error("the budget of tokens is spent")]
     BudgetExhausted {
@@ -52,7 +52,7 @@ pub enum Refusal {
     LineFull,
 }
 
-impl Refusal {
+impl OverLimit {
     /// The code that clients see (docs/protocol.md).
     #[must_use]
     pub const fn code(self) -> &'static str {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Refusal, Spender,
+    OverLimit, Spender,
     account::Account,
     budget::{Accounts, Budgets, Limited},
 };
@@ -34,14 +34,14 @@ impl Budgets {
     /// is held back as is left.
     ///
     /// # Errors
-    /// [`Refusal::BudgetExhausted`] when nothing would be left for an answer; then nothing is charged.
-    pub fn open(self: &Arc<Self>, spender: &Spender, prompt: u64, most: u64) -> Result<Spending, Refusal> {
+    /// [`OverLimit::BudgetExhausted`] when nothing would be left for an answer; then nothing is charged.
+    pub fn open(self: &Arc<Self>, spender: &Spender, prompt: u64, most: u64) -> Result<Spending, OverLimit> {
         Spending::open(self.clone(), self.accounts_of(spender), prompt, most)
     }
 }
 
 impl Spending {
-    fn open(budgets: Arc<Budgets>, accounts: Vec<Limited>, prompt: u64, most: u64) -> Result<Self, Refusal> {
+    fn open(budgets: Arc<Budgets>, accounts: Vec<Limited>, prompt: u64, most: u64) -> Result<Self, OverLimit> {
         let mut spending = Self { budgets, accounts, most, since: Timestamp(0), day: 0, charged: 0, held: 0, bytes: 0 };
         spending.with(Ok(()), |spending, accounts, now| {
             accounts.fit(&spending.accounts, now, prompt, Account::left)?;
@@ -57,8 +57,8 @@ impl Spending {
     /// used up, of what is left.
     ///
     /// # Errors
-    /// [`Refusal::BudgetExhausted`] when nothing is left for more.
-    pub fn wrote(&mut self, bytes: usize) -> Result<(), Refusal> {
+    /// [`OverLimit::BudgetExhausted`] when nothing is left for more.
+    pub fn wrote(&mut self, bytes: usize) -> Result<(), OverLimit> {
         self.bytes += bytes as u64;
         let tokens = self.bytes / 4;
         if tokens < CHARGE_EVERY {

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     chat::{Circle, Owner},
     config::CacheRule,
-    telemetry::caches::{ANSWERS, CacheReport, Looks, Outcome},
+    telemetry::caches::{ANSWERS, CacheReport, Lookup, Lookups},
 };
 
 mod flight;
@@ -47,7 +47,7 @@ struct Shared {
     kept: Cache<Key, Arc<Whole>>,
     /// At most as many as runs in progress.
     flights: Mutex<HashMap<FlightKey, Arc<Flight>>>,
-    looks: Looks,
+    looks: Lookups,
     rule: CacheRule,
 }
 
@@ -72,7 +72,7 @@ impl Cached {
             .time_to_live(rule.ttl)
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        let (flights, looks) = (Mutex::default(), Looks::new(ANSWERS));
+        let (flights, looks) = (Mutex::default(), Lookups::new(ANSWERS));
         Self(Arc::new(Shared { model, key, authors, kept, flights, looks, rule }))
     }
 }
@@ -110,12 +110,12 @@ impl ChatModel for Cached {
 impl Shared {
     fn begin(self: Arc<Self>, request: ChatRequest) -> Answer {
         let Some(key) = self.key_of(&request) else {
-            self.looks.count(Outcome::Passed);
+            self.looks.count(Lookup::Passed);
             return Answer::Passed(self.model.stream(request));
         };
         let flight_key = (key, request.may_withdraw);
         if request.sharing.is_anew {
-            self.looks.count(Outcome::Passed);
+            self.looks.count(Lookup::Passed);
             let participant = Flight::start(self.model.stream(request));
             return Answer::Flying(Flying { shared: self, key: flight_key, participant, is_free: false });
         }
@@ -123,22 +123,22 @@ impl Shared {
         let mut flights = self.flights.lock();
         if let Some(whole) = self.kept.get(&key) {
             drop(flights);
-            self.looks.count(Outcome::Hit);
+            self.looks.count(Lookup::Hit);
             return Answer::Known(Replay { whole, step: Step::Free });
         }
         let (outcome, participant) = match flights.entry(flight_key) {
             Entry::Occupied(mut entry) => match entry.get().join() {
-                Some(participant) => (Outcome::Joined, participant),
+                Some(participant) => (Lookup::Joined, participant),
                 None => {
                     let participant = Flight::start(self.model.stream(request));
                     entry.insert(Arc::clone(participant.flight()));
-                    (Outcome::Miss, participant)
+                    (Lookup::Miss, participant)
                 }
             },
             Entry::Vacant(entry) => {
                 let participant = Flight::start(self.model.stream(request));
                 entry.insert(Arc::clone(participant.flight()));
-                (Outcome::Miss, participant)
+                (Lookup::Miss, participant)
             }
         };
         drop(flights);

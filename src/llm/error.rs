@@ -152,7 +152,7 @@ impl ModelError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// The base URL cannot be used.
-    #[error("the base URL {0}")]
+    #[error("the base URL must be {0}")]
     BaseUrl(&'static str),
     /// The model's name cannot be used.
     #[error("the model's name is empty or has control characters")]

@@ -15,7 +15,7 @@ use reqwest::{
 use tokio::time::timeout;
 
 use super::error::EndpointError;
-use crate::config::is_loopback;
+use crate::config::{is_loopback, server_url};
 
 /// How long the body of an error is waited for, and how much of it is read.
 const ERROR_BODY: (Duration, usize) = (Duration::from_secs(2), 64 * 1024);
@@ -28,19 +28,9 @@ const MAX_CLIENTS: usize = 64;
 /// Idle connections that are kept: without HTTP/2 every stream needs one, and the next thousand come soon.
 const MAX_IDLE: usize = 4096;
 
-/// Checks a base URL: http or https, and nothing in it that belongs elsewhere.
+/// Checks an address: http or https, and nothing in it that belongs elsewhere.
 pub(super) fn base_url(text: &str) -> Result<Url, EndpointError> {
-    let url = Url::parse(text.trim()).map_err(|_| EndpointError::BaseUrl("is not a URL"))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(EndpointError::BaseUrl("is not an http or https URL"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(EndpointError::BaseUrl("has a user or a password in it"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(EndpointError::BaseUrl("has a query or a fragment"));
-    }
-    Ok(url)
+    server_url(text).map_err(EndpointError::BaseUrl)
 }
 
 /// The HTTP clients of one endpoint: with HTTP/2, a client has one connection, on which servers commonly allow 100

@@ -86,7 +86,7 @@ impl Bucket {
 
 /// Whether somebody in line may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum PacerTurn {
     /// Now; it is reserved.
     Come,
     /// Not before so long, at this place in line, from 1.
@@ -135,17 +135,17 @@ impl Pacer {
         number
     }
 
-    fn turn(&mut self, number: u64, now: Instant) -> Turn {
-        let Some(at) = self.line.iter().position(|(waiting, _)| *waiting == number) else { return Turn::Come };
+    fn turn(&mut self, number: u64, now: Instant) -> PacerTurn {
+        let Some(at) = self.line.iter().position(|(waiting, _)| *waiting == number) else { return PacerTurn::Come };
         let need = self.line[at].1;
         let wait = self.wait_behind(at, need, now);
         if !wait.is_zero() {
-            return Turn::Wait(wait, at + 1);
+            return PacerTurn::Wait(wait, at + 1);
         }
         // Where there is enough for those ahead as well, nobody has to look at the line in its order.
         self.line.remove(at);
         self.reserved = self.reserved.plus(need);
-        Turn::Come
+        PacerTurn::Come
     }
 }
 
@@ -167,10 +167,10 @@ impl Reservation {
     }
 
     /// Whether its turn has come.
-    pub(super) fn turn(&mut self, now: Instant) -> Turn {
-        let Some(number) = self.waits_as else { return Turn::Come };
+    pub(super) fn turn(&mut self, now: Instant) -> PacerTurn {
+        let Some(number) = self.waits_as else { return PacerTurn::Come };
         let turn = self.pacer.lock().turn(number, now);
-        if turn == Turn::Come {
+        if turn == PacerTurn::Come {
             self.waits_as = None;
         }
         turn

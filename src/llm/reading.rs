@@ -7,7 +7,7 @@
 
 use serde::de::IgnoredAny;
 
-use self::answer::Answer;
+use self::answer::AnswerReader;
 pub use self::answer::{End, Step};
 pub use super::upstream_error::UpstreamError;
 use super::{
@@ -39,7 +39,7 @@ pub struct Reading {
 /// What is made of the events.
 #[derive(Debug)]
 struct Judge {
-    answer: Answer,
+    answer: AnswerReader,
     /// An event that could not be read to its end: the rest of it may follow.
     broken: Option<String>,
     /// The beginning of the first event that is no piece of an answer.
@@ -51,7 +51,7 @@ impl Reading {
     /// reasoning that no mark opens.
     #[must_use]
     pub fn new(body_bytes: usize, text_bytes: usize, begins_in_thought: bool) -> Self {
-        let answer = Answer::new(text_bytes, begins_in_thought);
+        let answer = AnswerReader::new(text_bytes, begins_in_thought);
         Self { events: Events::new(body_bytes), judge: Judge { answer, broken: None, odd: None } }
     }
 

@@ -18,7 +18,7 @@ use super::{
     plan::{Plan, unlike_any},
     report::{Board, Tally},
     stored::{self, FetchError},
-    transcript::{Step, Transcript},
+    transcript::{Reaction, Transcript},
 };
 
 /// The longest wait before a reconnect; short, because the question is how the gateway bears it.
@@ -157,7 +157,7 @@ impl Session {
     }
 
     /// Takes one frame.
-    fn apply(&mut self, text: &str) -> Step {
+    fn apply(&mut self, text: &str) -> Reaction {
         let step = self.transcript.apply(text);
         if self.board.history.is_some()
             && let Some(event) = Event::told_by(text)
@@ -242,17 +242,17 @@ impl Session {
         while self.transcript.answer(&question.id).is_none() {
             let text = self.read().await?;
             match self.apply(&text) {
-                Step::Grew(of) if of.as_ref().is_none_or(|of| *of == question.id) => self.grew(question)?,
-                Step::Acked(re) if re == question.id => (question.acked, self.acked) = (true, true),
-                Step::Refused { re, code, retryable: true, retry_in_ms } if re.as_ref() == Some(&question.id) => {
+                Reaction::Grew(of) if of.as_ref().is_none_or(|of| *of == question.id) => self.grew(question)?,
+                Reaction::Acked(re) if re == question.id => (question.acked, self.acked) = (true, true),
+                Reaction::Refused { re, code, retryable: true, retry_in_ms } if re.as_ref() == Some(&question.id) => {
                     tracing::debug!(code, "refused for now");
                     let jitter = self.rng.random_range(10..100);
                     sleep(Duration::from_millis(retry_in_ms + jitter)).await;
                     self.ask_again(question, frame).await?;
                 }
-                Step::Refused { code, retryable: true, .. } => self.tally.note(format!("refused for now: {code}")),
-                Step::Refused { code, .. } => return fatal(format!("refused: {code}")),
-                Step::GivenUp => return fatal("a text stays wrong however often it is asked for".to_owned()),
+                Reaction::Refused { code, retryable: true, .. } => self.tally.note(format!("refused for now: {code}")),
+                Reaction::Refused { code, .. } => return fatal(format!("refused: {code}")),
+                Reaction::GivenUp => return fatal("a text stays wrong however often it is asked for".to_owned()),
                 other => self.follow(other).await?,
             }
         }
@@ -266,14 +266,14 @@ impl Session {
     }
 
     /// What any frame may ask for, whatever is being waited for.
-    async fn follow(&mut self, step: Step) -> Result<(), Gone> {
+    async fn follow(&mut self, step: Reaction) -> Result<(), Gone> {
         match step {
-            Step::Sync(run, off) => {
+            Reaction::Sync(run, off) => {
                 self.tally.syncs += 1;
                 self.send(serde_json::json!({ "type": "sync", "run": run, "off": off }).to_string()).await
             }
-            Step::Ping(pong) => self.send(pong).await,
-            Step::Goaway(retry_in_ms) => {
+            Reaction::Ping(pong) => self.send(pong).await,
+            Reaction::Goaway(retry_in_ms) => {
                 self.wait = Some(Duration::from_millis(retry_in_ms));
                 self.draining = true;
                 Ok(())
@@ -318,8 +318,8 @@ impl Session {
         loop {
             let text = self.read().await?;
             match self.apply(&text) {
-                Step::Welcome => break,
-                Step::Refused { code, retryable: false, .. } => return fatal(format!("refused: {code}")),
+                Reaction::Welcome => break,
+                Reaction::Refused { code, retryable: false, .. } => return fatal(format!("refused: {code}")),
                 other => self.follow(other).await?,
             }
         }
@@ -327,7 +327,7 @@ impl Session {
         self.connected_before = true;
         self.cut()?;
         for (run, off) in self.transcript.unproven() {
-            self.follow(Step::Sync(run, off)).await?;
+            self.follow(Reaction::Sync(run, off)).await?;
         }
         Ok(())
     }

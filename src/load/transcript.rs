@@ -14,7 +14,7 @@ const SYNCS: u32 = 3;
 
 /// What the frame asks of the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum Reaction {
     /// Nothing.
     Idle,
     /// The session is known and the socket may be used.
@@ -124,62 +124,62 @@ impl Transcript {
     }
 
     /// Takes one frame.
-    pub(super) fn apply(&mut self, text: &str) -> Step {
+    pub(super) fn apply(&mut self, text: &str) -> Reaction {
         let Ok(frame) = serde_json::from_str::<Frame<'_>>(text) else {
             self.faults.malformed += 1;
-            return Step::Idle;
+            return Reaction::Idle;
         };
         let step = match frame.kind.as_ref() {
             "delta" => self.delta(&frame),
             "welcome" => self.welcome(&frame),
             "snapshot" => self.snapshot(&frame),
-            "ack" => frame.re.as_ref().map(|re| Step::Acked(re.to_owned())),
+            "ack" => frame.re.as_ref().map(|re| Reaction::Acked(re.to_owned())),
             "error" => Some(refused(&frame)),
             "failover" => self.failover(&frame),
-            "goaway" => Some(Step::Goaway(frame.retry_in_ms.unwrap_or(0))),
+            "goaway" => Some(Reaction::Goaway(frame.retry_in_ms.unwrap_or(0))),
             "ping" => {
                 let t = frame.t.map_or(String::new(), |t| format!(r#","t":{}"#, t.get()));
-                Some(Step::Ping(format!(r#"{{"type":"pong"{t}}}"#)))
+                Some(Reaction::Ping(format!(r#"{{"type":"pong"{t}}}"#)))
             }
             _ => self.event(&frame),
         };
         step.unwrap_or_else(|| {
             self.faults.malformed += 1;
-            Step::Idle
+            Reaction::Idle
         })
     }
 
     /// `None` when a field is missing; the same below.
-    fn delta(&mut self, frame: &Frame<'_>) -> Option<Step> {
+    fn delta(&mut self, frame: &Frame<'_>) -> Option<Reaction> {
         let (id, off, text) = (frame.run.as_ref()?.as_str(), frame.off?, frame.text.as_ref()?.as_str());
         let Some(run) = self.runs.get_mut(id) else {
             // Text of a run that nobody announced.
             self.faults.disordered += 1;
-            return Some(Step::Idle);
+            return Some(Reaction::Idle);
         };
         if run.proven {
-            return Some(Step::Idle);
+            return Some(Reaction::Idle);
         }
         match run.held.place(off, text) {
             Placed::Grew(_) => {
                 run.asked = false;
                 let question = run.question.clone();
-                Some(self.prove(id).unwrap_or(Step::Grew(question)))
+                Some(self.prove(id).unwrap_or(Reaction::Grew(question)))
             }
-            Placed::Known => Some(self.prove(id).unwrap_or(Step::Idle)),
-            Placed::Gap if run.asked => Some(Step::Idle),
+            Placed::Known => Some(self.prove(id).unwrap_or(Reaction::Idle)),
+            Placed::Gap if run.asked => Some(Reaction::Idle),
             Placed::Gap => {
                 run.asked = true;
-                Some(Step::Sync(id.to_owned(), run.held.units()))
+                Some(Reaction::Sync(id.to_owned(), run.held.units()))
             }
             Placed::Conflict => {
                 self.faults.altered += 1;
-                Some(Step::Idle)
+                Some(Reaction::Idle)
             }
         }
     }
 
-    fn welcome(&mut self, frame: &Frame<'_>) -> Option<Step> {
+    fn welcome(&mut self, frame: &Frame<'_>) -> Option<Reaction> {
         let (session, epoch) = (frame.session.as_ref()?.as_str(), frame.epoch.as_ref()?.as_str());
         let (head, recovered) = (frame.seq?, frame.recovered.as_ref()?.as_str());
         let changed = self.session.as_ref().is_some_and(|known| known != session);
@@ -202,12 +202,12 @@ impl Transcript {
         for run in self.runs.values_mut() {
             run.asked = false;
         }
-        Some(Step::Welcome)
+        Some(Reaction::Welcome)
     }
 
     /// Replaces what is held; ended runs keep their proof for the comparison at the end. What was held must come
     /// back: all of it, unless the gateway lost its memory and the answer was interrupted by that.
-    fn snapshot(&mut self, frame: &Frame<'_>) -> Option<Step> {
+    fn snapshot(&mut self, frame: &Frame<'_>) -> Option<Reaction> {
         let (seq, messages) = (frame.seq?, frame.messages.as_ref()?);
         self.seq = seq;
         let restarted = self.next_epoch.take().is_some_and(|epoch| {
@@ -263,25 +263,25 @@ impl Transcript {
                 run.untold |= run.done.as_ref().is_some_and(|proof| proof.status == "interrupted");
             }
         }
-        Some(Step::Proven)
+        Some(Reaction::Proven)
     }
 
-    fn failover(&mut self, frame: &Frame<'_>) -> Option<Step> {
+    fn failover(&mut self, frame: &Frame<'_>) -> Option<Reaction> {
         let (id, keep) = (frame.run.as_ref()?.as_str(), frame.keep?);
         if let Some(run) = self.runs.get_mut(id).filter(|run| !run.proven && keep < run.held.units())
             && !run.held.keep(keep)
         {
             self.faults.altered += 1;
         }
-        Some(Step::Idle)
+        Some(Reaction::Idle)
     }
 
     /// What is in the log and has a `seq`; and whatever a later server may say besides.
-    fn event(&mut self, frame: &Frame<'_>) -> Option<Step> {
-        let Some(seq) = frame.seq else { return Some(Step::Idle) };
+    fn event(&mut self, frame: &Frame<'_>) -> Option<Reaction> {
+        let Some(seq) = frame.seq else { return Some(Reaction::Idle) };
         if seq <= self.seq {
             // A replay of what is known. Harmless.
-            return Some(Step::Idle);
+            return Some(Reaction::Idle);
         }
         if seq > self.seq + 1 {
             self.faults.disordered += 1;
@@ -291,19 +291,19 @@ impl Transcript {
             "message" => self.message(frame),
             "run.start" => self.run_start(frame),
             "run.done" => self.run_done(frame),
-            _ => Some(Step::Idle),
+            _ => Some(Reaction::Idle),
         }
     }
 
-    fn message(&mut self, frame: &Frame<'_>) -> Option<Step> {
+    fn message(&mut self, frame: &Frame<'_>) -> Option<Reaction> {
         let message: Message<'_> = serde_json::from_str(frame.message?.get()).ok()?;
         if !self.messages.insert(message.id.to_owned()) {
             self.faults.duplicated += 1;
         }
-        Some(Step::Idle)
+        Some(Reaction::Idle)
     }
 
-    fn run_start(&mut self, frame: &Frame<'_>) -> Option<Step> {
+    fn run_start(&mut self, frame: &Frame<'_>) -> Option<Reaction> {
         let (id, question) = (frame.run.as_ref()?.as_str(), frame.question.as_ref()?.as_str());
         let answer: String = serde_json::from_str(frame.message?.get()).ok()?;
         let known = self.by_question.insert(question.to_owned(), id.to_owned());
@@ -314,10 +314,10 @@ impl Transcript {
         let run = self.runs.entry(id.to_owned()).or_default();
         run.question = Some(question.to_owned());
         run.answer = Some(answer);
-        Some(Step::Idle)
+        Some(Reaction::Idle)
     }
 
-    fn run_done(&mut self, frame: &Frame<'_>) -> Option<Step> {
+    fn run_done(&mut self, frame: &Frame<'_>) -> Option<Reaction> {
         let id = frame.run.as_ref()?.as_str();
         let proof = Proof {
             units: frame.len?,
@@ -326,7 +326,7 @@ impl Transcript {
         };
         let Some(run) = self.runs.get_mut(id) else {
             self.faults.disordered += 1;
-            return Some(Step::Idle);
+            return Some(Reaction::Idle);
         };
         if let Some(known) = &run.done {
             if !std::mem::take(&mut run.untold) {
@@ -334,7 +334,7 @@ impl Transcript {
             } else if *known != proof {
                 self.faults.altered += 1;
             }
-            return Some(Step::Idle);
+            return Some(Reaction::Idle);
         }
         run.done = Some(proof);
         if let Some(step) = self.prove(id) {
@@ -345,12 +345,12 @@ impl Transcript {
         run.held = HeldText::default();
         run.asked = true;
         run.syncs += 1;
-        Some(Step::Sync(id.to_owned(), 0))
+        Some(Reaction::Sync(id.to_owned(), 0))
     }
 
     /// Compares the text of a run that ended with what was announced. `None` while it has not ended or is too
     /// short still.
-    fn prove(&mut self, id: &str) -> Option<Step> {
+    fn prove(&mut self, id: &str) -> Option<Reaction> {
         let run = self.runs.get_mut(id)?;
         let done = run.done.as_ref()?;
         if run.held.units() < done.units {
@@ -359,21 +359,21 @@ impl Transcript {
         if done.holds(run.held.as_str()) {
             run.held = HeldText::default();
             run.proven = true;
-            return Some(Step::Proven);
+            return Some(Reaction::Proven);
         }
         run.held = HeldText::default();
         if run.syncs >= SYNCS {
             self.faults.altered += 1;
-            return Some(Step::GivenUp);
+            return Some(Reaction::GivenUp);
         }
         run.syncs += 1;
         run.asked = true;
-        Some(Step::Sync(id.to_owned(), 0))
+        Some(Reaction::Sync(id.to_owned(), 0))
     }
 }
 
-fn refused(frame: &Frame<'_>) -> Step {
-    Step::Refused {
+fn refused(frame: &Frame<'_>) -> Reaction {
+    Reaction::Refused {
         re: frame.re.as_ref().map(super::frame::Str::to_owned),
         code: frame.code.as_ref().map_or_else(|| "no code".to_owned(), super::frame::Str::to_owned),
         retryable: frame.retryable,

@@ -13,7 +13,7 @@ use tracing::warn;
 use crate::{
     chat::{Author, Doing, Owner, Phase, SessionId, Source},
     knowledge::{KnowledgeStatus, MAX_QUESTION_CHARS, Passage, Retrieved, Retriever, SearchMode, SearchQuery},
-    limits::{Budgets, Line, Refusal, Spender},
+    limits::{Budgets, Line, OverLimit, Spender},
     llm::{
         ChatModel, ChatRequest, Failover, KnowledgeUse, Parameters, PromptMessage, PromptRole, Sharing,
         estimated_tokens,
@@ -164,8 +164,8 @@ impl Runner {
     /// promised by it.
     ///
     /// # Errors
-    /// [`Refusal`].
-    pub fn check(&self, owner: Option<&Owner>) -> Result<(), Refusal> {
+    /// [`OverLimit`].
+    pub fn check(&self, owner: Option<&Owner>) -> Result<(), OverLimit> {
         let spender = Spender::new(owner);
         let refused = self.budgets.check(&spender).and_then(|()| self.line.check(&spender));
         refused.inspect_err(|refusal| refusal.count())

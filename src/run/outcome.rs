@@ -2,7 +2,7 @@
 
 use crate::{
     chat::{RunError, Status, Usage},
-    limits::Refusal,
+    limits::OverLimit,
     llm::{FinishReason, ModelError, Rejection},
 };
 
@@ -35,7 +35,7 @@ impl Outcome {
     }
 
     /// A run of which nothing more may be spent or begun.
-    pub(super) fn refused(refusal: Refusal, without_text: bool) -> Self {
+    pub(super) fn refused(refusal: OverLimit, without_text: bool) -> Self {
         let error = RunError::new(refusal.code(), sentence(&refusal.to_string()), true);
         Self::with_error(error.retry_in(refusal.retry_in()), without_text)
     }

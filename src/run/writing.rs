@@ -7,7 +7,7 @@ use tracing::warn;
 use super::{MAX_ANSWER_BYTES, Outcome, RunEvent};
 use crate::{
     chat::{Author, Doing, Phase, Status, Usage},
-    limits::{Refusal, Spending},
+    limits::{OverLimit, Spending},
     llm::{Clock, FinishReason, ModelError, ModelEvent},
 };
 
@@ -130,11 +130,11 @@ impl Writing {
         ((!text.is_empty()).then_some(RunEvent::Text(text)), end)
     }
 
-    fn wrote(&mut self, bytes: usize) -> Result<(), Refusal> {
+    fn wrote(&mut self, bytes: usize) -> Result<(), OverLimit> {
         if self.is_free { Ok(()) } else { self.spending.wrote(bytes) }
     }
 
-    fn refused(&self, refusal: Refusal) -> Outcome {
+    fn refused(&self, refusal: OverLimit) -> Outcome {
         refusal.count();
         Outcome { usage: self.usage, ..Outcome::refused(refusal, self.bytes == 0) }
     }

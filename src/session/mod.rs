@@ -20,7 +20,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     chat::{Feedback, MessageId, Owner, RunId, SessionId},
-    limits::Refusal,
+    limits::OverLimit,
     session::{
         log::{Log, Moment},
         wakers::Wakers,
@@ -109,7 +109,7 @@ pub enum SendError {
     QueueFull,
     /// The gateway's limits allow no further run now.
     #[error(transparent)]
-    Limit(Refusal),
+    Limit(OverLimit),
     /// The id belongs to another message of this session.
     #[error("this id belongs to another message")]
     IdempotencyConflict,

@@ -16,7 +16,7 @@ pub const RETRIEVAL: &str = "retrieval";
 
 /// What became of one look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Lookup {
     /// It was there.
     Hit,
     /// Somebody was just making it, and it was shared.
@@ -27,7 +27,7 @@ pub enum Outcome {
     Passed,
 }
 
-impl Outcome {
+impl Lookup {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Hit => "hit",
@@ -71,12 +71,12 @@ impl CacheReport {
 
 /// The looks into one cache.
 #[derive(Debug)]
-pub struct Looks {
+pub struct Lookups {
     name: &'static str,
     counts: [AtomicU64; 4],
 }
 
-impl Looks {
+impl Lookups {
     /// None so far.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
@@ -84,7 +84,7 @@ impl Looks {
     }
 
     /// One more.
-    pub fn count(&self, outcome: Outcome) {
+    pub fn count(&self, outcome: Lookup) {
         self.counts[outcome as usize].fetch_add(1, Ordering::Relaxed);
         metrics::counter!(CACHE_REQUESTS, "cache" => self.name, "outcome" => outcome.as_str()).increment(1);
     }

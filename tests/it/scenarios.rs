@@ -5,7 +5,7 @@ use std::{sync::Mutex, time::Duration};
 use rivulet::{
     load::{
         Endpoint,
-        scenario::{Job, Outcome, Scenario, run},
+        scenario::{Job, Measured, Scenario, run},
     },
     mock_llm::Options,
 };
@@ -34,13 +34,13 @@ fn job(gateway: &TestGateway, scenario: Scenario) -> Job {
     }
 }
 
-async fn play(job: Job) -> (Outcome, Vec<String>) {
+async fn play(job: Job) -> (Measured, Vec<String>) {
     let stages = Mutex::new(Vec::new());
     let outcome = soon("a scenario's end", run(job, |stage| stages.lock().unwrap().push(stage.to_owned()))).await;
     (outcome.unwrap(), stages.into_inner().unwrap())
 }
 
-fn count(outcome: &Outcome, figure: &str) -> u64 {
+fn count(outcome: &Measured, figure: &str) -> u64 {
     outcome.figures[figure]["count"].as_u64().unwrap()
 }
 

@@ -123,7 +123,7 @@ pub fn parse(text: &str) -> Result<Frame, FrameError> {
     if id.is_none() && fields.get("id").is_some_and(|id| !id.is_null()) {
         return Err(invalid("id", "must be a string or a number, and not long"));
     }
-    let body = Fields(fields).body().map_err(|error| FrameError { re: id.clone(), ..error })?;
+    let body = FrameFields(fields).body().map_err(|error| FrameError { re: id.clone(), ..error })?;
     Ok(Frame { id, body })
 }
 
@@ -148,9 +148,10 @@ pub fn check_text(text: &str) -> Result<(), FrameError> {
     Ok(())
 }
 
-struct Fields(Map<String, Value>);
+/// What a frame says, taken out field by field.
+struct FrameFields(Map<String, Value>);
 
-impl Fields {
+impl FrameFields {
     fn body(mut self) -> Result<ClientFrame, FrameError> {
         let kind = match self.string("type")? {
             Some(kind) => kind,

@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::tables::Tables;
-use crate::knowledge::{Collection, KnowledgeError, Passage, fuse::Found};
+use crate::knowledge::{Collection, KnowledgeError, Passage, fuse::Match};
 
 mod rows;
 mod tables;
@@ -100,7 +100,7 @@ impl Index {
         collection: &Collection,
         query: &[f32],
         depth: usize,
-    ) -> Result<Vec<Found<Passage>>, KnowledgeError> {
+    ) -> Result<Vec<Match<Passage>>, KnowledgeError> {
         let ((tables, collection), query) = (self.owned(collection), query.to_vec());
         self.run(async move { tables.by_vector(&collection, &query, depth).await }).await
     }
@@ -113,7 +113,7 @@ impl Index {
         text: &str,
         query: Option<&[f32]>,
         depth: usize,
-    ) -> Result<Vec<Found<Passage>>, KnowledgeError> {
+    ) -> Result<Vec<Match<Passage>>, KnowledgeError> {
         let ((tables, collection), text) = (self.owned(collection), text.to_owned());
         let query = query.map(<[f32]>::to_vec);
         self.run(async move { tables.by_words(&collection, &text, query.as_deref(), depth).await }).await

@@ -7,7 +7,7 @@ use arrow_array::{
 };
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
-use crate::knowledge::{Passage, chunk::Chunk, fuse::Found};
+use crate::knowledge::{Passage, chunk::Chunk, fuse::Match};
 
 /// The columns that every search reads.
 pub(super) const FOUND_COLUMNS: [&str; 8] = ["id", "document", "title", "uri", "chunk", "page", "heading", "text"];
@@ -98,7 +98,7 @@ fn strings<S: AsRef<str>>(values: impl Iterator<Item = S>) -> ArrayRef {
 
 /// What a search leg found. The cosine is that of the leg's own distance or, when it has none, of `query` and the row's
 /// vector.
-pub(super) fn found(batch: &RecordBatch, query: Option<&[f32]>) -> Option<Vec<Found<Passage>>> {
+pub(super) fn found(batch: &RecordBatch, query: Option<&[f32]>) -> Option<Vec<Match<Passage>>> {
     let (id, document, title) = (text(batch, "id")?, text(batch, "document")?, text(batch, "title")?);
     let (uri, heading, body) = (text(batch, "uri")?, text(batch, "heading")?, text(batch, "text")?);
     let (chunk, page) = (numbers(batch, "chunk")?, numbers(batch, "page")?);
@@ -108,7 +108,7 @@ pub(super) fn found(batch: &RecordBatch, query: Option<&[f32]>) -> Option<Vec<Fo
         Some(distance) => Some(1.0 - distance.value(i)),
         None => Some(cosine(query?, &vector(batch, i)?)),
     };
-    let rows = (0..batch.num_rows()).map(|i| Found {
+    let rows = (0..batch.num_rows()).map(|i| Match {
         id: id.value(i).to_owned(),
         cosine: compare(i).unwrap_or(0.0),
         bm25: bm25.map_or(0.0, |scores| scores.value(i)),

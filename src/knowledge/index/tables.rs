@@ -25,7 +25,7 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use super::rows::{self, IndexedDocument};
 use crate::{
-    knowledge::{Collection, KnowledgeError, Passage, fuse::Found},
+    knowledge::{Collection, KnowledgeError, Passage, fuse::Match},
     telemetry::metrics::RAG_UNINDEXED,
 };
 
@@ -175,7 +175,7 @@ impl Tables {
         collection: &Collection,
         query: &[f32],
         depth: usize,
-    ) -> Result<Vec<Found<Passage>>, KnowledgeError> {
+    ) -> Result<Vec<Match<Passage>>, KnowledgeError> {
         let Some(table) = self.table(collection).await? else { return Ok(Vec::new()) };
         let nearest = table.query().nearest_to(query).map_err(|error| unavailable("searching vectors", &error))?;
         let nearest = nearest.column("vector").distance_type(DistanceType::Cosine).limit(depth);
@@ -191,7 +191,7 @@ impl Tables {
         text: &str,
         query: Option<&[f32]>,
         depth: usize,
-    ) -> Result<Vec<Found<Passage>>, KnowledgeError> {
+    ) -> Result<Vec<Match<Passage>>, KnowledgeError> {
         let Some(table) = self.table(collection).await? else { return Ok(Vec::new()) };
         if !self.has_word_index(&table).await? {
             return Ok(Vec::new());
@@ -347,7 +347,7 @@ async fn collect(query: impl ExecutableQuery) -> Result<Vec<RecordBatch>, Knowle
     stream.try_collect().await.map_err(|error| unavailable("searching", &error))
 }
 
-fn read_found(batches: &[RecordBatch], query: Option<&[f32]>) -> Result<Vec<Found<Passage>>, KnowledgeError> {
+fn read_found(batches: &[RecordBatch], query: Option<&[f32]>) -> Result<Vec<Match<Passage>>, KnowledgeError> {
     let mut all = Vec::new();
     for batch in batches {
         all.extend(rows::found(batch, query).ok_or_else(malformed)?);

@@ -18,8 +18,8 @@ fn day(tokens: u64) -> LimitsConfig {
     LimitsConfig { tokens_per_day: tokens, ..LimitsConfig::default() }
 }
 
-fn retry_in(refused: Result<impl Sized, Refusal>) -> Duration {
-    refused.err().and_then(Refusal::retry_in).expect("refused")
+fn retry_in(refused: Result<impl Sized, OverLimit>) -> Duration {
+    refused.err().and_then(OverLimit::retry_in).expect("refused")
 }
 
 fn usage(input: u32, output: u32) -> Usage {

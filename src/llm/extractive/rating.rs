@@ -68,8 +68,8 @@ pub(super) struct Candidate {
 pub(super) fn rated(question: &str, passages: &[Passage]) -> (Wanted, Vec<Candidate>) {
     let stems = Stems::new();
     let wanted = Wanted::new(question, &stems);
-    let places: Vec<Place<'_>> =
-        passages.iter().take(MAX_PASSAGES).map(|passage| Place::new(passage, &wanted, &stems)).collect();
+    let places: Vec<RatedPassage<'_>> =
+        passages.iter().take(MAX_PASSAGES).map(|passage| RatedPassage::new(passage, &wanted, &stems)).collect();
     let mut candidates = candidates(&places, &wanted, &stems);
     for at in 0..candidates.len() {
         let place = &places[candidates[at].passage];
@@ -82,7 +82,7 @@ pub(super) fn rated(question: &str, passages: &[Passage]) -> (Wanted, Vec<Candid
 }
 
 /// What all sentences of a passage stand under.
-struct Place<'a> {
+struct RatedPassage<'a> {
     passage: &'a Passage,
     heading_stems: HashSet<String>,
     heading: Shares,
@@ -91,7 +91,7 @@ struct Place<'a> {
     is_about_it: bool,
 }
 
-impl<'a> Place<'a> {
+impl<'a> RatedPassage<'a> {
     fn new(passage: &'a Passage, wanted: &Wanted, stems: &Stems) -> Self {
         let path = passage.heading.as_deref().unwrap_or("");
         let innermost = beginning(path.rsplit(" › ").next().unwrap_or(""), MAX_LABEL_BYTES);
@@ -173,8 +173,8 @@ fn antecedent(candidates: &[Candidate], at: usize, heading: &HashSet<String>) ->
     found.map(|(found, _)| found)
 }
 
-fn candidates(places: &[Place<'_>], wanted: &Wanted, stems: &Stems) -> Vec<Candidate> {
-    let read = |place: &Place<'_>| sentences(beginning(&place.passage.text, MAX_PASSAGE_BYTES));
+fn candidates(places: &[RatedPassage<'_>], wanted: &Wanted, stems: &Stems) -> Vec<Candidate> {
+    let read = |place: &RatedPassage<'_>| sentences(beginning(&place.passage.text, MAX_PASSAGE_BYTES));
     let all = places.iter().enumerate();
     let all = all.flat_map(|(passage, place)| read(place).into_iter().map(move |sentence| (passage, sentence)));
     let candidate = |(passage, sentence): (usize, Sentence)| {
@@ -197,7 +197,7 @@ fn candidates(places: &[Place<'_>], wanted: &Wanted, stems: &Stems) -> Vec<Candi
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of sentences and words are small")]
-fn rate(candidates: &mut [Candidate], wanted: &Wanted, places: &[Place<'_>]) {
+fn rate(candidates: &mut [Candidate], wanted: &Wanted, places: &[RatedPassage<'_>]) {
     let count = candidates.len() as f32;
     let has = |word: usize| candidates.iter().filter(|candidate| candidate.own[word] >= 1.0).count() as f32;
     // Rare words weigh more, but not much more: in passages that were found for a question, its subject is everywhere.

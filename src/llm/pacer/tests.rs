@@ -64,7 +64,7 @@ fn what_is_asked_for_is_reserved_until_it_is_answered() {
     let now = Instant::now();
     pacer.lock().told(&tokens("1000", "50s"), None, now);
     let mut asked = Reservation::in_line(&pacer, Need::of(800));
-    assert_eq!(asked.turn(now), Turn::Come);
+    assert_eq!(asked.turn(now), PacerTurn::Come);
     assert_eq!(pacer.lock().wait(Need::of(300), now), SECOND);
     drop(asked);
     assert_eq!(pacer.lock().wait(Need::of(300), now), Duration::ZERO);
@@ -96,13 +96,17 @@ fn nobody_is_overtaken() {
     pacer.lock().told(&tokens("0", "60s"), None, now);
     let mut large = Reservation::in_line(&pacer, Need::of(500));
     let mut small = Reservation::in_line(&pacer, Need::of(100));
-    assert_eq!(large.turn(now), Turn::Wait(5 * SECOND, 1));
-    assert_eq!(small.turn(now), Turn::Wait(6 * SECOND, 2));
-    assert_eq!(small.turn(now + 2 * SECOND), Turn::Wait(4 * SECOND, 2), "there were enough for the small one alone");
+    assert_eq!(large.turn(now), PacerTurn::Wait(5 * SECOND, 1));
+    assert_eq!(small.turn(now), PacerTurn::Wait(6 * SECOND, 2));
+    assert_eq!(
+        small.turn(now + 2 * SECOND),
+        PacerTurn::Wait(4 * SECOND, 2),
+        "there were enough for the small one alone"
+    );
     assert_eq!(pacer.lock().wait(Need::of(100), now), 7 * SECOND, "who comes later waits longer");
-    assert_eq!(large.turn(now + 5 * SECOND), Turn::Come);
-    assert_eq!(small.turn(now + 5 * SECOND), Turn::Wait(SECOND, 1));
-    assert_eq!(small.turn(now + 6 * SECOND), Turn::Come);
+    assert_eq!(large.turn(now + 5 * SECOND), PacerTurn::Come);
+    assert_eq!(small.turn(now + 5 * SECOND), PacerTurn::Wait(SECOND, 1));
+    assert_eq!(small.turn(now + 6 * SECOND), PacerTurn::Come);
     drop((large, small));
     assert_eq!(pacer.lock().reserved, Need::default());
 }
@@ -113,11 +117,11 @@ fn where_there_is_enough_for_all_nobody_waits_for_those_ahead() {
     let now = Instant::now();
     let mut ahead = Reservation::in_line(&pacer, Need::of(500));
     let mut behind = Reservation::in_line(&pacer, Need::of(100));
-    assert_eq!(behind.turn(now), Turn::Come, "nothing is known of a limit");
+    assert_eq!(behind.turn(now), PacerTurn::Come, "nothing is known of a limit");
     pacer.lock().told(&tokens("1000", "60s"), None, now);
     let mut last = Reservation::in_line(&pacer, Need::of(400));
-    assert_eq!(last.turn(now), Turn::Come, "400 beside 500 and 100");
-    assert_eq!(ahead.turn(now), Turn::Come);
+    assert_eq!(last.turn(now), PacerTurn::Come, "400 beside 500 and 100");
+    assert_eq!(ahead.turn(now), PacerTurn::Come);
     drop((ahead, behind, last));
     assert_eq!(pacer.lock().reserved, Need::default());
 }
@@ -137,9 +141,9 @@ proptest! {
         pacer.lock().told(&told, None, now);
         for need in needs {
             let mut place = Reservation::in_line(&pacer, Need::of(need));
-            if let Turn::Wait(wait, position) = place.turn(now) {
+            if let PacerTurn::Wait(wait, position) = place.turn(now) {
                 prop_assert_eq!(position, 1);
-                prop_assert_eq!(place.turn(now + wait + Duration::from_millis(1)), Turn::Come);
+                prop_assert_eq!(place.turn(now + wait + Duration::from_millis(1)), PacerTurn::Come);
             }
         }
         prop_assert_eq!(pacer.lock().line.len(), 0);

@@ -59,7 +59,7 @@ struct Finish {
 
 /// An answer as far as it has come.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct AnswerReader {
     steps: VecDeque<Step>,
     is_over: bool,
     /// What was passed on and not withdrawn.
@@ -90,7 +90,7 @@ struct Messages {
     are_pieces: bool,
 }
 
-impl Answer {
+impl AnswerReader {
     /// An answer that is cut at `max_bytes` of text, for a server that does not keep to its limit.
     pub(super) fn new(max_bytes: usize, begins_in_thought: bool) -> Self {
         Self {

@@ -15,7 +15,7 @@ const MAX_CLOSING: u8 = 8;
 /// The text of an answer as it comes, and how far it is known to be an answer.
 #[derive(Debug)]
 pub(super) struct Think {
-    stage: Stage,
+    stage: Phase,
     /// What is held back: white space and a part of a mark; or, while it is assumed to be reasoning, all of it.
     held: String,
     /// How much of it was looked through.
@@ -26,8 +26,9 @@ pub(super) struct Think {
     closes_alone: bool,
 }
 
+/// What of an answer has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum Phase {
     /// It may still begin with a mark.
     Beginning,
     /// Behind an opening mark.
@@ -54,7 +55,7 @@ impl Think {
     /// A usual answer, or one that begins with reasoning of which no opening mark tells.
     pub(super) const fn new(begins_in_thought: bool) -> Self {
         Self {
-            stage: if begins_in_thought { Stage::Assumed } else { Stage::Beginning },
+            stage: if begins_in_thought { Phase::Assumed } else { Phase::Beginning },
             held: String::new(),
             seen: 0,
             is_explained: false,
@@ -74,7 +75,7 @@ impl Think {
     /// Takes a piece; `said` is what was passed on before and not withdrawn.
     pub(super) fn push(&mut self, piece: String, said: &str) -> Thought {
         if self.held.is_empty() {
-            if self.stage == Stage::Text && candidate(&piece, 0).is_none() {
+            if self.stage == Phase::Text && candidate(&piece, 0).is_none() {
                 return Thought { text: piece, ..Thought::default() };
             }
             self.held = piece;
@@ -90,9 +91,9 @@ impl Think {
         let mut thought = self.go_on(said, true);
         let held = std::mem::take(&mut self.held);
         match self.stage {
-            Stage::Assumed if is_whole => thought.text.push_str(held.trim_start()),
-            Stage::Beginning if !held.trim().is_empty() => thought.text.push_str(&held),
-            Stage::Text => thought.text.push_str(&held),
+            Phase::Assumed if is_whole => thought.text.push_str(held.trim_start()),
+            Phase::Beginning if !held.trim().is_empty() => thought.text.push_str(&held),
+            Phase::Text => thought.text.push_str(&held),
             _ => {}
         }
         thought
@@ -100,8 +101,8 @@ impl Think {
 
     /// The server tells reasoning and text apart by itself: nothing is assumed.
     pub(super) fn is_told_apart(&mut self) {
-        if self.stage == Stage::Assumed && self.held.is_empty() {
-            self.stage = Stage::Beginning;
+        if self.stage == Phase::Assumed && self.held.is_empty() {
+            self.stage = Phase::Beginning;
         }
     }
 
@@ -112,7 +113,7 @@ impl Think {
 
     /// Whether reasoning was opened and not closed.
     pub(super) const fn is_open(&self) -> bool {
-        matches!(self.stage, Stage::Reasoning(_))
+        matches!(self.stage, Phase::Reasoning(_))
     }
 
     /// Whether reasoning was closed that nothing had opened.
@@ -125,10 +126,10 @@ impl Think {
         let mut thought = Thought::default();
         loop {
             let goes_on = match self.stage {
-                Stage::Beginning | Stage::Between => self.begin(is_end),
-                Stage::Reasoning(pair) => self.reason(pair, &mut thought),
-                Stage::Assumed => self.assume(&mut thought),
-                Stage::Text => self.speak(said, is_end, &mut thought),
+                Phase::Beginning | Phase::Between => self.begin(is_end),
+                Phase::Reasoning(pair) => self.reason(pair, &mut thought),
+                Phase::Assumed => self.assume(&mut thought),
+                Phase::Text => self.speak(said, is_end, &mut thought),
             };
             if !goes_on {
                 return thought;
@@ -140,9 +141,9 @@ impl Think {
     fn begin(&mut self, is_end: bool) -> bool {
         let body = self.held.trim_start();
         let blank = self.held.len() - body.len();
-        let is_between = self.stage == Stage::Between;
+        let is_between = self.stage == Phase::Between;
         if blank > MAX_BLANK_BYTES && !is_between {
-            self.stage = Stage::Text;
+            self.stage = Phase::Text;
             return true;
         }
         match at_beginning(body) {
@@ -154,19 +155,19 @@ impl Think {
             }
             Mark::Open(len, pair) => {
                 self.held.drain(..blank + len);
-                self.stage = Stage::Reasoning(pair);
+                self.stage = Phase::Reasoning(pair);
             }
             Mark::Close(len, pair) if pair.closes_alone() => {
                 self.held.drain(..blank + len);
                 self.closes_alone = true;
-                self.stage = Stage::Between;
+                self.stage = Phase::Between;
             }
             Mark::Partial if !is_end => return false,
             _ => {
                 if is_between {
                     self.held.drain(..blank);
                 }
-                self.stage = Stage::Text;
+                self.stage = Phase::Text;
             }
         }
         true
@@ -180,7 +181,7 @@ impl Think {
                 Mark::Close(len, closed) if closed == pair => {
                     thought.hidden += found;
                     self.held.drain(..found + len);
-                    self.stage = Stage::Between;
+                    self.stage = Phase::Between;
                     return true;
                 }
                 Mark::Partial => {
@@ -204,7 +205,7 @@ impl Think {
                     thought.hidden += found - self.seen;
                     self.held.drain(..found + len);
                     self.closes_alone = true;
-                    self.stage = Stage::Between;
+                    self.stage = Phase::Between;
                     return true;
                 }
                 Mark::Partial => {
@@ -253,7 +254,7 @@ impl Think {
             if closes_reasoning(&[said, &thought.text, &self.held[..found]].concat(), behind) {
                 self.held.drain(..next);
                 self.closes_alone = true;
-                self.stage = Stage::Between;
+                self.stage = Phase::Between;
                 *thought = Thought { withdrawn: true, text: String::new(), hidden: thought.hidden };
                 return true;
             }

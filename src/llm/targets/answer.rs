@@ -20,7 +20,7 @@ use tracing::warn;
 
 use super::{
     plan::Plan,
-    shown::{Shown, Spent},
+    shown::{AttemptsCost, Shown},
     turns::{Turns, exhausted, first_to_ask, need_of, paced},
 };
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
         error::{ModelError, Rejection},
         event::{FinishReason, ModelEvent},
         model::{ChatModel, ModelStream},
-        pacer::{Need, Reservation, Turn},
+        pacer::{Need, PacerTurn, Reservation},
         refusal,
         request::ChatRequest,
         retry::Next,
@@ -48,7 +48,7 @@ const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(10), Duration::f
 /// How often a new place in line is told, at the most: with every place a frame to everybody would be a burden.
 const TELL_EVERY: Duration = Duration::from_millis(500);
 
-type Told = Result<ModelEvent, ModelError>;
+type Event = Result<ModelEvent, ModelError>;
 
 /// An answer of the first target that gives one.
 pub(super) struct Answer {
@@ -60,9 +60,9 @@ pub(super) struct Answer {
     latest: Instant,
     untried: Vec<Arc<Target>>,
     state: State,
-    ready: VecDeque<Told>,
+    ready: VecDeque<Event>,
     shown: Shown,
-    spent: Spent,
+    spent: AttemptsCost,
     /// How the last target failed.
     last: Option<ModelError>,
     /// The place in line that was told, and when.
@@ -108,7 +108,7 @@ impl Answer {
             state: State::Choosing,
             ready: VecDeque::new(),
             shown: Shown::default(),
-            spent: Spent::default(),
+            spent: AttemptsCost::default(),
             last: None,
             told: None,
         }
@@ -177,19 +177,19 @@ impl Answer {
         }
         let now = Instant::now();
         match reservation.turn(now) {
-            Turn::Come => {
+            PacerTurn::Come => {
                 if self.told.take().is_some() {
                     paced(&turns.target, "waited");
                     self.ready.push_back(Ok(ModelEvent::Asked));
                 }
                 self.ask(turns, reservation);
             }
-            Turn::Wait(wait, _) if now + wait > self.plan.patience(self.started) => {
+            PacerTurn::Wait(wait, _) if now + wait > self.plan.patience(self.started) => {
                 paced(&turns.target, "refused");
                 let error = turns.error.clone().unwrap_or_else(|| exhausted(&turns.target, wait));
                 self.conclude(turns, error);
             }
-            Turn::Wait(wait, position) => {
+            PacerTurn::Wait(wait, position) => {
                 if self.told.is_none_or(|(told, at)| told != position && now - at >= TELL_EVERY) {
                     self.told = Some((position, now));
                     self.ready.push_back(Ok(ModelEvent::Queued(position)));
@@ -387,9 +387,9 @@ impl Answer {
 }
 
 impl Stream for Answer {
-    type Item = Told;
+    type Item = Event;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Told>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
         loop {
             if let Some(told) = self.ready.pop_front() {
                 return Poll::Ready(Some(told));

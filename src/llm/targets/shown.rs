@@ -101,12 +101,12 @@ impl Shown {
 
 /// What all attempts of an answer cost together.
 #[derive(Debug, Default)]
-pub(super) struct Spent {
+pub(super) struct AttemptsCost {
     before: Option<Usage>,
     newest: Option<Usage>,
 }
 
-impl Spent {
+impl AttemptsCost {
     /// All of it, when the attempt in progress says that it cost `usage`.
     pub(super) fn with(&mut self, usage: Usage) -> Usage {
         self.newest = Some(usage);
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn all_attempts_are_paid_for() {
         let usage = |input, output, estimated| Usage { input, output, estimated };
-        let mut spent = Spent::default();
+        let mut spent = AttemptsCost::default();
         spent.close();
         assert_eq!(spent.with(usage(1, 2, true)), usage(1, 2, true));
         assert_eq!(spent.with(usage(1, 3, false)), usage(1, 3, false), "the last one of an attempt counts");

@@ -15,7 +15,7 @@ use tokio_tungstenite::{
 
 use crate::load::{
     Endpoint,
-    transcript::{Step, Transcript},
+    transcript::{Reaction, Transcript},
 };
 
 /// Before another try when a server said that it is full.
@@ -47,7 +47,7 @@ impl Client {
         let cursor = self.transcript.cursor();
         let url = self.endpoint.socket(self.transcript.session().map(|session| (session, cursor.as_str())));
         self.socket = Some(open(&url, self.address, receive_buffer).await?);
-        while self.step().await? != Step::Welcome {}
+        while self.step().await? != Reaction::Welcome {}
         Ok(())
     }
 
@@ -64,8 +64,8 @@ impl Client {
         self.ask(id, text).await?;
         loop {
             match self.step().await? {
-                Step::Grew(_) | Step::Proven => return Ok(()),
-                Step::Refused { retry_in_ms, .. } => {
+                Reaction::Grew(_) | Reaction::Proven => return Ok(()),
+                Reaction::Refused { retry_in_ms, .. } => {
                     sleep(RETRY.max(Duration::from_millis(retry_in_ms))).await;
                     self.ask(id, text).await?;
                 }
@@ -84,16 +84,16 @@ impl Client {
     }
 
     /// Takes the next frame, and does what every frame may ask for.
-    pub(super) async fn step(&mut self) -> Result<Step, String> {
+    pub(super) async fn step(&mut self) -> Result<Reaction, String> {
         let text = next(self.socket.as_mut().ok_or("there is no socket")?).await?;
         let step = self.transcript.apply(&text);
         match &step {
-            Step::Sync(run, off) => {
+            Reaction::Sync(run, off) => {
                 self.send(json!({ "type": "sync", "run": run, "off": off }).to_string()).await?;
             }
-            Step::Ping(pong) => self.send(pong.clone()).await?,
-            Step::Refused { code, retryable: false, .. } => return Err(format!("refused: {code}")),
-            Step::GivenUp => return Err("a text stays wrong however often it is asked for".to_owned()),
+            Reaction::Ping(pong) => self.send(pong.clone()).await?,
+            Reaction::Refused { code, retryable: false, .. } => return Err(format!("refused: {code}")),
+            Reaction::GivenUp => return Err("a text stays wrong however often it is asked for".to_owned()),
             _ => {}
         }
         Ok(step)
@@ -101,7 +101,7 @@ impl Client {
 
     /// Reads until there is text of the answer.
     pub(super) async fn text(&mut self) -> Result<(), String> {
-        while !matches!(self.step().await?, Step::Grew(_) | Step::Proven) {}
+        while !matches!(self.step().await?, Reaction::Grew(_) | Reaction::Proven) {}
         Ok(())
     }
 

@@ -54,7 +54,7 @@ pub struct Job {
 
 /// What came out.
 #[derive(Debug, Clone, Serialize)]
-pub struct Outcome {
+pub struct Measured {
     /// Of which scenario.
     pub scenario: Scenario,
     /// How many conversations.
@@ -68,7 +68,7 @@ pub struct Outcome {
     pub failures: Vec<String>,
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<16}{}", "sessions", self.sessions)?;
         for (name, value) in &self.figures {

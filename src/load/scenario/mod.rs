@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-pub use self::job::{Job, Outcome, Scenario};
+pub use self::job::{Job, Measured, Scenario};
 use self::seen::Seen;
 use super::{LoadError, resolve};
 
@@ -28,7 +28,7 @@ mod together;
 ///
 /// # Errors
 /// [`LoadError`] when it could not even begin; whatever goes wrong later is in the outcome.
-pub async fn run(job: Job, stage: impl Fn(&str)) -> Result<Outcome, LoadError> {
+pub async fn run(job: Job, stage: impl Fn(&str)) -> Result<Measured, LoadError> {
     let address = resolve(&job.endpoint).await?;
     let job = Arc::new(job);
     let seen = Arc::new(Seen::default());

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::job::{Job, Outcome};
+use super::job::{Job, Measured};
 use crate::load::report::{Quantiles, SAMPLES, histogram, micros};
 
 /// What all sessions of a scenario write to.
@@ -41,7 +41,7 @@ impl Seen {
         }
     }
 
-    pub(super) fn outcome(&self, job: &Job) -> Outcome {
+    pub(super) fn outcome(&self, job: &Job) -> Measured {
         let mut figures = std::mem::take(&mut *self.figures.lock());
         for (name, histogram) in self.times.lock().iter() {
             figures.insert(name, serde_json::to_value(Quantiles::of(histogram)).unwrap_or_default());
@@ -50,7 +50,7 @@ impl Seen {
         if tokens > 0 {
             figures.insert("tokens", tokens.into());
         }
-        Outcome {
+        Measured {
             scenario: job.scenario,
             sessions: job.sessions,
             figures,

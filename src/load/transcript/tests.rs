@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::load::text::units_of;
 
-fn apply(transcript: &mut Transcript, frame: &Value) -> Step {
+fn apply(transcript: &mut Transcript, frame: &Value) -> Reaction {
     transcript.apply(&frame.to_string())
 }
 
@@ -33,7 +33,7 @@ fn done(seq: u64, run: &str, text: &str) -> Value {
 /// A transcript in which run `r` answers question `q` and nothing was written yet.
 fn begun() -> Transcript {
     let mut transcript = Transcript::default();
-    assert_eq!(apply(&mut transcript, &welcome("new", "e", 0)), Step::Welcome);
+    assert_eq!(apply(&mut transcript, &welcome("new", "e", 0)), Reaction::Welcome);
     apply(&mut transcript, &message(1, "q"));
     apply(&mut transcript, &start(2, "r", "q"));
     transcript
@@ -43,19 +43,22 @@ fn begun() -> Transcript {
 fn a_plain_answer_is_proven_and_its_text_forgotten() {
     let mut transcript = begun();
     assert_eq!(transcript.cursor(), "e:2:r:0");
-    assert_eq!(apply(&mut transcript, &delta("r", 0, "Hello 😀")), Step::Grew(Some("q".to_owned())));
+    assert_eq!(apply(&mut transcript, &delta("r", 0, "Hello 😀")), Reaction::Grew(Some("q".to_owned())));
     assert_eq!(transcript.cursor(), "e:2:r:8");
-    assert_eq!(apply(&mut transcript, &json!({ "type": "run.phase", "run": "r", "phase": "streaming" })), Step::Idle);
+    assert_eq!(
+        apply(&mut transcript, &json!({ "type": "run.phase", "run": "r", "phase": "streaming" })),
+        Reaction::Idle
+    );
     apply(&mut transcript, &delta("r", 8, "!"));
     assert!(transcript.answer("q").is_none());
-    assert_eq!(apply(&mut transcript, &done(3, "r", "Hello 😀!")), Step::Proven);
+    assert_eq!(apply(&mut transcript, &done(3, "r", "Hello 😀!")), Reaction::Proven);
     assert_eq!(transcript.answer("q").map(|proof| proof.status.as_str()), Some("complete"));
     assert_eq!(transcript.cursor(), "e:3");
     assert_eq!(transcript.proven().map(|(id, _)| id).collect::<Vec<_>>(), ["a-r"]);
     assert!(transcript.faults.is_none(), "{:?}", transcript.faults);
     // What comes late or twice changes nothing.
     for late in [delta("r", 0, "Hello"), done(3, "r", "Hello 😀!"), start(2, "r", "q"), message(1, "q")] {
-        assert_eq!(apply(&mut transcript, &late), Step::Idle);
+        assert_eq!(apply(&mut transcript, &late), Reaction::Idle);
     }
     assert!(transcript.faults.is_none(), "{:?}", transcript.faults);
 }
@@ -64,10 +67,10 @@ fn a_plain_answer_is_proven_and_its_text_forgotten() {
 fn a_gap_is_asked_for_once_and_filled() {
     let mut transcript = begun();
     apply(&mut transcript, &delta("r", 0, "ab"));
-    assert_eq!(apply(&mut transcript, &delta("r", 3, "d")), Step::Sync("r".to_owned(), 2));
-    assert_eq!(apply(&mut transcript, &delta("r", 4, "e")), Step::Idle);
-    assert_eq!(apply(&mut transcript, &delta("r", 1, "bcde")), Step::Grew(Some("q".to_owned())));
-    assert_eq!(apply(&mut transcript, &done(3, "r", "abcde")), Step::Proven);
+    assert_eq!(apply(&mut transcript, &delta("r", 3, "d")), Reaction::Sync("r".to_owned(), 2));
+    assert_eq!(apply(&mut transcript, &delta("r", 4, "e")), Reaction::Idle);
+    assert_eq!(apply(&mut transcript, &delta("r", 1, "bcde")), Reaction::Grew(Some("q".to_owned())));
+    assert_eq!(apply(&mut transcript, &done(3, "r", "abcde")), Reaction::Proven);
     assert!(transcript.faults.is_none());
 }
 
@@ -75,21 +78,21 @@ fn a_gap_is_asked_for_once_and_filled() {
 fn a_text_that_does_not_fit_is_asked_for_again_and_then_given_up() {
     let mut transcript = begun();
     apply(&mut transcript, &delta("r", 0, "wrong"));
-    assert_eq!(apply(&mut transcript, &done(3, "r", "right")), Step::Sync("r".to_owned(), 0));
+    assert_eq!(apply(&mut transcript, &done(3, "r", "right")), Reaction::Sync("r".to_owned(), 0));
     assert_eq!(transcript.unproven(), [("r".to_owned(), 0)]);
     for _ in 0..2 {
-        assert_eq!(apply(&mut transcript, &delta("r", 0, "wrong")), Step::Sync("r".to_owned(), 0));
+        assert_eq!(apply(&mut transcript, &delta("r", 0, "wrong")), Reaction::Sync("r".to_owned(), 0));
     }
     assert!(transcript.faults.is_none(), "it may still be repaired");
-    assert_eq!(apply(&mut transcript, &delta("r", 0, "wrong")), Step::GivenUp);
+    assert_eq!(apply(&mut transcript, &delta("r", 0, "wrong")), Reaction::GivenUp);
     assert_eq!(transcript.faults, Faults { altered: 1, ..Faults::default() });
     assert!(transcript.answer("q").is_none());
 
     // Too short is not altered: the rest may come.
     let mut transcript = begun();
-    assert_eq!(apply(&mut transcript, &done(3, "r", "late")), Step::Sync("r".to_owned(), 0));
+    assert_eq!(apply(&mut transcript, &done(3, "r", "late")), Reaction::Sync("r".to_owned(), 0));
     apply(&mut transcript, &delta("r", 0, "la"));
-    assert_eq!(apply(&mut transcript, &delta("r", 2, "te")), Step::Proven);
+    assert_eq!(apply(&mut transcript, &delta("r", 2, "te")), Reaction::Proven);
     assert!(transcript.faults.is_none());
 }
 
@@ -99,7 +102,7 @@ fn contradicting_text_is_counted() {
     apply(&mut transcript, &delta("r", 0, "abc"));
     apply(&mut transcript, &delta("r", 1, "xy and more"));
     assert_eq!(transcript.faults, Faults { altered: 1, ..Faults::default() });
-    assert_eq!(apply(&mut transcript, &done(3, "r", "abc")), Step::Proven);
+    assert_eq!(apply(&mut transcript, &done(3, "r", "abc")), Reaction::Proven);
 }
 
 #[test]
@@ -151,7 +154,7 @@ fn what_the_protocol_does_not_know_is_counted() {
         r#"{"type":"snapshot","seq":3}"#,
     ] {
         let mut transcript = begun();
-        assert_eq!(transcript.apply(text), Step::Idle);
+        assert_eq!(transcript.apply(text), Reaction::Idle);
         assert_eq!(transcript.faults, Faults { malformed: 1, ..Faults::default() }, "{text}");
     }
     let mut transcript = begun();
@@ -162,16 +165,16 @@ fn what_the_protocol_does_not_know_is_counted() {
 #[test]
 fn small_frames_say_what_to_do() {
     let mut transcript = begun();
-    assert_eq!(transcript.apply(r#"{"type":"ping","t":17}"#), Step::Ping(r#"{"type":"pong","t":17}"#.to_owned()));
-    assert_eq!(transcript.apply(r#"{"type":"ping"}"#), Step::Ping(r#"{"type":"pong"}"#.to_owned()));
-    assert_eq!(apply(&mut transcript, &json!({ "type": "goaway", "retry_in_ms": 9 })), Step::Goaway(9));
+    assert_eq!(transcript.apply(r#"{"type":"ping","t":17}"#), Reaction::Ping(r#"{"type":"pong","t":17}"#.to_owned()));
+    assert_eq!(transcript.apply(r#"{"type":"ping"}"#), Reaction::Ping(r#"{"type":"pong"}"#.to_owned()));
+    assert_eq!(apply(&mut transcript, &json!({ "type": "goaway", "retry_in_ms": 9 })), Reaction::Goaway(9));
     let ack = json!({ "type": "ack", "re": "q", "message": "q", "run": "r", "duplicate": true });
-    assert_eq!(apply(&mut transcript, &ack), Step::Acked("q".to_owned()));
+    assert_eq!(apply(&mut transcript, &ack), Reaction::Acked("q".to_owned()));
     let error =
         json!({ "type": "error", "re": "q", "code": "busy", "message": "x", "retryable": true, "retry_in_ms": 5 });
     assert_eq!(
         apply(&mut transcript, &error),
-        Step::Refused { re: Some("q".to_owned()), code: "busy".to_owned(), retryable: true, retry_in_ms: 5 }
+        Reaction::Refused { re: Some("q".to_owned()), code: "busy".to_owned(), retryable: true, retry_in_ms: 5 }
     );
 }
 
@@ -179,19 +182,19 @@ fn small_frames_say_what_to_do() {
 fn a_snapshot_replaces_and_an_interrupted_answer_is_an_answer() {
     let mut transcript = begun();
     apply(&mut transcript, &delta("r", 0, "half of it, and some more"));
-    assert_eq!(apply(&mut transcript, &welcome("snapshot", "e2", 7)), Step::Welcome);
+    assert_eq!(apply(&mut transcript, &welcome("snapshot", "e2", 7)), Reaction::Welcome);
     let snapshot = json!({ "type": "snapshot", "seq": 7, "messages": [
         { "id": "q", "role": "user", "text": "?", "status": "complete", "run": "r" },
         { "id": "a-r", "role": "assistant", "text": "half of it", "status": "interrupted", "run": "r" },
         { "id": "q2", "role": "user", "text": "?", "status": "complete", "run": "r2" },
         { "id": "a-r2", "role": "assistant", "text": "", "status": "pending", "run": "r2" },
     ], "runs": [{ "run": "r2", "message": "a-r2", "off": 0, "text": "so far", "phase": "streaming" }] });
-    assert_eq!(apply(&mut transcript, &snapshot), Step::Proven);
+    assert_eq!(apply(&mut transcript, &snapshot), Reaction::Proven);
     let proof = transcript.answer("q").expect("ended");
     assert!(proof.status == "interrupted" && proof.holds("half of it"));
     assert_eq!(transcript.cursor(), "e2:7:r2:6");
-    assert_eq!(apply(&mut transcript, &delta("r2", 6, "!")), Step::Grew(Some("q2".to_owned())));
-    assert_eq!(apply(&mut transcript, &done(8, "r2", "so far!")), Step::Proven);
+    assert_eq!(apply(&mut transcript, &delta("r2", 6, "!")), Reaction::Grew(Some("q2".to_owned())));
+    assert_eq!(apply(&mut transcript, &done(8, "r2", "so far!")), Reaction::Proven);
     assert!(transcript.faults.is_none(), "{:?}", transcript.faults);
 }
 
@@ -296,7 +299,7 @@ fn a_failover_takes_text_back() {
         &json!({ "type": "failover", "run": "r", "keep": 4, "from": "a", "to": "b", "reason": "x" }),
     );
     apply(&mut transcript, &delta("r", 4, "!"));
-    assert_eq!(apply(&mut transcript, &done(3, "r", "kept!")), Step::Proven);
+    assert_eq!(apply(&mut transcript, &done(3, "r", "kept!")), Reaction::Proven);
     assert!(transcript.faults.is_none());
 }
 

@@ -28,7 +28,7 @@ const QUEUE: usize = 1024;
 const BATCH: usize = 256;
 
 /// Tells the caller how it went, once the fate of the transaction is known.
-pub(super) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+pub(super) type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// One write: runs inside the open transaction, or is told why there is none.
 pub(super) type Operation = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Tried + Send>;
 /// One read.
@@ -36,7 +36,7 @@ pub(super) type Query = Box<dyn FnOnce(&Connection) + Send>;
 
 /// What an operation leaves behind.
 pub(super) struct Tried {
-    answer: Answer,
+    answer: Reply,
     /// Why nothing of the whole transaction may be kept.
     lost: Option<StoreError>,
 }
@@ -109,7 +109,7 @@ impl Writer {
                 Ok(connection) => in_savepoint(connection, work),
                 Err(refused) => (Err(refused), None),
             };
-            let answer: Answer = Box::new(move |commit| {
+            let answer: Reply = Box::new(move |commit| {
                 // A caller that went away does not take its write back; nobody listens, and that is all.
                 let _ = reply.send(result.and_then(|value| commit.map(|()| value)));
             });
