@@ -14,8 +14,11 @@ use super::{
     settings::ServerConfig,
 };
 
+/// A text of the field's, in the words of the house.
+type Meaning = fn(&str) -> &str;
+
 /// Each with the setting that it is, and what its texts mean there.
-const NAMES: &[(&str, &str, fn(&str) -> &str)] = &[
+const NAMES: &[(&str, &str, Meaning)] = &[
     ("ENVIRONMENT", "server.environment", as_it_is),
     ("CORS_ORIGINS", "server.allowed_origins", as_it_is),
     ("JWT_SECRET_KEY", "auth.jwt_secret", as_it_is),
