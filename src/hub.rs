@@ -8,7 +8,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -97,7 +97,8 @@ pub struct Hub {
     deps: Arc<Deps>,
     policy: Policy,
     places: Arc<Semaphore>,
-    told: room::Told,
+    /// When it was told last that all places are taken; 0: never.
+    told: AtomicU64,
     tasks: TaskTracker,
 }
 
@@ -119,7 +120,7 @@ impl Hub {
         });
         let places = if policy.sessions == 0 { Semaphore::MAX_PERMITS } else { policy.sessions };
         let (sessions, places) = (Sessions::default(), Arc::new(Semaphore::new(places)));
-        Self { sessions, deps, policy, places, told: room::Told::default(), tasks: TaskTracker::new() }
+        Self { sessions, deps, policy, places, told: AtomicU64::new(0), tasks: TaskTracker::new() }
     }
 
     /// The store behind the sessions.

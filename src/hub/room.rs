@@ -4,25 +4,18 @@
 //! full of them refuses at once. Those that leave are the longest unused ones. Their cursors get a snapshot later;
 //! nothing is lost.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use tokio::{sync::OwnedSemaphorePermit, task::yield_now};
 use tracing::warn;
 
 use super::{Hub, HubError, RATE_LIMITED, Slot};
-use crate::{chat::SessionId, session::log::Moment};
+use crate::{chat::SessionId, session::Moment};
 
 /// So many are looked at before others have their turn.
 const SLICE: usize = 256;
 /// How often a full hub is told of in the log, in microseconds.
 const TELL_EVERY: Moment = 1_000_000;
-
-/// When it was told last that the hub is full.
-#[derive(Debug, Default)]
-pub(super) struct Told(AtomicU64);
 
 impl Hub {
     /// A place for one more session.
@@ -100,9 +93,9 @@ impl Hub {
     }
 
     fn tell_that_it_is_full(&self) {
-        let (now, told) = (self.deps.clock.now(), self.told.0.load(Ordering::Relaxed));
+        let (now, told) = (self.deps.clock.now(), self.told.load(Ordering::Relaxed));
         if now.saturating_sub(told) >= TELL_EVERY || told == 0 {
-            self.told.0.store(now, Ordering::Relaxed);
+            self.told.store(now, Ordering::Relaxed);
             warn!(sessions = self.policy.sessions, "all sessions that fit into memory are in use");
         }
     }

@@ -12,7 +12,7 @@ use std::{
 use futures_util::{Stream, StreamExt, stream::BoxStream};
 
 use super::{
-    RunEvent,
+    event::RunEvent,
     writing::{Told, Writing},
 };
 use crate::{limits::Place, llm::ModelStream};

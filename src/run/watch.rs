@@ -15,7 +15,7 @@ use std::{
 use futures_util::Stream;
 use tokio::time::Instant;
 
-use super::RunEvent;
+use super::event::RunEvent;
 use crate::{
     chat::{Doing, Phase},
     telemetry::{metrics::RUN_OVERHEAD, spans::RunSpan},

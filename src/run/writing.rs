@@ -4,12 +4,16 @@
 
 use tracing::warn;
 
-use super::{MAX_ANSWER_BYTES, Outcome, RunEvent};
+use super::{event::RunEvent, outcome::Outcome};
 use crate::{
     chat::{Author, Doing, Phase, Status, Usage},
     limits::{OverLimit, Spending},
     llm::{Clock, FinishReason, ModelError, ModelEvent},
 };
+
+/// The most bytes of one answer, whatever `llm.max_output_tokens` allows. A snapshot with it, escaped, fits into what
+/// a socket may buffer.
+pub const MAX_ANSWER_BYTES: usize = 2 << 20;
 
 /// An answer that is being written, and its bill.
 pub(super) struct Writing {

@@ -19,19 +19,18 @@ use std::{
 use futures_channel::mpsc;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use metrics::Counter;
-use tokio::time::Instant;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
-use self::{
-    accept::{Accepting, Arriving},
-    answer::Current,
-};
+use self::turn::{Accepting, Arriving, Current, WaitingTurn};
 use crate::{
-    chat::{Message, MessageId, RunId},
+    chat::{MessageId, RunId},
     run::Runner,
     session::{
-        Clock, Closed, Command, Lists, RunNotActive, Shared, Stop, StopTarget, Underway, live::LiveRuns,
+        Clock, Closed, Lists, RunNotActive, StopTarget,
+        command::{Command, Stop},
+        live::LiveRuns,
         log::SNAPSHOT_MESSAGES,
+        shared::{Shared, Underway},
     },
     store::SessionStore,
     telemetry::metrics::{RUN_STOP, RUNS_ACTIVE, TOKENS_AFTER_STOP},
@@ -39,6 +38,7 @@ use crate::{
 
 mod accept;
 mod answer;
+mod turn;
 
 /// How often in a row a session takes commands, commits and what its run has ready, before others have their turn.
 const TURNS: usize = 16;
@@ -105,19 +105,6 @@ struct Actor {
     queue: VecDeque<WaitingTurn>,
     current: Current,
     busy: Option<TaskTrackerToken>,
-}
-
-/// A turn that is not being answered yet.
-struct WaitingTurn {
-    question: Arc<Message>,
-    answer: MessageId,
-    run: RunId,
-    /// When it was handed in.
-    since: Instant,
-    /// Somebody stopped it before it began.
-    stopped: bool,
-    /// There was an answer already, and another one is wanted.
-    is_anew: bool,
 }
 
 impl Actor {

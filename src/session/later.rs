@@ -1,73 +1,52 @@
 //! Sessions that somebody looks at later: so that nobody need look at all of them, now and then, to find a few.
 //!
 //! A session stands in a list at most once, whatever happens in it meanwhile. Whoever takes it out looks at how things
-//! are by then, and may note it again. Uses the session's `Shared` and moments; knows no clock.
+//! are by then, and may note it again. Uses moments only; knows no clock.
 
 use std::{
     cmp::Ordering,
     collections::BinaryHeap,
     sync::{
         Arc, Weak,
-        atomic::{
-            AtomicBool,
-            Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
-        },
+        atomic::{AtomicBool, Ordering::AcqRel},
     },
 };
 
 use parking_lot::Mutex;
 
-use super::{
-    Shared,
-    log::{Moment, RETENTION},
-};
+use super::moment::Moment;
 
 /// Below so many, those that do not exist any more may stay.
 const FEW: usize = 1024;
 
-/// The lists that sessions are noted in.
-#[derive(Debug)]
-pub struct Lists {
-    /// Nobody watches them and they do nothing: noted when that began, or earlier.
-    pub(crate) unused: Later,
-    /// Something in their logs is to be forgotten: noted for when that is old enough.
-    pub(crate) aging: Later,
-}
-
-impl Default for Lists {
-    fn default() -> Self {
-        Self { unused: Later::new(|session| &session.unused), aging: Later::new(|session| &session.aging) }
-    }
-}
-
 /// A list, the earliest first.
 #[derive(Debug)]
-pub(crate) struct Later {
-    heap: Mutex<Heap>,
+pub(crate) struct Later<T> {
+    heap: Mutex<Heap<T>>,
     /// Whether a session stands in this list.
-    noted: fn(&Shared) -> &AtomicBool,
+    noted: fn(&T) -> &AtomicBool,
 }
 
 #[derive(Debug)]
-struct Heap {
-    notes: BinaryHeap<Note>,
+struct Heap<T> {
+    notes: BinaryHeap<Note<T>>,
     /// With so many, it is time to look for those that do not exist any more.
     many: usize,
 }
 
 #[derive(Debug)]
-struct Note {
+struct Note<T> {
     at: Moment,
-    session: Weak<Shared>,
+    session: Weak<T>,
 }
 
-impl Later {
-    fn new(noted: fn(&Shared) -> &AtomicBool) -> Self {
+impl<T> Later<T> {
+    pub(super) fn new(noted: fn(&T) -> &AtomicBool) -> Self {
         Self { heap: Mutex::new(Heap { notes: BinaryHeap::new(), many: FEW }), noted }
     }
 
     /// Has the session looked at, at `at`, or earlier where it is noted already.
-    pub(crate) fn note(&self, at: Moment, session: &Arc<Shared>) {
+    pub(crate) fn note(&self, at: Moment, session: &Arc<T>) {
         if (self.noted)(session).swap(true, AcqRel) {
             return;
         }
@@ -81,7 +60,7 @@ impl Later {
 
     /// Takes the earliest that is noted for `until` or before. What happens in it from now on can note it again, so that
     /// nothing is missed between this and a look at it.
-    pub(crate) fn take(&self, until: Moment) -> Option<(Moment, Arc<Shared>)> {
+    pub(crate) fn take(&self, until: Moment) -> Option<(Moment, Arc<T>)> {
         loop {
             let Note { at, session } = {
                 let mut heap = self.heap.lock();
@@ -96,28 +75,8 @@ impl Later {
     }
 }
 
-impl Shared {
-    /// Whether somebody watches, or something happens.
-    pub(crate) fn is_in_use(&self) -> bool {
-        self.viewers.load(Acquire) > 0 || self.busy.load(SeqCst)
-    }
-
-    /// Nobody watches any more, or nothing happens.
-    pub(crate) fn note_unused(self: &Arc<Self>) {
-        self.lists.unused.note(self.touched.load(Relaxed), self);
-    }
-
-    /// What is in the log is to be forgotten some time.
-    pub(crate) fn note_aging(self: &Arc<Self>) {
-        let oldest = self.log.lock().oldest();
-        if let Some(oldest) = oldest {
-            self.lists.aging.note(oldest + RETENTION, self);
-        }
-    }
-}
-
 #[cfg(test)]
-impl Later {
+impl<T> Later<T> {
     /// How many notes there are, of sessions that do not exist any more too.
     pub(crate) fn len(&self) -> usize {
         self.heap.lock().notes.len()
@@ -125,22 +84,22 @@ impl Later {
 }
 
 /// The earliest is the greatest, because the heap has that on top.
-impl Ord for Note {
+impl<T> Ord for Note<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         other.at.cmp(&self.at)
     }
 }
 
-impl PartialOrd for Note {
+impl<T> PartialOrd for Note<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Note {
+impl<T> PartialEq for Note<T> {
     fn eq(&self, other: &Self) -> bool {
         self.at == other.at
     }
 }
 
-impl Eq for Note {}
+impl<T> Eq for Note<T> {}

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 
 use crate::{
     chat::{MessageId, SessionId},
-    session::{Shared, log::Saved},
+    session::{log::Saved, shared::Shared},
     store::Piece,
 };
 

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{chat::utf16_len, session::log::Moment};
+use crate::{chat::utf16_len, session::Moment};
 
 /// Distance of the marks that translate UTF-16 offsets to bytes: a look-up scans at most this many bytes.
 const MARK_BYTES: usize = 1024;

@@ -11,8 +11,9 @@ use std::{
 use crate::{
     chat::RunId,
     session::{
-        Closed, Shared,
-        log::{Attachment, Cursor, Moment, Presence, Snapshot, Step},
+        Closed, Moment,
+        log::{Attachment, Cursor, Presence, Snapshot, Step},
+        shared::Shared,
         wakers::Waiting,
     },
 };

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::session::log::Moment;
+use crate::session::Moment;
 
 /// Snapshots and texts that a client may ask for at once, and how long until there is one more.
 const TEXTS: Rate = Rate { burst: 10, every: 500_000 };

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     config::Secret,
-    session::{Viewer, log::Moment},
+    session::{Moment, Viewer},
     telemetry::metrics::TOKEN_DELAY,
 };
 

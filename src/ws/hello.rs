@@ -16,7 +16,13 @@ use tokio_tungstenite::{
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{CloseReason, Counted, Socket, config, converse, leave, metered::Metered, reader::error_frame};
+use super::{
+    close::CloseReason,
+    metered::Metered,
+    reader::error_frame,
+    serve::{Counted, config, converse, leave},
+    socket::Socket,
+};
 use crate::{
     auth::{Authenticator, Caller, jwt::MAX_TOKEN_BYTES},
     chat::SessionId,

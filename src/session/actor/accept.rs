@@ -7,74 +7,18 @@ use futures_util::FutureExt;
 use tokio::{sync::oneshot, time::Instant};
 use tracing::error;
 
-use super::{Actor, Current, WaitingTurn};
+use super::{
+    Actor,
+    turn::{Accepting, Arriving, Asked, Current, Reply, WaitingTurn},
+};
 use crate::{
     chat::{Feedback, Message, MessageId, Role, RunId, Status, Timestamp},
     session::{Closed, NewMessage, Receipt, Redo, SendError, SendMode},
-    store::{Appended, Branch, Branched, SessionRecord, StoreError, Turn},
+    store::{Appended, Branch, Branched, StoreError, Turn},
 };
 
 /// The most messages that wait behind a running answer, commits in flight included.
 const MAX_WAITING: usize = 16;
-
-pub(super) type Reply<T> = oneshot::Sender<Result<T, SendError>>;
-
-/// A question, and the answer that it is to get, while they are being committed.
-pub(super) struct Arriving {
-    /// The id by which a repetition is known.
-    id: MessageId,
-    /// As far as it is known before the store has spoken.
-    pub(super) question: Option<MessageId>,
-    answer: MessageId,
-    pub(super) run: RunId,
-    since: Instant,
-    /// Somebody stopped it before it began.
-    pub(super) stopped: bool,
-    /// There was an answer already, and another one is wanted.
-    is_anew: bool,
-}
-
-/// What a known id must belong to, to be a repetition.
-pub(super) enum Asked {
-    /// A question of this text; of an edit, in the place of that one.
-    Question { text: String, replaces: Option<MessageId> },
-    /// An answer in the place of that one, or to that question; of no matter which, in the place of any.
-    Answer { at: Option<MessageId> },
-}
-
-impl Asked {
-    /// The id of the question that `known` is or answers, when it came of the same wish.
-    fn is_met_by(&self, known: &Message) -> Option<MessageId> {
-        match (self, known.role) {
-            (Self::Question { text, replaces }, Role::User) if *text == known.text && *replaces == known.replaces => {
-                Some(known.id.clone())
-            }
-            (Self::Answer { at }, Role::Assistant) if known.replaces.is_some() => {
-                let same = at.is_none() || *at == known.replaces || *at == known.question;
-                known.question.clone().filter(|_| same)
-            }
-            _ => None,
-        }
-    }
-}
-
-/// A step of accepting that came back from the store.
-pub(super) enum Accepting {
-    /// Something would be refused, but may be a repetition of what is not in memory: older, or replaced.
-    LookedUp { asked: Asked, refusal: SendError, reply: Reply<Receipt>, found: Result<Option<Message>, StoreError> },
-    /// A message.
-    Committed { turn: Box<Turn>, mode: SendMode, reply: Reply<Receipt>, result: Result<Appended, StoreError> },
-    /// Another way for the conversation to go on.
-    Branched { asked: Asked, answer: MessageId, reply: Reply<Receipt>, result: Result<Branched, StoreError> },
-    /// Feedback.
-    Rated { message: MessageId, feedback: Feedback, reply: Reply<()>, result: Result<bool, StoreError> },
-    /// The session's end; what it is to be if that could not be stored.
-    Deleted {
-        unsaved: Option<Box<SessionRecord>>,
-        reply: oneshot::Sender<Result<bool, StoreError>>,
-        result: Result<bool, StoreError>,
-    },
-}
 
 impl Actor {
     pub(super) fn on_send(&mut self, message: NewMessage, reply: Reply<Receipt>) {

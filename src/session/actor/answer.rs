@@ -6,16 +6,19 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
+use futures_util::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep};
 use tracing::{error, warn};
 
-use super::{Actor, WaitingTurn};
+use super::{
+    Actor,
+    turn::{Current, Running, Storing},
+};
 use crate::{
-    chat::{Author, Message, Phase, RunError, SessionId, Source, Status, Timestamp, Timing, Usage},
+    chat::{Message, Phase, RunError, SessionId, Status, Timestamp, Timing, Usage},
     llm::{Failover, PromptMessage, estimated_tokens},
     run::{Outcome, RunEvent, RunRequest, citations},
-    session::{live::Listed, log::Ending},
+    session::log::Ending,
     store::{FinishedAnswer, SessionStore, StoreError},
     telemetry::metrics::{RUN_TTFT, RUNS, RUNS_ACTIVE},
 };
@@ -25,36 +28,6 @@ const APPEND_BYTES: usize = 16 << 10;
 /// Pauses before the commit of an answer is tried again.
 const COMMIT_PAUSES: [Duration; 4] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
-
-/// What the session is busy with.
-pub(super) enum Current {
-    Idle,
-    Running(Box<Running>),
-    Storing(Box<Storing>),
-}
-
-/// A run in progress.
-pub(super) struct Running {
-    pub(super) turn: WaitingTurn,
-    events: BoxStream<'static, RunEvent>,
-    started: Instant,
-    /// About how long the prompt was, once a model was asked.
-    prompt_tokens: Option<u32>,
-    /// Who writes, once that is known.
-    author: Option<Author>,
-    timing: Timing,
-    sources: Arc<[Source]>,
-    /// For those who look after all runs.
-    _listed: Listed,
-}
-
-/// A run that is over, while its answer is being committed.
-pub(super) struct Storing {
-    pub(super) turn: WaitingTurn,
-    answer: Arc<Message>,
-    ending: Ending,
-    committed: BoxFuture<'static, Result<(), StoreError>>,
-}
 
 impl Actor {
     pub(super) fn stop_current(&mut self) {

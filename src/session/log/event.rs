@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     chat::{Author, Citation, Doing, Message, MessageId, RunError, RunId, Source, Status, Timing, Usage},
-    session::log::{Cursor, Moment},
+    session::{Moment, log::cursor::Cursor},
 };
 
 /// A lifecycle event: what `seq` numbers.

@@ -1,0 +1,58 @@
+//! What a run is asked for. Plain values.
+
+use std::sync::Arc;
+
+use crate::{
+    chat::{Owner, SessionId},
+    llm::{Parameters, PromptMessage},
+};
+
+/// What is to be answered.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    /// The question.
+    pub question: Arc<str>,
+    /// What was said before it, oldest first.
+    pub history: Vec<PromptMessage>,
+    /// What the caller tells the model besides the assistant's instructions.
+    pub instructions: Option<String>,
+    /// Who asks; `None` where nobody need say so.
+    pub owner: Option<Owner>,
+    /// How the answer begins, when it does already: it is to be gone on with.
+    pub beginning: Option<String>,
+    /// How it is to be written.
+    pub parameters: Arc<Parameters>,
+    /// The most tokens of the answer, when it shall be fewer than usual.
+    pub max_output_tokens: Option<u32>,
+    /// Whether all of the history is given to the model, however long it is: the provider says when it is too long.
+    pub keeps_history: bool,
+    /// Whether text that was passed on can be withdrawn again.
+    pub may_withdraw: bool,
+    /// Whether another answer than the one that may be known already is wanted.
+    pub is_anew: bool,
+    /// Whether the answer may be kept and given to others, and one that is known may be given.
+    pub may_share: bool,
+    /// The session it belongs to, as its span shall say.
+    pub session: Option<SessionId>,
+}
+
+impl RunRequest {
+    /// A question of `owner`, as a conversation has it.
+    #[must_use]
+    pub fn new(question: &str, history: Vec<PromptMessage>, owner: Option<Owner>) -> Self {
+        Self {
+            question: question.into(),
+            history,
+            instructions: None,
+            beginning: None,
+            owner,
+            parameters: Arc::default(),
+            max_output_tokens: None,
+            keeps_history: false,
+            may_withdraw: true,
+            is_anew: false,
+            may_share: true,
+            session: None,
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! How a run goes: it waits for its turn, looks things up, asks the model. Uses `knowledge`, `limits`, `llm`, `telemetry`
+//! and its neighbours.
+
+use std::{sync::Arc, time::Duration};
+
+use async_stream::stream;
+use futures_util::{StreamExt, stream::BoxStream};
+use tokio::time::{Instant, timeout};
+use tracing::warn;
+
+use super::{
+    event::RunEvent,
+    outcome::Outcome,
+    prompt,
+    quotation::fit_passages,
+    request::RunRequest,
+    sources,
+    stages::{Answer, Before, Stages},
+    watch::Watched,
+    writing::Writing,
+};
+use crate::{
+    chat::{Doing, Owner, Phase},
+    knowledge::{KnowledgeStatus, MAX_QUESTION_CHARS, Passage, Retrieved, Retriever, SearchMode, SearchQuery},
+    limits::{Budgets, Line, OverLimit, Spender},
+    llm::{ChatModel, ChatRequest, KnowledgeUse, PromptMessage, PromptRole, Sharing, estimated_tokens},
+    telemetry::{metrics::MEMORY_RETRIEVALS, spans::RunSpan},
+};
+
+/// Retrieval that takes longer is given up; the answer goes on without passages.
+const RETRIEVAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Generates answers.
+#[derive(Debug)]
+pub struct Runner {
+    /// Finds passages.
+    pub retriever: Arc<dyn Retriever>,
+    /// Answers.
+    pub model: Arc<dyn ChatModel>,
+    /// Where and how much to look up.
+    pub retrieval: Retrieval,
+    /// The most tokens of an answer.
+    pub max_output_tokens: u32,
+    /// How many runs are in progress at once.
+    pub line: Arc<Line>,
+    /// What may be spent.
+    pub budgets: Arc<Budgets>,
+}
+
+/// Where and how much to look up.
+#[derive(Debug, Clone)]
+pub struct Retrieval {
+    /// The collection.
+    pub collection: String,
+    /// Passages given to the model.
+    pub top_k: usize,
+    /// Passages that fit worse are left out.
+    pub min_score: f32,
+}
+
+impl Runner {
+    /// Who answers, as `run.start.model` says it.
+    #[must_use]
+    pub fn model_name(&self) -> &str {
+        self.model.name()
+    }
+
+    /// Whether answers to `owner` outside of any session are kept, when they may be.
+    #[must_use]
+    pub fn keeps(&self, owner: Option<&Owner>) -> bool {
+        self.model.keeps(owner)
+    }
+
+    /// Whether a run of `owner` may begin now, or wait for its turn. Asked before a question is taken; nothing is
+    /// promised by it.
+    ///
+    /// # Errors
+    /// [`OverLimit`].
+    pub fn check(&self, owner: Option<&Owner>) -> Result<(), OverLimit> {
+        let spender = Spender::new(owner);
+        let refused = self.budgets.check(&spender).and_then(|()| self.line.check(&spender));
+        refused.inspect_err(|refusal| refusal.count())
+    }
+
+    /// A run. It does nothing until it is polled. Until it is polled again after [`RunEvent::Retrieved`], nothing is
+    /// spent and no model is asked: who has to wait for something else may let it come so far, and dropping it costs
+    /// nothing.
+    #[must_use]
+    pub fn start(self: Arc<Self>, request: RunRequest) -> BoxStream<'static, RunEvent> {
+        let span = RunSpan::open(request.session.clone());
+        let watched = span.clone();
+        let before = stream! {
+            let spender = Spender::new(request.owner.as_ref());
+            let place = self.line.enter(spender.clone());
+            let mut position = place.position();
+            while let Some(at) = position {
+                yield Before::Told(RunEvent::Doing(Doing { phase: Phase::Queued, position }));
+                position = place.moved_from(at).await;
+            }
+            yield Before::Told(RunEvent::Doing(Phase::Retrieving.into()));
+            let (found, retrieved) = self.look_up(&request, &span).await;
+            yield Before::Told(retrieved);
+            yield Before::Told(RunEvent::Doing(Phase::Waiting.into()));
+            let (request, prompt_tokens) = self.compose(request, found, span);
+            let spending = match self.budgets.open(&spender, prompt_tokens.into(), request.max_output_tokens.into()) {
+                Ok(spending) => spending,
+                Err(refusal) => {
+                    refusal.count();
+                    yield Before::Told(RunEvent::End(Outcome::refused(refusal, true)));
+                    return;
+                }
+            };
+            yield Before::Told(RunEvent::Asked(prompt_tokens));
+            let answer = Answer::new(self.model.stream(request), Writing::new(spending), place);
+            yield Before::Answer(Box::new(answer));
+        };
+        Watched::new(Stages::Before(before.boxed()), watched).boxed()
+    }
+
+    /// Searches for passages, as many as fit into the prompt.
+    async fn look_up(&self, request: &RunRequest, span: &RunSpan) -> (Found, RunEvent) {
+        let started = Instant::now();
+        let search = span.retrieval(&self.retrieval.collection);
+        let found = self.retrieve(request).await;
+        let is_failure = found.knowledge == KnowledgeUse::Unavailable;
+        search.end(found.passages.len(), is_failure.then_some("unavailable"));
+        let found = Found { passages: fit_passages(found.passages), ..found };
+        let sources = sources::from_passages(&found.passages);
+        (found, RunEvent::Retrieved { sources, took: started.elapsed() })
+    }
+
+    async fn retrieve(&self, request: &RunRequest) -> Found {
+        let query = SearchQuery {
+            text: request.question.chars().take(MAX_QUESTION_CHARS).collect(),
+            collection: self.retrieval.collection.clone(),
+            top_k: self.retrieval.top_k,
+            mode: SearchMode::Hybrid,
+            min_score: Some(self.retrieval.min_score),
+            owner: request.owner.clone(),
+            session: request.session.clone(),
+        };
+        metrics::counter!(MEMORY_RETRIEVALS).increment(1);
+        // Asked before the search: what is ready then was searched whole.
+        let status = self.retriever.status();
+        match timeout(RETRIEVAL_TIMEOUT, self.retriever.retrieve(&query)).await {
+            Ok(Ok(Retrieved { passages, version })) => {
+                let is_loading = status == KnowledgeStatus::Loading;
+                let knowledge = if is_loading { KnowledgeUse::Loading } else { KnowledgeUse::Searched };
+                return Found { passages, knowledge, version };
+            }
+            Ok(Err(error)) => warn!(%error, "answering without passages"),
+            Err(_) => warn!(after = ?RETRIEVAL_TIMEOUT, "retrieval timed out, answering without passages"),
+        }
+        Found { passages: Vec::new(), knowledge: KnowledgeUse::Unavailable, version: None }
+    }
+
+    /// What a model is asked, and about how many tokens that is.
+    fn compose(&self, request: RunRequest, found: Found, span: RunSpan) -> (ChatRequest, u32) {
+        let Found { passages, knowledge, version } = found;
+        let RunRequest { question, history, instructions, owner, parameters, keeps_history, .. } = request;
+        let mut prompt = prompt::compose(&question, history, &passages, instructions.as_deref(), keeps_history);
+        prompt.extend(request.beginning.map(|content| PromptMessage { role: PromptRole::Assistant, content }));
+        let tokens = estimated_tokens(prompt.iter().map(|message| message.content.len()).sum());
+        let most = self.max_output_tokens;
+        let asked = ChatRequest {
+            prompt: prompt.into(),
+            question,
+            passages: passages.into(),
+            knowledge,
+            max_output_tokens: request.max_output_tokens.map_or(most, |tokens| tokens.min(most)),
+            parameters,
+            may_withdraw: request.may_withdraw,
+            sharing: Sharing {
+                session: request.session,
+                knowledge: version.filter(|_| request.may_share),
+                is_anew: request.is_anew,
+            },
+            asker: owner,
+            span,
+        };
+        (asked, tokens)
+    }
+}
+
+/// What retrieval came to.
+struct Found {
+    passages: Vec<Passage>,
+    knowledge: KnowledgeUse,
+    /// The state of the knowledge, or a later one.
+    version: Option<u64>,
+}

@@ -1,0 +1,227 @@
+//! A session as others have it: every wish becomes a command to its actor. Uses `chat`, `store`'s record and its
+//! neighbours.
+
+use std::sync::{
+    Arc, OnceLock, Weak,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+};
+
+use futures_channel::mpsc;
+use futures_util::SinkExt;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::{
+    actor::{self, Deps},
+    command::{Closed, Command, NewMessage, Receipt, Redo, RunNotActive, SendError, Stop, StopTarget},
+    log::{Attachment, Log},
+    shared::{Shared, Underway},
+    viewer::Viewer,
+    wakers::Wakers,
+};
+use crate::{
+    chat::{Feedback, MessageId, Owner, RunId, SessionId},
+    store::{SessionRecord, StoreError},
+};
+
+/// Commands waiting for a session's actor; senders wait beyond it, each with one of its own. A channel of tokio has room
+/// for 32 from the beginning, which were 1.3 KB of every idle session.
+const COMMANDS: usize = 8;
+
+/// A session in memory. Cheap to clone; the session stays in memory while a clone beyond the hub's exists.
+#[derive(Debug, Clone)]
+pub struct SessionHandle {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Underway>,
+}
+
+impl SessionHandle {
+    /// The session `record` over its `log`, and the future that drives it; the caller spawns that and watches its end.
+    /// What is not `saved` is stored with the first message.
+    pub fn new(
+        record: SessionRecord,
+        saved: bool,
+        log: Log,
+        deps: Arc<Deps>,
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
+        let clock = deps.clock;
+        let shared = Arc::new(Shared {
+            id: record.id.clone(),
+            owner: record.owner.clone(),
+            unsaved: Mutex::new((!saved).then(|| Box::new(record))),
+            log: Mutex::new(log),
+            wakers: Wakers::default(),
+            draining: AtomicBool::new(deps.draining.load(Ordering::SeqCst)),
+            busy: AtomicBool::new(false),
+            touched: AtomicU64::new(clock.now()),
+            viewers: AtomicUsize::new(0),
+            typing: AtomicUsize::new(0),
+            pieces: AtomicU64::new(0),
+            closed: OnceLock::new(),
+            clock,
+            lists: deps.lists.clone(),
+            unused: AtomicBool::new(false),
+            aging: AtomicBool::new(false),
+        });
+        shared.note_aging(); // What a crash interrupted is told once more.
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let actor = actor::run(shared.clone(), deps, receiver);
+        (Self { shared, commands }, actor)
+    }
+
+    /// The session's id.
+    #[must_use]
+    pub fn id(&self) -> &SessionId {
+        &self.shared.id
+    }
+
+    /// To whom it belongs.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Owner> {
+        self.shared.owner.as_ref()
+    }
+
+    /// What is known of the session while the store does not have it: it has no messages yet.
+    #[must_use]
+    pub fn unsaved(&self) -> Option<SessionRecord> {
+        self.shared.unsaved.lock().as_deref().cloned()
+    }
+
+    /// Hands in a message; returns after it is stored, or refused.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was stored then, except perhaps before [`SendError::Internal`].
+    pub async fn send(&self, message: NewMessage) -> Result<Receipt, SendError> {
+        self.ask(|reply| Command::Send(Box::new(message), reply)).await
+    }
+
+    /// Lets the conversation go on another way; returns after that is stored, or refused. A repetition with the same
+    /// `id` changes nothing: it becomes the id of the new question, or of the new answer when the question stays.
+    ///
+    /// # Errors
+    /// [`SendError`], [`SendError::Busy`] while an answer is being written or waits; nothing was stored then, except
+    /// perhaps before [`SendError::Internal`].
+    pub async fn redo(&self, id: Option<MessageId>, redo: Redo) -> Result<Receipt, SendError> {
+        self.ask(|reply| Command::Redo(id, Box::new(redo), reply)).await
+    }
+
+    /// Keeps what the person thinks of a message; returns after that is stored.
+    ///
+    /// # Errors
+    /// [`SendError::NotFound`] when there is no such message, and what speaks against storing.
+    pub async fn rate(&self, message: MessageId, feedback: Feedback) -> Result<(), SendError> {
+        self.ask(|reply| Command::Rate(message, Box::new(feedback), reply)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, SendError>>) -> Command,
+    ) -> Result<T, SendError> {
+        self.touch();
+        let (reply, answer) = oneshot::channel();
+        self.hand_in(command(reply)).await.map_err(|_| self.gone())?;
+        answer.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// Stops a run; its `run.done` follows in the log. Returns which one it was.
+    ///
+    /// # Errors
+    /// [`RunNotActive`] when it is over or unknown.
+    pub async fn stop(&self, target: StopTarget) -> Result<RunId, RunNotActive> {
+        let (reply, answer) = oneshot::channel();
+        let (came, pieces) = (self.shared.clock.now(), self.shared.pieces.load(Ordering::Relaxed));
+        let command = Command::Stop(Box::new(Stop { target, came, pieces }), reply);
+        self.hand_in(command).await.map_err(|_| RunNotActive)?;
+        answer.await.unwrap_or(Err(RunNotActive))
+    }
+
+    /// Stops what is answered and waits for it.
+    pub fn abandon(&self) {
+        self.tell(Command::Abandon);
+    }
+
+    /// Ends a run that goes on, as interrupted.
+    pub fn interrupt(&self) {
+        self.tell(Command::Interrupt);
+    }
+
+    /// Hands in a command that nobody waits for. A sender that was just cloned has a place of its own in the channel, so
+    /// it only fails when the session has ended.
+    fn tell(&self, command: Command) {
+        let underway = Underway { command, _session: self.shared.clone() };
+        let _ended_already = self.commands.clone().try_send(underway);
+    }
+
+    /// Deletes the session, after what is being committed and before all that comes later; false when the store never had
+    /// it, and nobody is to miss it. Those who watch it are told.
+    ///
+    /// # Errors
+    /// When the store could not delete it; then nothing has changed. `None` when the session has failed.
+    pub(crate) async fn delete(&self) -> Option<Result<bool, StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_in(Command::Delete(reply)).await.ok()?;
+        answer.await.ok()
+    }
+
+    async fn hand_in(&self, command: Command) -> Result<(), mpsc::SendError> {
+        self.commands.clone().send(Underway { command, _session: self.shared.clone() }).await
+    }
+
+    /// A reader of the log that begins behind the cursor `resume`, or at a snapshot.
+    #[must_use]
+    pub fn attach(&self, resume: Option<&str>) -> (Viewer, Attachment) {
+        self.touch();
+        Viewer::attach(self.shared.clone(), resume)
+    }
+
+    /// Ends the session for everybody who watches it. The first cause stays.
+    pub fn close(&self, cause: Closed) {
+        self.shared.close(cause);
+    }
+
+    /// Tells everybody who watches that the gateway is about to end.
+    pub fn drain(&self) {
+        self.shared.draining.store(true, Ordering::Release);
+        self.shared.wakers.wake();
+    }
+
+    /// Whether nobody but the hub and the actor holds the session, and nothing happens in it.
+    #[must_use]
+    pub fn is_unused(&self) -> bool {
+        Arc::strong_count(&self.shared) == 2 && !self.is_busy()
+    }
+
+    /// Whether an answer is being written, waits, or is being committed.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.shared.busy.load(Ordering::SeqCst)
+    }
+
+    /// Has it looked at when it was unused for long, or there is no room for others. Whoever watches it says so again when
+    /// they leave; for all others, whoever takes it from the map does.
+    pub(crate) fn note_unused(&self) {
+        self.shared.note_unused();
+    }
+
+    /// Something that does not keep the session in memory.
+    pub(crate) fn downgrade(&self) -> Weak<Shared> {
+        Arc::downgrade(&self.shared)
+    }
+
+    /// Whether this is a handle of `shared`, and not of another incarnation.
+    pub(crate) fn is(&self, shared: &Weak<Shared>) -> bool {
+        std::ptr::eq(Arc::as_ptr(&self.shared), shared.as_ptr())
+    }
+
+    fn touch(&self) {
+        self.shared.touched.store(self.shared.clock.now(), Ordering::Relaxed);
+    }
+
+    fn gone(&self) -> SendError {
+        match self.shared.closed.get() {
+            Some(Closed::Deleted) => SendError::Gone,
+            Some(Closed::Shutdown) => SendError::Draining,
+            Some(Closed::Failed) | None => SendError::Internal,
+        }
+    }
+}

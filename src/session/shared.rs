@@ -1,0 +1,96 @@
+//! What the actor, the viewers and the handles of a session share. Uses `chat`, `store`'s record and its neighbours.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+};
+
+use parking_lot::Mutex;
+
+use super::{
+    command::{Closed, Command},
+    later::Later,
+    log::{Log, RETENTION},
+    moment::Clock,
+    wakers::Wakers,
+};
+use crate::{
+    chat::{Owner, SessionId},
+    store::SessionRecord,
+};
+
+/// What the actor and the viewers of a session share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) id: SessionId,
+    pub(crate) owner: Option<Owner>,
+    /// What the store is to have of the session with its first message; none once it has.
+    pub(crate) unsaved: Mutex<Option<Box<SessionRecord>>>,
+    pub(crate) log: Mutex<Log>,
+    /// The viewers, to be woken after the log grew or the session closed.
+    pub(crate) wakers: Wakers,
+    /// The gateway is about to end.
+    pub(crate) draining: AtomicBool,
+    /// A run, a waiting message or a commit in flight: the session must stay in memory.
+    pub(crate) busy: AtomicBool,
+    /// When somebody last used the session.
+    pub(crate) touched: AtomicU64,
+    /// How many viewers there are, and how many of them type.
+    pub(crate) viewers: AtomicUsize,
+    pub(crate) typing: AtomicUsize,
+    /// How many pieces of text came in all.
+    pub(crate) pieces: AtomicU64,
+    pub(crate) closed: OnceLock<Closed>,
+    pub(crate) clock: Clock,
+    /// Where it is noted when nobody uses it any more, and when there is something to forget.
+    pub(crate) lists: Arc<Lists>,
+    /// Whether it is noted there.
+    pub(crate) unused: AtomicBool,
+    pub(crate) aging: AtomicBool,
+}
+
+/// A command on its way to the actor. It counts as a holder of the session, so that this stays in memory meanwhile.
+pub(crate) struct Underway {
+    pub(crate) command: Command,
+    pub(super) _session: Arc<Shared>,
+}
+
+/// The lists that sessions are noted in.
+#[derive(Debug)]
+pub struct Lists {
+    /// Nobody watches them and they do nothing: noted when that began, or earlier.
+    pub(crate) unused: Later<Shared>,
+    /// Something in their logs is to be forgotten: noted for when that is old enough.
+    pub(crate) aging: Later<Shared>,
+}
+
+impl Default for Lists {
+    fn default() -> Self {
+        Self { unused: Later::new(|session| &session.unused), aging: Later::new(|session| &session.aging) }
+    }
+}
+
+impl Shared {
+    pub(crate) fn close(&self, cause: Closed) {
+        let _first_cause_stays = self.closed.set(cause);
+        self.wakers.wake();
+    }
+
+    /// Whether somebody watches, or something happens.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.viewers.load(Ordering::Acquire) > 0 || self.busy.load(Ordering::SeqCst)
+    }
+
+    /// Nobody watches any more, or nothing happens.
+    pub(crate) fn note_unused(self: &Arc<Self>) {
+        self.lists.unused.note(self.touched.load(Ordering::Relaxed), self);
+    }
+
+    /// What is in the log is to be forgotten some time.
+    pub(crate) fn note_aging(self: &Arc<Self>) {
+        let oldest = self.log.lock().oldest();
+        if let Some(oldest) = oldest {
+            self.lists.aging.note(oldest + RETENTION, self);
+        }
+    }
+}

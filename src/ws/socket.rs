@@ -1,0 +1,29 @@
+//! What a socket needs to know. Plain values.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    auth::{Authenticator, Caller},
+    session::SessionHandle,
+};
+
+/// What a socket needs to know.
+#[derive(Debug)]
+pub struct Socket {
+    /// Its session.
+    pub session: SessionHandle,
+    /// Checks further tokens.
+    pub auth: Arc<Authenticator>,
+    /// Who it belongs to, and until when; nobody in particular where that is allowed.
+    pub caller: Caller,
+    /// Who answers in it.
+    pub assistant: String,
+    /// For how long after the last socket left a cursor is good.
+    pub resume_ttl: Duration,
+    /// The cursor that came with the URL.
+    pub resume: Option<String>,
+    /// Names the socket in the log.
+    pub connection: String,
+    /// How long the end of the gateway may take.
+    pub drain: Duration,
+}
