@@ -9,8 +9,9 @@ use tokio_tungstenite::{
 
 use super::{CloseReason, conversation::Conversation, pass::NotRenewed};
 use crate::{
+    chat::RunId,
     dialect::chat_v1::{self, ClientFrame, ErrorFrame, Frame, FrameError},
-    session::{NewMessage, Receipt, RunNotActive, SendError},
+    session::{NewMessage, Receipt, RunNotActive, SendError, SessionHandle},
 };
 
 /// Calls on the session that may be under way for one socket; further ones are refused.
@@ -29,52 +30,23 @@ where
                 return Ok(());
             }
         };
-        let session = &self.socket.session;
         match body {
             ClientFrame::Send { assistant: Some(name), .. } if name != crate::hub::ASSISTANT => {
                 self.refuse(&error_frame(id, "not_found", "there is no such assistant".to_owned(), false));
             }
-            ClientFrame::Send { .. }
-            | ClientFrame::Redo { .. }
-            | ClientFrame::Feedback { .. }
-            | ClientFrame::Stop(_)
-                if self.calls.len() >= CALLS =>
-            {
-                let problem = "too many frames wait for their answer".to_owned();
-                self.refuse(&error_frame(id, "queue_full", problem, true));
-            }
             ClientFrame::Send { id: message, text, mode, .. } => {
                 self.viewer.set_typing(false); // Who has sent it types no more.
-                let session = session.clone();
-                let sent = async move { session.send(NewMessage { id: message, text, mode }).await };
-                self.calls.push(sent.map(|sent| receipt(id, sent)).boxed());
+                let message = NewMessage { id: message, text, mode };
+                self.call(id, |session, id| async move { receipt(id, session.send(message).await) });
             }
             ClientFrame::Redo { id: new, redo } => {
-                let session = session.clone();
-                let done = async move { session.redo(new, redo).await };
-                self.calls.push(done.map(|done| receipt(id, done)).boxed());
+                self.call(id, |session, id| async move { receipt(id, session.redo(new, redo).await) });
             }
             ClientFrame::Feedback { message, feedback } => {
-                let session = session.clone();
-                let rated = async move {
-                    match session.rate(message, feedback).await {
-                        Ok(()) => chat_v1::ack(id.as_ref()),
-                        Err(error) => chat_v1::error(&send_error(id, error)),
-                    }
-                };
-                self.calls.push(rated.boxed());
+                self.call(id, |session, id| async move { rated(id, session.rate(message, feedback).await) });
             }
             ClientFrame::Stop(target) => {
-                let session = session.clone();
-                let stopped = async move {
-                    match session.stop(target).await {
-                        Ok(run) => chat_v1::ack_stop(id.as_ref(), &run),
-                        Err(error @ RunNotActive) => {
-                            chat_v1::error(&error_frame(id, "run_not_active", error.to_string(), false))
-                        }
-                    }
-                };
-                self.calls.push(stopped.boxed());
+                self.call(id, |session, id| async move { stopped(id, session.stop(target).await) });
             }
             ClientFrame::Sync { run, off } => {
                 if let Some(id) = self.allow_text(id) {
@@ -108,6 +80,19 @@ where
         Ok(())
     }
 
+    /// Calls the session, and answers with what comes of it.
+    fn call<F: Future<Output = String> + Send + 'static>(
+        &mut self,
+        id: Option<Value>,
+        calling: impl FnOnce(SessionHandle, Option<Value>) -> F,
+    ) {
+        if self.calls.len() >= CALLS {
+            let problem = "too many frames wait for their answer".to_owned();
+            return self.refuse(&error_frame(id, "queue_full", problem, true));
+        }
+        self.calls.push(calling(self.socket.session.clone(), id).boxed());
+    }
+
     /// The id back when a snapshot, or text again, may be had now; else that is refused.
     fn allow_text(&mut self, id: Option<Value>) -> Option<Option<Value>> {
         let Err(wait) = self.allowance.text(self.viewer.now()) else { return Some(id) };
@@ -126,6 +111,20 @@ fn receipt(re: Option<Value>, sent: Result<Receipt, SendError>) -> String {
     match sent {
         Ok(receipt) => chat_v1::ack_message(re.as_ref(), &receipt),
         Err(error) => chat_v1::error(&send_error(re, error)),
+    }
+}
+
+fn rated(re: Option<Value>, rated: Result<(), SendError>) -> String {
+    match rated {
+        Ok(()) => chat_v1::ack(re.as_ref()),
+        Err(error) => chat_v1::error(&send_error(re, error)),
+    }
+}
+
+fn stopped(re: Option<Value>, stopped: Result<RunId, RunNotActive>) -> String {
+    match stopped {
+        Ok(run) => chat_v1::ack_stop(re.as_ref(), &run),
+        Err(error @ RunNotActive) => chat_v1::error(&error_frame(re, "run_not_active", error.to_string(), false)),
     }
 }
 

@@ -143,12 +143,14 @@ impl Tables {
         let _writing = self.writer.lock().await;
         let Some(table) = self.table(collection).await? else { return Ok(()) };
         let mut attempt = 1;
-        // Another process that writes at the same moment makes the commit fail; the next one sees what it wrote.
+        // Another process that writes at the same moment makes the commit fail; the next one sees what it wrote, once it
+        // has looked: by itself a handle does so every few seconds.
         while let Err(error) = self.update_word_index(&table).await {
             if attempt == INDEX_ATTEMPTS {
                 return Err(error);
             }
             attempt += 1;
+            table.checkout_latest().await.map_err(|error| unavailable("looking for the newest version", &error))?;
         }
         if let Err(error) = compact(&table).await {
             // Nothing depends on it, and the next ingestion tries again.

@@ -11,14 +11,17 @@ use std::{
     mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use futures_util::{Stream, StreamExt};
 use parking_lot::Mutex;
 
+use self::wakers::Wakers;
 use super::super::{FinishReason, ModelError, ModelEvent, ModelStream};
 use crate::chat::{Author, Usage};
+
+mod wakers;
 
 /// The longest answer that is kept or joined, in bytes.
 pub(super) const MAX_SHARED_BYTES: usize = 64 << 10;
@@ -350,78 +353,6 @@ impl Record {
         let usage = self.usage.map(|(_, usage)| usage);
         let text = Box::from(self.text.as_str());
         (is_whole && !self.text.is_empty()).then_some(Whole { text, author: author?, usage })
-    }
-}
-
-/// Who waits for the source, by slot.
-#[derive(Default)]
-struct Wakers(Mutex<Vec<Slot>>);
-
-enum Slot {
-    Free,
-    /// Awake: it was woken, or did not wait yet.
-    Awake,
-    Waiting(Waker),
-}
-
-impl Wakers {
-    fn enter(&self) -> usize {
-        let mut slots = self.0.lock();
-        if let Some(free) = slots.iter().position(|slot| matches!(slot, Slot::Free)) {
-            slots[free] = Slot::Awake;
-            return free;
-        }
-        slots.push(Slot::Awake);
-        slots.len() - 1
-    }
-
-    fn leave(&self, slot: usize) {
-        let was = mem::replace(&mut self.0.lock()[slot], Slot::Free);
-        drop(was); // Outside of the lock: a waker may be the last hold on a task.
-    }
-
-    fn wait(&self, slot: usize, waker: &Waker) {
-        let mut slots = self.0.lock();
-        if !matches!(&slots[slot], Slot::Waiting(known) if known.will_wake(waker)) {
-            slots[slot] = Slot::Waiting(waker.clone());
-        }
-    }
-
-    fn wake_others(&self, own: usize) {
-        self.wake_all_but(Some(own));
-    }
-
-    fn wake_all_but(&self, own: Option<usize>) {
-        let mut next = 0;
-        while let Some(waker) = self.next_waiting(&mut next, own) {
-            waker.wake();
-        }
-    }
-
-    /// Takes the waker of the next one who waits, from slot `next` on.
-    fn next_waiting(&self, next: &mut usize, own: Option<usize>) -> Option<Waker> {
-        let mut slots = self.0.lock();
-        while let Some(slot) = slots.get_mut(*next) {
-            let is_own = own == Some(*next);
-            *next += 1;
-            if !is_own
-                && matches!(slot, Slot::Waiting(_))
-                && let Slot::Waiting(waker) = mem::replace(slot, Slot::Awake)
-            {
-                return Some(waker);
-            }
-        }
-        None
-    }
-}
-
-impl Wake for Wakers {
-    fn wake(self: Arc<Self>) {
-        self.wake_all_but(None);
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.wake_all_but(None);
     }
 }
 

@@ -11,6 +11,8 @@ use std::{
 use futures_util::{future::join_all, stream};
 use proptest::prelude::*;
 
+use std::task::Wake;
+
 use super::*;
 
 /// Longer than anything takes that is not stuck.
