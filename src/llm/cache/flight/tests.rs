@@ -5,13 +5,12 @@ use std::{
         atomic::{AtomicBool, Ordering::SeqCst},
         mpsc,
     },
+    task::Wake,
     time::Duration,
 };
 
 use futures_util::{future::join_all, stream};
 use proptest::prelude::*;
-
-use std::task::Wake;
 
 use super::*;
 
