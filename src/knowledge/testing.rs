@@ -1,4 +1,4 @@
-//! What the tests of `knowledge` share: the real model, real folders.
+//! What tests share: the real model, real folders, made-up passages.
 
 use std::{
     fs,
@@ -11,6 +11,22 @@ use crate::{
         Collection, DEFAULT_COLLECTION, IngestSummary, Knowledge, Passage, Retriever, SearchMode, SearchQuery,
     },
 };
+
+impl Passage {
+    /// A passage of some document, for whoever reads passages.
+    pub(crate) fn sample(title: &str, heading: Option<&str>, text: &str) -> Self {
+        Self {
+            document: "d".to_owned(),
+            title: title.to_owned(),
+            uri: None,
+            chunk: 0,
+            page: None,
+            heading: heading.map(str::to_owned),
+            text: text.to_owned(),
+            score: 1.0,
+        }
+    }
+}
 
 /// The folder that `scripts/fetch-models.sh` makes.
 pub(crate) fn model_dir() -> PathBuf {

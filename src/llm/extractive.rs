@@ -130,16 +130,8 @@ mod tests {
     use crate::{knowledge::Passage, llm::Sharing, telemetry::spans::RunSpan};
 
     fn request(max_output_tokens: u32) -> ChatRequest {
-        let passage = Passage {
-            document: "d".to_owned(),
-            title: "Returns".to_owned(),
-            uri: None,
-            chunk: 0,
-            page: None,
-            heading: None,
-            text: "Returns are free within 30 days. 🎁".to_owned(),
-            score: 0.8,
-        };
+        let passage =
+            Passage { score: 0.8, ..Passage::sample("Returns", None, "Returns are free within 30 days. 🎁") };
         ChatRequest {
             prompt: [].into(),
             question: "Are returns free?".into(),

@@ -93,16 +93,7 @@ mod tests {
     }
 
     fn passage(text: &str) -> Passage {
-        Passage {
-            document: "d".to_owned(),
-            title: "Returns".to_owned(),
-            uri: None,
-            chunk: 0,
-            page: None,
-            heading: Some("Tents".to_owned()),
-            text: text.to_owned(),
-            score: 1.0,
-        }
+        Passage::sample("Returns", Some("Tents"), text)
     }
 
     #[test]

@@ -65,22 +65,12 @@ mod tests {
 
     use super::*;
 
-    fn passage(title: &str, heading: Option<&str>, text: &str) -> Passage {
-        Passage {
-            document: "d".to_owned(),
-            title: title.to_owned(),
-            uri: None,
-            chunk: 0,
-            page: None,
-            heading: heading.map(str::to_owned),
-            text: text.to_owned(),
-            score: 1.0,
-        }
-    }
-
     #[test]
     fn a_quotation_has_its_number_its_place_and_its_lines() {
-        let passages = [passage("Returns", Some("Tents"), "30 days.\n\nIn its bag."), passage("About", None, "Hello.")];
+        let passages = [
+            Passage::sample("Returns", Some("Tents"), "30 days.\n\nIn its bag."),
+            Passage::sample("About", None, "Hello."),
+        ];
         let expected = "Quotations from the site's documents:\n\n\
                         [1]\n> Returns › Tents\n>\n> 30 days.\n> \n> In its bag.\n\n\
                         [2]\n> About\n>\n> Hello.\n\n\
@@ -93,11 +83,11 @@ mod tests {
     fn labels_are_cut_and_count() {
         let endless = "Tents and more ".repeat(20_000);
         let headings = format!("{endless} › Kestrel 2");
-        let fitting = fit_passages(vec![passage(&endless, Some(&headings), "30 days."); 50]);
+        let fitting = fit_passages(vec![Passage::sample(&endless, Some(&headings), "30 days."); 50]);
         assert!(fitting[0].title.len() <= LABEL_BYTES, "{}", fitting[0].title);
         assert_eq!(fitting[0].heading.as_deref(), Some("Kestrel 2"));
         assert_eq!(fitting.len(), 50);
-        let long = fit_passages(vec![passage(&endless, Some(&endless), "30 days."); 50]);
+        let long = fit_passages(vec![Passage::sample(&endless, Some(&endless), "30 days."); 50]);
         assert!((20..40).contains(&long.len()), "{} with two labels of 160 bytes each", long.len());
         assert!(estimated_tokens(quotations(&long).len()) <= PASSAGE_TOKENS + 16);
     }
@@ -110,7 +100,7 @@ mod tests {
                 1..5,
             ),
         ) {
-            let passages: Vec<_> = texts.iter().map(|(text, label)| passage(label, Some(text), text)).collect();
+            let passages: Vec<_> = texts.iter().map(|(text, label)| Passage::sample(label, Some(text), text)).collect();
             let block = quotations(&passages);
             let ours: Vec<_> = block.split(LINE_ENDS).filter(|line| !line.starts_with('>')).collect();
             let mut expected = vec!["Quotations from the site's documents:".to_owned(), String::new()];

@@ -62,13 +62,10 @@ mod tests {
         fn the_list_never_breaks_its_bound(texts in prop::collection::vec("[\"\\\\\u{1}a ä]{0,2000}", 0..50)) {
             let passages: Vec<_> = texts.iter().map(|text| Passage {
                 document: "d".repeat(64),
-                title: text.clone(),
                 uri: Some(text.clone()),
-                chunk: 0,
                 page: Some(1),
-                heading: Some(text.clone()),
-                text: text.clone(),
                 score: 0.5,
+                ..Passage::sample(text, Some(text), text)
             }).collect();
             let sources = from_passages(&passages);
             prop_assert!(serde_json::to_string(&*sources).unwrap().len() <= MAX_JSON_BYTES - 200);

@@ -148,8 +148,7 @@ impl SessionHandle {
     /// Hands in a command that nobody waits for. A sender that was just cloned has a place of its own in the channel, so
     /// it only fails when the session has ended.
     fn tell(&self, command: Command) {
-        let underway = Underway { command, _session: self.shared.clone() };
-        let _ended_already = self.commands.clone().try_send(underway);
+        let _ended_already = self.commands.clone().try_send(Underway::to(&self.shared, command));
     }
 
     /// Deletes the session, after what is being committed and before all that comes later; false when the store never had
@@ -164,7 +163,7 @@ impl SessionHandle {
     }
 
     async fn hand_in(&self, command: Command) -> Result<(), mpsc::SendError> {
-        self.commands.clone().send(Underway { command, _session: self.shared.clone() }).await
+        self.commands.clone().send(Underway::to(&self.shared, command)).await
     }
 
     /// A reader of the log that begins behind the cursor `resume`, or at a snapshot.

@@ -52,7 +52,13 @@ pub(crate) struct Shared {
 /// A command on its way to the actor. It counts as a holder of the session, so that this stays in memory meanwhile.
 pub(crate) struct Underway {
     pub(crate) command: Command,
-    pub(super) _session: Arc<Shared>,
+    _session: Arc<Shared>,
+}
+
+impl Underway {
+    pub(super) fn to(session: &Arc<Shared>, command: Command) -> Self {
+        Self { command, _session: session.clone() }
+    }
 }
 
 /// The lists that sessions are noted in.

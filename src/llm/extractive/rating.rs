@@ -275,18 +275,7 @@ mod tests {
     fn whatever_is_asked_there_is_a_bound_to_what_is_compared() {
         let words = |count: usize| (0..count).map(|n| format!("w{n}x ")).collect::<String>();
         let text = "It is so. ".repeat(100_000);
-        let passages: Vec<_> = (0..100)
-            .map(|_| Passage {
-                document: "d".to_owned(),
-                title: words(100_000),
-                uri: None,
-                chunk: 0,
-                page: None,
-                heading: Some(words(100_000)),
-                text: text.clone(),
-                score: 1.0,
-            })
-            .collect();
+        let passages = vec![Passage::sample(&words(100_000), Some(&words(100_000)), &text); 100];
         let (wanted, candidates) = rated(&words(100_000), &passages);
         assert_eq!((wanted.words.len(), candidates.len()), (64, MAX_CANDIDATES));
         assert_eq!(wanted.words[63].stem, "w63x", "the first words count");

@@ -33,16 +33,9 @@ fn passage((file, heading, score): Found) -> Passage {
         "" => sections.next().unwrap(),
         _ => sections.find_map(|section| section.strip_prefix(heading)?.strip_prefix('\n')).unwrap(),
     };
-    Passage {
-        document: file.to_owned(),
-        title: title.trim_start_matches("# ").to_owned(),
-        uri: None,
-        chunk: 0,
-        page: None,
-        heading: Some(heading.to_owned()).filter(|heading| !heading.is_empty()),
-        text: text.trim().to_owned(),
-        score,
-    }
+    let heading = Some(heading).filter(|heading| !heading.is_empty());
+    let sample = Passage::sample(title.trim_start_matches("# "), heading, text.trim());
+    Passage { document: file.to_owned(), score, ..sample }
 }
 
 fn ask(question: &str, found: &[Found]) -> String {

@@ -5,16 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn passage(title: &str, heading: Option<&str>, text: &str, score: f32) -> Passage {
-    Passage {
-        document: title.to_lowercase(),
-        title: title.to_owned(),
-        uri: None,
-        chunk: 0,
-        page: None,
-        heading: heading.map(str::to_owned),
-        text: text.to_owned(),
-        score,
-    }
+    Passage { document: title.to_lowercase(), score, ..Passage::sample(title, heading, text) }
 }
 
 fn shop() -> Vec<Passage> {
