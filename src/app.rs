@@ -25,7 +25,7 @@ use crate::{
     config::{Abandon, Config, KnowledgeConfig},
     http::{self, Clients, Gateway, Notices, Origins},
     hub::{Hub, INTERRUPT_GRACE, Policy},
-    knowledge::{DEFAULT_COLLECTION, Knowledge, NoKnowledge, Retriever},
+    knowledge::{DEFAULT_COLLECTION, Knowledge, NoKnowledge, Retriever, parser::Parsers},
     limits::{Budgets, Line},
     llm::{ChatModel, TargetsError, cache::Cached, extractive::Extractive, targets::Targets},
     run::{Retrieval, Runner},
@@ -109,7 +109,7 @@ impl App {
             None => model,
         };
         let knowledge = config.knowledge.enabled.then(|| {
-            let knowledge = Knowledge::open(&config.knowledge, data_dir);
+            let knowledge = Knowledge::open(&config.knowledge, data_dir, Parsers::of_this_program());
             Arc::new(match cache {
                 Some(rule) => knowledge.keeping(rule),
                 None => knowledge,

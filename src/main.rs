@@ -3,7 +3,10 @@
 use std::{error::Error, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
-use rivulet::cli::{check, ingest, load, mock_llm, search, serve, settings::SettingsArgs, token};
+use rivulet::{
+    cli::{check, ingest, load, mock_llm, search, serve, settings::SettingsArgs, token},
+    knowledge::parser,
+};
 
 /// A real-time streaming chat gateway between browsers and language models.
 #[derive(Parser)]
@@ -31,6 +34,9 @@ enum Command {
     MockLlm(mock_llm::Args),
     /// Opens many sessions, sends messages and checks every text
     Load(load::Args),
+    /// Reads documents for the gateway, in a process that may fail
+    #[command(name = parser::COMMAND, hide = true)]
+    ExtractWorker,
 }
 
 /// What is still running on a thread of its own when a command is over (a hung disk, a long document being cut) gets no
@@ -39,6 +45,9 @@ const LEFTOVERS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if matches!(arguments.command, Some(Command::ExtractWorker)) {
+        return parser::run();
+    }
     let ended = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
         let ended = runtime.block_on(run(arguments));
         runtime.shutdown_timeout(LEFTOVERS);
@@ -63,6 +72,7 @@ async fn run(Arguments { settings, command }: Arguments) -> Result<(), Box<dyn E
         Command::Token(args) => token::run(args, &settings.load()?.config)?,
         Command::MockLlm(args) => mock_llm::run(args).await?,
         Command::Load(args) => load::run(args).await?,
+        Command::ExtractWorker => {} // It was run before there were other threads.
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     knowledge::{
         Collection, DEFAULT_COLLECTION, IngestError, IngestProgress, IngestSummary, Knowledge, KnowledgeError,
+        parser::Parsers,
     },
     store::folder,
 };
@@ -19,7 +20,8 @@ use crate::{
 /// Arguments of `rivulet ingest`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Files (.md, .txt) or folders. Unchanged ones cost nothing; documents whose files are gone stay.
+    /// Files (.md, .txt, .html, .pdf, .docx, .pptx, .xlsx, .xls, .ods, .odt, .csv, .json, .epub) or folders. Unchanged
+    /// ones cost nothing; documents whose files are gone stay.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// The collection that they go into.
@@ -54,7 +56,7 @@ pub enum IngestCommandError {
 pub async fn run(args: Args, config: &Config) -> Result<(), IngestCommandError> {
     let collection = Collection::parse(&args.collection)?;
     folder::prepare(&config.server.data_dir).map_err(IngestCommandError::DataDir)?;
-    let knowledge = Knowledge::open(&config.knowledge, &config.server.data_dir);
+    let knowledge = Knowledge::open(&config.knowledge, &config.server.data_dir, Parsers::of_this_program());
     let bar = progress_bar();
     let ingested = knowledge.ingest(&collection, &args.paths, |progress| show(&bar, &progress)).await;
     bar.finish_and_clear();

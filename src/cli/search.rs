@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     knowledge::{
         DEFAULT_COLLECTION, Knowledge, KnowledgeError, Passage, Retriever, SearchMode, SearchQuery, embed::EmbedError,
+        parser::Parsers,
     },
 };
 
@@ -80,7 +81,7 @@ pub async fn run(args: Args, config: &Config) -> Result<(), SearchCommandError> 
         // Words need no model, and loading one takes longer than the search.
         settings.model_dir = None;
     }
-    let knowledge = Knowledge::open(&settings, &config.server.data_dir);
+    let knowledge = Knowledge::open(&settings, &config.server.data_dir, Parsers::of_this_program());
     let query = SearchQuery {
         text: args.query,
         collection: args.collection,
@@ -121,10 +122,20 @@ fn print_table(out: &mut impl Write, results: &[Passage], took: Duration) -> io:
     for passage in results {
         let place = passage.uri.as_deref().unwrap_or(&passage.document);
         let heading = passage.heading.as_deref().map(|heading| format!(" › {heading}")).unwrap_or_default();
-        writeln!(out, "{:.3}  {}{heading}  ({place}#{})", passage.score, passage.title, passage.chunk)?;
+        let within = within(passage).map(|within| format!(", {within}")).unwrap_or_default();
+        writeln!(out, "{:.3}  {}{heading}  ({place}#{}{within})", passage.score, passage.title, passage.chunk)?;
         let line = passage.text.split_whitespace().collect::<Vec<_>>().join(" ");
         let snippet: String = line.chars().take(SNIPPET_CHARS).collect();
         writeln!(out, "       {snippet}{}", if snippet.len() < line.len() { "…" } else { "" })?;
     }
     writeln!(out, "{} found in {:.1} ms", results.len(), took.as_secs_f64() * 1000.0)
+}
+
+/// Where in its document a passage is, in words.
+fn within(passage: &Passage) -> Option<String> {
+    match (passage.page, passage.page_end) {
+        (Some(page), Some(last)) => Some(format!("pages {page}–{last}")),
+        (Some(page), None) => Some(format!("page {page}")),
+        _ => passage.place.clone(),
+    }
 }

@@ -28,6 +28,7 @@ use crate::{
         index::Index,
         ingest,
         memo::{self, Memo},
+        parser::Parsers,
         words::Words,
     },
     telemetry::{
@@ -54,6 +55,7 @@ const MAX_KEPT_BYTES: usize = 64 << 10;
 pub struct Knowledge {
     embedder: Embedder,
     index: Index,
+    parsers: Parsers,
     ingesting: AtomicUsize,
     places: Semaphore,
     turns: Semaphore,
@@ -67,14 +69,15 @@ pub struct Knowledge {
 
 impl Knowledge {
     /// Returns at once: the model is loaded in the background, the index is opened by the first search. The index lies
-    /// in `<data_dir>/lancedb` unless `knowledge.uri` says otherwise.
+    /// in `<data_dir>/lancedb` unless `knowledge.uri` says otherwise. Documents are read by `parsers`.
     #[must_use]
-    pub fn open(config: &KnowledgeConfig, data_dir: &Path) -> Self {
+    pub fn open(config: &KnowledgeConfig, data_dir: &Path, parsers: Parsers) -> Self {
         let beside = || data_dir.join("lancedb").to_string_lossy().into_owned();
         let uri = config.uri.clone().unwrap_or_else(beside);
         Self {
             embedder: Embedder::load(config.model_dir.clone()),
             index: Index::new(uri, config.model.clone()),
+            parsers,
             ingesting: AtomicUsize::new(0),
             places: Semaphore::new(MAX_SEARCHES),
             turns: Semaphore::new(SEARCHES),
@@ -92,7 +95,7 @@ impl Knowledge {
         Self { embedder: self.embedder.keeping(), found, is_shared: rule.shared, ..self }
     }
 
-    /// Ingests files and folders (`.md`, `.txt`) into `collection`. Unchanged documents cost a hash, changed ones are
+    /// Ingests files and folders into `collection`. Unchanged documents cost a hash, changed ones are
     /// replaced in one step each, documents whose files are gone stay. Waits for the model to be loaded. Dropping the
     /// future leaves a sound index.
     ///
@@ -105,7 +108,7 @@ impl Knowledge {
         progress: impl FnMut(IngestProgress<'_>) + Send,
     ) -> Result<IngestSummary, IngestError> {
         let _counted = Counted::new(&self.ingesting);
-        ingest::ingest(&self.embedder, &self.index, collection, paths, progress).await
+        ingest::ingest(&self.embedder, &self.index, &self.parsers, collection, paths, progress).await
     }
 
     /// Waits until the embedding model works.

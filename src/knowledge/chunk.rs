@@ -8,7 +8,7 @@ use std::ops::Range;
 use text_splitter::{ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
 
 use crate::knowledge::{
-    extract::Format,
+    extract::{Extracted, Format, Spot, Spots},
     markdown::{Heading, headings},
 };
 
@@ -26,7 +26,7 @@ const BLOCK_BYTES: usize = 8 * 1024;
 /// The most chunks of a document. The largest file of prose has about 14,000.
 pub const MAX_CHUNKS: usize = 20_000;
 /// Changes whenever the same text would be cut differently, so that everything is cut again.
-pub const CHUNKING_VERSION: &str = "2";
+pub const CHUNKING_VERSION: &str = "3";
 
 /// A piece of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,12 @@ pub struct Chunk {
     pub hash: String,
     /// The bytes of the document's text that it covers.
     pub range: Range<usize>,
+    /// The page that it begins on, from 1, in formats that have pages.
+    pub page: Option<u32>,
+    /// The page that it ends on.
+    pub page_end: Option<u32>,
+    /// Its sheet, slide, chapter or rows, in words.
+    pub place: Option<String>,
 }
 
 /// Why a document was not cut.
@@ -54,6 +60,17 @@ pub enum SplitError {
     Stopped,
 }
 
+impl SplitError {
+    /// A name for it that stays.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooManyChunks => "too_many_chunks",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// Cuts a document. `tokens` counts the tokens of a text as the embedding model does, without truncation; `stop` is
 /// asked again and again, every few kilobytes of text, whether to go on.
 ///
@@ -63,12 +80,13 @@ pub enum SplitError {
 /// # Errors
 /// See [`SplitError`].
 pub fn split(
-    title: &str,
-    text: &str,
-    format: Format,
+    document: &Extracted,
     tokens: impl Fn(&str) -> usize,
     stop: impl Fn() -> bool,
 ) -> Result<Vec<Chunk>, SplitError> {
+    let Extracted { title, text, format, places, .. } = document;
+    let spots = Spots::new(places);
+    let new = |heading: Option<&str>, piece: &str, start| Chunk::new(title, heading, piece, start, &spots);
     let sizer = Sizer(tokens);
     #[expect(clippy::expect_used, reason = "the overlap is a constant smaller than the size")]
     let config = ChunkConfig::new(MAX_CHUNK_TOKENS).with_sizer(&sizer).with_overlap(OVERLAP_TOKENS).expect("smaller");
@@ -79,15 +97,14 @@ pub fn split(
             for section in sections(text) {
                 let (heading, part) = section.resolve(title, text);
                 let pieces = |block| splitter.chunk_indices(block).collect();
-                chunks.add(&text[part.clone()], pieces, |at, piece| {
-                    Chunk::new(title, heading.as_deref(), piece, part.start + at)
-                })?;
+                let new = |at, piece: &str| new(heading.as_deref(), piece, part.start + at);
+                chunks.add(&text[part.clone()], pieces, new)?;
             }
         }
         Format::Plain => {
             let splitter = TextSplitter::new(config);
             let pieces = |block| splitter.chunk_indices(block).collect();
-            chunks.add(text, pieces, |at, piece| Chunk::new(title, None, piece, at))?;
+            chunks.add(text, pieces, |at, piece| new(None, piece, at))?;
         }
     }
     Ok(chunks.all)
@@ -135,7 +152,7 @@ fn first_block(text: &str) -> &str {
 }
 
 impl Chunk {
-    fn new(title: &str, heading: Option<&str>, text: &str, start: usize) -> Self {
+    fn new(title: &str, heading: Option<&str>, text: &str, start: usize, spots: &Spots<'_>) -> Self {
         let mut content = String::with_capacity(text.len() + 2 * MAX_CONTEXT_CHARS);
         for context in [Some(title), heading].into_iter().flatten() {
             content.extend(context.chars().take(MAX_CONTEXT_CHARS));
@@ -144,7 +161,8 @@ impl Chunk {
         content.push_str(text);
         let hash = blake3::hash(content.as_bytes()).to_hex()[..32].to_owned();
         let range = start..start + text.len();
-        Self { heading: heading.map(str::to_owned), text: text.to_owned(), content, hash, range }
+        let Spot { page, page_end, place } = spots.of(range.clone());
+        Self { heading: heading.map(str::to_owned), text: text.to_owned(), content, hash, range, page, page_end, place }
     }
 }
 
@@ -211,6 +229,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::knowledge::extract::{Mark, Place};
 
     /// One token per word, as a tokenizer with a perfect vocabulary would count.
     fn words(text: &str) -> usize {
@@ -222,7 +241,12 @@ mod tests {
     }
 
     fn cut(title: &str, text: &str, format: Format) -> Vec<Chunk> {
-        split(title, text, format, words, || false).expect("within bounds")
+        split(&document(title, text, format), words, || false).expect("within bounds")
+    }
+
+    fn document(title: &str, text: &str, format: Format) -> Extracted {
+        let empty = crate::knowledge::extract::extract("a.txt", b"").expect("text");
+        Extracted { title: title.to_owned(), text: text.to_owned(), format, ..empty }
     }
 
     #[test]
@@ -267,13 +291,30 @@ mod tests {
         let text = "# x\n\ny\n\n".repeat(MAX_CHUNKS);
         assert_eq!(markdown(&text).len(), MAX_CHUNKS);
         let more = format!("{text}# x\n\ny\n");
-        assert_eq!(split("T", &more, Format::Markdown, words, || false), Err(SplitError::TooManyChunks));
+        assert_eq!(split(&document("T", &more, Format::Markdown), words, || false), Err(SplitError::TooManyChunks));
 
         let asked = std::cell::Cell::new(0);
         let stop = || asked.replace(asked.get() + 1) == 3;
         let text = "word ".repeat(100_000);
-        assert_eq!(split("T", &text, Format::Plain, words, stop), Err(SplitError::Stopped));
+        assert_eq!(split(&document("T", &text, Format::Plain), words, stop), Err(SplitError::Stopped));
         assert_eq!(asked.get(), 4);
+    }
+
+    #[test]
+    fn a_chunk_knows_its_place() {
+        let text = "one\n\ntwo\n\n# Three\n\nthree\n\nfour";
+        let mark = |words: &str, place| Mark { start: text.find(words).expect("there"), place };
+        let places = vec![
+            mark("one", Place::Page(1)),
+            mark("two", Place::Page(2)),
+            mark("three", Place::Page(4)),
+            mark("four", Place::Sheet("Q1".to_owned())),
+            mark("four", Place::Row(7)),
+        ];
+        let document = Extracted { places, ..document("T", text, Format::Markdown) };
+        let chunks = split(&document, words, || false).expect("within bounds");
+        let spots: Vec<_> = chunks.iter().map(|c| (c.page, c.page_end, c.place.as_deref())).collect();
+        assert_eq!(spots, [(Some(1), Some(2), None), (Some(4), None, Some("sheet “Q1”, row 7"))]);
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod index;
 mod ingest;
 mod markdown;
 mod memo;
+pub mod parser;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -54,6 +55,16 @@ pub struct Passage {
     /// The page, from 1, in formats that have pages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
+    /// The page that it ends on, when that is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_end: Option<u32>,
+    /// Its sheet, slide, chapter or rows, in words: `sheet “Prices”, rows 2–9`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// The byte of the document's text that it begins at.
+    pub start: u32,
+    /// The byte that it ends before.
+    pub end: u32,
     /// The headings above it, outermost first, joined by ` › `.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heading: Option<String>,

@@ -9,6 +9,7 @@ use crate::{
     config::KnowledgeConfig,
     knowledge::{
         Collection, DEFAULT_COLLECTION, IngestSummary, Knowledge, Passage, Retriever, SearchMode, SearchQuery,
+        parser::Parsers,
     },
 };
 
@@ -21,6 +22,10 @@ impl Passage {
             uri: None,
             chunk: 0,
             page: None,
+            page_end: None,
+            place: None,
+            start: 0,
+            end: 0,
             heading: heading.map(str::to_owned),
             text: text.to_owned(),
             score: 1.0,
@@ -46,7 +51,7 @@ pub(crate) fn model_dir() -> PathBuf {
 /// A knowledge base with the real model and an index below `data`.
 pub(crate) fn knowledge(data: &Path) -> Knowledge {
     let config = KnowledgeConfig { model_dir: Some(model_dir()), ..KnowledgeConfig::default() };
-    Knowledge::open(&config, data)
+    Knowledge::open(&config, data, Parsers::in_this_process())
 }
 
 /// Files below `folder`, made with their folders.

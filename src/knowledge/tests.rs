@@ -119,7 +119,7 @@ async fn without_a_model_words_are_still_found() {
     let docs = work.path().join("docs");
     write(&docs, &[("a.md", "The pangolin has scales.")]);
     ingest(&knowledge(data.path()), &docs).await;
-    let blind = Knowledge::open(&KnowledgeConfig::default(), data.path());
+    let blind = Knowledge::open(&KnowledgeConfig::default(), data.path(), parser::Parsers::in_this_process());
     assert!(blind.ready().await.is_err());
     assert_eq!(search(&blind, "pangolin", SearchMode::Hybrid).await.len(), 1);
     // One document makes every word common; the threshold does not care.
@@ -146,7 +146,7 @@ async fn vectors_of_two_models_never_meet() {
         model: "another".to_owned(),
         ..KnowledgeConfig::default()
     };
-    let other = Knowledge::open(&config, data.path());
+    let other = Knowledge::open(&config, data.path(), parser::Parsers::in_this_process());
     assert_eq!(search(&other, "tapir", SearchMode::Text).await, []);
     assert_eq!(ingest(&other, &docs).await.added, 1);
     assert_eq!(search(&other, "tapir", SearchMode::Hybrid).await.len(), 1);
@@ -219,7 +219,8 @@ async fn a_line_without_end_is_cut_in_time() {
         let text = unit.repeat(200 * 1024 / unit.len());
         for format in [extract::Format::Markdown, extract::Format::Plain] {
             let started = tokio::time::Instant::now();
-            let chunks = chunk::split("Long", &text, format, |text| model.tokens(text), || false);
+            let long = extract::extract("long.txt", text.as_bytes()).expect("text");
+            let chunks = chunk::split(&extract::Extracted { format, ..long }, |text| model.tokens(text), || false);
             let chunks = chunks.expect("within bounds");
             assert!(started.elapsed() < Duration::from_secs(30), "{unit:?} {format:?}: {:?}", started.elapsed());
             assert!(

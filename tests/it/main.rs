@@ -20,6 +20,7 @@ mod completions;
 mod crash;
 mod deviations;
 mod disk;
+mod documents;
 mod faults;
 mod harness;
 mod http;

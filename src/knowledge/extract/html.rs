@@ -14,12 +14,12 @@ const UNSEEN: &[&str] = &[
     "template", "title", "video",
 ];
 /// Elements that stand within a word; all others are apart from what is beside them.
-const INLINE: &[&str] = &[
+pub(super) const INLINE: &[&str] = &[
     "a", "abbr", "b", "bdi", "bdo", "cite", "code", "del", "dfn", "em", "font", "i", "ins", "kbd", "mark", "q", "s",
     "samp", "small", "span", "strike", "strong", "sub", "sup", "tt", "u", "var", "wbr",
 ];
 /// Elements that end a paragraph where they begin.
-const ENDS_PARAGRAPH: &[&str] = &[
+pub(super) const ENDS_PARAGRAPH: &[&str] = &[
     "address",
     "article",
     "aside",
@@ -181,8 +181,7 @@ impl Html {
     fn tag(&mut self, text: &str, range: Range<usize>) {
         let is_end = text.starts_with('/');
         let text = text.trim_start_matches('/');
-        let (name, attributes) =
-            text.split_at(text.find(|c: char| c.is_whitespace() || c == '/').unwrap_or(text.len()));
+        let (name, rest) = text.split_at(text.find(|c: char| c.is_whitespace() || c == '/').unwrap_or(text.len()));
         let name = name.to_ascii_lowercase();
         if let Some(hidden) = &mut self.hidden {
             let ends_paragraph = hidden.name == "p" && !is_end && ENDS_PARAGRAPH.contains(&name.as_str());
@@ -197,7 +196,7 @@ impl Html {
                 return;
             }
         }
-        if !is_end && !VOID.contains(&name.as_str()) && is_hidden(&name, attributes) {
+        if !is_end && !VOID.contains(&name.as_str()) && is_hidden(&name, attributes(rest)) {
             self.hidden = Some(Hidden { name, start: range.start, depth: 1 });
             return;
         }
@@ -227,12 +226,19 @@ impl TagText {
     }
 }
 
-/// Whether nobody sees an element with these attributes.
-fn is_hidden(name: &str, attributes: &str) -> bool {
-    let mut is_open = false;
-    let mut rest = attributes;
-    while let Some((attribute, value, after)) = next_attribute(rest) {
+/// The attributes of a tag.
+fn attributes(mut rest: &str) -> impl Iterator<Item = (&str, &str)> {
+    std::iter::from_fn(move || {
+        let (attribute, value, after) = next_attribute(rest)?;
         rest = after;
+        Some((attribute, value))
+    })
+}
+
+/// Whether nobody sees an element with these attributes.
+pub(super) fn is_hidden<'a>(name: &str, attributes: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
+    let mut is_open = false;
+    for (attribute, value) in attributes {
         match attribute.to_ascii_lowercase().as_str() {
             "hidden" => return true,
             "style" if hides(value) => return true,

@@ -1,18 +1,17 @@
 //! Markdown: front matter is not shown to readers, nor what its markup hides, so it is not text.
 
-use super::visible::visible;
+use super::{error::ExtractError, hidden::strip_hidden, out::Out, visible::visible};
 use crate::knowledge::markdown::headings;
 
-/// The title, if the document names one, and the visible text.
-pub(super) fn read(text: &str) -> (Option<String>, String) {
-    let (front_title, body) = split_front_matter(text);
+/// The visible text, and the title, if the document names one.
+pub(super) fn read(text: &str, out: &mut Out) -> Result<(), ExtractError> {
+    let text = strip_hidden(text);
+    let (title, body) = split_front_matter(&text);
     let body = visible(body);
+    out.title = title;
     let first = headings(&body).next().map(|heading| heading.text);
-    let title = front_title.or(first).filter(|title| !title.is_empty());
-    (title, body.trim().to_owned())
+    out.markdown(&body, first)
 }
-
-/// Takes a YAML block off the beginning. Only its `title` is understood.
 fn split_front_matter(text: &str) -> (Option<String>, &str) {
     let whole = (None, text);
     let Some(rest) = text.strip_prefix("---\n") else { return whole };

@@ -10,7 +10,8 @@ use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use crate::knowledge::{Passage, chunk::Chunk, fuse::Match};
 
 /// The columns that every search reads.
-pub(super) const FOUND_COLUMNS: [&str; 8] = ["id", "document", "title", "uri", "chunk", "page", "heading", "text"];
+pub(super) const FOUND_COLUMNS: [&str; 12] =
+    ["id", "document", "title", "uri", "chunk", "page", "page_end", "place", "start", "end", "heading", "text"];
 
 /// Marks the column that names a row, so that concurrent writers of one row are seen as a conflict.
 const PRIMARY_KEY: &str = "lance-schema:unenforced-primary-key";
@@ -41,6 +42,10 @@ pub(super) fn schema(collection: &str, model: &str, dimension: usize) -> SchemaR
         optional("uri", DataType::Utf8),
         Field::new("chunk", DataType::UInt32, false),
         optional("page", DataType::UInt32),
+        optional("page_end", DataType::UInt32),
+        optional("place", DataType::Utf8),
+        Field::new("start", DataType::UInt32, false),
+        Field::new("end", DataType::UInt32, false),
         optional("heading", DataType::Utf8),
         text("text"),
         text("content"),
@@ -81,7 +86,11 @@ pub(super) fn batch(schema: &SchemaRef, documents: &[IndexedDocument]) -> Result
         strings(rows().map(|(document, ..)| document.title.as_str())),
         Arc::new(rows().map(|(document, ..)| document.uri.as_deref()).collect::<StringArray>()),
         Arc::new(rows().map(|(.., number)| Some(number)).collect::<UInt32Array>()),
-        Arc::new(rows().map(|_| None::<u32>).collect::<UInt32Array>()),
+        Arc::new(rows().map(|(_, chunk, ..)| chunk.page).collect::<UInt32Array>()),
+        Arc::new(rows().map(|(_, chunk, ..)| chunk.page_end).collect::<UInt32Array>()),
+        Arc::new(rows().map(|(_, chunk, ..)| chunk.place.as_deref()).collect::<StringArray>()),
+        Arc::new(rows().map(|(_, chunk, ..)| u32::try_from(chunk.range.start).ok()).collect::<UInt32Array>()),
+        Arc::new(rows().map(|(_, chunk, ..)| u32::try_from(chunk.range.end).ok()).collect::<UInt32Array>()),
         Arc::new(rows().map(|(_, chunk, ..)| chunk.heading.as_deref()).collect::<StringArray>()),
         strings(rows().map(|(_, chunk, ..)| chunk.text.as_str())),
         strings(rows().map(|(_, chunk, ..)| chunk.content.as_str())),
@@ -101,7 +110,8 @@ fn strings<S: AsRef<str>>(values: impl Iterator<Item = S>) -> ArrayRef {
 pub(super) fn found(batch: &RecordBatch, query: Option<&[f32]>) -> Option<Vec<Match<Passage>>> {
     let (id, document, title) = (text(batch, "id")?, text(batch, "document")?, text(batch, "title")?);
     let (uri, heading, body) = (text(batch, "uri")?, text(batch, "heading")?, text(batch, "text")?);
-    let (chunk, page) = (numbers(batch, "chunk")?, numbers(batch, "page")?);
+    let (chunk, page, page_end) = (numbers(batch, "chunk")?, numbers(batch, "page")?, numbers(batch, "page_end")?);
+    let (place, start, end) = (text(batch, "place")?, numbers(batch, "start")?, numbers(batch, "end")?);
     let bm25 = batch.column_by_name("_score").and_then(|column| column.as_any().downcast_ref::<Float32Array>());
     let distance = batch.column_by_name("_distance").and_then(|column| column.as_any().downcast_ref::<Float32Array>());
     let compare = |i| match distance {
@@ -118,6 +128,10 @@ pub(super) fn found(batch: &RecordBatch, query: Option<&[f32]>) -> Option<Vec<Ma
             uri: uri.is_valid(i).then(|| uri.value(i).to_owned()),
             chunk: chunk.value(i),
             page: page.is_valid(i).then(|| page.value(i)),
+            page_end: page_end.is_valid(i).then(|| page_end.value(i)).filter(|last| *last != page.value(i)),
+            place: place.is_valid(i).then(|| place.value(i).to_owned()),
+            start: start.value(i),
+            end: end.value(i),
             heading: heading.is_valid(i).then(|| heading.value(i).to_owned()),
             text: body.value(i).to_owned(),
             score: 0.0,

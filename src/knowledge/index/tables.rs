@@ -43,7 +43,7 @@ const COMPACT_FROM_FRAGMENTS: usize = 16;
 /// Versions older than this many minutes are deleted; a search never takes that long.
 const KEEP_VERSIONS_MINUTES: i64 = 30;
 /// Changes whenever the columns or the ids of documents do, so that nothing older is read; it has to be ingested again.
-const LAYOUT: &str = "2";
+const LAYOUT: &str = "3";
 /// The word index.
 const WORDS: &str = "content_idx";
 /// The longest question, in characters, that words are searched for.

@@ -9,7 +9,7 @@ use std::{
 use walkdir::WalkDir;
 
 use super::summary::IngestFailure;
-use crate::knowledge::extract::Format;
+use crate::knowledge::extract::{ExtractError, Kind};
 
 /// The most files of one ingestion.
 const MAX_FILES: usize = 100_000;
@@ -24,7 +24,6 @@ pub(super) struct SourceFile {
     /// What readers see: the path below the working folder with `/`, or below the given folder's parent when it lies
     /// elsewhere. Two files can have the same.
     pub(super) uri: String,
-    pub(super) format: Format,
 }
 
 /// What was found.
@@ -72,10 +71,16 @@ fn at_most(max_files: usize, paths: &[PathBuf], working_folder: &Path, stop: &dy
                     continue;
                 }
             };
-            let Some(format) = Format::of(&path) else {
-                found.skipped += 1;
+            if Kind::promised(&path).is_none() {
+                // Whoever names a file wants it; a folder may have anything in it.
+                if path == root {
+                    let reason = ExtractError::UnsupportedType.to_string();
+                    found.failures.push(IngestFailure { uri: uri(&path, base), reason });
+                } else {
+                    found.skipped += 1;
+                }
                 continue;
-            };
+            }
             if seen.contains(&path) {
                 continue;
             }
@@ -86,7 +91,7 @@ fn at_most(max_files: usize, paths: &[PathBuf], working_folder: &Path, stop: &dy
                 return found;
             }
             seen.insert(path.clone());
-            found.files.push(SourceFile { path, uri, format });
+            found.files.push(SourceFile { path, uri });
         }
     }
     found
@@ -124,7 +129,7 @@ mod tests {
     fn folders_are_read_in_order_without_links_and_hidden_files() {
         let temporary = tempfile::tempdir().expect("folder");
         let work = temporary.path().canonicalize().expect("path");
-        for name in ["docs/b.md", "docs/a.txt", "docs/c.pdf", "docs/sub/a.md", "docs/.git/x.md", "elsewhere.md"] {
+        for name in ["docs/b.md", "docs/a.txt", "docs/c.rtf", "docs/sub/a.md", "docs/.git/x.md", "elsewhere.md"] {
             let path = work.join(name);
             fs::create_dir_all(path.parent().expect("parent")).expect("folder");
             fs::write(path, name).expect("file");
@@ -168,7 +173,7 @@ mod tests {
     fn the_bound_counts_what_can_be_read_and_is_reported_once() {
         let temporary = tempfile::tempdir().expect("folder");
         let work = temporary.path().canonicalize().expect("path");
-        for name in ["1.pdf", "2.pdf", "3.pdf", "4.md", "5.md", "6.md", "7.md"] {
+        for name in ["1.png", "2.png", "3.png", "4.md", "5.md", "6.md", "7.md"] {
             fs::write(work.join(name), name).expect("file");
         }
         let found = at_most(2, std::slice::from_ref(&work), &work, &|| false);

@@ -1,6 +1,6 @@
 //! Files → index: what is new or changed is read, cut, embedded and put in place; the rest costs a hash.
 //!
-//! Uses `extract`, `chunk`, `embed` and `index`. A document is replaced in one commit, so that dropping an ingestion
+//! Uses `parser`, `chunk`, `embed` and `index`. A document is replaced in one commit, so that dropping an ingestion
 //! half-way leaves every document either as it was or as it is. Files that are gone from a folder stay in the index:
 //! a folder that failed to mount must not empty it.
 
@@ -22,8 +22,9 @@ use crate::knowledge::{
     Collection, KnowledgeError,
     chunk::{self, CHUNKING_VERSION, Chunk, SplitError},
     embed::{EmbedError, EmbedStatus, Embedder},
-    extract::{self, Extracted, MAX_FILE_BYTES},
+    extract::{EXTRACT_VERSION, ExtractError, Extracted, MAX_FILE_BYTES},
     index::{Index, IndexedDocument},
+    parser::Parsers,
 };
 
 mod discover;
@@ -40,17 +41,20 @@ const EMBED_CHUNKS: usize = 256;
 pub(super) async fn ingest(
     embedder: &Embedder,
     index: &Index,
+    parsers: &Parsers,
     collection: &Collection,
     paths: &[PathBuf],
     progress: impl FnMut(IngestProgress<'_>) + Send,
 ) -> Result<IngestSummary, IngestError> {
     let started = Instant::now();
+    let _parsers = LetGo(parsers);
     let (paths, stopped) = (paths.to_vec(), StopOnDrop::default());
     let stop = stopped.asked();
     let found = blocking(move || discover(&paths, &working_folder(), &stop)).await?;
     let mut run = Run {
         embedder,
         index,
+        parsers,
         collection,
         known: index.documents(collection).await?,
         pending: Vec::new(),
@@ -77,6 +81,7 @@ pub(super) async fn ingest(
 struct Run<'a, P> {
     embedder: &'a Embedder,
     index: &'a Index,
+    parsers: &'a Parsers,
     collection: &'a Collection,
     /// What the index holds: document id → hash.
     known: HashMap<String, String>,
@@ -88,9 +93,9 @@ struct Run<'a, P> {
     stopped: StopOnDrop,
 }
 
-/// A file that was read.
+/// A file's bytes.
 struct Source {
-    extracted: Extracted,
+    bytes: Vec<u8>,
     hash: String,
 }
 
@@ -101,7 +106,10 @@ impl<P: FnMut(IngestProgress<'_>) + Send> Run<'_, P> {
         let id = document_id(self.collection, &file.path);
         match blocking(move || read(&file)).await? {
             Ok(source) if self.known.get(&id) == Some(&source.hash) => self.summary.unchanged += 1,
-            Ok(source) => self.document(&uri, id, source).await?,
+            Ok(source) => match self.parsers.read(&uri, &source.bytes).await {
+                Ok(extracted) => self.document(&uri, id, source.hash, extracted).await?,
+                Err(reason) => self.fail(&uri, reason.to_string()),
+            },
             Err(reason) => self.fail(&uri, reason),
         }
         self.summary.files += 1;
@@ -109,15 +117,14 @@ impl<P: FnMut(IngestProgress<'_>) + Send> Run<'_, P> {
         Ok(())
     }
 
-    async fn document(&mut self, uri: &str, id: String, source: Source) -> Result<(), IngestError> {
-        let Source { extracted, hash } = source;
+    async fn document(&mut self, uri: &str, id: String, hash: String, extracted: Extracted) -> Result<(), IngestError> {
         let is_known = self.known.contains_key(&id);
         let model = self.embedder.ready().await?;
         let title = extracted.title.clone();
         let stop = self.stopped.asked();
         let cut = move || {
             let tokens = |text: &str| model.tokens(text);
-            chunk::split(&extracted.title, &extracted.text, extracted.format, tokens, stop)
+            chunk::split(&extracted, tokens, stop)
         };
         let chunks = match blocking(cut).await? {
             Ok(chunks) => chunks,
@@ -196,11 +203,10 @@ impl<P: FnMut(IngestProgress<'_>) + Send> Run<'_, P> {
 fn read(file: &SourceFile) -> Result<Source, String> {
     let size = fs::metadata(&file.path).map_err(|error| error.to_string())?.len();
     if size > MAX_FILE_BYTES {
-        return Err(extract::ExtractError::TooLarge.to_string());
+        return Err(ExtractError::TooLarge.to_string());
     }
     let bytes = fs::read(&file.path).map_err(|error| error.to_string())?;
-    let extracted = extract::extract(&file.uri, file.format, &bytes).map_err(|error| error.to_string())?;
-    Ok(Source { hash: document_hash(&extracted), extracted })
+    Ok(Source { hash: document_hash(file, &bytes), bytes })
 }
 
 /// 32 hex digits that stay the same as long as collection and place do. `path` is absolute and without links.
@@ -209,10 +215,11 @@ fn document_id(collection: &Collection, path: &Path) -> String {
     digest(&[collection.tenant().as_bytes(), collection.as_str().as_bytes(), path])
 }
 
-/// Changes with everything that the document's rows are made of, except the model: each has its own table.
-fn document_hash(extracted: &Extracted) -> String {
-    let format = format!("{:?}", extracted.format);
-    digest(&[CHUNKING_VERSION, &format, &extracted.title, &extracted.text].map(str::as_bytes))
+/// Changes with everything that the document's rows are made of, except the model: each has its own table. The name is
+/// the title of what has none.
+fn document_hash(file: &SourceFile, bytes: &[u8]) -> String {
+    let name = file.path.file_name().unwrap_or_default().as_encoded_bytes();
+    digest(&[CHUNKING_VERSION.as_bytes(), EXTRACT_VERSION.as_bytes(), name, bytes])
 }
 
 fn digest(parts: &[&[u8]]) -> String {
@@ -239,6 +246,15 @@ impl StopOnDrop {
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Lets parsers go when the ingestion is over, also when it is dropped.
+struct LetGo<'a>(&'a Parsers);
+
+impl Drop for LetGo<'_> {
+    fn drop(&mut self) {
+        self.0.rest();
     }
 }
 

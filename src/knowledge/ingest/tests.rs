@@ -8,7 +8,8 @@ use crate::knowledge::{
     embed::{Embedder, Loaded, Model},
     extract,
     index::Index,
-    testing::{self, default_collection, ingest, knowledge, places, query, search, write},
+    parser::Parsers,
+    testing::{self, default_collection, ingest, knowledge, places, query, write},
 };
 
 #[tokio::test]
@@ -20,7 +21,7 @@ async fn ingesting_again_changes_what_changed() {
         &[
             ("a.md", "# Alpha\n\n## One\n\nThe zebra eats grass.\n\n## Two\n\nThe walrus eats mussels.\n"),
             ("b.txt", "Bees make honey."),
-            ("c.pdf", "not read"),
+            ("c.rtf", "not read"),
             ("d.md", "  \n"),
         ],
     );
@@ -80,14 +81,16 @@ async fn strange_files_are_reported_and_do_no_harm() {
     write(&docs, &[("good.md", "The axolotl regrows its legs."), ("empty.txt", "")]);
     fs::write(docs.join("binary.md"), b"\x7fELF\x02\x01\x01\0\0\0").expect("file");
     fs::write(docs.join("latin1.txt"), b"caf\xe9").expect("file");
+    fs::write(docs.join("page.pdf"), "<!doctype html><p>Not found").expect("file");
     fs::write(docs.join("huge.txt"), vec![b'a'; extract::MAX_FILE_BYTES as usize + 1]).expect("file");
     let knowledge = knowledge(data.path());
     let summary = ingest(&knowledge, &docs).await;
     let mut failed: Vec<_> = summary.failures.iter().map(|failure| failure.uri.as_str()).collect();
     failed.sort_unstable();
-    assert_eq!(failed, ["docs/binary.md", "docs/huge.txt", "docs/latin1.txt"]);
-    assert_eq!((summary.added, summary.skipped), (1, 1));
-    assert_eq!(search(&knowledge, "axolotl", SearchMode::Hybrid).await.len(), 1);
+    assert_eq!(failed, ["docs/binary.md", "docs/huge.txt", "docs/page.pdf"]);
+    assert_eq!((summary.added, summary.skipped), (2, 1));
+    assert_eq!(places(&knowledge, "café").await.len(), 1, "whatever its encoding");
+    assert_eq!(places(&knowledge, "axolotl").await.len(), 1);
     let gone = knowledge.ingest(&default_collection(), &[docs.join("nothing-here")], |_| ()).await.expect("no error");
     assert_eq!((gone.files, gone.failures.len()), (0, 1));
 }
@@ -106,7 +109,9 @@ async fn a_text_that_the_model_fails_on_stops_no_other() {
     });
     let index = Index::new(data.path().to_string_lossy(), "test");
     let (collection, paths) = (default_collection(), [work.path().to_owned()]);
-    let summary = super::ingest(&embedder, &index, &collection, &paths, |_| ()).await.expect("the others are ingested");
+    let summary = super::ingest(&embedder, &index, &Parsers::in_this_process(), &collection, &paths, |_| ())
+        .await
+        .expect("the others are ingested");
     assert_eq!((summary.added, summary.failures.len()), (2, 1), "{summary:?}");
     assert!(summary.failures[0].uri.ends_with("b.md"), "{summary:?}");
     assert_eq!(index.documents(&collection).await.expect("index").len(), 2);
