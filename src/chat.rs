@@ -11,7 +11,7 @@ mod text;
 mod time;
 
 pub use self::{
-    id::{InvalidId, MAX_ID_CHARS, MessageId, RunId, SessionId},
+    id::{DocumentId, InvalidId, JobId, MAX_ID_CHARS, MessageId, RunId, SessionId},
     message::{Feedback, InvalidOpinion, Message, Opinion, Role, Status},
     owner::{Circle, Owner},
     run::{Author, Doing, Phase, RunError, Timing, Usage},

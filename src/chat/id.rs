@@ -78,6 +78,14 @@ id_type!(
     /// One generation of an answer. Never reused.
     RunId, "r_"
 );
+id_type!(
+    /// One document of the knowledge base. 32 hexadecimal digits when it was made here; never used again.
+    DocumentId, ""
+);
+id_type!(
+    /// One piece of work on a document or a collection.
+    JobId, "j_"
+);
 
 #[cfg(test)]
 mod tests {

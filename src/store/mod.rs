@@ -1,19 +1,22 @@
-//! What outlives the process: sessions and their messages, and what was spent.
+//! What outlives the process: sessions and their messages, what was spent, documents and the work on them.
 //!
-//! [`SessionStore`] and [`SpendingStore`] are two of the few traits of the house, because the disk begins here. Uses `chat`
-//! only.
+//! [`SessionStore`], [`SpendingStore`] and [`DocumentStore`] are three of the few traits of the house, because the disk
+//! begins here. Uses `chat` only.
 
 use async_trait::async_trait;
 
 use crate::chat::{Citation, Feedback, Message, MessageId, Owner, RunId, SessionId, Source, Status, Timestamp, Usage};
 
+pub mod blobs;
 #[cfg(test)]
 mod contract;
+pub mod documents;
 pub mod folder;
 pub mod memory;
 mod spending;
 pub mod sqlite;
 
+pub use documents::DocumentStore;
 pub use spending::{SpendingStore, Spent};
 
 /// The most rows that one call of [`SessionStore::sessions`] or [`SessionStore::messages`] returns; a larger

@@ -4,7 +4,8 @@
 //! and answers after the commit, which is the fsync: so an answer means durable, and a hundred callers cost one
 //! fsync. Two threads read beside it, on connections of their own; the write-ahead log lets them. The file's
 //! layout is in `schema.rs`, the threads in `threads.rs`, rows and statements in `rows.rs`. What an answer has come to is
-//! added to it piece by piece (`pieces.rs`); what accounts have spent is in `spending.rs`.
+//! added to it piece by piece (`pieces.rs`); what accounts have spent is in `spending.rs`, what the knowledge base should
+//! hold in `documents.rs`.
 
 use std::{fmt, path::Path};
 
@@ -23,6 +24,7 @@ use crate::{
 };
 
 mod branch;
+mod documents;
 mod pieces;
 mod rows;
 mod schema;

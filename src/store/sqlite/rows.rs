@@ -296,7 +296,7 @@ const fn role_name(role: Role) -> &'static str {
 }
 
 /// The rows asked for, and whether there was one more.
-fn cut<T>(mut rows: Vec<T>, limit: usize) -> (Vec<T>, bool) {
+pub(super) fn cut<T>(mut rows: Vec<T>, limit: usize) -> (Vec<T>, bool) {
     let more = rows.len() > limit;
     rows.truncate(limit);
     (rows, more)
@@ -307,26 +307,26 @@ pub(super) fn millis(time: Timestamp) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX)
 }
 
-fn timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+pub(super) fn timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     Ok(Timestamp(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0)))
 }
 
-fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+pub(super) fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Unavailable(format!("cannot be written as JSON: {error}")))
 }
 
 /// Most messages cite nothing: an empty list is NULL.
-fn json_list<T: Serialize>(values: &[T]) -> Result<Option<String>, StoreError> {
+pub(super) fn json_list<T: Serialize>(values: &[T]) -> Result<Option<String>, StoreError> {
     if values.is_empty() { Ok(None) } else { json(&values).map(Some) }
 }
 
-fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+pub(super) fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
     let Some(text) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
     serde_json::from_str(text).map(Some).map_err(|error| damaged(column, error))
 }
 
 /// An enum that is stored under the name it has on the wire.
-fn name<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+pub(super) fn name<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
     T::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text))
         .map_err(|error| damaged(column, error))
@@ -339,7 +339,7 @@ where
     parse(row.get_ref(column)?.as_str()?).map_err(|error| damaged(column, error))
 }
 
-fn optional_id<T, E>(
+pub(super) fn optional_id<T, E>(
     row: &Row<'_>,
     column: usize,
     parse: impl FnOnce(&str) -> Result<T, E>,

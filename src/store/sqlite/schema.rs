@@ -90,13 +90,98 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ) STRICT;
     CREATE INDEX pieces_of_answer ON pieces (answer);
 ",
+    "
+    -- unerased: since when bytes of something deleted may be left; 0: they are to go at once.
+    -- Whose row it is stands in every one of these. What is deleted keeps its row until the index has let go of it.
+    CREATE TABLE collections (
+        tenant     TEXT NOT NULL,
+        name       TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        deleted_at INTEGER,
+        unerased   INTEGER,
+        PRIMARY KEY (tenant, name)
+    ) STRICT, WITHOUT ROWID;
+
+    -- position: the order in which they came.
+    CREATE TABLE documents (
+        position        INTEGER PRIMARY KEY,
+        id              TEXT NOT NULL UNIQUE,
+        tenant          TEXT NOT NULL,
+        collection      TEXT NOT NULL,
+        key             TEXT NOT NULL,
+        title           TEXT NOT NULL,
+        version         INTEGER NOT NULL,
+        indexed_version INTEGER,
+        state           TEXT NOT NULL,
+        code            TEXT,
+        reason          TEXT,
+        metadata        TEXT,
+        created_at      INTEGER NOT NULL,
+        updated_at      INTEGER NOT NULL,
+        deleted_at      INTEGER
+    ) STRICT;
+    CREATE UNIQUE INDEX documents_by_key ON documents (tenant, collection, key) WHERE deleted_at IS NULL;
+    CREATE INDEX documents_in_order ON documents (tenant, position) WHERE deleted_at IS NULL;
+    CREATE INDEX documents_deleted ON documents (position) WHERE deleted_at IS NOT NULL;
+
+    -- name, title: as they were given. doc_hash and what follows: what indexing it brought to light.
+    CREATE TABLE versions (
+        document   TEXT NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+        version    INTEGER NOT NULL,
+        tenant     TEXT NOT NULL,
+        name       TEXT NOT NULL,
+        title      TEXT,
+        media_type TEXT NOT NULL,
+        blob       TEXT NOT NULL,
+        bytes      INTEGER NOT NULL,
+        request    TEXT,
+        doc_hash   TEXT,
+        encoding   TEXT,
+        warnings   TEXT,
+        pages      INTEGER,
+        chunks     INTEGER,
+        created_at INTEGER NOT NULL,
+        PRIMARY KEY (document, version)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX versions_by_blob ON versions (tenant, blob);
+    CREATE UNIQUE INDEX versions_by_request ON versions (tenant, request) WHERE request IS NOT NULL;
+
+    -- lease: until when somebody is at it. not_before: when it is tried again.
+    CREATE TABLE jobs (
+        position   INTEGER PRIMARY KEY,
+        id         TEXT NOT NULL UNIQUE,
+        tenant     TEXT NOT NULL,
+        kind       TEXT NOT NULL,
+        collection TEXT NOT NULL,
+        document   TEXT,
+        version    INTEGER,
+        state      TEXT NOT NULL,
+        stage      TEXT,
+        done       INTEGER NOT NULL DEFAULT 0,
+        total      INTEGER NOT NULL DEFAULT 0,
+        attempts   INTEGER NOT NULL DEFAULT 0,
+        lease      INTEGER NOT NULL DEFAULT 0,
+        not_before INTEGER NOT NULL DEFAULT 0,
+        cancelling INTEGER NOT NULL DEFAULT 0,
+        code       TEXT,
+        reason     TEXT,
+        revision   INTEGER NOT NULL DEFAULT 1,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX jobs_in_order ON jobs (tenant, position);
+    CREATE INDEX jobs_of_document ON jobs (document, position);
+    CREATE INDEX jobs_waiting ON jobs (position) WHERE state = 'queued';
+    CREATE INDEX jobs_running ON jobs (position) WHERE state = 'running';
+    CREATE INDEX jobs_ended ON jobs (updated_at) WHERE state IN ('done', 'failed', 'cancelled');
+",
 ];
 
 /// How long a connection waits for a lock of SQLite's own. Only a program that looks into the file from
 /// outside can hold one for long.
 const BUSY: Duration = Duration::from_secs(5);
 /// Statements kept compiled per connection; there are fewer in the house.
-const STATEMENTS: usize = 32;
+const STATEMENTS: usize = 96;
 /// What the write-ahead log is cut down to after it was copied back, in bytes.
 const WAL_BYTES: i64 = 16 << 20;
 
@@ -189,10 +274,13 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     }
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     migrate(&mut connection, version)?;
     interrupt_pending(&mut connection)?;
+    // One process at a time has the file, so nobody works on anything now.
+    connection.execute("UPDATE jobs SET lease = 0 WHERE state = 'running'", [])?;
     Ok(connection)
 }
 

@@ -1,0 +1,323 @@
+//! The content of documents, and the texts that were read from it, as files: each tenant in a folder of its own, whose
+//! name is a hash. Content lies under its own hash, so that the same is kept once for a tenant, and never for two. Uses
+//! `documents` for its tenants.
+//!
+//! A file is written beside its place, synced, and put there in one step; so what has its name is whole.
+
+use std::{
+    fmt,
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use tokio::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::AsyncWriteExt,
+    sync::{RwLock, RwLockReadGuard},
+};
+
+use super::documents::Tenant;
+
+/// The ending of what is not whole yet.
+const PART: &str = "part";
+/// What nobody refers to goes after this: who refers to it may be about to say so.
+const ORPHAN_AGE: Duration = Duration::from_secs(3600);
+
+/// The files of all tenants.
+pub struct Blobs {
+    contents: PathBuf,
+    texts: PathBuf,
+    /// Held by who puts a file in its place until it is referred to, so that nobody takes it for an orphan.
+    placing: RwLock<()>,
+}
+
+impl fmt::Debug for Blobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blobs").field("contents", &self.contents).finish_non_exhaustive()
+    }
+}
+
+/// What is there, and will be until this is dropped.
+#[derive(Debug)]
+pub struct Placed<'a> {
+    /// The hash of the bytes.
+    pub hash: String,
+    /// How many they are.
+    pub bytes: u64,
+    _referring: RwLockReadGuard<'a, ()>,
+}
+
+impl Blobs {
+    /// The files in a gateway's data folder. Does no I/O.
+    #[must_use]
+    pub fn new(data_dir: &Path) -> Self {
+        Self { contents: data_dir.join("blobs"), texts: data_dir.join("texts"), placing: RwLock::new(()) }
+    }
+
+    /// Begins to write content of unknown length.
+    ///
+    /// # Errors
+    /// When no file can be made.
+    pub async fn begin(&self, tenant: &Tenant) -> io::Result<Part> {
+        Part::begin(folder(&self.contents, tenant)).await
+    }
+
+    /// Puts what was written in its place. Until the answer is dropped nobody takes it for an orphan, so it should be
+    /// referred to by then.
+    ///
+    /// # Errors
+    /// When the disk refuses; nothing is left then.
+    pub async fn place(&self, part: Part) -> io::Result<Placed<'_>> {
+        let referring = self.placing.read().await;
+        let (hash, bytes) = (part.hash(), part.bytes);
+        part.put(&hash).await?;
+        Ok(Placed { hash, bytes, _referring: referring })
+    }
+
+    /// Content that is there already, which stays until the answer is dropped; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When the disk does not tell.
+    pub async fn hold(&self, tenant: &Tenant, hash: &str) -> io::Result<Option<Placed<'_>>> {
+        let referring = self.placing.read().await;
+        match fs::metadata(self.content_path(tenant, hash)).await {
+            Ok(found) => Ok(Some(Placed { hash: hash.to_owned(), bytes: found.len(), _referring: referring })),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where content lies.
+    #[must_use]
+    pub fn content_path(&self, tenant: &Tenant, hash: &str) -> PathBuf {
+        folder(&self.contents, tenant).join(hash)
+    }
+
+    /// Where a text lies.
+    #[must_use]
+    pub fn text_path(&self, tenant: &Tenant, name: &str) -> PathBuf {
+        folder(&self.texts, tenant).join(name)
+    }
+
+    /// Keeps a text.
+    ///
+    /// # Errors
+    /// When the disk refuses; nothing is left then.
+    pub async fn keep_text(&self, tenant: &Tenant, name: &str, text: &str) -> io::Result<()> {
+        let mut part = Part::begin(folder(&self.texts, tenant)).await?;
+        part.write(text.as_bytes()).await?;
+        part.put(name).await
+    }
+
+    /// Removes those of these files that `unused` says nothing refers to. What is put in its place meanwhile waits.
+    ///
+    /// # Errors
+    /// That of `unused`. What cannot be removed is told in the log, and found again by [`orphans`](Self::orphans).
+    pub async fn remove<E>(
+        &self,
+        tenant: &Tenant,
+        unused: impl Future<Output = Result<Vec<String>, E>>,
+    ) -> Result<usize, E> {
+        let _nobody_places = self.placing.write().await;
+        let names = unused.await?;
+        for name in &names {
+            let path = if name.contains('.') { self.text_path(tenant, name) } else { self.content_path(tenant, name) };
+            match fs::remove_file(&path).await {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    tracing::warn!(path = %path.display(), %error, "a file that nobody needs cannot be removed");
+                }
+                _ => {}
+            }
+        }
+        Ok(names.len())
+    }
+
+    /// The files of a tenant that were not put there lately: those among them that nothing refers to should go.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub async fn orphans(&self, tenant: &Tenant) -> io::Result<Vec<String>> {
+        let mut found = Vec::new();
+        for (root, age) in [(&self.contents, ORPHAN_AGE), (&self.texts, Duration::ZERO)] {
+            for (name, modified) in entries(&folder(root, tenant)).await? {
+                let is_old = SystemTime::now().duration_since(modified).is_ok_and(|since| since >= age);
+                if is_old && !name.ends_with(PART) {
+                    found.push(name);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes what another process has begun to write: one process at a time has the data folder. To be called before
+    /// anything is written.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub async fn clear_parts(&self) -> io::Result<()> {
+        for root in [&self.contents, &self.texts] {
+            for (tenant, _) in entries(root).await? {
+                for (name, _) in entries(&root.join(&tenant)).await? {
+                    if name.ends_with(PART) {
+                        fs::remove_file(root.join(&tenant).join(name)).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The folder of a tenant: no name of a client becomes a path.
+fn folder(root: &Path, tenant: &Tenant) -> PathBuf {
+    root.join(&blake3::hash(tenant.as_str().as_bytes()).to_hex()[..32])
+}
+
+/// Names and times in a folder; none when there is no folder.
+async fn entries(folder: &Path) -> io::Result<Vec<(String, SystemTime)>> {
+    let mut reading = match fs::read_dir(folder).await {
+        Ok(reading) => reading,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    while let Some(entry) = reading.next_entry().await? {
+        // Gone meanwhile, or not ours.
+        if let (Ok(name), Ok(about)) = (entry.file_name().into_string(), entry.metadata().await) {
+            found.push((name, about.modified()?));
+        }
+    }
+    Ok(found)
+}
+
+/// A file that is being written. Dropping it removes it.
+#[derive(Debug)]
+pub struct Part {
+    folder: PathBuf,
+    path: PathBuf,
+    file: File,
+    hasher: Box<blake3::Hasher>,
+    bytes: u64,
+}
+
+impl Part {
+    async fn begin(folder: PathBuf) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder).await?;
+        let path = folder.join(format!("{}.{PART}", uuid::Uuid::new_v4().simple()));
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).await?;
+        Ok(Self { folder, path, file, hasher: Box::default(), bytes: 0 })
+    }
+
+    /// Writes on.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+        self.file.write_all(bytes).await
+    }
+
+    /// How many bytes were written.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn hash(&self) -> String {
+        self.hasher.finalize().to_hex().to_string()
+    }
+
+    async fn put(mut self, name: &str) -> io::Result<()> {
+        self.file.flush().await?;
+        self.file.sync_all().await?;
+        fs::rename(&self.path, self.folder.join(name)).await?;
+        // The name has to survive, too.
+        File::open(&self.folder).await?.sync_all().await
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // After it was put in its place there is nothing of this name.
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                tracing::warn!(path = %self.path.display(), %error, "a file that is not whole stays until the next start");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    async fn write(blobs: &Blobs, tenant: &Tenant, bytes: &[u8]) -> String {
+        let mut part = blobs.begin(tenant).await.expect("begun");
+        for piece in bytes.chunks(3) {
+            part.write(piece).await.expect("written");
+        }
+        assert_eq!(part.bytes(), bytes.len() as u64);
+        blobs.place(part).await.expect("placed").hash.clone()
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let found = walkdir::WalkDir::new(folder).into_iter().map(|entry| entry.expect("read"));
+        found
+            .filter(|entry| entry.file_type().is_file())
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn content_is_kept_once_for_a_tenant_and_never_for_two() {
+        let data = tempfile::tempdir().expect("folder");
+        let blobs = Blobs::new(data.path());
+        let (north, south) = (Tenant::new("north"), Tenant::new("south"));
+        let hash = write(&blobs, &north, b"The same content").await;
+        assert_eq!(write(&blobs, &north, b"The same content").await, hash);
+        assert_eq!(names(data.path()).len(), 1);
+        assert!(blobs.hold(&south, &hash).await.expect("told").is_none(), "nobody learns that another one has it");
+        assert_eq!(write(&blobs, &south, b"The same content").await, hash);
+        assert_eq!(names(data.path()).len(), 2);
+        assert_eq!(blobs.hold(&north, &hash).await.expect("told").expect("there").bytes, 16);
+
+        let path = blobs.content_path(&north, &hash);
+        let mode = |path: &Path| path.metadata().expect("there").permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().expect("folder"))), (0o600, 0o700));
+        blobs.remove(&north, async { Ok::<_, ()>(vec![hash.clone()]) }).await.expect("removed");
+        assert!(!path.exists() && blobs.content_path(&south, &hash).exists());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_whole_leaves_nothing() {
+        let data = tempfile::tempdir().expect("folder");
+        let blobs = Blobs::new(data.path());
+        let tenant = Tenant::new("t");
+        let mut part = blobs.begin(&tenant).await.expect("begun");
+        part.write(b"half").await.expect("written");
+        drop(part);
+        assert_eq!(names(data.path()), Vec::<String>::new());
+        std::mem::forget(blobs.begin(&tenant).await.expect("begun")); // As a process that was killed.
+        blobs.clear_parts().await.expect("cleared");
+        assert_eq!(names(data.path()), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn what_was_just_placed_is_no_orphan_and_texts_go_at_once() {
+        let data = tempfile::tempdir().expect("folder");
+        let blobs = Blobs::new(data.path());
+        let tenant = Tenant::new("t");
+        let hash = write(&blobs, &tenant, b"new").await;
+        blobs.keep_text(&tenant, "abc.1", "a text").await.expect("kept");
+        assert_eq!(blobs.orphans(&tenant).await.expect("read"), ["abc.1"]);
+        let old = SystemTime::now() - 2 * ORPHAN_AGE;
+        std::fs::File::open(blobs.content_path(&tenant, &hash)).expect("there").set_modified(old).expect("set");
+        assert_eq!(blobs.orphans(&tenant).await.expect("read").len(), 2);
+        assert!(blobs.orphans(&Tenant::new("u")).await.expect("read").is_empty());
+    }
+}

@@ -1,0 +1,354 @@
+//! What the knowledge base should hold: documents, their versions, collections, and the work on them.
+//!
+//! The store says what should be; the content lies in [`blobs`](super::blobs), and the index is made from both. Every row
+//! has a tenant, and every method that a caller reaches is told one: what is another tenant's is not there.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::StoreError;
+use crate::chat::{DocumentId, JobId, MessageId, Timestamp};
+
+#[cfg(test)]
+mod contract;
+mod records;
+mod tenant;
+
+pub use records::{DocumentRecord, DocumentState, Fault, JobKind, JobRecord, JobState, Progress, Stage, VersionRecord};
+pub use tenant::Tenant;
+
+/// The collection that every tenant has.
+pub const DEFAULT_COLLECTION: &str = "default";
+/// The most collections of a tenant, the one that every tenant has not counted.
+pub const MAX_COLLECTIONS: usize = 100;
+/// The versions of a document that are kept, the one that answers besides.
+pub const KEPT_VERSIONS: u32 = 5;
+/// How often a piece of work is tried; a process that died over it counts.
+pub const MAX_ATTEMPTS: u32 = 3;
+
+/// What a version of a document is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// The file's name, without any folder; its ending says what it is.
+    pub name: String,
+    /// The title that was given; `None`: the one that the text has.
+    pub title: Option<String>,
+    /// What it is, as a media type.
+    pub media_type: String,
+    /// The hash of the bytes, under which they lie.
+    pub blob: String,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+/// Which document a version is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The one that its source calls so, or a new one.
+    Key {
+        /// The collection; made when there is none of this name.
+        collection: String,
+        /// What the source calls it.
+        key: String,
+    },
+    /// One that is there.
+    Document(DocumentId),
+}
+
+/// Content that came in, and lies on the disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewVersion {
+    /// Of which document.
+    pub target: Target,
+    /// What it says.
+    pub content: Content,
+    /// What the client wants to remember, in place of what it remembered before; `None` leaves it.
+    pub metadata: Option<Value>,
+    /// By which a repetition of the same request is known.
+    pub request: Option<MessageId>,
+    /// The most documents that the tenant may have.
+    pub most: u64,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// What became of a [`NewVersion`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Accepted {
+    /// It is stored, and waits for its turn.
+    Queued {
+        /// The document as it is now.
+        document: Box<DocumentRecord>,
+        /// The work on it.
+        job: Box<JobRecord>,
+        /// Work on what it replaces: what waited has ended, what is under way is told to end.
+        superseded: Vec<JobId>,
+    },
+    /// The same content is waiting or being worked on already.
+    Joined(Box<DocumentRecord>, Box<JobRecord>),
+    /// The same content answers already.
+    Unchanged(Box<DocumentRecord>),
+    /// The request is known, with other content.
+    Conflict,
+    /// There is no such document.
+    NotFound,
+    /// The collection is being deleted.
+    Deleting,
+    /// The tenant has as many documents as it may have.
+    TooManyDocuments,
+    /// The tenant has [`MAX_COLLECTIONS`].
+    TooManyCollections,
+}
+
+/// A page of something, newest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Whether there is more.
+    pub more: bool,
+}
+
+/// Which documents are listed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DocumentFilter {
+    /// Of this collection only.
+    pub collection: Option<String>,
+    /// In this state only.
+    pub state: Option<DocumentState>,
+}
+
+/// A collection as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectionRecord {
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Whether it is being deleted.
+    pub is_deleting: bool,
+    /// Its documents.
+    pub documents: u64,
+    /// Those of them that are waiting or being worked on.
+    pub pending: u64,
+    /// Those of them whose newest version could not be indexed.
+    pub failed: u64,
+}
+
+/// What became of a collection that was to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// It is there now.
+    New,
+    /// It was there already.
+    Exists,
+    /// One of this name is being deleted.
+    Deleting,
+    /// The tenant has [`MAX_COLLECTIONS`].
+    TooMany,
+}
+
+/// Something that was deleted: nothing may find it any more, and `job` removes what is left of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deleted {
+    /// The work.
+    pub job: JobRecord,
+    /// Work on it: what waited has ended, what is under way is told to end.
+    pub cancelled: Vec<JobId>,
+}
+
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Documents that are to be indexed.
+    Index,
+    /// Documents and collections that are to be removed; they do not wait for the others.
+    Remove,
+}
+
+/// Work that somebody has taken on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claimed {
+    /// The work.
+    pub job: JobRecord,
+    /// The version that is to be indexed.
+    pub version: Option<VersionRecord>,
+    /// What the source calls the document.
+    pub key: Option<String>,
+}
+
+/// What indexing a version brought to light.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Indexed {
+    /// The document's title.
+    pub title: String,
+    /// The hash that stands with its rows in the index.
+    pub doc_hash: String,
+    /// The encoding it was in, where that could be told.
+    pub encoding: Option<String>,
+    /// What was noticed.
+    pub warnings: Vec<String>,
+    /// Its pages, in formats that have some.
+    pub pages: Option<u32>,
+    /// Its chunks.
+    pub chunks: u32,
+}
+
+/// How work ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The version answers.
+    Indexed(Box<Indexed>),
+    /// What was to be removed is gone from the index: its rows go, too.
+    Removed,
+    /// It cannot be done.
+    Failed(Fault),
+    /// It could not be done now, and is tried again; or has failed, when it was tried [`MAX_ATTEMPTS`] times.
+    Again(Fault, Timestamp),
+    /// Somebody wanted it to end.
+    Cancelled,
+    /// The process ends; another one goes on with it, and it was no attempt.
+    Released,
+}
+
+/// A document that is deleted, and may still be in the index; or one that should be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Its tenant.
+    pub tenant: Tenant,
+    /// Its collection.
+    pub collection: String,
+    /// Its id.
+    pub document: DocumentId,
+    /// The hash of its rows in the index; `None`: it should have none.
+    pub doc_hash: Option<String>,
+}
+
+/// A collection: whose it is, and its name.
+pub type Place = (Tenant, String);
+
+/// The name of the file with the text of a version.
+#[must_use]
+pub fn text_name(document: &DocumentId, version: u32) -> String {
+    format!("{document}.{version}")
+}
+
+/// Documents and the work on them that survive. As with sessions, a method that writes returns after the data is durable,
+/// and dropping its future does not undo it.
+#[async_trait]
+pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
+    /// Stores content that came in as a version, with the work on it. Older versions beyond [`KEPT_VERSIONS`] go.
+    async fn accept(&self, tenant: &Tenant, new: NewVersion) -> Result<Accepted, StoreError>;
+
+    /// One document; `None` as well when it is deleted.
+    async fn document(&self, tenant: &Tenant, id: &DocumentId) -> Result<Option<DocumentRecord>, StoreError>;
+
+    /// Documents older than `before`, newest first; `None` when there is no document `before`.
+    async fn documents(
+        &self,
+        tenant: &Tenant,
+        filter: DocumentFilter,
+        before: Option<&DocumentId>,
+        limit: usize,
+    ) -> Result<Option<Page<DocumentRecord>>, StoreError>;
+
+    /// The versions of a document that are kept, newest first; `None` when there is no such document.
+    async fn versions(&self, tenant: &Tenant, id: &DocumentId) -> Result<Option<Vec<VersionRecord>>, StoreError>;
+
+    /// Deletes a document; `None` when there is none. What is left of its bytes is to go at once, or in its time.
+    async fn delete_document(
+        &self,
+        tenant: &Tenant,
+        id: &DocumentId,
+        erase: bool,
+        at: Timestamp,
+    ) -> Result<Option<Deleted>, StoreError>;
+
+    /// All collections of a tenant, by name.
+    async fn collections(&self, tenant: &Tenant) -> Result<Vec<CollectionRecord>, StoreError>;
+
+    /// Makes a collection.
+    async fn create_collection(&self, tenant: &Tenant, name: &str, at: Timestamp) -> Result<Made, StoreError>;
+
+    /// Deletes a collection with all its documents; `None` when there is none.
+    async fn delete_collection(
+        &self,
+        tenant: &Tenant,
+        name: &str,
+        at: Timestamp,
+    ) -> Result<Option<Deleted>, StoreError>;
+
+    /// One piece of work.
+    async fn job(&self, tenant: &Tenant, id: &JobId) -> Result<Option<JobRecord>, StoreError>;
+
+    /// Work older than `before`, newest first; `None` when there is no work `before`.
+    async fn jobs(
+        &self,
+        tenant: &Tenant,
+        state: Option<JobState>,
+        before: Option<&JobId>,
+        limit: usize,
+    ) -> Result<Option<Page<JobRecord>>, StoreError>;
+
+    /// Ends work that waits, and lets work under way be told to end; what has ended stays as it is. `None` when there is
+    /// none such. The removal of something cannot be cancelled.
+    async fn cancel_job(&self, tenant: &Tenant, id: &JobId, at: Timestamp) -> Result<Option<JobRecord>, StoreError>;
+
+    /// New work in place of one that failed or was cancelled, on the newest version of its document. `None` when there is
+    /// none such, or nothing to do: what is there then is told by [`job`](Self::job).
+    async fn retry_job(&self, tenant: &Tenant, id: &JobId, at: Timestamp) -> Result<Option<JobRecord>, StoreError>;
+
+    /// Takes on the work whose turn it is, until `lease`. Work whose lease is over is anybody's again. Of two tenants the
+    /// one with less work under way comes first; no two work on one document.
+    async fn claim(&self, lane: Lane, now: Timestamp, lease: Timestamp) -> Result<Option<Claimed>, StoreError>;
+
+    /// Keeps work for longer, and notes how far it is. Whether it goes on: not when it was told to end, or is somebody
+    /// else's.
+    async fn renew(
+        &self,
+        job: &JobId,
+        progress: Progress,
+        now: Timestamp,
+        lease: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Ends work that was taken on, as far as it came; `None` when it is not under way any more.
+    async fn end(
+        &self,
+        job: &JobId,
+        progress: Progress,
+        outcome: Outcome,
+        at: Timestamp,
+    ) -> Result<Option<JobRecord>, StoreError>;
+
+    /// Documents and collections that were deleted and are not removed yet. A collection has no document's id.
+    async fn deleted(&self) -> Result<(Vec<Known>, Vec<Place>), StoreError>;
+
+    /// What the index should hold, after `after`, at most `limit`, by id.
+    async fn expected(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Known>, StoreError>;
+
+    /// New work on a document that should answer and does not, or in another version; work that waits has all its
+    /// attempts again.
+    async fn reindex(&self, document: &DocumentId, at: Timestamp) -> Result<(), StoreError>;
+
+    /// The names of the files of what `job` is to remove.
+    async fn files(&self, job: &JobRecord) -> Result<Vec<String>, StoreError>;
+
+    /// Which of these files nothing refers to, by name: contents by their hash, texts by [`text_name`].
+    async fn unused(&self, tenant: &Tenant, names: Vec<String>) -> Result<Vec<String>, StoreError>;
+
+    /// Everybody who has documents.
+    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError>;
+
+    /// Collections out of which everything that was deleted is removed, and in which bytes of it may be left since before
+    /// `cutoff`.
+    async fn unerased(&self, cutoff: Timestamp) -> Result<Vec<Place>, StoreError>;
+
+    /// No byte of what was deleted from a collection before `at` is left in its index; nor is it in the store after this.
+    async fn erased(&self, tenant: &Tenant, name: &str, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Forgets work that ended before `cutoff`.
+    async fn forget_jobs(&self, cutoff: Timestamp) -> Result<(), StoreError>;
+}
