@@ -25,12 +25,14 @@ use crate::{
         Passage, Retrieved, Retriever, SearchMode, SearchQuery,
         embed::{EmbedError, EmbedStatus, Embedder, Vector},
         fuse::{self, Match},
-        index::Index,
+        index::{Index, Within},
         ingest,
         memo::{self, Memo},
         parser::Parsers,
+        tombstones::Tombstones,
         words::Words,
     },
+    store::documents::Tenant,
     telemetry::{
         caches::{CacheReport, RETRIEVAL},
         metrics::RETRIEVAL_DURATION,
@@ -48,6 +50,8 @@ const SEARCHES: usize = 8;
 /// Searches that may wait or be worked on; the next one is refused.
 const MAX_SEARCHES: usize = 256;
 
+/// Where the count of deletions stands in a version, above that of the table.
+const DELETION_BITS: u32 = 40;
 /// The longest passages of one search that are kept, in bytes.
 const MAX_KEPT_BYTES: usize = 64 << 10;
 
@@ -56,6 +60,8 @@ pub struct Knowledge {
     embedder: Embedder,
     index: Index,
     parsers: Parsers,
+    /// What must not be found any more, whatever the index says.
+    tombstones: Tombstones,
     ingesting: AtomicUsize,
     places: Semaphore,
     turns: Semaphore,
@@ -78,6 +84,7 @@ impl Knowledge {
             embedder: Embedder::load(config.model_dir.clone()),
             index: Index::new(uri, config.model.clone()),
             parsers,
+            tombstones: Tombstones::default(),
             ingesting: AtomicUsize::new(0),
             places: Semaphore::new(MAX_SEARCHES),
             turns: Semaphore::new(SEARCHES),
@@ -146,6 +153,18 @@ impl Knowledge {
         }
     }
 
+    pub(super) fn embedder(&self) -> &Embedder {
+        &self.embedder
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    pub(super) fn tombstones(&self) -> &Tombstones {
+        &self.tombstones
+    }
+
     /// The question's vector; `None` when only words can be searched.
     async fn embed(&self, query: &SearchQuery) -> Result<Option<Vector>, KnowledgeError> {
         if query.mode == SearchMode::Text {
@@ -178,18 +197,19 @@ impl Knowledge {
         query: &SearchQuery,
         vector: Option<&[f32]>,
     ) -> Result<(Vec<(f32, Passage)>, bool), KnowledgeError> {
-        let collection = Collection::parse(&query.collection)?;
+        let collection = collection_of(query)?;
         let top_k = query.top_k.min(MAX_TOP_K);
-        let depth = top_k.max(DEPTH);
-        let by_words = self.index.by_words(&collection, &query.text, vector, depth);
+        // The dead would take the places of the living.
+        let within = Within { depth: top_k.max(DEPTH), without: self.tombstones.of(&collection) };
+        let by_words = self.index.by_words(&collection, &query.text, vector, &within);
         let hybrid = |found| fuse::rank(found, fuse::hybrid_score, query.min_score, top_k);
         let mut is_whole = vector.is_some() || query.mode == SearchMode::Text;
         let ranked = match (vector, query.mode) {
             (Some(vector), SearchMode::Vector) => {
-                let found = self.index.by_vector(&collection, vector, depth).await?;
+                let found = self.index.by_vector(&collection, vector, &within).await?;
                 fuse::rank(found, fuse::vector_score, query.min_score, top_k)
             }
-            (Some(vector), _) => match tokio::join!(self.index.by_vector(&collection, vector, depth), by_words) {
+            (Some(vector), _) => match tokio::join!(self.index.by_vector(&collection, vector, &within), by_words) {
                 (Ok(near), Ok(worded)) => hybrid(fuse::union(near, worded)),
                 (Ok(near), Err(error)) => {
                     tracing::warn!(%error, "searched by vectors only");
@@ -245,6 +265,7 @@ impl Knowledge {
         });
         Some(memo::key([
             circle.as_str().as_bytes(),
+            Tenant::of(query.owner.as_ref()).as_str().as_bytes(),
             query.text.as_bytes(),
             query.collection.as_bytes(),
             &query.top_k.min(MAX_TOP_K).to_le_bytes(),
@@ -283,6 +304,11 @@ impl From<KnowledgeError> for NotKept {
     }
 }
 
+/// The collection that is searched: that of the tenant who asks.
+fn collection_of(query: &SearchQuery) -> Result<Collection, KnowledgeError> {
+    Collection::of(Tenant::of(query.owner.as_ref()), &query.collection)
+}
+
 /// What the words alone found, less what has too few of them.
 fn by_share(found: Vec<Match<Passage>>, query: &SearchQuery, top_k: usize) -> Vec<(f32, Passage)> {
     let words = Words::of(&query.text);
@@ -294,8 +320,11 @@ fn by_share(found: Vec<Match<Passage>>, query: &SearchQuery, top_k: usize) -> Ve
 impl Retriever for Knowledge {
     async fn retrieve(&self, query: &SearchQuery) -> Result<Retrieved, KnowledgeError> {
         // Before the search, so that what is found is not older than this.
-        let version = self.index.version(&Collection::parse(&query.collection)?).await.ok();
-        if query.text.trim().is_empty() || query.top_k == 0 {
+        let collection = collection_of(query)?;
+        let deletions = self.tombstones.deletions();
+        let version = self.index.version(&collection).await.ok();
+        let version = version.map(|version| version.wrapping_add(deletions << DELETION_BITS));
+        if query.text.trim().is_empty() || query.top_k == 0 || self.tombstones.is_closed(&collection) {
             return Ok(Retrieved { passages: Vec::new(), version });
         }
         let found = match (&self.found, self.key_of(query, version)) {
@@ -307,7 +336,14 @@ impl Retriever for Knowledge {
             }
         };
         match found {
-            Ok(passages) | Err(NotKept::TooMuch(passages)) => Ok(Retrieved { passages: passages.to_vec(), version }),
+            Ok(passages) | Err(NotKept::TooMuch(passages)) => {
+                // What was deleted while it was searched for is not found either.
+                Ok(Retrieved { passages: self.tombstones.living(&collection, &passages), version })
+            }
+            // Its table was taken away during the search.
+            Err(NotKept::Failed(_)) if self.tombstones.is_closed(&collection) => {
+                Ok(Retrieved { passages: Vec::new(), version })
+            }
             Err(NotKept::Failed(error)) => Err(error),
         }
     }
@@ -354,33 +390,4 @@ fn record(stage: &'static str, started: Instant) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::knowledge::{
-        embed::{Loaded, Model},
-        testing::{ingest, knowledge, model_dir, search, write},
-    };
-
-    #[tokio::test]
-    async fn a_model_that_takes_too_long_is_not_waited_for() {
-        let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
-        write(work.path(), &[("a.md", "The pangolin has scales.")]);
-        ingest(&knowledge(data.path()), work.path()).await;
-        let (go, wait) = std::sync::mpsc::sync_channel::<()>(1);
-        let embedder = Embedder::start(move || {
-            let loaded = Loaded::from(Model::load(&model_dir())?);
-            let stuck = move |_| {
-                let _told = wait.recv();
-                Err(EmbedError::Failed("too late".to_owned()))
-            };
-            Ok(Loaded { call: Box::new(stuck), ..loaded })
-        });
-        embedder.ready().await.expect("loaded");
-        let slow = Knowledge { embedder, ..knowledge(data.path()) };
-        let searching = timeout(2 * VECTOR_PATIENCE, search(&slow, "pangolin", SearchMode::Hybrid));
-        let found = searching.await;
-        // The model's thread has to end before anything may fail: dropping the embedder waits for it.
-        drop(go);
-        assert_eq!(found.expect("answered in time").len(), 1);
-    }
-}
+mod tests;

@@ -2,37 +2,42 @@
 
 use std::fmt;
 
-use crate::knowledge::KnowledgeError;
+use crate::{knowledge::KnowledgeError, store::documents::Tenant};
 
 /// The most characters of a collection's name.
 const MAX_NAME_CHARS: usize = 64;
-/// The tenant of a gateway that has only one.
-const ONLY_TENANT: &str = "default";
-
 /// A collection of one tenant. Can only be made from a valid name, so whoever holds one may use it as a key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Collection {
-    tenant: String,
+    tenant: Tenant,
     name: String,
 }
 
 impl Collection {
-    /// The collection `name` of the only tenant.
+    /// The collection `name` of the tenant of those who name none: what the operator ingests goes there.
+    ///
+    /// # Errors
+    /// See [`of`](Self::of).
+    pub fn parse(name: &str) -> Result<Self, KnowledgeError> {
+        Self::of(Tenant::new(Tenant::DEFAULT), name)
+    }
+
+    /// The collection `name` of `tenant`.
     ///
     /// # Errors
     /// [`KnowledgeError::InvalidCollection`] unless the name has 1 to 64 of the characters a-z, A-Z, 0-9, `-`, `_`, `.`.
-    pub fn parse(name: &str) -> Result<Self, KnowledgeError> {
+    pub fn of(tenant: Tenant, name: &str) -> Result<Self, KnowledgeError> {
         let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if name.is_empty() || name.len() > MAX_NAME_CHARS || !name.bytes().all(is_valid) {
             return Err(KnowledgeError::InvalidCollection);
         }
-        Ok(Self { tenant: ONLY_TENANT.to_owned(), name: name.to_owned() })
+        Ok(Self { tenant, name: name.to_owned() })
     }
 
     /// Whose it is.
     #[must_use]
     pub fn tenant(&self) -> &str {
-        &self.tenant
+        self.tenant.as_str()
     }
 
     /// Its name.

@@ -1,7 +1,7 @@
 //! What the model should know: documents cut into chunks, embedded, indexed and found again.
 //!
 //! [`Retriever`] is one of the few traits of the house; [`Knowledge`] is the real one. Uses its section of `config`, the
-//! names in `telemetry` and `chat`.
+//! names in `telemetry`, `store` for what should be in it, and `chat`.
 
 use std::fmt;
 
@@ -21,6 +21,7 @@ pub mod extract;
 mod fuse;
 mod index;
 mod ingest;
+pub mod jobs;
 mod markdown;
 mod memo;
 pub mod parser;
@@ -28,6 +29,7 @@ pub mod parser;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tombstones;
 mod words;
 
 pub use base::Knowledge;
@@ -35,7 +37,7 @@ pub use collection::Collection;
 pub use ingest::{IngestError, IngestFailure, IngestProgress, IngestSummary};
 
 /// The collection used when nobody names one.
-pub const DEFAULT_COLLECTION: &str = "default";
+pub use crate::store::documents::DEFAULT_COLLECTION;
 
 /// The most characters of a question that any search reads.
 pub const MAX_QUESTION_CHARS: usize = 2000;

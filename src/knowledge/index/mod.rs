@@ -17,8 +17,10 @@ use crate::knowledge::{Collection, KnowledgeError, Passage, fuse::Match};
 
 mod rows;
 mod tables;
+mod within;
 
 pub(crate) use rows::IndexedDocument;
+pub(crate) use within::Within;
 
 /// The most threads of the query engine.
 const MAX_THREADS: usize = 4;
@@ -77,8 +79,54 @@ impl Index {
         collection: &Collection,
         documents: Vec<IndexedDocument>,
     ) -> Result<(), KnowledgeError> {
+        self.replace_if(collection, documents, || true).await.map(drop)
+    }
+
+    /// The same, if `may` says so once nobody else writes; whether it was done.
+    pub(crate) async fn replace_if(
+        &self,
+        collection: &Collection,
+        documents: Vec<IndexedDocument>,
+        may: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Result<bool, KnowledgeError> {
         let (tables, collection) = self.owned(collection);
-        self.run(async move { tables.replace(&collection, &documents).await }).await
+        self.run(async move { tables.replace(&collection, &documents, &may).await }).await
+    }
+
+    /// Removes documents; those that are not there are no error.
+    pub(crate) async fn remove(&self, collection: &Collection, documents: Vec<String>) -> Result<(), KnowledgeError> {
+        let (tables, collection) = self.owned(collection);
+        self.run(async move { tables.remove(&collection, &documents).await }).await
+    }
+
+    /// Removes a collection with all that is in it.
+    pub(crate) async fn discard(&self, collection: &Collection) -> Result<(), KnowledgeError> {
+        let (tables, collection) = self.owned(collection);
+        self.run(async move { tables.discard(&collection).await }).await
+    }
+
+    /// Leaves no byte of what was removed from a collection: neither in its rows, nor in the word index, nor in older
+    /// versions of either. Searches that began on an older version get the time to end.
+    pub(crate) async fn erase(&self, collection: &Collection) -> Result<(), KnowledgeError> {
+        let (tables, collection) = self.owned(collection);
+        self.run(async move { tables.erase(&collection).await }).await
+    }
+
+    /// One chunk of a document, by its number.
+    pub(crate) async fn passage(
+        &self,
+        collection: &Collection,
+        document: String,
+        number: u32,
+    ) -> Result<Option<Passage>, KnowledgeError> {
+        let (tables, collection) = self.owned(collection);
+        self.run(async move { tables.passage(&collection, &document, number).await }).await
+    }
+
+    /// How many rows a collection has, and how many of them its word index does not cover.
+    pub(crate) async fn counts(&self, collection: &Collection) -> Result<(usize, usize), KnowledgeError> {
+        let (tables, collection) = self.owned(collection);
+        self.run(async move { tables.counts(&collection).await }).await
     }
 
     /// The version of a collection: grows with every change, also with one that another process makes, as soon as a
@@ -94,29 +142,29 @@ impl Index {
         self.run(async move { tables.refresh(&collection).await }).await
     }
 
-    /// The `depth` chunks whose vectors are nearest to `query`.
+    /// The chunks whose vectors are nearest to `query`.
     pub(crate) async fn by_vector(
         &self,
         collection: &Collection,
         query: &[f32],
-        depth: usize,
+        within: &Within,
     ) -> Result<Vec<Match<Passage>>, KnowledgeError> {
-        let ((tables, collection), query) = (self.owned(collection), query.to_vec());
-        self.run(async move { tables.by_vector(&collection, &query, depth).await }).await
+        let ((tables, collection), query, within) = (self.owned(collection), query.to_vec(), within.clone());
+        self.run(async move { tables.by_vector(&collection, &query, &within).await }).await
     }
 
-    /// The `depth` chunks in which the words of `text` weigh most (BM25). `query`, the vector of the same question,
+    /// The chunks in which the words of `text` weigh most (BM25). `query`, the vector of the same question,
     /// gives their cosines.
     pub(crate) async fn by_words(
         &self,
         collection: &Collection,
         text: &str,
         query: Option<&[f32]>,
-        depth: usize,
+        within: &Within,
     ) -> Result<Vec<Match<Passage>>, KnowledgeError> {
-        let ((tables, collection), text) = (self.owned(collection), text.to_owned());
+        let ((tables, collection), text, within) = (self.owned(collection), text.to_owned(), within.clone());
         let query = query.map(<[f32]>::to_vec);
-        self.run(async move { tables.by_words(&collection, &text, query.as_deref(), depth).await }).await
+        self.run(async move { tables.by_words(&collection, &text, query.as_deref(), &within).await }).await
     }
 
     fn owned(&self, collection: &Collection) -> (Arc<Tables>, Collection) {

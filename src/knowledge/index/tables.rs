@@ -23,11 +23,16 @@ use lancedb::{
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
-use super::rows::{self, IndexedDocument};
+use super::{
+    rows::{self, IndexedDocument},
+    within::Within,
+};
 use crate::{
     knowledge::{Collection, KnowledgeError, Passage, fuse::Match},
     telemetry::metrics::RAG_UNINDEXED,
 };
+
+mod documents;
 
 /// LanceDB's caches; its own defaults are 6 GiB and 1 GiB.
 const INDEX_CACHE_BYTES: usize = 128 * 1024 * 1024;
@@ -44,6 +49,9 @@ const COMPACT_FROM_FRAGMENTS: usize = 16;
 const KEEP_VERSIONS_MINUTES: i64 = 30;
 /// Changes whenever the columns or the ids of documents do, so that nothing older is read; it has to be ingested again.
 const LAYOUT: &str = "3";
+/// The most documents that a search is told to leave out; it reads more than it needs, and what remains is left out
+/// afterwards.
+const MAX_WITHOUT: usize = 1000;
 /// The word index.
 const WORDS: &str = "content_idx";
 /// The longest question, in characters, that words are searched for.
@@ -107,22 +115,26 @@ impl Tables {
         &self,
         collection: &Collection,
         documents: &[IndexedDocument],
-    ) -> Result<(), KnowledgeError> {
+        may: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<bool, KnowledgeError> {
         let mut vectors = documents.iter().flat_map(|document| &document.chunks).map(|(_, vector)| vector);
         if vectors.any(|vector| !vector.iter().all(|x| x.is_finite())) {
             return Err(KnowledgeError::Unavailable("a vector has a number that is none".to_owned()));
         }
         let dimension = documents.iter().flat_map(|document| &document.chunks).map(|(_, vector)| vector.len()).next();
         let _writing = self.writer.lock().await;
+        if !may() {
+            return Ok(false);
+        }
         let table = match (self.table(collection).await?, dimension) {
             (Some(table), _) => table,
             (None, Some(dimension)) => self.create(collection, dimension).await?,
-            (None, None) => return Ok(()),
+            (None, None) => return Ok(true),
         };
         let replaced = one_of(documents.iter().map(|document| document.id.as_str()))?;
         if dimension.is_none() {
             table.delete(replaced.as_str()).await.map_err(|error| unavailable("deleting", &error))?;
-            return Ok(());
+            return Ok(true);
         }
         let schema = table.schema().await.map_err(|error| unavailable("reading the schema", &error))?;
         if rows::dimension(&schema) != dimension {
@@ -136,7 +148,7 @@ impl Tables {
         merge.when_not_matched_by_source_delete(Some(replaced));
         let source = RecordBatchIterator::new([Ok(batch)], schema);
         merge.execute(Box::new(source)).await.map_err(|error| unavailable("writing", &error))?;
-        Ok(())
+        Ok(true)
     }
 
     pub(super) async fn refresh(&self, collection: &Collection) -> Result<(), KnowledgeError> {
@@ -176,11 +188,14 @@ impl Tables {
         &self,
         collection: &Collection,
         query: &[f32],
-        depth: usize,
+        within: &Within,
     ) -> Result<Vec<Match<Passage>>, KnowledgeError> {
         let Some(table) = self.table(collection).await? else { return Ok(Vec::new()) };
         let nearest = table.query().nearest_to(query).map_err(|error| unavailable("searching vectors", &error))?;
-        let nearest = nearest.column("vector").distance_type(DistanceType::Cosine).limit(depth);
+        let mut nearest = nearest.column("vector").distance_type(DistanceType::Cosine).limit(within.depth);
+        if let Some(living) = none_of(&within.without)? {
+            nearest = nearest.only_if(living);
+        }
         let mut columns = rows::FOUND_COLUMNS.to_vec();
         columns.push("_distance");
         let batches = collect(nearest.select(Select::columns(&columns))).await?;
@@ -192,7 +207,7 @@ impl Tables {
         collection: &Collection,
         text: &str,
         query: Option<&[f32]>,
-        depth: usize,
+        within: &Within,
     ) -> Result<Vec<Match<Passage>>, KnowledgeError> {
         let Some(table) = self.table(collection).await? else { return Ok(Vec::new()) };
         if !self.has_word_index(&table).await? {
@@ -206,7 +221,10 @@ impl Tables {
         if query.is_some() {
             columns.push("vector");
         }
-        let search = table.query().full_text_search(FullTextSearchQuery::new_query(matching)).limit(depth);
+        let mut search = table.query().full_text_search(FullTextSearchQuery::new_query(matching)).limit(within.depth);
+        if let Some(living) = none_of(&within.without)? {
+            search = search.only_if(living);
+        }
         let batches = collect(search.select(Select::columns(&columns))).await?;
         read_found(&batches, query)
     }
@@ -317,13 +335,7 @@ async fn compact(table: &Table) -> Result<(), KnowledgeError> {
     if stats.fragment_stats.num_small_fragments < COMPACT_FROM_FRAGMENTS {
         return Ok(());
     }
-    let options = CompactionOptions {
-        target_rows_per_fragment: 100_000,
-        batch_size: Some(1024),
-        num_threads: Some(1),
-        ..CompactionOptions::default()
-    };
-    let compact = OptimizeAction::Compact { options, remap_options: None };
+    let compact = OptimizeAction::Compact { options: compaction(), remap_options: None };
     table.optimize(compact).await.map_err(|error| unavailable("compacting", &error))?;
     let prune = OptimizeAction::Prune {
         older_than: lancedb::table::Duration::try_minutes(KEEP_VERSIONS_MINUTES),
@@ -334,6 +346,15 @@ async fn compact(table: &Table) -> Result<(), KnowledgeError> {
     Ok(())
 }
 
+fn compaction() -> CompactionOptions {
+    CompactionOptions {
+        target_rows_per_fragment: 100_000,
+        batch_size: Some(1024),
+        num_threads: Some(1),
+        ..CompactionOptions::default()
+    }
+}
+
 /// `document IN (…)` for ids that we made ourselves.
 fn one_of<'a>(documents: impl IntoIterator<Item = &'a str>) -> Result<String, KnowledgeError> {
     let ids: HashSet<&str> = documents.into_iter().collect();
@@ -342,6 +363,14 @@ fn one_of<'a>(documents: impl IntoIterator<Item = &'a str>) -> Result<String, Kn
     }
     let ids: Vec<String> = ids.into_iter().map(|id| format!("'{id}'")).collect();
     Ok(format!("document IN ({})", ids.join(", ")))
+}
+
+/// The condition that a row is of none of these documents.
+fn none_of(documents: &[String]) -> Result<Option<String>, KnowledgeError> {
+    if documents.is_empty() {
+        return Ok(None);
+    }
+    one_of(documents.iter().take(MAX_WITHOUT).map(String::as_str)).map(|dead| Some(format!("NOT ({dead})")))
 }
 
 async fn collect(query: impl ExecutableQuery) -> Result<Vec<RecordBatch>, KnowledgeError> {

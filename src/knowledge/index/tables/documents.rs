@@ -1,0 +1,92 @@
+//! Single documents in the tables: out of them, and looked into.
+
+use std::time::Duration;
+
+use lancedb::{
+    index::{Index as IndexKind, scalar::FtsIndexBuilder},
+    query::{QueryBase, Select},
+    table::{CompactionOptions, OptimizeAction},
+};
+
+use super::{Tables, WORDS, collect, compaction, one_of, read_found, unavailable, unindexed_rows};
+use crate::knowledge::{Collection, KnowledgeError, Passage, index::rows};
+
+/// How long a search may take that began before rows were rewritten.
+const OLD_SEARCHES: Duration = Duration::from_secs(5);
+
+impl Tables {
+    pub(in crate::knowledge::index) async fn remove(
+        &self,
+        collection: &Collection,
+        documents: &[String],
+    ) -> Result<(), KnowledgeError> {
+        if documents.is_empty() {
+            return Ok(());
+        }
+        let removed = one_of(documents.iter().map(String::as_str))?;
+        let _writing = self.writer.lock().await;
+        let Some(table) = self.table(collection).await? else { return Ok(()) };
+        table.delete(&removed).await.map(drop).map_err(|error| unavailable("deleting", &error))
+    }
+
+    pub(in crate::knowledge::index) async fn discard(&self, collection: &Collection) -> Result<(), KnowledgeError> {
+        let _writing = self.writer.lock().await;
+        if self.table(collection).await?.is_none() {
+            return Ok(());
+        }
+        let name = self.table_name(collection);
+        let dropped = self.connection().await?.drop_table(&name, &[]).await;
+        self.tables.lock().remove(&name);
+        self.worded.lock().remove(&name);
+        dropped.map_err(|error| unavailable("dropping the collection", &error))
+    }
+
+    pub(in crate::knowledge::index) async fn erase(&self, collection: &Collection) -> Result<(), KnowledgeError> {
+        {
+            let _writing = self.writer.lock().await;
+            let Some(table) = self.table(collection).await? else { return Ok(()) };
+            let options =
+                CompactionOptions { materialize_deletions: true, materialize_deletions_threshold: 0.0, ..compaction() };
+            let rewrite = OptimizeAction::Compact { options, remap_options: None };
+            table.optimize(rewrite).await.map_err(|error| unavailable("rewriting", &error))?;
+            if self.has_word_index(&table).await? {
+                // An index that is only brought up to date keeps the words of what is gone.
+                let words = IndexKind::FTS(FtsIndexBuilder::default());
+                let building = table.create_index(&["content"], words).name(WORDS.to_owned()).replace(true).execute();
+                building.await.map_err(|error| unavailable("rebuilding the word index", &error))?;
+            }
+        }
+        tokio::time::sleep(OLD_SEARCHES).await;
+        let _writing = self.writer.lock().await;
+        let Some(table) = self.table(collection).await? else { return Ok(()) };
+        let prune = OptimizeAction::Prune {
+            older_than: lancedb::table::Duration::try_seconds(0),
+            delete_unverified: None,
+            error_if_tagged_old_versions: None,
+        };
+        table.optimize(prune).await.map(drop).map_err(|error| unavailable("dropping old versions", &error))
+    }
+
+    pub(in crate::knowledge::index) async fn passage(
+        &self,
+        collection: &Collection,
+        document: &str,
+        number: u32,
+    ) -> Result<Option<Passage>, KnowledgeError> {
+        let Some(table) = self.table(collection).await? else { return Ok(None) };
+        let wanted = format!("{} AND chunk = {number}", one_of([document])?);
+        let query = table.query().only_if(wanted).select(Select::columns(&rows::FOUND_COLUMNS));
+        let found = read_found(&collect(query).await?, None)?;
+        Ok(found.into_iter().next().map(|found| found.row))
+    }
+
+    pub(in crate::knowledge::index) async fn counts(
+        &self,
+        collection: &Collection,
+    ) -> Result<(usize, usize), KnowledgeError> {
+        let Some(table) = self.table(collection).await? else { return Ok((0, 0)) };
+        let rows = table.count_rows(None).await.map_err(|error| unavailable("counting", &error))?;
+        let unindexed = if self.has_word_index(&table).await? { unindexed_rows(&table).await? } else { rows };
+        Ok((rows, unindexed))
+    }
+}

@@ -1,0 +1,326 @@
+//! Documents by name and not by path: accepted, worked on in the background, replaced, deleted.
+//!
+//! The store says what should be, the files are the content, and the index is made from both. A document is acknowledged
+//! once its bytes and its row are durable; the rest is work that is taken on, kept and ended through the store, so that it
+//! goes on after any end of the process. Uses `store`, and of `knowledge` the model, the index and what reads documents.
+//!
+//! What is deleted is dead from the commit on: `tombstones` hides it from searches and from work that is about to write.
+//! Work on a document is told to end before other work on it is taken on, so nothing overtakes anything.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt, io,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::{sync::Notify, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use self::board::Board;
+use super::{Collection, Knowledge, KnowledgeError};
+use crate::{
+    chat::{DocumentId, JobId, MessageId, Timestamp},
+    store::{
+        DocumentStore, StoreError,
+        blobs::{Blobs, Part},
+        documents::{Accepted, Content, JobRecord, Lane, NewVersion, Target, Tenant, VersionRecord},
+    },
+};
+
+mod board;
+mod ended;
+mod live;
+mod parse;
+mod reading;
+mod reconcile;
+mod remove;
+mod stages;
+mod upkeep;
+mod worker;
+
+pub use parse::{ACCEPTED, Unaccepted, accept};
+
+/// How long a deletion waits for the index before it is told to be under way.
+const DELETION_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Bounds of what is accepted.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// The most bytes of a document.
+    pub bytes: u64,
+    /// The most documents of a tenant.
+    pub documents: u64,
+    /// How long bytes of what was deleted may be left.
+    pub erase: Duration,
+}
+
+/// Why nothing came of it.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentsError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The index.
+    #[error(transparent)]
+    Knowledge(#[from] KnowledgeError),
+    /// The files.
+    #[error("a file of the knowledge base: {0}")]
+    Files(#[from] io::Error),
+}
+
+/// Content that came in, and what was said about it.
+#[derive(Debug)]
+pub struct Submission {
+    /// Of which document it is.
+    pub target: Target,
+    /// The file's name.
+    pub name: String,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// The title that is to stand for it.
+    pub title: Option<String>,
+    /// What the client wants to remember.
+    pub metadata: Option<Value>,
+    /// By which a repetition is known.
+    pub request: Option<MessageId>,
+}
+
+/// All documents of all tenants, and the work on them.
+pub struct Documents {
+    store: Arc<dyn DocumentStore>,
+    blobs: Blobs,
+    knowledge: Arc<Knowledge>,
+    bounds: Bounds,
+    board: Board,
+    /// What is told to end by its token.
+    running: Mutex<HashMap<JobId, CancellationToken>>,
+    indexing: Notify,
+    removing: Notify,
+    /// Collections that were written to since their word index was brought up to date.
+    unrefreshed: Mutex<HashSet<Collection>>,
+    /// Files of what is gone from the index, until the store has let go of it, too.
+    forsaken: Mutex<HashMap<JobId, Vec<String>>>,
+}
+
+impl fmt::Debug for Documents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Documents").field("bounds", &self.bounds).finish_non_exhaustive()
+    }
+}
+
+impl Documents {
+    /// What `store` and the data folder have. From here on nothing finds what was deleted, also before [`run`](Self::run).
+    ///
+    /// # Errors
+    /// When the store does not tell what was deleted, or the files of an earlier process cannot be looked through.
+    pub async fn open(
+        store: Arc<dyn DocumentStore>,
+        knowledge: Arc<Knowledge>,
+        data_dir: &Path,
+        bounds: Bounds,
+    ) -> Result<Self, DocumentsError> {
+        let blobs = Blobs::new(data_dir);
+        blobs.clear_parts().await?;
+        let (documents, collections) = store.deleted().await?;
+        for known in documents {
+            let collection = Collection::of(known.tenant, &known.collection)?;
+            knowledge.tombstones().bury(collection, known.document.as_str().to_owned());
+        }
+        for (tenant, name) in collections {
+            knowledge.tombstones().close(Collection::of(tenant, &name)?);
+        }
+        Ok(Self {
+            store,
+            blobs,
+            knowledge,
+            bounds,
+            board: Board::default(),
+            running: Mutex::default(),
+            indexing: Notify::new(),
+            removing: Notify::new(),
+            unrefreshed: Mutex::default(),
+            forsaken: Mutex::default(),
+        })
+    }
+
+    /// What is stored.
+    #[must_use]
+    pub fn store(&self) -> &dyn DocumentStore {
+        &*self.store
+    }
+
+    /// What is accepted.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    /// Begins to take content in.
+    ///
+    /// # Errors
+    /// When no file can be made.
+    pub async fn begin(&self, tenant: &Tenant) -> Result<Part, DocumentsError> {
+        Ok(self.blobs.begin(tenant).await?)
+    }
+
+    /// Takes content on that came in whole. When this returns it is durable, and so is the work on it.
+    ///
+    /// # Errors
+    /// When the disk or the store refuses; nothing is left then.
+    pub async fn accept(
+        &self,
+        tenant: &Tenant,
+        part: Part,
+        submission: Submission,
+    ) -> Result<Accepted, DocumentsError> {
+        let placed = self.blobs.place(part).await?;
+        let Submission { target, name, media_type, title, metadata, request } = submission;
+        let content =
+            Content { name, title, media_type: media_type.to_owned(), blob: placed.hash.clone(), bytes: placed.bytes };
+        let accepted = self.version(tenant, target, content, metadata, request).await;
+        drop(placed);
+        accepted
+    }
+
+    /// Makes an older version of a document its newest one; `None` when there is no such version. Without a number it is
+    /// the one before the newest.
+    ///
+    /// # Errors
+    /// When the disk or the store refuses.
+    pub async fn roll_back(
+        &self,
+        tenant: &Tenant,
+        id: &DocumentId,
+        version: Option<u32>,
+        request: Option<MessageId>,
+    ) -> Result<Option<Accepted>, DocumentsError> {
+        let Some(versions) = self.store.versions(tenant, id).await? else { return Ok(None) };
+        let wanted = match version {
+            Some(number) => versions.into_iter().find(|version| version.version == number),
+            None => versions.into_iter().nth(1),
+        };
+        let Some(VersionRecord { name, title, media_type, blob, bytes, .. }) = wanted else { return Ok(None) };
+        let Some(held) = self.blobs.hold(tenant, &blob).await? else { return Ok(None) };
+        let content = Content { name, title, media_type, blob, bytes };
+        let accepted = self.version(tenant, Target::Document(id.clone()), content, None, request).await?;
+        drop(held);
+        Ok(Some(accepted))
+    }
+
+    async fn version(
+        &self,
+        tenant: &Tenant,
+        target: Target,
+        content: Content,
+        metadata: Option<Value>,
+        request: Option<MessageId>,
+    ) -> Result<Accepted, DocumentsError> {
+        let at = Timestamp::now();
+        let new = NewVersion { target, content, metadata, request, most: self.bounds.documents, at };
+        let accepted = self.store.accept(tenant, new).await?;
+        if let Accepted::Queued { job, superseded, .. } = &accepted {
+            self.board.publish(job);
+            self.indexing.notify_one();
+            self.tell_to_end(tenant, superseded).await;
+        }
+        Ok(accepted)
+    }
+
+    /// Deletes a document: nothing finds it from now on, and what is left of its bytes goes in its time, or at once when
+    /// it is to be erased. `None` when there is none. The work that removes what is left of
+    /// it is done, or still under way after two seconds.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn delete(
+        &self,
+        tenant: &Tenant,
+        id: &DocumentId,
+        erase: bool,
+    ) -> Result<Option<JobRecord>, DocumentsError> {
+        let deleted = self.store.delete_document(tenant, id, erase, Timestamp::now()).await?;
+        let Some(deleted) = deleted else { return Ok(None) };
+        let collection = Collection::of(tenant.clone(), &deleted.job.collection)?;
+        self.knowledge.tombstones().bury(collection, id.as_str().to_owned());
+        self.tell_to_end(tenant, &deleted.cancelled).await;
+        self.removed_soon(deleted.job).await.map(Some)
+    }
+
+    /// Deletes a collection with all documents in it, in the same way.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn delete_collection(
+        &self,
+        tenant: &Tenant,
+        collection: &Collection,
+    ) -> Result<Option<JobRecord>, DocumentsError> {
+        let deleted = self.store.delete_collection(tenant, collection.as_str(), Timestamp::now()).await?;
+        let Some(deleted) = deleted else { return Ok(None) };
+        self.knowledge.tombstones().close(collection.clone());
+        self.tell_to_end(tenant, &deleted.cancelled).await;
+        self.removed_soon(deleted.job).await.map(Some)
+    }
+
+    async fn removed_soon(&self, job: JobRecord) -> Result<JobRecord, DocumentsError> {
+        let (tenant, id) = (job.tenant.clone(), job.id.clone());
+        self.removing.notify_one();
+        let Some(mut watched) = self.watch(&tenant, &id).await? else { return Ok(job) };
+        let ended = watched.wait_for(|job| job.state.has_ended());
+        let seen = timeout(DELETION_PATIENCE, ended).await.ok().and_then(Result::ok).map(|job| job.clone());
+        Ok(seen.unwrap_or_else(|| watched.borrow().clone()))
+    }
+
+    /// Ends work. What waits is cancelled at once, what is under way within a second. `None` when there is none such.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn cancel(&self, tenant: &Tenant, id: &JobId) -> Result<Option<JobRecord>, DocumentsError> {
+        let cancelled = self.store.cancel_job(tenant, id, Timestamp::now()).await?;
+        if let Some(job) = &cancelled {
+            self.board.publish(job);
+            self.tell_to_end(tenant, std::slice::from_ref(id)).await;
+        }
+        Ok(cancelled)
+    }
+
+    /// New work in place of one that failed or was cancelled; `None` when there is nothing to do again.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn retry(&self, tenant: &Tenant, id: &JobId) -> Result<Option<JobRecord>, DocumentsError> {
+        let begun = self.store.retry_job(tenant, id, Timestamp::now()).await?;
+        if begun.is_some() {
+            self.indexing.notify_one();
+        }
+        Ok(begun)
+    }
+
+    /// Work that was under way ends by itself; of the rest those who watch it are told.
+    async fn tell_to_end(&self, tenant: &Tenant, jobs: &[JobId]) {
+        {
+            let running = self.running.lock();
+            for token in jobs.iter().filter_map(|job| running.get(job)) {
+                token.cancel();
+            }
+        }
+        for id in jobs.iter().filter(|id| self.board.has(id)) {
+            match self.store.job(tenant, id).await {
+                Ok(Some(job)) => self.board.publish(&job),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(job = %id, %error, "those who watch it do not learn that it has ended"),
+            }
+        }
+    }
+
+    fn wake(&self, lane: Lane) -> &Notify {
+        match lane {
+            Lane::Index => &self.indexing,
+            Lane::Remove => &self.removing,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What callers look at: work as it goes on, texts, passages, bytes.
+
+use std::{io, path::PathBuf};
+
+use tokio::sync::watch;
+
+use super::{Documents, DocumentsError};
+use crate::{
+    chat::JobId,
+    knowledge::{Collection, Passage},
+    store::documents::{DocumentRecord, JobRecord, Tenant, VersionRecord, text_name},
+};
+
+impl Documents {
+    /// Work as it is now, and as it goes on; `None` when there is none such.
+    ///
+    /// # Errors
+    /// When the store does not tell.
+    pub async fn watch(
+        &self,
+        tenant: &Tenant,
+        id: &JobId,
+    ) -> Result<Option<watch::Receiver<JobRecord>>, DocumentsError> {
+        let Some(job) = self.store.job(tenant, id).await? else { return Ok(None) };
+        let watched = self.board.watch(job);
+        // It may have ended before somebody watched.
+        if let Some(job) = self.store.job(tenant, id).await? {
+            self.board.publish(&job);
+        }
+        Ok(Some(watched))
+    }
+
+    /// Work as it is now.
+    ///
+    /// # Errors
+    /// When the store does not tell.
+    pub async fn job(&self, tenant: &Tenant, id: &JobId) -> Result<Option<JobRecord>, DocumentsError> {
+        let stored = self.store.job(tenant, id).await?;
+        Ok(stored.map(|job| self.board.newest(job)))
+    }
+
+    /// The text of the version that answers; `None` when none does.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn text(&self, tenant: &Tenant, document: &DocumentRecord) -> Result<Option<String>, DocumentsError> {
+        let Some(version) = document.indexed_version else { return Ok(None) };
+        let path = self.blobs.text_path(tenant, &text_name(&document.id, version));
+        match tokio::fs::read_to_string(path).await {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// One chunk of the version that answers.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub async fn passage(
+        &self,
+        tenant: &Tenant,
+        document: &DocumentRecord,
+        number: u32,
+    ) -> Result<Option<Passage>, DocumentsError> {
+        let collection = Collection::of(tenant.clone(), &document.collection)?;
+        let found = self.knowledge.index().passage(&collection, document.id.as_str().to_owned(), number).await?;
+        Ok(found.filter(|_| self.knowledge.tombstones().is_living(&collection, document.id.as_str())))
+    }
+
+    /// How many chunks a collection has, and how many of them the word index does not cover yet.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub async fn counts(&self, collection: &Collection) -> Result<(usize, usize), DocumentsError> {
+        Ok(self.knowledge.index().counts(collection).await?)
+    }
+
+    /// Where the bytes of a version lie.
+    #[must_use]
+    pub fn original(&self, tenant: &Tenant, version: &VersionRecord) -> PathBuf {
+        self.blobs.content_path(tenant, &version.blob)
+    }
+}

@@ -1,0 +1,59 @@
+//! What was deleted goes: out of the index, out of the store, and from the disk.
+
+use super::Documents;
+use crate::{
+    chat::Timestamp,
+    knowledge::Collection,
+    store::documents::{Fault, JobKind, JobRecord, JobState, Outcome},
+};
+use tokio::time::Instant;
+
+/// How long a removal that did not work is left alone, in seconds. It is tried until it works.
+const AGAIN_S: u64 = 5;
+
+impl Documents {
+    /// Takes it out of the index. Nothing writes it any more: work on it has ended before this is taken on.
+    pub(super) async fn remove(&self, job: &JobRecord) -> Outcome {
+        let removed = async {
+            let collection = Collection::of(job.tenant.clone(), &job.collection)?;
+            match &job.document {
+                Some(document) => self.knowledge.index().remove(&collection, vec![document.as_str().to_owned()]).await,
+                None => self.knowledge.index().discard(&collection).await,
+            }
+        };
+        if let Err(error) = removed.await {
+            tracing::warn!(job = %job.id, %error, "what was deleted is hidden, and cannot be removed yet");
+            let fault = Fault::new("index_unavailable", "the index is not available");
+            return Outcome::Again(fault, Timestamp::now().plus_seconds(AGAIN_S));
+        }
+        let files = match self.store.files(job).await {
+            Ok(files) => files,
+            Err(error) => {
+                tracing::warn!(job = %job.id, %error, "the files of what was deleted go later");
+                Vec::new()
+            }
+        };
+        self.forsaken.lock().insert(job.id.clone(), files);
+        Outcome::Removed
+    }
+
+    /// What follows when the store knows how work ended.
+    pub(super) async fn after(&self, job: &JobRecord) {
+        if job.kind == JobKind::Index || job.state != JobState::Done {
+            return;
+        }
+        let files = self.forsaken.lock().remove(&job.id).unwrap_or_default();
+        let unused = self.store.unused(&job.tenant, files);
+        if let Err(error) = self.blobs.remove(&job.tenant, unused).await {
+            tracing::warn!(job = %job.id, %error, "the files of what was deleted go later");
+        }
+        let Ok(collection) = Collection::of(job.tenant.clone(), &job.collection) else { return };
+        match &job.document {
+            Some(document) => {
+                self.knowledge.tombstones().rest(document.as_str().to_owned(), Instant::now());
+                self.unrefreshed.lock().insert(collection);
+            }
+            None => self.knowledge.tombstones().open(&collection),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What is done with a document: its text is read, cut, embedded and written.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Documents,
+    ended::Ended,
+    live::Live,
+    parse::{self, Parsed},
+};
+use crate::{
+    knowledge::{
+        Collection,
+        chunk::{self, CHUNKING_VERSION, Chunk, SplitError},
+        embed::EmbedError,
+        extract::Extracted,
+        index::IndexedDocument,
+    },
+    store::documents::{Claimed, Fault, Indexed, JobRecord, Stage, VersionRecord, text_name},
+};
+
+/// Chunks that are handed to the model at once: so often it is told how far it is.
+const EMBED_CHUNKS: usize = 64;
+/// What begins the hash of rows that were made here; those of files that were ingested by path have none.
+pub(super) const OURS: char = 'v';
+
+/// A document that is ready to be written.
+pub(super) struct Prepared {
+    document: IndexedDocument,
+    indexed: Indexed,
+}
+
+impl Documents {
+    /// Reads, cuts and embeds. Dropping the future ends it, but for what a thread has just begun.
+    pub(super) async fn prepare(&self, claimed: &Claimed, live: &Live<'_>) -> Result<Prepared, Ended> {
+        let job = &claimed.job;
+        let (Some(version), Some(document)) = (&claimed.version, &job.document) else { return Err(Ended::Cancelled) };
+        live.stage(Stage::Parse);
+        let parsed = self.parse(job, version).await?;
+        let text = &parsed.extracted.text;
+        self.blobs
+            .keep_text(&job.tenant, &text_name(document, version.version), text)
+            .await
+            .map_err(|error| disk(&error))?;
+        live.stage(Stage::Chunk);
+        let Parsed { extracted, encoding, warnings, pages } = parsed;
+        let (title, doc_hash) = (extracted.title.clone(), doc_hash(version.version, &extracted));
+        let chunks = self.cut(extracted).await?;
+        live.stage(Stage::Embed);
+        let collection = Collection::of(job.tenant.clone(), &job.collection)?;
+        let chunks = self.embed(&collection, document.as_str(), chunks, live).await?;
+        let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+        let document = IndexedDocument {
+            id: document.as_str().to_owned(),
+            title: title.clone(),
+            uri: claimed.key.clone(),
+            hash: doc_hash.clone(),
+            chunks,
+        };
+        let indexed = Indexed { title, doc_hash, encoding, warnings, pages, chunks: count };
+        Ok(Prepared { document, indexed })
+    }
+
+    /// Puts it in the place of what the index has of it, in one step, unless it was told to end meanwhile.
+    pub(super) async fn write(
+        &self,
+        claimed: &Claimed,
+        prepared: Prepared,
+        live: &Live<'_>,
+        told: CancellationToken,
+    ) -> Result<Indexed, Ended> {
+        let collection = Collection::of(claimed.job.tenant.clone(), &claimed.job.collection)?;
+        live.stage(Stage::Write);
+        let Prepared { document, indexed } = prepared;
+        let (knowledge, own, id) = (Arc::clone(&self.knowledge), collection.clone(), document.id.clone());
+        let may = move || !told.is_cancelled() && knowledge.tombstones().is_living(&own, &id);
+        if !self.knowledge.index().replace_if(&collection, vec![document], may).await? {
+            return Err(Ended::Cancelled);
+        }
+        live.stage(Stage::Index);
+        self.refresh_after_write(&collection).await;
+        Ok(indexed)
+    }
+
+    async fn parse(&self, job: &JobRecord, version: &VersionRecord) -> Result<Parsed, Ended> {
+        let path = self.blobs.content_path(&job.tenant, &version.blob);
+        let bytes = tokio::fs::read(path).await.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Ended::Failed(Fault::new("damaged", "its content is gone from the disk")),
+            _ => disk(&error),
+        })?;
+        let (name, title) = (version.name.clone(), version.title.clone());
+        let mut parsed = blocking(move || parse::read(&name, &bytes)).await??;
+        if let Some(title) = title {
+            parsed.extracted.title = title;
+        }
+        Ok(parsed)
+    }
+
+    async fn cut(&self, extracted: Extracted) -> Result<Vec<Chunk>, Ended> {
+        let model = self.knowledge.embedder().ready().await.map_err(no_model)?;
+        let stop = StopOnDrop::default();
+        let stopped = Arc::clone(&stop.0);
+        let cutting = move || {
+            let tokens = |text: &str| model.tokens(text);
+            let asked = || stopped.load(Ordering::Relaxed);
+            chunk::split(&extracted.title, &extracted.text, extracted.format, tokens, asked)
+        };
+        match blocking(cutting).await? {
+            Ok(chunks) if chunks.is_empty() => Err(Ended::Failed(Fault::new("no_text", "there is no text in it"))),
+            Ok(chunks) => Ok(chunks),
+            Err(SplitError::Stopped) => Err(Ended::Cancelled),
+            Err(error @ SplitError::TooManyChunks) => {
+                Err(Ended::Failed(Fault::new("too_many_chunks", error.to_string())))
+            }
+        }
+    }
+
+    /// Gives every chunk its vector: the one it had, or a new one.
+    async fn embed(
+        &self,
+        collection: &Collection,
+        document: &str,
+        chunks: Vec<Chunk>,
+        live: &Live<'_>,
+    ) -> Result<Vec<(Chunk, Vec<f32>)>, Ended> {
+        let mut vectors = self.knowledge.index().vectors(collection, document.to_owned()).await?;
+        let mut missing: HashMap<&str, &str> = HashMap::new();
+        for chunk in chunks.iter().filter(|chunk| !vectors.contains_key(&chunk.hash)) {
+            missing.insert(&chunk.hash, &chunk.content);
+        }
+        let missing: Vec<(&str, &str)> = missing.into_iter().collect();
+        let mut left = missing.len();
+        for part in missing.chunks(EMBED_CHUNKS) {
+            live.chunks(chunks.len().saturating_sub(left), chunks.len());
+            let texts = part.iter().map(|(_, content)| (*content).to_owned()).collect();
+            let embedded = self.knowledge.embedder().embed_documents(texts).await.map_err(no_model)?;
+            vectors.extend(part.iter().map(|(hash, _)| (*hash).to_owned()).zip(embedded));
+            left -= part.len();
+        }
+        live.chunks(chunks.len(), chunks.len());
+        // Two equal chunks share a vector, hence the clone.
+        let with_vector = |chunk: Chunk| vectors.get(&chunk.hash).cloned().map(|vector| (chunk, vector));
+        Ok(chunks.into_iter().filter_map(with_vector).collect())
+    }
+}
+
+/// Changes with everything that the rows of a version are made of, and tells which version it is.
+fn doc_hash(version: u32, extracted: &Extracted) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in [CHUNKING_VERSION, &format!("{:?}", extracted.format), &extracted.title, &extracted.text] {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+    }
+    format!("{OURS}{version}-{}", &hasher.finalize().to_hex()[..32])
+}
+
+fn disk(error: &io::Error) -> Ended {
+    tracing::warn!(%error, "a file of the knowledge base");
+    let (code, detail) = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ("storage_full", "the disk is full"),
+        _ => ("storage_unavailable", "the disk refused"),
+    };
+    Ended::Again(Fault::new(code, detail))
+}
+
+/// A model that failed on a text, or has too much to do, may not fail the next time; one that is not there will.
+fn no_model(error: EmbedError) -> Ended {
+    tracing::warn!(%error, "the embedding model refused");
+    let fault = Fault::new("model_unavailable", "the embedding model is not available");
+    match error {
+        EmbedError::Failed(_) | EmbedError::Busy | EmbedError::Loading => Ended::Again(fault),
+        EmbedError::NotConfigured | EmbedError::Model { .. } | EmbedError::Runtime { .. } => Ended::Failed(fault),
+    }
+}
+
+/// Tells work on another thread that nobody wants it any more: such work cannot be aborted.
+#[derive(Debug, Default)]
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Runs what would hold up the sockets on a thread for such work.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Ended> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Ended::Failed(Fault::new("damaged", "reading it ended in an error of the reader")))
+}

@@ -1,0 +1,136 @@
+//! The background: workers, word indexes, files that nobody needs, work that nobody asks about any more.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{Documents, DocumentsError, worker};
+use crate::{chat::Timestamp, knowledge::Collection};
+
+/// How often word indexes are looked after, and at most brought up to date: what they do not cover is found all the same,
+/// more slowly.
+const REFRESH: Duration = Duration::from_secs(5);
+/// How often files are looked through.
+const SWEEP: Duration = Duration::from_secs(3600);
+/// How long work that has ended can be asked about, in seconds.
+const REMEMBER_S: u64 = 7 * 24 * 3600;
+/// How long the start waits before it looks into an index again that could not be opened.
+const AGAIN: Duration = Duration::from_secs(5);
+
+impl Documents {
+    /// Works until `ending`: first sees to it that the index has what it should have.
+    pub async fn run(self: Arc<Self>, ending: CancellationToken) {
+        let begun = ending.run_until_cancelled(self.settle()).await;
+        if begun.is_none() {
+            return;
+        }
+        tokio::join!(worker::work_all(&self, &ending), ending.run_until_cancelled(self.look_after()));
+    }
+
+    async fn settle(&self) {
+        loop {
+            match self.reconcile().await {
+                Ok(found) => {
+                    if found.orphans + found.missing > 0 {
+                        let (orphans, missing) = (found.orphans, found.missing);
+                        tracing::warn!(orphans, missing, "the index was not as it should be, and is being mended");
+                    }
+                    break;
+                }
+                Err(error) => tracing::warn!(%error, "the index cannot be compared with what it should have"),
+            }
+            sleep(AGAIN).await;
+        }
+        if let Err(error) = self.note_unrefreshed().await {
+            tracing::warn!(%error, "word indexes are brought up to date by the next document only");
+        }
+    }
+
+    /// A process that was killed may have left rows that no word index covers.
+    async fn note_unrefreshed(&self) -> Result<(), DocumentsError> {
+        for tenant in self.store.tenants().await? {
+            for own in self.store.collections(&tenant).await? {
+                self.unrefreshed.lock().insert(Collection::of(tenant.clone(), &own.name)?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_after(&self) {
+        let (mut refresh, mut sweep) = (interval(REFRESH), interval(SWEEP));
+        refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = refresh.tick() => {
+                    self.refresh_all().await;
+                    if let Err(error) = self.erase_due().await {
+                        tracing::warn!(%error, "bytes of what was deleted are left, and it is tried again");
+                    }
+                }
+                _ = sweep.tick() => {
+                    if let Err(error) = self.sweep().await {
+                        tracing::warn!(%error, "the files of the knowledge base were not tidied up");
+                    }
+                }
+            }
+        }
+    }
+
+    /// After a write: at once when that was not done lately, or else by [`look_after`](Self::look_after) for all at once.
+    pub(super) async fn refresh_after_write(&self, collection: &Collection) {
+        let is_due = { self.unrefreshed.lock().insert(collection.clone()) };
+        if is_due {
+            self.refresh(collection).await;
+        }
+    }
+
+    async fn refresh_all(&self) {
+        let waiting: Vec<Collection> = self.unrefreshed.lock().iter().cloned().collect();
+        for collection in waiting {
+            self.unrefreshed.lock().remove(&collection);
+            self.refresh(&collection).await;
+        }
+    }
+
+    async fn refresh(&self, collection: &Collection) {
+        if self.knowledge.tombstones().is_closed(collection) {
+            return;
+        }
+        if let Err(error) = self.knowledge.index().refresh(collection).await {
+            tracing::warn!(%error, %collection, "the word index is not up to date, and is tried again");
+            self.unrefreshed.lock().insert(collection.clone());
+        }
+    }
+
+    /// Erases what was deleted long enough ago, or is to be erased at once.
+    async fn erase_due(&self) -> Result<(), DocumentsError> {
+        let now = Timestamp::now();
+        let longest = u64::try_from(self.bounds.erase.as_millis()).unwrap_or(u64::MAX);
+        for (tenant, name) in self.store.unerased(Timestamp(now.0.saturating_sub(longest))).await? {
+            let collection = Collection::of(tenant.clone(), &name)?;
+            self.knowledge.index().erase(&collection).await?;
+            self.store.erased(&tenant, &name, now).await?;
+            tracing::info!(%collection, "what was deleted is erased");
+        }
+        Ok(())
+    }
+
+    /// Removes files that nothing refers to, and forgets work that ended long ago.
+    async fn sweep(&self) -> Result<(), DocumentsError> {
+        let now = Timestamp::now();
+        self.store.forget_jobs(Timestamp(now.0.saturating_sub(REMEMBER_S * 1000))).await?;
+        for tenant in self.store.tenants().await? {
+            let orphans = self.blobs.orphans(&tenant).await?;
+            if orphans.is_empty() {
+                continue;
+            }
+            let removed = self.blobs.remove(&tenant, self.store.unused(&tenant, orphans)).await?;
+            if removed > 0 {
+                tracing::info!(files = removed, "files that nothing refers to are gone");
+            }
+        }
+        Ok(())
+    }
+}
