@@ -1,10 +1,10 @@
 //! Measures how well and how fast retrieval works, on a test set of one's own:
 //!
 //! ```text
-//! cargo run --example retrieval -- FOLDER MODEL_DIR
+//! cargo run --example retrieval -- FOLDER MODEL_DIR PROGRAM
 //! ```
 //!
-//! FOLDER holds `docs.jsonl` (`{"id", "title", "text"}`), `queries.jsonl` (`{"id", "text"}`) and `qrels.tsv` (query,
+//! PROGRAM is `rivulet`, whose parsers read the documents. FOLDER holds `docs.jsonl` (`{"id", "title", "text"}`), `queries.jsonl` (`{"id", "text"}`) and `qrels.tsv` (query,
 //! document, grade). The documents go through the whole of ingestion; a document counts with its best chunk. Prints
 //! nDCG@10 with linear gains and recall@10 for each mode, and how long a search takes.
 
@@ -19,7 +19,7 @@ use std::{
 
 use rivulet::{
     config::KnowledgeConfig,
-    knowledge::{Collection, DEFAULT_COLLECTION, Knowledge, Retriever, SearchMode, SearchQuery},
+    knowledge::{Collection, DEFAULT_COLLECTION, Knowledge, Retriever, SearchMode, SearchQuery, parser::Parsers},
 };
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -42,8 +42,8 @@ type Grades = HashMap<String, HashMap<String, f64>>;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, model_dir] = arguments.as_slice() else {
-        return Err("usage: retrieval FOLDER MODEL_DIR".into());
+    let [folder, model_dir, program] = arguments.as_slice() else {
+        return Err("usage: retrieval FOLDER MODEL_DIR PROGRAM".into());
     };
     let folder = Path::new(folder);
     let temporary = tempfile::tempdir()?;
@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let config = KnowledgeConfig { model_dir: Some(model_dir.into()), ..KnowledgeConfig::default() };
-    let knowledge = Knowledge::open(&config, temporary.path());
+    let knowledge = Knowledge::open(&config, temporary.path(), Parsers::new(program));
     let started = Instant::now();
     knowledge.ready().await?;
     let out = &mut io::stdout().lock();

@@ -23,9 +23,13 @@ use tracing::{error, info, warn};
 use crate::{
     auth::Authenticator,
     config::{Abandon, Config, KnowledgeConfig},
-    http::{self, Clients, Gateway, Notices, Origins},
+    http::{self, Clients, Gateway, Notices, Origins, Uploads},
     hub::{Hub, INTERRUPT_GRACE, Policy},
-    knowledge::{DEFAULT_COLLECTION, Knowledge, NoKnowledge, Retriever, parser::Parsers},
+    knowledge::{
+        DEFAULT_COLLECTION, Knowledge, NoKnowledge, Retriever,
+        jobs::{Bounds, Documents, DocumentsError},
+        parser::Parsers,
+    },
     limits::{Budgets, Line},
     llm::{ChatModel, TargetsError, cache::Cached, extractive::Extractive, targets::Targets},
     run::{Retrieval, Runner},
@@ -60,6 +64,9 @@ pub enum AppError {
     /// The session store cannot be opened.
     #[error("the session store cannot be opened: {0}")]
     Store(#[from] StoreError),
+    /// The documents cannot be looked through.
+    #[error("the documents of the knowledge base cannot be used: {0}")]
+    Documents(#[from] DocumentsError),
     /// The model's settings are wrong.
     #[error(transparent)]
     Targets(#[from] TargetsError),
@@ -119,12 +126,17 @@ impl App {
             Some(knowledge) => knowledge.clone(),
             None => Arc::new(NoKnowledge),
         };
+        // What was deleted has to be known before anybody searches.
+        let documents = match &knowledge {
+            Some(knowledge) => Some(open_documents(&config, &store, knowledge).await?),
+            None => None,
+        };
         let (listener, address) = listen(config.server.bind)?;
         let budgets = Arc::new(Budgets::new(&config.limits));
         budgets.load(&*store).await?;
         let runner = runner(&config, &retriever, &model, budgets.clone());
         let hub = Arc::new(Hub::new(store.clone(), runner.clone(), policy(&config)));
-        let gateway = gateway(&config, &hub, runner, metrics);
+        let gateway = Gateway { documents, ..gateway(&config, &hub, runner, metrics) };
         Ok(Self { listener, address, hub, store, budgets, gateway, knowledge, config })
     }
 
@@ -153,6 +165,9 @@ impl App {
         background.spawn(hub.clone().tend(ending.clone()));
         background.spawn(budgets.keep(store.clone(), ending.clone()));
         background.spawn(until(ending.clone(), fold_metrics(gateway.metrics.clone())));
+        if let Some(documents) = gateway.documents.clone() {
+            background.spawn(documents.run(ending.clone()));
+        }
         if let Some(knowledge) = knowledge {
             background.spawn(until(ending.clone(), preload(knowledge, config.knowledge.clone())));
         }
@@ -212,6 +227,16 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
     bind().map_err(|source| AppError::Bind { address, source })
 }
 
+async fn open_documents(
+    config: &Config,
+    store: &Arc<SqliteStore>,
+    knowledge: &Arc<Knowledge>,
+) -> Result<Arc<Documents>, DocumentsError> {
+    let KnowledgeConfig { upload_bytes: bytes, documents, erase_h, .. } = config.knowledge;
+    let bounds = Bounds { bytes, documents, erase: Duration::from_secs(erase_h * 3600) };
+    Documents::open(store.clone(), knowledge.clone(), &config.server.data_dir, bounds).await.map(Arc::new)
+}
+
 fn runner(
     config: &Config,
     retriever: &Arc<dyn Retriever>,
@@ -250,6 +275,8 @@ fn gateway(config: &Config, hub: &Arc<Hub>, runner: Arc<Runner>, metrics: Promet
         hub: hub.clone(),
         auth: Arc::new(Authenticator::new(&config.auth)),
         retriever: runner.retriever.clone(),
+        documents: None,
+        uploads: Uploads::default(),
         model: runner.model.clone(),
         runner,
         unsupported: config.llm.unsupported,

@@ -199,6 +199,12 @@ section! {
         min_score: f32 = 0.45, Kind::Number(0.0, 1.0);
         /// Files and folders that are ingested at start, in the background; unchanged ones cost nothing.
         preload: Vec<PathBuf> = Vec::new(), Kind::List;
+        /// The most bytes of a document that somebody sends.
+        upload_bytes: u64 = 10 << 20, Kind::Integer(1, 100 << 20);
+        /// The most documents of a tenant.
+        documents: u64 = 10_000, Kind::Integer(1, 1_000_000);
+        /// Hours after which no byte of a deleted document is left.
+        erase_h: u64 = 24, Kind::Integer(0, 8760);
     }
 }
 

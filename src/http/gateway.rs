@@ -5,8 +5,15 @@ use std::{sync::Arc, time::Duration};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{notices::Notices, origin::Origins, places::Clients, store_health::StoreHealth};
-use crate::{auth::Authenticator, config::Unsupported, hub::Hub, knowledge::Retriever, llm::ChatModel, run::Runner};
+use super::{notices::Notices, origin::Origins, places::Clients, store_health::StoreHealth, uploads::Uploads};
+use crate::{
+    auth::Authenticator,
+    config::Unsupported,
+    hub::Hub,
+    knowledge::{Retriever, jobs::Documents},
+    llm::ChatModel,
+    run::Runner,
+};
 
 /// What the routes need.
 #[derive(Debug)]
@@ -17,6 +24,10 @@ pub struct Gateway {
     pub auth: Arc<Authenticator>,
     /// The knowledge base.
     pub retriever: Arc<dyn Retriever>,
+    /// The documents in it; `None` where there is no knowledge.
+    pub documents: Option<Arc<Documents>>,
+    /// Documents that are coming in.
+    pub uploads: Uploads,
     /// Who answers, for the reports.
     pub model: Arc<dyn ChatModel>,
     /// Generates the answers that belong to no session.

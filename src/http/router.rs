@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderName, Method, StatusCode, header},
     middleware::{from_fn, from_fn_with_state},
     response::IntoResponse,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -15,8 +15,8 @@ use tower_http::{
 };
 
 use super::{
-    admin, auth, chat, completions, events, gateway::Gateway, health, identity, knowledge, messages, models,
-    origin::Origins, page, problem::Problem, requests, sessions, socket, version,
+    admin, auth, chat, collections, completions, contents, documents, events, gateway::Gateway, health, identity, jobs,
+    knowledge, messages, models, origin::Origins, page, problem::Problem, requests, sessions, socket, version,
 };
 
 /// The gateway's HTTP surface.
@@ -34,12 +34,14 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/sessions/{id}/runs/{run}/stop", post(messages::stop))
         .route("/chat", post(chat::ask))
         .route("/rag/query", post(knowledge::query))
+        .merge(knowledge_base())
         .route("/admin/llm", get(admin::llm))
         .route("/admin/cache", get(admin::cache))
         // What stands below says itself who may use it.
         .route_layer(identify.clone())
         .route("/version", get(version::show))
         .route("/sessions/{id}/events", get(events::events))
+        .route("/jobs/{id}/events", get(jobs::events))
         .route("/ws", get(socket::open_new))
         .route("/ws/{id}", get(socket::open));
     let openai = Router::new()
@@ -76,6 +78,25 @@ pub fn router(gateway: Gateway) -> Router {
         .layer(from_fn(requests::observe))
 }
 
+/// Documents, collections, and the work on them.
+fn knowledge_base() -> Router<Arc<Gateway>> {
+    Router::new()
+        .route("/documents", post(documents::upload).get(documents::list))
+        .route("/documents/text", post(documents::upload_text))
+        .route("/documents/{id}", get(documents::show).put(documents::replace).delete(documents::delete))
+        .route("/documents/{id}/text", get(contents::text))
+        .route("/documents/{id}/passages/{n}", get(contents::passage))
+        .route("/documents/{id}/original", get(contents::original))
+        .route("/documents/{id}/versions", get(documents::versions))
+        .route("/documents/{id}/rollback", post(documents::roll_back))
+        .route("/collections", get(collections::list).post(collections::create))
+        .route("/collections/{name}", delete(collections::delete))
+        .route("/jobs", get(jobs::list))
+        .route("/jobs/{id}", get(jobs::show))
+        .route("/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/jobs/{id}/retry", post(jobs::retry))
+}
+
 fn cors(origins: Arc<Origins>) -> CorsLayer {
     CorsLayer::new()
         .allow_private_network(AllowPrivateNetwork::predicate({
@@ -83,7 +104,7 @@ fn cors(origins: Arc<Origins>) -> CorsLayer {
             move |origin, request| origins.allow(origin, &request.headers)
         }))
         .allow_origin(AllowOrigin::predicate(move |origin, request| origins.allow(origin, &request.headers)))
-        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         // Packages send headers of their own, more with every version; whose page may send any is decided by its origin.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([

@@ -161,6 +161,10 @@ impl Knowledge {
         &self.index
     }
 
+    pub(super) fn parsers(&self) -> &Parsers {
+        &self.parsers
+    }
+
     pub(super) fn tombstones(&self) -> &Tombstones {
         &self.tombstones
     }

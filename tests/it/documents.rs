@@ -1,267 +1,174 @@
-//! Documents of all kinds through the real parser: the program itself, started again.
+//! Documents over HTTP, with the real store, the real index and the real model: in, replaced, deleted, and what becomes of
+//! them when something goes wrong.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
-use rivulet::knowledge::{
-    extract::{ExtractError, Extracted, Flag, Place, Warning},
-    parser::{COMMAND, Parsers},
-};
+use futures_util::StreamExt;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
 
-use crate::harness::{Setup, soon};
+use crate::harness::{Setup, TestGateway, soon};
 
-mod corpus;
-mod hostile;
+mod crash;
+mod life;
+mod tenants;
+mod uploads;
 
-fn parsers() -> Parsers {
-    Parsers::new(env!("CARGO_BIN_EXE_rivulet"))
-}
+const MODES: [&str; 3] = ["hybrid", "vector", "text"];
+const BOUNDARY: &str = "--the-border--";
+/// Longer than any work here takes on a busy machine.
+const LONG: Duration = Duration::from_secs(90);
 
-/// The project's own documents; `make.py` there makes them.
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files")
-}
-
-fn own(name: &str) -> Vec<u8> {
-    fs::read(folder().join(name)).unwrap()
-}
-
-async fn read(name: &str) -> Extracted {
-    parsers().read(name, &own(name)).await.unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-/// All parts that words stand in: `page 2`, or `sheet Tents` and `row 4`.
-fn places(document: &Extracted, words: &str) -> Vec<String> {
-    let at = document.text.find(words).unwrap_or_else(|| panic!("{words:?} is not in {:?}", document.text));
-    let mut found: Vec<String> = Vec::new();
-    for mark in document.places.iter().filter(|mark| mark.start <= at) {
-        let (kind, name) = match &mark.place {
-            Place::Page(page) => ("page", page.to_string()),
-            Place::Slide(slide) => ("slide", slide.to_string()),
-            Place::Sheet(sheet) => ("sheet", sheet.clone()),
-            Place::Row(row) => ("row", row.to_string()),
-            Place::Chapter(chapter) => ("chapter", chapter.clone()),
-        };
-        found.retain(|other| kind == "row" && !other.starts_with("row"));
-        found.push(format!("{kind} {name}"));
-    }
-    found
-}
-
-#[tokio::test]
-async fn every_kind_of_document_is_read_with_its_places() {
-    let huts = read("huts.docx").await;
-    assert_eq!(huts.title, "Handbook of huts");
-    assert_eq!(
-        huts.text,
-        "Alpine club\n\n# Handbook of huts\n\n# Keys\n\nThe key hangs behind the beam\n\nSecond beam from the door.\n\n\
-         ## Locks\n\n- Four digits.\n\nIn a box.\n\n| Hut | Beds | Stove |\n| --- | --- | --- |\n| Larchwood | twelve |  |"
-    );
-    assert_eq!(huts.warnings, [Warning::HiddenText]);
-    assert!(
-        matches!(&huts.flags[..], [Flag::HiddenInstructions(words)] if words.starts_with("Ignore all")),
-        "{huts:?}"
-    );
-
-    let talk = read("talk.pptx").await;
-    assert_eq!(
-        talk.text,
-        "## A year on the mountain\n\nSpring report\n\n## Visitors by month\n\n| Month | Visitors |\n| --- | --- |\n\
-         | May | 310 |\n\nPause here and ask."
-    );
-    assert_eq!((places(&talk, "Spring"), places(&talk, "Pause")), (vec!["slide 1".into()], vec!["slide 2".into()]));
-    assert_eq!(talk.warnings, [Warning::HiddenParts(1)]);
-
-    let prices = read("prices.xlsx").await;
-    assert_eq!(
-        prices.text,
-        "# Tents\n\n- Prices of this season\n- Tent: Kestrel; Euros: 449; Since: 2021-01-01\n\
-         - Tent: Heron; Since: 2021-01-02 12:00:00\n\n# Far\n\n- here\n- and there"
-    );
-    assert_eq!(places(&prices, "Heron"), ["sheet Tents", "row 5"]);
-    assert_eq!(places(&prices, "and there"), ["sheet Far", "row 1048576"]);
-    assert_eq!(prices.warnings, [Warning::HiddenParts(1)]);
-
-    let passes = read("passes.xls").await;
-    assert_eq!(passes.text, "# Passes\n\n- Pass: Furka; Metres: 2429\n- Pass: Grimsel; Metres: 2164");
-    assert_eq!(places(&passes, "Grimsel"), ["sheet Passes", "row 3"]);
-
-    let guides = read("guides.ods").await;
-    assert_eq!(guides.text, "# Guides\n\n- Guide: Vreni; Valley: Engadin\n- Guide: Luca; Valley: Maggia");
-    assert_eq!(places(&guides, "Luca"), ["sheet Guides", "row 3"]);
-
-    let water = read("water.odt").await;
-    assert_eq!(
-        water.text,
-        "# Water\n\nBoil it first.\n\nTen minutes above 3000 m.\n\n- Springs\n- Streams\n\n\
-         | Place | Litres |\n| --- | --- |\n| Larchwood | forty |"
-    );
-
-    let marmot = read("marmot.epub").await;
-    assert_eq!(marmot.title, "The marmot");
-    assert_eq!(marmot.text, "# Summer\n\nThe marmot eats all day.\n\n# Winter\n\nIt sleeps for seven months.");
-    assert_eq!(places(&marmot, "seven months"), ["chapter Winter"]);
-}
-
-#[tokio::test]
-async fn pages_of_a_pdf_are_kept_and_what_is_drawn_invisibly_is_told() {
-    let bulletin = read("avalanche.pdf").await;
-    assert_eq!(places(&bulletin, "danger is moderate"), ["page 1"]);
-    assert_eq!(places(&bulletin, "Wind loads"), ["page 2"]);
-    assert!(bulletin.text.contains("# Outlook"), "bookmarks are headings: {}", bulletin.text);
-    assert_eq!(bulletin.warnings, [Warning::PagesWithoutText(vec![3])]);
-    assert_eq!(bulletin.flags, []);
-    // Something may stand before the header.
-    let late = [b"<html>an error page</html>\n".repeat(10), own("avalanche.pdf")].concat();
-    let late = parsers().read("late.pdf", &late).await.unwrap();
-    assert!(late.text.contains("danger is moderate") && !late.text.contains("error page"), "{}", late.text);
-
-    assert_eq!(read("two-layers.pdf").await.flags, [Flag::InvisibleText(1)]);
-    assert_eq!(parsers().read("blank.pdf", &own("blank.pdf")).await, Err(ExtractError::NoText));
-}
-
-#[tokio::test]
-async fn a_parser_serves_many_documents_and_ends_with_a_dropped_reading() {
-    let program = Program::new();
-    let parsers = program.parsers();
-    for i in 0..100 {
-        let name = format!("{i}.md");
-        let read = parsers.read(&name, format!("# Number {i}\n\nText.").as_bytes()).await.unwrap();
-        assert_eq!(read.title, format!("Number {i}"));
-        assert_eq!(parsers.read(&name, b"no\0text").await.unwrap_err().code(), "type_mismatch");
-        assert!(program.running().len() <= 2, "the last one ends while the next one works");
-    }
-    parsers.rest();
-    program.until_gone().await;
-    // A file that is long to read, by somebody who does not wait.
-    let long = "<p>words <b>and</b> more ".repeat(300_000);
-    let reading = parsers.read("long.html", long.as_bytes());
-    assert!(tokio::time::timeout(Duration::from_millis(200), reading).await.is_err(), "it was to be cut short");
-    program.until_gone().await;
-    assert_eq!(parsers.read("a.md", b"again").await.unwrap().text, "again");
-}
-
-#[tokio::test]
-async fn a_parser_that_dies_is_replaced() {
-    let program = Program::new();
-    let parsers = program.parsers();
-    parsers.read("a.md", b"text").await.unwrap();
-    for parser in program.running() {
-        let killed = std::process::Command::new("kill").args(["-9", &parser]).status().unwrap();
-        assert!(killed.success());
-    }
-    program.until_gone().await;
-    assert_eq!(parsers.read("a.md", b"text").await.unwrap().text, "text");
-    let none = Parsers::new("/nowhere/rivulet").read("a.md", b"text").await;
-    assert_eq!(none.unwrap_err().code(), "unavailable");
-}
-
-#[tokio::test]
-async fn no_more_than_two_parsers_work_at_a_time() {
-    let program = Program::new();
-    let parsers = program.parsers();
-    let readings = (0..8).map(|i| {
-        let (program, parsers) = (&program, &parsers);
-        async move {
-            let read = parsers.read("a.md", format!("Number {i}").as_bytes()).await.unwrap();
-            assert!(program.running().len() <= 2);
-            read.text
-        }
-    });
-    let read = futures_util::future::join_all(readings).await;
-    assert_eq!(read, (0..8).map(|i| format!("Number {i}")).collect::<Vec<_>>());
-}
-
-#[tokio::test]
-async fn a_parser_ends_with_the_gateway() {
-    let program = env!("CARGO_BIN_EXE_rivulet");
-    let mut parser = std::process::Command::new(program)
-        .arg(COMMAND)
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(parser.stdin.take());
-    let ended = tokio::task::spawn_blocking(move || parser.wait().unwrap());
-    assert!(tokio::time::timeout(Duration::from_secs(10), ended).await.expect("in time").unwrap().success());
-}
-
-#[tokio::test]
-async fn ingest_reads_all_kinds_and_says_what_it_could_not_read() {
+fn setup() -> Setup {
     let model = std::env::var("RIVULET_KNOWLEDGE_MODEL_DIR").expect("`make test` sets RIVULET_KNOWLEDGE_MODEL_DIR");
-    let setup = Setup::bare().set("RIVULET_KNOWLEDGE_MODEL_DIR", &model);
-    let work = tempfile::tempdir().unwrap();
-    for name in ["huts.docx", "talk.pptx", "prices.xlsx", "avalanche.pdf", "marmot.epub", "blank.pdf"] {
-        fs::copy(folder().join(name), work.path().join(name)).unwrap();
-    }
-    fs::write(work.path().join("letter.docx"), "%PDF-1.7 no letter").unwrap();
-    fs::write(work.path().join("picture.png"), "\u{89}PNG").unwrap();
-    let folder = work.path().to_str().unwrap();
-    let output = setup.output(&["ingest", folder]).await;
-    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{shown}");
-    for expected in [
-        "5 added, 0 replaced, 0 unchanged, 1 skipped, 2 failed",
-        "blank.pdf: there is no text in it",
-        "letter.docx: its name and its content disagree: the content is Pdf",
-    ] {
-        assert!(shown.contains(expected), "{expected}: {shown}");
-    }
-    let named = setup.output(&["ingest", work.path().join("picture.png").to_str().unwrap()]).await;
-    assert!(String::from_utf8_lossy(&named.stdout).contains("not a format that can be read; these can: .md"));
-    for (question, place) in [
-        ("wind loads slopes", "page 2"),
-        ("May visitors", "slide 2"),
-        ("Kestrel", "sheet “Tents”, rows 1–5"),
-        ("sleeps seven months", "chapter “Winter”"),
-    ] {
-        let search = setup.output(&["search", "--mode", "text", question]).await;
-        let found = String::from_utf8_lossy(&search.stdout).into_owned();
-        assert!(found.lines().next().unwrap().contains(place), "{question}: {found}");
-    }
-    let search = setup.output(&["search", "--mode", "text", "--json", "wind loads slopes"]).await;
-    let found: serde_json::Value = serde_json::from_slice(&search.stdout).unwrap();
-    let best = &found["results"][0];
-    assert_eq!((&best["page"], &best["heading"]), (&2.into(), &"Outlook".into()), "{best}");
-    assert!(best["start"].as_u64().unwrap() < best["end"].as_u64().unwrap());
-    let again = setup.output(&["ingest", folder]).await;
-    assert!(String::from_utf8_lossy(&again.stdout).contains("0 added, 0 replaced, 5 unchanged"));
+    Setup::bare().set("RIVULET_KNOWLEDGE_ENABLED", "true").set("RIVULET_KNOWLEDGE_MODEL_DIR", &model)
 }
 
-/// A program under a name of its own, so that its processes can be told from those of other tests.
-struct Program {
-    folder: tempfile::TempDir,
+/// A form with these parts; a part with a file name is a file.
+fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, file, bytes) in parts {
+        let file = file.map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
+        let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n");
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
+    body
 }
 
-impl Program {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_rivulet"), folder.path().join("parser")).unwrap();
-        Self { folder }
+/// Somebody who uses documents; with a token or without.
+#[derive(Clone)]
+struct User {
+    url: String,
+    token: Option<String>,
+}
+
+impl User {
+    fn of(gateway: &TestGateway) -> Self {
+        Self { url: gateway.url("/api/v1"), token: None }
     }
 
-    fn parsers(&self) -> Parsers {
-        Parsers::new(self.folder.path().join("parser"))
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = reqwest::Client::new().request(method, format!("{}{path}", self.url));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
-    /// The ids of its processes. One that has ended has no command any more.
-    fn running(&self) -> Vec<String> {
-        let path = self.folder.path().to_str().unwrap();
-        let ids = fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
-            fs::read_to_string(entry.path().join("cmdline")).is_ok_and(|command| command.starts_with(path))
-        });
-        ids.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    async fn call(&self, method: Method, path: &str) -> (u16, Value) {
+        TestGateway::answer(self.request(method, path)).await
     }
 
-    async fn until_gone(&self) {
-        soon("the end of the parser", async {
-            while !self.running().is_empty() {
-                tokio::task::yield_now().await;
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.call(Method::GET, path).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        TestGateway::answer(self.request(Method::POST, path).json(&body)).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> (u16, Value) {
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        TestGateway::answer(self.request(method, path).header("content-type", kind).body(body)).await
+    }
+
+    async fn upload(&self, name: &str, text: &str) -> (u16, Value) {
+        self.send(Method::POST, "/documents", form(&[("file", Some(name), text.as_bytes())])).await
+    }
+
+    /// Uploads, and waits until it answers; the document's id.
+    async fn add(&self, name: &str, text: &str) -> String {
+        let (status, accepted) = self.upload(name, text).await;
+        assert_eq!(status, 202, "{accepted}");
+        let job = self.ended(accepted["job"].as_str().unwrap()).await;
+        assert_eq!(job["state"], "done", "{job}");
+        accepted["document"].as_str().unwrap().to_owned()
+    }
+
+    /// A job at its end.
+    async fn ended(&self, job: &str) -> Value {
+        self.events(job).await.pop().expect("a state")
+    }
+
+    /// Everything that is told of a job, to its end.
+    async fn events(&self, job: &str) -> Vec<Value> {
+        let reading = async {
+            let response = self.request(Method::GET, &format!("/jobs/{job}/events")).send().await.unwrap();
+            assert_eq!(response.status(), 200);
+            assert_eq!(response.headers()["content-type"], "text/event-stream");
+            let (mut bytes, mut text) = (response.bytes_stream(), String::new());
+            while let Some(piece) = bytes.next().await {
+                text.push_str(std::str::from_utf8(&piece.unwrap()).unwrap());
             }
-        })
-        .await;
+            text
+        };
+        let text = timeout(LONG, reading).await.unwrap_or_else(|_| panic!("waited in vain for the end of {job}"));
+        let events = text.split("\n\n").filter(|event| event.contains("data: "));
+        let events: Vec<Value> = events
+            .map(|event| {
+                let (id, data) = event.split_once("\ndata: ").unwrap();
+                let state: Value = serde_json::from_str(data).unwrap();
+                assert_eq!(id.rsplit("id: ").next().unwrap(), state["revision"].to_string());
+                state
+            })
+            .collect();
+        let last = events.last().unwrap_or_else(|| panic!("nothing was told of {job}: {text}"));
+        assert!(["done", "failed", "cancelled"].contains(&last["state"].as_str().unwrap()), "{text}");
+        events
     }
+
+    /// The documents that are found, each once.
+    async fn found(&self, query: &str, mode: &str, collection: &str) -> Vec<String> {
+        let asked = json!({"query": query, "mode": mode, "collection": collection, "top_k": 50});
+        let (status, found) = self.post("/rag/query", asked).await;
+        assert_eq!(status, 200, "{found}");
+        let mut documents: Vec<String> = found["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|result| result.to_string().contains(query))
+            .map(|result| result["document"].as_str().unwrap().to_owned())
+            .collect();
+        documents.sort();
+        documents.dedup();
+        documents
+    }
+
+    /// Whether a word is found, which must be the same in every mode.
+    async fn finds(&self, word: &str) -> bool {
+        let mut found = Vec::new();
+        for mode in MODES {
+            found.push(!self.found(word, mode, "default").await.is_empty());
+        }
+        assert!(found.iter().all(|one| *one == found[0]), "{word}: {found:?} in {MODES:?}");
+        found[0]
+    }
+}
+
+/// Files below the data folder whose path has this in it.
+fn files(setup: &Setup, part: &str) -> Vec<PathBuf> {
+    let all = walkdir::WalkDir::new(setup.data.path()).into_iter().filter_map(Result::ok);
+    let files = all.filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path);
+    files.filter(|path| path.to_string_lossy().contains(part)).collect()
+}
+
+/// Waits until something holds.
+async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    soon(what, async {
+        while !holds().await {
+            sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+/// So many paragraphs with a word of their own in each.
+fn long_text(word: &str, paragraphs: usize) -> String {
+    (0..paragraphs)
+        .map(|n| format!("## Part {n}\n\nThis is paragraph {n} of the text about {word}, which says little else.\n\n"))
+        .collect()
 }

@@ -22,6 +22,7 @@ mod deviations;
 mod disk;
 mod documents;
 mod faults;
+mod formats;
 mod harness;
 mod http;
 mod isolation;

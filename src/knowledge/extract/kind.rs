@@ -50,9 +50,34 @@ impl Kind {
         })
     }
 
+    /// Its media type, as IANA lists it.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Markdown => "text/markdown",
+            Self::Plain => "text/plain",
+            Self::Html => "text/html",
+            Self::Pdf => "application/pdf",
+            Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            Self::Pptx => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            Self::Xls => "application/vnd.ms-excel",
+            Self::Ods => "application/vnd.oasis.opendocument.spreadsheet",
+            Self::Odt => "application/vnd.oasis.opendocument.text",
+            Self::Csv => "text/csv",
+            Self::Json => "application/json",
+            Self::Epub => "application/epub+zip",
+        }
+    }
+
     /// Whether it is a text file: bytes that are characters in some encoding.
     pub(super) const fn is_text(self) -> bool {
         matches!(self, Self::Markdown | Self::Plain | Self::Html | Self::Csv | Self::Json)
+    }
+
+    /// Whether it is an archive of files.
+    pub(super) const fn is_packed(self) -> bool {
+        !self.is_text() && !matches!(self, Self::Pdf | Self::Xls)
     }
 
     /// Whether Office encrypts it into a compound file.

@@ -40,3 +40,4 @@ pub use kind::{ACCEPTED, Kind};
 pub use place::{Mark, Place};
 pub(crate) use place::{Spot, Spots};
 pub use read::extract;
+pub use sniff::promised;

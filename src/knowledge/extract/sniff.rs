@@ -12,6 +12,9 @@ use super::{encoding, error::ExtractError, kind::Kind, package::Package};
 const PDF_HEADER_WITHIN: usize = 1024;
 /// What is looked at to tell HTML.
 const HTML_WITHIN: usize = 512;
+/// How an archive and a compound file begin.
+const ARCHIVE: &[u8] = b"PK\x03\x04";
+const COMPOUND: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 
 /// The kind of a document, by its name and its content.
 pub(super) fn kind(name: &str, bytes: &[u8]) -> Result<Kind, ExtractError> {
@@ -27,6 +30,28 @@ pub(super) fn kind(name: &str, bytes: &[u8]) -> Result<Kind, ExtractError> {
         (kind, Content::Text) if kind.is_text() => Ok(kind),
         (kind, Content::Binary) if !kind.is_text() => Err(ExtractError::damaged("its beginning is missing")),
         (_, content) => Err(ExtractError::TypeMismatch(content.words().into_owned())),
+    }
+}
+
+/// The kind that a document's name promises, unless its first bytes show already that it cannot keep the promise. `head`
+/// is what has come of it so far; with none, the name alone is judged.
+///
+/// # Errors
+/// [`ExtractError::UnsupportedType`] or [`ExtractError::TypeMismatch`].
+pub fn promised(name: &str, head: &[u8]) -> Result<Kind, ExtractError> {
+    let promised = Kind::promised(Path::new(name)).ok_or(ExtractError::UnsupportedType)?;
+    // What an archive is, and whether a compound file is encrypted, can be told of all of it only.
+    let is_judged_later = head.is_empty()
+        || promised.is_packed() && head.starts_with(ARCHIVE)
+        || promised.is_office() && head.starts_with(COMPOUND);
+    if is_judged_later {
+        return Ok(promised);
+    }
+    match kind(name, head) {
+        Err(error @ ExtractError::TypeMismatch(_)) => Err(error),
+        // Not even a beginning that a damaged one could have.
+        Err(ExtractError::Damaged(_)) => Err(ExtractError::TypeMismatch(Content::Binary.words().into_owned())),
+        _ => Ok(promised),
     }
 }
 
@@ -64,10 +89,10 @@ impl Content {
         if let Some((_, words)) = SIGNATURES.iter().find(|(signature, _)| bytes.starts_with(signature)) {
             return Self::Other(words);
         }
-        if bytes.starts_with(b"PK\x03\x04") {
+        if bytes.starts_with(ARCHIVE) {
             return Package::kind(bytes).map_or(Self::Other("an archive"), Self::Kind);
         }
-        if bytes.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
+        if bytes.starts_with(COMPOUND) {
             let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
             let is_encrypted = memchr::memmem::find(bytes, &name).is_some();
             return Self::Compound { is_encrypted };

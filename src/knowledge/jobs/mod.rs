@@ -34,15 +34,12 @@ use crate::{
 mod board;
 mod ended;
 mod live;
-mod parse;
 mod reading;
 mod reconcile;
 mod remove;
 mod stages;
 mod upkeep;
 mod worker;
-
-pub use parse::{ACCEPTED, Unaccepted, accept};
 
 /// How long a deletion waits for the index before it is told to be under way.
 const DELETION_PATIENCE: Duration = Duration::from_secs(2);

@@ -11,18 +11,13 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Documents,
-    ended::Ended,
-    live::Live,
-    parse::{self, Parsed},
-};
+use super::{Documents, ended::Ended, live::Live};
 use crate::{
     knowledge::{
         Collection,
         chunk::{self, CHUNKING_VERSION, Chunk, SplitError},
         embed::EmbedError,
-        extract::Extracted,
+        extract::{ExtractError, Extracted, Place},
         index::IndexedDocument,
     },
     store::documents::{Claimed, Fault, Indexed, JobRecord, Stage, VersionRecord, text_name},
@@ -45,28 +40,32 @@ impl Documents {
         let job = &claimed.job;
         let (Some(version), Some(document)) = (&claimed.version, &job.document) else { return Err(Ended::Cancelled) };
         live.stage(Stage::Parse);
-        let parsed = self.parse(job, version).await?;
-        let text = &parsed.extracted.text;
+        let extracted = self.parse(job, version).await?;
         self.blobs
-            .keep_text(&job.tenant, &text_name(document, version.version), text)
+            .keep_text(&job.tenant, &text_name(document, version.version), &extracted.text)
             .await
             .map_err(|error| disk(&error))?;
         live.stage(Stage::Chunk);
-        let Parsed { extracted, encoding, warnings, pages } = parsed;
-        let (title, doc_hash) = (extracted.title.clone(), doc_hash(version.version, &extracted));
+        let mut indexed = Indexed {
+            title: extracted.title.clone(),
+            doc_hash: doc_hash(version.version, &extracted),
+            encoding: extracted.encoding.clone(),
+            warnings: extracted.warnings.iter().map(ToString::to_string).collect(),
+            pages: pages(&extracted),
+            chunks: 0,
+        };
         let chunks = self.cut(extracted).await?;
         live.stage(Stage::Embed);
         let collection = Collection::of(job.tenant.clone(), &job.collection)?;
         let chunks = self.embed(&collection, document.as_str(), chunks, live).await?;
-        let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
+        indexed.chunks = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
         let document = IndexedDocument {
             id: document.as_str().to_owned(),
-            title: title.clone(),
+            title: indexed.title.clone(),
             uri: claimed.key.clone(),
-            hash: doc_hash.clone(),
+            hash: indexed.doc_hash.clone(),
             chunks,
         };
-        let indexed = Indexed { title, doc_hash, encoding, warnings, pages, chunks: count };
         Ok(Prepared { document, indexed })
     }
 
@@ -91,18 +90,20 @@ impl Documents {
         Ok(indexed)
     }
 
-    async fn parse(&self, job: &JobRecord, version: &VersionRecord) -> Result<Parsed, Ended> {
+    async fn parse(&self, job: &JobRecord, version: &VersionRecord) -> Result<Extracted, Ended> {
         let path = self.blobs.content_path(&job.tenant, &version.blob);
         let bytes = tokio::fs::read(path).await.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Ended::Failed(Fault::new("damaged", "its content is gone from the disk")),
             _ => disk(&error),
         })?;
-        let (name, title) = (version.name.clone(), version.title.clone());
-        let mut parsed = blocking(move || parse::read(&name, &bytes)).await??;
-        if let Some(title) = title {
-            parsed.extracted.title = title;
+        let mut extracted = self.knowledge.parsers().read(&version.name, &bytes).await.map_err(unread)?;
+        if extracted.text.trim().is_empty() {
+            return Err(unread(ExtractError::NoText));
         }
-        Ok(parsed)
+        if let Some(title) = &version.title {
+            extracted.title.clone_from(title);
+        }
+        Ok(extracted)
     }
 
     async fn cut(&self, extracted: Extracted) -> Result<Vec<Chunk>, Ended> {
@@ -112,7 +113,7 @@ impl Documents {
         let cutting = move || {
             let tokens = |text: &str| model.tokens(text);
             let asked = || stopped.load(Ordering::Relaxed);
-            chunk::split(&extracted.title, &extracted.text, extracted.format, tokens, asked)
+            chunk::split(&extracted, tokens, asked)
         };
         match blocking(cutting).await? {
             Ok(chunks) if chunks.is_empty() => Err(Ended::Failed(Fault::new("no_text", "there is no text in it"))),
@@ -160,6 +161,23 @@ fn doc_hash(version: u32, extracted: &Extracted) -> String {
         hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
     }
     format!("{OURS}{version}-{}", &hasher.finalize().to_hex()[..32])
+}
+
+/// The last page that the text has something of.
+fn pages(extracted: &Extracted) -> Option<u32> {
+    let page = |place: &Place| if let Place::Page(page) = place { Some(*page) } else { None };
+    extracted.places.iter().filter_map(|mark| page(&mark.place)).max()
+}
+
+/// A document that cannot be read never can; a parser that cannot be started may be.
+fn unread(error: ExtractError) -> Ended {
+    match error {
+        ExtractError::Unavailable(detail) => {
+            tracing::warn!(%detail, "documents cannot be read");
+            Ended::Again(Fault::new("unavailable", "documents cannot be read at the moment"))
+        }
+        error => Ended::Failed(Fault::new(error.code(), error.to_string())),
+    }
 }
 
 fn disk(error: &io::Error) -> Ended {

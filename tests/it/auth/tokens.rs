@@ -159,12 +159,17 @@ fn routes() -> BTreeSet<(Method, String)> {
     let (tokens, rest) = source.split_once("letapi=").unwrap();
     let (api, rest) = rest.split_once(".nest(\"/api/v1\",api)").unwrap();
     let (api, openai) = api.split_once("letopenai=").unwrap();
+    let (rest, documents) = rest.split_once("fnknowledge_base()").unwrap();
     let mut routes = BTreeSet::new();
-    for (prefix, part) in [("", tokens), ("/api/v1", tokens), ("/api/v1", api), ("/v1", openai), ("", rest)] {
+    let parts =
+        [("", tokens), ("/api/v1", tokens), ("/api/v1", api), ("/api/v1", documents), ("/v1", openai), ("", rest)];
+    for (prefix, part) in parts {
         for route in part.split(".route(\"").skip(1) {
             let (path, handlers) = route.split_once('"').unwrap();
             let path = path
                 .replace("{id}", "s_1")
+                .replace("{n}", "0")
+                .replace("{name}", "shop")
                 .replace("{run}", "r_1")
                 .replace("{*path}", "none.js")
                 .replace("{*model}", "m");
@@ -202,6 +207,25 @@ async fn every_route_of_the_api_needs_a_principal_and_nothing_else_does() {
         (Method::GET, "/api/v1/sessions/s_1/events"),
         (Method::POST, "/api/v1/chat"),
         (Method::POST, "/api/v1/rag/query"),
+        (Method::POST, "/api/v1/documents"),
+        (Method::GET, "/api/v1/documents"),
+        (Method::POST, "/api/v1/documents/text"),
+        (Method::GET, "/api/v1/documents/s_1"),
+        (Method::PUT, "/api/v1/documents/s_1"),
+        (Method::DELETE, "/api/v1/documents/s_1"),
+        (Method::GET, "/api/v1/documents/s_1/text"),
+        (Method::GET, "/api/v1/documents/s_1/passages/0"),
+        (Method::GET, "/api/v1/documents/s_1/original"),
+        (Method::GET, "/api/v1/documents/s_1/versions"),
+        (Method::POST, "/api/v1/documents/s_1/rollback"),
+        (Method::GET, "/api/v1/collections"),
+        (Method::POST, "/api/v1/collections"),
+        (Method::DELETE, "/api/v1/collections/shop"),
+        (Method::GET, "/api/v1/jobs"),
+        (Method::GET, "/api/v1/jobs/s_1"),
+        (Method::GET, "/api/v1/jobs/s_1/events"),
+        (Method::POST, "/api/v1/jobs/s_1/cancel"),
+        (Method::POST, "/api/v1/jobs/s_1/retry"),
         (Method::GET, "/api/v1/admin/llm"),
         (Method::GET, "/api/v1/admin/cache"),
         (Method::POST, "/api/v1/tickets"),

@@ -1,0 +1,111 @@
+//! What is in a document: its text, its passages, and its bytes as they came.
+
+use std::{io, sync::Arc};
+
+use async_stream::try_stream;
+use axum::{
+    Extension, Json as Answer,
+    body::{Body, Bytes},
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use tokio::{fs::File, io::AsyncReadExt};
+
+use super::{
+    desk::{Desk, no_document},
+    fields,
+    gateway::Gateway,
+    problem::Problem,
+    sessions::query,
+};
+use crate::{
+    auth::Caller,
+    knowledge::{Passage, jobs::DocumentsError},
+};
+
+/// How much of a file is read at a time.
+const PIECE: usize = 64 << 10;
+
+#[derive(Deserialize)]
+pub(super) struct Which {
+    version: Option<u32>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Found {
+    #[serde(flatten)]
+    passage: Passage,
+    version: u32,
+}
+
+pub(super) async fn text(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let desk = Desk::of(&gateway, &caller)?;
+    let found = desk.document(&id).await?;
+    let text = desk.documents.text(&desk.tenant, &found).await?.ok_or_else(not_ready)?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+}
+
+pub(super) async fn passage(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path((id, number)): Path<(String, String)>,
+) -> Result<Answer<Found>, Problem> {
+    let desk = Desk::of(&gateway, &caller)?;
+    let found = desk.document(&id).await?;
+    let version = found.indexed_version.ok_or_else(not_ready)?;
+    let number = number.parse().map_err(|_| no_passage())?;
+    let passage = desk.documents.passage(&desk.tenant, &found, number).await?.ok_or_else(no_passage)?;
+    Ok(Answer(Found { passage, version }))
+}
+
+/// The bytes of the newest version, or of another one. A browser saves them and never shows them.
+pub(super) async fn original(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    which: Result<Query<Which>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let desk = Desk::of(&gateway, &caller)?;
+    let Which { version } = query(which)?;
+    let found = desk.document(&id).await?;
+    let wanted = version.unwrap_or(found.newest.version);
+    let versions = desk.documents.store().versions(&desk.tenant, &found.id).await?.ok_or_else(no_document)?;
+    let version = versions.into_iter().find(|version| version.version == wanted);
+    let version = version.ok_or_else(|| Problem::not_found("version"))?;
+    let mut file = match File::open(desk.documents.original(&desk.tenant, &version)).await {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Problem::not_found("version")),
+        Err(error) => return Err(DocumentsError::Files(error).into()),
+    };
+    let pieces = try_stream! {
+        loop {
+            let mut piece = Vec::with_capacity(PIECE);
+            if file.read_buf(&mut piece).await? == 0 {
+                break;
+            }
+            yield Bytes::from(piece);
+        }
+    };
+    let pieces: std::pin::Pin<Box<dyn futures_util::Stream<Item = io::Result<Bytes>> + Send>> = Box::pin(pieces);
+    let mut response = Body::from_stream(pieces).into_response();
+    let headers = response.headers_mut();
+    let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("attachment"));
+    headers.insert(header::CONTENT_TYPE, value(&version.media_type));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(version.bytes));
+    headers.insert(header::CONTENT_DISPOSITION, value(&fields::attachment(&version.name)));
+    Ok(response)
+}
+
+fn not_ready() -> Problem {
+    Problem::new(StatusCode::CONFLICT, "not_ready", "no version of the document is indexed yet")
+}
+
+fn no_passage() -> Problem {
+    Problem::not_found("passage")
+}

@@ -1,0 +1,310 @@
+//! `/documents`: in, listed, looked at, replaced, deleted.
+//!
+//! Documents belong to a tenant. What is another tenant's looks as if it did not exist, in the same words.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json as Answer,
+    extract::{Path, Query, Request, State, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    body,
+    desk::{Desk, collection, no_document, page_limit, removed},
+    fields,
+    gateway::Gateway,
+    idempotency,
+    jobs::{Fault, Job},
+    problem::Problem,
+    sessions::query,
+    uploads::{self, Form},
+};
+use crate::{
+    auth::Caller,
+    chat::{DocumentId, JobId, MessageId, Timestamp},
+    knowledge::{
+        extract::promised,
+        jobs::{DocumentsError, Submission},
+    },
+    store::documents::{
+        Accepted, DocumentFilter, DocumentRecord, DocumentState, MAX_COLLECTIONS, Target, VersionRecord,
+    },
+};
+
+#[derive(Deserialize)]
+pub(super) struct Text {
+    text: String,
+    title: String,
+    uri: Option<String>,
+    key: Option<String>,
+    collection: Option<String>,
+    metadata: Option<Value>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Listing {
+    before: Option<String>,
+    limit: Option<usize>,
+    collection: Option<String>,
+    status: Option<DocumentState>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Wish {
+    /// Whether its bytes are to go at once.
+    #[serde(default)]
+    erase: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Back {
+    version: Option<u32>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Document {
+    document: DocumentId,
+    collection: String,
+    key: String,
+    title: String,
+    status: DocumentState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Fault>,
+    /// The version that answers.
+    indexed_version: Option<u32>,
+    #[serde(flatten)]
+    newest: Version,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<Job>,
+    updated_at: Timestamp,
+}
+
+#[derive(Serialize)]
+pub(super) struct Version {
+    version: u32,
+    name: String,
+    media_type: String,
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pages: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chunks: Option<u32>,
+    warnings: Vec<String>,
+    created_at: Timestamp,
+}
+
+#[derive(Serialize)]
+pub(super) struct DocumentList {
+    documents: Vec<Document>,
+    /// Whether there are older ones; ask again with `before` set to the last one's id.
+    more: bool,
+}
+
+pub(super) async fn upload(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let desk = Desk::of(&gateway, &caller)?;
+    let request_id = idempotency::key(None, &headers)?;
+    let _place = match gateway.uploads.enter(&desk.tenant) {
+        Ok(place) => place,
+        Err(problem) => return Err(uploads::refuse(request, problem).await),
+    };
+    let form = uploads::read(desk.documents, &desk.tenant, request).await?;
+    let key = form.key.clone().unwrap_or_else(|| form.name.clone());
+    let target = Target::Key { collection: collection(&desk.tenant, form.collection.clone())?, key };
+    submit(&desk, form, target, request_id).await
+}
+
+pub(super) async fn replace(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let desk = Desk::of(&gateway, &caller)?;
+    let request_id = idempotency::key(None, &headers)?;
+    let found = match desk.document(&id).await {
+        Ok(found) => found,
+        Err(problem) => return Err(uploads::refuse(request, problem).await),
+    };
+    let _place = gateway.uploads.enter(&desk.tenant)?;
+    let form = uploads::read(desk.documents, &desk.tenant, request).await?;
+    if form.key.is_some() || form.collection.is_some() {
+        return Err(Problem::invalid_field("key", "and `collection` stay as they are"));
+    }
+    submit(&desk, form, Target::Document(found.id), request_id).await
+}
+
+async fn submit(desk: &Desk<'_>, form: Form, target: Target, request: Option<MessageId>) -> Result<Response, Problem> {
+    let Form { part, name, media_type, title, metadata, .. } = form;
+    let submission = Submission { target, name, media_type, title, metadata, request };
+    answer(desk.documents.accept(&desk.tenant, part, submission).await?)
+}
+
+pub(super) async fn upload_text(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let desk = Desk::of(&gateway, &caller)?;
+    let request_id = idempotency::key(None, &headers)?;
+    let _place = gateway.uploads.enter(&desk.tenant)?;
+    let most = desk.documents.bounds().bytes;
+    let Text { text, title, uri, key, collection: within, metadata } =
+        body::json(request, usize::try_from(most).unwrap_or(usize::MAX)).await?;
+    if text.trim().is_empty() {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "empty_text", "`text` is empty"));
+    }
+    let title = fields::title(&title)?;
+    let key = fields::key(&key.or(uri).unwrap_or_else(|| title.clone()))?;
+    let name = format!("{}.md", fields::file_name(&title.replace(['/', '\\'], " "))?);
+    let media_type = promised(&name, text.as_bytes())?.media_type();
+    let metadata = metadata.map(fields::metadata).transpose()?;
+    let target = Target::Key { collection: collection(&desk.tenant, within)?, key };
+    let mut part = desk.documents.begin(&desk.tenant).await?;
+    part.write(text.as_bytes()).await.map_err(DocumentsError::Files)?;
+    let submission = Submission { target, name, media_type, title: Some(title), metadata, request: request_id };
+    answer(desk.documents.accept(&desk.tenant, part, submission).await?)
+}
+
+/// What a client is told of what it sent.
+fn answer(accepted: Accepted) -> Result<Response, Problem> {
+    let queued = |document: &DocumentRecord, job: &JobId| {
+        let body = json!({ "document": document.id, "job": job, "version": document.newest.version });
+        (StatusCode::ACCEPTED, Answer(body)).into_response()
+    };
+    let too_many = |detail: String| Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many", detail);
+    match accepted {
+        Accepted::Queued { document, job, .. } | Accepted::Joined(document, job) => Ok(queued(&document, &job.id)),
+        Accepted::Unchanged(document) => {
+            let version = document.newest.version;
+            let body = json!({ "document": document.id, "version": version, "unchanged": true });
+            Ok(Answer(body).into_response())
+        }
+        Accepted::Conflict => {
+            let detail = "the idempotency key belongs to another document";
+            Err(Problem::new(StatusCode::CONFLICT, "idempotency_conflict", detail))
+        }
+        Accepted::NotFound => Err(no_document()),
+        Accepted::Deleting => {
+            Err(Problem::new(StatusCode::CONFLICT, "deleting", "a collection of this name is being deleted"))
+        }
+        Accepted::TooManyDocuments => Err(too_many("there are as many documents as there may be".to_owned())),
+        Accepted::TooManyCollections => Err(too_many(format!("there are {MAX_COLLECTIONS} collections already"))),
+    }
+}
+
+pub(super) async fn list(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    listing: Result<Query<Listing>, QueryRejection>,
+) -> Result<Answer<DocumentList>, Problem> {
+    let desk = Desk::of(&gateway, &caller)?;
+    let Listing { before, limit, collection: within, status } = query(listing)?;
+    let before = before.as_deref().map(DocumentId::parse).transpose().map_err(|_| no_document())?;
+    let within = within.map(|name| collection(&desk.tenant, Some(name))).transpose()?;
+    let filter = DocumentFilter { collection: within, state: status };
+    let page = desk.documents.store().documents(&desk.tenant, filter, before.as_ref(), page_limit(limit)?).await?;
+    let page = page.ok_or_else(no_document)?;
+    Ok(Answer(DocumentList { documents: page.items.into_iter().map(Document::from).collect(), more: page.more }))
+}
+
+pub(super) async fn show(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Answer<Document>, Problem> {
+    let desk = Desk::of(&gateway, &caller)?;
+    let mut found = desk.document(&id).await?;
+    if let Some(job) = &found.job {
+        found.job = desk.documents.job(&desk.tenant, &job.id).await?;
+    }
+    Ok(Answer(found.into()))
+}
+
+pub(super) async fn delete(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    wish: Result<Query<Wish>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let desk = Desk::of(&gateway, &caller)?;
+    let Wish { erase } = query(wish)?;
+    let id = DocumentId::parse(&id).map_err(|_| no_document())?;
+    let job = desk.documents.delete(&desk.tenant, &id, erase).await?.ok_or_else(no_document)?;
+    Ok(removed(job))
+}
+
+pub(super) async fn versions(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Answer<Value>, Problem> {
+    let desk = Desk::of(&gateway, &caller)?;
+    let found = desk.document(&id).await?;
+    let versions = desk.documents.store().versions(&desk.tenant, &found.id).await?.ok_or_else(no_document)?;
+    let versions: Vec<Version> = versions.into_iter().map(Version::from).collect();
+    Ok(Answer(json!({ "document": found.id, "indexed_version": found.indexed_version, "versions": versions })))
+}
+
+pub(super) async fn roll_back(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body::Json(Back { version }): body::Json<Back>,
+) -> Result<Response, Problem> {
+    let desk = Desk::of(&gateway, &caller)?;
+    let request = idempotency::key(None, &headers)?;
+    let found = desk.document(&id).await?;
+    let accepted = desk.documents.roll_back(&desk.tenant, &found.id, version, request).await?;
+    answer(accepted.ok_or_else(|| Problem::not_found("version"))?)
+}
+
+impl From<DocumentRecord> for Document {
+    fn from(record: DocumentRecord) -> Self {
+        Self {
+            document: record.id,
+            collection: record.collection,
+            key: record.key,
+            title: record.title,
+            status: record.state,
+            error: record.fault.map(Fault::from),
+            indexed_version: record.indexed_version,
+            newest: record.newest.into(),
+            metadata: record.metadata,
+            job: record.job.map(Job::from),
+            updated_at: record.updated_at,
+        }
+    }
+}
+
+impl From<VersionRecord> for Version {
+    fn from(record: VersionRecord) -> Self {
+        Self {
+            version: record.version,
+            name: record.name,
+            media_type: record.media_type,
+            bytes: record.bytes,
+            encoding: record.encoding,
+            pages: record.pages,
+            chunks: record.chunks,
+            warnings: record.warnings,
+            created_at: record.created_at,
+        }
+    }
+}

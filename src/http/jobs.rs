@@ -1,0 +1,204 @@
+//! `/jobs`: how far work on documents is, as it is and as it goes on; cancelled, begun again.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use async_stream::stream;
+use axum::{
+    Extension, Json as Answer,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::{
+    desk::{Desk, page_limit},
+    events::{KEEP_ALIVE, STILL_HERE, event_stream},
+    gateway::Gateway,
+    identity::events_caller,
+    parameters::{Parameters, parameters},
+    problem::Problem,
+    server::ConnectionPermit,
+    sessions::query,
+};
+use crate::{
+    auth::{Caller, left},
+    chat::{DocumentId, JobId, Timestamp},
+    store::documents::{self, JobKind, JobRecord, JobState, Stage},
+};
+
+#[derive(Deserialize)]
+pub(super) struct Listing {
+    before: Option<String>,
+    limit: Option<usize>,
+    state: Option<JobState>,
+}
+
+/// A piece of work.
+#[derive(Serialize)]
+pub(super) struct Job {
+    job: JobId,
+    kind: JobKind,
+    collection: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<DocumentId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u32>,
+    state: JobState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<Stage>,
+    done: u32,
+    total: u32,
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Fault>,
+    revision: u64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+/// Why something could not be done.
+#[derive(Serialize)]
+pub(super) struct Fault {
+    code: String,
+    detail: String,
+}
+
+impl From<documents::Fault> for Fault {
+    fn from(fault: documents::Fault) -> Self {
+        Self { code: fault.code, detail: fault.detail }
+    }
+}
+
+impl From<JobRecord> for Job {
+    fn from(record: JobRecord) -> Self {
+        Self {
+            job: record.id,
+            kind: record.kind,
+            collection: record.collection,
+            document: record.document,
+            version: record.version,
+            state: record.state,
+            stage: record.progress.stage,
+            done: record.progress.done,
+            total: record.progress.total,
+            attempts: record.attempts,
+            error: record.fault.map(Fault::from),
+            revision: record.progress.revision,
+            created_at: record.created_at,
+            updated_at: record.updated_at,
+        }
+    }
+}
+
+fn no_job() -> Problem {
+    Problem::not_found("job")
+}
+
+fn job_id(text: &str) -> Result<JobId, Problem> {
+    JobId::parse(text).map_err(|_| no_job())
+}
+
+pub(super) async fn list(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    listing: Result<Query<Listing>, QueryRejection>,
+) -> Result<Answer<Value>, Problem> {
+    let desk = Desk::of(&gateway, &caller)?;
+    let Listing { before, limit, state } = query(listing)?;
+    let before = before.as_deref().map(job_id).transpose()?;
+    let page = desk.documents.store().jobs(&desk.tenant, state, before.as_ref(), page_limit(limit)?).await?;
+    let page = page.ok_or_else(no_job)?;
+    let jobs: Vec<Job> = page.items.into_iter().map(Job::from).collect();
+    Ok(Answer(json!({ "jobs": jobs, "more": page.more })))
+}
+
+pub(super) async fn show(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Answer<Job>, Problem> {
+    let desk = Desk::of(&gateway, &caller)?;
+    let job = desk.documents.job(&desk.tenant, &job_id(&id)?).await?;
+    Ok(Answer(job.ok_or_else(no_job)?.into()))
+}
+
+pub(super) async fn cancel(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Answer<Job>), Problem> {
+    let desk = Desk::of(&gateway, &caller)?;
+    let id = job_id(&id)?;
+    if let Some(job) = desk.documents.cancel(&desk.tenant, &id).await? {
+        return Ok((StatusCode::ACCEPTED, Answer(job.into())));
+    }
+    desk.documents.job(&desk.tenant, &id).await?.ok_or_else(no_job)?;
+    Err(Problem::new(StatusCode::CONFLICT, "not_cancellable", "what is deleted is removed in any case"))
+}
+
+pub(super) async fn retry(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Answer<Job>), Problem> {
+    let desk = Desk::of(&gateway, &caller)?;
+    let id = job_id(&id)?;
+    if let Some(job) = desk.documents.retry(&desk.tenant, &id).await? {
+        return Ok((StatusCode::ACCEPTED, Answer(job.into())));
+    }
+    desk.documents.job(&desk.tenant, &id).await?.ok_or_else(no_job)?;
+    let detail = "only the last work on a document that failed or was cancelled can be begun again";
+    Err(Problem::new(StatusCode::CONFLICT, "not_retryable", detail))
+}
+
+/// Every event has the whole state, so whoever comes back needs nothing of what it missed. The stream ends with the work.
+pub(super) async fn events(
+    State(gateway): State<Arc<Gateway>>,
+    Path(id): Path<String>,
+    given: Result<Query<Parameters>, QueryRejection>,
+    headers: HeaderMap,
+    permit: Option<Extension<ConnectionPermit>>,
+) -> Result<Response, Problem> {
+    let told = parameters(given)?;
+    let caller = events_caller(&gateway.auth, &headers, told.ticket.as_deref())?;
+    let desk = Desk::of(&gateway, &caller)?;
+    let mut watched = desk.documents.watch(&desk.tenant, &job_id(&id)?).await?.ok_or_else(no_job)?;
+    let draining = gateway.draining.clone();
+    let events = stream! {
+        let _held_while_the_stream_is_open = permit;
+        let mut seen = None;
+        loop {
+            let job = watched.borrow_and_update().clone();
+            if seen.replace(job.progress.revision) != Some(job.progress.revision) {
+                let has_ended = job.state.has_ended();
+                let (revision, job) = (job.progress.revision, Job::from(job));
+                let Ok(text) = serde_json::to_string(&job) else { return };
+                yield Ok::<_, Infallible>(format!("id: {revision}\ndata: {text}\n\n"));
+                if has_ended {
+                    return;
+                }
+            }
+            let most = time_left(&caller);
+            if most.is_zero() {
+                return; // Who comes back needs a new token.
+            }
+            let changed = tokio::select! {
+                () = draining.cancelled() => return, // Browsers come back by themselves.
+                changed = timeout(KEEP_ALIVE.min(most), watched.changed()) => changed,
+            };
+            match changed {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return,
+                Err(_) => yield Ok(STILL_HERE.to_owned()),
+            }
+        }
+    };
+    Ok(event_stream(events))
+}
+
+fn time_left(Caller(grant): &Caller) -> Duration {
+    grant.as_ref().map_or(Duration::MAX, |grant| left(grant.expires_at, Timestamp::now()))
+}

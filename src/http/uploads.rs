@@ -1,0 +1,229 @@
+//! Documents on their way in: a form of several parts, taken in as it comes. The file goes to the disk piece by piece, and
+//! nothing of it stays there when the rest does not come.
+//!
+//! What is refused is still read for a moment, so that the answer is not lost in a connection that is reset.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{DefaultBodyLimit, FromRequest, Multipart, Request, multipart::Field},
+    http::{HeaderMap, StatusCode, header},
+};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tokio::time::{Instant, timeout};
+
+use self::metered::{Meter, metered};
+use super::{fields, problem::Problem};
+use crate::{
+    knowledge::{
+        extract::{ExtractError, promised},
+        jobs::Documents,
+    },
+    store::{blobs::Part, documents::Tenant},
+};
+
+mod metered;
+mod places;
+
+pub use places::Uploads;
+
+/// The most parts of a form.
+const MAX_PARTS: usize = 16;
+/// What a form may have beside the file, in bytes.
+const BESIDE: u64 = 64 << 10;
+/// The most bytes of a part that is no file.
+const MAX_TEXT: usize = 8 << 10;
+/// How long nothing may come.
+const GAP: Duration = Duration::from_secs(30);
+/// Who sends more slowly than this, in bytes per second, is given up,
+const SLOWEST: u64 = 4 << 10;
+/// after this.
+const GRACE: Duration = Duration::from_secs(60);
+/// How many bytes of a file tell what it is.
+const HEAD: usize = 8 << 10;
+/// How much of what is refused is read, and for how long.
+const REFUSED_BYTES: usize = 16 << 20;
+const REFUSED: Duration = Duration::from_secs(5);
+
+/// A form that came in whole.
+pub(super) struct Form {
+    pub(super) part: Part,
+    pub(super) name: String,
+    pub(super) media_type: &'static str,
+    pub(super) collection: Option<String>,
+    pub(super) key: Option<String>,
+    pub(super) title: Option<String>,
+    pub(super) metadata: Option<Value>,
+}
+
+/// Takes a form in.
+pub(super) async fn read(documents: &Documents, tenant: &Tenant, request: Request) -> Result<Form, Problem> {
+    let most = documents.bounds().bytes;
+    let meter = Arc::new(Meter::new(most + BESIDE));
+    let (head, body) = request.into_parts();
+    if announced(&head.headers).is_some_and(|bytes| bytes > most + BESIDE) {
+        drain(body).await;
+        return Err(too_large(most));
+    }
+    let (body, rest) = metered(body, meter.clone());
+    let mut request = Request::from_parts(head, body);
+    DefaultBodyLimit::disable().apply(&mut request); // It has a bound of its own.
+    let taken = match Multipart::from_request(request, &()).await {
+        Ok(form) => Intake { documents, tenant, meter, begun: Instant::now(), most, form: Some(form) }.take().await,
+        Err(_) => {
+            let detail = "the body must be `multipart/form-data` with a boundary";
+            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+        }
+    };
+    if taken.is_err()
+        && let Some(body) = rest.take()
+    {
+        drain(body).await;
+    }
+    taken
+}
+
+/// Refuses without having looked at the body.
+pub(super) async fn refuse(request: Request, problem: Problem) -> Problem {
+    drain(request.into_body()).await;
+    problem
+}
+
+async fn drain(body: Body) {
+    let _what_came_in_time = timeout(REFUSED, async {
+        let (mut body, mut left) = (body, REFUSED_BYTES);
+        while let Some(Ok(frame)) = body.frame().await
+            && left > 0
+        {
+            left = left.saturating_sub(frame.data_ref().map_or(0, bytes::Bytes::len));
+        }
+    })
+    .await;
+}
+
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+struct Intake<'a> {
+    documents: &'a Documents,
+    tenant: &'a Tenant,
+    meter: Arc<Meter>,
+    begun: Instant,
+    most: u64,
+    form: Option<Multipart>,
+}
+
+struct File {
+    part: Part,
+    name: String,
+    media_type: &'static str,
+}
+
+impl Intake<'_> {
+    async fn take(mut self) -> Result<Form, Problem> {
+        let mut form = self.form.take().ok_or_else(|| broken("the form is empty"))?;
+        let (mut file, mut collection, mut key, mut title, mut metadata) = (None, None, None, None, None);
+        for _ in 0..MAX_PARTS {
+            let next = self.in_time(form.next_field()).await?;
+            let Some(field) = next.map_err(|error| self.problem(&error))? else {
+                let File { part, name, media_type } = file.ok_or_else(|| missing("file"))?;
+                return Ok(Form { part, name, media_type, collection, key, title, metadata });
+            };
+            let name = field.name().unwrap_or_default().to_owned();
+            match name.as_str() {
+                "file" if file.is_some() => return Err(Problem::invalid_field("file", "must be there once")),
+                "file" => file = Some(self.file(field).await?),
+                "collection" => once(&name, &mut collection, self.text(&name, field).await?)?,
+                "key" => once(&name, &mut key, fields::key(&self.text(&name, field).await?)?)?,
+                "title" => once(&name, &mut title, fields::title(&self.text(&name, field).await?)?)?,
+                "metadata" => once(&name, &mut metadata, fields::metadata_text(&self.text(&name, field).await?)?)?,
+                _ => drop(self.text("a part", field).await?),
+            }
+        }
+        Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_field", format!("the form has more than {MAX_PARTS} parts")))
+    }
+
+    async fn file(&self, mut field: Field<'_>) -> Result<File, Problem> {
+        let given = field.file_name().ok_or_else(|| Problem::invalid_field("file", "needs a file name"))?;
+        let name = fields::file_name(given)?;
+        promised(&name, b"")?; // A name alone can be enough to refuse it.
+        let mut part = self.documents.begin(self.tenant).await?;
+        let (mut head, mut kind) = (Vec::new(), None);
+        while let Some(piece) = self.in_time(field.chunk()).await?.map_err(|error| self.problem(&error))? {
+            self.meter.taken(piece.len());
+            if part.bytes() + piece.len() as u64 > self.most {
+                return Err(too_large(self.most));
+            }
+            if kind.is_none() {
+                head.extend_from_slice(piece.get(..HEAD).unwrap_or(&piece));
+                if head.len() >= HEAD {
+                    kind = Some(promised(&name, &head)?);
+                }
+            }
+            part.write(&piece).await.map_err(crate::knowledge::jobs::DocumentsError::Files)?;
+        }
+        if part.bytes() == 0 {
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "empty_text", "the file is empty"));
+        }
+        let kind = kind.map_or_else(|| promised(&name, &head), Ok)?;
+        Ok(File { part, name, media_type: kind.media_type() })
+    }
+
+    async fn text(&self, name: &str, mut field: Field<'_>) -> Result<String, Problem> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = self.in_time(field.chunk()).await?.map_err(|error| self.problem(&error))? {
+            self.meter.taken(piece.len());
+            bytes.extend_from_slice(&piece);
+            if bytes.len() > MAX_TEXT {
+                return Err(Problem::invalid_field(name, &format!("is longer than {MAX_TEXT} bytes")));
+            }
+        }
+        String::from_utf8(bytes).map_err(|_| Problem::invalid_field(name, "must be UTF-8"))
+    }
+
+    async fn in_time<T>(&self, next: impl Future<Output = T>) -> Result<T, Problem> {
+        let late = || Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body comes too slowly");
+        let most = GRACE + Duration::from_secs(self.meter.handed() / SLOWEST);
+        if self.begun.elapsed() > most {
+            return Err(late());
+        }
+        timeout(GAP, next).await.map_err(|_| late())
+    }
+
+    fn problem(&self, error: &axum::extract::multipart::MultipartError) -> Problem {
+        if self.meter.is_exceeded() {
+            return too_large(self.most);
+        }
+        tracing::debug!(%error, "a form cannot be read");
+        broken("the form breaks off, or is none")
+    }
+}
+
+fn once<T>(name: &str, place: &mut Option<T>, value: T) -> Result<(), Problem> {
+    if place.replace(value).is_some() {
+        return Err(Problem::invalid_field(name, "must be there once"));
+    }
+    Ok(())
+}
+
+fn missing(field: &str) -> Problem {
+    Problem::invalid_field(field, "is missing")
+}
+
+fn broken(detail: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_form", detail)
+}
+
+pub(super) fn too_large(most: u64) -> Problem {
+    let detail = format!("a document has at most {most} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+}
+
+impl From<ExtractError> for Problem {
+    fn from(error: ExtractError) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.code(), error.to_string())
+    }
+}

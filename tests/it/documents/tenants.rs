@@ -1,0 +1,90 @@
+//! Two tenants, and nothing that crosses from one to the other.
+
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
+
+use super::*;
+use crate::harness::Seed;
+
+const SECRET: &str = "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e7596ad3b8c7e5f1024";
+
+async fn user(gateway: &TestGateway, tenant: &str, name: &str) -> User {
+    let made = gateway.setup().output(&["token", "--user", name, "--tenant", tenant]).await;
+    let token = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    User { token: Some(token), ..User::of(gateway) }
+}
+
+/// A 404 without what differs in any case.
+fn shape((status, problem): (u16, Value)) -> (u16, Value, Value, Value) {
+    (status, problem["code"].clone(), problem["title"].clone(), problem["detail"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_never_crosses() {
+    let seed = Seed::new();
+    let mut rng = SmallRng::seed_from_u64(seed.0);
+    let setup = setup().set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", SECRET);
+    let gateway = setup.set("RIVULET_LLM_CACHE_ENTRIES", "100").set("RIVULET_LLM_CACHE_SHARED", "true").start().await;
+    let north = user(&gateway, "north", "ann").await;
+    let colleague = user(&gateway, "north", "bob").await;
+    let south = user(&gateway, "south", "ann").await;
+    assert_eq!(User::of(&gateway).get("/documents").await.0, 401);
+
+    let text = "# Secret\n\nThe canary is called pilfink.";
+    let document = north.add("a.md", text).await;
+    let (_, jobs) = north.get("/jobs").await;
+    let job = jobs["jobs"][0]["job"].as_str().unwrap().to_owned();
+    assert!(colleague.finds("pilfink").await, "a tenant has its documents together");
+    for (method, known, unknown) in [
+        (Method::GET, format!("/documents/{document}"), "/documents/00000000000000000000000000000000".to_owned()),
+        (Method::DELETE, format!("/documents/{document}"), "/documents/x".to_owned()),
+        (Method::GET, format!("/documents/{document}/text"), "/documents/x/text".to_owned()),
+        (Method::GET, format!("/documents/{document}/passages/0"), "/documents/x/passages/0".to_owned()),
+        (Method::GET, format!("/documents/{document}/original"), "/documents/x/original".to_owned()),
+        (Method::GET, format!("/documents/{document}/versions"), "/documents/x/versions".to_owned()),
+        (Method::POST, format!("/documents/{document}/rollback"), "/documents/x/rollback".to_owned()),
+        (Method::GET, format!("/documents?before={document}"), "/documents?before=x".to_owned()),
+        (Method::GET, format!("/jobs/{job}"), "/jobs/x".to_owned()),
+        (Method::GET, format!("/jobs/{job}/events"), "/jobs/x/events".to_owned()),
+        (Method::POST, format!("/jobs/{job}/cancel"), "/jobs/x/cancel".to_owned()),
+        (Method::POST, format!("/jobs/{job}/retry"), "/jobs/x/retry".to_owned()),
+        (Method::GET, format!("/jobs?before={job}"), "/jobs?before=x".to_owned()),
+    ] {
+        let (theirs, none) = (south.call(method.clone(), &known).await, south.call(method, &unknown).await);
+        assert_eq!(shape(theirs), shape(none), "{known}");
+    }
+    let form_of = |name: &str| form(&[("file", Some(name), text.as_bytes())]);
+    let (theirs, none) = (format!("/documents/{document}"), "/documents/00000000000000000000000000000000".to_owned());
+    let put = async |path: &str| shape(south.send(Method::PUT, path, form_of("a.md")).await);
+    assert_eq!(put(&theirs).await, put(&none).await);
+    // The same bytes are news to whoever sends them, however known they are to others.
+    let (status, accepted) = south.upload("a.md", text).await;
+    assert_eq!((status, accepted["document"] == json!(document)), (202, false));
+    assert_eq!(south.ended(accepted["job"].as_str().unwrap()).await["state"], "done");
+    assert_eq!(
+        south.call(Method::DELETE, &format!("/documents/{}", accepted["document"].as_str().unwrap())).await.0,
+        204
+    );
+    assert!(north.finds("pilfink").await && !south.finds("pilfink").await);
+
+    let mut own: Vec<String> = Vec::new();
+    for n in 0..30 {
+        match rng.random_range(0..5) {
+            0 | 1 => own.push(south.add(&format!("{}.md", rng.random_range(0..5)), &format!("# Text {n}")).await),
+            2 => {
+                if let Some(id) = own.pop() {
+                    let (status, _) = south.call(Method::DELETE, &format!("/documents/{id}")).await;
+                    assert!(status == 204 || status == 404, "{status}");
+                }
+            }
+            3 => {
+                north.add(&format!("{n}.md"), &format!("# pilfink {n}")).await;
+            }
+            _ => assert!(!south.finds("pilfink").await),
+        }
+        for path in ["/documents?limit=200", "/jobs?limit=200", "/collections"] {
+            let told = south.get(path).await.1.to_string();
+            assert!(!told.contains(&document) && !told.contains(&job) && !told.contains("pilfink"), "{path}: {told}");
+        }
+    }
+    assert!(!south.finds("pilfink").await && north.finds("pilfink").await);
+}
