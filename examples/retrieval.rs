@@ -14,15 +14,22 @@ use std::{
     fs,
     io::{self, Write},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
 use rivulet::{
     config::KnowledgeConfig,
-    knowledge::{Collection, DEFAULT_COLLECTION, Knowledge, Retriever, SearchMode, SearchQuery, parser::Parsers},
+    knowledge::{
+        Collection, DEFAULT_COLLECTION, Knowledge, Own, Retriever, SearchMode, SearchQuery, ingest,
+        jobs::{Bounds, Documents},
+        parser::Parsers,
+    },
+    store::sqlite::{self, SqliteStore},
 };
 use serde::Deserialize;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 const CUTOFF: usize = 10;
 /// Chunks asked for, so that ten documents are among them.
@@ -60,7 +67,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
     knowledge.ready().await?;
     let out = &mut io::stdout().lock();
     writeln!(out, "model loaded in {:.2} s", started.elapsed().as_secs_f64())?;
-    let summary = knowledge.ingest(&Collection::parse(DEFAULT_COLLECTION)?, &[documents], |_| ()).await?;
+    let knowledge = Arc::new(knowledge);
+    let store = Arc::new(SqliteStore::open(temporary.path().join(sqlite::FILE_NAME))?);
+    let bounds = Bounds::of(&config);
+    let kept = Documents::open(store.clone(), knowledge.clone(), temporary.path(), bounds).await?;
+    let (kept, ending) = (Arc::new(kept), CancellationToken::new());
+    let working = Arc::clone(&kept).run(ending.clone());
+    let ingesting = async {
+        let ingested = ingest(&Own::new(kept, Collection::default()), &[documents], |_| ()).await;
+        ending.cancel();
+        ingested
+    };
+    let ((), summary) = tokio::join!(working, ingesting);
+    let summary = summary?;
     let seconds = summary.took.as_secs_f64();
     writeln!(out, "{} documents, {} chunks in {seconds:.1} s", summary.files, summary.chunks)?;
 

@@ -22,13 +22,14 @@ use tracing::{error, info, warn};
 
 use crate::{
     auth::Authenticator,
-    config::{Abandon, Config, KnowledgeConfig},
+    config::{Abandon, Config},
     http::{self, Clients, Gateway, Notices, Origins, Uploads},
     hub::{Hub, INTERRUPT_GRACE, Policy},
     knowledge::{
         DEFAULT_COLLECTION, Knowledge, NoKnowledge, Retriever,
         jobs::{Bounds, Documents, DocumentsError},
         parser::Parsers,
+        preload,
     },
     limits::{Budgets, Line},
     llm::{ChatModel, TargetsError, cache::Cached, extractive::Extractive, targets::Targets},
@@ -92,7 +93,6 @@ pub struct App {
     store: Arc<SqliteStore>,
     budgets: Arc<Budgets>,
     gateway: Gateway,
-    knowledge: Option<Arc<Knowledge>>,
     config: Config,
 }
 
@@ -137,7 +137,9 @@ impl App {
         let runner = runner(&config, &retriever, &model, budgets.clone());
         let hub = Arc::new(Hub::new(store.clone(), runner.clone(), policy(&config)));
         let gateway = Gateway { documents, ..gateway(&config, &hub, runner, metrics) };
-        Ok(Self { listener, address, hub, store, budgets, gateway, knowledge, config })
+        let app = Self { listener, address, hub, store, budgets, gateway, config };
+        SqliteStore::announce(app.config.server.data_dir.join(sqlite::FILE_NAME), &app.url())?;
+        Ok(app)
     }
 
     /// Where it listens, as a browser would have it.
@@ -158,7 +160,7 @@ impl App {
 
     /// Serves until `stop`, then drains and returns.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, hub, store, budgets, gateway, knowledge, config, .. } = self;
+        let Self { listener, hub, store, budgets, gateway, config, .. } = self;
         let (ending, background, connections) = (CancellationToken::new(), TaskTracker::new(), TaskTracker::new());
         let (draining, sockets) = (gateway.draining.clone(), gateway.sockets.clone());
         let (completions, interrupting) = (gateway.completions.clone(), gateway.interrupting.clone());
@@ -166,10 +168,9 @@ impl App {
         background.spawn(budgets.keep(store.clone(), ending.clone()));
         background.spawn(until(ending.clone(), fold_metrics(gateway.metrics.clone())));
         if let Some(documents) = gateway.documents.clone() {
+            let preloading = preload(documents.clone(), config.knowledge.preload.clone());
+            background.spawn(until(ending.clone(), preloading));
             background.spawn(documents.run(ending.clone()));
-        }
-        if let Some(knowledge) = knowledge {
-            background.spawn(until(ending.clone(), preload(knowledge, config.knowledge.clone())));
         }
         let bounds = (config.limits.connections, gateway.clients.clone());
         let router = http::router(gateway);
@@ -232,8 +233,7 @@ async fn open_documents(
     store: &Arc<SqliteStore>,
     knowledge: &Arc<Knowledge>,
 ) -> Result<Arc<Documents>, DocumentsError> {
-    let KnowledgeConfig { upload_bytes: bytes, documents, erase_h, .. } = config.knowledge;
-    let bounds = Bounds { bytes, documents, erase: Duration::from_secs(erase_h * 3600) };
+    let bounds = Bounds::of(&config.knowledge);
     Documents::open(store.clone(), knowledge.clone(), &config.server.data_dir, bounds).await.map(Arc::new)
 }
 
@@ -291,13 +291,6 @@ fn gateway(config: &Config, hub: &Arc<Hub>, runner: Arc<Runner>, metrics: Promet
         drain: Duration::from_secs(config.server.drain_s),
         store_health: Arc::default(),
         metrics,
-    }
-}
-
-async fn preload(knowledge: Arc<Knowledge>, config: KnowledgeConfig) {
-    match knowledge.ready().await {
-        Ok(()) => knowledge.preload(&config.preload).await,
-        Err(error) => error!(%error, "questions are answered without passages"),
     }
 }
 

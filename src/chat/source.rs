@@ -9,6 +9,9 @@ pub struct Source {
     pub n: u32,
     /// The document's id.
     pub document: String,
+    /// The passage's number within the document, from 0.
+    #[serde(default)]
+    pub chunk: u32,
     /// The document's title.
     pub title: String,
     /// Where the original lies.
@@ -17,6 +20,12 @@ pub struct Source {
     /// The page, from 1, in formats that have pages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
+    /// The page that the passage ends on, when that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_end: Option<u32>,
+    /// Its sheet, slide, chapter or rows, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// The heading above the passage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heading: Option<String>,

@@ -200,7 +200,7 @@ section! {
         /// Files and folders that are ingested at start, in the background; unchanged ones cost nothing.
         preload: Vec<PathBuf> = Vec::new(), Kind::List;
         /// The most bytes of a document that somebody sends.
-        upload_bytes: u64 = 10 << 20, Kind::Integer(1, 100 << 20);
+        upload_bytes: u64 = 10 << 20, Kind::Integer(1, 10 << 20);
         /// The most documents of a tenant.
         documents: u64 = 10_000, Kind::Integer(1, 1_000_000);
         /// Hours after which no byte of a deleted document is left.

@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 
 use super::{gateway::Gateway, problem::Problem};
 use crate::{
-    auth::{ADMIN, Caller, Grant},
+    auth::{ADMIN, Caller},
     telemetry::caches::{ANSWERS, CacheReport, EMBEDDINGS, RETRIEVAL},
 };
 
 /// How each target stands, without addresses and keys.
 pub(super) async fn llm(
     State(gateway): State<Arc<Gateway>>,
-    Extension(Caller(grant)): Extension<Caller>,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Json<Value>, Problem> {
-    allow(grant.as_ref())?;
+    allow(&caller)?;
     let reports = gateway.model.targets();
     let targets = reports.iter().map(|target| {
         json!({
@@ -37,9 +37,9 @@ pub(super) async fn llm(
 /// How each cache stands; those that are switched off too.
 pub(super) async fn cache(
     State(gateway): State<Arc<Gateway>>,
-    Extension(Caller(grant)): Extension<Caller>,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Json<Value>, Problem> {
-    allow(grant.as_ref())?;
+    allow(&caller)?;
     let known: Vec<_> = gateway.model.caches().into_iter().chain(gateway.retriever.caches().await).collect();
     let caches = [ANSWERS, EMBEDDINGS, RETRIEVAL].map(|name| {
         let report = known.iter().find(|report| report.name == name);
@@ -59,8 +59,9 @@ pub(super) async fn cache(
     Ok(Json(json!({ "caches": caches })))
 }
 
-fn allow(grant: Option<&Grant>) -> Result<(), Problem> {
-    if grant.is_some_and(|grant| !grant.principal.has_scope(ADMIN)) {
+/// Whether who asks may do what an operator may.
+pub(super) fn allow(Caller(grant): &Caller) -> Result<(), Problem> {
+    if grant.as_ref().is_some_and(|grant| !grant.principal.has_scope(ADMIN)) {
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "this needs the scope `admin`"));
     }
     Ok(())

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    body,
+    admin, body,
     desk::{Desk, collection, no_document, page_limit, removed},
     fields,
     gateway::Gateway,
@@ -52,6 +52,7 @@ pub(super) struct Listing {
     limit: Option<usize>,
     collection: Option<String>,
     status: Option<DocumentState>,
+    key: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +100,9 @@ pub(super) struct Version {
     #[serde(skip_serializing_if = "Option::is_none")]
     chunks: Option<u32>,
     warnings: Vec<String>,
+    flags: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uri: Option<String>,
     created_at: Timestamp,
 }
 
@@ -149,8 +153,8 @@ pub(super) async fn replace(
 }
 
 async fn submit(desk: &Desk<'_>, form: Form, target: Target, request: Option<MessageId>) -> Result<Response, Problem> {
-    let Form { part, name, media_type, title, metadata, .. } = form;
-    let submission = Submission { target, name, media_type, title, metadata, request };
+    let Form { part, name, media_type, title, uri, metadata, .. } = form;
+    let submission = Submission { target, name, media_type, title, uri, metadata, request };
     answer(desk.documents.accept(&desk.tenant, part, submission).await?)
 }
 
@@ -170,14 +174,15 @@ pub(super) async fn upload_text(
         return Err(Problem::new(StatusCode::BAD_REQUEST, "empty_text", "`text` is empty"));
     }
     let title = fields::title(&title)?;
-    let key = fields::key(&key.or(uri).unwrap_or_else(|| title.clone()))?;
+    let key = fields::key(&key.or_else(|| uri.clone()).unwrap_or_else(|| title.clone()))?;
+    let uri = uri.map(|uri| fields::uri(&uri)).transpose()?.filter(|uri| *uri != key);
     let name = format!("{}.md", fields::file_name(&title.replace(['/', '\\'], " "))?);
     let media_type = promised(&name, text.as_bytes())?.media_type();
     let metadata = metadata.map(fields::metadata).transpose()?;
     let target = Target::Key { collection: collection(&desk.tenant, within)?, key };
     let mut part = desk.documents.begin(&desk.tenant).await?;
     part.write(text.as_bytes()).await.map_err(DocumentsError::Files)?;
-    let submission = Submission { target, name, media_type, title: Some(title), metadata, request: request_id };
+    let submission = Submission { target, name, media_type, title: Some(title), uri, metadata, request: request_id };
     answer(desk.documents.accept(&desk.tenant, part, submission).await?)
 }
 
@@ -214,10 +219,10 @@ pub(super) async fn list(
     listing: Result<Query<Listing>, QueryRejection>,
 ) -> Result<Answer<DocumentList>, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
-    let Listing { before, limit, collection: within, status } = query(listing)?;
+    let Listing { before, limit, collection: within, status, key } = query(listing)?;
     let before = before.as_deref().map(DocumentId::parse).transpose().map_err(|_| no_document())?;
     let within = within.map(|name| collection(&desk.tenant, Some(name))).transpose()?;
-    let filter = DocumentFilter { collection: within, state: status };
+    let filter = DocumentFilter { collection: within, state: status, key };
     let page = desk.documents.store().documents(&desk.tenant, filter, before.as_ref(), page_limit(limit)?).await?;
     let page = page.ok_or_else(no_document)?;
     Ok(Answer(DocumentList { documents: page.items.into_iter().map(Document::from).collect(), more: page.more }))
@@ -275,6 +280,21 @@ pub(super) async fn roll_back(
     answer(accepted.ok_or_else(|| Problem::not_found("version"))?)
 }
 
+pub(super) async fn release(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    admin::allow(&caller)?;
+    let desk = Desk::of(&gateway, &caller)?;
+    let found = desk.document(&id).await?;
+    let job = desk.documents.release(&desk.tenant, &found.id).await?;
+    let job = job.ok_or_else(|| {
+        Problem::new(StatusCode::CONFLICT, "not_quarantined", "the document's newest version is not held back")
+    })?;
+    Ok((StatusCode::ACCEPTED, Answer(Job::from(job))).into_response())
+}
+
 impl From<DocumentRecord> for Document {
     fn from(record: DocumentRecord) -> Self {
         Self {
@@ -304,6 +324,8 @@ impl From<VersionRecord> for Version {
             pages: record.pages,
             chunks: record.chunks,
             warnings: record.warnings,
+            flags: record.flags,
+            uri: record.uri,
             created_at: record.created_at,
         }
     }

@@ -7,7 +7,7 @@ use crate::dialect::json;
 
 /// The longest name of a file, in bytes; more is cut, but not its ending.
 const MAX_NAME: usize = 200;
-/// The longest key, in bytes.
+/// The longest key or uri, in bytes.
 const MAX_KEY: usize = 1024;
 /// The longest title, in bytes.
 const MAX_TITLE: usize = 200;
@@ -37,9 +37,18 @@ const fn is_misleading(c: char) -> bool {
 
 /// What the source calls a document.
 pub(super) fn key(given: &str) -> Result<String, Problem> {
+    place("key", given)
+}
+
+/// What is shown of where a document comes from.
+pub(super) fn uri(given: &str) -> Result<String, Problem> {
+    place("uri", given)
+}
+
+fn place(field: &str, given: &str) -> Result<String, Problem> {
     if given.is_empty() || given.len() > MAX_KEY || given.chars().any(char::is_control) {
         let problem = format!("has 1 to {MAX_KEY} bytes and no control character");
-        return Err(Problem::invalid_field("key", &problem));
+        return Err(Problem::invalid_field(field, &problem));
     }
     Ok(given.to_owned())
 }

@@ -89,6 +89,7 @@ fn knowledge_base() -> Router<Arc<Gateway>> {
         .route("/documents/{id}/original", get(contents::original))
         .route("/documents/{id}/versions", get(documents::versions))
         .route("/documents/{id}/rollback", post(documents::roll_back))
+        .route("/documents/{id}/release", post(documents::release))
         .route("/collections", get(collections::list).post(collections::create))
         .route("/collections/{name}", delete(collections::delete))
         .route("/jobs", get(jobs::list))

@@ -55,6 +55,7 @@ pub(super) struct Form {
     pub(super) collection: Option<String>,
     pub(super) key: Option<String>,
     pub(super) title: Option<String>,
+    pub(super) uri: Option<String>,
     pub(super) metadata: Option<Value>,
 }
 
@@ -125,12 +126,13 @@ struct File {
 impl Intake<'_> {
     async fn take(mut self) -> Result<Form, Problem> {
         let mut form = self.form.take().ok_or_else(|| broken("the form is empty"))?;
-        let (mut file, mut collection, mut key, mut title, mut metadata) = (None, None, None, None, None);
+        let (mut file, mut collection, mut key, mut title, mut uri, mut metadata) =
+            (None, None, None, None, None, None);
         for _ in 0..MAX_PARTS {
             let next = self.in_time(form.next_field()).await?;
             let Some(field) = next.map_err(|error| self.problem(&error))? else {
                 let File { part, name, media_type } = file.ok_or_else(|| missing("file"))?;
-                return Ok(Form { part, name, media_type, collection, key, title, metadata });
+                return Ok(Form { part, name, media_type, collection, key, title, uri, metadata });
             };
             let name = field.name().unwrap_or_default().to_owned();
             match name.as_str() {
@@ -139,6 +141,7 @@ impl Intake<'_> {
                 "collection" => once(&name, &mut collection, self.text(&name, field).await?)?,
                 "key" => once(&name, &mut key, fields::key(&self.text(&name, field).await?)?)?,
                 "title" => once(&name, &mut title, fields::title(&self.text(&name, field).await?)?)?,
+                "uri" => once(&name, &mut uri, fields::uri(&self.text(&name, field).await?)?)?,
                 "metadata" => once(&name, &mut metadata, fields::metadata_text(&self.text(&name, field).await?)?)?,
                 _ => drop(self.text("a part", field).await?),
             }

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -21,12 +21,11 @@ use crate::{
     chat::Circle,
     config::{CacheRule, KnowledgeConfig},
     knowledge::{
-        Collection, DEFAULT_COLLECTION, IngestError, IngestProgress, IngestSummary, KnowledgeError, KnowledgeStatus,
-        Passage, Retrieved, Retriever, SearchMode, SearchQuery,
+        Collection, DEFAULT_COLLECTION, KnowledgeError, KnowledgeStatus, Passage, Retrieved, Retriever, SearchMode,
+        SearchQuery,
         embed::{EmbedError, EmbedStatus, Embedder, Vector},
         fuse::{self, Match},
         index::{Index, Within},
-        ingest,
         memo::{self, Memo},
         parser::Parsers,
         tombstones::Tombstones,
@@ -62,7 +61,7 @@ pub struct Knowledge {
     parsers: Parsers,
     /// What must not be found any more, whatever the index says.
     tombstones: Tombstones,
-    ingesting: AtomicUsize,
+    loading: Arc<AtomicUsize>,
     places: Semaphore,
     turns: Semaphore,
     /// Why the last search of the default collection failed, if it did.
@@ -85,7 +84,7 @@ impl Knowledge {
             index: Index::new(uri, config.model.clone()),
             parsers,
             tombstones: Tombstones::default(),
-            ingesting: AtomicUsize::new(0),
+            loading: Arc::default(),
             places: Semaphore::new(MAX_SEARCHES),
             turns: Semaphore::new(SEARCHES),
             problem: Mutex::new(None),
@@ -102,22 +101,6 @@ impl Knowledge {
         Self { embedder: self.embedder.keeping(), found, is_shared: rule.shared, ..self }
     }
 
-    /// Ingests files and folders into `collection`. Unchanged documents cost a hash, changed ones are
-    /// replaced in one step each, documents whose files are gone stay. Waits for the model to be loaded. Dropping the
-    /// future leaves a sound index.
-    ///
-    /// # Errors
-    /// When the model or the index cannot be used. A file that cannot be read is no error but an entry in the summary.
-    pub async fn ingest(
-        &self,
-        collection: &Collection,
-        paths: &[PathBuf],
-        progress: impl FnMut(IngestProgress<'_>) + Send,
-    ) -> Result<IngestSummary, IngestError> {
-        let _counted = Counted::new(&self.ingesting);
-        ingest::ingest(&self.embedder, &self.index, &self.parsers, collection, paths, progress).await
-    }
-
     /// Waits until the embedding model works.
     ///
     /// # Errors
@@ -126,31 +109,11 @@ impl Knowledge {
         self.embedder.ready().await.map(drop)
     }
 
-    /// Ingests `knowledge.preload` into the default collection and logs what came of it. Meant to run in the background;
-    /// the status is [`KnowledgeStatus::Loading`] meanwhile.
-    pub async fn preload(&self, paths: &[PathBuf]) {
-        let _counted = Counted::new(&self.ingesting);
-        let collection = match Collection::parse(DEFAULT_COLLECTION) {
-            Ok(collection) if !paths.is_empty() => collection,
-            _ => return,
-        };
-        match self.ingest(&collection, paths, |_| ()).await {
-            Ok(summary) => {
-                for failure in &summary.failures {
-                    tracing::warn!(document = %failure.uri, reason = %failure.reason, "not ingested");
-                }
-                tracing::info!(
-                    files = summary.files,
-                    added = summary.added,
-                    replaced = summary.replaced,
-                    unchanged = summary.unchanged,
-                    chunks = summary.chunks,
-                    seconds = summary.took.as_secs_f64(),
-                    "knowledge is ready"
-                );
-            }
-            Err(error) => tracing::error!(%error, "the knowledge could not be ingested"),
-        }
+    /// From now on, and until the answer is dropped, documents are being read that questions may be about: the status is
+    /// [`KnowledgeStatus::Loading`].
+    pub(super) fn loading(&self) -> Loading {
+        self.loading.fetch_add(1, Ordering::Relaxed);
+        Loading(Arc::clone(&self.loading))
     }
 
     pub(super) fn embedder(&self) -> &Embedder {
@@ -359,7 +322,7 @@ impl Retriever for Knowledge {
         match self.embedder.status() {
             EmbedStatus::Failed(error) => KnowledgeStatus::Failed(error.to_string()),
             EmbedStatus::Loading => KnowledgeStatus::Loading,
-            EmbedStatus::Ready(_) if self.ingesting.load(Ordering::Relaxed) > 0 => KnowledgeStatus::Loading,
+            EmbedStatus::Ready(_) if self.loading.load(Ordering::Relaxed) > 0 => KnowledgeStatus::Loading,
             EmbedStatus::Ready(_) => KnowledgeStatus::Ready,
         }
     }
@@ -373,17 +336,11 @@ impl Retriever for Knowledge {
     }
 }
 
-/// Counts an ingestion for as long as it runs, also when it is dropped.
-struct Counted<'a>(&'a AtomicUsize);
+/// Somebody who reads documents that questions may be about.
+#[derive(Debug)]
+pub(super) struct Loading(Arc<AtomicUsize>);
 
-impl<'a> Counted<'a> {
-    fn new(counter: &'a AtomicUsize) -> Self {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Self(counter)
-    }
-}
-
-impl Drop for Counted<'_> {
+impl Drop for Loading {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
-use crate::{knowledge::KnowledgeError, store::documents::Tenant};
+use crate::{
+    knowledge::KnowledgeError,
+    store::documents::{DEFAULT_COLLECTION, Tenant},
+};
 
 /// The most characters of a collection's name.
 const MAX_NAME_CHARS: usize = 64;
+
 /// A collection of one tenant. Can only be made from a valid name, so whoever holds one may use it as a key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Collection {
@@ -36,14 +40,21 @@ impl Collection {
 
     /// Whose it is.
     #[must_use]
-    pub fn tenant(&self) -> &str {
-        self.tenant.as_str()
+    pub fn tenant(&self) -> &Tenant {
+        &self.tenant
     }
 
     /// Its name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.name
+    }
+}
+
+/// The one that every tenant has, of the tenant of those who name none.
+impl Default for Collection {
+    fn default() -> Self {
+        Self { tenant: Tenant::new(Tenant::DEFAULT), name: DEFAULT_COLLECTION.to_owned() }
     }
 }
 

@@ -34,7 +34,10 @@ mod words;
 
 pub use base::Knowledge;
 pub use collection::Collection;
-pub use ingest::{IngestError, IngestFailure, IngestProgress, IngestSummary};
+pub use ingest::{
+    Handed, IngestError, IngestFailure, IngestProgress, IngestSummary, Intake, Own, Receipt, WatchEvent, ingest,
+    preload, watch,
+};
 
 /// The collection used when nobody names one.
 pub use crate::store::documents::DEFAULT_COLLECTION;

@@ -2,15 +2,21 @@
 
 use std::{
     fs,
+    ops::Deref,
     path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::KnowledgeConfig,
     knowledge::{
-        Collection, DEFAULT_COLLECTION, IngestSummary, Knowledge, Passage, Retriever, SearchMode, SearchQuery,
+        Collection, IngestSummary, Knowledge, Own, Passage, Retriever, SearchMode, SearchQuery,
+        jobs::{Bounds, Documents},
         parser::Parsers,
     },
+    store::sqlite::{self, SqliteStore},
 };
 
 impl Passage {
@@ -48,10 +54,46 @@ pub(crate) fn model_dir() -> PathBuf {
     folder
 }
 
-/// A knowledge base with the real model and an index below `data`.
-pub(crate) fn knowledge(data: &Path) -> Knowledge {
+/// A knowledge base with the real model and an index below a folder.
+pub(crate) struct Base {
+    pub(crate) knowledge: Arc<Knowledge>,
+    data: PathBuf,
+}
+
+impl Deref for Base {
+    type Target = Knowledge;
+
+    fn deref(&self) -> &Knowledge {
+        &self.knowledge
+    }
+}
+
+pub(crate) fn knowledge(data: &Path) -> Base {
     let config = KnowledgeConfig { model_dir: Some(model_dir()), ..KnowledgeConfig::default() };
-    Knowledge::open(&config, data, Parsers::in_this_process())
+    Base::with(Knowledge::open(&config, data, Parsers::in_this_process()), data)
+}
+
+impl Base {
+    pub(crate) fn with(knowledge: Knowledge, data: &Path) -> Self {
+        Self { knowledge: Arc::new(knowledge), data: data.to_owned() }
+    }
+
+    /// Does something with the documents while they are worked on, as long as it takes.
+    pub(crate) async fn working<T>(&self, work: impl AsyncFnOnce(Arc<Documents>) -> T) -> T {
+        let store = Arc::new(SqliteStore::open(self.data.join(sqlite::FILE_NAME)).expect("a store"));
+        let bounds = Bounds::of(&KnowledgeConfig::default());
+        let documents = Documents::open(store.clone(), Arc::clone(&self.knowledge), &self.data, bounds).await;
+        let (documents, ending) = (Arc::new(documents.expect("documents")), CancellationToken::new());
+        let working = Arc::clone(&documents).run(ending.clone());
+        let work = async {
+            let done = work(documents).await;
+            ending.cancel();
+            done
+        };
+        let ((), done) = tokio::join!(working, work);
+        store.close().await;
+        done
+    }
 }
 
 /// Files below `folder`, made with their folders.
@@ -91,15 +133,13 @@ pub(crate) fn sample() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-knowledge")
 }
 
-/// The collection that nobody needs to name.
-pub(crate) fn default_collection() -> Collection {
-    Collection::parse(DEFAULT_COLLECTION).expect("valid")
-}
-
 /// Ingests a folder or file, which must not fail.
-pub(crate) async fn ingest(knowledge: &Knowledge, folder: &Path) -> IngestSummary {
-    let paths = [folder.to_owned()];
-    knowledge.ingest(&default_collection(), &paths, |_| ()).await.expect("ingested")
+pub(crate) async fn ingest(base: &Base, folder: &Path) -> IngestSummary {
+    base.working(async |documents| {
+        let own = Own::new(documents, Collection::default());
+        super::ingest(&own, &[folder.to_owned()], |_| ()).await.expect("ingested")
+    })
+    .await
 }
 
 /// The uris of all chunks that the words of `text` are in.

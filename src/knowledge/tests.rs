@@ -1,8 +1,8 @@
 //! The whole knowledge base: real files, the real model, a real index.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{fs, time::Duration};
 
-use super::testing::{default_collection, find, ingest, knowledge, query, sample, search, write};
+use super::testing::{Base, find, ingest, knowledge, query, sample, search, write};
 use super::*;
 use crate::config::KnowledgeConfig;
 
@@ -130,9 +130,11 @@ async fn without_a_model_words_are_still_found() {
     }
     assert!(matches!(blind.status(), KnowledgeStatus::Failed(_)));
     assert!(blind.retrieve(&query("pangolin", SearchMode::Vector)).await.is_err());
+    let blind = Base::with(blind, data.path());
     write(&docs, &[("b.md", "New.")]);
-    let error = blind.ingest(&default_collection(), &[docs], |_| ()).await.expect_err("no model");
-    assert!(error.to_string().contains("fetch-models"), "{error}");
+    let summary = ingest(&blind, &docs).await;
+    assert_eq!((summary.unchanged, summary.failures.len()), (1, 1), "{summary:?}");
+    assert!(summary.failures[0].reason.contains("model"), "{summary:?}");
 }
 
 #[tokio::test]
@@ -147,8 +149,16 @@ async fn vectors_of_two_models_never_meet() {
         ..KnowledgeConfig::default()
     };
     let other = Knowledge::open(&config, data.path(), parser::Parsers::in_this_process());
+    let other = Base::with(other, data.path());
     assert_eq!(search(&other, "tapir", SearchMode::Text).await, []);
-    assert_eq!(ingest(&other, &docs).await.added, 1);
+    // What is missing in the index of this model is indexed by itself, from what is kept.
+    let indexed = async {
+        while search(&other, "tapir", SearchMode::Text).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let working = other.working(async |_| tokio::time::timeout(Duration::from_secs(60), indexed).await);
+    working.await.expect("indexed within a minute");
     assert_eq!(search(&other, "tapir", SearchMode::Hybrid).await.len(), 1);
 }
 
@@ -200,14 +210,20 @@ async fn one_damaged_index_leaves_the_other_one() {
 async fn opening_takes_no_time_and_status_tells_how_far_it_is() {
     let data = tempfile::tempdir().expect("folder");
     let started = tokio::time::Instant::now();
-    let knowledge = Arc::new(knowledge(data.path()));
+    let knowledge = knowledge(data.path());
     assert!(started.elapsed() < Duration::from_millis(500));
     assert_eq!(knowledge.status(), KnowledgeStatus::Loading);
     assert_eq!(search(&knowledge, "anything", SearchMode::Hybrid).await, []);
     knowledge.ready().await.expect("loaded");
     assert_eq!(knowledge.status(), KnowledgeStatus::Ready);
     assert!(!data.path().join("lancedb").exists(), "looking made a folder");
-    knowledge.preload(&[sample().join("shop")]).await;
+    let preloaded = async |documents| {
+        let preloading = preload(documents, vec![sample().join("shop")]);
+        assert_eq!(knowledge.status(), KnowledgeStatus::Loading, "from the moment on at which it is decided");
+        preloading.await;
+        assert_eq!(knowledge.status(), KnowledgeStatus::Ready);
+    };
+    knowledge.working(preloaded).await;
     assert!(!search(&knowledge, "tent", SearchMode::Hybrid).await.is_empty());
 }
 

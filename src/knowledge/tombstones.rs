@@ -98,11 +98,11 @@ impl Tombstones {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{knowledge::testing::default_collection, store::documents::Tenant};
+    use crate::store::documents::Tenant;
 
     #[test]
     fn what_is_buried_stays_so_and_is_forgotten_only_when_no_search_can_have_it() {
-        let (stones, own) = (Tombstones::default(), default_collection());
+        let (stones, own) = (Tombstones::default(), Collection::default());
         let other = Collection::of(Tenant::new("other"), "default").expect("valid");
         stones.bury(own.clone(), "a".to_owned());
         stones.bury(own.clone(), "b".to_owned());
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_closed_collection_has_nothing() {
-        let (stones, own) = (Tombstones::default(), default_collection());
+        let (stones, own) = (Tombstones::default(), Collection::default());
         stones.close(own.clone());
         assert!(stones.is_closed(&own) && !stones.is_living(&own, "a"));
         stones.open(&own);

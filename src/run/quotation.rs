@@ -20,6 +20,7 @@ pub(super) fn fit_passages(passages: Vec<Passage>) -> Vec<Passage> {
     let labelled = passages.into_iter().map(|passage| Passage {
         title: shortened(&passage.title, LABEL_BYTES),
         heading: passage.heading.as_deref().map(innermost),
+        place: passage.place.as_deref().map(|place| shortened(place, LABEL_BYTES)),
         ..passage
     });
     let fitting = labelled.zip(1..).take_while(|(passage, n)| {
@@ -42,13 +43,23 @@ pub(super) fn quotations(passages: &[Passage]) -> String {
 
 fn quotation(n: usize, passage: &Passage) -> String {
     let heading = passage.heading.as_deref().map(|heading| format!(" › {heading}")).unwrap_or_default();
-    let label = format!("{}{heading}", passage.title).replace(LINE_ENDS, " ");
+    let place = place(passage).map(|place| format!(" ({place})")).unwrap_or_default();
+    let label = format!("{}{heading}{place}", passage.title).replace(LINE_ENDS, " ");
     let mut quoted = format!("[{n}]\n> {label}\n>\n");
     for line in passage.text.split(LINE_ENDS) {
         let _writing_to_a_string_never_fails = writeln!(quoted, "> {line}");
     }
     quoted.push('\n');
     quoted
+}
+
+/// Where in its document a passage stands, so that an answer can say so.
+fn place(passage: &Passage) -> Option<String> {
+    match (passage.page, passage.page_end) {
+        (Some(page), Some(end)) if page < end => Some(format!("pages {page}–{end}")),
+        (Some(page), _) => Some(format!("page {page}")),
+        (None, _) => passage.place.clone(),
+    }
 }
 
 /// Headings that are too long for a label, without the outer ones.
@@ -64,6 +75,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_quotation_says_where_it_stands() {
+        let on = |page, page_end, place: Option<&str>| {
+            let place = place.map(str::to_owned);
+            let passage =
+                Passage { page, page_end, place, ..Passage::sample("Handbook", Some("Keys"), "Behind the beam.") };
+            quotations(&[passage]).lines().nth(3).unwrap().to_owned()
+        };
+        assert_eq!(on(Some(2), Some(2), None), "> Handbook › Keys (page 2)");
+        assert_eq!(on(Some(2), Some(4), None), "> Handbook › Keys (pages 2–4)");
+        assert_eq!(on(None, None, Some("sheet “A\nB”, row 2")), "> Handbook › Keys (sheet “A B”, row 2)");
+    }
 
     #[test]
     fn a_quotation_has_its_number_its_place_and_its_lines() {

@@ -24,9 +24,12 @@ pub fn from_passages(passages: &[Passage]) -> Arc<[Source]> {
         .map(|(n, passage)| Source {
             n,
             document: passage.document.clone(),
+            chunk: passage.chunk,
             title: shortened(&passage.title, LABEL_BYTES),
             uri: passage.uri.as_deref().filter(|uri| uri.len() <= 1024).map(str::to_owned),
             page: passage.page,
+            page_end: passage.page_end,
+            place: passage.place.as_deref().map(|place| shortened(place, LABEL_BYTES)),
             heading: passage.heading.as_deref().map(|heading| shortened(heading, LABEL_BYTES)),
             score: passage.score,
             snippet: shortened(passage.text.trim(), SNIPPET_BYTES),

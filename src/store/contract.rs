@@ -57,9 +57,12 @@ pub(super) fn finished(question: &str, text: &str, status: Status) -> FinishedAn
         sources: vec![Source {
             n: 1,
             document: "d1".to_owned(),
+            chunk: 4,
             title: "Loans \u{1f4b0}".to_owned(),
             uri: None,
             page: Some(3),
+            page_end: Some(4),
+            place: None,
             heading: Some("Rates".to_owned()),
             score: 0.1 + 0.2,
             snippet: "From 4.1 %".to_owned(),

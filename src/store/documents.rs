@@ -35,6 +35,8 @@ pub struct Content {
     pub name: String,
     /// The title that was given; `None`: the one that the text has.
     pub title: Option<String>,
+    /// What is shown of where it comes from; `None`: the document's key.
+    pub uri: Option<String>,
     /// What it is, as a media type.
     pub media_type: String,
     /// The hash of the bytes, under which they lie.
@@ -118,6 +120,8 @@ pub struct DocumentFilter {
     pub collection: Option<String>,
     /// In this state only.
     pub state: Option<DocumentState>,
+    /// Known by this key only.
+    pub key: Option<String>,
 }
 
 /// A collection as it is stored.
@@ -190,6 +194,8 @@ pub struct Indexed {
     pub encoding: Option<String>,
     /// What was noticed.
     pub warnings: Vec<String>,
+    /// Why it would have been held back, had an admin not let it.
+    pub flags: Vec<String>,
     /// Its pages, in formats that have some.
     pub pages: Option<u32>,
     /// Its chunks.
@@ -205,6 +211,8 @@ pub enum Outcome {
     Removed,
     /// It cannot be done.
     Failed(Fault),
+    /// It is held back, for these reasons.
+    Quarantined(Vec<String>),
     /// It could not be done now, and is tried again; or has failed, when it was tried [`MAX_ATTEMPTS`] times.
     Again(Fault, Timestamp),
     /// Somebody wanted it to end.
@@ -299,6 +307,10 @@ pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
     /// New work in place of one that failed or was cancelled, on the newest version of its document. `None` when there is
     /// none such, or nothing to do: what is there then is told by [`job`](Self::job).
     async fn retry_job(&self, tenant: &Tenant, id: &JobId, at: Timestamp) -> Result<Option<JobRecord>, StoreError>;
+
+    /// Lets the newest version of a document that is held back, and content like it from now on. `None` when there is
+    /// nothing to let.
+    async fn release(&self, tenant: &Tenant, id: &DocumentId, at: Timestamp) -> Result<Option<JobRecord>, StoreError>;
 
     /// Takes on the work whose turn it is, until `lease`. Work whose lease is over is anybody's again. Of two tenants the
     /// one with less work under way comes first; no two work on one document.

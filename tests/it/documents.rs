@@ -11,7 +11,9 @@ use tokio::time::{sleep, timeout};
 use crate::harness::{Setup, TestGateway, soon};
 
 mod crash;
+mod ingest;
 mod life;
+mod quarantine;
 mod tenants;
 mod uploads;
 
@@ -76,13 +78,13 @@ impl User {
         TestGateway::answer(self.request(method, path).header("content-type", kind).body(body)).await
     }
 
-    async fn upload(&self, name: &str, text: &str) -> (u16, Value) {
-        self.send(Method::POST, "/documents", form(&[("file", Some(name), text.as_bytes())])).await
+    async fn upload(&self, name: &str, content: impl AsRef<[u8]>) -> (u16, Value) {
+        self.send(Method::POST, "/documents", form(&[("file", Some(name), content.as_ref())])).await
     }
 
     /// Uploads, and waits until it answers; the document's id.
-    async fn add(&self, name: &str, text: &str) -> String {
-        let (status, accepted) = self.upload(name, text).await;
+    async fn add(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let (status, accepted) = self.upload(name, content).await;
         assert_eq!(status, 202, "{accepted}");
         let job = self.ended(accepted["job"].as_str().unwrap()).await;
         assert_eq!(job["state"], "done", "{job}");

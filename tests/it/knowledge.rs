@@ -30,7 +30,7 @@ async fn a_question_is_answered_from_the_right_document() {
     let mut client = gateway.connect().await;
     let early = client.ask("How long can I return a tent?").await;
     assert_eq!(early.status(), "complete", "while it is loading");
-    assert!(early.text.contains("still being read") || early.text.contains("60 days"), "{}", early.text);
+    assert!(early.text.contains("still being read") || early.text.contains("[1]"), "{}", early.text);
     until_loaded(&gateway).await;
 
     client.say("How long can I return a tent?").await;

@@ -19,7 +19,8 @@ async fn a_model_that_takes_too_long_is_not_waited_for() {
         Ok(Loaded { call: Box::new(stuck), ..loaded })
     });
     embedder.ready().await.expect("loaded");
-    let slow = Knowledge { embedder, ..knowledge(data.path()) };
+    let opened = Knowledge::open(&KnowledgeConfig::default(), data.path(), Parsers::in_this_process());
+    let slow = Knowledge { embedder, ..opened };
     let searching = timeout(2 * VECTOR_PATIENCE, search(&slow, "pangolin", SearchMode::Hybrid));
     let found = searching.await;
     // The model's thread has to end before anything may fail: dropping the embedder waits for it.

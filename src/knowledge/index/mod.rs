@@ -19,7 +19,7 @@ mod rows;
 mod tables;
 mod within;
 
-pub(crate) use rows::IndexedDocument;
+pub(crate) use rows::{IndexedDocument, Written};
 pub(crate) use within::Within;
 
 /// The most threads of the query engine.
@@ -72,25 +72,17 @@ impl Index {
         self.run(async move { tables.vectors(&collection, &document).await }).await
     }
 
-    /// Puts documents in the place of what the collection has under their ids, in one commit: readers see all of the
-    /// old or all of the new. A document without chunks is thereby removed.
-    pub(crate) async fn replace(
-        &self,
-        collection: &Collection,
-        documents: Vec<IndexedDocument>,
-    ) -> Result<(), KnowledgeError> {
-        self.replace_if(collection, documents, || true).await.map(drop)
-    }
-
-    /// The same, if `may` says so once nobody else writes; whether it was done.
+    /// Puts those documents in the place of what the collection has under their ids that `may` lets once nobody else
+    /// writes, in one commit; their ids. Readers see all of the old or all of the new. A document without chunks is thereby
+    /// removed.
     pub(crate) async fn replace_if(
         &self,
         collection: &Collection,
         documents: Vec<IndexedDocument>,
-        may: impl Fn() -> bool + Send + Sync + 'static,
-    ) -> Result<bool, KnowledgeError> {
+        may: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Result<Written, KnowledgeError> {
         let (tables, collection) = self.owned(collection);
-        self.run(async move { tables.replace(&collection, &documents, &may).await }).await
+        self.run(async move { tables.replace(&collection, documents, &may).await }).await
     }
 
     /// Removes documents; those that are not there are no error.

@@ -1,6 +1,9 @@
 //! Rows of the index: their columns, and the way into and out of Arrow.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use arrow_array::{
     Array, ArrayRef, FixedSizeListArray, Float32Array, RecordBatch, StringArray, UInt32Array, types::Float32Type,
@@ -15,6 +18,9 @@ pub(super) const FOUND_COLUMNS: [&str; 12] =
 
 /// Marks the column that names a row, so that concurrent writers of one row are seen as a conflict.
 const PRIMARY_KEY: &str = "lance-schema:unenforced-primary-key";
+
+/// The ids of documents that were written.
+pub(crate) type Written = HashSet<String>;
 
 /// A document as it is to stand in the index.
 #[derive(Debug, Clone)]

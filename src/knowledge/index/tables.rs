@@ -24,11 +24,11 @@ use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use super::{
-    rows::{self, IndexedDocument},
+    rows::{self, IndexedDocument, Written},
     within::Within,
 };
 use crate::{
-    knowledge::{Collection, KnowledgeError, Passage, fuse::Match},
+    knowledge::{Collection, KnowledgeError, Passage, chunk::CHUNKING_VERSION, extract::EXTRACT_VERSION, fuse::Match},
     telemetry::metrics::RAG_UNINDEXED,
 };
 
@@ -47,7 +47,8 @@ const INDEX_ATTEMPTS: usize = 3;
 const COMPACT_FROM_FRAGMENTS: usize = 16;
 /// Versions older than this many minutes are deleted; a search never takes that long.
 const KEEP_VERSIONS_MINUTES: i64 = 30;
-/// Changes whenever the columns or the ids of documents do, so that nothing older is read; it has to be ingested again.
+/// Changes whenever the columns do, so that nothing older is read: documents are then indexed anew, as they are when they
+/// would be read or cut differently.
 const LAYOUT: &str = "3";
 /// The most documents that a search is told to leave out; it reads more than it needs, and what remains is left out
 /// afterwards.
@@ -114,27 +115,25 @@ impl Tables {
     pub(super) async fn replace(
         &self,
         collection: &Collection,
-        documents: &[IndexedDocument],
-        may: &(dyn Fn() -> bool + Send + Sync),
-    ) -> Result<bool, KnowledgeError> {
-        let mut vectors = documents.iter().flat_map(|document| &document.chunks).map(|(_, vector)| vector);
-        if vectors.any(|vector| !vector.iter().all(|x| x.is_finite())) {
-            return Err(KnowledgeError::Unavailable("a vector has a number that is none".to_owned()));
+        mut documents: Vec<IndexedDocument>,
+        may: &(dyn Fn(&str) -> bool + Send + Sync),
+    ) -> Result<Written, KnowledgeError> {
+        let _writing = self.writer.lock().await;
+        documents.retain(|document| may(&document.id));
+        let written: Written = documents.iter().map(|document| document.id.clone()).collect();
+        if written.is_empty() {
+            return Ok(written);
         }
         let dimension = documents.iter().flat_map(|document| &document.chunks).map(|(_, vector)| vector.len()).next();
-        let _writing = self.writer.lock().await;
-        if !may() {
-            return Ok(false);
-        }
         let table = match (self.table(collection).await?, dimension) {
             (Some(table), _) => table,
             (None, Some(dimension)) => self.create(collection, dimension).await?,
-            (None, None) => return Ok(true),
+            (None, None) => return Ok(written),
         };
         let replaced = one_of(documents.iter().map(|document| document.id.as_str()))?;
         if dimension.is_none() {
             table.delete(replaced.as_str()).await.map_err(|error| unavailable("deleting", &error))?;
-            return Ok(true);
+            return Ok(written);
         }
         let schema = table.schema().await.map_err(|error| unavailable("reading the schema", &error))?;
         if rows::dimension(&schema) != dimension {
@@ -142,13 +141,13 @@ impl Tables {
                 "collection `{collection}` holds vectors of another length: give the other model another name (knowledge.model)"
             )));
         }
-        let batch = rows::batch(&schema, documents).map_err(|error| unavailable("building rows", &error))?;
+        let batch = rows::batch(&schema, &documents).map_err(|error| unavailable("building rows", &error))?;
         let mut merge = table.merge_insert(&["id"]);
         merge.when_matched_update_all(None).when_not_matched_insert_all();
         merge.when_not_matched_by_source_delete(Some(replaced));
         let source = RecordBatchIterator::new([Ok(batch)], schema);
         merge.execute(Box::new(source)).await.map_err(|error| unavailable("writing", &error))?;
-        Ok(true)
+        Ok(written)
     }
 
     pub(super) async fn refresh(&self, collection: &Collection) -> Result<(), KnowledgeError> {
@@ -299,7 +298,8 @@ impl Tables {
     }
 
     fn table_name(&self, collection: &Collection) -> String {
-        let key = format!("{LAYOUT}\0{}\0{}\0{}", collection.tenant(), collection.as_str(), self.model);
+        let (tenant, name) = (collection.tenant().as_str(), collection.as_str());
+        let key = format!("{LAYOUT}\0{EXTRACT_VERSION}\0{CHUNKING_VERSION}\0{tenant}\0{name}\0{}", self.model);
         format!("c_{}", &blake3::hash(key.as_bytes()).to_hex()[..32])
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::knowledge::{KnowledgeError, embed::EmbedError};
+use crate::knowledge::{KnowledgeError, embed::EmbedError, jobs::DocumentsError};
 
 /// A step of an ingestion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,12 +11,8 @@ pub struct IngestProgress<'a> {
     pub done: usize,
     /// Files in all.
     pub total: usize,
-    /// The file that is worked on, or was done last.
+    /// The file that is being handed in or waited for.
     pub document: &'a str,
-    /// Chunks of it that have a vector.
-    pub chunks_done: usize,
-    /// Chunks of it in all.
-    pub chunks_total: usize,
 }
 
 /// A file that was not ingested; what the index had of it stays.
@@ -45,19 +41,23 @@ pub struct IngestSummary {
     pub failures: Vec<IngestFailure>,
     /// Chunks written.
     pub chunks: usize,
-    /// Chunks of these that kept the vector they had.
-    pub kept_vectors: usize,
     /// How long it took.
     pub took: Duration,
 }
 
-/// Why an ingestion ended early. What was written before stays and is sound.
-#[derive(Debug, Clone, thiserror::Error)]
+/// Why an ingestion ended early. What was handed in before is worked on.
+#[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     /// The embedding model.
     #[error(transparent)]
     Embed(#[from] EmbedError),
-    /// The index.
+    /// The knowledge base.
     #[error(transparent)]
     Knowledge(#[from] KnowledgeError),
+    /// Documents cannot be kept.
+    #[error(transparent)]
+    Documents(#[from] DocumentsError),
+    /// The gateway that has the documents does not take them; why.
+    #[error("the gateway that has the data folder does not take documents: {0}")]
+    Gateway(String),
 }

@@ -1,15 +1,14 @@
 //! Ingestion as a whole: real files, the real model, a real index.
 
-use std::{collections::HashSet, fs, sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
-use super::{IngestError, IngestProgress};
+use tokio::sync::mpsc;
+
+use super::{Own, WatchEvent, watch};
 use crate::knowledge::{
-    KnowledgeError, Retriever, SearchMode,
-    embed::{Embedder, Loaded, Model},
-    extract,
-    index::Index,
-    parser::Parsers,
-    testing::{self, default_collection, ingest, knowledge, places, query, write},
+    Collection, extract,
+    jobs::Documents,
+    testing::{ingest, knowledge, places, write},
 };
 
 #[tokio::test]
@@ -35,7 +34,7 @@ async fn ingesting_again_changes_what_changed() {
     write(&docs, &[("a.md", "# Alpha\n\n## Two\n\nThe walrus eats mussels.\n\n## Three\n\nThe heron eats fish.\n")]);
     fs::remove_file(docs.join("b.txt")).expect("there");
     let changed = ingest(&knowledge, &docs).await;
-    assert_eq!((changed.replaced, changed.chunks, changed.kept_vectors), (1, 2, 1));
+    assert_eq!((changed.replaced, changed.chunks), (1, 2));
     assert_eq!(places(&knowledge, "zebra").await, []);
     assert_eq!(places(&knowledge, "walrus").await, [("docs/a.md".to_owned(), 0)]);
     assert_eq!(places(&knowledge, "heron").await, [("docs/a.md".to_owned(), 1)]);
@@ -67,11 +66,17 @@ async fn ingesting_at_the_same_time_makes_no_duplicates() {
     for i in 0..12 {
         write(&docs, &[(&format!("{i}.md"), &format!("# Animal {i}\n\nThe quokka number {i} smiles.\n"))]);
     }
-    // Two of one process, and one that shares nothing with them, as another process would.
-    let (ours, other) = (knowledge(data.path()), knowledge(data.path()));
-    tokio::join!(ingest(&ours, &docs), ingest(&ours, &docs), ingest(&other, &docs));
-    let fresh = knowledge(data.path());
-    assert_eq!(places(&fresh, "quokka").await.len(), 12);
+    let knowledge = knowledge(data.path());
+    let twice = async |documents: Arc<Documents>| {
+        let own = Own::new(documents, Collection::default());
+        let paths = [docs.clone()];
+        let (one, two) = tokio::join!(super::ingest(&own, &paths, |_| ()), super::ingest(&own, &paths, |_| ()));
+        for summary in [one.expect("ingested"), two.expect("ingested")] {
+            assert_eq!((summary.files, summary.failures.len()), (12, 0), "{summary:?}");
+        }
+    };
+    knowledge.working(twice).await;
+    assert_eq!(places(&knowledge, "quokka").await.len(), 12);
 }
 
 #[tokio::test]
@@ -91,92 +96,52 @@ async fn strange_files_are_reported_and_do_no_harm() {
     assert_eq!((summary.added, summary.skipped), (2, 1));
     assert_eq!(places(&knowledge, "café").await.len(), 1, "whatever its encoding");
     assert_eq!(places(&knowledge, "axolotl").await.len(), 1);
-    let gone = knowledge.ingest(&default_collection(), &[docs.join("nothing-here")], |_| ()).await.expect("no error");
+    let gone = ingest(&knowledge, &docs.join("nothing-here")).await;
     assert_eq!((gone.files, gone.failures.len()), (0, 1));
 }
 
-#[tokio::test]
-async fn a_text_that_the_model_fails_on_stops_no_other() {
-    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
-    write(work.path(), &[("a.md", "The dingo howls."), ("b.md", "A poisoned text."), ("c.md", "The emu runs.")]);
-    let embedder = Embedder::start(|| {
-        let mut loaded = Loaded::from(Model::load(&testing::model_dir())?);
-        let call = Box::new(move |texts: Vec<String>| {
-            assert!(!texts.iter().any(|text| text.contains("poison")), "deliberate");
-            (loaded.call)(texts)
-        });
-        Ok(Loaded { ready: loaded.ready, call })
-    });
-    let index = Index::new(data.path().to_string_lossy(), "test");
-    let (collection, paths) = (default_collection(), [work.path().to_owned()]);
-    let summary = super::ingest(&embedder, &index, &Parsers::in_this_process(), &collection, &paths, |_| ())
-        .await
-        .expect("the others are ingested");
-    assert_eq!((summary.added, summary.failures.len()), (2, 1), "{summary:?}");
-    assert!(summary.failures[0].uri.ends_with("b.md"), "{summary:?}");
-    assert_eq!(index.documents(&collection).await.expect("index").len(), 2);
+/// Everything that is told of a watch, as lines.
+async fn watching(own: &Own, folder: &Path, told: mpsc::Sender<String>) {
+    let event = move |event: WatchEvent<'_>| told.try_send(format!("{event:?}")).expect("somebody listens");
+    match watch(own, &[folder.to_owned()], event).await {}
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_written_is_an_error() {
+async fn what_is_watched_follows_the_files() {
     let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
     let docs = work.path().join("docs");
-    write(&docs, &[("a.md", "text")]);
-    // A file where a folder should be stops even root.
-    let blocked = data.path().join("file");
-    fs::write(&blocked, "").expect("file");
-    let knowledge = knowledge(&blocked);
-    let error = knowledge.ingest(&default_collection(), &[docs], |_| ()).await.expect_err("nowhere to write");
-    assert!(matches!(error, IngestError::Knowledge(KnowledgeError::Unavailable(_))), "{error}");
-    let searched = knowledge.retrieve(&query("text", SearchMode::Text)).await;
-    assert!(matches!(searched, Err(KnowledgeError::Unavailable(_))), "{searched:?}");
-}
-
-#[tokio::test]
-async fn a_dropped_ingestion_leaves_a_sound_index() {
-    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
-    let docs = work.path().join("docs");
-    write(&docs, &[("a.md", "The kakapo cannot fly.")]);
+    write(&docs, &[("a.md", "The numbat eats termites."), ("b.md", "The dingo howls.")]);
     let knowledge = knowledge(data.path());
-    ingest(&knowledge, &docs).await;
-    for i in 0..60 {
-        write(&docs, &[(&format!("{i}.md"), &"The kakapo climbs trees at night. ".repeat(40))]);
-    }
-    let paths = [docs.clone()];
-    let collection = default_collection();
-    let ingestion = knowledge.ingest(&collection, &paths, |_| ());
-    assert!(tokio::time::timeout(Duration::from_millis(500), ingestion).await.is_err(), "it was to be cut short");
-    assert_eq!(places(&knowledge, "kakapo fly").await.first().map(|(uri, _)| uri.as_str()), Some("docs/a.md"));
-    // Taken up again, it is completed.
-    ingest(&knowledge, &docs).await;
-    let documents: HashSet<_> = places(&knowledge, "climbs").await.into_iter().map(|(uri, _)| uri).collect();
-    assert_eq!(documents.len(), 60);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn cutting_a_long_text_ends_with_its_ingestion() {
-    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
-    write(work.path(), &[("long.txt", &"Some words that say nothing at all. ".repeat(250_000))]);
-    let knowledge = Arc::new(knowledge(data.path()));
-    knowledge.ready().await.expect("loaded");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("runtime");
-    let (begun, seen) = tokio::sync::oneshot::channel();
-    let (ours, paths) = (Arc::clone(&knowledge), [work.path().to_owned()]);
-    let mut begun = Some(begun);
-    let ingestion = async move {
-        let progress = |_: IngestProgress<'_>| {
-            if let Some(begun) = begun.take() {
-                begun.send(()).expect("waited for");
-            }
+    let changes = async |documents: Arc<Documents>| {
+        let own = Own::new(documents, Collection::default());
+        let (tell, mut told) = mpsc::channel(64);
+        let mut next = async || {
+            let next = tokio::time::timeout(Duration::from_secs(60), told.recv()).await;
+            next.expect("told within a minute").expect("watching")
         };
-        ours.ingest(&default_collection(), &paths, progress).await.map(drop)
+        let all = async {
+            assert_eq!(next().await, r#"Taken("docs/a.md")"#);
+            assert_eq!(next().await, r#"Taken("docs/b.md")"#);
+            write(&docs, &[("a.md", "The numbat sleeps all the night.")]);
+            assert_eq!(next().await, r#"Taken("docs/a.md")"#);
+            assert_eq!(places(&knowledge, "termites").await, []);
+            fs::remove_file(docs.join("b.md")).expect("there");
+            assert_eq!(next().await, r#"Removed("docs/b.md")"#);
+            assert_eq!(places(&knowledge, "dingo").await, []);
+            // A folder that is empty all at once may be one that is not mounted.
+            fs::remove_file(docs.join("a.md")).expect("there");
+            write(&docs, &[("c.md", "")]);
+            assert_eq!(next().await, r#"Removed("docs/a.md")"#);
+            write(&docs, &[("c.md", "The emu runs.")]);
+            assert_eq!(next().await, r#"Taken("docs/c.md")"#);
+            fs::remove_file(docs.join("c.md")).expect("there");
+            tokio::time::sleep(3 * super::watch::EVERY).await;
+            assert_eq!(places(&knowledge, "emu").await.len(), 1);
+        };
+        tokio::select! {
+            () = watching(&own, &docs, tell) => {}
+            () = all => {}
+        }
     };
-    let ingestion = runtime.handle().spawn(ingestion);
-    seen.await.expect("the file was begun");
-    // Reading takes less than this, cutting much more; were it otherwise, the test would prove less, but not fail.
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    ingestion.abort();
-    // The end of a runtime waits for the blocking work that has begun.
-    let ended = tokio::task::spawn_blocking(move || drop(runtime));
-    tokio::time::timeout(Duration::from_secs(5), ended).await.expect("ended soon").expect("no panic");
+    knowledge.working(changes).await;
 }

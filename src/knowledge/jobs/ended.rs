@@ -7,6 +7,8 @@ use crate::{knowledge::KnowledgeError, store::documents::Fault};
 pub(super) enum Ended {
     /// It cannot be done.
     Failed(Fault),
+    /// It is held back, for these reasons.
+    Quarantined(Vec<String>),
     /// Not now.
     Again(Fault),
     /// Somebody wanted it to end.

@@ -17,21 +17,26 @@ use std::{
 
 use parking_lot::Mutex;
 use serde_json::Value;
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
-use self::board::Board;
-use super::{Collection, Knowledge, KnowledgeError};
+use self::{board::Board, commits::Commits};
+use super::{Collection, Knowledge, KnowledgeError, chunk::MAX_CHUNKS};
 use crate::{
     chat::{DocumentId, JobId, MessageId, Timestamp},
+    config::KnowledgeConfig,
     store::{
         DocumentStore, StoreError,
-        blobs::{Blobs, Part},
+        blobs::{Blobs, Part, Placed},
         documents::{Accepted, Content, JobRecord, Lane, NewVersion, Target, Tenant, VersionRecord},
     },
 };
 
 mod board;
+mod commits;
 mod ended;
 mod live;
 mod reading;
@@ -53,6 +58,18 @@ pub struct Bounds {
     pub documents: u64,
     /// How long bytes of what was deleted may be left.
     pub erase: Duration,
+}
+
+impl Bounds {
+    /// As `knowledge.*` says.
+    #[must_use]
+    pub fn of(config: &KnowledgeConfig) -> Self {
+        Self {
+            bytes: config.upload_bytes,
+            documents: config.documents,
+            erase: Duration::from_secs(config.erase_h * 3600),
+        }
+    }
 }
 
 /// Why nothing came of it.
@@ -80,6 +97,8 @@ pub struct Submission {
     pub media_type: &'static str,
     /// The title that is to stand for it.
     pub title: Option<String>,
+    /// What is shown of where it comes from.
+    pub uri: Option<String>,
     /// What the client wants to remember.
     pub metadata: Option<Value>,
     /// By which a repetition is known.
@@ -93,6 +112,9 @@ pub struct Documents {
     knowledge: Arc<Knowledge>,
     bounds: Bounds,
     board: Board,
+    commits: Commits,
+    /// Room for the chunks of the documents under way.
+    chunks: Semaphore,
     /// What is told to end by its token.
     running: Mutex<HashMap<JobId, CancellationToken>>,
     indexing: Notify,
@@ -136,6 +158,8 @@ impl Documents {
             knowledge,
             bounds,
             board: Board::default(),
+            commits: Commits::default(),
+            chunks: Semaphore::new(MAX_CHUNKS),
             running: Mutex::default(),
             indexing: Notify::new(),
             removing: Notify::new(),
@@ -148,6 +172,10 @@ impl Documents {
     #[must_use]
     pub fn store(&self) -> &dyn DocumentStore {
         &*self.store
+    }
+
+    pub(super) fn knowledge(&self) -> &Knowledge {
+        &self.knowledge
     }
 
     /// What is accepted.
@@ -175,9 +203,43 @@ impl Documents {
         submission: Submission,
     ) -> Result<Accepted, DocumentsError> {
         let placed = self.blobs.place(part).await?;
-        let Submission { target, name, media_type, title, metadata, request } = submission;
-        let content =
-            Content { name, title, media_type: media_type.to_owned(), blob: placed.hash.clone(), bytes: placed.bytes };
+        self.placed(tenant, placed, submission).await
+    }
+
+    /// The same for content that is in memory. What is on the disk already is not written again.
+    ///
+    /// # Errors
+    /// When the disk or the store refuses; nothing is left then.
+    pub async fn accept_bytes(
+        &self,
+        tenant: &Tenant,
+        bytes: &[u8],
+        submission: Submission,
+    ) -> Result<Accepted, DocumentsError> {
+        let hash = blake3::hash(bytes).to_hex();
+        if let Some(placed) = self.blobs.hold(tenant, &hash).await? {
+            return self.placed(tenant, placed, submission).await;
+        }
+        let mut part = self.begin(tenant).await?;
+        part.write(bytes).await?;
+        self.accept(tenant, part, submission).await
+    }
+
+    async fn placed(
+        &self,
+        tenant: &Tenant,
+        placed: Placed<'_>,
+        submission: Submission,
+    ) -> Result<Accepted, DocumentsError> {
+        let Submission { target, name, media_type, title, uri, metadata, request } = submission;
+        let content = Content {
+            name,
+            title,
+            uri,
+            media_type: media_type.to_owned(),
+            blob: placed.hash.clone(),
+            bytes: placed.bytes,
+        };
         let accepted = self.version(tenant, target, content, metadata, request).await;
         drop(placed);
         accepted
@@ -200,9 +262,9 @@ impl Documents {
             Some(number) => versions.into_iter().find(|version| version.version == number),
             None => versions.into_iter().nth(1),
         };
-        let Some(VersionRecord { name, title, media_type, blob, bytes, .. }) = wanted else { return Ok(None) };
+        let Some(VersionRecord { name, title, uri, media_type, blob, bytes, .. }) = wanted else { return Ok(None) };
         let Some(held) = self.blobs.hold(tenant, &blob).await? else { return Ok(None) };
-        let content = Content { name, title, media_type, blob, bytes };
+        let content = Content { name, title, uri, media_type, blob, bytes };
         let accepted = self.version(tenant, Target::Document(id.clone()), content, None, request).await?;
         drop(held);
         Ok(Some(accepted))
@@ -291,6 +353,18 @@ impl Documents {
     /// When the store refuses.
     pub async fn retry(&self, tenant: &Tenant, id: &JobId) -> Result<Option<JobRecord>, DocumentsError> {
         let begun = self.store.retry_job(tenant, id, Timestamp::now()).await?;
+        if begun.is_some() {
+            self.indexing.notify_one();
+        }
+        Ok(begun)
+    }
+
+    /// Lets a document that is held back; `None` when none is.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn release(&self, tenant: &Tenant, id: &DocumentId) -> Result<Option<JobRecord>, DocumentsError> {
+        let begun = self.store.release(tenant, id, Timestamp::now()).await?;
         if begun.is_some() {
             self.indexing.notify_one();
         }

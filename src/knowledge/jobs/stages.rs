@@ -9,13 +9,14 @@ use std::{
     },
 };
 
+use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::{Documents, ended::Ended, live::Live};
 use crate::{
     knowledge::{
         Collection,
-        chunk::{self, CHUNKING_VERSION, Chunk, SplitError},
+        chunk::{self, Chunk, SplitError},
         embed::EmbedError,
         extract::{ExtractError, Extracted, Place},
         index::IndexedDocument,
@@ -29,14 +30,16 @@ const EMBED_CHUNKS: usize = 64;
 pub(super) const OURS: char = 'v';
 
 /// A document that is ready to be written.
-pub(super) struct Prepared {
+pub(super) struct Prepared<'a> {
     document: IndexedDocument,
     indexed: Indexed,
+    /// Until it is written.
+    _room: SemaphorePermit<'a>,
 }
 
 impl Documents {
     /// Reads, cuts and embeds. Dropping the future ends it, but for what a thread has just begun.
-    pub(super) async fn prepare(&self, claimed: &Claimed, live: &Live<'_>) -> Result<Prepared, Ended> {
+    pub(super) async fn prepare(&self, claimed: &Claimed, live: &Live<'_>) -> Result<Prepared<'_>, Ended> {
         let job = &claimed.job;
         let (Some(version), Some(document)) = (&claimed.version, &job.document) else { return Err(Ended::Cancelled) };
         live.stage(Stage::Parse);
@@ -45,16 +48,22 @@ impl Documents {
             .keep_text(&job.tenant, &text_name(document, version.version), &extracted.text)
             .await
             .map_err(|error| disk(&error))?;
+        let flags: Vec<String> = extracted.flags.iter().map(ToString::to_string).collect();
+        if !flags.is_empty() && !version.is_released {
+            return Err(Ended::Quarantined(flags));
+        }
         live.stage(Stage::Chunk);
         let mut indexed = Indexed {
             title: extracted.title.clone(),
             doc_hash: doc_hash(version.version, &extracted),
             encoding: extracted.encoding.clone(),
             warnings: extracted.warnings.iter().map(ToString::to_string).collect(),
+            flags,
             pages: pages(&extracted),
             chunks: 0,
         };
         let chunks = self.cut(extracted).await?;
+        let room = self.room(chunks.len()).await?;
         live.stage(Stage::Embed);
         let collection = Collection::of(job.tenant.clone(), &job.collection)?;
         let chunks = self.embed(&collection, document.as_str(), chunks, live).await?;
@@ -62,27 +71,25 @@ impl Documents {
         let document = IndexedDocument {
             id: document.as_str().to_owned(),
             title: indexed.title.clone(),
-            uri: claimed.key.clone(),
+            uri: version.uri.clone().or_else(|| claimed.key.clone()),
             hash: indexed.doc_hash.clone(),
             chunks,
         };
-        Ok(Prepared { document, indexed })
+        Ok(Prepared { document, indexed, _room: room })
     }
 
     /// Puts it in the place of what the index has of it, in one step, unless it was told to end meanwhile.
     pub(super) async fn write(
         &self,
         claimed: &Claimed,
-        prepared: Prepared,
+        prepared: Prepared<'_>,
         live: &Live<'_>,
         told: CancellationToken,
     ) -> Result<Indexed, Ended> {
         let collection = Collection::of(claimed.job.tenant.clone(), &claimed.job.collection)?;
         live.stage(Stage::Write);
-        let Prepared { document, indexed } = prepared;
-        let (knowledge, own, id) = (Arc::clone(&self.knowledge), collection.clone(), document.id.clone());
-        let may = move || !told.is_cancelled() && knowledge.tombstones().is_living(&own, &id);
-        if !self.knowledge.index().replace_if(&collection, vec![document], may).await? {
+        let Prepared { document, indexed, _room } = prepared;
+        if !self.commits.write(&self.knowledge, &collection, document, told).await? {
             return Err(Ended::Cancelled);
         }
         live.stage(Stage::Index);
@@ -125,6 +132,12 @@ impl Documents {
         }
     }
 
+    /// Room for the chunks of a document: those of all documents under way are in memory, with their vectors.
+    async fn room(&self, chunks: usize) -> Result<SemaphorePermit<'_>, Ended> {
+        let chunks = u32::try_from(chunks.min(chunk::MAX_CHUNKS)).unwrap_or(u32::MAX);
+        self.chunks.acquire_many(chunks).await.map_err(|_| Ended::Cancelled)
+    }
+
     /// Gives every chunk its vector: the one it had, or a new one.
     async fn embed(
         &self,
@@ -144,6 +157,10 @@ impl Documents {
             live.chunks(chunks.len().saturating_sub(left), chunks.len());
             let texts = part.iter().map(|(_, content)| (*content).to_owned()).collect();
             let embedded = self.knowledge.embedder().embed_documents(texts).await.map_err(no_model)?;
+            // The index would refuse it, and with it all that goes into the same commit.
+            if !embedded.iter().flatten().all(|x| x.is_finite()) {
+                return Err(no_model(EmbedError::Failed("a vector has a number that is none".to_owned())));
+            }
             vectors.extend(part.iter().map(|(hash, _)| (*hash).to_owned()).zip(embedded));
             left -= part.len();
         }
@@ -157,7 +174,7 @@ impl Documents {
 /// Changes with everything that the rows of a version are made of, and tells which version it is.
 fn doc_hash(version: u32, extracted: &Extracted) -> String {
     let mut hasher = blake3::Hasher::new();
-    for part in [CHUNKING_VERSION, &format!("{:?}", extracted.format), &extracted.title, &extracted.text] {
+    for part in [&format!("{:?}", extracted.format), &extracted.title, &extracted.text] {
         hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
     }
     format!("{OURS}{version}-{}", &hasher.finalize().to_hex()[..32])

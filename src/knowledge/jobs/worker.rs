@@ -13,8 +13,8 @@ use crate::{
     store::documents::{Claimed, Fault, JobKind, JobRecord, Lane, Outcome, Progress},
 };
 
-/// Documents that are worked on at the same time: while one waits for the model, another one is read.
-pub(super) const WORKERS: usize = 2;
+/// Documents that are worked on at the same time: while some wait for the model, others are read and written.
+pub(super) const WORKERS: usize = 8;
 /// How often it is said that somebody is still at it.
 const BEAT: Duration = Duration::from_secs(1);
 /// After how long without that somebody else may take it on, in seconds.
@@ -99,6 +99,7 @@ impl Documents {
         match written.unwrap_or_else(|_| panicked()) {
             Ok(indexed) => Outcome::Indexed(Box::new(indexed)),
             Err(Ended::Failed(fault)) => Outcome::Failed(fault),
+            Err(Ended::Quarantined(flags)) => Outcome::Quarantined(flags),
             Err(Ended::Cancelled) => Outcome::Cancelled,
             Err(Ended::Again(fault)) => {
                 tracing::warn!(job = %claimed.job.id, code = %fault.code, detail = %fault.detail, "work is tried again");

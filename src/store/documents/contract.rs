@@ -41,6 +41,7 @@ contract!(
         nothing_brings_a_deleted_document_back,
         a_collection_is_deleted_with_its_documents,
         a_failed_update_leaves_the_version_that_answers,
+        what_is_held_back_is_let_once_for_its_content,
         cancelled_work_can_be_begun_again,
         documents_are_bounded_and_paged,
         progress_never_falls_back,
@@ -63,6 +64,7 @@ fn new(key: &str, blob: &str) -> NewVersion {
     NewVersion {
         target: Target::Key { collection: DEFAULT_COLLECTION.to_owned(), key: key.to_owned() },
         content: Content {
+            uri: None,
             name: format!("{key}.md"),
             title: None,
             media_type: "text/markdown".to_owned(),
@@ -93,6 +95,7 @@ fn indexed(version: u32) -> Outcome {
         doc_hash: format!("v{version}-hash"),
         encoding: Some("utf-8".to_owned()),
         warnings: vec!["something".to_owned()],
+        flags: Vec::new(),
         pages: Some(2),
         chunks: 3,
     }))

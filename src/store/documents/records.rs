@@ -38,6 +38,8 @@ names!(
         Ready = "ready",
         /// It cannot be read, or nobody wanted it to be. An older version may answer.
         Failed = "failed",
+        /// It seems to give a model instructions, and is held back until an admin lets it. An older version may answer.
+        Quarantined = "quarantined",
     }
 );
 names!(
@@ -145,6 +147,8 @@ pub struct VersionRecord {
     pub name: String,
     /// The title that was given with it.
     pub title: Option<String>,
+    /// What is shown of where it comes from, when that is not the document's key.
+    pub uri: Option<String>,
     /// Its media type.
     pub media_type: String,
     /// The hash of its bytes.
@@ -157,6 +161,10 @@ pub struct VersionRecord {
     pub encoding: Option<String>,
     /// What was noticed when it was read.
     pub warnings: Vec<String>,
+    /// Why it was held back, or would have been.
+    pub flags: Vec<String>,
+    /// Whether an admin has let it, whatever its flags are.
+    pub is_released: bool,
     /// Its pages, in formats that have some.
     pub pages: Option<u32>,
     /// Its chunks, once it was cut.

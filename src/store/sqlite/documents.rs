@@ -109,6 +109,11 @@ impl DocumentStore for SqliteStore {
         self.write("retry_job", move |connection| jobs::retry(connection, &tenant, &id, at)).await
     }
 
+    async fn release(&self, tenant: &Tenant, id: &DocumentId, at: Timestamp) -> Result<Option<JobRecord>, StoreError> {
+        let (tenant, id) = (tenant.clone(), id.clone());
+        self.write("release_document", move |connection| jobs::release(connection, &tenant, &id, at)).await
+    }
+
     async fn claim(&self, lane: Lane, now: Timestamp, lease: Timestamp) -> Result<Option<Claimed>, StoreError> {
         // Nothing to do is the usual case, and need not cost a commit.
         if !self.read("claim", move |connection| outcome::is_anything_due(connection, lane, now)).await? {

@@ -25,6 +25,7 @@ use crate::{
 
 mod branch;
 mod documents;
+mod lock;
 mod pieces;
 mod rows;
 mod schema;
@@ -65,7 +66,7 @@ impl SqliteStore {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
         let named = |error| named(path, &error);
-        let lock = schema::lock(path).map_err(named)?;
+        let lock = lock::lock(path).map_err(named)?;
         let connection = schema::open_writer(path).map_err(named)?;
         let writer = Writer::start(connection, lock)?;
         let readers = (0..READERS).map(|_| schema::open_reader(path)).collect::<Result<Vec<_>, _>>().map_err(named)?;
@@ -80,6 +81,24 @@ impl SqliteStore {
     pub fn inspect(path: impl AsRef<Path>) -> Result<(), StoreError> {
         let path = path.as_ref();
         schema::inspect(path).map_err(|error| named(path, &error))
+    }
+
+    /// Says to other programs where the process that has the file can be asked. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with the path and the reason.
+    pub fn announce(path: impl AsRef<Path>, url: &str) -> Result<(), StoreError> {
+        let path = path.as_ref();
+        lock::announce(path, url).map_err(|error| named(path, &StoreError::Unavailable(error.to_string())))
+    }
+
+    /// Where the process can be asked that has the file; empty when it does not say, `None` when nobody has it. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with the path and the reason.
+    pub fn holder(path: impl AsRef<Path>) -> Result<Option<String>, StoreError> {
+        let path = path.as_ref();
+        lock::holder(path).map_err(|error| named(path, &StoreError::Unavailable(error.to_string())))
     }
 
     /// Finishes what waits, copies the write-ahead log into the file and gives the file free. What is asked of

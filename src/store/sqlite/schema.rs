@@ -2,16 +2,20 @@
 
 use std::{
     ffi::OsString,
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io,
-    os::unix::{ffi::OsStringExt, fs::OpenOptionsExt},
+    os::unix::ffi::OsStringExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::{super::StoreError, pieces};
+use super::{
+    super::StoreError,
+    lock::{beside, in_use, own_file},
+    pieces,
+};
 use crate::chat::Status;
 
 /// One step per version of the layout; step `n` leads from version `n` to `n + 1`, and `PRAGMA user_version`
@@ -124,13 +128,14 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE INDEX documents_in_order ON documents (tenant, position) WHERE deleted_at IS NULL;
     CREATE INDEX documents_deleted ON documents (position) WHERE deleted_at IS NOT NULL;
 
-    -- name, title: as they were given. doc_hash and what follows: what indexing it brought to light.
+    -- name, title, uri: as they were given. doc_hash to chunks: what indexing it brought to light. released: by an admin.
     CREATE TABLE versions (
         document   TEXT NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
         version    INTEGER NOT NULL,
         tenant     TEXT NOT NULL,
         name       TEXT NOT NULL,
         title      TEXT,
+        uri        TEXT,
         media_type TEXT NOT NULL,
         blob       TEXT NOT NULL,
         bytes      INTEGER NOT NULL,
@@ -138,8 +143,10 @@ pub(super) const MIGRATIONS: &[&str] = &[
         doc_hash   TEXT,
         encoding   TEXT,
         warnings   TEXT,
+        flags      TEXT,
         pages      INTEGER,
         chunks     INTEGER,
+        released   INTEGER NOT NULL DEFAULT 0,
         created_at INTEGER NOT NULL,
         PRIMARY KEY (document, version)
     ) STRICT, WITHOUT ROWID;
@@ -185,40 +192,7 @@ const STATEMENTS: usize = 96;
 /// What the write-ahead log is cut down to after it was copied back, in bytes.
 const WAL_BYTES: i64 = 16 << 20;
 
-/// Makes sure that one process at a time has the database: a second gateway on the same file would take the
-/// first one's running answers for interrupted ones. The lock ends with the process, however it ends.
-pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| StoreError::Unavailable(format!("cannot make its folder: {error}")))?;
-    }
-    let refused = |error: io::Error| StoreError::Unavailable(format!("cannot make its lock file: {error}"));
-    let file = own_file().write(true).open(beside(path, ".lock")).map_err(refused)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(in_use()),
-        Err(TryLockError::Error(error)) => Err(refused(error)),
-    }
-}
-
-/// Files are made for their owner alone. SQLite makes those beside the database as that is.
-fn own_file() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).mode(0o600);
-    options
-}
-
-fn in_use() -> StoreError {
-    StoreError::Unavailable("another process has it open".to_owned())
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-/// Finds what would make [`lock`] and [`open_writer`] refuse an existing file, and leaves everything as it is.
+/// Finds what would make [`lock`](super::lock::lock) and [`open_writer`] refuse an existing file, and leaves everything as it is.
 pub(super) fn inspect(path: &Path) -> Result<(), StoreError> {
     let unreadable = |error: io::Error| StoreError::Unavailable(format!("cannot be read: {error}"));
     let _shared = match File::open(beside(path, ".lock")) {

@@ -25,7 +25,7 @@ async fn a_document_comes_is_found_is_replaced_and_is_gone_for_good() {
         ("indexed_version", json!(1)),
         ("chunks", json!(1)),
         ("media_type", json!("text/markdown")),
-        ("encoding", json!("utf-8")),
+        ("encoding", json!("UTF-8")),
         ("warnings", json!([])),
     ] {
         assert_eq!(shown[field], value, "{field} of {shown}");
@@ -214,7 +214,7 @@ async fn a_failed_update_leaves_the_old_version_and_says_why() {
     let gateway = setup().start().await;
     let user = User::of(&gateway);
     let document = user.add("notes.txt", "The heron waits.").await;
-    let body = form(&[("file", Some("notes.txt"), b"caf\xe9 in latin-1, or so")]);
+    let body = form(&[("key", None, b"notes.txt"), ("file", Some("notes.pdf"), b"%PDF-1.7 and nothing more")]);
     let (status, accepted) = user.send(Method::POST, "/documents", body).await;
     assert_eq!((status, &accepted["document"]), (202, &json!(document)), "{accepted}");
     let job = user.ended(accepted["job"].as_str().unwrap()).await;
@@ -302,4 +302,44 @@ async fn who_watches_work_that_is_not_needed_any_more_is_told() {
         assert_eq!(user.call(Method::DELETE, &path).await.0, 204, "removals do not wait for the others");
     });
     assert_eq!(told.last().unwrap()["state"], "cancelled");
+}
+
+/// What is in files of the project's own, asked of the gateway as a visitor would.
+#[tokio::test]
+async fn documents_of_many_kinds_answer_and_say_where() {
+    let gateway = setup().start().await;
+    let user = User::of(&gateway);
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/files");
+    for name in ["avalanche.pdf", "prices.xlsx", "talk.pptx", "marmot.epub", "water.odt", "guides.ods", "passes.xls"] {
+        user.add(name, std::fs::read(folder.join(name)).unwrap()).await;
+    }
+    let (_, listed) = user.get("/documents").await;
+    let pdf = listed["documents"].as_array().unwrap().iter().find(|one| one["name"] == "avalanche.pdf").unwrap();
+    assert_eq!((&pdf["pages"], &pdf["media_type"]), (&json!(2), &json!("application/pdf")), "{pdf}");
+    assert!(pdf["warnings"][0].as_str().unwrap().contains("pages without text: 3"), "{pdf}");
+    let mut client = gateway.connect().await;
+    for (question, uri, field, value) in [
+        ("Where does the wind load the slopes?", "avalanche.pdf", "page", json!(2)),
+        ("What is the price of the Kestrel tent in euros?", "prices.xlsx", "place", json!("sheet “Tents”, rows 1–5")),
+        ("How many visitors were there in May?", "talk.pptx", "place", json!("slide 2")),
+        ("How long does the marmot sleep?", "marmot.epub", "place", json!("chapter “Winter”")),
+        ("How long should water boil above 3000 m?", "water.odt", "heading", json!("Water")),
+        ("Which guide is from the Maggia valley?", "guides.ods", "place", json!("sheet “Guides”, rows 2–3")),
+        ("How many metres has the Grimsel pass?", "passes.xls", "place", json!("sheet “Passes”, rows 2–3")),
+    ] {
+        client.say(question).await;
+        let sources = client.until("sources").await;
+        let best = &sources["items"][0];
+        assert_eq!((best["uri"].as_str(), &best[field]), (Some(uri), &value), "{question}: {sources}");
+        let answer = client.answer().await;
+        assert_eq!(answer.status(), "complete", "{question}");
+        let at = format!("/documents/{}/passages/{}", best["document"].as_str().unwrap(), best["chunk"]);
+        let (status, passage) = user.get(&at).await;
+        assert_eq!((status, &passage[field]), (200, &value), "{at}: {passage}");
+        let document = best["document"].as_str().unwrap();
+        let (_, text) = user.get(&format!("/documents/{document}/text")).await;
+        let (start, end) = (passage["start"].as_u64().unwrap(), passage["end"].as_u64().unwrap());
+        let (start, end) = (usize::try_from(start).unwrap(), usize::try_from(end).unwrap());
+        assert_eq!(&text.as_str().unwrap()[start..end], passage["text"].as_str().unwrap(), "{at}");
+    }
 }

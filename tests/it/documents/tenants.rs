@@ -5,10 +5,11 @@ use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use super::*;
 use crate::harness::Seed;
 
-const SECRET: &str = "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e7596ad3b8c7e5f1024";
+pub(super) const SECRET: &str = "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e7596ad3b8c7e5f1024";
 
-async fn user(gateway: &TestGateway, tenant: &str, name: &str) -> User {
-    let made = gateway.setup().output(&["token", "--user", name, "--tenant", tenant]).await;
+/// Somebody of whom `rivulet token` is told this.
+pub(super) async fn user(gateway: &TestGateway, who: &[&str]) -> User {
+    let made = gateway.setup().output(&[&["token"], who].concat()).await;
     let token = String::from_utf8(made.stdout).unwrap().trim().to_owned();
     User { token: Some(token), ..User::of(gateway) }
 }
@@ -24,9 +25,9 @@ async fn a_canary_never_crosses() {
     let mut rng = SmallRng::seed_from_u64(seed.0);
     let setup = setup().set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", SECRET);
     let gateway = setup.set("RIVULET_LLM_CACHE_ENTRIES", "100").set("RIVULET_LLM_CACHE_SHARED", "true").start().await;
-    let north = user(&gateway, "north", "ann").await;
-    let colleague = user(&gateway, "north", "bob").await;
-    let south = user(&gateway, "south", "ann").await;
+    let north = user(&gateway, &["--tenant", "north", "--user", "ann"]).await;
+    let colleague = user(&gateway, &["--tenant", "north", "--user", "bob"]).await;
+    let south = user(&gateway, &["--tenant", "south", "--user", "ann"]).await;
     assert_eq!(User::of(&gateway).get("/documents").await.0, 401);
 
     let text = "# Secret\n\nThe canary is called pilfink.";
@@ -42,6 +43,7 @@ async fn a_canary_never_crosses() {
         (Method::GET, format!("/documents/{document}/original"), "/documents/x/original".to_owned()),
         (Method::GET, format!("/documents/{document}/versions"), "/documents/x/versions".to_owned()),
         (Method::POST, format!("/documents/{document}/rollback"), "/documents/x/rollback".to_owned()),
+        (Method::POST, format!("/documents/{document}/release"), "/documents/x/release".to_owned()),
         (Method::GET, format!("/documents?before={document}"), "/documents?before=x".to_owned()),
         (Method::GET, format!("/jobs/{job}"), "/jobs/x".to_owned()),
         (Method::GET, format!("/jobs/{job}/events"), "/jobs/x/events".to_owned()),

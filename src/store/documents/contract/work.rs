@@ -138,3 +138,32 @@ pub(super) async fn progress_never_falls_back(store: &dyn DocumentStore) {
         assert_eq!((progress.done, progress.total), kept);
     }
 }
+
+pub(super) async fn what_is_held_back_is_let_once_for_its_content(store: &dyn DocumentStore) {
+    let (document, _) = queued(store, &north(), new("a", "b1")).await;
+    assert_eq!(store.release(&north(), &document.id, Timestamp(1)).await.expect("told"), None, "it is not held back");
+    let claimed = claim(store, Lane::Index).await.expect("due");
+    let ended = end(store, &claimed.job, Outcome::Quarantined(vec!["“obey”".to_owned()])).await;
+    let fault = ended.fault.expect("a fault");
+    assert_eq!((ended.state, fault.code.as_str()), (JobState::Failed, "quarantined"));
+    assert!(!fault.detail.contains("obey"), "the work outlives the document and quotes nothing of it");
+    let held = store.document(&north(), &document.id).await.expect("read").expect("there");
+    assert_eq!((held.state, held.newest.flags), (DocumentState::Quarantined, vec!["“obey”".to_owned()]));
+    assert!(matches!(store.accept(&north(), new("a", "b1")).await.expect("stored"), Accepted::Unchanged(_)));
+
+    assert_eq!(store.release(&Tenant::new("south"), &document.id, Timestamp(1)).await.expect("told"), None);
+    let job = store.release(&north(), &document.id, Timestamp(1)).await.expect("stored").expect("it was held back");
+    assert_eq!(store.release(&north(), &document.id, Timestamp(1)).await.expect("told"), None, "once");
+    let claimed = claim(store, Lane::Index).await.expect("due");
+    assert_eq!(claimed.job.id, job.id);
+    assert!(claimed.version.expect("a version").is_released);
+    end(store, &claimed.job, indexed(1)).await;
+
+    // Another content is looked at; what was let is let again.
+    for (blob, is_released) in [("b2", false), ("b1", true)] {
+        queued(store, &north(), new("a", blob)).await;
+        let claimed = claim(store, Lane::Index).await.expect("due");
+        assert_eq!(claimed.version.expect("a version").is_released, is_released, "{blob}");
+        end(store, &claimed.job, indexed(claimed.job.version.expect("one"))).await;
+    }
+}

@@ -12,8 +12,8 @@ use crate::{
     store::{
         StoreError,
         documents::{
-            Accepted, Deleted, DocumentRecord, JobKind, JobRecord, JobState, KEPT_VERSIONS, Made, NewVersion, Target,
-            Tenant,
+            Accepted, Deleted, DocumentRecord, DocumentState, JobKind, JobRecord, JobState, KEPT_VERSIONS, Made,
+            NewVersion, Target, Tenant,
         },
         sqlite::rows::{id, json, millis},
     },
@@ -118,6 +118,7 @@ fn update(
     }
     let is_same = newest.blob == new.content.blob
         && newest.name == new.content.name
+        && newest.uri == new.content.uri
         && new.content.title.as_ref().is_none_or(|title| newest.title.as_ref() == Some(title));
     if !is_same {
         let superseded = jobs::supersede(connection, document, new.at)?;
@@ -141,7 +142,10 @@ fn update(
     };
     match found.job.clone().filter(is_pending) {
         Some(job) => Ok(Accepted::Joined(Box::new(found), Box::new(job))),
-        None if found.indexed_version == Some(found.newest.version) => Ok(Accepted::Unchanged(Box::new(found))),
+        // What is held back is not looked at again before somebody lets it.
+        None if found.indexed_version == Some(found.newest.version) || found.state == DocumentState::Quarantined => {
+            Ok(Accepted::Unchanged(Box::new(found)))
+        }
         None => queue(connection, tenant, new, &found.collection, &found.id, found.newest.version, Vec::new()),
     }
 }
@@ -172,8 +176,10 @@ fn insert_version(
     let content = &new.content;
     connection
         .prepare_cached(
-            "INSERT INTO versions (document, version, tenant, name, title, media_type, blob, bytes, request, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO versions
+               (document, version, tenant, name, title, uri, media_type, blob, bytes, request, created_at, released)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
+               EXISTS (SELECT 1 FROM versions WHERE document = ?1 AND blob = ?8 AND released))",
         )?
         .execute(params![
             document.as_str(),
@@ -181,6 +187,7 @@ fn insert_version(
             tenant.as_str(),
             content.name,
             content.title,
+            content.uri,
             content.media_type,
             content.blob,
             i64::try_from(content.bytes).unwrap_or(i64::MAX),

@@ -10,7 +10,7 @@ use crate::{
     chat::{DocumentId, JobId, Timestamp},
     store::{
         StoreError,
-        documents::{JobKind, JobRecord, JobState, Page, Tenant},
+        documents::{DocumentRecord, DocumentState, JobKind, JobRecord, JobState, Page, Tenant},
         sqlite::rows::{cut, id, millis},
     },
 };
@@ -122,15 +122,38 @@ pub(super) fn retry(
     if current.job.as_ref().is_none_or(|last| last.id != found.id) {
         return Ok(None);
     }
-    let version = current.newest.version;
+    begin_newest(connection, tenant, &current, at).map(Some)
+}
+
+/// An admin has looked at it. The same content of this document is not held back again.
+pub(super) fn release(
+    connection: &Connection,
+    tenant: &Tenant,
+    id: &DocumentId,
+    at: Timestamp,
+) -> Result<Option<JobRecord>, StoreError> {
+    let found = read::document(connection, tenant, id)?;
+    let Some(found) = found.filter(|found| found.state == DocumentState::Quarantined) else { return Ok(None) };
+    connection
+        .prepare_cached("UPDATE versions SET released = 1 WHERE document = ?1 AND blob = ?2")?
+        .execute([id.as_str(), &found.newest.blob])?;
+    begin_newest(connection, tenant, &found, at).map(Some)
+}
+
+fn begin_newest(
+    connection: &Connection,
+    tenant: &Tenant,
+    document: &DocumentRecord,
+    at: Timestamp,
+) -> Result<JobRecord, StoreError> {
     let subject = Subject {
         tenant,
         kind: JobKind::Index,
-        collection: &current.collection,
-        document: Some(document),
-        version: Some(version),
+        collection: &document.collection,
+        document: Some(&document.id),
+        version: Some(document.newest.version),
     };
-    begin(connection, &subject, at).map(Some)
+    begin(connection, &subject, at)
 }
 
 /// New work on a version of a document; of the newest one it is told how far it is.

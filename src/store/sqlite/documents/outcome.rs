@@ -11,11 +11,15 @@ use crate::{
     store::{
         StoreError,
         documents::{
-            Claimed, Fault, Indexed, JobKind, JobRecord, JobState, Lane, MAX_ATTEMPTS, Outcome, Progress, Stage,
+            Claimed, DocumentState, Fault, Indexed, JobKind, JobRecord, JobState, Lane, MAX_ATTEMPTS, Outcome,
+            Progress, Stage,
         },
         sqlite::rows::{json_list, millis},
     },
 };
+
+/// The code of what is held back.
+const QUARANTINED: &str = "quarantined";
 
 /// Whether there is work that nobody is at, or none that somebody should be at.
 pub(super) fn is_anything_due(connection: &Connection, lane: Lane, now: Timestamp) -> Result<bool, StoreError> {
@@ -135,14 +139,15 @@ pub(super) fn end(
             remove(connection, &job)?;
             close(connection, &job, JobState::Done, None, at)?;
         }
-        Outcome::Failed(fault) => fail(connection, &job, fault, at)?,
+        Outcome::Failed(fault) => fail(connection, &job, DocumentState::Failed, fault, at)?,
+        Outcome::Quarantined(flags) => quarantine(connection, &job, flags, at)?,
         Outcome::Again(..) | Outcome::Released | Outcome::Cancelled if job.cancelling => {
             cancel(connection, &job, at)?;
         }
         Outcome::Cancelled => cancel(connection, &job, at)?,
         // What is deleted has to go, however often it takes.
         Outcome::Again(fault, _) if job.attempts >= MAX_ATTEMPTS && job.kind == JobKind::Index => {
-            fail(connection, &job, fault, at)?;
+            fail(connection, &job, DocumentState::Failed, fault, at)?;
         }
         Outcome::Again(fault, when) => wait(connection, &job, Some(fault), *when, at)?,
         Outcome::Released => wait(connection, &job, None, Timestamp(0), at)?,
@@ -155,7 +160,7 @@ fn index(connection: &Connection, job: &JobRecord, indexed: &Indexed, at: Timest
     let document = job.document.as_ref().map(DocumentId::as_str);
     connection
         .prepare_cached(
-            "UPDATE versions SET doc_hash = ?3, encoding = ?4, warnings = ?5, pages = ?6, chunks = ?7
+            "UPDATE versions SET doc_hash = ?3, encoding = ?4, warnings = ?5, flags = ?6, pages = ?7, chunks = ?8
              WHERE document = ?1 AND version = ?2",
         )?
         .execute(params![
@@ -164,6 +169,7 @@ fn index(connection: &Connection, job: &JobRecord, indexed: &Indexed, at: Timest
             indexed.doc_hash,
             indexed.encoding,
             json_list(&indexed.warnings)?,
+            json_list(&indexed.flags)?,
             indexed.pages,
             indexed.chunks,
         ])?;
@@ -200,10 +206,25 @@ fn remove(connection: &Connection, job: &JobRecord) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn fail(connection: &Connection, job: &JobRecord, fault: &Fault, at: Timestamp) -> Result<(), StoreError> {
+/// The reasons quote the document, so they stand with its version, which goes with it.
+fn quarantine(connection: &Connection, job: &JobRecord, flags: &[String], at: Timestamp) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE versions SET flags = ?3 WHERE document = ?1 AND version = ?2")?
+        .execute(params![job.document.as_ref().map(DocumentId::as_str), job.version, json_list(flags)?])?;
+    let fault = Fault::new(QUARANTINED, "it may be meant to steer a model; an admin may release it");
+    fail(connection, job, DocumentState::Quarantined, &fault, at)
+}
+
+fn fail(
+    connection: &Connection,
+    job: &JobRecord,
+    state: DocumentState,
+    fault: &Fault,
+    at: Timestamp,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE documents SET state = 'failed', code = ?3, reason = ?4, updated_at = ?5
+            "UPDATE documents SET state = ?6, code = ?3, reason = ?4, updated_at = ?5
              WHERE id = ?1 AND version = ?2 AND deleted_at IS NULL",
         )?
         .execute(params![
@@ -211,7 +232,8 @@ fn fail(connection: &Connection, job: &JobRecord, fault: &Fault, at: Timestamp) 
             job.version,
             fault.code,
             fault.detail,
-            millis(at)
+            millis(at),
+            state.as_str(),
         ])?;
     close(connection, job, JobState::Failed, Some(fault), at)
 }

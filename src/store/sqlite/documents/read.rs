@@ -51,11 +51,11 @@ pub(super) fn page(
     let sql = format!(
         "SELECT {VERSION}, {DOCUMENT} {FROM}
          WHERE d.tenant = ?1 AND d.position < ?2 AND d.deleted_at IS NULL
-           AND (?3 IS NULL OR d.collection = ?3) AND (?4 IS NULL OR d.state = ?4)
+           AND (?3 IS NULL OR d.collection = ?3) AND (?4 IS NULL OR d.state = ?4) AND (?6 IS NULL OR d.key = ?6)
          ORDER BY d.position DESC LIMIT ?5"
     );
     let state = filter.state.map(DocumentState::as_str);
-    let values = params![tenant.as_str(), end, filter.collection, state, limit as i64 + 1];
+    let values = params![tenant.as_str(), end, filter.collection, state, limit as i64 + 1, filter.key];
     let found = connection.prepare_cached(&sql)?.query_map(values, document_row)?.collect::<Result<Vec<_>, _>>()?;
     let (found, more) = cut(found, limit);
     let items = found.into_iter().map(|found| with_job(connection, found)).collect::<Result<_, _>>()?;
@@ -83,16 +83,16 @@ fn with_job(connection: &Connection, document: DocumentRecord) -> Result<Documen
 fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRecord> {
     Ok(DocumentRecord {
         newest: version_row(row)?,
-        id: id(row, 12, DocumentId::parse)?,
-        collection: row.get(13)?,
-        key: row.get(14)?,
-        title: row.get(15)?,
-        state: name(row, 16)?,
-        fault: fault(row, 17)?,
-        indexed_version: row.get(19)?,
-        metadata: from_json(row, 20)?,
-        created_at: timestamp(row, 21)?,
-        updated_at: timestamp(row, 22)?,
+        id: id(row, 15, DocumentId::parse)?,
+        collection: row.get(16)?,
+        key: row.get(17)?,
+        title: row.get(18)?,
+        state: name(row, 19)?,
+        fault: fault(row, 20)?,
+        indexed_version: row.get(22)?,
+        metadata: from_json(row, 23)?,
+        created_at: timestamp(row, 24)?,
+        updated_at: timestamp(row, 25)?,
         job: None,
     })
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(super) const VERSION: &str = "v.version, v.name, v.title, v.media_type, v.blob, v.bytes, v.doc_hash,
-     v.encoding, v.warnings, v.pages, v.chunks, v.created_at";
+     v.encoding, v.warnings, v.pages, v.chunks, v.created_at, v.uri, v.flags, v.released";
 pub(super) const JOB: &str = "id, tenant, kind, collection, document, version, state, stage, done, total, attempts,
      cancelling, code, reason, revision, created_at, updated_at";
 
@@ -37,6 +37,9 @@ pub(super) fn version_row(row: &Row<'_>) -> rusqlite::Result<VersionRecord> {
         pages: row.get(9)?,
         chunks: row.get(10)?,
         created_at: timestamp(row, 11)?,
+        uri: row.get(12)?,
+        flags: from_json(row, 13)?.unwrap_or_default(),
+        is_released: row.get(14)?,
     })
 }
 
