@@ -5,7 +5,7 @@ import { linkCitations } from "../src/page/citations";
 import { MarkdownView } from "../src/page/markdown-view";
 import { dangers } from "./dangers";
 
-const noSources = new Set<number>();
+const noSources = new Map<number, string>();
 
 function view(...growing: string[]): HTMLElement {
   const markdown = new MarkdownView();
@@ -136,10 +136,12 @@ describe("a growing answer", () => {
 });
 
 describe("citations", () => {
+  const named = (...known: number[]) => new Map(known.map((n) => [n, `Source ${n}: Huts`]));
+
   function cited(html: string, ...known: number[]): HTMLElement {
     const root = document.createElement("div");
     root.innerHTML = html;
-    linkCitations(root, new Set(known), (n) => `source-${n}`);
+    linkCitations(root, named(...known), (n) => `source-${n}`);
     return root;
   }
 
@@ -150,7 +152,7 @@ describe("citations", () => {
       "#source-2",
       "#source-3",
     ]);
-    expect(links[0]?.getAttribute("aria-label")).toBe("Source 1");
+    expect(links[0]?.getAttribute("aria-label")).toBe("Source 1: Huts");
   });
 
   it("stay text where there is no such source, in code and in links", () => {
@@ -164,7 +166,7 @@ describe("citations", () => {
     "As said [&#49;](https://evil.example), ![2](https://evil.example) and [[1, 2]](https://evil.example).",
   ])("lead to the sources whatever the text wants them to lead to: %j", (text) => {
     const markdown = new MarkdownView();
-    markdown.show(text, new Set([1, 2]), (n) => `source-${n}`);
+    markdown.show(text, named(1, 2), (n) => `source-${n}`);
     const first = markdown.root.querySelector("p");
     const links = [...(first?.querySelectorAll("a") ?? [])];
     expect(links.map((link) => link.getAttribute("href"))).toEqual([

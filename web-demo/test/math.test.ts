@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { MarkdownView } from "../src/page/markdown-view";
 
-const SOURCES = new Set([1, 2]);
+const SOURCES = new Map([1, 2].map((n) => [n, `Source ${n}`]));
 
 function view(text: string): HTMLElement {
   const markdown = new MarkdownView();

@@ -9,7 +9,7 @@ import { Transcript } from "../src/page/transcript";
 import { connected, gateway, newClient, until } from "./client-at-gateway";
 import { dangers } from "./dangers";
 
-const noSources = new Set<number>();
+const noSources = new Map<number, string>();
 
 function view(...growing: string[]): HTMLElement {
   const text = new MarkdownView();
@@ -147,7 +147,7 @@ the end, without one`;
 describe("a long answer", () => {
   it("is safe and whole at each of its letters", () => {
     const text = new MarkdownView();
-    const known = new Set([1]);
+    const known = new Map([[1, "Source 1: <b>Huts</b>"]]);
     for (let end = 1; end <= LONG.length; end++) {
       expect(text.show(LONG.slice(0, end), known, (n) => `source-${n}`)).toBe(true);
       const found = dangers(text.root).filter(
@@ -199,7 +199,11 @@ describe("a conversation with a nasty answer", () => {
 
   async function page(session?: string) {
     const client = newClient({ session });
-    const transcript = new Transcript(client, { asked: () => {}, homeless: () => {} });
+    const transcript = new Transcript(client, {
+      asked: () => {},
+      homeless: () => {},
+      openSource: () => {},
+    });
     client.on("change", () => {
       while (transcript.paint());
     });

@@ -17,6 +17,7 @@ beforeEach(async () => {
   const transcript = new Transcript(client, {
     asked: () => {},
     homeless: (text) => composer.restore(text),
+    openSource: () => {},
   });
   client.on("refused", ({ frame }) => {
     if (frame.type === "send") composer.restore(frame.text);

@@ -26,7 +26,11 @@ afterEach(() => {
 
 async function page(): Promise<RivuletClient> {
   const client = newClient();
-  const transcript = new Transcript(client, { asked: () => {}, homeless: () => {} });
+  const transcript = new Transcript(client, {
+    asked: () => {},
+    homeless: () => {},
+    openSource: () => {},
+  });
   client.on("change", () => transcript.paint());
   return connected(client);
 }

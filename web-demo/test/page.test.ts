@@ -161,6 +161,7 @@ describe("the transcript", () => {
     transcript = new Transcript(client, {
       asked: () => {},
       homeless: (text) => homeless.push(text),
+      openSource: () => {},
     });
     client.on("change", () => transcript.paint());
     gateway.onQuestion = (answer) => {

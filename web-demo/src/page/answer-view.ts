@@ -1,6 +1,6 @@
 /** One answer of the assistant. */
-import type { Feedback, Message, Run } from "../rivulet-client";
-import { citedNumbers } from "./citations";
+import type { Feedback, Message, Run, SourceItem } from "../rivulet-client";
+import { citedNumbers, claimOf, sourceName } from "./citations";
 import { copyButton } from "./copy-button";
 import { make } from "./element";
 import { FeedbackView, type TellFeedback } from "./feedback-view";
@@ -11,6 +11,8 @@ import { SourcesView, sourceId } from "./sources-view";
 export interface AnswerEvents {
   tryAgain(): void;
   feedback: TellFeedback;
+  /** `claim`: the sentence that it is cited for, if it is cited. */
+  openSource(source: SourceItem, claim: string): void;
 }
 
 export class AnswerView {
@@ -29,7 +31,16 @@ export class AnswerView {
 
   constructor(message: Message, events: AnswerEvents) {
     this.#message = message;
-    this.#sources = new SourcesView(message.id);
+    this.#sources = new SourcesView(message.id, (source) =>
+      events.openSource(source, this.#claimOf(source)),
+    );
+    this.#text.root.addEventListener("click", (event) => {
+      const link = event.target instanceof Element ? event.target.closest("a.citation") : null;
+      const source = this.#message.sources.find(({ n }) => String(n) === link?.textContent);
+      if (!link || !source) return;
+      event.preventDefault();
+      events.openSource(source, claimOf(link));
+    });
     this.#feedback = new FeedbackView(events.feedback);
     this.#again.addEventListener("click", () => events.tryAgain());
     const buttons = [this.#copy, this.#again, this.#feedback.thumbs, this.#facts, this.#cached];
@@ -54,7 +65,7 @@ export class AnswerView {
     const live = run !== undefined && !run.outcome;
     this.root.dataset.status = message.status;
     this.root.toggleAttribute("data-live", live);
-    const known = new Set(message.sources.map(({ n }) => n));
+    const known = new Map(message.sources.map((source) => [source.n, sourceName(source)]));
     const idOf = (n: number): string => sourceId(message.id, n);
     const whole = this.#text.show(message.text, known, idOf, until);
     this.#sources.show(message.sources, citedNumbers(this.#text.root));
@@ -71,6 +82,13 @@ export class AnswerView {
     this.#feedback.thumbs.hidden = live || message.text === "";
     this.#feedback.show(feedback);
     return whole;
+  }
+
+  /** What a source is cited for at first. */
+  #claimOf({ n }: SourceItem): string {
+    const links = [...this.#text.root.querySelectorAll("a.citation")];
+    const link = links.find(({ textContent }) => textContent === String(n));
+    return link ? claimOf(link) : "";
   }
 }
 

@@ -1,11 +1,14 @@
 /** Puts the page together. */
 import "../styles/page.css";
 import "../styles/messages.css";
+import "../styles/documents.css";
+import "../styles/reader.css";
 import { RivuletClient } from "../rivulet-client";
 import { Announcer } from "./announcer";
 import { Composer } from "./composer";
 import { ConnectionPill } from "./connection-pill";
 import { copyText } from "./copy-button";
+import { Documents } from "./documents/documents";
 import { byId, make } from "./element";
 import { apart } from "./faults";
 import { Notices } from "./notices";
@@ -13,7 +16,6 @@ import { OlderMessages } from "./older-messages";
 import { Painter } from "./painter";
 import { PresenceLine } from "./presence-line";
 import { ScrollFollow } from "./scroll-follow";
-import { openSource } from "./sources-view";
 import { StatusVoice } from "./status-voice";
 import { mountTheme } from "./theme";
 import { Transcript } from "./transcript";
@@ -46,8 +48,10 @@ const composer = new Composer(client, () => scroll.toNewest());
 const transcript = new Transcript(client, {
   asked: () => scroll.toNewest(),
   homeless: (text) => composer.restore(text),
+  openSource: (source, claim) => documents.openSource(source, claim),
 });
 const voice = new StatusVoice();
+const documents = new Documents(client, notices, voice, (change) => scroll.around(change));
 const presence = new PresenceLine(client, voice);
 const older = new OlderMessages(client, notices);
 const wire = new WirePanel(client);
@@ -109,11 +113,6 @@ byId("suggestions").append(
     return make("li", {}, button);
   }),
 );
-
-byId("messages").addEventListener("click", (event) => {
-  const link = event.target instanceof Element ? event.target.closest("a.citation") : null;
-  if (link && openSource(link.getAttribute("href")?.slice(1) ?? "")) event.preventDefault();
-});
 
 async function showVersion(): Promise<void> {
   try {

@@ -6,7 +6,7 @@
  */
 import { splitBlocks } from "./blocks";
 import { TooMuchMarkup } from "./bounded-lexer";
-import { linkCitations } from "./citations";
+import { type Known, linkCitations } from "./citations";
 import { copyButton } from "./copy-button";
 import { make } from "./element";
 import { throwLater } from "./faults";
@@ -34,7 +34,7 @@ export class MarkdownView {
    */
   show(
     text: string,
-    known: ReadonlySet<number>,
+    known: Known,
     idOf: (n: number) => string,
     until = Number.POSITIVE_INFINITY,
   ): boolean {
@@ -76,12 +76,7 @@ function allLinks(blocks: readonly Block[]): Links {
   return Object.assign(Object.create(null), ...blocks.map(({ links }) => links).reverse());
 }
 
-function rendered(
-  block: Block,
-  links: Links,
-  known: ReadonlySet<number>,
-  idOf: (n: number) => string,
-): Node {
+function rendered(block: Block, links: Links, known: Known, idOf: (n: number) => string): Node {
   const content = attempt(block, () => {
     const fragment = renderBlock(block.text, links);
     linkCitations(fragment, known, idOf);

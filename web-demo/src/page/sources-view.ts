@@ -1,4 +1,5 @@
 /** The passages an answer rests on, each to be opened where it stands. */
+import { placeText } from "../documents/words";
 import type { SourceItem } from "../rivulet-client";
 import { make } from "./element";
 import { safeHref } from "./markdown";
@@ -7,10 +8,14 @@ export function sourceId(message: string, n: number): string {
   return `source-${message}-${n}`;
 }
 
+/** Shows a passage where it stands. */
+export type OpenSource = (source: SourceItem) => void;
+
 /** The cited passages stand below the answer; those that were only read are folded away. */
 export class SourcesView {
   readonly root = make("section", { className: "sources", hidden: true });
   readonly #message: string;
+  readonly #open: OpenSource;
   #sources: readonly SourceItem[] = [];
   #cards: { n: number; item: HTMLElement }[] = [];
   readonly #title = make("h4", { className: "sources-title", textContent: "Sources" });
@@ -19,8 +24,9 @@ export class SourcesView {
   readonly #count = make("summary");
   readonly #fold = make("details", { className: "more-sources" }, this.#count, this.#others);
 
-  constructor(message: string) {
+  constructor(message: string, open: OpenSource) {
     this.#message = message;
+    this.#open = open;
     this.#title.id = `sources-${message}`;
     this.root.setAttribute("aria-labelledby", this.#title.id);
     this.root.append(this.#title, this.#cited, this.#fold);
@@ -30,7 +36,7 @@ export class SourcesView {
     if (sources !== this.#sources) {
       this.#sources = sources;
       this.#cards = sources.map((source) => {
-        return { n: source.n, item: make("li", {}, card(this.#message, source)) };
+        return { n: source.n, item: make("li", {}, card(this.#message, source, this.#open)) };
       });
     }
     const items = (wanted: boolean): HTMLElement[] =>
@@ -57,19 +63,8 @@ function fill(list: HTMLElement, items: readonly HTMLElement[]): void {
     list.replaceChildren(...items);
 }
 
-/** Opens the source that a citation leads to, and moves there. */
-export function openSource(id: string): boolean {
-  const card = document.getElementById(id);
-  if (!(card instanceof HTMLDetailsElement)) return false;
-  card.open = true;
-  card.querySelector("summary")?.focus({ preventScroll: true });
-  card.scrollIntoView({ block: "nearest" });
-  return true;
-}
-
-function card(message: string, source: SourceItem): HTMLElement {
-  const place = [source.heading, source.page === undefined ? "" : `page ${source.page}`];
-  const where = place.filter(Boolean).join(", ");
+function card(message: string, source: SourceItem, open: OpenSource): HTMLElement {
+  const where = [source.heading, placeText(source)].filter(Boolean).join(", ");
   const summary = make(
     "summary",
     {},
@@ -84,6 +79,14 @@ function card(message: string, source: SourceItem): HTMLElement {
     summary,
   );
   details.append(make("blockquote", { textContent: source.snippet, dir: "auto" }));
+  const show = make("button", {
+    type: "button",
+    className: "copy",
+    textContent: "Show in the document",
+  });
+  show.setAttribute("aria-label", `Show in the document: ${source.title}`);
+  show.addEventListener("click", () => open(source));
+  details.append(show);
   const href = source.uri === undefined ? null : safeHref(source.uri);
   if (href !== null) {
     const rel = "noopener noreferrer nofollow";

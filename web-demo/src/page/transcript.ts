@@ -9,6 +9,7 @@ import {
   type Outgoing,
   type RivuletClient,
   type Run,
+  type SourceItem,
 } from "../rivulet-client";
 import { AnswerView } from "./answer-view";
 import { byId } from "./element";
@@ -20,6 +21,8 @@ export interface TranscriptEvents {
   asked(): void;
   /** A text that was being typed has lost its place. */
   homeless(text: string): void;
+  /** A passage is to be shown where it stands, with what supports `claim`. */
+  openSource(source: SourceItem, claim: string): void;
 }
 
 /** So long answers are rendered in one painting; the rest comes in the next ones. */
@@ -135,6 +138,7 @@ export class Transcript {
         this.#events.asked();
       },
       feedback: (value, comment) => this.#client.feedback(message.id, value, comment),
+      openSource: (source, claim) => this.#events.openSource(source, claim),
     });
   }
 

@@ -54,7 +54,8 @@ export class RivuletClient {
   /** Upgrades that were refused since the last welcome. */
   #refusals = 0;
   #forgetPage: () => void = () => {};
-  readonly #endpoint: Endpoint;
+  /** For requests of the application beside the conversation, in the same name. */
+  readonly endpoint: Endpoint;
   readonly #memory: SessionMemory;
   readonly #connection: Connection;
   readonly #outbox = new Outbox();
@@ -67,13 +68,13 @@ export class RivuletClient {
   readonly #events = new Emitter<RivuletEvents>();
 
   constructor({ url, session, storage, token, ticket, webSocket, random }: RivuletOptions) {
-    this.#endpoint = new Endpoint(url, { token, ticket });
+    this.endpoint = new Endpoint(url, { token, ticket });
     this.#memory = new SessionMemory(storage);
     this.#session = session ?? this.#memory.read();
     this.#connection = new Connection({
       dial: (ended) => {
         const cursor = cursorOf(this.#conversation);
-        return this.#endpoint.dial(this.#session, cursor, ended === TOKEN_EXPIRED);
+        return this.endpoint.dial(this.#session, cursor, ended === TOKEN_EXPIRED);
       },
       onText: (text) => this.#receive(text),
       onState: (state) => this.#connectionChanged(state),
@@ -173,7 +174,7 @@ export class RivuletClient {
 
   /** Gives the live socket a fresh token. Without this the gateway ends it in time, and it resumes. */
   async renewToken(): Promise<void> {
-    const token = await this.#endpoint.token(true);
+    const token = await this.endpoint.token(true);
     if (token !== undefined) this.#say({ type: "auth", id: newMessageId(), token });
   }
 
@@ -188,7 +189,7 @@ export class RivuletClient {
     if (this.#loadingBefore === first) return;
     this.#loadingBefore = first;
     try {
-      const page = await this.#endpoint.messagesBefore(session, first);
+      const page = await this.endpoint.messagesBefore(session, first);
       this.#conversation = withOlder(this.#conversation, session, first, page);
       this.#changed();
     } finally {
@@ -331,7 +332,7 @@ export class RivuletClient {
   async #refused(): Promise<boolean | number> {
     const session = this.#session;
     if (session === null || this.#refusals++ % REFUSALS_PER_QUESTION !== 0) return false;
-    const fate = await this.#endpoint.fate(session);
+    const fate = await this.endpoint.fate(session);
     if (fate === "gone" && this.#startOver()) return true;
     return CODE_OF_FATE[fate] ?? false;
   }

@@ -46,7 +46,7 @@ export class Endpoint {
 
   /** Rejects when no ticket or token could be had. */
   async dial(session: string | null, cursor: string | null, expired: boolean): Promise<Dial> {
-    const url = this.#api(session ? `ws/${encodeURIComponent(session)}` : "ws");
+    const url = this.address(session ? `ws/${encodeURIComponent(session)}` : "ws");
     url.protocol = url.protocol.replace(/^http/, "ws");
     const resume = session && cursor ? cursor : undefined;
     if (resume) url.searchParams.set("resume", resume);
@@ -94,14 +94,33 @@ export class Endpoint {
     return (await response.json()) as HistoryPage;
   }
 
-  async #get(path: string): Promise<Response> {
-    const token = await this.token(false);
-    const headers: HeadersInit = token ? { authorization: `Bearer ${token}` } : {};
-    return fetch(this.#api(path), { headers, signal: AbortSignal.timeout(REQUEST_LIMIT_MS) });
+  /**
+   * Any other request below `api/v1/`, in the same name. When the gateway no longer takes the token, it is
+   * made once more with a fresh one.
+   */
+  async request(path: string, init: RequestInit = {}): Promise<Response> {
+    const ask = async (expired: boolean): Promise<Response> => {
+      const headers = { ...init.headers, ...(await this.headers(expired)) };
+      return fetch(this.address(path), { ...init, headers });
+    };
+    const response = await ask(false);
+    return response.status === 401 && this.#credentials.token ? ask(true) : response;
   }
 
-  #api(path: string): URL {
+  /** What a request says of who is asking. Rejects when no token could be had. */
+  async headers(expired = false): Promise<Record<string, string>> {
+    const token = await this.token(expired);
+    return token ? { authorization: `Bearer ${token}` } : {};
+  }
+
+  /** The address of what lies below `api/v1/`. */
+  address(path: string): URL {
     return new URL(`api/v1/${path}`, this.#base);
+  }
+
+  async #get(path: string): Promise<Response> {
+    const headers = await this.headers();
+    return fetch(this.address(path), { headers, signal: AbortSignal.timeout(REQUEST_LIMIT_MS) });
   }
 }
 

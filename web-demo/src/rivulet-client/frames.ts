@@ -23,9 +23,15 @@ export type SendMode = "reject" | "queue" | "replace";
 export interface SourceItem {
   n: number;
   document: string;
+  /** The passage's number in its document. Answers of older gateways do not have it. */
+  chunk?: number;
   title: string;
   uri?: string;
   page?: number;
+  /** The page that it ends on, when that is another. */
+  page_end?: number;
+  /** Its sheet, slide, chapter or rows, in words. */
+  place?: string;
   heading?: string;
   score: number;
   snippet: string;

@@ -1,0 +1,80 @@
+/** Cuts the text of a document into what is shown of it: paragraphs, headings, and marks where a page begins. Pure. */
+import type { Span } from "./supporting";
+
+/** A page, sheet, slide or chapter that begins at an offset of the text. */
+export interface PageMark {
+  readonly at: number;
+  readonly label: string;
+}
+
+export type TextBlock =
+  | { readonly kind: "page"; readonly label: string }
+  /** `level` from 1; 0 for a paragraph. Of a heading, the span is what stands behind its marks. */
+  | { readonly kind: "text"; readonly level: number; readonly span: Span };
+
+const HEADING = /^(#{1,6})[ \t]+(?=\S)/;
+const FENCE = /^[ \t]*(?:```|~~~)/;
+
+/** `markdown`: whether a line of `#` is a heading. */
+export function blocksOf(text: string, marks: readonly PageMark[], markdown: boolean): TextBlock[] {
+  const blocks: TextBlock[] = [];
+  const left = [...marks];
+  for (const { level, span } of paragraphsOf(text, markdown)) {
+    let start = span.start;
+    while (left[0] !== undefined && left[0].at < span.end) {
+      const mark = left.shift() as PageMark;
+      // A page may begin in the middle of a paragraph.
+      push(blocks, text, level, start, mark.at);
+      start = Math.max(start, mark.at);
+      blocks.push({ kind: "page", label: mark.label });
+    }
+    push(blocks, text, level, start, span.end);
+  }
+  return blocks;
+}
+
+/** The parts of `span` that lie in none, one or several of `ranges`: each with the ranges it lies in. */
+export function cut(span: Span, ranges: readonly Span[]): { span: Span; within: number[] }[] {
+  const edges = new Set([span.start, span.end]);
+  for (const { start, end } of ranges)
+    for (const edge of [start, end]) if (edge > span.start && edge < span.end) edges.add(edge);
+  const sorted = [...edges].sort((a, b) => a - b);
+  return sorted.slice(0, -1).map((start, at) => {
+    const end = sorted[at + 1] ?? start;
+    const within = ranges.flatMap((range, n) =>
+      range.start <= start && end <= range.end ? [n] : [],
+    );
+    return { span: { start, end }, within };
+  });
+}
+
+function paragraphsOf(text: string, markdown: boolean): { level: number; span: Span }[] {
+  const found: { level: number; span: Span }[] = [];
+  let open: Span | null = null;
+  let fenced = false;
+  const close = (): void => {
+    if (open) found.push({ level: 0, span: open });
+    open = null;
+  };
+  let start = 0;
+  for (const line of text.split("\n")) {
+    const end = start + line.length;
+    const [marks = "", signs = ""] = (markdown && !fenced && HEADING.exec(line)) || [];
+    if (signs !== "") {
+      close();
+      found.push({ level: signs.length, span: { start: start + marks.length, end } });
+    } else if (line.trim() === "" && !fenced) close();
+    else open = { start: (open as Span | null)?.start ?? start, end };
+    if (markdown && FENCE.test(line)) fenced = !fenced;
+    start = end + 1;
+  }
+  close();
+  return found;
+}
+
+function push(blocks: TextBlock[], text: string, level: number, start: number, end: number): void {
+  const piece = text.slice(start, end);
+  const from = start + piece.length - piece.trimStart().length;
+  const to = start + piece.trimEnd().length;
+  if (from < to) blocks.push({ kind: "text", level, span: { start: from, end: to } });
+}

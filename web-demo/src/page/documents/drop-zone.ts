@@ -1,0 +1,41 @@
+/** Files that are dropped: anywhere on the page, for what misses its place would be opened by the browser. */
+import { byId } from "../element";
+import { droppedFiles, type Found } from "./dropped-files";
+
+export class DropZone {
+  readonly #curtain = byId("drop-curtain");
+  readonly #text = byId("drop-curtain-text");
+  readonly #collection: () => string;
+
+  constructor(collection: () => string, dropped: (found: Found) => void) {
+    this.#collection = collection;
+    // Entered and left are told of every element below, so the last word counts: over, or not any more.
+    addEventListener("dragenter", (event) => this.#over(event));
+    addEventListener("dragover", (event) => this.#over(event));
+    addEventListener("dragleave", ({ relatedTarget }) => {
+      if (relatedTarget === null) this.#show(false);
+    });
+    addEventListener("drop", (event) => {
+      this.#show(false);
+      if (!hasFiles(event) || !event.dataTransfer) return;
+      event.preventDefault();
+      void droppedFiles(event.dataTransfer).then(dropped);
+    });
+  }
+
+  #over(event: DragEvent): void {
+    if (!hasFiles(event) || !event.dataTransfer) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "copy";
+    this.#show(true);
+  }
+
+  #show(over: boolean): void {
+    if (this.#curtain.hidden !== over) return;
+    this.#curtain.hidden = !over;
+    this.#text.textContent = over ? `Drop to add to “${this.#collection()}”` : "";
+  }
+}
+
+const hasFiles = ({ dataTransfer }: DragEvent): boolean =>
+  dataTransfer?.types.includes("Files") ?? false;
