@@ -7,7 +7,11 @@ function shown(text: string, marks: PageMark[] = [], markdown = true): string[] 
   return blocksOf(text, marks, markdown).map((block) =>
     block.kind === "page"
       ? `(${block.label})`
-      : "#".repeat(block.level) + text.slice(block.span.start, block.span.end),
+      : block.kind === "table"
+        ? block.rows
+            .map((row) => row.map((cell) => text.slice(cell.start, cell.end)).join("/"))
+            .join("; ")
+        : "#".repeat(block.level) + text.slice(block.span.start, block.span.end),
   );
 }
 
@@ -27,6 +31,13 @@ describe("the text of a document", () => {
       "```\n# a comment\n\nmore\n```\n#nine",
     ]);
     expect(shown("# a comment", [], false)).toEqual(["# a comment"]);
+  });
+
+  it("has tables, of which nothing but the cells is shown", () => {
+    const table = "| Hut | Beds |\n| --- | :-: |\n| Larch \\| Pine |  twelve |\n| Alder |  |";
+    expect(shown(table)).toEqual(["Hut/Beds; Larch \\| Pine/twelve; Alder/"]);
+    expect(shown(table, [], false)).toEqual([table]);
+    expect(shown("| no | table |\n| of | any |")).toHaveLength(1);
   });
 
   it("shows a page where it begins, also within a paragraph", () => {

@@ -10,9 +10,13 @@ export interface PageMark {
 export type TextBlock =
   | { readonly kind: "page"; readonly label: string }
   /** `level` from 1; 0 for a paragraph. Of a heading, the span is what stands behind its marks. */
-  | { readonly kind: "text"; readonly level: number; readonly span: Span };
+  | { readonly kind: "text"; readonly level: number; readonly span: Span }
+  /** The cells of each row; the first row has the names of the columns. */
+  | { readonly kind: "table"; readonly rows: readonly (readonly Span[])[] };
 
 const HEADING = /^(#{1,6})[ \t]+(?=\S)/;
+/** The line below the names of the columns of a table. */
+const RULE = /^\|(?: *:?-+:? *\|)+ *$/;
 const FENCE = /^[ \t]*(?:```|~~~)/;
 
 /** `markdown`: whether a line of `#` is a heading. */
@@ -28,7 +32,9 @@ export function blocksOf(text: string, marks: readonly PageMark[], markdown: boo
       start = Math.max(start, mark.at);
       blocks.push({ kind: "page", label: mark.label });
     }
-    push(blocks, text, level, start, span.end);
+    const rows = markdown && level === 0 ? tableOf(text, { start, end: span.end }) : null;
+    if (rows) blocks.push({ kind: "table", rows });
+    else push(blocks, text, level, start, span.end);
   }
   return blocks;
 }
@@ -70,6 +76,33 @@ function paragraphsOf(text: string, markdown: boolean): { level: number; span: S
   }
   close();
   return found;
+}
+
+/** The cells of a paragraph that is a table, without white space around them. */
+function tableOf(text: string, { start, end }: Span): Span[][] | null {
+  const lines = text.slice(start, end).split("\n");
+  const isTable = RULE.test(lines[1] ?? "") && lines.every((line) => line.startsWith("|"));
+  if (!isTable) return null;
+  const rows: Span[][] = [];
+  let at = start;
+  lines.forEach((line, row) => {
+    if (row !== 1) rows.push(cellsOf(line, at));
+    at += line.length + 1;
+  });
+  return rows;
+}
+
+function cellsOf(line: string, at: number): Span[] {
+  const cells: Span[] = [];
+  let from = 1;
+  for (const { index } of line.matchAll(/(?<!\\)\|/g)) {
+    if (index < from) continue;
+    const cell = line.slice(from, index);
+    const start = at + from + cell.length - cell.trimStart().length;
+    cells.push({ start, end: Math.max(start, at + from + cell.trimEnd().length) });
+    from = index + 1;
+  }
+  return cells;
 }
 
 function push(blocks: TextBlock[], text: string, level: number, start: number, end: number): void {

@@ -70,9 +70,11 @@ export class Shelf {
     try {
       const found = await this.#api.document(id);
       if (found.collection !== this.collection || visit !== this.#visit) return;
+      const before = this.documents.find(({ document }) => document === id)?.job;
       this.#put(found);
       this.#events.changed();
-      if (found.job && isOver(found.job)) this.#events.settled(found);
+      const known = before?.job === found.job?.job && before !== undefined && isOver(before);
+      if (found.job && isOver(found.job) && !known) this.#events.settled(found);
     } catch (error) {
       if (error instanceof Problem && error.status === 404) this.drop(id);
       else throw error;
@@ -134,10 +136,12 @@ export class Shelf {
   #hear(job: Job): void {
     const old = this.documents.find(({ document }) => document === job.document);
     if (!old || (old.job?.job === job.job && job.revision < old.job.revision)) return;
-    this.#put({ ...old, job });
-    this.#events.changed();
     // How it ended, and what was found in it, the job does not say.
     if (isOver(job)) void this.refresh(old.document).catch(() => this.#again(old.document));
+    else {
+      this.#put({ ...old, job });
+      this.#events.changed();
+    }
   }
 
   /** The gateway could not be asked just now: the list, loaded anew, says how it ended. */

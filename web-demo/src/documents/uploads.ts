@@ -39,6 +39,8 @@ export type Send = (
 interface Events {
   changed(): void;
   accepted(transfer: Transfer, accepted: Accepted): void;
+  /** It will not become a document, unless somebody tries again. */
+  refused(transfer: Transfer): void;
 }
 
 /** A browser has few connections to one host, and the disk of the gateway is one. */
@@ -169,6 +171,7 @@ export class Uploads {
     if (!passing || attempts >= ATTEMPTS) {
       const mendable = passing || !(error instanceof Problem) || error.status >= 500;
       transfer.state = { name: "failed", reason, mendable };
+      this.#events.refused(transfer);
       return;
     }
     transfer.state = { name: "again", reason };

@@ -6,7 +6,7 @@ import type { DocumentInfo, Job, Stage } from "./wire";
 const STAGE: Readonly<Record<Stage, string>> = {
   parse: "Reading it",
   chunk: "Cutting it into passages",
-  embed: "Learning what it means",
+  embed: "Working out what it means",
   write: "Storing its passages",
   index: "Making it searchable",
 };

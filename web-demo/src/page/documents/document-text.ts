@@ -55,6 +55,13 @@ function blockElement(text: string, block: TextBlock, ranges: readonly Span[]): 
     const label = block.label.charAt(0).toUpperCase() + block.label.slice(1);
     return make("p", { className: "page-mark", textContent: label, dir: "auto" });
   }
+  if (block.kind === "table") {
+    const rows = block.rows.map((cells, row) => {
+      const tag = row === 0 ? "th" : "td";
+      return make("tr", {}, ...cells.map((cell) => paragraph(tag, text, cell, ranges)));
+    });
+    return make("table", { tabIndex: 0 }, make("tbody", {}, ...rows));
+  }
   // The panel's own heading is of level 2.
   const tag = block.level === 0 ? "p" : (`h${Math.min(6, block.level + 2)}` as "h3");
   return paragraph(tag, text, block.span, ranges);
@@ -62,7 +69,7 @@ function blockElement(text: string, block: TextBlock, ranges: readonly Span[]): 
 
 /** `ranges`: the passage, and the sentence in it. */
 function paragraph(
-  tag: "p" | "h3",
+  tag: "p" | "h3" | "th" | "td",
   text: string,
   span: Span,
   ranges: readonly Span[],

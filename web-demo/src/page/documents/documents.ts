@@ -50,7 +50,14 @@ export class Documents {
     });
     this.#uploads = new Uploads(
       (upload, progress, signal) => send(client.endpoint, upload, progress, signal),
-      { changed, accepted: (_, { document }) => this.#accepted(document) },
+      {
+        changed,
+        accepted: (_, { document, unchanged }) => {
+          if (unchanged) this.#voice.ended(true);
+          this.#accepted(document);
+        },
+        refused: () => this.#voice.ended(false),
+      },
     );
     const view = new ShelfView(this.#shelf, this.#uploads, (id) => this.#eventsOf(id));
     this.#painter = new Painter(() => {

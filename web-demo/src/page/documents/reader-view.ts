@@ -2,7 +2,7 @@
 import type { DocumentsApi } from "../../documents/api";
 import { OpenedDocument } from "../../documents/opened";
 import { Problem, problemText } from "../../documents/problem";
-import { placeText } from "../../documents/words";
+import { factsText, placeText } from "../../documents/words";
 import type { SourceItem } from "../../rivulet-client";
 import { byId, make } from "../element";
 import { throwLater } from "../faults";
@@ -63,6 +63,7 @@ export class ReaderView {
       const opened = await OpenedDocument.open(this.#api, wanted.document, source);
       if (wanted !== this.#wanted) return;
       this.#opened = opened;
+      if (!source) this.#about.textContent = factsText(opened.info);
       const moved = source !== undefined && opened.target === null;
       if (!moved) this.#paint();
       this.#arrange(moved ? MOVED : "");

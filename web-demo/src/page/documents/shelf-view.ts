@@ -110,6 +110,7 @@ export class ShelfView {
       place(this.#transferList, row.root, at);
     });
     byId("transfers").hidden = list.length === 0;
+    byId("transfers-title").textContent = this.#uploads.busy ? "On their way" : "Not taken";
     this.#clear.hidden = list.filter(({ state }) => !isUnderWay(state)).length < 2;
   }
 
