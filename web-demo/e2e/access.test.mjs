@@ -1,29 +1,16 @@
 /** Who uses the page otherwise than with a mouse and in daylight. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import { answerOfLength, finishedAnswer, launch, openPage } from "./browser.mjs";
+import { answerOfLength, finishedAnswer, launch, openPage, violations } from "./browser.mjs";
 
 const QUESTION = "How long can I return a tent?";
 const LONG = "Explain everything: how does Rivulet resume, stop, store, stream and cite?";
-const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 let browser;
 before(async () => {
   browser = await launch();
 });
 after(() => browser?.close());
-
-/** Serious and critical findings, in words short enough to act on. */
-async function violations(page) {
-  // Evaluated rather than added as a script: the page's own policy would rightly refuse it.
-  await page.evaluate(await readFile(axe, "utf8"));
-  const { violations: found } = await page.evaluate(() => window.axe.run());
-  return found
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
-}
 
 test("the whole way by keyboard: ask, stop, read sources, start anew", async () => {
   const { page, misdeeds } = await openPage(browser);

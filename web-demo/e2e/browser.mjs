@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
 import { chromium } from "playwright-core";
 import { WebSocket } from "ws";
@@ -10,6 +12,8 @@ export const gateway = new URL(process.env.RIVULET_URL ?? "http://127.0.0.1:8080
 
 /** The names of the browser, looked for on the path; `scripts/setup.sh` has the same list. */
 const BROWSERS = ["chromium", "chromium-browser", "google-chrome"];
+
+const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 const FLAGS = [
   "--no-sandbox",
@@ -125,4 +129,14 @@ export async function longConversation(questions) {
   });
   await once(socket, "close");
   return session;
+}
+
+/** Serious and critical findings, in words short enough to act on. */
+export async function violations(page) {
+  // Evaluated rather than added as a script: the page's own policy would rightly refuse it.
+  await page.evaluate(await readFile(axe, "utf8"));
+  const { violations: found } = await page.evaluate(() => window.axe.run());
+  return found
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
 }

@@ -95,8 +95,9 @@ export class DocumentRow {
     fill(this.#warnings, warnings);
     const remarks = warnings.length > 0 ? `, ${counted(warnings.length, "remark")}` : "";
     setText(this.#more, `More${remarks}`);
-    this.#more.setAttribute("aria-label", `More about ${title}${remarks}`);
-    for (const button of [this.#cancel, this.#retry, this.#release, this.#remove])
+    this.#more.setAttribute("aria-label", `More${remarks}: ${title}`);
+    // A name that is heard alone says of which document.
+    for (const button of this.root.querySelectorAll(".document-actions button"))
       button.setAttribute("aria-label", `${button.textContent}: ${title}`);
   }
 
