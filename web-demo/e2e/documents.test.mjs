@@ -244,6 +244,9 @@ for (const [name, options] of [
         () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
       );
     assert.equal(await overflow(), 0, "nothing sticks out sideways");
+    // What lies below cannot be reached by the keyboard either.
+    const covered = await page.evaluate(() => document.querySelector("main").inert);
+    assert.equal(covered, options.viewport !== undefined);
     await page.keyboard.press("Escape");
     await page.keyboard.press("Escape");
     await ask(page, QUESTION);

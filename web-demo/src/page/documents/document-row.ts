@@ -34,6 +34,7 @@ export class DocumentRow {
   readonly root = make("li", { className: "document" });
   readonly #events: DocumentEvents;
   #document: DocumentInfo;
+  #shown: DocumentInfo | null = null;
   readonly #title = make("button", { type: "button", className: "document-name", dir: "auto" });
   readonly #state = make("span", { className: "badge" });
   readonly #facts = make("p", { className: "document-facts", dir: "auto" });
@@ -70,7 +71,9 @@ export class DocumentRow {
   }
 
   show(document: DocumentInfo): void {
-    this.#document = document;
+    // Each change comes as another object, and there may be thousands of rows.
+    if (document === this.#shown) return;
+    this.#shown = this.#document = document;
     const { label, mood, reason } = standing(document);
     const { title, job, warnings, flags = [], created_at: at, status } = document;
     const working = job !== undefined && !isOver(job) && status !== "ready";

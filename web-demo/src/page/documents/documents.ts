@@ -31,6 +31,8 @@ export class Documents {
   readonly #painter: Painter;
   /** The document that the next chosen file is to replace. */
   #replaced: string | null = null;
+  /** Whether the numbers beside the collections are those of now. */
+  #counted = true;
 
   constructor(
     client: RivuletClient,
@@ -62,7 +64,7 @@ export class Documents {
     const view = new ShelfView(this.#shelf, this.#uploads, (id) => this.#eventsOf(id));
     this.#painter = new Painter(() => {
       apart(() => view.paint());
-      if (!this.#uploads.busy && !this.#shelf.busy) this.#voice.calm();
+      if (!this.#uploads.busy && !this.#shelf.busy) this.#calm();
       return false;
     });
     this.#picker = new CollectionPicker(this.#api, (name) => void this.#shelf.open(name));
@@ -73,6 +75,10 @@ export class Documents {
       (found) => this.#take(found),
     );
     this.#mountChoosers();
+    addEventListener("beforeunload", (event) => {
+      // What is not with the gateway yet would be lost.
+      if (this.#uploads.busy) event.preventDefault();
+    });
     client.on("state", ({ name }) => {
       if (name !== "connected") return;
       // Whatever was cut off may go on, and what could not be loaded can be now.
@@ -94,7 +100,15 @@ export class Documents {
   }
 
   #accepted(document: string): void {
+    this.#counted = false;
     this.#shelf.refresh(document).catch(() => this.#shelf.open(this.#picker.current));
+  }
+
+  /** Nothing is left to be done. The gateway counts once, and not for each document that comes in. */
+  #calm(): void {
+    this.#voice.calm();
+    if (this.#counted) return;
+    this.#counted = true;
     void this.#picker.load();
   }
 

@@ -1,5 +1,5 @@
 /** A file on its way to the gateway. */
-import { isUnderWay, type Transfer } from "../../documents/uploads";
+import { isUnderWay, type Transfer, type TransferState } from "../../documents/uploads";
 import { transferText } from "../../documents/words";
 import { make } from "../element";
 
@@ -13,6 +13,7 @@ export class TransferRow {
   readonly #text = make("p", { className: "document-facts" });
   readonly #bar = make("progress", { className: "document-progress" });
   readonly #retry = make("button", { type: "button", className: "copy", textContent: "Try again" });
+  #shown: TransferState | null = null;
   readonly #drop = make("button", { type: "button", className: "copy" });
 
   constructor(transfer: Transfer, events: TransferEvents) {
@@ -33,6 +34,8 @@ export class TransferRow {
   }
 
   show({ state, file }: Transfer): void {
+    if (state === this.#shown) return;
+    this.#shown = state;
     this.root.dataset.mood = state.name === "failed" ? "bad" : "work";
     this.#text.textContent = transferText(state, file.size);
     this.#bar.hidden = state.name !== "sending";
