@@ -37,7 +37,10 @@ describe("the text of a document", () => {
     const table = "| Hut | Beds |\n| --- | :-: |\n| Larch \\| Pine |  twelve |\n| Alder |  |";
     expect(shown(table)).toEqual(["Hut/Beds; Larch \\| Pine/twelve; Alder/"]);
     expect(shown(table, [], false)).toEqual([table]);
-    expect(shown("| no | table |\n| of | any |")).toHaveLength(1);
+    expect(shown("| Birch | two |\n| Elm | one |")).toEqual(["Birch/two; Elm/one"]);
+    expect(shown("| no\n| table")).toEqual(["| no\n| table"]);
+    const pages = shown(table, [{ at: table.indexOf("| Alder"), label: "page 2" }]);
+    expect(pages).toEqual(["Hut/Beds; Larch \\| Pine/twelve", "(page 2)", "Alder/"]);
   });
 
   it("shows a page where it begins, also within a paragraph", () => {

@@ -11,10 +11,15 @@ export type TextBlock =
   | { readonly kind: "page"; readonly label: string }
   /** `level` from 1; 0 for a paragraph. Of a heading, the span is what stands behind its marks. */
   | { readonly kind: "text"; readonly level: number; readonly span: Span }
-  /** The cells of each row; the first row has the names of the columns. */
-  | { readonly kind: "table"; readonly rows: readonly (readonly Span[])[] };
+  /** The cells of each row; `named`: the first row has the names of the columns. */
+  | {
+      readonly kind: "table";
+      readonly named: boolean;
+      readonly rows: readonly (readonly Span[])[];
+    };
 
 const HEADING = /^(#{1,6})[ \t]+(?=\S)/;
+const ROW = /^\|.*\|[ \t]*$/;
 /** The line below the names of the columns of a table. */
 const RULE = /^\|(?: *:?-+:? *\|)+ *$/;
 const FENCE = /^[ \t]*(?:```|~~~)/;
@@ -24,17 +29,21 @@ export function blocksOf(text: string, marks: readonly PageMark[], markdown: boo
   const blocks: TextBlock[] = [];
   const left = [...marks];
   for (const { level, span } of paragraphsOf(text, markdown)) {
+    const add = (start: number, end: number): void => {
+      const piece = trimmed(text, { start, end });
+      if (piece === null) return;
+      const table = markdown && level === 0 ? tableOf(text, piece) : null;
+      blocks.push(table ?? { kind: "text", level, span: piece });
+    };
     let start = span.start;
     while (left[0] !== undefined && left[0].at < span.end) {
       const mark = left.shift() as PageMark;
-      // A page may begin in the middle of a paragraph.
-      push(blocks, text, level, start, mark.at);
+      // A page may begin in the middle of a paragraph, or of a table.
+      add(start, mark.at);
       start = Math.max(start, mark.at);
       blocks.push({ kind: "page", label: mark.label });
     }
-    const rows = markdown && level === 0 ? tableOf(text, { start, end: span.end }) : null;
-    if (rows) blocks.push({ kind: "table", rows });
-    else push(blocks, text, level, start, span.end);
+    add(start, span.end);
   }
   return blocks;
 }
@@ -78,18 +87,17 @@ function paragraphsOf(text: string, markdown: boolean): { level: number; span: S
   return found;
 }
 
-/** The cells of a paragraph that is a table, without white space around them. */
-function tableOf(text: string, { start, end }: Span): Span[][] | null {
+/** A paragraph that is a table, or a part of one: then the names of its columns may stand elsewhere. */
+function tableOf(text: string, { start, end }: Span): TextBlock | null {
   const lines = text.slice(start, end).split("\n");
-  const isTable = RULE.test(lines[1] ?? "") && lines.every((line) => line.startsWith("|"));
-  if (!isTable) return null;
+  if (!lines.every((line) => ROW.test(line))) return null;
   const rows: Span[][] = [];
   let at = start;
-  lines.forEach((line, row) => {
-    if (row !== 1) rows.push(cellsOf(line, at));
+  for (const line of lines) {
+    if (!RULE.test(line)) rows.push(cellsOf(line, at));
     at += line.length + 1;
-  });
-  return rows;
+  }
+  return rows.length === 0 ? null : { kind: "table", named: RULE.test(lines[1] ?? ""), rows };
 }
 
 function cellsOf(line: string, at: number): Span[] {
@@ -105,9 +113,10 @@ function cellsOf(line: string, at: number): Span[] {
   return cells;
 }
 
-function push(blocks: TextBlock[], text: string, level: number, start: number, end: number): void {
+/** Without the white space around it; `null` when there is nothing else. */
+function trimmed(text: string, { start, end }: Span): Span | null {
   const piece = text.slice(start, end);
   const from = start + piece.length - piece.trimStart().length;
   const to = start + piece.trimEnd().length;
-  if (from < to) blocks.push({ kind: "text", level, span: { start: from, end: to } });
+  return from < to ? { start: from, end: to } : null;
 }

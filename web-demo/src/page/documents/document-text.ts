@@ -57,7 +57,7 @@ function blockElement(text: string, block: TextBlock, ranges: readonly Span[]): 
   }
   if (block.kind === "table") {
     const rows = block.rows.map((cells, row) => {
-      const tag = row === 0 ? "th" : "td";
+      const tag = row === 0 && block.named ? "th" : "td";
       return make("tr", {}, ...cells.map((cell) => paragraph(tag, text, cell, ranges)));
     });
     return make("table", { tabIndex: 0 }, make("tbody", {}, ...rows));
