@@ -117,6 +117,22 @@ describe("the reader", () => {
     expect(document.querySelector(".reader-text h3")?.textContent).toBe("Huts");
   });
 
+  it("marks a sentence of the next passage where it has more of the words", async () => {
+    library.put({}, ["The hut is old.", "The hut has twelve beds.", "The hut is closed."]);
+    const found = source({ chunk: 0, snippet: "The hut is old." });
+    await view().show({
+      document: "d_1",
+      title: "Huts",
+      source: found,
+      claim: "The hut has twelve beds",
+    });
+    expect(text(".reader-text mark")).toBe("The hut has twelve beds.");
+    const passage = [...document.querySelectorAll(".passage")].map(
+      ({ textContent }) => textContent,
+    );
+    expect(passage).toEqual(["The hut is old."]);
+  });
+
   it("shows what was read then, where the passage or the document is gone", async () => {
     library.put({}, MANY);
     const gone = source({ chunk: 3, snippet: "The tower had four bells. Now it has none." });

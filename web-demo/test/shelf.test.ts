@@ -2,6 +2,7 @@
 /** The list of documents: loaded by pages, searched, deleted, and safe whatever documents are called. */
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Problem } from "../src/documents/problem";
 import { Shelf } from "../src/documents/shelf";
 import { Uploads } from "../src/documents/uploads";
 import type { DocumentInfo } from "../src/documents/wire";
@@ -186,7 +187,8 @@ describe("a row", () => {
   });
 
   it("tells why a document is held back, and what its release came to", async () => {
-    const refuse = () => Promise.reject(new (class extends Error {})());
+    const refuse = () =>
+      Promise.reject(new Problem(403, "forbidden", "this needs the scope `admin`"));
     const root = row(
       {
         status: "quarantined",
@@ -198,7 +200,8 @@ describe("a row", () => {
     expect(root.querySelector(".document-warnings")?.textContent).toContain("ignore all previous");
     expect(buttonOf(root, "Release").hidden).toBe(false);
     buttonOf(root, "Release").click();
-    await vi.waitFor(() => expect(root.querySelector("[role=alert]")?.textContent).not.toBe(""));
+    const told = () => root.querySelector("[role=alert]")?.textContent;
+    await vi.waitFor(() => expect(told()).toBe("This needs the scope `admin`."));
   });
 
   it("asks before it deletes, with the focus on the harmless answer", async () => {

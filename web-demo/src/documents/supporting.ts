@@ -9,6 +9,11 @@ export interface Span {
 const segments = (text: string, granularity: "sentence" | "word") =>
   new Intl.Segmenter(undefined, { granularity }).segment(text);
 
+/** A sentence, and how many words of a claim it has. */
+export interface Support extends Span {
+  readonly common: number;
+}
+
 /** A line that was wrapped goes on in small letters; any other line is a sentence of its own. */
 const WRAPPED = /\n(?=[ \t]*\p{Ll})/gu;
 /** One word in common says little, unless there are no more. */
@@ -38,7 +43,7 @@ export function wordsIn(text: string): Set<string> {
  * The sentence of `passage` with most words of `claim`; of two with as many, the shorter one. `null` when none
  * has more than a word by chance.
  */
-export function supportingSentence(passage: string, claim: string): Span | null {
+export function supportingSentence(passage: string, claim: string): Support | null {
   if (!("Segmenter" in Intl)) return null;
   const wanted = wordsIn(claim);
   const least = wanted.size > FEW_WORDS ? 2 : 1;
@@ -50,7 +55,7 @@ export function supportingSentence(passage: string, claim: string): Span | null 
       best === null || common > best.common || (common === best.common && words.size < best.length);
     if (common >= least && better) best = { span, common, length: words.size };
   }
-  return best?.span ?? null;
+  return best && { ...best.span, common: best.common };
 }
 
 /** The last sentence of a text: what a mark behind it stands for. */

@@ -1,23 +1,27 @@
 /** The text of a document, as far as it is loaded: as text, never as markup, with pages and what was cited marked. */
 import { blocksOf, cut, type PageMark, type TextBlock } from "../../documents/blocks";
 import type { OpenedDocument } from "../../documents/opened";
-import { lastSentence, type Span, supportingSentence } from "../../documents/supporting";
+import {
+  lastSentence,
+  type Span,
+  type Support,
+  supportingSentence,
+} from "../../documents/supporting";
+import type { Passage } from "../../documents/wire";
 import { placeText } from "../../documents/words";
 import { make } from "../element";
 
 /** What is read of these has headings marked by `#`: of all others the sign is the writer's own. */
 const WITHOUT_HEADINGS = new Set(["text/plain", "text/csv", "application/json"]);
 
+/** So many passages behind the one that is named are looked at. */
+const NEIGHBOURS = 3;
+
 /** `claim`: what the passage that was looked for is to support. */
 export function documentText(opened: OpenedDocument, claim: string): DocumentFragment {
   const { text, info, target } = opened;
   const markdown = !WITHOUT_HEADINGS.has(info.media_type.split(";")[0] ?? "");
-  const passage = target && {
-    start: opened.offsetOf(target.start),
-    end: opened.offsetOf(target.end),
-  };
-  const sentence = passage && sentenceIn(text, passage, claim);
-  const ranges = [passage, sentence].filter((range) => range !== null);
+  const ranges = target ? citedIn(opened, text, target, claim) : [];
   const fragment = document.createDocumentFragment();
   for (const block of blocksOf(text, pagesOf(opened), markdown))
     fragment.append(blockElement(text, block, ranges));
@@ -31,9 +35,30 @@ export function loneText(text: string, claim: string): HTMLElement {
   return paragraph("p", text, span, sentence === null ? [] : [{ start: 0, end: 0 }, sentence]);
 }
 
-function sentenceIn(text: string, passage: Span, claim: string): Span | null {
+/**
+ * The passage, and the sentence of it that supports the claim. What was found may go on behind the passage that it
+ * begins with, for neighbours are given to a model as one: so a sentence there counts when it has more of the words.
+ */
+function citedIn(opened: OpenedDocument, text: string, target: Passage, claim: string): Span[] {
+  const from = opened.offsetOf(target.start);
+  const upTo = (passage: Passage): Span => ({ start: from, end: opened.offsetOf(passage.end) });
+  let cited = upTo(target);
+  let sentence = sentenceIn(text, cited, claim);
+  for (const passage of opened.passages.filter(({ chunk }) => chunk > target.chunk)) {
+    if (passage.chunk > target.chunk + NEIGHBOURS) break;
+    const further = sentenceIn(text, upTo(passage), claim);
+    if (further === null || further.common <= (sentence?.common ?? 0)) continue;
+    cited = upTo(passage);
+    sentence = further;
+  }
+  return sentence === null ? [cited] : [cited, sentence];
+}
+
+function sentenceIn(text: string, passage: Span, claim: string): Support | null {
   const found = supportingSentence(text.slice(passage.start, passage.end), lastSentence(claim));
-  return found && { start: found.start + passage.start, end: found.end + passage.start };
+  if (found === null) return null;
+  const { start, end, common } = found;
+  return { start: start + passage.start, end: end + passage.start, common };
 }
 
 /** A page begins where the passage before it ends: headings between them are the page's own. */

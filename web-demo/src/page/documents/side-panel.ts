@@ -90,7 +90,8 @@ export class SidePanel {
       this.#cover();
     });
     this.#title.textContent = title;
-    this.#title.focus({ preventScroll: true });
+    // The keys that scroll are to scroll what is read.
+    (view === "reader" ? byId("reader") : this.#title).focus({ preventScroll: true });
     if (view === "shelf") this.onLeft();
   }
 
