@@ -109,6 +109,28 @@ describe("the list of documents", () => {
     expect(document.getElementById("shelf-again")?.hidden).toBe(false);
   });
 
+  it("keeps what was heard while an older list was on its way", async () => {
+    fill(3);
+    await shelf.open("default");
+    let late: (response: Response) => void = () => {};
+    library.instead = (request) =>
+      request.startsWith("GET documents?")
+        ? new Promise((resolve) => {
+            late = resolve;
+          })
+        : undefined;
+    const old = [...library.documents.values()].map(({ info }) => info).reverse();
+    const again = shelf.open("default");
+    library.put({ document: "d_new", title: "New" }, ["Text."]);
+    library.put({ document: "d_1", title: "Other title" }, ["Text."]);
+    await shelf.refresh("d_new");
+    await shelf.refresh("d_1");
+    shelf.drop("d_0");
+    late(Response.json({ documents: old, more: false }));
+    await again;
+    expect(names()).toEqual(["New", "Document 2", "Other title"]);
+  });
+
   it("has no answer of a collection that is not looked at any more", async () => {
     fill(1);
     let late: (response: Response) => void = () => {};
@@ -156,6 +178,28 @@ describe("the list of documents", () => {
     await vi.waitFor(() => expect(document.querySelector(".badge")?.textContent).toBe("Ready"));
     expect(settled).toEqual(["d_1"]);
     expect(shelf.busy).toBe(false);
+  });
+});
+
+describe("a document whose work ended just now", () => {
+  it("is asked for again until it says so, too", async () => {
+    const failed = job({ state: "failed", error: { code: "no_text", detail: "there is no text" } });
+    const info = library.put({ status: "queued", indexed_version: null, job: failed }, ["Text."]);
+    await shelf.refresh("d_1");
+    expect(settled).toEqual([]);
+    const fault = { code: "no_text", detail: "there is no text in it" };
+    library.put({ ...info, status: "failed", error: fault }, ["Text."]);
+    await vi.waitFor(() => expect(settled).toEqual(["d_1"]));
+    expect(document.querySelector(".badge")?.textContent).toBe("Failed");
+  });
+
+  it("is not asked for without end", async () => {
+    vi.useFakeTimers();
+    library.put({ status: "queued", job: job({ state: "failed" }) }, ["Text."]);
+    await shelf.refresh("d_1");
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(library.asked).toHaveLength(6);
+    vi.useRealTimers();
   });
 });
 

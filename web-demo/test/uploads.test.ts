@@ -127,6 +127,16 @@ describe("files on their way", () => {
     });
   });
 
+  it("can be tried again when something else is mended than the file", async () => {
+    add("a");
+    await sent[0]?.fail(
+      new Problem(429, "too_many", "there are as many documents as there may be"),
+    );
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(sent).toHaveLength(1);
+    expect(uploads.list[0]?.state).toMatchObject({ name: "failed", mendable: true });
+  });
+
   it("make room for the next one when they are cancelled", async () => {
     add("a", "b", "c");
     const [first, , third] = uploads.list;

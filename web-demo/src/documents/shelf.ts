@@ -10,6 +10,10 @@ export const MOST_SEARCHED = 5_000;
 /** A job of which nothing is heard for so long gives way to another. */
 const PATIENCE_MS = 5_000;
 
+/** So often, and with growing rests, a document is asked for again that is told of in two ways. */
+const MOST_LOOKS = 5;
+const LOOK_MS = 250;
+
 interface Events {
   changed(): void;
   /** The work on a document is over. */
@@ -22,6 +26,10 @@ export class Shelf {
   readonly #followers: Followers;
   /** What the list of another collection had to say is of no interest. */
   #visit = 0;
+  /** What was heard of documents while a list was on its way, which may be older; `null`: deleted. */
+  #since = new Map<string, DocumentInfo | null>();
+  /** How often a document was looked at that is told of in two ways. */
+  readonly #looks = new Map<string, number>();
   collection = DEFAULT_COLLECTION;
   documents: readonly DocumentInfo[] = [];
   more = false;
@@ -66,15 +74,19 @@ export class Shelf {
 
   /** Asks for a document anew. One that is new stands first, and one that is gone goes. */
   async refresh(id: string): Promise<void> {
-    const visit = this.#visit;
     try {
       const found = await this.#api.document(id);
-      if (found.collection !== this.collection || visit !== this.#visit) return;
+      if (found.collection !== this.collection) return;
       const before = this.documents.find(({ document }) => document === id)?.job;
       this.#put(found);
       this.#events.changed();
       const known = before?.job === found.job?.job && before !== undefined && isOver(before);
-      if (found.job && isOver(found.job) && !known) this.#events.settled(found);
+      const torn = this.#looks.has(id);
+      if (isTorn(found)) this.#lookAgain(id);
+      else {
+        this.#looks.delete(id);
+        if (found.job && isOver(found.job) && (torn || !known)) this.#events.settled(found);
+      }
     } catch (error) {
       if (error instanceof Problem && error.status === 404) this.drop(id);
       else throw error;
@@ -85,8 +97,18 @@ export class Shelf {
   drop(id: string): void {
     const job = this.documents.find(({ document }) => document === id)?.job;
     if (job) this.#followers.forget(job.job);
+    this.#looks.delete(id);
+    if (this.loading) this.#since.set(id, null);
     this.documents = this.documents.filter(({ document }) => document !== id);
     this.#events.changed();
+  }
+
+  /** Asks again before long, a few times. */
+  #lookAgain(id: string): void {
+    const looks = this.#looks.get(id) ?? 0;
+    this.#looks.set(id, looks + 1);
+    if (looks >= MOST_LOOKS) return;
+    setTimeout(() => void this.refresh(id).catch(() => this.#again(id)), LOOK_MS * 2 ** looks);
   }
 
   /** The gateway can be reached again. */
@@ -102,14 +124,13 @@ export class Shelf {
   async #load(visit: number, before: string | undefined, limit: number): Promise<void> {
     this.loading = true;
     this.problem = null;
+    this.#since = new Map();
     this.#events.changed();
     try {
       const page = await this.#api.list({ collection: this.collection, before, limit });
       if (visit !== this.#visit) return;
       this.more = page.more;
-      const older = before === undefined ? [] : this.documents;
-      const known = new Set(older.map(({ document }) => document));
-      this.documents = [...older, ...page.documents.filter((one) => !known.has(one.document))];
+      this.documents = this.#withNews(page.documents, before === undefined ? [] : this.documents);
       for (const document of this.documents) this.#watch(document);
     } catch (error) {
       if (visit === this.#visit) this.problem = problemText(error);
@@ -121,7 +142,22 @@ export class Shelf {
     }
   }
 
+  /** A page of the list behind the documents that are there, with what is known better than it knows. */
+  #withNews(page: readonly DocumentInfo[], there: readonly DocumentInfo[]): DocumentInfo[] {
+    const known = new Set(there.map(({ document }) => document));
+    const added = page.filter(({ document }) => !known.has(document));
+    for (const { document } of added) known.add(document);
+    const arrived = [...this.#since.values()].filter(
+      (one): one is DocumentInfo => one !== null && !known.has(one.document),
+    );
+    return [...arrived.reverse(), ...there, ...added].flatMap((one) => {
+      const news = this.#since.get(one.document);
+      return news === null ? [] : [news ?? one];
+    });
+  }
+
   #put(found: DocumentInfo): void {
+    if (this.loading) this.#since.set(found.document, found);
     const there = this.documents.some(({ document }) => document === found.document);
     this.documents = there
       ? this.documents.map((old) => (old.document === found.document ? found : old))
@@ -148,4 +184,10 @@ export class Shelf {
   #again(id: string): void {
     setTimeout(() => void this.refresh(id).catch(() => this.open(this.collection)), PATIENCE_MS);
   }
+}
+
+/** The work is over and the document does not know yet: it ended between the two being read. */
+function isTorn({ status, job }: DocumentInfo): boolean {
+  const ended = job?.state === "done" || job?.state === "failed";
+  return ended && (status === "queued" || status === "indexing");
 }

@@ -50,6 +50,8 @@ export const MAX_WAITING = 2_000;
 /** So often a file is sent again by itself. */
 const ATTEMPTS = 4;
 const REST_MS = 2_000;
+/** Statuses that say that the file itself will not do. */
+const FAULTS_OF_FILES: readonly number[] = [400, 413, 415];
 const LONGEST_REST_MS = 60_000;
 
 export class Uploads {
@@ -169,7 +171,7 @@ export class Uploads {
     const attempts = (this.#attempts.get(transfer) ?? 0) + 1;
     this.#attempts.set(transfer, attempts);
     if (!passing || attempts >= ATTEMPTS) {
-      const mendable = passing || !(error instanceof Problem) || error.status >= 500;
+      const mendable = !(error instanceof Problem) || !FAULTS_OF_FILES.includes(error.status);
       transfer.state = { name: "failed", reason, mendable };
       this.#events.refused(transfer);
       return;
