@@ -50,14 +50,21 @@ export async function actionsOf(page, title) {
 
 const api = (path, init) => fetch(new URL(`api/v1/${path}`, gateway), init);
 
-export async function documentsOf(collection = "default") {
+async function listed(collection) {
   const response = await api(`documents?collection=${collection}&limit=200`);
   return response.status === 404 ? [] : (await response.json()).documents;
 }
 
+/** The documents that a gateway under test has from its start; the other tests ask for them. */
+const there = new Set((await listed("default")).map(({ document }) => document));
+
+/** What tests have put into a collection. */
+export const documentsOf = async (collection = "default") =>
+  (await listed(collection)).filter(({ document }) => !there.has(document));
+
 /** What other tests ask for must not be answered from what is left of this one. */
-export async function clear(collection = "default") {
-  for (const { document } of await documentsOf(collection)) {
+export async function clear() {
+  for (const { document } of await documentsOf()) {
     const { status } = await api(`documents/${document}`, { method: "DELETE" });
     assert.ok(status === 204 || status === 202, `status ${status}`);
   }

@@ -19,8 +19,7 @@ export interface Wanted {
 
 const MOVED =
   "The document has changed since this answer: the passage is not in it any more. This is what was read then.";
-const NO_DOCUMENT =
-  "There is no more to be seen of it: the document was deleted, or comes from a file that the gateway reads by itself.";
+const NO_DOCUMENT = "The document is not there any more. This is what was read then.";
 
 export class ReaderView {
   readonly #api: DocumentsApi;
@@ -100,9 +99,7 @@ export class ReaderView {
   #failed(error: unknown): void {
     if (!(error instanceof Problem)) throwLater(error);
     const gone = error instanceof Problem && error.status === 404;
-    const uri = this.#wanted?.source?.uri;
-    const from = uri === undefined ? "" : ` It was read from ${uri}.`;
-    this.#arrange(gone ? NO_DOCUMENT + from : problemText(error), !gone);
+    this.#arrange(gone ? NO_DOCUMENT : problemText(error), !gone);
   }
 
   #toPassage(): void {
