@@ -226,6 +226,7 @@ async fn every_route_of_the_api_needs_a_principal_and_nothing_else_does() {
         (Method::GET, "/api/v1/jobs/s_1/events"),
         (Method::POST, "/api/v1/jobs/s_1/cancel"),
         (Method::POST, "/api/v1/jobs/s_1/retry"),
+        (Method::POST, "/api/v1/documents/s_1/release"),
         (Method::GET, "/api/v1/admin/llm"),
         (Method::GET, "/api/v1/admin/cache"),
         (Method::POST, "/api/v1/tickets"),

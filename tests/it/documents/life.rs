@@ -323,7 +323,7 @@ async fn documents_of_many_kinds_answer_and_say_where() {
         ("What is the price of the Kestrel tent in euros?", "prices.xlsx", "place", json!("sheet “Tents”, rows 1–5")),
         ("How many visitors were there in May?", "talk.pptx", "place", json!("slide 2")),
         ("How long does the marmot sleep?", "marmot.epub", "place", json!("chapter “Winter”")),
-        ("How long should water boil above 3000 m?", "water.odt", "heading", json!("Water")),
+        ("How long should water boil above 3000 m?", "water.odt", "title", json!("Water")),
         ("Which guide is from the Maggia valley?", "guides.ods", "place", json!("sheet “Guides”, rows 2–3")),
         ("How many metres has the Grimsel pass?", "passes.xls", "place", json!("sheet “Passes”, rows 2–3")),
     ] {
