@@ -38,7 +38,7 @@ export function standing(document: DocumentInfo): Standing {
     return { label: "Cancelled", mood: "warn", reason: `You can try it again.${meanwhile}` };
   if (status === "ready") return { label: "Ready", mood: "good", reason: "" };
   if (status === "quarantined") {
-    const reason = `It seems to give a model instructions, so no answer uses it.${meanwhile}`;
+    const reason = `No answer uses it until it is released.${meanwhile}`;
     return { label: "Held back", mood: "warn", reason };
   }
   if (status === "failed")
