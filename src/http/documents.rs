@@ -32,7 +32,7 @@ use crate::{
         jobs::{DocumentsError, Submission},
     },
     store::documents::{
-        Accepted, DocumentFilter, DocumentRecord, DocumentState, MAX_COLLECTIONS, Target, VersionRecord,
+        Accepted, DocumentFilter, DocumentRecord, DocumentState, JobRecord, MAX_COLLECTIONS, Target, VersionRecord,
     },
 };
 
@@ -235,8 +235,15 @@ pub(super) async fn show(
 ) -> Result<Answer<Document>, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let mut found = desk.document(&id).await?;
-    if let Some(job) = &found.job {
-        found.job = desk.documents.job(&desk.tenant, &job.id).await?;
+    if let Some(stored) = &found.job {
+        let job = desk.documents.job(&desk.tenant, &stored.id).await?;
+        let has_ended = |job: &JobRecord| job.state.has_ended();
+        if job.as_ref().is_some_and(has_ended) && !has_ended(stored) {
+            // It ended in between: the document is not what it was, either.
+            found = desk.document(&id).await?;
+        } else {
+            found.job = job;
+        }
     }
     Ok(Answer(found.into()))
 }
