@@ -108,6 +108,7 @@ async fn measure(
             top_k: CHUNKS,
             mode,
             min_score: None,
+            filter: None,
             owner: None,
             session: None,
         };

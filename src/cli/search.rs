@@ -89,6 +89,7 @@ pub async fn run(args: Args, config: &Config) -> Result<(), SearchCommandError> 
         mode,
         // The setting is tuned for hybrid scores; those of one index alone mean something else.
         min_score: (mode == SearchMode::Hybrid).then_some(config.knowledge.min_score),
+        filter: None,
         owner: None,
         session: None,
     };

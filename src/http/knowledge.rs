@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{body::Json, gateway::Gateway, problem::Problem};
 use crate::{
     auth::Caller,
-    knowledge::{DEFAULT_COLLECTION, Passage, SearchMode, SearchQuery},
+    knowledge::{DEFAULT_COLLECTION, Filter, Passage, Retrieved, SearchMode, SearchQuery},
 };
 
 /// The longest query, in characters; the embedding model reads the first few hundred words only.
@@ -24,11 +24,15 @@ pub(super) struct Query {
     top_k: Option<usize>,
     #[serde(default)]
     mode: SearchMode,
+    filter: Option<Filter>,
 }
 
 #[derive(Serialize)]
 pub(super) struct Results {
     results: Vec<Passage>,
+    /// Another one whenever something else could be found. Too long for a number of JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
     took_ms: u64,
 }
 
@@ -48,6 +52,9 @@ pub(super) async fn query(
     if !(1..=MAX_TOP_K).contains(&top_k) {
         return Err(Problem::invalid_field("top_k", &format!("must be 1 to {MAX_TOP_K}")));
     }
+    if let Some(Err(error)) = query.filter.as_ref().map(Filter::check) {
+        return Err(Problem::invalid_field("filter", &error.to_string()));
+    }
     let started = Instant::now();
     let search = SearchQuery {
         text: query.query,
@@ -55,10 +62,11 @@ pub(super) async fn query(
         top_k,
         mode: query.mode,
         min_score: None, // Who asks for results wants to see the weak ones too, with their scores.
+        filter: query.filter,
         owner: caller.owner().cloned(),
         session: None,
     };
-    let results = gateway.retriever.retrieve(&search).await?.passages;
+    let Retrieved { passages, version } = gateway.retriever.retrieve(&search).await?;
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(Reply(Results { results, took_ms }))
+    Ok(Reply(Results { results: passages, version: version.map(|version| format!("{version:x}")), took_ms }))
 }

@@ -25,11 +25,12 @@ use crate::{
         SearchQuery,
         embed::{EmbedError, EmbedStatus, Embedder, Vector},
         fuse::{self, Match},
-        index::{Index, Within},
+        index::{Index, View, Within},
+        joined,
         memo::{self, Memo},
         parser::Parsers,
+        terms::Question,
         tombstones::Tombstones,
-        words::Words,
     },
     store::documents::Tenant,
     telemetry::{
@@ -162,21 +163,23 @@ impl Knowledge {
     async fn search(
         &self,
         query: &SearchQuery,
+        view: &View,
         vector: Option<&[f32]>,
     ) -> Result<(Vec<(f32, Passage)>, bool), KnowledgeError> {
         let collection = collection_of(query)?;
         let top_k = query.top_k.min(MAX_TOP_K);
         // The dead would take the places of the living.
-        let within = Within { depth: top_k.max(DEPTH), without: self.tombstones.of(&collection) };
-        let by_words = self.index.by_words(&collection, &query.text, vector, &within);
+        let without = self.tombstones.of(&collection);
+        let within = Within { depth: top_k.max(DEPTH), without, filter: query.filter.clone() };
+        let by_words = self.index.by_words(view, &query.text, vector, &within);
         let hybrid = |found| fuse::rank(found, fuse::hybrid_score, query.min_score, top_k);
         let mut is_whole = vector.is_some() || query.mode == SearchMode::Text;
         let ranked = match (vector, query.mode) {
             (Some(vector), SearchMode::Vector) => {
-                let found = self.index.by_vector(&collection, vector, &within).await?;
+                let found = self.index.by_vector(view, vector, &within).await?;
                 fuse::rank(found, fuse::vector_score, query.min_score, top_k)
             }
-            (Some(vector), _) => match tokio::join!(self.index.by_vector(&collection, vector, &within), by_words) {
+            (Some(vector), _) => match tokio::join!(self.index.by_vector(view, vector, &within), by_words) {
                 (Ok(near), Ok(worded)) => hybrid(fuse::union(near, worded)),
                 (Ok(near), Err(error)) => {
                     tracing::warn!(%error, "searched by vectors only");
@@ -186,22 +189,25 @@ impl Knowledge {
                 (Err(error), Ok(worded)) => {
                     tracing::warn!(%error, "searched by words only");
                     is_whole = false;
-                    by_share(worded, query, top_k)
+                    by_share(worded, query, top_k).await?
                 }
                 (Err(error), Err(_)) => return Err(error),
             },
-            (None, _) => by_share(by_words.await?, query, top_k),
+            (None, _) => by_share(by_words.await?, query, top_k).await?,
         };
         Ok((ranked, is_whole))
     }
 
-    /// Searches, in its turn.
-    async fn find(&self, query: &SearchQuery) -> Result<Arc<[Passage]>, NotKept> {
+    /// Searches one version of the collection, in its turn.
+    async fn find(&self, query: &SearchQuery, view: Result<View, KnowledgeError>) -> Result<Arc<[Passage]>, NotKept> {
         let _place = self.places.try_acquire().map_err(|_| KnowledgeError::Busy)?;
         let vector = self.embed(query).await?;
         let started = Instant::now();
         let _turn = self.turns.acquire().await.map_err(|_| KnowledgeError::Busy)?;
-        let ranked = self.search(query, vector.as_deref()).await;
+        let ranked = match &view {
+            Ok(view) => self.search(query, view, vector.as_deref()).await,
+            Err(error) => Err(error.clone()),
+        };
         record("search", started);
         // Only of the collection that answers come from: a look into another one says nothing about it.
         if query.collection == DEFAULT_COLLECTION {
@@ -212,7 +218,8 @@ impl Knowledge {
             }
         }
         let (ranked, is_whole) = ranked?;
-        let passages: Arc<[_]> = ranked.into_iter().map(|(score, passage)| Passage { score, ..passage }).collect();
+        let passages = ranked.into_iter().map(|(score, passage)| Passage { score, ..passage }).collect();
+        let passages: Arc<[_]> = joined::joined(passages).into();
         let bytes: usize = passages.iter().map(|passage| passage.text.len()).sum();
         if is_whole && bytes <= MAX_KEPT_BYTES { Ok(passages) } else { Err(NotKept::TooMuch(passages)) }
     }
@@ -243,6 +250,7 @@ impl Knowledge {
             }],
             &min_score,
             &version.to_le_bytes(),
+            &serde_json::to_vec(&query.filter).ok()?,
         ]))
     }
 }
@@ -276,11 +284,21 @@ fn collection_of(query: &SearchQuery) -> Result<Collection, KnowledgeError> {
     Collection::of(Tenant::of(query.owner.as_ref()), &query.collection)
 }
 
-/// What the words alone found, less what has too few of them.
-fn by_share(found: Vec<Match<Passage>>, query: &SearchQuery, top_k: usize) -> Vec<(f32, Passage)> {
-    let words = Words::of(&query.text);
-    let share = |row: &Passage| words.share([row.title.as_str(), row.heading.as_deref().unwrap_or(""), &row.text]);
-    fuse::rank_words(found, share, query.min_score, top_k)
+/// What the words alone found, less what has too few of them. Reads all of it, so it is computed where that holds up
+/// nobody.
+async fn by_share(
+    found: Vec<Match<Passage>>,
+    query: &SearchQuery,
+    top_k: usize,
+) -> Result<Vec<(f32, Passage)>, KnowledgeError> {
+    let (question, min_share) = (Question::of(&query.text), query.min_score);
+    let rank = move || {
+        let share =
+            |row: &Passage| question.share([row.title.as_str(), row.heading.as_deref().unwrap_or(""), &row.text]);
+        fuse::rank_words(found, share, min_share, top_k)
+    };
+    let ranked = tokio::task::spawn_blocking(rank).await;
+    ranked.map_err(|error| KnowledgeError::Unavailable(format!("the search failed: {error}")))
 }
 
 #[async_trait]
@@ -289,17 +307,17 @@ impl Retriever for Knowledge {
         // Before the search, so that what is found is not older than this.
         let collection = collection_of(query)?;
         let deletions = self.tombstones.deletions();
-        let version = self.index.version(&collection).await.ok();
-        let version = version.map(|version| version.wrapping_add(deletions << DELETION_BITS));
+        let view = self.index.view(&collection).await;
+        let version = view.as_ref().ok().map(|view| view.version().wrapping_add(deletions << DELETION_BITS));
         if query.text.trim().is_empty() || query.top_k == 0 || self.tombstones.is_closed(&collection) {
             return Ok(Retrieved { passages: Vec::new(), version });
         }
         let found = match (&self.found, self.key_of(query, version)) {
-            (None, _) => self.find(query).await,
-            (Some(found), Some(key)) => found.get(key, self.find(query)).await,
+            (None, _) => self.find(query, view).await,
+            (Some(found), Some(key)) => found.get(key, self.find(query, view)).await,
             (Some(found), None) => {
                 found.pass();
-                self.find(query).await
+                self.find(query, view).await
             }
         };
         match found {

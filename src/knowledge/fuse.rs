@@ -17,34 +17,34 @@ const HYBRID_HALF: f32 = 10.0;
 
 /// A row that a leg found.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Match<R> {
+pub struct Match<R> {
     /// Names the row.
-    pub(crate) id: String,
+    pub id: String,
     /// Cosine of question and row, −1 to 1; 0 when the question has no vector.
-    pub(crate) cosine: f32,
+    pub cosine: f32,
     /// BM25, 0 and up; 0 when no word was found.
-    pub(crate) bm25: f32,
+    pub bm25: f32,
     /// The row.
-    pub(crate) row: R,
+    pub row: R,
 }
 
 /// Score of a vector search.
-pub(crate) fn vector_score<R>(found: &Match<R>) -> f32 {
+pub fn vector_score<R>(found: &Match<R>) -> f32 {
     if found.cosine.is_nan() { 0.0 } else { found.cosine.clamp(0.0, 1.0) }
 }
 
 /// Score of a search by words alone.
-pub(crate) fn text_score<R>(found: &Match<R>) -> f32 {
+pub fn text_score<R>(found: &Match<R>) -> f32 {
     saturate(found.bm25, TEXT_HALF)
 }
 
 /// Score of a hybrid search.
-pub(crate) fn hybrid_score<R>(found: &Match<R>) -> f32 {
+pub fn hybrid_score<R>(found: &Match<R>) -> f32 {
     1.0 - (1.0 - vector_score(found)) * (1.0 - saturate(found.bm25, HYBRID_HALF))
 }
 
 /// The rows of both legs, each once, with the evidence of both.
-pub(crate) fn union<R>(vector: Vec<Match<R>>, text: Vec<Match<R>>) -> Vec<Match<R>> {
+pub fn union<R>(vector: Vec<Match<R>>, text: Vec<Match<R>>) -> Vec<Match<R>> {
     let mut at: HashMap<String, usize> = vector.iter().enumerate().map(|(i, found)| (found.id.clone(), i)).collect();
     let mut all = vector;
     for found in text {
@@ -61,7 +61,7 @@ pub(crate) fn union<R>(vector: Vec<Match<R>>, text: Vec<Match<R>>) -> Vec<Match<
 
 /// The best `top_k` rows with their scores, best first, without those below `min_score`. Equal scores are ordered by
 /// id, so that a question has the same answer every time.
-pub(crate) fn rank<R>(
+pub fn rank<R>(
     found: Vec<Match<R>>,
     score: impl Fn(&Match<R>) -> f32,
     min_score: Option<f32>,
@@ -75,7 +75,7 @@ pub(crate) fn rank<R>(
 }
 
 /// What the words alone found: [`rank`]ed by BM25, without rows whose `share` of the question is below `min_share`.
-pub(crate) fn rank_words<R>(
+pub fn rank_words<R>(
     mut found: Vec<Match<R>>,
     share: impl Fn(&R) -> f32,
     min_share: Option<f32>,

@@ -18,22 +18,25 @@ pub mod chunk;
 mod collection;
 pub mod embed;
 pub mod extract;
-mod fuse;
-mod index;
+mod filter;
+pub mod fuse;
+pub mod index;
 mod ingest;
 pub mod jobs;
+mod joined;
 mod markdown;
 mod memo;
 pub mod parser;
+mod terms;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 mod tombstones;
-mod words;
 
 pub use base::Knowledge;
 pub use collection::Collection;
+pub use filter::{Filter, FilterError, Pages};
 pub use ingest::{
     Handed, IngestError, IngestFailure, IngestProgress, IngestSummary, Intake, Own, Receipt, WatchEvent, ingest,
     preload, watch,
@@ -45,7 +48,7 @@ pub use crate::store::documents::DEFAULT_COLLECTION;
 /// The most characters of a question that any search reads.
 pub const MAX_QUESTION_CHARS: usize = 2000;
 
-/// A chunk that was found.
+/// What was found: a chunk, or neighbouring chunks of one document as one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Passage {
     /// The id of its document.
@@ -55,7 +58,7 @@ pub struct Passage {
     /// Where the original lies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
-    /// Its number within the document, from 0.
+    /// The number of its first chunk within the document, from 0.
     pub chunk: u32,
     /// The page, from 1, in formats that have pages.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,6 +109,8 @@ pub struct SearchQuery {
     /// Passages that fit worse than this are left out; `None` keeps all. A search by words alone compares it with the
     /// share of the question's words that a passage has, not with its score.
     pub min_score: Option<f32>,
+    /// What holds for every passage; `None` for nothing in particular.
+    pub filter: Option<Filter>,
     /// Who asks; `None` where nobody need say so.
     pub owner: Option<Owner>,
     /// The conversation; `None` outside of one.

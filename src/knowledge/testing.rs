@@ -113,6 +113,7 @@ pub(crate) fn query(text: &str, mode: SearchMode) -> SearchQuery {
         top_k: 5,
         mode,
         min_score: None,
+        filter: None,
         owner: None,
         session: None,
     }

@@ -164,7 +164,7 @@ async fn vectors_of_two_models_never_meet() {
 
 #[tokio::test]
 async fn a_damaged_index_is_an_error_and_no_panic() {
-    for target in ["_versions", "data", "_indices"] {
+    for target in ["_versions", "data"] {
         let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
         let docs = work.path().join("docs");
         write(&docs, &[("a.md", "The quoll hunts at night.")]);
@@ -184,26 +184,53 @@ async fn a_damaged_index_is_an_error_and_no_panic() {
 }
 
 #[tokio::test]
-async fn one_damaged_index_leaves_the_other_one() {
+async fn questions_in_other_languages_find_their_words() {
     let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
     let docs = work.path().join("docs");
-    write(&docs, &[("a.md", "The quoll hunts at night.")]);
-    ingest(&knowledge(data.path()), &docs).await;
-    for entry in walkdir::WalkDir::new(data.path()) {
-        let entry = entry.expect("entry");
-        if entry.file_type().is_file() && entry.path().components().any(|part| part.as_os_str() == "_indices") {
-            fs::write(entry.path(), b"damaged").expect("file");
+    write(
+        &docs,
+        &[
+            ("en.md", "# Tents\n\nTents can be returned within sixty days, and sleeping bags cannot."),
+            (
+                "de.md",
+                "# Rückgabe\n\nDie Zelte können innerhalb von sechzig Tagen zurückgegeben werden, Schlafsäcke nicht.",
+            ),
+            ("ru.md", "# Возврат\n\nПалатки можно вернуть в течение шестидесяти дней, а спальные мешки нельзя."),
+            ("zh.md", "# 退货\n\n帐篷可以在六十天内退货,睡袋不可以。"),
+            ("ja.md", "# 返品\n\nテントは六十日以内に返品できますが、寝袋はできません。"),
+        ],
+    );
+    let knowledge = knowledge(data.path());
+    ingest(&knowledge, &docs).await;
+    for (question, file) in [
+        ("Can I return a tent?", "en.md"),
+        ("Kann ich einen Schlafsack zurückgeben?", "de.md"),
+        ("Можно ли вернуть палатку?", "ru.md"),
+        ("帐篷怎么退货?", "zh.md"),
+        ("テントの返品について教えて", "ja.md"),
+    ] {
+        for mode in [SearchMode::Text, SearchMode::Hybrid] {
+            let found = search(&knowledge, question, mode).await;
+            let first = found.first().and_then(|passage| passage.uri.as_deref());
+            assert!(first.is_some_and(|uri| uri.ends_with(file)), "{question} {mode:?}: {found:#?}");
         }
     }
+}
+
+#[tokio::test]
+async fn neighbours_are_one_passage_with_the_text_as_it_stands() {
+    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    let docs = work.path().join("docs");
+    let sentences: Vec<String> =
+        (0..60).map(|n| format!("The marmot number {n} sleeps in its burrow all winter.")).collect();
+    let text = sentences.join(" ");
+    write(&docs, &[("a.txt", &text)]);
     let knowledge = knowledge(data.path());
-    knowledge.ready().await.expect("loaded");
-    assert_eq!(search(&knowledge, "Where do quolls hunt?", SearchMode::Hybrid).await.len(), 1);
-    assert_eq!(knowledge.status(), KnowledgeStatus::Ready);
-    // Another collection's fate says nothing about the one that answers.
-    let words = SearchQuery { collection: "other".to_owned(), ..query("quoll", SearchMode::Text) };
-    assert!(knowledge.retrieve(&query("quoll", SearchMode::Text)).await.is_err());
-    assert_eq!(find(&knowledge, &words).await, []);
-    assert!(matches!(knowledge.status(), KnowledgeStatus::Failed(_)));
+    assert!(ingest(&knowledge, &docs).await.chunks > 3);
+    let found = search(&knowledge, "Where does the marmot sleep?", SearchMode::Hybrid).await;
+    let longest = found.iter().max_by_key(|passage| passage.text.len()).expect("found");
+    assert!(longest.text.len() > 1500, "{found:#?}");
+    assert!(text.contains(&longest.text.replace('\n', " ")), "nothing is doubled: {}", longest.text);
 }
 
 #[tokio::test]

@@ -136,6 +136,7 @@ impl Runner {
             top_k: self.retrieval.top_k,
             mode: SearchMode::Hybrid,
             min_score: Some(self.retrieval.min_score),
+            filter: None,
             owner: request.owner.clone(),
             session: request.session.clone(),
         };

@@ -56,6 +56,8 @@ pub const TOKEN_DELAY: &str = "token_delay_seconds";
 pub const RETRIEVAL_DURATION: &str = "retrieval_duration_seconds";
 /// Rows the word index does not cover yet.
 pub const RAG_UNINDEXED: &str = "rag_index_unindexed_rows";
+/// Bytes of the copies of collections in memory.
+pub const RAG_COPIES_BYTES: &str = "rag_copies_bytes";
 /// Seconds of one commit, fsync included.
 pub const STORAGE_COMMIT: &str = "storage_commit_seconds";
 /// Operations in one commit.
@@ -145,6 +147,7 @@ fn describe() {
     describe_histogram!(TOKEN_DELAY, Unit::Seconds, "From a text's arrival to its frame being written");
     describe_histogram!(RETRIEVAL_DURATION, Unit::Seconds, "Parts of a search");
     describe_gauge!(RAG_UNINDEXED, "Rows the word index does not cover yet");
+    describe_gauge!(RAG_COPIES_BYTES, Unit::Bytes, "Copies of collections in memory");
     describe_histogram!(STORAGE_COMMIT, Unit::Seconds, "One commit, fsync included");
     describe_histogram!(STORAGE_BATCH, "Operations in one commit");
     describe_counter!(OTLP_SPANS, "Spans exported, lost and dropped");

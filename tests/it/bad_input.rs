@@ -128,6 +128,14 @@ async fn bad_requests_get_a_problem_that_names_the_field() {
         ("/api/v1/rag/query", json!({"query": ""}), 400, "empty_text", "query"),
         ("/api/v1/rag/query", json!({"query": "a", "top_k": 0}), 400, "invalid_field", "top_k"),
         ("/api/v1/rag/query", json!({"query": "a", "mode": "guess"}), 400, "invalid_field", "guess"),
+        ("/api/v1/rag/query", json!({"query": "a", "filter": {"sql": "1=1"}}), 400, "invalid_field", "sql"),
+        (
+            "/api/v1/rag/query",
+            json!({"query": "a", "filter": {"title": "x".repeat(1025)}}),
+            400,
+            "invalid_field",
+            "1024",
+        ),
         ("/api/v1/nothing", json!({}), 404, "not_found", "address"),
         ("/livez", json!({}), 405, "method_not_allowed", "method"),
     ] {

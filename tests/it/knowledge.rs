@@ -61,6 +61,27 @@ async fn a_question_is_answered_from_the_right_document() {
         let scores: Vec<_> = results.iter().map(|r| r["score"].as_f64().unwrap()).collect();
         assert!(scores.is_sorted_by(|a, b| a >= b) && scores.iter().all(|s| (0.0..=1.0).contains(s)), "{scores:?}");
     }
+    let asked =
+        |filter: serde_json::Value| json!({"query": "How long can I return a tent?", "top_k": 20, "filter": filter});
+    let uris = async |filter| {
+        let (status, found) = gateway.post("/api/v1/rag/query", asked(filter)).await;
+        assert_eq!(status, 200, "{found}");
+        let results = found["results"].as_array().unwrap();
+        results.iter().map(|result| result["uri"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let rivulet = uris(json!({"uri_prefix": "sample-knowledge/rivulet/"})).await;
+    assert!(
+        !rivulet.is_empty() && rivulet.iter().all(|uri| uri.starts_with("sample-knowledge/rivulet/")),
+        "{rivulet:?}"
+    );
+    let without =
+        uris(json!({"all": [{"not": {"title": "Returns and refunds"}}, {"uri_prefix": "sample-knowledge/shop/"}]}))
+            .await;
+    assert!(!without.is_empty() && !without.contains(&"sample-knowledge/shop/returns.md".to_owned()), "{without:?}");
+    let version = async || gateway.post("/api/v1/rag/query", json!({"query": "tent"})).await.1["version"].clone();
+    assert!(version().await.is_string());
+    assert_eq!(version().await, version().await, "nothing has changed");
+
     let (status, none) = gateway.post("/api/v1/rag/query", json!({"query": "tent", "collection": "other"})).await;
     assert_eq!((status, &none["results"]), (200, &json!([])));
     let (status, _) = gateway.post("/api/v1/rag/query", json!({"query": "tent", "collection": "../x"})).await;

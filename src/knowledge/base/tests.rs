@@ -1,8 +1,44 @@
+use std::fs;
+
 use super::*;
 use crate::knowledge::{
     embed::{Loaded, Model},
-    testing::{ingest, knowledge, model_dir, search, write},
+    testing::{find, ingest, knowledge, model_dir, query, search, write},
 };
+
+/// The same without copies in memory: every search goes to the tables.
+fn uncopied(data: &Path) -> Knowledge {
+    let uri = data.join("lancedb").to_string_lossy().into_owned();
+    let config = KnowledgeConfig { model_dir: Some(model_dir()), ..KnowledgeConfig::default() };
+    let index = Index::with_copies(uri, config.model.clone(), 0);
+    Knowledge { index, ..Knowledge::open(&config, data, Parsers::in_this_process()) }
+}
+
+#[tokio::test]
+async fn one_damaged_index_leaves_the_other_one() {
+    let (data, work) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    let docs = work.path().join("docs");
+    write(&docs, &[("a.md", "The quoll hunts at night.")]);
+    ingest(&knowledge(data.path()), &docs).await;
+    for entry in walkdir::WalkDir::new(data.path()) {
+        let entry = entry.expect("entry");
+        if entry.file_type().is_file() && entry.path().components().any(|part| part.as_os_str() == "_indices") {
+            fs::write(entry.path(), b"damaged").expect("file");
+        }
+    }
+    // A copy is made of the rows, and needs no index.
+    let copied = knowledge(data.path());
+    assert_eq!(search(&copied, "Where do quolls hunt?", SearchMode::Text).await.len(), 1);
+    let knowledge = uncopied(data.path());
+    knowledge.ready().await.expect("loaded");
+    assert_eq!(search(&knowledge, "Where do quolls hunt?", SearchMode::Hybrid).await.len(), 1);
+    assert_eq!(knowledge.status(), KnowledgeStatus::Ready);
+    // Another collection's fate says nothing about the one that answers.
+    let words = SearchQuery { collection: "other".to_owned(), ..query("quoll", SearchMode::Text) };
+    assert!(knowledge.retrieve(&query("quoll", SearchMode::Text)).await.is_err());
+    assert_eq!(find(&knowledge, &words).await, []);
+    assert!(matches!(knowledge.status(), KnowledgeStatus::Failed(_)));
+}
 
 #[tokio::test]
 async fn a_model_that_takes_too_long_is_not_waited_for() {

@@ -1,26 +1,37 @@
 //! The index: LanceDB tables with a vector and a word index over the chunks of documents.
 //!
-//! Uses `chunk`, `fuse` and the value types of `knowledge`. Knows nothing of files or models: vectors come in ready.
+//! Uses `chunk`, `terms`, `filter`, `fuse` and the value types of `knowledge`. Knows nothing of files or models: vectors come in ready.
 //! One table per collection and embedding model, so that vectors of two models never meet; its name is a hash, so that
 //! nothing that a client says becomes a path.
+//!
+//! LanceDB is the truth, and takes tens of milliseconds for a search whatever its size. So a collection that is searched
+//! has a copy in memory (`memory`), which answers in less than one; how many have one, and which, is `copies`. Without a
+//! copy, LanceDB is searched.
 //!
 //! The query engine computes for milliseconds at a stretch, so it has threads of its own: on those of the sockets every
 //! search would hold up the tokens of everybody else.
 
 use std::{collections::HashMap, fmt, future::Future, sync::Arc};
 
+use futures_util::FutureExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::tables::Tables;
-use crate::knowledge::{Collection, KnowledgeError, Passage, fuse::Match};
+use crate::knowledge::{Collection, KnowledgeError, Passage, fuse::Match, terms};
 
+mod copies;
+pub mod memory;
 mod rows;
 mod tables;
+#[cfg(test)]
+mod tests;
+mod view;
 mod within;
 
 pub(crate) use rows::{IndexedDocument, Written};
-pub(crate) use within::Within;
+pub(crate) use view::View;
+pub use within::Within;
 
 /// The most threads of the query engine.
 const MAX_THREADS: usize = 4;
@@ -44,6 +55,11 @@ impl fmt::Debug for Index {
 impl Index {
     /// An index at `uri`, a folder or an object store, for vectors of `model`. Does no I/O.
     pub(crate) fn new(uri: impl Into<String>, model: impl Into<String>) -> Self {
+        Self::with_copies(uri, model, copies::MAX_BYTES)
+    }
+
+    /// The same, with copies of collections in memory of at most `copied` bytes.
+    pub(crate) fn with_copies(uri: impl Into<String>, model: impl Into<String>, copied: usize) -> Self {
         let uri = uri.into();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = Builder::new_multi_thread()
@@ -53,7 +69,7 @@ impl Index {
             .enable_all()
             .build();
         let threads = threads.inspect_err(|error| tracing::warn!(%error, "the index has no threads of its own")).ok();
-        Self { tables: Arc::new(Tables::new(uri.clone(), model.into())), uri, threads }
+        Self { tables: Arc::new(Tables::new(uri.clone(), model.into(), copied)), uri, threads }
     }
 
     /// The documents of a collection: id → hash.
@@ -121,11 +137,14 @@ impl Index {
         self.run(async move { tables.counts(&collection).await }).await
     }
 
-    /// The version of a collection: grows with every change, also with one that another process makes, as soon as a
-    /// search sees it. 0 while there is no such collection.
-    pub(crate) async fn version(&self, collection: &Collection) -> Result<u64, KnowledgeError> {
+    /// What a search of a collection looks at: its newest version, as soon as this process knows it. What another process
+    /// wrote is seen within a few seconds.
+    pub(crate) async fn view(&self, collection: &Collection) -> Result<View, KnowledgeError> {
+        if let Some(view) = self.tables.fresh(collection) {
+            return Ok(view);
+        }
         let (tables, collection) = self.owned(collection);
-        self.run(async move { tables.version(&collection).await }).await
+        self.run(async move { tables.view(&collection).await }).await
     }
 
     /// Brings the word index up to date and tidies up. To be called after every ingestion.
@@ -137,26 +156,41 @@ impl Index {
     /// The chunks whose vectors are nearest to `query`.
     pub(crate) async fn by_vector(
         &self,
-        collection: &Collection,
+        view: &View,
         query: &[f32],
         within: &Within,
     ) -> Result<Vec<Match<Passage>>, KnowledgeError> {
-        let ((tables, collection), query, within) = (self.owned(collection), query.to_vec(), within.clone());
-        self.run(async move { tables.by_vector(&collection, &query, &within).await }).await
+        let (query, within) = (query.to_vec(), within.clone());
+        match view.clone() {
+            View::Nothing => Ok(Vec::new()),
+            View::Copy(snapshot) => computed(move || snapshot.by_vector(&query, &within)).await,
+            View::Table(table, _) => {
+                let tables = Arc::clone(&self.tables);
+                self.run(async move { tables.by_vector(&table, &query, &within).await }).await
+            }
+        }
     }
 
     /// The chunks in which the words of `text` weigh most (BM25). `query`, the vector of the same question,
     /// gives their cosines.
     pub(crate) async fn by_words(
         &self,
-        collection: &Collection,
+        view: &View,
         text: &str,
         query: Option<&[f32]>,
         within: &Within,
     ) -> Result<Vec<Match<Passage>>, KnowledgeError> {
-        let ((tables, collection), text, within) = (self.owned(collection), text.to_owned(), within.clone());
-        let query = query.map(<[f32]>::to_vec);
-        self.run(async move { tables.by_words(&collection, &text, query.as_deref(), &within).await }).await
+        let (text, query, within) = (text.to_owned(), query.map(<[f32]>::to_vec), within.clone());
+        match view.clone() {
+            View::Nothing => Ok(Vec::new()),
+            View::Copy(snapshot) => {
+                computed(move || snapshot.by_words(&terms::asked(&text), query.as_deref(), &within)).await
+            }
+            View::Table(table, _) => {
+                let tables = Arc::clone(&self.tables);
+                self.run(async move { tables.by_words(&table, &text, query.as_deref(), &within).await }).await
+            }
+        }
     }
 
     fn owned(&self, collection: &Collection) -> (Arc<Tables>, Collection) {
@@ -164,14 +198,24 @@ impl Index {
     }
 
     /// Runs `work` on the index's own threads; dropping the future stops it.
-    async fn run<T: Send + 'static>(
-        &self,
+    fn run<'a, T: Send + 'static>(
+        &'a self,
         work: impl Future<Output = Result<T, KnowledgeError>> + Send + 'static,
-    ) -> Result<T, KnowledgeError> {
-        let Some(threads) = &self.threads else { return work.await };
-        let running = AbortOnDropHandle::new(threads.spawn(work));
-        running.await.map_err(|error| KnowledgeError::Unavailable(format!("the query engine failed: {error}")))?
+    ) -> impl Future<Output = Result<T, KnowledgeError>> + Send + 'a {
+        // The engine's futures are nested deeper than the compiler follows into those of whoever waits.
+        let work = work.boxed();
+        async move {
+            let Some(threads) = &self.threads else { return work.await };
+            let running = AbortOnDropHandle::new(threads.spawn(work));
+            running.await.map_err(|error| KnowledgeError::Unavailable(format!("the query engine failed: {error}")))?
+        }
     }
+}
+
+/// Searches a copy, where that holds up nobody.
+async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, KnowledgeError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| KnowledgeError::Unavailable(format!("the search failed: {error}")))
 }
 
 impl Drop for Index {

@@ -10,11 +10,23 @@ use arrow_array::{
 };
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
-use crate::knowledge::{Passage, chunk::Chunk, fuse::Match};
+use super::memory::{Builder, Row};
+use crate::knowledge::{
+    Passage,
+    chunk::Chunk,
+    fuse::Match,
+    terms::{self, Language},
+};
 
 /// The columns that every search reads.
 pub(super) const FOUND_COLUMNS: [&str; 12] =
     ["id", "document", "title", "uri", "chunk", "page", "page_end", "place", "start", "end", "heading", "text"];
+
+/// The columns that a copy in memory is made of.
+pub(super) const COPIED_COLUMNS: [&str; 13] = [
+    "document", "title", "uri", "chunk", "page", "page_end", "place", "start", "end", "heading", "text", "words",
+    "vector",
+];
 
 /// Marks the column that names a row, so that concurrent writers of one row are seen as a conflict.
 const PRIMARY_KEY: &str = "lance-schema:unenforced-primary-key";
@@ -54,7 +66,7 @@ pub(super) fn schema(collection: &str, model: &str, dimension: usize) -> SchemaR
         Field::new("end", DataType::UInt32, false),
         optional("heading", DataType::Utf8),
         text("text"),
-        text("content"),
+        text("words"),
         text("hash"),
         text("doc_hash"),
         Field::new("vector", vector_type(dimension), false),
@@ -99,12 +111,19 @@ pub(super) fn batch(schema: &SchemaRef, documents: &[IndexedDocument]) -> Result
         Arc::new(rows().map(|(_, chunk, ..)| u32::try_from(chunk.range.end).ok()).collect::<UInt32Array>()),
         Arc::new(rows().map(|(_, chunk, ..)| chunk.heading.as_deref()).collect::<StringArray>()),
         strings(rows().map(|(_, chunk, ..)| chunk.text.as_str())),
-        strings(rows().map(|(_, chunk, ..)| chunk.content.as_str())),
+        strings(documents.iter().flat_map(words)),
         strings(rows().map(|(_, chunk, ..)| chunk.hash.as_str())),
         strings(rows().map(|(document, ..)| document.hash.as_str())),
         Arc::new(FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(vectors, dimension)),
     ];
     RecordBatch::try_new(Arc::clone(schema), columns)
+}
+
+/// The terms of each chunk of a document.
+fn words(document: &IndexedDocument) -> impl Iterator<Item = String> + '_ {
+    let all: Vec<&str> = document.chunks.iter().map(|(chunk, _)| chunk.text.as_str()).collect();
+    let whole = Language::of(&all.join("\n"));
+    document.chunks.iter().map(move |(chunk, _)| terms::indexed(&chunk.content, whole))
 }
 
 fn strings<S: AsRef<str>>(values: impl Iterator<Item = S>) -> ArrayRef {
@@ -144,6 +163,36 @@ pub(super) fn found(batch: &RecordBatch, query: Option<&[f32]>) -> Option<Vec<Ma
         },
     });
     Some(rows.collect())
+}
+
+/// Adds the rows of a batch to a copy; `None` when its columns are others.
+pub(super) fn copy(batch: &RecordBatch, into: &mut Builder) -> Option<()> {
+    let (document, title, uri) = (text(batch, "document")?, text(batch, "title")?, text(batch, "uri")?);
+    let (heading, place) = (text(batch, "heading")?, text(batch, "place")?);
+    let (body, words) = (text(batch, "text")?, text(batch, "words")?);
+    let (chunk, page, page_end) = (numbers(batch, "chunk")?, numbers(batch, "page")?, numbers(batch, "page_end")?);
+    let (start, end) = (numbers(batch, "start")?, numbers(batch, "end")?);
+    let vectors = batch.column_by_name("vector")?.as_any().downcast_ref::<FixedSizeListArray>()?;
+    for i in 0..batch.num_rows() {
+        let vector = vectors.value(i);
+        let page = page.is_valid(i).then(|| page.value(i));
+        into.push(&Row {
+            document: document.value(i),
+            title: title.value(i),
+            uri: uri.is_valid(i).then(|| uri.value(i)),
+            heading: heading.is_valid(i).then(|| heading.value(i)),
+            place: place.is_valid(i).then(|| place.value(i)),
+            text: body.value(i),
+            words: words.value(i),
+            vector: vector.as_any().downcast_ref::<Float32Array>()?.values(),
+            chunk: chunk.value(i),
+            page,
+            page_end: page_end.is_valid(i).then(|| page_end.value(i)).filter(|last| Some(*last) != page),
+            start: start.value(i),
+            end: end.value(i),
+        });
+    }
+    Some(())
 }
 
 /// Two text columns of a batch, row by row.

@@ -6,39 +6,38 @@ use std::{
     fmt,
     path::PathBuf,
     sync::Arc,
-    time::Duration,
 };
 
 use arrow_array::{RecordBatch, RecordBatchIterator};
 use futures_util::TryStreamExt;
 use lancedb::{
-    Connection, DistanceType, Error, ObjectStoreRegistry, Session, Table,
-    index::{
-        Index as IndexKind,
-        scalar::{FtsIndexBuilder, FtsQuery, FullTextSearchQuery, MatchQuery},
-    },
+    Connection, Error, ObjectStoreRegistry, Session, Table,
+    index::{Index as IndexKind, scalar::FtsIndexBuilder},
     query::{ExecutableQuery, QueryBase, Select},
     table::{CompactionOptions, OptimizeAction, OptimizeOptions},
 };
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
+use tokio_util::task::TaskTracker;
 
 use super::{
+    copies::{Copies, READ_CONSISTENCY},
+    memory::Builder,
     rows::{self, IndexedDocument, Written},
-    within::Within,
 };
 use crate::{
-    knowledge::{Collection, KnowledgeError, Passage, chunk::CHUNKING_VERSION, extract::EXTRACT_VERSION, fuse::Match},
+    knowledge::{Collection, KnowledgeError, chunk::CHUNKING_VERSION, extract::EXTRACT_VERSION, terms::TERMS_VERSION},
     telemetry::metrics::RAG_UNINDEXED,
 };
 
+mod copied;
 mod documents;
+mod predicate;
+mod search;
 
 /// LanceDB's caches; its own defaults are 6 GiB and 1 GiB.
 const INDEX_CACHE_BYTES: usize = 128 * 1024 * 1024;
 const METADATA_CACHE_BYTES: usize = 64 * 1024 * 1024;
-/// How soon a running gateway sees what another process ingested.
-const READ_CONSISTENCY: Duration = Duration::from_secs(2);
 /// Table handles kept open.
 const MAX_TABLES: usize = 64;
 /// How often the word index is tried to be brought up to date.
@@ -48,15 +47,10 @@ const COMPACT_FROM_FRAGMENTS: usize = 16;
 /// Versions older than this many minutes are deleted; a search never takes that long.
 const KEEP_VERSIONS_MINUTES: i64 = 30;
 /// Changes whenever the columns do, so that nothing older is read: documents are then indexed anew, as they are when they
-/// would be read or cut differently.
-const LAYOUT: &str = "3";
-/// The most documents that a search is told to leave out; it reads more than it needs, and what remains is left out
-/// afterwards.
-const MAX_WITHOUT: usize = 1000;
+/// would be read or cut differently, or would have other terms.
+const LAYOUT: &str = "4";
 /// The word index.
 const WORDS: &str = "content_idx";
-/// The longest question, in characters, that words are searched for.
-const MAX_QUERY_CHARS: usize = 1000;
 
 pub(super) struct Tables {
     uri: String,
@@ -67,10 +61,15 @@ pub(super) struct Tables {
     /// Names of tables whose word index was seen; an index does not go away again.
     worded: Mutex<HashSet<String>>,
     writer: AsyncMutex<()>,
+    copies: Copies,
+    /// Copies are read one after the other.
+    reading: AsyncMutex<()>,
+    readers: TaskTracker,
 }
 
 impl Tables {
-    pub(super) fn new(uri: String, model: String) -> Self {
+    /// With copies of at most `copied` bytes in memory.
+    pub(super) fn new(uri: String, model: String, copied: usize) -> Self {
         Self {
             folder: (!uri.contains("://")).then(|| PathBuf::from(&uri)),
             uri,
@@ -79,12 +78,10 @@ impl Tables {
             tables: Mutex::new(HashMap::new()),
             worded: Mutex::new(HashSet::new()),
             writer: AsyncMutex::new(()),
+            copies: Copies::new(copied),
+            reading: AsyncMutex::new(()),
+            readers: TaskTracker::new(),
         }
-    }
-
-    pub(super) async fn version(&self, collection: &Collection) -> Result<u64, KnowledgeError> {
-        let Some(table) = self.table(collection).await? else { return Ok(0) };
-        table.version().await.map_err(|error| unavailable("reading the version", &error))
     }
 
     pub(super) async fn documents(&self, collection: &Collection) -> Result<HashMap<String, String>, KnowledgeError> {
@@ -130,9 +127,11 @@ impl Tables {
             (None, Some(dimension)) => self.create(collection, dimension).await?,
             (None, None) => return Ok(written),
         };
-        let replaced = one_of(documents.iter().map(|document| document.id.as_str()))?;
+        let ids: Vec<String> = documents.iter().map(|document| document.id.clone()).collect();
+        let replaced = one_of(ids.iter().map(String::as_str))?;
+        let name = self.table_name(collection);
         if dimension.is_none() {
-            table.delete(replaced.as_str()).await.map_err(|error| unavailable("deleting", &error))?;
+            self.delete(&name, &table, &replaced, ids).await?;
             return Ok(written);
         }
         let schema = table.schema().await.map_err(|error| unavailable("reading the schema", &error))?;
@@ -142,12 +141,31 @@ impl Tables {
             )));
         }
         let batch = rows::batch(&schema, &documents).map_err(|error| unavailable("building rows", &error))?;
+        let mut copied = Builder::new(dimension.unwrap_or(0));
+        if self.copies.get(&name).is_some() {
+            rows::copy(&batch, &mut copied).ok_or_else(malformed)?;
+        }
         let mut merge = table.merge_insert(&["id"]);
         merge.when_matched_update_all(None).when_not_matched_insert_all();
         merge.when_not_matched_by_source_delete(Some(replaced));
         let source = RecordBatchIterator::new([Ok(batch)], schema);
         merge.execute(Box::new(source)).await.map_err(|error| unavailable("writing", &error))?;
+        self.follow(&name, &table, 1, ids, Some(copied)).await;
         Ok(written)
+    }
+
+    /// Removes the rows of `documents`, which `condition` names. For whoever writes.
+    async fn delete(
+        &self,
+        name: &str,
+        table: &Table,
+        condition: &str,
+        documents: Vec<String>,
+    ) -> Result<(), KnowledgeError> {
+        let deleted = table.delete(condition).await.map_err(|error| unavailable("deleting", &error))?;
+        let commits = usize::from(deleted.num_deleted_rows > 0);
+        self.follow(name, table, commits, documents, Some(Builder::new(0))).await;
+        Ok(())
     }
 
     pub(super) async fn refresh(&self, collection: &Collection) -> Result<(), KnowledgeError> {
@@ -163,6 +181,7 @@ impl Tables {
             attempt += 1;
             table.checkout_latest().await.map_err(|error| unavailable("looking for the newest version", &error))?;
         }
+        self.follow(&self.table_name(collection), &table, 0, Vec::new(), None).await;
         if let Err(error) = compact(&table).await {
             // Nothing depends on it, and the next ingestion tries again.
             tracing::warn!(%error, %collection, "the collection was not tidied up");
@@ -172,8 +191,7 @@ impl Tables {
 
     async fn update_word_index(&self, table: &Table) -> Result<(), KnowledgeError> {
         if !self.has_word_index(table).await? {
-            let words = IndexKind::FTS(FtsIndexBuilder::default());
-            let building = table.create_index(&["content"], words).name(WORDS.to_owned()).execute();
+            let building = table.create_index(&["words"], word_index()).name(WORDS.to_owned()).execute();
             building.await.map_err(|error| unavailable("building the word index", &error))?;
         } else if unindexed_rows(table).await? > 0 {
             let action = OptimizeAction::Index(OptimizeOptions::merge(1));
@@ -181,51 +199,6 @@ impl Tables {
         }
         unindexed_rows(table).await?;
         Ok(())
-    }
-
-    pub(super) async fn by_vector(
-        &self,
-        collection: &Collection,
-        query: &[f32],
-        within: &Within,
-    ) -> Result<Vec<Match<Passage>>, KnowledgeError> {
-        let Some(table) = self.table(collection).await? else { return Ok(Vec::new()) };
-        let nearest = table.query().nearest_to(query).map_err(|error| unavailable("searching vectors", &error))?;
-        let mut nearest = nearest.column("vector").distance_type(DistanceType::Cosine).limit(within.depth);
-        if let Some(living) = none_of(&within.without)? {
-            nearest = nearest.only_if(living);
-        }
-        let mut columns = rows::FOUND_COLUMNS.to_vec();
-        columns.push("_distance");
-        let batches = collect(nearest.select(Select::columns(&columns))).await?;
-        read_found(&batches, None)
-    }
-
-    pub(super) async fn by_words(
-        &self,
-        collection: &Collection,
-        text: &str,
-        query: Option<&[f32]>,
-        within: &Within,
-    ) -> Result<Vec<Match<Passage>>, KnowledgeError> {
-        let Some(table) = self.table(collection).await? else { return Ok(Vec::new()) };
-        if !self.has_word_index(&table).await? {
-            return Ok(Vec::new());
-        }
-        // A match query takes plain words: no character in them is an operator.
-        let words: String = text.chars().take(MAX_QUERY_CHARS).collect();
-        let matching = FtsQuery::Match(MatchQuery::new(words).with_column(Some("content".to_owned())));
-        let mut columns = rows::FOUND_COLUMNS.to_vec();
-        columns.push("_score");
-        if query.is_some() {
-            columns.push("vector");
-        }
-        let mut search = table.query().full_text_search(FullTextSearchQuery::new_query(matching)).limit(within.depth);
-        if let Some(living) = none_of(&within.without)? {
-            search = search.only_if(living);
-        }
-        let batches = collect(search.select(Select::columns(&columns))).await?;
-        read_found(&batches, query)
     }
 
     async fn connection(&self) -> Result<&Connection, KnowledgeError> {
@@ -299,7 +272,8 @@ impl Tables {
 
     fn table_name(&self, collection: &Collection) -> String {
         let (tenant, name) = (collection.tenant().as_str(), collection.as_str());
-        let key = format!("{LAYOUT}\0{EXTRACT_VERSION}\0{CHUNKING_VERSION}\0{tenant}\0{name}\0{}", self.model);
+        let versions = [LAYOUT, EXTRACT_VERSION, CHUNKING_VERSION, TERMS_VERSION].join("\0");
+        let key = format!("{versions}\0{tenant}\0{name}\0{}", self.model);
         format!("c_{}", &blake3::hash(key.as_bytes()).to_hex()[..32])
     }
 
@@ -355,6 +329,13 @@ fn compaction() -> CompactionOptions {
     }
 }
 
+/// Terms are made by `terms`, so the engine only takes them apart: whatever searches words finds the same.
+fn word_index() -> IndexKind {
+    let plain = FtsIndexBuilder::default().base_tokenizer("whitespace".to_owned()).max_token_length(None);
+    let plain = plain.lower_case(false).stem(false).remove_stop_words(false).ascii_folding(false);
+    IndexKind::FTS(plain)
+}
+
 /// `document IN (…)` for ids that we made ourselves.
 fn one_of<'a>(documents: impl IntoIterator<Item = &'a str>) -> Result<String, KnowledgeError> {
     let ids: HashSet<&str> = documents.into_iter().collect();
@@ -365,25 +346,9 @@ fn one_of<'a>(documents: impl IntoIterator<Item = &'a str>) -> Result<String, Kn
     Ok(format!("document IN ({})", ids.join(", ")))
 }
 
-/// The condition that a row is of none of these documents.
-fn none_of(documents: &[String]) -> Result<Option<String>, KnowledgeError> {
-    if documents.is_empty() {
-        return Ok(None);
-    }
-    one_of(documents.iter().take(MAX_WITHOUT).map(String::as_str)).map(|dead| Some(format!("NOT ({dead})")))
-}
-
 async fn collect(query: impl ExecutableQuery) -> Result<Vec<RecordBatch>, KnowledgeError> {
     let stream = query.execute().await.map_err(|error| unavailable("searching", &error))?;
     stream.try_collect().await.map_err(|error| unavailable("searching", &error))
-}
-
-fn read_found(batches: &[RecordBatch], query: Option<&[f32]>) -> Result<Vec<Match<Passage>>, KnowledgeError> {
-    let mut all = Vec::new();
-    for batch in batches {
-        all.extend(rows::found(batch, query).ok_or_else(malformed)?);
-    }
-    Ok(all)
 }
 
 fn unavailable(doing: &str, error: &dyn fmt::Display) -> KnowledgeError {

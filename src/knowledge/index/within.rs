@@ -1,10 +1,14 @@
 //! What a search is told beside the question. Pure.
 
+use crate::knowledge::filter::Filter;
+
 /// How far a search looks.
 #[derive(Debug, Clone)]
-pub(crate) struct Within {
+pub struct Within {
     /// The most chunks of one leg.
-    pub(crate) depth: usize,
+    pub depth: usize,
     /// Documents that are not looked at.
-    pub(crate) without: Vec<String>,
+    pub without: Vec<String>,
+    /// What holds for every chunk that is looked at.
+    pub filter: Option<Filter>,
 }

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use lancedb::{
-    index::{Index as IndexKind, scalar::FtsIndexBuilder},
     query::{QueryBase, Select},
     table::{CompactionOptions, OptimizeAction},
 };
 
-use super::{Tables, WORDS, collect, compaction, one_of, read_found, unavailable, unindexed_rows};
+use super::{Tables, WORDS, collect, compaction, one_of, search::read_found, unavailable, unindexed_rows, word_index};
 use crate::knowledge::{Collection, KnowledgeError, Passage, index::rows};
 
 /// How long a search may take that began before rows were rewritten.
@@ -26,7 +25,7 @@ impl Tables {
         let removed = one_of(documents.iter().map(String::as_str))?;
         let _writing = self.writer.lock().await;
         let Some(table) = self.table(collection).await? else { return Ok(()) };
-        table.delete(&removed).await.map(drop).map_err(|error| unavailable("deleting", &error))
+        self.delete(&self.table_name(collection), &table, &removed, documents.to_vec()).await
     }
 
     pub(in crate::knowledge::index) async fn discard(&self, collection: &Collection) -> Result<(), KnowledgeError> {
@@ -38,6 +37,7 @@ impl Tables {
         let dropped = self.connection().await?.drop_table(&name, &[]).await;
         self.tables.lock().remove(&name);
         self.worded.lock().remove(&name);
+        self.copies.forget(&name);
         dropped.map_err(|error| unavailable("dropping the collection", &error))
     }
 
@@ -51,10 +51,12 @@ impl Tables {
             table.optimize(rewrite).await.map_err(|error| unavailable("rewriting", &error))?;
             if self.has_word_index(&table).await? {
                 // An index that is only brought up to date keeps the words of what is gone.
-                let words = IndexKind::FTS(FtsIndexBuilder::default());
-                let building = table.create_index(&["content"], words).name(WORDS.to_owned()).replace(true).execute();
+                let building =
+                    table.create_index(&["words"], word_index()).name(WORDS.to_owned()).replace(true).execute();
                 building.await.map_err(|error| unavailable("rebuilding the word index", &error))?;
             }
+            // What says that no row is another one goes with the older versions.
+            self.follow(&self.table_name(collection), &table, 0, Vec::new(), None).await;
         }
         tokio::time::sleep(OLD_SEARCHES).await;
         let _writing = self.writer.lock().await;

@@ -1,0 +1,177 @@
+//! Tables and their copies: what is written is found, on both ways, whoever writes.
+
+use std::time::Duration;
+
+use super::*;
+use crate::knowledge::{
+    chunk::Chunk,
+    filter::{Filter, Pages},
+};
+
+const DIMENSION: usize = 8;
+
+/// A document of these texts, each on a page of its own.
+fn document(id: &str, title: &str, texts: &[&str]) -> IndexedDocument {
+    let chunks = texts.iter().zip(0u32..).map(|(text, number)| {
+        let start = usize::try_from(number).expect("small") * 100;
+        let chunk = Chunk {
+            heading: None,
+            text: (*text).to_owned(),
+            content: format!("{title}\n{text}"),
+            hash: format!("{id}{number}"),
+            range: start..start + text.len(),
+            page: Some(number + 1),
+            page_end: None,
+            place: None,
+        };
+        let vector = (0..DIMENSION).map(|i| if i == number as usize { 1.0 } else { 0.1 }).collect();
+        (chunk, vector)
+    });
+    let uri = Some(format!("{title}/{id}"));
+    IndexedDocument { id: id.to_owned(), title: title.to_owned(), uri, hash: "h".to_owned(), chunks: chunks.collect() }
+}
+
+fn index(folder: &std::path::Path, copied: usize) -> Index {
+    Index::with_copies(folder.to_str().expect("path"), "model", copied)
+}
+
+fn within(filter: Option<Filter>) -> Within {
+    Within { depth: 10, without: Vec::new(), filter }
+}
+
+async fn view(index: &Index) -> View {
+    index.view(&Collection::default()).await.expect("view")
+}
+
+async fn words(index: &Index, view: &View, text: &str, within: &Within) -> Vec<String> {
+    let found = index.by_words(view, text, None, within).await.expect("found");
+    found.into_iter().map(|found| found.id).collect()
+}
+
+async fn write(index: &Index, documents: Vec<IndexedDocument>) {
+    index.replace_if(&Collection::default(), documents, |_| true).await.expect("written");
+}
+
+fn is_copy(view: &View) -> bool {
+    matches!(view, View::Copy(_))
+}
+
+#[tokio::test]
+async fn a_write_is_found_when_it_is_done_and_an_older_view_stays_what_it_is() {
+    let folder = tempfile::tempdir().expect("folder");
+    let index = index(folder.path(), copies::MAX_BYTES);
+    assert!(matches!(view(&index).await, View::Nothing));
+    write(&index, vec![document("0a", "Tents", &["red tents", "blue tents"])]).await;
+    let first = view(&index).await;
+    assert!(is_copy(&first));
+
+    write(&index, vec![document("0a", "Tents", &["green tents"]), document("0b", "Bags", &["blue bags"])]).await;
+    let second = view(&index).await;
+    assert!(is_copy(&second) && second.version() > first.version());
+    let everything = within(None);
+    assert_eq!(words(&index, &first, "blue", &everything).await, ["0a#1"]);
+    assert_eq!(words(&index, &second, "blue", &everything).await, ["0b#0"]);
+    assert_eq!(words(&index, &second, "green", &everything).await, ["0a#0"]);
+
+    index.remove(&Collection::default(), vec!["0b".to_owned(), "0c".to_owned()]).await.expect("removed");
+    let third = view(&index).await;
+    assert!(is_copy(&third) && words(&index, &third, "blue", &everything).await.is_empty());
+    index.refresh(&Collection::default()).await.expect("refreshed");
+    assert_eq!(view(&index).await.version(), third.version(), "upkeep changes nothing that could be found");
+    // A document without chunks is removed.
+    write(&index, vec![document("0a", "Tents", &[])]).await;
+    assert!(words(&index, &view(&index).await, "green", &everything).await.is_empty());
+    index.discard(&Collection::default()).await.expect("discarded");
+    assert!(matches!(view(&index).await, View::Nothing));
+}
+
+#[tokio::test]
+async fn what_another_process_writes_is_read_again() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (own, other) = (index(folder.path(), copies::MAX_BYTES), index(folder.path(), copies::MAX_BYTES));
+    write(&own, vec![document("0a", "Tents", &["red tents"])]).await;
+    let first = view(&own).await;
+    assert!(is_copy(&first));
+    write(&other, vec![document("0b", "Bags", &["blue bags"])]).await;
+    let seen = async {
+        while words(&own, &view(&own).await, "blue", &within(None)).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), seen).await.expect("seen");
+    // Both writes are there when they come at the same time, too.
+    write(&other, vec![document("0c", "Mats", &["green mats"])]).await;
+    write(&own, vec![document("0d", "Mugs", &["white mugs"])]).await;
+    let now = view(&own).await;
+    assert_eq!(words(&own, &now, "white", &within(None)).await, ["0d#0"]);
+    assert_eq!(words(&own, &now, "green", &within(None)).await, ["0c#0"]);
+}
+
+#[tokio::test]
+async fn the_table_and_its_copy_find_the_same() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (copied, plain) = (index(folder.path(), copies::MAX_BYTES), index(folder.path(), 0));
+    let texts =
+        ["The red tents of the store", "帐篷可以在六十天内退货", "Die roten Zelte und die Häuser sind da", "Палатки"];
+    write(&copied, vec![document("0a", "Shop's % tents_", &texts), document("0b", "Bags", &["A red bag", "red, red"])])
+        .await;
+    copied.refresh(&Collection::default()).await.expect("refreshed");
+    let (copy, table) = (view(&copied).await, view(&plain).await);
+    assert!(is_copy(&copy) && matches!(table, View::Table(..)));
+    let pages = |from, to| Filter::Pages(Pages { from, to });
+    let not = |filter| Filter::Not(Box::new(filter));
+    let filters = [
+        None,
+        Some(Filter::Document(vec!["0b".to_owned(), "x' OR '1'='1".to_owned()])),
+        Some(Filter::Document(Vec::new())),
+        Some(not(Filter::Document(vec!["0b".to_owned()]))),
+        Some(Filter::UriPrefix("Shop's % ".to_owned())),
+        Some(not(Filter::UriPrefix("Bags/0b'".to_owned()))),
+        Some(Filter::Title("Bags".to_owned())),
+        Some(pages(Some(2), Some(2))),
+        Some(pages(None, Some(1))),
+        Some(not(pages(Some(2), None))),
+        Some(Filter::Any(vec![Filter::Title("Bags".to_owned()), pages(Some(3), None)])),
+        Some(Filter::All(Vec::new())),
+        Some(Filter::Any(Vec::new())),
+    ];
+    for filter in filters {
+        for without in [Vec::new(), vec!["0b".to_owned()]] {
+            let within = Within { without, ..within(filter.clone()) };
+            for question in ["red tents", "怎么退货", "Wo ist mein Haus?", "палатка", "nothing"] {
+                let asked = Some(&[0.9, 0.5, 0.3, 0.2, 0.0, 0.0, 0.0, 0.1][..]);
+                let by_copy = copied.by_words(&copy, question, asked, &within).await.expect("copy");
+                let by_table = plain.by_words(&table, question, asked, &within).await.expect("table");
+                same(by_copy, by_table, |found| found.bm25, &format!("{question} {within:?}"));
+            }
+            let asked = [0.9, 0.5, 0.3, 0.2, 0.0, 0.0, 0.0, 0.1];
+            let by_copy = copied.by_vector(&copy, &asked, &within).await.expect("copy");
+            let by_table = plain.by_vector(&table, &asked, &within).await.expect("table");
+            same(by_copy, by_table, |found| found.cosine, &format!("{within:?}"));
+        }
+    }
+}
+
+/// The same rows, with nearly the same scores.
+fn same(mut a: Vec<Match<Passage>>, mut b: Vec<Match<Passage>>, score: impl Fn(&Match<Passage>) -> f32, what: &str) {
+    a.sort_by(|a, b| a.id.cmp(&b.id));
+    b.sort_by(|a, b| a.id.cmp(&b.id));
+    let rows = |found: &[Match<Passage>]| found.iter().map(|found| found.row.clone()).collect::<Vec<_>>();
+    assert_eq!(rows(&a), rows(&b), "{what}");
+    for (a, b) in a.iter().zip(&b) {
+        assert!((score(a) - score(b)).abs() < 0.01 && (a.cosine - b.cosine).abs() < 0.01, "{what}: {a:?} {b:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_a_copy_is_searched_all_the_same() {
+    let folder = tempfile::tempdir().expect("folder");
+    let index = index(folder.path(), 100);
+    write(&index, vec![document("0a", "Tents", &["red tents", "blue tents"])]).await;
+    index.refresh(&Collection::default()).await.expect("refreshed");
+    for _ in 0..2 {
+        let view = view(&index).await;
+        assert!(matches!(view, View::Table(..)));
+        assert_eq!(words(&index, &view, "blue", &within(None)).await, ["0a#1"]);
+    }
+}
