@@ -160,6 +160,9 @@ async fn vectors_of_two_models_never_meet() {
     let working = other.working(async |_| tokio::time::timeout(Duration::from_secs(60), indexed).await);
     working.await.expect("indexed within a minute");
     assert_eq!(search(&other, "tapir", SearchMode::Hybrid).await.len(), 1);
+    // What was made for the first one is read by nobody, and must not keep what is deleted later.
+    let tables = fs::read_dir(data.path().join("lancedb")).expect("folder").count();
+    assert_eq!(tables, 1);
 }
 
 #[tokio::test]

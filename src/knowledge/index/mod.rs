@@ -113,6 +113,13 @@ impl Index {
         self.run(async move { tables.discard(&collection).await }).await
     }
 
+    /// Removes all collections but these, however they came there: by an earlier version of this program, or for another
+    /// model. How many there were.
+    pub(crate) async fn keep_only(&self, collections: Vec<Collection>) -> Result<usize, KnowledgeError> {
+        let tables = Arc::clone(&self.tables);
+        self.run(async move { tables.keep_only(&collections).await }).await
+    }
+
     /// Leaves no byte of what was removed from a collection: neither in its rows, nor in the word index, nor in older
     /// versions of either. Searches that began on an older version get the time to end.
     pub(crate) async fn erase(&self, collection: &Collection) -> Result<(), KnowledgeError> {

@@ -217,10 +217,7 @@ impl Tables {
         if let Some(table) = self.tables.lock().get(&name) {
             return Ok(Some(table.clone()));
         }
-        // Looking for something must not make a folder.
-        if let Some(folder) = &self.folder
-            && !tokio::fs::try_exists(folder).await.unwrap_or(true)
-        {
+        if !self.is_there().await {
             return Ok(None);
         }
         match self.connection().await?.open_table(&name).execute().await {
@@ -231,6 +228,14 @@ impl Tables {
             }
             Err(Error::TableNotFound { .. }) => Ok(None),
             Err(error) => Err(unavailable("opening the collection", &error)),
+        }
+    }
+
+    /// Whether there is anything at all. Looking for something must not make a folder.
+    async fn is_there(&self) -> bool {
+        match &self.folder {
+            Some(folder) => tokio::fs::try_exists(folder).await.unwrap_or(true),
+            None => true,
         }
     }
 
@@ -334,6 +339,12 @@ fn word_index() -> IndexKind {
     let plain = FtsIndexBuilder::default().base_tokenizer("whitespace".to_owned()).max_token_length(None);
     let plain = plain.lower_case(false).stem(false).remove_stop_words(false).ascii_folding(false);
     IndexKind::FTS(plain)
+}
+
+/// Whether a table has a name that we give.
+fn is_ours(name: &str) -> bool {
+    let hash = name.strip_prefix("c_");
+    hash.is_some_and(|hash| hash.len() == 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// `document IN (…)` for ids that we made ourselves.

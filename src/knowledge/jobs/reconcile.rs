@@ -46,6 +46,12 @@ impl Documents {
             let own = self.store.collections(&tenant).await?.into_iter().filter(|own| !own.is_deleting);
             all.extend(own.map(|own| (tenant.clone(), own.name)));
         }
+        let collections =
+            all.iter().map(|(tenant, name)| Collection::of(tenant.clone(), name)).collect::<Result<_, _>>()?;
+        let dropped = self.knowledge.index().keep_only(collections).await?;
+        if dropped > 0 {
+            tracing::info!(tables = dropped, "tables that nobody reads any more are gone");
+        }
         let mut found = Reconciled::default();
         for place in all {
             let should = expected.remove(&place).unwrap_or_default();

@@ -1,15 +1,19 @@
 //! Single documents in the tables: out of them, and looked into.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use lancedb::{
     query::{QueryBase, Select},
     table::{CompactionOptions, OptimizeAction},
 };
 
-use super::{Tables, WORDS, collect, compaction, one_of, search::read_found, unavailable, unindexed_rows, word_index};
+use super::{
+    Tables, WORDS, collect, compaction, is_ours, one_of, search::read_found, unavailable, unindexed_rows, word_index,
+};
 use crate::knowledge::{Collection, KnowledgeError, Passage, index::rows};
 
+/// Names of tables that are listed at a time.
+const LISTED: u32 = 1000;
 /// How long a search may take that began before rows were rewritten.
 const OLD_SEARCHES: Duration = Duration::from_secs(5);
 
@@ -39,6 +43,35 @@ impl Tables {
         self.worded.lock().remove(&name);
         self.copies.forget(&name);
         dropped.map_err(|error| unavailable("dropping the collection", &error))
+    }
+
+    /// Removes all tables of ours but those of these collections; how many there were.
+    pub(in crate::knowledge::index) async fn keep_only(
+        &self,
+        collections: &[Collection],
+    ) -> Result<usize, KnowledgeError> {
+        let kept: HashSet<String> = collections.iter().map(|collection| self.table_name(collection)).collect();
+        let _writing = self.writer.lock().await;
+        if !self.is_there().await {
+            return Ok(0);
+        }
+        let (connection, mut removed, mut after) = (self.connection().await?, 0, None::<String>);
+        loop {
+            let mut listing = connection.table_names().limit(LISTED);
+            if let Some(after) = after.take() {
+                listing = listing.start_after(after);
+            }
+            let names = listing.execute().await.map_err(|error| unavailable("listing the collections", &error))?;
+            for name in names.iter().filter(|name| is_ours(name) && !kept.contains(*name)) {
+                let dropped = connection.drop_table(name, &[]).await;
+                dropped.map_err(|error| unavailable("dropping a collection", &error))?;
+                removed += 1;
+            }
+            match names.last() {
+                Some(last) => after = Some(last.clone()),
+                None => return Ok(removed),
+            }
+        }
     }
 
     pub(in crate::knowledge::index) async fn erase(&self, collection: &Collection) -> Result<(), KnowledgeError> {
