@@ -18,6 +18,7 @@ pub mod chunk;
 mod collection;
 pub mod embed;
 pub mod extract;
+pub mod fields;
 mod filter;
 pub mod fuse;
 pub mod index;

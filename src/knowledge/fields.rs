@@ -1,0 +1,138 @@
+//! What is said of a document, checked: names, keys, titles, metadata. Pure.
+
+use serde_json::Value;
+
+/// The longest name of a file, in bytes; more is cut, but not its ending.
+const MAX_NAME: usize = 200;
+/// The longest key or uri, in bytes.
+const MAX_KEY: usize = 1024;
+/// The longest title, in bytes.
+const MAX_TITLE: usize = 200;
+/// The most bytes of a document's metadata.
+const MAX_METADATA: usize = 4096;
+
+/// A file's name without what could lead elsewhere or mislead: no folders, no control and direction characters.
+///
+/// # Errors
+/// When nothing is left of it.
+pub fn file_name(given: &str) -> Result<String, Unfit> {
+    let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
+    let shown: String = last.chars().filter(|c| !c.is_control() && !is_misleading(*c)).collect();
+    let shown = shown.trim();
+    if shown.trim_matches('.').is_empty() {
+        return Err(Unfit::new("file", "needs a file name"));
+    }
+    if shown.len() <= MAX_NAME {
+        return Ok(shown.to_owned());
+    }
+    let (stem, ending) = shown.rsplit_once('.').filter(|(_, ending)| ending.len() <= 16).unwrap_or((shown, ""));
+    let room = MAX_NAME - ending.len() - 1;
+    Ok(format!("{}.{ending}", &stem[..stem.floor_char_boundary(room)]).trim_end_matches('.').to_owned())
+}
+
+/// Characters that nobody sees, or that turn the direction of those behind them.
+const fn is_misleading(c: char) -> bool {
+    matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{61C}')
+}
+
+/// What the source calls a document.
+///
+/// # Errors
+/// When it is none.
+pub fn key(given: &str) -> Result<String, Unfit> {
+    place("key", given)
+}
+
+/// What is shown of where a document comes from.
+///
+/// # Errors
+/// When it is nothing that can be shown.
+pub fn uri(given: &str) -> Result<String, Unfit> {
+    place("uri", given)
+}
+
+fn place(field: &'static str, given: &str) -> Result<String, Unfit> {
+    if given.is_empty() || given.len() > MAX_KEY || given.chars().any(char::is_control) {
+        return Err(Unfit::new(field, format!("has 1 to {MAX_KEY} bytes and no control character")));
+    }
+    Ok(given.to_owned())
+}
+
+/// A title: one line.
+///
+/// # Errors
+/// When it is none.
+pub fn title(given: &str) -> Result<String, Unfit> {
+    let title: String = given.chars().filter(|c| !is_misleading(*c)).collect();
+    let title = title.trim();
+    if title.is_empty() || title.len() > MAX_TITLE || title.chars().any(char::is_control) {
+        let problem = format!("has 1 to {MAX_TITLE} bytes and no control character");
+        return Err(Unfit::new("title", problem));
+    }
+    Ok(title.to_owned())
+}
+
+/// What a client wants to remember with a document.
+///
+/// # Errors
+/// When it is no object, or a large one.
+pub fn metadata(given: Value) -> Result<Value, Unfit> {
+    if !given.is_object() || given.to_string().len() > MAX_METADATA {
+        let problem = format!("must be an object of at most {MAX_METADATA} bytes");
+        return Err(Unfit::new("metadata", problem));
+    }
+    Ok(given)
+}
+
+/// What a document cannot be called.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}` {problem}")]
+pub struct Unfit {
+    /// What it was said in.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl Unfit {
+    fn new(field: &'static str, problem: impl Into<String>) -> Self {
+        Self { field, problem: problem.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_lead_nowhere() {
+        for (given, wanted) in [
+            ("a.md", Some("a.md")),
+            ("../../etc/a.md", Some("a.md")),
+            ("C:\\temp\\a.txt", Some("a.txt")),
+            ("/abs/ö b.txt ", Some("ö b.txt")),
+            ("a.txt\0.exe", Some("a.txt.exe")),
+            ("gnp\u{202e}.txt", Some("gnp.txt")),
+            ("..", None),
+            ("a/", None),
+            ("\0", None),
+        ] {
+            assert_eq!(file_name(given).ok().as_deref(), wanted, "{given:?}");
+        }
+        let long = file_name(&format!("{}.md", "ü".repeat(300))).expect("cut");
+        assert!(long.len() <= MAX_NAME && long.ends_with("ü.md"), "{long}");
+        assert!(file_name(&"x".repeat(300)).expect("cut").len() <= MAX_NAME);
+    }
+
+    #[test]
+    fn metadata_is_a_small_object() {
+        assert!(metadata(json!({"a": 1})).is_ok());
+        for bad in [json!([]), json!(1), json!({"a": "x".repeat(MAX_METADATA)})] {
+            assert!(metadata(bad).is_err());
+        }
+        assert!(key("https://example.com/a?b").is_ok() && key("").is_err() && key("a\nb").is_err());
+        assert!(title(" A title ").is_ok_and(|title| title == "A title") && title("\n").is_err());
+    }
+}
