@@ -21,6 +21,7 @@ mod crash;
 mod deviations;
 mod disk;
 mod documents;
+mod eval;
 mod faults;
 mod formats;
 mod harness;
