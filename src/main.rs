@@ -4,7 +4,7 @@ use std::{error::Error, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use rivulet::{
-    cli::{check, eval, ingest, load, mock_llm, search, serve, settings::SettingsArgs, token},
+    cli::{check, eval, ingest, knowledge, load, mock_llm, search, serve, settings::SettingsArgs, token},
     knowledge::parser,
 };
 
@@ -28,6 +28,8 @@ enum Command {
     Ingest(ingest::Args),
     /// What retrieval finds
     Search(search::Args),
+    /// The knowledge base, looked after from outside
+    Knowledge(knowledge::Args),
     /// How well and how fast documents are found, on a test set
     Eval(eval::Args),
     /// A token for a user, on standard output
@@ -71,6 +73,7 @@ async fn run(Arguments { settings, command }: Arguments) -> Result<(), Box<dyn E
         Command::Check => check::run(settings.load()).await?,
         Command::Ingest(args) => ingest::run(args, &settings.load()?.config).await?,
         Command::Search(args) => search::run(args, &settings.load()?.config).await?,
+        Command::Knowledge(args) => knowledge::run(args, &settings.load()?.config).await?,
         Command::Eval(args) => eval::run(args, &settings.load()?.config).await?,
         Command::Token(args) => token::run(args, &settings.load()?.config)?,
         Command::MockLlm(args) => mock_llm::run(args).await?,

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod eval;
 pub mod ingest;
+pub mod knowledge;
 pub mod load;
 pub mod mock_llm;
 pub mod search;

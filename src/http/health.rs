@@ -3,7 +3,7 @@
 //! Liveness looks at nothing: a restart mends no database. Readiness looks at what a chat needs, the store; chat works
 //! without knowledge, so that is reported and not required.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
@@ -11,10 +11,17 @@ use axum::{
     http::{StatusCode, header},
     response::IntoResponse,
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::gateway::Gateway;
-use crate::{knowledge::KnowledgeStatus, llm::breaker::BreakerState};
+use crate::{
+    knowledge::{
+        KnowledgeStatus,
+        jobs::{Health, IndexHealth},
+    },
+    llm::breaker::BreakerState,
+};
 
 pub(super) async fn live() -> &'static str {
     "ok\n"
@@ -35,9 +42,12 @@ pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, 
     let store = gateway.store_health.is_up(&**gateway.hub.store()).await;
     let knowledge = knowledge(&gateway);
     let model_is_resting = model(&gateway)["state"] == "down";
+    let kept = gateway.documents.as_ref().and_then(|documents| documents.health());
+    let is_damaged = kept.as_ref().is_some_and(|kept| kept.index.failed + kept.index.unwritable > 0);
     let status = match (store, &knowledge) {
         (false, _) => "down",
         (true, KnowledgeStatus::Failed(_)) => "degraded",
+        (true, _) if is_damaged => "degraded",
         (true, _) if model_is_resting => "degraded",
         (true, _) => "ok",
     };
@@ -47,7 +57,7 @@ pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, 
         "version": env!("CARGO_PKG_VERSION"),
         "components": {
             "store": { "state": if store { "ready" } else { "down" } },
-            "knowledge": knowledge,
+            "knowledge": Kept { status: knowledge, about: kept.as_ref().map(About::from) },
             "model": model(&gateway),
             "sessions": { "in_memory": gateway.hub.len() },
         },
@@ -71,6 +81,32 @@ fn model(gateway: &Gateway) -> Value {
     let targets: Vec<_> =
         targets.iter().map(|target| json!({ "name": target.name, "breaker": target.breaker.as_str() })).collect();
     json!({ "name": gateway.model.name(), "state": state, "targets": targets })
+}
+
+/// The knowledge base, and what is in it.
+#[derive(Serialize)]
+struct Kept {
+    #[serde(flatten)]
+    status: KnowledgeStatus,
+    #[serde(flatten)]
+    about: Option<About>,
+}
+
+#[derive(Serialize)]
+struct About {
+    documents: BTreeMap<&'static str, u64>,
+    jobs: Value,
+    index: IndexHealth,
+}
+
+impl From<&Health> for About {
+    fn from(Health { census, index }: &Health) -> Self {
+        Self {
+            documents: census.documents.iter().map(|(state, count)| (state.as_str(), *count)).collect(),
+            jobs: json!({ "queued": census.queued, "running": census.running }),
+            index: index.clone(),
+        }
+    }
 }
 
 /// Why it failed is for the log: clients learn that it did.

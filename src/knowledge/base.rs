@@ -11,7 +11,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout},
@@ -25,7 +24,7 @@ use crate::{
         SearchQuery,
         embed::{EmbedError, EmbedStatus, Embedder, Vector},
         fuse::{self, Match},
-        index::{Index, View, Within},
+        index::{Index, Trouble, View, Within},
         joined,
         memo::{self, Memo},
         parser::Parsers,
@@ -65,8 +64,6 @@ pub struct Knowledge {
     loading: Arc<AtomicUsize>,
     places: Semaphore,
     turns: Semaphore,
-    /// Why the last search of the default collection failed, if it did.
-    problem: Mutex<Option<String>>,
     /// What was found, by everything that it depends on.
     found: Option<Memo<Arc<[Passage]>>>,
     /// Whether users are given what was made for others of their tenant.
@@ -88,7 +85,6 @@ impl Knowledge {
             loading: Arc::default(),
             places: Semaphore::new(MAX_SEARCHES),
             turns: Semaphore::new(SEARCHES),
-            problem: Mutex::new(None),
             found: None,
             is_shared: false,
         }
@@ -211,11 +207,7 @@ impl Knowledge {
         record("search", started);
         // Only of the collection that answers come from: a look into another one says nothing about it.
         if query.collection == DEFAULT_COLLECTION {
-            match &ranked {
-                Err(KnowledgeError::Unavailable(problem)) => *self.problem.lock() = Some(problem.clone()),
-                Ok(_) => *self.problem.lock() = None,
-                Err(_) => {}
-            }
+            self.index.troubles().judge(&collection_of(query)?, Trouble::Unsearchable, &ranked);
         }
         let (ranked, is_whole) = ranked?;
         let passages = ranked.into_iter().map(|(score, passage)| Passage { score, ..passage }).collect();
@@ -334,7 +326,7 @@ impl Retriever for Knowledge {
     }
 
     fn status(&self) -> KnowledgeStatus {
-        if let Some(problem) = self.problem.lock().clone() {
+        if let Some(problem) = self.index.troubles().of_answers() {
             return KnowledgeStatus::Failed(problem);
         }
         match self.embedder.status() {
@@ -370,3 +362,4 @@ fn record(stage: &'static str, started: Instant) {
 
 #[cfg(test)]
 mod tests;
+mod upkeep;

@@ -13,6 +13,7 @@ use crate::{
     telemetry::caches::CacheReport,
 };
 
+pub mod archive;
 mod base;
 pub mod chunk;
 mod collection;
@@ -38,6 +39,7 @@ mod tombstones;
 pub use base::Knowledge;
 pub use collection::Collection;
 pub use filter::{Filter, FilterError, Pages};
+pub use index::Compacted;
 pub use ingest::{
     Handed, IngestError, IngestFailure, IngestProgress, IngestSummary, Intake, Own, Receipt, WatchEvent, ingest,
     preload, watch,

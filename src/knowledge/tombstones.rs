@@ -44,6 +44,12 @@ impl Tombstones {
         self.deletions.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// The index is made anew, and its versions are counted from the beginning: what was found in the old one is not to be
+    /// taken for what is in the new one.
+    pub(super) fn renew(&self) {
+        self.deletions.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// A document is not in the index any more. Its id is never used again, so it is forgotten after a while.
     pub(super) fn rest(&self, document: String, now: Instant) {
         let mut graves = self.graves.lock();

@@ -225,7 +225,9 @@ impl Part {
         self.bytes
     }
 
-    fn hash(&self) -> String {
+    /// The hash of what was written.
+    #[must_use]
+    pub fn hash(&self) -> String {
         self.hasher.finalize().to_hex().to_string()
     }
 

@@ -139,6 +139,8 @@ pub struct CollectionRecord {
     pub pending: u64,
     /// Those of them whose newest version could not be indexed.
     pub failed: u64,
+    /// Those of them of which a version answers, and that are not being worked on.
+    pub answering: u64,
 }
 
 /// What became of a collection that was to be made.
@@ -232,6 +234,17 @@ pub struct Known {
     pub document: DocumentId,
     /// The hash of its rows in the index; `None`: it should have none.
     pub doc_hash: Option<String>,
+}
+
+/// How many there are of what, of all tenants together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Documents by state: every state, in their order.
+    pub documents: Vec<(DocumentState, u64)>,
+    /// Work that waits.
+    pub queued: u64,
+    /// Work that somebody is at.
+    pub running: u64,
 }
 
 /// A collection: whose it is, and its name.
@@ -360,6 +373,9 @@ pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
 
     /// No byte of what was deleted from a collection before `at` is left in its index; nor is it in the store after this.
     async fn erased(&self, tenant: &Tenant, name: &str, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Counts what there is.
+    async fn census(&self) -> Result<Census, StoreError>;
 
     /// Forgets work that ended before `cutoff`.
     async fn forget_jobs(&self, cutoff: Timestamp) -> Result<(), StoreError>;

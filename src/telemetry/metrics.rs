@@ -54,6 +54,18 @@ pub const RUN_OVERHEAD: &str = "run_overhead_seconds";
 pub const TOKEN_DELAY: &str = "token_delay_seconds";
 /// Seconds of the parts of a search, by `stage`.
 pub const RETRIEVAL_DURATION: &str = "retrieval_duration_seconds";
+/// Documents by `state`.
+pub const KNOWLEDGE_DOCUMENTS: &str = "knowledge_documents";
+/// Work on documents by `state`: queued, running.
+pub const KNOWLEDGE_JOBS: &str = "knowledge_jobs";
+/// Chunks in the indexes of all collections.
+pub const RAG_CHUNKS: &str = "rag_index_chunks";
+/// Bytes of their newest versions.
+pub const RAG_BYTES: &str = "rag_index_bytes";
+/// Collections whose index cannot be read, searched or written to.
+pub const RAG_FAILED: &str = "rag_index_failed_collections";
+/// When the knowledge base was looked at last, in seconds since 1970.
+pub const RAG_UPKEEP: &str = "rag_index_upkeep_timestamp_seconds";
 /// Rows the word index does not cover yet.
 pub const RAG_UNINDEXED: &str = "rag_index_unindexed_rows";
 /// Bytes of the copies of collections in memory.
@@ -146,6 +158,12 @@ fn describe() {
     describe_histogram!(RUN_OVERHEAD, Unit::Seconds, "What the gateway itself added to the first text of a run");
     describe_histogram!(TOKEN_DELAY, Unit::Seconds, "From a text's arrival to its frame being written");
     describe_histogram!(RETRIEVAL_DURATION, Unit::Seconds, "Parts of a search");
+    describe_gauge!(KNOWLEDGE_DOCUMENTS, "Documents by state");
+    describe_gauge!(KNOWLEDGE_JOBS, "Work on documents that waits or is under way");
+    describe_gauge!(RAG_CHUNKS, "Chunks in the index");
+    describe_gauge!(RAG_BYTES, Unit::Bytes, "Bytes of the index's newest versions");
+    describe_gauge!(RAG_FAILED, "Collections whose index cannot be used");
+    describe_gauge!(RAG_UPKEEP, "When the knowledge base was looked at last");
     describe_gauge!(RAG_UNINDEXED, "Rows the word index does not cover yet");
     describe_gauge!(RAG_COPIES_BYTES, Unit::Bytes, "Copies of collections in memory");
     describe_histogram!(STORAGE_COMMIT, Unit::Seconds, "One commit, fsync included");

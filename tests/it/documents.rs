@@ -10,11 +10,14 @@ use tokio::time::{sleep, timeout};
 
 use crate::harness::{Setup, TestGateway, soon};
 
+mod archive;
+mod broken;
 mod crash;
 mod ingest;
 mod life;
 mod quarantine;
 mod tenants;
+mod upkeep;
 mod uploads;
 
 const MODES: [&str; 3] = ["hybrid", "vector", "text"];

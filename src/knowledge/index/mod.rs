@@ -21,15 +21,20 @@ use self::tables::Tables;
 use crate::knowledge::{Collection, KnowledgeError, Passage, fuse::Match, terms};
 
 mod copies;
+mod look;
 pub mod memory;
 mod rows;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod view;
 mod within;
 
+pub use look::Compacted;
+pub(crate) use look::Look;
 pub(crate) use rows::{IndexedDocument, Written};
+pub(crate) use trouble::{Trouble, Troubles};
 pub(crate) use view::View;
 pub use within::Within;
 
@@ -42,6 +47,7 @@ const MAX_FILE_THREADS: usize = 16;
 pub(crate) struct Index {
     uri: String,
     tables: Arc<Tables>,
+    troubles: Troubles,
     /// `None` only when no thread could be had; then the caller's have to do.
     threads: Option<Runtime>,
 }
@@ -69,7 +75,8 @@ impl Index {
             .enable_all()
             .build();
         let threads = threads.inspect_err(|error| tracing::warn!(%error, "the index has no threads of its own")).ok();
-        Self { tables: Arc::new(Tables::new(uri.clone(), model.into(), copied)), uri, threads }
+        let tables = Arc::new(Tables::new(uri.clone(), model.into(), copied));
+        Self { tables, uri, troubles: Troubles::default(), threads }
     }
 
     /// The documents of a collection: id → hash.
@@ -98,19 +105,30 @@ impl Index {
         may: impl Fn(&str) -> bool + Send + Sync + 'static,
     ) -> Result<Written, KnowledgeError> {
         let (tables, collection) = self.owned(collection);
-        self.run(async move { tables.replace(&collection, documents, &may).await }).await
+        let own = collection.clone();
+        let written = self.run(async move { tables.replace(&own, documents, &may).await }).await;
+        if written.as_ref().map_or(true, |written| !written.is_empty()) {
+            self.troubles.judge(&collection, Trouble::Unwritable, &written);
+        }
+        written
     }
 
     /// Removes documents; those that are not there are no error.
     pub(crate) async fn remove(&self, collection: &Collection, documents: Vec<String>) -> Result<(), KnowledgeError> {
         let (tables, collection) = self.owned(collection);
-        self.run(async move { tables.remove(&collection, &documents).await }).await
+        let own = collection.clone();
+        self.noted(&collection, self.run(async move { tables.remove(&own, &documents).await }).await)
     }
 
     /// Removes a collection with all that is in it.
     pub(crate) async fn discard(&self, collection: &Collection) -> Result<(), KnowledgeError> {
         let (tables, collection) = self.owned(collection);
-        self.run(async move { tables.discard(&collection).await }).await
+        let own = collection.clone();
+        let gone = self.run(async move { tables.discard(&own).await }).await;
+        if gone.is_ok() {
+            self.troubles.forget(&collection);
+        }
+        gone
     }
 
     /// Removes all collections but these, however they came there: by an earlier version of this program, or for another
@@ -124,7 +142,8 @@ impl Index {
     /// versions of either. Searches that began on an older version get the time to end.
     pub(crate) async fn erase(&self, collection: &Collection) -> Result<(), KnowledgeError> {
         let (tables, collection) = self.owned(collection);
-        self.run(async move { tables.erase(&collection).await }).await
+        let own = collection.clone();
+        self.noted(&collection, self.run(async move { tables.erase(&own).await }).await)
     }
 
     /// One chunk of a document, by its number.
@@ -157,7 +176,60 @@ impl Index {
     /// Brings the word index up to date and tidies up. To be called after every ingestion.
     pub(crate) async fn refresh(&self, collection: &Collection) -> Result<(), KnowledgeError> {
         let (tables, collection) = self.owned(collection);
-        self.run(async move { tables.refresh(&collection).await }).await
+        let own = collection.clone();
+        self.noted(&collection, self.run(async move { tables.refresh(&own).await }).await)
+    }
+
+    /// What is known to be wrong.
+    pub(crate) fn troubles(&self) -> &Troubles {
+        &self.troubles
+    }
+
+    /// How a collection stands, also when another process has changed it or taken it away; `None` when there is nothing
+    /// of it. What is wrong with it is noted, and what was wrong is tried again.
+    pub(crate) async fn look(&self, collection: &Collection) -> Result<Option<Look>, KnowledgeError> {
+        let (tables, own) = self.owned(collection);
+        let of_reading = [Trouble::Unreadable, Trouble::Unsearchable];
+        let is_suspect = of_reading.iter().any(|trouble| self.troubles.has(collection, *trouble));
+        let looked = self.run(async move {
+            let look = tables.look(&own).await?;
+            if is_suspect {
+                tables.read_through(&own).await?;
+            }
+            Ok(look)
+        });
+        let looked = looked.await;
+        self.troubles.judge(collection, Trouble::Unreadable, &looked);
+        if looked.is_ok() {
+            self.troubles.clear(collection, Trouble::Unsearchable);
+        }
+        if looked.is_ok() && self.troubles.has(collection, Trouble::Unwritable) {
+            let (tables, _) = self.owned(collection);
+            let tried = self.run(async move { tables.try_to_write().await }).await;
+            self.troubles.judge(collection, Trouble::Unwritable, &tried);
+        }
+        looked
+    }
+
+    /// Reads all of a collection, to see whether that can be done.
+    pub(crate) async fn read_through(&self, collection: &Collection) -> Result<(), KnowledgeError> {
+        let (tables, collection) = self.owned(collection);
+        self.run(async move { tables.read_through(&collection).await }).await
+    }
+
+    /// How many rows each document has, and the highest number of a chunk among them.
+    pub(crate) async fn chunks(
+        &self,
+        collection: &Collection,
+    ) -> Result<HashMap<String, (usize, u32)>, KnowledgeError> {
+        let (tables, collection) = self.owned(collection);
+        self.run(async move { tables.chunks(&collection).await }).await
+    }
+
+    /// Rewrites every table without what was removed from it, renews its word index and drops its older versions.
+    pub(crate) async fn compact(&self) -> Result<Vec<Compacted>, KnowledgeError> {
+        let tables = Arc::clone(&self.tables);
+        self.run(async move { tables.compact_all().await }).await
     }
 
     /// The chunks whose vectors are nearest to `query`.
@@ -198,6 +270,14 @@ impl Index {
                 self.run(async move { tables.by_words(&table, &text, query.as_deref(), &within).await }).await
             }
         }
+    }
+
+    /// A failure is noted. That nothing failed is not: there may have been nothing to write.
+    fn noted<T>(&self, collection: &Collection, came: Result<T, KnowledgeError>) -> Result<T, KnowledgeError> {
+        if came.is_err() {
+            self.troubles.judge(collection, Trouble::Unwritable, &came);
+        }
+        came
     }
 
     fn owned(&self, collection: &Collection) -> (Arc<Tables>, Collection) {

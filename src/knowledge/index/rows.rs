@@ -201,6 +201,12 @@ pub(super) fn text_pairs(batch: &RecordBatch, a: &str, b: &str) -> Option<Vec<(S
     Some((0..batch.num_rows()).map(|i| (a.value(i).to_owned(), b.value(i).to_owned())).collect())
 }
 
+/// The documents of a batch's rows with the numbers of their chunks.
+pub(super) fn numbered(batch: &RecordBatch) -> Option<Vec<(String, u32)>> {
+    let (document, chunk) = (text(batch, "document")?, numbers(batch, "chunk")?);
+    Some((0..batch.num_rows()).map(|i| (document.value(i).to_owned(), chunk.value(i))).collect())
+}
+
 /// The chunk hashes of a batch with their vectors.
 pub(super) fn hashed_vectors(batch: &RecordBatch) -> Option<Vec<(String, Vec<f32>)>> {
     let hash = text(batch, "hash")?;

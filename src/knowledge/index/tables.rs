@@ -22,18 +22,19 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     copies::{Copies, READ_CONSISTENCY},
+    look::Look,
     memory::Builder,
     rows::{self, IndexedDocument, Written},
 };
-use crate::{
-    knowledge::{Collection, KnowledgeError, chunk::CHUNKING_VERSION, extract::EXTRACT_VERSION, terms::TERMS_VERSION},
-    telemetry::metrics::RAG_UNINDEXED,
+use crate::knowledge::{
+    Collection, KnowledgeError, chunk::CHUNKING_VERSION, extract::EXTRACT_VERSION, terms::TERMS_VERSION,
 };
 
 mod copied;
 mod documents;
 mod predicate;
 mod search;
+mod upkeep;
 
 /// LanceDB's caches; its own defaults are 6 GiB and 1 GiB.
 const INDEX_CACHE_BYTES: usize = 128 * 1024 * 1024;
@@ -60,6 +61,8 @@ pub(super) struct Tables {
     tables: Mutex<HashMap<String, Table>>,
     /// Names of tables whose word index was seen; an index does not go away again.
     worded: Mutex<HashSet<String>>,
+    /// How tables stood when they were looked at last, by name.
+    seen: Mutex<HashMap<String, Look>>,
     writer: AsyncMutex<()>,
     copies: Copies,
     /// Copies are read one after the other.
@@ -77,6 +80,7 @@ impl Tables {
             connection: OnceCell::new(),
             tables: Mutex::new(HashMap::new()),
             worded: Mutex::new(HashSet::new()),
+            seen: Mutex::new(HashMap::new()),
             writer: AsyncMutex::new(()),
             copies: Copies::new(copied),
             reading: AsyncMutex::new(()),
@@ -197,7 +201,6 @@ impl Tables {
             let action = OptimizeAction::Index(OptimizeOptions::merge(1));
             table.optimize(action).await.map_err(|error| unavailable("updating the word index", &error))?;
         }
-        unindexed_rows(table).await?;
         Ok(())
     }
 
@@ -289,23 +292,16 @@ impl Tables {
         let indices = table.list_indices().await.map_err(|error| unavailable("reading the indices", &error))?;
         let is_there = indices.iter().any(|index| index.name == WORDS);
         if is_there {
-            if let Err(error) = unindexed_rows(table).await {
-                // A search does not need the figure; one that cannot read the index either says so itself.
-                tracing::debug!(%error, "the gauge of unindexed rows is not up to date");
-            }
             self.worded.lock().insert(table.name().to_owned());
         }
         Ok(is_there)
     }
 }
 
-/// The rows that the word index does not cover, also for the gauge.
+/// The rows that the word index does not cover.
 async fn unindexed_rows(table: &Table) -> Result<usize, KnowledgeError> {
     let stats = table.index_stats(WORDS).await.map_err(|error| unavailable("reading the word index", &error))?;
-    let rows = stats.map_or(0, |stats| stats.num_unindexed_rows);
-    #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-    metrics::gauge!(RAG_UNINDEXED).set(rows as f64);
-    Ok(rows)
+    Ok(stats.map_or(0, |stats| stats.num_unindexed_rows))
 }
 
 /// Merges small files and drops old versions, in bounds: the rows of one new file, one thread.

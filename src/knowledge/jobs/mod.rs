@@ -37,14 +37,21 @@ use crate::{
 
 mod board;
 mod commits;
+mod compare;
 mod ended;
+mod health;
 mod live;
 mod reading;
 mod reconcile;
 mod remove;
+mod report;
 mod stages;
 mod upkeep;
+mod verify;
 mod worker;
+
+pub use report::{Health, IndexHealth};
+pub use verify::{Finding, Verified, Wrong, verify};
 
 /// How long a deletion waits for the index before it is told to be under way.
 const DELETION_PATIENCE: Duration = Duration::from_secs(2);
@@ -121,6 +128,9 @@ pub struct Documents {
     removing: Notify,
     /// Collections that were written to since their word index was brought up to date.
     unrefreshed: Mutex<HashSet<Collection>>,
+    /// Collections whose index could not be compared with what it should have.
+    uncompared: Mutex<HashSet<Collection>>,
+    health: Mutex<Option<Health>>,
     /// Files of what is gone from the index, until the store has let go of it, too.
     forsaken: Mutex<HashMap<JobId, Vec<String>>>,
 }
@@ -164,6 +174,8 @@ impl Documents {
             indexing: Notify::new(),
             removing: Notify::new(),
             unrefreshed: Mutex::default(),
+            uncompared: Mutex::default(),
+            health: Mutex::default(),
             forsaken: Mutex::default(),
         })
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Documents, DocumentsError, worker};
+use super::{Documents, DocumentsError, health::LOOK, worker};
 use crate::{chat::Timestamp, knowledge::Collection};
 
 /// How often word indexes are looked after, and at most brought up to date: what they do not cover is found all the same,
@@ -15,7 +15,7 @@ const REFRESH: Duration = Duration::from_secs(5);
 const SWEEP: Duration = Duration::from_secs(3600);
 /// How long work that has ended can be asked about, in seconds.
 const REMEMBER_S: u64 = 7 * 24 * 3600;
-/// How long the start waits before it looks into an index again that could not be opened.
+/// How long the start waits before it asks a store again that did not tell.
 const AGAIN: Duration = Duration::from_secs(5);
 
 impl Documents {
@@ -28,6 +28,7 @@ impl Documents {
         tokio::join!(worker::work_all(&self, &ending), ending.run_until_cancelled(self.look_after()));
     }
 
+    /// What cannot be compared is compared when it can be: nobody waits for it.
     async fn settle(&self) {
         loop {
             match self.reconcile().await {
@@ -42,27 +43,20 @@ impl Documents {
             }
             sleep(AGAIN).await;
         }
-        if let Err(error) = self.note_unrefreshed().await {
-            tracing::warn!(%error, "word indexes are brought up to date by the next document only");
-        }
-    }
-
-    /// A process that was killed may have left rows that no word index covers.
-    async fn note_unrefreshed(&self) -> Result<(), DocumentsError> {
-        for tenant in self.store.tenants().await? {
-            for own in self.store.collections(&tenant).await? {
-                self.unrefreshed.lock().insert(Collection::of(tenant.clone(), &own.name)?);
-            }
-        }
-        Ok(())
     }
 
     async fn look_after(&self) {
-        let (mut refresh, mut sweep) = (interval(REFRESH), interval(SWEEP));
-        refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let [mut look, mut refresh, mut sweep] = [LOOK, REFRESH, SWEEP].map(interval);
+        for every in [&mut look, &mut refresh, &mut sweep] {
+            every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
         loop {
             tokio::select! {
+                _ = look.tick() => {
+                    if let Err(error) = self.look_over().await {
+                        tracing::warn!(%error, "the knowledge base cannot be looked at");
+                    }
+                }
                 _ = refresh.tick() => {
                     self.refresh_all().await;
                     if let Err(error) = self.erase_due().await {

@@ -48,6 +48,7 @@ contract!(
         files_are_used_as_long_as_a_version_refers_to_them,
         versions_are_kept_in_bounds,
         what_was_deleted_is_erased_once_it_is_removed,
+        what_there_is_is_counted,
     ]
 );
 

@@ -16,6 +16,9 @@ macro_rules! names {
         }
 
         impl $name {
+            /// All that there are.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
             /// Its name, as it is stored and told.
             #[must_use]
             pub const fn as_str(self) -> &'static str {

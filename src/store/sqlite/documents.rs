@@ -9,8 +9,8 @@ use crate::{
     store::{
         MAX_PAGE, StoreError,
         documents::{
-            Accepted, Claimed, CollectionRecord, Deleted, DocumentFilter, DocumentRecord, DocumentStore, JobRecord,
-            JobState, Known, Lane, Made, NewVersion, Outcome, Page, Place, Progress, Tenant, VersionRecord,
+            Accepted, Census, Claimed, CollectionRecord, Deleted, DocumentFilter, DocumentRecord, DocumentStore,
+            JobRecord, JobState, Known, Lane, Made, NewVersion, Outcome, Page, Place, Progress, Tenant, VersionRecord,
         },
     },
 };
@@ -185,6 +185,10 @@ impl DocumentStore for SqliteStore {
         self.write("erased", move |connection| upkeep::erased(connection, &tenant, &name, at)).await?;
         // Pages as they were before are in the log until it is cut; not within a transaction.
         self.readers.run(upkeep::cut_log).await
+    }
+
+    async fn census(&self) -> Result<Census, StoreError> {
+        self.read("census", upkeep::census).await
     }
 
     async fn forget_jobs(&self, cutoff: Timestamp) -> Result<(), StoreError> {

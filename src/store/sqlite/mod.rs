@@ -51,7 +51,8 @@ impl From<rusqlite::Error> for StoreError {
 /// soon as the disk does.
 pub struct SqliteStore {
     readers: Readers,
-    writer: Writer,
+    /// `None`: it was opened to be read.
+    writer: Option<Writer>,
 }
 
 impl SqliteStore {
@@ -70,7 +71,19 @@ impl SqliteStore {
         let connection = schema::open_writer(path).map_err(named)?;
         let writer = Writer::start(connection, lock)?;
         let readers = (0..READERS).map(|_| schema::open_reader(path)).collect::<Result<Vec<_>, _>>().map_err(named)?;
-        Ok(Self { readers: Readers::start(readers)?, writer })
+        Ok(Self { readers: Readers::start(readers)?, writer: Some(writer) })
+    }
+
+    /// Opens the file to read it only, also beside a gateway that has it open. What is to be written is answered
+    /// [`StoreError::Unavailable`]. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with the path and the reason, also when there is no file, or its layout is not that of
+    /// this program.
+    pub fn open_to_read(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let open = || Ok(Self { readers: Readers::start(vec![schema::open_to_read(path)?])?, writer: None });
+        open().map_err(|error| named(path, &error))
     }
 
     /// Whether [`open`](Self::open) would take the file as it is: nobody has it open, and it is of this program and
@@ -108,15 +121,17 @@ impl SqliteStore {
     /// is not made to wait there. The file stays locked until the last write is done in any case.
     pub async fn close(&self) {
         // Not joined: a disk that hangs must not keep the process from ending.
-        drop((self.readers.queue.stop(), self.writer.queue.stop()));
+        drop((self.readers.queue.stop(), self.writer.as_ref().map(|writer| writer.queue.stop())));
         self.readers.queue.ended().await;
-        self.writer.queue.ended().await;
+        if let Some(writer) = &self.writer {
+            writer.queue.ended().await;
+        }
     }
 
     /// How many transactions were committed; with the number of operations it shows how well they are grouped.
     #[must_use]
     pub fn commits(&self) -> u64 {
-        self.writer.commits()
+        self.writer.as_ref().map_or(0, Writer::commits)
     }
 
     async fn write<T, F>(&self, op: &'static str, work: F) -> Result<T, StoreError>
@@ -125,7 +140,8 @@ impl SqliteStore {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let started = Instant::now();
-        let result = self.writer.run(work).await;
+        let writer = self.writer.as_ref().ok_or_else(|| StoreError::Unavailable("it is open to be read".to_owned()))?;
+        let result = writer.run(work).await;
         metrics::histogram!(DATABASE_DURATION, "op" => op).record(started.elapsed().as_secs_f64());
         result
     }
@@ -146,7 +162,9 @@ impl SqliteStore {
 impl Drop for SqliteStore {
     fn drop(&mut self) {
         threads::join(self.readers.queue.stop());
-        threads::join(self.writer.queue.stop());
+        if let Some(writer) = &self.writer {
+            threads::join(writer.queue.stop());
+        }
     }
 }
 

@@ -268,6 +268,18 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Opens a connection that reads, whoever writes.
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let connection = open_reader(path)?;
+    let version = version(&connection)?;
+    refuse_foreign(&connection, version)?;
+    if version < MIGRATIONS.len() {
+        let reason = "its layout is older than this program: start the gateway once, which brings it up to date";
+        return Err(StoreError::Unavailable(reason.to_owned()));
+    }
+    Ok(connection)
+}
+
 fn flags() -> OpenFlags {
     // Each connection lives on one thread, so SQLite's own mutexes are not needed. No URI names: a path is a path.
     OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX

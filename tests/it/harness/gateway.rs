@@ -19,8 +19,8 @@ pub(crate) struct Setup {
     pub(crate) data: Arc<TempDir>,
     env: Vec<(String, String)>,
     bind: String,
-    /// The most files it may have open, when they are bounded.
-    open_files: Option<u32>,
+    /// What a shell does before it becomes the gateway, when there is anything.
+    before: Option<String>,
 }
 
 impl Setup {
@@ -30,7 +30,7 @@ impl Setup {
         let data = Arc::new(TempDir::new().unwrap());
         let env = [("RIVULET_KNOWLEDGE_ENABLED", "false"), ("RIVULET_LLM_CACHE_ENTRIES", "0")];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Self { data, env, bind: "127.0.0.1:0".to_owned(), open_files: None }
+        Self { data, env, bind: "127.0.0.1:0".to_owned(), before: None }
     }
 
     /// With a model server.
@@ -47,7 +47,21 @@ impl Setup {
 
     /// With so few open files.
     pub(crate) fn open_files(mut self, most: u32) -> Self {
-        self.open_files = Some(most);
+        self.before = Some(format!("ulimit -n {most}; exec \"$@\""));
+        self
+    }
+
+    /// With files of so many times 512 bytes at most; to write more fails as on a full disk.
+    pub(crate) fn file_blocks(mut self, most: u32) -> Self {
+        self.before = Some(format!("trap '' XFSZ; ulimit -S -f {most}; exec \"$@\""));
+        self
+    }
+
+    /// Without the right of root to write to what may not be written to.
+    pub(crate) fn bound_by_modes(mut self) -> Self {
+        let without = "exec setpriv --bounding-set=-dac_override,-dac_read_search";
+        let shell = format!("if [ \"$(id -u)\" = 0 ]; then {without} \"$@\"; else exec \"$@\"; fi");
+        self.before = Some(shell);
         self
     }
 
@@ -60,11 +74,11 @@ impl Setup {
     /// The binary with this environment and nothing else of ours.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let binary = env!("CARGO_BIN_EXE_rivulet");
-        let mut command = match self.open_files {
+        let mut command = match &self.before {
             None => Command::new(binary),
-            Some(most) => {
+            Some(before) => {
                 let mut shell = Command::new("/bin/sh");
-                shell.args(["-c", &format!("ulimit -n {most}; exec \"$@\""), "sh", binary]);
+                shell.args(["-c", before, "sh", binary]);
                 shell
             }
         };

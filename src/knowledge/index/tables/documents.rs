@@ -1,21 +1,9 @@
 //! Single documents in the tables: out of them, and looked into.
 
-use std::{collections::HashSet, time::Duration};
+use lancedb::query::{QueryBase, Select};
 
-use lancedb::{
-    query::{QueryBase, Select},
-    table::{CompactionOptions, OptimizeAction},
-};
-
-use super::{
-    Tables, WORDS, collect, compaction, is_ours, one_of, search::read_found, unavailable, unindexed_rows, word_index,
-};
+use super::{Tables, collect, one_of, search::read_found, unavailable, unindexed_rows};
 use crate::knowledge::{Collection, KnowledgeError, Passage, index::rows};
-
-/// Names of tables that are listed at a time.
-const LISTED: u32 = 1000;
-/// How long a search may take that began before rows were rewritten.
-const OLD_SEARCHES: Duration = Duration::from_secs(5);
 
 impl Tables {
     pub(in crate::knowledge::index) async fn remove(
@@ -43,63 +31,6 @@ impl Tables {
         self.worded.lock().remove(&name);
         self.copies.forget(&name);
         dropped.map_err(|error| unavailable("dropping the collection", &error))
-    }
-
-    /// Removes all tables of ours but those of these collections; how many there were.
-    pub(in crate::knowledge::index) async fn keep_only(
-        &self,
-        collections: &[Collection],
-    ) -> Result<usize, KnowledgeError> {
-        let kept: HashSet<String> = collections.iter().map(|collection| self.table_name(collection)).collect();
-        let _writing = self.writer.lock().await;
-        if !self.is_there().await {
-            return Ok(0);
-        }
-        let (connection, mut removed, mut after) = (self.connection().await?, 0, None::<String>);
-        loop {
-            let mut listing = connection.table_names().limit(LISTED);
-            if let Some(after) = after.take() {
-                listing = listing.start_after(after);
-            }
-            let names = listing.execute().await.map_err(|error| unavailable("listing the collections", &error))?;
-            for name in names.iter().filter(|name| is_ours(name) && !kept.contains(*name)) {
-                let dropped = connection.drop_table(name, &[]).await;
-                dropped.map_err(|error| unavailable("dropping a collection", &error))?;
-                removed += 1;
-            }
-            match names.last() {
-                Some(last) => after = Some(last.clone()),
-                None => return Ok(removed),
-            }
-        }
-    }
-
-    pub(in crate::knowledge::index) async fn erase(&self, collection: &Collection) -> Result<(), KnowledgeError> {
-        {
-            let _writing = self.writer.lock().await;
-            let Some(table) = self.table(collection).await? else { return Ok(()) };
-            let options =
-                CompactionOptions { materialize_deletions: true, materialize_deletions_threshold: 0.0, ..compaction() };
-            let rewrite = OptimizeAction::Compact { options, remap_options: None };
-            table.optimize(rewrite).await.map_err(|error| unavailable("rewriting", &error))?;
-            if self.has_word_index(&table).await? {
-                // An index that is only brought up to date keeps the words of what is gone.
-                let building =
-                    table.create_index(&["words"], word_index()).name(WORDS.to_owned()).replace(true).execute();
-                building.await.map_err(|error| unavailable("rebuilding the word index", &error))?;
-            }
-            // What says that no row is another one goes with the older versions.
-            self.follow(&self.table_name(collection), &table, 0, Vec::new(), None).await;
-        }
-        tokio::time::sleep(OLD_SEARCHES).await;
-        let _writing = self.writer.lock().await;
-        let Some(table) = self.table(collection).await? else { return Ok(()) };
-        let prune = OptimizeAction::Prune {
-            older_than: lancedb::table::Duration::try_seconds(0),
-            delete_unverified: None,
-            error_if_tagged_old_versions: None,
-        };
-        table.optimize(prune).await.map(drop).map_err(|error| unavailable("dropping old versions", &error))
     }
 
     pub(in crate::knowledge::index) async fn passage(

@@ -167,3 +167,21 @@ pub(super) async fn what_is_held_back_is_let_once_for_its_content(store: &dyn Do
         end(store, &claimed.job, indexed(claimed.job.version.expect("one"))).await;
     }
 }
+
+pub(super) async fn what_there_is_is_counted(store: &dyn DocumentStore) {
+    let count = async |wanted: DocumentState| {
+        let census = store.census().await.expect("read");
+        let found = census.documents.iter().find(|(state, _)| *state == wanted);
+        (found.expect("every state is told").1, census.queued, census.running)
+    };
+    assert_eq!(count(DocumentState::Ready).await, (0, 0, 0));
+    ready(store, &north(), "a", "b1").await;
+    queued(store, &north(), new("b", "b2")).await;
+    queued(store, &Tenant::new("south"), new("c", "b3")).await;
+    let claimed = claim(store, Lane::Index).await.expect("due");
+    for state in [DocumentState::Ready, DocumentState::Queued, DocumentState::Indexing] {
+        assert_eq!(count(state).await, (1, 1, 1), "{state:?}");
+    }
+    end(store, &claimed.job, Outcome::Failed(Fault::new("damaged", "x"))).await;
+    assert_eq!(count(DocumentState::Failed).await, (1, 1, 0));
+}

@@ -16,7 +16,8 @@ pub(super) fn list(connection: &Connection, tenant: &Tenant) -> Result<Vec<Colle
     let found = connection
         .prepare_cached(
             "SELECT c.name, c.created_at, c.deleted_at IS NOT NULL, count(d.id),
-                    ifnull(sum(d.state IN ('queued', 'indexing')), 0), ifnull(sum(d.state = 'failed'), 0)
+                    ifnull(sum(d.state IN ('queued', 'indexing')), 0), ifnull(sum(d.state = 'failed'), 0),
+                    ifnull(sum(d.indexed_version IS NOT NULL AND d.state NOT IN ('queued', 'indexing')), 0)
              FROM collections c
              LEFT JOIN documents d ON d.tenant = c.tenant AND d.collection = c.name AND d.deleted_at IS NULL
              WHERE c.tenant = ?1 GROUP BY c.name ORDER BY c.name",
@@ -30,6 +31,7 @@ pub(super) fn list(connection: &Connection, tenant: &Tenant) -> Result<Vec<Colle
                 documents: count(3)?,
                 pending: count(4)?,
                 failed: count(5)?,
+                answering: count(6)?,
             })
         })?
         .collect::<Result<_, _>>()?;

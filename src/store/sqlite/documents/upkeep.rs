@@ -7,8 +7,8 @@ use crate::{
     chat::{DocumentId, Timestamp},
     store::{
         StoreError,
-        documents::{JobKind, JobRecord, Known, Place, Tenant, text_name},
-        sqlite::rows::{id, millis},
+        documents::{Census, DocumentState, JobKind, JobRecord, Known, Place, Tenant, text_name},
+        sqlite::rows::{id, millis, name},
     },
 };
 
@@ -142,6 +142,22 @@ pub(super) fn cut_log(connection: &Connection) -> Result<(), StoreError> {
         return Err(StoreError::Unavailable("the write-ahead log is in use and cannot be cut".to_owned()));
     }
     Ok(())
+}
+
+pub(super) fn census(connection: &Connection) -> Result<Census, StoreError> {
+    let number = |row: &rusqlite::Row<'_>, column| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)?.unsigned_abs());
+    let counted: Vec<(DocumentState, u64)> = connection
+        .prepare_cached("SELECT state, count(*) FROM documents WHERE deleted_at IS NULL GROUP BY state")?
+        .query_map([], |row| Ok((name(row, 0)?, number(row, 1)?)))?
+        .collect::<Result<_, _>>()?;
+    let (queued, running) = connection
+        .prepare_cached(
+            "SELECT (SELECT count(*) FROM jobs WHERE state = 'queued'), (SELECT count(*) FROM jobs WHERE state = 'running')",
+        )?
+        .query_row([], |row| Ok((number(row, 0)?, number(row, 1)?)))?;
+    let count = |state| counted.iter().find(|(known, _)| *known == state).map_or(0, |(_, count)| *count);
+    let documents = DocumentState::ALL.iter().map(|state| (*state, count(*state))).collect();
+    Ok(Census { documents, queued, running })
 }
 
 pub(super) fn forget_jobs(connection: &Connection, cutoff: i64) -> Result<(), StoreError> {

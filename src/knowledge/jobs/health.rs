@@ -1,0 +1,129 @@
+//! How the knowledge base is: looked at every few seconds, told to whoever asks, and mended where that can be done.
+
+use std::time::Duration;
+
+use metrics::gauge;
+
+use super::{
+    Documents, DocumentsError,
+    report::{Health, IndexHealth},
+};
+use crate::{
+    chat::Timestamp,
+    knowledge::{
+        Collection, DEFAULT_COLLECTION,
+        index::{Look, Trouble},
+    },
+    store::documents::{Census, Tenant},
+    telemetry::metrics::{
+        KNOWLEDGE_DOCUMENTS, KNOWLEDGE_JOBS, RAG_BYTES, RAG_CHUNKS, RAG_FAILED, RAG_UNINDEXED, RAG_UPKEEP,
+    },
+};
+
+/// How often it is looked at.
+pub(super) const LOOK: Duration = Duration::from_secs(10);
+/// How long an index may be away before it is made anew: a folder may come back.
+const AWAY: Duration = Duration::from_secs(30);
+
+impl Documents {
+    /// How it was when it was looked at last; `None` before the first time.
+    #[must_use]
+    pub fn health(&self) -> Option<Health> {
+        self.health.lock().clone()
+    }
+
+    /// Looks at every collection, and sees to it that what is due is done.
+    pub(super) async fn look_over(&self) -> Result<(), DocumentsError> {
+        let census = self.store.census().await?;
+        let (mut collections, mut sum) = (0, Look::default());
+        // The one that everybody has need not be stored.
+        let default = Tenant::new(Tenant::DEFAULT);
+        let mut is_default_known = false;
+        for tenant in self.store.tenants().await? {
+            for own in self.store.collections(&tenant).await?.into_iter().filter(|own| !own.is_deleting) {
+                is_default_known |= tenant == default && own.name == DEFAULT_COLLECTION;
+                let collection = Collection::of(tenant.clone(), &own.name)?;
+                let look = self.look_at(&collection, own.answering).await?;
+                collections += 1;
+                add(&mut sum, look);
+            }
+        }
+        if !is_default_known {
+            let look = self.look_at(&Collection::of(default, DEFAULT_COLLECTION)?, 0).await?;
+            collections += 1;
+            add(&mut sum, look);
+        }
+        let troubles = self.knowledge.index().troubles();
+        let index = IndexHealth {
+            collections,
+            failed: troubles.count(&[Trouble::Unreadable, Trouble::Unsearchable, Trouble::Gone]),
+            unwritable: troubles.count(&[Trouble::Unwritable]),
+            chunks: sum.chunks,
+            unindexed: sum.unindexed,
+            bytes: sum.bytes,
+            upkeep_at: Timestamp::now(),
+        };
+        measure(&census, &index);
+        *self.health.lock() = Some(Health { census, index });
+        Ok(())
+    }
+
+    /// What cannot be looked at counts as nothing, and is noted.
+    async fn look_at(&self, collection: &Collection, answering: u64) -> Result<Look, DocumentsError> {
+        let troubles = self.knowledge.index().troubles();
+        let Ok(look) = self.knowledge.index().look(collection).await else { return Ok(Look::default()) };
+        if self.uncompared.lock().remove(collection) {
+            self.mend(collection).await?;
+        }
+        if answering > 0 && look.is_none_or(|look| look.chunks == 0) {
+            troubles.note(collection, Trouble::Gone, "it was there before");
+            if troubles.since(collection, Trouble::Gone).is_some_and(|since| since.elapsed() >= AWAY) {
+                self.mend(collection).await?;
+            }
+        } else {
+            troubles.clear(collection, Trouble::Gone);
+        }
+        let look = look.unwrap_or_default();
+        if look.is_due() {
+            self.unrefreshed.lock().insert(collection.clone());
+        }
+        Ok(look)
+    }
+
+    async fn mend(&self, collection: &Collection) -> Result<(), DocumentsError> {
+        match self.complete(collection).await {
+            Ok(0) => {}
+            Ok(documents) => {
+                self.knowledge.tombstones().renew();
+                tracing::warn!(%collection, documents, "documents are not in the index: they are indexed again");
+            }
+            Err(DocumentsError::Knowledge(error)) => {
+                tracing::warn!(%error, %collection, "the index cannot be compared with what it should have");
+                self.uncompared.lock().insert(collection.clone());
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+fn add(sum: &mut Look, one: Look) {
+    sum.chunks += one.chunks;
+    sum.unindexed += one.unindexed;
+    sum.bytes += one.bytes;
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges")]
+fn measure(census: &Census, index: &IndexHealth) {
+    for (state, count) in &census.documents {
+        gauge!(KNOWLEDGE_DOCUMENTS, "state" => state.as_str()).set(*count as f64);
+    }
+    for (state, count) in [("queued", census.queued), ("running", census.running)] {
+        gauge!(KNOWLEDGE_JOBS, "state" => state).set(count as f64);
+    }
+    gauge!(RAG_UNINDEXED).set(index.unindexed as f64);
+    gauge!(RAG_CHUNKS).set(index.chunks as f64);
+    gauge!(RAG_BYTES).set(index.bytes as f64);
+    gauge!(RAG_FAILED).set((index.failed + index.unwritable) as f64);
+    gauge!(RAG_UPKEEP).set(index.upkeep_at.0 as f64 / 1000.0);
+}
