@@ -45,6 +45,7 @@ test: test-setup lint rust-test web-test e2e ## All tests: format, lints, Rust, 
 .PHONY: test-setup
 test-setup:
 	scripts/setup.sh test
+	scripts/python-with.sh tests/s3/requirements.txt moto >/dev/null
 
 lint: web ## Format and lints, warnings denied
 	cargo fmt --check

@@ -107,19 +107,6 @@ until url="$(address)" && ready "$url"; do
     sleep 0.2
 done
 
-# Sets `python` to one that has the packages of a list. Kept between runs; another list gets another folder.
-python_with() {
-    local list="$1" module="$2" venv
-    venv="$cache/deps/python-$(sha256sum "$list" | cut -c1-16)"
-    if ! "$venv/bin/python" -c "import $module" 2>/dev/null; then
-        rm -rf "$venv"
-        python3 -m venv "$venv"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
-            --requirement "$list"
-    fi
-    python="$venv/bin/python"
-}
-
 # Sets `program` to a copy of tests/sdk/node/sdk.mjs that has its packages beside it, kept in the same way.
 node_sdk() {
     local folder
@@ -135,10 +122,10 @@ node_sdk() {
 }
 
 run env RIVULET_URL="$url" RIVULET_CACHE="$cache" scripts/with-node.sh npm --prefix web-demo run e2e
-python_with tests/plain/requirements.txt websockets
+python="$(scripts/python-with.sh tests/plain/requirements.txt websockets)"
 run "$python" tests/plain/client.py "$url"
 # The gateways are on this machine, whatever proxy the environment names.
-python_with tests/sdk/python/requirements.txt openai
+python="$(scripts/python-with.sh tests/sdk/python/requirements.txt openai)"
 run env NO_PROXY='*' no_proxy='*' "$python" tests/sdk/python/sdk.py "$url" "$binary"
 node_sdk
 run env RIVULET_CACHE="$cache" scripts/with-node.sh node "$program" "$url" "$binary"

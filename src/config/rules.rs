@@ -46,6 +46,7 @@ pub(super) fn check(config: &mut Config, layers: &Layers, warnings: &mut Vec<Str
         return wrong("telemetry.log_level", expected, format!("\"{}\"", excerpt(part)));
     }
     check_otlp(config, layers, cfg!(feature = "otlp"))?;
+    check_uri(config, layers, cfg!(feature = "s3"))?;
     check_environment(config)?;
     check_auth(config)?;
     warn(config, warnings);
@@ -97,6 +98,31 @@ pub(super) fn check_otlp(config: &mut Config, layers: &Layers, is_built: bool) -
         });
     };
     config.telemetry.otlp_endpoint = Some(plain);
+    Ok(())
+}
+
+/// An index lies in a folder or in an object storage, when this program can speak to one.
+pub(super) fn check_uri(config: &Config, layers: &Layers, is_built: bool) -> Result<(), ConfigError> {
+    const KEY: &str = "knowledge.uri";
+    let Some((scheme, place)) = config.knowledge.uri.as_deref().and_then(|uri| uri.split_once("://")) else {
+        return Ok(());
+    };
+    let origin = layers.origin(KEY);
+    let bucket = place.split('/').next().unwrap_or_default();
+    if scheme != "s3" || bucket.is_empty() || place.contains(['?', '#', '@']) {
+        return Err(ConfigError::Value {
+            key: KEY.to_owned(),
+            expected: "a folder, or s3://BUCKET/PREFIX; keys are in the environment".to_owned(),
+            found: "something else (not shown)".to_owned(),
+            origin,
+        });
+    }
+    if !is_built {
+        return Err(ConfigError::Refused(format!(
+            "{origin}: {KEY} is in an object storage, and this rivulet was built without the feature `s3`: name a \
+             folder, or build with it"
+        )));
+    }
     Ok(())
 }
 

@@ -185,6 +185,21 @@ fn connections_per_address_are_bounded_unless_all_clients_are_on_this_machine() 
 }
 
 #[test]
+fn an_index_lies_in_a_folder_or_in_an_object_storage() {
+    let uri = |uri: &str| from_env(&[("RIVULET_KNOWLEDGE_URI", uri)]).map_err(|error| error.to_string());
+    assert!(uri("/srv/index").is_ok() && uri("index").is_ok());
+    for bad in ["gs://bucket", "s3:///prefix", "s3://", "s3://key:hunter2@bucket", "s3://bucket?x", "memory://"] {
+        let refusal = uri(bad).expect_err(bad);
+        assert!(refusal.contains("knowledge.uri") && !refusal.contains("hunter2"), "{refusal}");
+    }
+    let mut config = Config::default();
+    config.knowledge.uri = Some("s3://bucket/prefix".to_owned());
+    assert!(rules::check_uri(&config, &Layers::default(), true).is_ok());
+    let refusal = rules::check_uri(&config, &Layers::default(), false).expect_err("not built").to_string();
+    assert!(refusal.contains("knowledge.uri") && refusal.contains("feature `s3`"), "{refusal}");
+}
+
+#[test]
 fn the_collectors_address_is_checked_and_not_shown() {
     let key = "RIVULET_TELEMETRY_OTLP_ENDPOINT";
     let endpoint = |name, url| from_env(&[(name, url)]).map(|loaded| loaded.config.telemetry.otlp_endpoint);

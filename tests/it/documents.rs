@@ -15,6 +15,7 @@ mod broken;
 mod crash;
 mod ingest;
 mod life;
+mod object_storage;
 mod quarantine;
 mod tenants;
 mod upkeep;

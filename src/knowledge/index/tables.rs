@@ -39,6 +39,8 @@ mod upkeep;
 /// LanceDB's caches; its own defaults are 6 GiB and 1 GiB.
 const INDEX_CACHE_BYTES: usize = 128 * 1024 * 1024;
 const METADATA_CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// How long an object store is asked again: its client would go on for minutes.
+const PATIENCE: [(&str, &str); 3] = [("client_max_retries", "3"), ("client_retry_timeout", "10"), ("timeout", "10s")];
 /// Table handles kept open.
 const MAX_TABLES: usize = 64;
 /// How often the word index is tried to be brought up to date.
@@ -209,6 +211,8 @@ impl Tables {
             let session =
                 Session::new(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES, Arc::new(ObjectStoreRegistry::default()));
             let builder = lancedb::connect(&self.uri).read_consistency_interval(READ_CONSISTENCY);
+            // An object store that does not answer is given up in time; a folder has no such settings.
+            let builder = builder.storage_options(PATIENCE);
             builder.session(Arc::new(session)).execute().await
         };
         self.connection.get_or_try_init(connect).await.map_err(|error| unavailable("opening", &error))
