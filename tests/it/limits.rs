@@ -257,11 +257,12 @@ fn the_tests_that_the_table_names_exist() {
     assert!(module_text(root, "llm::tests_that_are_not").is_none() && module_text(root, "llm::none::tests").is_none());
 }
 
-/// The text of a module of tests: `tests` is in the path of those beside the code, the others are in tests/it. A module
-/// stands in a file of its own, or in its parent's.
+/// The text of a module of tests: `tests` or `contract` is in the path of those beside the code, the others are in
+/// tests/it. A module stands in a file of its own, or in its parent's.
 fn module_text(root: &Path, module: &str) -> Option<String> {
     let parts: Vec<_> = module.split("::").collect();
-    let folder = root.join(if parts.contains(&"tests") { "src" } else { "tests/it" });
+    let is_beside_the_code = parts.iter().any(|part| ["tests", "contract"].contains(part));
+    let folder = root.join(if is_beside_the_code { "src" } else { "tests/it" });
     let file = |parts: &[&str]| {
         let path = folder.join(parts.join("/"));
         fs::read_to_string(path.with_extension("rs")).or_else(|_| fs::read_to_string(path.join("mod.rs"))).ok()
