@@ -38,7 +38,7 @@ async fn documents_are_found_as_well_as_they_were() {
 
 /// A little below what is measured: mode, nDCG@10, recall@10, MRR@10.
 const FLOORS: [(&str, f64, f64, f64); 3] =
-    [("text", 0.64, 0.64, 0.64), ("vector", 0.85, 0.97, 0.81), ("hybrid", 0.9, 0.97, 0.88)];
+    [("text", 0.56, 0.6, 0.55), ("vector", 0.85, 0.97, 0.81), ("hybrid", 0.9, 0.97, 0.88)];
 
 #[tokio::test]
 async fn a_set_that_is_none_is_refused_by_file_and_line() {
