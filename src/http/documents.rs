@@ -27,10 +27,7 @@ use super::{
 use crate::{
     auth::Caller,
     chat::{DocumentId, JobId, MessageId, Timestamp},
-    knowledge::{
-        extract::promised,
-        jobs::{DocumentsError, Submission},
-    },
+    knowledge::{extract::promised, jobs::Submission},
     store::documents::{
         Accepted, DocumentFilter, DocumentRecord, DocumentState, JobRecord, MAX_COLLECTIONS, Target, VersionRecord,
     },
@@ -180,10 +177,8 @@ pub(super) async fn upload_text(
     let media_type = promised(&name, text.as_bytes())?.media_type();
     let metadata = metadata.map(fields::metadata).transpose()?;
     let target = Target::Key { collection: collection(&desk.tenant, within)?, key };
-    let mut part = desk.documents.begin(&desk.tenant).await?;
-    part.write(text.as_bytes()).await.map_err(DocumentsError::Files)?;
     let submission = Submission { target, name, media_type, title: Some(title), uri, metadata, request: request_id };
-    answer(desk.documents.accept(&desk.tenant, part, submission).await?)
+    answer(desk.documents.accept_bytes(&desk.tenant, text.as_bytes(), submission).await?)
 }
 
 /// What a client is told of what it sent.

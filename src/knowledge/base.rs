@@ -22,6 +22,7 @@ use crate::{
     knowledge::{
         Collection, DEFAULT_COLLECTION, KnowledgeError, KnowledgeStatus, Passage, Retrieved, Retriever, SearchMode,
         SearchQuery,
+        blocking::blocking,
         embed::{EmbedError, EmbedStatus, Embedder, Vector},
         fuse::{self, Match},
         index::{Index, Trouble, View, Within},
@@ -289,8 +290,7 @@ async fn by_share(
             |row: &Passage| question.share([row.title.as_str(), row.heading.as_deref().unwrap_or(""), &row.text]);
         fuse::rank_words(found, share, min_share, top_k)
     };
-    let ranked = tokio::task::spawn_blocking(rank).await;
-    ranked.map_err(|error| KnowledgeError::Unavailable(format!("the search failed: {error}")))
+    blocking(rank).await
 }
 
 #[async_trait]

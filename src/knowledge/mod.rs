@@ -15,6 +15,7 @@ use crate::{
 
 pub mod archive;
 mod base;
+mod blocking;
 pub mod chunk;
 mod collection;
 pub mod embed;
@@ -41,8 +42,8 @@ pub use collection::Collection;
 pub use filter::{Filter, FilterError, Pages};
 pub use index::Compacted;
 pub use ingest::{
-    Handed, IngestError, IngestFailure, IngestProgress, IngestSummary, Intake, Own, Receipt, WatchEvent, ingest,
-    preload, watch,
+    Handed, IngestError, IngestFailure, IngestProgress, IngestSummary, Intake, Own, Receipt, WORK_GONE, WatchEvent,
+    ingest, preload, watch, work_outcome,
 };
 
 /// The collection used when nobody names one.

@@ -10,7 +10,7 @@ use crate::{
     auth::{Authenticator, DEFAULT_TENANT, Principal},
     chat::JobId,
     config::AuthConfig,
-    knowledge::{Collection, Handed, IngestError, Intake, Receipt},
+    knowledge::{Collection, Handed, IngestError, Intake, Receipt, WORK_GONE, work_outcome},
     store::documents::JobState,
 };
 
@@ -145,15 +145,13 @@ impl Intake for Gateway {
         loop {
             let reply = self.ask(|| self.request(Method::GET, &format!("/jobs/{job}"))).await?;
             if reply.0 == StatusCode::NOT_FOUND {
-                return Ok(Err("it was deleted meanwhile".to_owned()));
+                return Ok(Err(WORK_GONE.to_owned()));
             }
             let Job { state, total, error } = reply.expect()?;
-            match state {
-                JobState::Done => return Ok(Ok(total)),
-                JobState::Cancelled => return Ok(Err("it was replaced or cancelled meanwhile".to_owned())),
-                JobState::Failed => return Ok(Err(error.map_or_else(|| "it failed".to_owned(), |error| error.detail))),
-                JobState::Queued | JobState::Running => sleep(EVERY).await,
+            if let Some(outcome) = work_outcome(state, total, error.as_ref().map(|error| error.detail.as_str())) {
+                return Ok(outcome);
             }
+            sleep(EVERY).await;
         }
     }
 

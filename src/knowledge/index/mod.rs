@@ -18,7 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
 use self::tables::Tables;
-use crate::knowledge::{Collection, KnowledgeError, Passage, fuse::Match, terms};
+use crate::knowledge::{Collection, KnowledgeError, Passage, blocking::blocking, fuse::Match, terms};
 
 mod copies;
 mod look;
@@ -242,7 +242,7 @@ impl Index {
         let (query, within) = (query.to_vec(), within.clone());
         match view.clone() {
             View::Nothing => Ok(Vec::new()),
-            View::Copy(snapshot) => computed(move || snapshot.by_vector(&query, &within)).await,
+            View::Copy(snapshot) => blocking(move || snapshot.by_vector(&query, &within)).await,
             View::Table(table, _) => {
                 let tables = Arc::clone(&self.tables);
                 self.run(async move { tables.by_vector(&table, &query, &within).await }).await
@@ -263,7 +263,7 @@ impl Index {
         match view.clone() {
             View::Nothing => Ok(Vec::new()),
             View::Copy(snapshot) => {
-                computed(move || snapshot.by_words(&terms::asked(&text), query.as_deref(), &within)).await
+                blocking(move || snapshot.by_words(&terms::asked(&text), query.as_deref(), &within)).await
             }
             View::Table(table, _) => {
                 let tables = Arc::clone(&self.tables);
@@ -297,12 +297,6 @@ impl Index {
             running.await.map_err(|error| KnowledgeError::Unavailable(format!("the query engine failed: {error}")))?
         }
     }
-}
-
-/// Searches a copy, where that holds up nobody.
-async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, KnowledgeError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| KnowledgeError::Unavailable(format!("the search failed: {error}")))
 }
 
 impl Drop for Index {

@@ -6,6 +6,7 @@ use super::{IngestError, discover::SourceFile};
 use crate::{
     chat::JobId,
     knowledge::extract::{ExtractError, MAX_FILE_BYTES},
+    store::documents::JobState,
 };
 
 /// A file that is handed in.
@@ -51,6 +52,20 @@ pub trait Intake: Sync {
 
     /// Deletes the document that is known by this key; whether there was one.
     fn remove(&self, key: &str) -> impl Future<Output = Result<bool, IngestError>> + Send;
+}
+
+/// What is told of work whose document is not there any more.
+pub const WORK_GONE: &str = "it was deleted meanwhile";
+
+/// What came of work: its chunks, or why there are none; `None` while it goes on.
+#[must_use]
+pub fn work_outcome(state: JobState, chunks: usize, fault: Option<&str>) -> Option<Result<usize, String>> {
+    match state {
+        JobState::Queued | JobState::Running => None,
+        JobState::Done => Some(Ok(chunks)),
+        JobState::Cancelled => Some(Err("it was replaced or cancelled meanwhile".to_owned())),
+        JobState::Failed => Some(Err(fault.unwrap_or("it failed").to_owned())),
+    }
 }
 
 impl Handed {

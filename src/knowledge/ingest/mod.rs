@@ -9,23 +9,22 @@
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
 };
 
 use tokio::time::Instant;
 
 use self::discover::{Discovered, SourceFile, discover};
 pub use self::{
-    intake::{Handed, Intake, Receipt},
+    intake::{Handed, Intake, Receipt, WORK_GONE, work_outcome},
     own::Own,
     preload::preload,
     summary::{IngestError, IngestFailure, IngestProgress, IngestSummary},
     watch::{WatchEvent, watch},
 };
-use crate::{chat::JobId, knowledge::KnowledgeError};
+use crate::{
+    chat::JobId,
+    knowledge::blocking::{StopOnDrop, blocking},
+};
 
 mod discover;
 mod intake;
@@ -124,27 +123,11 @@ impl<I: Intake, P: FnMut(IngestProgress<'_>) + Send> Run<'_, I, P> {
 /// Looks through files and folders, until nobody waits for it any more.
 async fn look(paths: Vec<PathBuf>) -> Result<Discovered, IngestError> {
     let stopped = StopOnDrop::default();
-    let stop = Arc::clone(&stopped.0);
-    blocking(move || discover(&paths, &working_folder(), &|| stop.load(Ordering::Relaxed))).await
-}
-
-/// Tells work on another thread that nobody wants it any more: such work cannot be aborted.
-#[derive(Debug, Default)]
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
+    let asked = stopped.asked();
+    Ok(blocking(move || discover(&paths, &working_folder(), &asked)).await?)
 }
 
 fn working_folder() -> PathBuf {
     let current = std::env::current_dir().and_then(|folder| folder.canonicalize());
     current.unwrap_or_else(|_| Path::new("/").to_owned())
-}
-
-/// Runs what would hold up the sockets on a thread for such work.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, IngestError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| KnowledgeError::Unavailable(format!("reading files: {error}")).into())
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Handed, IngestError, Intake, Receipt};
+use super::{
+    Handed, IngestError, Intake, Receipt,
+    intake::{WORK_GONE, work_outcome},
+};
 use crate::{
     chat::JobId,
     knowledge::{
@@ -10,7 +13,7 @@ use crate::{
         extract::promised,
         jobs::{Documents, DocumentsError, Submission},
     },
-    store::documents::{Accepted, DocumentFilter, JobRecord, JobState, MAX_COLLECTIONS, Target},
+    store::documents::{Accepted, DocumentFilter, JobRecord, MAX_COLLECTIONS, Target},
 };
 
 /// The documents of this process, and a collection of them.
@@ -55,12 +58,10 @@ impl Intake for Own {
     }
 
     async fn ended(&self, job: &JobId) -> Result<Result<usize, String>, IngestError> {
-        let gone = || Err("it was deleted meanwhile".to_owned());
+        let gone = || Err(WORK_GONE.to_owned());
         let Some(mut watched) = self.documents.watch(self.collection.tenant(), job).await? else { return Ok(gone()) };
-        Ok(match watched.wait_for(|job| job.state.has_ended()).await {
-            Ok(job) => outcome(&job),
-            Err(_) => gone(),
-        })
+        let ended = watched.wait_for(|job| job.state.has_ended()).await;
+        Ok(ended.ok().and_then(|job| told(&job)).unwrap_or_else(gone))
     }
 
     async fn remove(&self, key: &str) -> Result<bool, IngestError> {
@@ -76,10 +77,7 @@ impl Intake for Own {
     }
 }
 
-fn outcome(job: &JobRecord) -> Result<usize, String> {
-    match job.state {
-        JobState::Done => Ok(usize::try_from(job.progress.total).unwrap_or(usize::MAX)),
-        JobState::Cancelled => Err("it was replaced or cancelled meanwhile".to_owned()),
-        _ => Err(job.fault.as_ref().map_or_else(|| "it failed".to_owned(), |fault| fault.detail.clone())),
-    }
+fn told(job: &JobRecord) -> Option<Result<usize, String>> {
+    let chunks = usize::try_from(job.progress.total).unwrap_or(usize::MAX);
+    work_outcome(job.state, chunks, job.fault.as_ref().map(|fault| fault.detail.as_str()))
 }

@@ -10,7 +10,8 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::{Handed, IngestError, Intake, Receipt, SourceFile, blocking, intake::key, look};
+use super::{Handed, IngestError, Intake, Receipt, SourceFile, intake::key, look};
+use crate::knowledge::blocking::blocking;
 
 /// How often the files are looked at.
 pub(super) const EVERY: Duration = Duration::from_secs(2);

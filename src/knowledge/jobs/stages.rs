@@ -1,13 +1,6 @@
 //! What is done with a document: its text is read, cut, embedded and written.
 
-use std::{
-    collections::HashMap,
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::HashMap, io};
 
 use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +9,7 @@ use super::{Documents, ended::Ended, live::Live};
 use crate::{
     knowledge::{
         Collection,
+        blocking::{StopOnDrop, blocking},
         chunk::{self, Chunk, SplitError},
         embed::EmbedError,
         extract::{ExtractError, Extracted, Place},
@@ -116,13 +110,10 @@ impl Documents {
     async fn cut(&self, extracted: Extracted) -> Result<Vec<Chunk>, Ended> {
         let model = self.knowledge.embedder().ready().await.map_err(no_model)?;
         let stop = StopOnDrop::default();
-        let stopped = Arc::clone(&stop.0);
-        let cutting = move || {
-            let tokens = |text: &str| model.tokens(text);
-            let asked = || stopped.load(Ordering::Relaxed);
-            chunk::split(&extracted, tokens, asked)
-        };
-        match blocking(cutting).await? {
+        let asked = stop.asked();
+        let cutting = move || chunk::split(&extracted, |text: &str| model.tokens(text), asked);
+        let failed = |_| Ended::Failed(Fault::new("damaged", "reading it ended in an error of the reader"));
+        match blocking(cutting).await.map_err(failed)? {
             Ok(chunks) if chunks.is_empty() => Err(Ended::Failed(Fault::new("no_text", "there is no text in it"))),
             Ok(chunks) => Ok(chunks),
             Err(SplitError::Stopped) => Err(Ended::Cancelled),
@@ -214,20 +205,4 @@ fn no_model(error: EmbedError) -> Ended {
         EmbedError::Failed(_) | EmbedError::Busy | EmbedError::Loading => Ended::Again(fault),
         EmbedError::NotConfigured | EmbedError::Model { .. } | EmbedError::Runtime { .. } => Ended::Failed(fault),
     }
-}
-
-/// Tells work on another thread that nobody wants it any more: such work cannot be aborted.
-#[derive(Debug, Default)]
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Runs what would hold up the sockets on a thread for such work.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Ended> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| Ended::Failed(Fault::new("damaged", "reading it ended in an error of the reader")))
 }

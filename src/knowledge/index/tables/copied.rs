@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 use super::{Tables, malformed, unavailable};
 use crate::knowledge::{
     Collection, KnowledgeError,
+    blocking::blocking,
     index::{
         copies::Reading,
         memory::{Builder, Snapshot},
@@ -113,7 +114,7 @@ impl Tables {
         while let Some(batch) =
             batches.try_next().await.map_err(|error| unavailable("reading the collection", &error))?
         {
-            let copied = computed(move || rows::copy(&batch, &mut copy).map(|()| copy)).await?;
+            let copied = blocking(move || rows::copy(&batch, &mut copy).map(|()| copy)).await?;
             copy = copied.ok_or_else(malformed)?;
             if copy.bytes() > most || copy.is_full() {
                 let rows = pinned.count_rows(None).await.map_err(|error| unavailable("counting", &error))?;
@@ -121,7 +122,7 @@ impl Tables {
                 return Ok(Some(Reading::TooLarge(rows)));
             }
         }
-        let snapshot = computed(move || Snapshot::new(version, copy)).await?;
+        let snapshot = blocking(move || Snapshot::new(version, copy)).await?;
         Ok(Some(Reading::Copy(snapshot, version)))
     }
 
@@ -146,7 +147,7 @@ impl Tables {
                 return self.copies.confirm(name, &snapshot, version, Instant::now());
             }
             (Some(version), Some(changed), Some(rows)) if changed == commits => {
-                computed(move || snapshot.replaced(version, &documents, rows)).await.ok()
+                blocking(move || snapshot.replaced(version, &documents, rows)).await.ok()
             }
             _ => None,
         };
@@ -178,9 +179,4 @@ async fn changes(table: &Table, seen: u64, version: u64) -> Option<usize> {
         changed += usize::from(!UPKEEP.contains(&transaction.operation.name()));
     }
     Some(changed)
-}
-
-/// Computes where nobody waits for anything else.
-async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, KnowledgeError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| unavailable("computing", &error))
 }

@@ -29,8 +29,6 @@ use crate::knowledge::{
 
 /// How long a search may take that began before rows were rewritten.
 const OLD_SEARCHES: Duration = Duration::from_secs(5);
-/// Names of tables that are listed at a time.
-const LISTED: u32 = 1000;
 /// Looks that are remembered.
 const MAX_SEEN: usize = 4096;
 /// What is written to see whether anything can be, in bytes.
@@ -168,13 +166,8 @@ impl Tables {
     /// The tables of this model, with the names of their collections.
     async fn ours(&self) -> Result<Vec<(String, Table)>, KnowledgeError> {
         let mut ours = Vec::new();
-        if !self.is_there().await {
-            return Ok(ours);
-        }
-        let connection = self.connection().await?;
-        let names = connection.table_names().execute().await.map_err(|error| unavailable("listing", &error))?;
-        for name in names.iter().filter(|name| is_ours(name)) {
-            let opened = connection.open_table(name).execute().await;
+        for name in self.names().await? {
+            let opened = self.connection().await?.open_table(&name).execute().await;
             let table = opened.map_err(|error| unavailable(&format!("opening {name}"), &error))?;
             let schema = table.schema().await.map_err(|error| unavailable("reading the schema", &error))?;
             let about = |key: &str| schema.metadata().get(key).cloned().unwrap_or_default();
@@ -192,26 +185,22 @@ impl Tables {
     ) -> Result<usize, KnowledgeError> {
         let kept: HashSet<String> = collections.iter().map(|collection| self.table_name(collection)).collect();
         let _writing = self.writer.lock().await;
+        let stale: Vec<String> = self.names().await?.into_iter().filter(|name| !kept.contains(name)).collect();
+        for name in &stale {
+            let dropped = self.connection().await?.drop_table(name, &[]).await;
+            dropped.map_err(|error| unavailable("dropping a collection", &error))?;
+        }
+        Ok(stale.len())
+    }
+
+    /// The names of our tables, of whatever model.
+    async fn names(&self) -> Result<Vec<String>, KnowledgeError> {
         if !self.is_there().await {
-            return Ok(0);
+            return Ok(Vec::new());
         }
-        let (connection, mut removed, mut after) = (self.connection().await?, 0, None::<String>);
-        loop {
-            let mut listing = connection.table_names().limit(LISTED);
-            if let Some(after) = after.take() {
-                listing = listing.start_after(after);
-            }
-            let names = listing.execute().await.map_err(|error| unavailable("listing the collections", &error))?;
-            for name in names.iter().filter(|name| is_ours(name) && !kept.contains(*name)) {
-                let dropped = connection.drop_table(name, &[]).await;
-                dropped.map_err(|error| unavailable("dropping a collection", &error))?;
-                removed += 1;
-            }
-            match names.last() {
-                Some(last) => after = Some(last.clone()),
-                None => return Ok(removed),
-            }
-        }
+        let names = self.connection().await?.table_names().execute().await;
+        let names = names.map_err(|error| unavailable("listing", &error))?;
+        Ok(names.into_iter().filter(|name| is_ours(name)).collect())
     }
 
     /// One file in place of many, without removed rows, and a word index that never knew them. Another process that
