@@ -250,6 +250,8 @@ fn runner(
             collection: DEFAULT_COLLECTION.to_owned(),
             top_k: config.knowledge.top_k,
             min_score: config.knowledge.min_score,
+            // What needs no server rewrites nothing.
+            rewrite: config.knowledge.rewrite && !model.targets().is_empty(),
         },
         max_output_tokens: config.llm.max_output_tokens,
         line: Arc::new(Line::new(&config.limits)),

@@ -197,6 +197,8 @@ section! {
         /// Passages that fit worse are left out, 0 to 1. The default is where, in the sample, questions about the
         /// documents part from questions about anything else.
         min_score: f32 = 0.45, Kind::Number(0.0, 1.0);
+        /// Whether the model is asked before the search what a question is about that goes on from earlier ones.
+        rewrite: bool = false, Kind::Switch;
         /// Files and folders that are ingested at start, in the background; unchanged ones cost nothing.
         preload: Vec<PathBuf> = Vec::new(), Kind::List;
         /// The most bytes of a document that somebody sends.

@@ -9,6 +9,7 @@ mod outcome;
 pub mod prompt;
 mod quotation;
 mod request;
+mod rewrite;
 mod runner;
 pub mod sources;
 mod stages;

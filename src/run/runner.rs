@@ -14,17 +14,20 @@ use super::{
     prompt,
     quotation::fit_passages,
     request::RunRequest,
-    sources,
+    rewrite, sources,
     stages::{Answer, Before, Stages},
     watch::Watched,
-    writing::Writing,
+    writing::{Told, Writing},
 };
 use crate::{
-    chat::{Doing, Owner, Phase},
+    chat::{Doing, Owner, Phase, Status},
     knowledge::{KnowledgeStatus, MAX_QUESTION_CHARS, Passage, Retrieved, Retriever, SearchMode, SearchQuery},
     limits::{Budgets, Line, OverLimit, Spender},
-    llm::{ChatModel, ChatRequest, KnowledgeUse, PromptMessage, PromptRole, Sharing, estimated_tokens},
-    telemetry::{metrics::MEMORY_RETRIEVALS, spans::RunSpan},
+    llm::{ChatModel, ChatRequest, KnowledgeUse, ModelStream, PromptMessage, PromptRole, Sharing, estimated_tokens},
+    telemetry::{
+        metrics::{MEMORY_RETRIEVALS, RETRIEVAL_DURATION},
+        spans::RunSpan,
+    },
 };
 
 /// Retrieval that takes longer is given up; the answer goes on without passages.
@@ -56,6 +59,8 @@ pub struct Retrieval {
     pub top_k: usize,
     /// Passages that fit worse are left out.
     pub min_score: f32,
+    /// Whether the model is asked first what a question that goes on from others is about.
+    pub rewrite: bool,
 }
 
 impl Runner {
@@ -98,7 +103,7 @@ impl Runner {
                 position = place.moved_from(at).await;
             }
             yield Before::Told(RunEvent::Doing(Phase::Retrieving.into()));
-            let (found, retrieved) = self.look_up(&request, &span).await;
+            let (found, retrieved) = self.look_up(&request, &spender, &span).await;
             yield Before::Told(retrieved);
             yield Before::Told(RunEvent::Doing(Phase::Waiting.into()));
             let (request, prompt_tokens) = self.compose(request, found, span);
@@ -118,10 +123,12 @@ impl Runner {
     }
 
     /// Searches for passages, as many as fit into the prompt.
-    async fn look_up(&self, request: &RunRequest, span: &RunSpan) -> (Found, RunEvent) {
+    async fn look_up(&self, request: &RunRequest, spender: &Spender, span: &RunSpan) -> (Found, RunEvent) {
         let started = Instant::now();
+        let rewritten = if self.retrieval.rewrite { self.rewrite(request, spender, span).await } else { None };
+        let question = rewritten.as_deref().unwrap_or(&request.question);
         let search = span.retrieval(&self.retrieval.collection);
-        let found = self.retrieve(request).await;
+        let found = self.retrieve(question, request).await;
         let is_failure = found.knowledge == KnowledgeUse::Unavailable;
         search.end(found.passages.len(), is_failure.then_some("unavailable"));
         let found = Found { passages: fit_passages(found.passages), ..found };
@@ -129,9 +136,30 @@ impl Runner {
         (found, RunEvent::Retrieved { sources, took: started.elapsed() })
     }
 
-    async fn retrieve(&self, request: &RunRequest) -> Found {
+    /// The question as it can be searched for alone; `None` when it can be as it is, or when nobody says how. It is
+    /// charged like an answer.
+    async fn rewrite(&self, request: &RunRequest, spender: &Spender, span: &RunSpan) -> Option<String> {
+        if !matches!(self.retriever.status(), KnowledgeStatus::Ready | KnowledgeStatus::Loading) {
+            return None;
+        }
+        let prompt = rewrite::prompt(&request.question, &request.history)?;
+        let most = self.max_output_tokens.min(rewrite::MAX_TOKENS);
+        let spending = self.budgets.open(spender, prompt_tokens(&prompt).into(), most.into()).ok()?;
+        let asker = request.owner.clone();
+        let asked = ChatRequest { asker, span: span.clone(), ..ChatRequest::new(prompt, &request.question, most) };
+        let started = Instant::now();
+        let written = timeout(rewrite::PATIENCE, written(self.model.stream(asked), Writing::new(spending))).await;
+        metrics::histogram!(RETRIEVAL_DURATION, "stage" => "rewrite").record(started.elapsed().as_secs_f64());
+        let question = written.ok().flatten().as_deref().and_then(rewrite::question);
+        if question.is_none() {
+            warn!("a question is searched for as it was asked: no model said what it is about");
+        }
+        question
+    }
+
+    async fn retrieve(&self, question: &str, request: &RunRequest) -> Found {
         let query = SearchQuery {
-            text: request.question.chars().take(MAX_QUESTION_CHARS).collect(),
+            text: question.chars().take(MAX_QUESTION_CHARS).collect(),
             collection: self.retrieval.collection.clone(),
             top_k: self.retrieval.top_k,
             mode: SearchMode::Hybrid,
@@ -161,7 +189,7 @@ impl Runner {
         let RunRequest { question, history, instructions, owner, parameters, keeps_history, .. } = request;
         let mut prompt = prompt::compose(&question, history, &passages, instructions.as_deref(), keeps_history);
         prompt.extend(request.beginning.map(|content| PromptMessage { role: PromptRole::Assistant, content }));
-        let tokens = estimated_tokens(prompt.iter().map(|message| message.content.len()).sum());
+        let tokens = prompt_tokens(&prompt);
         let most = self.max_output_tokens;
         let asked = ChatRequest {
             prompt: prompt.into(),
@@ -181,6 +209,27 @@ impl Runner {
         };
         (asked, tokens)
     }
+}
+
+fn prompt_tokens(prompt: &[PromptMessage]) -> u32 {
+    estimated_tokens(prompt.iter().map(|message| message.content.len()).sum())
+}
+
+/// The whole of a short text that a model writes; `None` when it does not come to its end.
+async fn written(mut events: ModelStream, mut writing: Writing) -> Option<String> {
+    let mut text = String::new();
+    while let Some(event) = events.next().await {
+        let Told { event, end, .. } = writing.take(event);
+        match event {
+            Some(RunEvent::Text(piece)) => text.push_str(&piece),
+            Some(RunEvent::Failover(failover)) if failover.keep == 0 => text.clear(),
+            _ => {}
+        }
+        if end.is_some() {
+            return None;
+        }
+    }
+    (writing.end().status == Status::Complete).then_some(text)
 }
 
 /// What retrieval came to.

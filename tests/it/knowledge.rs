@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use rivulet::mock_llm::{Fault, Options, Script};
 use serde_json::json;
 use tokio::{task::JoinSet, time::Instant};
 
@@ -111,6 +112,67 @@ async fn passages_reach_a_model_as_quotation_and_the_log_stays_calm() {
     let last = asked["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap().to_owned();
     assert!(last.starts_with("Quotations") && last.ends_with("How long can I return a tent?"), "{last}");
     assert!(gateway.log().lines().count() < 20, "{}", gateway.log());
+}
+
+/// The sample knowledge behind a model server, and questions that go on from others rewritten by it.
+async fn rewriting(model: &crate::harness::Upstream) -> TestGateway {
+    let folder = std::env::var("RIVULET_KNOWLEDGE_MODEL_DIR").expect("`make test` sets RIVULET_KNOWLEDGE_MODEL_DIR");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-knowledge");
+    let setup = Setup::with_upstream(&model.url)
+        .set("RIVULET_KNOWLEDGE_ENABLED", "true")
+        .set("RIVULET_KNOWLEDGE_MODEL_DIR", &folder)
+        .set("RIVULET_KNOWLEDGE_PRELOAD", sample.to_str().unwrap())
+        .set("RIVULET_KNOWLEDGE_REWRITE", "true")
+        .set("RIVULET_LLM_RETRIES", "0");
+    let gateway = setup.start().await;
+    until_loaded(&gateway).await;
+    gateway
+}
+
+/// The last message of each request that a model server was sent.
+fn asked(model: &crate::harness::Upstream) -> Vec<String> {
+    let requests = model.stats.requests();
+    let bodies = requests.iter().map(|request| serde_json::from_slice::<serde_json::Value>(&request.body).unwrap());
+    bodies
+        .map(|body| body["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap().into())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_question_that_goes_on_from_another_is_searched_for_as_the_model_says_it() {
+    let model = crate::harness::Upstream::saying("How long can I return a tent?", 0.0).await;
+    let gateway = rewriting(&model).await;
+    let mut client = gateway.connect().await;
+    client.ask("I bought one of the Kestrels.").await;
+    assert_eq!(model.stats.counts().requests, 1, "nothing was said before it");
+    client.say("And if I do not like it?").await;
+    let sources = client.until("sources").await;
+    assert_eq!(sources["items"][0]["title"], "Returns and refunds", "{sources}");
+    assert_eq!(client.answer().await.status(), "complete");
+    let asked = asked(&model);
+    assert_eq!(asked.len(), 3);
+    assert!(
+        asked[1].contains("> User: I bought one of the Kestrels.") && asked[1].ends_with("And if I do not like it?")
+    );
+    assert!(asked[2].starts_with("Quotations") && asked[2].ends_with("And if I do not like it?"), "{}", asked[2]);
+    assert!(gateway.metric("retrieval_duration_seconds_count{stage=\"rewrite\"}").await >= 1.0);
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_rewrite_keeps_nobody_from_an_answer() {
+    let faults = vec![Fault::None, "status:400".parse().unwrap(), Fault::None, Fault::StallHeaders, Fault::None];
+    let options = Options { script: Script::new("Yes."), rate: 0.0, faults, ..Options::default() };
+    let model = crate::harness::upstream(options).await;
+    let gateway = rewriting(&model).await;
+    let mut client = gateway.connect().await;
+    client.ask("Hello!").await;
+    for _refused_then_silent in 0..2 {
+        client.say("How long can I return a tent?").await;
+        assert_eq!(client.until("sources").await["items"][0]["title"], "Returns and refunds");
+        let answer = client.answer().await;
+        assert_eq!((answer.status(), answer.text.as_str()), ("complete", "Yes."));
+    }
+    assert_eq!(model.stats.counts().requests, 5);
 }
 
 /// What a question may cost has a bound, and is computed on threads that answer nobody.
