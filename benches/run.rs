@@ -10,6 +10,7 @@ use rivulet::{
     config::LlmConfig,
     hub::{Hub, Policy},
     knowledge::NoKnowledge,
+    limits::Visitor,
     llm::{ChatModel, cache::Cached, targets::Targets},
     mock_llm::{DEFAULT_TEXT, MockLlm, Options, Script},
     run::{Retrieval, Runner},
@@ -23,7 +24,12 @@ use tokio::{runtime::Runtime, task::JoinSet};
 
 /// Asks, and reads the whole answer.
 async fn run(session: &SessionHandle, viewer: &mut Viewer, question: &str) {
-    let message = NewMessage { id: None, text: question.to_owned(), mode: SendMode::Reject };
+    let message = NewMessage {
+        id: None,
+        text: question.to_owned(),
+        mode: SendMode::Reject,
+        by: Visitor::at([127, 0, 0, 1].into()),
+    };
     session.send(message).await.expect("accepted");
     let mut done = false;
     while !done {
@@ -70,6 +76,7 @@ fn whole_runs(c: &mut Criterion) {
                 max_output_tokens: 1024,
                 line: Arc::default(),
                 budgets: Arc::default(),
+                rates: Arc::default(),
             });
             let hour = Duration::from_secs(3600);
             let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 2, sessions: 0 };

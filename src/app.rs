@@ -31,7 +31,7 @@ use crate::{
         parser::Parsers,
         preload,
     },
-    limits::{Budgets, Line},
+    limits::{Budgets, Line, Rates},
     llm::{ChatModel, TargetsError, cache::Cached, extractive::Extractive, targets::Targets},
     run::{Retrieval, Runner},
     store::{
@@ -256,6 +256,7 @@ fn runner(
         max_output_tokens: config.llm.max_output_tokens,
         line: Arc::new(Line::new(&config.limits)),
         budgets,
+        rates: Arc::new(Rates::new(config.rate_rules())),
     })
 }
 

@@ -2,8 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::principal::Principal;
-use crate::chat::{Owner, Timestamp};
+use super::principal::{Principal, UNLIMITED};
+use crate::{
+    chat::{Owner, Timestamp},
+    limits::Visitor,
+};
 
 /// Clocks differ: a token counts for so much longer than it says, and so much earlier.
 pub const LEEWAY: Duration = Duration::from_secs(5);
@@ -37,5 +40,15 @@ impl Caller {
     #[must_use]
     pub fn owner(&self) -> Option<&Owner> {
         self.0.as_ref().map(|grant| grant.principal.owner())
+    }
+
+    /// Whose requests are counted; `unknown`, when it is not known who makes them.
+    #[must_use]
+    pub fn visitor(&self, unknown: Visitor) -> Visitor {
+        match &self.0 {
+            None => unknown,
+            Some(grant) if grant.principal.has_scope(UNLIMITED) => Visitor::Unlimited,
+            Some(grant) => Visitor::Principal(grant.principal.owner().clone()),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Who is asking: principals, the tokens that prove them, and tickets for those who can send no token.
 //!
 //! Knows no socket and no request: credentials come in as text, a [`Grant`] or [`Refused`] comes out. Every kind of
-//! credential meets in [`Authenticator::verify`]. Uses `config`, `chat`.
+//! credential meets in [`Authenticator::verify`]. Uses `config`, `limits`, `chat`.
 
 use std::time::Duration;
 
@@ -16,16 +16,13 @@ mod tickets;
 
 pub use self::{
     grant::{Caller, Grant, LEEWAY, Refused, left},
-    principal::{DEFAULT_TENANT, InvalidPrincipal, Principal},
+    principal::{ADMIN, DEFAULT_TENANT, InvalidPrincipal, Principal, UNLIMITED},
     tickets::{TICKET_LIFE, TicketError},
 };
 use self::{
     jwt::{MintError, Tokens},
     tickets::Tickets,
 };
-
-/// The scope that may do everything.
-pub const ADMIN: &str = "admin";
 
 /// Checks credentials, and makes them.
 #[derive(Debug)]

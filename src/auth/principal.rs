@@ -4,6 +4,10 @@ use crate::chat::Owner;
 
 /// The tenant of those who name none.
 pub const DEFAULT_TENANT: &str = "default";
+/// The scope that may do everything.
+pub const ADMIN: &str = "admin";
+/// The scope of those whose requests are not counted: back ends that ask for many people, and the operator's own tools.
+pub const UNLIMITED: &str = "unlimited";
 
 /// The longest tenant and the longest scope, in characters.
 const MAX_NAME: usize = 64;

@@ -55,7 +55,7 @@ impl Config {
         if let Some(path) = file {
             file::read(path, &mut layers)?;
         }
-        let mut warnings = world::apply(&env, &mut layers)?;
+        world::apply(&env, &mut layers)?;
         variables::apply(&env, &mut layers)?;
         if let Some(bind) = overrides.bind {
             layers.set_text("server.bind", &bind.to_string(), Origin::Flag("--bind"))?;
@@ -63,6 +63,7 @@ impl Config {
         if let Some(folder) = overrides.data_dir {
             layers.set_text("server.data_dir", &folder.to_string_lossy(), Origin::Flag("--data-dir"))?;
         }
+        let mut warnings = Vec::new();
         world::choose_model(&env, &mut layers)?;
         let mut config = layers.build()?;
         target::find_keys(&mut config.llm.targets, &env).map_err(|fault| rules::target_fault(&fault, &layers))?;

@@ -30,7 +30,7 @@ pub use self::{
     secret::Secret,
     settings::{
         Abandon, AuthConfig, CacheRule, Config, Environment, Fallback, KnowledgeConfig, LimitsConfig, LlmConfig,
-        LogFormat, ServerConfig, SessionConfig, TargetConfig, TelemetryConfig, Unsupported,
+        LogFormat, RateRules, ServerConfig, SessionConfig, TargetConfig, TelemetryConfig, Unsupported,
     },
     target::{TargetFault, TargetSettings},
     variables::environment,

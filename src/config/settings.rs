@@ -231,6 +231,17 @@ section! {
         connections: usize = 50_000, Kind::Integer(0, 1_000_000);
         /// The most connections of one client address; 0 = no limit. Not set: see [`Config::connections_per_ip`].
         connections_per_ip: Option<usize> = None, Kind::Integer(0, 1_000_000);
+        /// Requests of one principal, or one address, within `window_s`; 0 = no limit. Not set: see
+        /// [`Config::rate_rules`], as with those that follow.
+        requests: Option<u64> = None, Kind::Integer(0, 1_000_000);
+        /// In seconds.
+        window_s: u64 = 60, Kind::Integer(1, 86_400);
+        /// Questions of one principal, or one address, and in one session, in a minute; 0 = no limit.
+        messages_per_min: Option<u64> = None, Kind::Integer(0, 1_000_000);
+        /// Sessions that one principal, or one address, may begin in an hour; 0 = no limit.
+        sessions_per_hour: Option<u64> = None, Kind::Integer(0, 1_000_000);
+        /// Documents that one principal, or one address, may send in an hour; 0 = no limit.
+        uploads_per_hour: Option<u64> = None, Kind::Integer(0, 1_000_000);
         /// The most sessions in memory; 0 = no limit.
         sessions: usize = 100_000, Kind::Integer(0, 10_000_000);
         /// The most answers being written at once; 0 = no limit.
@@ -317,10 +328,44 @@ impl Config {
     /// address, whose clients all have the same one.
     #[must_use]
     pub fn connections_per_ip(&self) -> usize {
-        let server = &self.server;
-        let this_machine_only = server.environment == Environment::Development && server.bind.ip().is_loopback();
-        self.limits.connections_per_ip.unwrap_or(if this_machine_only { 0 } else { CONNECTIONS_PER_IP })
+        self.limits.connections_per_ip.unwrap_or(if self.is_for_this_machine_only() { 0 } else { CONNECTIONS_PER_IP })
     }
+
+    /// How often what may be asked for: as `limits.*` says, or else 100 requests in `limits.window_s`, 30 questions a
+    /// minute, 600 sessions and 1,000 documents an hour. But no limit for a gateway in development behind a loopback
+    /// address, whose clients all have the same one.
+    #[must_use]
+    pub fn rate_rules(&self) -> RateRules {
+        let (limits, is_own) = (&self.limits, self.is_for_this_machine_only());
+        let or = |set: Option<u64>, usual: u64| set.unwrap_or(if is_own { 0 } else { usual });
+        RateRules {
+            requests: or(limits.requests, 100),
+            window: Duration::from_secs(limits.window_s),
+            messages_per_min: or(limits.messages_per_min, 30),
+            sessions_per_hour: or(limits.sessions_per_hour, 600),
+            uploads_per_hour: or(limits.uploads_per_hour, 1000),
+        }
+    }
+
+    fn is_for_this_machine_only(&self) -> bool {
+        let server = &self.server;
+        server.environment == Environment::Development && server.bind.ip().is_loopback()
+    }
+}
+
+/// How often what may be asked for; 0 = no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RateRules {
+    /// Requests in a `window`.
+    pub requests: u64,
+    /// So long.
+    pub window: Duration,
+    /// Questions.
+    pub messages_per_min: u64,
+    /// New sessions.
+    pub sessions_per_hour: u64,
+    /// Documents that are sent.
+    pub uploads_per_hour: u64,
 }
 
 /// For how long, and how many, answers and what was found are kept.

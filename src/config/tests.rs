@@ -185,6 +185,26 @@ fn connections_per_address_are_bounded_unless_all_clients_are_on_this_machine() 
 }
 
 #[test]
+fn how_often_is_bounded_unless_all_clients_are_on_this_machine() {
+    let rules = |pairs: &[(&str, &str)]| {
+        let rules = from_env(pairs).expect("fine").config.rate_rules();
+        (
+            rules.requests,
+            rules.window.as_secs(),
+            rules.messages_per_min,
+            rules.sessions_per_hour,
+            rules.uploads_per_hour,
+        )
+    };
+    assert_eq!(rules(&[]), (0, 60, 0, 0, 0));
+    assert_eq!(rules(&[("RIVULET_SERVER_BIND", "0.0.0.0:1")]), (100, 60, 30, 600, 1000));
+    assert_eq!(rules(&[("RATE_LIMIT_REQUESTS", "7"), ("RATE_LIMIT_WINDOW", "9")]), (7, 9, 0, 0, 0));
+    let off =
+        [("RIVULET_SERVER_BIND", "0.0.0.0:1"), ("RATE_LIMIT_REQUESTS", "0"), ("RIVULET_LIMITS_MESSAGES_PER_MIN", "0")];
+    assert_eq!(rules(&off), (0, 60, 0, 600, 1000));
+}
+
+#[test]
 fn an_index_lies_in_a_folder_or_in_an_object_storage() {
     let uri = |uri: &str| from_env(&[("RIVULET_KNOWLEDGE_URI", uri)]).map_err(|error| error.to_string());
     assert!(uri("/srv/index").is_ok() && uri("index").is_ok());

@@ -24,14 +24,13 @@ const NAMES: &[(&str, &str, Meaning)] = &[
     ("JWT_SECRET_KEY", "auth.jwt_secret", as_it_is),
     ("REQUIRE_AUTHENTICATION", "auth.required", switch),
     ("LOG_LEVEL", "telemetry.log_level", log_level),
+    ("RATE_LIMIT_REQUESTS", "limits.requests", as_it_is),
+    ("RATE_LIMIT_WINDOW", "limits.window_s", as_it_is),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint", as_it_is),
 ];
 
-/// Settings that a later version will obey and that do no harm when this one does not.
-const NOT_YET: &[&str] = &["RATE_LIMIT_REQUESTS", "RATE_LIMIT_WINDOW"];
-
-/// Reads everything but the model's names; returns warnings.
-pub(super) fn apply(env: &BTreeMap<String, String>, layers: &mut Layers) -> Result<Vec<String>, ConfigError> {
+/// Reads everything but the model's names.
+pub(super) fn apply(env: &BTreeMap<String, String>, layers: &mut Layers) -> Result<(), ConfigError> {
     refuse_what_is_not_built(env)?;
     if let Some(port) = value(env, "PORT") {
         apply_port(port, layers)?;
@@ -41,8 +40,7 @@ pub(super) fn apply(env: &BTreeMap<String, String>, layers: &mut Layers) -> Resu
             layers.set_text(setting, meaning(text), Origin::Variable((*variable).to_owned()))?;
         }
     }
-    let ignored = NOT_YET.iter().filter(|name| value(env, name).is_some());
-    Ok(ignored.map(|name| format!("{name} is set, and has no effect in this version")).collect())
+    Ok(())
 }
 
 /// Sets the target of the model, when nothing more explicit did.

@@ -14,12 +14,14 @@ use super::{
     gateway::Gateway,
     idempotency,
     problem::Problem,
+    rates,
     sessions::{assistant, session_id},
 };
 use crate::{
     auth::Caller,
     chat::{Citation, Message, MessageId, Owner, Role, RunId, SessionId, Source, Status, Usage},
     dialect::chat_v1::check_text,
+    limits::{Action, Visitor},
     session::{
         Closed, NewMessage, SendMode, SessionHandle, Viewer,
         log::{Event, RunDone, Step},
@@ -51,6 +53,7 @@ pub(super) struct Response {
 pub(super) async fn ask(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
+    Extension(by): Extension<Visitor>,
     headers: HeaderMap,
     Json(question): Json<Question>,
 ) -> Result<Reply<Response>, Problem> {
@@ -61,10 +64,13 @@ pub(super) async fn ask(
     let session = match (question.session_id, &id) {
         (Some(id), _) => hub.get_own(&session_id(&id)?, owner).await?,
         (None, Some(id)) => hub.get_or_open(&session_of(owner, id), &assistant, owner).await?,
-        (None, None) => hub.open(&assistant, owner)?,
+        (None, None) => {
+            rates::take(&gateway.runner.rates, Action::Sessions, &by)?;
+            hub.open(&assistant, owner)?
+        }
     };
     let (viewer, at) = session.attach(None);
-    let message = NewMessage { id, text: question.message, mode: SendMode::Reject };
+    let message = NewMessage { id, text: question.message, mode: SendMode::Reject, by };
     let receipt = session.send(message).await?;
     let no_run = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "no run");
     let run = receipt.run.clone().ok_or_else(no_run)?;

@@ -40,6 +40,7 @@ use crate::{
         request::CompletionRequest,
         response::{self, Chunks, Envelope, Extension, finish_reason},
     },
+    limits::Visitor,
     llm::Failover,
     run::{Outcome, RunEvent, RunRequest, citations},
     telemetry::metrics::{RUN_TTFT, RUNS, RUNS_ACTIVE},
@@ -72,6 +73,7 @@ pub(super) fn is_below(path: &str) -> bool {
 pub(super) async fn create(
     State(gateway): State<Arc<Gateway>>,
     Known(caller): Known<Caller>,
+    Known(visitor): Known<Visitor>,
     permit: Option<Known<ConnectionPermit>>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -82,7 +84,7 @@ pub(super) async fn create(
     if gateway.draining.is_cancelled() {
         return Err((&going_away()).into());
     }
-    gateway.runner.check(caller.owner())?;
+    gateway.runner.check(caller.owner(), &visitor, None)?;
     let (is_stream, include_usage) = (asked.stream, asked.include_usage);
     let completion = Completion::start(&gateway, &caller, asked, is_anew);
     if !is_stream {

@@ -21,13 +21,15 @@ use super::{
     idempotency,
     jobs::{Fault, Job},
     problem::Problem,
+    rates,
     sessions::query,
-    uploads::{self, Form},
+    uploads::{self, Form, Upload},
 };
 use crate::{
     auth::Caller,
     chat::{DocumentId, JobId, MessageId, Timestamp},
     knowledge::{extract::promised, jobs::Submission},
+    limits::{Action, Visitor},
     store::documents::{
         Accepted, DocumentFilter, DocumentRecord, DocumentState, JobRecord, MAX_COLLECTIONS, Target, VersionRecord,
     },
@@ -113,12 +115,13 @@ pub(super) struct DocumentList {
 pub(super) async fn upload(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
+    Extension(by): Extension<Visitor>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let request_id = idempotency::key(None, &headers)?;
-    let _place = match gateway.uploads.enter(&desk.tenant) {
+    let _place = match enter(&gateway, &desk, &by) {
         Ok(place) => place,
         Err(problem) => return Err(uploads::refuse(request, problem).await),
     };
@@ -132,6 +135,7 @@ pub(super) async fn replace(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    Extension(by): Extension<Visitor>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -141,12 +145,18 @@ pub(super) async fn replace(
         Ok(found) => found,
         Err(problem) => return Err(uploads::refuse(request, problem).await),
     };
-    let _place = gateway.uploads.enter(&desk.tenant)?;
+    let _place = enter(&gateway, &desk, &by)?;
     let form = uploads::read(desk.documents, &desk.tenant, request).await?;
     if form.key.is_some() || form.collection.is_some() {
         return Err(Problem::invalid_field("key", "and `collection` stay as they are"));
     }
     submit(&desk, form, Target::Document(found.id), request_id).await
+}
+
+/// A place for a document that is being sent, and counted.
+fn enter(gateway: &Gateway, desk: &Desk<'_>, by: &Visitor) -> Result<Upload, Problem> {
+    rates::take(&gateway.runner.rates, Action::Uploads, by)?;
+    gateway.uploads.enter(&desk.tenant)
 }
 
 async fn submit(desk: &Desk<'_>, form: Form, target: Target, request: Option<MessageId>) -> Result<Response, Problem> {
@@ -158,12 +168,13 @@ async fn submit(desk: &Desk<'_>, form: Form, target: Target, request: Option<Mes
 pub(super) async fn upload_text(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
+    Extension(by): Extension<Visitor>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let request_id = idempotency::key(None, &headers)?;
-    let _place = gateway.uploads.enter(&desk.tenant)?;
+    let _place = enter(&gateway, &desk, &by)?;
     let most = desk.documents.bounds().bytes;
     let Text { text, title, uri, key, collection: within, metadata } =
         body::json(request, usize::try_from(most).unwrap_or(usize::MAX)).await?;

@@ -7,10 +7,9 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use async_stream::stream;
 use axum::{
-    Extension,
     body::Body,
-    extract::{Path, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, HeaderValue, header},
+    extract::{Path, Query, Request, State, rejection::QueryRejection},
+    http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use futures_util::Stream;
@@ -18,9 +17,10 @@ use tokio::time::timeout;
 
 use super::{
     gateway::Gateway,
-    identity::events_caller,
+    identity::{Asking, listening},
     parameters::{Parameters, parameters},
     problem::Problem,
+    rates,
     server::ConnectionPermit,
     sessions::session_id,
 };
@@ -43,16 +43,16 @@ pub(super) async fn events(
     State(gateway): State<Arc<Gateway>>,
     Path(session): Path<String>,
     given: Result<Query<Parameters>, QueryRejection>,
-    headers: HeaderMap,
-    permit: Option<Extension<ConnectionPermit>>,
+    mut request: Request,
 ) -> Result<Response, Problem> {
     let told = parameters(given)?;
-    let caller = events_caller(&gateway.auth, &headers, told.ticket.as_deref())?;
+    let Asking { caller, standing, .. } = listening(&gateway, &request, told.ticket.as_deref())?;
     let session = gateway.hub.get_own(&session_id(&session)?, caller.owner()).await?;
     // A browser that comes back by itself says what it saw last; one that is made anew can say so in the address only.
-    let resume = headers.get("last-event-id").and_then(|cursor| cursor.to_str().ok()).map(str::to_owned);
+    let resume = request.headers().get("last-event-id").and_then(|cursor| cursor.to_str().ok()).map(str::to_owned);
     let resume = resume.or(told.resume);
     let resume_ttl = gateway.hub.resume_ttl();
+    let permit = request.extensions_mut().remove::<ConnectionPermit>();
     let events = stream! {
         let _held_while_the_stream_is_open = permit;
         let (mut viewer, first) = begin(&session, resume.as_deref(), resume_ttl);
@@ -83,7 +83,9 @@ pub(super) async fn events(
             }
         }
     };
-    Ok(event_stream(events))
+    let mut response = event_stream(events);
+    rates::note(&mut response, standing);
+    Ok(response)
 }
 
 /// An answer whose body are server-sent events, which nobody on the way should hold back.

@@ -4,35 +4,75 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{Extensions, HeaderMap, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use super::{gateway::Gateway, problem::Problem};
+use super::{gateway::Gateway, problem::Problem, rates};
 use crate::{
     auth::{Authenticator, Caller, Refused},
+    limits::{Action, Standing, Visitor},
     ws::handshake,
 };
 
 /// Lets a request in when it is clear who makes it. Handlers find the [`Caller`] among the request's extensions.
 pub(super) async fn identify(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
-    match caller(&gateway.auth, request.headers()) {
+    let known = caller(&gateway.auth, request.headers());
+    let (visitor, standing) = match count(&gateway, &known, request.extensions()) {
+        Ok(counted) => counted,
+        Err(problem) => return problem.into_response(),
+    };
+    let mut response = match known {
         Ok(Some(caller)) => {
             request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(visitor);
             next.run(request).await
         }
         Ok(None) => nobody().into_response(),
         Err(Refused) => Problem::from(Refused).into_response(),
-    }
+    };
+    rates::note(&mut response, standing);
+    response
 }
 
-/// Who opens a socket; `None` when that has to be said in a `hello`.
-pub(super) fn socket_caller(
-    auth: &Authenticator,
+/// Counts a request, of whoever makes it as far as that is known.
+fn count(
+    gateway: &Gateway,
+    known: &Result<Option<Caller>, Refused>,
+    extensions: &Extensions,
+) -> Result<(Visitor, Option<Standing>), Problem> {
+    let visitor = rates::visitor(known.as_ref().ok().and_then(Option::as_ref), extensions);
+    let standing = rates::take(&gateway.runner.rates, Action::Requests, &visitor)?;
+    Ok((visitor, standing))
+}
+
+/// Who asks, whose requests it is counted among, and what is left of them.
+pub(super) struct Asking<C> {
+    pub(super) caller: C,
+    pub(super) visitor: Visitor,
+    pub(super) standing: Option<Standing>,
+}
+
+/// Who opens a socket; nobody yet when that has to be said in a `hello`.
+pub(super) fn opening(
+    gateway: &Gateway,
     headers: &HeaderMap,
+    extensions: &Extensions,
     ticket: Option<&str>,
-) -> Result<Option<Caller>, Refused> {
+) -> Result<Asking<Option<Caller>>, Problem> {
+    let known = socket_caller(&gateway.auth, headers, ticket);
+    let (visitor, standing) = count(gateway, &known, extensions)?;
+    Ok(Asking { caller: known?, visitor, standing })
+}
+
+/// Who opens a stream of events, which a browser asks for without any header of ours.
+pub(super) fn listening(gateway: &Gateway, request: &Request, ticket: Option<&str>) -> Result<Asking<Caller>, Problem> {
+    let Asking { caller, visitor, standing } = opening(gateway, request.headers(), request.extensions(), ticket)?;
+    Ok(Asking { caller: caller.ok_or_else(nobody)?, visitor, standing })
+}
+
+fn socket_caller(auth: &Authenticator, headers: &HeaderMap, ticket: Option<&str>) -> Result<Option<Caller>, Refused> {
     let in_header = bearer(auth, headers)?.is_some();
     match ticket {
         Some(ticket) if !in_header => return auth.redeem_ticket(ticket).map(Some),
@@ -44,15 +84,6 @@ pub(super) fn socket_caller(
         (false, Some(_), Some(_)) => Err(Refused),
         _ => caller(auth, headers),
     }
-}
-
-/// Who opens a stream of events, which a browser asks for without any header of ours.
-pub(super) fn events_caller(
-    auth: &Authenticator,
-    headers: &HeaderMap,
-    ticket: Option<&str>,
-) -> Result<Caller, Problem> {
-    socket_caller(auth, headers, ticket)?.ok_or_else(nobody)
 }
 
 fn nobody() -> Problem {

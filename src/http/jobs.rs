@@ -5,8 +5,8 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use async_stream::stream;
 use axum::{
     Extension, Json as Answer,
-    extract::{Path, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode},
+    extract::{Path, Query, Request, State, rejection::QueryRejection},
+    http::StatusCode,
     response::Response,
 };
 use serde::{Deserialize, Serialize};
@@ -17,9 +17,10 @@ use super::{
     desk::{Desk, page_limit},
     events::{KEEP_ALIVE, STILL_HERE, event_stream},
     gateway::Gateway,
-    identity::events_caller,
+    identity::{Asking, listening},
     parameters::{Parameters, parameters},
     problem::Problem,
+    rates,
     server::ConnectionPermit,
     sessions::query,
 };
@@ -159,14 +160,14 @@ pub(super) async fn events(
     State(gateway): State<Arc<Gateway>>,
     Path(id): Path<String>,
     given: Result<Query<Parameters>, QueryRejection>,
-    headers: HeaderMap,
-    permit: Option<Extension<ConnectionPermit>>,
+    mut request: Request,
 ) -> Result<Response, Problem> {
     let told = parameters(given)?;
-    let caller = events_caller(&gateway.auth, &headers, told.ticket.as_deref())?;
+    let Asking { caller, standing, .. } = listening(&gateway, &request, told.ticket.as_deref())?;
     let desk = Desk::of(&gateway, &caller)?;
     let mut watched = desk.documents.watch(&desk.tenant, &job_id(&id)?).await?.ok_or_else(no_job)?;
     let draining = gateway.draining.clone();
+    let permit = request.extensions_mut().remove::<ConnectionPermit>();
     let events = stream! {
         let _held_while_the_stream_is_open = permit;
         let mut seen = None;
@@ -196,7 +197,9 @@ pub(super) async fn events(
             }
         }
     };
-    Ok(event_stream(events))
+    let mut response = event_stream(events);
+    rates::note(&mut response, standing);
+    Ok(response)
 }
 
 fn time_left(Caller(grant): &Caller) -> Duration {

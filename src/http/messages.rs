@@ -14,7 +14,8 @@ use crate::{
     auth::Caller,
     chat::{MessageId, RunId},
     dialect::chat_v1::check_text,
-    session::{NewMessage, SendMode, StopTarget},
+    limits::Visitor,
+    session::{NewMessage, Receipt, SendMode, StopTarget},
 };
 
 #[derive(Deserialize)]
@@ -31,6 +32,8 @@ pub(super) struct Accepted {
     run: Option<RunId>,
     duplicate: bool,
     queued: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +44,7 @@ pub(super) struct Stopped {
 pub(super) async fn send(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
+    Extension(by): Extension<Visitor>,
     Path(session): Path<String>,
     headers: HeaderMap,
     Json(Message { id, text, mode }): Json<Message>,
@@ -48,10 +52,10 @@ pub(super) async fn send(
     check_text(&text)?;
     let id = idempotency::key(id, &headers)?;
     let session = gateway.hub.get_own(&session_id(&session)?, caller.owner()).await?;
-    let message = NewMessage { id, text, mode: mode.unwrap_or_default() };
+    let message = NewMessage { id, text, mode: mode.unwrap_or_default(), by };
     let receipt = session.send(message).await?;
-    let (message, run) = (receipt.message, receipt.run);
-    let accepted = Accepted { message, run, duplicate: receipt.duplicate, queued: receipt.queued };
+    let Receipt { message, run, duplicate, queued, remaining } = receipt;
+    let accepted = Accepted { message, run, duplicate, queued, remaining };
     Ok((StatusCode::ACCEPTED, Reply(accepted)))
 }
 

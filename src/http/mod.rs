@@ -30,6 +30,7 @@ mod page;
 mod parameters;
 mod places;
 mod problem;
+mod rates;
 mod requests;
 mod router;
 pub mod server;

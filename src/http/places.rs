@@ -14,11 +14,8 @@ use axum::http::HeaderMap;
 use parking_lot::Mutex;
 use tracing::warn;
 
-use super::{
-    client::{AddressKey, TrustedProxies},
-    notices::SaidOnce,
-};
-use crate::{config::Config, telemetry::metrics::RATE_LIMITED};
+use super::{client::TrustedProxies, notices::SaidOnce};
+use crate::{config::Config, limits::AddressKey, telemetry::metrics::RATE_LIMITED};
 
 /// Seconds after which a client that has too many connections may try again.
 pub(super) const RETRY_AFTER_S: u32 = 5;

@@ -17,10 +17,10 @@ use crate::{
     },
     hub::HubError,
     knowledge::KnowledgeError,
-    limits::OverLimit,
+    limits::{OverLimit, Standing},
     session::{RunNotActive, SendError},
     store::StoreError,
-    ws::handshake::HandshakeError,
+    ws::{NotAdmitted, handshake::HandshakeError},
 };
 
 /// The conversation is longer than the model reads.
@@ -34,7 +34,7 @@ fn status_of(code: &str) -> StatusCode {
         }
         "not_found" => StatusCode::NOT_FOUND,
         "idempotency_conflict" | "run_not_active" => StatusCode::CONFLICT,
-        "budget_exhausted" | "rate_limited" | "queue_full" => StatusCode::TOO_MANY_REQUESTS,
+        "budget_exhausted" | "rate_limited" | "queue_full" | "too_many" => StatusCode::TOO_MANY_REQUESTS,
         "upstream_unavailable" | "upstream_rejected" => StatusCode::BAD_GATEWAY,
         "upstream_timeout" => StatusCode::GATEWAY_TIMEOUT,
         "busy" | "storage_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
@@ -50,6 +50,8 @@ pub(super) struct Problem {
     pub(super) detail: String,
     /// Seconds, for `Retry-After`.
     pub(super) retry_after: Option<u32>,
+    /// The quota that is used up.
+    pub(super) standing: Option<Box<Standing>>,
     /// The field that is to blame, where OpenAI's interface names it.
     pub(super) param: Option<String>,
     /// What else OpenAI's interface tells, in the gateway's own field.
@@ -61,7 +63,7 @@ pub(super) struct Problem {
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { status, code, detail, retry_after: None, param: None, extension: None, is_final: false }
+        Self { status, code, detail, retry_after: None, standing: None, param: None, extension: None, is_final: false }
     }
 
     /// What a socket would be told with this code. Where waiting helps, it is told for how long.
@@ -134,10 +136,20 @@ impl IntoResponse for Problem {
     }
 }
 
+impl From<NotAdmitted> for Problem {
+    fn from(error: NotAdmitted) -> Self {
+        match error {
+            NotAdmitted::TooOften(refusal) => refusal.into(),
+            NotAdmitted::Hub(error) => error.into(),
+        }
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NoSession => Self::not_found("session"),
+            StoreError::TooManySessions => Self::coded("too_many", error.to_string()),
             StoreError::Unavailable(_) => {
                 error!(%error, "the store refused");
                 let detail = "the store cannot be reached at the moment";
@@ -182,7 +194,9 @@ impl From<OverLimit> for Problem {
     fn from(refusal: OverLimit) -> Self {
         let wait = refusal.retry_in().map_or(1, |wait| wait.as_millis().div_ceil(1000));
         let retry_after = Some(u32::try_from(wait).unwrap_or(u32::MAX));
-        Self { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, refusal.code(), refusal.to_string()) }
+        let standing = if let OverLimit::TooOften(standing) = refusal { Some(Box::new(standing)) } else { None };
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, refusal.code(), refusal.to_string());
+        Self { retry_after, standing, ..problem }
     }
 }
 

@@ -17,9 +17,13 @@ use super::{
     gateway::Gateway,
     head,
     problem::Problem,
+    rates,
     server::{ConnectionPermit, Peer},
 };
-use crate::telemetry::metrics::{HTTP_DURATION, HTTP_IN_PROGRESS, HTTP_REQUESTS};
+use crate::{
+    limits::Standing,
+    telemetry::metrics::{HTTP_DURATION, HTTP_IN_PROGRESS, HTTP_REQUESTS},
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -34,7 +38,9 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let in_progress = InProgress::begin();
 
     let mut response = next.run(request).instrument(span.clone()).await;
+    let standing = response.extensions_mut().remove::<Standing>();
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| plain_error(&response));
+    let standing = problem.as_ref().and_then(|problem| problem.standing.as_deref().copied()).or(standing);
     if let Some(problem) = problem {
         let rendered = if is_openai { problem.render_as_openai() } else { problem.render(&id) };
         let headers = std::mem::take(response.headers_mut());
@@ -59,6 +65,9 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
         .increment(1);
     metrics::histogram!(HTTP_DURATION, "method" => method, "route" => route).record(took.as_secs_f64());
     decorate(response.headers_mut(), &id);
+    if let Some(standing) = standing {
+        rates::tell(response.headers_mut(), standing);
+    }
     response
 }
 

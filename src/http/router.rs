@@ -16,7 +16,7 @@ use tower_http::{
 
 use super::{
     admin, auth, chat, collections, completions, contents, documents, events, gateway::Gateway, health, identity, jobs,
-    knowledge, messages, models, origin::Origins, page, problem::Problem, requests, sessions, socket, version,
+    knowledge, messages, models, origin::Origins, page, problem::Problem, rates, requests, sessions, socket, version,
 };
 
 /// The gateway's HTTP surface.
@@ -113,5 +113,7 @@ fn cors(origins: Arc<Origins>) -> CorsLayer {
             HeaderName::from_static("x-should-retry"),
             HeaderName::from_static("cache-status"),
             header::RETRY_AFTER,
+            rates::POLICY,
+            rates::LIMIT,
         ])
 }

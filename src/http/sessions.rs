@@ -13,11 +13,12 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{body::Json, gateway::Gateway, problem::Problem};
+use super::{body::Json, gateway::Gateway, problem::Problem, rates};
 use crate::{
     auth::Caller,
     chat::{Message, MessageId, SessionId, Timestamp},
     hub::ASSISTANT,
+    limits::{Action, Visitor},
     store::{Scope, SessionRecord},
 };
 
@@ -81,6 +82,7 @@ impl Page {
 pub(super) async fn create(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
+    Extension(by): Extension<Visitor>,
     Json(new): Json<NewSession>,
 ) -> Result<(StatusCode, Reply<Session>), Problem> {
     let assistant = assistant(new.assistant)?;
@@ -90,6 +92,7 @@ pub(super) async fn create(
         let problem = format!("must be an object of at most {MAX_METADATA} bytes");
         return Err(Problem::invalid_field("metadata", &problem));
     }
+    rates::take(&gateway.runner.rates, Action::Sessions, &by)?;
     let record = gateway.hub.create(&assistant, caller.owner(), new.metadata).await?;
     Ok((StatusCode::CREATED, Reply(describe(&gateway, record))))
 }

@@ -14,9 +14,10 @@ use tracing::{debug, error};
 
 use super::{
     gateway::Gateway,
-    identity::socket_caller,
+    identity,
     parameters::{Parameters, parameters},
     problem::Problem,
+    rates,
     requests::foreign_page,
     server::ConnectionPermit,
     sessions::session_id,
@@ -81,17 +82,19 @@ async fn upgrade(
     mut request: Request,
     accepted: &Accepted,
 ) -> Result<Response, Problem> {
-    let caller = socket_caller(&gateway.auth, request.headers(), parameters.ticket.as_deref())?;
+    let asking = identity::opening(gateway, request.headers(), request.extensions(), parameters.ticket.as_deref())?;
     let arrival = Arrival {
         hub: gateway.hub.clone(),
         auth: gateway.auth.clone(),
+        rates: gateway.runner.rates.clone(),
+        visitor: asking.visitor,
         session,
         resume: parameters.resume,
         connection: format!("c_{}", uuid::Uuid::new_v4().simple()),
         draining: gateway.draining.clone(),
         drain: gateway.drain,
     };
-    let client = match caller {
+    let client = match asking.caller {
         Some(caller) => Client::Known(Box::new(arrival.admit(caller).await?)),
         None => Client::Unknown(Box::new(arrival)),
     };
@@ -119,6 +122,7 @@ async fn upgrade(
         }
     });
     let mut response = Response::new(Body::empty());
+    rates::note(&mut response, asking.standing);
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));

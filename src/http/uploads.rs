@@ -27,6 +27,7 @@ use crate::{
 mod metered;
 mod places;
 
+pub(super) use places::Upload;
 pub use places::Uploads;
 
 /// The most parts of a form.

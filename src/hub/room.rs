@@ -109,6 +109,7 @@ mod tests {
     use crate::{
         hub::Policy,
         knowledge::NoKnowledge,
+        limits::Visitor,
         llm::extractive::Extractive,
         run::{Retrieval, Runner},
         session::{NewMessage, SendMode, SessionHandle, log::RETENTION},
@@ -123,6 +124,7 @@ mod tests {
             max_output_tokens: 1,
             line: Arc::default(),
             budgets: Arc::default(),
+            rates: Arc::default(),
         };
         let hour = Duration::from_secs(3600);
         let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 1, sessions };
@@ -187,7 +189,12 @@ mod tests {
         let session = hub.open("default", None).unwrap();
         assert_eq!(hub.deps.lists.aging.len(), 0, "nothing has happened");
         for text in ["one", "two"] {
-            let message = NewMessage { id: None, text: text.to_owned(), mode: SendMode::Reject };
+            let message = NewMessage {
+                id: None,
+                text: text.to_owned(),
+                mode: SendMode::Reject,
+                by: Visitor::at([127, 0, 0, 1].into()),
+            };
             session.send(message).await.unwrap();
             while session.is_busy() {
                 tokio::task::yield_now().await;

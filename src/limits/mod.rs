@@ -1,7 +1,8 @@
-//! How much: what a principal may spend on models, and how many answers are written at once.
+//! How much and how often: what a principal may spend on models, how many answers are written at once, and what each visitor
+//! may ask for in a while.
 //!
-//! The logic is pure and is told the time; the two registries that runs share, [`Budgets`] and [`Line`], hold it under
-//! short locks. Uses `store` to keep what was spent, `config`, `telemetry`, `chat`.
+//! The logic is pure and is told the time; the registries that are shared, [`Budgets`], [`Line`] and
+//! [`Rates`], hold it under short locks. Uses `store` to keep what was spent, `config`, `telemetry`, `chat`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,11 +11,16 @@ use crate::{chat::Owner, telemetry::metrics::RATE_LIMITED};
 mod account;
 pub mod budget;
 pub mod line;
+pub mod quota;
+pub mod rates;
 mod spending;
+mod visitor;
 
 pub use budget::Budgets;
 pub use line::{Line, Place};
+pub use rates::Rates;
 pub use spending::Spending;
+pub use visitor::{Action, AddressKey, Standing, Visitor};
 
 /// Who spends, as accounts and the line know them: a user of a tenant. All who need not say who they are, are one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -47,6 +53,9 @@ pub enum OverLimit {
         /// When there are more.
         retry_in: Duration,
     },
+    /// It was asked for too often of late.
+    #[error("too many {} of late", .0.action.words())]
+    TooOften(Standing),
     /// As many answers wait for their turn as may.
     #[error("too many answers are waiting for their turn")]
     LineFull,
@@ -58,6 +67,7 @@ impl OverLimit {
     pub const fn code(self) -> &'static str {
         match self {
             Self::BudgetExhausted { .. } => "budget_exhausted",
+            Self::TooOften(_) => "rate_limited",
             Self::LineFull => "queue_full",
         }
     }
@@ -66,6 +76,7 @@ impl OverLimit {
     pub fn count(&self) {
         let scope = match self {
             Self::BudgetExhausted { .. } => "tokens",
+            Self::TooOften(standing) => standing.action.name(),
             Self::LineFull => "waiting_runs",
         };
         metrics::counter!(RATE_LIMITED, "scope" => scope).increment(1);
@@ -76,6 +87,7 @@ impl OverLimit {
     pub const fn retry_in(self) -> Option<Duration> {
         match self {
             Self::BudgetExhausted { retry_in } => Some(retry_in),
+            Self::TooOften(standing) => Some(standing.left.more_in),
             Self::LineFull => None,
         }
     }

@@ -20,9 +20,9 @@ use super::{
     writing::{Told, Writing},
 };
 use crate::{
-    chat::{Doing, Owner, Phase, Status},
+    chat::{Doing, Owner, Phase, SessionId, Status},
     knowledge::{KnowledgeStatus, MAX_QUESTION_CHARS, Passage, Retrieved, Retriever, SearchMode, SearchQuery},
-    limits::{Budgets, Line, OverLimit, Spender},
+    limits::{Budgets, Line, OverLimit, Rates, Spender, Visitor},
     llm::{ChatModel, ChatRequest, KnowledgeUse, ModelStream, PromptMessage, PromptRole, Sharing, estimated_tokens},
     telemetry::{
         metrics::{MEMORY_RETRIEVALS, RETRIEVAL_DURATION},
@@ -48,6 +48,8 @@ pub struct Runner {
     pub line: Arc<Line>,
     /// What may be spent.
     pub budgets: Arc<Budgets>,
+    /// How often what may be asked for.
+    pub rates: Arc<Rates>,
 }
 
 /// Where and how much to look up.
@@ -76,15 +78,22 @@ impl Runner {
         self.model.keeps(owner)
     }
 
-    /// Whether a run of `owner` may begin now, or wait for its turn. Asked before a question is taken; nothing is
-    /// promised by it.
+    /// Whether a run of `owner` may begin now, or wait for its turn. Asked before a question is taken, which is counted
+    /// among those of `by` and of its session; how many of these may follow. Of budgets and the line nothing is promised.
     ///
     /// # Errors
-    /// [`OverLimit`].
-    pub fn check(&self, owner: Option<&Owner>) -> Result<(), OverLimit> {
+    /// [`OverLimit`]; then nothing was counted.
+    pub fn check(
+        &self,
+        owner: Option<&Owner>,
+        by: &Visitor,
+        session: Option<&SessionId>,
+    ) -> Result<Option<u64>, OverLimit> {
         let spender = Spender::new(owner);
         let refused = self.budgets.check(&spender).and_then(|()| self.line.check(&spender));
-        refused.inspect_err(|refusal| refusal.count())
+        let counted = refused.and_then(|()| self.rates.take_message(by, session));
+        let standing = counted.inspect_err(|refusal| refusal.count())?;
+        Ok(standing.map(|standing| standing.left.remaining))
     }
 
     /// A run. It does nothing until it is polled. Until it is polled again after [`RunEvent::Retrieved`], nothing is

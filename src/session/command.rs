@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::moment::Moment;
 use crate::{
     chat::{Feedback, MessageId, RunId},
-    limits::OverLimit,
+    limits::{OverLimit, Visitor},
     store::StoreError,
 };
 
@@ -34,6 +34,8 @@ pub struct NewMessage {
     pub text: String,
     /// What to do when an answer is being written.
     pub mode: SendMode,
+    /// Whose messages it is counted among.
+    pub by: Visitor,
 }
 
 /// A conversation that is to go on another way.
@@ -64,6 +66,8 @@ pub struct Receipt {
     pub duplicate: bool,
     /// Whether its run waits for another one.
     pub queued: bool,
+    /// How many messages may follow at once, where they are counted.
+    pub remaining: Option<u64>,
 }
 
 /// Why a message was not accepted.
@@ -90,6 +94,9 @@ pub enum SendError {
     /// The store did not take it; nothing was changed.
     #[error("the message could not be stored")]
     StorageUnavailable,
+    /// It would be one more session than its owner may have.
+    #[error("there are as many conversations as one may have: delete some")]
+    TooManySessions,
     /// The session was deleted.
     #[error("the session is gone")]
     Gone,
@@ -110,6 +117,7 @@ impl SendError {
             Self::Busy | Self::Draining => "busy",
             Self::QueueFull => "queue_full",
             Self::Limit(refusal) => refusal.code(),
+            Self::TooManySessions => "too_many",
             Self::IdempotencyConflict => "idempotency_conflict",
             Self::NotFound | Self::Gone => "not_found",
             Self::NotAQuestion => "invalid_field",
@@ -121,7 +129,10 @@ impl SendError {
     /// Whether the same may be accepted later.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
-        !matches!(self, Self::IdempotencyConflict | Self::NotFound | Self::NotAQuestion | Self::Gone)
+        !matches!(
+            self,
+            Self::IdempotencyConflict | Self::NotFound | Self::NotAQuestion | Self::TooManySessions | Self::Gone
+        )
     }
 
     /// When, as far as that is known.
@@ -160,7 +171,7 @@ pub enum Closed {
 
 pub(crate) enum Command {
     Send(Box<NewMessage>, oneshot::Sender<Result<Receipt, SendError>>),
-    Redo(Option<MessageId>, Box<Redo>, oneshot::Sender<Result<Receipt, SendError>>),
+    Redo(Option<MessageId>, Box<(Redo, Visitor)>, oneshot::Sender<Result<Receipt, SendError>>),
     Rate(MessageId, Box<Feedback>, oneshot::Sender<Result<(), SendError>>),
     Stop(Box<Stop>, oneshot::Sender<Result<RunId, RunNotActive>>),
     Delete(oneshot::Sender<Result<bool, StoreError>>),

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     chat::{Feedback, MessageId, Owner, RunId, SessionId},
+    limits::Visitor,
     store::{SessionRecord, StoreError},
 };
 
@@ -96,13 +97,13 @@ impl SessionHandle {
     }
 
     /// Lets the conversation go on another way; returns after that is stored, or refused. A repetition with the same
-    /// `id` changes nothing: it becomes the id of the new question, or of the new answer when the question stays.
+    /// `id` changes nothing, and is not counted among the messages of `by`: it becomes the id of the new question, or of the new answer when the question stays.
     ///
     /// # Errors
     /// [`SendError`], [`SendError::Busy`] while an answer is being written or waits; nothing was stored then, except
     /// perhaps before [`SendError::Internal`].
-    pub async fn redo(&self, id: Option<MessageId>, redo: Redo) -> Result<Receipt, SendError> {
-        self.ask(|reply| Command::Redo(id, Box::new(redo), reply)).await
+    pub async fn redo(&self, id: Option<MessageId>, redo: Redo, by: Visitor) -> Result<Receipt, SendError> {
+        self.ask(|reply| Command::Redo(id, Box::new((redo, by)), reply)).await
     }
 
     /// Keeps what the person thinks of a message; returns after that is stored.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use self::{answers::*, branches::*, sessions::*, spending::what_was_spent_comes_back};
 use super::{
-    Appended, Branch, Branched, FinishedAnswer, MAX_PAGE, MessagePage, Piece, Scope, SessionRecord, SessionStore,
-    SpendingStore, Spent, StoreError, Turn, memory::MemoryStore, sqlite::SqliteStore,
+    Appended, Branch, Branched, FinishedAnswer, MAX_PAGE, MAX_SESSIONS, MessagePage, Piece, Scope, SessionRecord,
+    SessionStore, SpendingStore, Spent, StoreError, Turn, memory::MemoryStore, sqlite::SqliteStore,
 };
 use crate::chat::{
     Citation, Feedback, Message, MessageId, Opinion, Owner, RunId, SessionId, Source, Status, Timestamp, Usage,
@@ -104,6 +104,7 @@ contracts!([
     a_taken_session_id_is_refused,
     sessions_are_paged_newest_first,
     sessions_are_listed_by_owner,
+    an_owner_has_so_many_sessions_and_others_have_theirs,
     a_turn_is_stored_once,
     a_session_is_stored_with_its_first_turn,
     an_answer_grows_and_ends,

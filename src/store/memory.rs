@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::{
-    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Piece, Scope, SessionPage,
-    SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn, continue_text, refuse_unfit, session_taken,
-    unknown_answer,
+    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MAX_SESSIONS, MessagePage, Piece, Scope,
+    SessionPage, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn, continue_text, refuse_unfit,
+    session_taken, unknown_answer,
 };
 use crate::chat::{Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp};
 
@@ -68,6 +68,10 @@ impl State {
     fn insert(&mut self, session: SessionRecord, most: usize) -> Result<(), StoreError> {
         if self.sessions.len() >= most {
             return Err(StoreError::Unavailable(format!("{most} sessions are the most it holds")));
+        }
+        let is_own = |conversation: &&Conversation| conversation.record.owner == session.owner;
+        if session.owner.is_some() && self.sessions.values().filter(is_own).count() >= MAX_SESSIONS {
+            return Err(StoreError::TooManySessions);
         }
         self.by_age.insert((Reverse(session.created_at), session.id.clone()));
         let record = SessionRecord { message_count: 0, ..session };

@@ -22,6 +22,8 @@ pub use spending::{SpendingStore, Spent};
 /// The most rows that one call of [`SessionStore::sessions`] or [`SessionStore::messages`] returns; a larger
 /// `limit` is taken for this.
 pub const MAX_PAGE: usize = 500;
+/// The most sessions of one owner. Of those that belong to nobody in particular there may be any number.
+pub const MAX_SESSIONS: usize = 5_000;
 /// The most sessions that one call of [`SessionStore::delete_expired`] deletes; a larger `limit` is taken for
 /// this. Few, because the answers to all other writes wait behind them.
 pub const MAX_EXPIRED: usize = 50;
@@ -190,6 +192,9 @@ pub enum StoreError {
     /// No such session; it may have been deleted meanwhile.
     #[error("no such session")]
     NoSession,
+    /// Its owner has [`MAX_SESSIONS`] already.
+    #[error("there are as many conversations as one may have: delete some")]
+    TooManySessions,
     /// The disk or the database refused; the text is for the log, not for clients.
     #[error("storage is not available: {0}")]
     Unavailable(String),

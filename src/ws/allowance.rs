@@ -5,18 +5,12 @@
 
 use std::time::Duration;
 
-use crate::session::Moment;
+use crate::{limits::quota::Quota, session::Moment};
 
-/// Snapshots and texts that a client may ask for at once, and how long until there is one more.
-const TEXTS: Rate = Rate { burst: 10, every: 500_000 };
+/// Snapshots and texts that a client may ask for.
+const TEXTS: Quota = Quota::new(10, Duration::from_secs(5));
 /// Changes of `typing`, likewise.
-const TYPING: Rate = Rate { burst: 10, every: 500_000 };
-
-struct Rate {
-    burst: u64,
-    /// In microseconds.
-    every: Moment,
-}
+const TYPING: Quota = Quota::new(10, Duration::from_secs(5));
 
 /// What one client has used up. Each field is the moment at which all of it is there again.
 #[derive(Debug, Default)]
@@ -31,25 +25,12 @@ impl Allowance {
     /// # Errors
     /// How long that takes.
     pub(super) fn text(&mut self, now: Moment) -> Result<(), Duration> {
-        TEXTS.take(&mut self.texts, now)
+        TEXTS.take(&mut self.texts, now).map(drop).map_err(|left| left.more_in)
     }
 
     /// Whether a change of `typing` is passed on now.
     pub(super) fn typing(&mut self, now: Moment) -> bool {
         TYPING.take(&mut self.typing, now).is_ok()
-    }
-}
-
-impl Rate {
-    fn take(&self, whole_at: &mut Moment, now: Moment) -> Result<(), Duration> {
-        let next = now.max(*whole_at) + self.every;
-        match (next - now).checked_sub(self.burst * self.every) {
-            Some(wait) if wait > 0 => Err(Duration::from_micros(wait)),
-            _ => {
-                *whole_at = next;
-                Ok(())
-            }
-        }
     }
 }
 

@@ -34,6 +34,8 @@ pub enum CloseReason {
     HelloTimeout,
     /// The session failed; what is stored is intact.
     Internal,
+    /// It asked for too many sessions of late.
+    TooManyRequests,
     /// No sign of life.
     Silent,
     /// The other side did not read for too long.
@@ -59,6 +61,7 @@ impl CloseReason {
             Self::OverCapacity => (4100, "too many sessions are in use"),
             Self::HelloTimeout => (4108, "no hello with a token in time"),
             Self::Internal => (4111, "internal error"),
+            Self::TooManyRequests => (4129, "too many new sessions of late"),
             Self::Silent => (4201, "no sign of life"),
             Self::WriteStalled => (4203, "the reader stalled"),
             Self::TokenExpired => (4204, "the token expired"),

@@ -29,6 +29,7 @@ use crate::{
     config::Secret,
     dialect::chat_v1::{self, ClientFrame, Frame, FrameError},
     hub::{ASSISTANT, Hub, HubError},
+    limits::{Action, OverLimit, Rates, Visitor},
     store::StoreError,
 };
 
@@ -40,6 +41,17 @@ const HELLO_BYTES: usize = MAX_TOKEN_BYTES + 1024;
 /// The most bytes of a frame's own head.
 const FRAME_HEAD_BYTES: usize = 14;
 
+/// Why a client gets no session.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAdmitted {
+    /// It asked for too many of late.
+    #[error(transparent)]
+    TooOften(#[from] OverLimit),
+    /// There is none for it.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+}
+
 /// A client that has connected.
 #[derive(Debug)]
 pub struct Arrival {
@@ -47,6 +59,10 @@ pub struct Arrival {
     pub hub: Arc<Hub>,
     /// Checks tokens.
     pub auth: Arc<Authenticator>,
+    /// How often what may be asked for.
+    pub rates: Arc<Rates>,
+    /// Who is counted: whoever has the client's address, until it is known who it is.
+    pub visitor: Visitor,
     /// The session it asks for; without one, one is made.
     pub session: Option<SessionId>,
     /// The cursor that came with the URL.
@@ -63,11 +79,15 @@ impl Arrival {
     /// The socket of `caller`, with its session.
     ///
     /// # Errors
-    /// [`HubError`]; [`StoreError::NoSession`] when there is no such session of this caller.
-    pub async fn admit(self, caller: Caller) -> Result<Socket, HubError> {
+    /// [`NotAdmitted`]; [`StoreError::NoSession`] when there is no such session of this caller.
+    pub async fn admit(self, caller: Caller) -> Result<Socket, NotAdmitted> {
+        let visitor = caller.visitor(self.visitor);
         let session = match self.session {
             Some(id) => self.hub.get_own(&id, caller.owner()).await?,
-            None => self.hub.open(ASSISTANT, caller.owner())?,
+            None => {
+                self.rates.take(Action::Sessions, &visitor)?;
+                self.hub.open(ASSISTANT, caller.owner())?
+            }
         };
         Ok(Socket {
             session,
@@ -77,6 +97,7 @@ impl Arrival {
             connection: self.connection,
             drain: self.drain,
             auth: self.auth,
+            visitor,
             caller,
         })
     }
@@ -93,9 +114,12 @@ pub async fn serve_unknown<S: AsyncRead + AsyncWrite + Unpin>(io: S, read: Vec<u
     let reason = match introduced {
         Ok(caller) => match arrival.admit(caller).await {
             Ok(socket) => return converse(stream, socket).await,
-            Err(HubError::Full) => CloseReason::OverCapacity,
-            Err(HubError::Store(StoreError::NoSession)) => CloseReason::SessionGone,
-            Err(HubError::Store(StoreError::Unavailable(reason))) => {
+            Err(NotAdmitted::TooOften(_) | NotAdmitted::Hub(HubError::Store(StoreError::TooManySessions))) => {
+                CloseReason::TooManyRequests
+            }
+            Err(NotAdmitted::Hub(HubError::Full)) => CloseReason::OverCapacity,
+            Err(NotAdmitted::Hub(HubError::Store(StoreError::NoSession))) => CloseReason::SessionGone,
+            Err(NotAdmitted::Hub(HubError::Store(StoreError::Unavailable(reason)))) => {
                 tracing::error!(reason, "the store refused");
                 CloseReason::Internal
             }

@@ -22,6 +22,6 @@ mod writer;
 
 pub use close::CloseReason;
 pub use goaway::Goaway;
-pub use hello::{Arrival, serve_unknown};
+pub use hello::{Arrival, NotAdmitted, serve_unknown};
 pub use serve::{config, serve};
 pub use socket::Socket;

@@ -36,11 +36,12 @@ where
             }
             ClientFrame::Send { id: message, text, mode, .. } => {
                 self.viewer.set_typing(false); // Who has sent it types no more.
-                let message = NewMessage { id: message, text, mode };
+                let message = NewMessage { id: message, text, mode, by: self.socket.visitor.clone() };
                 self.call(id, |session, id| async move { receipt(id, session.send(message).await) });
             }
             ClientFrame::Redo { id: new, redo } => {
-                self.call(id, |session, id| async move { receipt(id, session.redo(new, redo).await) });
+                let by = self.socket.visitor.clone();
+                self.call(id, |session, id| async move { receipt(id, session.redo(new, redo, by).await) });
             }
             ClientFrame::Feedback { message, feedback } => {
                 self.call(id, |session, id| async move { rated(id, session.rate(message, feedback).await) });

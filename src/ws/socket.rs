@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     auth::{Authenticator, Caller},
+    limits::Visitor,
     session::SessionHandle,
 };
 
@@ -14,6 +15,8 @@ pub struct Socket {
     pub session: SessionHandle,
     /// Checks further tokens.
     pub auth: Arc<Authenticator>,
+    /// Whose messages its are counted among.
+    pub visitor: Visitor,
     /// Who it belongs to, and until when; nobody in particular where that is allowed.
     pub caller: Caller,
     /// Who answers in it.

@@ -6,6 +6,7 @@ use futures_util::{StreamExt, future::join_all, poll, stream};
 use rivulet::{
     chat::RunId,
     hub::{ASSISTANT, Hub},
+    limits::Visitor,
     llm::{ChatModel, ChatRequest, Failover, ModelEvent, ModelStream},
     session::{NewMessage, SendError, SendMode, SessionHandle},
     store::{Scope, SessionStore},
@@ -67,7 +68,12 @@ fn sessions(hub: &Hub, count: usize) -> Vec<SessionHandle> {
 }
 
 async fn asked(session: &SessionHandle) -> Result<RunId, SendError> {
-    let message = NewMessage { id: None, text: "go on".to_owned(), mode: SendMode::Reject };
+    let message = NewMessage {
+        id: None,
+        text: "go on".to_owned(),
+        mode: SendMode::Reject,
+        by: Visitor::at([127, 0, 0, 1].into()),
+    };
     session.send(message).await.map(|receipt| receipt.run.unwrap())
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rivulet::{
     chat::{MessageId, Status},
     hub::Hub,
+    limits::Visitor,
     session::{
         Closed, NewMessage, SendError, SendMode, SessionHandle, Viewer,
         log::{Event, RunDone, Step},
@@ -21,7 +22,12 @@ async fn session(hub: &Hub) -> SessionHandle {
 }
 
 fn message(text: &str) -> NewMessage {
-    NewMessage { id: Some(MessageId::parse(text).unwrap()), text: text.to_owned(), mode: SendMode::Reject }
+    NewMessage {
+        id: Some(MessageId::parse(text).unwrap()),
+        text: text.to_owned(),
+        mode: SendMode::Reject,
+        by: Visitor::at([127, 0, 0, 1].into()),
+    }
 }
 
 async fn done(viewer: &mut Viewer) -> Arc<RunDone> {

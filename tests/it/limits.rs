@@ -222,6 +222,7 @@ async fn an_answer_without_end_is_cut() {
         max_output_tokens: 1_000_000,
         line: Arc::default(),
         budgets: Arc::default(),
+        rates: Arc::default(),
     };
     let request = RunRequest::new("a", Vec::new(), None);
     let (mut bytes, mut end) = (0, None);

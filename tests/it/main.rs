@@ -32,6 +32,7 @@ mod layers;
 mod limits;
 mod pacing;
 mod proxies;
+mod rates;
 mod repetitions;
 mod resume;
 mod scenarios;

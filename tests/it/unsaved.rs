@@ -5,6 +5,7 @@ use reqwest::{Client as Http, StatusCode};
 use rivulet::{
     chat::{Feedback, MessageId, Opinion},
     hub::{ASSISTANT, Hub, HubError},
+    limits::Visitor,
     session::{Closed, NewMessage, Redo, SendError, SendMode, SessionHandle, viewer::Change},
     store::{Scope, SessionStore, StoreError},
 };
@@ -93,7 +94,12 @@ fn open(hub: &Hub) -> SessionHandle {
 }
 
 fn message(id: &str) -> NewMessage {
-    NewMessage { id: Some(MessageId::parse(id).unwrap()), text: id.to_owned(), mode: SendMode::Queue }
+    NewMessage {
+        id: Some(MessageId::parse(id).unwrap()),
+        text: id.to_owned(),
+        mode: SendMode::Queue,
+        by: Visitor::at([127, 0, 0, 1].into()),
+    }
 }
 
 #[tokio::test]
@@ -119,7 +125,10 @@ async fn there_is_nothing_in_it_to_answer_anew_or_to_rate() {
     let (hub, _) = hub(Talkative);
     let session = open(&hub);
     let feedback = Feedback { value: Opinion::Good, comment: None };
-    assert_eq!(session.redo(None, Redo::Regenerate { at: None }).await, Err(SendError::NotFound));
+    assert_eq!(
+        session.redo(None, Redo::Regenerate { at: None }, Visitor::at([127, 0, 0, 1].into())).await,
+        Err(SendError::NotFound)
+    );
     assert_eq!(session.rate(MessageId::random(), feedback).await, Err(SendError::NotFound));
     session.send(message("one")).await.unwrap();
 }

@@ -59,6 +59,8 @@ struct Job {
 
 #[derive(Deserialize)]
 struct Problem {
+    #[serde(default)]
+    code: String,
     detail: String,
 }
 
@@ -102,13 +104,16 @@ impl Gateway {
         loop {
             let response = request()?.send().await.map_err(unreachable)?;
             let status = response.status();
-            let is_busy = status == StatusCode::SERVICE_UNAVAILABLE && attempt < ATTEMPTS;
-            let body = response.text().await.map_err(unreachable)?;
-            if !is_busy {
-                return Ok(Reply(status, body));
+            let wait = response.headers().get(header::RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse().ok());
+            let reply = Reply(status, response.text().await.map_err(unreachable)?);
+            if reply.is_too_often() {
+                sleep(Duration::from_secs(wait.unwrap_or(1))).await;
+            } else if status == StatusCode::SERVICE_UNAVAILABLE && attempt < ATTEMPTS {
+                attempt += 1;
+                sleep(AGAIN).await;
+            } else {
+                return Ok(reply);
             }
-            attempt += 1;
-            sleep(AGAIN).await;
         }
     }
 
@@ -172,6 +177,12 @@ impl Reply {
             return Err(refused(self.detail()));
         }
         serde_json::from_str(&self.1).map_err(refused)
+    }
+
+    /// Whether it may be asked again in a while, as the gateway's limits are. Another bound has another code.
+    fn is_too_often(&self) -> bool {
+        let problem = serde_json::from_str::<Problem>(&self.1);
+        self.0 == StatusCode::TOO_MANY_REQUESTS && problem.is_ok_and(|problem| problem.code == "rate_limited")
     }
 
     fn detail(&self) -> String {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::gateway::Gateway;
 use crate::{
-    auth::{DEFAULT_TENANT, InvalidPrincipal, Principal},
+    auth::{DEFAULT_TENANT, InvalidPrincipal, Principal, UNLIMITED},
     config::Config,
     knowledge::{
         Collection, DEFAULT_COLLECTION, IngestError, IngestProgress, IngestSummary, Intake, Knowledge, KnowledgeError,
@@ -92,7 +92,7 @@ pub enum IngestCommandError {
 /// # Errors
 /// See [`IngestCommandError`]; also when only some of the files failed.
 pub async fn run(args: Args, config: &Config) -> Result<(), IngestCommandError> {
-    let principal = Principal::new(&args.tenant, USER, Vec::new())?;
+    let principal = Principal::new(&args.tenant, USER, vec![UNLIMITED.to_owned()])?;
     let collection = Collection::of(Tenant::new(&args.tenant), &args.collection)?;
     let data_dir = &config.server.data_dir;
     folder::prepare(data_dir).map_err(IngestCommandError::DataDir)?;

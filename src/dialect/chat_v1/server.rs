@@ -76,6 +76,9 @@ enum Out<'a> {
         duplicate: Option<bool>,
         #[serde(skip_serializing_if = "Option::is_none")]
         queued: Option<bool>,
+        /// Messages that may follow at once.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        remaining: Option<u64>,
     },
     #[serde(rename = "message")]
     Message { seq: u64, message: &'a Message },
@@ -198,19 +201,20 @@ pub fn ack_message(re: Option<&Value>, receipt: &Receipt) -> String {
         run: receipt.run.as_ref(),
         duplicate: Some(receipt.duplicate),
         queued: receipt.queued.then_some(true),
+        remaining: receipt.remaining,
     })
 }
 
 /// It is done.
 #[must_use]
 pub fn ack(re: Option<&Value>) -> String {
-    json(&Out::Ack { re, message: None, run: None, duplicate: None, queued: None })
+    json(&Out::Ack { re, message: None, run: None, duplicate: None, queued: None, remaining: None })
 }
 
 /// A run is being stopped.
 #[must_use]
 pub fn ack_stop(re: Option<&Value>, run: &RunId) -> String {
-    json(&Out::Ack { re, message: None, run: Some(run), duplicate: None, queued: None })
+    json(&Out::Ack { re, message: None, run: Some(run), duplicate: None, queued: None, remaining: None })
 }
 
 /// What lies next after a reader's cursor; `None` when that is nothing.

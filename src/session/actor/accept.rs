@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     chat::{Feedback, Message, MessageId, Role, RunId, Status, Timestamp},
+    limits::Visitor,
     session::{Closed, NewMessage, Receipt, Redo, SendError, SendMode},
     store::{Appended, Branch, Branched, StoreError, Turn},
 };
@@ -22,13 +23,13 @@ const MAX_WAITING: usize = 16;
 
 impl Actor {
     pub(super) fn on_send(&mut self, message: NewMessage, reply: Reply<Receipt>) {
-        let NewMessage { id, text, mode } = message;
+        let NewMessage { id, text, mode, by } = message;
         let asked = Asked::Question { text: text.clone(), replaces: None };
-        let Some((_, reply)) = self.admit(id.as_ref(), asked, mode, reply) else { return };
+        let Some((_, reply, remaining)) = self.admit(id.as_ref(), asked, (mode, &by), reply) else { return };
         let (run, at) = (RunId::random(), Timestamp::now());
         let question = Message::question(id.unwrap_or_else(MessageId::random), text, run.clone(), at);
         let answer = Message::pending(MessageId::random(), Some(question.id.clone()), run.clone(), at);
-        self.arrive(&question.id, Some(&question.id), &answer.id, run);
+        self.arrive(&question.id, Some(&question.id), &answer.id, (run, remaining));
         let opens = self.shared.unsaved.lock().as_deref().cloned();
         let turn = Turn { opens, question, answer };
         let (store, session) = (self.deps.store.clone(), self.shared.id.clone());
@@ -39,15 +40,16 @@ impl Actor {
         self.accepting.push_back(commit.boxed());
     }
 
-    pub(super) fn on_redo(&mut self, id: Option<MessageId>, redo: Redo, reply: Reply<Receipt>) {
+    pub(super) fn on_redo(&mut self, id: Option<MessageId>, (redo, by): (Redo, Visitor), reply: Reply<Receipt>) {
         let (at, asked) = match redo {
             Redo::Regenerate { at } => (at.clone(), Asked::Answer { at }),
             Redo::Edit { at, text } => (Some(at.clone()), Asked::Question { text, replaces: Some(at) }),
         };
-        let Some((asked, reply)) = self.admit(id.as_ref(), asked, SendMode::Reject, reply) else { return };
         if self.shared.unsaved.lock().is_some() {
             return respond(reply, Err(SendError::NotFound));
         }
+        let admitted = self.admit(id.as_ref(), asked, (SendMode::Reject, &by), reply);
+        let Some((asked, reply, remaining)) = admitted else { return };
         let (run, now) = (RunId::random(), Timestamp::now());
         let id = id.unwrap_or_else(MessageId::random);
         let branch = match &asked {
@@ -63,7 +65,7 @@ impl Actor {
         let question =
             branch.question.as_ref().map_or_else(|| self.question_at(branch.at.as_ref()), |q| Some(q.id.clone()));
         let answer = branch.answer.id.clone();
-        self.arrive(&id, question.as_ref(), &answer, run);
+        self.arrive(&id, question.as_ref(), &answer, (run, remaining));
         let (store, session, newest) = (self.deps.store.clone(), self.shared.id.clone(), self.deps.window());
         let commit = async move {
             let result = store.branch(&session, branch, newest).await;
@@ -109,7 +111,7 @@ impl Actor {
     pub(super) fn on_accepted(&mut self, accepting: Accepting) {
         match accepting {
             Accepting::LookedUp { asked, refusal, reply, found } => {
-                let answer = match found {
+                let answer = match *found {
                     Ok(None) => Err(refusal),
                     Ok(Some(known)) => self.repeated(&asked, &known),
                     Err(error) => Err(self.storage_failed("look-up", &error)),
@@ -184,9 +186,9 @@ impl Actor {
         &mut self,
         id: Option<&MessageId>,
         asked: Asked,
-        mode: SendMode,
+        (mode, by): (SendMode, &Visitor),
         reply: Reply<Receipt>,
-    ) -> Option<(Asked, Reply<Receipt>)> {
+    ) -> Option<(Asked, Reply<Receipt>, Option<u64>)> {
         let known = id.and_then(|id| self.shared.log.lock().transcript().message(id).cloned());
         if let Some(known) = known {
             respond(reply, self.repeated(&asked, &known));
@@ -194,31 +196,33 @@ impl Actor {
         }
         // While its twin is being committed: the store keeps the order of writes, so it will know the answer.
         let has_twin = self.waiting() < 2 * MAX_WAITING && self.arriving.iter().any(|known| Some(&known.id) == id);
-        match (self.refusal(mode), id) {
-            (None, _) => return Some((asked, reply)),
-            (Some(_), _) if has_twin => return Some((asked, reply)),
-            (Some(refusal), Some(id)) => {
+        match (self.remaining(mode, by), id) {
+            (Ok(remaining), _) => return Some((asked, reply, remaining)),
+            (Err(_), _) if has_twin => return Some((asked, reply, None)),
+            (Err(refusal), Some(id)) => {
                 let (store, session, id) = (self.deps.store.clone(), self.shared.id.clone(), id.clone());
                 let look_up = async move {
-                    let found = store.message(&session, &id).await;
+                    let found = Box::new(store.message(&session, &id).await);
                     Accepting::LookedUp { asked, refusal, reply, found }
                 };
                 self.accepting.push_back(look_up.boxed());
             }
-            (Some(refusal), None) => respond(reply, Err(refusal)),
+            (Err(refusal), None) => respond(reply, Err(refusal)),
         }
         None
     }
 
-    /// Why something new may not come in now.
-    fn refusal(&self, mode: SendMode) -> Option<SendError> {
+    /// Counts something new that may come in now, and says how many may follow; or why it may not.
+    fn remaining(&self, mode: SendMode, by: &Visitor) -> Result<Option<u64>, SendError> {
         let occupied = !matches!(self.current, Current::Idle) || self.waiting() > 0;
         match mode {
-            _ if self.deps.draining.load(Ordering::SeqCst) => Some(SendError::Draining),
-            SendMode::Reject if occupied => Some(SendError::Busy),
+            _ if self.deps.draining.load(Ordering::SeqCst) => Err(SendError::Draining),
+            SendMode::Reject if occupied => Err(SendError::Busy),
             // What a replacement stops still has to be committed, one after the other: the bound holds for both.
-            SendMode::Queue | SendMode::Replace if self.waiting() >= MAX_WAITING => Some(SendError::QueueFull),
-            _ => self.deps.runner.check(self.shared.owner.as_ref()).err().map(SendError::Limit),
+            SendMode::Queue | SendMode::Replace if self.waiting() >= MAX_WAITING => Err(SendError::QueueFull),
+            _ => {
+                self.deps.runner.check(self.shared.owner.as_ref(), by, Some(&self.shared.id)).map_err(SendError::Limit)
+            }
         }
     }
 
@@ -226,11 +230,18 @@ impl Actor {
         self.queue.len() + self.arriving.len()
     }
 
-    fn arrive(&mut self, id: &MessageId, question: Option<&MessageId>, answer: &MessageId, run: RunId) {
+    fn arrive(
+        &mut self,
+        id: &MessageId,
+        question: Option<&MessageId>,
+        answer: &MessageId,
+        (run, remaining): (RunId, Option<u64>),
+    ) {
         let (id, question, answer) = (id.clone(), question.cloned(), answer.clone());
         // Only an answer anew has the id of the wish.
         let is_anew = id == answer;
-        self.arriving.push(Arriving { id, question, answer, run, since: Instant::now(), stopped: false, is_anew });
+        let since = Instant::now();
+        self.arriving.push(Arriving { id, question, answer, run, remaining, since, stopped: false, is_anew });
     }
 
     fn arrived(&mut self, answer: &MessageId) -> Option<Arriving> {
@@ -255,25 +266,26 @@ impl Actor {
 
     /// Has a question answered, at once when no other answer is being written.
     fn enqueue(&mut self, question: Arc<Message>, arrived: Arriving) -> Receipt {
-        let (message, run) = (question.id.clone(), arrived.run.clone());
+        let (message, run, remaining) = (question.id.clone(), arrived.run.clone(), arrived.remaining);
         let queued = !matches!(self.current, Current::Idle);
         let Arriving { answer, run: its_run, since, stopped, is_anew, .. } = arrived;
         self.queue.push_back(WaitingTurn { question, answer, run: its_run, since, stopped, is_anew });
         self.start_next();
         self.shared.wakers.wake();
-        Receipt { message, run: Some(run), duplicate: false, queued }
+        Receipt { message, run: Some(run), duplicate: false, queued, remaining }
     }
 
     /// The answer to something whose id is known.
     fn repeated(&self, asked: &Asked, known: &Message) -> Result<Receipt, SendError> {
         let question = asked.is_met_by(known).ok_or(SendError::IdempotencyConflict)?;
         let queued = self.queue.iter().any(|turn| turn.question.id == question);
-        Ok(Receipt { message: question, run: known.run.clone(), duplicate: true, queued })
+        Ok(Receipt { message: question, run: known.run.clone(), duplicate: true, queued, remaining: None })
     }
 
     fn storage_failed(&self, what: &str, error: &StoreError) -> SendError {
         match error {
             StoreError::NoSession => SendError::Gone,
+            StoreError::TooManySessions => SendError::TooManySessions,
             StoreError::Unavailable(_) => {
                 error!(session = %self.shared.id, %error, what, "the store refused");
                 SendError::StorageUnavailable

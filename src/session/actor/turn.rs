@@ -23,6 +23,8 @@ pub(super) struct Arriving {
     pub(super) question: Option<MessageId>,
     pub(super) answer: MessageId,
     pub(super) run: RunId,
+    /// How many messages may follow, where they are counted.
+    pub(super) remaining: Option<u64>,
     pub(super) since: Instant,
     /// Somebody stopped it before it began.
     pub(super) stopped: bool,
@@ -57,7 +59,12 @@ impl Asked {
 /// A step of accepting that came back from the store.
 pub(super) enum Accepting {
     /// Something would be refused, but may be a repetition of what is not in memory: older, or replaced.
-    LookedUp { asked: Asked, refusal: SendError, reply: Reply<Receipt>, found: Result<Option<Message>, StoreError> },
+    LookedUp {
+        asked: Asked,
+        refusal: SendError,
+        reply: Reply<Receipt>,
+        found: Box<Result<Option<Message>, StoreError>>,
+    },
     /// A message.
     Committed { turn: Box<Turn>, mode: SendMode, reply: Reply<Receipt>, result: Result<Appended, StoreError> },
     /// Another way for the conversation to go on.

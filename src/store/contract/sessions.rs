@@ -1,5 +1,7 @@
 //! Sessions: made, listed, bounded, deleted, expired.
 
+use futures_util::{StreamExt, stream};
+
 use super::*;
 
 pub(super) async fn a_session_comes_back_as_it_was_stored(store: Arc<dyn SessionStore>) {
@@ -35,6 +37,22 @@ pub(super) async fn sessions_are_paged_newest_first(store: Arc<dyn SessionStore>
     assert_eq!(seen, ["e", "b", "c", "d", "a"]);
     let after_the_last = store.sessions(None, Some(&session_id("a")), 10).await.expect("read");
     assert_eq!((after_the_last.sessions.len(), after_the_last.more), (0, false));
+}
+
+pub(super) async fn an_owner_has_so_many_sessions_and_others_have_theirs(store: Arc<dyn SessionStore>) {
+    let of = |owner: Option<&str>, id: &str| SessionRecord { owner: owner.map(Owner::new), ..record(id, 1) };
+    let made = (0..MAX_SESSIONS).map(|n| store.create_session(of(Some("acme/ann"), &format!("s{n}"))));
+    let made: Vec<_> = stream::iter(made).buffer_unordered(500).collect().await;
+    assert!(made.iter().all(Result::is_ok));
+    let one_more = store.create_session(of(Some("acme/ann"), "more")).await;
+    assert!(matches!(one_more, Err(StoreError::TooManySessions)), "{one_more:?}");
+    let opening = Turn { opens: Some(of(Some("acme/ann"), "more")), ..turn("q1", "why", 1) };
+    let opened = store.append_turn(&session_id("more"), opening).await;
+    assert!(matches!(opened, Err(StoreError::TooManySessions)), "{opened:?}");
+    store.create_session(of(Some("acme/ben"), "bens")).await.expect("another's");
+    store.create_session(of(None, "nobodys")).await.expect("nobody's");
+    assert!(store.delete_session(&session_id("s7")).await.expect("deleted"));
+    store.create_session(of(Some("acme/ann"), "more")).await.expect("there is room again");
 }
 
 pub(super) async fn sessions_are_listed_by_owner(store: Arc<dyn SessionStore>) {

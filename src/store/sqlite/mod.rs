@@ -261,7 +261,7 @@ fn named(path: &Path, error: &StoreError) -> StoreError {
 fn reason(error: &StoreError) -> String {
     match error {
         StoreError::Unavailable(reason) => reason.clone(),
-        StoreError::NoSession => error.to_string(),
+        StoreError::NoSession | StoreError::TooManySessions => error.to_string(),
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     chat::{Feedback, Message, MessageId, Owner, Role, RunId, SessionId, Status, Timestamp},
-    store::{session_taken, unknown_answer},
+    store::{MAX_SESSIONS, session_taken, unknown_answer},
 };
 
 const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count, owner";
@@ -21,6 +21,14 @@ pub(super) const MESSAGE: &str =
      replaced, feedback";
 
 pub(super) fn insert_session(connection: &Connection, session: &SessionRecord) -> Result<(), StoreError> {
+    if let Some(owner) = &session.owner {
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM sessions WHERE owner = ?1 LIMIT ?2)";
+        let most = MAX_SESSIONS as i64;
+        let own: i64 = connection.prepare_cached(sql)?.query_row(params![owner.as_str(), most], |row| row.get(0))?;
+        if own >= most {
+            return Err(StoreError::TooManySessions);
+        }
+    }
     let inserted = connection
         .prepare_cached(
             "INSERT INTO sessions (id, assistant, metadata, created_at, updated_at, message_count, owner)

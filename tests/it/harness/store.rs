@@ -211,6 +211,7 @@ pub(crate) fn hub(model: impl ChatModel) -> (Arc<Hub>, Arc<Wayward>) {
         max_output_tokens: 100_000,
         line: Arc::default(),
         budgets: Arc::default(),
+        rates: Arc::default(),
     });
     let hour = Duration::from_secs(3600);
     let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 50, sessions: 0 };

@@ -1,0 +1,64 @@
+//! How often somebody may ask over HTTP: who is counted, and what an answer's head says of what is left.
+//!
+//! Whoever proves to be a principal is counted as that one; everybody else, with wrong credentials too, as their address. So
+//! nobody can use up what is somebody else's, and who tries out tokens has as many tries as there are requests.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::{
+    http::{Extensions, HeaderMap, HeaderName, HeaderValue},
+    response::Response,
+};
+
+use super::{client::ClientAddress, problem::Problem};
+use crate::{
+    auth::Caller,
+    limits::{Action, Rates, Standing, Visitor},
+};
+
+/// The fields of draft-ietf-httpapi-ratelimit-headers-10.
+pub(super) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+pub(super) const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// Whose request it is.
+pub(super) fn visitor(caller: Option<&Caller>, extensions: &Extensions) -> Visitor {
+    let address = extensions.get::<ClientAddress>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |client| client.0);
+    let unknown = Visitor::at(address);
+    match caller {
+        Some(caller) => caller.visitor(unknown),
+        None => unknown,
+    }
+}
+
+/// Counts one; what is left, where it is limited.
+///
+/// # Errors
+/// The problem of who asks too often, which is counted in the metrics.
+pub(super) fn take(rates: &Rates, action: Action, who: &Visitor) -> Result<Option<Standing>, Problem> {
+    rates.take(action, who).map_err(|refusal| {
+        refusal.count();
+        refusal.into()
+    })
+}
+
+/// Leaves in an answer what its head is to say.
+pub(super) fn note(response: &mut Response, standing: Option<Standing>) {
+    if let Some(standing) = standing {
+        response.extensions_mut().insert(standing);
+    }
+}
+
+/// Writes what is left into the head of an answer.
+pub(super) fn tell(headers: &mut HeaderMap, standing: Standing) {
+    let Standing { action, quota, left } = standing;
+    let seconds = |span: std::time::Duration| span.as_micros().div_ceil(1_000_000);
+    let fields = [
+        (POLICY, format!("\"{}\";q={};w={}", action.name(), quota.most(), seconds(quota.window()))),
+        (LIMIT, format!("\"{}\";r={};t={}", action.name(), left.remaining, seconds(left.whole_in))),
+    ];
+    for (name, text) in fields {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(name, value);
+        }
+    }
+}

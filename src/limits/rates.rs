@@ -1,0 +1,182 @@
+//! How often: what each visitor may ask for in a while.
+//!
+//! However many visitors there are, the memory is the same, and nobody has to be forgotten to make room for another:
+//! buckets lie in two rows of places, and each visitor has a place in both, found by a hash that nobody outside can foresee
+//! (a count-min sketch). Who shares one of them with others has what the other says. Who shares both has less than their
+//! quota, never more: with ten thousand visitors at their bounds, that are fewer than two in a thousand.
+
+use std::{
+    hash::{BuildHasher, Hash, RandomState},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::{
+    OverLimit,
+    quota::{Micros, Quota},
+    visitor::{Action, Standing, Visitor},
+};
+use crate::{chat::SessionId, config::RateRules};
+
+/// Places in a row; both take 4 MiB, of which nothing is touched that nobody needs.
+const PLACES: usize = 1 << 18;
+/// Of two who ask for the same at once, one is first; so many pairs need not wait for each other.
+const LOCKS: usize = 64;
+
+/// The buckets of everybody. By default nothing is limited.
+pub struct Rates {
+    rules: RateRules,
+    begun: Instant,
+    hasher: RandomState,
+    rows: [Box<[AtomicU64]>; 2],
+    locks: [Mutex<()>; LOCKS],
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self::new(RateRules::default())
+    }
+}
+
+impl std::fmt::Debug for Rates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rates").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
+
+impl Rates {
+    /// Buckets that are full.
+    #[must_use]
+    pub fn new(rules: RateRules) -> Self {
+        let row = || std::iter::repeat_with(AtomicU64::default).take(PLACES).collect();
+        let locks = [const { Mutex::new(()) }; LOCKS];
+        Self { rules, begun: Instant::now(), hasher: RandomState::new(), rows: [row(), row()], locks }
+    }
+
+    /// Takes one; `None` where there is no limit.
+    ///
+    /// # Errors
+    /// [`OverLimit::TooOften`]; then nothing was taken.
+    pub fn take(&self, action: Action, who: &Visitor) -> Result<Option<Standing>, OverLimit> {
+        let quota = self.quota(action).filter(|_| *who != Visitor::Unlimited);
+        quota.map(|quota| self.take_from((action, quota), who)).transpose()
+    }
+
+    /// Takes a message of `who`, and of its session, which has a bucket of its own: whoever come together in it, it is one.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub fn take_message(&self, who: &Visitor, session: Option<&SessionId>) -> Result<Option<Standing>, OverLimit> {
+        if let (Some(session), Some(quota)) = (session, self.quota(Action::Messages))
+            && *who != Visitor::Unlimited
+        {
+            self.take_from((Action::Messages, quota), session)?;
+        }
+        self.take(Action::Messages, who)
+    }
+
+    fn quota(&self, action: Action) -> Option<Quota> {
+        let (most, window) = match action {
+            Action::Requests => (self.rules.requests, self.rules.window),
+            Action::Messages => (self.rules.messages_per_min, Duration::from_secs(60)),
+            Action::Sessions => (self.rules.sessions_per_hour, Duration::from_secs(3600)),
+            Action::Uploads => (self.rules.uploads_per_hour, Duration::from_secs(3600)),
+        };
+        (most > 0).then(|| Quota::new(most, window))
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "other bits of the hash for each, and half a million years")]
+    fn take_from(&self, (action, quota): (Action, Quota), whose: impl Hash) -> Result<Standing, OverLimit> {
+        let hash = self.hasher.hash_one((action, whose));
+        let [one, other] = &self.rows;
+        let (one, other) = (&one[hash as usize % PLACES], &other[(hash >> 32) as usize % PLACES]);
+        let _first = self.locks[(hash >> 58) as usize % LOCKS].lock();
+        let now = self.begun.elapsed().as_micros() as Micros;
+        // Whoever shares a place has only moved it on.
+        let mut whole_at = one.load(Relaxed).min(other.load(Relaxed));
+        match quota.take(&mut whole_at, now) {
+            Ok(left) => {
+                one.fetch_max(whole_at, Relaxed);
+                other.fetch_max(whole_at, Relaxed);
+                Ok(Standing { action, quota, left })
+            }
+            Err(left) => Err(OverLimit::TooOften(Standing { action, quota, left })),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv6Addr};
+
+    use super::*;
+    use crate::chat::Owner;
+
+    fn rates(requests: u64) -> Rates {
+        Rates::new(RateRules { requests, window: Duration::from_secs(3600), ..RateRules::default() })
+    }
+
+    fn principal(name: &str) -> Visitor {
+        Visitor::Principal(Owner::new(name))
+    }
+
+    fn remaining(rates: &Rates, who: &Visitor) -> Result<u64, OverLimit> {
+        rates.take(Action::Requests, who).map(|standing| standing.unwrap().left.remaining)
+    }
+
+    #[test]
+    fn each_has_a_quota_of_their_own_and_nothing_is_limited_by_default() {
+        let rates = rates(3);
+        let (ann, ben) = (principal("t/ann"), principal("t/ben"));
+        let address = Visitor::at([192, 0, 2, 1].into());
+        for who in [&ann, &ben, &address] {
+            assert_eq!([0; 3].map(|_| remaining(&rates, who)), [Ok(2), Ok(1), Ok(0)]);
+            let refused = remaining(&rates, who).unwrap_err();
+            assert_eq!((refused.code(), refused.retry_in()), ("rate_limited", refused.retry_in()));
+            assert!(refused.retry_in().unwrap() > Duration::from_secs(1190));
+        }
+        assert_eq!(rates.take(Action::Messages, &ann), Ok(None));
+        assert_eq!(rates.take(Action::Requests, &Visitor::Unlimited), Ok(None));
+        assert_eq!(Rates::default().take(Action::Requests, &ann), Ok(None));
+    }
+
+    #[test]
+    fn a_session_is_one_whoever_come_together_in_it() {
+        let rates = Rates::new(RateRules { messages_per_min: 2, ..RateRules::default() });
+        let session = SessionId::random();
+        assert!(rates.take_message(&principal("t/ann"), Some(&session)).is_ok());
+        assert!(rates.take_message(&principal("t/ben"), Some(&session)).is_ok());
+        assert!(rates.take_message(&principal("t/eve"), Some(&session)).is_err());
+        assert!(rates.take_message(&principal("t/eve"), Some(&SessionId::random())).is_ok());
+    }
+
+    #[test]
+    fn many_at_once_get_what_one_would() {
+        let rates = rates(1000);
+        let ann = principal("t/ann");
+        let taken = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mine = (0..1000).filter(|_| remaining(&rates, &ann).is_ok()).count();
+                    taken.fetch_add(mine as u64, Relaxed);
+                });
+            }
+        });
+        assert_eq!(taken.into_inner(), 1000);
+    }
+
+    #[test]
+    fn a_flood_of_addresses_takes_nothing_from_those_who_are_there() {
+        let rates = rates(100);
+        for n in 0..100_000_u128 {
+            let flood = Visitor::at(IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8 << 96) | (n << 64))));
+            assert!(rates.take(Action::Requests, &flood).is_ok());
+        }
+        let worst = (0..1000).map(|n| remaining(&rates, &principal(&format!("t/{n}"))).unwrap()).min();
+        assert!(worst >= Some(90), "{worst:?}: one of a hundred places has a stranger in it, who took one");
+    }
+}
