@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::principal::{Principal, UNLIMITED};
+use super::principal::{Principal, Right, UNLIMITED};
 use crate::{
     chat::{Owner, Timestamp},
     limits::Visitor,
@@ -40,6 +40,12 @@ impl Caller {
     #[must_use]
     pub fn owner(&self) -> Option<&Owner> {
         self.0.as_ref().map(|grant| grant.principal.owner())
+    }
+
+    /// Whether it may do this. Where nobody need say who they are, everybody may do everything.
+    #[must_use]
+    pub fn may(&self, right: Right) -> bool {
+        self.0.as_ref().is_none_or(|grant| grant.principal.may(right))
     }
 
     /// Whose requests are counted; `unknown`, when it is not known who makes them.

@@ -16,7 +16,7 @@ mod tickets;
 
 pub use self::{
     grant::{Caller, Grant, LEEWAY, Refused, left},
-    principal::{ADMIN, DEFAULT_TENANT, InvalidPrincipal, Principal, UNLIMITED},
+    principal::{DEFAULT_TENANT, InvalidPrincipal, Principal, Right, UNLIMITED},
     tickets::{TICKET_LIFE, TicketError},
 };
 use self::{

@@ -4,10 +4,40 @@ use crate::chat::Owner;
 
 /// The tenant of those who name none.
 pub const DEFAULT_TENANT: &str = "default";
-/// The scope that may do everything.
-pub const ADMIN: &str = "admin";
 /// The scope of those whose requests are not counted: back ends that ask for many people, and the operator's own tools.
 pub const UNLIMITED: &str = "unlimited";
+
+/// What somebody may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// Have conversations.
+    Chat,
+    /// Search the tenant's documents and read them.
+    ReadKnowledge,
+    /// Send, replace and delete them.
+    WriteKnowledge,
+    /// What an operator of the tenant may.
+    Administer,
+    /// The same for other tenants than the own.
+    AdministerTenants,
+}
+
+impl Right {
+    const ALL: [Self; 5] =
+        [Self::Chat, Self::ReadKnowledge, Self::WriteKnowledge, Self::Administer, Self::AdministerTenants];
+
+    /// The scope that gives it.
+    #[must_use]
+    pub const fn scope(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::ReadKnowledge => "knowledge:read",
+            Self::WriteKnowledge => "knowledge:write",
+            Self::Administer => "admin",
+            Self::AdministerTenants => "admin:tenants",
+        }
+    }
+}
 
 /// The longest tenant and the longest scope, in characters.
 const MAX_NAME: usize = 64;
@@ -91,6 +121,19 @@ impl Principal {
         &self.scopes
     }
 
+    /// Whether it may do this. Who has a scope of a right has what the scopes say, and an administrator what there is below;
+    /// who has none, as tokens of other makers, has what everybody has: all but to administer.
+    #[must_use]
+    pub fn may(&self, right: Right) -> bool {
+        let has = |right: Right| self.has_scope(right.scope());
+        has(Right::AdministerTenants)
+            || match right {
+                Right::AdministerTenants => false,
+                Right::Administer => has(right),
+                _ => has(right) || has(Right::Administer) || !Right::ALL.into_iter().any(has),
+            }
+    }
+
     /// Whether it has this scope.
     #[must_use]
     pub fn has_scope(&self, scope: &str) -> bool {
@@ -101,6 +144,22 @@ impl Principal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scopes_give_rights() {
+        let rights = |scopes: &[&str]| {
+            let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+            let principal = Principal::new("t", "u", scopes).unwrap();
+            Right::ALL.map(|right| u8::from(principal.may(right)))
+        };
+        assert_eq!(rights(&[]), [1, 1, 1, 0, 0]);
+        assert_eq!(rights(&["openid", "unlimited"]), [1, 1, 1, 0, 0], "those say nothing of rights");
+        assert_eq!(rights(&["chat", "openid"]), [1, 0, 0, 0, 0]);
+        assert_eq!(rights(&["knowledge:read"]), [0, 1, 0, 0, 0]);
+        assert_eq!(rights(&["knowledge:write"]), [0, 0, 1, 0, 0]);
+        assert_eq!(rights(&["admin"]), [1, 1, 1, 1, 0]);
+        assert_eq!(rights(&["admin:tenants"]), [1, 1, 1, 1, 1]);
+    }
 
     #[test]
     fn names_are_bounded() {

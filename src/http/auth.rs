@@ -5,9 +5,14 @@ use std::{sync::Arc, time::Duration};
 use axum::{Extension, Json as Reply, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::{body::Json, gateway::Gateway, identity::unauthenticated, problem::Problem};
+use super::{
+    body::Json,
+    gateway::Gateway,
+    identity::{allow, unauthenticated},
+    problem::Problem,
+};
 use crate::{
-    auth::{ADMIN, Caller, Principal, TICKET_LIFE, TicketError, jwt::MintError},
+    auth::{Caller, Principal, Right, TICKET_LIFE, TicketError, jwt::MintError},
     chat::Timestamp,
     config::Secret,
 };
@@ -72,12 +77,15 @@ pub(super) async fn mint(
     Json(new): Json<NewToken>,
 ) -> Result<Reply<Token>, Problem> {
     let grant = grant.ok_or_else(|| unauthenticated("this address needs a token with the scope `admin`"))?;
-    if !grant.principal.has_scope(ADMIN) {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "this needs the scope `admin`"));
-    }
     let tenant = new.tenant.as_deref().unwrap_or(grant.principal.tenant());
-    let principal = Principal::new(tenant, &new.user, new.scopes)
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_field", error.to_string()))?;
+    let wanted = Principal::new(tenant, &new.user, new.scopes)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_field", error.to_string()));
+    // Nobody gives what they have not.
+    let reaches_out =
+        |wanted: &Principal| wanted.tenant() != grant.principal.tenant() || wanted.may(Right::AdministerTenants);
+    let right = if wanted.as_ref().is_ok_and(reaches_out) { Right::AdministerTenants } else { Right::Administer };
+    allow(&Caller(Some(grant.clone())), right)?;
+    let principal = wanted?;
     let expires_in_s = new.expires_in_s.unwrap_or(DEFAULT_LIFETIME_S);
     let (token, expires_at) = gateway.auth.mint(&principal, Duration::from_secs(expires_in_s))?;
     Ok(Reply(Token { token, token_type: "Bearer", expires_in_s, expires_at }))

@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    admin, body,
+    body,
     desk::{Desk, collection, no_document, page_limit, removed},
     fields,
     gateway::Gateway,
-    idempotency,
+    idempotency, identity,
     jobs::{Fault, Job},
     problem::Problem,
     rates,
@@ -26,7 +26,7 @@ use super::{
     uploads::{self, Form, Upload},
 };
 use crate::{
-    auth::Caller,
+    auth::{Caller, Right},
     chat::{DocumentId, JobId, MessageId, Timestamp},
     knowledge::{extract::promised, jobs::Submission},
     limits::{Action, Visitor},
@@ -298,7 +298,7 @@ pub(super) async fn release(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    admin::allow(&caller)?;
+    identity::allow(&caller, Right::Administer)?;
     let desk = Desk::of(&gateway, &caller)?;
     let found = desk.document(&id).await?;
     let job = desk.documents.release(&desk.tenant, &found.id).await?;

@@ -25,7 +25,7 @@ use super::{
     sessions::session_id,
 };
 use crate::{
-    auth::{Caller, left},
+    auth::{Caller, Right, left},
     chat::Timestamp,
     dialect::chat_v1::{self, DELTA_BYTES, Welcome},
     hub::ASSISTANT,
@@ -46,7 +46,7 @@ pub(super) async fn events(
     mut request: Request,
 ) -> Result<Response, Problem> {
     let told = parameters(given)?;
-    let Asking { caller, standing, .. } = listening(&gateway, &request, told.ticket.as_deref())?;
+    let Asking { caller, standing, .. } = listening(&gateway, &request, told.ticket.as_deref(), Right::Chat)?;
     let session = gateway.hub.get_own(&session_id(&session)?, caller.owner()).await?;
     // A browser that comes back by itself says what it saw last; one that is made anew can say so in the address only.
     let resume = request.headers().get("last-event-id").and_then(|cursor| cursor.to_str().ok()).map(str::to_owned);

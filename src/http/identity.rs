@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     extract::{Request, State},
     http::{Extensions, HeaderMap, StatusCode, header},
     middleware::Next,
@@ -11,7 +12,7 @@ use axum::{
 
 use super::{gateway::Gateway, problem::Problem, rates};
 use crate::{
-    auth::{Authenticator, Caller, Refused},
+    auth::{Authenticator, Caller, Refused, Right},
     limits::{Action, Standing, Visitor},
     ws::handshake,
 };
@@ -34,6 +35,37 @@ pub(super) async fn identify(State(gateway): State<Arc<Gateway>>, mut request: R
     };
     rates::note(&mut response, standing);
     response
+}
+
+/// Lets a request in when who makes it may do what it is for.
+pub(super) async fn require(
+    State(right): State<Right>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match allow(&caller, right) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// The same for documents: who may read them may not change them.
+pub(super) async fn require_by_method(Extension(caller): Extension<Caller>, request: Request, next: Next) -> Response {
+    let right = if request.method().is_safe() { Right::ReadKnowledge } else { Right::WriteKnowledge };
+    match allow(&caller, right) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Whether somebody may do this.
+pub(super) fn allow(caller: &Caller, right: Right) -> Result<(), Problem> {
+    if caller.may(right) {
+        return Ok(());
+    }
+    let detail = format!("this needs the scope `{}`", right.scope());
+    Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
 }
 
 /// Counts a request, of whoever makes it as far as that is known.
@@ -67,9 +99,16 @@ pub(super) fn opening(
 }
 
 /// Who opens a stream of events, which a browser asks for without any header of ours.
-pub(super) fn listening(gateway: &Gateway, request: &Request, ticket: Option<&str>) -> Result<Asking<Caller>, Problem> {
+pub(super) fn listening(
+    gateway: &Gateway,
+    request: &Request,
+    ticket: Option<&str>,
+    right: Right,
+) -> Result<Asking<Caller>, Problem> {
     let Asking { caller, visitor, standing } = opening(gateway, request.headers(), request.extensions(), ticket)?;
-    Ok(Asking { caller: caller.ok_or_else(nobody)?, visitor, standing })
+    let caller = caller.ok_or_else(nobody)?;
+    allow(&caller, right)?;
+    Ok(Asking { caller, visitor, standing })
 }
 
 fn socket_caller(auth: &Authenticator, headers: &HeaderMap, ticket: Option<&str>) -> Result<Option<Caller>, Refused> {

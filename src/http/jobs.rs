@@ -25,7 +25,7 @@ use super::{
     sessions::query,
 };
 use crate::{
-    auth::{Caller, left},
+    auth::{Caller, Right, left},
     chat::{DocumentId, JobId, Timestamp},
     store::documents::{self, JobKind, JobRecord, JobState, Stage},
 };
@@ -163,7 +163,7 @@ pub(super) async fn events(
     mut request: Request,
 ) -> Result<Response, Problem> {
     let told = parameters(given)?;
-    let Asking { caller, standing, .. } = listening(&gateway, &request, told.ticket.as_deref())?;
+    let Asking { caller, standing, .. } = listening(&gateway, &request, told.ticket.as_deref(), Right::ReadKnowledge)?;
     let desk = Desk::of(&gateway, &caller)?;
     let mut watched = desk.documents.watch(&desk.tenant, &job_id(&id)?).await?.ok_or_else(no_job)?;
     let draining = gateway.draining.clone();

@@ -139,6 +139,7 @@ impl IntoResponse for Problem {
 impl From<NotAdmitted> for Problem {
     fn from(error: NotAdmitted) -> Self {
         match error {
+            NotAdmitted::Forbidden => Self::new(StatusCode::FORBIDDEN, "forbidden", error.to_string()),
             NotAdmitted::TooOften(refusal) => refusal.into(),
             NotAdmitted::Hub(error) => error.into(),
         }

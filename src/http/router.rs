@@ -18,6 +18,7 @@ use super::{
     admin, auth, chat, collections, completions, contents, documents, events, gateway::Gateway, health, identity, jobs,
     knowledge, messages, models, origin::Origins, page, problem::Problem, rates, requests, sessions, socket, version,
 };
+use crate::auth::Right;
 
 /// The gateway's HTTP surface.
 pub fn router(gateway: Gateway) -> Router {
@@ -25,18 +26,27 @@ pub fn router(gateway: Gateway) -> Router {
     let cors = cors(gateway.origins.clone());
     let tokens = Router::new().route("/auth/token", post(auth::mint)).route("/auth/validate", post(auth::validate));
     let identify = from_fn_with_state(gateway.clone(), identity::identify);
-    let api = Router::new()
-        .merge(tokens.clone())
-        .route("/tickets", post(auth::ticket))
+    let require = |right| from_fn_with_state(right, identity::require);
+    let conversations = Router::new()
         .route("/sessions", post(sessions::create).get(sessions::list))
         .route("/sessions/{id}", get(sessions::show).delete(sessions::delete))
         .route("/sessions/{id}/messages", post(messages::send))
         .route("/sessions/{id}/runs/{run}/stop", post(messages::stop))
         .route("/chat", post(chat::ask))
-        .route("/rag/query", post(knowledge::query))
-        .merge(knowledge_base())
+        .route_layer(require(Right::Chat));
+    let retrieval =
+        Router::new().route("/rag/query", post(knowledge::query)).route_layer(require(Right::ReadKnowledge));
+    let administration = Router::new()
         .route("/admin/llm", get(admin::llm))
         .route("/admin/cache", get(admin::cache))
+        .route_layer(require(Right::Administer));
+    let api = Router::new()
+        .merge(tokens.clone())
+        .route("/tickets", post(auth::ticket))
+        .merge(conversations)
+        .merge(retrieval)
+        .merge(knowledge_base())
+        .merge(administration)
         // What stands below says itself who may use it.
         .route_layer(identify.clone())
         .route("/version", get(version::show))
@@ -48,6 +58,7 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/chat/completions", post(completions::create))
         .route("/models", get(models::list))
         .route("/models/{*model}", get(models::show))
+        .route_layer(require(Right::Chat))
         .route_layer(identify.clone());
     Router::new()
         .nest("/api/v1", api)
@@ -96,6 +107,7 @@ fn knowledge_base() -> Router<Arc<Gateway>> {
         .route("/jobs/{id}", get(jobs::show))
         .route("/jobs/{id}/cancel", post(jobs::cancel))
         .route("/jobs/{id}/retry", post(jobs::retry))
+        .route_layer(from_fn(identity::require_by_method))
 }
 
 fn cors(origins: Arc<Origins>) -> CorsLayer {

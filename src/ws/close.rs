@@ -26,6 +26,8 @@ pub enum CloseReason {
     TooLarge,
     /// The credential that came in a frame is not valid.
     Unauthenticated,
+    /// Whoever it is may not chat.
+    Forbidden,
     /// The session was deleted, or there is none such for this principal.
     SessionGone,
     /// There is no room for its session in memory.
@@ -57,6 +59,7 @@ impl CloseReason {
             Self::BadUtf8 => (1007, "not UTF-8"),
             Self::TooLarge => (1009, "frame too large"),
             Self::Unauthenticated => (4001, "the credentials are not valid"),
+            Self::Forbidden => (4003, "this needs the scope `chat`"),
             Self::SessionGone => (4004, "the session is gone"),
             Self::OverCapacity => (4100, "too many sessions are in use"),
             Self::HelloTimeout => (4108, "no hello with a token in time"),

@@ -24,7 +24,7 @@ use super::{
     socket::Socket,
 };
 use crate::{
-    auth::{Authenticator, Caller, jwt::MAX_TOKEN_BYTES},
+    auth::{Authenticator, Caller, Right, jwt::MAX_TOKEN_BYTES},
     chat::SessionId,
     config::Secret,
     dialect::chat_v1::{self, ClientFrame, Frame, FrameError},
@@ -44,6 +44,9 @@ const FRAME_HEAD_BYTES: usize = 14;
 /// Why a client gets no session.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAdmitted {
+    /// It may not chat.
+    #[error("this needs the scope `{}`", Right::Chat.scope())]
+    Forbidden,
     /// It asked for too many of late.
     #[error(transparent)]
     TooOften(#[from] OverLimit),
@@ -81,6 +84,9 @@ impl Arrival {
     /// # Errors
     /// [`NotAdmitted`]; [`StoreError::NoSession`] when there is no such session of this caller.
     pub async fn admit(self, caller: Caller) -> Result<Socket, NotAdmitted> {
+        if !caller.may(Right::Chat) {
+            return Err(NotAdmitted::Forbidden);
+        }
         let visitor = caller.visitor(self.visitor);
         let session = match self.session {
             Some(id) => self.hub.get_own(&id, caller.owner()).await?,
@@ -114,6 +120,7 @@ pub async fn serve_unknown<S: AsyncRead + AsyncWrite + Unpin>(io: S, read: Vec<u
     let reason = match introduced {
         Ok(caller) => match arrival.admit(caller).await {
             Ok(socket) => return converse(stream, socket).await,
+            Err(NotAdmitted::Forbidden) => CloseReason::Forbidden,
             Err(NotAdmitted::TooOften(_) | NotAdmitted::Hub(HubError::Store(StoreError::TooManySessions))) => {
                 CloseReason::TooManyRequests
             }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    auth::{Authenticator, Caller, Principal, left},
+    auth::{Authenticator, Caller, Principal, Right, left},
     chat::Timestamp,
     config::Secret,
 };
@@ -28,6 +28,9 @@ pub(super) enum NotRenewed {
     /// It is valid, and of another principal than the socket.
     #[error("this token is not that of the socket's user: open another socket with it")]
     AnotherPrincipal,
+    /// It is valid, and does not give what the socket is for.
+    #[error("this needs the scope `{}`", Right::Chat.scope())]
+    Forbidden,
 }
 
 impl NotRenewed {
@@ -35,7 +38,7 @@ impl NotRenewed {
     pub(super) fn code(self) -> &'static str {
         match self {
             Self::Refused => "unauthenticated",
-            Self::AnotherPrincipal => "forbidden",
+            Self::AnotherPrincipal | Self::Forbidden => "forbidden",
         }
     }
 }
@@ -54,6 +57,9 @@ impl Pass {
         let grant = self.auth.verify(token.expose()).map_err(|_| NotRenewed::Refused)?;
         if self.principal.as_ref().map(|own| own.owner()) != Some(grant.principal.owner()) {
             return Err(NotRenewed::AnotherPrincipal);
+        }
+        if !grant.principal.may(Right::Chat) {
+            return Err(NotRenewed::Forbidden);
         }
         self.expires_at = grant.expires_at.0;
         Ok(())

@@ -27,7 +27,9 @@ fn private(setup: Setup) -> Setup {
 }
 
 async fn token(setup: &Setup, user: &str, tenant: &str, scope: &str) -> String {
-    let made = setup.output(&["token", "--user", user, "--tenant", tenant, "--scope", scope]).await;
+    let scopes = scope.split(' ').flat_map(|scope| ["--scope", scope]);
+    let arguments: Vec<_> = ["token", "--user", user, "--tenant", tenant].into_iter().chain(scopes).collect();
+    let made = setup.output(&arguments).await;
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     String::from_utf8(made.stdout).unwrap().trim().to_owned()
 }
@@ -150,8 +152,12 @@ async fn nobody_learns_what_others_asked() {
         .set("RIVULET_KNOWLEDGE_ENABLED", "true")
         .set("RIVULET_KNOWLEDGE_MODEL_DIR", &model)
         .set("RIVULET_KNOWLEDGE_PRELOAD", sample.to_str().unwrap());
-    let (ann, bob) = (token(&setup, "ann", "north", "chat").await, token(&setup, "bob", "north", "chat").await);
-    let (eve, admin) = (token(&setup, "eve", "south", "chat").await, token(&setup, "root", "north", "admin").await);
+    let (ann, bob) = (
+        token(&setup, "ann", "north", "chat knowledge:read").await,
+        token(&setup, "bob", "north", "chat knowledge:read").await,
+    );
+    let (eve, admin) =
+        (token(&setup, "eve", "south", "chat knowledge:read").await, token(&setup, "root", "north", "admin").await);
     let gateway = setup.start().await;
     soon("the knowledge", async { while gateway.get("/ready").await.1["knowledge"]["state"] != "ready" {} }).await;
     const QUESTION: &str = "How long can I return a tent?";

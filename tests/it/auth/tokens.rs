@@ -156,7 +156,7 @@ const OPEN: [&str; 10] = [
 fn routes() -> BTreeSet<(Method, String)> {
     let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/router.rs")).unwrap();
     let source: String = source.split_whitespace().collect();
-    let (tokens, rest) = source.split_once("letapi=").unwrap();
+    let (tokens, rest) = source.split_once("letconversations=").unwrap();
     let (api, rest) = rest.split_once(".nest(\"/api/v1\",api)").unwrap();
     let (api, openai) = api.split_once("letopenai=").unwrap();
     let (rest, documents) = rest.split_once("fnknowledge_base()").unwrap();
