@@ -136,7 +136,8 @@ impl App {
         budgets.load(&*store).await?;
         let runner = runner(&config, &retriever, &model, budgets.clone());
         let hub = Arc::new(Hub::new(store.clone(), runner.clone(), policy(&config)));
-        let gateway = Gateway { documents, ..gateway(&config, &hub, runner, metrics) };
+        let auth = Arc::new(Authenticator::new(&config.auth).with(store.clone()).await?);
+        let gateway = Gateway { documents, ..gateway(&config, &hub, auth, runner, metrics) };
         let app = Self { listener, address, hub, store, budgets, gateway, config };
         SqliteStore::announce(app.config.server.data_dir.join(sqlite::FILE_NAME), &app.url())?;
         Ok(app)
@@ -166,6 +167,7 @@ impl App {
         let (completions, interrupting) = (gateway.completions.clone(), gateway.interrupting.clone());
         background.spawn(hub.clone().tend(ending.clone()));
         background.spawn(budgets.keep(store.clone(), ending.clone()));
+        background.spawn(keep_uses(gateway.auth.clone(), ending.clone()));
         background.spawn(until(ending.clone(), fold_metrics(gateway.metrics.clone())));
         if let Some(documents) = gateway.documents.clone() {
             let preloading = preload(documents.clone(), config.knowledge.preload.clone());
@@ -273,10 +275,16 @@ fn policy(config: &Config) -> Policy {
     }
 }
 
-fn gateway(config: &Config, hub: &Arc<Hub>, runner: Arc<Runner>, metrics: PrometheusHandle) -> Gateway {
+fn gateway(
+    config: &Config,
+    hub: &Arc<Hub>,
+    auth: Arc<Authenticator>,
+    runner: Arc<Runner>,
+    metrics: PrometheusHandle,
+) -> Gateway {
     Gateway {
         hub: hub.clone(),
-        auth: Arc::new(Authenticator::new(&config.auth)),
+        auth,
         retriever: runner.retriever.clone(),
         documents: None,
         uploads: Uploads::default(),
@@ -294,6 +302,12 @@ fn gateway(config: &Config, hub: &Arc<Hub>, runner: Arc<Runner>, metrics: Promet
         drain: Duration::from_secs(config.server.drain_s),
         store_health: Arc::default(),
         metrics,
+    }
+}
+
+async fn keep_uses(auth: Arc<Authenticator>, stop: CancellationToken) {
+    if let Some(keys) = auth.keys() {
+        keys.keep(stop).await;
     }
 }
 

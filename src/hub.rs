@@ -303,6 +303,11 @@ impl Hub {
         deleting.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
     }
 
+    /// Has all viewers look at what they may, after something was taken back.
+    pub fn wake(&self) {
+        self.handles().iter().for_each(SessionHandle::wake);
+    }
+
     /// How many sessions are in memory.
     #[must_use]
     pub fn len(&self) -> usize {

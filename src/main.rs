@@ -4,7 +4,7 @@ use std::{error::Error, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use rivulet::{
-    cli::{check, eval, ingest, knowledge, load, mock_llm, search, serve, settings::SettingsArgs, token},
+    cli::{api_key, check, eval, ingest, knowledge, load, mock_llm, search, serve, settings::SettingsArgs, token},
     knowledge::parser,
 };
 
@@ -32,6 +32,8 @@ enum Command {
     Knowledge(knowledge::Args),
     /// How well and how fast documents are found, on a test set
     Eval(eval::Args),
+    /// API keys: made, listed, taken back
+    ApiKey(api_key::Args),
     /// A token for a user, on standard output
     Token(token::Args),
     /// An OpenAI-compatible server that streams scripted text or faults
@@ -75,6 +77,7 @@ async fn run(Arguments { settings, command }: Arguments) -> Result<(), Box<dyn E
         Command::Search(args) => search::run(args, &settings.load()?.config).await?,
         Command::Knowledge(args) => knowledge::run(args, &settings.load()?.config).await?,
         Command::Eval(args) => eval::run(args, &settings.load()?.config).await?,
+        Command::ApiKey(args) => api_key::run(args, &settings.load()?.config).await?,
         Command::Token(args) => token::run(args, &settings.load()?.config)?,
         Command::MockLlm(args) => mock_llm::run(args).await?,
         Command::Load(args) => load::run(args).await?,

@@ -23,6 +23,17 @@ pub struct Grant {
     pub principal: Arc<Principal>,
     /// When the proof ends, without the [`LEEWAY`].
     pub expires_at: Timestamp,
+    /// What proves it.
+    pub credential: Credential,
+}
+
+/// What proves a principal, as far as it takes to take it back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A token, and when it was made, if it says so.
+    Token(Option<Timestamp>),
+    /// The API key of this id.
+    ApiKey(String),
 }
 
 /// How long a proof that says to end at `expires_at` still counts, [`LEEWAY`] included; zero when it is over.

@@ -12,8 +12,10 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 
+use serde_json::Value;
+
 use super::{
-    grant::{Grant, LEEWAY, Refused},
+    grant::{Credential, Grant, LEEWAY, Refused},
     principal::{DEFAULT_TENANT, Principal},
 };
 use crate::{chat::Timestamp, config::AuthConfig};
@@ -89,7 +91,11 @@ impl Tokens {
         let scopes = claims.scope.map(Scope::list).unwrap_or_default();
         let tenant = claims.tenant.as_deref().unwrap_or(DEFAULT_TENANT);
         let principal = Arc::new(Principal::new(tenant, &claims.sub, scopes).map_err(|_| Refused)?);
-        Ok(Grant { principal, expires_at: Timestamp(claims.exp.saturating_mul(1000)) })
+        // Other makers write fractions of seconds, or nothing that is a time.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of floats saturates")]
+        let made = claims.iat.and_then(|iat| iat.as_f64()).map(|iat| Timestamp((iat as u64).saturating_mul(1000)));
+        let expires_at = Timestamp(claims.exp.saturating_mul(1000));
+        Ok(Grant { principal, expires_at, credential: Credential::Token(made) })
     }
 
     /// Makes a token for `principal`; says also when it ends.
@@ -154,6 +160,7 @@ struct Claims {
     sub: String,
     tenant: Option<String>,
     scope: Option<Scope>,
+    iat: Option<Value>,
     exp: u64,
     nbf: Option<u64>,
     iss: Option<String>,

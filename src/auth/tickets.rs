@@ -122,13 +122,13 @@ mod tests {
 
     use super::*;
     use crate::{
-        auth::{Grant, Principal},
+        auth::{Credential, Grant, Principal},
         chat::Timestamp,
     };
 
     fn caller(user: &str) -> Caller {
         let principal = Arc::new(Principal::new("default", user, Vec::new()).unwrap());
-        Caller(Some(Grant { principal, expires_at: Timestamp(u64::MAX) }))
+        Caller(Some(Grant { principal, expires_at: Timestamp(u64::MAX), credential: Credential::Token(None) }))
     }
 
     #[test]

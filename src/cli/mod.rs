@@ -1,11 +1,13 @@
 //! The commands of the `rivulet` binary, one file each: arguments in, text out.
 
+pub mod api_key;
 pub mod check;
 pub mod eval;
 pub mod ingest;
 pub mod knowledge;
 pub mod load;
 pub mod mock_llm;
+mod remote;
 pub mod search;
 pub mod serve;
 pub mod settings;

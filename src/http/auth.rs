@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     body::Json,
     gateway::Gateway,
-    identity::{allow, unauthenticated},
+    identity::{allow, allow_to_give, unauthenticated},
     problem::Problem,
 };
 use crate::{
@@ -78,14 +78,12 @@ pub(super) async fn mint(
 ) -> Result<Reply<Token>, Problem> {
     let grant = grant.ok_or_else(|| unauthenticated("this address needs a token with the scope `admin`"))?;
     let tenant = new.tenant.as_deref().unwrap_or(grant.principal.tenant());
-    let wanted = Principal::new(tenant, &new.user, new.scopes)
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_field", error.to_string()));
-    // Nobody gives what they have not.
-    let reaches_out =
-        |wanted: &Principal| wanted.tenant() != grant.principal.tenant() || wanted.may(Right::AdministerTenants);
-    let right = if wanted.as_ref().is_ok_and(reaches_out) { Right::AdministerTenants } else { Right::Administer };
-    allow(&Caller(Some(grant.clone())), right)?;
-    let principal = wanted?;
+    let principal = Principal::new(tenant, &new.user, new.scopes);
+    let caller = Caller(Some(grant.clone()));
+    allow(&caller, Right::Administer)?; // Before anything is said of what was asked for.
+    let principal =
+        principal.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_field", error.to_string()))?;
+    allow_to_give(&caller, &principal)?;
     let expires_in_s = new.expires_in_s.unwrap_or(DEFAULT_LIFETIME_S);
     let (token, expires_at) = gateway.auth.mint(&principal, Duration::from_secs(expires_in_s))?;
     Ok(Reply(Token { token, token_type: "Bearer", expires_in_s, expires_at }))

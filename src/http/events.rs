@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::Stream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{
     gateway::Gateway,
@@ -25,7 +25,7 @@ use super::{
     sessions::session_id,
 };
 use crate::{
-    auth::{Caller, Right, left},
+    auth::{Authenticator, Caller, Right, left},
     chat::Timestamp,
     dialect::chat_v1::{self, DELTA_BYTES, Welcome},
     hub::ASSISTANT,
@@ -35,6 +35,8 @@ use crate::{
 
 /// A comment after so much silence keeps proxies from closing the connection.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How often it is looked whether who reads still may.
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 /// That comment. It has one line end, and so is no part of an event: some readers take the empty line behind a comment
 /// for the end of one, and stumble over its missing data.
 pub(super) const STILL_HERE: &str = ": still here\n";
@@ -58,8 +60,9 @@ pub(super) async fn events(
         let (mut viewer, first) = begin(&session, resume.as_deref(), resume_ttl);
         yield Ok::<_, Infallible>(first);
         let mut warned = false; // That the gateway goes away.
+        let mut said = Instant::now();
         loop {
-            if time_left(&caller).is_zero() {
+            if !may_listen(&gateway.auth, &caller) {
                 return; // Who comes back needs a new token.
             }
             if gateway.draining.is_cancelled() && !std::mem::replace(&mut warned, true) {
@@ -68,18 +71,23 @@ pub(super) async fn events(
                 yield Ok(format!("retry: {retry_in_ms}\ndata: {frame}\n\n"));
             }
             if let Some(event) = next(&mut viewer) {
+                said = Instant::now();
                 yield Ok(event);
                 continue;
             }
             let change = tokio::select! {
                 biased; // Sessions without a run are closed with the same breath: who reads them is told first.
                 () = gateway.draining.cancelled(), if !warned => continue,
-                change = timeout(KEEP_ALIVE.min(time_left(&caller)), viewer.changed()) => change,
+                change = timeout(LOOK, viewer.changed()) => change,
             };
             match change {
                 Ok(Change::More) => {}
                 Ok(Change::Closed(_)) => return,
-                Err(_) => yield Ok(STILL_HERE.to_owned()),
+                Err(_) if said.elapsed() < KEEP_ALIVE => {}
+                Err(_) => {
+                    said = Instant::now();
+                    yield Ok(STILL_HERE.to_owned());
+                }
             }
         }
     };
@@ -98,9 +106,9 @@ pub(super) fn event_stream(events: impl Stream<Item = Result<String, Infallible>
     response
 }
 
-/// How long the caller's token still counts.
-fn time_left(Caller(grant): &Caller) -> Duration {
-    grant.as_ref().map_or(Duration::MAX, |grant| left(grant.expires_at, Timestamp::now()))
+/// Whether what lets somebody listen still counts.
+pub(super) fn may_listen(auth: &Authenticator, Caller(grant): &Caller) -> bool {
+    grant.as_ref().is_none_or(|grant| !left(grant.expires_at, Timestamp::now()).is_zero() && auth.stands(grant))
 }
 
 /// A viewer, its `welcome`, and the snapshot where it needs one.

@@ -12,7 +12,7 @@ use axum::{
 
 use super::{gateway::Gateway, problem::Problem, rates};
 use crate::{
-    auth::{Authenticator, Caller, Refused, Right},
+    auth::{Authenticator, Caller, DEFAULT_TENANT, Principal, Refused, Right},
     limits::{Action, Standing, Visitor},
     ws::handshake,
 };
@@ -66,6 +66,13 @@ pub(super) fn allow(caller: &Caller, right: Right) -> Result<(), Problem> {
     }
     let detail = format!("this needs the scope `{}`", right.scope());
     Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+}
+
+/// Whether somebody may make a credential of `principal`: nobody gives what they have not.
+pub(super) fn allow_to_give(caller: &Caller, principal: &Principal) -> Result<(), Problem> {
+    let own = caller.0.as_ref().map_or(DEFAULT_TENANT, |grant| grant.principal.tenant());
+    let reaches_out = principal.tenant() != own || principal.may(Right::AdministerTenants);
+    allow(caller, if reaches_out { Right::AdministerTenants } else { Right::Administer })
 }
 
 /// Counts a request, of whoever makes it as far as that is known.
@@ -154,7 +161,7 @@ fn grant(auth: &Authenticator, token: &str) -> Result<Caller, Refused> {
 
 /// The bearer token of the header, which is for the gateway only where it knows tokens.
 fn bearer<'a>(auth: &Authenticator, headers: &'a HeaderMap) -> Result<Option<&'a str>, Refused> {
-    if auth.has_tokens() { read_bearer(headers) } else { Ok(None) }
+    if auth.has_credentials() { read_bearer(headers) } else { Ok(None) }
 }
 
 /// Other schemes are none of ours: a proxy in front may use them.

@@ -1,6 +1,6 @@
 //! `/jobs`: how far work on documents is, as it is and as it goes on; cancelled, begun again.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
 use async_stream::stream;
 use axum::{
@@ -11,11 +11,11 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{
     desk::{Desk, page_limit},
-    events::{KEEP_ALIVE, STILL_HERE, event_stream},
+    events::{KEEP_ALIVE, LOOK, STILL_HERE, event_stream, may_listen},
     gateway::Gateway,
     identity::{Asking, listening},
     parameters::{Parameters, parameters},
@@ -25,7 +25,7 @@ use super::{
     sessions::query,
 };
 use crate::{
-    auth::{Caller, Right, left},
+    auth::{Caller, Right},
     chat::{DocumentId, JobId, Timestamp},
     store::documents::{self, JobKind, JobRecord, JobState, Stage},
 };
@@ -170,38 +170,38 @@ pub(super) async fn events(
     let permit = request.extensions_mut().remove::<ConnectionPermit>();
     let events = stream! {
         let _held_while_the_stream_is_open = permit;
-        let mut seen = None;
+        let (mut seen, mut said) = (None, Instant::now());
         loop {
             let job = watched.borrow_and_update().clone();
             if seen.replace(job.progress.revision) != Some(job.progress.revision) {
                 let has_ended = job.state.has_ended();
                 let (revision, job) = (job.progress.revision, Job::from(job));
                 let Ok(text) = serde_json::to_string(&job) else { return };
+                said = Instant::now();
                 yield Ok::<_, Infallible>(format!("id: {revision}\ndata: {text}\n\n"));
                 if has_ended {
                     return;
                 }
             }
-            let most = time_left(&caller);
-            if most.is_zero() {
+            if !may_listen(&gateway.auth, &caller) {
                 return; // Who comes back needs a new token.
             }
             let changed = tokio::select! {
                 () = draining.cancelled() => return, // Browsers come back by themselves.
-                changed = timeout(KEEP_ALIVE.min(most), watched.changed()) => changed,
+                changed = timeout(LOOK, watched.changed()) => changed,
             };
             match changed {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return,
-                Err(_) => yield Ok(STILL_HERE.to_owned()),
+                Err(_) if said.elapsed() < KEEP_ALIVE => {}
+                Err(_) => {
+                    said = Instant::now();
+                    yield Ok(STILL_HERE.to_owned());
+                }
             }
         }
     };
     let mut response = event_stream(events);
     rates::note(&mut response, standing);
     Ok(response)
-}
-
-fn time_left(Caller(grant): &Caller) -> Duration {
-    grant.as_ref().map_or(Duration::MAX, |grant| left(grant.expires_at, Timestamp::now()))
 }

@@ -11,6 +11,7 @@ pub mod client;
 mod collections;
 mod completions;
 mod contents;
+mod credentials;
 mod desk;
 mod documents;
 mod events;

@@ -15,8 +15,9 @@ use tower_http::{
 };
 
 use super::{
-    admin, auth, chat, collections, completions, contents, documents, events, gateway::Gateway, health, identity, jobs,
-    knowledge, messages, models, origin::Origins, page, problem::Problem, rates, requests, sessions, socket, version,
+    admin, auth, chat, collections, completions, contents, credentials, documents, events, gateway::Gateway, health,
+    identity, jobs, knowledge, messages, models, origin::Origins, page, problem::Problem, rates, requests, sessions,
+    socket, version,
 };
 use crate::auth::Right;
 
@@ -39,6 +40,9 @@ pub fn router(gateway: Gateway) -> Router {
     let administration = Router::new()
         .route("/admin/llm", get(admin::llm))
         .route("/admin/cache", get(admin::cache))
+        .route("/admin/api-keys", post(credentials::create).get(credentials::list))
+        .route("/admin/api-keys/{id}", delete(credentials::revoke))
+        .route("/admin/revocations", post(credentials::revoke_tokens))
         .route_layer(require(Right::Administer));
     let api = Router::new()
         .merge(tokens.clone())

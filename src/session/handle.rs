@@ -76,6 +76,11 @@ impl SessionHandle {
         &self.shared.id
     }
 
+    /// Wakes all viewers, whether there is something to read or not.
+    pub fn wake(&self) {
+        self.shared.wakers.wake();
+    }
+
     /// To whom it belongs.
     #[must_use]
     pub fn owner(&self) -> Option<&Owner> {

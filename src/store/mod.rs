@@ -10,6 +10,7 @@ use crate::chat::{Citation, Feedback, Message, MessageId, Owner, RunId, SessionI
 pub mod blobs;
 #[cfg(test)]
 mod contract;
+pub mod credentials;
 pub mod documents;
 pub mod folder;
 pub mod memory;

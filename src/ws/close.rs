@@ -28,6 +28,8 @@ pub enum CloseReason {
     Unauthenticated,
     /// Whoever it is may not chat.
     Forbidden,
+    /// What let it be open was taken back.
+    Revoked,
     /// The session was deleted, or there is none such for this principal.
     SessionGone,
     /// There is no room for its session in memory.
@@ -61,6 +63,7 @@ impl CloseReason {
             Self::Unauthenticated => (4001, "the credentials are not valid"),
             Self::Forbidden => (4003, "this needs the scope `chat`"),
             Self::SessionGone => (4004, "the session is gone"),
+            Self::Revoked => (4010, "the credentials were revoked"),
             Self::OverCapacity => (4100, "too many sessions are in use"),
             Self::HelloTimeout => (4108, "no hello with a token in time"),
             Self::Internal => (4111, "internal error"),

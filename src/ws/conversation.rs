@@ -101,6 +101,9 @@ where
     /// Goes on until the socket is to be closed.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<CloseReason> {
         self.viewer.wake(context.waker()); // Before anything is looked at.
+        if self.pass.is_revoked() {
+            return Poll::Ready(CloseReason::Revoked);
+        }
         loop {
             // The calls first: the `ack` of a message goes out before the end of its run, however quick that is.
             while let Poll::Ready(Some(answer)) = self.calls.poll_next_unpin(context) {

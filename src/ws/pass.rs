@@ -3,20 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    auth::{Authenticator, Caller, Principal, Right, left},
+    auth::{Authenticator, Caller, Grant, Right, left},
     chat::Timestamp,
     config::Secret,
 };
 
-/// For a socket that needs no token.
-const FOR_EVER: u64 = u64::MAX;
-
-/// The grant of a socket.
+/// The grant of a socket; none where nobody need say who they are.
 pub(super) struct Pass {
     auth: Arc<Authenticator>,
-    principal: Option<Arc<Principal>>,
-    /// When the token says that it is over, in milliseconds since the Unix epoch.
-    expires_at: u64,
+    grant: Option<Grant>,
+    /// What was taken back up to here does not hold for it.
+    seen: u64,
 }
 
 /// Why a socket does not get another token.
@@ -45,32 +42,37 @@ impl NotRenewed {
 
 impl Pass {
     pub(super) fn new(auth: Arc<Authenticator>, Caller(grant): &Caller) -> Self {
-        Self {
-            auth,
-            principal: grant.as_ref().map(|grant| grant.principal.clone()),
-            expires_at: grant.as_ref().map_or(FOR_EVER, |grant| grant.expires_at.0),
-        }
+        // Of what is taken back from now on nothing is missed: it is looked at once more.
+        Self { grant: grant.clone(), auth, seen: 0 }
     }
 
     /// Puts another token in the place of the socket's.
     pub(super) fn renew(&mut self, token: &Secret) -> Result<(), NotRenewed> {
         let grant = self.auth.verify(token.expose()).map_err(|_| NotRenewed::Refused)?;
-        if self.principal.as_ref().map(|own| own.owner()) != Some(grant.principal.owner()) {
+        if self.grant.as_ref().map(|own| own.principal.owner()) != Some(grant.principal.owner()) {
             return Err(NotRenewed::AnotherPrincipal);
         }
         if !grant.principal.may(Right::Chat) {
             return Err(NotRenewed::Forbidden);
         }
-        self.expires_at = grant.expires_at.0;
+        self.grant = Some(grant);
         Ok(())
     }
 
     /// How long the socket may stay open; `None` when it may not any more.
     pub(super) fn left(&self) -> Option<Duration> {
-        if self.expires_at == FOR_EVER {
-            return Some(Duration::MAX);
-        }
-        let left = left(Timestamp(self.expires_at), Timestamp::now());
+        let Some(grant) = &self.grant else { return Some(Duration::MAX) };
+        let left = left(grant.expires_at, Timestamp::now());
         (!left.is_zero()).then_some(left)
+    }
+
+    /// Whether what lets it be open was taken back. Costs next to nothing when nothing was.
+    pub(super) fn is_revoked(&mut self) -> bool {
+        let revision = self.auth.revision();
+        if revision == self.seen {
+            return false;
+        }
+        self.seen = revision;
+        self.grant.as_ref().is_some_and(|grant| !self.auth.stands(grant))
     }
 }

@@ -21,6 +21,7 @@ use tokio_tungstenite::{
 use crate::harness::{Client, Setup, TestGateway, raw_on, soon};
 
 mod principals;
+mod revocation;
 mod scopes;
 mod sockets;
 mod tokens;

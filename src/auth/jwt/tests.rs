@@ -47,7 +47,8 @@ fn what_was_made_is_taken() {
         let tokens = tokens(issuer, audience);
         let (token, expires_at) = tokens.mint(&principal, Duration::from_secs(60), now()).unwrap();
         assert_eq!(expires_at, Timestamp((NOW + 60) * 1000));
-        assert_eq!(tokens.verify(&token, now()), Ok(Grant { principal: Arc::new(principal.clone()), expires_at }));
+        let (principal, credential) = (Arc::new(principal.clone()), Credential::Token(Some(now())));
+        assert_eq!(tokens.verify(&token, now()), Ok(Grant { principal, expires_at, credential }));
     }
     let lifetime = |seconds| tokens(None, None).mint(&principal, Duration::from_secs(seconds), now()).map(|_| ());
     assert_eq!((lifetime(0), lifetime(367 * 24 * 3600)), (Err(MintError::Lifetime), Err(MintError::Lifetime)));

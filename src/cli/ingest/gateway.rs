@@ -2,34 +2,24 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Method, RequestBuilder, StatusCode, header};
-use serde::{Deserialize, de::DeserializeOwned};
+use reqwest::{Method, StatusCode, header};
+use serde::Deserialize;
 use tokio::time::sleep;
 
 use crate::{
-    auth::{Authenticator, DEFAULT_TENANT, Principal},
+    auth::Principal,
     chat::JobId,
+    cli::remote::{Remote, RemoteError, refused},
     config::AuthConfig,
     knowledge::{Collection, Handed, IngestError, Intake, Receipt, WORK_GONE, work_outcome},
     store::documents::JobState,
 };
 
-/// How long a token is good. Each request has its own.
-const TOKEN_LIFE: Duration = Duration::from_secs(60);
-/// The longest that a request takes.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is asked how far work is.
 const EVERY: Duration = Duration::from_millis(100);
-/// How often a gateway that is busy is asked again, and after how long.
-const ATTEMPTS: u32 = 50;
-const AGAIN: Duration = Duration::from_millis(200);
-
 /// A gateway, and a collection in it.
 pub(super) struct Gateway {
-    client: Client,
-    api: String,
-    auth: Authenticator,
-    principal: Principal,
+    remote: Remote,
     collection: String,
 }
 
@@ -59,13 +49,8 @@ struct Job {
 
 #[derive(Deserialize)]
 struct Problem {
-    #[serde(default)]
-    code: String,
     detail: String,
 }
-
-/// What came back, by its status.
-struct Reply(StatusCode, String);
 
 impl Gateway {
     /// The gateway at `url`; empty when it does not say where it is.
@@ -75,51 +60,12 @@ impl Gateway {
         principal: Principal,
         collection: &Collection,
     ) -> Result<Self, IngestError> {
-        if url.is_empty() {
-            return Err(refused("another program is working on it; try again when that is done"));
-        }
-        let client = Client::builder().timeout(PATIENCE).no_proxy().build().map_err(refused)?;
-        let auth = Authenticator::new(auth);
-        if !auth.has_tokens() && principal.tenant() != DEFAULT_TENANT {
-            return Err(refused(format!("it has no tokens, so all documents are those of `{DEFAULT_TENANT}`")));
-        }
-        Ok(Self { client, api: format!("{url}/api/v1"), auth, principal, collection: collection.as_str().to_owned() })
-    }
-
-    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, IngestError> {
-        let request = self.client.request(method, format!("{}{path}", self.api));
-        if !self.auth.has_tokens() {
-            return Ok(request);
-        }
-        let (token, _) = self.auth.mint(&self.principal, TOKEN_LIFE).map_err(refused)?;
-        Ok(request.bearer_auth(token))
-    }
-
-    /// Asks, and again while the gateway has too much to do.
-    async fn ask(
-        &self,
-        request: impl Fn() -> Result<RequestBuilder, IngestError> + Sync,
-    ) -> Result<Reply, IngestError> {
-        let mut attempt = 1;
-        loop {
-            let response = request()?.send().await.map_err(unreachable)?;
-            let status = response.status();
-            let wait = response.headers().get(header::RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse().ok());
-            let reply = Reply(status, response.text().await.map_err(unreachable)?);
-            if reply.is_too_often() {
-                sleep(Duration::from_secs(wait.unwrap_or(1))).await;
-            } else if status == StatusCode::SERVICE_UNAVAILABLE && attempt < ATTEMPTS {
-                attempt += 1;
-                sleep(AGAIN).await;
-            } else {
-                return Ok(reply);
-            }
-        }
+        Ok(Self { remote: Remote::new(url, auth, principal)?, collection: collection.as_str().to_owned() })
     }
 
     async fn find(&self, key: &str) -> Result<Option<String>, IngestError> {
         let place = [("collection", self.collection.as_str()), ("key", key), ("limit", "1")];
-        let reply = self.ask(|| Ok(self.request(Method::GET, "/documents")?.query(&place))).await?;
+        let reply = self.remote.ask(|| Ok(self.remote.request(Method::GET, "/documents")?.query(&place))).await?;
         let listed: Listed = reply.expect()?;
         Ok(listed.documents.into_iter().next().map(|known| known.document))
     }
@@ -132,10 +78,11 @@ impl Intake for Gateway {
         }
         let form = Form::new(&[("collection", &self.collection), ("key", &handed.key), ("uri", &handed.uri)], &handed);
         let sent = || {
-            let request = self.request(Method::POST, "/documents")?.header(header::CONTENT_TYPE, form.media_type());
+            let request =
+                self.remote.request(Method::POST, "/documents")?.header(header::CONTENT_TYPE, form.media_type());
             Ok(request.body(form.body.clone()))
         };
-        let reply = self.ask(sent).await?;
+        let reply = self.remote.ask(sent).await?;
         if is_about_the_file(reply.0) {
             return Ok(Receipt::Refused(reply.detail()));
         }
@@ -148,7 +95,7 @@ impl Intake for Gateway {
 
     async fn ended(&self, job: &JobId) -> Result<Result<usize, String>, IngestError> {
         loop {
-            let reply = self.ask(|| self.request(Method::GET, &format!("/jobs/{job}"))).await?;
+            let reply = self.remote.ask(|| self.remote.request(Method::GET, &format!("/jobs/{job}"))).await?;
             if reply.0 == StatusCode::NOT_FOUND {
                 return Ok(Err(WORK_GONE.to_owned()));
             }
@@ -162,32 +109,12 @@ impl Intake for Gateway {
 
     async fn remove(&self, key: &str) -> Result<bool, IngestError> {
         let Some(document) = self.find(key).await? else { return Ok(false) };
-        let reply = self.ask(|| self.request(Method::DELETE, &format!("/documents/{document}"))).await?;
+        let reply = self.remote.ask(|| self.remote.request(Method::DELETE, &format!("/documents/{document}"))).await?;
         match reply.0 {
             StatusCode::NO_CONTENT | StatusCode::ACCEPTED => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
-            _ => Err(refused(reply.detail())),
+            _ => Err(refused(reply.detail()).into()),
         }
-    }
-}
-
-impl Reply {
-    fn expect<T: DeserializeOwned>(self) -> Result<T, IngestError> {
-        if !self.0.is_success() {
-            return Err(refused(self.detail()));
-        }
-        serde_json::from_str(&self.1).map_err(refused)
-    }
-
-    /// Whether it may be asked again in a while, as the gateway's limits are. Another bound has another code.
-    fn is_too_often(&self) -> bool {
-        let problem = serde_json::from_str::<Problem>(&self.1);
-        self.0 == StatusCode::TOO_MANY_REQUESTS && problem.is_ok_and(|problem| problem.code == "rate_limited")
-    }
-
-    fn detail(&self) -> String {
-        let problem = serde_json::from_str::<Problem>(&self.1);
-        problem.map_or_else(|_| format!("it answered {}", self.0), |problem| problem.detail)
     }
 }
 
@@ -229,11 +156,8 @@ fn is_about_the_file(status: StatusCode) -> bool {
     )
 }
 
-fn refused(reason: impl ToString) -> IngestError {
-    IngestError::Gateway(reason.to_string())
-}
-
-/// Without the address, which the library puts into its errors.
-fn unreachable(error: reqwest::Error) -> IngestError {
-    refused(error.without_url())
+impl From<RemoteError> for IngestError {
+    fn from(RemoteError(reason): RemoteError) -> Self {
+        Self::Gateway(reason)
+    }
 }

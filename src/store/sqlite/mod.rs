@@ -5,7 +5,7 @@
 //! fsync. Two threads read beside it, on connections of their own; the write-ahead log lets them. The file's
 //! layout is in `schema.rs`, the threads in `threads.rs`, rows and statements in `rows.rs`. What an answer has come to is
 //! added to it piece by piece (`pieces.rs`); what accounts have spent is in `spending.rs`, what the knowledge base should
-//! hold in `documents.rs`.
+//! hold in `documents.rs`; API keys and revocations are in `credentials.rs`.
 
 use std::{fmt, path::Path};
 
@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod branch;
+mod credentials;
 mod documents;
 mod lock;
 mod pieces;

@@ -182,6 +182,30 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE INDEX jobs_running ON jobs (position) WHERE state = 'running';
     CREATE INDEX jobs_ended ON jobs (updated_at) WHERE state IN ('done', 'failed', 'cancelled');
 ",
+    "
+    -- hash: of the whole key, which is shown once and kept nowhere.
+    CREATE TABLE api_keys (
+        id         TEXT PRIMARY KEY,
+        name       TEXT NOT NULL,
+        hash       BLOB NOT NULL,
+        tenant     TEXT NOT NULL,
+        user       TEXT NOT NULL,
+        scopes     TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        used_at    INTEGER,
+        revoked_at INTEGER
+    ) STRICT, WITHOUT ROWID;
+
+    -- user: empty for all of the tenant. before: tokens made earlier are not good any more.
+    CREATE TABLE revocations (
+        tenant TEXT NOT NULL,
+        user   TEXT NOT NULL,
+        before INTEGER NOT NULL,
+        PRIMARY KEY (tenant, user)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX revocations_by_age ON revocations (before);
+",
 ];
 
 /// How long a connection waits for a lock of SQLite's own. Only a program that looks into the file from

@@ -1,0 +1,264 @@
+//! API keys: what programs prove themselves with that cannot get a token every hour.
+//!
+//! A key is `rk_`, its id, `_`, 160 random bits and a checksum, by which a scanner and a slip of the hand are known without
+//! a look at any store. It is shown once; kept is a hash. All keys are in memory, so checking one costs no I/O; the store
+//! has them for the next start, and when each was used last. Uses `store`.
+
+use std::{
+    collections::HashMap,
+    fmt::{self, Write},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use super::{
+    grant::{Credential, Grant, Refused},
+    principal::Principal,
+};
+use crate::{
+    chat::Timestamp,
+    store::{
+        StoreError,
+        credentials::{ApiKeyRecord, CredentialStore, MAX_API_KEYS},
+    },
+};
+
+/// What every key begins with.
+pub const PREFIX: &str = "rk_";
+/// The most characters of a key's name.
+pub const MAX_NAME: usize = 100;
+const ID_BYTES: usize = 6;
+const SECRET_BYTES: usize = 20;
+/// `rk_`, the id, `_`, the secret and its checksum, in hexadecimal digits.
+const LENGTH: usize = PREFIX.len() + 2 * ID_BYTES + 1 + 2 * SECRET_BYTES + 8;
+/// How late the store may know of uses.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// Why there is no new key.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiKeyError {
+    /// What it is to be called.
+    #[error("a key's name has 1 to {MAX_NAME} characters and no control character")]
+    Name,
+    /// There are too many.
+    #[error("there are as many keys as there may be, {MAX_API_KEYS}")]
+    TooMany,
+    /// It could not be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// All keys.
+pub struct ApiKeys {
+    store: Arc<dyn CredentialStore>,
+    known: RwLock<HashMap<String, Known>>,
+    used: Mutex<HashMap<String, Timestamp>>,
+}
+
+struct Known {
+    record: ApiKeyRecord,
+    principal: Arc<Principal>,
+}
+
+impl fmt::Debug for ApiKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiKeys").field("known", &self.known.read().len()).finish_non_exhaustive()
+    }
+}
+
+impl ApiKeys {
+    /// The keys that the store has.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn load(store: Arc<dyn CredentialStore>) -> Result<Self, StoreError> {
+        let records = store.api_keys().await?;
+        let known = records.into_iter().filter_map(|record| {
+            let principal = Principal::new(&record.tenant, &record.user, record.scopes.clone()).ok()?;
+            Some((record.id.clone(), Known { record, principal: Arc::new(principal) }))
+        });
+        Ok(Self { known: RwLock::new(known.collect()), store, used: Mutex::default() })
+    }
+
+    /// Makes a key that stands for `principal`; it is shown this once.
+    ///
+    /// # Errors
+    /// [`ApiKeyError`]
+    pub async fn add(
+        &self,
+        name: &str,
+        principal: Principal,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(String, ApiKeyRecord), ApiKeyError> {
+        let length = name.chars().take(MAX_NAME + 1).count();
+        if length == 0 || length > MAX_NAME || name.chars().any(char::is_control) {
+            return Err(ApiKeyError::Name);
+        }
+        let (id, key) = new_key();
+        let record = ApiKeyRecord {
+            id: id.clone(),
+            name: name.to_owned(),
+            hash: *blake3::hash(key.as_bytes()).as_bytes(),
+            tenant: principal.tenant().to_owned(),
+            user: principal.user().to_owned(),
+            scopes: principal.scopes().to_vec(),
+            created_at: Timestamp::now(),
+            expires_at,
+            used_at: None,
+            revoked_at: None,
+        };
+        if !self.store.add_api_key(record.clone()).await? {
+            return Err(ApiKeyError::TooMany);
+        }
+        self.known.write().insert(id, Known { record: record.clone(), principal: Arc::new(principal) });
+        Ok((key, record))
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.known.read().is_empty()
+    }
+
+    /// All keys of a tenant, or of all of them, oldest first.
+    #[must_use]
+    pub fn list(&self, tenant: Option<&str>) -> Vec<ApiKeyRecord> {
+        let used = self.used.lock().clone();
+        let known = self.known.read();
+        let own = known.values().filter(|known| tenant.is_none_or(|tenant| known.record.tenant == tenant));
+        let mut records: Vec<_> = own
+            .map(|known| ApiKeyRecord {
+                used_at: used.get(&known.record.id).copied().or(known.record.used_at),
+                ..known.record.clone()
+            })
+            .collect();
+        records.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        records
+    }
+
+    /// Takes a key back; whether there is one of this id in the tenant, or in any.
+    ///
+    /// # Errors
+    /// When that could not be stored; the key is not good any more all the same, until the next start.
+    pub async fn revoke(&self, id: &str, tenant: Option<&str>) -> Result<bool, StoreError> {
+        let now = Timestamp::now();
+        match self.known.write().get_mut(id) {
+            Some(Known { record, .. }) if tenant.is_none_or(|tenant| record.tenant == tenant) => {
+                record.revoked_at.get_or_insert(now);
+            }
+            _ => return Ok(false),
+        }
+        self.store.revoke_api_key(id, now).await?;
+        Ok(true)
+    }
+
+    /// Checks a key.
+    pub(super) fn verify(&self, key: &str, now: Timestamp) -> Result<Grant, Refused> {
+        let id = id_of(key).ok_or(Refused)?;
+        let known = self.known.read();
+        let Known { record, principal } = known.get(id).ok_or(Refused)?;
+        // Hashes are compared, and in constant time.
+        if blake3::hash(key.as_bytes()) != blake3::Hash::from_bytes(record.hash) || !is_good(record, now) {
+            return Err(Refused);
+        }
+        let grant = Grant {
+            principal: principal.clone(),
+            expires_at: record.expires_at.unwrap_or(Timestamp(u64::MAX)),
+            credential: Credential::ApiKey(record.id.clone()),
+        };
+        drop(known);
+        self.used.lock().insert(id.to_owned(), now);
+        Ok(grant)
+    }
+
+    /// Whether a key that was good still is.
+    pub(super) fn stands(&self, id: &str, now: Timestamp) -> bool {
+        self.known.read().get(id).is_some_and(|known| is_good(&known.record, now))
+    }
+
+    /// Tells the store when keys were used, until `stop`, and once more then.
+    pub async fn keep(&self, stop: CancellationToken) {
+        let mut ending = false;
+        while !ending {
+            ending = stop.run_until_cancelled(sleep(NOTED_EVERY)).await.is_none();
+            let uses: Vec<_> = std::mem::take(&mut *self.used.lock()).into_iter().collect();
+            if uses.is_empty() {
+                continue;
+            }
+            {
+                let mut known = self.known.write();
+                for (id, at) in &uses {
+                    if let Some(known) = known.get_mut(id) {
+                        known.record.used_at = Some(*at);
+                    }
+                }
+            }
+            if let Err(error) = self.store.note_uses(uses).await {
+                error!(%error, "when API keys were used could not be stored");
+            }
+        }
+    }
+}
+
+fn is_good(record: &ApiKeyRecord, now: Timestamp) -> bool {
+    record.revoked_at.is_none() && record.expires_at.is_none_or(|end| now < end)
+}
+
+/// A new key, and its id.
+fn new_key() -> (String, String) {
+    let id = hex(&rand::random::<[u8; ID_BYTES]>());
+    let mut key = format!("{PREFIX}{id}_{}", hex(&rand::random::<[u8; SECRET_BYTES]>()));
+    let sum = crc32fast::hash(key.as_bytes());
+    key.push_str(&hex(&sum.to_be_bytes()));
+    (id, key)
+}
+
+/// The id of what is a key by its form.
+fn id_of(key: &str) -> Option<&str> {
+    if key.len() != LENGTH || !key.is_ascii() {
+        return None;
+    }
+    let (body, sum) = key.split_at(LENGTH - 8);
+    let (id, _) = body.strip_prefix(PREFIX)?.split_once('_')?;
+    (id.len() == 2 * ID_BYTES && hex(&crc32fast::hash(body.as_bytes()).to_be_bytes()) == sum).then_some(id)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _writing_to_a_string_never_fails = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_known_by_its_form() {
+        let (id, key) = new_key();
+        assert_eq!((key.len(), id_of(&key)), (LENGTH, Some(id.as_str())));
+        assert_ne!(new_key().1, key);
+        for bad in ["", "rk_", &key[1..], &format!("{key}0"), &key.to_uppercase(), &format!("{}ä", &key[..LENGTH - 2])]
+        {
+            assert_eq!(id_of(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_slip_of_the_hand_is_noticed(at in PREFIX.len()..LENGTH, letter in "[0-9a-f]") {
+            let (_, key) = new_key();
+            let mut changed = key.clone();
+            changed.replace_range(at..=at, &letter);
+            prop_assert!(changed == key || id_of(&changed).is_none());
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! API keys, and what was revoked: kept apart from the sessions, since whoever checks credentials need not keep those.
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::chat::Timestamp;
+
+/// The most API keys, those that are over or revoked included.
+pub const MAX_API_KEYS: usize = 10_000;
+/// The most revocations of tokens.
+pub const MAX_REVOCATIONS: usize = 100_000;
+
+/// An API key. Of the key itself only a hash is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKeyRecord {
+    /// The part of the key that is shown.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// Of the whole key.
+    pub hash: [u8; 32],
+    /// Whose it is.
+    pub tenant: String,
+    /// The user that it stands for.
+    pub user: String,
+    /// What it lets one do.
+    pub scopes: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it is over; `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// When it was used last, a minute late at most.
+    pub used_at: Option<Timestamp>,
+    /// When it was taken back.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Tokens that are not good any more: those of a user, or of a whole tenant, that were made before a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// The tenant.
+    pub tenant: String,
+    /// The user; `None`: all of the tenant.
+    pub user: Option<String>,
+    /// Tokens made before.
+    pub before: Timestamp,
+}
+
+/// API keys and revocations that survive.
+#[async_trait]
+pub trait CredentialStore: Send + Sync + std::fmt::Debug + 'static {
+    /// All keys, oldest first.
+    async fn api_keys(&self) -> Result<Vec<ApiKeyRecord>, StoreError>;
+
+    /// Keeps a new key; whether there was room for it among [`MAX_API_KEYS`].
+    async fn add_api_key(&self, key: ApiKeyRecord) -> Result<bool, StoreError>;
+
+    /// Takes a key back; one that is taken back already stays so.
+    async fn revoke_api_key(&self, id: &str, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Notes when keys were used.
+    async fn note_uses(&self, uses: Vec<(String, Timestamp)>) -> Result<(), StoreError>;
+
+    /// All revocations.
+    async fn revocations(&self) -> Result<Vec<Revocation>, StoreError>;
+
+    /// Keeps a revocation, in the place of an earlier one of the same user or tenant, and forgets those of tokens that were
+    /// made before `forgotten`. Whether there was room for it among [`MAX_REVOCATIONS`].
+    async fn revoke(&self, revocation: Revocation, forgotten: Timestamp) -> Result<bool, StoreError>;
+}

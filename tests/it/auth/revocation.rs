@@ -1,0 +1,159 @@
+//! API keys, and what is taken back: it opens nothing any more, and closes what it had opened within a second.
+
+use tokio::time::Instant;
+
+use super::*;
+use crate::harness::Upstream;
+
+/// How soon what was open is closed.
+const CLOSED_WITHIN: Duration = Duration::from_secs(1);
+
+async fn said(setup: &Setup, arguments: &[&str]) -> String {
+    let output = setup.output(arguments).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+fn admin(tenant: &str) -> String {
+    with(json!({"sub": "root", "tenant": tenant, "scope": "admin", "exp": now() + 3600}))
+}
+
+fn made_at(user: &str, iat: u64) -> String {
+    with(json!({"sub": user, "iat": iat, "exp": now() + 3600}))
+}
+
+/// The close code, and that it came in time.
+async fn closed_in_time(client: &mut Client, since: Instant) -> u16 {
+    let code = client.close_code().await;
+    assert!(since.elapsed() < CLOSED_WITHIN, "{:?}", since.elapsed());
+    code
+}
+
+#[tokio::test]
+async fn a_key_is_shown_once_and_good_until_it_is_taken_back() {
+    let setup = setup();
+    let key = said(&setup, &["api-key", "new", "--name", "crm", "--scope", "chat"]).await;
+    let id = key.split('_').nth(1).unwrap().to_owned();
+    assert!(key.starts_with("rk_") && key.len() == 64, "{key}");
+    let gateway = setup.start().await;
+    let listed = said(&gateway.setup(), &["api-key", "list"]).await;
+    assert!(listed.contains(&id) && listed.contains("crm") && listed.contains("never used"), "{listed}");
+    assert!(!listed.contains(&key[20..]), "only the beginning of it is known");
+
+    assert_eq!(get(&gateway, "/api/v1/sessions", &key).await.0, 200);
+    assert_eq!(get(&gateway, "/v1/models", &key).await.0, 200);
+    assert_eq!(get(&gateway, "/api/v1/documents", &key).await.0, 403, "its scopes hold");
+    let mut socket = Client::connect_as(&gateway.socket(""), &key).await;
+    assert_eq!(socket.ask("Who am I?").await.status(), "complete");
+    let ticket = call(&gateway, Method::POST, "/api/v1/tickets", Some(&key), Value::Null).await.1;
+    let ticket = format!("{}?ticket={}", gateway.socket(&socket.session()), ticket["ticket"].as_str().unwrap());
+    let other =
+        said(&gateway.setup(), &["api-key", "new", "--name", "other", "--user", "crm", "--scope", "chat"]).await;
+    let mut sibling = Client::connect_as(&gateway.socket(""), &other).await;
+    let listed: Value = serde_json::from_str(&said(&gateway.setup(), &["api-key", "list", "--json"]).await).unwrap();
+    assert!(listed[0]["used_at"].is_string() && listed[0]["revoked_at"].is_null(), "{listed}");
+
+    said(&gateway.setup(), &["api-key", "revoke", &id]).await;
+    assert_eq!(socket.close_code().await, 4010);
+    assert_eq!(get(&gateway, "/api/v1/sessions", &key).await.0, 401);
+    assert_eq!(knock(&ticket, &[]).await, 401, "nor what was made with it");
+    assert_eq!(sibling.ask("And I?").await.status(), "complete", "another key of the same user");
+    let failed = gateway.setup().output(&["api-key", "revoke", "000000000000"]).await;
+    assert!(!failed.status.success() && String::from_utf8_lossy(&failed.stderr).contains("no such API key"));
+
+    let gateway = gateway.kill().await.start().await;
+    assert_eq!(get(&gateway, "/api/v1/sessions", &key).await.0, 401, "also after a crash");
+    assert_eq!(get(&gateway, "/api/v1/sessions", &other).await.0, 200);
+    for file in walk(gateway.setup().data.path()) {
+        let bytes = std::fs::read(&file).unwrap_or_default();
+        assert!(!bytes.windows(key.len()).any(|part| part == other.as_bytes()), "{} has a key", file.display());
+    }
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
+
+#[tokio::test]
+async fn keys_end_and_belong_to_tenants() {
+    let gateway = setup().start().await;
+    let (north, south) = (admin("north"), admin("south"));
+    let make = async |admin: &str, wish: Value| {
+        call(&gateway, Method::POST, "/api/v1/admin/api-keys", Some(admin), wish).await
+    };
+    let (status, made) = make(&north, json!({"name": "n", "expires_in_s": 1})).await;
+    assert_eq!((status, &made["user"], &made["tenant"]), (201, &json!("root"), &json!("north")));
+    let (key, id) = (made["key"].as_str().unwrap(), made["id"].as_str().unwrap());
+    soon("its end", async { while get(&gateway, "/api/v1/sessions", key).await.0 != 401 {} }).await;
+    let list = async |admin: &str, query: &str| {
+        let (status, listed) = get(&gateway, &format!("/api/v1/admin/api-keys{query}"), admin).await;
+        (status, listed["api_keys"].as_array().map(Vec::len))
+    };
+    assert_eq!((list(&north, "").await, list(&south, "").await), ((200, Some(1)), (200, Some(0))));
+    assert_eq!(list(&south, "?tenant=north").await, (403, None));
+    let path = format!("/api/v1/admin/api-keys/{id}");
+    assert_eq!(call(&gateway, Method::DELETE, &path, Some(&south), Value::Null).await.0, 404, "of another tenant");
+    assert_eq!(call(&gateway, Method::DELETE, &path, Some(&north), Value::Null).await.0, 204);
+    for (wish, status) in [
+        (json!({}), 400),
+        (json!({"name": ""}), 400),
+        (json!({"name": "a\nb"}), 400),
+        (json!({"name": "n".repeat(101)}), 400),
+        (json!({"name": "n", "expires_in_s": 0}), 400),
+        (json!({"name": "n", "user": ""}), 400),
+        (json!({"name": "n", "tenant": "south"}), 403),
+        (json!({"name": "n", "scopes": ["admin:tenants"]}), 403),
+    ] {
+        assert_eq!(make(&north, wish.clone()).await.0, status, "{wish}");
+    }
+    for bad in ["rk_", "rk_000000000000_", &key.replace("rk_", "rk_0"), &format!("{key}0"), &key.to_uppercase()] {
+        assert_eq!(get(&gateway, "/api/v1/sessions", bad).await.0, 401, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_were_taken_back_close_what_they_had_opened() {
+    let (model, gate) = Upstream::gated("One two three four.", 2).await;
+    let gateway = Setup::with_upstream(&model.url)
+        .set("REQUIRE_AUTHENTICATION", "true")
+        .set("JWT_SECRET_KEY", SECRET)
+        .start()
+        .await;
+    let (ann, ben) = (made_at("ann", now() - 5), made_at("ben", now() - 5));
+    let undated = with(json!({"sub": "ann", "exp": now() + 3600}));
+    let root = with(json!({"sub": "root", "scope": "admin", "exp": now() + 3600}));
+    let mut anns = Client::connect_as(&gateway.socket(""), &ann).await;
+    let mut bens = Client::connect_as(&gateway.socket(""), &ben).await;
+    anns.say("Go on.").await;
+    anns.until("run.start").await;
+    let events = format!("/api/v1/sessions/{}/events", anns.session());
+    let events = reqwest::Client::new().get(gateway.url(&events)).bearer_auth(&ann).send().await.unwrap();
+    assert_eq!(events.status(), 200);
+
+    let begun = Instant::now();
+    let revoke = async |admin: &str, whose: Value| {
+        call(&gateway, Method::POST, "/api/v1/admin/revocations", Some(admin), whose).await.0
+    };
+    assert_eq!(revoke(&ben, json!({"user": "ann"})).await, 403);
+    assert_eq!(revoke(&root, json!({"user": "ann", "tenant": "north"})).await, 403);
+    assert_eq!(revoke(&root, json!({"user": ""})).await, 400);
+    assert_eq!(revoke(&root, json!({"user": "ann"})).await, 204);
+    assert_eq!(closed_in_time(&mut anns, begun).await, 4010, "in the middle of an answer");
+    let rest = soon("the end of the events", events.text()).await.unwrap();
+    assert!(begun.elapsed() < 3 * CLOSED_WITHIN && !rest.contains("run.done"), "{rest}");
+    for token in [&ann, &undated] {
+        assert_eq!(get(&gateway, "/api/v1/sessions", token).await.0, 401);
+    }
+    gate.open();
+    assert_eq!(bens.ask("And I?").await.status(), "complete");
+    let later = made_at("ann", now() + 2);
+    assert_eq!(get(&gateway, "/api/v1/sessions", &later).await.0, 200, "who signs in anew comes in");
+
+    assert_eq!(revoke(&root, json!({})).await, 204, "everybody of the tenant");
+    assert_eq!(closed_in_time(&mut bens, Instant::now()).await, 4010);
+    let gateway = gateway.kill().await.start().await;
+    assert_eq!(get(&gateway, "/api/v1/sessions", &ben).await.0, 401, "also after a crash");
+    let north = with(json!({"sub": "ann", "tenant": "north", "exp": now() + 3600}));
+    assert_eq!(get(&gateway, "/api/v1/sessions", &north).await.0, 200, "another tenant's");
+}
