@@ -23,7 +23,7 @@ enum Command {
     /// The gateway (the default)
     Serve,
     /// What is wrong with the configuration, what it would connect to, and whether it can
-    Check,
+    Check(check::Args),
     /// Files and folders into the knowledge base
     Ingest(ingest::Args),
     /// What retrieval finds
@@ -72,7 +72,7 @@ fn main() -> ExitCode {
 async fn run(Arguments { settings, command }: Arguments) -> Result<(), Box<dyn Error>> {
     match command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(settings.load()?).await?,
-        Command::Check => check::run(settings.load()).await?,
+        Command::Check(args) => check::run(args, settings.load()).await?,
         Command::Ingest(args) => ingest::run(args, &settings.load()?.config).await?,
         Command::Search(args) => search::run(args, &settings.load()?.config).await?,
         Command::Knowledge(args) => knowledge::run(args, &settings.load()?.config).await?,

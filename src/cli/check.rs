@@ -10,9 +10,10 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use serde::Serialize;
 
 use crate::{
-    config::{AuthConfig, Config, ConfigError, KnowledgeConfig, LlmConfig, Loaded, TargetSettings},
+    config::{AuthConfig, Config, KnowledgeConfig, LlmConfig, Loaded, Refusal, TargetSettings},
     knowledge::embed::missing_files,
     llm,
     store::sqlite::{FILE_NAME, SqliteStore},
@@ -21,13 +22,21 @@ use crate::{
 /// How long a model server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// Arguments of `rivulet check`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Args {
+    /// JSON instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Why the gateway would not start, or could not be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// The configuration is refused.
     #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The configuration is fine, the machine is not; the report says what.
+    Config(#[from] Refusal),
+    /// The configuration is fine, the machine is not; or a program asked: the report says what is wrong.
     #[error("the gateway would not start: {0} of the checks failed")]
     WouldNotStart(usize),
     /// The report could not be written.
@@ -36,12 +45,15 @@ pub enum CheckError {
 }
 
 /// How a check went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 enum Verdict {
+    #[serde(rename = "ok")]
     Good,
     /// It would start, and something would not work.
+    #[serde(rename = "warn")]
     Doubtful,
     /// It would not start.
+    #[serde(rename = "fail")]
     Bad,
 }
 
@@ -57,17 +69,46 @@ impl fmt::Display for Verdict {
 
 type Finding = (Verdict, &'static str, String);
 
-/// Prints one line per finding to standard output.
+/// A finding as JSON has it.
+#[derive(Serialize)]
+struct Told<'a> {
+    verdict: Verdict,
+    subject: &'a str,
+    text: &'a str,
+}
+
+/// Prints one line per finding to standard output, all of them at once.
 ///
 /// # Errors
 /// [`CheckError`] when the gateway would not start.
-pub async fn run(loaded: Result<Loaded, ConfigError>) -> Result<(), CheckError> {
-    report(loaded, &mut io::stdout()).await
+pub async fn run(args: Args, loaded: Result<Loaded, Refusal>) -> Result<(), CheckError> {
+    report(&args, loaded, &mut io::stdout()).await
 }
 
-async fn report(loaded: Result<Loaded, ConfigError>, out: &mut impl Write) -> Result<(), CheckError> {
-    let loaded = loaded?;
-    let mut findings = vec![configuration(&loaded)];
+async fn report(args: &Args, loaded: Result<Loaded, Refusal>, out: &mut impl Write) -> Result<(), CheckError> {
+    let findings = match loaded {
+        Ok(loaded) => of_machine(&loaded).await,
+        Err(refusal) if !args.json => return Err(refusal.into()),
+        // What it would do on this machine cannot be known.
+        Err(Refusal(errors)) => errors.iter().map(|error| (Verdict::Bad, "configuration", error.to_string())).collect(),
+    };
+    if args.json {
+        let told = findings.iter().map(|(verdict, subject, text)| Told { verdict: *verdict, subject, text });
+        serde_json::to_writer_pretty(&mut *out, &told.collect::<Vec<_>>()).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        for (verdict, subject, text) in &findings {
+            writeln!(out, "{verdict:<5} {subject:<14} {text}")?;
+        }
+    }
+    match findings.iter().filter(|(verdict, ..)| *verdict == Verdict::Bad).count() {
+        0 => Ok(()),
+        failed => Err(CheckError::WouldNotStart(failed)),
+    }
+}
+
+async fn of_machine(loaded: &Loaded) -> Vec<Finding> {
+    let mut findings = vec![configuration(loaded)];
     findings.extend(loaded.warnings.iter().map(|warning| (Verdict::Doubtful, "configuration", warning.clone())));
     findings.push(listen(&loaded.config));
     findings.push(auth(&loaded.config.auth));
@@ -75,13 +116,7 @@ async fn report(loaded: Result<Loaded, ConfigError>, out: &mut impl Write) -> Re
     findings.extend(models(&loaded.config.llm).await);
     findings.push(knowledge(&loaded.config.knowledge));
     findings.extend(spans(&loaded.config).await);
-    for (verdict, subject, text) in &findings {
-        writeln!(out, "{verdict:<5} {subject:<14} {text}")?;
-    }
-    match findings.iter().filter(|(verdict, ..)| *verdict == Verdict::Bad).count() {
-        0 => Ok(()),
-        failed => Err(CheckError::WouldNotStart(failed)),
-    }
+    findings
 }
 
 fn configuration(loaded: &Loaded) -> Finding {
@@ -240,14 +275,14 @@ mod tests {
     use super::*;
     use crate::config::Overrides;
 
-    fn load(pairs: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    fn load(pairs: &[(&str, &str)]) -> Result<Loaded, Refusal> {
         let env = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Config::load(None, env, Overrides::default())
     }
 
     async fn text(pairs: &[(&str, &str)]) -> (String, Result<(), CheckError>) {
         let mut out = Vec::new();
-        let outcome = report(load(pairs), &mut out).await;
+        let outcome = report(&Args::default(), load(pairs), &mut out).await;
         (String::from_utf8(out).expect("UTF-8"), outcome)
     }
 
@@ -273,8 +308,33 @@ mod tests {
         let (text, outcome) = text(&[("RIVULET_SERVER_DATA_DIR", data), ("PORT", &port)]).await;
         assert!(matches!(outcome, Err(CheckError::WouldNotStart(2))), "{outcome:?}");
         assert!(text.contains("fail  listen") && text.contains("fail  data"), "{text}");
-        let refused = report(load(&[("PORT", "x")]), &mut Vec::new()).await;
-        assert!(matches!(refused, Err(CheckError::Config(_))));
+    }
+
+    #[tokio::test]
+    async fn all_that_is_wrong_with_the_settings_is_told_at_once() {
+        let wrong = [
+            ("PORT", "x"),
+            ("RIVULET_LLM_TOP_P", "1"),
+            ("RIVULET_KNOWLEDGE_TOP_K", "0"),
+            ("ENVIRONMENT", "production"),
+            ("RIVULET_SERVER_BIND", "0.0.0.0:8080"),
+            ("JWT_SECRET_KEY", "hunter2"),
+            ("CORS_ORIGINS", "*"),
+        ];
+        let named =
+            ["PORT", "RIVULET_LLM_TOP_P", "knowledge.top_k", "auth.required", "auth.jwt_secret", "`*`", "behind_proxy"];
+        let (_, outcome) = text(&wrong).await;
+        let shown = outcome.expect_err("refused").to_string();
+        assert_eq!(shown.lines().count(), 7, "{shown}");
+        let mut json = Vec::new();
+        let outcome = report(&Args { json: true }, load(&wrong), &mut json).await;
+        assert!(matches!(outcome, Err(CheckError::WouldNotStart(7))));
+        let told: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+        assert_eq!((&told[0]["verdict"], &told[0]["subject"]), (&"fail".into(), &"configuration".into()));
+        for name in named {
+            assert!(shown.contains(name) && told.to_string().contains(name), "{name} is missing in {shown}");
+        }
+        assert!(!shown.contains("hunter2"), "{shown}");
     }
 
     /// Answers one request with `status`, and tells what it was asked.

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::config::{Config, ConfigError, Loaded, Overrides, environment};
+use crate::config::{Config, Loaded, Overrides, Refusal, environment};
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "rivulet.toml";
@@ -28,8 +28,8 @@ impl SettingsArgs {
     /// Reads the configuration: the file, this process's environment, these arguments.
     ///
     /// # Errors
-    /// [`ConfigError`]; also when a file that was named is not there.
-    pub fn load(self) -> Result<Loaded, ConfigError> {
+    /// [`Refusal`]; also when a file that was named is not there.
+    pub fn load(self) -> Result<Loaded, Refusal> {
         let default = Path::new(DEFAULT_FILE);
         // A link that leads nowhere counts as there: the person meant it to be read.
         let file = self.config.or_else(|| default.symlink_metadata().is_ok().then(|| default.to_owned()));

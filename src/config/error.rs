@@ -52,6 +52,21 @@ pub enum ConfigError {
     Refused(String),
 }
 
+/// All that is wrong with a configuration, one or more.
+#[derive(Debug)]
+pub struct Refusal(pub Vec<ConfigError>);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, error) in self.0.iter().enumerate() {
+            write!(f, "{}{error}", if at == 0 { "" } else { "\n" })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refusal {}
+
 /// Where a setting was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {

@@ -19,9 +19,11 @@ use super::{
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads a file into `layers`.
-pub(super) fn read(path: &Path, layers: &mut Layers) -> Result<(), ConfigError> {
-    let text = text_of(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    parse(path, &text, layers)
+pub(super) fn read(path: &Path, layers: &mut Layers) {
+    let text = text_of(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source });
+    if let Err(error) = text.and_then(|text| parse(path, &text, layers)) {
+        layers.refuse(error);
+    }
 }
 
 fn text_of(path: &Path) -> io::Result<String> {
@@ -47,22 +49,25 @@ fn parse(path: &Path, text: &str, layers: &mut Layers) -> Result<(), ConfigError
         let section_place = places.iter().find(|(key, _)| key.get_ref().as_ref() == section);
         let section_origin = origin_of(section_place.map_or(0, |(key, _)| key.span().start));
         if !keys().any(|key| key.section == section) {
-            return Err(unknown(section, Key::full, section_origin));
+            layers.refuse(unknown(section, Key::full, section_origin));
+            continue;
         }
         let Value::Table(entries) = value else {
-            return Err(ConfigError::Value {
+            layers.refuse(ConfigError::Value {
                 key: section,
                 expected: "a section".to_owned(),
                 found: format!("of type {}", value.type_str()),
                 origin: section_origin,
             });
+            continue;
         };
         let entry_places = section_place.and_then(|(_, value)| value.get_ref().as_table());
         for (name, value) in entries {
             let place = entry_places.and_then(|places| places.iter().find(|(key, _)| key.get_ref().as_ref() == name));
             let origin = place.map_or_else(|| section_origin.clone(), |(key, _)| origin_of(key.span().start));
             let Some(key) = keys().find(|key| key.section == section && key.name == name) else {
-                return Err(unknown(format!("{section}.{name}"), Key::full, origin));
+                layers.refuse(unknown(format!("{section}.{name}"), Key::full, origin));
+                continue;
             };
             let value = key.kind.check(value);
             let within = value.as_ref().err().and_then(|mismatch| mismatch.within.clone());
@@ -73,7 +78,7 @@ fn parse(path: &Path, text: &str, layers: &mut Layers) -> Result<(), ConfigError
                 Some(field.map_or_else(|| table.span().start, |(key, _)| key.span().start))
             });
             let origin = inner.map_or(origin, origin_of);
-            layers.set(key, value, origin)?;
+            layers.set(key, value, origin);
         }
     }
     Ok(())

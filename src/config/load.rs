@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    error::{ConfigError, Origin},
+    error::{Origin, Refusal},
     file,
     layers::Layers,
     rules,
@@ -44,30 +44,35 @@ impl Config {
     /// A variable that is empty counts as not set, except that an empty list is an empty list.
     ///
     /// # Errors
-    /// The first [`ConfigError`] that was met. Its text never holds a secret.
+    /// All that is wrong, in the order in which it was met. No text of it holds a secret.
     pub fn load(
         file: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
         overrides: Overrides,
-    ) -> Result<Loaded, ConfigError> {
+    ) -> Result<Loaded, Refusal> {
         let env: BTreeMap<String, String> = env.into_iter().collect();
         let mut layers = Layers::default();
         if let Some(path) = file {
-            file::read(path, &mut layers)?;
+            file::read(path, &mut layers);
         }
-        world::apply(&env, &mut layers)?;
-        variables::apply(&env, &mut layers)?;
+        world::apply(&env, &mut layers);
+        variables::apply(&env, &mut layers);
         if let Some(bind) = overrides.bind {
-            layers.set_text("server.bind", &bind.to_string(), Origin::Flag("--bind"))?;
+            layers.set_text("server.bind", &bind.to_string(), Origin::Flag("--bind"));
         }
         if let Some(folder) = overrides.data_dir {
-            layers.set_text("server.data_dir", &folder.to_string_lossy(), Origin::Flag("--data-dir"))?;
+            layers.set_text("server.data_dir", &folder.to_string_lossy(), Origin::Flag("--data-dir"));
         }
+        world::choose_model(&env, &mut layers);
+        let mut refused = layers.take_refused();
+        let mut config = layers.build().map_err(|error| Refusal(vec![error]))?;
+        let found = target::find_keys(&mut config.llm.targets, &env);
+        refused.extend(found.map_err(|fault| rules::target_fault(&fault, &layers)).err());
         let mut warnings = Vec::new();
-        world::choose_model(&env, &mut layers)?;
-        let mut config = layers.build()?;
-        target::find_keys(&mut config.llm.targets, &env).map_err(|fault| rules::target_fault(&fault, &layers))?;
-        rules::check(&mut config, &layers, &mut warnings)?;
+        rules::check(&mut config, &layers, &mut refused, &mut warnings);
+        if !refused.is_empty() {
+            return Err(Refusal(refused));
+        }
         Ok(Loaded { config, file: file.map(Path::to_owned), warnings })
     }
 }

@@ -24,7 +24,7 @@ mod world;
 
 pub use self::{
     address::{is_loopback, server_url},
-    error::{ConfigError, Origin},
+    error::{ConfigError, Origin, Refusal},
     load::{Loaded, Overrides},
     preset::Preset,
     secret::Secret,

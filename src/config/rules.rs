@@ -16,41 +16,60 @@ use super::{
 
 const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
-/// Checks the whole, puts addresses into their plain form, and adds what the operator should know.
-pub(super) fn check(config: &mut Config, layers: &Layers, warnings: &mut Vec<String>) -> Result<(), ConfigError> {
-    let wrong = |key: &str, expected: &str, found: String| {
-        Err(ConfigError::Value {
-            key: key.to_owned(),
-            expected: expected.to_owned(),
-            found,
-            origin: layers.origin(key),
-        })
-    };
-    if let Some(origin) = config.server.allowed_origins.iter().find(|origin| *origin != "*" && !is_origin(origin)) {
-        let expected = "exact origins as browsers send them: scheme://host or scheme://host:port, in lower case, \
-                        without a default port, path or final slash";
-        return wrong("server.allowed_origins", expected, format!("\"{}\"", excerpt(origin)));
+/// Checks the whole, puts addresses into their plain form, and adds what is wrong and what the operator should know.
+pub(super) fn check(config: &mut Config, layers: &Layers, refused: &mut Vec<ConfigError>, warnings: &mut Vec<String>) {
+    let checks = [
+        check_origins(config, layers),
+        check_model(config, layers),
+        check_key(config, layers),
+        check_targets(config, layers),
+        check_log_level(config, layers),
+        check_otlp(config, layers, cfg!(feature = "otlp")),
+        check_uri(config, layers, cfg!(feature = "s3")),
+        check_auth(config),
+    ];
+    refused.extend(checks.into_iter().filter_map(Result::err));
+    if config.server.environment == Environment::Production {
+        refused.extend(unfit_for_production(config).into_iter().map(in_production));
     }
-    if let Some(url) = &config.llm.base_url {
-        match plain_url(url) {
-            Ok(plain) => config.llm.base_url = Some(plain),
-            Err(expected) => return wrong("llm.base_url", expected, "something else (not shown)".to_owned()),
-        }
-    }
-    if config.llm.api_key.as_ref().is_some_and(|key| !key.is_bearer()) {
-        return wrong("llm.api_key", Secret::BEARER, "something else (not shown)".to_owned());
-    }
-    check_targets(config, layers)?;
-    if let Err(part) = check_levels(&config.telemetry.log_level) {
-        let expected = "off, error, warn, info, debug, trace, or a list like info,rivulet::run=debug";
-        return wrong("telemetry.log_level", expected, format!("\"{}\"", excerpt(part)));
-    }
-    check_otlp(config, layers, cfg!(feature = "otlp"))?;
-    check_uri(config, layers, cfg!(feature = "s3"))?;
-    check_environment(config)?;
-    check_auth(config)?;
     warn(config, warnings);
+}
+
+fn wrong(layers: &Layers, key: &str, expected: &str, found: String) -> Result<(), ConfigError> {
+    let origin = layers.origin(key);
+    Err(ConfigError::Value { key: key.to_owned(), expected: expected.to_owned(), found, origin })
+}
+
+fn check_origins(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
+    let is_wrong = |origin: &&String| *origin != "*" && !is_origin(origin);
+    let Some(origin) = config.server.allowed_origins.iter().find(is_wrong) else { return Ok(()) };
+    let expected = "exact origins as browsers send them: scheme://host or scheme://host:port, in lower case, without a \
+                    default port, path or final slash";
+    wrong(layers, "server.allowed_origins", expected, format!("\"{}\"", excerpt(origin)))
+}
+
+fn check_model(config: &mut Config, layers: &Layers) -> Result<(), ConfigError> {
+    let Some(url) = &config.llm.base_url else { return Ok(()) };
+    match plain_url(url) {
+        Ok(plain) => {
+            config.llm.base_url = Some(plain);
+            Ok(())
+        }
+        Err(expected) => wrong(layers, "llm.base_url", expected, "something else (not shown)".to_owned()),
+    }
+}
+
+fn check_key(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
+    if config.llm.api_key.as_ref().is_some_and(|key| !key.is_bearer()) {
+        return wrong(layers, "llm.api_key", Secret::BEARER, "something else (not shown)".to_owned());
+    }
     Ok(())
+}
+
+fn check_log_level(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
+    let Err(part) = check_levels(&config.telemetry.log_level) else { return Ok(()) };
+    let expected = "off, error, warn, info, debug, trace, or a list like info,rivulet::run=debug";
+    wrong(layers, "telemetry.log_level", expected, format!("\"{}\"", excerpt(part)))
 }
 
 /// What is wrong with a target, in the words of the person who wrote it.
@@ -126,24 +145,28 @@ pub(super) fn check_uri(config: &Config, layers: &Layers, is_built: bool) -> Res
     Ok(())
 }
 
-fn check_environment(config: &Config) -> Result<(), ConfigError> {
-    if config.server.environment != Environment::Production {
-        return Ok(());
+/// What nobody on the internet may find.
+fn unfit_for_production(config: &Config) -> Vec<String> {
+    let mut unfit = Vec::new();
+    if config.server.allowed_origins.iter().any(|origin| origin == "*") {
+        unfit.push("server.allowed_origins holds `*`: name the origins".to_owned());
     }
-    let text = if config.server.allowed_origins.iter().any(|origin| origin == "*") {
-        "server.allowed_origins holds `*`: name the origins"
-    } else if !config.auth.required {
-        "auth.required is false: set it to true (or REQUIRE_AUTHENTICATION in the environment)"
-    } else {
-        match config.auth.jwt_secret.as_ref().and_then(Secret::weakness) {
-            Some(weakness) => return Err(in_production(&format!("auth.jwt_secret {weakness}"))),
-            None => return Ok(()),
-        }
-    };
-    Err(in_production(text))
+    if !config.auth.required {
+        let text = "auth.required is false: set it to true (or REQUIRE_AUTHENTICATION in the environment)";
+        unfit.push(text.to_owned());
+    }
+    unfit.extend(config.auth.jwt_secret.as_ref().and_then(Secret::weakness).map(|it| format!("auth.jwt_secret {it}")));
+    let bind = config.server.bind;
+    if !bind.ip().is_loopback() && !config.server.behind_proxy {
+        unfit.push(format!(
+            "server.bind is {bind}: what is said there can be read on the way, for there is no TLS. Put a proxy with TLS \
+             in front and set server.behind_proxy, or bind to a loopback address"
+        ));
+    }
+    unfit
 }
 
-fn in_production(text: &str) -> ConfigError {
+fn in_production(text: String) -> ConfigError {
     ConfigError::Refused(format!("server.environment is production, and {text}"))
 }
 
@@ -170,6 +193,13 @@ fn warn(config: &Config, warnings: &mut Vec<String>) {
             "server.bind is {}: whoever reaches that address can talk to the model, for auth.required is false",
             config.server.bind
         ));
+    }
+    if config.server.behind_proxy && config.server.trusted_proxies.is_empty() {
+        warnings.push(
+            "server.behind_proxy is set and server.trusted_proxies is not: all clients are taken for the proxy, and share \
+             the limits of one address"
+                .to_owned(),
+        );
     }
     let own = config.server.bind;
     for target in config.llm.settled_targets().unwrap_or_default() {

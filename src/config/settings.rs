@@ -68,6 +68,8 @@ section! {
         /// Proxies whose `X-Forwarded-For` is believed; IPv4-mapped networks are those of IPv4.
         #[serde(deserialize_with = "networks::deserialize")]
         trusted_proxies: Vec<IpNet> = Vec::new(), Kind::Networks;
+        /// Whether nobody reaches the address but by a proxy that has TLS.
+        behind_proxy: bool = false, Kind::Switch;
         /// Seconds that running answers get to finish after SIGTERM.
         drain_s: u64 = 30, Kind::Integer(0, 3600);
     }

@@ -12,15 +12,15 @@ fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn from_env(pairs: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+fn from_env(pairs: &[(&str, &str)]) -> Result<Loaded, Refusal> {
     Config::load(None, env(pairs), Overrides::default())
 }
 
-fn from_file(text: &str) -> Result<Loaded, ConfigError> {
+fn from_file(text: &str) -> Result<Loaded, Refusal> {
     from_both(text, &[])
 }
 
-fn from_both(text: &str, pairs: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+fn from_both(text: &str, pairs: &[(&str, &str)]) -> Result<Loaded, Refusal> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("rivulet.toml");
     fs::write(&path, text).expect("written");
@@ -28,7 +28,7 @@ fn from_both(text: &str, pairs: &[(&str, &str)]) -> Result<Loaded, ConfigError> 
 }
 
 #[track_caller]
-fn refused(outcome: Result<Loaded, ConfigError>, wanted: &[&str]) {
+fn refused(outcome: Result<Loaded, Refusal>, wanted: &[&str]) {
     let text = outcome.expect_err("must be refused").to_string();
     for part in wanted {
         assert!(text.contains(part), "{part:?} is missing in: {text}");

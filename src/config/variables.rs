@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    error::{ConfigError, Origin},
+    error::Origin,
     key::Key,
     layers::{Layers, unknown},
     settings::keys,
@@ -18,17 +18,17 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
 }
 
 /// Reads every variable that begins like ours.
-pub(super) fn apply(env: &BTreeMap<String, String>, layers: &mut Layers) -> Result<(), ConfigError> {
+pub(super) fn apply(env: &BTreeMap<String, String>, layers: &mut Layers) {
     for (name, text) in env.iter().filter(|(name, _)| name.starts_with("RIVULET_") && !is_foreign(name)) {
         let origin = Origin::Variable(name.clone());
         let Some(key) = keys().find(|key| key.variable() == *name) else {
-            return Err(unknown(name.clone(), Key::variable, origin));
+            layers.refuse(unknown(name.clone(), Key::variable, origin));
+            continue;
         };
         if !text.trim().is_empty() || key.kind.is_list() {
-            layers.set(key, key.kind.parse(text), origin)?;
+            layers.set(key, key.kind.parse(text), origin);
         }
     }
-    Ok(())
 }
 
 /// Whether a variable begins like ours and is not a setting. Kubernetes gives every container the addresses of

@@ -30,23 +30,22 @@ const NAMES: &[(&str, &str, Meaning)] = &[
 ];
 
 /// Reads everything but the model's names.
-pub(super) fn apply(env: &BTreeMap<String, String>, layers: &mut Layers) -> Result<(), ConfigError> {
-    refuse_what_is_not_built(env)?;
+pub(super) fn apply(env: &BTreeMap<String, String>, layers: &mut Layers) {
+    refuse_what_is_not_built(env, layers);
     if let Some(port) = value(env, "PORT") {
-        apply_port(port, layers)?;
+        apply_port(port, layers);
     }
     for (variable, setting, meaning) in NAMES {
         if let Some(text) = value(env, variable) {
-            layers.set_text(setting, meaning(text), Origin::Variable((*variable).to_owned()))?;
+            layers.set_text(setting, meaning(text), Origin::Variable((*variable).to_owned()));
         }
     }
-    Ok(())
 }
 
 /// Sets the target of the model, when nothing more explicit did.
-pub(super) fn choose_model(env: &BTreeMap<String, String>, layers: &mut Layers) -> Result<(), ConfigError> {
+pub(super) fn choose_model(env: &BTreeMap<String, String>, layers: &mut Layers) {
     if layers.has_targets() {
-        return Ok(()); // Each of them says where its key is.
+        return; // Each of them says where its key is.
     }
     let (groq, openai) = (Preset::Groq.known(), Preset::OpenAi.known());
     let own_key = layers.text("llm.api_key").is_some();
@@ -64,18 +63,17 @@ pub(super) fn choose_model(env: &BTreeMap<String, String>, layers: &mut Layers) 
         None
     };
     if let Some((url, origin, key)) = target {
-        layers.set_text("llm.base_url", url, Origin::Variable(origin.to_owned()))?;
+        layers.set_text("llm.base_url", url, Origin::Variable(origin.to_owned()));
         if let Some(secret) = value(env, key).filter(|_| !own_key) {
-            layers.set_text("llm.api_key", secret, Origin::Variable(key.to_owned()))?;
+            layers.set_text("llm.api_key", secret, Origin::Variable(key.to_owned()));
         }
     }
     if layers.text("llm.model").is_none()
         && let Some(url) = layers.text("llm.base_url")
     {
         let known = if url.trim_end_matches('/') == groq.base_url { groq } else { openai };
-        layers.set_text("llm.model", known.model.unwrap_or_default(), Origin::Default)?;
+        layers.set_text("llm.model", known.model.unwrap_or_default(), Origin::Default);
     }
-    Ok(())
 }
 
 fn as_it_is(text: &str) -> &str {
@@ -101,22 +99,21 @@ fn log_level(text: &str) -> &str {
 }
 
 /// A gateway that ran on without what this asks for would be alone, without its operator knowing.
-fn refuse_what_is_not_built(env: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+fn refuse_what_is_not_built(env: &BTreeMap<String, String>, layers: &mut Layers) {
     if value(env, "REDIS_URL").is_some() {
-        return Err(ConfigError::Refused(
+        layers.refuse(ConfigError::Refused(
             "REDIS_URL is set, and this version cannot share its sessions with other gateways yet: unset it to run \
              a single gateway"
                 .to_owned(),
         ));
     }
-    Ok(())
 }
 
 /// `PORT` is the port of `server.bind`; the address stays.
-fn apply_port(text: &str, layers: &mut Layers) -> Result<(), ConfigError> {
+fn apply_port(text: &str, layers: &mut Layers) {
     let origin = Origin::Variable("PORT".to_owned());
     let Ok(port) = text.parse::<u16>() else {
-        return Err(ConfigError::Value {
+        return layers.refuse(ConfigError::Value {
             key: "PORT".to_owned(),
             expected: "a whole number from 0 to 65535".to_owned(),
             found: format!("the text \"{}\"", excerpt(text)),
@@ -126,7 +123,7 @@ fn apply_port(text: &str, layers: &mut Layers) -> Result<(), ConfigError> {
     let set = layers.text("server.bind").and_then(|bind| bind.parse().ok());
     let mut bind = set.unwrap_or_else(|| ServerConfig::default().bind);
     bind.set_port(port);
-    layers.set_text("server.bind", &bind.to_string(), origin)
+    layers.set_text("server.bind", &bind.to_string(), origin);
 }
 
 /// An empty variable is what compose files make of one that is not set.
