@@ -32,8 +32,10 @@ mod vector;
 pub(crate) use model::{Model, missing_files};
 pub use vector::{EmbedError, Vector};
 
-/// Texts of one call of the model for documents. On one core such a batch takes about a second at full length.
-const DOCUMENT_BATCH: usize = 16;
+/// Bytes of one call of the model for documents, counting every text as long as the longest; a longer text has a call of
+/// its own. That is about one chunk at full length, which a core takes 50 ms for. More in a call would make questions wait
+/// and gain nothing: each text would take as long, or longer, since what is between the layers fits into no cache.
+const DOCUMENT_CALL_BYTES: usize = 1000;
 /// The most questions whose vectors are kept; 6 MiB at 384 numbers each.
 const KEPT_QUESTIONS: u64 = 4096;
 
@@ -196,7 +198,10 @@ impl Embedder {
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|&i| texts[i].len());
         let mut vectors = vec![Vector::new(); texts.len()];
-        for part in order.chunks(DOCUMENT_BATCH) {
+        let mut rest = &order[..];
+        while !rest.is_empty() {
+            let (part, others) = rest.split_at(fitting(rest.iter().map(|&i| texts[i].len())));
+            rest = others;
             let (reply, answer) = oneshot::channel();
             let texts = part.iter().map(|&i| texts[i].clone()).collect();
             self.queue.push_documents(Job { texts, reply }).await?;
@@ -225,6 +230,11 @@ impl Drop for Embedder {
             let _reported = thread.join();
         }
     }
+}
+
+/// How many of the first of these lengths, of which none is shorter than the one before, one call may hold; at least one.
+fn fitting(lengths: impl Iterator<Item = usize>) -> usize {
+    lengths.zip(1..).take_while(|(length, count)| *count == 1 || count * length <= DOCUMENT_CALL_BYTES).count()
 }
 
 /// A model that can be called, and what is known about it.

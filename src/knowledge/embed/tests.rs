@@ -43,7 +43,7 @@ async fn tokens_are_counted_to_the_end() {
 async fn questions_go_before_documents() {
     let embedder = Arc::new(Embedder::load(Some(model_dir())));
     embedder.ready().await.expect("loaded");
-    let texts = vec!["some words of a document ".repeat(30); 20 * DOCUMENT_BATCH];
+    let texts = vec!["some words of a document ".repeat(30); 40];
     let ingestion = {
         let embedder = Arc::clone(&embedder);
         async move { embedder.embed_documents(texts).await.expect("vectors") }
@@ -56,6 +56,29 @@ async fn questions_go_before_documents() {
         vector = question => assert_eq!(vector.expect("vector").len(), 384),
     }
     // Dropping the ingestion here must not hang anything.
+}
+
+#[tokio::test]
+async fn a_call_for_documents_takes_about_as_long_as_one_chunk() {
+    let (told, calls) = std::sync::mpsc::sync_channel(16);
+    let embedder = Embedder::start(move || {
+        let loaded = Loaded::from(Model::load(&model_dir())?);
+        let call = Box::new(move |texts: Vec<String>| {
+            let lengths: Vec<usize> = texts.iter().map(String::len).collect();
+            let _heard = told.send(lengths.clone());
+            #[expect(clippy::cast_precision_loss, reason = "small")]
+            let vectors = lengths.into_iter().map(|length| vec![length as f32]).collect();
+            Ok(vectors)
+        });
+        Ok(Loaded { call, ..loaded })
+    });
+    let lengths = [900, 30, 5000, 400, 30, 800, 450, 20];
+    let texts = lengths.iter().map(|length| "x".repeat(*length)).collect();
+    let vectors = embedder.embed_documents(texts).await.expect("vectors");
+    assert_eq!(vectors, lengths.map(|length| vec![f32::from(u16::try_from(length).expect("small"))]));
+    drop(embedder);
+    let calls: Vec<Vec<usize>> = calls.iter().collect();
+    assert_eq!(calls, [vec![20, 30, 30], vec![400, 450], vec![800], vec![900], vec![5000]]);
 }
 
 #[tokio::test]
