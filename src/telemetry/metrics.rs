@@ -66,7 +66,7 @@ pub const RAG_BYTES: &str = "rag_index_bytes";
 pub const RAG_FAILED: &str = "rag_index_failed_collections";
 /// When the knowledge base was looked at last, in seconds since 1970.
 pub const RAG_UPKEEP: &str = "rag_index_upkeep_timestamp_seconds";
-/// Rows the word index does not cover yet.
+/// Rows that an index of words or of vectors does not cover yet.
 pub const RAG_UNINDEXED: &str = "rag_index_unindexed_rows";
 /// Bytes of the copies of collections in memory.
 pub const RAG_COPIES_BYTES: &str = "rag_copies_bytes";
@@ -164,7 +164,7 @@ fn describe() {
     describe_gauge!(RAG_BYTES, Unit::Bytes, "Bytes of the index's newest versions");
     describe_gauge!(RAG_FAILED, "Collections whose index cannot be used");
     describe_gauge!(RAG_UPKEEP, "When the knowledge base was looked at last");
-    describe_gauge!(RAG_UNINDEXED, "Rows the word index does not cover yet");
+    describe_gauge!(RAG_UNINDEXED, "Rows that an index of words or of vectors does not cover yet");
     describe_gauge!(RAG_COPIES_BYTES, Unit::Bytes, "Copies of collections in memory");
     describe_histogram!(STORAGE_COMMIT, Unit::Seconds, "One commit, fsync included");
     describe_histogram!(STORAGE_BATCH, "Operations in one commit");

@@ -3,6 +3,7 @@ use std::fs;
 use super::*;
 use crate::knowledge::{
     embed::{Loaded, Model},
+    index::Bounds,
     testing::{find, ingest, knowledge, model_dir, query, search, write},
 };
 
@@ -10,7 +11,7 @@ use crate::knowledge::{
 fn uncopied(data: &Path) -> Knowledge {
     let uri = data.join("lancedb").to_string_lossy().into_owned();
     let config = KnowledgeConfig { model_dir: Some(model_dir()), ..KnowledgeConfig::default() };
-    let index = Index::with_copies(uri, config.model.clone(), 0);
+    let index = Index::with_bounds(uri, config.model.clone(), Bounds { copied: 0, ..Bounds::default() });
     Knowledge { index, ..Knowledge::open(&config, data, Parsers::in_this_process()) }
 }
 

@@ -4,7 +4,7 @@ use super::Knowledge;
 use crate::knowledge::{KnowledgeError, index::Compacted};
 
 impl Knowledge {
-    /// Merges the files of every collection, without what was removed, renews the word indexes and drops older versions:
+    /// Merges the files of every collection, without what was removed, renews the indices and drops older versions:
     /// what was deleted is not on the disk any more. Takes seconds, so that searches that began before can end; works
     /// beside a gateway that uses the same index.
     ///

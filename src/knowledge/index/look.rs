@@ -7,7 +7,7 @@ use serde::Serialize;
 pub(crate) struct Look {
     /// Its rows.
     pub(crate) chunks: usize,
-    /// Those that the word index does not cover.
+    /// Those that an index of words or of vectors does not cover.
     pub(crate) unindexed: usize,
     /// Bytes of its newest version, as far as they are known.
     pub(crate) bytes: u64,

@@ -34,6 +34,7 @@ mod within;
 pub use look::Compacted;
 pub(crate) use look::Look;
 pub(crate) use rows::{IndexedDocument, Written};
+pub(crate) use tables::Bounds;
 pub(crate) use trouble::{Trouble, Troubles};
 pub(crate) use view::View;
 pub use within::Within;
@@ -61,11 +62,11 @@ impl fmt::Debug for Index {
 impl Index {
     /// An index at `uri`, a folder or an object store, for vectors of `model`. Does no I/O.
     pub(crate) fn new(uri: impl Into<String>, model: impl Into<String>) -> Self {
-        Self::with_copies(uri, model, copies::MAX_BYTES)
+        Self::with_bounds(uri, model, Bounds::default())
     }
 
-    /// The same, with copies of collections in memory of at most `copied` bytes.
-    pub(crate) fn with_copies(uri: impl Into<String>, model: impl Into<String>, copied: usize) -> Self {
+    /// The same, with other bounds.
+    pub(crate) fn with_bounds(uri: impl Into<String>, model: impl Into<String>, bounds: Bounds) -> Self {
         let uri = uri.into();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = Builder::new_multi_thread()
@@ -75,7 +76,7 @@ impl Index {
             .enable_all()
             .build();
         let threads = threads.inspect_err(|error| tracing::warn!(%error, "the index has no threads of its own")).ok();
-        let tables = Arc::new(Tables::new(uri.clone(), model.into(), copied));
+        let tables = Arc::new(Tables::new(uri.clone(), model.into(), bounds));
         Self { tables, uri, troubles: Troubles::default(), threads }
     }
 
@@ -138,7 +139,7 @@ impl Index {
         self.run(async move { tables.keep_only(&collections).await }).await
     }
 
-    /// Leaves no byte of what was removed from a collection: neither in its rows, nor in the word index, nor in older
+    /// Leaves no byte of what was removed from a collection: neither in its rows, nor in its indices, nor in older
     /// versions of either. Searches that began on an older version get the time to end.
     pub(crate) async fn erase(&self, collection: &Collection) -> Result<(), KnowledgeError> {
         let (tables, collection) = self.owned(collection);
@@ -157,7 +158,7 @@ impl Index {
         self.run(async move { tables.passage(&collection, &document, number).await }).await
     }
 
-    /// How many rows a collection has, and how many of them its word index does not cover.
+    /// How many rows a collection has, and how many of them an index does not cover that it should have.
     pub(crate) async fn counts(&self, collection: &Collection) -> Result<(usize, usize), KnowledgeError> {
         let (tables, collection) = self.owned(collection);
         self.run(async move { tables.counts(&collection).await }).await
@@ -173,7 +174,7 @@ impl Index {
         self.run(async move { tables.view(&collection).await }).await
     }
 
-    /// Brings the word index up to date and tidies up. To be called after every ingestion.
+    /// Brings the indices of words and vectors up to date and tidies up. To be called after every ingestion.
     pub(crate) async fn refresh(&self, collection: &Collection) -> Result<(), KnowledgeError> {
         let (tables, collection) = self.owned(collection);
         let own = collection.clone();
@@ -226,7 +227,7 @@ impl Index {
         self.run(async move { tables.chunks(&collection).await }).await
     }
 
-    /// Rewrites every table without what was removed from it, renews its word index and drops its older versions.
+    /// Rewrites every table without what was removed from it, renews its indices and drops its older versions.
     pub(crate) async fn compact(&self) -> Result<Vec<Compacted>, KnowledgeError> {
         let tables = Arc::clone(&self.tables);
         self.run(async move { tables.compact_all().await }).await

@@ -12,16 +12,15 @@ use arrow_array::{RecordBatch, RecordBatchIterator};
 use futures_util::TryStreamExt;
 use lancedb::{
     Connection, Error, ObjectStoreRegistry, Session, Table,
-    index::{Index as IndexKind, scalar::FtsIndexBuilder},
     query::{ExecutableQuery, QueryBase, Select},
-    table::{CompactionOptions, OptimizeAction, OptimizeOptions},
+    table::{CompactionOptions, OptimizeAction},
 };
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    copies::{Copies, READ_CONSISTENCY},
+    copies::{self, Copies, READ_CONSISTENCY},
     look::Look,
     memory::Builder,
     rows::{self, IndexedDocument, Written},
@@ -32,6 +31,7 @@ use crate::knowledge::{
 
 mod copied;
 mod documents;
+mod indices;
 mod predicate;
 mod search;
 mod upkeep;
@@ -43,7 +43,7 @@ const METADATA_CACHE_BYTES: usize = 64 * 1024 * 1024;
 const PATIENCE: [(&str, &str); 3] = [("client_max_retries", "3"), ("client_retry_timeout", "10"), ("timeout", "10s")];
 /// Table handles kept open.
 const MAX_TABLES: usize = 64;
-/// How often the word index is tried to be brought up to date.
+/// How often the indices are tried to be brought up to date.
 const INDEX_ATTEMPTS: usize = 3;
 /// Every write adds a file; from this many on they are merged.
 const COMPACT_FROM_FRAGMENTS: usize = 16;
@@ -52,8 +52,25 @@ const KEEP_VERSIONS_MINUTES: i64 = 30;
 /// Changes whenever the columns do, so that nothing older is read: documents are then indexed anew, as they are when they
 /// would be read or cut differently, or would have other terms.
 const LAYOUT: &str = "4";
-/// The word index.
-const WORDS: &str = "content_idx";
+
+/// From so many rows on there is an index of the vectors. Looking through as many takes about a second; a collection of
+/// that size mostly has a copy in memory yet.
+const INDEX_VECTORS_FROM: usize = 100_000;
+
+/// From what sizes on something else is done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// The bytes that all copies in memory may take.
+    pub(crate) copied: usize,
+    /// From so many rows on a table has an index of its vectors.
+    pub(crate) index_vectors_from: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { copied: copies::MAX_BYTES, index_vectors_from: INDEX_VECTORS_FROM }
+    }
+}
 
 pub(super) struct Tables {
     uri: String,
@@ -66,6 +83,7 @@ pub(super) struct Tables {
     /// How tables stood when they were looked at last, by name.
     seen: Mutex<HashMap<String, Look>>,
     writer: AsyncMutex<()>,
+    bounds: Bounds,
     copies: Copies,
     /// Copies are read one after the other.
     reading: AsyncMutex<()>,
@@ -73,8 +91,7 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// With copies of at most `copied` bytes in memory.
-    pub(super) fn new(uri: String, model: String, copied: usize) -> Self {
+    pub(super) fn new(uri: String, model: String, bounds: Bounds) -> Self {
         Self {
             folder: (!uri.contains("://")).then(|| PathBuf::from(&uri)),
             uri,
@@ -84,7 +101,8 @@ impl Tables {
             worded: Mutex::new(HashSet::new()),
             seen: Mutex::new(HashMap::new()),
             writer: AsyncMutex::new(()),
-            copies: Copies::new(copied),
+            copies: Copies::new(bounds.copied),
+            bounds,
             reading: AsyncMutex::new(()),
             readers: TaskTracker::new(),
         }
@@ -180,7 +198,7 @@ impl Tables {
         let mut attempt = 1;
         // Another process that writes at the same moment makes the commit fail; the next one sees what it wrote, once it
         // has looked: by itself a handle does so every few seconds.
-        while let Err(error) = self.update_word_index(&table).await {
+        while let Err(error) = self.update_indices(&table).await {
             if attempt == INDEX_ATTEMPTS {
                 return Err(error);
             }
@@ -191,17 +209,6 @@ impl Tables {
         if let Err(error) = compact(&table).await {
             // Nothing depends on it, and the next ingestion tries again.
             tracing::warn!(%error, %collection, "the collection was not tidied up");
-        }
-        Ok(())
-    }
-
-    async fn update_word_index(&self, table: &Table) -> Result<(), KnowledgeError> {
-        if !self.has_word_index(table).await? {
-            let building = table.create_index(&["words"], word_index()).name(WORDS.to_owned()).execute();
-            building.await.map_err(|error| unavailable("building the word index", &error))?;
-        } else if unindexed_rows(table).await? > 0 {
-            let action = OptimizeAction::Index(OptimizeOptions::merge(1));
-            table.optimize(action).await.map_err(|error| unavailable("updating the word index", &error))?;
         }
         Ok(())
     }
@@ -288,24 +295,6 @@ impl Tables {
         let key = format!("{versions}\0{tenant}\0{name}\0{}", self.model);
         format!("c_{}", &blake3::hash(key.as_bytes()).to_hex()[..32])
     }
-
-    async fn has_word_index(&self, table: &Table) -> Result<bool, KnowledgeError> {
-        if self.worded.lock().contains(table.name()) {
-            return Ok(true);
-        }
-        let indices = table.list_indices().await.map_err(|error| unavailable("reading the indices", &error))?;
-        let is_there = indices.iter().any(|index| index.name == WORDS);
-        if is_there {
-            self.worded.lock().insert(table.name().to_owned());
-        }
-        Ok(is_there)
-    }
-}
-
-/// The rows that the word index does not cover.
-async fn unindexed_rows(table: &Table) -> Result<usize, KnowledgeError> {
-    let stats = table.index_stats(WORDS).await.map_err(|error| unavailable("reading the word index", &error))?;
-    Ok(stats.map_or(0, |stats| stats.num_unindexed_rows))
 }
 
 /// Merges small files and drops old versions, in bounds: the rows of one new file, one thread.
@@ -332,13 +321,6 @@ fn compaction() -> CompactionOptions {
         num_threads: Some(1),
         ..CompactionOptions::default()
     }
-}
-
-/// Terms are made by `terms`, so the engine only takes them apart: whatever searches words finds the same.
-fn word_index() -> IndexKind {
-    let plain = FtsIndexBuilder::default().base_tokenizer("whitespace".to_owned()).max_token_length(None);
-    let plain = plain.lower_case(false).stem(false).remove_stop_words(false).ascii_folding(false);
-    IndexKind::FTS(plain)
 }
 
 /// Whether a table has a name that we give.

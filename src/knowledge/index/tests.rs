@@ -8,6 +8,8 @@ use crate::knowledge::{
     filter::{Filter, Pages},
 };
 
+mod many;
+
 const DIMENSION: usize = 8;
 
 /// A document of these texts, each on a page of its own.
@@ -32,7 +34,7 @@ fn document(id: &str, title: &str, texts: &[&str]) -> IndexedDocument {
 }
 
 fn index(folder: &std::path::Path, copied: usize) -> Index {
-    Index::with_copies(folder.to_str().expect("path"), "model", copied)
+    Index::with_bounds(folder.to_str().expect("path"), "model", Bounds { copied, ..Bounds::default() })
 }
 
 fn within(filter: Option<Filter>) -> Within {
@@ -174,4 +176,79 @@ async fn what_is_too_large_for_a_copy_is_searched_all_the_same() {
         assert!(matches!(view, View::Table(..)));
         assert_eq!(words(&index, &view, "blue", &within(None)).await, ["0a#1"]);
     }
+}
+
+/// A document of so many chunks, whose vectors point everywhere.
+fn scattered(id: &str, chunks: usize) -> IndexedDocument {
+    let texts: Vec<String> = (0..chunks).map(|number| format!("tent {number}")).collect();
+    let mut made = document(id, "Tents", &texts.iter().map(String::as_str).collect::<Vec<_>>());
+    for ((chunk, vector), number) in made.chunks.iter_mut().zip(0..) {
+        let numbers = blake3::hash(format!("{} {number}", chunk.hash).as_bytes());
+        *vector = numbers.as_bytes().iter().map(|byte| f32::from(*byte) - 127.5).take(DIMENSION).collect();
+    }
+    made
+}
+
+async fn nearest(index: &Index, asked: &[f32], within: &Within) -> Vec<String> {
+    let found = index.by_vector(&view(index).await, asked, within).await.expect("found");
+    found.into_iter().map(|found| found.id).collect()
+}
+
+/// The folders of the indices in all of an index, one for each.
+fn indices(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let all = walkdir::WalkDir::new(folder).into_iter().map(|entry| entry.expect("entry").into_path());
+    all.filter(|path| path.is_dir() && path.parent().is_some_and(|parent| parent.ends_with("_indices"))).collect()
+}
+
+#[tokio::test]
+async fn many_vectors_have_an_index_that_follows_what_is_written_and_erased() {
+    let folder = tempfile::tempdir().expect("folder");
+    let bounds = Bounds { copied: 0, index_vectors_from: 300 };
+    let index = Index::with_bounds(folder.path().to_str().expect("path"), "model", bounds);
+    let collection = Collection::default();
+    write(&index, vec![scattered("0a", 200)]).await;
+    index.refresh(&collection).await.expect("refreshed");
+    assert_eq!(indices(folder.path()).len(), 1, "too few for one of vectors");
+
+    let (more, last) = (scattered("0b", 200), scattered("0c", 20));
+    let (asked, newest) = (more.chunks[123].1.clone(), last.chunks[7].1.clone());
+    write(&index, vec![more]).await;
+    let look = index.look(&collection).await.expect("looked").expect("there");
+    assert_eq!((look.chunks, look.unindexed), (400, 400), "it is due");
+    index.refresh(&collection).await.expect("refreshed");
+    assert_eq!(index.counts(&collection).await.expect("counted"), (400, 0));
+    assert_eq!(nearest(&index, &asked, &within(None)).await[0], "0b#123");
+
+    // What the index does not know yet is found, too.
+    write(&index, vec![last]).await;
+    assert_eq!(nearest(&index, &newest, &within(None)).await[0], "0c#7");
+    let known = indices(folder.path());
+    index.refresh(&collection).await.expect("refreshed");
+    assert_eq!(index.counts(&collection).await.expect("counted"), (420, 0));
+    assert_eq!(nearest(&index, &newest, &within(None)).await[0], "0c#7");
+    // A filter that leaves little is answered from farther away.
+    let few = within(Some(Filter::Document(vec!["0c".to_owned()])));
+    assert_eq!(nearest(&index, &asked, &few).await.len(), few.depth);
+
+    // A damaged one is noticed by whoever reads everything.
+    index.read_through(&collection).await.expect("sound");
+    let codes = indices(folder.path()).into_iter().map(|index| index.join("auxiliary.idx")).find(|file| file.exists());
+    let codes = codes.expect("the index of the vectors");
+    let sound = std::fs::read(&codes).expect("read");
+    std::fs::write(&codes, vec![7; sound.len()]).expect("written");
+    let other = Index::with_bounds(folder.path().to_str().expect("path"), "model", bounds);
+    assert!(other.read_through(&collection).await.is_err());
+    std::fs::write(&codes, sound).expect("written");
+
+    index.remove(&collection, vec!["0c".to_owned()]).await.expect("removed");
+    assert!(!nearest(&index, &newest, &within(None)).await.contains(&"0c#7".to_owned()));
+    index.erase(&collection).await.expect("erased");
+    let renewed = indices(folder.path());
+    assert!(renewed.len() == 2 && renewed.iter().all(|index| !known.contains(index)), "{known:?} {renewed:?}");
+    assert_eq!(nearest(&index, &asked, &within(None)).await[0], "0b#123");
+
+    index.remove(&collection, vec!["0a".to_owned()]).await.expect("removed");
+    index.erase(&collection).await.expect("erased");
+    assert_eq!(indices(folder.path()).len(), 1, "an index of what is gone is of no use");
+    assert_eq!(nearest(&index, &asked, &within(None)).await[0], "0b#123");
 }

@@ -126,7 +126,7 @@ pub struct Documents {
     running: Mutex<HashMap<JobId, CancellationToken>>,
     indexing: Notify,
     removing: Notify,
-    /// Collections that were written to since their word index was brought up to date.
+    /// Collections that were written to since their indices were brought up to date.
     unrefreshed: Mutex<HashSet<Collection>>,
     /// Collections whose index could not be compared with what it should have.
     uncompared: Mutex<HashSet<Collection>>,

@@ -68,7 +68,7 @@ impl Documents {
         Ok(found.filter(|_| self.knowledge.tombstones().is_living(&collection, document.id.as_str())))
     }
 
-    /// How many chunks a collection has, and how many of them the word index does not cover yet.
+    /// How many chunks a collection has, and how many of them an index does not cover yet.
     ///
     /// # Errors
     /// When the index cannot be read.

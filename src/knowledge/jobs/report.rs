@@ -24,7 +24,7 @@ pub struct IndexHealth {
     pub unwritable: usize,
     /// Their chunks.
     pub chunks: usize,
-    /// Chunks that no word index covers.
+    /// Chunks that an index of words or of vectors does not cover.
     pub unindexed: usize,
     /// Bytes of the newest versions.
     pub bytes: u64,

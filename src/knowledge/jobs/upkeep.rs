@@ -1,4 +1,4 @@
-//! The background: workers, word indexes, files that nobody needs, work that nobody asks about any more.
+//! The background: workers, indices, files that nobody needs, work that nobody asks about any more.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Documents, DocumentsError, health::LOOK, worker};
 use crate::{chat::Timestamp, knowledge::Collection};
 
-/// How often word indexes are looked after, and at most brought up to date: what they do not cover is found all the same,
+/// How often indices are looked after, and at most brought up to date: what they do not cover is found all the same,
 /// more slowly.
 const REFRESH: Duration = Duration::from_secs(5);
 /// How often files are looked through.
@@ -93,7 +93,7 @@ impl Documents {
             return;
         }
         if let Err(error) = self.knowledge.index().refresh(collection).await {
-            tracing::warn!(%error, %collection, "the word index is not up to date, and is tried again");
+            tracing::warn!(%error, %collection, "the indices are not up to date, and it is tried again");
             self.unrefreshed.lock().insert(collection.clone());
         }
     }

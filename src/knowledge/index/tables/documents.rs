@@ -2,7 +2,7 @@
 
 use lancedb::query::{QueryBase, Select};
 
-use super::{Tables, collect, one_of, search::read_found, unavailable, unindexed_rows};
+use super::{Tables, collect, one_of, search::read_found, unavailable};
 use crate::knowledge::{Collection, KnowledgeError, Passage, index::rows};
 
 impl Tables {
@@ -52,7 +52,6 @@ impl Tables {
     ) -> Result<(usize, usize), KnowledgeError> {
         let Some(table) = self.table(collection).await? else { return Ok((0, 0)) };
         let rows = table.count_rows(None).await.map_err(|error| unavailable("counting", &error))?;
-        let unindexed = if self.has_word_index(&table).await? { unindexed_rows(&table).await? } else { rows };
-        Ok((rows, unindexed))
+        Ok((rows, self.unindexed(&table).await?))
     }
 }

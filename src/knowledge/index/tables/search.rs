@@ -7,7 +7,7 @@ use lancedb::{
     query::{QueryBase, Select},
 };
 
-use super::{Tables, collect, malformed, predicate, unavailable};
+use super::{Tables, collect, indices, malformed, predicate, unavailable};
 use crate::knowledge::{
     KnowledgeError, Passage,
     fuse::Match,
@@ -23,7 +23,8 @@ impl Tables {
         within: &Within,
     ) -> Result<Vec<Match<Passage>>, KnowledgeError> {
         let nearest = table.query().nearest_to(query).map_err(|error| unavailable("searching vectors", &error))?;
-        let mut nearest = nearest.column("vector").distance_type(DistanceType::Cosine).limit(within.depth);
+        let nearest = nearest.column("vector").distance_type(DistanceType::Cosine).limit(within.depth);
+        let mut nearest = indices::probing(nearest).map_err(|error| unavailable("searching vectors", &error))?;
         if let Some(wanted) = predicate::predicate(within) {
             nearest = nearest.only_if_expr(wanted);
         }

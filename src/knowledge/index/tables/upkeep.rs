@@ -15,8 +15,8 @@ use lancedb::{
 };
 
 use super::{
-    COMPACT_FROM_FRAGMENTS, INDEX_ATTEMPTS, READ_CONSISTENCY, Tables, WORDS, compaction, is_ours, malformed,
-    unavailable, unindexed_rows, word_index,
+    COMPACT_FROM_FRAGMENTS, INDEX_ATTEMPTS, READ_CONSISTENCY, Tables, compaction, indices, is_ours, malformed,
+    unavailable,
 };
 use crate::knowledge::{
     Collection, KnowledgeError,
@@ -62,7 +62,7 @@ impl Tables {
         }
         let stats = table.stats().await.map_err(|error| unavailable("reading statistics", &error))?;
         let chunks = stats.num_rows;
-        let unindexed = if self.has_word_index(table).await? { unindexed_rows(table).await? } else { chunks };
+        let unindexed = self.unindexed(table).await?;
         let look = Look {
             chunks,
             unindexed,
@@ -93,9 +93,14 @@ impl Tables {
         let Some(table) = self.table(collection).await? else { return Ok(()) };
         let mut rows = table.query().execute().await.map_err(|error| unavailable("reading", &error))?;
         while rows.try_next().await.map_err(|error| unavailable("reading", &error))?.is_some() {}
+        let within = Within { depth: 1, without: Vec::new(), filter: None };
         if self.has_word_index(&table).await? {
-            let within = Within { depth: 1, without: Vec::new(), filter: None };
             self.by_words(&table, "a", None, &within).await?;
+        }
+        if indices::has_vectors(&table).await? {
+            let schema = table.schema().await.map_err(|error| unavailable("reading the schema", &error))?;
+            let anything = vec![1.0; rows::dimension(&schema).unwrap_or(0)];
+            self.by_vector(&table, &anything, &within).await?;
         }
         Ok(())
     }
@@ -203,7 +208,7 @@ impl Tables {
         Ok(names.into_iter().filter(|name| is_ours(name)).collect())
     }
 
-    /// One file in place of many, without removed rows, and a word index that never knew them. Another process that
+    /// One file in place of many, without removed rows, and indices that never knew them. Another process that
     /// writes meanwhile makes it begin again.
     async fn rewrite(&self, table: &Table) -> Result<(), KnowledgeError> {
         let mut attempt = 1;
@@ -222,12 +227,7 @@ impl Tables {
             CompactionOptions { materialize_deletions: true, materialize_deletions_threshold: 0.0, ..compaction() };
         let rewrite = OptimizeAction::Compact { options, remap_options: None };
         table.optimize(rewrite).await.map_err(|error| unavailable("rewriting", &error))?;
-        let rows = table.count_rows(None).await.map_err(|error| unavailable("counting", &error))?;
-        if rows > 0 || self.has_word_index(table).await? {
-            // An index that is only brought up to date keeps the words of what is gone.
-            let building = table.create_index(&["words"], word_index()).name(WORDS.to_owned()).replace(true).execute();
-            building.await.map_err(|error| unavailable("rebuilding the word index", &error))?;
-        }
+        self.renew_indices(table).await?;
         // What says that no row is another one goes with the older versions.
         self.follow(table.name(), table, 0, Vec::new(), None).await;
         Ok(())
