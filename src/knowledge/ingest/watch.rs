@@ -4,6 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     convert::Infallible,
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -36,7 +37,8 @@ type Stamp = (Option<SystemTime>, u64);
 type Known = HashMap<PathBuf, (String, Option<Stamp>)>;
 
 /// Keeps the documents like the files, for ever: new and changed ones are handed in, those of files that are gone are
-/// deleted as long as there are others at the path that was given. What cannot be handed in is tried again.
+/// deleted as long as there is something left in the folder where they were, and at the path that was given. What cannot
+/// be handed in is tried again.
 pub async fn watch(
     intake: &impl Intake,
     paths: &[PathBuf],
@@ -62,10 +64,13 @@ async fn look_again(
     let found = look(vec![path.to_owned()]).await?;
     let there: HashSet<&PathBuf> = found.files.iter().map(|file| &file.path).collect();
     let gone: Vec<PathBuf> = known.keys().filter(|path| !there.contains(path)).cloned().collect();
-    // A folder that is not there, is empty all at once as one that is not mounted, or cannot be read, says nothing about
-    // what was in it.
+    // What cannot be read says nothing about what is in it.
     let is_certain = found.failures.is_empty() && !found.files.is_empty();
-    for path in gone.into_iter().filter(|_| is_certain) {
+    for path in gone {
+        let beside = path.clone();
+        if !is_certain || blocking(move || is_bare(&beside)).await? {
+            continue;
+        }
         intake.remove(&key(&path)).await?;
         if let Some((uri, _)) = known.remove(&path) {
             event(WatchEvent::Removed(&uri));
@@ -81,6 +86,19 @@ async fn look_again(
         known.insert(path, (uri, stamp));
     }
     Ok(())
+}
+
+/// Whether nothing at all is left where a file was: in the first folder above it that is still there. One that is not
+/// mounted is empty like that, and says nothing about what was in it.
+fn is_bare(path: &Path) -> bool {
+    for folder in path.ancestors().skip(1) {
+        match fs::read_dir(folder) {
+            Ok(mut left) => return left.next().is_none(),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(_) => return true,
+        }
+    }
+    true
 }
 
 async fn take(

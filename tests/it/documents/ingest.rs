@@ -89,8 +89,18 @@ async fn a_watch_follows_the_files_and_outlives_the_gateway() {
     fs::write(work.path().join("b.md"), "# Other\n\nThe code is azurblau.").unwrap();
     until("ingested: ").await;
     assert!(user.finds("azurblau").await);
+    // A folder in which nothing is left may be one that is not mounted.
+    let mounted = work.path().join("mounted/deep");
+    fs::create_dir_all(&mounted).unwrap();
+    fs::write(mounted.join("m.md"), "# Mounted\n\nThe code is karmesin.").unwrap();
+    until("ingested: ").await;
+    fs::remove_dir_all(&mounted).unwrap();
     fs::remove_file(work.path().join("a.md")).unwrap();
     until("deleted: ").await;
+    assert!(user.finds("karmesin").await);
+    fs::remove_dir(work.path().join("mounted")).unwrap();
+    until("deleted: ").await;
+    assert!(!user.finds("karmesin").await);
     assert!(!user.finds("zinnober").await && user.finds("azurblau").await);
 
     let address = gateway.url("").trim_start_matches("http://").trim_end_matches('/').to_owned();
