@@ -17,7 +17,7 @@ use futures_util::FutureExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
-use self::tables::Tables;
+use self::tables::{KEEP_VERSIONS, Tables};
 use crate::knowledge::{Collection, KnowledgeError, Passage, blocking::blocking, fuse::Match, terms};
 
 mod copies;
@@ -178,7 +178,7 @@ impl Index {
     pub(crate) async fn refresh(&self, collection: &Collection) -> Result<(), KnowledgeError> {
         let (tables, collection) = self.owned(collection);
         let own = collection.clone();
-        self.noted(&collection, self.run(async move { tables.refresh(&own).await }).await)
+        self.noted(&collection, self.run(async move { tables.refresh(&own, KEEP_VERSIONS).await }).await)
     }
 
     /// What is known to be wrong.

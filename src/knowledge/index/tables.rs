@@ -13,7 +13,7 @@ use futures_util::TryStreamExt;
 use lancedb::{
     Connection, Error, ObjectStoreRegistry, Session, Table,
     query::{ExecutableQuery, QueryBase, Select},
-    table::{CompactionOptions, OptimizeAction},
+    table::{CompactionOptions, Duration as Age, OptimizeAction},
 };
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
@@ -47,8 +47,10 @@ const MAX_TABLES: usize = 64;
 const INDEX_ATTEMPTS: usize = 3;
 /// Every write adds a file; from this many on they are merged.
 const COMPACT_FROM_FRAGMENTS: usize = 16;
-/// Versions older than this many minutes are deleted; a search never takes that long.
-const KEEP_VERSIONS_MINUTES: i64 = 30;
+/// Every write makes versions; after this many the old ones are deleted.
+const PRUNE_FROM_VERSIONS: u64 = 32;
+/// Versions that are older are old; nothing reads one for that long.
+pub(super) const KEEP_VERSIONS: Option<Age> = Age::try_minutes(2);
 /// Changes whenever the columns do, so that nothing older is read: documents are then indexed anew, as they are when they
 /// would be read or cut differently, or would have other terms.
 const LAYOUT: &str = "4";
@@ -80,6 +82,8 @@ pub(super) struct Tables {
     tables: Mutex<HashMap<String, Table>>,
     /// Names of tables whose word index was seen; an index does not go away again.
     worded: Mutex<HashSet<String>>,
+    /// At which versions tables were freed of older ones, by name.
+    pruned: Mutex<HashMap<String, u64>>,
     /// How tables stood when they were looked at last, by name.
     seen: Mutex<HashMap<String, Look>>,
     writer: AsyncMutex<()>,
@@ -99,6 +103,7 @@ impl Tables {
             connection: OnceCell::new(),
             tables: Mutex::new(HashMap::new()),
             worded: Mutex::new(HashSet::new()),
+            pruned: Mutex::new(HashMap::new()),
             seen: Mutex::new(HashMap::new()),
             writer: AsyncMutex::new(()),
             copies: Copies::new(bounds.copied),
@@ -192,7 +197,8 @@ impl Tables {
         Ok(())
     }
 
-    pub(super) async fn refresh(&self, collection: &Collection) -> Result<(), KnowledgeError> {
+    /// Versions older than `kept` may go.
+    pub(super) async fn refresh(&self, collection: &Collection, kept: Option<Age>) -> Result<(), KnowledgeError> {
         let _writing = self.writer.lock().await;
         let Some(table) = self.table(collection).await? else { return Ok(()) };
         let mut attempt = 1;
@@ -206,10 +212,28 @@ impl Tables {
             table.checkout_latest().await.map_err(|error| unavailable("looking for the newest version", &error))?;
         }
         self.follow(&self.table_name(collection), &table, 0, Vec::new(), None).await;
-        if let Err(error) = compact(&table).await {
+        if let Err(error) = self.tidy(&table, kept).await {
             // Nothing depends on it, and the next ingestion tries again.
             tracing::warn!(%error, %collection, "the collection was not tidied up");
         }
+        Ok(())
+    }
+
+    /// Merges small files and drops old versions, in bounds: the rows of one new file, one thread. What is only ever
+    /// replaced leaves few files and many versions.
+    async fn tidy(&self, table: &Table, kept: Option<Age>) -> Result<(), KnowledgeError> {
+        let stats = table.stats().await.map_err(|error| unavailable("reading statistics", &error))?;
+        if stats.fragment_stats.num_small_fragments >= COMPACT_FROM_FRAGMENTS {
+            let compact = OptimizeAction::Compact { options: compaction(), remap_options: None };
+            table.optimize(compact).await.map_err(|error| unavailable("compacting", &error))?;
+        }
+        let version = table.version().await.map_err(|error| unavailable("reading the version", &error))?;
+        let pruned = self.pruned.lock().get(table.name()).copied();
+        if pruned.is_some_and(|pruned| version < pruned + PRUNE_FROM_VERSIONS) {
+            return Ok(());
+        }
+        prune(table, kept).await?;
+        self.pruned.lock().insert(table.name().to_owned(), version);
         Ok(())
     }
 
@@ -285,6 +309,7 @@ impl Tables {
         if tables.len() >= MAX_TABLES {
             tables.clear();
             self.worded.lock().clear();
+            self.pruned.lock().clear();
         }
         tables.insert(name, table.clone());
     }
@@ -297,21 +322,11 @@ impl Tables {
     }
 }
 
-/// Merges small files and drops old versions, in bounds: the rows of one new file, one thread.
-async fn compact(table: &Table) -> Result<(), KnowledgeError> {
-    let stats = table.stats().await.map_err(|error| unavailable("reading statistics", &error))?;
-    if stats.fragment_stats.num_small_fragments < COMPACT_FROM_FRAGMENTS {
-        return Ok(());
-    }
-    let compact = OptimizeAction::Compact { options: compaction(), remap_options: None };
-    table.optimize(compact).await.map_err(|error| unavailable("compacting", &error))?;
-    let prune = OptimizeAction::Prune {
-        older_than: lancedb::table::Duration::try_minutes(KEEP_VERSIONS_MINUTES),
-        delete_unverified: None,
-        error_if_tagged_old_versions: None,
-    };
-    table.optimize(prune).await.map_err(|error| unavailable("dropping old versions", &error))?;
-    Ok(())
+/// Removes versions that are older; how many, and their bytes. The newest one stays.
+async fn prune(table: &Table, older_than: Option<Age>) -> Result<(u64, u64), KnowledgeError> {
+    let prune = OptimizeAction::Prune { older_than, delete_unverified: None, error_if_tagged_old_versions: None };
+    let done = table.optimize(prune).await.map_err(|error| unavailable("dropping old versions", &error))?;
+    Ok(done.prune.map_or((0, 0), |removed| (removed.old_versions, removed.bytes_removed)))
 }
 
 fn compaction() -> CompactionOptions {

@@ -252,3 +252,22 @@ async fn many_vectors_have_an_index_that_follows_what_is_written_and_erased() {
     assert_eq!(indices(folder.path()).len(), 1, "an index of what is gone is of no use");
     assert_eq!(nearest(&index, &asked, &within(None)).await[0], "0b#123");
 }
+
+/// What is only ever replaced leaves few files to merge.
+#[tokio::test]
+async fn versions_of_what_is_replaced_again_and_again_do_not_pile_up() {
+    let folder = tempfile::tempdir().expect("folder");
+    let index = index(folder.path(), 0);
+    let versions = || {
+        let all = walkdir::WalkDir::new(folder.path()).into_iter().map(|entry| entry.expect("entry"));
+        all.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "manifest")).count()
+    };
+    let mut most = 0;
+    for n in 0..50 {
+        write(&index, vec![document("a", "One", &[&format!("word{n}")])]).await;
+        index.tables.refresh(&Collection::default(), lancedb::table::Duration::try_seconds(0)).await.expect("tidied");
+        most = most.max(versions());
+    }
+    assert!(most < 45 && versions() < 45, "{most} at most, {} in the end", versions());
+    assert_eq!(words(&index, &view(&index).await, "word49", &within(None)).await.len(), 1);
+}

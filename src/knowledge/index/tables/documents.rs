@@ -1,9 +1,18 @@
 //! Single documents in the tables: out of them, and looked into.
 
-use lancedb::query::{QueryBase, Select};
+use std::time::Duration;
+
+use lancedb::{
+    Error,
+    query::{QueryBase, Select},
+};
 
 use super::{Tables, collect, one_of, search::read_found, unavailable};
 use crate::knowledge::{Collection, KnowledgeError, Passage, index::rows};
+
+/// How often a table is tried to be dropped, and after how long.
+const DROP_ATTEMPTS: usize = 5;
+const DROP_AGAIN: Duration = Duration::from_millis(200);
 
 impl Tables {
     pub(in crate::knowledge::index) async fn remove(
@@ -20,17 +29,25 @@ impl Tables {
         self.delete(&self.table_name(collection), &table, &removed, documents.to_vec()).await
     }
 
+    /// Nothing of it is opened: what is damaged can be removed, too.
     pub(in crate::knowledge::index) async fn discard(&self, collection: &Collection) -> Result<(), KnowledgeError> {
         let _writing = self.writer.lock().await;
-        if self.table(collection).await?.is_none() {
+        if !self.is_there().await {
             return Ok(());
         }
         let name = self.table_name(collection);
-        let dropped = self.connection().await?.drop_table(&name, &[]).await;
-        self.tables.lock().remove(&name);
-        self.worded.lock().remove(&name);
+        self.let_go(&name);
         self.copies.forget(&name);
-        dropped.map_err(|error| unavailable("dropping the collection", &error))
+        let mut attempt = 1;
+        // Another process may put a file into a folder that is just being emptied.
+        loop {
+            match self.connection().await?.drop_table(&name, &[]).await {
+                Ok(()) | Err(Error::TableNotFound { .. }) => return Ok(()),
+                Err(error) if attempt == DROP_ATTEMPTS => return Err(unavailable("dropping the collection", &error)),
+                Err(_) => attempt += 1,
+            }
+            tokio::time::sleep(DROP_AGAIN).await;
+        }
     }
 
     pub(in crate::knowledge::index) async fn passage(

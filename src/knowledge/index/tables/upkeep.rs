@@ -11,11 +11,11 @@ use futures_util::TryStreamExt;
 use lancedb::{
     Table,
     query::{ExecutableQuery, QueryBase, Select},
-    table::{CompactionOptions, OptimizeAction},
+    table::{CompactionOptions, Duration as Age, OptimizeAction},
 };
 
 use super::{
-    COMPACT_FROM_FRAGMENTS, INDEX_ATTEMPTS, READ_CONSISTENCY, Tables, compaction, indices, is_ours, malformed,
+    COMPACT_FROM_FRAGMENTS, INDEX_ATTEMPTS, READ_CONSISTENCY, Tables, compaction, indices, is_ours, malformed, prune,
     unavailable,
 };
 use crate::knowledge::{
@@ -29,6 +29,8 @@ use crate::knowledge::{
 
 /// How long a search may take that began before rows were rewritten.
 const OLD_SEARCHES: Duration = Duration::from_secs(5);
+/// All versions but the newest are old.
+const NOW: Option<Age> = Age::try_seconds(0);
 /// Looks that are remembered.
 const MAX_SEEN: usize = 4096;
 /// What is written to see whether anything can be, in bytes.
@@ -79,9 +81,10 @@ impl Tables {
     }
 
     /// What is known of a table is forgotten; it is opened again by whoever needs it.
-    fn let_go(&self, name: &str) {
+    pub(super) fn let_go(&self, name: &str) {
         self.tables.lock().remove(name);
         self.worded.lock().remove(name);
+        self.pruned.lock().remove(name);
         self.seen.lock().remove(name);
     }
 
@@ -142,7 +145,7 @@ impl Tables {
         tokio::time::sleep(OLD_SEARCHES).await;
         let _writing = self.writer.lock().await;
         let Some(table) = self.table(collection).await? else { return Ok(()) };
-        prune(&table).await.map(drop)
+        prune(&table, NOW).await.map(drop)
     }
 
     /// The same for every table of this model that there is, whoever has made it. Searches of another process that began
@@ -163,7 +166,7 @@ impl Tables {
         }
         for ((_, table), compacted) in ours.iter().zip(&mut all) {
             let _writing = self.writer.lock().await;
-            (compacted.versions, compacted.bytes) = prune(table).await?;
+            (compacted.versions, compacted.bytes) = prune(table, NOW).await?;
         }
         Ok(all)
     }
@@ -232,17 +235,6 @@ impl Tables {
         self.follow(table.name(), table, 0, Vec::new(), None).await;
         Ok(())
     }
-}
-
-/// Removes all versions but the newest; how many, and their bytes.
-async fn prune(table: &Table) -> Result<(u64, u64), KnowledgeError> {
-    let prune = OptimizeAction::Prune {
-        older_than: lancedb::table::Duration::try_seconds(0),
-        delete_unverified: None,
-        error_if_tagged_old_versions: None,
-    };
-    let done = table.optimize(prune).await.map_err(|error| unavailable("dropping old versions", &error))?;
-    Ok(done.prune.map_or((0, 0), |removed| (removed.old_versions, removed.bytes_removed)))
 }
 
 async fn files(table: &Table) -> Result<usize, KnowledgeError> {
