@@ -87,6 +87,8 @@ pub enum Accepted {
         job: Box<JobRecord>,
         /// Work on what it replaces: what waited has ended, what is under way is told to end.
         superseded: Vec<JobId>,
+        /// The names of the files of versions that have left: they go, unless something else refers to them.
+        dropped: Vec<String>,
     },
     /// The same content is waiting or being worked on already.
     Joined(Box<DocumentRecord>, Box<JobRecord>),

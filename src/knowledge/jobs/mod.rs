@@ -254,7 +254,9 @@ impl Documents {
         };
         let accepted = self.version(tenant, target, content, metadata, request).await;
         drop(placed);
-        accepted
+        let accepted = accepted?;
+        self.let_go(tenant, &accepted).await;
+        Ok(accepted)
     }
 
     /// Makes an older version of a document its newest one; `None` when there is no such version. Without a number it is
@@ -282,6 +284,7 @@ impl Documents {
         Ok(Some(accepted))
     }
 
+        self.let_go(tenant, &accepted).await;
     async fn version(
         &self,
         tenant: &Tenant,

@@ -1,10 +1,10 @@
-//! What was deleted goes: out of the index, out of the store, and from the disk.
+//! What was deleted goes: out of the index, out of the store, and from the disk. So do the files of versions that left.
 
 use super::Documents;
 use crate::{
     chat::Timestamp,
     knowledge::Collection,
-    store::documents::{Fault, JobKind, JobRecord, JobState, Outcome},
+    store::documents::{Accepted, Fault, JobKind, JobRecord, JobState, Outcome, Tenant},
 };
 use tokio::time::Instant;
 
@@ -54,6 +54,16 @@ impl Documents {
                 self.unrefreshed.lock().insert(collection);
             }
             None => self.knowledge.tombstones().open(&collection),
+        }
+    }
+    /// The files of versions that have left go with them; not while the new one is being put in its place.
+    pub(super) async fn let_go(&self, tenant: &Tenant, accepted: &Accepted) {
+        let Accepted::Queued { dropped, .. } = accepted else { return };
+        if dropped.is_empty() {
+            return;
+        }
+        if let Err(error) = self.blobs.remove(tenant, self.store.unused(tenant, dropped.clone())).await {
+            tracing::warn!(%error, "the files of versions that have left go later");
         }
     }
 }

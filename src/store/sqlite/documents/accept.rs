@@ -13,7 +13,7 @@ use crate::{
         StoreError,
         documents::{
             Accepted, Deleted, DocumentRecord, DocumentState, JobKind, JobRecord, JobState, KEPT_VERSIONS, Made,
-            NewVersion, Target, Tenant,
+            NewVersion, Target, Tenant, text_name,
         },
         sqlite::rows::{id, json, millis},
     },
@@ -101,7 +101,7 @@ fn insert(
             millis(new.at),
         ])?;
     insert_version(connection, tenant, new, &document, 1)?;
-    queue(connection, tenant, new, collection, &document, 1, Vec::new())
+    queue(connection, tenant, new, collection, &document, 1)
 }
 
 fn update(
@@ -127,13 +127,12 @@ fn update(
         connection
             .prepare_cached("UPDATE documents SET version = ?2 WHERE id = ?1")?
             .execute(params![document.as_str(), version])?;
-        connection
-            .prepare_cached(
-                "DELETE FROM versions WHERE document = ?1 AND version <= ?2
-                 AND version IS NOT (SELECT indexed_version FROM documents WHERE id = ?1)",
-            )?
-            .execute(params![document.as_str(), version.saturating_sub(KEPT_VERSIONS)])?;
-        return queue(connection, tenant, new, collection, document, version, superseded);
+        let left = drop_versions(connection, document, version.saturating_sub(KEPT_VERSIONS))?;
+        let mut queued = queue(connection, tenant, new, collection, document, version)?;
+        if let Accepted::Queued { superseded: ended, dropped, .. } = &mut queued {
+            (*ended, *dropped) = (superseded, left);
+        }
+        return Ok(queued);
     }
     note_request(connection, new.request.as_ref(), document, newest.version)?;
     let found = read::document(connection, tenant, document)?.ok_or_else(|| gone(document))?;
@@ -142,11 +141,13 @@ fn update(
     };
     match found.job.clone().filter(is_pending) {
         Some(job) => Ok(Accepted::Joined(Box::new(found), Box::new(job))),
-        // What is held back is not looked at again before somebody lets it.
-        None if found.indexed_version == Some(found.newest.version) || found.state == DocumentState::Quarantined => {
+        // What is held back is not looked at again before somebody lets it; what failed is, also when it once answered.
+        None if found.state == DocumentState::Quarantined
+            || found.indexed_version == Some(found.newest.version) && found.state != DocumentState::Failed =>
+        {
             Ok(Accepted::Unchanged(Box::new(found)))
         }
-        None => queue(connection, tenant, new, &found.collection, &found.id, found.newest.version, Vec::new()),
+        None => queue(connection, tenant, new, &found.collection, &found.id, found.newest.version),
     }
 }
 
@@ -157,13 +158,24 @@ fn queue(
     collection: &str,
     document: &DocumentId,
     version: u32,
-    superseded: Vec<crate::chat::JobId>,
 ) -> Result<Accepted, StoreError> {
     let subject =
         Subject { tenant, kind: JobKind::Index, collection, document: Some(document), version: Some(version) };
     let job = Box::new(jobs::begin(connection, &subject, new.at)?);
     let document = Box::new(read::document(connection, tenant, document)?.ok_or_else(|| gone(document))?);
-    Ok(Accepted::Queued { document, job, superseded })
+    Ok(Accepted::Queued { document, job, superseded: Vec::new(), dropped: Vec::new() })
+}
+
+/// Removes the versions of a document up to `last` but the one that answers; the names of their files.
+fn drop_versions(connection: &Connection, document: &DocumentId, last: u32) -> Result<Vec<String>, StoreError> {
+    let dropped = connection
+        .prepare_cached(
+            "DELETE FROM versions WHERE document = ?1 AND version <= ?2
+             AND version IS NOT (SELECT indexed_version FROM documents WHERE id = ?1) RETURNING version, blob",
+        )?
+        .query_map(params![document.as_str(), last], |row| Ok([text_name(document, row.get(0)?), row.get(1)?]))?
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(dropped.into_iter().flatten().collect())
 }
 
 fn insert_version(
