@@ -92,6 +92,8 @@ pub(super) struct Version {
     name: String,
     media_type: String,
     bytes: u64,
+    /// BLAKE3 of the bytes: by which a client knows what it need not send again.
+    hash: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     encoding: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -333,6 +335,7 @@ impl From<VersionRecord> for Version {
             name: record.name,
             media_type: record.media_type,
             bytes: record.bytes,
+            hash: record.blob,
             encoding: record.encoding,
             pages: record.pages,
             chunks: record.chunks,
