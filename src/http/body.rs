@@ -76,7 +76,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Whether the body stands there as it is.
-fn is_plain(headers: &HeaderMap) -> bool {
+pub(super) fn is_plain(headers: &HeaderMap) -> bool {
     let codings = headers.get_all(header::CONTENT_ENCODING).iter().map(|value| value.as_bytes());
     let mut codings = codings.flat_map(|value| value.split(|byte| *byte == b','));
     codings.all(|coding| {

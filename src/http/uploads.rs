@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use self::metered::{Meter, metered};
-use super::{fields, problem::Problem};
+use super::{body::is_plain, fields, problem::Problem};
 use crate::{
     knowledge::{
         extract::{ExtractError, promised},
@@ -68,6 +68,11 @@ pub(super) async fn read(documents: &Documents, tenant: &Tenant, request: Reques
     if announced(&head.headers).is_some_and(|bytes| bytes > most + BESIDE) {
         drain(body).await;
         return Err(too_large(most));
+    }
+    if !is_plain(&head.headers) {
+        drain(body).await;
+        let detail = "the body must not be compressed";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
     }
     let (body, rest) = metered(body, meter.clone());
     let mut request = Request::from_parts(head, body);

@@ -52,6 +52,10 @@ async fn bad_forms_are_refused_and_leave_nothing() {
     }
     let (status, problem) = user.post("/documents", json!({"file": "a"})).await;
     assert_eq!((status, &problem["code"]), (415, &json!("unsupported_media_type")));
+    let packed = user.request(Method::POST, "/documents").header("content-encoding", "gzip");
+    let packed = packed.header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"));
+    let (status, problem) = TestGateway::answer(packed.body(form(&[("file", Some("a.md"), text)]))).await;
+    assert_eq!((status, &problem["code"]), (415, &json!("unsupported_media_type")));
     let (status, _) = user.send(Method::PUT, "/documents/nothing", form(&[("file", Some("a.md"), text)])).await;
     assert_eq!(status, 404);
     let (status, problem) = user.post("/documents/text", json!({"text": "x".repeat(100_001), "title": "a"})).await;
