@@ -25,6 +25,7 @@ use crate::{
     telemetry::caches::{CacheReport, EMBEDDINGS},
 };
 
+mod library;
 mod model;
 mod queue;
 mod vector;

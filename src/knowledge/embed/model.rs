@@ -132,6 +132,7 @@ fn load_runtime(model_folder: &Path) -> Result<(), EmbedError> {
     if !path.is_file() {
         return Err(unusable("no such file".to_owned()));
     }
+    super::library::check(&path).map_err(unusable)?;
     let absolute = path.canonicalize().map_err(|error| unusable(error.to_string()))?;
     // Only the library is wanted: fastembed makes the one environment that all of the process shares.
     let _builder = ort::init_from(absolute).map_err(|error| unusable(error.to_string()))?;
