@@ -12,7 +12,7 @@ use crate::{
     auth::{InvalidPrincipal, Principal},
     config::Config,
     knowledge::{
-        Compacted, Knowledge, KnowledgeError,
+        Collection, Compacted, Knowledge, KnowledgeError,
         archive::{self, ArchiveError, Exported, Imported},
         jobs::{Bounds, Documents, DocumentsError, Finding, Verified, verify},
         parser::Parsers,
@@ -20,7 +20,7 @@ use crate::{
     store::{
         StoreError,
         blobs::Blobs,
-        documents::Tenant,
+        documents::{DocumentStore, Tenant},
         folder,
         sqlite::{self, SqliteStore},
     },
@@ -40,6 +40,15 @@ pub enum Task {
         /// JSON instead of text.
         #[arg(long)]
         json: bool,
+    },
+    /// Takes the index away, of one collection or of all, so that a gateway makes it anew; also while one runs
+    Rebuild {
+        /// Of this collection only.
+        #[arg(long, value_name = "C")]
+        collection: Option<String>,
+        /// Whose collections; those of all when neither is said.
+        #[arg(long, value_name = "T")]
+        tenant: Option<String>,
     },
     /// Documents into a new folder, with all that is said of them; also while the gateway runs
     Export {
@@ -93,6 +102,9 @@ pub enum KnowledgeCommandError {
     /// Documents cannot be written or read.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// There is no such collection.
+    #[error("there is no such collection")]
+    NoCollection,
     /// Something is not as it should be; it was told.
     #[error("{0} not as it should be")]
     Found(usize),
@@ -133,6 +145,7 @@ pub async fn run(args: Args, config: &Config) -> Result<(), KnowledgeCommandErro
             }
             Ok(())
         }
+        Task::Rebuild { collection, tenant } => rebuild(out, config, tenant.as_deref(), collection.as_deref()).await,
         Task::Export { folder, tenant, collection } => {
             let (store, blobs) = to_read(config)?;
             let tenant = tenant_of(&tenant)?;
@@ -148,6 +161,33 @@ pub async fn run(args: Args, config: &Config) -> Result<(), KnowledgeCommandErro
             left_out(done.refused)
         }
     }
+}
+
+/// Which are meant is what the store says: a damaged index cannot tell what is in it.
+async fn rebuild(
+    out: &mut impl Write,
+    config: &Config,
+    tenant: Option<&str>,
+    name: Option<&str>,
+) -> Result<(), KnowledgeCommandError> {
+    let (store, _) = to_read(config)?;
+    let tenants = match tenant.or_else(|| name.map(|_| Tenant::DEFAULT)) {
+        Some(tenant) => vec![tenant_of(tenant)?],
+        None => store.tenants().await?,
+    };
+    let knowledge = knowledge(config);
+    let mut rebuilt = 0;
+    for tenant in tenants {
+        for own in store.collections(&tenant).await?.iter().filter(|own| name.is_none_or(|name| own.name == name)) {
+            knowledge.rebuild(&Collection::of(tenant.clone(), &own.name)?).await?;
+            writeln!(out, "{}/{}: {} documents to be indexed again", tenant.as_str(), own.name, own.documents)?;
+            rebuilt += 1;
+        }
+    }
+    if rebuilt == 0 && name.is_some() {
+        return Err(KnowledgeCommandError::NoCollection);
+    }
+    Ok(writeln!(out, "{rebuilt} collections; a gateway begins within a minute, or when it starts")?)
 }
 
 /// The tenant of this name, which is one that a token could have.
@@ -184,7 +224,7 @@ fn print_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
 }
 
 fn print_verified(out: &mut impl Write, found: &Verified) -> io::Result<()> {
-    for Finding { tenant, collection, document, key, wrong, detail, is_mended } in &found.findings {
+    for Finding { tenant, collection, document, key, wrong, detail, mended_by } in &found.findings {
         let place = collection.as_deref().map_or_else(|| tenant.clone(), |collection| format!("{tenant}/{collection}"));
         let what = match (key, document) {
             (Some(key), Some(document)) => format!(" {key} ({document})"),
@@ -192,8 +232,7 @@ fn print_verified(out: &mut impl Write, found: &Verified) -> io::Result<()> {
             _ => String::new(),
         };
         let detail = detail.as_deref().map(|detail| format!(", {detail}")).unwrap_or_default();
-        let mended = if *is_mended { "a gateway mends it when it starts" } else { "nothing mends it by itself" };
-        writeln!(out, "{place}{what}: {}{detail}; {mended}", wrong.as_str())?;
+        writeln!(out, "{place}{what}: {}{detail}; {}", wrong.as_str(), mended_by.as_str())?;
     }
     writeln!(
         out,

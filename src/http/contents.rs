@@ -23,6 +23,7 @@ use super::{
 use crate::{
     auth::Caller,
     knowledge::{Passage, jobs::DocumentsError},
+    store::documents::{DocumentRecord, DocumentState},
 };
 
 /// How much of a file is read at a time.
@@ -47,7 +48,7 @@ pub(super) async fn text(
 ) -> Result<Response, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let found = desk.document(&id).await?;
-    let text = desk.documents.text(&desk.tenant, &found).await?.ok_or_else(not_ready)?;
+    let text = desk.documents.text(&desk.tenant, &found).await?.ok_or_else(|| no_text(&found))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
 }
 
@@ -104,6 +105,15 @@ pub(super) async fn original(
 
 fn not_ready() -> Problem {
     Problem::new(StatusCode::CONFLICT, "not_ready", "no version of the document is indexed yet")
+}
+
+/// A version that answers has lost its text, which is read again.
+fn no_text(document: &DocumentRecord) -> Problem {
+    if document.indexed_version.is_none() || document.state == DocumentState::Failed {
+        return not_ready();
+    }
+    let detail = "the text of the document is being read again";
+    Problem { retry_after: Some(5), ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail) }
 }
 
 fn no_passage() -> Problem {

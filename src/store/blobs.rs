@@ -5,6 +5,7 @@
 //! A file is written beside its place, synced, and put there in one step; so what has its name is whole.
 
 use std::{
+    collections::HashSet,
     fmt,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
@@ -108,6 +109,14 @@ impl Blobs {
         let mut part = Part::begin(folder(&self.texts, tenant)).await?;
         part.write(text.as_bytes()).await?;
         part.put(name).await
+    }
+
+    /// The names of all texts of a tenant.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub async fn texts(&self, tenant: &Tenant) -> io::Result<HashSet<String>> {
+        Ok(entries(&folder(&self.texts, tenant)).await?.into_iter().map(|(name, _)| name).collect())
     }
 
     /// Removes those of these files that `unused` says nothing refers to. What is put in its place meanwhile waits.

@@ -141,8 +141,8 @@ pub struct CollectionRecord {
     pub pending: u64,
     /// Those of them whose newest version could not be indexed.
     pub failed: u64,
-    /// Those of them of which a version answers, and that are not being worked on.
-    pub answering: u64,
+    /// Chunks of those of them that answer, and are not being worked on.
+    pub chunks: u64,
 }
 
 /// What became of a collection that was to be made.

@@ -17,6 +17,11 @@ pub(crate) struct Look {
 }
 
 impl Look {
+    /// Whether it has fewer chunks than it should have.
+    pub(crate) fn lacks(&self, should: u64) -> bool {
+        u64::try_from(self.chunks).is_ok_and(|chunks| chunks < should)
+    }
+
     /// Whether it needs to be brought up to date.
     pub(crate) fn is_due(&self) -> bool {
         self.unindexed > 0 || self.is_scattered

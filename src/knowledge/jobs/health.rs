@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use metrics::gauge;
+use tokio::time::Instant;
 
 use super::{
     Documents, DocumentsError,
@@ -24,6 +25,8 @@ use crate::{
 pub(super) const LOOK: Duration = Duration::from_secs(10);
 /// How long an index may be away before it is made anew: a folder may come back.
 const AWAY: Duration = Duration::from_secs(30);
+/// After how long what an index lacks is indexed once more, when that did not help.
+const MEND_AGAIN: Duration = Duration::from_secs(600);
 
 impl Documents {
     /// How it was when it was looked at last; `None` before the first time.
@@ -43,13 +46,13 @@ impl Documents {
             for own in self.store.collections(&tenant).await?.into_iter().filter(|own| !own.is_deleting) {
                 is_default_known |= tenant == default && own.name == DEFAULT_COLLECTION;
                 let collection = Collection::of(tenant.clone(), &own.name)?;
-                let look = self.look_at(&collection, own.answering).await?;
+                let look = self.look_at(&collection, own.chunks, own.pending == 0).await?;
                 collections += 1;
                 add(&mut sum, look);
             }
         }
         if !is_default_known {
-            let look = self.look_at(&Collection::of(default, DEFAULT_COLLECTION)?, 0).await?;
+            let look = self.look_at(&Collection::of(default, DEFAULT_COLLECTION)?, 0, true).await?;
             collections += 1;
             add(&mut sum, look);
         }
@@ -68,26 +71,47 @@ impl Documents {
         Ok(())
     }
 
-    /// What cannot be looked at counts as nothing, and is noted.
-    async fn look_at(&self, collection: &Collection, answering: u64) -> Result<Look, DocumentsError> {
+    /// What cannot be looked at counts as nothing, and is noted. What it lacks of the chunks that it should have is indexed
+    /// again: what was taken away, or is of an older time than the rows.
+    async fn look_at(&self, collection: &Collection, should: u64, is_at_rest: bool) -> Result<Look, DocumentsError> {
         let troubles = self.knowledge.index().troubles();
         let Ok(look) = self.knowledge.index().look(collection).await else { return Ok(Look::default()) };
+        let look = look.unwrap_or_default();
         if self.uncompared.lock().remove(collection) {
             self.mend(collection).await?;
         }
-        if answering > 0 && look.is_none_or(|look| look.chunks == 0) {
+        let lacks = look.lacks(should) && look.lacks(self.should_have(collection).await?);
+        if lacks && look.chunks == 0 {
             troubles.note(collection, Trouble::Gone, "it was there before");
-            if troubles.since(collection, Trouble::Gone).is_some_and(|since| since.elapsed() >= AWAY) {
-                self.mend(collection).await?;
-            }
         } else {
             troubles.clear(collection, Trouble::Gone);
         }
-        let look = look.unwrap_or_default();
+        let may_come_back = troubles.since(collection, Trouble::Gone).is_some_and(|since| since.elapsed() < AWAY);
+        if lacks && !may_come_back && self.may_mend(collection) {
+            self.mend(collection).await?;
+        }
+        if !lacks && is_at_rest {
+            self.mended.lock().remove(collection);
+        }
         if look.is_due() {
             self.unrefreshed.lock().insert(collection.clone());
         }
         Ok(look)
+    }
+
+    /// The chunks that a collection should have by now: something may have been deleted while it was looked at.
+    async fn should_have(&self, collection: &Collection) -> Result<u64, DocumentsError> {
+        let own = self.store.collections(collection.tenant()).await?;
+        Ok(own.iter().find(|own| own.name == collection.as_str()).map_or(0, |own| own.chunks))
+    }
+
+    /// Once, and again after a while as long as it did not help: what cannot be indexed again is lacked for good.
+    fn may_mend(&self, collection: &Collection) -> bool {
+        let mut mended = self.mended.lock();
+        mended.retain(|_, at| at.elapsed() < MEND_AGAIN);
+        let is_due = !mended.contains_key(collection);
+        mended.entry(collection.clone()).or_insert_with(Instant::now);
+        is_due
     }
 
     async fn mend(&self, collection: &Collection) -> Result<(), DocumentsError> {

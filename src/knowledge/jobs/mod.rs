@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::{
     sync::{Notify, Semaphore},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -51,7 +51,7 @@ mod verify;
 mod worker;
 
 pub use report::{Health, IndexHealth};
-pub use verify::{Finding, Verified, Wrong, verify};
+pub use verify::{Finding, Mend, Verified, Wrong, verify};
 
 /// How long a deletion waits for the index before it is told to be under way.
 const DELETION_PATIENCE: Duration = Duration::from_secs(2);
@@ -130,6 +130,8 @@ pub struct Documents {
     unrefreshed: Mutex<HashSet<Collection>>,
     /// Collections whose index could not be compared with what it should have.
     uncompared: Mutex<HashSet<Collection>>,
+    /// When what a collection lacked was indexed again.
+    mended: Mutex<HashMap<Collection, Instant>>,
     health: Mutex<Option<Health>>,
     /// Files of what is gone from the index, until the store has let go of it, too.
     forsaken: Mutex<HashMap<JobId, Vec<String>>>,
@@ -175,6 +177,7 @@ impl Documents {
             removing: Notify::new(),
             unrefreshed: Mutex::default(),
             uncompared: Mutex::default(),
+            mended: Mutex::default(),
             health: Mutex::default(),
             forsaken: Mutex::default(),
         })
@@ -281,10 +284,10 @@ impl Documents {
         let content = Content { name, title, uri, media_type, blob, bytes };
         let accepted = self.version(tenant, Target::Document(id.clone()), content, None, request).await?;
         drop(held);
+        self.let_go(tenant, &accepted).await;
         Ok(Some(accepted))
     }
 
-        self.let_go(tenant, &accepted).await;
     async fn version(
         &self,
         tenant: &Tenant,

@@ -6,9 +6,9 @@ use tokio::sync::watch;
 
 use super::{Documents, DocumentsError};
 use crate::{
-    chat::JobId,
+    chat::{JobId, Timestamp},
     knowledge::{Collection, Passage},
-    store::documents::{DocumentRecord, JobRecord, Tenant, VersionRecord, text_name},
+    store::documents::{DocumentRecord, DocumentState, JobRecord, Tenant, VersionRecord, text_name},
 };
 
 impl Documents {
@@ -39,7 +39,7 @@ impl Documents {
         Ok(stored.map(|job| self.board.newest(job)))
     }
 
-    /// The text of the version that answers; `None` when none does.
+    /// The text of the version that answers; `None` when none does, or when it is not on the disk: then it is read again.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -48,7 +48,14 @@ impl Documents {
         let path = self.blobs.text_path(tenant, &text_name(&document.id, version));
         match tokio::fs::read_to_string(path).await {
             Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if document.state == DocumentState::Ready {
+                    tracing::warn!(document = %document.id, "a text is not on the disk, and is read again");
+                    self.store.reindex(&document.id, Timestamp::now()).await?;
+                    self.indexing.notify_one();
+                }
+                Ok(None)
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -1,15 +1,17 @@
-//! The index is brought to what it should have: what it has too much goes, what it lacks is indexed again.
+//! The index is brought to what it should have: what it has too much goes, what it lacks is indexed again, and so is what
+//! has lost its text.
 
 use std::collections::BTreeSet;
 
 use super::{
     Documents, DocumentsError,
     compare::{Should, compare, expected},
+    stages::version_of,
 };
 use crate::{
     chat::Timestamp,
     knowledge::{Collection, index::Trouble},
-    store::documents::Place,
+    store::documents::{Place, text_name},
 };
 
 /// What a comparison found.
@@ -19,6 +21,8 @@ pub struct Reconciled {
     pub orphans: usize,
     /// Documents that should answer and do not, or in another version; they are indexed again.
     pub missing: usize,
+    /// Documents whose text is not on the disk; it is read again.
+    pub textless: usize,
     /// Collections whose index does not tell; they are compared when it does.
     pub unread: usize,
 }
@@ -50,6 +54,7 @@ impl Documents {
                 Ok(one) => {
                     found.orphans += one.orphans;
                     found.missing += one.missing;
+                    found.textless += one.textless;
                 }
                 Err(DocumentsError::Knowledge(error)) => {
                     let told = Err::<(), _>(error);
@@ -72,7 +77,22 @@ impl Documents {
         for document in found.missing.iter().chain(&found.stale) {
             self.store.reindex(document, Timestamp::now()).await?;
         }
-        Ok(Reconciled { orphans, missing, unread: 0 })
+        let textless = self.read_again(collection, should).await?;
+        Ok(Reconciled { orphans, missing, textless, unread: 0 })
+    }
+
+    /// A text is made again with the work on its document, of which nothing is new but the text.
+    async fn read_again(&self, collection: &Collection, should: &Should) -> Result<usize, DocumentsError> {
+        let texts = self.blobs.texts(collection.tenant()).await?;
+        let mut textless = 0;
+        for (document, hash) in should {
+            let Some(version) = hash.as_deref().and_then(version_of) else { continue };
+            if !texts.contains(&text_name(document, version)) {
+                self.store.reindex(document, Timestamp::now()).await?;
+                textless += 1;
+            }
+        }
+        Ok(textless)
     }
 
     /// Indexes again what one collection lacks, also while there is work on it: what it has too much may be what

@@ -97,6 +97,9 @@ impl Documents {
             io::ErrorKind::NotFound => Ended::Failed(Fault::new("damaged", "its content is gone from the disk")),
             _ => disk(&error),
         })?;
+        if blake3::hash(&bytes).to_hex().as_str() != version.blob {
+            return Err(Ended::Failed(Fault::new("damaged", "its content on the disk is not what came in")));
+        }
         let mut extracted = self.knowledge.parsers().read(&version.name, &bytes).await.map_err(unread)?;
         if extracted.text.trim().is_empty() {
             return Err(unread(ExtractError::NoText));
@@ -169,6 +172,11 @@ fn doc_hash(version: u32, extracted: &Extracted) -> String {
         hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
     }
     format!("{OURS}{version}-{}", &hasher.finalize().to_hex()[..32])
+}
+
+/// The version that rows with this hash are of.
+pub(super) fn version_of(doc_hash: &str) -> Option<u32> {
+    doc_hash.strip_prefix(OURS)?.split_once('-')?.0.parse().ok()
 }
 
 /// The last page that the text has something of.

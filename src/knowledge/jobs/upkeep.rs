@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Documents, DocumentsError, health::LOOK, worker};
+use super::{Documents, DocumentsError, health::LOOK, reconcile::Reconciled, worker};
 use crate::{chat::Timestamp, knowledge::Collection};
 
 /// How often indices are looked after, and at most brought up to date: what they do not cover is found all the same,
@@ -33,9 +33,14 @@ impl Documents {
         loop {
             match self.reconcile().await {
                 Ok(found) => {
-                    if found.orphans + found.missing > 0 {
-                        let (orphans, missing) = (found.orphans, found.missing);
-                        tracing::warn!(orphans, missing, "the index was not as it should be, and is being mended");
+                    let Reconciled { orphans, missing, textless, unread: _ } = found;
+                    if orphans + missing + textless > 0 {
+                        tracing::warn!(
+                            orphans,
+                            missing,
+                            textless,
+                            "the index was not as it should be, and is being mended"
+                        );
                     }
                     break;
                 }

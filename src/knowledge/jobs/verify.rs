@@ -41,8 +41,32 @@ pub struct Finding {
     /// More about it, where there is more to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// Whether the next start of a gateway mends it, or a gateway that runs.
-    pub is_mended: bool,
+    /// What mends it.
+    pub mended_by: Mend,
+}
+
+/// What mends something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mend {
+    /// The next start of a gateway, or a gateway that runs.
+    Start,
+    /// `rivulet knowledge rebuild`.
+    Rebuild,
+    /// The same content, handed in again.
+    Content,
+}
+
+impl Mend {
+    /// In words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "a gateway mends it when it starts",
+            Self::Rebuild => "`rivulet knowledge rebuild` mends it",
+            Self::Content => "the same content, handed in again, mends it",
+        }
+    }
 }
 
 /// What can be wrong.
@@ -86,8 +110,14 @@ impl Wrong {
         }
     }
 
-    const fn is_mended(self) -> bool {
-        matches!(self, Self::NotIndexed | Self::OtherVersion | Self::NotExpected | Self::FileUnused)
+    const fn mended_by(self) -> Mend {
+        match self {
+            Self::NotIndexed | Self::OtherVersion | Self::NotExpected | Self::TextMissing | Self::FileUnused => {
+                Mend::Start
+            }
+            Self::IndexUnreadable | Self::Chunks => Mend::Rebuild,
+            Self::ContentMissing | Self::ContentDamaged => Mend::Content,
+        }
     }
 }
 
@@ -274,7 +304,7 @@ fn finding(tenant: &Tenant, collection: Option<&Collection>, document: Option<St
         key: None,
         wrong,
         detail: None,
-        is_mended: wrong.is_mended(),
+        mended_by: wrong.mended_by(),
     }
 }
 

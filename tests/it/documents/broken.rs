@@ -95,6 +95,65 @@ async fn an_index_that_is_taken_away_is_told_and_used_again_when_it_is_back() {
 }
 
 #[tokio::test]
+async fn what_is_written_while_an_index_is_gone_does_not_hide_what_was_in_it() {
+    let gateway = knowing(setup()).await;
+    let user = User::of(&gateway);
+    fs::remove_dir_all(index(&gateway.setup())).unwrap();
+    user.add("two.md", "# Two\n\nThe smew dives.").await;
+    let finding = async {
+        while !user.finds("garganey").await {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(LONG, finding).await.expect("what was there before is indexed again");
+    assert!(user.finds("smew").await);
+    until_health(&gateway, "it is whole", WELL).await;
+}
+
+#[tokio::test]
+async fn a_damaged_index_is_made_anew_on_demand_beside_a_gateway() {
+    for part in ["_versions", "data"] {
+        let gateway = knowing(setup()).await;
+        let setup = gateway.kill().await;
+        drop(garble(&setup, part));
+        let gateway = setup.start().await;
+        until_health(&gateway, part, UNREADABLE).await;
+        for refused in [&["--collection", "absent"][..], &["--tenant", "other", "--collection", "default"]] {
+            let refused = gateway.setup().output(&[&["knowledge", "rebuild"], refused].concat()).await;
+            assert!(
+                !refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("no such collection")
+            );
+        }
+        let told = gateway.setup().output(&["knowledge", "rebuild"]).await;
+        let told = format!("{}{}", String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
+        assert!(told.starts_with("default/default: 1 documents to be indexed again\n1 collections;"), "{told}");
+        until_health(&gateway, part, WELL).await;
+        assert!(User::of(&gateway).finds("garganey").await, "{part}");
+    }
+}
+
+#[tokio::test]
+async fn a_collection_whose_index_is_damaged_can_be_deleted() {
+    let gateway = knowing(setup()).await;
+    let user = User::of(&gateway);
+    let before = files(&gateway.setup(), "/_versions/");
+    let text = json!({"text": "The pochard sleeps.", "title": "Pochard", "collection": "birds"});
+    let (_, accepted) = user.post("/documents/text", text).await;
+    assert_eq!(user.ended(accepted["job"].as_str().unwrap()).await["state"], "done");
+    let setup = gateway.kill().await;
+    for path in files(&setup, "/_versions/") {
+        if !before.iter().any(|known| known.parent() == path.parent()) {
+            fs::write(path, "damaged").unwrap();
+        }
+    }
+    let gateway = setup.start().await;
+    until_health(&gateway, "one collection is damaged", ("degraded", "ready", 1, 0)).await;
+    assert_eq!(User::of(&gateway).call(Method::DELETE, "/collections/birds").await.0, 204);
+    until_health(&gateway, "it is gone", WELL).await;
+    assert!(User::of(&gateway).finds("garganey").await);
+}
+
+#[tokio::test]
 async fn a_damaged_index_is_told_and_used_again_when_it_is_whole() {
     for part in ["_versions", "data"] {
         let gateway = knowing(setup()).await;
@@ -202,17 +261,22 @@ async fn a_damaged_model_leaves_words_and_chat() {
     let gateway = knowing(setup()).await;
     let setup = gateway.kill().await;
     let whole = PathBuf::from(std::env::var("RIVULET_KNOWLEDGE_MODEL_DIR").unwrap());
-    for damaged in ["model.onnx", "model.safetensors"] {
+    let library = "libonnxruntime.so";
+    for damaged in ["model.onnx", "model.safetensors", library] {
         let model = setup.data.path().join(format!("models-{damaged}/model"));
-        fs::create_dir_all(&model).unwrap();
-        std::os::unix::fs::symlink(whole.parent().unwrap().join("onnxruntime"), model.with_file_name("onnxruntime"))
-            .unwrap();
-        for entry in fs::read_dir(&whole).unwrap().map(Result::unwrap) {
-            let mut bytes = fs::read(entry.path()).unwrap();
-            if entry.file_name() == damaged {
+        let runtime = model.with_file_name("onnxruntime");
+        for folder in [&model, &runtime] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        let copied = fs::read_dir(&whole).unwrap().map(|entry| entry.unwrap().path());
+        for path in copied.chain([whole.parent().unwrap().join("onnxruntime").join(library)]) {
+            let name = path.file_name().unwrap();
+            let mut bytes = fs::read(&path).unwrap();
+            if name == damaged {
                 bytes.truncate(bytes.len() / 2);
             }
-            fs::write(model.join(entry.file_name()), bytes).unwrap();
+            let folder = if name == library { &runtime } else { &model };
+            fs::write(folder.join(name), bytes).unwrap();
         }
         let gateway = setup.clone().set("RIVULET_KNOWLEDGE_MODEL_DIR", model.to_str().unwrap()).start().await;
         until_health(&gateway, damaged, ("degraded", "failed", 0, 0)).await;

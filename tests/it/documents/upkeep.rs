@@ -11,8 +11,8 @@ async fn knowledge(setup: &Setup, arguments: &[&str]) -> (bool, String) {
     (status.success(), format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)))
 }
 
-/// What `verify` finds: key or document, and what is wrong.
-async fn verify(setup: &Setup) -> Vec<(String, String, bool)> {
+/// What `verify` finds: key or document, what is wrong, and what mends it.
+async fn verify(setup: &Setup) -> Vec<(String, String, String)> {
     let output = setup.output(&["knowledge", "verify", "--json"]).await;
     let found: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
@@ -23,15 +23,15 @@ async fn verify(setup: &Setup) -> Vec<(String, String, bool)> {
         .iter()
         .map(|one| {
             let key = if one["key"].is_null() { &one["document"] } else { &one["key"] };
-            (text(key), text(&one["wrong"]), one["is_mended"].as_bool().unwrap())
+            (text(key), text(&one["wrong"]), text(&one["mended_by"]))
         })
         .collect();
     findings.sort();
     findings
 }
 
-fn wrong(key: &str, wrong: &str, is_mended: bool) -> (String, String, bool) {
-    (key.to_owned(), wrong.to_owned(), is_mended)
+fn wrong(key: &str, wrong: &str, mended_by: &str) -> (String, String, String) {
+    (key.to_owned(), wrong.to_owned(), mended_by.to_owned())
 }
 
 #[tokio::test]
@@ -63,7 +63,10 @@ async fn what_is_not_as_it_should_be_is_found_and_a_start_mends_what_it_can() {
     }
     std::fs::copy(&database.1, &database.0).unwrap();
     let text = format!("{two}.1");
-    assert_eq!(verify(&setup).await, [wrong(&two, "not_expected", true), wrong(&text, "file_unused", true)].sorted());
+    assert_eq!(
+        verify(&setup).await,
+        [wrong(&two, "not_expected", "start"), wrong(&text, "file_unused", "start")].sorted()
+    );
 
     // The index is gone, and the contents are not what they were.
     let gateway = setup.start().await;
@@ -80,16 +83,72 @@ async fn what_is_not_as_it_should_be_is_found_and_a_start_mends_what_it_can() {
     std::fs::remove_file(old).unwrap();
     std::fs::remove_file(&files(&setup, &format!("/{one}.2"))[0]).unwrap();
     let found = verify(&setup).await;
-    let one = |what: &str, is_mended| wrong("one.md", what, is_mended);
+    let one = |what: &str, mended_by| wrong("one.md", what, mended_by);
     let expected = [
-        one("content_damaged", false),
-        one("content_missing", false),
-        one("not_indexed", true),
-        one("text_missing", false),
+        one("content_damaged", "content"),
+        one("content_missing", "content"),
+        one("not_indexed", "start"),
+        one("text_missing", "start"),
     ];
     assert_eq!(found, expected);
     let (is_fine, told) = knowledge(&setup, &["verify"]).await;
     assert!(!is_fine && told.contains("one.md") && told.contains("4 not as it should be"), "{told}");
+}
+
+#[tokio::test]
+async fn a_text_that_is_lost_is_read_again_by_a_start_and_for_whoever_asks() {
+    let gateway = setup().start().await;
+    let user = User::of(&gateway);
+    let id = user.add("one.md", "# One\n\nThe dunnock sings.").await;
+    let lose = |setup: &Setup| std::fs::remove_file(&files(setup, &format!("/{id}.1"))[0]).unwrap();
+    let path = format!("/documents/{id}/text");
+    lose(&gateway.setup());
+    let (status, problem) = user.get(&path).await;
+    assert_eq!((status, &problem["code"]), (503, &json!("busy")), "{problem}");
+    until("the text to be read again", async || user.get(&path).await.0 == 200).await;
+    until("that to be done", async || user.get(&format!("/documents/{id}")).await.1["status"] == "ready").await;
+
+    let setup = gateway.kill().await;
+    lose(&setup);
+    assert_eq!(verify(&setup).await, [wrong("one.md", "text_missing", "start")]);
+    let gateway = setup.start().await;
+    until("the start to mend it", async || verify(&gateway.setup()).await.is_empty()).await;
+    assert!(User::of(&gateway).finds("dunnock").await);
+}
+
+#[tokio::test]
+async fn content_that_is_damaged_is_not_indexed_and_mended_when_it_comes_again() {
+    let gateway = setup().start().await;
+    let user = User::of(&gateway);
+    let text = "# One\n\nThe dunnock sings.";
+    let id = user.add("one.md", text).await;
+    let (_, document) = user.get(&format!("/documents/{id}")).await;
+    assert_eq!(document["hash"], blake3::hash(text.as_bytes()).to_hex().as_str());
+    let setup = gateway.kill().await;
+    std::fs::write(&files(&setup, "/blobs/")[0], "# One\n\nThe bunting sings.").unwrap();
+    std::fs::remove_dir_all(setup.data.path().join("data/lancedb")).unwrap();
+    let gateway = setup.start().await;
+    let user = User::of(&gateway);
+    until("the damage to be told", async || user.get(&format!("/documents/{id}")).await.1["status"] == "failed").await;
+    assert_eq!(user.get(&format!("/documents/{id}")).await.1["error"]["code"], "damaged");
+    assert!(!user.finds("bunting").await);
+    let (status, accepted) = user.upload("one.md", text).await;
+    assert_eq!((status, accepted["document"].as_str()), (202, Some(id.as_str())), "{accepted}");
+    assert_eq!(user.ended(accepted["job"].as_str().unwrap()).await["state"], "done");
+    assert!(user.finds("dunnock").await);
+}
+
+#[tokio::test]
+async fn files_of_versions_that_leave_go_with_them() {
+    let gateway = setup().start().await;
+    let user = User::of(&gateway);
+    for n in 0..8 {
+        user.add("one.md", &format!("# One\n\nThe dunnock sings, {n} times.")).await;
+    }
+    for folder in ["/blobs/", "/texts/"] {
+        assert_eq!(files(&gateway.setup(), folder).len(), 5, "{folder}");
+    }
+    assert_eq!(verify(&gateway.setup()).await, []);
 }
 
 trait Sorted {

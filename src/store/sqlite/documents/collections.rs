@@ -17,9 +17,10 @@ pub(super) fn list(connection: &Connection, tenant: &Tenant) -> Result<Vec<Colle
         .prepare_cached(
             "SELECT c.name, c.created_at, c.deleted_at IS NOT NULL, count(d.id),
                     ifnull(sum(d.state IN ('queued', 'indexing')), 0), ifnull(sum(d.state = 'failed'), 0),
-                    ifnull(sum(d.indexed_version IS NOT NULL AND d.state NOT IN ('queued', 'indexing')), 0)
+                    ifnull(sum(iif(d.state NOT IN ('queued', 'indexing'), v.chunks, 0)), 0)
              FROM collections c
              LEFT JOIN documents d ON d.tenant = c.tenant AND d.collection = c.name AND d.deleted_at IS NULL
+             LEFT JOIN versions v ON v.document = d.id AND v.version = d.indexed_version
              WHERE c.tenant = ?1 GROUP BY c.name ORDER BY c.name",
         )?
         .query_map([tenant.as_str()], |row| {
@@ -31,7 +32,7 @@ pub(super) fn list(connection: &Connection, tenant: &Tenant) -> Result<Vec<Colle
                 documents: count(3)?,
                 pending: count(4)?,
                 failed: count(5)?,
-                answering: count(6)?,
+                chunks: count(6)?,
             })
         })?
         .collect::<Result<_, _>>()?;
