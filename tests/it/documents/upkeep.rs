@@ -113,6 +113,7 @@ async fn a_text_that_is_lost_is_read_again_by_a_start_and_for_whoever_asks() {
     assert_eq!(verify(&setup).await, [wrong("one.md", "text_missing", "start")]);
     let gateway = setup.start().await;
     until("the start to mend it", async || verify(&gateway.setup()).await.is_empty()).await;
+    crate::knowledge::until_loaded(&gateway).await;
     assert!(User::of(&gateway).finds("dunnock").await);
 }
 
@@ -128,6 +129,7 @@ async fn content_that_is_damaged_is_not_indexed_and_mended_when_it_comes_again()
     std::fs::write(&files(&setup, "/blobs/")[0], "# One\n\nThe bunting sings.").unwrap();
     std::fs::remove_dir_all(setup.data.path().join("data/lancedb")).unwrap();
     let gateway = setup.start().await;
+    crate::knowledge::until_loaded(&gateway).await;
     let user = User::of(&gateway);
     until("the damage to be told", async || user.get(&format!("/documents/{id}")).await.1["status"] == "failed").await;
     assert_eq!(user.get(&format!("/documents/{id}")).await.1["error"]["code"], "damaged");
