@@ -72,7 +72,7 @@ fn whole_runs(c: &mut Criterion) {
             let runner = Arc::new(Runner {
                 retriever: Arc::new(NoKnowledge),
                 model: if kept.is_some() { Arc::new(Cached::new(model, rule)) } else { model },
-                retrieval: Retrieval { collection: "default".to_owned(), top_k: 5, min_score: 0.0, rewrite: false },
+                retrieval: Retrieval { top_k: 5, min_score: 0.0, rewrite: false },
                 max_output_tokens: 1024,
                 line: Arc::default(),
                 budgets: Arc::default(),

@@ -26,7 +26,7 @@ use crate::{
     http::{self, Clients, Gateway, Notices, Origins, Uploads},
     hub::{Hub, INTERRUPT_GRACE, Policy},
     knowledge::{
-        DEFAULT_COLLECTION, Knowledge, NoKnowledge, Retriever,
+        Knowledge, NoKnowledge, Retriever,
         jobs::{Bounds, Documents, DocumentsError},
         parser::Parsers,
         preload,
@@ -249,7 +249,6 @@ fn runner(
         retriever: retriever.clone(),
         model: model.clone(),
         retrieval: Retrieval {
-            collection: DEFAULT_COLLECTION.to_owned(),
             top_k: config.knowledge.top_k,
             min_score: config.knowledge.min_score,
             // What needs no server rewrites nothing.

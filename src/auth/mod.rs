@@ -29,7 +29,7 @@ use self::{
 };
 pub use self::{
     grant::{Caller, Credential, Grant, LEEWAY, Refused, left},
-    principal::{DEFAULT_TENANT, InvalidPrincipal, Principal, Right, UNLIMITED},
+    principal::{DEFAULT_TENANT, InvalidPrincipal, Principal, Right, UNLIMITED, check_tenant},
     revocations::RevokeError,
     tickets::{TICKET_LIFE, TicketError},
 };

@@ -78,10 +78,7 @@ impl Principal {
     /// # Errors
     /// [`InvalidPrincipal`]: the first part that is out of bounds.
     pub fn new(tenant: &str, user: &str, scopes: Vec<String>) -> Result<Self, InvalidPrincipal> {
-        let name = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-        if tenant.is_empty() || tenant.len() > MAX_NAME || !tenant.bytes().all(name) {
-            return Err(InvalidPrincipal::Tenant);
-        }
+        check_tenant(tenant)?;
         let chars = user.chars().take(MAX_USER + 1).count();
         if chars == 0 || chars > MAX_USER || user.chars().any(char::is_control) {
             return Err(InvalidPrincipal::User);
@@ -139,6 +136,16 @@ impl Principal {
     pub fn has_scope(&self, scope: &str) -> bool {
         self.scopes.iter().any(|own| own == scope)
     }
+}
+
+/// Whether a tenant can be called so.
+///
+/// # Errors
+/// [`InvalidPrincipal::Tenant`].
+pub fn check_tenant(name: &str) -> Result<(), InvalidPrincipal> {
+    let letter = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    let is_one = (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(letter);
+    if is_one { Ok(()) } else { Err(InvalidPrincipal::Tenant) }
 }
 
 #[cfg(test)]

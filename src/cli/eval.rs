@@ -211,7 +211,7 @@ async fn index<'a>(documents: &Documents, set: &'a TestSet) -> Result<Indexed<'a
     if failed == jobs.len() {
         return Err(EvalCommandError::Nothing(reasons.join("; ")));
     }
-    let collection = Collection::parse(DEFAULT_COLLECTION)?;
+    let collection = Collection::default();
     loop {
         let (chunks, unindexed) = documents.counts(&collection).await?;
         if unindexed == 0 {
@@ -231,7 +231,7 @@ async fn measure(
     for query in &set.queries {
         let search = SearchQuery {
             text: query.text.clone(),
-            collection: DEFAULT_COLLECTION.to_owned(),
+            collection: Collection::default(),
             top_k: CHUNKS,
             mode,
             min_score: None,

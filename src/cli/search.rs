@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use crate::{
     config::Config,
     knowledge::{
-        DEFAULT_COLLECTION, Knowledge, KnowledgeError, Passage, Retriever, SearchMode, SearchQuery, embed::EmbedError,
-        parser::Parsers,
+        Collection, DEFAULT_COLLECTION, Knowledge, KnowledgeError, Passage, Retriever, SearchMode, SearchQuery,
+        embed::EmbedError, parser::Parsers,
     },
 };
 
@@ -84,7 +84,7 @@ pub async fn run(args: Args, config: &Config) -> Result<(), SearchCommandError> 
     let knowledge = Knowledge::open(&settings, &config.server.data_dir, Parsers::of_this_program());
     let query = SearchQuery {
         text: args.query,
-        collection: args.collection,
+        collection: Collection::parse(&args.collection)?,
         top_k: config.knowledge.top_k,
         mode,
         // The setting is tuned for hybrid scores; those of one index alone mean something else.

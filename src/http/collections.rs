@@ -1,6 +1,6 @@
-//! `/collections`: made, listed with the health of their indexes, deleted.
+//! `/collections`: made, listed with the health of their indexes, shared, deleted.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Extension, Json as Answer,
@@ -13,15 +13,16 @@ use serde_json::{Value, json};
 
 use super::{
     body::Json,
-    desk::{Desk, removed},
+    desk::{Desk, name_for, no_collection, removed},
     gateway::Gateway,
+    identity,
     problem::Problem,
 };
 use crate::{
-    auth::Caller,
+    auth::{Caller, Right, check_tenant},
     chat::Timestamp,
     knowledge::{Collection, DEFAULT_COLLECTION},
-    store::documents::{CollectionRecord, MAX_COLLECTIONS, Made},
+    store::documents::{CollectionRecord, MAX_COLLECTIONS, MAX_READERS, Made, SharedRecord, Tenant},
 };
 
 #[derive(Deserialize)]
@@ -29,38 +30,68 @@ pub(super) struct New {
     name: String,
 }
 
-#[derive(Serialize)]
+#[derive(Deserialize)]
+pub(super) struct Readers {
+    readers: Vec<String>,
+}
+
+#[derive(Serialize, Default)]
 struct Described {
     name: String,
     documents: u64,
     pending: u64,
     failed: u64,
     deleting: bool,
+    /// Whether it is another tenant's, to be read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    shared: bool,
+    /// Who else may read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readers: Option<Vec<String>>,
     index: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     created_at: Option<Timestamp>,
 }
 
+/// The caller's own, and behind them those that are shared with it.
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Answer<Value>, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
-    let own = desk.documents.store().collections(&desk.tenant).await?;
+    let store = desk.documents.store();
+    let own = store.collections(&desk.tenant).await?;
     let mut described = Vec::with_capacity(own.len() + 1);
     if !own.iter().any(|own| own.name == DEFAULT_COLLECTION) {
-        described.push(describe(&desk, None).await?);
+        // The one that every tenant has need not be stored.
+        let readers = Some(Vec::new());
+        let named = Described { name: DEFAULT_COLLECTION.to_owned(), readers, ..Described::default() };
+        described.push(with_index(&desk, &desk.tenant, DEFAULT_COLLECTION, named).await?);
     }
-    for record in own {
-        described.push(describe(&desk, Some(record)).await?);
+    for CollectionRecord { name, created_at, is_deleting, documents, pending, failed, readers, .. } in own {
+        let stored = Described {
+            documents,
+            pending,
+            failed,
+            deleting: is_deleting,
+            readers: Some(names(&readers)),
+            created_at: Some(created_at),
+            name: name.clone(),
+            ..Described::default()
+        };
+        described.push(with_index(&desk, &desk.tenant, &name, stored).await?);
+    }
+    for SharedRecord { tenant, name, documents } in store.shared(&desk.tenant).await? {
+        let called = name_for(&desk.tenant, &tenant, &name);
+        let seen = Described { name: called, documents, shared: true, ..Described::default() };
+        described.push(with_index(&desk, &tenant, &name, seen).await?);
     }
     Ok(Answer(json!({ "collections": described })))
 }
 
-/// What is stored of it, and how its index stands. The one that every tenant has need not be stored.
-async fn describe(desk: &Desk<'_>, record: Option<CollectionRecord>) -> Result<Described, Problem> {
-    let name = record.as_ref().map_or(DEFAULT_COLLECTION, |record| &record.name).to_owned();
-    let collection = Collection::of(desk.tenant.clone(), &name)?;
+/// How its index stands.
+async fn with_index(desk: &Desk<'_>, owner: &Tenant, name: &str, described: Described) -> Result<Described, Problem> {
+    let collection = Collection::of(owner.clone(), name)?;
     let index = match desk.documents.counts(&collection).await {
         Ok((chunks, unindexed)) => json!({ "state": "ready", "chunks": chunks, "unindexed": unindexed }),
         Err(error) => {
@@ -68,16 +99,11 @@ async fn describe(desk: &Desk<'_>, record: Option<CollectionRecord>) -> Result<D
             json!({ "state": "failed" })
         }
     };
-    let count = |count: fn(&CollectionRecord) -> u64| record.as_ref().map_or(0, count);
-    Ok(Described {
-        documents: count(|record| record.documents),
-        pending: count(|record| record.pending),
-        failed: count(|record| record.failed),
-        deleting: record.as_ref().is_some_and(|record| record.is_deleting),
-        created_at: record.as_ref().map(|record| record.created_at),
-        name,
-        index,
-    })
+    Ok(Described { index, ..described })
+}
+
+fn names(tenants: &[Tenant]) -> Vec<String> {
+    tenants.iter().map(|tenant| tenant.as_str().to_owned()).collect()
 }
 
 pub(super) async fn create(
@@ -108,11 +134,51 @@ pub(super) async fn delete(
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
-    let none = || Problem::not_found("collection");
-    let collection = Collection::of(desk.tenant.clone(), &name).map_err(|_| none())?;
-    if name == DEFAULT_COLLECTION {
+    let collection = named(&desk, &name).await?;
+    if collection.as_str() == DEFAULT_COLLECTION {
         return Err(Problem::invalid_field("name", "is that of the collection that is always there"));
     }
-    let job = desk.documents.delete_collection(&desk.tenant, &collection).await?.ok_or_else(none)?;
+    let job = desk.documents.delete_collection(&desk.tenant, &collection).await?.ok_or_else(no_collection)?;
     Ok(removed(job))
+}
+
+/// Lets these tenants read a collection, and no others.
+pub(super) async fn share(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    Json(Readers { readers }): Json<Readers>,
+) -> Result<Answer<Value>, Problem> {
+    identity::allow(&caller, Right::Administer)?;
+    let desk = Desk::of(&gateway, &caller)?;
+    let collection = named(&desk, &name).await?;
+    let readers = tenants(&desk.tenant, &readers)?;
+    let told = names(&readers);
+    if !desk.documents.store().set_readers(&desk.tenant, collection.as_str(), readers, Timestamp::now()).await? {
+        return Err(no_collection());
+    }
+    Ok(Answer(json!({ "name": collection.as_str(), "readers": told })))
+}
+
+/// The caller's own collection of this name. There is none of a name that cannot be one.
+async fn named(desk: &Desk<'_>, name: &str) -> Result<Collection, Problem> {
+    let found = desk.own_collection(Some(name)).await;
+    found.map_err(|problem| if problem.status == StatusCode::BAD_REQUEST { no_collection() } else { problem })
+}
+
+/// Each once, by name.
+fn tenants(own: &Tenant, names: &[String]) -> Result<Vec<Tenant>, Problem> {
+    let refused = |why: &str| Problem::invalid_field("readers", why);
+    let mut tenants = BTreeSet::new();
+    for name in names {
+        check_tenant(name).map_err(|error| refused(&format!("names none: {error}")))?;
+        tenants.insert(Tenant::new(name));
+    }
+    if tenants.contains(own) {
+        return Err(refused("names the tenant that has it"));
+    }
+    if tenants.len() > MAX_READERS {
+        return Err(refused(&format!("has more than {MAX_READERS}")));
+    }
+    Ok(tenants.into_iter().collect())
 }

@@ -13,13 +13,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use tokio::{fs::File, io::AsyncReadExt};
 
-use super::{
-    desk::{Desk, no_document},
-    fields,
-    gateway::Gateway,
-    problem::Problem,
-    sessions::query,
-};
+use super::{desk::Desk, fields, gateway::Gateway, problem::Problem, sessions::query};
 use crate::{
     auth::Caller,
     knowledge::{Passage, jobs::DocumentsError},
@@ -48,7 +42,7 @@ pub(super) async fn text(
 ) -> Result<Response, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let found = desk.document(&id).await?;
-    let text = desk.documents.text(&desk.tenant, &found).await?.ok_or_else(|| no_text(&found))?;
+    let text = desk.documents.text(&found).await?.ok_or_else(|| no_text(&found))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
 }
 
@@ -61,7 +55,7 @@ pub(super) async fn passage(
     let found = desk.document(&id).await?;
     let version = found.indexed_version.ok_or_else(not_ready)?;
     let number = number.parse().map_err(|_| no_passage())?;
-    let passage = desk.documents.passage(&desk.tenant, &found, number).await?.ok_or_else(no_passage)?;
+    let passage = desk.documents.passage(&found, number).await?.ok_or_else(no_passage)?;
     Ok(Answer(Found { passage, version }))
 }
 
@@ -76,10 +70,10 @@ pub(super) async fn original(
     let Which { version } = query(which)?;
     let found = desk.document(&id).await?;
     let wanted = version.unwrap_or(found.newest.version);
-    let versions = desk.documents.store().versions(&desk.tenant, &found.id).await?.ok_or_else(no_document)?;
+    let versions = desk.versions(&found).await?;
     let version = versions.into_iter().find(|version| version.version == wanted);
     let version = version.ok_or_else(|| Problem::not_found("version"))?;
-    let mut file = match File::open(desk.documents.original(&desk.tenant, &version)).await {
+    let mut file = match File::open(desk.documents.original(&found, &version)).await {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Problem::not_found("version")),
         Err(error) => return Err(DocumentsError::Files(error).into()),

@@ -19,7 +19,7 @@ use crate::{
     },
     store::{
         StoreError,
-        documents::{DocumentRecord, JobRecord, JobState, Tenant},
+        documents::{DocumentRecord, JobRecord, JobState, Tenant, VersionRecord},
     },
 };
 
@@ -42,21 +42,79 @@ impl<'a> Desk<'a> {
         Ok(Self { documents, tenant: Tenant::of(caller.owner()) })
     }
 
+    /// A document that the caller may read: its own, or one that is shared with it, as readers see that.
     pub(super) async fn document(&self, id: &str) -> Result<DocumentRecord, Problem> {
         let id = DocumentId::parse(id).map_err(|_| no_document())?;
-        self.documents.store().document(&self.tenant, &id).await?.ok_or_else(no_document)
+        let store = self.documents.store();
+        if let Some(own) = store.document(&self.tenant, &id).await? {
+            return Ok(own);
+        }
+        store.shared_document(&self.tenant, &id).await?.ok_or_else(no_document)
     }
+
+    /// The versions of a document that the caller sees: of one that is shared, the one that answers.
+    pub(super) async fn versions(&self, document: &DocumentRecord) -> Result<Vec<VersionRecord>, Problem> {
+        if document.tenant != self.tenant {
+            return Ok(vec![document.newest.clone()]);
+        }
+        self.documents.store().versions(&self.tenant, &document.id).await?.ok_or_else(no_document)
+    }
+
+    /// A document that the caller may change.
+    pub(super) async fn own_document(&self, id: &str) -> Result<DocumentRecord, Problem> {
+        let found = self.document(id).await?;
+        if found.tenant == self.tenant { Ok(found) } else { Err(read_only()) }
+    }
+
+    /// A collection that the caller may read.
+    pub(super) async fn collection(&self, name: Option<&str>) -> Result<Collection, Problem> {
+        collection(Some(self.documents), &self.tenant, name).await
+    }
+
+    /// A collection that the caller may change.
+    pub(super) async fn own_collection(&self, name: Option<&str>) -> Result<Collection, Problem> {
+        let found = self.collection(name).await?;
+        if *found.tenant() == self.tenant { Ok(found) } else { Err(read_only()) }
+    }
+}
+
+/// The collection that `tenant` calls so: one of its own, or as `TENANT/NAME` one that is shared with it. What is not
+/// shared looks as if it did not exist. Without documents there is nothing to share.
+pub(super) async fn collection(
+    documents: Option<&Arc<Documents>>,
+    tenant: &Tenant,
+    name: Option<&str>,
+) -> Result<Collection, Problem> {
+    let name = name.unwrap_or(DEFAULT_COLLECTION);
+    let (owner, name) = match name.split_once('/') {
+        Some((owner, name)) => (Tenant::new(owner), name),
+        None => (tenant.clone(), name),
+    };
+    let found = Collection::of(owner, name)?;
+    let is_readable = match documents {
+        _ if found.tenant() == tenant => true,
+        Some(documents) => documents.store().is_shared(tenant, &found.place()).await?,
+        None => false,
+    };
+    if is_readable { Ok(found) } else { Err(no_collection()) }
+}
+
+/// What the tenant calls this collection.
+pub(super) fn name_for(tenant: &Tenant, owner: &Tenant, name: &str) -> String {
+    if owner == tenant { name.to_owned() } else { format!("{}/{name}", owner.as_str()) }
+}
+
+pub(super) fn no_collection() -> Problem {
+    Problem::not_found("collection")
+}
+
+/// For those who know that it is there.
+fn read_only() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "read_only", "it is shared with you to be read; its owner alone can change it")
 }
 
 pub(super) fn no_document() -> Problem {
     Problem::not_found("document")
-}
-
-/// The collection that is meant.
-pub(super) fn collection(tenant: &Tenant, name: Option<String>) -> Result<String, Problem> {
-    let name = name.unwrap_or_else(|| DEFAULT_COLLECTION.to_owned());
-    Collection::of(tenant.clone(), &name)?;
-    Ok(name)
 }
 
 pub(super) fn page_limit(limit: Option<usize>) -> Result<usize, Problem> {

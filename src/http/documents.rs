@@ -1,6 +1,7 @@
 //! `/documents`: in, listed, looked at, replaced, deleted.
 //!
-//! Documents belong to a tenant. What is another tenant's looks as if it did not exist, in the same words.
+//! Documents belong to a tenant. What is another tenant's looks as if it did not exist, in the same words, unless it is
+//! shared.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     body,
-    desk::{Desk, collection, no_document, page_limit, removed},
+    desk::{Desk, name_for, no_document, page_limit, removed},
     fields,
     gateway::Gateway,
     idempotency, identity,
@@ -31,7 +32,8 @@ use crate::{
     knowledge::{extract::promised, jobs::Submission},
     limits::{Action, Visitor},
     store::documents::{
-        Accepted, DocumentFilter, DocumentRecord, DocumentState, JobRecord, MAX_COLLECTIONS, Target, VersionRecord,
+        Accepted, DocumentFilter, DocumentRecord, DocumentState, JobRecord, MAX_COLLECTIONS, Page, Target, Tenant,
+        VersionRecord,
     },
 };
 
@@ -129,7 +131,8 @@ pub(super) async fn upload(
     };
     let form = uploads::read(desk.documents, &desk.tenant, request).await?;
     let key = form.key.clone().unwrap_or_else(|| form.name.clone());
-    let target = Target::Key { collection: collection(&desk.tenant, form.collection.clone())?, key };
+    let within = desk.own_collection(form.collection.as_deref()).await?;
+    let target = Target::Key { collection: within.as_str().to_owned(), key };
     submit(&desk, form, target, request_id).await
 }
 
@@ -143,7 +146,7 @@ pub(super) async fn replace(
 ) -> Result<Response, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let request_id = idempotency::key(None, &headers)?;
-    let found = match desk.document(&id).await {
+    let found = match desk.own_document(&id).await {
         Ok(found) => found,
         Err(problem) => return Err(uploads::refuse(request, problem).await),
     };
@@ -189,7 +192,8 @@ pub(super) async fn upload_text(
     let name = format!("{}.md", fields::file_name(&title.replace(['/', '\\'], " "))?);
     let media_type = promised(&name, text.as_bytes())?.media_type();
     let metadata = metadata.map(fields::metadata).transpose()?;
-    let target = Target::Key { collection: collection(&desk.tenant, within)?, key };
+    let within = desk.own_collection(within.as_deref()).await?;
+    let target = Target::Key { collection: within.as_str().to_owned(), key };
     let submission = Submission { target, name, media_type, title: Some(title), uri, metadata, request: request_id };
     answer(desk.documents.accept_bytes(&desk.tenant, text.as_bytes(), submission).await?)
 }
@@ -229,11 +233,20 @@ pub(super) async fn list(
     let desk = Desk::of(&gateway, &caller)?;
     let Listing { before, limit, collection: within, status, key } = query(listing)?;
     let before = before.as_deref().map(DocumentId::parse).transpose().map_err(|_| no_document())?;
-    let within = within.map(|name| collection(&desk.tenant, Some(name))).transpose()?;
-    let filter = DocumentFilter { collection: within, state: status, key };
-    let page = desk.documents.store().documents(&desk.tenant, filter, before.as_ref(), page_limit(limit)?).await?;
-    let page = page.ok_or_else(no_document)?;
-    Ok(Answer(DocumentList { documents: page.items.into_iter().map(Document::from).collect(), more: page.more }))
+    let within = match &within {
+        Some(name) => Some(desk.collection(Some(name)).await?),
+        None => None,
+    };
+    let (store, limit) = (desk.documents.store(), page_limit(limit)?);
+    let collection = within.as_ref().map(|within| within.as_str().to_owned());
+    let filter = DocumentFilter { collection, state: status, key };
+    let page = match within.filter(|within| *within.tenant() != desk.tenant) {
+        Some(shared) => store.shared_documents(&desk.tenant, &shared.place(), filter, before.as_ref(), limit).await?,
+        None => store.documents(&desk.tenant, filter, before.as_ref(), limit).await?,
+    };
+    let Page { items, more } = page.ok_or_else(no_document)?;
+    let documents = items.into_iter().map(|record| Document::seen_by(&desk.tenant, record)).collect();
+    Ok(Answer(DocumentList { documents, more }))
 }
 
 pub(super) async fn show(
@@ -253,7 +266,7 @@ pub(super) async fn show(
             found.job = job;
         }
     }
-    Ok(Answer(found.into()))
+    Ok(Answer(Document::seen_by(&desk.tenant, found)))
 }
 
 pub(super) async fn delete(
@@ -264,8 +277,8 @@ pub(super) async fn delete(
 ) -> Result<Response, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let Wish { erase } = query(wish)?;
-    let id = DocumentId::parse(&id).map_err(|_| no_document())?;
-    let job = desk.documents.delete(&desk.tenant, &id, erase).await?.ok_or_else(no_document)?;
+    let found = desk.own_document(&id).await?;
+    let job = desk.documents.delete(&desk.tenant, &found.id, erase).await?.ok_or_else(no_document)?;
     Ok(removed(job))
 }
 
@@ -276,8 +289,7 @@ pub(super) async fn versions(
 ) -> Result<Answer<Value>, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let found = desk.document(&id).await?;
-    let versions = desk.documents.store().versions(&desk.tenant, &found.id).await?.ok_or_else(no_document)?;
-    let versions: Vec<Version> = versions.into_iter().map(Version::from).collect();
+    let versions: Vec<Version> = desk.versions(&found).await?.into_iter().map(Version::from).collect();
     Ok(Answer(json!({ "document": found.id, "indexed_version": found.indexed_version, "versions": versions })))
 }
 
@@ -290,7 +302,7 @@ pub(super) async fn roll_back(
 ) -> Result<Response, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let request = idempotency::key(None, &headers)?;
-    let found = desk.document(&id).await?;
+    let found = desk.own_document(&id).await?;
     let accepted = desk.documents.roll_back(&desk.tenant, &found.id, version, request).await?;
     answer(accepted.ok_or_else(|| Problem::not_found("version"))?)
 }
@@ -302,7 +314,7 @@ pub(super) async fn release(
 ) -> Result<Response, Problem> {
     identity::allow(&caller, Right::Administer)?;
     let desk = Desk::of(&gateway, &caller)?;
-    let found = desk.document(&id).await?;
+    let found = desk.own_document(&id).await?;
     let job = desk.documents.release(&desk.tenant, &found.id).await?;
     let job = job.ok_or_else(|| {
         Problem::new(StatusCode::CONFLICT, "not_quarantined", "the document's newest version is not held back")
@@ -310,11 +322,11 @@ pub(super) async fn release(
     Ok((StatusCode::ACCEPTED, Answer(Job::from(job))).into_response())
 }
 
-impl From<DocumentRecord> for Document {
-    fn from(record: DocumentRecord) -> Self {
+impl Document {
+    fn seen_by(tenant: &Tenant, record: DocumentRecord) -> Self {
         Self {
             document: record.id,
-            collection: record.collection,
+            collection: name_for(tenant, &record.tenant, &record.collection),
             key: record.key,
             title: record.title,
             status: record.state,

@@ -6,10 +6,11 @@ use axum::{Extension as Known, Json as Reply, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{body::Json, gateway::Gateway, problem::Problem};
+use super::{body::Json, desk::collection, gateway::Gateway, problem::Problem};
 use crate::{
     auth::Caller,
-    knowledge::{DEFAULT_COLLECTION, Filter, Passage, Retrieved, SearchMode, SearchQuery},
+    knowledge::{Filter, Passage, Retrieved, SearchMode, SearchQuery},
+    store::documents::Tenant,
 };
 
 /// The longest query, in characters; the embedding model reads the first few hundred words only.
@@ -56,9 +57,13 @@ pub(super) async fn query(
         return Err(Problem::invalid_field("filter", &error.to_string()));
     }
     let started = Instant::now();
+    let tenant = Tenant::of(caller.owner());
+    let named = async || collection(gateway.documents.as_ref(), &tenant, query.collection.as_deref()).await;
+    let within = named().await?;
+    let is_shared = *within.tenant() != tenant;
     let search = SearchQuery {
         text: query.query,
-        collection: query.collection.unwrap_or_else(|| DEFAULT_COLLECTION.to_owned()),
+        collection: within,
         top_k,
         mode: query.mode,
         min_score: None, // Who asks for results wants to see the weak ones too, with their scores.
@@ -67,6 +72,9 @@ pub(super) async fn query(
         session: None,
     };
     let Retrieved { passages, version } = gateway.retriever.retrieve(&search).await?;
+    if is_shared {
+        named().await?; // It may have been taken back while it was searched.
+    }
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(Reply(Results { results: passages, version: version.map(|version| format!("{version:x}")), took_ms }))
 }

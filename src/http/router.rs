@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderName, Method, StatusCode, header},
     middleware::{from_fn, from_fn_with_state},
     response::IntoResponse,
-    routing::{delete, get, post},
+    routing::{delete, get, post, put},
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -107,6 +107,7 @@ fn knowledge_base() -> Router<Arc<Gateway>> {
         .route("/documents/{id}/release", post(documents::release))
         .route("/collections", get(collections::list).post(collections::create))
         .route("/collections/{name}", delete(collections::delete))
+        .route("/collections/{name}/readers", put(collections::share))
         .route("/jobs", get(jobs::list))
         .route("/jobs/{id}", get(jobs::show))
         .route("/jobs/{id}/cancel", post(jobs::cancel))

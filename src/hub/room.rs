@@ -120,7 +120,7 @@ mod tests {
         let runner = Runner {
             retriever: Arc::new(NoKnowledge),
             model: Arc::new(Extractive::default()),
-            retrieval: Retrieval { collection: "default".to_owned(), top_k: 1, min_score: 0.0, rewrite: false },
+            retrieval: Retrieval { top_k: 1, min_score: 0.0, rewrite: false },
             max_output_tokens: 1,
             line: Arc::default(),
             budgets: Arc::default(),

@@ -20,8 +20,7 @@ use crate::{
     chat::Circle,
     config::{CacheRule, KnowledgeConfig},
     knowledge::{
-        Collection, DEFAULT_COLLECTION, KnowledgeError, KnowledgeStatus, Passage, Retrieved, Retriever, SearchMode,
-        SearchQuery,
+        KnowledgeError, KnowledgeStatus, Passage, Retrieved, Retriever, SearchMode, SearchQuery,
         blocking::blocking,
         embed::{EmbedError, EmbedStatus, Embedder, Vector},
         fuse::{self, Match},
@@ -32,7 +31,6 @@ use crate::{
         terms::Question,
         tombstones::Tombstones,
     },
-    store::documents::Tenant,
     telemetry::{
         caches::{CacheReport, RETRIEVAL},
         metrics::RETRIEVAL_DURATION,
@@ -163,10 +161,10 @@ impl Knowledge {
         view: &View,
         vector: Option<&[f32]>,
     ) -> Result<(Vec<(f32, Passage)>, bool), KnowledgeError> {
-        let collection = collection_of(query)?;
+        let collection = &query.collection;
         let top_k = query.top_k.min(MAX_TOP_K);
         // The dead would take the places of the living.
-        let without = self.tombstones.of(&collection);
+        let without = self.tombstones.of(collection);
         let within = Within { depth: top_k.max(DEPTH), without, filter: query.filter.clone() };
         let by_words = self.index.by_words(view, &query.text, vector, &within);
         let hybrid = |found| fuse::rank(found, fuse::hybrid_score, query.min_score, top_k);
@@ -207,8 +205,8 @@ impl Knowledge {
         };
         record("search", started);
         // Only of the collection that answers come from: a look into another one says nothing about it.
-        if query.collection == DEFAULT_COLLECTION {
-            self.index.troubles().judge(&collection_of(query)?, Trouble::Unsearchable, &ranked);
+        if query.collection.is_of_answers() {
+            self.index.troubles().judge(&query.collection, Trouble::Unsearchable, &ranked);
         }
         let (ranked, is_whole) = ranked?;
         let passages = ranked.into_iter().map(|(score, passage)| Passage { score, ..passage }).collect();
@@ -232,9 +230,9 @@ impl Knowledge {
         });
         Some(memo::key([
             circle.as_str().as_bytes(),
-            Tenant::of(query.owner.as_ref()).as_str().as_bytes(),
+            query.collection.tenant().as_str().as_bytes(),
+            query.collection.as_str().as_bytes(),
             query.text.as_bytes(),
-            query.collection.as_bytes(),
             &query.top_k.min(MAX_TOP_K).to_le_bytes(),
             &[match query.mode {
                 SearchMode::Hybrid => 0,
@@ -272,11 +270,6 @@ impl From<KnowledgeError> for NotKept {
     }
 }
 
-/// The collection that is searched: that of the tenant who asks.
-fn collection_of(query: &SearchQuery) -> Result<Collection, KnowledgeError> {
-    Collection::of(Tenant::of(query.owner.as_ref()), &query.collection)
-}
-
 /// What the words alone found, less what has too few of them. Reads all of it, so it is computed where that holds up
 /// nobody.
 async fn by_share(
@@ -297,11 +290,11 @@ async fn by_share(
 impl Retriever for Knowledge {
     async fn retrieve(&self, query: &SearchQuery) -> Result<Retrieved, KnowledgeError> {
         // Before the search, so that what is found is not older than this.
-        let collection = collection_of(query)?;
+        let collection = &query.collection;
         let deletions = self.tombstones.deletions();
-        let view = self.index.view(&collection).await;
+        let view = self.index.view(collection).await;
         let version = view.as_ref().ok().map(|view| view.version().wrapping_add(deletions << DELETION_BITS));
-        if query.text.trim().is_empty() || query.top_k == 0 || self.tombstones.is_closed(&collection) {
+        if query.text.trim().is_empty() || query.top_k == 0 || self.tombstones.is_closed(collection) {
             return Ok(Retrieved { passages: Vec::new(), version });
         }
         let found = match (&self.found, self.key_of(query, version)) {
@@ -315,10 +308,10 @@ impl Retriever for Knowledge {
         match found {
             Ok(passages) | Err(NotKept::TooMuch(passages)) => {
                 // What was deleted while it was searched for is not found either.
-                Ok(Retrieved { passages: self.tombstones.living(&collection, &passages), version })
+                Ok(Retrieved { passages: self.tombstones.living(collection, &passages), version })
             }
             // Its table was taken away during the search.
-            Err(NotKept::Failed(_)) if self.tombstones.is_closed(&collection) => {
+            Err(NotKept::Failed(_)) if self.tombstones.is_closed(collection) => {
                 Ok(Retrieved { passages: Vec::new(), version })
             }
             Err(NotKept::Failed(error)) => Err(error),

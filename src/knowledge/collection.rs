@@ -3,8 +3,9 @@
 use std::fmt;
 
 use crate::{
+    chat::Owner,
     knowledge::KnowledgeError,
-    store::documents::{DEFAULT_COLLECTION, Tenant},
+    store::documents::{DEFAULT_COLLECTION, Place, Tenant},
 };
 
 /// The most characters of a collection's name.
@@ -38,10 +39,28 @@ impl Collection {
         Ok(Self { tenant, name: name.to_owned() })
     }
 
+    /// The collection that answers to `owner` come from: the one that every tenant has.
+    #[must_use]
+    pub fn of_answers(owner: Option<&Owner>) -> Self {
+        Self { tenant: Tenant::of(owner), name: DEFAULT_COLLECTION.to_owned() }
+    }
+
+    /// Whether answers come from it.
+    #[must_use]
+    pub fn is_of_answers(&self) -> bool {
+        self.name == DEFAULT_COLLECTION
+    }
+
     /// Whose it is.
     #[must_use]
     pub fn tenant(&self) -> &Tenant {
         &self.tenant
+    }
+
+    /// As the store has it.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        (self.tenant.clone(), self.name.clone())
     }
 
     /// Its name.
@@ -54,7 +73,7 @@ impl Collection {
 /// The one that every tenant has, of the tenant of those who name none.
 impl Default for Collection {
     fn default() -> Self {
-        Self { tenant: Tenant::new(Tenant::DEFAULT), name: DEFAULT_COLLECTION.to_owned() }
+        Self::of_answers(None)
     }
 }
 

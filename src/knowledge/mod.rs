@@ -19,6 +19,7 @@ mod blocking;
 pub mod chunk;
 mod collection;
 pub mod embed;
+mod error;
 pub mod extract;
 pub mod fields;
 mod filter;
@@ -39,6 +40,7 @@ mod tombstones;
 
 pub use base::Knowledge;
 pub use collection::Collection;
+pub use error::KnowledgeError;
 pub use filter::{Filter, FilterError, Pages};
 pub use index::Compacted;
 pub use ingest::{
@@ -104,8 +106,8 @@ pub enum SearchMode {
 pub struct SearchQuery {
     /// What is asked.
     pub text: String,
-    /// Where; [`DEFAULT_COLLECTION`] when nobody said.
-    pub collection: String,
+    /// Where. Whoever asks may read it: a search does not look at that.
+    pub collection: Collection,
     /// The most passages wanted.
     pub top_k: usize,
     /// Which index answers.
@@ -129,23 +131,6 @@ pub struct Retrieved {
     /// The state of the collection, or an earlier one: it changes with everything that could change what is found.
     /// `None` when it cannot be told.
     pub version: Option<u64>,
-}
-
-/// Why nothing can be said about the knowledge.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum KnowledgeError {
-    /// The embedding model is still being loaded; words can be searched already.
-    #[error("the embedding model is being loaded")]
-    Loading,
-    /// There is no knowledge base, or it could not be opened.
-    #[error("the knowledge base is not available: {0}")]
-    Unavailable(String),
-    /// The collection's name cannot be one.
-    #[error("a collection's name has 1 to 64 of the characters a-z, A-Z, 0-9, `-`, `_` and `.`")]
-    InvalidCollection,
-    /// More is waiting than may wait.
-    #[error("too many searches are waiting")]
-    Busy,
 }
 
 /// How far the knowledge base is, for `/ready` and `/health`.

@@ -109,7 +109,7 @@ pub(crate) fn write(folder: &Path, files: &[(&str, &str)]) {
 pub(crate) fn query(text: &str, mode: SearchMode) -> SearchQuery {
     SearchQuery {
         text: text.to_owned(),
-        collection: "default".to_owned(),
+        collection: Collection::default(),
         top_k: 5,
         mode,
         min_score: None,

@@ -21,7 +21,9 @@ use super::{
 };
 use crate::{
     chat::{Doing, Owner, Phase, SessionId, Status},
-    knowledge::{KnowledgeStatus, MAX_QUESTION_CHARS, Passage, Retrieved, Retriever, SearchMode, SearchQuery},
+    knowledge::{
+        Collection, KnowledgeStatus, MAX_QUESTION_CHARS, Passage, Retrieved, Retriever, SearchMode, SearchQuery,
+    },
     limits::{Budgets, Line, OverLimit, Rates, Spender, Visitor},
     llm::{ChatModel, ChatRequest, KnowledgeUse, ModelStream, PromptMessage, PromptRole, Sharing, estimated_tokens},
     telemetry::{
@@ -40,7 +42,7 @@ pub struct Runner {
     pub retriever: Arc<dyn Retriever>,
     /// Answers.
     pub model: Arc<dyn ChatModel>,
-    /// Where and how much to look up.
+    /// How much to look up.
     pub retrieval: Retrieval,
     /// The most tokens of an answer.
     pub max_output_tokens: u32,
@@ -52,11 +54,9 @@ pub struct Runner {
     pub rates: Arc<Rates>,
 }
 
-/// Where and how much to look up.
+/// How much to look up.
 #[derive(Debug, Clone)]
 pub struct Retrieval {
-    /// The collection.
-    pub collection: String,
     /// Passages given to the model.
     pub top_k: usize,
     /// Passages that fit worse are left out.
@@ -136,8 +136,9 @@ impl Runner {
         let started = Instant::now();
         let rewritten = if self.retrieval.rewrite { self.rewrite(request, spender, span).await } else { None };
         let question = rewritten.as_deref().unwrap_or(&request.question);
-        let search = span.retrieval(&self.retrieval.collection);
-        let found = self.retrieve(question, request).await;
+        let collection = Collection::of_answers(request.owner.as_ref());
+        let search = span.retrieval(collection.as_str());
+        let found = self.retrieve(question, request, collection).await;
         let is_failure = found.knowledge == KnowledgeUse::Unavailable;
         search.end(found.passages.len(), is_failure.then_some("unavailable"));
         let found = Found { passages: fit_passages(found.passages), ..found };
@@ -166,10 +167,10 @@ impl Runner {
         question
     }
 
-    async fn retrieve(&self, question: &str, request: &RunRequest) -> Found {
+    async fn retrieve(&self, question: &str, request: &RunRequest, collection: Collection) -> Found {
         let query = SearchQuery {
             text: question.chars().take(MAX_QUESTION_CHARS).collect(),
-            collection: self.retrieval.collection.clone(),
+            collection,
             top_k: self.retrieval.top_k,
             mode: SearchMode::Hybrid,
             min_score: Some(self.retrieval.min_score),

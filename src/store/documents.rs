@@ -1,7 +1,8 @@
 //! What the knowledge base should hold: documents, their versions, collections, and the work on them.
 //!
 //! The store says what should be; the content lies in [`blobs`](super::blobs), and the index is made from both. Every row
-//! has a tenant, and every method that a caller reaches is told one: what is another tenant's is not there.
+//! has a tenant, and every method that a caller reaches is told one: what is another tenant's is not there. A collection can
+//! be shared, and what its readers see of it has methods of its own; all the others are for its owner.
 
 use std::fmt;
 
@@ -11,18 +12,18 @@ use serde_json::Value;
 use super::StoreError;
 use crate::chat::{DocumentId, JobId, MessageId, Timestamp};
 
+mod collections;
 #[cfg(test)]
 mod contract;
 mod records;
 mod tenant;
 
+pub use collections::{
+    CollectionRecord, DEFAULT_COLLECTION, MAX_COLLECTIONS, MAX_READERS, MAX_SHARED, Made, Place, SharedRecord,
+};
 pub use records::{DocumentRecord, DocumentState, Fault, JobKind, JobRecord, JobState, Progress, Stage, VersionRecord};
 pub use tenant::Tenant;
 
-/// The collection that every tenant has.
-pub const DEFAULT_COLLECTION: &str = "default";
-/// The most collections of a tenant, the one that every tenant has not counted.
-pub const MAX_COLLECTIONS: usize = 100;
 /// The versions of a document that are kept, the one that answers besides.
 pub const KEPT_VERSIONS: u32 = 5;
 /// How often a piece of work is tried; a process that died over it counts.
@@ -126,38 +127,6 @@ pub struct DocumentFilter {
     pub key: Option<String>,
 }
 
-/// A collection as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CollectionRecord {
-    /// Its name.
-    pub name: String,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// Whether it is being deleted.
-    pub is_deleting: bool,
-    /// Its documents.
-    pub documents: u64,
-    /// Those of them that are waiting or being worked on.
-    pub pending: u64,
-    /// Those of them whose newest version could not be indexed.
-    pub failed: u64,
-    /// Chunks of those of them that answer, and are not being worked on.
-    pub chunks: u64,
-}
-
-/// What became of a collection that was to be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Made {
-    /// It is there now.
-    New,
-    /// It was there already.
-    Exists,
-    /// One of this name is being deleted.
-    Deleting,
-    /// The tenant has [`MAX_COLLECTIONS`].
-    TooMany,
-}
-
 /// Something that was deleted: nothing may find it any more, and `job` removes what is left of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deleted {
@@ -249,9 +218,6 @@ pub struct Census {
     pub running: u64,
 }
 
-/// A collection: whose it is, and its name.
-pub type Place = (Tenant, String);
-
 /// The name of the file with the text of a version.
 #[must_use]
 pub fn text_name(document: &DocumentId, version: u32) -> String {
@@ -302,6 +268,36 @@ pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
         name: &str,
         at: Timestamp,
     ) -> Result<Option<Deleted>, StoreError>;
+
+    /// Lets these tenants read a collection, and no others; whether there is one. [`DEFAULT_COLLECTION`] always is.
+    async fn set_readers(
+        &self,
+        tenant: &Tenant,
+        name: &str,
+        readers: Vec<Tenant>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Whether a collection is shared with `reader`. One that is being deleted is shared with nobody.
+    async fn is_shared(&self, reader: &Tenant, place: &Place) -> Result<bool, StoreError>;
+
+    /// The collections that are shared with `reader`, by tenant and name, the first [`MAX_SHARED`].
+    async fn shared(&self, reader: &Tenant) -> Result<Vec<SharedRecord>, StoreError>;
+
+    /// A document that is shared with `reader`, as readers see it: the version that answers in the place of the newest,
+    /// and nothing of what its owner remembers, tries or failed to do. `None` as well when no version answers.
+    async fn shared_document(&self, reader: &Tenant, id: &DocumentId) -> Result<Option<DocumentRecord>, StoreError>;
+
+    /// The documents of a shared collection as readers see them, like [`documents`](Self::documents). None, unless it is
+    /// shared with `reader`. The collection of the filter is not looked at.
+    async fn shared_documents(
+        &self,
+        reader: &Tenant,
+        place: &Place,
+        filter: DocumentFilter,
+        before: Option<&DocumentId>,
+        limit: usize,
+    ) -> Result<Option<Page<DocumentRecord>>, StoreError>;
 
     /// One piece of work.
     async fn job(&self, tenant: &Tenant, id: &JobId) -> Result<Option<JobRecord>, StoreError>;

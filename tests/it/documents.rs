@@ -17,6 +17,7 @@ mod ingest;
 mod life;
 mod object_storage;
 mod quarantine;
+mod shared;
 mod tenants;
 mod upkeep;
 mod uploads;

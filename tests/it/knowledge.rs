@@ -85,7 +85,7 @@ async fn a_question_is_answered_from_the_right_document() {
 
     let (status, none) = gateway.post("/api/v1/rag/query", json!({"query": "tent", "collection": "other"})).await;
     assert_eq!((status, &none["results"]), (200, &json!([])));
-    let (status, _) = gateway.post("/api/v1/rag/query", json!({"query": "tent", "collection": "../x"})).await;
+    let (status, _) = gateway.post("/api/v1/rag/query", json!({"query": "tent", "collection": "a b"})).await;
     assert_eq!(status, 400);
 }
 

@@ -218,7 +218,7 @@ async fn an_answer_without_end_is_cut() {
     let runner = Runner {
         retriever: Arc::new(NoKnowledge),
         model: Arc::new(Endless),
-        retrieval: Retrieval { collection: "default".to_owned(), top_k: 5, min_score: 0.0, rewrite: false },
+        retrieval: Retrieval { top_k: 5, min_score: 0.0, rewrite: false },
         max_output_tokens: 1_000_000,
         line: Arc::default(),
         budgets: Arc::default(),

@@ -2,6 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::knowledge::{
+    Collection,
     embed::{Loaded, Model},
     index::Bounds,
     testing::{find, ingest, knowledge, model_dir, query, search, write},
@@ -35,7 +36,8 @@ async fn one_damaged_index_leaves_the_other_one() {
     assert_eq!(search(&knowledge, "Where do quolls hunt?", SearchMode::Hybrid).await.len(), 1);
     assert_eq!(knowledge.status(), KnowledgeStatus::Ready);
     // Another collection's fate says nothing about the one that answers.
-    let words = SearchQuery { collection: "other".to_owned(), ..query("quoll", SearchMode::Text) };
+    let words =
+        SearchQuery { collection: Collection::parse("other").expect("valid"), ..query("quoll", SearchMode::Text) };
     assert!(knowledge.retrieve(&query("quoll", SearchMode::Text)).await.is_err());
     assert_eq!(find(&knowledge, &words).await, []);
     assert!(matches!(knowledge.status(), KnowledgeStatus::Failed(_)));

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::knowledge::{Collection, DEFAULT_COLLECTION, KnowledgeError};
+use crate::knowledge::{Collection, KnowledgeError};
 
 /// The most troubles that are known at a time; further ones are in the log only.
 const MAX_KNOWN: usize = 1000;
@@ -98,7 +98,7 @@ impl Troubles {
     pub(crate) fn of_answers(&self) -> Option<String> {
         let all = self.0.lock();
         let mut found =
-            all.iter().filter(|((collection, trouble), _)| is_searched(collection) && trouble.is_of_reading());
+            all.iter().filter(|((collection, trouble), _)| collection.is_of_answers() && trouble.is_of_reading());
         found.next().map(|((_, trouble), known)| format!("the index {}: {}", trouble.as_str(), known.why))
     }
 
@@ -118,10 +118,6 @@ impl Troubles {
 /// Whether something of the same kind is known of a collection: one fault shows in several ways, and is told once.
 fn is_known(all: &HashMap<(Collection, Trouble), Known>, collection: &Collection, trouble: Trouble) -> bool {
     all.keys().any(|(known, other)| known == collection && other.is_of_reading() == trouble.is_of_reading())
-}
-
-fn is_searched(collection: &Collection) -> bool {
-    collection.as_str() == DEFAULT_COLLECTION
 }
 
 #[cfg(test)]

@@ -43,9 +43,9 @@ impl Documents {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn text(&self, tenant: &Tenant, document: &DocumentRecord) -> Result<Option<String>, DocumentsError> {
+    pub async fn text(&self, document: &DocumentRecord) -> Result<Option<String>, DocumentsError> {
         let Some(version) = document.indexed_version else { return Ok(None) };
-        let path = self.blobs.text_path(tenant, &text_name(&document.id, version));
+        let path = self.blobs.text_path(&document.tenant, &text_name(&document.id, version));
         match tokio::fs::read_to_string(path).await {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -64,13 +64,8 @@ impl Documents {
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub async fn passage(
-        &self,
-        tenant: &Tenant,
-        document: &DocumentRecord,
-        number: u32,
-    ) -> Result<Option<Passage>, DocumentsError> {
-        let collection = Collection::of(tenant.clone(), &document.collection)?;
+    pub async fn passage(&self, document: &DocumentRecord, number: u32) -> Result<Option<Passage>, DocumentsError> {
+        let collection = Collection::of(document.tenant.clone(), &document.collection)?;
         let found = self.knowledge.index().passage(&collection, document.id.as_str().to_owned(), number).await?;
         Ok(found.filter(|_| self.knowledge.tombstones().is_living(&collection, document.id.as_str())))
     }
@@ -83,9 +78,9 @@ impl Documents {
         Ok(self.knowledge.index().counts(collection).await?)
     }
 
-    /// Where the bytes of a version lie.
+    /// Where the bytes of a version of a document lie.
     #[must_use]
-    pub fn original(&self, tenant: &Tenant, version: &VersionRecord) -> PathBuf {
-        self.blobs.content_path(tenant, &version.blob)
+    pub fn original(&self, document: &DocumentRecord, version: &VersionRecord) -> PathBuf {
+        self.blobs.content_path(&document.tenant, &version.blob)
     }
 }

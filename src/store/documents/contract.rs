@@ -5,9 +5,10 @@ use crate::store::sqlite::SqliteStore;
 
 mod acceptance;
 mod deletion;
+mod sharing;
 mod work;
 
-use self::{acceptance::*, deletion::*, work::*};
+use self::{acceptance::*, deletion::*, sharing::*, work::*};
 
 /// Runs every test of the contract against one way of making a store.
 macro_rules! contract {
@@ -49,6 +50,10 @@ contract!(
         versions_are_kept_in_bounds,
         what_was_deleted_is_erased_once_it_is_removed,
         what_there_is_is_counted,
+        what_is_shared_is_read_and_not_changed,
+        readers_see_what_answers_and_no_more,
+        what_is_not_shared_any_more_is_not_there,
+        readers_are_told_of_so_many_collections,
     ]
 );
 

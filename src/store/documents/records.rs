@@ -117,6 +117,8 @@ impl Fault {
 pub struct DocumentRecord {
     /// Its id.
     pub id: DocumentId,
+    /// Whose it is.
+    pub tenant: Tenant,
     /// The collection it is in.
     pub collection: String,
     /// What its source calls it.

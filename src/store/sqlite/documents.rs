@@ -10,7 +10,8 @@ use crate::{
         MAX_PAGE, StoreError,
         documents::{
             Accepted, Census, Claimed, CollectionRecord, Deleted, DocumentFilter, DocumentRecord, DocumentStore,
-            JobRecord, JobState, Known, Lane, Made, NewVersion, Outcome, Page, Place, Progress, Tenant, VersionRecord,
+            JobRecord, JobState, Known, Lane, Made, NewVersion, Outcome, Page, Place, Progress, SharedRecord, Tenant,
+            VersionRecord,
         },
     },
 };
@@ -21,6 +22,7 @@ mod jobs;
 mod outcome;
 mod read;
 mod row;
+mod shared;
 mod upkeep;
 
 #[async_trait]
@@ -81,6 +83,47 @@ impl DocumentStore for SqliteStore {
     ) -> Result<Option<Deleted>, StoreError> {
         let (tenant, name) = (tenant.clone(), name.to_owned());
         self.write("delete_collection", move |connection| collections::delete(connection, &tenant, &name, at)).await
+    }
+
+    async fn set_readers(
+        &self,
+        tenant: &Tenant,
+        name: &str,
+        readers: Vec<Tenant>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (tenant, name) = (tenant.clone(), name.to_owned());
+        let set = move |connection: &Connection| collections::set_readers(connection, &tenant, &name, &readers, at);
+        self.write("set_readers", set).await
+    }
+
+    async fn is_shared(&self, reader: &Tenant, place: &Place) -> Result<bool, StoreError> {
+        let (reader, place) = (reader.clone(), place.clone());
+        self.read("is_shared", move |connection| shared::is_shared(connection, &reader, &place)).await
+    }
+
+    async fn shared(&self, reader: &Tenant) -> Result<Vec<SharedRecord>, StoreError> {
+        let reader = reader.clone();
+        self.read("shared", move |connection| shared::list(connection, &reader)).await
+    }
+
+    async fn shared_document(&self, reader: &Tenant, id: &DocumentId) -> Result<Option<DocumentRecord>, StoreError> {
+        let (reader, id) = (reader.clone(), id.clone());
+        self.read("shared_document", move |connection| shared::document(connection, &reader, &id)).await
+    }
+
+    async fn shared_documents(
+        &self,
+        reader: &Tenant,
+        place: &Place,
+        filter: DocumentFilter,
+        before: Option<&DocumentId>,
+        limit: usize,
+    ) -> Result<Option<Page<DocumentRecord>>, StoreError> {
+        let (reader, place, before, limit) = (reader.clone(), place.clone(), before.cloned(), limit.min(MAX_PAGE));
+        let page =
+            move |connection: &Connection| shared::page(connection, &reader, &place, &filter, before.as_ref(), limit);
+        self.read("shared_documents", page).await
     }
 
     async fn job(&self, tenant: &Tenant, id: &JobId) -> Result<Option<JobRecord>, StoreError> {

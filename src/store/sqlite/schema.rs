@@ -206,6 +206,18 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX revocations_by_age ON revocations (before);
 ",
+    "
+    -- reader: a tenant that may read the collection of another one.
+    CREATE TABLE readers (
+        tenant     TEXT NOT NULL,
+        collection TEXT NOT NULL,
+        reader     TEXT NOT NULL,
+        PRIMARY KEY (reader, tenant, collection)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX readers_of_collection ON readers (tenant, collection, reader);
+    -- The readers of a collection look through all of it.
+    CREATE INDEX documents_of_collection ON documents (tenant, collection, position) WHERE deleted_at IS NULL;
+",
 ];
 
 /// How long a connection waits for a lock of SQLite's own. Only a program that looks into the file from

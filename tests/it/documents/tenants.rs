@@ -25,7 +25,7 @@ async fn a_canary_never_crosses() {
     let mut rng = SmallRng::seed_from_u64(seed.0);
     let setup = setup().set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", SECRET);
     let gateway = setup.set("RIVULET_LLM_CACHE_ENTRIES", "100").set("RIVULET_LLM_CACHE_SHARED", "true").start().await;
-    let north = user(&gateway, &["--tenant", "north", "--user", "ann"]).await;
+    let north = user(&gateway, &["--tenant", "north", "--user", "ann", "--scope", "admin"]).await;
     let colleague = user(&gateway, &["--tenant", "north", "--user", "bob"]).await;
     let south = user(&gateway, &["--tenant", "south", "--user", "ann"]).await;
     assert_eq!(User::of(&gateway).get("/documents").await.0, 401);
@@ -68,9 +68,17 @@ async fn a_canary_never_crosses() {
     );
     assert!(north.finds("pilfink").await && !south.finds("pilfink").await);
 
+    // Beside the canary there is something that is shared now and then, and only then found, and by one other.
+    let west = user(&gateway, &["--tenant", "west", "--user", "ann"]).await;
+    let parts =
+        [("collection", None, "shop".as_bytes()), ("file", Some("s.md"), b"# Shop\n\nThe tent is called brillig.")];
+    let (_, accepted) = north.send(Method::POST, "/documents", form(&parts)).await;
+    assert_eq!(north.ended(accepted["job"].as_str().unwrap()).await["state"], "done");
+    let on_sale = accepted["document"].as_str().unwrap().to_owned();
+    let mut is_shared = false;
     let mut own: Vec<String> = Vec::new();
-    for n in 0..30 {
-        match rng.random_range(0..5) {
+    for n in 0..40 {
+        match rng.random_range(0..8) {
             0 | 1 => own.push(south.add(&format!("{}.md", rng.random_range(0..5)), &format!("# Text {n}")).await),
             2 => {
                 if let Some(id) = own.pop() {
@@ -81,7 +89,27 @@ async fn a_canary_never_crosses() {
             3 => {
                 north.add(&format!("{n}.md"), &format!("# pilfink {n}")).await;
             }
-            _ => assert!(!south.finds("pilfink").await),
+            4 => assert!(!south.finds("pilfink").await),
+            5 => {
+                is_shared = rng.random();
+                let readers = if is_shared { json!(["south"]) } else { json!([]) };
+                let request = north.request(Method::PUT, "/collections/shop/readers");
+                assert_eq!(TestGateway::answer(request.json(&json!({"readers": readers}))).await.0, 200);
+            }
+            _ => {
+                let mode = MODES[rng.random_range(0..3)];
+                let asked = json!({"query": "brillig", "mode": mode, "collection": "north/shop"});
+                let (status, found) = south.post("/rag/query", asked.clone()).await;
+                let expected = if is_shared { 200 } else { 404 };
+                assert_eq!((status, found.to_string().contains(&on_sale)), (expected, is_shared), "{mode}: {found}");
+                let read = south.get(&format!("/documents/{on_sale}/text")).await.0;
+                let listed = south.get("/documents?collection=north/shop").await.0;
+                let told = south.get("/collections").await.1.to_string().contains("north/shop");
+                assert_eq!((read, listed, told), (expected, expected, is_shared));
+                let none = json!({"query": "brillig", "mode": mode, "collection": "north/none"});
+                assert_eq!(shape(west.post("/rag/query", asked).await), shape(west.post("/rag/query", none).await));
+                assert_eq!(shape(west.get(&format!("/documents/{on_sale}")).await).0, 404);
+            }
         }
         for path in ["/documents?limit=200", "/jobs?limit=200", "/collections"] {
             let told = south.get(path).await.1.to_string();

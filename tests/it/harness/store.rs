@@ -207,7 +207,7 @@ pub(crate) fn hub(model: impl ChatModel) -> (Arc<Hub>, Arc<Wayward>) {
     let runner = Arc::new(Runner {
         retriever: Arc::new(NoKnowledge),
         model: Arc::new(model),
-        retrieval: Retrieval { collection: "default".to_owned(), top_k: 5, min_score: 0.0, rewrite: false },
+        retrieval: Retrieval { top_k: 5, min_score: 0.0, rewrite: false },
         max_output_tokens: 100_000,
         line: Arc::default(),
         budgets: Arc::default(),

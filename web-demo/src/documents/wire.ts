@@ -92,5 +92,8 @@ export interface Accepted {
 /** The collection that answers are made from. */
 export const DEFAULT_COLLECTION = "default";
 
+/** Whether it is another's, to be read: `TENANT/NAME`, while names of one's own have no slash. */
+export const isShared = (collection: string): boolean => collection.includes("/");
+
 export const isOver = ({ state }: Job): boolean =>
   state === "done" || state === "failed" || state === "cancelled";

@@ -1,4 +1,4 @@
-//! Collections: made, listed, deleted.
+//! Collections: made, listed, deleted, shared.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -8,7 +8,7 @@ use crate::{
     store::{
         StoreError,
         documents::{CollectionRecord, DEFAULT_COLLECTION, Deleted, JobKind, MAX_COLLECTIONS, Made, Tenant},
-        sqlite::rows::{id, millis, timestamp},
+        sqlite::rows::{from_json, id, millis, timestamp},
     },
 };
 
@@ -17,7 +17,9 @@ pub(super) fn list(connection: &Connection, tenant: &Tenant) -> Result<Vec<Colle
         .prepare_cached(
             "SELECT c.name, c.created_at, c.deleted_at IS NOT NULL, count(d.id),
                     ifnull(sum(d.state IN ('queued', 'indexing')), 0), ifnull(sum(d.state = 'failed'), 0),
-                    ifnull(sum(iif(d.state NOT IN ('queued', 'indexing'), v.chunks, 0)), 0)
+                    ifnull(sum(iif(d.state NOT IN ('queued', 'indexing'), v.chunks, 0)), 0),
+                    (SELECT json_group_array(r.reader ORDER BY r.reader) FROM readers r
+                     WHERE r.tenant = c.tenant AND r.collection = c.name)
              FROM collections c
              LEFT JOIN documents d ON d.tenant = c.tenant AND d.collection = c.name AND d.deleted_at IS NULL
              LEFT JOIN versions v ON v.document = d.id AND v.version = d.indexed_version
@@ -33,6 +35,11 @@ pub(super) fn list(connection: &Connection, tenant: &Tenant) -> Result<Vec<Colle
                 pending: count(4)?,
                 failed: count(5)?,
                 chunks: count(6)?,
+                readers: from_json::<Vec<String>>(row, 7)?
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|name| Tenant::new(name))
+                    .collect(),
             })
         })?
         .collect::<Result<_, _>>()?;
@@ -82,6 +89,7 @@ pub(super) fn delete(
              WHERE tenant = ?1 AND collection = ?2 AND deleted_at IS NULL",
         )?
         .execute(values)?;
+    forget_readers(connection, tenant, name)?;
     let cancelled = connection
         .prepare_cached(
             "UPDATE jobs SET state = iif(state = 'queued', 'cancelled', state), cancelling = 1,
@@ -92,4 +100,38 @@ pub(super) fn delete(
         .collect::<Result<_, _>>()?;
     let subject = Subject { tenant, kind: JobKind::Drop, collection: name, document: None, version: None };
     Ok(Some(Deleted { job: jobs::insert(connection, &subject, at)?, cancelled }))
+}
+
+pub(super) fn set_readers(
+    connection: &Connection,
+    tenant: &Tenant,
+    name: &str,
+    readers: &[Tenant],
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    if name == DEFAULT_COLLECTION {
+        make(connection, tenant, name, at)?;
+    }
+    let is_there = connection
+        .prepare_cached("SELECT 1 FROM collections WHERE tenant = ?1 AND name = ?2 AND deleted_at IS NULL")?
+        .exists([tenant.as_str(), name])?;
+    if !is_there {
+        return Ok(false);
+    }
+    forget_readers(connection, tenant, name)?;
+    for reader in readers {
+        connection
+            .prepare_cached(
+                "INSERT INTO readers (tenant, collection, reader) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            )?
+            .execute([tenant.as_str(), name, reader.as_str()])?;
+    }
+    Ok(true)
+}
+
+fn forget_readers(connection: &Connection, tenant: &Tenant, name: &str) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("DELETE FROM readers WHERE tenant = ?1 AND collection = ?2")?
+        .execute([tenant.as_str(), name])?;
+    Ok(())
 }

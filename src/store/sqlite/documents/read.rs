@@ -14,7 +14,7 @@ use crate::{
 
 /// Behind the columns of a version.
 const DOCUMENT: &str = "d.id, d.collection, d.key, d.title, d.state, d.code, d.reason, d.indexed_version, d.metadata,
-     d.created_at, d.updated_at";
+     d.created_at, d.updated_at, d.tenant";
 const FROM: &str = "FROM documents d JOIN versions v ON v.document = d.id AND v.version = d.version";
 
 pub(super) fn document(
@@ -80,7 +80,8 @@ fn with_job(connection: &Connection, document: DocumentRecord) -> Result<Documen
     Ok(DocumentRecord { job: last_job(connection, &document.id)?, ..document })
 }
 
-fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRecord> {
+/// Takes the columns of a version, and those of its document behind them.
+pub(super) fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRecord> {
     Ok(DocumentRecord {
         newest: version_row(row)?,
         id: id(row, 15, DocumentId::parse)?,
@@ -93,6 +94,7 @@ fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRecord> {
         metadata: from_json(row, 23)?,
         created_at: timestamp(row, 24)?,
         updated_at: timestamp(row, 25)?,
+        tenant: Tenant::new(row.get_ref(26)?.as_str()?),
         job: None,
     })
 }

@@ -1,13 +1,15 @@
 /** Which collection is shown; new ones, and the end of one. */
 import type { DocumentsApi } from "../../documents/api";
 import { problemText } from "../../documents/problem";
-import { type CollectionInfo, DEFAULT_COLLECTION } from "../../documents/wire";
+import { type CollectionInfo, DEFAULT_COLLECTION, isShared } from "../../documents/wire";
 import { counted } from "../../documents/words";
 import { byId, make } from "../element";
 import { confirm } from "./confirmation";
 
 const ELSEWHERE =
   "Answers on this page use the collection “default”. This one is for programs that name it.";
+const SHARED =
+  "This collection is shared with you: you can read it, and only its owner can change it.";
 
 export class CollectionPicker {
   readonly #api: DocumentsApi;
@@ -19,6 +21,7 @@ export class CollectionPicker {
   readonly #name = byId<HTMLInputElement>("collection-name");
   readonly #ask = byId("collection-ask");
   readonly #note = byId("collection-note");
+  readonly #drop = byId("shelf-drop");
   #collections: readonly CollectionInfo[] = [];
   #current = DEFAULT_COLLECTION;
 
@@ -45,6 +48,11 @@ export class CollectionPicker {
     return this.#current;
   }
 
+  /** Whether it can only be read. */
+  get readOnly(): boolean {
+    return isShared(this.#current);
+  }
+
   /** Asks for the list anew. What fails here fails for the documents too, which say so. */
   async load(): Promise<void> {
     try {
@@ -67,15 +75,18 @@ export class CollectionPicker {
   #paint(): void {
     const names = this.#collections.filter(({ deleting }) => !deleting);
     const known = names.some(({ name }) => name === this.#current);
-    const options = names.map(({ name, documents }) =>
-      make("option", { value: name, textContent: `${name} (${documents})` }),
-    );
+    const options = names.map(({ name, documents }) => {
+      const facts = isShared(name) ? `${documents}, read-only` : documents;
+      return make("option", { value: name, textContent: `${name} (${facts})` });
+    });
     if (!known) options.push(make("option", { value: this.#current, textContent: this.#current }));
     this.#select.replaceChildren(...options);
     this.#select.value = this.#current;
-    const own = this.#current !== DEFAULT_COLLECTION;
-    this.#delete.hidden = !own;
-    this.#say(own ? ELSEWHERE : "");
+    const shared = isShared(this.#current);
+    const other = this.#current !== DEFAULT_COLLECTION;
+    this.#delete.hidden = shared || !other;
+    this.#drop.hidden = shared;
+    this.#say(shared ? SHARED : other ? ELSEWHERE : "");
   }
 
   #say(note: string): void {

@@ -1,7 +1,7 @@
 /** A document in the list: how it stands, and what can be done with it. */
 
 import { problemText } from "../../documents/problem";
-import { type DocumentInfo, isOver, type VersionList } from "../../documents/wire";
+import { type DocumentInfo, isOver, isShared, type VersionList } from "../../documents/wire";
 import {
   counted,
   dateText,
@@ -116,7 +116,9 @@ export class DocumentRow {
     this.#act(versions, () => this.#showVersions());
     replace.addEventListener("click", () => this.#events.replace());
     this.#remove.addEventListener("click", () => this.#ask());
-    const buttons = [download, replace, versions, this.#remove];
+    // Who can only read has nothing to change, and sees the version that answers alone.
+    const own = [replace, versions, this.#remove];
+    const buttons = [download, ...(isShared(this.#document.collection) ? [] : own)];
     return make("div", { className: "document-actions" }, ...buttons);
   }
 

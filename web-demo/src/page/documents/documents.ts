@@ -71,7 +71,7 @@ export class Documents {
     this.#panel.onShelf = () => this.#load();
     this.#panel.onLeft = () => this.#reader.leave();
     new DropZone(
-      () => this.#picker.current,
+      () => ({ collection: this.#picker.current, readOnly: this.#picker.readOnly }),
       (found) => this.#take(found),
     );
     this.#mountChoosers();
@@ -113,6 +113,10 @@ export class Documents {
   }
 
   #take({ files, cut, unreadable }: Found): void {
+    if (this.#picker.readOnly) {
+      this.#notices.show(`“${this.#picker.current}” can only be read. Choose another collection.`);
+      return;
+    }
     if (!this.#panel.isOpen || byId("shelf").hidden) this.#panel.showShelf();
     const taken = this.#send(files);
     if (cut || taken < files.length)

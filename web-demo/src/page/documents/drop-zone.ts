@@ -2,13 +2,19 @@
 import { byId } from "../element";
 import { droppedFiles, type Found } from "./dropped-files";
 
+/** Where they would go. */
+export interface DropTarget {
+  collection: string;
+  readOnly: boolean;
+}
+
 export class DropZone {
   readonly #curtain = byId("drop-curtain");
   readonly #text = byId("drop-curtain-text");
-  readonly #collection: () => string;
+  readonly #target: () => DropTarget;
 
-  constructor(collection: () => string, dropped: (found: Found) => void) {
-    this.#collection = collection;
+  constructor(target: () => DropTarget, dropped: (found: Found) => void) {
+    this.#target = target;
     // Entered and left are told of every element below, so the last word counts: over, or not any more.
     addEventListener("dragenter", (event) => this.#over(event));
     addEventListener("dragover", (event) => this.#over(event));
@@ -26,14 +32,16 @@ export class DropZone {
   #over(event: DragEvent): void {
     if (!hasFiles(event) || !event.dataTransfer) return;
     event.preventDefault();
-    event.dataTransfer.dropEffect = "copy";
+    event.dataTransfer.dropEffect = this.#target().readOnly ? "none" : "copy";
     this.#show(true);
   }
 
   #show(over: boolean): void {
     if (this.#curtain.hidden !== over) return;
     this.#curtain.hidden = !over;
-    this.#text.textContent = over ? `Drop to add to “${this.#collection()}”` : "";
+    const { collection, readOnly } = this.#target();
+    const text = readOnly ? `“${collection}” can only be read` : `Drop to add to “${collection}”`;
+    this.#text.textContent = over ? text : "";
   }
 }
 
