@@ -349,8 +349,13 @@ pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
     /// Documents and collections that were deleted and are not removed yet. A collection has no document's id.
     async fn deleted(&self) -> Result<(Vec<Known>, Vec<Place>), StoreError>;
 
-    /// What the index should hold, after `after`, at most `limit`, by id.
-    async fn expected(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Known>, StoreError>;
+    /// What the index should hold, or that of one collection, after `after`, at most `limit`, by id.
+    async fn expected(
+        &self,
+        within: Option<&Place>,
+        after: Option<&DocumentId>,
+        limit: usize,
+    ) -> Result<Vec<Known>, StoreError>;
 
     /// New work on a document that should answer and does not, or in another version; work that waits has all its
     /// attempts again.

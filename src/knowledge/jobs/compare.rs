@@ -25,12 +25,15 @@ pub(super) struct Compared {
     pub(super) stale: Vec<DocumentId>,
 }
 
-/// What all collections with documents should have.
-pub(super) async fn expected(store: &dyn DocumentStore) -> Result<BTreeMap<Place, Should>, StoreError> {
+/// What all collections with documents should have, or this one.
+pub(super) async fn expected(
+    store: &dyn DocumentStore,
+    within: Option<&Place>,
+) -> Result<BTreeMap<Place, Should>, StoreError> {
     let mut expected: BTreeMap<Place, Should> = BTreeMap::new();
     let mut after = None;
     loop {
-        let page = store.expected(after.as_ref(), MAX_PAGE).await?;
+        let page = store.expected(within, after.as_ref(), MAX_PAGE).await?;
         after = page.last().map(|known| known.document.clone());
         let is_last = page.len() < MAX_PAGE;
         for Known { tenant, collection, document, doc_hash } in page {

@@ -33,7 +33,7 @@ impl Documents {
     /// # Errors
     /// When the store does not tell.
     pub async fn reconcile(&self) -> Result<Reconciled, DocumentsError> {
-        let mut expected = expected(&*self.store).await?;
+        let mut expected = expected(&*self.store, None).await?;
         let mut all: BTreeSet<Place> = expected.keys().cloned().collect();
         for tenant in self.store.tenants().await? {
             let own = self.store.collections(&tenant).await?.into_iter().filter(|own| !own.is_deleting);
@@ -98,9 +98,8 @@ impl Documents {
     /// Indexes again what one collection lacks, also while there is work on it: what it has too much may be what
     /// somebody has just written, and goes at the next start.
     pub(super) async fn complete(&self, collection: &Collection) -> Result<usize, DocumentsError> {
-        let all = expected(&*self.store).await?;
-        let wanted = |(tenant, name): &Place| tenant == collection.tenant() && name == collection.as_str();
-        let Some((_, should)) = all.into_iter().find(|(place, _)| wanted(place)) else { return Ok(0) };
+        let place = collection.place();
+        let Some(should) = expected(&*self.store, Some(&place)).await?.remove(&place) else { return Ok(0) };
         let has = self.knowledge.index().documents(collection).await?;
         let found = compare(&should, &has);
         for document in found.missing.iter().chain(&found.stale) {

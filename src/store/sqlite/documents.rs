@@ -195,9 +195,16 @@ impl DocumentStore for SqliteStore {
         self.read("deleted", upkeep::deleted).await
     }
 
-    async fn expected(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Known>, StoreError> {
-        let (after, limit) = (after.cloned(), limit.min(MAX_PAGE));
-        self.read("expected", move |connection| upkeep::expected(connection, after.as_ref(), limit)).await
+    async fn expected(
+        &self,
+        within: Option<&Place>,
+        after: Option<&DocumentId>,
+        limit: usize,
+    ) -> Result<Vec<Known>, StoreError> {
+        let (within, after, limit) = (within.cloned(), after.cloned(), limit.min(MAX_PAGE));
+        let expected =
+            move |connection: &Connection| upkeep::expected(connection, within.as_ref(), after.as_ref(), limit);
+        self.read("expected", expected).await
     }
 
     async fn reindex(&self, document: &DocumentId, at: Timestamp) -> Result<(), StoreError> {

@@ -31,7 +31,7 @@ pub(super) async fn nothing_brings_a_deleted_document_back(store: &dyn DocumentS
     assert_eq!(store.retry_job(&north(), &claimed.job.id, Timestamp(1)).await.expect("read"), None);
     store.reindex(&document.id, Timestamp(1)).await.expect("stored");
     assert_eq!(claim(store, Lane::Index).await, None);
-    assert_eq!(store.expected(None, 9).await.expect("read"), []);
+    assert_eq!(store.expected(None, None, 9).await.expect("read"), []);
 }
 
 pub(super) async fn a_collection_is_deleted_with_its_documents(store: &dyn DocumentStore) {

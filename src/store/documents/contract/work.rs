@@ -94,7 +94,11 @@ pub(super) async fn a_failed_update_leaves_the_version_that_answers(store: &dyn 
     let shown = store.document(&north(), &document.id).await.expect("read").expect("there");
     assert_eq!((shown.state, shown.indexed_version, shown.newest.version), (DocumentState::Failed, Some(1), 2));
     assert_eq!(shown.fault, Some(Fault::new("damaged", "it is")));
-    let expected = store.expected(None, 9).await.expect("read");
+    for (name, count) in [(DEFAULT_COLLECTION, 1), ("other", 0)] {
+        let within = (north(), name.to_owned());
+        assert_eq!(store.expected(Some(&within), None, 9).await.expect("read").len(), count);
+    }
+    let expected = store.expected(None, None, 9).await.expect("read");
     assert_eq!(expected[0].doc_hash.as_deref(), Some("v1-hash"));
     // Only what answered is indexed again when the index has lost it.
     store.reindex(&document.id, Timestamp(1)).await.expect("stored");

@@ -26,16 +26,19 @@ pub(super) fn deleted(connection: &Connection) -> Result<(Vec<Known>, Vec<Place>
 
 pub(super) fn expected(
     connection: &Connection,
+    within: Option<&Place>,
     after: Option<&DocumentId>,
     limit: usize,
 ) -> Result<Vec<Known>, StoreError> {
+    let (tenant, name) = within.map(|(tenant, name)| (tenant.as_str(), name)).unzip();
     let found = connection
         .prepare_cached(
             "SELECT d.tenant, d.collection, d.id, v.doc_hash
              FROM documents d LEFT JOIN versions v ON v.document = d.id AND v.version = d.indexed_version
-             WHERE d.deleted_at IS NULL AND d.id > ?1 ORDER BY d.id LIMIT ?2",
+             WHERE d.deleted_at IS NULL AND d.id > ?1 AND (?3 IS NULL OR d.tenant = ?3 AND d.collection = ?4)
+             ORDER BY d.id LIMIT ?2",
         )?
-        .query_map(params![after.map_or("", DocumentId::as_str), limit as i64], known_row)?
+        .query_map(params![after.map_or("", DocumentId::as_str), limit as i64, tenant, name], known_row)?
         .collect::<Result<_, _>>()?;
     Ok(found)
 }
