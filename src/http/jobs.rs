@@ -133,11 +133,8 @@ pub(super) async fn cancel(
 ) -> Result<(StatusCode, Answer<Job>), Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let id = job_id(&id)?;
-    if let Some(job) = desk.documents.cancel(&desk.tenant, &id).await? {
-        return Ok((StatusCode::ACCEPTED, Answer(job.into())));
-    }
-    desk.documents.job(&desk.tenant, &id).await?.ok_or_else(no_job)?;
-    Err(Problem::new(StatusCode::CONFLICT, "not_cancellable", "what is deleted is removed in any case"))
+    let cancelled = desk.documents.cancel(&desk.tenant, &id).await?;
+    taken(&desk, &id, cancelled, "not_cancellable", "what is deleted is removed in any case").await
 }
 
 pub(super) async fn retry(
@@ -147,12 +144,24 @@ pub(super) async fn retry(
 ) -> Result<(StatusCode, Answer<Job>), Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let id = job_id(&id)?;
-    if let Some(job) = desk.documents.retry(&desk.tenant, &id).await? {
+    let begun = desk.documents.retry(&desk.tenant, &id).await?;
+    let refusal = "only the last work on a document that failed or was cancelled can be begun again";
+    taken(&desk, &id, begun, "not_retryable", refusal).await
+}
+
+/// What became of a wish about a job: the work as it is now, or why not, or that there is none such.
+async fn taken(
+    desk: &Desk<'_>,
+    id: &JobId,
+    changed: Option<JobRecord>,
+    code: &'static str,
+    refusal: &str,
+) -> Result<(StatusCode, Answer<Job>), Problem> {
+    if let Some(job) = changed {
         return Ok((StatusCode::ACCEPTED, Answer(job.into())));
     }
-    desk.documents.job(&desk.tenant, &id).await?.ok_or_else(no_job)?;
-    let detail = "only the last work on a document that failed or was cancelled can be begun again";
-    Err(Problem::new(StatusCode::CONFLICT, "not_retryable", detail))
+    desk.documents.job(&desk.tenant, id).await?.ok_or_else(no_job)?;
+    Err(Problem::new(StatusCode::CONFLICT, code, refusal))
 }
 
 /// Every event has the whole state, so whoever comes back needs nothing of what it missed. The stream ends with the work.
