@@ -3,8 +3,8 @@
 //! Until the first visible text nobody sees who is asked: an attempt that fails is repeated at the same target or made at
 //! the next one, as `retry.rs` decides, within the time that the whole answer has. A target whose breaker is open is
 //! passed by. After the first visible text, the next target takes over once per answer, and everybody is told
-//! ([`Failover`](crate::llm::Failover)): it writes anew, or goes on where the text ends, when it is declared able to. Until its own first text
-//! is there, nothing is withdrawn. Usage is that of all attempts together, since each was paid for.
+//! ([`Failover`](crate::llm::Failover)): it writes anew, or goes on where the text ends, when it is declared able to. Until
+//! its own first text is there, nothing is withdrawn. Usage is that of all attempts together, since each was paid for.
 
 use std::{
     collections::VecDeque,
@@ -21,12 +21,12 @@ use tracing::warn;
 use super::{
     plan::Plan,
     shown::{AttemptsCost, Shown},
-    turns::{Turns, exhausted, first_to_ask, need_of, paced},
+    turns::{Asking, Turns, exhausted, first_to_ask, need_of, paced},
 };
 use crate::{
     chat::Author,
     llm::{
-        attempt::{Attempt, Said},
+        attempt::Said,
         error::{ModelError, Rejection},
         event::{FinishReason, ModelEvent},
         model::{ChatModel, ModelStream},
@@ -81,18 +81,6 @@ enum State {
     Pausing(Turns, Pin<Box<Sleep>>),
     Fallback(ModelStream),
     Over,
-}
-
-/// An attempt under way.
-struct Asking {
-    turns: Turns,
-    attempt: Attempt,
-    /// How its text is joined to what was there before; None once that is done.
-    seam: Option<Seam>,
-    /// Text of it was passed on.
-    is_committed: bool,
-    has_finished: bool,
-    failure: Option<ModelError>,
 }
 
 impl Answer {
@@ -250,7 +238,7 @@ impl Answer {
                 }
                 None => {
                     if !asking.is_committed {
-                        self.commit(asking);
+                        asking.commit();
                         self.ready.push_back(Ok(ModelEvent::By(Author::new(asking.turns.target.model()))));
                     }
                     self.shown.text.push_str(&text);
@@ -271,19 +259,9 @@ impl Answer {
         }
     }
 
-    fn commit(&self, asking: &mut Asking) {
-        asking.is_committed = true;
-        if let Some(admission) = &asking.turns.admission {
-            admission.begins();
-        }
-        if asking.turns.has_refused {
-            asking.turns.target.does_not_continue();
-        }
-    }
-
     fn join(&mut self, asking: &mut Asking, joined: Joined) {
         asking.seam = None;
-        self.commit(asking);
+        asking.commit();
         self.ready.extend(self.shown.take_over(&asking.turns.target, joined).map(Ok));
     }
 

@@ -4,9 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     llm::{
+        attempt::Attempt,
         error::ModelError,
         pacer::Need,
         request::ChatRequest,
+        seam::Seam,
         target::{Admission, Target},
         tokens::estimated_tokens,
     },
@@ -26,6 +28,31 @@ pub(super) struct Turns {
     pub(super) continues: bool,
     /// It has just refused to go on.
     pub(super) has_refused: bool,
+}
+
+/// An attempt under way.
+pub(super) struct Asking {
+    pub(super) turns: Turns,
+    pub(super) attempt: Attempt,
+    /// How its text is joined to what was there before; None once that is done.
+    pub(super) seam: Option<Seam>,
+    /// Text of it was passed on.
+    pub(super) is_committed: bool,
+    pub(super) has_finished: bool,
+    pub(super) failure: Option<ModelError>,
+}
+
+impl Asking {
+    /// Text of it is passed on from now on.
+    pub(super) fn commit(&mut self) {
+        self.is_committed = true;
+        if let Some(admission) = &self.turns.admission {
+            admission.begins();
+        }
+        if self.turns.has_refused {
+            self.turns.target.does_not_continue();
+        }
+    }
 }
 
 /// Who is to be asked next of those that were not tried: the first whose rate limit allows it now, or else the one that
