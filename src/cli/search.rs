@@ -14,6 +14,10 @@ use crate::{
         Collection, DEFAULT_COLLECTION, Knowledge, KnowledgeError, Passage, Retriever, SearchMode, SearchQuery,
         embed::EmbedError, parser::Parsers,
     },
+    store::{
+        DocumentStore, StoreError,
+        sqlite::{self, SqliteStore},
+    },
 };
 
 /// Characters of a passage that the table shows.
@@ -65,6 +69,9 @@ pub enum SearchCommandError {
     /// The index cannot be used.
     #[error(transparent)]
     Knowledge(#[from] KnowledgeError),
+    /// What was deleted cannot be told.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The terminal is gone.
     #[error("cannot write the results: {0}")]
     Output(#[from] io::Error),
@@ -93,6 +100,11 @@ pub async fn run(args: Args, config: &Config) -> Result<(), SearchCommandError> 
         owner: None,
         session: None,
     };
+    // A gateway may be about to remove it, or have ended before it could.
+    let rows = config.server.data_dir.join(sqlite::FILE_NAME);
+    if rows.is_file() {
+        knowledge.hide(SqliteStore::open_to_read(rows)?.deleted().await?)?;
+    }
     if query.mode != SearchMode::Text {
         knowledge.ready().await?;
     }

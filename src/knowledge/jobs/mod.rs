@@ -38,6 +38,7 @@ use crate::{
 mod board;
 mod commits;
 mod compare;
+mod deleting;
 mod ended;
 mod health;
 mod live;
@@ -52,9 +53,6 @@ mod worker;
 
 pub use report::{Health, IndexHealth};
 pub use verify::{Finding, Mend, Verified, Wrong, verify};
-
-/// How long a deletion waits for the index before it is told to be under way.
-const DELETION_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Bounds of what is accepted.
 #[derive(Debug, Clone, Copy)]
@@ -156,14 +154,7 @@ impl Documents {
     ) -> Result<Self, DocumentsError> {
         let blobs = Blobs::new(data_dir);
         blobs.clear_parts().await?;
-        let (documents, collections) = store.deleted().await?;
-        for known in documents {
-            let collection = Collection::of(known.tenant, &known.collection)?;
-            knowledge.tombstones().bury(collection, known.document.as_str().to_owned());
-        }
-        for (tenant, name) in collections {
-            knowledge.tombstones().close(Collection::of(tenant, &name)?);
-        }
+        knowledge.hide(store.deleted().await?)?;
         Ok(Self {
             store,
             blobs,
@@ -305,51 +296,6 @@ impl Documents {
             self.tell_to_end(tenant, superseded).await;
         }
         Ok(accepted)
-    }
-
-    /// Deletes a document: nothing finds it from now on, and what is left of its bytes goes in its time, or at once when
-    /// it is to be erased. `None` when there is none. The work that removes what is left of
-    /// it is done, or still under way after two seconds.
-    ///
-    /// # Errors
-    /// When the store refuses.
-    pub async fn delete(
-        &self,
-        tenant: &Tenant,
-        id: &DocumentId,
-        erase: bool,
-    ) -> Result<Option<JobRecord>, DocumentsError> {
-        let deleted = self.store.delete_document(tenant, id, erase, Timestamp::now()).await?;
-        let Some(deleted) = deleted else { return Ok(None) };
-        let collection = Collection::of(tenant.clone(), &deleted.job.collection)?;
-        self.knowledge.tombstones().bury(collection, id.as_str().to_owned());
-        self.tell_to_end(tenant, &deleted.cancelled).await;
-        self.removed_soon(deleted.job).await.map(Some)
-    }
-
-    /// Deletes a collection with all documents in it, in the same way.
-    ///
-    /// # Errors
-    /// When the store refuses.
-    pub async fn delete_collection(
-        &self,
-        tenant: &Tenant,
-        collection: &Collection,
-    ) -> Result<Option<JobRecord>, DocumentsError> {
-        let deleted = self.store.delete_collection(tenant, collection.as_str(), Timestamp::now()).await?;
-        let Some(deleted) = deleted else { return Ok(None) };
-        self.knowledge.tombstones().close(collection.clone());
-        self.tell_to_end(tenant, &deleted.cancelled).await;
-        self.removed_soon(deleted.job).await.map(Some)
-    }
-
-    async fn removed_soon(&self, job: JobRecord) -> Result<JobRecord, DocumentsError> {
-        let (tenant, id) = (job.tenant.clone(), job.id.clone());
-        self.removing.notify_one();
-        let Some(mut watched) = self.watch(&tenant, &id).await? else { return Ok(job) };
-        let ended = watched.wait_for(|job| job.state.has_ended());
-        let seen = timeout(DELETION_PATIENCE, ended).await.ok().and_then(Result::ok).map(|job| job.clone());
-        Ok(seen.unwrap_or_else(|| watched.borrow().clone()))
     }
 
     /// Ends work. What waits is cancelled at once, what is under way within a second. `None` when there is none such.

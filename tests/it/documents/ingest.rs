@@ -6,6 +6,14 @@ use std::{
     process::Stdio,
 };
 
+use rivulet::{
+    chat::Timestamp,
+    store::{
+        DocumentStore,
+        documents::{DocumentFilter, Tenant},
+        sqlite::{self, SqliteStore},
+    },
+};
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::*;
@@ -50,6 +58,23 @@ async fn files_are_handed_to_the_gateway_that_runs() {
     let emptied = printed(&gateway.setup().output(&["ingest", "--tenant", "north", &folder]).await);
     assert!(emptied.contains("0 added, 1 replaced, 2 unchanged, 1 skipped, 0 failed"), "{emptied}");
     assert!(!ann.finds("azurblau").await);
+}
+
+#[tokio::test]
+async fn a_search_from_outside_finds_nothing_that_was_deleted() {
+    let (setup, work) = (setup(), tempfile::tempdir().unwrap());
+    fs::write(work.path().join("a.md"), "# Colours\n\nThe code is zinnober.").unwrap();
+    assert!(setup.output(&["ingest", work.path().to_str().unwrap()]).await.status.success());
+    let search = async || printed(&setup.output(&["search", "--mode", "text", "zinnober"]).await);
+    assert!(search().await.contains("1 found"), "{}", search().await);
+    // As after an end of the gateway between a deletion and what follows from it: the index still has all of it.
+    let store = SqliteStore::open(setup.data.path().join("data").join(sqlite::FILE_NAME)).unwrap();
+    let (tenant, filter) = (Tenant::new(Tenant::DEFAULT), DocumentFilter::default());
+    let listed = store.documents(&tenant, filter, None, 9).await.unwrap().unwrap();
+    store.delete_document(&tenant, &listed.items[0].id, false, Timestamp::now()).await.unwrap().unwrap();
+    store.close().await;
+    drop(store);
+    assert!(search().await.contains("0 found"), "{}", search().await);
 }
 
 #[tokio::test]
