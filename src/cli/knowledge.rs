@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    auth::{InvalidPrincipal, Principal},
+    auth::{InvalidPrincipal, check_tenant},
     config::Config,
     knowledge::{
         Collection, Compacted, Knowledge, KnowledgeError,
@@ -192,7 +192,7 @@ async fn rebuild(
 
 /// The tenant of this name, which is one that a token could have.
 fn tenant_of(name: &str) -> Result<Tenant, InvalidPrincipal> {
-    Principal::new(name, "operator", Vec::new()).map(|_| Tenant::new(name))
+    check_tenant(name).map(|()| Tenant::new(name))
 }
 
 fn left_out(documents: usize) -> Result<(), KnowledgeCommandError> {

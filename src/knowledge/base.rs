@@ -291,7 +291,7 @@ impl Retriever for Knowledge {
     async fn retrieve(&self, query: &SearchQuery) -> Result<Retrieved, KnowledgeError> {
         // Before the search, so that what is found is not older than this.
         let collection = &query.collection;
-        let deletions = self.tombstones.deletions();
+        let deletions = self.tombstones.deletions(collection);
         let view = self.index.view(collection).await;
         let version = view.as_ref().ok().map(|view| view.version().wrapping_add(deletions << DELETION_BITS));
         if query.text.trim().is_empty() || query.top_k == 0 || self.tombstones.is_closed(collection) {

@@ -3,7 +3,6 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -14,13 +13,13 @@ use crate::knowledge::{Collection, Passage};
 
 /// A search that began before a document was removed from the index ends within this.
 const REST: Duration = Duration::from_secs(60);
+/// Collections whose deletions are counted apart. When there are more, all begin anew above what any of them had.
+const MAX_COUNTED: usize = 10_000;
 
 /// Deleted documents and collections.
 #[derive(Debug, Default)]
 pub(super) struct Tombstones {
     graves: Mutex<Graves>,
-    /// How often something was deleted: part of what caches go by.
-    deletions: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -29,25 +28,41 @@ struct Graves {
     collections: HashSet<Collection>,
     /// Documents that are not in the index any more, and since when.
     resting: VecDeque<(Instant, String)>,
+    /// How often something was deleted from a collection: part of what caches go by, and of what its readers are told. So
+    /// nobody learns from it what others delete.
+    deletions: HashMap<Collection, u64>,
+    /// The same of those that are not among them.
+    deletions_of_others: u64,
+}
+
+impl Graves {
+    fn count(&mut self, collection: Collection) {
+        if self.deletions.len() >= MAX_COUNTED && !self.deletions.contains_key(&collection) {
+            self.deletions_of_others = self.deletions.drain().map(|(_, count)| count).max().unwrap_or_default();
+        }
+        *self.deletions.entry(collection).or_insert(self.deletions_of_others) += 1;
+    }
 }
 
 impl Tombstones {
     /// A document is deleted.
     pub(super) fn bury(&self, collection: Collection, document: String) {
-        self.graves.lock().documents.insert(document, collection);
-        self.deletions.fetch_add(1, Ordering::SeqCst);
+        let mut graves = self.graves.lock();
+        graves.documents.insert(document, collection.clone());
+        graves.count(collection);
     }
 
     /// A collection is deleted.
     pub(super) fn close(&self, collection: Collection) {
-        self.graves.lock().collections.insert(collection);
-        self.deletions.fetch_add(1, Ordering::SeqCst);
+        let mut graves = self.graves.lock();
+        graves.collections.insert(collection.clone());
+        graves.count(collection);
     }
 
-    /// The index is made anew, and its versions are counted from the beginning: what was found in the old one is not to be
-    /// taken for what is in the new one.
-    pub(super) fn renew(&self) {
-        self.deletions.fetch_add(1, Ordering::SeqCst);
+    /// The index of a collection is made anew, and its versions are counted from the beginning: what was found in the old
+    /// one is not to be taken for what is in the new one.
+    pub(super) fn renew(&self, collection: &Collection) {
+        self.graves.lock().count(collection.clone());
     }
 
     /// A document is not in the index any more. Its id is never used again, so it is forgotten after a while.
@@ -65,8 +80,9 @@ impl Tombstones {
 
     /// A collection is not in the index any more: another one may have its name.
     pub(super) fn open(&self, collection: &Collection) {
-        self.graves.lock().collections.remove(collection);
-        self.deletions.fetch_add(1, Ordering::SeqCst);
+        let mut graves = self.graves.lock();
+        graves.collections.remove(collection);
+        graves.count(collection.clone());
     }
 
     /// Whether a document may be written or found.
@@ -95,9 +111,10 @@ impl Tombstones {
         passages.iter().filter(|passage| !graves.documents.contains_key(&passage.document)).cloned().collect()
     }
 
-    /// Changes with every deletion.
-    pub(super) fn deletions(&self) -> u64 {
-        self.deletions.load(Ordering::SeqCst)
+    /// Grows with every deletion from a collection.
+    pub(super) fn deletions(&self, collection: &Collection) -> u64 {
+        let graves = self.graves.lock();
+        graves.deletions.get(collection).copied().unwrap_or(graves.deletions_of_others)
     }
 }
 
@@ -112,7 +129,8 @@ mod tests {
         let other = Collection::of(Tenant::new("other"), "default").expect("valid");
         stones.bury(own.clone(), "a".to_owned());
         stones.bury(own.clone(), "b".to_owned());
-        assert_eq!((stones.of(&own).len(), stones.of(&other).len(), stones.deletions()), (2, 0, 2));
+        assert_eq!((stones.of(&own).len(), stones.of(&other).len()), (2, 0));
+        assert_eq!((stones.deletions(&own), stones.deletions(&other)), (2, 0));
         let now = Instant::now();
         stones.rest("a".to_owned(), now);
         assert!(!stones.is_living(&own, "a"));
@@ -127,6 +145,21 @@ mod tests {
         assert!(stones.is_closed(&own) && !stones.is_living(&own, "a"));
         stones.open(&own);
         assert!(stones.is_living(&own, "a"));
-        assert_eq!(stones.deletions(), 2, "caches notice both");
+        assert_eq!(stones.deletions(&own), 2, "caches notice both");
+    }
+
+    #[test]
+    fn deletions_are_counted_by_collection_and_never_fall() {
+        let stones = Tombstones::default();
+        let nth = |n: usize| Collection::parse(&n.to_string()).expect("valid");
+        stones.renew(&nth(0));
+        stones.renew(&nth(0));
+        for n in 1..MAX_COUNTED {
+            stones.renew(&nth(n));
+        }
+        assert_eq!([0, 1, MAX_COUNTED].map(|n| stones.deletions(&nth(n))), [2, 1, 0]);
+        stones.renew(&nth(MAX_COUNTED));
+        assert_eq!([0, 1, MAX_COUNTED].map(|n| stones.deletions(&nth(n))), [2, 2, 3]);
+        assert_eq!(stones.graves.lock().deletions.len(), 1);
     }
 }

@@ -118,7 +118,7 @@ impl Documents {
         match self.complete(collection).await {
             Ok(0) => {}
             Ok(documents) => {
-                self.knowledge.tombstones().renew();
+                self.knowledge.tombstones().renew(collection);
                 tracing::warn!(%collection, documents, "documents are not in the index: they are indexed again");
             }
             Err(DocumentsError::Knowledge(error)) => {

@@ -68,6 +68,14 @@ async fn a_canary_never_crosses() {
     );
     assert!(north.finds("pilfink").await && !south.finds("pilfink").await);
 
+    // Nor does the state of what one searches tell what another one deletes.
+    let state =
+        async || south.post("/rag/query", json!({"query": "pilfink", "mode": "text"})).await.1["version"].clone();
+    let before = state().await;
+    let gone = north.add("gone.md", "# Gone").await;
+    assert_eq!(north.call(Method::DELETE, &format!("/documents/{gone}")).await.0, 204);
+    assert_eq!(state().await, before);
+
     // Beside the canary there is something that is shared now and then, and only then found, and by one other.
     let west = user(&gateway, &["--tenant", "west", "--user", "ann"]).await;
     let parts =
