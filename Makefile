@@ -18,10 +18,10 @@ RIVULET := $(CARGO_TARGET_DIR)/debug/rivulet
 # The gateway's own settings can be changed from outside: `make run RIVULET_SERVER_BIND=…`.
 export RIVULET_KNOWLEDGE_MODEL_DIR ?= $(DEPS)/all-MiniLM-L6-v2
 
-.PHONY: help run test build web setup lint rust-test web-test e2e bench clean
+.PHONY: help run test build web setup models-multilingual lint rust-test web-test e2e bench clean
 
 help: ## This list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-20s %s\n", $$1, $$2}'
 
 run: build ## The gateway on http://127.0.0.1:8080 with the sample knowledge; needs no key
 	RIVULET_KNOWLEDGE_PRELOAD="$${RIVULET_KNOWLEDGE_PRELOAD-sample-knowledge}" \
@@ -32,6 +32,9 @@ build: setup web ## The binary, with the page in it
 
 setup: ## System packages, model files and Node.js, where they are missing
 	scripts/setup.sh run
+
+models-multilingual: setup ## A second embedding model, for questions and documents in a hundred languages
+	scripts/fetch-models.sh $(DEPS) multilingual
 
 web: setup ## The page, into web-demo/dist
 	@if [ -z "$$(find web-demo/dist/index.html -newer web-demo/package-lock.json 2>/dev/null)" ] \

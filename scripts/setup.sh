@@ -84,5 +84,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     install_packages "${missing[@]}"
 fi
 
-"$here/fetch-models.sh" "$cache/deps"
+models=()
+if [ "$for_what" = test ]; then models=(multilingual); fi
+"$here/fetch-models.sh" "$cache/deps" "${models[@]}"
 "$here/fetch-node.sh" "$cache/deps"

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::{
     config::{AuthConfig, Config, KnowledgeConfig, LlmConfig, Loaded, Refusal, TargetSettings},
-    knowledge::embed::missing_files,
+    knowledge::embed::{check_name, missing_files},
     llm,
     store::sqlite::{FILE_NAME, SqliteStore},
 };
@@ -237,6 +237,9 @@ fn knowledge(config: &KnowledgeConfig) -> Finding {
         let text = "knowledge.model_dir is not set: questions are not searched by meaning (`make run` sets it)";
         return (Verdict::Doubtful, subject, text.to_owned());
     };
+    if let Err(error) = check_name(folder, &config.model) {
+        return (Verdict::Doubtful, subject, format!("questions are not searched by meaning: {error}"));
+    }
     let missing: Vec<_> = missing_files(folder).iter().map(|path| path.display().to_string()).collect();
     if missing.is_empty() {
         (Verdict::Good, subject, format!("{} in {}", config.model, folder.display()))

@@ -77,7 +77,7 @@ impl Knowledge {
         let beside = || data_dir.join("lancedb").to_string_lossy().into_owned();
         let uri = config.uri.clone().unwrap_or_else(beside);
         Self {
-            embedder: Embedder::load(config.model_dir.clone()),
+            embedder: Embedder::load(config.model_dir.clone(), config.model.clone()),
             index: Index::new(uri, config.model.clone()),
             parsers,
             tombstones: Tombstones::default(),
@@ -129,20 +129,23 @@ impl Knowledge {
     }
 
     /// The question's vector; `None` when only words can be searched.
-    async fn embed(&self, query: &SearchQuery) -> Result<Option<Vector>, KnowledgeError> {
+    async fn embed(&self, query: &SearchQuery) -> Result<Option<Asked>, KnowledgeError> {
         if query.mode == SearchMode::Text {
             return Ok(None);
         }
         let started = Instant::now();
         let circle = self.circle(query);
-        let embedding = self.embedder.embed_query(&query.text, circle.as_ref());
+        let embedding = async {
+            let vector = self.embedder.embed_query(&query.text, circle.as_ref()).await?;
+            Ok(Asked { vector, unrelated: self.embedder.ready().await?.unrelated() })
+        };
         let embedded = match query.mode {
             SearchMode::Hybrid => timeout(VECTOR_PATIENCE, embedding).await.unwrap_or(Err(EmbedError::Busy)),
             _ => embedding.await,
         };
         record("embed", started);
         match embedded {
-            Ok(vector) => Ok(Some(vector)),
+            Ok(asked) => Ok(Some(asked)),
             // Words can be searched without a model, and that is better than nothing.
             Err(error) if query.mode == SearchMode::Hybrid => {
                 tracing::debug!(%error, "searching by words only");
@@ -159,20 +162,22 @@ impl Knowledge {
         &self,
         query: &SearchQuery,
         view: &View,
-        vector: Option<&[f32]>,
+        asked: Option<&Asked>,
     ) -> Result<(Vec<(f32, Passage)>, bool), KnowledgeError> {
         let collection = &query.collection;
         let top_k = query.top_k.min(MAX_TOP_K);
         // The dead would take the places of the living.
         let without = self.tombstones.of(collection);
         let within = Within { depth: top_k.max(DEPTH), without, filter: query.filter.clone() };
+        let vector = asked.map(|asked| asked.vector.as_slice());
+        let unrelated = asked.map_or(0.0, |asked| asked.unrelated);
         let by_words = self.index.by_words(view, &query.text, vector, &within);
-        let hybrid = |found| fuse::rank(found, fuse::hybrid_score, query.min_score, top_k);
+        let hybrid = |found| fuse::rank(found, |found| fuse::hybrid_score(found, unrelated), query.min_score, top_k);
         let mut is_whole = vector.is_some() || query.mode == SearchMode::Text;
         let ranked = match (vector, query.mode) {
             (Some(vector), SearchMode::Vector) => {
                 let found = self.index.by_vector(view, vector, &within).await?;
-                fuse::rank(found, fuse::vector_score, query.min_score, top_k)
+                fuse::rank(found, |found| fuse::vector_score(found, unrelated), query.min_score, top_k)
             }
             (Some(vector), _) => match tokio::join!(self.index.by_vector(view, vector, &within), by_words) {
                 (Ok(near), Ok(worded)) => hybrid(fuse::union(near, worded)),
@@ -196,11 +201,11 @@ impl Knowledge {
     /// Searches one version of the collection, in its turn.
     async fn find(&self, query: &SearchQuery, view: Result<View, KnowledgeError>) -> Result<Arc<[Passage]>, NotKept> {
         let _place = self.places.try_acquire().map_err(|_| KnowledgeError::Busy)?;
-        let vector = self.embed(query).await?;
+        let asked = self.embed(query).await?;
         let started = Instant::now();
         let _turn = self.turns.acquire().await.map_err(|_| KnowledgeError::Busy)?;
         let ranked = match &view {
-            Ok(view) => self.search(query, view, vector.as_deref()).await,
+            Ok(view) => self.search(query, view, asked.as_ref()).await,
             Err(error) => Err(error.clone()),
         };
         record("search", started);
@@ -253,6 +258,13 @@ impl fmt::Debug for Knowledge {
             .field("index", &self.index)
             .finish_non_exhaustive()
     }
+}
+
+/// A question as vectors are searched.
+struct Asked {
+    vector: Vector,
+    /// The cosine that its model gives to what has nothing to do with it.
+    unrelated: f32,
 }
 
 /// What came of a search and is for those who wait for it, but for nobody after them.

@@ -1,8 +1,9 @@
 //! What two search legs found → one list. Pure.
 //!
 //! Scores are between 0 and 1, so that a threshold can tell "found something" from "found nothing":
-//! - vector: the cosine of question and chunk, negative ones as 0;
-//! - hybrid: `1 − (1 − c)·(1 − w)` with the cosine `c` and `w = s / (s + 10)` of the BM25 score `s`: a chunk is good when
+//! - vector: `c = (cosine − u) / (1 − u)`, negative ones as 0, where `u` is the cosine that the model gives to texts that
+//!   have nothing to do with each other. It moves the threshold and leaves the order as it is, also in:
+//! - hybrid: `1 − (1 − c)·(1 − w)` with this `c` and `w = s / (s + 10)` of the BM25 score `s`: a chunk is good when
 //!   its meaning fits or its words do, and best when both agree. BM25 grows with the number of chunks, so the words'
 //!   part weighs little in a small collection;
 //! - words alone: BM25 `s` as `s / (s + 4)`, which keeps its order. It cannot tell whether anything was found, so the
@@ -28,9 +29,10 @@ pub struct Match<R> {
     pub row: R,
 }
 
-/// Score of a vector search.
-pub fn vector_score<R>(found: &Match<R>) -> f32 {
-    if found.cosine.is_nan() { 0.0 } else { found.cosine.clamp(0.0, 1.0) }
+/// Score of a vector search with a model that gives the cosine `unrelated`, below 1, to what is not related.
+pub fn vector_score<R>(found: &Match<R>, unrelated: f32) -> f32 {
+    let score = (found.cosine - unrelated) / (1.0 - unrelated);
+    if score.is_nan() { 0.0 } else { score.clamp(0.0, 1.0) }
 }
 
 /// Score of a search by words alone.
@@ -38,9 +40,9 @@ pub fn text_score<R>(found: &Match<R>) -> f32 {
     saturate(found.bm25, TEXT_HALF)
 }
 
-/// Score of a hybrid search.
-pub fn hybrid_score<R>(found: &Match<R>) -> f32 {
-    1.0 - (1.0 - vector_score(found)) * (1.0 - saturate(found.bm25, HYBRID_HALF))
+/// Score of a hybrid search with such a model.
+pub fn hybrid_score<R>(found: &Match<R>, unrelated: f32) -> f32 {
+    1.0 - (1.0 - vector_score(found, unrelated)) * (1.0 - saturate(found.bm25, HYBRID_HALF))
 }
 
 /// The rows of both legs, each once, with the evidence of both.
@@ -103,22 +105,31 @@ mod tests {
     fn a_row_that_both_legs_found_counts_once_and_more() {
         let all =
             union(vec![found("a", 0.5, 0.0), found("b", 0.6, 0.0)], vec![found("a", 0.5, 5.0), found("c", 0.1, 4.0)]);
-        let ranked = rank(all, hybrid_score, None, 10);
+        let ranked = rank(all, |found| hybrid_score(found, 0.0), None, 10);
         assert_eq!(ranked.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
     }
 
     #[test]
     fn meaning_alone_and_words_alone_are_enough() {
-        assert!(hybrid_score(&found("meaning", 0.5, 0.0)) >= 0.5);
-        assert!(hybrid_score(&found("words", 0.1, 10.0)) >= 0.5);
-        assert!(hybrid_score(&found("neither", 0.1, 1.0)) < 0.2);
+        assert!(hybrid_score(&found("meaning", 0.5, 0.0), 0.0) >= 0.5);
+        assert!(hybrid_score(&found("words", 0.1, 10.0), 0.0) >= 0.5);
+        assert!(hybrid_score(&found("neither", 0.1, 1.0), 0.0) < 0.2);
     }
 
     #[test]
     fn ties_are_ordered_and_the_rest_is_cut() {
         let rows = ["c", "a", "b"].map(|id| found(id, 0.5, 0.0)).to_vec();
-        assert_eq!(rank(rows.clone(), vector_score, Some(0.5), 2), [(0.5, "a".to_owned()), (0.5, "b".to_owned())]);
-        assert_eq!(rank(rows, vector_score, Some(0.51), 2), []);
+        let score = |found: &Match<String>| vector_score(found, 0.0);
+        assert_eq!(rank(rows.clone(), score, Some(0.5), 2), [(0.5, "a".to_owned()), (0.5, "b".to_owned())]);
+        assert_eq!(rank(rows, score, Some(0.51), 2), []);
+    }
+
+    #[test]
+    fn what_a_model_gives_to_everything_counts_as_nothing() {
+        assert_eq!(vector_score(&found("a", 0.75, 0.0), 0.75), 0.0);
+        assert_eq!(vector_score(&found("a", 0.875, 0.0), 0.75), 0.5);
+        assert_eq!(hybrid_score(&found("a", 0.875, 0.0), 0.75), 0.5);
+        assert_eq!(vector_score(&found("a", 1.0, 0.0), 0.75), 1.0);
     }
 
     #[test]
@@ -133,22 +144,42 @@ mod tests {
         assert_eq!(ranked.iter().map(|(_, row)| row.as_str()).collect::<Vec<_>>(), ["most", "all"]);
     }
 
+    type Score = Box<dyn Fn(&Match<String>) -> f32>;
+
+    /// All scores, with a model that gives the cosine `unrelated` to what is not related.
+    fn scores(unrelated: f32) -> [Score; 3] {
+        let vector = move |found: &Match<String>| vector_score(found, unrelated);
+        let hybrid = move |found: &Match<String>| hybrid_score(found, unrelated);
+        [Box::new(vector), Box::new(hybrid), Box::new(text_score)]
+    }
+
     proptest! {
         #[test]
         fn scores_are_between_0_and_1_and_grow_with_the_evidence(
             cosine in -1.0f32..1.0, more in 0.0f32..1.0, bm25 in 0.0f32..1e6, extra in 0.0f32..100.0,
+            unrelated in 0.0f32..0.99,
         ) {
             let weak = found("x", cosine, bm25);
             let strong = found("x", cosine + more, bm25 + extra);
-            for score in [vector_score, text_score, hybrid_score] {
+            for score in scores(unrelated) {
                 prop_assert!((0.0..=1.0).contains(&score(&weak)));
                 prop_assert!(score(&strong) >= score(&weak));
             }
         }
 
         #[test]
+        fn the_models_scale_does_not_change_the_order(
+            a in 0.5f32..1.0, b in 0.5f32..1.0, bm25 in 0.0f32..100.0, other in 0.0f32..100.0, unrelated in 0.0f32..0.5,
+        ) {
+            let (one, two) = (found("1", a, bm25), found("2", b, other));
+            let apart = hybrid_score(&one, 0.0) - hybrid_score(&two, 0.0);
+            prop_assume!(apart.abs() > 1e-5);
+            prop_assert_eq!(apart > 0.0, hybrid_score(&one, unrelated) > hybrid_score(&two, unrelated));
+        }
+
+        #[test]
         fn odd_numbers_do_no_harm(cosine in any::<f32>(), bm25 in any::<f32>()) {
-            for score in [vector_score, text_score, hybrid_score] {
+            for score in scores(0.0).into_iter().chain(scores(0.75)) {
                 prop_assert!((0.0..=1.0).contains(&score(&found("x", cosine, bm25))));
             }
         }

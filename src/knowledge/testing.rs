@@ -39,15 +39,24 @@ impl Passage {
     }
 }
 
-/// The folder that `scripts/fetch-models.sh` makes.
+/// The folder of the default model, as `scripts/fetch-models.sh` makes it.
 pub(crate) fn model_dir() -> PathBuf {
+    fetched("all-MiniLM-L6-v2")
+}
+
+/// The folder of the second model, as `scripts/fetch-models.sh DEST multilingual` makes it.
+pub(crate) fn multilingual_dir() -> PathBuf {
+    fetched("multilingual-e5-small")
+}
+
+fn fetched(model: &str) -> PathBuf {
     let cache = std::env::var_os("RIVULET_CACHE").map(PathBuf::from).unwrap_or_else(|| {
         PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache").join("rivulet")
     });
-    let folder = cache.join("deps").join("all-MiniLM-L6-v2");
+    let folder = cache.join("deps").join(model);
     assert!(
         folder.is_dir(),
-        "no model in {}: run scripts/fetch-models.sh {}",
+        "no model in {}: run scripts/fetch-models.sh {} multilingual",
         folder.display(),
         cache.join("deps").display()
     );

@@ -258,7 +258,7 @@ async fn opening_takes_no_time_and_status_tells_how_far_it_is() {
 
 #[tokio::test]
 async fn a_line_without_end_is_cut_in_time() {
-    let embedder = embed::Embedder::load(Some(testing::model_dir()));
+    let embedder = embed::Embedder::load(Some(testing::model_dir()), KnowledgeConfig::default().model);
     let model = embedder.ready().await.expect("loaded");
     for unit in ["lorem ipsum dolor sit amet ", "x", "ß, "] {
         let text = unit.repeat(200 * 1024 / unit.len());

@@ -50,7 +50,7 @@ async fn a_model_that_takes_too_long_is_not_waited_for() {
     ingest(&knowledge(data.path()), work.path()).await;
     let (go, wait) = std::sync::mpsc::sync_channel::<()>(1);
     let embedder = Embedder::start(move || {
-        let loaded = Loaded::from(Model::load(&model_dir())?);
+        let loaded = Loaded::from(Model::load(&model_dir(), &KnowledgeConfig::default().model)?);
         let stuck = move |_| {
             let _told = wait.recv();
             Err(EmbedError::Failed("too late".to_owned()))

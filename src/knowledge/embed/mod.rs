@@ -25,12 +25,14 @@ use crate::{
     telemetry::caches::{CacheReport, EMBEDDINGS},
 };
 
+mod description;
 mod library;
 mod model;
 mod queue;
 mod vector;
 
-pub(crate) use model::{Model, missing_files};
+use description::Description;
+pub(crate) use model::{Model, check_name, missing_files};
 pub use vector::{EmbedError, Vector};
 
 /// Bytes of one call of the model for documents, counting every text as long as the longest; a longer text has a call of
@@ -56,9 +58,16 @@ pub struct ReadyModel {
     /// Numbers in a vector.
     pub dimension: usize,
     tokenizer: Tokenizer,
+    description: Description,
 }
 
 impl ReadyModel {
+    /// The cosine of texts that have nothing to do with each other; 0 and up.
+    #[must_use]
+    pub fn unrelated(&self) -> f32 {
+        self.description.unrelated
+    }
+
     /// The tokens that the model makes of `text`, without the cut at its maximum. Text that cannot be tokenized counts
     /// a token for every two characters, which is more than any tokenizer makes of it.
     #[must_use]
@@ -91,10 +100,10 @@ impl fmt::Debug for Embedder {
 
 impl Embedder {
     /// Returns at once; the model is loaded in the background. `folder` holds `model.onnx`, its weights and its
-    /// tokenizer files.
+    /// tokenizer files; `name` is what the model in it has to be.
     #[must_use]
-    pub fn load(folder: Option<PathBuf>) -> Self {
-        Self::start(move || Ok(Model::load(&folder.ok_or(EmbedError::NotConfigured)?)?.into()))
+    pub fn load(folder: Option<PathBuf>, name: String) -> Self {
+        Self::start(move || Ok(Model::load(&folder.ok_or(EmbedError::NotConfigured)?, &name)?.into()))
     }
 
     /// The same, and it keeps the vectors of questions: at most 4,096, the longest unused leave first.
@@ -162,12 +171,13 @@ impl Embedder {
     /// # Errors
     /// [`EmbedError::Loading`] while the model is being loaded, [`EmbedError::Busy`] when too many are waiting.
     pub async fn embed_query(&self, text: &str, circle: Option<&Circle>) -> Result<Vector, EmbedError> {
-        match self.status() {
+        let model = match self.status() {
             EmbedStatus::Loading => return Err(EmbedError::Loading),
             EmbedStatus::Failed(error) => return Err(error),
-            EmbedStatus::Ready(_) => {}
-        }
-        let text: String = text.chars().take(MAX_QUESTION_CHARS).collect();
+            EmbedStatus::Ready(model) => model,
+        };
+        let text: String =
+            model.description.before_question.chars().chain(text.chars().take(MAX_QUESTION_CHARS)).collect();
         match (&self.kept, circle) {
             (None, _) => self.embed_one(text).await,
             (Some(kept), Some(circle)) => {
@@ -194,7 +204,8 @@ impl Embedder {
     /// # Errors
     /// When the model is not there, or fails.
     pub async fn embed_documents(&self, texts: Vec<String>) -> Result<Vec<Vector>, EmbedError> {
-        self.ready().await?;
+        let model = self.ready().await?;
+        let before = &model.description.before_document;
         // A batch is padded to its longest text, so texts of similar length belong together.
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|&i| texts[i].len());
@@ -204,7 +215,7 @@ impl Embedder {
             let (part, others) = rest.split_at(fitting(rest.iter().map(|&i| texts[i].len())));
             rest = others;
             let (reply, answer) = oneshot::channel();
-            let texts = part.iter().map(|&i| texts[i].clone()).collect();
+            let texts = part.iter().map(|&i| format!("{before}{}", texts[i])).collect();
             self.queue.push_documents(Job { texts, reply }).await?;
             let embedded = answer.await.map_err(|_| self.gone())??;
             for (&i, vector) in part.iter().zip(embedded) {
@@ -249,7 +260,8 @@ type Call = dyn FnMut(Vec<String>) -> Result<Vec<Vector>, EmbedError>;
 
 impl From<Model> for Loaded {
     fn from(mut model: Model) -> Self {
-        let ready = ReadyModel { dimension: model.dimension(), tokenizer: model.tokenizer() };
+        let description = model.description().clone();
+        let ready = ReadyModel { dimension: model.dimension(), tokenizer: model.tokenizer(), description };
         Self { ready, call: Box::new(move |texts| model.embed(texts)) }
     }
 }

@@ -8,10 +8,11 @@ use std::{
 use fastembed::{InitOptionsUserDefined, Pooling, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel};
 use tokenizers::Tokenizer;
 
-use super::vector::{EmbedError, Vector};
+use super::{
+    description::Description,
+    vector::{EmbedError, Vector},
+};
 
-/// The tokens that MiniLM was trained with; what is beyond is cut off.
-const MAX_TOKENS: usize = 256;
 /// The model's graph, and its weights where they are in no file of their own.
 const GRAPH: &str = "model.onnx";
 /// What belongs to its tokenizer.
@@ -25,11 +26,12 @@ const MAX_THREADS: usize = 4;
 pub(crate) struct Model {
     inner: TextEmbedding,
     dimension: usize,
+    description: Description,
 }
 
 impl Model {
-    /// Loads ONNX Runtime, if this process has not, and the model in `folder`.
-    pub(crate) fn load(folder: &Path) -> Result<Self, EmbedError> {
+    /// Loads ONNX Runtime, if this process has not, and the model in `folder`, which has to be the one of that name.
+    pub(crate) fn load(folder: &Path, name: &str) -> Result<Self, EmbedError> {
         let broken = |detail: String| EmbedError::Model { folder: folder.to_owned(), detail };
         let read = |name: &str| fs::read(folder.join(name)).map_err(|error| broken(format!("{name}: {error}")));
         let [tokenizer, config, special_tokens, tokenizer_config] = TOKENIZER;
@@ -39,6 +41,9 @@ impl Model {
             special_tokens_map_file: read(special_tokens)?,
             tokenizer_config_file: read(tokenizer_config)?,
         };
+        let description =
+            Description::read(&files.config_file).map_err(|detail| broken(format!("{config}: {detail}")))?;
+        description.check_name(name, folder)?;
         let mut definition = UserDefinedEmbeddingModel::new(read(GRAPH)?, files).with_pooling(Pooling::Mean);
         if folder.join(WEIGHTS).exists() {
             let weights = read(WEIGHTS)?;
@@ -49,13 +54,14 @@ impl Model {
         // Without the arena memory goes back after every call; with it the largest batch ever stays allocated.
         let cpu = ort::ep::CPU::default().with_arena_allocator(false).build();
         let options = InitOptionsUserDefined::new()
-            .with_max_length(MAX_TOKENS)
+            .with_max_length(description.max_tokens)
             .with_intra_threads(threads())
             .with_execution_providers(vec![cpu])
             // Threads that spin between two calls take the core from the sockets.
             .with_session_config("session.intra_op.allow_spinning", "0");
         let inner = TextEmbedding::try_new_from_user_defined(definition, options);
-        let mut model = Self { inner: inner.map_err(|error| broken(error.to_string()))?, dimension: 0 };
+        let inner = inner.map_err(|error| broken(error.to_string()))?;
+        let mut model = Self { inner, dimension: 0, description };
         // Once through: proves that it works, tells the dimension, and warms it up.
         let probe = model.embed(vec!["ready".to_owned()]).map_err(|error| broken(error.to_string()))?;
         model.dimension = probe.first().map_or(0, Vec::len);
@@ -65,6 +71,11 @@ impl Model {
     /// Numbers in a vector.
     pub(crate) const fn dimension(&self) -> usize {
         self.dimension
+    }
+
+    /// What it says of itself.
+    pub(crate) const fn description(&self) -> &Description {
+        &self.description
     }
 
     /// The tokenizer as text should be measured with: nothing cut off, nothing filled up.
@@ -101,6 +112,14 @@ pub(crate) fn missing_files(folder: &Path) -> Vec<PathBuf> {
     needed.push(runtime_path(std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from), folder));
     needed.retain(|path| !path.is_file());
     needed
+}
+
+/// Whether the model in `folder` is the one of that name. Loads nothing; a folder that cannot be read is for
+/// [`missing_files`] to tell.
+pub(crate) fn check_name(folder: &Path, name: &str) -> Result<(), EmbedError> {
+    let [_, config, ..] = TOKENIZER;
+    let read = fs::read(folder.join(config)).ok().and_then(|config| Description::read(&config).ok());
+    read.map_or(Ok(()), |description| description.check_name(name, folder))
 }
 
 /// One core is left to the sockets: a token's way must not wait for an embedding.

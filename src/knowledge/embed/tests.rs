@@ -5,7 +5,14 @@ use std::{fs, path::Path};
 use super::*;
 use crate::knowledge::testing::model_dir;
 
+mod multilingual;
+
+const MINILM: &str = "all-MiniLM-L6-v2";
 const SENTENCE: &str = "This is an example sentence";
+
+fn load(folder: PathBuf) -> Embedder {
+    Embedder::load(Some(folder), MINILM.to_owned())
+}
 
 fn assert_published(vector: &[f32]) {
     let published = [0.067_656_91, 0.063_495_88, 0.048_713_14, 0.079_304_92];
@@ -19,7 +26,7 @@ fn assert_published(vector: &[f32]) {
 
 #[tokio::test]
 async fn vectors_are_those_of_the_published_model() {
-    let embedder = Embedder::load(Some(model_dir()));
+    let embedder = load(model_dir());
     let ready = embedder.ready().await.expect("loaded");
     assert_eq!(ready.dimension, 384);
     assert_published(&embedder.embed_query(SENTENCE, None).await.expect("vector"));
@@ -33,7 +40,7 @@ async fn vectors_are_those_of_the_published_model() {
 
 #[tokio::test]
 async fn tokens_are_counted_to_the_end() {
-    let embedder = Embedder::load(Some(model_dir()));
+    let embedder = load(model_dir());
     let ready = embedder.ready().await.expect("loaded");
     assert_eq!(ready.tokens("the tent"), 2);
     assert_eq!(ready.tokens(&"word ".repeat(5000)), 5000);
@@ -41,7 +48,7 @@ async fn tokens_are_counted_to_the_end() {
 
 #[tokio::test]
 async fn questions_go_before_documents() {
-    let embedder = Arc::new(Embedder::load(Some(model_dir())));
+    let embedder = Arc::new(load(model_dir()));
     embedder.ready().await.expect("loaded");
     let texts = vec!["some words of a document ".repeat(30); 40];
     let ingestion = {
@@ -62,7 +69,7 @@ async fn questions_go_before_documents() {
 async fn a_call_for_documents_takes_about_as_long_as_one_chunk() {
     let (told, calls) = std::sync::mpsc::sync_channel(16);
     let embedder = Embedder::start(move || {
-        let loaded = Loaded::from(Model::load(&model_dir())?);
+        let loaded = Loaded::from(Model::load(&model_dir(), MINILM)?);
         let call = Box::new(move |texts: Vec<String>| {
             let lengths: Vec<usize> = texts.iter().map(String::len).collect();
             let _heard = told.send(lengths.clone());
@@ -83,7 +90,7 @@ async fn a_call_for_documents_takes_about_as_long_as_one_chunk() {
 
 #[tokio::test]
 async fn many_questions_are_answered_and_too_many_refused() {
-    let embedder = Embedder::load(Some(model_dir()));
+    let embedder = load(model_dir());
     embedder.ready().await.expect("loaded");
     let answers = futures_util::future::join_all((0..200).map(|i| {
         let embedder = &embedder;
@@ -117,7 +124,7 @@ async fn a_panic_becomes_an_error_for_everybody() {
 #[tokio::test]
 async fn a_panic_on_one_text_is_an_error_of_that_call_only() {
     let embedder = Embedder::start(|| {
-        let mut loaded = Loaded::from(Model::load(&model_dir())?);
+        let mut loaded = Loaded::from(Model::load(&model_dir(), MINILM)?);
         let call = Box::new(move |texts: Vec<String>| {
             assert!(!texts.iter().any(|text| text == "poison"), "deliberate");
             (loaded.call)(texts)
@@ -132,8 +139,11 @@ async fn a_panic_on_one_text_is_an_error_of_that_call_only() {
 
 #[tokio::test]
 async fn no_folder_is_said_plainly() {
-    assert_eq!(Embedder::load(None).ready().await.expect_err("nothing to load"), EmbedError::NotConfigured);
-    let nowhere = Embedder::load(Some("/nowhere".into())).ready().await.expect_err("nothing there");
+    assert_eq!(
+        Embedder::load(None, String::new()).ready().await.expect_err("nothing to load"),
+        EmbedError::NotConfigured
+    );
+    let nowhere = load("/nowhere".into()).ready().await.expect_err("nothing there");
     assert!(nowhere.to_string().contains("fetch-models"), "{nowhere}");
 }
 
@@ -164,7 +174,7 @@ async fn damaged_files_are_errors_that_say_what_to_do() {
     ];
     for (name, bytes) in cuts {
         let temporary = tempfile::tempdir().expect("folder");
-        let embedder = Embedder::load(Some(damaged(name, bytes, temporary.path())));
+        let embedder = load(damaged(name, bytes, temporary.path()));
         let error = embedder.ready().await.expect_err(name);
         assert!(matches!(error, EmbedError::Model { .. }), "{name}: {error}");
         assert!(error.to_string().contains("fetch-models"), "{name}: {error}");
@@ -179,7 +189,7 @@ async fn a_missing_runtime_is_an_error_and_no_panic() {
     let temporary = tempfile::tempdir().expect("folder");
     let folder = damaged("model.onnx", 30_000, temporary.path());
     fs::remove_file(temporary.path().join("onnxruntime")).expect("link");
-    let error = Embedder::load(Some(folder)).ready().await.expect_err("no library");
+    let error = load(folder).ready().await.expect_err("no library");
     assert!(matches!(error, EmbedError::Runtime { .. }), "{error}");
 }
 
@@ -202,7 +212,7 @@ fn a_damaged_runtime_is_an_error_and_no_panic() {
 #[tokio::test]
 #[ignore = "needs the environment that the test above gives it"]
 async fn child_of_the_test_above() {
-    let error = Embedder::load(Some(model_dir())).ready().await.expect_err("garbage");
+    let error = load(model_dir()).ready().await.expect_err("garbage");
     assert!(matches!(error, EmbedError::Runtime { .. }), "{error}");
     assert!(error.to_string().contains("ORT_DYLIB_PATH"), "{error}");
 }

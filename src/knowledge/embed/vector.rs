@@ -19,6 +19,18 @@ pub enum EmbedError {
         /// What is wrong.
         detail: String,
     },
+    /// It is another model than the one whose name is configured.
+    #[error(
+        "the embedding model in {folder} is {is}, and knowledge.model says {named}: set it to the name of the model in the folder"
+    )]
+    Misnamed {
+        /// `knowledge.model_dir`.
+        folder: PathBuf,
+        /// What is in it.
+        is: String,
+        /// `knowledge.model`.
+        named: String,
+    },
     /// ONNX Runtime's shared library is missing or unusable.
     #[error(
         "ONNX Runtime cannot be loaded from {path}: {detail}; run scripts/fetch-models.sh, or set ORT_DYLIB_PATH to the library"

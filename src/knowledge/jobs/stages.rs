@@ -211,6 +211,9 @@ fn no_model(error: EmbedError) -> Ended {
     let fault = Fault::new("model_unavailable", "the embedding model is not available");
     match error {
         EmbedError::Failed(_) | EmbedError::Busy | EmbedError::Loading => Ended::Again(fault),
-        EmbedError::NotConfigured | EmbedError::Model { .. } | EmbedError::Runtime { .. } => Ended::Failed(fault),
+        EmbedError::NotConfigured
+        | EmbedError::Model { .. }
+        | EmbedError::Misnamed { .. }
+        | EmbedError::Runtime { .. } => Ended::Failed(fault),
     }
 }
