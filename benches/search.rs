@@ -84,7 +84,7 @@ fn questions() -> Vec<Question> {
 fn hybrid(snapshot: &Snapshot, question: &Question, within: &Within) -> Vec<(f32, Passage)> {
     let near = snapshot.by_vector(&question.vector, within);
     let worded: Vec<Match<Passage>> = snapshot.by_words(&question.terms, Some(&question.vector), within);
-    fuse::rank(fuse::union(near, worded), fuse::hybrid_score, None, TOP_K)
+    fuse::rank(fuse::union(near, worded), |found| fuse::hybrid_score(found, 0.0), None, TOP_K)
 }
 
 fn search(c: &mut Criterion) {
