@@ -49,14 +49,17 @@ async fn a_model_that_takes_too_long_is_not_waited_for() {
     write(work.path(), &[("a.md", "The pangolin has scales.")]);
     ingest(&knowledge(data.path()), work.path()).await;
     let (go, wait) = std::sync::mpsc::sync_channel::<()>(1);
-    let embedder = Embedder::start(move || {
-        let loaded = Loaded::from(Model::load(&model_dir(), &KnowledgeConfig::default().model)?);
-        let stuck = move |_| {
-            let _told = wait.recv();
-            Err(EmbedError::Failed("too late".to_owned()))
-        };
-        Ok(Loaded { call: Box::new(stuck), ..loaded })
-    });
+    let embedder = Embedder::start(
+        move || {
+            let loaded = Loaded::from(Model::load(&model_dir(), &KnowledgeConfig::default().model)?);
+            let stuck = move |_| {
+                let _told = wait.recv();
+                Err(EmbedError::Failed("too late".to_owned()))
+            };
+            Ok(Loaded { call: Box::new(stuck), ..loaded })
+        },
+        None,
+    );
     embedder.ready().await.expect("loaded");
     let opened = Knowledge::open(&KnowledgeConfig::default(), data.path(), Parsers::in_this_process());
     let slow = Knowledge { embedder, ..opened };

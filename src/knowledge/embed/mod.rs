@@ -1,6 +1,7 @@
-//! Texts → vectors: an embedding model on a thread of its own.
+//! Texts → vectors: an embedding model on threads of its own.
 //!
-//! The model takes `&mut self` and a whole core while it works, so it lives on one OS thread behind a bounded queue.
+//! The model takes `&mut self` and a whole core while it works, so it lives on an OS thread behind a bounded queue, and where
+//! there is a core for it, a second one on another, for questions alone.
 //! Questions go before documents, short ones before long ones, and documents go in small batches: a question waits for
 //! the call that is running and for the questions before it. Short questions that wait together share a call.
 
@@ -15,7 +16,7 @@ use std::{
 use tokenizers::Tokenizer;
 use tokio::sync::{oneshot, watch};
 
-use self::queue::{Job, Queue};
+use self::queue::{Does, Job, Queue};
 use crate::{
     chat::Circle,
     knowledge::{
@@ -83,7 +84,7 @@ impl fmt::Debug for ReadyModel {
     }
 }
 
-/// The model's thread and the queue in front of it. Dropping it ends the thread after at most one batch.
+/// The model's threads and the queue in front of them. Dropping it ends the threads after at most one batch.
 pub struct Embedder {
     queue: Arc<Queue>,
     /// Vectors of questions: they do not change, since the model does not.
@@ -103,7 +104,9 @@ impl Embedder {
     /// tokenizer files; `name` is what the model in it has to be.
     #[must_use]
     pub fn load(folder: Option<PathBuf>, name: String) -> Self {
-        Self::start(move || Ok(Model::load(&folder.ok_or(EmbedError::NotConfigured)?, &name)?.into()))
+        let load = move || Ok(Model::load(folder.as_deref().ok_or(EmbedError::NotConfigured)?, &name)?.into());
+        let has_core = std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
+        Self::start(load.clone(), has_core.then(|| Box::new(load) as Load))
     }
 
     /// The same, and it keeps the vectors of questions: at most 4,096, the longest unused leave first.
@@ -118,14 +121,18 @@ impl Embedder {
         Some(self.kept.as_ref()?.report().await)
     }
 
-    /// `load` makes the model on the model's own thread.
-    pub(super) fn start(load: impl FnOnce() -> Result<Loaded, EmbedError> + Send + 'static) -> Self {
+    /// `load` makes the model on the thread that it is for, and `second` another one once that works, for questions alone:
+    /// they need not wait for the chunk of a document that is under way, and many at once are answered twice as fast.
+    pub(super) fn start(
+        load: impl FnOnce() -> Result<Loaded, EmbedError> + Send + 'static,
+        second: Option<Load>,
+    ) -> Self {
         let queue = Arc::new(Queue::default());
         let (report, status) = watch::channel(EmbedStatus::Loading);
         let work = Arc::clone(&queue);
         let body = move || {
             // Nobody may wait for a thread that is gone: whatever ends it is told, and the queue is closed.
-            let outcome = catch_unwind(AssertUnwindSafe(|| serve(load, &work, &report)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| serve(load, second, &work, &report)));
             let error = match outcome {
                 Ok(Ok(())) => EmbedError::Failed("it was shut down".to_owned()),
                 Ok(Err(error)) => error,
@@ -255,6 +262,9 @@ pub(super) struct Loaded {
     pub(super) call: Box<Call>,
 }
 
+/// Makes a model.
+pub(super) type Load = Box<dyn FnOnce() -> Result<Loaded, EmbedError> + Send>;
+
 /// One call of the model: the vectors come in the order of the texts.
 type Call = dyn FnMut(Vec<String>) -> Result<Vec<Vector>, EmbedError>;
 
@@ -266,17 +276,35 @@ impl From<Model> for Loaded {
     }
 }
 
+/// Works until the queue is closed.
 fn serve(
     load: impl FnOnce() -> Result<Loaded, EmbedError>,
+    second: Option<Load>,
     queue: &Queue,
     report: &watch::Sender<EmbedStatus>,
 ) -> Result<(), EmbedError> {
     let Loaded { ready, mut call } = load()?;
     report.send_replace(EmbedStatus::Ready(Arc::new(ready)));
-    while let Some(jobs) = queue.next() {
-        embed(&mut call, jobs);
-    }
+    std::thread::scope(|scope| {
+        if let Some(second) = second {
+            let body = || match second() {
+                Ok(Loaded { mut call, .. }) => work(queue, Does::Questions, &mut call),
+                Err(error) => tracing::warn!(%error, "questions wait for documents: the model is there once only"),
+            };
+            let started = std::thread::Builder::new().name("questions".to_owned()).spawn_scoped(scope, body);
+            if let Err(error) = started {
+                tracing::warn!(%error, "questions wait for documents: there is no thread for them");
+            }
+        }
+        work(queue, Does::Everything, &mut call);
+    });
     Ok(())
+}
+
+fn work(queue: &Queue, does: Does, call: &mut Call) {
+    while let Some(jobs) = queue.next(does) {
+        embed(call, jobs);
+    }
 }
 
 /// Embeds the texts of all jobs in one call and answers each job. A panic is an error of this call only.

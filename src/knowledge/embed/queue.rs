@@ -1,4 +1,4 @@
-//! The bounded queue between async callers and the model's thread: questions first, the shortest of them before others.
+//! The bounded queue between async callers and the model's threads: questions first, the shortest of them before others.
 
 use std::collections::VecDeque;
 
@@ -23,6 +23,15 @@ const MAX_PASSED_OVER: usize = 8;
 pub(super) struct Job {
     pub(super) texts: Vec<String>,
     pub(super) reply: oneshot::Sender<Result<Vec<Vector>, EmbedError>>,
+}
+
+/// What a thread of the model is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Does {
+    /// Questions and documents.
+    Everything,
+    /// Questions.
+    Questions,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +78,8 @@ impl Queue {
                 }
                 if waiting.documents.len() < MAX_DOCUMENT_BATCHES {
                     waiting.documents.push_back(job);
-                    self.work.notify_one();
+                    // One of those who wait may be there for questions only.
+                    self.work.notify_all();
                     return Ok(());
                 }
             }
@@ -77,9 +87,9 @@ impl Queue {
         }
     }
 
-    /// What the model does in its next call: some questions or one batch of documents. Blocks until there is work; `None`
-    /// once the queue is closed. Jobs that nobody waits for any more are left out.
-    pub(super) fn next(&self) -> Option<Vec<Job>> {
+    /// What the model does in its next call: some questions, or one batch of documents if it does those. Blocks until there
+    /// is work; `None` once the queue is closed. Jobs that nobody waits for any more are left out.
+    pub(super) fn next(&self, does: Does) -> Option<Vec<Job>> {
         let mut waiting = self.waiting.lock();
         loop {
             if waiting.closed {
@@ -89,7 +99,9 @@ impl Queue {
             if !waiting.queries.is_empty() {
                 return Some(waiting.take_queries());
             }
-            if let Some(job) = waiting.documents.pop_front() {
+            if does == Does::Everything
+                && let Some(job) = waiting.documents.pop_front()
+            {
                 self.room.notify_one();
                 if job.reply.is_closed() {
                     continue;
@@ -161,12 +173,12 @@ mod tests {
     fn short_questions_do_not_pay_for_a_long_one() {
         let queue = Queue::default();
         let _waiting: Vec<_> = [1900, 30, 1000, 30, 900].map(|length| ask(&queue, length)).into();
-        assert_eq!(lengths(&queue.next().expect("work")), [30, 30]);
+        assert_eq!(lengths(&queue.next(Does::Everything).expect("work")), [30, 30]);
         // A question that comes between two calls goes before the longer ones.
         let _new = ask(&queue, 20);
-        assert_eq!(lengths(&queue.next().expect("work")), [900, 20]);
-        assert_eq!(lengths(&queue.next().expect("work")), [1000]);
-        assert_eq!(lengths(&queue.next().expect("work")), [1900]);
+        assert_eq!(lengths(&queue.next(Does::Everything).expect("work")), [900, 20]);
+        assert_eq!(lengths(&queue.next(Does::Everything).expect("work")), [1000]);
+        assert_eq!(lengths(&queue.next(Does::Everything).expect("work")), [1900]);
     }
 
     #[test]
@@ -175,9 +187,24 @@ mod tests {
         let _long = ask(&queue, 1900);
         let calls = (0..20).position(|_| {
             let _short = ask(&queue, 300);
-            lengths(&queue.next().expect("work")) == [1900]
+            lengths(&queue.next(Does::Everything).expect("work")) == [1900]
         });
         assert_eq!(calls, Some(MAX_PASSED_OVER));
+    }
+
+    #[tokio::test]
+    async fn who_is_there_for_questions_leaves_documents_to_the_other() {
+        let queue = Queue::default();
+        let (reply, _answer) = oneshot::channel();
+        queue.push_documents(Job { texts: vec!["a document".to_owned()], reply }).await.expect("room");
+        let _waiting = ask(&queue, 20);
+        assert_eq!(lengths(&queue.next(Does::Questions).expect("work")), [20]);
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| queue.next(Does::Questions).is_none());
+            assert_eq!(lengths(&queue.next(Does::Everything).expect("work")), [10]);
+            queue.close();
+            assert!(waits.join().expect("no panic"), "nothing was there for it");
+        });
     }
 
     #[test]
@@ -185,6 +212,6 @@ mod tests {
         let queue = Queue::default();
         drop(ask(&queue, 10));
         let _waiting = ask(&queue, 20);
-        assert_eq!(lengths(&queue.next().expect("work")), [20]);
+        assert_eq!(lengths(&queue.next(Does::Everything).expect("work")), [20]);
     }
 }

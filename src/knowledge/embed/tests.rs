@@ -68,17 +68,20 @@ async fn questions_go_before_documents() {
 #[tokio::test]
 async fn a_call_for_documents_takes_about_as_long_as_one_chunk() {
     let (told, calls) = std::sync::mpsc::sync_channel(16);
-    let embedder = Embedder::start(move || {
-        let loaded = Loaded::from(Model::load(&model_dir(), MINILM)?);
-        let call = Box::new(move |texts: Vec<String>| {
-            let lengths: Vec<usize> = texts.iter().map(String::len).collect();
-            let _heard = told.send(lengths.clone());
-            #[expect(clippy::cast_precision_loss, reason = "small")]
-            let vectors = lengths.into_iter().map(|length| vec![length as f32]).collect();
-            Ok(vectors)
-        });
-        Ok(Loaded { call, ..loaded })
-    });
+    let embedder = Embedder::start(
+        move || {
+            let loaded = Loaded::from(Model::load(&model_dir(), MINILM)?);
+            let call = Box::new(move |texts: Vec<String>| {
+                let lengths: Vec<usize> = texts.iter().map(String::len).collect();
+                let _heard = told.send(lengths.clone());
+                #[expect(clippy::cast_precision_loss, reason = "small")]
+                let vectors = lengths.into_iter().map(|length| vec![length as f32]).collect();
+                Ok(vectors)
+            });
+            Ok(Loaded { call, ..loaded })
+        },
+        None,
+    );
     let lengths = [900, 30, 5000, 400, 30, 800, 450, 20];
     let texts = lengths.iter().map(|length| "x".repeat(*length)).collect();
     let vectors = embedder.embed_documents(texts).await.expect("vectors");
@@ -102,10 +105,13 @@ async fn many_questions_are_answered_and_too_many_refused() {
 #[tokio::test]
 async fn while_it_loads_questions_are_not_kept_waiting() {
     let (go, wait) = std::sync::mpsc::sync_channel::<()>(1);
-    let embedder = Embedder::start(move || {
-        wait.recv().expect("told to go on");
-        Err(EmbedError::NotConfigured)
-    });
+    let embedder = Embedder::start(
+        move || {
+            wait.recv().expect("told to go on");
+            Err(EmbedError::NotConfigured)
+        },
+        None,
+    );
     assert_eq!(embedder.embed_query("x", None).await, Err(EmbedError::Loading));
     go.send(()).expect("thread is waiting");
     assert_eq!(embedder.embed_documents(vec!["x".to_owned()]).await, Err(EmbedError::NotConfigured));
@@ -114,7 +120,7 @@ async fn while_it_loads_questions_are_not_kept_waiting() {
 
 #[tokio::test]
 async fn a_panic_becomes_an_error_for_everybody() {
-    let embedder = Embedder::start(|| panic!("deliberate"));
+    let embedder = Embedder::start(|| panic!("deliberate"), None);
     let documents = embedder.embed_documents(vec!["x".to_owned()]).await;
     assert_eq!(documents, Err(EmbedError::Failed("its thread panicked".to_owned())));
     assert!(matches!(embedder.embed_query("x", None).await, Err(EmbedError::Failed(_))));
@@ -123,14 +129,17 @@ async fn a_panic_becomes_an_error_for_everybody() {
 
 #[tokio::test]
 async fn a_panic_on_one_text_is_an_error_of_that_call_only() {
-    let embedder = Embedder::start(|| {
-        let mut loaded = Loaded::from(Model::load(&model_dir(), MINILM)?);
-        let call = Box::new(move |texts: Vec<String>| {
-            assert!(!texts.iter().any(|text| text == "poison"), "deliberate");
-            (loaded.call)(texts)
-        });
-        Ok(Loaded { ready: loaded.ready, call })
-    });
+    let embedder = Embedder::start(
+        || {
+            let mut loaded = Loaded::from(Model::load(&model_dir(), MINILM)?);
+            let call = Box::new(move |texts: Vec<String>| {
+                assert!(!texts.iter().any(|text| text == "poison"), "deliberate");
+                (loaded.call)(texts)
+            });
+            Ok(Loaded { ready: loaded.ready, call })
+        },
+        None,
+    );
     embedder.ready().await.expect("loaded");
     assert!(matches!(embedder.embed_query("poison", None).await, Err(EmbedError::Failed(_))));
     assert_published(&embedder.embed_query(SENTENCE, None).await.expect("the next one is embedded"));
