@@ -2,6 +2,7 @@
 
     side.py ingest FOLDER CHUNKS.json     into a persistent client, in one process
     side.py query PORT QUESTIONS.json     over its server; the client embeds, as Chroma's do
+    side.py alone - CHUNKS.json           without Chroma: ONNX Runtime with one thread, a text in a call
 
 MODEL names the model's folder. Chroma fills every text up to 256 tokens; with PLAIN=1 each has a call of its own, as long
 as it is, which is the best that can be done with this function.
@@ -15,6 +16,8 @@ import sys
 import time
 
 import chromadb
+import numpy
+import onnxruntime
 from chromadb.utils.embedding_functions.onnx_mini_lm_l6_v2 import ONNXMiniLM_L6_V2
 
 ADDED_AT_ONCE = 100
@@ -60,6 +63,21 @@ def ingest(folder, chunks):
     return {"seconds": time.monotonic() - started, "cpu_s": cpu, "memory_mb": memory_mb("VmHWM")}
 
 
+def alone(_, chunks):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    path = os.path.join(os.environ["MODEL"], "model.onnx")
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    tokenizer = Model().tokenizer
+    tokenizer.no_padding()
+    started, before = time.monotonic(), time.process_time()
+    for text in chunks:
+        encoded = tokenizer.encode(text)
+        ids, mask = (numpy.array([part], dtype=numpy.int64) for part in (encoded.ids, encoded.attention_mask))
+        session.run(None, {"input_ids": ids, "attention_mask": mask, "token_type_ids": numpy.zeros_like(ids)})
+    return {"seconds": time.monotonic() - started, "cpu_s": time.process_time() - before, "memory_mb": memory_mb("VmHWM")}
+
+
 def query(port, questions):
     client = chromadb.HttpClient("127.0.0.1", int(port))
     collection = client.get_collection("documents", embedding_function=Model())
@@ -85,4 +103,4 @@ def query(port, questions):
 if __name__ == "__main__":
     does, where, what = sys.argv[1:]
     with open(what) as file:
-        print(json.dumps({"ingest": ingest, "query": query}[does](where, json.load(file))))
+        print(json.dumps({"ingest": ingest, "query": query, "alone": alone}[does](where, json.load(file))))
