@@ -137,7 +137,7 @@ impl App {
         let runner = runner(&config, &retriever, &model, budgets.clone());
         let hub = Arc::new(Hub::new(store.clone(), runner.clone(), policy(&config)));
         let auth = Arc::new(Authenticator::new(&config.auth).with(store.clone()).await?);
-        let gateway = Gateway { documents, ..gateway(&config, &hub, auth, runner, metrics) };
+        let gateway = Gateway { documents, ..gateway(&config, &hub, (auth, store.clone()), runner, metrics) };
         let app = Self { listener, address, hub, store, budgets, gateway, config };
         SqliteStore::announce(app.config.server.data_dir.join(sqlite::FILE_NAME), &app.url())?;
         Ok(app)
@@ -277,13 +277,14 @@ fn policy(config: &Config) -> Policy {
 fn gateway(
     config: &Config,
     hub: &Arc<Hub>,
-    auth: Arc<Authenticator>,
+    (auth, audit): (Arc<Authenticator>, Arc<SqliteStore>),
     runner: Arc<Runner>,
     metrics: PrometheusHandle,
 ) -> Gateway {
     Gateway {
         hub: hub.clone(),
         auth,
+        audit,
         retriever: runner.retriever.clone(),
         documents: None,
         uploads: Uploads::default(),

@@ -21,6 +21,7 @@ use crate::{
     config::Config,
     store::{
         StoreError,
+        audit::{AuditEntry, AuditStore},
         credentials::ApiKeyRecord,
         folder,
         sqlite::{self, SqliteStore},
@@ -132,11 +133,32 @@ pub async fn run(args: Args, config: &Config) -> Result<(), ApiKeyCommandError> 
         }
         None => {
             let store = Arc::new(SqliteStore::open(&database)?);
+            let entry = noted(&args.task);
             let done = alone(&ApiKeys::load(store.clone()).await?, args.task).await;
+            if let (Ok(()), Some(entry)) = (&done, entry) {
+                store.note(entry).await?;
+            }
             store.close().await;
             done
         }
     }
+}
+
+/// What the audit log is to say of it; nothing of a look.
+fn noted(task: &Task) -> Option<AuditEntry> {
+    let (tenant, action, target) = match task {
+        Task::New { name, tenant, .. } => (tenant.as_str(), "api-key new", name),
+        Task::Revoke { id } => (DEFAULT_TENANT, "api-key revoke", id),
+        Task::List { .. } => return None,
+    };
+    Some(AuditEntry {
+        at: Timestamp::now(),
+        tenant: tenant.to_owned(),
+        user: USER.to_owned(),
+        action: action.to_owned(),
+        target: target.clone(),
+        address: None,
+    })
 }
 
 async fn alone(keys: &ApiKeys, task: Task) -> Result<(), ApiKeyCommandError> {

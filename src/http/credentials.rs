@@ -137,7 +137,7 @@ fn own_tenant(caller: &Caller) -> &str {
 }
 
 /// The tenant that is meant, when the caller may administer it.
-fn reachable<'a>(caller: &'a Caller, named: Option<&'a str>) -> Result<&'a str, Problem> {
+pub(super) fn reachable<'a>(caller: &'a Caller, named: Option<&'a str>) -> Result<&'a str, Problem> {
     let own = own_tenant(caller);
     let tenant = named.unwrap_or(own);
     if tenant != own {

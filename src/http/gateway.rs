@@ -13,6 +13,7 @@ use crate::{
     knowledge::{Retriever, jobs::Documents},
     llm::ChatModel,
     run::Runner,
+    store::audit::AuditStore,
 };
 
 /// What the routes need.
@@ -40,6 +41,8 @@ pub struct Gateway {
     pub interrupting: CancellationToken,
     /// Passages returned when a caller does not say how many.
     pub top_k: usize,
+    /// What was done by whom.
+    pub audit: Arc<dyn AuditStore>,
     /// Which pages may talk to the gateway.
     pub origins: Arc<Origins>,
     /// What of this was said in the log already.

@@ -4,6 +4,7 @@
 //! `llm`, `knowledge`, `telemetry`.
 
 mod admin;
+mod audit;
 mod auth;
 mod body;
 mod chat;

@@ -15,9 +15,9 @@ use tower_http::{
 };
 
 use super::{
-    admin, auth, chat, collections, completions, contents, credentials, documents, events, gateway::Gateway, health,
-    identity, jobs, knowledge, messages, models, origin::Origins, page, problem::Problem, rates, requests, sessions,
-    socket, version,
+    admin, audit, auth, chat, collections, completions, contents, credentials, documents, events, gateway::Gateway,
+    health, identity, jobs, knowledge, messages, models, origin::Origins, page, problem::Problem, rates, requests,
+    sessions, socket, version,
 };
 use crate::auth::Right;
 
@@ -25,7 +25,11 @@ use crate::auth::Right;
 pub fn router(gateway: Gateway) -> Router {
     let gateway = Arc::new(gateway);
     let cors = cors(gateway.origins.clone());
-    let tokens = Router::new().route("/auth/token", post(auth::mint)).route("/auth/validate", post(auth::validate));
+    let note = from_fn_with_state(gateway.clone(), audit::note);
+    let tokens = Router::new()
+        .route("/auth/token", post(auth::mint))
+        .route_layer(note.clone())
+        .route("/auth/validate", post(auth::validate));
     let identify = from_fn_with_state(gateway.clone(), identity::identify);
     let require = |right| from_fn_with_state(right, identity::require);
     let conversations = Router::new()
@@ -43,13 +47,15 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/admin/api-keys", post(credentials::create).get(credentials::list))
         .route("/admin/api-keys/{id}", delete(credentials::revoke))
         .route("/admin/revocations", post(credentials::revoke_tokens))
+        .route("/admin/audit", get(audit::list))
+        .route_layer(note.clone())
         .route_layer(require(Right::Administer));
     let api = Router::new()
         .merge(tokens.clone())
         .route("/tickets", post(auth::ticket))
         .merge(conversations)
         .merge(retrieval)
-        .merge(knowledge_base())
+        .merge(knowledge_base().route_layer(note))
         .merge(administration)
         // What stands below says itself who may use it.
         .route_layer(identify.clone())

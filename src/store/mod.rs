@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use crate::chat::{Citation, Feedback, Message, MessageId, Owner, RunId, SessionId, Source, Status, Timestamp, Usage};
 
+pub mod audit;
 pub mod blobs;
 #[cfg(test)]
 mod contract;

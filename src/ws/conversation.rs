@@ -105,10 +105,7 @@ where
             return Poll::Ready(CloseReason::Revoked);
         }
         loop {
-            // The calls first: the `ack` of a message goes out before the end of its run, however quick that is.
-            while let Poll::Ready(Some(answer)) = self.calls.poll_next_unpin(context) {
-                self.answer(Message::text(answer));
-            }
+            self.take_calls(context);
             let was_full = self.is_full();
             let has_read = match self.poll_read(context) {
                 Ok(has_read) => has_read,
@@ -184,12 +181,9 @@ where
                     Poll::Ready(Ok(())) => self.flushed(),
                 }
             }
-            while let Some(answer) = self.answers.pop_front() {
-                self.answer_bytes -= answer.len();
-                self.feed(answer)?;
-            }
+            self.feed_answers()?;
             if !self.hidden {
-                self.write_log()?;
+                self.write_log(context)?;
             }
             if !self.is_flushing {
                 self.tell_goaway();
@@ -200,6 +194,23 @@ where
                 }
             }
         }
+    }
+
+    /// Takes what calls on the session came to. The `ack` of a message goes out before the end of its run, however quick
+    /// that is.
+    pub(super) fn take_calls(&mut self, context: &mut Context<'_>) {
+        while let Poll::Ready(Some(answer)) = self.calls.poll_next_unpin(context) {
+            self.answer(Message::text(answer));
+        }
+    }
+
+    /// Hands all answers to the stream.
+    pub(super) fn feed_answers(&mut self) -> Result<(), CloseReason> {
+        while let Some(answer) = self.answers.pop_front() {
+            self.answer_bytes -= answer.len();
+            self.feed(answer)?;
+        }
+        Ok(())
     }
 
     /// Hands a frame to the stream, which keeps it until it is flushed.

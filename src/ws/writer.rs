@@ -1,5 +1,7 @@
 //! The writing half: `welcome`, snapshots, and everything after the cursor, in batches.
 
+use std::task::Context;
+
 use futures_util::{Sink, Stream};
 use serde_json::Value;
 use tokio_tungstenite::{
@@ -56,7 +58,7 @@ where
     }
 
     /// Encodes what lies after the cursor, up to a batch.
-    pub(super) fn write_log(&mut self) -> Result<(), CloseReason> {
+    pub(super) fn write_log(&mut self, context: &mut Context<'_>) -> Result<(), CloseReason> {
         let mut frames = std::mem::take(&mut self.frames);
         let (mut bytes, mut trimmed) = (0, false);
         let arrivals = &mut self.arrivals;
@@ -72,6 +74,11 @@ where
             frames.push(Message::text(frame));
             bytes < BATCH_BYTES
         });
+        if !frames.is_empty() {
+            // A session answers a call before what comes of it is in the log: whatever the log has, its answer is there.
+            self.take_calls(context);
+            self.feed_answers()?;
+        }
         for frame in frames.drain(..) {
             self.feed(frame)?;
         }

@@ -5,7 +5,8 @@
 //! fsync. Two threads read beside it, on connections of their own; the write-ahead log lets them. The file's
 //! layout is in `schema.rs`, the threads in `threads.rs`, rows and statements in `rows.rs`. What an answer has come to is
 //! added to it piece by piece (`pieces.rs`); what accounts have spent is in `spending.rs`, what the knowledge base should
-//! hold in `documents.rs`; API keys and revocations are in `credentials.rs`.
+//! hold in `documents.rs`; API keys and revocations are in `credentials.rs`, and
+//! what was done by whom in `audit.rs`.
 
 use std::{fmt, path::Path};
 
@@ -23,6 +24,7 @@ use crate::{
     telemetry::metrics::DATABASE_DURATION,
 };
 
+mod audit;
 mod branch;
 mod credentials;
 mod documents;

@@ -218,6 +218,20 @@ pub(super) const MIGRATIONS: &[&str] = &[
     -- The readers of a collection look through all of it.
     CREATE INDEX documents_of_collection ON documents (tenant, collection, position) WHERE deleted_at IS NULL;
 ",
+    "
+    -- number: entries are only ever added, and leave by their age.
+    CREATE TABLE audit (
+        number  INTEGER PRIMARY KEY AUTOINCREMENT,
+        at      INTEGER NOT NULL,
+        tenant  TEXT NOT NULL,
+        user    TEXT NOT NULL,
+        action  TEXT NOT NULL,
+        target  TEXT NOT NULL,
+        address TEXT
+    ) STRICT;
+    CREATE INDEX audit_of_tenant ON audit (tenant, number);
+    CREATE INDEX audit_by_age ON audit (at);
+",
 ];
 
 /// How long a connection waits for a lock of SQLite's own. Only a program that looks into the file from

@@ -157,3 +157,62 @@ async fn tokens_that_were_taken_back_close_what_they_had_opened() {
     let north = with(json!({"sub": "ann", "tenant": "north", "exp": now() + 3600}));
     assert_eq!(get(&gateway, "/api/v1/sessions", &north).await.0, 200, "another tenant's");
 }
+
+#[tokio::test]
+async fn what_is_done_is_noted_for_who_administers_the_tenant() {
+    let setup = setup();
+    said(&setup, &["api-key", "new", "--name", "offline", "--tenant", "north"]).await;
+    let gateway = setup.start().await;
+    let (north, south) = (admin("north"), admin("south"));
+    let make = async |token: &str| {
+        call(&gateway, Method::POST, "/api/v1/admin/api-keys", Some(token), json!({"name": "n"})).await
+    };
+    assert_eq!(make(&token("eve")).await.0, 403);
+    let (status, made) = make(&north).await;
+    assert_eq!(status, 201);
+    let path = format!("/api/v1/admin/api-keys/{}", made["id"].as_str().unwrap());
+    assert_eq!(call(&gateway, Method::DELETE, &path, Some(&south), Value::Null).await.0, 404);
+    assert_eq!(call(&gateway, Method::DELETE, &path, Some(&north), Value::Null).await.0, 204);
+    assert_eq!(call(&gateway, Method::POST, "/auth/token", Some(&north), json!({"user": "ben"})).await.0, 200);
+    let audit = async |token: &str, query: &str| {
+        let (status, page) = get(&gateway, &format!("/api/v1/admin/audit{query}"), token).await;
+        assert_eq!(status, 200, "{page}");
+        page
+    };
+    let page = audit(&north, "").await;
+    let told: Vec<_> = page["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+            (text("user"), text("action"), text("target"), text("address"))
+        })
+        .collect();
+    let by_root =
+        |action: &str, target: &str| ("root".to_owned(), action.to_owned(), target.to_owned(), "127.0.0.1".to_owned());
+    let offline = ("rivulet api-key", "api-key new", "offline", "");
+    assert_eq!(
+        told,
+        [
+            by_root("POST /auth/token", "/auth/token"),
+            by_root("DELETE /api/v1/admin/api-keys/{id}", path.trim_start_matches("/api/v1")),
+            by_root("POST /api/v1/admin/api-keys", "/admin/api-keys"),
+            (offline.0.into(), offline.1.into(), offline.2.into(), offline.3.into()),
+        ]
+    );
+    assert_eq!(
+        audit(&south, "").await["entries"],
+        json!([]),
+        "nothing of another tenant, and nothing that was refused"
+    );
+    let first = audit(&north, "?limit=1").await;
+    assert_eq!((first["entries"].as_array().unwrap().len(), &first["more"]), (1, &json!(true)));
+    let rest = audit(&north, &format!("?before={}", first["entries"][0]["number"])).await;
+    assert_eq!((rest["entries"].as_array().unwrap().len(), &rest["more"]), (3, &json!(false)));
+    for (path, status) in [("/api/v1/admin/audit?tenant=south", 403), ("/api/v1/admin/audit?limit=0", 400)] {
+        assert_eq!(get(&gateway, path, &north).await.0, status);
+    }
+    assert_eq!(get(&gateway, "/api/v1/admin/audit", &token("ann")).await.0, 403);
+    assert!(!page.to_string().contains(made["key"].as_str().unwrap()));
+}

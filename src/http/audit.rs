@@ -1,0 +1,94 @@
+//! What is done to credentials and documents is noted: who, what, to what, from where. `/admin/audit` shows it.
+//!
+//! Noted is what was done, after it was; what was refused is not, or floods of it would hide the rest.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json as Reply,
+    extract::{MatchedPath, Query, Request, State, rejection::QueryRejection},
+    middleware::Next,
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tracing::error;
+
+use super::{
+    client::ClientAddress, credentials::reachable, desk::page_limit, gateway::Gateway, problem::Problem,
+    sessions::query,
+};
+use crate::{
+    auth::{Caller, DEFAULT_TENANT},
+    chat::Timestamp,
+    store::audit::AuditEntry,
+};
+
+/// The most bytes of a path that are noted.
+const TARGET_BYTES: usize = 500;
+
+#[derive(Deserialize)]
+pub(super) struct Page {
+    tenant: Option<String>,
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    number: u64,
+    at: Timestamp,
+    user: String,
+    action: String,
+    target: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+}
+
+/// Notes what a request that changes something did.
+pub(super) async fn note(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    route: MatchedPath,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let principal = caller.0.as_ref().map(|grant| grant.principal.clone());
+    let path = request.uri().path(); // Below `/api/v1`, of which the route has the whole.
+    let entry = AuditEntry {
+        at: Timestamp::now(),
+        tenant: principal.as_ref().map_or(DEFAULT_TENANT, |principal| principal.tenant()).to_owned(),
+        user: principal.as_ref().map_or("", |principal| principal.user()).to_owned(),
+        action: format!("{} {}", request.method(), route.as_str()),
+        target: path[..path.floor_char_boundary(TARGET_BYTES)].to_owned(),
+        address: request.extensions().get::<ClientAddress>().map(|client| client.0.to_string()),
+    };
+    let response = next.run(request).await;
+    if response.status().is_success()
+        && let Err(error) = gateway.audit.note(entry).await
+    {
+        // It is done already, and whoever did it should not do it again.
+        error!(%error, "what was done could not be noted in the audit log");
+    }
+    response
+}
+
+pub(super) async fn list(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Reply<Value>, Problem> {
+    let Page { tenant, before, limit } = query(page)?;
+    let (tenant, limit) = (reachable(&caller, tenant.as_deref())?, page_limit(limit)?);
+    let mut entries = gateway.audit.audit(tenant, before, limit + 1).await?;
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    let entries = entries.into_iter().map(|(number, entry)| {
+        let AuditEntry { at, user, action, target, address, .. } = entry;
+        Entry { number, at, user, action, target, address }
+    });
+    Ok(Reply(json!({ "entries": entries.collect::<Vec<_>>(), "more": more })))
+}
