@@ -129,7 +129,8 @@ async fn content_that_is_damaged_is_not_indexed_and_mended_when_it_comes_again()
     std::fs::write(&files(&setup, "/blobs/")[0], "# One\n\nThe bunting sings.").unwrap();
     std::fs::remove_dir_all(setup.data.path().join("data/lancedb")).unwrap();
     let gateway = setup.start().await;
-    crate::knowledge::until_loaded(&gateway).await;
+    // It fails as soon as somebody looks at its index, which is gone and cannot be made anew.
+    until("the model", async || gateway.get("/ready").await.1["knowledge"]["state"] != "loading").await;
     let user = User::of(&gateway);
     until("the damage to be told", async || user.get(&format!("/documents/{id}")).await.1["status"] == "failed").await;
     assert_eq!(user.get(&format!("/documents/{id}")).await.1["error"]["code"], "damaged");
