@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::principal::{Principal, Right, UNLIMITED};
+use super::principal::{DEFAULT_TENANT, Principal, Right, UNLIMITED};
 use crate::{
     chat::{Owner, Timestamp},
     limits::Visitor,
@@ -51,6 +51,12 @@ impl Caller {
     #[must_use]
     pub fn owner(&self) -> Option<&Owner> {
         self.0.as_ref().map(|grant| grant.principal.owner())
+    }
+
+    /// Whose documents and credentials are its own; the default tenant's where it is not known who it is.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        self.0.as_ref().map_or(DEFAULT_TENANT, |grant| grant.principal.tenant())
     }
 
     /// Whether it may do this. Where nobody need say who they are, everybody may do everything.

@@ -18,11 +18,7 @@ use super::{
     client::ClientAddress, credentials::reachable, desk::page_limit, gateway::Gateway, problem::Problem,
     sessions::query,
 };
-use crate::{
-    auth::{Caller, DEFAULT_TENANT},
-    chat::Timestamp,
-    store::audit::AuditEntry,
-};
+use crate::{auth::Caller, chat::Timestamp, store::audit::AuditEntry};
 
 /// The most bytes of a path that are noted.
 const TARGET_BYTES: usize = 500;
@@ -56,12 +52,11 @@ pub(super) async fn note(
     if request.method().is_safe() {
         return next.run(request).await;
     }
-    let principal = caller.0.as_ref().map(|grant| grant.principal.clone());
     let path = request.uri().path(); // Below `/api/v1`, of which the route has the whole.
     let entry = AuditEntry {
         at: Timestamp::now(),
-        tenant: principal.as_ref().map_or(DEFAULT_TENANT, |principal| principal.tenant()).to_owned(),
-        user: principal.as_ref().map_or("", |principal| principal.user()).to_owned(),
+        tenant: caller.tenant().to_owned(),
+        user: caller.0.as_ref().map_or("", |grant| grant.principal.user()).to_owned(),
         action: format!("{} {}", request.method(), route.as_str()),
         target: path[..path.floor_char_boundary(TARGET_BYTES)].to_owned(),
         address: request.extensions().get::<ClientAddress>().map(|client| client.0.to_string()),

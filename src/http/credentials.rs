@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     auth::{
-        Caller, DEFAULT_TENANT, Principal, RevokeError, Right,
+        Caller, Principal, RevokeError, Right,
         api_keys::{ApiKeyError, ApiKeys},
     },
     chat::Timestamp,
@@ -74,7 +74,7 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Json(new): Json<NewKey>,
 ) -> Result<(StatusCode, Reply<ApiKey>), Problem> {
-    let tenant = new.tenant.as_deref().unwrap_or(own_tenant(&caller));
+    let tenant = new.tenant.as_deref().unwrap_or(caller.tenant());
     let own_user = caller.0.as_ref().map(|grant| grant.principal.user());
     let Some(user) = new.user.as_deref().or(own_user) else {
         return Err(Problem::invalid_field("user", "is missing"));
@@ -106,7 +106,7 @@ pub(super) async fn revoke(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let within = (!caller.may(Right::AdministerTenants)).then(|| own_tenant(&caller));
+    let within = (!caller.may(Right::AdministerTenants)).then(|| caller.tenant());
     if !gateway.auth.revoke_key(&id, within).await? {
         return Err(Problem::not_found("API key"));
     }
@@ -132,13 +132,9 @@ fn keys(gateway: &Gateway) -> Result<&ApiKeys, Problem> {
     gateway.auth.keys().ok_or_else(|| Problem::not_found("store of API keys"))
 }
 
-fn own_tenant(caller: &Caller) -> &str {
-    caller.0.as_ref().map_or(DEFAULT_TENANT, |grant| grant.principal.tenant())
-}
-
 /// The tenant that is meant, when the caller may administer it.
 pub(super) fn reachable<'a>(caller: &'a Caller, named: Option<&'a str>) -> Result<&'a str, Problem> {
-    let own = own_tenant(caller);
+    let own = caller.tenant();
     let tenant = named.unwrap_or(own);
     if tenant != own {
         allow(caller, Right::AdministerTenants)?;

@@ -12,7 +12,7 @@ use axum::{
 
 use super::{gateway::Gateway, problem::Problem, rates};
 use crate::{
-    auth::{Authenticator, Caller, DEFAULT_TENANT, Principal, Refused, Right},
+    auth::{Authenticator, Caller, Principal, Refused, Right},
     limits::{Action, Standing, Visitor},
     ws::handshake,
 };
@@ -70,8 +70,7 @@ pub(super) fn allow(caller: &Caller, right: Right) -> Result<(), Problem> {
 
 /// Whether somebody may make a credential of `principal`: nobody gives what they have not.
 pub(super) fn allow_to_give(caller: &Caller, principal: &Principal) -> Result<(), Problem> {
-    let own = caller.0.as_ref().map_or(DEFAULT_TENANT, |grant| grant.principal.tenant());
-    let reaches_out = principal.tenant() != own || principal.may(Right::AdministerTenants);
+    let reaches_out = principal.tenant() != caller.tenant() || principal.may(Right::AdministerTenants);
     allow(caller, if reaches_out { Right::AdministerTenants } else { Right::Administer })
 }
 

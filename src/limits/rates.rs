@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{chat::SessionId, config::RateRules};
 
-/// Places in a row; both take 4 MiB, of which nothing is touched that nobody needs.
+/// Places in a row; both take 4 MiB.
 const PLACES: usize = 1 << 18;
 /// Of two who ask for the same at once, one is first; so many pairs need not wait for each other.
 const LOCKS: usize = 64;
