@@ -15,15 +15,17 @@ use std::{
 use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
 use tokio::{
     net::{TcpListener, TcpSocket},
+    sync::mpsc,
     time::{interval, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
+use self::live::Live;
 use crate::{
     auth::Authenticator,
     config::{Abandon, Config},
-    http::{self, Clients, Gateway, Notices, Origins, Uploads},
+    http::{self, Clients, Gateway, Notices, Origins, Tls, TlsError, TlsFiles, Uploads, server::Port},
     hub::{Hub, INTERRUPT_GRACE, Policy},
     knowledge::{
         Knowledge, NoKnowledge, Retriever,
@@ -31,21 +33,25 @@ use crate::{
         parser::Parsers,
         preload,
     },
-    limits::{Budgets, Line, Rates},
-    llm::{ChatModel, TargetsError, cache::Cached, extractive::Extractive, targets::Targets},
+    limits::{Budgets, Capacity, Line, Rates},
+    llm::{ChatModel, Current, TargetsError},
     run::{Retrieval, Runner},
     store::{
         StoreError, folder,
         sqlite::{self, SqliteStore},
     },
-    telemetry::metrics,
+    telemetry::{logging::Log, metrics},
 };
+
+mod live;
 
 /// Connections the kernel may hold until they are accepted: a reconnect storm comes all at once.
 const BACKLOG: u32 = 4096;
 /// What the kernel keeps of a connection for a client that does not read, in bytes; it doubles this for its own needs.
 /// By itself it would take up to 4 MiB for each, and text that waits there cannot be merged any more.
 const SEND_BUFFER: u32 = 128 << 10;
+/// Connections of the operators' port, which others cannot fill.
+const ADMIN_CONNECTIONS: usize = 256;
 /// How long sockets have for the closing handshake at the end.
 const GOODBYE: Duration = Duration::from_secs(3);
 /// How often recorded samples are folded into their histograms, so that they do not pile up while nobody asks.
@@ -79,6 +85,9 @@ pub enum AppError {
         /// Why not.
         source: io::Error,
     },
+    /// There is no TLS.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
     /// Metrics cannot be recorded.
     #[error("metrics cannot be recorded: {0}")]
     Metrics(#[from] BuildError),
@@ -89,9 +98,11 @@ pub enum AppError {
 pub struct App {
     listener: TcpListener,
     address: SocketAddr,
+    admin: Option<(TcpListener, SocketAddr)>,
+    tls: Option<Arc<Tls>>,
     hub: Arc<Hub>,
     store: Arc<SqliteStore>,
-    budgets: Arc<Budgets>,
+    model: Arc<Current>,
     gateway: Gateway,
     config: Config,
 }
@@ -106,15 +117,8 @@ impl App {
         let data_dir = &config.server.data_dir;
         folder::prepare(data_dir).map_err(|source| AppError::DataDir { path: data_dir.clone(), source })?;
         let store = Arc::new(SqliteStore::open(data_dir.join(sqlite::FILE_NAME))?);
-        let model: Arc<dyn ChatModel> = match Targets::from_config(&config.llm)? {
-            Some(targets) => Arc::new(targets),
-            None => Arc::new(Extractive::default()),
-        };
+        let model = Arc::new(Current::new(live::model(&config.llm)?));
         let cache = config.llm.cache();
-        let model = match cache {
-            Some(rule) => Arc::new(Cached::new(model, rule)),
-            None => model,
-        };
         let knowledge = config.knowledge.enabled.then(|| {
             let knowledge = Knowledge::open(&config.knowledge, data_dir, Parsers::of_this_program());
             Arc::new(match cache {
@@ -131,14 +135,16 @@ impl App {
             Some(knowledge) => Some(open_documents(&config, &store, knowledge).await?),
             None => None,
         };
+        let tls = TlsFiles::of(&config).map(|files| Tls::open(&files)).transpose()?.map(Arc::new);
         let (listener, address) = listen(config.server.bind)?;
+        let admin = config.server.admin_bind.map(listen).transpose()?;
         let budgets = Arc::new(Budgets::new(&config.limits));
         budgets.load(&*store).await?;
         let runner = runner(&config, &retriever, &model, budgets.clone());
         let hub = Arc::new(Hub::new(store.clone(), runner.clone(), policy(&config)));
         let auth = Arc::new(Authenticator::new(&config.auth).with(store.clone()).await?);
         let gateway = Gateway { documents, ..gateway(&config, &hub, (auth, store.clone()), runner, metrics) };
-        let app = Self { listener, address, hub, store, budgets, gateway, config };
+        let app = Self { listener, address, admin, tls, hub, store, model, gateway, config };
         SqliteStore::announce(app.config.server.data_dir.join(sqlite::FILE_NAME), &app.url())?;
         Ok(app)
     }
@@ -146,39 +152,62 @@ impl App {
     /// Where it listens, as a browser would have it.
     #[must_use]
     pub fn url(&self) -> String {
-        let mut address = self.address;
+        self.url_of(self.address)
+    }
+
+    /// Where operators find it, when that is somewhere else.
+    #[must_use]
+    pub fn admin_url(&self) -> Option<String> {
+        self.admin.as_ref().map(|(_, address)| self.url_of(*address))
+    }
+
+    fn url_of(&self, mut address: SocketAddr) -> String {
         if address.ip().is_unspecified() {
             address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
         }
-        format!("http://{address}")
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}")
     }
 
     /// Who answers.
     #[must_use]
-    pub fn model(&self) -> &str {
+    pub fn model(&self) -> Arc<str> {
         self.gateway.model.name()
     }
 
-    /// Serves until `stop`, then drains and returns.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { listener, hub, store, budgets, gateway, config, .. } = self;
+    /// Serves until `stop`, then drains and returns. Configurations that come meanwhile are taken over as far as that can
+    /// be, the log's level through `log`.
+    pub async fn run(self, stop: impl Future<Output = ()>, log: Log, changes: mpsc::Receiver<Config>) {
+        let Self { listener, admin, tls, hub, store, model, gateway, config, .. } = self;
         let (ending, background, connections) = (CancellationToken::new(), TaskTracker::new(), TaskTracker::new());
         let (draining, sockets) = (gateway.draining.clone(), gateway.sockets.clone());
         let (completions, interrupting) = (gateway.completions.clone(), gateway.interrupting.clone());
         background.spawn(hub.clone().tend(ending.clone()));
-        background.spawn(budgets.keep(store.clone(), ending.clone()));
+        background.spawn(gateway.runner.budgets.clone().keep(store.clone(), ending.clone()));
         background.spawn(keep_uses(gateway.auth.clone(), ending.clone()));
-        background.spawn(until(ending.clone(), fold_metrics(gateway.metrics.clone())));
+        background.spawn(until(ending.clone(), tidy_up(gateway.metrics.clone(), log.clone())));
         if let Some(documents) = gateway.documents.clone() {
             let preloading = preload(documents.clone(), config.knowledge.preload.clone());
             background.spawn(until(ending.clone(), preloading));
             background.spawn(documents.run(ending.clone()));
         }
-        let bounds = (config.limits.connections, gateway.clients.clone());
-        let router = http::router(gateway);
+        let (clients, runner) = (gateway.clients.clone(), gateway.runner.clone());
+        let surface = http::surface(gateway, admin.is_some());
         let accepting = CancellationToken::new();
-        let server = http::server::serve(listener, router, bounds, accepting.clone(), connections.clone());
-        let server = background.spawn(server);
+        let most = Arc::new(Capacity::new(config.limits.connections));
+        let serve = |listener, router, connections_at_most| {
+            let (tls, clients) = (tls.clone(), clients.clone());
+            let port = Port { listener, router, tls, connections: connections_at_most, clients };
+            background.spawn(http::server::serve(port, accepting.clone(), connections.clone()))
+        };
+        let server = serve(listener, surface.public, most.clone());
+        if let (Some((listener, _)), Some(router)) = (admin, surface.admin) {
+            serve(listener, router, Arc::new(Capacity::new(ADMIN_CONNECTIONS)));
+        }
+        let drain = Duration::from_secs(config.server.drain_s);
+        let (hub_of_all, stored) = (hub.clone(), store.clone());
+        let live = Live { config, log, tls, connections: most, clients, hub: hub_of_all, runner, model, store: stored };
+        background.spawn(until(ending.clone(), live.follow(changes)));
 
         tokio::select! {
             () = stop => info!("shutting down: running answers may finish"),
@@ -186,7 +215,7 @@ impl App {
         }
         draining.cancel();
         // The whole end fits into `drain_s`: whoever sent the signal kills after some such time.
-        let most = Duration::from_secs(config.server.drain_s).saturating_sub(INTERRUPT_GRACE + GOODBYE);
+        let most = drain.saturating_sub(INTERRUPT_GRACE + GOODBYE);
         completions.close();
         tokio::join!(hub.drain(most), async {
             if timeout(most, completions.wait()).await.is_err() {
@@ -239,12 +268,7 @@ async fn open_documents(
     Documents::open(store.clone(), knowledge.clone(), &config.server.data_dir, bounds).await.map(Arc::new)
 }
 
-fn runner(
-    config: &Config,
-    retriever: &Arc<dyn Retriever>,
-    model: &Arc<dyn ChatModel>,
-    budgets: Arc<Budgets>,
-) -> Arc<Runner> {
+fn runner(config: &Config, retriever: &Arc<dyn Retriever>, model: &Arc<Current>, budgets: Arc<Budgets>) -> Arc<Runner> {
     Arc::new(Runner {
         retriever: retriever.clone(),
         model: model.clone(),
@@ -311,11 +335,12 @@ async fn keep_uses(auth: Arc<Authenticator>, stop: CancellationToken) {
     }
 }
 
-async fn fold_metrics(metrics: PrometheusHandle) {
+async fn tidy_up(metrics: PrometheusHandle, log: Log) {
     let mut every = interval(METRICS_UPKEEP);
     loop {
         every.tick().await;
         metrics.run_upkeep();
+        log.tell_left_out();
     }
 }
 

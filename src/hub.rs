@@ -3,7 +3,7 @@
 //! Owns the map, and nothing of a session. A guard of the map is never held across an await: entries are cells, and
 //! whoever comes first loads, outside of the guard, while the others wait for the cell. Every entry has one of a
 //! bounded number of places (`room.rs`). `start.rs` puts a session into memory; `tend.rs` is what goes on meanwhile, and
-//! `checkpoints.rs` that of it which saves running answers. Uses `session`, `store`.
+//! `checkpoints.rs` that of it which saves running answers. Uses `session`, `store`, `limits`.
 
 use std::{
     sync::{
@@ -14,11 +14,12 @@ use std::{
 };
 
 use dashmap::DashMap;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
 use crate::{
     chat::{MessageId, Owner, SessionId, Timestamp},
+    limits::{Capacity, Seat},
     run::Runner,
     session::{Clock, Closed, Deps, SessionHandle, log::RETENTION},
     store::{MessagePage, Scope, SessionRecord, SessionStore, StoreError},
@@ -67,7 +68,7 @@ type Sessions = Arc<DashMap<SessionId, Arc<Slot>>>;
 #[derive(Debug)]
 struct Slot {
     session: OnceCell<SessionHandle>,
-    _place: OwnedSemaphorePermit,
+    _place: Seat,
 }
 
 /// A hold on a slot while it is to be filled. One that stays empty goes with the last who hoped for it, whatever became
@@ -96,7 +97,7 @@ pub struct Hub {
     sessions: Sessions,
     deps: Arc<Deps>,
     policy: Policy,
-    places: Arc<Semaphore>,
+    places: Arc<Capacity>,
     /// When it was told last that all places are taken; 0: never.
     told: AtomicU64,
     tasks: TaskTracker,
@@ -118,9 +119,13 @@ impl Hub {
             busy: TaskTracker::new(),
             tokens: metrics::counter!(TOKENS_DELIVERED),
         });
-        let places = if policy.sessions == 0 { Semaphore::MAX_PERMITS } else { policy.sessions };
-        let (sessions, places) = (Sessions::default(), Arc::new(Semaphore::new(places)));
+        let (sessions, places) = (Sessions::default(), Arc::new(Capacity::new(policy.sessions)));
         Self { sessions, deps, policy, places, told: AtomicU64::new(0), tasks: TaskTracker::new() }
+    }
+
+    /// From now on at most so many sessions are in memory; 0 = no limit.
+    pub fn set_most_sessions(&self, most: usize) {
+        self.places.set_most(most);
     }
 
     /// The store behind the sessions.

@@ -71,7 +71,7 @@ fn main() -> ExitCode {
 
 async fn run(Arguments { settings, command }: Arguments) -> Result<(), Box<dyn Error>> {
     match command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(settings.load()?).await?,
+        Command::Serve => serve::run(settings).await?,
         Command::Check(args) => check::run(args, settings.load()).await?,
         Command::Ingest(args) => ingest::run(args, &settings.load()?.config).await?,
         Command::Search(args) => search::run(args, &settings.load()?.config).await?,

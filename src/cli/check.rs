@@ -6,7 +6,7 @@ use std::{
     io::{self, Write},
     net::TcpListener,
     path::Path,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use futures_util::future::join_all;
@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::{
     config::{AuthConfig, Config, KnowledgeConfig, LlmConfig, Loaded, Refusal, TargetSettings},
+    http::TlsFiles,
     knowledge::embed::{check_name, missing_files},
     llm,
     store::sqlite::{FILE_NAME, SqliteStore},
@@ -110,7 +111,8 @@ async fn report(args: &Args, loaded: Result<Loaded, Refusal>, out: &mut impl Wri
 async fn of_machine(loaded: &Loaded) -> Vec<Finding> {
     let mut findings = vec![configuration(loaded)];
     findings.extend(loaded.warnings.iter().map(|warning| (Verdict::Doubtful, "configuration", warning.clone())));
-    findings.push(listen(&loaded.config));
+    findings.extend(listen(&loaded.config));
+    findings.extend(certificate(&loaded.config));
     findings.push(auth(&loaded.config.auth));
     findings.push(data(&loaded.config.server.data_dir));
     findings.extend(models(&loaded.config.llm).await);
@@ -127,12 +129,28 @@ fn configuration(loaded: &Loaded) -> Finding {
     (Verdict::Good, "configuration", text)
 }
 
-fn listen(config: &Config) -> Finding {
-    let address = config.server.bind;
-    match TcpListener::bind(address) {
+fn listen(config: &Config) -> Vec<Finding> {
+    let addresses = [Some(config.server.bind), config.server.admin_bind];
+    let finding = |address| match TcpListener::bind(address) {
         Ok(_) => (Verdict::Good, "listen", format!("{address} is free")),
         Err(error) => (Verdict::Bad, "listen", format!("{address} cannot be used: {error}")),
-    }
+    };
+    addresses.into_iter().flatten().map(finding).collect()
+}
+
+fn certificate(config: &Config) -> Option<Finding> {
+    let files = TlsFiles::of(config)?;
+    Some(match files.check() {
+        Ok(ends) if ends < SystemTime::now() => {
+            let text = format!("{} ended on {}", files.cert.display(), humantime::format_rfc3339_seconds(ends));
+            (Verdict::Doubtful, "tls", text)
+        }
+        Ok(ends) => {
+            let text = format!("{} is good until {}", files.cert.display(), humantime::format_rfc3339_seconds(ends));
+            (Verdict::Good, "tls", text)
+        }
+        Err(error) => (Verdict::Bad, "tls", error.to_string()),
+    })
 }
 
 fn auth(config: &AuthConfig) -> Finding {

@@ -1,15 +1,23 @@
 //! `rivulet serve`: the gateway.
 
-use std::{io, process};
+use std::{
+    io::{self, IsTerminal},
+    process,
+};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{info, warn};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, oneshot},
+};
+use tracing::{error, info, warn};
 
+use super::settings::SettingsArgs;
 use crate::{
     app::{App, AppError},
-    config::Loaded,
+    config::{Config, Loaded, Refusal},
     telemetry::{
         logging::{self, LoggingError},
+        metrics::CONFIG_RELOADS,
         otlp::{self, OtlpError},
     },
 };
@@ -17,6 +25,9 @@ use crate::{
 /// Why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] Refusal),
     /// The log cannot be written as configured.
     #[error(transparent)]
     Logging(#[from] LoggingError),
@@ -31,50 +42,87 @@ pub enum ServeError {
     Signals(#[from] io::Error),
 }
 
-/// Runs the gateway until SIGTERM or SIGINT; a second one ends the process at once, with status 1.
+/// Runs the gateway until SIGTERM or SIGINT; a second one ends the process at once, with status 1. SIGHUP has the
+/// configuration read again; when it says that the terminal is gone from which the gateway was started, it ends.
 ///
 /// # Errors
 /// [`ServeError`]: what keeps it from starting.
-pub async fn run(loaded: Loaded) -> Result<(), ServeError> {
-    let Loaded { config, warnings, file } = loaded;
+pub async fn run(settings: SettingsArgs) -> Result<(), ServeError> {
+    let Loaded { config, warnings, file } = settings.load()?;
     let (spans, exporter) = config.telemetry.otlp_endpoint.as_deref().map(otlp::start).transpose()?.unzip();
-    logging::init(&config.telemetry, config.server.environment, spans)?;
+    let log = logging::init(&config.telemetry, config.server.environment, spans)?;
     for warning in warnings {
         warn!("{warning}");
     }
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut ends = Ends { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+    let mut hangup = signal(SignalKind::hangup())?;
     let app = App::start(config).await?;
-    info!(file = file.map(|file| file.display().to_string()), model = app.model(), "listening on {}", app.url());
-    let mut stop = async || one_of(&mut terminate, &mut interrupt).await;
-    let (stopped, ending) = tokio::sync::oneshot::channel::<()>();
+    if let Some(url) = app.admin_url() {
+        info!("operators are served on {url}");
+    }
+    info!(file = file.map(|file| file.display().to_string()), model = %app.model(), "listening on {}", app.url());
+    let (stopped, ending) = oneshot::channel::<()>();
+    let (change, changes) = mpsc::channel(1);
     let mut running = std::pin::pin!(async {
         let stopping = async {
             // An error means the same as a signal: whoever could send one is gone.
             let _either = ending.await;
         };
-        app.run(stopping).await;
+        app.run(stopping, log, changes).await;
         if let Some(exporter) = exporter {
             exporter.close().await;
         }
     });
     tokio::select! {
-        () = stop() => {}
+        () = ends.come() => {}
+        () = follow(&settings, &mut hangup, change) => info!("the terminal is gone"),
         () = &mut running => return Ok(()),
     }
     drop(stopped);
     tokio::select! {
         () = running => Ok(()),
-        () = stop() => {
+        () = ends.come() => {
             warn!("second signal: ending at once");
             process::exit(1);
         }
     }
 }
 
-async fn one_of(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Reads the configuration again whenever a signal says so, until it says something else: that a terminal is gone.
+async fn follow(settings: &SettingsArgs, hangup: &mut Signal, change: mpsc::Sender<Config>) {
+    let has_terminal = io::stdin().is_terminal();
+    while hangup.recv().await.is_some() {
+        if has_terminal && !io::stdin().is_terminal() {
+            return;
+        }
+        match settings.load() {
+            Ok(Loaded { config, warnings, .. }) => {
+                for warning in warnings {
+                    warn!("{warning}");
+                }
+                // When nobody takes it, the gateway is about to end.
+                let _ended = change.send(config).await;
+            }
+            Err(refusal) => {
+                error!("the configuration stays as it was: {refusal}");
+                metrics::counter!(CONFIG_RELOADS, "outcome" => "refused").increment(1);
+            }
+        }
+    }
+    std::future::pending().await
+}
+
+/// The signals that end the gateway.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    async fn come(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

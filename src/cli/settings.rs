@@ -29,10 +29,10 @@ impl SettingsArgs {
     ///
     /// # Errors
     /// [`Refusal`]; also when a file that was named is not there.
-    pub fn load(self) -> Result<Loaded, Refusal> {
+    pub fn load(&self) -> Result<Loaded, Refusal> {
         let default = Path::new(DEFAULT_FILE);
         // A link that leads nowhere counts as there: the person meant it to be read.
-        let file = self.config.or_else(|| default.symlink_metadata().is_ok().then(|| default.to_owned()));
-        Config::load(file.as_deref(), environment(), Overrides { bind: self.bind, data_dir: self.data_dir })
+        let file = self.config.clone().or_else(|| default.symlink_metadata().is_ok().then(|| default.to_owned()));
+        Config::load(file.as_deref(), environment(), Overrides { bind: self.bind, data_dir: self.data_dir.clone() })
     }
 }

@@ -1,6 +1,6 @@
 //! What types and bounds cannot say: the form of addresses, and what does not go together. Pure.
 
-use std::str::FromStr;
+use std::{net::SocketAddr, str::FromStr};
 
 use reqwest::Url;
 use tracing_subscriber::{EnvFilter, filter::Directive};
@@ -27,6 +27,7 @@ pub(super) fn check(config: &mut Config, layers: &Layers, refused: &mut Vec<Conf
         check_otlp(config, layers, cfg!(feature = "otlp")),
         check_uri(config, layers, cfg!(feature = "s3")),
         check_auth(config),
+        check_ports(config),
     ];
     refused.extend(checks.into_iter().filter_map(Result::err));
     if config.server.environment == Environment::Production {
@@ -156,13 +157,16 @@ fn unfit_for_production(config: &Config) -> Vec<String> {
         unfit.push(text.to_owned());
     }
     unfit.extend(config.auth.jwt_secret.as_ref().and_then(Secret::weakness).map(|it| format!("auth.jwt_secret {it}")));
-    let bind = config.server.bind;
-    if !bind.ip().is_loopback() && !config.server.behind_proxy {
-        unfit.push(format!(
-            "server.bind is {bind}: what is said there can be read on the way, for there is no TLS. Put a proxy with TLS \
-             in front and set server.behind_proxy, or bind to a loopback address"
-        ));
-    }
+    let server = &config.server;
+    let is_in_the_open =
+        |bind: &SocketAddr| !bind.ip().is_loopback() && server.tls_cert.is_none() && !server.behind_proxy;
+    let binds = [("server.bind", Some(server.bind)), ("server.admin_bind", server.admin_bind)];
+    unfit.extend(binds.into_iter().filter_map(|(key, bind)| Some((key, bind.filter(is_in_the_open)?))).map(|(key, bind)| {
+        format!(
+            "{key} is {bind}: what is said there can be read on the way, for there is no TLS. Set server.tls_cert and \
+             server.tls_key, or put a proxy with TLS in front and set server.behind_proxy, or bind to a loopback address"
+        )
+    }));
     unfit
 }
 
@@ -179,6 +183,20 @@ fn check_auth(config: &Config) -> Result<(), ConfigError> {
         ));
     }
     Ok(())
+}
+
+fn check_ports(config: &Config) -> Result<(), ConfigError> {
+    let server = &config.server;
+    let (there, missing) = match (&server.tls_cert, &server.tls_key) {
+        (Some(_), None) => ("server.tls_cert", "server.tls_key"),
+        (None, Some(_)) => ("server.tls_key", "server.tls_cert"),
+        _ if server.admin_bind == Some(server.bind) && server.bind.port() != 0 => {
+            let text = "server.admin_bind is the same as server.bind: give one of them another port, or leave it out";
+            return Err(ConfigError::Refused(text.to_owned()));
+        }
+        _ => return Ok(()),
+    };
+    Err(ConfigError::Refused(format!("{there} is set, and {missing} is not: TLS needs both")))
 }
 
 fn warn(config: &Config, warnings: &mut Vec<String>) {
@@ -198,6 +216,13 @@ fn warn(config: &Config, warnings: &mut Vec<String>) {
         warnings.push(
             "server.behind_proxy is set and server.trusted_proxies is not: all clients are taken for the proxy, and share \
              the limits of one address"
+                .to_owned(),
+        );
+    }
+    if config.server.environment == Environment::Production && config.server.admin_bind.is_none() {
+        warnings.push(
+            "server.admin_bind is not set: whoever reaches server.bind can read /metrics and /health, which tell of model \
+             servers and of how much is done"
                 .to_owned(),
         );
     }

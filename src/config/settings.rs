@@ -70,6 +70,12 @@ section! {
         trusted_proxies: Vec<IpNet> = Vec::new(), Kind::Networks;
         /// Whether nobody reaches the address but by a proxy that has TLS.
         behind_proxy: bool = false, Kind::Switch;
+        /// Address and port of what is for operators; not set: it is at `bind` too.
+        admin_bind: Option<SocketAddr> = None, Kind::Address;
+        /// File with the certificate, and those that lead to a known one, in PEM; not set: no TLS.
+        tls_cert: Option<PathBuf> = None, Kind::Path;
+        /// File with its key, in PEM.
+        tls_key: Option<PathBuf> = None, Kind::Path;
         /// Seconds that running answers get to finish after SIGTERM.
         drain_s: u64 = 30, Kind::Integer(0, 3600);
     }

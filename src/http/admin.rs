@@ -24,7 +24,7 @@ pub(super) async fn llm(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
             "requests_left": target.requests_left,
         })
     });
-    Json(json!({ "model": gateway.model.name(), "targets": targets.collect::<Vec<_>>() }))
+    Json(json!({ "model": gateway.model.name().as_ref(), "targets": targets.collect::<Vec<_>>() }))
 }
 
 /// How each cache stands; those that are switched off too.

@@ -30,8 +30,8 @@ use super::{
     body,
     events::{KEEP_ALIVE, STILL_HERE, event_stream},
     gateway::Gateway,
+    places::ConnectionPermit,
     problem::Problem,
-    server::ConnectionPermit,
 };
 use crate::{
     auth::Caller,
@@ -243,7 +243,7 @@ impl Completion {
         };
         let events = gateway.runner.clone().start(request);
         let (interrupting, waited_for) = (gateway.interrupting.clone(), gateway.completions.token());
-        let completion = Self::follow(events, gateway.runner.model_name(), interrupting, waited_for);
+        let completion = Self::follow(events, &gateway.runner.model_name(), interrupting, waited_for);
         Self { asked: asked_because, ..completion }
     }
 

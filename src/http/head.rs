@@ -1,6 +1,6 @@
 //! What a request's head must be, beyond what the library below insists on (RFC 9112). Pure.
 
-use axum::http::{StatusCode, Version, header, request::Parts};
+use axum::http::{HeaderValue, Request, StatusCode, Version, header, request::Parts};
 
 use super::problem::Problem;
 
@@ -29,6 +29,17 @@ pub(super) fn check(head: &Parts) -> Result<(), Problem> {
         return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, "unsupported_coding", detail));
     }
     Ok(())
+}
+
+/// HTTP/2 names the host beside the fields (RFC 9113, 8.3.1), where nobody behind looks for it. A field that says something
+/// else stays beside it, so that [`check`] finds two.
+pub(super) fn name_host<B>(request: &mut Request<B>) {
+    let named = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    if let Some(named) = named
+        && request.headers().get(header::HOST) != Some(&named)
+    {
+        request.headers_mut().append(header::HOST, named);
+    }
 }
 
 fn size(head: &Parts) -> usize {

@@ -38,6 +38,12 @@ pub(super) async fn ready(State(gateway): State<Arc<Gateway>>) -> (StatusCode, J
     (code, Json(json!({ "status": status, "knowledge": knowledge(&gateway) })))
 }
 
+/// The report of [`health`] in one word, for who is not to know more.
+pub(super) async fn status(State(gateway): State<Arc<Gateway>>) -> (StatusCode, Json<Value>) {
+    let (code, Json(report)) = health(State(gateway)).await;
+    (code, Json(json!({ "status": report["status"] })))
+}
+
 pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, Json<Value>) {
     let store = gateway.store_health.is_up(&**gateway.hub.store()).await;
     let knowledge = knowledge(&gateway);
@@ -80,7 +86,7 @@ fn model(gateway: &Gateway) -> Value {
     };
     let targets: Vec<_> =
         targets.iter().map(|target| json!({ "name": target.name, "breaker": target.breaker.as_str() })).collect();
-    json!({ "name": gateway.model.name(), "state": state, "targets": targets })
+    json!({ "name": gateway.model.name().as_ref(), "state": state, "targets": targets })
 }
 
 /// The knowledge base, and what is in it.

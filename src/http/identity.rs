@@ -10,6 +10,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use tracing::Span;
+
 use super::{gateway::Gateway, problem::Problem, rates};
 use crate::{
     auth::{Authenticator, Caller, Principal, Refused, Right},
@@ -80,7 +82,11 @@ fn count(
     known: &Result<Option<Caller>, Refused>,
     extensions: &Extensions,
 ) -> Result<(Visitor, Option<Standing>), Problem> {
-    let visitor = rates::visitor(known.as_ref().ok().and_then(Option::as_ref), extensions);
+    let caller = known.as_ref().ok().and_then(Option::as_ref);
+    if let Some(owner) = caller.and_then(Caller::owner) {
+        Span::current().record("principal", owner.digest());
+    }
+    let visitor = rates::visitor(caller, extensions);
     let standing = rates::take(&gateway.runner.rates, Action::Requests, &visitor)?;
     Ok((visitor, standing))
 }

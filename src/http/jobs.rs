@@ -19,9 +19,9 @@ use super::{
     gateway::Gateway,
     identity::{Asking, listening},
     parameters::{Parameters, parameters},
+    places::ConnectionPermit,
     problem::Problem,
     rates,
-    server::ConnectionPermit,
     sessions::query,
 };
 use crate::{

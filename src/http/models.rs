@@ -42,7 +42,7 @@ fn models(gateway: &Gateway) -> Vec<Model> {
         }
     }
     if models.len() == 1 {
-        models.push(Model::new(gateway.model.name(), OWN));
+        models.push(Model::new(&gateway.model.name(), OWN));
     }
     models
 }

@@ -1,4 +1,4 @@
-//! How many connections one client address has. An address is known only while it has one, so the map is never larger
+//! How many connections there are, in all and of one client address. An address is known only while it has one, so the map is never larger
 //! than the number of connections.
 //!
 //! A trusted proxy's own connections are not counted, for many clients come through it. Their requests count instead,
@@ -7,7 +7,10 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     net::IpAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use axum::http::HeaderMap;
@@ -15,7 +18,11 @@ use parking_lot::Mutex;
 use tracing::warn;
 
 use super::{client::TrustedProxies, notices::SaidOnce};
-use crate::{config::Config, limits::AddressKey, telemetry::metrics::RATE_LIMITED};
+use crate::{
+    config::Config,
+    limits::{AddressKey, Seat},
+    telemetry::metrics::RATE_LIMITED,
+};
 
 /// Seconds after which a client that has too many connections may try again.
 pub(super) const RETRY_AFTER_S: u32 = 5;
@@ -42,6 +49,11 @@ impl Clients {
         Self { proxies: TrustedProxies::new(&config.server.trusted_proxies), places, told: SaidOnce::default() }
     }
 
+    /// From now on each address may have so many; 0 = no limit. Those that are there stay.
+    pub fn set_most_per_address(&self, most: usize) {
+        self.places.set_most(most);
+    }
+
     /// A place for a new connection from `peer`; none is needed by a trusted proxy.
     pub(super) fn connect(&self, peer: IpAddr) -> Result<Option<AddressPlace>, TooMany> {
         if self.proxies.contains(peer) {
@@ -64,7 +76,7 @@ impl Clients {
         if self.told.is_new(&address.to_string()) {
             warn!(
                 %address,
-                most = self.places.most,
+                most = self.places.most.load(Ordering::Relaxed),
                 "this address has as many connections as limits.connections_per_ip allows, and further ones are refused \
                  with 429: if it is a proxy that others come through, list it in server.trusted_proxies"
             );
@@ -79,10 +91,30 @@ impl Clients {
     }
 }
 
+/// A connection's places among all and among those of its client. A request carries it as an extension; an upgraded
+/// socket keeps it.
+#[derive(Debug, Clone)]
+pub(super) struct ConnectionPermit {
+    _connection: Arc<(Seat, Option<AddressPlace>)>,
+    /// The place of a client behind a proxy.
+    client: Option<Arc<AddressPlace>>,
+}
+
+impl ConnectionPermit {
+    pub(super) fn new(places: (Seat, Option<AddressPlace>)) -> Self {
+        Self { _connection: Arc::new(places), client: None }
+    }
+
+    /// Keeps a place for as long as this permit and its clones live.
+    pub(super) fn hold(&mut self, place: AddressPlace) {
+        self.client = Some(Arc::new(place));
+    }
+}
+
 /// The places of all addresses.
 #[derive(Debug)]
 struct Places {
-    most: usize,
+    most: AtomicUsize,
     taken: Mutex<HashMap<AddressKey, usize>>,
 }
 
@@ -96,7 +128,13 @@ pub(super) struct AddressPlace {
 impl Places {
     /// `most` places for each address; 0 is no limit.
     fn new(most: usize) -> Self {
-        Self { most: if most == 0 { usize::MAX } else { most }, taken: Mutex::default() }
+        let places = Self { most: AtomicUsize::default(), taken: Mutex::default() };
+        places.set_most(most);
+        places
+    }
+
+    fn set_most(&self, most: usize) {
+        self.most.store(if most == 0 { usize::MAX } else { most }, Ordering::Relaxed);
     }
 
     /// A place for a connection from `address`; `None` when it has as many as it may.
@@ -104,7 +142,7 @@ impl Places {
         let key = AddressKey::from(address);
         let mut taken = self.taken.lock();
         let count = taken.entry(key).or_default();
-        if *count >= self.most {
+        if *count >= self.most.load(Ordering::Relaxed) {
             return None;
         }
         *count += 1;

@@ -9,22 +9,21 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tokio::time::Instant;
-use tracing::{Instrument, debug, info_span};
+use tracing::{Instrument, debug, field::Empty, info, info_span};
 
 use super::{
-    client::ClientAddress,
-    completions,
-    gateway::Gateway,
-    head,
-    problem::Problem,
-    rates,
-    server::{ConnectionPermit, Peer},
+    client::ClientAddress, completions, connection::Peer, gateway::Gateway, head, places::ConnectionPermit,
+    problem::Problem, rates,
 };
 use crate::{
     limits::Standing,
     telemetry::metrics::{HTTP_DURATION, HTTP_IN_PROGRESS, HTTP_REQUESTS},
 };
 
+/// The page needs none of what these would give, and nobody else a window or an embedded answer of the gateway.
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers a request within its span.
@@ -33,9 +32,10 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let method = request.method().as_str().to_owned();
     let is_openai = completions::is_below(request.uri().path());
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let span = info_span!("request", id = %id, method = %method, route = %route);
+    let span = info_span!("request", id = %id, method = %method, route = %route, principal = Empty);
     let started = Instant::now();
     let in_progress = InProgress::begin();
+    let has_tls = request.extensions().get::<Peer>().is_some_and(|peer| peer.has_tls);
 
     let mut response = next.run(request).instrument(span.clone()).await;
     let standing = response.extensions_mut().remove::<Standing>();
@@ -59,12 +59,20 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     drop(in_progress);
     let status = response.status().as_u16();
     let took = started.elapsed();
-    span.in_scope(|| debug!(status, ?took, "answered"));
+    let took_ms = (took.as_secs_f64() * 1e6).round() / 1e3;
+    span.in_scope(|| match route.as_str() {
+        // Asked for all the time, by programs, and of no interest.
+        "/livez" | "/ready" | "/readyz" | "/health" | "/metrics" => debug!(status, took_ms, "a request was answered"),
+        _ => info!(status, took_ms, "a request was answered"),
+    });
     let method = if KNOWN_METHODS.contains(&method.as_str()) { method } else { "other".to_owned() };
     metrics::counter!(HTTP_REQUESTS, "method" => method.clone(), "route" => route.clone(), "status" => status.to_string())
         .increment(1);
     metrics::histogram!(HTTP_DURATION, "method" => method, "route" => route).record(took.as_secs_f64());
     decorate(response.headers_mut(), &id);
+    if has_tls {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     if let Some(standing) = standing {
         rates::tell(response.headers_mut(), standing);
     }
@@ -111,8 +119,10 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> String {
 
 /// Finds out who the client is, and gives a request that came through a trusted proxy a place among its client's.
 pub(super) async fn know_client(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
-    let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else { return next.run(request).await };
-    match gateway.clients.request(peer, request.headers()) {
+    let Some(Peer { address, .. }) = request.extensions().get::<Peer>().copied() else {
+        return next.run(request).await;
+    };
+    match gateway.clients.request(address, request.headers()) {
         Ok((client, place)) => {
             let extensions = request.extensions_mut();
             extensions.insert(ClientAddress(client));
@@ -161,6 +171,12 @@ fn decorate(headers: &mut HeaderMap, id: &str) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    headers
+        .insert(PERMISSIONS_POLICY, HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=()"));
+    if !headers.contains_key(RESOURCE_POLICY) {
+        headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
+    }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

@@ -21,8 +21,17 @@ use super::{
 };
 use crate::auth::Right;
 
-/// The gateway's HTTP surface.
-pub fn router(gateway: Gateway) -> Router {
+/// The gateway's HTTP surface: for everybody, and for operators.
+#[derive(Debug)]
+pub struct Surface {
+    /// What `server.bind` serves.
+    pub public: Router,
+    /// What `server.admin_bind` serves, where there is one; else `public` has that too.
+    pub admin: Option<Router>,
+}
+
+/// Every route; those for operators `apart`, or with the others.
+pub fn surface(gateway: Gateway, apart: bool) -> Surface {
     let gateway = Arc::new(gateway);
     let cors = cors(gateway.origins.clone());
     let note = from_fn_with_state(gateway.clone(), audit::note);
@@ -49,14 +58,14 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/admin/revocations", post(credentials::revoke_tokens))
         .route("/admin/audit", get(audit::list))
         .route_layer(note.clone())
-        .route_layer(require(Right::Administer));
+        .route_layer(require(Right::Administer))
+        .route_layer(identify.clone());
     let api = Router::new()
         .merge(tokens.clone())
         .route("/tickets", post(auth::ticket))
         .merge(conversations)
         .merge(retrieval)
         .merge(knowledge_base().route_layer(note))
-        .merge(administration)
         // What stands below says itself who may use it.
         .route_layer(identify.clone())
         .route("/version", get(version::show))
@@ -70,20 +79,46 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/models/{*model}", get(models::show))
         .route_layer(require(Right::Chat))
         .route_layer(identify.clone());
-    Router::new()
+    let public = Router::new()
         .nest("/api/v1", api)
         .nest(completions::BASE, openai)
         .merge(tokens.route_layer(identify))
         .route("/api/version", get(version::show))
+        .merge(page())
+        .merge(probes());
+    let operators = Router::new()
+        .nest("/api/v1", administration)
         .route("/health", get(health::health))
-        .route("/livez", get(health::live))
-        .route("/ready", get(health::ready))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
+        .route("/metrics", get(health::metrics));
+    let serve = |routes| with_layers(routes, gateway.clone(), cors.clone());
+    if apart {
+        let public = public.route("/health", get(health::status));
+        Surface { public: serve(public), admin: Some(serve(operators.merge(page()).merge(probes()))) }
+    } else {
+        Surface { public: serve(public.merge(operators)), admin: None }
+    }
+}
+
+/// The page, which is the same for all.
+fn page() -> Router<Arc<Gateway>> {
+    Router::new()
         .route("/", get(page::index))
         .route("/assets/{*path}", get(page::asset))
         .route("/favicon.svg", get(page::favicon))
         .route("/theme-at-start.js", get(page::theme))
+}
+
+/// What orchestrators ask.
+fn probes() -> Router<Arc<Gateway>> {
+    Router::new()
+        .route("/livez", get(health::live))
+        .route("/ready", get(health::ready))
+        .route("/readyz", get(health::ready))
+}
+
+/// What every request goes through.
+fn with_layers(routes: Router<Arc<Gateway>>, gateway: Arc<Gateway>, cors: CorsLayer) -> Router {
+    routes
         .fallback(|| async { Problem::not_found("address") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take this method")

@@ -13,13 +13,14 @@ use hyper_util::rt::TokioIo;
 use tracing::{debug, error};
 
 use super::{
+    connection::Transport,
     gateway::Gateway,
     identity,
     parameters::{Parameters, parameters},
+    places::ConnectionPermit,
     problem::Problem,
     rates,
     requests::foreign_page,
-    server::ConnectionPermit,
     sessions::session_id,
     stall::Stalling,
 };
@@ -104,7 +105,7 @@ async fn upgrade(
     let permit = request.extensions_mut().remove::<ConnectionPermit>();
     gateway.sockets.spawn(async move {
         let _held_while_the_socket_is_open = permit;
-        let connection = match upgrading.await.map(Upgraded::downcast::<TokioIo<Stalling>>) {
+        let connection = match upgrading.await.map(Upgraded::downcast::<TokioIo<Stalling<Transport>>>) {
             Ok(Ok(connection)) => connection,
             Ok(Err(_)) => return error!("an upgraded connection is not one of this server"),
             Err(error) => return debug!(%error, "a client left during the upgrade"),

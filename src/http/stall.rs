@@ -10,15 +10,14 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Sleep, sleep},
 };
 
 use super::silence::Heard;
 
-/// A TCP connection with a limit on waiting writes.
-pub(super) struct Stalling {
-    stream: TcpStream,
+/// A connection with a limit on waiting writes.
+pub(super) struct Stalling<S> {
+    stream: S,
     /// Told of what comes in.
     heard: Heard,
     /// How long one write may wait.
@@ -27,13 +26,13 @@ pub(super) struct Stalling {
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl Stalling {
-    pub(super) fn new(stream: TcpStream, most: Duration, heard: Heard) -> Self {
+impl<S> Stalling<S> {
+    pub(super) fn new(stream: S, most: Duration, heard: Heard) -> Self {
         Self { stream, heard, most, waiting: None }
     }
 
     /// The connection without the limit.
-    pub(super) fn into_inner(self) -> TcpStream {
+    pub(super) fn into_inner(self) -> S {
         self.stream
     }
 
@@ -49,7 +48,7 @@ impl Stalling {
     }
 }
 
-impl AsyncRead for Stalling {
+impl<S: AsyncRead + Unpin> AsyncRead for Stalling<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
@@ -60,7 +59,7 @@ impl AsyncRead for Stalling {
     }
 }
 
-impl AsyncWrite for Stalling {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Stalling<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.limit(cx, write)
@@ -93,7 +92,7 @@ impl AsyncWrite for Stalling {
 mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
+        net::{TcpListener, TcpStream},
     };
 
     use super::*;

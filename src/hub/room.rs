@@ -6,11 +6,11 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use tokio::{sync::OwnedSemaphorePermit, task::yield_now};
+use tokio::task::yield_now;
 use tracing::warn;
 
 use super::{Hub, HubError, RATE_LIMITED, Slot};
-use crate::{chat::SessionId, session::Moment};
+use crate::{chat::SessionId, limits::Seat, session::Moment};
 
 /// So many are looked at before others have their turn.
 const SLICE: usize = 256;
@@ -19,9 +19,9 @@ const TELL_EVERY: Moment = 1_000_000;
 
 impl Hub {
     /// A place for one more session.
-    pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, HubError> {
+    pub(super) fn place(&self) -> Result<Seat, HubError> {
         loop {
-            if let Ok(place) = self.places.clone().try_acquire_owned() {
+            if let Some(place) = self.places.take() {
                 return Ok(place);
             }
             // Another newcomer may take the place of whoever leaves: then the next one leaves.
@@ -96,7 +96,7 @@ impl Hub {
         let (now, told) = (self.deps.clock.now(), self.told.load(Ordering::Relaxed));
         if now.saturating_sub(told) >= TELL_EVERY || told == 0 {
             self.told.store(now, Ordering::Relaxed);
-            warn!(sessions = self.policy.sessions, "all sessions that fit into memory are in use");
+            warn!(sessions = self.places.most(), "all sessions that fit into memory are in use");
         }
     }
 }
@@ -216,7 +216,7 @@ mod tests {
             let _ = futures_util::poll!(loading.as_mut());
             drop(loading);
         }
-        assert_eq!((hub.len(), hub.places.available_permits()), (0, 1));
+        assert_eq!((hub.len(), hub.places.taken()), (0, 0));
     }
 
     #[tokio::test]
@@ -245,6 +245,6 @@ mod tests {
         for _ in 0..10 {
             assert!(matches!(hub.get(&SessionId::random()).await, Err(HubError::Store(_))));
         }
-        assert_eq!((hub.len(), hub.places.available_permits()), (1, 1));
+        assert_eq!((hub.len(), hub.places.taken()), (1, 1));
     }
 }

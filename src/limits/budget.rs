@@ -8,7 +8,7 @@
 
 use std::{collections::HashMap, mem, sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -31,9 +31,15 @@ const MAX_ACCOUNTS: usize = 1_000_000;
 /// The budgets of everybody. By default nothing is limited.
 #[derive(Debug, Default)]
 pub struct Budgets {
+    allowances: RwLock<Allowances>,
+    accounts: Mutex<Accounts>,
+}
+
+/// What may be spent.
+#[derive(Debug, Clone, Copy, Default)]
+struct Allowances {
     user: Allowance,
     tenant: Allowance,
-    accounts: Mutex<Accounts>,
 }
 
 /// The accounts of a day.
@@ -60,15 +66,37 @@ pub(super) struct Limited {
     allowance: Allowance,
 }
 
+impl Allowances {
+    const fn new(config: &LimitsConfig) -> Self {
+        Self {
+            user: Allowance { per_min: config.tokens_per_min, per_day: config.tokens_per_day },
+            tenant: Allowance { per_min: config.tenant_tokens_per_min, per_day: config.tenant_tokens_per_day },
+        }
+    }
+
+    const fn are_unlimited(&self) -> bool {
+        self.user.is_unlimited() && self.tenant.is_unlimited()
+    }
+}
+
 impl Budgets {
     /// Budgets of which nothing is spent.
     #[must_use]
     pub fn new(config: &LimitsConfig) -> Self {
-        Self {
-            user: Allowance { per_min: config.tokens_per_min, per_day: config.tokens_per_day },
-            tenant: Allowance { per_min: config.tenant_tokens_per_min, per_day: config.tenant_tokens_per_day },
-            accounts: Mutex::default(),
+        Self { allowances: RwLock::new(Allowances::new(config)), accounts: Mutex::default() }
+    }
+
+    /// From now on as `config` says. What was spent before, while nothing was limited, the store does not know.
+    ///
+    /// # Errors
+    /// When the store cannot be read; then everything stays as it was.
+    pub async fn change(&self, config: &LimitsConfig, store: &dyn SpendingStore) -> Result<(), StoreError> {
+        let (now, before) = (Allowances::new(config), *self.allowances.read());
+        if before.are_unlimited() && !now.are_unlimited() {
+            self.read(store).await?;
         }
+        *self.allowances.write() = now;
+        Ok(())
     }
 
     /// Takes over what the store knows of today.
@@ -76,9 +104,10 @@ impl Budgets {
     /// # Errors
     /// When the store cannot be read.
     pub async fn load(&self, store: &dyn SpendingStore) -> Result<(), StoreError> {
-        if self.is_unlimited() {
-            return Ok(());
-        }
+        if self.allowances.read().are_unlimited() { Ok(()) } else { self.read(store).await }
+    }
+
+    async fn read(&self, store: &dyn SpendingStore) -> Result<(), StoreError> {
         let day = Account::day_of(Timestamp::now());
         let spent = store.spent(day, MAX_ACCOUNTS).await?;
         let mut accounts = self.accounts.lock();
@@ -91,9 +120,6 @@ impl Budgets {
 
     /// Tells the store what is spent, until `stop`, and once more then.
     pub async fn keep(self: Arc<Self>, store: Arc<dyn SpendingStore>, stop: CancellationToken) {
-        if self.is_unlimited() {
-            return;
-        }
         let mut ending = false;
         while !ending {
             ending = stop.run_until_cancelled(sleep(KEEP_EVERY)).await.is_none();
@@ -121,14 +147,11 @@ impl Budgets {
         self.with(|accounts, now| accounts.fit(&limited, now, 0, Account::unspent))
     }
 
-    const fn is_unlimited(&self) -> bool {
-        self.user.is_unlimited() && self.tenant.is_unlimited()
-    }
-
     pub(super) fn accounts_of(&self, spender: &Spender) -> Vec<Limited> {
-        let user = (!self.user.is_unlimited()).then(|| Limited { name: spender.user_account(), allowance: self.user });
-        let tenant = spender.tenant_account().filter(|_| !self.tenant.is_unlimited());
-        let tenant = tenant.map(|name| Limited { name, allowance: self.tenant });
+        let Allowances { user, tenant } = *self.allowances.read();
+        let of_tenant = spender.tenant_account().filter(|_| !tenant.is_unlimited());
+        let tenant = of_tenant.map(|name| Limited { name, allowance: tenant });
+        let user = (!user.is_unlimited()).then(|| Limited { name: spender.user_account(), allowance: user });
         user.into_iter().chain(tenant).collect()
     }
 

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep},
@@ -31,17 +31,16 @@ const POSITION_EVERY: Duration = Duration::from_millis(500);
 /// The line. By default nothing is limited.
 #[derive(Debug, Default)]
 pub struct Line {
-    /// The most that wait.
-    most_waiting: usize,
-    bounds: Bounds,
+    bounds: RwLock<Bounds>,
     state: Mutex<State>,
 }
 
-/// The most runs at once; 0 = no limit.
+/// The most runs at once, 0 = no limit, and the most that wait.
 #[derive(Debug, Clone, Copy, Default)]
 struct Bounds {
     runs: usize,
     per_user: usize,
+    waiting: usize,
 }
 
 #[derive(Debug, Default)]
@@ -81,8 +80,21 @@ impl Line {
     /// An empty line.
     #[must_use]
     pub fn new(config: &LimitsConfig) -> Self {
-        let bounds = Bounds { runs: config.runs, per_user: config.runs_per_user };
-        Self { most_waiting: config.waiting_runs, bounds, state: Mutex::default() }
+        Self { bounds: RwLock::new(Bounds::new(config)), state: Mutex::default() }
+    }
+
+    /// From now on as `config` says. Answers that are written go on; those that wait move up where there is more room, and
+    /// answers that began while nothing was limited are not counted.
+    pub fn change(&self, config: &LimitsConfig) {
+        let bounds = Bounds::new(config);
+        // Under both: nobody enters by the old bounds and is looked at by the new ones.
+        let (mut current, mut state) = (self.bounds.write(), self.state.lock());
+        *current = bounds;
+        let users: Vec<_> = state.users.keys().cloned().collect();
+        for user in users {
+            state.look_at(&user, bounds);
+        }
+        state.advance(bounds);
     }
 
     /// Whether another run may begin, or wait.
@@ -90,17 +102,18 @@ impl Line {
     /// # Errors
     /// [`OverLimit::LineFull`].
     pub fn check(&self, spender: &Spender) -> Result<(), OverLimit> {
-        if self.bounds.are_none() {
+        let bounds = *self.bounds.read();
+        if bounds.are_none() {
             return Ok(());
         }
         let state = self.state.lock();
         let (runs, waits) = state.users.get(spender).map_or((0, 0), |user| (user.running, user.waiting.len()));
-        if !self.bounds.are_reached(&state) && self.bounds.allow(runs) {
+        if !bounds.are_reached(&state) && bounds.allow(runs) {
             return Ok(()); // It need not wait.
         }
         let is_one_of_many = spender.0.is_some();
-        let is_full = state.waiting.len() >= self.most_waiting
-            || (is_one_of_many && waits >= self.most_waiting.div_ceil(USERS_IN_LINE));
+        let is_full = state.waiting.len() >= bounds.waiting
+            || (is_one_of_many && waits >= bounds.waiting.div_ceil(USERS_IN_LINE));
         if is_full { Err(OverLimit::LineFull) } else { Ok(()) }
     }
 
@@ -108,26 +121,33 @@ impl Line {
     #[must_use]
     pub fn enter(self: &Arc<Self>, spender: Spender) -> Place {
         let waiter = Arc::<Waiter>::default();
-        let mut number = 0;
-        if !self.bounds.are_none() {
+        let bounds = self.bounds.read();
+        let number = (!bounds.are_none()).then(|| {
             let mut state = self.state.lock();
-            number = state.enter(&spender, &waiter, self.bounds);
-            state.advance(self.bounds);
-        }
+            let number = state.enter(&spender, &waiter, *bounds);
+            state.advance(*bounds);
+            number
+        });
+        drop(bounds);
         Place { line: self.clone(), spender, number, waiter }
     }
 
     /// Counts where everybody is, unless that was just done.
     fn count(&self, now: Instant) {
+        let bounds = *self.bounds.read();
         let mut state = self.state.lock();
         if state.counted.is_none_or(|counted| now - counted >= POSITION_EVERY / 2) {
             state.counted = Some(now);
-            state.count(self.bounds);
+            state.count(bounds);
         }
     }
 }
 
 impl Bounds {
+    const fn new(config: &LimitsConfig) -> Self {
+        Self { runs: config.runs, per_user: config.runs_per_user, waiting: config.waiting_runs }
+    }
+
     const fn are_none(self) -> bool {
         self.runs == 0 && self.per_user == 0
     }
@@ -214,7 +234,8 @@ impl State {
 pub struct Place {
     line: Arc<Line>,
     spender: Spender,
-    number: u64,
+    /// Among those that are counted; none where nothing was limited.
+    number: Option<u64>,
     waiter: Arc<Waiter>,
 }
 
@@ -243,10 +264,11 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if !self.line.bounds.are_none() {
+        if let Some(number) = self.number {
+            let bounds = self.line.bounds.read();
             let mut state = self.line.state.lock();
-            state.leave(&self.spender, self.number, self.line.bounds);
-            state.advance(self.line.bounds);
+            state.leave(&self.spender, number, *bounds);
+            state.advance(*bounds);
         }
     }
 }
@@ -270,7 +292,8 @@ mod tests {
 
     /// Where they are at this moment.
     fn positions<const N: usize>(places: [&Place; N]) -> [Option<usize>; N] {
-        places[0].line.state.lock().count(places[0].line.bounds);
+        let line = &places[0].line;
+        line.state.lock().count(*line.bounds.read());
         places.map(Place::position)
     }
 

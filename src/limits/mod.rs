@@ -10,6 +10,7 @@ use crate::{chat::Owner, telemetry::metrics::RATE_LIMITED};
 
 mod account;
 pub mod budget;
+mod capacity;
 pub mod line;
 pub mod quota;
 pub mod rates;
@@ -17,6 +18,7 @@ mod spending;
 mod visitor;
 
 pub use budget::Budgets;
+pub use capacity::{Capacity, Seat};
 pub use line::{Line, Place};
 pub use rates::Rates;
 pub use spending::Spending;

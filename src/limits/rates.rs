@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
 use super::{
@@ -28,7 +28,7 @@ const LOCKS: usize = 64;
 
 /// The buckets of everybody. By default nothing is limited.
 pub struct Rates {
-    rules: RateRules,
+    rules: RwLock<RateRules>,
     begun: Instant,
     hasher: RandomState,
     rows: [Box<[AtomicU64]>; 2],
@@ -53,7 +53,18 @@ impl Rates {
     pub fn new(rules: RateRules) -> Self {
         let row = || std::iter::repeat_with(AtomicU64::default).take(PLACES).collect();
         let locks = [const { Mutex::new(()) }; LOCKS];
-        Self { rules, begun: Instant::now(), hasher: RandomState::new(), rows: [row(), row()], locks }
+        Self {
+            rules: RwLock::new(rules),
+            begun: Instant::now(),
+            hasher: RandomState::new(),
+            rows: [row(), row()],
+            locks,
+        }
+    }
+
+    /// From now on by these rules. What was taken before counts.
+    pub fn change(&self, rules: RateRules) {
+        *self.rules.write() = rules;
     }
 
     /// Takes one; `None` where there is no limit.
@@ -79,11 +90,12 @@ impl Rates {
     }
 
     fn quota(&self, action: Action) -> Option<Quota> {
+        let rules = *self.rules.read();
         let (most, window) = match action {
-            Action::Requests => (self.rules.requests, self.rules.window),
-            Action::Messages => (self.rules.messages_per_min, Duration::from_secs(60)),
-            Action::Sessions => (self.rules.sessions_per_hour, Duration::from_secs(3600)),
-            Action::Uploads => (self.rules.uploads_per_hour, Duration::from_secs(3600)),
+            Action::Requests => (rules.requests, rules.window),
+            Action::Messages => (rules.messages_per_min, Duration::from_secs(60)),
+            Action::Sessions => (rules.sessions_per_hour, Duration::from_secs(3600)),
+            Action::Uploads => (rules.uploads_per_hour, Duration::from_secs(3600)),
         };
         (most > 0).then(|| Quota::new(most, window))
     }

@@ -66,7 +66,7 @@ impl Cached {
             add(&mut key, target.name.as_bytes());
             add(&mut key, target.model.as_bytes());
         }
-        let authors = targets.into_iter().map(|target| target.model).chain([model.name().to_owned()]).collect();
+        let authors = targets.into_iter().map(|target| target.model).chain([model.name().to_string()]).collect();
         let kept = Cache::builder()
             .max_capacity(rule.entries)
             .time_to_live(rule.ttl)
@@ -84,7 +84,7 @@ impl fmt::Debug for Cached {
 }
 
 impl ChatModel for Cached {
-    fn name(&self) -> &str {
+    fn name(&self) -> Arc<str> {
         self.0.model.name()
     }
 

@@ -78,8 +78,8 @@ impl Default for Extractive {
 }
 
 impl ChatModel for Extractive {
-    fn name(&self) -> &str {
-        NAME
+    fn name(&self) -> Arc<str> {
+        NAME.into()
     }
 
     fn stream(&self, request: ChatRequest) -> ModelStream {

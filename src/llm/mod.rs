@@ -8,6 +8,7 @@ pub mod breaker;
 pub mod cache;
 mod chunk;
 mod clocks;
+mod current;
 mod error;
 mod event;
 pub mod extractive;
@@ -30,6 +31,7 @@ mod tokens;
 mod upstream_error;
 mod witness;
 
+pub use current::Current;
 pub use error::{Clock, EndpointError, ModelError, Rejection, Stage, TargetsError};
 pub use event::{Failover, FinishReason, ModelEvent};
 pub use http::client_for;

@@ -1,7 +1,7 @@
 //! Something that answers: one of the few traits of the house, because the network begins here. Uses `chat` and
 //! `telemetry`.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::stream::BoxStream;
 
@@ -37,7 +37,7 @@ pub struct TargetReport {
 /// Something that answers.
 pub trait ChatModel: Send + Sync + fmt::Debug + 'static {
     /// The name that clients see as `run.start.model`.
-    fn name(&self) -> &str;
+    fn name(&self) -> Arc<str>;
 
     /// Begins an answer. Nothing happens before the stream is polled. [`ModelEvent::By`] comes before any text.
     fn stream(&self, request: ChatRequest) -> ModelStream;

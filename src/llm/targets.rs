@@ -27,7 +27,7 @@ pub use answer::FALLBACK_NOTICE;
 #[derive(Debug)]
 pub struct Targets {
     /// What clients are told before anybody is asked: the first target's model.
-    name: String,
+    name: Arc<str>,
     plan: Plan,
 }
 
@@ -55,7 +55,7 @@ impl Targets {
         let total = clock_of(config.total_s).ok_or_else(|| TargetsError::Clock("llm".to_owned(), "total_s"))?;
         let within = Duration::try_from_secs_f64(config.retry_s).unwrap_or(Duration::ZERO);
         Ok(Some(Self {
-            name: first.model().to_owned(),
+            name: first.model().into(),
             plan: Plan {
                 rule: RetryRule { retries: config.retries, within },
                 fallback: (config.fallback == Fallback::Extractive).then(Extractive::default),
@@ -67,8 +67,8 @@ impl Targets {
 }
 
 impl ChatModel for Targets {
-    fn name(&self) -> &str {
-        &self.name
+    fn name(&self) -> Arc<str> {
+        self.name.clone()
     }
 
     fn stream(&self, request: ChatRequest) -> ModelStream {
@@ -100,7 +100,7 @@ mod tests {
     fn configurations_that_cannot_work_are_refused() {
         let error = |config: &LlmConfig| Targets::from_config(config).err();
         assert!(Targets::from_config(&LlmConfig::default()).unwrap().is_none());
-        assert_eq!(Targets::from_config(&config()).unwrap().unwrap().name(), "m");
+        assert_eq!(Targets::from_config(&config()).unwrap().unwrap().name().as_ref(), "m");
         let missing = error(&LlmConfig { model: None, ..config() });
         assert!(missing.is_some_and(|error| error.to_string().starts_with("llm.model must be")));
         for seconds in [0.0, -1.0, 1e18, f64::NAN, f64::INFINITY] {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    chat::{Owner, SessionId},
+    chat::{Owner, RunId, SessionId},
     llm::{Parameters, PromptMessage},
 };
 
@@ -32,8 +32,10 @@ pub struct RunRequest {
     pub is_anew: bool,
     /// Whether the answer may be kept and given to others, and one that is known may be given.
     pub may_share: bool,
-    /// The session it belongs to, as its span shall say.
+    /// The session it belongs to, as its span and its line in the log shall say.
     pub session: Option<SessionId>,
+    /// Its name, likewise.
+    pub run: Option<RunId>,
 }
 
 impl RunRequest {
@@ -53,6 +55,7 @@ impl RunRequest {
             is_anew: false,
             may_share: true,
             session: None,
+            run: None,
         }
     }
 }

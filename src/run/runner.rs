@@ -68,7 +68,7 @@ pub struct Retrieval {
 impl Runner {
     /// Who answers, as `run.start.model` says it.
     #[must_use]
-    pub fn model_name(&self) -> &str {
+    pub fn model_name(&self) -> Arc<str> {
         self.model.name()
     }
 
@@ -102,7 +102,7 @@ impl Runner {
     #[must_use]
     pub fn start(self: Arc<Self>, request: RunRequest) -> BoxStream<'static, RunEvent> {
         let span = RunSpan::open(request.session.clone());
-        let watched = span.clone();
+        let watched = Watched::of(&request, span.clone());
         let before = stream! {
             let spender = Spender::new(request.owner.as_ref());
             let place = self.line.enter(spender.clone());
@@ -128,7 +128,7 @@ impl Runner {
             let answer = Answer::new(self.model.stream(request), Writing::new(spending), place);
             yield Before::Answer(Box::new(answer));
         };
-        Watched::new(Stages::Before(before.boxed()), watched).boxed()
+        watched.around(Stages::Before(before.boxed())).boxed()
     }
 
     /// Searches for passages, as many as fit into the prompt.

@@ -1,5 +1,5 @@
-//! What a run tells about itself besides its events: how its span ends, and what the gateway itself added to the first
-//! text.
+//! What a run tells about itself besides its events: how its span ends, its line in the log, and what the gateway itself
+//! added to the first text.
 //!
 //! A stream around the run's. Until the first text, time passes while the run is polled, which is work, or while it is
 //! not, which is waiting: for the model's server, and in the pauses between attempts, however many there are. So the
@@ -14,26 +14,91 @@ use std::{
 
 use futures_util::Stream;
 use tokio::time::Instant;
+use tracing::info;
 
-use super::event::RunEvent;
+use super::{event::RunEvent, request::RunRequest};
 use crate::{
-    chat::{Doing, Phase},
+    chat::{Doing, Owner, Phase, RunId, SessionId, Usage},
     telemetry::{metrics::RUN_OVERHEAD, spans::RunSpan},
 };
 
 /// A run that is watched.
 pub(super) struct Watched<S> {
     events: Pin<Box<S>>,
-    span: RunSpan,
+    subject: Subject,
     is_over: bool,
     /// Until the first text.
     watch: Option<Watch>,
+    told: Told,
+}
+
+/// Whose run it is, and where its span is.
+pub(super) struct Subject {
+    span: RunSpan,
+    session: Option<SessionId>,
+    run: Option<RunId>,
+    owner: Option<Owner>,
+}
+
+/// What its line in the log will say.
+#[derive(Default)]
+struct Told {
+    begun: Option<Instant>,
+    first_text: Option<Duration>,
+    retrieval: Option<Duration>,
+    model: Option<String>,
+}
+
+impl Watched<()> {
+    /// Who is watched.
+    pub(super) fn of(request: &RunRequest, span: RunSpan) -> Subject {
+        let (session, run, owner) = (request.session.clone(), request.run.clone(), request.owner.clone());
+        Subject { span, session, run, owner }
+    }
+}
+
+impl Subject {
+    /// Watches the run from its first poll on.
+    pub(super) fn around<S>(self, events: S) -> Watched<S> {
+        let (watch, told) = (Some(Watch::default()), Told::default());
+        Watched { events: Box::pin(events), subject: self, is_over: false, watch, told }
+    }
 }
 
 impl<S> Watched<S> {
-    /// Watches a run from its first poll on.
-    pub(super) fn new(events: S, span: RunSpan) -> Self {
-        Self { events: Box::pin(events), span, is_over: false, watch: Some(Watch::default()) }
+    fn note(&mut self, event: &RunEvent) {
+        let since = |begun: Option<Instant>| begun.map(|begun| begun.elapsed());
+        match event {
+            RunEvent::Retrieved { took, .. } => self.told.retrieval = Some(*took),
+            RunEvent::By(author) => self.told.model = Some(author.model.to_string()),
+            RunEvent::Text(_) if self.told.first_text.is_none() => self.told.first_text = since(self.told.begun),
+            RunEvent::End(outcome) => {
+                let error = outcome.error.as_ref().map(|error| error.code);
+                self.end(outcome.status.as_str(), error, outcome.usage);
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, status: &'static str, error: Option<&'static str>, usage: Option<Usage>) {
+        self.is_over = true;
+        let Subject { span, session, run, owner } = &self.subject;
+        span.ended(status, error);
+        let millis = |time: Option<Duration>| time.map(|time| (time.as_secs_f64() * 1e6).round() / 1e3);
+        info!(
+            session = session.as_ref().map(SessionId::as_str),
+            run = run.as_ref().map(RunId::as_str),
+            principal = owner.as_ref().map(Owner::digest),
+            status,
+            error,
+            model = self.told.model,
+            retrieval_ms = millis(self.told.retrieval),
+            ttft_ms = millis(self.told.first_text),
+            took_ms = millis(self.told.begun.map(|begun| begun.elapsed())),
+            input_tokens = usage.map(|usage| usage.input),
+            output_tokens = usage.map(|usage| usage.output),
+            "a run ended"
+        );
     }
 }
 
@@ -41,13 +106,13 @@ impl<S: Stream<Item = RunEvent>> Stream for Watched<S> {
     type Item = RunEvent;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<RunEvent>> {
+        self.told.begun.get_or_insert_with(Instant::now);
         if let Some(watch) = &mut self.watch {
             watch.works(Instant::now());
         }
         let polled = self.events.as_mut().poll_next(context);
-        if let Poll::Ready(Some(RunEvent::End(outcome))) = &polled {
-            self.is_over = true;
-            self.span.ended(outcome.status.as_str(), outcome.error.as_ref().map(|error| error.code));
+        if let Poll::Ready(Some(event)) = &polled {
+            self.note(event);
         }
         if let Some(watch) = &mut self.watch {
             match &polled {
@@ -73,7 +138,7 @@ impl<S: Stream<Item = RunEvent>> Stream for Watched<S> {
 impl<S> Drop for Watched<S> {
     fn drop(&mut self) {
         if !self.is_over {
-            self.span.ended("cancelled", None);
+            self.end("cancelled", None, None);
         }
     }
 }

@@ -1,15 +1,19 @@
 //! Log lines, on standard error: for people in development, JSON in production. And the one subscriber of the process,
 //! beside which spans go where `otlp` takes them. Uses its section of `config`.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use tracing::Subscriber;
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt, registry,
+    EnvFilter, Layer, Registry,
+    filter::LevelFilter,
+    fmt::{MakeWriter, writer::MakeWriterExt},
+    layer::SubscriberExt,
+    registry, reload,
     util::SubscriberInitExt,
 };
 
-use super::spans;
+use super::{flood::Floods, spans};
 use crate::config::{Environment, LogFormat, TelemetryConfig};
 
 /// Why there are no logs.
@@ -21,6 +25,31 @@ pub enum LoggingError {
     /// Logs were switched on before, in the same process.
     #[error("logs are switched on already: {0}")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
+    /// There is no log any more whose level could change.
+    #[error("the log's level cannot be changed: {0}")]
+    Gone(#[from] reload::Error),
+}
+
+/// The log of the process.
+#[derive(Debug, Clone)]
+pub struct Log {
+    filter: reload::Handle<EnvFilter, Registry>,
+    floods: Arc<Floods>,
+}
+
+impl Log {
+    /// From now on as `telemetry.log_level` says.
+    ///
+    /// # Errors
+    /// [`LoggingError`]; then it stays as it was.
+    pub fn change_level(&self, level: &str) -> Result<(), LoggingError> {
+        Ok(self.filter.reload(filter(level)?)?)
+    }
+
+    /// Says what was left out since the last time because there was too much of it.
+    pub fn tell_left_out(&self) {
+        self.floods.tell();
+    }
 }
 
 /// Where spans go, when they go anywhere.
@@ -30,9 +59,10 @@ pub type SpanLayer = Box<dyn Layer<Registry> + Send + Sync>;
 ///
 /// # Errors
 /// [`LoggingError`].
-pub fn init(config: &TelemetryConfig, environment: Environment, spans: Option<SpanLayer>) -> Result<(), LoggingError> {
-    subscriber(config, environment, spans, io::stderr)?.try_init()?;
-    Ok(())
+pub fn init(config: &TelemetryConfig, environment: Environment, spans: Option<SpanLayer>) -> Result<Log, LoggingError> {
+    let (subscriber, log) = subscriber(config, environment, spans, io::stderr)?;
+    subscriber.try_init()?;
+    Ok(log)
 }
 
 fn subscriber<W>(
@@ -40,21 +70,24 @@ fn subscriber<W>(
     environment: Environment,
     spans: Option<SpanLayer>,
     writer: W,
-) -> Result<Box<dyn Subscriber + Send + Sync>, LoggingError>
+) -> Result<(Box<dyn Subscriber + Send + Sync>, Log), LoggingError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = filter(&config.log_level)?;
-    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    let (filter, handle) = reload::Layer::new(filter(&config.log_level)?);
+    let floods = Arc::new(Floods::new());
+    let log = Log { filter: handle, floods: floods.clone() };
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer.with_filter(move |place| floods.admit(place)));
     let lines = match config.log_format.unwrap_or_else(|| default_format(environment)) {
         LogFormat::Pretty => layer.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
-    Ok(match spans {
+    let subscriber: Box<dyn Subscriber + Send + Sync> = match spans {
         Some(spans) => Box::new(registry().with(spans.and_then(lines.with_filter(filter)))),
         // One filter for all: what it leaves out costs nothing.
         None => Box::new(registry().with(lines.and_then(filter))),
-    })
+    };
+    Ok((subscriber, log))
 }
 
 /// A bare level is meant for the gateway: at `info` the libraries below it would fill the log with their own affairs.
@@ -76,8 +109,6 @@ const fn default_format(environment: Environment) -> LogFormat {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use parking_lot::Mutex;
 
     use super::*;
@@ -99,7 +130,7 @@ mod tests {
     fn logged(config: &TelemetryConfig, environment: Environment) -> String {
         let lines = Lines::default();
         let target = lines.clone();
-        let subscriber = subscriber(config, environment, None, move || target.clone()).expect("a filter");
+        let (subscriber, _) = subscriber(config, environment, None, move || target.clone()).expect("a filter");
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(session = "s_1", "opened");
             tracing::debug!("detail");

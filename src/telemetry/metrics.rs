@@ -76,6 +76,12 @@ pub const STORAGE_COMMIT: &str = "storage_commit_seconds";
 pub const STORAGE_BATCH: &str = "storage_commit_operations";
 /// Spans by `outcome`: `exported`, `lost` (the collector did not take them) or `dropped` (the queue was full).
 pub const OTLP_SPANS: &str = "otlp_spans_total";
+/// Until when the certificate of the gateway's own ports is good, in seconds since 1970.
+pub const TLS_EXPIRY: &str = "tls_certificate_expiry_timestamp_seconds";
+/// Lines that were left out of the log because there were too many.
+pub const LOG_LINES_LEFT_OUT: &str = "log_lines_left_out_total";
+/// Configurations that were read again, by `outcome`: `taken`, `refused`.
+pub const CONFIG_RELOADS: &str = "config_reloads_total";
 /// Seconds of one model call (OpenTelemetry `gen_ai.client.operation.duration`).
 pub const GEN_AI_DURATION: &str = "gen_ai_client_operation_duration_seconds";
 /// Tokens by `gen_ai_token_type` (OpenTelemetry `gen_ai.client.token.usage`).
@@ -169,6 +175,9 @@ fn describe() {
     describe_histogram!(STORAGE_COMMIT, Unit::Seconds, "One commit, fsync included");
     describe_histogram!(STORAGE_BATCH, "Operations in one commit");
     describe_counter!(OTLP_SPANS, "Spans exported, lost and dropped");
+    describe_gauge!(TLS_EXPIRY, "Until when the certificate of the own ports is good, in seconds since 1970");
+    describe_counter!(LOG_LINES_LEFT_OUT, "Lines left out of the log because there were too many");
+    describe_counter!(CONFIG_RELOADS, "Configurations that were read again");
     describe_histogram!(GEN_AI_DURATION, Unit::Seconds, "One model call");
     describe_histogram!(GEN_AI_TOKENS, "Tokens of model calls");
     describe_histogram!(GEN_AI_FIRST_CHUNK, Unit::Seconds, "From the call to its first chunk");

@@ -1,6 +1,7 @@
 //! What the gateway tells about itself: metrics, logs and spans. Leaf of the house.
 
 pub mod caches;
+mod flood;
 pub mod logging;
 pub mod metrics;
 #[cfg(feature = "otlp")]

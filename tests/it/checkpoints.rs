@@ -25,8 +25,8 @@ use crate::harness::{Setup, Upstream, Wayward, hub, soon};
 struct Dictated(watch::Receiver<Vec<ModelEvent>>);
 
 impl ChatModel for Dictated {
-    fn name(&self) -> &str {
-        "dictated"
+    fn name(&self) -> Arc<str> {
+        "dictated".into()
     }
 
     fn stream(&self, _: ChatRequest) -> ModelStream {

@@ -204,8 +204,8 @@ async fn frames_that_wait_for_the_session_are_bounded() {
 struct Endless;
 
 impl ChatModel for Endless {
-    fn name(&self) -> &str {
-        "endless"
+    fn name(&self) -> Arc<str> {
+        "endless".into()
     }
 
     fn stream(&self, _: ChatRequest) -> ModelStream {

@@ -23,8 +23,8 @@ struct Scripted {
 }
 
 impl ChatModel for Scripted {
-    fn name(&self) -> &str {
-        "first"
+    fn name(&self) -> Arc<str> {
+        "first".into()
     }
 
     fn stream(&self, _: ChatRequest) -> ModelStream {
@@ -198,8 +198,8 @@ async fn strangers_share_nothing_and_users_of_a_tenant_what_they_are_let() {
 struct Held(tokio::sync::Notify, AtomicUsize);
 
 impl ChatModel for Arc<Held> {
-    fn name(&self) -> &str {
-        "first"
+    fn name(&self) -> Arc<str> {
+        "first".into()
     }
 
     fn stream(&self, _: ChatRequest) -> ModelStream {

@@ -358,7 +358,7 @@ impl Answer {
             self.ready.push_back(Err(error.unwrap_or_else(|| self.plan.all_resting())));
             return;
         };
-        self.ready.push_back(Ok(ModelEvent::By(Author::new(fallback.name()))));
+        self.ready.push_back(Ok(ModelEvent::By(Author::new(&fallback.name()))));
         self.ready.push_back(Ok(ModelEvent::Text(FALLBACK_NOTICE.to_owned())));
         self.state = State::Fallback(fallback.stream(self.request.clone()));
     }

@@ -44,7 +44,7 @@ impl Actor {
             return;
         }
         let Some(turn) = self.queue.pop_front() else { return };
-        let model: Arc<str> = self.deps.runner.model_name().into();
+        let model = self.deps.runner.model_name();
         let request = {
             let mut log = self.shared.log.lock();
             let now = self.deps.clock.now();
@@ -54,7 +54,8 @@ impl Actor {
             let mut history: Vec<PromptMessage> = said.map(|message| PromptMessage::from(&**message)).collect();
             history.reverse();
             let request = RunRequest::new(&turn.question.text, history, self.shared.owner.clone());
-            RunRequest { is_anew: turn.is_anew, session: Some(self.shared.id.clone()), ..request }
+            let (session, run) = (Some(self.shared.id.clone()), Some(turn.run.clone()));
+            RunRequest { is_anew: turn.is_anew, session, run, ..request }
         };
         metrics::gauge!(RUNS_ACTIVE).increment(1.0);
         let stopped = turn.stopped;

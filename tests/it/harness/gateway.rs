@@ -104,10 +104,11 @@ impl Setup {
         let reading = spawn_blocking(move || {
             let mut listening = Some(listening);
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some((_, url)) = line.split_once("listening on http://")
+                if let Some((_, url)) = line.split_once("listening on http")
+                    && let Some((_, url)) = url.split_once("://")
                     && let Some(listening) = listening.take()
                 {
-                    let _ = listening.send(url.split_whitespace().next().unwrap().to_owned());
+                    let _ = listening.send(url.split([' ', '"']).next().unwrap().to_owned());
                 }
                 let mut log = lines.lock();
                 log.push_str(&line);

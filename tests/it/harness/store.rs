@@ -185,8 +185,8 @@ impl SessionStore for Wayward {
 pub(crate) struct Talkative;
 
 impl ChatModel for Talkative {
-    fn name(&self) -> &str {
-        "talkative"
+    fn name(&self) -> Arc<str> {
+        "talkative".into()
     }
 
     fn stream(&self, request: ChatRequest) -> ModelStream {

@@ -1,0 +1,144 @@
+//! What of the configuration can change while the gateway runs: limits, models, the log's level, certificates. Whatever
+//! comes is taken over whole or not at all.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use crate::{
+    config::{Config, LlmConfig, TelemetryConfig},
+    http::{Clients, Tls, TlsError, TlsFiles},
+    hub::Hub,
+    limits::Capacity,
+    llm::{ChatModel, Current, TargetsError, cache::Cached, extractive::Extractive, targets::Targets},
+    run::Runner,
+    store::{StoreError, sqlite::SqliteStore},
+    telemetry::{
+        logging::{Log, LoggingError},
+        metrics::CONFIG_RELOADS,
+    },
+};
+
+/// Why a configuration is not taken over.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ChangeError {
+    /// Its models cannot be asked.
+    #[error(transparent)]
+    Targets(#[from] TargetsError),
+    /// There would be no TLS.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
+    /// What was spent today cannot be read, which new budgets need.
+    #[error("the store cannot be read: {0}")]
+    Store(#[from] StoreError),
+    /// Its log level is none.
+    #[error(transparent)]
+    Logging(#[from] LoggingError),
+}
+
+/// The parts that can change, and what they follow now.
+pub(super) struct Live {
+    pub(super) config: Config,
+    pub(super) log: Log,
+    pub(super) tls: Option<Arc<Tls>>,
+    pub(super) connections: Arc<Capacity>,
+    pub(super) clients: Arc<Clients>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) runner: Arc<Runner>,
+    pub(super) model: Arc<Current>,
+    pub(super) store: Arc<SqliteStore>,
+}
+
+impl Live {
+    /// Takes over what comes, until nothing can come any more.
+    pub(super) async fn follow(mut self, mut changes: mpsc::Receiver<Config>) {
+        while let Some(new) = changes.recv().await {
+            let outcome = match self.take_over(new).await {
+                Ok(()) => "taken",
+                Err(error) => {
+                    error!(%error, "the configuration stays as it was");
+                    "refused"
+                }
+            };
+            metrics::counter!(CONFIG_RELOADS, "outcome" => outcome).increment(1);
+        }
+    }
+
+    async fn take_over(&mut self, new: Config) -> Result<(), ChangeError> {
+        let next = followed(&self.config, &new);
+        // What can fail comes first.
+        let model = if next.llm == self.config.llm { None } else { Some(model(&next.llm)?) };
+        if let (Some(tls), Some(files)) = (&self.tls, TlsFiles::of(&next)) {
+            tls.reload(&files)?;
+        }
+        self.runner.budgets.change(&next.limits, &*self.store).await?;
+        self.log.change_level(&next.telemetry.log_level)?;
+        self.runner.rates.change(next.rate_rules());
+        self.runner.line.change(&next.limits);
+        self.connections.set_most(next.limits.connections);
+        self.clients.set_most_per_address(next.connections_per_ip());
+        self.hub.set_most_sessions(next.limits.sessions);
+        if let Some(model) = model {
+            self.model.change(model);
+        }
+        let waiting = not_followed(&next, &new);
+        if waiting.is_empty() {
+            info!(model = %self.model.name(), "the configuration was read again");
+        } else {
+            warn!(
+                model = %self.model.name(),
+                "the configuration was read again; what is new in {} waits for the next start",
+                waiting.join(", ")
+            );
+        }
+        self.config = next;
+        Ok(())
+    }
+}
+
+/// What answers, as `llm.*` says.
+pub(super) fn model(llm: &LlmConfig) -> Result<Arc<dyn ChatModel>, TargetsError> {
+    let model: Arc<dyn ChatModel> = match Targets::from_config(llm)? {
+        Some(targets) => Arc::new(targets),
+        None => Arc::new(Extractive::default()),
+    };
+    Ok(match llm.cache() {
+        Some(rule) => Arc::new(Cached::new(model, rule)),
+        None => model,
+    })
+}
+
+/// `new` as far as it can be followed, and `old` in everything else.
+fn followed(old: &Config, new: &Config) -> Config {
+    let mut next = old.clone();
+    next.limits = new.limits.clone();
+    next.llm = LlmConfig {
+        // The runner's, the routes' and the knowledge base's.
+        max_output_tokens: old.llm.max_output_tokens,
+        unsupported: old.llm.unsupported,
+        cache_ttl_s: old.llm.cache_ttl_s,
+        cache_entries: old.llm.cache_entries,
+        cache_shared: old.llm.cache_shared,
+        ..new.llm.clone()
+    };
+    next.telemetry = TelemetryConfig { log_level: new.telemetry.log_level.clone(), ..next.telemetry };
+    if TlsFiles::of(old).is_some() && TlsFiles::of(new).is_some() {
+        next.server.tls_cert = new.server.tls_cert.clone();
+        next.server.tls_key = new.server.tls_key.clone();
+    }
+    next
+}
+
+/// The sections in which `new` says something else.
+fn not_followed(next: &Config, new: &Config) -> Vec<&'static str> {
+    let sections = [
+        ("server", next.server != new.server),
+        ("session", next.session != new.session),
+        ("llm", next.llm != new.llm),
+        ("knowledge", next.knowledge != new.knowledge),
+        ("auth", next.auth != new.auth),
+        ("telemetry", next.telemetry != new.telemetry),
+    ];
+    sections.into_iter().filter(|(_, differs)| *differs).map(|(section, _)| section).collect()
+}

@@ -1,0 +1,54 @@
+//! The model of the moment: a model around one that can be changed while it answers.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::{
+    model::{ChatModel, ModelStream, TargetReport},
+    request::ChatRequest,
+};
+use crate::{chat::Owner, telemetry::caches::CacheReport};
+
+/// A model that can be changed. What is being answered goes on with the one that it began with.
+#[derive(Debug)]
+pub struct Current(RwLock<Arc<dyn ChatModel>>);
+
+impl Current {
+    /// With this one at first.
+    #[must_use]
+    pub fn new(model: Arc<dyn ChatModel>) -> Self {
+        Self(RwLock::new(model))
+    }
+
+    /// From now on with this one.
+    pub fn change(&self, model: Arc<dyn ChatModel>) {
+        *self.0.write() = model;
+    }
+
+    fn model(&self) -> Arc<dyn ChatModel> {
+        self.0.read().clone()
+    }
+}
+
+impl ChatModel for Current {
+    fn name(&self) -> Arc<str> {
+        self.model().name()
+    }
+
+    fn stream(&self, request: ChatRequest) -> ModelStream {
+        self.model().stream(request)
+    }
+
+    fn targets(&self) -> Vec<TargetReport> {
+        self.model().targets()
+    }
+
+    fn keeps(&self, asker: Option<&Owner>) -> bool {
+        self.model().keeps(asker)
+    }
+
+    fn caches(&self) -> Vec<CacheReport> {
+        self.model().caches()
+    }
+}
