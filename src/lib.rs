@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`cli`] | one command per file: arguments in, text out |
 //! | [`app`] | the composition root: names the concrete parts, start order, drain order |
+//! | [`backup`] | a data folder in one file, and back |
 //! | [`load`], [`mock_llm`] | the load generator and the mock model server, for tests, demos and benchmarks |
 //! | [`http`] | accept loop, routes, extractors, problem+json; one file per resource |
 //! | [`ws`] | one socket: handshake checks, reader half, writer half, heartbeat |
@@ -36,6 +37,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod backup;
 pub mod chat;
 pub mod cli;
 pub mod config;

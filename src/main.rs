@@ -4,7 +4,9 @@ use std::{error::Error, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use rivulet::{
-    cli::{api_key, check, eval, ingest, knowledge, load, mock_llm, search, serve, settings::SettingsArgs, token},
+    cli::{
+        api_key, backup, check, eval, ingest, knowledge, load, mock_llm, search, serve, settings::SettingsArgs, token,
+    },
     knowledge::parser,
 };
 
@@ -34,6 +36,10 @@ enum Command {
     Eval(eval::Args),
     /// API keys: made, listed, taken back
     ApiKey(api_key::Args),
+    /// All that the gateway keeps, into one file; beside a gateway that runs, too
+    Backup(backup::BackupArgs),
+    /// What a backup has in it, into an empty data folder
+    Restore(backup::RestoreArgs),
     /// A token for a user, on standard output
     Token(token::Args),
     /// An OpenAI-compatible server that streams scripted text or faults
@@ -78,6 +84,8 @@ async fn run(Arguments { settings, command }: Arguments) -> Result<(), Box<dyn E
         Command::Knowledge(args) => knowledge::run(args, &settings.load()?.config).await?,
         Command::Eval(args) => eval::run(args, &settings.load()?.config).await?,
         Command::ApiKey(args) => api_key::run(args, &settings.load()?.config).await?,
+        Command::Backup(args) => backup::create(&args, &settings.load()?.config)?,
+        Command::Restore(args) => backup::restore(&args, &settings.load()?.config)?,
         Command::Token(args) => token::run(args, &settings.load()?.config)?,
         Command::MockLlm(args) => mock_llm::run(args).await?,
         Command::Load(args) => load::run(args).await?,

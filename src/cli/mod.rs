@@ -1,6 +1,7 @@
 //! The commands of the `rivulet` binary, one file each: arguments in, text out.
 
 pub mod api_key;
+pub mod backup;
 pub mod check;
 pub mod eval;
 pub mod ingest;

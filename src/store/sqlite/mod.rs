@@ -99,6 +99,36 @@ impl SqliteStore {
         schema::inspect(path).map_err(|error| named(path, &error))
     }
 
+    /// Copies the database as it is now into a new file, also beside a gateway that has it open. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with the path and the reason, also when there is no database, or its layout is not that
+    /// of this program.
+    pub fn snapshot(path: impl AsRef<Path>, copy: impl AsRef<Path>) -> Result<(), StoreError> {
+        let (path, copy) = (path.as_ref(), copy.as_ref());
+        let copied = || {
+            let connection = schema::open_to_read(path)?;
+            connection.pragma_update(None, "query_only", false)?; // It writes, if elsewhere.
+            connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+            Ok(())
+        };
+        copied().map_err(|error| named(path, &error))
+    }
+
+    /// Whether a database that nobody has open is whole, and one that [`open`](Self::open) would take. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with the path and the reason.
+    pub fn verify(path: impl AsRef<Path>) -> Result<(), StoreError> {
+        let path = path.as_ref();
+        let verified = || {
+            schema::inspect(path)?;
+            let found: String = schema::open_reader(path)?.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            if found == "ok" { Ok(()) } else { Err(StoreError::Unavailable(found)) }
+        };
+        verified().map_err(|error| named(path, &error))
+    }
+
     /// Says to other programs where the process that has the file can be asked. Blocks.
     ///
     /// # Errors

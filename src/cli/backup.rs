@@ -1,0 +1,73 @@
+//! `rivulet backup` and `rivulet restore`: the data folder in one file, and back.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use crate::{
+    backup::{self, BackupError, Identity, Recipient, Summary},
+    config::Config,
+};
+
+/// Arguments of `rivulet backup`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct BackupArgs {
+    /// The file to write; there must be none of this name.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Encrypt it for this key of age (age1…); can be given several times.
+    #[arg(long = "recipient", value_name = "KEY")]
+    pub recipients: Vec<Recipient>,
+}
+
+/// Arguments of `rivulet restore`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RestoreArgs {
+    /// The file that `rivulet backup` wrote.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The file with the key of age that opens it.
+    #[arg(long, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
+}
+
+/// Why it did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// There is no backup, or nothing was made of one.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// The terminal is gone.
+    #[error("cannot write the summary: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Writes a backup, beside a gateway that runs or without one, and says what is in it.
+///
+/// # Errors
+/// [`Failed`].
+pub fn create(args: &BackupArgs, config: &Config) -> Result<(), Failed> {
+    let Summary { files, bytes } = backup::create(&config.server.data_dir, &args.file, &args.recipients)?;
+    let how = if args.recipients.is_empty() { "not encrypted" } else { "encrypted" };
+    writeln!(io::stdout(), "{}: {files} files, {bytes} bytes, {how}", args.file.display())?;
+    if let Some(uri) = config.knowledge.uri.as_deref().filter(|uri| uri.contains("://")) {
+        writeln!(
+            io::stdout(),
+            "the index is not in it, for it lies in {uri}: a restored gateway compares and mends it"
+        )?;
+    }
+    Ok(())
+}
+
+/// Makes a data folder of a backup, and says what is in it.
+///
+/// # Errors
+/// [`Failed`]; then the folder is as it was.
+pub fn restore(args: &RestoreArgs, config: &Config) -> Result<(), Failed> {
+    let identity = args.identity.as_deref().map(Identity::read).transpose()?;
+    let folder = &config.server.data_dir;
+    let Summary { files, bytes } = backup::restore(&args.file, folder, identity.as_ref())?;
+    writeln!(io::stdout(), "{}: {files} files, {bytes} bytes, each as its hash says", folder.display())?;
+    Ok(())
+}
