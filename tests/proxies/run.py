@@ -101,7 +101,7 @@ def caddy(folder, plain, tls, upstream):
     crt, key, _ = certificate(folder)
     config = copy_of("Caddyfile", {
         "{\n\tservers": f"{{\n\tadmin off\n\tdefault_bind 127.0.0.1\n\thttp_port {plain}\n\thttps_port {tls}\n\tservers",
-        "\nchat.example {\n": f"\nchat.example {{\n\ttls {crt} {key}\n",
+        "\n{$RIVULET_NAME:chat.example} {\n": f"\n{{$RIVULET_NAME:chat.example}} {{\n\ttls {crt} {key}\n",
         "127.0.0.1:8080": upstream,
         "330s": SILENCE,
         "idle 75s": f"idle {SILENCE}",
