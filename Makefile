@@ -18,6 +18,9 @@ RIVULET := $(CARGO_TARGET_DIR)/debug/rivulet
 # The gateway's own settings can be changed from outside: `make run RIVULET_SERVER_BIND=…`.
 export RIVULET_KNOWLEDGE_MODEL_DIR ?= $(DEPS)/all-MiniLM-L6-v2
 
+# ONNX Runtime reports to its makers otherwise. The gateway sees to that by itself; tests load it without the gateway.
+export ORT_DISABLE_TELEMETRY := 1
+
 .PHONY: help run test build web setup models-multilingual lint rust-test web-test e2e proxies bench clean
 
 help: ## This list

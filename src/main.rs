@@ -5,7 +5,7 @@ use std::{error::Error, process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 use rivulet::{
     cli::{api_key, check, eval, ingest, knowledge, load, mock_llm, search, serve, settings::SettingsArgs, token},
-    knowledge::parser,
+    knowledge::{embed, parser},
 };
 
 /// A real-time streaming chat gateway between browsers and language models.
@@ -54,11 +54,12 @@ fn main() -> ExitCode {
     if matches!(arguments.command, Some(Command::ExtractWorker)) {
         return parser::run();
     }
-    let ended = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
-        let ended = runtime.block_on(run(arguments));
-        runtime.shutdown_timeout(LEFTOVERS);
-        ended
-    });
+    let ended =
+        embed::keep_quiet().and_then(|()| tokio::runtime::Runtime::new()).map_err(Into::into).and_then(|runtime| {
+            let ended = runtime.block_on(run(arguments));
+            runtime.shutdown_timeout(LEFTOVERS);
+            ended
+        });
     if let Err(error) = ended {
         #[expect(clippy::print_stderr, reason = "the one place where a command says why it failed")]
         {
