@@ -1,12 +1,19 @@
 # docker build --build-arg RIVULET_COMMIT="$(git rev-parse --short=12 HEAD)" -t rivulet .
-# docker run --rm -p 127.0.0.1:8080:8080 -v rivulet-data:/data --stop-timeout 40 rivulet
 #
-# --stop-timeout: answers get 30 seconds to finish (RIVULET_SERVER_DRAIN_S), and Docker kills after 10 by itself.
-# Nobody has to say who they are unless RIVULET_AUTH_REQUIRED is set: publish the port to loopback, or behind something
-# that asks. Until then the gateway answers to localhost and to addresses; a name of its own has to be listed:
-#   -e RIVULET_SERVER_ALLOWED_ORIGINS=http://chat.lan:8080
+# The image is for production: everybody has to say who they are, and it starts with a good secret and behind TLS only.
+# docs/operations.md has the whole way; to look at it on this machine, with the sample documents and without either:
+#
+# docker run --rm -p 127.0.0.1:8080:8080 -e ENVIRONMENT=development -e REQUIRE_AUTHENTICATION=false \
+#   -e RIVULET_KNOWLEDGE_PRELOAD=sample-knowledge rivulet
+#
+# It runs with `--read-only --tmpfs /tmp` and without any capability. --stop-timeout 40: answers get 30 seconds to finish
+# (RIVULET_SERVER_DRAIN_S), and Docker kills after 10 by itself.
 
-FROM rust:1.95-bookworm AS build
+# By tag to be read, by digest to be what was meant. Both are for every machine.
+ARG BUILD_IMAGE=rust:1.95-bookworm@sha256:6258907abe69656e41cd992e0b705cdcfabcbbe3db374f92ed2d47121282d4a1
+ARG BASE_IMAGE=debian:12.12-slim@sha256:d5d3f9c23164ea16f31852f95bd5959aad1c5e854332fe00f7b3a20fcc9f635c
+
+FROM ${BUILD_IMAGE} AS build
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 ENV RIVULET_CACHE=/cache CARGO_TARGET_DIR=/target
 WORKDIR /rivulet
@@ -25,16 +32,18 @@ ARG RIVULET_COMMIT=unknown
 RUN RIVULET_COMMIT="$RIVULET_COMMIT" cargo build --release --locked --bin rivulet \
     && strip --strip-debug /target/release/rivulet
 
-FROM debian:bookworm-slim
-# Root certificates: model servers are asked over TLS.
+FROM ${BASE_IMAGE}
+# Root certificates: model servers are asked over TLS. What Debian has mended since the base image was made comes too.
 # hadolint ignore=DL3008
 RUN apt-get update \
+    && apt-get upgrade -y \
     && apt-get install -y --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 rivulet \
     && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin rivulet \
-    && install -d -o rivulet -g rivulet /data
+    && install -d -o rivulet -g rivulet -m 700 /data
 
+# Nothing is fetched when it runs.
 WORKDIR /opt/rivulet
 COPY --from=build /cache/deps/onnxruntime models/onnxruntime
 COPY --from=build /cache/deps/all-MiniLM-L6-v2 models/all-MiniLM-L6-v2
@@ -42,15 +51,24 @@ COPY sample-knowledge sample-knowledge
 COPY LICENSE ./
 COPY --from=build /target/release/rivulet /usr/local/bin/rivulet
 
-ENV RIVULET_SERVER_BIND=0.0.0.0:8080 \
+ARG RIVULET_COMMIT=unknown
+LABEL org.opencontainers.image.title="Rivulet" \
+      org.opencontainers.image.description="A real-time streaming chat gateway between browsers and language models" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.revision="${RIVULET_COMMIT}"
+
+ENV ENVIRONMENT=production \
+    REQUIRE_AUTHENTICATION=true \
+    RIVULET_SERVER_BIND=0.0.0.0:8080 \
     RIVULET_SERVER_DATA_DIR=/data \
-    RIVULET_KNOWLEDGE_MODEL_DIR=/opt/rivulet/models/all-MiniLM-L6-v2 \
-    RIVULET_KNOWLEDGE_PRELOAD=sample-knowledge
+    RIVULET_KNOWLEDGE_MODEL_DIR=/opt/rivulet/models/all-MiniLM-L6-v2
 USER 10001:10001
 VOLUME /data
 EXPOSE 8080
-# Bash speaks TCP by itself; the image has no curl.
+# Begins to drain.
+STOPSIGNAL SIGTERM
+# Bash speaks TCP by itself; the image has no curl. With TLS of its own the gateway answers with 400 to who comes without.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["/bin/bash", "-c", \
-    "exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET /livez HTTP/1.0\\r\\n\\r\\n' >&3 && read -r line <&3 && [[ $line == *' 200 '* ]]"]
+    "exec 3<>/dev/tcp/127.0.0.1/${RIVULET_SERVER_BIND##*:} && printf 'GET /livez HTTP/1.0\\r\\n\\r\\n' >&3 && read -r line <&3 && [[ $line == *' 200 '* || $line == *' 400 '* ]]"]
 ENTRYPOINT ["/usr/local/bin/rivulet"]
 CMD ["serve"]

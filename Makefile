@@ -18,7 +18,10 @@ RIVULET := $(CARGO_TARGET_DIR)/debug/rivulet
 # The gateway's own settings can be changed from outside: `make run RIVULET_SERVER_BIND=…`.
 export RIVULET_KNOWLEDGE_MODEL_DIR ?= $(DEPS)/all-MiniLM-L6-v2
 
-.PHONY: help run test build web setup models-multilingual lint rust-test web-test e2e bench clean
+# ONNX Runtime reports to its makers otherwise. The gateway sees to that by itself; tests load it without the gateway.
+export ORT_DISABLE_TELEMETRY := 1
+
+.PHONY: help run test build web setup models-multilingual lint rust-test web-test e2e proxies bench clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-20s %s\n", $$1, $$2}'
@@ -43,7 +46,7 @@ web: setup ## The page, into web-demo/dist
 	  $(NODE) npm --prefix web-demo ci --no-progress && $(NODE) npm --prefix web-demo run build; \
 	fi
 
-test: test-setup lint rust-test web-test e2e ## All tests: format, lints, Rust, page, browser
+test: test-setup lint rust-test web-test e2e proxies ## All tests: format, lints, Rust, page, browser, proxies
 
 .PHONY: test-setup
 test-setup:
@@ -64,6 +67,9 @@ web-test: web ## Types, lints and unit tests of the page
 
 e2e: build ## The page in a real browser, plain Python and the openai packages, against the real gateway
 	scripts/e2e.sh $(RIVULET)
+
+proxies: build ## nginx, HAProxy and Caddy as deploy/proxies has them, with the gateway behind each
+	"$$(scripts/python-with.sh tests/plain/requirements.txt websockets)" tests/proxies/run.py $(RIVULET)
 
 bench: setup web ## Benchmarks of the cores, then the gateway beside other servers; FULL=1 for the sizes of the docs
 	cargo bench --locked --profile dev

@@ -25,6 +25,9 @@ if [ "$for_what" = test ]; then
         fail "rustfmt or clippy is missing: run 'rustup component add rustfmt clippy'"
 fi
 
+# Servers stand in /usr/sbin, which is not everybody's path.
+PATH="$PATH:/usr/sbin:/sbin"
+
 has() {
     command -v "$1" >/dev/null
 }
@@ -38,10 +41,16 @@ has_browser() {
     has chromium || has chromium-browser || has google-chrome
 }
 
+# Servers that the tests start: the proxies of deploy/proxies. Each has a package and a service of its name.
+servers=(nginx haproxy caddy)
+
 # command → Debian package that has it
 wanted=(protoc:protobuf-compiler cc:build-essential c++:build-essential git:git python3:python3)
 if [ "$for_what" = test ]; then
-    wanted+=(curl:curl strace:strace)
+    wanted+=(curl:curl strace:strace openssl:openssl)
+    for server in "${servers[@]}"; do
+        wanted+=("$server:$server")
+    done
 fi
 
 missing=()
@@ -65,8 +74,10 @@ available() {
     [[ "$(LC_ALL=C apt-cache policy "$1")" == *"Candidate: "[!\(]* ]]
 }
 
+as_root=()
+
 install_packages() {
-    local command="apt-get install --no-install-recommends $*" as_root=()
+    local command="apt-get install --no-install-recommends $*"
     has apt-get || fail "please install these packages of Debian, or what your system has in their place: $*"
     if [ "$(id -u)" -ne 0 ]; then
         has sudo || fail "packages are missing, and there is no sudo here: run '$command' as root, then this again"
@@ -77,7 +88,35 @@ install_packages() {
     if [[ " $* " == *" chromium "* ]] && ! available chromium; then
         fail "no package 'chromium' here: install Chromium or Google Chrome yourself, or name one with CHROMIUM=…"
     fi
+    forbid_services
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    allow_services
+    local server
+    for server in "${servers[@]}"; do
+        if [[ " $* " == *" $server "* ]] && has systemctl; then
+            "${as_root[@]}" systemctl --quiet disable "$server" 2>/dev/null ||
+                fail "$server was installed for the tests, and would start with the machine: systemctl disable $server"
+        fi
+    done
+}
+
+# Debian starts a server with its package, and again with the machine. The tests start their own, as ordinary processes,
+# and nothing else is to listen. This file is how Debian is told so; 101 means "not allowed".
+policy=/usr/sbin/policy-rc.d
+wrote_policy=
+
+forbid_services() {
+    [ ! -e "$policy" ] || return 0
+    trap allow_services EXIT
+    wrote_policy=yes
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 755 "$policy"
+}
+
+allow_services() {
+    [ -n "$wrote_policy" ] || return 0
+    "${as_root[@]}" rm -f "$policy"
+    wrote_policy=
 }
 
 if [ ${#missing[@]} -gt 0 ]; then

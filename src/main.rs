@@ -7,7 +7,7 @@ use rivulet::{
     cli::{
         api_key, backup, check, eval, ingest, knowledge, load, mock_llm, search, serve, settings::SettingsArgs, token,
     },
-    knowledge::parser,
+    knowledge::{embed, parser},
 };
 
 /// A real-time streaming chat gateway between browsers and language models.
@@ -60,11 +60,12 @@ fn main() -> ExitCode {
     if matches!(arguments.command, Some(Command::ExtractWorker)) {
         return parser::run();
     }
-    let ended = tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| {
-        let ended = runtime.block_on(run(arguments));
-        runtime.shutdown_timeout(LEFTOVERS);
-        ended
-    });
+    let ended =
+        embed::keep_quiet().and_then(|()| tokio::runtime::Runtime::new()).map_err(Into::into).and_then(|runtime| {
+            let ended = runtime.block_on(run(arguments));
+            runtime.shutdown_timeout(LEFTOVERS);
+            ended
+        });
     if let Err(error) = ended {
         #[expect(clippy::print_stderr, reason = "the one place where a command says why it failed")]
         {

@@ -8,21 +8,39 @@ use tokio::{task::JoinSet, time::Instant};
 
 use crate::harness::{Setup, TestGateway, soon};
 
-/// A gateway with the sample knowledge.
-pub(crate) async fn knowing() -> TestGateway {
+/// What a gateway with the sample knowledge needs.
+fn with_sample() -> Setup {
     let model = std::env::var("RIVULET_KNOWLEDGE_MODEL_DIR").expect("`make test` sets RIVULET_KNOWLEDGE_MODEL_DIR");
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-knowledge");
-    let setup = Setup::bare()
+    Setup::bare()
         .set("RIVULET_KNOWLEDGE_ENABLED", "true")
         .set("RIVULET_KNOWLEDGE_MODEL_DIR", &model)
-        .set("RIVULET_KNOWLEDGE_PRELOAD", sample.to_str().unwrap());
-    let gateway = setup.start().await;
+        .set("RIVULET_KNOWLEDGE_PRELOAD", sample.to_str().unwrap())
+}
+
+/// A gateway with the sample knowledge.
+pub(crate) async fn knowing() -> TestGateway {
+    let gateway = with_sample().start().await;
     assert_eq!(gateway.get("/ready").await.0, 200, "chat does not wait for knowledge");
     gateway
 }
 
 pub(crate) async fn until_loaded(gateway: &TestGateway) {
     soon("the knowledge", async { while gateway.get("/ready").await.1["knowledge"]["state"] != "ready" {} }).await;
+}
+
+/// ONNX Runtime notes a machine's id and what is run in the user's home before it sends them to its makers.
+#[tokio::test]
+async fn nobody_is_told_that_a_model_runs_here() {
+    let setup = with_sample();
+    let home = setup.data.clone();
+    let gateway = setup.set("HOME", home.path().to_str().unwrap()).start().await;
+    until_loaded(&gateway).await;
+    assert!(!home.path().join(".cache").exists(), "something was written down about this machine");
+    let (status, found) = gateway.post("/api/v1/rag/query", json!({"query": "return a tent", "mode": "vector"})).await;
+    assert!(status == 200 && !found["results"].as_array().unwrap().is_empty(), "the model was asked: {found}");
+    let name = std::fs::read_to_string(format!("/proc/{}/comm", gateway.pid())).unwrap();
+    assert_eq!(name.trim(), "rivulet", "the process that was started is the one that runs, by its name");
 }
 
 #[tokio::test]

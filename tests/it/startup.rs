@@ -100,3 +100,21 @@ async fn chat_works_without_the_embedding_model_and_health_says_so() {
     assert!(!ready.to_string().contains("/nowhere"), "paths are not for clients");
     assert!(gateway.log().contains("/nowhere"), "the log names it:\n{}", gateway.log());
 }
+
+#[tokio::test]
+async fn what_deploy_has_starts_in_production_and_without_a_secret_it_does_not() {
+    let secret = "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e7596ad3b8c7e5f1024";
+    let operators = ("RIVULET_SERVER_ADMIN_BIND", "127.0.0.1:0");
+    // Those of the image, which the file for Kubernetes goes on from.
+    let image = [("ENVIRONMENT", "production"), ("REQUIRE_AUTHENTICATION", "true")];
+    for (name, variables) in [("systemd", &[][..]), ("kubernetes", &image)] {
+        let file = format!("{}/deploy/{name}/rivulet.toml", env!("CARGO_MANIFEST_DIR"));
+        let setup =
+            variables.iter().chain([&operators]).fold(Setup::bare(), |setup, (key, value)| setup.set(key, value));
+        let (code, said) = failing(&setup, &["check", "--config", &file]).await;
+        assert!(code == Some(1) && said.contains("JWT_SECRET_KEY"), "{name}: {said}");
+        let (code, said) = failing(&setup.set("JWT_SECRET_KEY", secret), &["check", "--config", &file]).await;
+        assert_eq!(code, Some(0), "{name}: {said}");
+        assert!(said.contains("auth           required"), "{name}: {said}");
+    }
+}

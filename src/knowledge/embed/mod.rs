@@ -30,10 +30,12 @@ mod description;
 mod library;
 mod model;
 mod queue;
+mod quiet;
 mod vector;
 
 use description::Description;
 pub(crate) use model::{Model, check_name, missing_files};
+pub use quiet::keep_quiet;
 pub use vector::{EmbedError, Vector};
 
 /// Bytes of one call of the model for documents, counting every text as long as the longest; a longer text has a call of
