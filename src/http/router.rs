@@ -69,6 +69,7 @@ pub fn surface(gateway: Gateway, apart: bool) -> Surface {
         // What stands below says itself who may use it.
         .route_layer(identify.clone())
         .route("/version", get(version::show))
+        .route("/auth", get(auth::sign_in))
         .route("/sessions/{id}/events", get(events::events))
         .route("/jobs/{id}/events", get(jobs::events))
         .route("/ws", get(socket::open_new))
