@@ -16,7 +16,7 @@ use tower_http::{
 
 use super::{
     admin, audit, auth, chat, collections, completions, contents, credentials, documents, events, gateway::Gateway,
-    health, identity, jobs, knowledge, messages, models, origin::Origins, page, problem::Problem, rates, requests,
+    health, identity, jobs, knowledge, messages, models, origin::Origins, overview, page, problem::Problem, rates, requests,
     sessions, socket, version,
 };
 use crate::auth::Right;
@@ -57,6 +57,10 @@ pub fn surface(gateway: Gateway, apart: bool) -> Surface {
         .route("/admin/api-keys/{id}", delete(credentials::revoke))
         .route("/admin/revocations", post(credentials::revoke_tokens))
         .route("/admin/audit", get(audit::list))
+        .route("/admin/sessions", get(overview::sessions))
+        .route("/admin/stats", get(overview::stats))
+        .route("/admin/feedback", get(overview::feedback))
+        .route("/admin/drain", post(overview::drain))
         .route_layer(note.clone())
         .route_layer(require(Right::Administer))
         .route_layer(identify.clone());
@@ -104,6 +108,7 @@ pub fn surface(gateway: Gateway, apart: bool) -> Surface {
 fn page() -> Router<Arc<Gateway>> {
     Router::new()
         .route("/", get(page::index))
+        .route("/admin", get(page::admin))
         .route("/assets/{*path}", get(page::asset))
         .route("/favicon.svg", get(page::favicon))
         .route("/theme-at-start.js", get(page::theme))

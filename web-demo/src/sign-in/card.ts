@@ -113,7 +113,7 @@ export class SignInCard {
     this.#ending.hidden = open || ending === null;
     this.#place.hidden = this.#form.hidden && this.#ending.hidden;
     if (ending !== null) this.#endingText.textContent = endingText(ending);
-    this.#why.textContent = needed ? TEXT[standing.why] : "The conversation goes on meanwhile.";
+    this.#why.textContent = needed ? TEXT[standing.why] : "Nothing is interrupted meanwhile.";
     this.#cancel.hidden = needed;
     this.#elsewhere.hidden = url === null;
     if (url !== null) this.#elsewhere.textContent = `Sign in at ${new URL(url).host}`;
