@@ -5,11 +5,9 @@ import type { Job, Stats } from "./wire";
 import { count, type Mood, moment } from "./words";
 
 const KIND: Readonly<Record<string, string>> = {
-  index: "A document is read",
-  ingest: "A document is read",
-  delete: "A document is deleted",
-  delete_collection: "A collection is deleted",
-  rebuild: "A collection is made anew",
+  index: "A document into the index",
+  delete: "A document out of it",
+  drop: "A collection out of it",
 };
 
 const MOOD: Readonly<Record<string, Mood | "live">> = {

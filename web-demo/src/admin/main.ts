@@ -6,7 +6,7 @@ import "../styles/admin.css";
 import { Problem, problemText } from "../documents/problem";
 import { byId } from "../page/element";
 import { mountTheme } from "../page/theme";
-import { Endpoint } from "../rivulet-client";
+import { Endpoint, NotSignedIn } from "../rivulet-client";
 import { Account } from "../sign-in/account";
 import { arrivalOf } from "../sign-in/arrival";
 import { SignInCard } from "../sign-in/card";
@@ -120,6 +120,17 @@ function start(): void {
   for (const part of pollers) part.resume();
 }
 
+/** What nobody may see is not asked for. */
+async function begin(): Promise<void> {
+  try {
+    await signIn.token(false);
+  } catch (error) {
+    if (error instanceof NotSignedIn) return tell("ended", "Not signed in");
+    // The gateway cannot be asked: the pollers go on trying.
+  }
+  start();
+}
+
 const card = new SignInCard(signIn, byId("sign-in"), {
   draft: () => "",
   go: (address) => location.assign(address),
@@ -143,4 +154,4 @@ signIn.on("entered", () => {
   start();
 });
 mountTheme();
-start();
+void begin();
