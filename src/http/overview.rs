@@ -73,6 +73,7 @@ pub(super) async fn stats(
         "version": env!("CARGO_PKG_VERSION"),
         "draining": gateway.draining.is_cancelled(),
         "tenant": tenant,
+        "documents": gateway.documents.is_some(),
         "sessions": counted(counts),
         "model": model,
         "gateway": whole,

@@ -50,6 +50,7 @@ const feedback = new FeedbackView();
 const audit = new AuditView(api);
 const drain = new Drain(api, say);
 const state = byId("state");
+let keepsDocuments = false;
 
 async function showStats(): Promise<void> {
   const stats = await api.stats();
@@ -60,6 +61,8 @@ async function showStats(): Promise<void> {
   limits.show(seen, stats);
   caches.show(stats.gateway?.caches ?? []);
   jobs.showWhole(stats);
+  keepsDocuments = stats.documents;
+  byId("jobs-panel").hidden = !keepsDocuments;
   drain.show(stats, signIn.standing.name === "in");
   for (const part of document.querySelectorAll<HTMLElement>("[data-whole]"))
     part.hidden = stats.gateway === null;
@@ -79,14 +82,9 @@ const pollers = [
   poller(SLOW_MS, () => audit.refresh()),
 ];
 
-/** Where no documents are kept, that is no fault. */
+/** Where no documents are kept there is no work on them. */
 async function showJobs(): Promise<void> {
-  try {
-    jobs.show(await api.jobs());
-  } catch (error) {
-    if (!(error instanceof Problem) || error.code !== "knowledge_unavailable") throw error;
-    jobs.show([]);
-  }
+  if (keepsDocuments) jobs.show(await api.jobs());
 }
 
 function poller(everyMs: number, ask: () => Promise<void>): Poller {

@@ -19,6 +19,8 @@ export class Poller {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #under = false;
   #stopped = true;
+  /** Counts the times it was resumed: what an older round came to is no news then. */
+  #resumed = 0;
 
   constructor(asking: Asking) {
     this.#asking = asking;
@@ -30,30 +32,26 @@ export class Poller {
   /** Asks now, and from now on. */
   resume(): void {
     this.#stopped = false;
-    clearTimeout(this.#timer);
+    this.#resumed++;
     void this.#round();
   }
 
-  stop(): void {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
-  }
-
   async #round(): Promise<void> {
+    clearTimeout(this.#timer);
     if (this.#under || this.#stopped || document.hidden) return;
     this.#under = true;
+    const begun = this.#resumed;
     let rest = this.#asking.everyMs;
     try {
       await this.#asking.ask();
     } catch (error) {
       const wanted = error instanceof Problem ? (error.retryMs ?? 0) : 0;
       rest = Math.max(rest, REST_MS, wanted);
-      if (this.#asking.failed(error)) this.#stopped = true;
+      if (begun === this.#resumed && this.#asking.failed(error)) this.#stopped = true;
     } finally {
       this.#under = false;
     }
-    if (this.#stopped) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#round(), rest);
+    if (begun !== this.#resumed) void this.#round();
+    else if (!this.#stopped) this.#timer = setTimeout(() => void this.#round(), rest);
   }
 }

@@ -52,6 +52,8 @@ export interface Stats {
   readonly draining: boolean;
   /** Of whom the numbers are; `null`: of all. */
   readonly tenant: string | null;
+  /** Whether there is a knowledge base. */
+  readonly documents: boolean;
   readonly sessions: Counts;
   readonly model: { readonly model: string; readonly targets: readonly Target[] };
   readonly gateway: Whole | null;
