@@ -3,6 +3,7 @@ import type { Stats } from "./wire";
 
 /** So long something is kept. */
 export const KEPT_MS = 15 * 60_000;
+const LEAST_SPAN_MS = 60_000;
 /** The most that is kept, however often it is looked. */
 const MOST = 1_000;
 
@@ -42,6 +43,12 @@ export class History {
       if (value !== null) points.push({ at: now.at, value });
     }
     return points;
+  }
+
+  /** How far back it goes; a little further in the beginning, so that a line has room to grow. */
+  span(now: number): number {
+    const first = this.#samples[0]?.at ?? now;
+    return Math.min(Math.max(now - first, LEAST_SPAN_MS), KEPT_MS);
   }
 
   /** The same over all that was seen within `ms` of the newest; `null` when that says nothing. */

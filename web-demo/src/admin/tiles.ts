@@ -118,7 +118,7 @@ class Tile {
     write(this.#number, number);
     write(this.#unit, unit);
     write(this.#note, note);
-    this.#spark.show(history.series(this.kind.reading), { now, spanMs: KEPT_MS });
+    this.#spark.show(history.series(this.kind.reading), { now, spanMs: history.span(now) });
   }
 }
 
