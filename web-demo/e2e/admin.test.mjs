@@ -34,7 +34,7 @@ async function openChat() {
 test("who may see it sees who chats, what answers, and what was done", async () => {
   const { page, context, misdeeds } = await openAt(browser, `${gateway.url}/admin`);
   await signIn(page, gateway.token("ann"));
-  await page.getByText("does not let you use this page").waitFor();
+  await page.getByRole("form").getByText("does not let you use this page").waitFor();
   assert.equal(await page.locator("#top").isVisible(), false);
   await signIn(page, gateway.token("root", { tenant: "ops", scope: "admin:tenants" }));
   await page.getByRole("heading", { name: "All tenants" }).waitFor();
@@ -42,13 +42,14 @@ test("who may see it sees who chats, what answers, and what was done", async () 
   const chat = await openChat();
   const row = page.getByRole("row").filter({ hasText: "ann" });
   await row.getByText("Watched").waitFor();
-  // Three runs in a row fail at the first server before the second one answers.
   await ask(chat.page, "Is there a hidden word?");
   await row.getByText("Writing").waitFor();
   await finishedAnswer(chat.page, 1);
-  for (const number of [2, 3]) {
-    await ask(chat.page, "And again?");
-    await finishedAnswer(chat.page, number);
+  // Its failures in three runs in a row, of more people than one, are why a server is left alone.
+  const body = { model: "steady", messages: [{ role: "user", content: "Why?" }], max_tokens: 1 };
+  for (const user of ["ben", "cleo", "dora"]) {
+    const answer = await gateway.request("v1/chat/completions", gateway.token(user), body);
+    assert.equal(answer.status, 200, await answer.text());
   }
   const broken = page.getByRole("listitem").filter({ hasText: "broken" });
   await broken.getByText("Left alone for").waitFor();

@@ -1,6 +1,6 @@
 /**
- * A gateway of a test's own, in which everybody has to say who they are, with a model that writes at a readable pace. The
- * one that all other tests share asks nobody.
+ * A gateway of a test's own, in which everybody has to say who they are; the one that all other tests share asks
+ * nobody. Its model takes longer for an answer than the page of operators looks away, and its first one never answers.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -25,10 +25,10 @@ export class OwnGateway {
     assert.ok(binary, "RIVULET_BINARY names the program to be tested: make e2e sets it");
     own.#folder = await mkdtemp(join(tmpdir(), "rivulet-e2e-"));
     await writeFile(join(own.#folder, "rivulet.toml"), "");
-    const model = await own.#spawn(binary, ["mock-llm", "--rate", "25", "--tokens", "60"], {});
+    const model = await own.#spawn(binary, ["mock-llm", "--rate", "12", "--tokens", "66"], {});
     const targets = [
-      { name: "broken", base_url: "http://127.0.0.1:9/v1", model: "none" },
-      { name: "steady", base_url: `${model}/v1`, model: "mock" },
+      { name: "broken", base_url: "http://127.0.0.1:9/v1", model: "qwen3" },
+      { name: "steady", base_url: `${model}/v1`, model: "qwen3" },
     ];
     const config = ["--config", join(own.#folder, "rivulet.toml")];
     const data = ["--bind", "127.0.0.1:0", "--data-dir", join(own.#folder, "data")];

@@ -87,11 +87,19 @@ export class FeedbackView {
   }
 }
 
+/** However few there are, they can be seen. */
+const height = (number: number, most: number): number =>
+  number === 0 ? 0 : Math.max(2, (HALF * number) / most);
+
 function chart(days: readonly Tally[]): SVGElement {
   const most = Math.max(1, ...days.flatMap(({ good, bad }) => [good, bad]));
   const drawing = document.createElementNS(SVG, "svg");
   const width = days.length * (BAR + GAP) - GAP;
-  drawing.setAttribute("viewBox", `0 ${-HALF} ${width} ${2 * HALF}`);
+  const [up, down] = [
+    height(Math.max(...days.map(({ good }) => good)), most),
+    height(Math.max(...days.map(({ bad }) => bad)), most),
+  ];
+  drawing.setAttribute("viewBox", `0 ${-up - 1} ${width} ${up + down + 2}`);
   drawing.setAttribute("class", "bars");
   const line = document.createElementNS(SVG, "path");
   line.setAttribute("class", "bars-line");
@@ -107,7 +115,7 @@ function chart(days: readonly Tally[]): SVGElement {
       ["bad", bad],
     ] as const) {
       if (number === 0) continue;
-      const high = Math.max(2, ((HALF - 2) * number) / most);
+      const high = height(number, most);
       const bar = document.createElementNS(SVG, "rect");
       bar.setAttribute("class", `bar-${kind}`);
       bar.setAttribute("x", String(i * (BAR + GAP)));
