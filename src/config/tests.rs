@@ -95,7 +95,8 @@ fn one_signs_in_where_nobody_can_listen() {
     for good in ["https://login.example/rivulet?app=chat", "http://127.0.0.1:9000/in", "http://localhost/in"] {
         assert_eq!(set(good).expect(good).config.auth.sign_in_url.as_deref(), Some(good));
     }
-    for bad in ["http://login.example", "https://u:p@login.example", "https://login.example/#in", "javascript:1", "/in"] {
+    for bad in ["http://login.example", "https://u:p@login.example", "https://login.example/#in", "javascript:1", "/in"]
+    {
         refused(set(bad), &["RIVULET_AUTH_SIGN_IN_URL", "auth.sign_in_url", "https://"]);
     }
 }

@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::{
-    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MAX_SESSIONS, MessagePage, Opinions, Piece, Scope,
-    SessionPage, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn, continue_text, opinions, refuse_unfit,
-    session_taken, unknown_answer,
+    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MAX_SESSIONS, MessagePage, Opinions, Piece,
+    Scope, SessionPage, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn, continue_text, opinions,
+    refuse_unfit, session_taken, unknown_answer,
 };
 use crate::chat::{Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp};
 
@@ -270,8 +270,9 @@ impl SessionStore for MemoryStore {
 
     async fn opinions(&self, tenant: Option<&str>, since: Timestamp) -> Result<Vec<Opinions>, StoreError> {
         let state = self.state.lock();
-        let answers = state.sessions.values().flat_map(|it| it.messages.iter().map(|answer| (&it.record, answer)));
-        Ok(opinions::count(answers, tenant, since))
+        let rated =
+            state.sessions.values().flat_map(|it| it.messages.iter().map(|answer| (it.record.owner.as_ref(), answer)));
+        Ok(opinions::count(rated, tenant, since))
     }
 
     async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError> {

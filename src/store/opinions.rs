@@ -1,9 +1,8 @@
 //! What people thought of answers, counted by the day and the model. Plain values; uses `chat` only.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
-use super::SessionRecord;
-use crate::chat::{Message, Opinion, Timestamp};
+use crate::chat::{Message, Opinion, Owner, Timestamp};
 
 /// The most rows of one count; of more, the oldest days are left out.
 pub const MAX_OPINIONS: usize = 1_000;
@@ -25,20 +24,18 @@ pub struct Opinions {
 
 /// Counts those of a tenant, or of all, since a moment: newest day first, then by model.
 pub(super) fn count<'a>(
-    answers: impl Iterator<Item = (&'a SessionRecord, &'a Message)>,
+    answers: impl Iterator<Item = (Option<&'a Owner>, &'a Message)>,
     tenant: Option<&str>,
     since: Timestamp,
 ) -> Vec<Opinions> {
-    let mut counted: BTreeMap<(std::cmp::Reverse<Timestamp>, Option<String>), (u64, u64)> = BTreeMap::new();
-    let is_meant = |session: &SessionRecord| {
-        tenant.is_none_or(|tenant| session.owner.as_ref().is_some_and(|owner| owner.tenant() == tenant))
-    };
-    for (session, answer) in answers {
-        let Some(feedback) = answer.feedback.as_ref().filter(|_| answer.created_at >= since && is_meant(session)) else {
-            continue;
-        };
+    let mut counted: BTreeMap<(Reverse<Timestamp>, Option<String>), (u64, u64)> = BTreeMap::new();
+    let is_meant =
+        |owner: Option<&Owner>| tenant.is_none_or(|tenant| owner.is_some_and(|owner| owner.tenant() == tenant));
+    for (owner, answer) in answers {
+        let meant = answer.created_at >= since && is_meant(owner);
+        let Some(feedback) = answer.feedback.as_ref().filter(|_| meant) else { continue };
         let day = Timestamp(answer.created_at.0 / DAY_MS * DAY_MS);
-        let (good, bad) = counted.entry((std::cmp::Reverse(day), answer.model.clone())).or_default();
+        let (good, bad) = counted.entry((Reverse(day), answer.model.clone())).or_default();
         match feedback.value {
             Opinion::Good => *good += 1,
             Opinion::Bad => *bad += 1,

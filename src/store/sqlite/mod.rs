@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use self::threads::{Readers, Writer};
 use super::{
-    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Opinions, Piece, Scope, SessionPage,
-    SessionRecord, SessionStore, StoreError, Turn, refuse_unfit,
+    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Opinions, Piece, Scope,
+    SessionPage, SessionRecord, SessionStore, StoreError, Turn, refuse_unfit,
 };
 use crate::{
     chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp},

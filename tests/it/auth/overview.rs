@@ -16,7 +16,8 @@ fn owners(page: &Value) -> Vec<(&str, &str)> {
 #[tokio::test]
 async fn who_administers_a_tenant_sees_its_sessions_and_nothing_of_others() {
     let (upstream, gate) = Upstream::gated("A hidden answer. ", 2).await;
-    let set_up = Setup::with_upstream(&upstream.url).set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", SECRET);
+    let set_up =
+        Setup::with_upstream(&upstream.url).set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", SECRET);
     let gateway = set_up.start().await;
     let mut ann = Client::connect_as(&gateway.socket(""), &of("north", "ann", "chat")).await;
     let mut ben = Client::connect_as(&gateway.socket(""), &of("south", "ben", "chat")).await;
@@ -83,7 +84,8 @@ async fn who_administers_a_tenant_sees_its_sessions_and_nothing_of_others() {
 #[tokio::test]
 async fn who_administers_all_has_the_gateway_end_as_a_signal_does() {
     let (upstream, gate) = Upstream::gated("To the end. ", 2).await;
-    let set_up = Setup::with_upstream(&upstream.url).set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", SECRET);
+    let set_up =
+        Setup::with_upstream(&upstream.url).set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", SECRET);
     let mut gateway = set_up.start().await;
     let mut ann = Client::connect_as(&gateway.socket(""), &of("north", "ann", "chat")).await;
     ann.say("Go on.").await;
