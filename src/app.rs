@@ -211,6 +211,7 @@ impl App {
 
         tokio::select! {
             () = stop => info!("shutting down: running answers may finish"),
+            () = draining.cancelled() => info!("shutting down, as an administrator has asked"),
             _ = server => error!("no more connections are accepted: shutting down"),
         }
         draining.cancel();

@@ -2,8 +2,9 @@
 //!
 //! Owns the map, and nothing of a session. A guard of the map is never held across an await: entries are cells, and
 //! whoever comes first loads, outside of the guard, while the others wait for the cell. Every entry has one of a
-//! bounded number of places (`room.rs`). `start.rs` puts a session into memory; `tend.rs` is what goes on meanwhile, and
-//! `checkpoints.rs` that of it which saves running answers. Uses `session`, `store`, `limits`.
+//! bounded number of places (`room.rs`). `start.rs` puts a session into memory, and `overview.rs` tells of all of them;
+//! `tend.rs` is what goes on meanwhile, and `checkpoints.rs` that of it which saves running answers. Uses `session`,
+//! `store`, `limits`.
 
 use std::{
     sync::{
@@ -27,10 +28,12 @@ use crate::{
 };
 
 mod checkpoints;
+mod overview;
 mod room;
 mod start;
 mod tend;
 
+pub use overview::Counts;
 pub use tend::INTERRUPT_GRACE;
 
 /// The persona that answers; the only one so far.
@@ -311,6 +314,12 @@ impl Hub {
     /// Has all viewers look at what they may, after something was taken back.
     pub fn wake(&self) {
         self.handles().iter().for_each(SessionHandle::wake);
+    }
+
+    /// How long there is this hub, and with it the gateway.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        Duration::from_micros(self.deps.clock.now())
     }
 
     /// How many sessions are in memory.

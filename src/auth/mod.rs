@@ -43,6 +43,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Authenticator {
     required: bool,
+    sign_in_url: Option<String>,
     tokens: Option<Tokens>,
     tickets: Tickets,
     stored: Option<Stored>,
@@ -63,7 +64,8 @@ impl Authenticator {
     pub fn new(config: &AuthConfig) -> Self {
         let tokens = Tokens::from_config(config);
         let (tickets, revision) = (Tickets::default(), AtomicU64::default());
-        Self { required: config.required, tokens, tickets, stored: None, revision }
+        let sign_in_url = config.sign_in_url.clone();
+        Self { required: config.required, sign_in_url, tokens, tickets, stored: None, revision }
     }
 
     /// The same, with the API keys and revocations of `store`.
@@ -80,6 +82,12 @@ impl Authenticator {
     #[must_use]
     pub fn required(&self) -> bool {
         self.required
+    }
+
+    /// Where a browser gets a token.
+    #[must_use]
+    pub fn sign_in_url(&self) -> Option<&str> {
+        self.sign_in_url.as_deref()
     }
 
     /// Whether there are credentials at all. Where there are none, an `Authorization` is meant for somebody else: a platform

@@ -28,6 +28,7 @@ pub(super) fn check(config: &mut Config, layers: &Layers, refused: &mut Vec<Conf
         check_uri(config, layers, cfg!(feature = "s3")),
         check_auth(config),
         check_ports(config),
+        check_sign_in(config, layers),
     ];
     refused.extend(checks.into_iter().filter_map(Result::err));
     if config.server.environment == Environment::Production {
@@ -197,6 +198,22 @@ fn check_ports(config: &Config) -> Result<(), ConfigError> {
         _ => return Ok(()),
     };
     Err(ConfigError::Refused(format!("{there} is set, and {missing} is not: TLS needs both")))
+}
+
+/// A token comes back from there: nobody on the way may read it.
+fn check_sign_in(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
+    let Some(url) = &config.auth.sign_in_url else { return Ok(()) };
+    if is_sign_in_url(url) {
+        return Ok(());
+    }
+    let expected = "an https:// address, or an http:// one of this machine, without user, password and `#`";
+    wrong(layers, "auth.sign_in_url", expected, "something else (not shown)".to_owned())
+}
+
+fn is_sign_in_url(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    let is_private = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+    is_private && url.has_host() && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
 }
 
 fn warn(config: &Config, warnings: &mut Vec<String>) {

@@ -229,6 +229,8 @@ section! {
         issuer: Option<String> = None, Kind::Text;
         /// The `aud` that tokens must have; not set: none.
         audience: Option<String> = None, Kind::Text;
+        /// Where a browser gets a token for the page; not set: nowhere.
+        sign_in_url: Option<String> = None, Kind::Url;
     }
 }
 

@@ -89,6 +89,18 @@ fn origins_are_what_a_browser_sends() {
     }
 }
 
+#[test]
+fn one_signs_in_where_nobody_can_listen() {
+    let set = |url| from_env(&[("RIVULET_AUTH_SIGN_IN_URL", url)]);
+    for good in ["https://login.example/rivulet?app=chat", "http://127.0.0.1:9000/in", "http://localhost/in"] {
+        assert_eq!(set(good).expect(good).config.auth.sign_in_url.as_deref(), Some(good));
+    }
+    for bad in ["http://login.example", "https://u:p@login.example", "https://login.example/#in", "javascript:1", "/in"]
+    {
+        refused(set(bad), &["RIVULET_AUTH_SIGN_IN_URL", "auth.sign_in_url", "https://"]);
+    }
+}
+
 /// 64 characters that nobody can guess.
 const SECRET: &str = "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e7596ad3b8c7e5f1024";
 

@@ -1,4 +1,4 @@
-//! `/tickets`, `/auth/token`, `/auth/validate`: credentials made and looked at.
+//! `/auth`, `/tickets`, `/auth/token`, `/auth/validate`: how one signs in, credentials made and looked at.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,6 +19,14 @@ use crate::{
 
 /// How long a token is good when nobody says, in seconds.
 const DEFAULT_LIFETIME_S: u64 = 3600;
+
+/// How a browser gets to be somebody.
+#[derive(Serialize)]
+pub(super) struct SignIn {
+    required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sign_in_url: Option<String>,
+}
 
 #[derive(Serialize)]
 pub(super) struct Ticket {
@@ -61,6 +69,11 @@ struct Holder {
     user: String,
     scopes: Vec<String>,
     expires_at: Timestamp,
+}
+
+/// Before anybody is anybody, so it is for everybody.
+pub(super) async fn sign_in(State(gateway): State<Arc<Gateway>>) -> Reply<SignIn> {
+    Reply(SignIn { required: gateway.auth.required(), sign_in_url: gateway.auth.sign_in_url().map(str::to_owned) })
 }
 
 pub(super) async fn ticket(

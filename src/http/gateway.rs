@@ -51,7 +51,7 @@ pub struct Gateway {
     pub clients: Arc<Clients>,
     /// Open sockets, so that a shutdown can wait for them.
     pub sockets: TaskTracker,
-    /// Cancelled when the gateway takes no more work.
+    /// Cancelled when the gateway takes no more work; that ends it.
     pub draining: CancellationToken,
     /// How long the end may take, from then on.
     pub drain: Duration,

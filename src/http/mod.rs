@@ -29,6 +29,7 @@ mod messages;
 mod models;
 mod notices;
 pub mod origin;
+mod overview;
 mod page;
 mod parameters;
 mod places;

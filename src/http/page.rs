@@ -1,4 +1,4 @@
-//! `/`: the demo page, built from `web-demo/` and held in the binary.
+//! `/` and `/admin`: the demo page and the page of operators, built from `web-demo/` and held in the binary.
 
 use axum::{
     extract::Path,
@@ -20,7 +20,16 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       frame-ancestors 'none'";
 
 pub(super) async fn index() -> Response {
-    file("index.html").unwrap_or_else(|| {
+    page("index.html")
+}
+
+/// For everybody, as what it shows is not.
+pub(super) async fn admin() -> Response {
+    page("admin.html")
+}
+
+fn page(name: &str) -> Response {
+    file(name).unwrap_or_else(|| {
         Problem::new(StatusCode::NOT_FOUND, "not_found", "this binary was built without the page: `make web` builds it")
             .into_response()
     })

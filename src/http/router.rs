@@ -16,8 +16,8 @@ use tower_http::{
 
 use super::{
     admin, audit, auth, chat, collections, completions, contents, credentials, documents, events, gateway::Gateway,
-    health, identity, jobs, knowledge, messages, models, origin::Origins, page, problem::Problem, rates, requests,
-    sessions, socket, version,
+    health, identity, jobs, knowledge, messages, models, origin::Origins, overview, page, problem::Problem, rates,
+    requests, sessions, socket, version,
 };
 use crate::auth::Right;
 
@@ -57,9 +57,20 @@ pub fn surface(gateway: Gateway, apart: bool) -> Surface {
         .route("/admin/api-keys/{id}", delete(credentials::revoke))
         .route("/admin/revocations", post(credentials::revoke_tokens))
         .route("/admin/audit", get(audit::list))
+        .route("/admin/sessions", get(overview::sessions))
+        .route("/admin/stats", get(overview::stats))
+        .route("/admin/feedback", get(overview::feedback))
+        .route("/admin/drain", post(overview::drain))
         .route_layer(note.clone())
         .route_layer(require(Right::Administer))
         .route_layer(identify.clone());
+    // What the page of operators asks for beside that.
+    let beside = Router::new()
+        .route("/jobs", get(jobs::list))
+        .route_layer(require(Right::Administer))
+        .route("/auth/validate", post(auth::validate))
+        .route_layer(identify.clone())
+        .route("/auth", get(auth::sign_in));
     let api = Router::new()
         .merge(tokens.clone())
         .route("/tickets", post(auth::ticket))
@@ -69,6 +80,7 @@ pub fn surface(gateway: Gateway, apart: bool) -> Surface {
         // What stands below says itself who may use it.
         .route_layer(identify.clone())
         .route("/version", get(version::show))
+        .route("/auth", get(auth::sign_in))
         .route("/sessions/{id}/events", get(events::events))
         .route("/jobs/{id}/events", get(jobs::events))
         .route("/ws", get(socket::open_new))
@@ -84,25 +96,27 @@ pub fn surface(gateway: Gateway, apart: bool) -> Surface {
         .nest(completions::BASE, openai)
         .merge(tokens.route_layer(identify))
         .route("/api/version", get(version::show))
-        .merge(page())
+        .route("/", get(page::index))
+        .merge(page_files())
         .merge(probes());
     let operators = Router::new()
         .nest("/api/v1", administration)
+        .route("/admin", get(page::admin))
         .route("/health", get(health::health))
         .route("/metrics", get(health::metrics));
     let serve = |routes| with_layers(routes, gateway.clone(), cors.clone());
     if apart {
         let public = public.route("/health", get(health::status));
-        Surface { public: serve(public), admin: Some(serve(operators.merge(page()).merge(probes()))) }
+        let operators = operators.nest("/api/v1", beside).route("/", get(page::admin));
+        Surface { public: serve(public), admin: Some(serve(operators.merge(page_files()).merge(probes()))) }
     } else {
         Surface { public: serve(public.merge(operators)), admin: None }
     }
 }
 
-/// The page, which is the same for all.
-fn page() -> Router<Arc<Gateway>> {
+/// What the pages are made of, which is the same for all.
+fn page_files() -> Router<Arc<Gateway>> {
     Router::new()
-        .route("/", get(page::index))
         .route("/assets/{*path}", get(page::asset))
         .route("/favicon.svg", get(page::favicon))
         .route("/theme-at-start.js", get(page::theme))

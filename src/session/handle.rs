@@ -15,6 +15,7 @@ use super::{
     actor::{self, Deps},
     command::{Closed, Command, NewMessage, Receipt, Redo, RunNotActive, SendError, Stop, StopTarget},
     log::{Attachment, Log},
+    report::{self, Activity, SessionReport},
     shared::{Shared, Underway},
     viewer::Viewer,
     wakers::Wakers,
@@ -188,6 +189,18 @@ impl SessionHandle {
     pub fn drain(&self) {
         self.shared.draining.store(true, Ordering::Release);
         self.shared.wakers.wake();
+    }
+
+    /// How much goes on in it.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        report::activity(&self.shared)
+    }
+
+    /// What is to be told of it to whoever looks after all sessions.
+    #[must_use]
+    pub fn report(&self) -> SessionReport {
+        report::report(&self.shared)
     }
 
     /// Whether nobody but the hub and the actor holds the session, and nothing happens in it.

@@ -23,7 +23,7 @@ mod reading;
 mod transcript;
 
 pub use cursor::{Cursor, Saved};
-pub use event::{Attachment, Ending, Event, LiveRun, Presence, Recovered, RunDone, Snapshot, Step};
+pub use event::{Attachment, Ending, Event, LiveRun, Presence, Progress, Recovered, RunDone, Snapshot, Step};
 pub use transcript::Transcript;
 
 /// How long an event, and with a run's end its text, can be resumed from (docs/protocol.md: the run's life + 10 min).
@@ -230,6 +230,20 @@ impl Log {
     #[must_use]
     pub fn live_text(&self) -> Option<&str> {
         self.live().map(|live| live.text.as_str())
+    }
+
+    /// How far the live run is.
+    #[must_use]
+    pub fn progress(&self) -> Option<Progress> {
+        let live = self.live()?;
+        let event = live.started.checked_sub(self.first()).and_then(|at| self.events.get(usize::try_from(at).ok()?));
+        Some(Progress {
+            run: live.run.clone(),
+            model: live.model.clone(),
+            phase: live.doing.phase,
+            since: event.map(|kept| kept.at),
+            written: live.text.end().utf16(),
+        })
     }
 
     /// What was written of the live run, which is to become the message `answer`, since `saved`, which is moved behind

@@ -116,6 +116,7 @@ contracts!([
     a_question_is_edited,
     a_branch_begins_in_the_conversation_only,
     feedback_is_kept_with_its_message,
+    opinions_are_counted_by_day_and_model,
     limits_are_bounded,
     deleting_a_session_takes_all_of_it,
     expired_sessions_go_and_used_ones_stay,

@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::{
-    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MAX_SESSIONS, MessagePage, Piece, Scope,
-    SessionPage, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn, continue_text, refuse_unfit,
-    session_taken, unknown_answer,
+    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MAX_SESSIONS, MessagePage, Opinions, Piece,
+    Scope, SessionPage, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn, continue_text, opinions,
+    refuse_unfit, session_taken, unknown_answer,
 };
 use crate::chat::{Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp};
 
@@ -266,6 +266,13 @@ impl SessionStore for MemoryStore {
         let Some(position) = conversation.positions.get(message).copied() else { return Ok(false) };
         conversation.messages[position].feedback = Some(feedback);
         Ok(true)
+    }
+
+    async fn opinions(&self, tenant: Option<&str>, since: Timestamp) -> Result<Vec<Opinions>, StoreError> {
+        let state = self.state.lock();
+        let rated =
+            state.sessions.values().flat_map(|it| it.messages.iter().map(|answer| (it.record.owner.as_ref(), answer)));
+        Ok(opinions::count(rated, tenant, since))
     }
 
     async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError> {

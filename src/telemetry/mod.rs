@@ -9,4 +9,5 @@ pub mod otlp;
 #[cfg(not(feature = "otlp"))]
 #[path = "no_otlp.rs"]
 pub mod otlp;
+pub mod readings;
 pub mod spans;

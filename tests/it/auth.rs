@@ -20,6 +20,7 @@ use tokio_tungstenite::{
 
 use crate::harness::{Client, Setup, TestGateway, raw_on, soon};
 
+mod overview;
 mod principals;
 mod revocation;
 mod scopes;

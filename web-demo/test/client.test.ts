@@ -6,12 +6,12 @@ import {
   checkedAnswer,
   connected,
   gateway,
-  memory,
   newClient,
   next,
   shortTimeout,
   until,
 } from "./client-at-gateway";
+import { memory } from "./memory";
 
 const TEXT = "Because 🌊 water finds its way, — always. ".repeat(20);
 

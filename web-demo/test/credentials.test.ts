@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
+import { NotSignedIn } from "../src/rivulet-client";
 import {
   answerOf,
   ask,
@@ -81,6 +82,43 @@ describe("a token", () => {
     await until(client, () => client.state.name === "connected");
   });
 
+  it("that nobody has ends it, as a refusal would", async () => {
+    const signedIn = vi.fn((): string => {
+      throw new NotSignedIn();
+    });
+    const client = newClient({ token: signedIn });
+    client.connect();
+    const state = await until(client, () => client.state.name === "closed" && client.state);
+    expect(state).toMatchObject({ code: 4001, why: "Not signed in" });
+    expect(gateway.upgrades).toHaveLength(0);
+    // Signed in at last, it is the same conversation.
+    gateway.token = "secret";
+    signedIn.mockReturnValue("secret");
+    client.connect();
+    await until(client, () => client.state.name === "connected");
+  });
+
+  it("that is over, and nobody has another, ends it as that", async () => {
+    gateway.token = "first";
+    const client = await connected(
+      newClient({
+        token: (expired) => {
+          if (expired) throw new NotSignedIn();
+          return "first";
+        },
+      }),
+    );
+    gateway.closeAll(4204);
+    const state = await until(client, () => client.state.name === "closed" && client.state);
+    expect(state).toMatchObject({ code: 4204, why: "Sign-in expired" });
+  });
+
+  it("is left out by who is nobody in particular", async () => {
+    const client = await connected(newClient({ token: () => null }));
+    expect(gateway.heard).toEqual([]);
+    expect(await client.endpoint.headers()).toEqual({});
+  });
+
   it("can be renewed on the live socket", async () => {
     gateway.token = "first";
     const client = await connected(newClient({ token: (expired) => (expired ? "new" : "first") }));
@@ -104,5 +142,19 @@ describe("a ticket", () => {
     const used = gateway.upgrades.map(({ searchParams }) => searchParams.get("ticket"));
     expect(used).toEqual(["t1", "t3"]);
     expect(gateway.heard).toEqual([]);
+  });
+
+  it("gives way to the token when there is none left", async () => {
+    gateway.tickets = new Set(["t1"]);
+    const tickets = ["t1"];
+    const ticket = () => tickets.pop() ?? null;
+    const client = await connected(newClient({ ticket, token: () => "secret" }));
+    expect(gateway.heard).toEqual([]);
+    gateway.tickets = null;
+    gateway.token = "secret";
+    gateway.cut();
+    await next(client, "welcome");
+    expect(gateway.upgrades.at(-1)?.searchParams.get("ticket")).toBeNull();
+    expect(gateway.heard[0]).toMatchObject({ type: "hello", token: "secret" });
   });
 });

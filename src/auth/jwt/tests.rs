@@ -13,6 +13,7 @@ fn tokens(issuer: Option<&str>, audience: Option<&str>) -> Tokens {
         jwt_secret: Some(Secret::new(SECRET)),
         issuer: issuer.map(str::to_owned),
         audience: audience.map(str::to_owned),
+        ..AuthConfig::default()
     };
     Tokens::from_config(&config).unwrap()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    chat::{Author, Citation, Doing, Message, MessageId, RunError, RunId, Source, Status, Timing, Usage},
+    chat::{Author, Citation, Doing, Message, MessageId, Phase, RunError, RunId, Source, Status, Timing, Usage},
     session::{Moment, log::cursor::Cursor},
 };
 
@@ -59,6 +59,21 @@ pub struct RunDone {
     pub timing: Timing,
     /// Why it failed, when it did.
     pub error: Option<RunError>,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Which.
+    pub run: RunId,
+    /// Who answers.
+    pub model: Arc<str>,
+    /// What it does.
+    pub phase: Phase,
+    /// When it began; `None` when that is forgotten.
+    pub since: Option<Moment>,
+    /// The UTF-16 code units of its text.
+    pub written: u64,
 }
 
 /// What [`finish_run`](super::Log::finish_run) is told; the log adds length and checksum.

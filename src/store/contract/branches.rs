@@ -107,6 +107,36 @@ pub(super) async fn a_branch_begins_in_the_conversation_only(store: Arc<dyn Sess
     assert!(matches!(store.branch(&nobody, another_answer("b", None), 9).await, Err(StoreError::NoSession)));
 }
 
+pub(super) async fn opinions_are_counted_by_day_and_model(store: Arc<dyn SessionStore>) {
+    let day = 24 * 3600 * 1000;
+    let rated = [
+        ("north/ann", "n1", 100 * day, Opinion::Good),
+        ("north/ann", "n2", 101 * day + 5, Opinion::Good),
+        ("north/ben", "n3", 102 * day - 1, Opinion::Bad),
+        ("north0/eve", "o1", 101 * day, Opinion::Bad),
+        ("nort/eve", "p1", 101 * day, Opinion::Bad),
+    ];
+    for (owner, name, at, value) in rated {
+        let session = session_id(&format!("s-{name}"));
+        let record = SessionRecord { owner: Some(Owner::new(owner)), ..record(session.as_str(), 1000) };
+        store.create_session(record).await.expect("stored");
+        store.append_turn(&session, turn(name, "?", at)).await.expect("stored");
+        store.finish_answer(&session, finished(name, "!", Status::Complete)).await.expect("ended");
+        let feedback = Feedback { value, comment: Some("\"value\":-1".to_owned()) };
+        assert!(store.rate(&session, &message_id(&format!("a-{name}")), feedback).await.expect("kept"));
+    }
+    let of = async |tenant: Option<&str>, since: u64| {
+        let counted = store.opinions(tenant, Timestamp(since * day)).await.expect("counted");
+        assert!(counted.iter().all(|row| row.model == finished("n1", "", Status::Complete).model));
+        counted.into_iter().map(|row| (row.day.0 / day, row.good, row.bad)).collect::<Vec<_>>()
+    };
+    assert_eq!(of(Some("north"), 0).await, [(101, 1, 1), (100, 1, 0)]);
+    assert_eq!(of(Some("north"), 101).await, [(101, 1, 1)]);
+    assert_eq!(of(None, 0).await, [(101, 1, 3), (100, 1, 0)]);
+    assert_eq!(of(Some("south"), 0).await, []);
+    assert_eq!(of(None, 102).await, []);
+}
+
 pub(super) async fn feedback_is_kept_with_its_message(store: Arc<dyn SessionStore>) {
     let session = three_turns(&*store).await;
     let bad = Feedback { value: Opinion::Bad, comment: Some("wrong \u{1f4b0}".to_owned()) };

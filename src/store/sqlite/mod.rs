@@ -6,7 +6,7 @@
 //! layout is in `schema.rs`, the threads in `threads.rs`, rows and statements in `rows.rs`. What an answer has come to is
 //! added to it piece by piece (`pieces.rs`); what accounts have spent is in `spending.rs`, what the knowledge base should
 //! hold in `documents.rs`; API keys and revocations are in `credentials.rs`, and
-//! what was done by whom in `audit.rs`.
+//! what was done by whom in `audit.rs`; what was thought of answers is counted in `opinions.rs`.
 
 use std::{fmt, path::Path};
 
@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use self::threads::{Readers, Writer};
 use super::{
-    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Piece, Scope, SessionPage,
-    SessionRecord, SessionStore, StoreError, Turn, refuse_unfit,
+    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Opinions, Piece, Scope,
+    SessionPage, SessionRecord, SessionStore, StoreError, Turn, refuse_unfit,
 };
 use crate::{
     chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp},
@@ -29,6 +29,7 @@ mod branch;
 mod credentials;
 mod documents;
 mod lock;
+mod opinions;
 mod pieces;
 mod rows;
 mod schema;
@@ -247,6 +248,11 @@ impl SessionStore for SqliteStore {
     async fn rate(&self, session: &SessionId, message: &MessageId, feedback: Feedback) -> Result<bool, StoreError> {
         let (session, message) = (session.clone(), message.clone());
         self.write("rate", move |connection| rows::rate(connection, &session, &message, &feedback)).await
+    }
+
+    async fn opinions(&self, tenant: Option<&str>, since: Timestamp) -> Result<Vec<Opinions>, StoreError> {
+        let tenant = tenant.map(str::to_owned);
+        self.read("opinions", move |connection| opinions::opinions(connection, tenant.as_deref(), since)).await
     }
 
     async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError> {

@@ -232,6 +232,10 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE INDEX audit_of_tenant ON audit (tenant, number);
     CREATE INDEX audit_by_age ON audit (at);
 ",
+    "
+    -- To count what was thought of answers without looking at all of them.
+    CREATE INDEX messages_rated ON messages (created_at) WHERE feedback IS NOT NULL;
+",
 ];
 
 /// How long a connection waits for a lock of SQLite's own. Only a program that looks into the file from

@@ -25,6 +25,9 @@ fn requests() -> Vec<(Method, &'static str, Value, &'static str)> {
         (Method::POST, "/api/v1/jobs/x/cancel", Value::Null, "knowledge:write"),
         (Method::GET, "/api/v1/admin/llm", Value::Null, "admin"),
         (Method::GET, "/api/v1/admin/cache", Value::Null, "admin"),
+        (Method::GET, "/api/v1/admin/sessions", Value::Null, "admin"),
+        (Method::GET, "/api/v1/admin/stats", Value::Null, "admin"),
+        (Method::GET, "/api/v1/admin/feedback", Value::Null, "admin"),
         (Method::POST, "/api/v1/auth/token", json!({"user": "ben"}), "admin"),
     ]
 }

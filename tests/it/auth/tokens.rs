@@ -139,17 +139,19 @@ async fn tokens_are_made_by_the_command_and_by_admins() {
 }
 
 /// What anybody may have.
-const OPEN: [&str; 10] = [
+const OPEN: [&str; 12] = [
     "/health",
     "/livez",
     "/ready",
     "/readyz",
     "/metrics",
     "/",
+    "/admin",
     "/favicon.svg",
     "/theme-at-start.js",
     "/api/version",
     "/api/v1/version",
+    "/api/v1/auth",
 ];
 
 /// Methods and addresses of src/http/router.rs, the parts in braces filled in.
@@ -235,6 +237,10 @@ async fn every_route_of_the_api_needs_a_principal_and_nothing_else_does() {
         (Method::DELETE, "/api/v1/admin/api-keys/s_1"),
         (Method::POST, "/api/v1/admin/revocations"),
         (Method::GET, "/api/v1/admin/audit"),
+        (Method::GET, "/api/v1/admin/sessions"),
+        (Method::GET, "/api/v1/admin/stats"),
+        (Method::GET, "/api/v1/admin/feedback"),
+        (Method::POST, "/api/v1/admin/drain"),
         (Method::POST, "/api/v1/tickets"),
         (Method::POST, "/api/v1/auth/token"),
         (Method::POST, "/api/v1/auth/validate"),

@@ -17,7 +17,7 @@ use rivulet::{
     llm::{ChatModel, ChatRequest, FinishReason, ModelEvent, ModelStream},
     run::{Retrieval, Runner},
     store::{
-        Appended, Branch, Branched, FinishedAnswer, MessagePage, Piece, Scope, SessionPage, SessionRecord,
+        Appended, Branch, Branched, FinishedAnswer, MessagePage, Opinions, Piece, Scope, SessionPage, SessionRecord,
         SessionStore, StoreError, Turn, memory::MemoryStore,
     },
 };
@@ -147,6 +147,9 @@ impl SessionStore for Wayward {
     async fn rate(&self, session: &SessionId, message: &MessageId, feedback: Feedback) -> Result<bool, StoreError> {
         let _under_way = self.enter().await?;
         self.inner.rate(session, message, feedback).await
+    }
+    async fn opinions(&self, tenant: Option<&str>, since: Timestamp) -> Result<Vec<Opinions>, StoreError> {
+        self.inner.opinions(tenant, since).await
     }
     async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError> {
         let checkpoint = UnderWay::begin(&self.checkpoints);

@@ -52,6 +52,11 @@ export class Composer {
     this.#text.focus();
   }
 
+  /** What is being written. */
+  get text(): string {
+    return this.#text.value;
+  }
+
   /** Sends a text as if it had been typed. */
   ask(text: string): void {
     // Always to be queued: whether an answer will be in the making when the gateway reads this, the page

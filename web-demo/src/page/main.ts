@@ -4,7 +4,12 @@ import "../styles/messages.css";
 import "../styles/side.css";
 import "../styles/documents.css";
 import "../styles/reader.css";
+import "../styles/sign-in.css";
 import { RivuletClient } from "../rivulet-client";
+import { Account } from "../sign-in/account";
+import { arrivalOf } from "../sign-in/arrival";
+import { SignInCard } from "../sign-in/card";
+import { SignIn, tabStorage } from "../sign-in/sign-in";
 import { Announcer } from "./announcer";
 import { Composer } from "./composer";
 import { ConnectionPill } from "./connection-pill";
@@ -37,10 +42,16 @@ const SUGGESTIONS = [
   "What happens when I press Stop?",
 ];
 
+// Before anything else: what proves somebody does not stay in sight.
+const arrival = arrivalOf(location.href);
+if (arrival.clean !== null) history.replaceState(null, "", arrival.clean);
+
 /** The page without its query, so that addresses below it resolve behind any prefix. */
 const here = new URL(".", location.href).href;
 const session = new URLSearchParams(location.search).get("session") ?? undefined;
-const client = new RivuletClient({ url: here, session });
+const signIn = new SignIn({ base: here, arrival, storage: tabStorage() });
+const { token, ticket } = signIn;
+const client = new RivuletClient({ url: here, session, token, ticket });
 window.rivulet = { client };
 
 const notices = new Notices();
@@ -58,6 +69,13 @@ const older = new OlderMessages(client, notices);
 const wire = new WirePanel(client);
 new ConnectionPill(client, voice);
 new TurnVoice(client, voice);
+const card = new SignInCard(signIn, byId("sign-in"), {
+  draft: () => unsent(),
+  go: (address) => location.assign(address),
+  say: (text) => voice.say("sign-in", text),
+  back: () => composer.focus(),
+});
+new Account(signIn, { open: () => card.open(), leave: () => leave() });
 new Announcer(client);
 mountTheme();
 
@@ -75,6 +93,20 @@ const painter = new Painter(() => {
 
 client.on("change", () => painter.soon());
 client.on("state", () => painter.soon());
+client.on("state", (state) => {
+  if (state.name === "closed") signIn.closed(state.code);
+});
+signIn.on("change", () => {
+  document.body.dataset.signIn = signIn.standing.name;
+});
+signIn.on("entered", ({ other }) => {
+  // Nobody goes on in the conversation of somebody else.
+  if (other) {
+    history.replaceState(null, "", here);
+    client.newSession();
+  } else if (client.state.name === "connected") void client.renewToken();
+  else client.connect();
+});
 client.on("refused", ({ frame }) => {
   if (frame.type === "send") composer.restore(frame.text);
   if (frame.type === "edit") transcript.edit(frame.message, frame.text);
@@ -115,6 +147,22 @@ byId("suggestions").append(
   }),
 );
 
+/** What would be lost with the page: what is being written, and what did not go out. */
+function unsent(): string {
+  const waiting = client.outgoing.flatMap(({ frame, acked }) =>
+    frame.type === "send" && !acked ? [frame.text] : [],
+  );
+  return [...waiting, composer.text].filter((text) => text.trim() !== "").join("\n");
+}
+
+/** Whoever comes next to this tab finds nothing of who sat here. */
+function leave(): void {
+  signIn.leave();
+  client.newSession();
+  client.close();
+  location.replace(here);
+}
+
 async function showVersion(): Promise<void> {
   try {
     const response = await fetch(new URL("api/v1/version", here));
@@ -127,5 +175,6 @@ async function showVersion(): Promise<void> {
 }
 
 void showVersion();
+if (signIn.draft !== "") composer.restore(signIn.draft);
 client.connect();
 composer.focus();

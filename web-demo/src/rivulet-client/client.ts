@@ -175,7 +175,7 @@ export class RivuletClient {
   /** Gives the live socket a fresh token. Without this the gateway ends it in time, and it resumes. */
   async renewToken(): Promise<void> {
     const token = await this.endpoint.token(true);
-    if (token !== undefined) this.#say({ type: "auth", id: newMessageId(), token });
+    if (token !== null) this.#say({ type: "auth", id: newMessageId(), token });
   }
 
   /**

@@ -4,7 +4,7 @@
  */
 import { Backoff } from "./backoff";
 import { afterClose, closeMeaning } from "./close-codes";
-import type { Dial } from "./endpoint";
+import { type Dial, NotSignedIn } from "./endpoint";
 import { Watchdog } from "./watchdog";
 
 export type ConnectionState =
@@ -32,6 +32,9 @@ export interface ConnectionOptions {
   webSocket?: WebSocketClass;
 }
 
+/** The close codes of a token that is not good, and of one that is over. */
+const UNAUTHENTICATED = 4001;
+const EXPIRED = 4204;
 const CONNECT_LIMIT_MS = 15_000;
 const PROBE_LIMIT_MS = 3_000;
 /** The share by which a silence may outlast the promised heartbeat. */
@@ -135,8 +138,11 @@ export class Connection {
       const socket = new (this.#options.webSocket ?? WebSocket)(url, protocols);
       this.#listen(socket, generation, greeting);
     } catch (error) {
+      if (generation !== this.#generation) return;
+      if (error instanceof NotSignedIn)
+        this.#end(this.#ended === EXPIRED ? EXPIRED : UNAUTHENTICATED);
       // No ticket or token could be had, or the address is no address.
-      if (generation === this.#generation) this.#wait(true, String(error));
+      else this.#wait(true, String(error));
     }
   }
 
@@ -181,7 +187,11 @@ export class Connection {
     if (generation !== this.#generation) return;
     if (verdict === true) void this.#open();
     else if (verdict === false) this.#wait(true, "The gateway does not answer");
-    else this.#enter({ name: "closed", code: verdict, why: closeMeaning(verdict) });
+    else this.#end(verdict);
+  }
+
+  #end(code: number): void {
+    this.#enter({ name: "closed", code, why: closeMeaning(code) });
   }
 
   #wait(soon: boolean, why: string): void {

@@ -11,12 +11,21 @@ export interface Dial {
 export interface Credentials {
   /**
    * Asked before every attempt to connect and every request. `expired`: the gateway no longer took the
-   * last one, so one that is kept somewhere will not do.
+   * last one, so one that is kept somewhere will not do. `null`: nobody in particular asks. Throws
+   * `NotSignedIn` where that will not do.
    */
-  token?: ((expired: boolean) => string | Promise<string>) | undefined;
-  /** A ticket is good for one attempt to connect, so each gets a new one. */
-  ticket?: (() => string | Promise<string>) | undefined;
+  token?: ((expired: boolean) => Credential) | undefined;
+  /** A ticket is good for one attempt to connect, so each gets a new one; `null`: the token has to do. */
+  ticket?: (() => Credential) | undefined;
 }
+
+type Credential = string | null | Promise<string | null>;
+
+/**
+ * Nobody is signed in, and somebody has to be. A connection ends with it as if the gateway had refused;
+ * other requests go out without a token, and are refused.
+ */
+export class NotSignedIn extends Error {}
 
 /** What the gateway says about a session. `unknown` when it could not be asked. */
 export type SessionFate = "exists" | "gone" | "unauthenticated" | "forbidden" | "unknown";
@@ -51,12 +60,15 @@ export class Endpoint {
     const resume = session && cursor ? cursor : undefined;
     if (resume) url.searchParams.set("resume", resume);
     const dial = { url, protocols: ["chat.v1"] };
-    if (this.#credentials.ticket) {
-      url.searchParams.set("ticket", await inTime(this.#credentials.ticket()));
-    } else if (this.#credentials.token) {
+    const ticket = this.#credentials.ticket && (await inTime(this.#credentials.ticket()));
+    if (ticket) {
+      url.searchParams.set("ticket", ticket);
+      return { ...dial, url: url.href };
+    }
+    const token = await this.token(expired);
+    if (token) {
       // In a frame: a browser sets no headers on a WebSocket, and addresses end up in logs. The cursor
       // as well, because without authentication the gateway takes this for a wish to begin anew.
-      const token = await this.token(expired);
       const greeting = JSON.stringify({ type: "hello", token, ...(resume && { resume }) });
       return { ...dial, url: url.href, greeting };
     }
@@ -64,8 +76,9 @@ export class Endpoint {
   }
 
   /** Rejects when there is none within 10 s. */
-  async token(expired: boolean): Promise<string | undefined> {
-    return this.#credentials.token && inTime(this.#credentials.token(expired));
+  async token(expired: boolean): Promise<string | null> {
+    const { token } = this.#credentials;
+    return token ? inTime(token(expired)) : null;
   }
 
   /**
@@ -107,10 +120,16 @@ export class Endpoint {
     return response.status === 401 && this.#credentials.token ? ask(true) : response;
   }
 
-  /** What a request says of who is asking. Rejects when no token could be had. */
+  /** What a request says of who is asking; nothing when nobody is signed in. Rejects when no token could be had. */
   async headers(expired = false): Promise<Record<string, string>> {
-    const token = await this.token(expired);
-    return token ? { authorization: `Bearer ${token}` } : {};
+    try {
+      const token = await this.token(expired);
+      return token ? { authorization: `Bearer ${token}` } : {};
+    } catch (error) {
+      // The gateway says in its own words what that means for this request.
+      if (error instanceof NotSignedIn) return {};
+      throw error;
+    }
   }
 
   /** The address of what lies below `api/v1/`. */
@@ -125,7 +144,7 @@ export class Endpoint {
 }
 
 /** The application fetches credentials from somewhere, over the same network that may be gone. */
-async function inTime(credential: string | Promise<string>): Promise<string> {
+async function inTime(credential: Credential): Promise<string | null> {
   const limit = AbortSignal.timeout(REQUEST_LIMIT_MS);
   return new Promise((resolve, reject) => {
     limit.addEventListener("abort", () => reject(limit.reason), { once: true });

@@ -2,7 +2,7 @@ export { RivuletClient } from "./client";
 export type { ConnectionState, WebSocketClass } from "./connection";
 export type { Conversation, Message, Presence } from "./conversation";
 export { liveRun } from "./conversation";
-export type { Credentials, Endpoint } from "./endpoint";
+export { type Credentials, Endpoint, NotSignedIn } from "./endpoint";
 export type * from "./frames";
 export type { RivuletEvents, RivuletOptions } from "./options";
 export { newMessageId, type Outgoing } from "./outbox";

@@ -1,0 +1,46 @@
+//! What people thought of answers, counted by the day and the model. Plain values; uses `chat` only.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use crate::chat::{Message, Opinion, Owner, Timestamp};
+
+/// The most rows of one count; of more, the oldest days are left out.
+pub const MAX_OPINIONS: usize = 1_000;
+/// The milliseconds of a day.
+pub(super) const DAY_MS: u64 = 24 * 3600 * 1000;
+
+/// What was thought of the answers that one model gave on one day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opinions {
+    /// The day on which they were asked for, in UTC: its beginning.
+    pub day: Timestamp,
+    /// Which model; `None` when it was never known.
+    pub model: Option<String>,
+    /// So many were good,
+    pub good: u64,
+    /// and so many were not.
+    pub bad: u64,
+}
+
+/// Counts those of a tenant, or of all, since a moment: newest day first, then by model.
+pub(super) fn count<'a>(
+    answers: impl Iterator<Item = (Option<&'a Owner>, &'a Message)>,
+    tenant: Option<&str>,
+    since: Timestamp,
+) -> Vec<Opinions> {
+    let mut counted: BTreeMap<(Reverse<Timestamp>, Option<String>), (u64, u64)> = BTreeMap::new();
+    let is_meant =
+        |owner: Option<&Owner>| tenant.is_none_or(|tenant| owner.is_some_and(|owner| owner.tenant() == tenant));
+    for (owner, answer) in answers {
+        let meant = answer.created_at >= since && is_meant(owner);
+        let Some(feedback) = answer.feedback.as_ref().filter(|_| meant) else { continue };
+        let day = Timestamp(answer.created_at.0 / DAY_MS * DAY_MS);
+        let (good, bad) = counted.entry((Reverse(day), answer.model.clone())).or_default();
+        match feedback.value {
+            Opinion::Good => *good += 1,
+            Opinion::Bad => *bad += 1,
+        }
+    }
+    let rows = counted.into_iter().map(|((day, model), (good, bad))| Opinions { day: day.0, model, good, bad });
+    rows.take(MAX_OPINIONS).collect()
+}
