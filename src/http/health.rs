@@ -21,6 +21,7 @@ use crate::{
         jobs::{Health, IndexHealth},
     },
     llm::breaker::BreakerState,
+    telemetry::recorder,
 };
 
 pub(super) async fn live() -> &'static str {
@@ -71,8 +72,10 @@ pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, 
     (code, Json(body))
 }
 
+/// Whether the store takes writes is found out for this answer: nobody else may ask.
 pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], gateway.metrics.render())
+    gateway.store_health.is_up(&**gateway.hub.store()).await;
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder::render(&gateway.metrics))
 }
 
 /// The targets by name, and whether they are asked. A target that is left alone makes it `degraded`, all of them `down`.

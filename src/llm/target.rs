@@ -16,12 +16,17 @@ use super::{
     breaker::{Breaker, BreakerRule, BreakerState, Permit, Verdict},
     clocks::Clocks,
     error::{Clock, ModelError, Rejection, TargetsError},
+    ledger,
     model::TargetReport,
     openai::{Endpoint, EndpointConfig},
     pacer::{Need, Reservation},
     request::ChatRequest,
 };
-use crate::{chat::Owner, config::TargetSettings, telemetry::metrics::BREAKER_STATE};
+use crate::{
+    chat::Owner,
+    config::TargetSettings,
+    telemetry::{metrics::BREAKER_STATE, recorder},
+};
 
 /// Longer clocks are mistakes, and some would overflow.
 const A_DAY: Duration = Duration::from_secs(86_400);
@@ -149,8 +154,10 @@ impl Target {
         }
     }
 
-    /// Tells the metric how the breaker stands.
+    /// Begins its metrics, and tells how the breaker stands.
     pub(super) fn publish(&self) {
+        recorder::begin_target(self.name());
+        ledger::begin(&self.endpoint.call(), self.prices.is_some());
         self.change(|_| ());
     }
 

@@ -1,6 +1,7 @@
 //! What the gateway tells about itself: metrics, logs and spans. Leaf of the house.
 
 pub mod caches;
+pub mod declare;
 mod flood;
 pub mod logging;
 pub mod metrics;
@@ -9,4 +10,5 @@ pub mod otlp;
 #[cfg(not(feature = "otlp"))]
 #[path = "no_otlp.rs"]
 pub mod otlp;
+pub mod recorder;
 pub mod spans;

@@ -31,6 +31,7 @@ mod knowledge;
 mod layers;
 mod limits;
 mod logs;
+mod metrics;
 mod pacing;
 mod ports;
 mod proxies;
