@@ -18,7 +18,7 @@ RIVULET := $(CARGO_TARGET_DIR)/debug/rivulet
 # The gateway's own settings can be changed from outside: `make run RIVULET_SERVER_BIND=…`.
 export RIVULET_KNOWLEDGE_MODEL_DIR ?= $(DEPS)/all-MiniLM-L6-v2
 
-.PHONY: help run test build web setup models-multilingual lint rust-test web-test e2e bench clean
+.PHONY: help run test build web setup models-multilingual lint monitoring rust-test web-test e2e bench clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-20s %s\n", $$1, $$2}'
@@ -43,7 +43,7 @@ web: setup ## The page, into web-demo/dist
 	  $(NODE) npm --prefix web-demo ci --no-progress && $(NODE) npm --prefix web-demo run build; \
 	fi
 
-test: test-setup lint rust-test web-test e2e ## All tests: format, lints, Rust, page, browser
+test: test-setup lint monitoring rust-test web-test e2e ## All tests: format, lints, alerts, Rust, page, browser
 
 .PHONY: test-setup
 test-setup:
@@ -54,6 +54,12 @@ lint: web ## Format and lints, warnings denied
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
+
+monitoring: ## Alerts and their tests, Prometheus' configuration, the dashboard
+	scripts/fetch-promtool.sh $(DEPS)
+	cd deploy/prometheus && export PATH="$$PATH:$(DEPS)/promtool" \
+	  && promtool check config prometheus.yml && promtool test rules rivulet.rules.test.yml
+	python3 deploy/grafana/make.py --check
 
 rust-test: web ## Unit and integration tests
 	cargo test --locked --lib --bins --test it

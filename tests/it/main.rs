@@ -32,6 +32,7 @@ mod layers;
 mod limits;
 mod logs;
 mod metrics;
+mod monitoring;
 mod pacing;
 mod ports;
 mod proxies;
