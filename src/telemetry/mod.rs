@@ -2,6 +2,8 @@
 
 pub mod caches;
 pub mod declare;
+#[cfg(feature = "otlp")]
+mod errors;
 mod flood;
 pub mod logging;
 pub mod metrics;
