@@ -22,11 +22,7 @@ use super::{
     pacer::{Need, Reservation},
     request::ChatRequest,
 };
-use crate::{
-    chat::Owner,
-    config::TargetSettings,
-    telemetry::{metrics::BREAKER_STATE, recorder},
-};
+use crate::{chat::Owner, config::TargetSettings, telemetry::recorder};
 
 /// Longer clocks are mistakes, and some would overflow.
 const A_DAY: Duration = Duration::from_secs(86_400);
@@ -154,11 +150,10 @@ impl Target {
         }
     }
 
-    /// Begins its metrics, and tells how the breaker stands.
+    /// Begins its metrics.
     pub(super) fn publish(&self) {
         recorder::begin_target(self.name());
         ledger::begin(&self.endpoint.call(), self.prices.is_some());
-        self.change(|_| ());
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Standing) -> T) -> T {
@@ -166,7 +161,6 @@ impl Target {
         let before = standing.breaker.state();
         let result = change(&mut standing);
         let now = standing.breaker.state();
-        metrics::gauge!(BREAKER_STATE, "target" => self.name().to_owned()).set(now.level());
         if before != now {
             tracing::info!(target_name = self.name(), state = now.as_str(), "a breaker changed");
         }
