@@ -209,6 +209,10 @@ SECTIONS = [
               (count("storage_commit_seconds"), "committed")),
         graph("Memory", "bytes", (gauge("process_resident_memory_bytes", ["instance"]), "{{instance}}")),
         graph("Spans", "ops", (rate("otlp_spans_total", ["outcome"]), "{{outcome}}")),
+        figure("Certificate is good for", "s", f"min({series('tls_certificate_expiry_timestamp_seconds', ['gauge'], [])} > 0)"
+               " - time()", good="green", about="Empty where the gateway itself has no TLS."),
+        graph("Configuration read again", "none", (increase("config_reloads_total", ["outcome"], over="$__interval"), "{{outcome}}")),
+        graph("Log lines left out", "ops", (rate("log_lines_left_out_total"), "left out")),
         graph("Versions", "none", (gauge("rivulet_build_info", ["version"]), "{{version}}")),
         figure("Running for", "s", f"time() - {gauge('process_start_time_seconds', how='max')}", good="blue",
                about="The gateway that was started last."),
