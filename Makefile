@@ -21,7 +21,7 @@ export RIVULET_KNOWLEDGE_MODEL_DIR ?= $(DEPS)/all-MiniLM-L6-v2
 # ONNX Runtime reports to its makers otherwise. The gateway sees to that by itself; tests load it without the gateway.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help run test build web setup models-multilingual lint rust-test web-test e2e proxies bench clean
+.PHONY: help run test build web setup models-multilingual lint monitoring rust-test web-test e2e proxies bench clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-20s %s\n", $$1, $$2}'
@@ -46,7 +46,7 @@ web: setup ## The page, into web-demo/dist
 	  $(NODE) npm --prefix web-demo ci --no-progress && $(NODE) npm --prefix web-demo run build; \
 	fi
 
-test: test-setup lint rust-test web-test e2e proxies ## All tests: format, lints, Rust, page, browser, proxies
+test: test-setup lint monitoring rust-test web-test e2e proxies ## All tests: format, lints, alerts, Rust, page, browser, proxies
 
 .PHONY: test-setup
 test-setup:
@@ -57,6 +57,12 @@ lint: web ## Format and lints, warnings denied
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
+
+monitoring: ## Alerts and their tests, Prometheus' configuration, the dashboard
+	scripts/fetch-promtool.sh $(DEPS)
+	cd deploy/prometheus && export PATH="$$PATH:$(DEPS)/promtool" \
+	  && promtool check config prometheus.yml && promtool test rules rivulet.rules.test.yml
+	python3 deploy/grafana/make.py --check
 
 rust-test: web ## Unit and integration tests
 	cargo test --locked --lib --bins --test it

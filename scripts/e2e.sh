@@ -107,6 +107,12 @@ until url="$(address)" && ready "$url"; do
     sleep 0.2
 done
 
+# What the gateway tells Prometheus, in promtool's eyes.
+scripts/fetch-promtool.sh "$cache/deps"
+PATH="$PATH:$cache/deps/promtool"
+curl --noproxy '*' --silent --fail --max-time 5 "$url/metrics" | promtool check metrics ||
+    fail "promtool does not like /metrics"
+
 # Sets `program` to a copy of tests/sdk/node/sdk.mjs that has its packages beside it, kept in the same way.
 node_sdk() {
     local folder

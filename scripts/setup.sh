@@ -2,7 +2,8 @@
 # Puts on this machine what is missing: `scripts/setup.sh run` for building and running, `… test` for the tests too.
 #
 # System packages come from Debian's package manager, model files and (where Node.js is missing or old) Node.js from
-# the Python package index, each pinned by version and SHA-256. Rust is the one thing that must be there before.
+# the Python package index, each pinned by version and SHA-256, promtool out of Debian's package of Prometheus. Rust is
+# the one thing that must be there before.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -127,3 +128,4 @@ models=()
 if [ "$for_what" = test ]; then models=(multilingual); fi
 "$here/fetch-models.sh" "$cache/deps" "${models[@]}"
 "$here/fetch-node.sh" "$cache/deps"
+if [ "$for_what" = test ]; then "$here/fetch-promtool.sh" "$cache/deps"; fi

@@ -40,7 +40,7 @@ use crate::{
         StoreError, folder,
         sqlite::{self, SqliteStore},
     },
-    telemetry::{logging::Log, metrics},
+    telemetry::{logging::Log, recorder},
 };
 
 mod live;
@@ -113,7 +113,7 @@ impl App {
     /// # Errors
     /// [`AppError`]: what keeps it from starting.
     pub async fn start(config: Config) -> Result<Self, AppError> {
-        let metrics = metrics::install()?;
+        let metrics = recorder::install()?;
         let data_dir = &config.server.data_dir;
         folder::prepare(data_dir).map_err(|source| AppError::DataDir { path: data_dir.clone(), source })?;
         let store = Arc::new(SqliteStore::open(data_dir.join(sqlite::FILE_NAME))?);

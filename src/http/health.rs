@@ -21,6 +21,7 @@ use crate::{
         jobs::{Health, IndexHealth},
     },
     llm::breaker::BreakerState,
+    telemetry::{metrics::BREAKER_STATE, recorder},
 };
 
 pub(super) async fn live() -> &'static str {
@@ -71,8 +72,14 @@ pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, 
     (code, Json(body))
 }
 
+/// Some of it is found out for this answer: whether the store takes writes, for nobody else may ask, and how the breakers
+/// stand of the targets that there are, for those that were replaced may still be answering.
 pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], gateway.metrics.render())
+    gateway.store_health.is_up(&**gateway.hub.store()).await;
+    for target in gateway.model.targets() {
+        metrics::gauge!(BREAKER_STATE, "target" => target.name).set(target.breaker.level());
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder::render(&gateway.metrics))
 }
 
 /// The targets by name, and whether they are asked. A target that is left alone makes it `degraded`, all of them `down`.

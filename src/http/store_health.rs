@@ -8,7 +8,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::store::SessionStore;
+use crate::{store::SessionStore, telemetry::metrics::STORAGE_UP};
 
 /// How long an answer of the store is good for.
 const FRESH: Duration = Duration::from_secs(1);
@@ -37,6 +37,7 @@ impl StoreHealth {
                 false
             }
         };
+        metrics::gauge!(STORAGE_UP).set(f64::from(u8::from(up)));
         *last = Some((Instant::now(), up));
         up
     }

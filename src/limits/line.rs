@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{OverLimit, Spender};
-use crate::config::LimitsConfig;
+use crate::{config::LimitsConfig, telemetry::metrics::RUNS_WAITING};
 
 /// A user may have this part of the line at most, so that one alone cannot fill it.
 const USERS_IN_LINE: usize = 8;
@@ -190,7 +190,8 @@ impl State {
         self.look_at(spender, bounds);
     }
 
-    /// Lets everybody run who may.
+    /// Lets everybody run who may, and tells how many still wait.
+    #[expect(clippy::cast_precision_loss, reason = "a gauge")]
     fn advance(&mut self, bounds: Bounds) {
         while !bounds.are_reached(self)
             && let Some((number, spender)) = self.due.pop_first()
@@ -204,6 +205,7 @@ impl State {
             waiter.position.store(0, Ordering::Release);
             waiter.come.notify_one();
         }
+        metrics::gauge!(RUNS_WAITING).set(self.waiting.len() as f64);
     }
 
     /// Notes the first in line of a user, when that one is due, and forgets a user who is gone.

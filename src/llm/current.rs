@@ -8,7 +8,10 @@ use super::{
     model::{ChatModel, ModelStream, TargetReport},
     request::ChatRequest,
 };
-use crate::{chat::Owner, telemetry::caches::CacheReport};
+use crate::{
+    chat::Owner,
+    telemetry::{caches::CacheReport, metrics::BREAKER_STATE},
+};
 
 /// A model that can be changed. What is being answered goes on with the one that it began with.
 #[derive(Debug)]
@@ -21,9 +24,13 @@ impl Current {
         Self(RwLock::new(model))
     }
 
-    /// From now on with this one.
+    /// From now on with this one. Targets that are not there any more have no breaker: their metric is not a number.
     pub fn change(&self, model: Arc<dyn ChatModel>) {
-        *self.0.write() = model;
+        let before = std::mem::replace(&mut *self.0.write(), model);
+        let now = self.targets();
+        for gone in before.targets().into_iter().filter(|target| now.iter().all(|other| other.name != target.name)) {
+            metrics::gauge!(BREAKER_STATE, "target" => gone.name).set(f64::NAN);
+        }
     }
 
     fn model(&self) -> Arc<dyn ChatModel> {

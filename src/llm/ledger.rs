@@ -19,7 +19,7 @@ use crate::{
     chat::Usage,
     telemetry::{
         metrics::{GEN_AI_DURATION, GEN_AI_FIRST_CHUNK, GEN_AI_TOKENS, LLM_COST, LLM_REQUESTS},
-        spans::{self, AttemptSpan},
+        spans::{self, AttemptSpan, Call},
     },
 };
 
@@ -117,32 +117,56 @@ impl Drop for Ledger {
             usage,
         });
         let call = self.endpoint.call();
-        let target = Label::new("target", call.target.to_owned());
-        let outcome = Label::from_static_parts("outcome", self.outcome);
-        metrics::counter!(LLM_REQUESTS, vec![target.clone(), outcome]).increment(1);
-        let labels = vec![
-            target,
-            Label::from_static_parts("gen_ai_operation_name", "chat"),
-            Label::from_static_parts("gen_ai_provider_name", call.provider),
-            Label::new("gen_ai_request_model", call.model.to_owned()),
-        ];
-        let with = |label| labels.iter().cloned().chain(label).collect::<Vec<_>>();
+        metrics::counter!(LLM_REQUESTS, "target" => call.target.to_owned(), "outcome" => self.outcome).increment(1);
+        let labels = labels(&call);
         let error = error.map(|error| Label::from_static_parts("error_type", error));
-        metrics::histogram!(GEN_AI_DURATION, with(error)).record(self.started.elapsed());
+        metrics::histogram!(GEN_AI_DURATION, with(&labels, error)).record(self.started.elapsed());
         let (Some(first_chunk), Some(usage)) = (self.first_chunk, usage) else {
             return;
         };
         metrics::histogram!(GEN_AI_FIRST_CHUNK, labels.clone()).record(first_chunk);
         for (kind, tokens) in [("input", usage.input), ("output", usage.output)] {
-            let kind = Label::from_static_parts("gen_ai_token_type", kind);
-            metrics::histogram!(GEN_AI_TOKENS, with(Some(kind))).record(f64::from(tokens));
+            metrics::histogram!(GEN_AI_TOKENS, with(&labels, Some(token_type(kind)))).record(f64::from(tokens));
         }
         if let Some((input, output)) = self.prices {
             let cost = (f64::from(usage.input) * input + f64::from(usage.output) * output) / 1_000_000.0;
-            let labels = vec![labels[0].clone(), labels[3].clone()];
-            metrics::histogram!(LLM_COST, labels).record(cost);
+            metrics::histogram!(LLM_COST, cost_labels(&call)).record(cost);
         }
     }
+}
+
+/// Begins the metrics of calls that may come.
+pub(super) fn begin(call: &Call<'_>, has_prices: bool) {
+    let labels = labels(call);
+    for kind in ["input", "output"] {
+        drop(metrics::histogram!(GEN_AI_TOKENS, with(&labels, Some(token_type(kind)))));
+    }
+    drop(metrics::histogram!(GEN_AI_DURATION, labels.clone()));
+    drop(metrics::histogram!(GEN_AI_FIRST_CHUNK, labels));
+    if has_prices {
+        drop(metrics::histogram!(LLM_COST, cost_labels(call)));
+    }
+}
+
+fn labels(call: &Call<'_>) -> Vec<Label> {
+    vec![
+        Label::new("target", call.target.to_owned()),
+        Label::from_static_parts("gen_ai_operation_name", "chat"),
+        Label::from_static_parts("gen_ai_provider_name", call.provider),
+        Label::new("gen_ai_request_model", call.model.to_owned()),
+    ]
+}
+
+fn cost_labels(call: &Call<'_>) -> Vec<Label> {
+    vec![Label::new("target", call.target.to_owned()), Label::new("gen_ai_request_model", call.model.to_owned())]
+}
+
+fn token_type(kind: &'static str) -> Label {
+    Label::from_static_parts("gen_ai_token_type", kind)
+}
+
+fn with(labels: &[Label], label: Option<Label>) -> Vec<Label> {
+    labels.iter().cloned().chain(label).collect()
 }
 
 /// In OpenAI's words.

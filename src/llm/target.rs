@@ -16,12 +16,13 @@ use super::{
     breaker::{Breaker, BreakerRule, BreakerState, Permit, Verdict},
     clocks::Clocks,
     error::{Clock, ModelError, Rejection, TargetsError},
+    ledger,
     model::TargetReport,
     openai::{Endpoint, EndpointConfig},
     pacer::{Need, Reservation},
     request::ChatRequest,
 };
-use crate::{chat::Owner, config::TargetSettings, telemetry::metrics::BREAKER_STATE};
+use crate::{chat::Owner, config::TargetSettings, telemetry::recorder};
 
 /// Longer clocks are mistakes, and some would overflow.
 const A_DAY: Duration = Duration::from_secs(86_400);
@@ -149,9 +150,10 @@ impl Target {
         }
     }
 
-    /// Tells the metric how the breaker stands.
+    /// Begins its metrics.
     pub(super) fn publish(&self) {
-        self.change(|_| ());
+        recorder::begin_target(self.name());
+        ledger::begin(&self.endpoint.call(), self.prices.is_some());
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Standing) -> T) -> T {
@@ -159,7 +161,6 @@ impl Target {
         let before = standing.breaker.state();
         let result = change(&mut standing);
         let now = standing.breaker.state();
-        metrics::gauge!(BREAKER_STATE, "target" => self.name().to_owned()).set(now.level());
         if before != now {
             tracing::info!(target_name = self.name(), state = now.as_str(), "a breaker changed");
         }

@@ -27,7 +27,7 @@ use crate::{
     limits::{Budgets, Line, OverLimit, Rates, Spender, Visitor},
     llm::{ChatModel, ChatRequest, KnowledgeUse, ModelStream, PromptMessage, PromptRole, Sharing, estimated_tokens},
     telemetry::{
-        metrics::{MEMORY_RETRIEVALS, RETRIEVAL_DURATION},
+        metrics::{KNOWLEDGE_RETRIEVALS, RETRIEVAL_DURATION},
         spans::RunSpan,
     },
 };
@@ -178,7 +178,7 @@ impl Runner {
             owner: request.owner.clone(),
             session: request.session.clone(),
         };
-        metrics::counter!(MEMORY_RETRIEVALS).increment(1);
+        metrics::counter!(KNOWLEDGE_RETRIEVALS).increment(1);
         // Asked before the search: what is ready then was searched whole.
         let status = self.retriever.status();
         match timeout(RETRIEVAL_TIMEOUT, self.retriever.retrieve(&query)).await {

@@ -1,6 +1,9 @@
 //! What the gateway tells about itself: metrics, logs and spans. Leaf of the house.
 
 pub mod caches;
+pub mod declare;
+#[cfg(feature = "otlp")]
+mod errors;
 mod flood;
 pub mod logging;
 pub mod metrics;
@@ -10,4 +13,5 @@ pub mod otlp;
 #[path = "no_otlp.rs"]
 pub mod otlp;
 pub mod readings;
+pub mod recorder;
 pub mod spans;

@@ -2,7 +2,7 @@
 //!
 //! A span that ended goes into a queue of bounded length, and a task of its own sends what is in it, several at a time.
 //! Nothing here can hold up an answer: when the queue is full, or the collector does not take a batch, spans are lost and
-//! counted. The collector's absence is logged once, not per batch. Uses its section of `config`.
+//! counted. The collector's absence is logged once, not per batch. Uses its section of `config`, `errors`.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Level, info, warn};
 use tracing_subscriber::{Layer, filter::Targets};
 
-use super::{logging::SpanLayer, metrics::OTLP_SPANS, spans};
+use super::{errors, logging::SpanLayer, metrics::OTLP_SPANS, spans};
 use crate::config::is_loopback;
 
 /// Spans that wait for being sent: those of some 700 runs.
@@ -68,8 +68,10 @@ pub fn start(endpoint: &str) -> Result<(SpanLayer, Exporter), OtlpError> {
     exporter.set_resource(&resource);
     let (queue, waiting) = channel(QUEUE);
     let provider = SdkTracerProvider::builder().with_span_processor(Queue(queue)).with_resource(resource).build();
+    let tracer = provider.tracer("rivulet");
+    let errors = errors::layer(tracer.clone());
     let layer = tracing_opentelemetry::layer()
-        .with_tracer(provider.tracer("rivulet"))
+        .with_tracer(tracer)
         .with_location(false)
         .with_threads(false)
         .with_target(false)
@@ -78,7 +80,7 @@ pub fn start(endpoint: &str) -> Result<(SpanLayer, Exporter), OtlpError> {
     let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.spawn(export(exporter, endpoint.to_owned(), waiting, closing.clone()));
     tasks.close();
-    Ok((Box::new(layer), Exporter { closing, tasks }))
+    Ok((Box::new(layer.and_then(errors)), Exporter { closing, tasks }))
 }
 
 impl Exporter {

@@ -161,8 +161,24 @@ fn record_error(span: &Span, error: Option<&'static str>) {
     if let Some(error) = error {
         span.record("error.type", error);
         span.record("otel.status_code", "ERROR");
+        record_exception(span, error);
     }
 }
+
+/// By which collectors of errors know one.
+#[cfg(feature = "otlp")]
+fn record_exception(span: &Span, error: &'static str) {
+    use opentelemetry::KeyValue;
+    use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+    if !span.is_disabled() {
+        span.add_event("exception", vec![KeyValue::new("exception.type", error)]);
+    }
+}
+
+/// Nobody would read it.
+#[cfg(not(feature = "otlp"))]
+fn record_exception(_: &Span, _: &'static str) {}
 
 /// The convention wants a list, which fields of a span cannot be.
 #[cfg(feature = "otlp")]

@@ -185,6 +185,7 @@ async fn answers_wait_in_line_and_are_told_where() {
     }
     fourth.say("C?").await;
     assert_eq!(error(&mut fourth).await["code"], "queue_full");
+    assert_eq!(gateway.metric("runs_waiting ").await, 2.0);
     assert_eq!(model.stats.counts().requests, 1);
     // Who leaves the line makes room in it.
     second.tell(json!({ "type": "stop" })).await;
@@ -198,6 +199,7 @@ async fn answers_wait_in_line_and_are_told_where() {
     assert!(last.done["timing"]["queue_ms"].as_u64().unwrap() > 0, "{}", last.done);
     assert_eq!(fourth.ask("Again?").await.status(), "complete");
     assert_eq!(gateway.metric("rate_limited_total{scope=\"waiting_runs\"}").await, 1.0);
+    assert_eq!(gateway.metric("runs_waiting ").await, 0.0);
 }
 
 #[tokio::test]

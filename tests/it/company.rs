@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{Client, Setup, Upstream};
 
+/// What running answers have written, kept.
+const CHECKPOINTS: &str = r#"database_query_duration_seconds_count{op="checkpoint"}"#;
+
 async fn presence(client: &mut Client) -> (u64, bool) {
     let frame = loop {
         let frame = client.frame().await; // Answers may be written and end meanwhile.
@@ -88,9 +91,9 @@ async fn an_abandoned_answer_is_stopped_where_that_is_wanted() {
     let mut client = Client::connect(&gateway.socket(&session)).await;
     client.tell(json!({"message": "again"})).await;
     client.deltas(1).await;
-    let before = gateway.metric("storage_commit_seconds_count").await;
+    let before = gateway.metric(CHECKPOINTS).await;
     crate::harness::soon("several checkpoints later", async {
-        while gateway.metric("storage_commit_seconds_count").await < before + 1.0 {
+        while gateway.metric(CHECKPOINTS).await < before + 1.0 {
             tokio::task::yield_now().await;
         }
     })

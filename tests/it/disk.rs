@@ -47,10 +47,13 @@ async fn what_could_not_be_synced_is_not_acknowledged_and_may_be_sent_again() {
         gateway.post(&format!("/api/v1/sessions/{session}/messages"), json!({"id": "over-http", "text": "two"})).await;
     assert_eq!((over_http.0, &over_http.1["code"]), (503, &json!("storage_unavailable")));
     soon("not ready", async { while gateway.get("/ready").await.0 != 503 {} }).await;
+    assert_eq!(gateway.metric("storage_up ").await, 0.0);
+    assert!(gateway.metric("storage_commit_failures_total ").await >= 3.0);
     assert_eq!(ids(&messages(&gateway, &session).await), ["q1"], "nothing is half written");
     failing.detach().await;
 
     soon("ready again", async { while gateway.get("/ready").await.0 != 200 {} }).await;
+    assert_eq!(gateway.metric("storage_up ").await, 1.0);
     client.tell(json!({"type": "send", "id": "again", "text": "two"})).await;
     client.until("ack").await;
     assert_eq!(client.answer().await.text, "Yes.");

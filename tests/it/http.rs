@@ -32,7 +32,7 @@ async fn health_metrics_and_version() {
         "http_request_duration_seconds_bucket",
         "http_requests_in_progress 1",
         "llm_requests_total{",
-        "memory_retrievals_total 1",
+        "knowledge_retrievals_total 1",
         "database_query_duration_seconds_bucket{op=",
         "ws_connections{protocol=\"chat.v1\"} 1",
         "sessions_active 1",

@@ -32,6 +32,8 @@ mod knowledge;
 mod layers;
 mod limits;
 mod logs;
+mod metrics;
+mod monitoring;
 mod pacing;
 mod ports;
 mod proxies;

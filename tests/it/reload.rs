@@ -45,6 +45,12 @@ async fn limits_models_and_the_logs_level_change_while_it_runs() {
     let changed = llm(&two.url, "second") + "[limits]\nmessages_per_min = 1\n[telemetry]\nlog_level = \"debug\"\n";
     reload(&gateway, &changed, "the configuration was read again").await;
     assert_eq!(answers(&mut open).await, "second", "an open socket asks the new one");
+    let breaker = async |url: &str| {
+        let host = url.trim_start_matches("http://").trim_end_matches("/v1");
+        gateway.metric(&format!("breaker_state{{target=\"{host}\"}}")).await
+    };
+    assert!(breaker(&one.url).await.is_nan(), "no alert about a target that is gone");
+    assert_eq!(breaker(&two.url).await, 0.0);
     open.say("once more").await;
     assert_eq!(open.until("error").await["code"], "rate_limited");
     assert!(gateway.log().contains("DEBUG"), "{}", gateway.log());

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
-use axum::{Router, body::Bytes, extract::State, routing::post};
+use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{KeyValue, any_value},
@@ -13,10 +13,10 @@ use rivulet::mock_llm::{Fault, Options, Script};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::Instant};
 
-use crate::harness::{Setup, TestGateway, soon, upstream};
+use crate::harness::{Setup, Strace, TestGateway, soon, upstream};
 
-/// Bodies of requests, as they came.
-type Bodies = watch::Sender<Vec<Bytes>>;
+/// Bodies of requests, as they came, and the keys with them.
+type Bodies = watch::Sender<Vec<(Option<String>, Bytes)>>;
 
 /// Takes spans until it is dropped.
 struct Collector {
@@ -27,8 +27,9 @@ struct Collector {
 
 impl Collector {
     async fn start() -> Self {
-        async fn take(State(bodies): State<Arc<Bodies>>, body: Bytes) {
-            bodies.send_modify(|bodies| bodies.push(body));
+        async fn take(State(bodies): State<Arc<Bodies>>, headers: HeaderMap, body: Bytes) {
+            let key = headers.get("x-key").map(|key| key.to_str().unwrap().to_owned());
+            bodies.send_modify(|bodies| bodies.push((key, body)));
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -42,12 +43,17 @@ impl Collector {
     /// The spans that came, by name, and whose they are.
     fn spans(&self) -> (BTreeMap<String, Span>, Value) {
         let (mut spans, mut resource) = (BTreeMap::new(), Value::Null);
-        for body in self.bodies.borrow().iter() {
+        for (_, body) in self.bodies.borrow().iter() {
             let request = ExportTraceServiceRequest::decode(body.clone()).unwrap();
             for of_resource in request.resource_spans {
                 resource = attributes(&of_resource.resource.unwrap().attributes);
                 for span in of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-                    let twice = spans.insert(span.name.clone(), span);
+                    // Each error has a place of its own.
+                    let name = exceptions(&span).first().filter(|_| span.name == "error").map_or_else(
+                        || span.name.clone(),
+                        |told| format!("error {}", told["exception.type"].as_str().unwrap()),
+                    );
+                    let twice = spans.insert(name, span);
                     assert!(twice.is_none(), "{twice:?}");
                 }
             }
@@ -78,6 +84,12 @@ fn plain(value: &any_value::Value) -> Value {
     }
 }
 
+/// What went wrong, as collectors of errors learn of it.
+fn exceptions(span: &Span) -> Vec<Value> {
+    let exceptions = span.events.iter().filter(|event| event.name == "exception");
+    exceptions.map(|event| attributes(&event.attributes)).collect()
+}
+
 /// SIGTERM, and how long the end takes; with status 0.
 async fn end(gateway: &mut TestGateway) -> Duration {
     let asked = Instant::now();
@@ -98,6 +110,7 @@ async fn a_run_is_a_tree_of_spans_in_the_conventions_words() {
         { "name": "b", "preset": "vllm", "base_url": second.url, "model": "y", "api_key": "sk-hunter2" },
     ]);
     let setup = Setup::bare().set("RIVULET_LLM_TARGETS", &targets.to_string()).set("RIVULET_LLM_RETRIES", "0");
+    let setup = setup.set("OTEL_EXPORTER_OTLP_HEADERS", "x-key=of%20the%20collector");
     let mut gateway = setup.set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url).start().await;
     let mut client = gateway.connect().await;
     let answer = client.ask("How many quokkas?").await;
@@ -131,6 +144,8 @@ async fn a_run_is_a_tree_of_spans_in_the_conventions_words() {
     let told = attributes(&failed.attributes);
     assert_eq!((&told["error.type"], &told["rivulet.outcome"]), (&json!("unavailable"), &json!("unavailable")));
     assert_eq!(failed.status.as_ref().unwrap().code(), StatusCode::Error);
+    assert_eq!(exceptions(failed), [json!({ "exception.type": "unavailable" })]);
+    assert!(exceptions(run).is_empty());
     let good = &spans["chat y"];
     assert_eq!(good.kind(), SpanKind::Client);
     let mut told = attributes(&good.attributes);
@@ -153,7 +168,8 @@ async fn a_run_is_a_tree_of_spans_in_the_conventions_words() {
     });
     assert_eq!(told, wanted);
 
-    for body in collector.bodies.borrow().iter() {
+    for (key, body) in collector.bodies.borrow().iter() {
+        assert_eq!(key.as_deref(), Some("of the collector"));
         let body = String::from_utf8_lossy(body).to_lowercase();
         for said in ["quokka", "wombat", "hunter2"] {
             assert!(!body.contains(said), "{said} was told");
@@ -212,4 +228,26 @@ async fn a_collector_that_hangs_holds_up_the_end_for_two_seconds_at_most() {
     assert!(took >= Duration::from_secs(2), "it was waited for: {took:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");
     assert!(gateway.log().contains("not exported in time"), "{}", gateway.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_of_the_gateway_is_a_span_of_its_own() {
+    let (collector, traces) = (Collector::start().await, tempfile::TempDir::new().unwrap());
+    let setup = Setup::bare().set("RIVULET_TELEMETRY_OTLP_ENDPOINT", &collector.url);
+    let mut gateway = setup.start().await;
+    let mut client = gateway.connect().await;
+    let syncs = ["trace=fdatasync,fsync", "inject=fdatasync,fsync:error=EIO"];
+    let failing = Strace::attach(&gateway, &traces.path().join("1"), &syncs).await;
+    client.tell(json!({"type": "send", "id": "q", "text": "How many quokkas?"})).await;
+    assert_eq!(client.until("error").await["code"], "storage_unavailable");
+    failing.detach().await;
+    drop(client);
+    end(&mut gateway).await;
+    let (spans, _) = collector.spans();
+    let error = &spans["error rivulet::store::sqlite::threads"];
+    assert!(error.parent_span_id.is_empty());
+    assert_eq!(error.status.as_ref().unwrap().code(), StatusCode::Error);
+    let told = &exceptions(error)[0];
+    let message = told["exception.message"].as_str().unwrap();
+    assert!(message.starts_with("a transaction was lost: "), "{message}");
 }

@@ -29,6 +29,11 @@ const AWAY: Duration = Duration::from_secs(30);
 const MEND_AGAIN: Duration = Duration::from_secs(600);
 
 impl Documents {
+    /// Nobody has looked yet: until then it counts from here, so that a first look that does not come is noticed.
+    pub(super) fn unseen() {
+        looked(Timestamp::now());
+    }
+
     /// How it was when it was looked at last; `None` before the first time.
     #[must_use]
     pub fn health(&self) -> Option<Health> {
@@ -149,5 +154,10 @@ fn measure(census: &Census, index: &IndexHealth) {
     gauge!(RAG_CHUNKS).set(index.chunks as f64);
     gauge!(RAG_BYTES).set(index.bytes as f64);
     gauge!(RAG_FAILED).set((index.failed + index.unwritable) as f64);
-    gauge!(RAG_UPKEEP).set(index.upkeep_at.0 as f64 / 1000.0);
+    looked(index.upkeep_at);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge")]
+fn looked(at: Timestamp) {
+    gauge!(RAG_UPKEEP).set(at.0 as f64 / 1000.0);
 }

@@ -21,6 +21,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 impl Documents {
     /// Works until `ending`: first sees to it that the index has what it should have.
     pub async fn run(self: Arc<Self>, ending: CancellationToken) {
+        Self::unseen();
         let begun = ending.run_until_cancelled(self.settle()).await;
         if begun.is_none() {
             return;

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::super::StoreError;
-use crate::telemetry::metrics::{STORAGE_BATCH, STORAGE_COMMIT};
+use crate::telemetry::metrics::{STORAGE_BATCH, STORAGE_COMMIT, STORAGE_FAILURES};
 
 /// Operations that may wait before a thread. Beyond it the caller is told at once.
 const QUEUE: usize = 1024;
@@ -211,6 +211,7 @@ fn write_all(connection: Connection, queue: &Receiver<Operation>, commits: &Atom
         while !waiting.is_empty() {
             waiting.extend(queue.try_iter().take(BATCH.saturating_sub(waiting.len())));
             if let Err(error) = begin(&connection) {
+                metrics::counter!(STORAGE_FAILURES).increment(1);
                 // Who came while we waited for the lock would wait as long again, one after the other.
                 waiting.extend(queue.try_iter().take(QUEUE));
                 tracing::error!(%error, operations = waiting.len(), "no transaction could be begun");
@@ -268,6 +269,7 @@ fn commit_some(connection: &Connection, waiting: &mut VecDeque<Operation>, commi
             metrics::histogram!(STORAGE_BATCH).record(answers.len() as f64);
         }
         Err(error) => {
+            metrics::counter!(STORAGE_FAILURES).increment(1);
             tracing::error!(%error, operations = answers.len(), "a transaction was lost");
             roll_back(connection);
         }

@@ -170,6 +170,7 @@ impl TestGateway {
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         let (_, text) = self.get("/metrics").await;
         let text = text.as_str().unwrap().to_owned();
+        super::metrics::check(&text);
         let line = text.lines().find(|line| line.starts_with(name));
         line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
     }

@@ -3,6 +3,7 @@
 mod client;
 mod documented;
 mod gateway;
+pub(crate) mod metrics;
 mod proxy;
 mod raw;
 mod store;
