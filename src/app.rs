@@ -23,7 +23,7 @@ use tracing::{error, info, warn};
 
 use self::live::Live;
 use crate::{
-    auth::Authenticator,
+    auth::{Authenticator, KeyError},
     config::{Abandon, Config},
     http::{self, Clients, Gateway, Notices, Origins, Tls, TlsError, TlsFiles, Uploads, server::Port},
     hub::{Hub, INTERRUPT_GRACE, Policy},
@@ -77,6 +77,9 @@ pub enum AppError {
     /// The model's settings are wrong.
     #[error(transparent)]
     Targets(#[from] TargetsError),
+    /// There are no keys to check tokens with.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Bind {
@@ -142,7 +145,7 @@ impl App {
         budgets.load(&*store).await?;
         let runner = runner(&config, &retriever, &model, budgets.clone());
         let hub = Arc::new(Hub::new(store.clone(), runner.clone(), policy(&config)));
-        let auth = Arc::new(Authenticator::new(&config.auth).with(store.clone()).await?);
+        let auth = Arc::new(Authenticator::new(&config.auth)?.with(store.clone()).await?);
         let gateway = Gateway { documents, ..gateway(&config, &hub, (auth, store.clone()), runner, metrics) };
         let app = Self { listener, address, admin, tls, hub, store, model, gateway, config };
         SqliteStore::announce(app.config.server.data_dir.join(sqlite::FILE_NAME), &app.url())?;
@@ -186,6 +189,10 @@ impl App {
         background.spawn(gateway.runner.budgets.clone().keep(store.clone(), ending.clone()));
         background.spawn(keep_uses(gateway.auth.clone(), ending.clone()));
         background.spawn(until(ending.clone(), tidy_up(gateway.metrics.clone(), log.clone())));
+        if let Some(source) = gateway.auth.key_source() {
+            let stop = ending.clone();
+            background.spawn(async move { source.keep(stop).await });
+        }
         if let Some(documents) = gateway.documents.clone() {
             let preloading = preload(documents.clone(), config.knowledge.preload.clone());
             background.spawn(until(ending.clone(), preloading));

@@ -18,8 +18,9 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, client::IntoClientRequest},
 };
 
-use crate::harness::{Client, Setup, TestGateway, raw_on, soon};
+use crate::harness::{Client, KeyAnswer, KeyServer, Maker, Setup, TestGateway, raw_on, soon};
 
+mod keys;
 mod principals;
 mod revocation;
 mod scopes;

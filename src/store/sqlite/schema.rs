@@ -232,6 +232,17 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE INDEX audit_of_tenant ON audit (tenant, number);
     CREATE INDEX audit_by_age ON audit (at);
 ",
+    "
+    -- Single tokens that were taken back, by a hash; until: when they are over anyway.
+    CREATE TABLE revoked_tokens (
+        id     BLOB PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        user   TEXT NOT NULL,
+        until  INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX revoked_tokens_of_user ON revoked_tokens (tenant, user);
+    CREATE INDEX revoked_tokens_by_age ON revoked_tokens (until);
+",
 ];
 
 /// How long a connection waits for a lock of SQLite's own. Only a program that looks into the file from
