@@ -20,6 +20,7 @@ use tokio_tungstenite::{
 
 use crate::harness::{Client, KeyAnswer, KeyServer, Maker, Setup, TestGateway, raw_on, soon};
 
+mod hostile;
 mod keys;
 mod principals;
 mod revocation;
