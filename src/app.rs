@@ -117,6 +117,7 @@ impl App {
     /// [`AppError`]: what keeps it from starting.
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let metrics = metrics::install()?;
+        let auth = Authenticator::new(&config.auth)?; // Before anything is made that would stay.
         let data_dir = &config.server.data_dir;
         folder::prepare(data_dir).map_err(|source| AppError::DataDir { path: data_dir.clone(), source })?;
         let store = Arc::new(SqliteStore::open(data_dir.join(sqlite::FILE_NAME))?);
@@ -145,7 +146,7 @@ impl App {
         budgets.load(&*store).await?;
         let runner = runner(&config, &retriever, &model, budgets.clone());
         let hub = Arc::new(Hub::new(store.clone(), runner.clone(), policy(&config)));
-        let auth = Arc::new(Authenticator::new(&config.auth)?.with(store.clone()).await?);
+        let auth = Arc::new(auth.with(store.clone()).await?);
         let gateway = Gateway { documents, ..gateway(&config, &hub, (auth, store.clone()), runner, metrics) };
         let app = Self { listener, address, admin, tls, hub, store, model, gateway, config };
         SqliteStore::announce(app.config.server.data_dir.join(sqlite::FILE_NAME), &app.url())?;

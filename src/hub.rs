@@ -313,6 +313,14 @@ impl Hub {
         self.handles().iter().for_each(SessionHandle::wake);
     }
 
+    /// The same for what one principal has: nobody else can be concerned.
+    pub fn wake_own(&self, owner: &Owner) {
+        let is_own = |session: &&SessionHandle| session.owner() == Some(owner);
+        let own = self.sessions.iter().filter_map(|entry| entry.value().session.get().filter(is_own).cloned());
+        // Outside of the map's guards.
+        own.collect::<Vec<_>>().iter().for_each(SessionHandle::wake);
+    }
+
     /// How many sessions are in memory.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -114,7 +114,7 @@ pub(super) async fn revoke(
         let detail = "an API key is taken back by who administers it, at `/admin/api-keys/{id}`";
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
     }
-    gateway.hub.wake();
+    gateway.hub.wake_own(grant.principal.owner());
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -132,7 +132,7 @@ pub(super) async fn revoke_tokens(
     match (&whose.user, &whose.jti, &whose.token) {
         (None, Some(jti), None) => revoke_named(&gateway, tenant, jti).await?,
         (None, None, Some(token)) => revoke_shown(&gateway, &caller, token).await?,
-        (_, None, None) => revoke_all(&gateway, tenant, whose.user.as_deref()).await?,
+        (user, None, None) => revoke_all(&gateway, tenant, user.as_deref()).await?,
         _ => {
             let detail = "only one of `user`, `jti` and `token` can be named";
             return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_field", detail));
