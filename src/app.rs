@@ -23,7 +23,7 @@ use tracing::{error, info, warn};
 
 use self::live::Live;
 use crate::{
-    auth::Authenticator,
+    auth::{Authenticator, KeyError},
     config::{Abandon, Config},
     http::{self, Clients, Gateway, Notices, Origins, Tls, TlsError, TlsFiles, Uploads, server::Port},
     hub::{Hub, INTERRUPT_GRACE, Policy},
@@ -77,6 +77,9 @@ pub enum AppError {
     /// The model's settings are wrong.
     #[error(transparent)]
     Targets(#[from] TargetsError),
+    /// There are no keys to check tokens with.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Bind {
@@ -114,6 +117,7 @@ impl App {
     /// [`AppError`]: what keeps it from starting.
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let metrics = recorder::install()?;
+        let auth = Authenticator::new(&config.auth)?; // Before anything is made that would stay.
         let data_dir = &config.server.data_dir;
         folder::prepare(data_dir).map_err(|source| AppError::DataDir { path: data_dir.clone(), source })?;
         let store = Arc::new(SqliteStore::open(data_dir.join(sqlite::FILE_NAME))?);
@@ -142,7 +146,7 @@ impl App {
         budgets.load(&*store).await?;
         let runner = runner(&config, &retriever, &model, budgets.clone());
         let hub = Arc::new(Hub::new(store.clone(), runner.clone(), policy(&config)));
-        let auth = Arc::new(Authenticator::new(&config.auth).with(store.clone()).await?);
+        let auth = Arc::new(auth.with(store.clone()).await?);
         let gateway = Gateway { documents, ..gateway(&config, &hub, (auth, store.clone()), runner, metrics) };
         let app = Self { listener, address, admin, tls, hub, store, model, gateway, config };
         SqliteStore::announce(app.config.server.data_dir.join(sqlite::FILE_NAME), &app.url())?;
@@ -186,12 +190,16 @@ impl App {
         background.spawn(gateway.runner.budgets.clone().keep(store.clone(), ending.clone()));
         background.spawn(keep_uses(gateway.auth.clone(), ending.clone()));
         background.spawn(until(ending.clone(), tidy_up(gateway.metrics.clone(), log.clone())));
+        if let Some(source) = gateway.auth.key_source() {
+            let stop = ending.clone();
+            background.spawn(async move { source.keep(stop).await });
+        }
         if let Some(documents) = gateway.documents.clone() {
             let preloading = preload(documents.clone(), config.knowledge.preload.clone());
             background.spawn(until(ending.clone(), preloading));
             background.spawn(documents.run(ending.clone()));
         }
-        let (clients, runner) = (gateway.clients.clone(), gateway.runner.clone());
+        let (auth, clients, runner) = (gateway.auth.clone(), gateway.clients.clone(), gateway.runner.clone());
         let surface = http::surface(gateway, admin.is_some());
         let accepting = CancellationToken::new();
         let most = Arc::new(Capacity::new(config.limits.connections));
@@ -206,7 +214,8 @@ impl App {
         }
         let drain = Duration::from_secs(config.server.drain_s);
         let (hub_of_all, stored) = (hub.clone(), store.clone());
-        let live = Live { config, log, tls, connections: most, clients, hub: hub_of_all, runner, model, store: stored };
+        let live =
+            Live { config, log, auth, tls, connections: most, clients, hub: hub_of_all, runner, model, store: stored };
         background.spawn(until(ending.clone(), live.follow(changes)));
 
         tokio::select! {

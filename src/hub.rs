@@ -316,6 +316,14 @@ impl Hub {
         self.handles().iter().for_each(SessionHandle::wake);
     }
 
+    /// The same for what one principal has: nobody else can be concerned.
+    pub fn wake_own(&self, owner: &Owner) {
+        let is_own = |session: &&SessionHandle| session.owner() == Some(owner);
+        let own = self.sessions.iter().filter_map(|entry| entry.value().session.get().filter(is_own).cloned());
+        // Outside of the map's guards.
+        own.collect::<Vec<_>>().iter().for_each(SessionHandle::wake);
+    }
+
     /// How long there is this hub, and with it the gateway.
     #[must_use]
     pub fn age(&self) -> Duration {

@@ -1,4 +1,4 @@
-//! What of the configuration can change while the gateway runs: limits, models, the log's level, certificates. Whatever
+//! What of the configuration can change while the gateway runs: limits, models, keys, the log's level, certificates. Whatever
 //! comes is taken over whole or not at all.
 
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::{
-    config::{Config, LlmConfig, TelemetryConfig},
+    auth::{Authenticator, KeyError},
+    config::{AuthConfig, Config, LlmConfig, TelemetryConfig},
     http::{Clients, Tls, TlsError, TlsFiles},
     hub::Hub,
     limits::Capacity,
@@ -26,6 +27,9 @@ pub(super) enum ChangeError {
     /// Its models cannot be asked.
     #[error(transparent)]
     Targets(#[from] TargetsError),
+    /// Tokens could not be checked.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// There would be no TLS.
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
@@ -41,6 +45,7 @@ pub(super) enum ChangeError {
 pub(super) struct Live {
     pub(super) config: Config,
     pub(super) log: Log,
+    pub(super) auth: Arc<Authenticator>,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) connections: Arc<Capacity>,
     pub(super) clients: Arc<Clients>,
@@ -73,6 +78,7 @@ impl Live {
             tls.reload(&files)?;
         }
         self.runner.budgets.change(&next.limits, &*self.store).await?;
+        self.auth.change(&next.auth)?;
         self.log.change_level(&next.telemetry.log_level)?;
         self.runner.rates.change(next.rate_rules());
         self.runner.line.change(&next.limits);
@@ -121,6 +127,12 @@ fn followed(old: &Config, new: &Config) -> Config {
         cache_entries: old.llm.cache_entries,
         cache_shared: old.llm.cache_shared,
         ..new.llm.clone()
+    };
+    next.auth = AuthConfig {
+        required: old.auth.required,
+        jwks_url: old.auth.jwks_url.clone(),
+        sign_in_url: old.auth.sign_in_url.clone(),
+        ..new.auth.clone()
     };
     next.telemetry = TelemetryConfig { log_level: new.telemetry.log_level.clone(), ..next.telemetry };
     if TlsFiles::of(old).is_some() && TlsFiles::of(new).is_some() {

@@ -27,11 +27,55 @@ pub struct Grant {
     pub credential: Credential,
 }
 
+/// By what a token is known that was taken back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenId([u8; 32]);
+
+impl TokenId {
+    /// Of a token of this tenant: by its name (`jti`), or else by what is signed of it. Not by its signature, which for some
+    /// algorithms whoever has the token can put into another form.
+    pub(super) fn of(tenant: &str, jti: Option<&str>, message: &str) -> Self {
+        let (kind, text) = jti.map_or(("message", message), |jti| ("jti", jti));
+        let mut hash = blake3::Hasher::new();
+        // No tenant has a blank.
+        hash.update(tenant.as_bytes()).update(b" ").update(kind.as_bytes()).update(b" ").update(text.as_bytes());
+        Self(*hash.finalize().as_bytes())
+    }
+
+    /// The token of this name that some principal of the tenant has.
+    #[must_use]
+    pub fn named(tenant: &str, jti: &str) -> Self {
+        Self::of(tenant, Some(jti), "")
+    }
+
+    /// As the store has it.
+    pub(super) fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+}
+
+impl From<[u8; 32]> for TokenId {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl std::fmt::Debug for TokenId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&blake3::Hash::from_bytes(self.0).to_hex()[..8])
+    }
+}
+
 /// What proves a principal, as far as it takes to take it back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
-    /// A token, and when it was made, if it says so.
-    Token(Option<Timestamp>),
+    /// A token.
+    Token {
+        /// Which one.
+        id: TokenId,
+        /// When it was made, if it says so.
+        made: Option<Timestamp>,
+    },
     /// The API key of this id.
     ApiKey(String),
 }

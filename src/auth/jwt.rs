@@ -1,140 +1,131 @@
-//! JSON Web Tokens (RFC 7519) signed with HMAC-SHA-256. Pure: text and a time in, a grant or a refusal out.
+//! JSON Web Tokens (RFC 7519). Pure: text and a time in, a grant or a refusal out.
 //!
-//! The key decides the algorithm and the header has no say: what is signed otherwise fails at the signature, before
-//! anything of it is parsed. A key of another kind would be another variant beside `key`.
+//! Who has the keys reads a token ([`Sealed::read`]), looks for the key that it needs and proves its signature, and only
+//! then asks what it says ([`Sealed::grant`]). Of a token that nobody has proven, no more is looked at than which kind of
+//! key it needs, and what that is called.
 
 use std::{sync::Arc, time::Duration};
 
-use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::Algorithm;
 use serde::{
-    Deserialize, Serialize,
+    Deserialize,
     de::{DeserializeOwned, IgnoredAny},
 };
-
 use serde_json::Value;
 
 use super::{
-    grant::{Credential, Grant, LEEWAY, Refused},
+    grant::{Credential, Grant, LEEWAY, Refused, TokenId},
     principal::{DEFAULT_TENANT, Principal},
 };
 use crate::{chat::Timestamp, config::AuthConfig};
 
 /// The longest token taken, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 4096;
-/// The longest life of a token made here.
+/// The longest life of a token. What was taken back need not be known for longer.
 pub const MAX_LIFETIME: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// Why no token was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum MintError {
-    /// There is no key.
-    #[error("there is no secret to sign with: set auth.jwt_secret, or JWT_SECRET_KEY in the environment")]
-    NoSecret,
-    /// The lifetime.
-    #[error("a token is good for at least a second and at most 366 days")]
-    Lifetime,
-    /// Its claims are so large that nobody would take it.
-    #[error("the token would be longer than {MAX_TOKEN_BYTES} bytes")]
-    TooLarge,
+/// A token whose signature is still to be proven.
+#[derive(Debug)]
+pub(super) struct Sealed<'a> {
+    /// What is signed.
+    pub(super) message: &'a str,
+    /// In base64.
+    pub(super) signature: &'a str,
+    /// By what it says that it is signed.
+    pub(super) algorithm: Algorithm,
+    /// What it calls the key.
+    pub(super) kid: Option<String>,
+    claims: &'a str,
 }
 
-/// Checks tokens, and makes them.
-#[derive(Debug)]
-pub struct Tokens {
-    key: hmac::Key,
+/// What claims must be, beyond what they must be everywhere.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
     issuer: Option<String>,
     audience: Option<String>,
 }
 
-impl Tokens {
-    /// With the secret of `auth.*`; `None` when there is none.
-    #[must_use]
-    pub fn from_config(config: &AuthConfig) -> Option<Self> {
-        let secret = config.jwt_secret.as_ref()?;
-        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
-        Some(Self { key, issuer: config.issuer.clone(), audience: config.audience.clone() })
+impl Rules {
+    pub(super) fn from_config(config: &AuthConfig) -> Self {
+        Self { issuer: config.issuer.clone(), audience: config.audience.clone() }
     }
+}
 
-    /// Checks a token.
+impl<'a> Sealed<'a> {
+    /// Takes a token apart.
     ///
     /// # Errors
-    /// [`Refused`], whatever is wrong with it.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Grant, Refused> {
+    /// [`Refused`] when it is no plain token of an algorithm that is taken.
+    pub(super) fn read(token: &'a str) -> Result<Self, Refused> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Refused);
         }
         let (message, signature) = token.rsplit_once('.').ok_or(Refused)?;
+        // A fourth part would be a dot within `claims`, which no base64 has.
         let (header, claims) = message.split_once('.').ok_or(Refused)?;
-        // In constant time. A fourth part would be a dot within `claims`, which no base64 has.
-        hmac::verify(&self.key, message.as_bytes(), &decode(signature)?).map_err(|_| Refused)?;
-        if !parse::<Header>(header)?.is_plain() {
+        let header: Header = parse(header)?;
+        if !header.is_plain() {
             return Err(Refused);
         }
-        self.grant(parse(claims)?, now)
-    }
-
-    fn grant(&self, claims: Claims, now: Timestamp) -> Result<Grant, Refused> {
-        let (now, leeway) = (now.0 / 1000, LEEWAY.as_secs());
-        let over = claims.exp.saturating_add(leeway) <= now;
-        let early = claims.nbf.is_some_and(|nbf| nbf > now.saturating_add(leeway));
-        let foreign = self.issuer.is_some() && claims.iss != self.issuer;
-        // A token that names its audience is for nobody else, also where none is configured (RFC 7519, 4.1.3).
-        let meant_for_us = match (&self.audience, &claims.aud) {
-            (None, aud) => aud.is_none(),
-            (Some(own), Some(aud)) => aud.iter().any(|name| name == own),
-            (Some(_), None) => false,
+        let algorithm = match header.alg.as_str() {
+            "HS256" => Algorithm::HS256,
+            "RS256" => Algorithm::RS256,
+            "ES256" => Algorithm::ES256,
+            "EdDSA" => Algorithm::EdDSA,
+            _ => return Err(Refused),
         };
-        if over || early || foreign || !meant_for_us {
-            return Err(Refused);
-        }
-        let scopes = claims.scope.map(Scope::list).unwrap_or_default();
-        let tenant = claims.tenant.as_deref().unwrap_or(DEFAULT_TENANT);
-        let principal = Arc::new(Principal::new(tenant, &claims.sub, scopes).map_err(|_| Refused)?);
-        // Other makers write fractions of seconds, or nothing that is a time.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of floats saturates")]
-        let made = claims.iat.and_then(|iat| iat.as_f64()).map(|iat| Timestamp((iat as u64).saturating_mul(1000)));
-        let expires_at = Timestamp(claims.exp.saturating_mul(1000));
-        Ok(Grant { principal, expires_at, credential: Credential::Token(made) })
+        Ok(Self { message, signature, algorithm, kid: header.kid, claims })
     }
 
-    /// Makes a token for `principal`; says also when it ends.
+    /// What it grants, once its signature is proven.
     ///
     /// # Errors
-    /// [`MintError`]
-    pub fn mint(
-        &self,
-        principal: &Principal,
-        lifetime: Duration,
-        now: Timestamp,
-    ) -> Result<(String, Timestamp), MintError> {
-        if lifetime < Duration::from_secs(1) || lifetime > MAX_LIFETIME {
-            return Err(MintError::Lifetime);
-        }
-        let iat = now.0 / 1000;
-        let exp = iat.saturating_add(lifetime.as_secs());
-        let claims = NewClaims {
-            sub: principal.user(),
-            tenant: principal.tenant(),
-            scope: (!principal.scopes().is_empty()).then(|| principal.scopes().join(" ")),
-            iat,
-            exp,
-            iss: self.issuer.as_deref(),
-            aud: self.audience.as_deref(),
+    /// [`Refused`] when its claims are not such as they must be.
+    pub(super) fn grant(&self, rules: &Rules, now: Timestamp) -> Result<Grant, Refused> {
+        let claims: Claims = parse(self.claims)?;
+        let (now, leeway) = (now.0 / 1000, LEEWAY.as_secs());
+        let made = claims.made();
+        let exp = match made {
+            // What was taken back is known by when it was made, and for as long as a token lives at most.
+            Some(made) if made > now.saturating_add(leeway) => return Err(Refused),
+            Some(made) => claims.exp.min(made.saturating_add(MAX_LIFETIME.as_secs())),
+            None if claims.exp > now.saturating_add(MAX_LIFETIME.as_secs()) => return Err(Refused),
+            None => claims.exp,
         };
-        let message = format!("{}.{}", encode(br#"{"alg":"HS256","typ":"JWT"}"#), encode(&json(&claims)));
-        let token = format!("{message}.{}", encode(hmac::sign(&self.key, message.as_bytes()).as_ref()));
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(MintError::TooLarge);
+        let over = exp.saturating_add(leeway) <= now;
+        let early = claims.nbf.is_some_and(|nbf| nbf > now.saturating_add(leeway));
+        if over || early || !rules.allow(&claims) {
+            return Err(Refused);
         }
-        Ok((token, Timestamp(exp.saturating_mul(1000))))
+        let Claims { sub, tenant, jti, .. } = &claims;
+        let tenant = tenant.as_deref().unwrap_or(DEFAULT_TENANT);
+        let id = TokenId::of(tenant, jti.as_deref(), self.message);
+        let principal = Principal::new(tenant, sub, claims.scopes()).map_err(|_| Refused)?;
+        let made = made.map(|made| Timestamp(made.saturating_mul(1000)));
+        let expires_at = Timestamp(exp.saturating_mul(1000));
+        Ok(Grant { principal: Arc::new(principal), expires_at, credential: Credential::Token { id, made } })
     }
 }
 
-/// What is read of a header. `kid`, `jku`, `x5u`, `jwk` and the like are not: nobody chooses our key for us.
+impl Rules {
+    fn allow(&self, claims: &Claims) -> bool {
+        let is_ours = self.issuer.is_none() || claims.iss == self.issuer;
+        // A token that names its audience is for nobody else, also where none is configured (RFC 7519, 4.1.3).
+        is_ours
+            && match (&self.audience, &claims.aud) {
+                (None, aud) => aud.is_none(),
+                (Some(own), Some(aud)) => aud.iter().any(|name| name == own),
+                (Some(_), None) => false,
+            }
+    }
+}
+
+/// What is read of a header. `jku`, `x5u`, `jwk` and the like are not: nobody brings the key along.
 #[derive(Deserialize)]
 struct Header {
     alg: String,
+    kid: Option<String>,
     typ: Option<String>,
     crit: Option<IgnoredAny>,
     b64: Option<IgnoredAny>,
@@ -150,7 +141,7 @@ impl Header {
         let extended = [&self.crit, &self.b64, &self.zip, &self.enc, &self.cty].iter().any(|field| field.is_some());
         let typ = self.typ.as_ref().map(|typ| typ.to_ascii_lowercase());
         let typ = typ.as_deref().map(|typ| typ.strip_prefix("application/").unwrap_or(typ));
-        self.alg == "HS256" && !extended && matches!(typ, None | Some("jwt" | "at+jwt"))
+        !extended && matches!(typ, None | Some("jwt" | "at+jwt"))
     }
 }
 
@@ -160,11 +151,35 @@ struct Claims {
     sub: String,
     tenant: Option<String>,
     scope: Option<Scope>,
+    /// What some makers call it.
+    scp: Option<Scope>,
+    /// And what others do, beside it.
+    permissions: Option<Scope>,
+    jti: Option<String>,
     iat: Option<Value>,
     exp: u64,
     nbf: Option<u64>,
     iss: Option<String>,
     aud: Option<OneOrMany>,
+}
+
+impl Claims {
+    /// When it was made, in seconds. Some makers write fractions, or nothing that is a time.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of floats saturates")]
+    fn made(&self) -> Option<u64> {
+        self.iat.as_ref().and_then(Value::as_f64).map(|iat| iat as u64)
+    }
+
+    /// All that it names, each once.
+    fn scopes(&self) -> Vec<String> {
+        let mut scopes: Vec<String> = Vec::new();
+        for scope in [&self.scope, &self.scp, &self.permissions].into_iter().flatten().flat_map(Scope::list) {
+            if !scopes.iter().any(|known| known == scope) {
+                scopes.push(scope.to_owned());
+            }
+        }
+        scopes
+    }
 }
 
 #[derive(Deserialize)]
@@ -193,44 +208,15 @@ enum Scope {
 }
 
 impl Scope {
-    fn list(self) -> Vec<String> {
+    fn list(&self) -> Vec<&str> {
         match self {
-            Self::Text(text) => text.split_ascii_whitespace().map(str::to_owned).collect(),
-            Self::List(scopes) => scopes,
+            Self::Text(text) => text.split_ascii_whitespace().collect(),
+            Self::List(scopes) => scopes.iter().map(String::as_str).collect(),
         }
     }
 }
 
-#[derive(Serialize)]
-struct NewClaims<'a> {
-    sub: &'a str,
-    tenant: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<String>,
-    iat: u64,
-    exp: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    iss: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    aud: Option<&'a str>,
-}
-
 fn parse<T: DeserializeOwned>(part: &str) -> Result<T, Refused> {
-    serde_json::from_slice(&decode(part)?).map_err(|_| Refused)
+    let text = URL_SAFE_NO_PAD.decode(part).map_err(|_| Refused)?;
+    serde_json::from_slice(&text).map_err(|_| Refused)
 }
-
-fn decode(part: &str) -> Result<Vec<u8>, Refused> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| Refused)
-}
-
-fn encode(bytes: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-#[expect(clippy::expect_used, reason = "texts and numbers in a struct: it cannot fail")]
-fn json(claims: &NewClaims<'_>) -> Vec<u8> {
-    serde_json::to_vec(claims).expect("claims are JSON")
-}
-
-#[cfg(test)]
-mod tests;

@@ -3,6 +3,9 @@
 //!
 //! Knows no socket and no request: credentials come in as text, a [`Grant`] or [`Refused`] comes out. Every kind of
 //! credential meets in [`Authenticator::verify`]. Uses `config`, `limits`, `store`, `chat`.
+//!
+//! `jwt` says what a token is, `keys` and `key_set` by what one is proven, `jwks` fetches a set that others publish, and
+//! `tokens` holds a token against all of them; `mint` makes the gateway's own.
 
 use std::{
     sync::{
@@ -16,27 +19,38 @@ use tokio::time::Instant;
 
 pub mod api_keys;
 mod grant;
+pub mod jwks;
 pub mod jwt;
+mod key_set;
+mod keys;
+mod mint;
 mod principal;
 mod revocations;
+#[cfg(test)]
+mod testing;
 mod tickets;
+mod tokens;
+
+use parking_lot::RwLock;
 
 use self::{
-    api_keys::ApiKeys,
-    jwt::{MintError, Tokens},
-    revocations::Revocations,
-    tickets::Tickets,
+    api_keys::ApiKeys, jwks::KeySource, jwt::MAX_LIFETIME, revocations::Revocations, tickets::Tickets, tokens::Tokens,
 };
 pub use self::{
-    grant::{Caller, Credential, Grant, LEEWAY, Refused, left},
+    grant::{Caller, Credential, Grant, LEEWAY, Refused, TokenId, left},
+    mint::{MintError, Minted, Signer},
     principal::{DEFAULT_TENANT, InvalidPrincipal, Principal, Right, UNLIMITED, check_tenant},
     revocations::RevokeError,
     tickets::{TICKET_LIFE, TicketError},
+    tokens::{KeyError, NotTaken},
 };
 use crate::{
     chat::Timestamp,
     config::AuthConfig,
-    store::{StoreError, credentials::CredentialStore},
+    store::{
+        StoreError,
+        credentials::{CredentialStore, RevokedToken},
+    },
 };
 
 /// Checks credentials, and makes them.
@@ -44,11 +58,18 @@ use crate::{
 pub struct Authenticator {
     required: bool,
     sign_in_url: Option<String>,
-    tokens: Option<Tokens>,
+    keys: RwLock<Arc<Keys>>,
     tickets: Tickets,
     stored: Option<Stored>,
     /// Counts what was taken back, so that who was let in is looked at anew only when something was.
     revision: AtomicU64,
+}
+
+/// What tokens are checked with, and made.
+#[derive(Debug)]
+struct Keys {
+    tokens: Tokens,
+    signer: Option<Signer>,
 }
 
 /// What the store knows of credentials.
@@ -59,13 +80,31 @@ struct Stored {
 }
 
 impl Authenticator {
-    /// As `auth.*` says. Without a secret no token is valid; there are no API keys, and nothing can be taken back.
-    #[must_use]
-    pub fn new(config: &AuthConfig) -> Self {
-        let tokens = Tokens::from_config(config);
+    /// As `auth.*` says, whose files are read now. There are no API keys yet, and nothing can be taken back.
+    ///
+    /// # Errors
+    /// [`KeyError`]: a file that has no public key in it.
+    pub fn new(config: &AuthConfig) -> Result<Self, KeyError> {
+        let keys = Keys { tokens: Tokens::from_config(config)?, signer: Signer::from_config(config) };
         let (tickets, revision) = (Tickets::default(), AtomicU64::default());
-        let sign_in_url = config.sign_in_url.clone();
-        Self { required: config.required, sign_in_url, tokens, tickets, stored: None, revision }
+        let (required, sign_in_url) = (config.required, config.sign_in_url.clone());
+        let keys = RwLock::new(Arc::new(keys));
+        Ok(Self { required, sign_in_url, keys, tickets, stored: None, revision })
+    }
+
+    /// Takes other secrets, public keys, issuer and audience. What is open stays open as long as the tokens say that opened
+    /// it.
+    ///
+    /// # Errors
+    /// [`KeyError`]; then all is as it was.
+    pub fn change(&self, config: &AuthConfig) -> Result<(), KeyError> {
+        let tokens = self.current().tokens.changed(config)?;
+        *self.keys.write() = Arc::new(Keys { tokens, signer: Signer::from_config(config) });
+        Ok(())
+    }
+
+    fn current(&self) -> Arc<Keys> {
+        self.keys.read().clone()
     }
 
     /// The same, with the API keys and revocations of `store`.
@@ -94,7 +133,13 @@ impl Authenticator {
     /// in front of the gateway, or a package that insists on a key.
     #[must_use]
     pub fn has_credentials(&self) -> bool {
-        self.tokens.is_some() || self.keys().is_some_and(|keys| !keys.is_empty())
+        !self.current().tokens.is_empty() || self.keys().is_some_and(|keys| !keys.is_empty())
+    }
+
+    /// The set of keys that a maker of tokens publishes, where there is one.
+    #[must_use]
+    pub fn key_source(&self) -> Option<Arc<KeySource>> {
+        self.current().tokens.source().cloned()
     }
 
     /// The API keys, where there is a store for them.
@@ -103,17 +148,31 @@ impl Authenticator {
         self.stored.as_ref().map(|stored| &stored.keys)
     }
 
-    /// Checks a bearer credential, a token or an API key.
+    /// Checks a bearer credential, a token or an API key. A token of a key that is not known may wait for it for two seconds.
     ///
     /// # Errors
     /// [`Refused`], whatever is wrong with it.
-    pub fn verify(&self, credential: &str) -> Result<Grant, Refused> {
+    pub async fn verify(&self, credential: &str) -> Result<Grant, Refused> {
         let now = Timestamp::now();
         if credential.starts_with(api_keys::PREFIX) {
             return self.keys().ok_or(Refused)?.verify(credential, now);
         }
-        let grant = self.tokens.as_ref().ok_or(Refused)?.verify(credential, now)?;
+        let grant = self.current().tokens.check(credential, now).await?;
         if self.stands(&grant) { Ok(grant) } else { Err(Refused) }
+    }
+
+    /// The same for those who cannot wait.
+    ///
+    /// # Errors
+    /// [`NotTaken`]
+    pub fn verify_now(&self, credential: &str) -> Result<Grant, NotTaken> {
+        let now = Timestamp::now();
+        if credential.starts_with(api_keys::PREFIX) {
+            let grant = self.keys().ok_or(Refused).and_then(|keys| keys.verify(credential, now));
+            return grant.map_err(|Refused| NotTaken::Refused);
+        }
+        let grant = self.current().tokens.check_now(credential, now)?;
+        if self.stands(&grant) { Ok(grant) } else { Err(NotTaken::Refused) }
     }
 
     /// Whether what was proven was not taken back since.
@@ -121,7 +180,7 @@ impl Authenticator {
     pub fn stands(&self, grant: &Grant) -> bool {
         let Some(Stored { keys, revocations }) = &self.stored else { return true };
         match &grant.credential {
-            Credential::Token(made) => !revocations.holds_for(&grant.principal, *made),
+            Credential::Token { id, made } => !revocations.holds_for(&grant.principal, *id, *made),
             Credential::ApiKey(id) => keys.stands(id, Timestamp::now()),
         }
     }
@@ -143,6 +202,35 @@ impl Authenticator {
         Ok(())
     }
 
+    /// Takes back the token that proved this, and no other; `false` when it was an API key that did.
+    ///
+    /// # Errors
+    /// [`RevokeError`], and when there is no store for it.
+    pub async fn revoke_grant(&self, grant: &Grant) -> Result<bool, RevokeError> {
+        let Credential::Token { id, .. } = grant.credential else { return Ok(false) };
+        let (tenant, user) = (grant.principal.tenant().to_owned(), grant.principal.user().to_owned());
+        let until = grant.expires_at.plus_seconds(LEEWAY.as_secs());
+        self.revoke_token(RevokedToken { id: id.to_bytes(), tenant, user, until }).await?;
+        Ok(true)
+    }
+
+    /// Takes back the token of the tenant that has this name (`jti`), whether anybody has seen it or not.
+    ///
+    /// # Errors
+    /// [`RevokeError`], and when there is no store for it.
+    pub async fn revoke_named(&self, tenant: &str, jti: &str) -> Result<(), RevokeError> {
+        let until = Timestamp::now().plus_seconds(MAX_LIFETIME.as_secs() + 2 * LEEWAY.as_secs());
+        let (id, tenant, user) = (TokenId::named(tenant, jti).to_bytes(), tenant.to_owned(), String::new());
+        self.revoke_token(RevokedToken { id, tenant, user, until }).await
+    }
+
+    async fn revoke_token(&self, token: RevokedToken) -> Result<(), RevokeError> {
+        let stored = self.stored.as_ref().ok_or_else(no_store)?;
+        stored.revocations.add_token(token, Timestamp::now()).await?;
+        self.revision.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+
     /// Takes an API key back; whether there is one of this id in the tenant, or in any.
     ///
     /// # Errors
@@ -158,8 +246,8 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`MintError`] without a secret, or when the lifetime is out of bounds.
-    pub fn mint(&self, principal: &Principal, lifetime: Duration) -> Result<(String, Timestamp), MintError> {
-        self.tokens.as_ref().ok_or(MintError::NoSecret)?.mint(principal, lifetime, Timestamp::now())
+    pub fn mint(&self, principal: &Principal, lifetime: Duration) -> Result<Minted, MintError> {
+        self.current().signer.as_ref().ok_or(MintError::NoSecret)?.mint(principal, lifetime, Timestamp::now())
     }
 
     /// Makes a ticket that stands for `caller` once, within [`TICKET_LIFE`].

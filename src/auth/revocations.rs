@@ -1,4 +1,5 @@
-//! Tokens that were taken back before they end: all of a user, or of a tenant, that were made before a moment.
+//! Tokens that were taken back before they end: all of a user, or of a tenant, that were made before a moment, and single
+//! ones.
 //!
 //! They are in memory, so a look at them costs no I/O; the store has them for the next start. Uses `store`.
 
@@ -6,12 +7,12 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use parking_lot::RwLock;
 
-use super::{jwt::MAX_LIFETIME, principal::Principal};
+use super::{grant::TokenId, jwt::MAX_LIFETIME, principal::Principal};
 use crate::{
     chat::Timestamp,
     store::{
         StoreError,
-        credentials::{CredentialStore, MAX_REVOCATIONS, Revocation},
+        credentials::{CredentialStore, MAX_REVOCATIONS, MAX_REVOKED_TOKENS, Revocation, RevokedToken},
     },
 };
 
@@ -21,6 +22,9 @@ pub enum RevokeError {
     /// There are too many.
     #[error("there are as many revocations as there may be, {MAX_REVOCATIONS}: change the secret")]
     TooMany,
+    /// There are too many single tokens.
+    #[error("too many single tokens were taken back that are not over yet: take back all of a user instead")]
+    TooManyTokens,
     /// It could not be stored.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -31,6 +35,8 @@ pub(super) struct Revocations {
     store: Arc<dyn CredentialStore>,
     /// By tenant and user; without one, all of the tenant.
     before: RwLock<HashMap<(String, Option<String>), Timestamp>>,
+    /// Single ones, and when they are over anyway.
+    tokens: RwLock<HashMap<TokenId, Timestamp>>,
 }
 
 impl fmt::Debug for Revocations {
@@ -47,7 +53,9 @@ impl Revocations {
     pub(super) async fn load(store: Arc<dyn CredentialStore>) -> Result<Self, StoreError> {
         let known = store.revocations().await?;
         let before = known.into_iter().map(|known| ((known.tenant, known.user), known.before)).collect();
-        Ok(Self { store, before: RwLock::new(before) })
+        let tokens = store.revoked_tokens().await?;
+        let tokens = tokens.into_iter().map(|token| (TokenId::from(token.id), token.until)).collect();
+        Ok(Self { store, before: RwLock::new(before), tokens: RwLock::new(tokens) })
     }
 
     /// Takes back all tokens of a user, or of a tenant, that were made until now.
@@ -67,8 +75,28 @@ impl Revocations {
         Ok(())
     }
 
+    /// Takes back a single token.
+    ///
+    /// # Errors
+    /// [`RevokeError`]
+    pub(super) async fn add_token(&self, token: RevokedToken, now: Timestamp) -> Result<(), RevokeError> {
+        let (id, until) = (TokenId::from(token.id), token.until);
+        if !self.store.revoke_token(token, now).await? {
+            return Err(RevokeError::TooManyTokens);
+        }
+        let mut tokens = self.tokens.write();
+        if tokens.len() >= MAX_REVOKED_TOKENS {
+            tokens.retain(|_, until| now < *until);
+        }
+        tokens.insert(id, until);
+        Ok(())
+    }
+
     /// Whether a token of this principal was taken back; one that does not say when it was made, if any of its were.
-    pub(super) fn holds_for(&self, principal: &Principal, made: Option<Timestamp>) -> bool {
+    pub(super) fn holds_for(&self, principal: &Principal, id: TokenId, made: Option<Timestamp>) -> bool {
+        if self.tokens.read().contains_key(&id) {
+            return true;
+        }
         let known = self.before.read();
         if known.is_empty() {
             return false;

@@ -128,7 +128,8 @@ mod tests {
 
     fn caller(user: &str) -> Caller {
         let principal = Arc::new(Principal::new("default", user, Vec::new()).unwrap());
-        Caller(Some(Grant { principal, expires_at: Timestamp(u64::MAX), credential: Credential::Token(None) }))
+        let credential = Credential::ApiKey("k".to_owned());
+        Caller(Some(Grant { principal, expires_at: Timestamp(u64::MAX), credential }))
     }
 
     #[test]

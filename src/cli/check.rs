@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 
 use crate::{
+    auth::Authenticator,
     config::{AuthConfig, Config, KnowledgeConfig, LlmConfig, Loaded, Refusal, TargetSettings},
     http::TlsFiles,
     knowledge::embed::{check_name, missing_files},
@@ -113,7 +114,7 @@ async fn of_machine(loaded: &Loaded) -> Vec<Finding> {
     findings.extend(loaded.warnings.iter().map(|warning| (Verdict::Doubtful, "configuration", warning.clone())));
     findings.extend(listen(&loaded.config));
     findings.extend(certificate(&loaded.config));
-    findings.push(auth(&loaded.config.auth));
+    findings.extend(auth(&loaded.config.auth).await);
     findings.push(data(&loaded.config.server.data_dir));
     findings.extend(models(&loaded.config.llm).await);
     findings.push(knowledge(&loaded.config.knowledge));
@@ -153,13 +154,40 @@ fn certificate(config: &Config) -> Option<Finding> {
     })
 }
 
-fn auth(config: &AuthConfig) -> Finding {
-    let text = match (config.required, &config.jwt_secret) {
-        (true, _) => "required; tokens are signed with auth.jwt_secret (HS256)",
-        (false, Some(_)) => "not required: who comes without a token shares the sessions of all who do",
-        (false, None) => "switched off: everybody shares all sessions",
+/// Who comes in, and whether the keys are there with which that is checked.
+async fn auth(config: &AuthConfig) -> Vec<Finding> {
+    let finding = |verdict, text: String| (verdict, "auth", text);
+    let authenticator = match Authenticator::new(config) {
+        Ok(authenticator) => authenticator,
+        Err(error) => return vec![finding(Verdict::Bad, error.to_string())],
     };
-    (Verdict::Good, "auth", text.to_owned())
+    let text = match (config.required, authenticator.has_credentials()) {
+        (true, _) => format!("required; tokens are taken that are signed with {}", keys(config)),
+        (false, true) => "not required: who comes without a token shares the sessions of all who do".to_owned(),
+        (false, false) => "switched off: everybody shares all sessions".to_owned(),
+    };
+    let mut findings = vec![finding(Verdict::Good, text)];
+    if let Some(source) = authenticator.key_source() {
+        findings.push(match source.probe().await {
+            Ok((0, _)) => finding(Verdict::Doubtful, "auth.jwks_url has no key that can be used".to_owned()),
+            Ok((known, 0)) => finding(Verdict::Good, format!("auth.jwks_url has {known} keys")),
+            Ok((known, others)) => {
+                finding(Verdict::Good, format!("auth.jwks_url has {known} keys, and {others} that are left out"))
+            }
+            Err(error) => finding(Verdict::Doubtful, format!("auth.jwks_url: {error}")),
+        });
+    }
+    findings
+}
+
+fn keys(config: &AuthConfig) -> String {
+    let kinds = [
+        (config.jwt_secret.is_some(), "auth.jwt_secret (HS256)"),
+        (config.previous_jwt_secret.is_some(), "auth.previous_jwt_secret"),
+        (!config.public_keys.is_empty(), "the keys of auth.public_keys"),
+        (config.jwks_url.is_some(), "those at auth.jwks_url"),
+    ];
+    kinds.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
 }
 
 fn data(folder: &Path) -> Finding {

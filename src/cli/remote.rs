@@ -7,7 +7,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use tokio::time::sleep;
 
 use crate::{
-    auth::{Authenticator, DEFAULT_TENANT, Principal},
+    auth::{DEFAULT_TENANT, MintError, Principal, Signer},
+    chat::Timestamp,
     config::AuthConfig,
 };
 
@@ -28,7 +29,8 @@ pub struct RemoteError(pub String);
 pub(super) struct Remote {
     client: Client,
     api: String,
-    auth: Authenticator,
+    /// None where nobody need say who they are.
+    signer: Option<Signer>,
     principal: Principal,
 }
 
@@ -49,20 +51,21 @@ impl Remote {
             return Err(refused("another program is working on it; try again when that is done"));
         }
         let client = Client::builder().timeout(PATIENCE).no_proxy().build().map_err(refused)?;
-        let auth = Authenticator::new(auth);
-        if !auth.has_credentials() && principal.tenant() != DEFAULT_TENANT {
+        let signer = Signer::from_config(auth);
+        if signer.is_none() && auth.required {
+            return Err(refused(MintError::NoSecret));
+        }
+        if signer.is_none() && principal.tenant() != DEFAULT_TENANT {
             return Err(refused(format!("it has no tokens, so everything is of `{DEFAULT_TENANT}`")));
         }
-        Ok(Self { client, api: format!("{url}/api/v1"), auth, principal })
+        Ok(Self { client, api: format!("{url}/api/v1"), signer, principal })
     }
 
     pub(super) fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, RemoteError> {
         let request = self.client.request(method, format!("{}{path}", self.api));
-        if !self.auth.has_credentials() {
-            return Ok(request);
-        }
-        let (token, _) = self.auth.mint(&self.principal, TOKEN_LIFE).map_err(refused)?;
-        Ok(request.bearer_auth(token))
+        let Some(signer) = &self.signer else { return Ok(request) };
+        let minted = signer.mint(&self.principal, TOKEN_LIFE, Timestamp::now()).map_err(refused)?;
+        Ok(request.bearer_auth(minted.token))
     }
 
     /// Asks, and again while the gateway has too much to do.

@@ -6,7 +6,8 @@ use std::{
 };
 
 use crate::{
-    auth::{Authenticator, DEFAULT_TENANT, InvalidPrincipal, Principal, jwt::MintError},
+    auth::{DEFAULT_TENANT, InvalidPrincipal, MintError, Principal, Signer},
+    chat::Timestamp,
     config::Config,
 };
 
@@ -47,7 +48,7 @@ pub enum TokenError {
 /// See [`TokenError`].
 pub fn run(args: Args, config: &Config) -> Result<(), TokenError> {
     let principal = Principal::new(&args.tenant, &args.user, args.scopes)?;
-    let (token, _) = Authenticator::new(&config.auth).mint(&principal, args.expires)?;
-    writeln!(io::stdout().lock(), "{token}")?;
+    let signer = Signer::from_config(&config.auth).ok_or(MintError::NoSecret)?;
+    writeln!(io::stdout().lock(), "{}", signer.mint(&principal, args.expires, Timestamp::now())?.token)?;
     Ok(())
 }

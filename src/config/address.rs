@@ -23,6 +23,15 @@ pub fn server_url(text: &str) -> Result<Url, &'static str> {
     Ok(url)
 }
 
+/// The address of a set of keys: what is fetched there decides who comes in, so nobody may change it on its way.
+pub(super) fn is_secure_url(text: &str) -> bool {
+    let is_good = |url: &Url| {
+        let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url));
+        is_safe && url.has_host() && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+    };
+    Url::parse(text).is_ok_and(|url| is_good(&url))
+}
+
 /// The address before what is asked for there, without a final slash; or what it should have been.
 pub(super) fn plain_url(text: &str) -> Result<String, &'static str> {
     let url = server_url(text)?;

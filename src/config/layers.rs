@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::{
     error::{ConfigError, Origin},
-    key::{Key, Kind, Mismatch, nearest},
+    key::{Key, Mismatch, nearest},
     settings::{Config, keys},
 };
 
@@ -82,14 +82,6 @@ impl Layers {
 
 /// What is said of a name that is no setting's; `as_written` says how names are written there.
 pub(super) fn unknown(written: String, as_written: fn(&Key) -> String, origin: Origin) -> ConfigError {
-    // Known and not built: who sets it relies on it.
-    const JWKS_URL: Key = Key { section: "auth", name: "jwks_url", kind: Kind::Url };
-    if as_written(&JWKS_URL) == written {
-        return ConfigError::Refused(format!(
-            "{origin}: auth.jwks_url is not in this version yet: tokens are signed with auth.jwt_secret (HS256). \
-             Remove it"
-        ));
-    }
     let nearest = nearest(&written, keys().map(as_written));
     ConfigError::UnknownKey { key: written, nearest, origin }
 }

@@ -6,7 +6,7 @@ use reqwest::Url;
 use tracing_subscriber::{EnvFilter, filter::Directive};
 
 use super::{
-    address::{is_loopback, is_origin, plain_url},
+    address::{is_secure_url, is_loopback, is_origin, plain_url},
     error::{ConfigError, excerpt},
     layers::Layers,
     secret::Secret,
@@ -29,6 +29,8 @@ pub(super) fn check(config: &mut Config, layers: &Layers, refused: &mut Vec<Conf
         check_auth(config),
         check_ports(config),
         check_sign_in(config, layers),
+        check_previous_secret(config),
+        check_key_set(config, layers),
     ];
     refused.extend(checks.into_iter().filter_map(Result::err));
     if config.server.environment == Environment::Production {
@@ -157,7 +159,9 @@ fn unfit_for_production(config: &Config) -> Vec<String> {
         let text = "auth.required is false: set it to true (or REQUIRE_AUTHENTICATION in the environment)";
         unfit.push(text.to_owned());
     }
-    unfit.extend(config.auth.jwt_secret.as_ref().and_then(Secret::weakness).map(|it| format!("auth.jwt_secret {it}")));
+    for (name, secret) in secrets(config) {
+        unfit.extend(secret.weakness().map(|weakness| format!("{name} {weakness}")));
+    }
     let server = &config.server;
     let is_in_the_open =
         |bind: &SocketAddr| !bind.ip().is_loopback() && server.tls_cert.is_none() && !server.behind_proxy;
@@ -176,10 +180,11 @@ fn in_production(text: String) -> ConfigError {
 }
 
 fn check_auth(config: &Config) -> Result<(), ConfigError> {
-    if config.auth.required && config.auth.jwt_secret.is_none() {
+    let auth = &config.auth;
+    if auth.required && auth.jwt_secret.is_none() && auth.public_keys.is_empty() && auth.jwks_url.is_none() {
         return Err(ConfigError::Refused(
-            "auth.required is true, and there is no auth.jwt_secret (JWT_SECRET_KEY in the environment): nobody could \
-             come in"
+            "auth.required is true, and there is no auth.jwt_secret (JWT_SECRET_KEY in the environment), no \
+             auth.public_keys and no auth.jwks_url: nobody could come in"
                 .to_owned(),
         ));
     }
@@ -203,26 +208,61 @@ fn check_ports(config: &Config) -> Result<(), ConfigError> {
 /// A token comes back from there: nobody on the way may read it.
 fn check_sign_in(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
     let Some(url) = &config.auth.sign_in_url else { return Ok(()) };
-    if is_sign_in_url(url) {
+    if is_secure_url(url) {
         return Ok(());
     }
     let expected = "an https:// address, or an http:// one of this machine, without user, password and `#`";
     wrong(layers, "auth.sign_in_url", expected, "something else (not shown)".to_owned())
 }
 
-fn is_sign_in_url(text: &str) -> bool {
-    let Ok(url) = Url::parse(text) else { return false };
-    let is_private = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
-    is_private && url.has_host() && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+fn check_previous_secret(config: &Config) -> Result<(), ConfigError> {
+    let auth = &config.auth;
+    if auth.previous_jwt_secret.is_some() && auth.previous_jwt_secret == auth.jwt_secret {
+        return Err(ConfigError::Refused(
+            "auth.previous_jwt_secret is the same as auth.jwt_secret: the new one goes into auth.jwt_secret".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn check_key_set(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
+    if config.auth.jwks_url.as_deref().is_none_or(is_secure_url) {
+        return Ok(());
+    }
+    let expected = "an https:// address without user, password and `#`, or an http:// one of this machine";
+    wrong(layers, "auth.jwks_url", expected, "something else (not shown)".to_owned())
+}
+
+/// What tokens may be signed with, by the names of the settings.
+fn secrets(config: &Config) -> impl Iterator<Item = (&'static str, &Secret)> {
+    let auth = &config.auth;
+    let all = [("auth.jwt_secret", &auth.jwt_secret), ("auth.previous_jwt_secret", &auth.previous_jwt_secret)];
+    all.into_iter().filter_map(|(name, secret)| secret.as_ref().map(|secret| (name, secret)))
+}
+
+fn warn_of_keys(config: &Config, warnings: &mut Vec<String>) {
+    let auth = &config.auth;
+    for (name, secret) in secrets(config) {
+        if let Some(weakness) = secret.weakness() {
+            warnings.push(format!("{name} {weakness}"));
+        } else if secret.is_monotonous() {
+            warnings.push(format!("{name} has few different characters: it can be guessed"));
+        }
+    }
+    if auth.previous_jwt_secret.is_some() {
+        let text = "auth.previous_jwt_secret is set: take it out when the last token that it signed is over";
+        warnings.push(text.to_owned());
+    }
+    let has_others = !auth.public_keys.is_empty() || auth.jwks_url.is_some();
+    if has_others && auth.issuer.is_none() && auth.audience.is_none() {
+        let text = "tokens of other makers are taken, and neither auth.issuer nor auth.audience is set: whatever they \
+                    sign without an audience opens the gateway, for whichever program it was meant";
+        warnings.push(text.to_owned());
+    }
 }
 
 fn warn(config: &Config, warnings: &mut Vec<String>) {
-    let secret = config.auth.jwt_secret.as_ref();
-    if let Some(weakness) = secret.and_then(Secret::weakness) {
-        warnings.push(format!("auth.jwt_secret {weakness}"));
-    } else if secret.is_some_and(Secret::is_monotonous) {
-        warnings.push("auth.jwt_secret has few different characters: it can be guessed".to_owned());
-    }
+    warn_of_keys(config, warnings);
     if !config.server.bind.ip().is_loopback() && !config.auth.required {
         warnings.push(format!(
             "server.bind is {}: whoever reaches that address can talk to the model, for auth.required is false",

@@ -225,6 +225,12 @@ section! {
         required: bool = false, Kind::Switch;
         /// What tokens are signed with, by HMAC-SHA-256.
         jwt_secret: Option<Secret> = None, Kind::Secret;
+        /// Another secret that tokens may be signed with, while the last ones of it are not over yet.
+        previous_jwt_secret: Option<Secret> = None, Kind::Secret;
+        /// Files with public keys in PEM, whose holders make tokens, too.
+        public_keys: Vec<PathBuf> = Vec::new(), Kind::List;
+        /// Where a maker of tokens publishes its public keys.
+        jwks_url: Option<String> = None, Kind::Url;
         /// The `iss` that tokens must have; not set: any.
         issuer: Option<String> = None, Kind::Text;
         /// The `aud` that tokens must have; not set: none.

@@ -134,6 +134,41 @@ fn authentication_needs_a_secret_and_the_secret_is_never_shown() {
 }
 
 #[test]
+fn keys_of_others_are_named_in_full_and_safely() {
+    let by = |pairs: &[(&str, &str)]| from_env(&[&[("REQUIRE_AUTHENTICATION", "1")], pairs].concat());
+    let url = "RIVULET_AUTH_JWKS_URL";
+    for good in
+        ["https://login.example/.well-known/jwks.json", "https://login.example/keys?p=policy", "http://127.0.0.1:9/k"]
+    {
+        assert_eq!(by(&[(url, good)]).expect("no secret is needed").config.auth.jwks_url.as_deref(), Some(good));
+    }
+    for bad in [
+        "http://hunter2.example/keys",
+        "ftp://hunter2",
+        "file:///hunter2",
+        "https://user:hunter2@login.example/",
+        "https://login.example/#hunter2",
+        "hunter2",
+    ] {
+        let error = by(&[(url, bad)]).expect_err("must be refused").to_string();
+        assert!(error.contains(url) && error.contains("https://") && !error.contains("hunter2"), "{error}");
+    }
+    let keys = ("RIVULET_AUTH_PUBLIC_KEYS", "a.pem, b.pem");
+    let loaded = by(&[keys]).expect("no secret is needed");
+    assert_eq!(loaded.config.auth.public_keys, ["a.pem", "b.pem"].map(std::path::PathBuf::from));
+    assert!(loaded.warnings.concat().contains("neither auth.issuer nor auth.audience"), "{:?}", loaded.warnings);
+    assert!(by(&[keys, ("RIVULET_AUTH_AUDIENCE", "chat")]).expect("fine").warnings.is_empty());
+
+    let previous = "RIVULET_AUTH_PREVIOUS_JWT_SECRET";
+    refused(by(&[(previous, SECRET)]), &["nobody could come in"]);
+    refused(by(&[(previous, SECRET), ("JWT_SECRET_KEY", SECRET)]), &["auth.previous_jwt_secret is the same"]);
+    let loaded = by(&[(previous, "hunter2 hunter2"), ("JWT_SECRET_KEY", SECRET)]).expect("a warning only");
+    let told = loaded.warnings.join("\n");
+    assert!(told.contains("auth.previous_jwt_secret has fewer") && told.contains("take it out"), "{told}");
+    assert!(!format!("{told} {loaded:?}").contains("hunter2"));
+}
+
+#[test]
 fn production_refuses_what_is_unsafe_in_public() {
     let production = |pairs: &[(&str, &str)]| {
         let safe = [("ENVIRONMENT", "production"), ("REQUIRE_AUTHENTICATION", "true"), ("JWT_SECRET_KEY", SECRET)];

@@ -1,4 +1,5 @@
-//! `/auth`, `/tickets`, `/auth/token`, `/auth/validate`: how one signs in, credentials made and looked at.
+//! `/auth`, `/tickets`, `/auth/token`, `/auth/validate`, `/auth/revoke`: how one signs in, and credentials made, looked at
+//! and given up.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +13,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    auth::{Caller, Principal, Right, TICKET_LIFE, TicketError, jwt::MintError},
+    auth::{Caller, MintError, Minted, Principal, Right, TICKET_LIFE, TicketError},
     chat::Timestamp,
     config::Secret,
 };
@@ -47,6 +48,8 @@ pub(super) struct NewToken {
 pub(super) struct Token {
     token: String,
     token_type: &'static str,
+    /// By which it can be taken back.
+    jti: String,
     expires_in_s: u64,
     expires_at: Timestamp,
 }
@@ -98,21 +101,35 @@ pub(super) async fn mint(
         principal.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_field", error.to_string()))?;
     allow_to_give(&caller, &principal)?;
     let expires_in_s = new.expires_in_s.unwrap_or(DEFAULT_LIFETIME_S);
-    let (token, expires_at) = gateway.auth.mint(&principal, Duration::from_secs(expires_in_s))?;
-    Ok(Reply(Token { token, token_type: "Bearer", expires_in_s, expires_at }))
+    let Minted { token, id: jti, expires_at } = gateway.auth.mint(&principal, Duration::from_secs(expires_in_s))?;
+    Ok(Reply(Token { token, token_type: "Bearer", jti, expires_in_s, expires_at }))
 }
 
 pub(super) async fn validate(
     State(gateway): State<Arc<Gateway>>,
     Json(Candidate { token }): Json<Candidate>,
 ) -> Reply<Validity> {
-    let holder = gateway.auth.verify(token.expose()).ok().map(|grant| Holder {
+    let holder = gateway.auth.verify(token.expose()).await.ok().map(|grant| Holder {
         tenant: grant.principal.tenant().to_owned(),
         user: grant.principal.user().to_owned(),
         scopes: grant.principal.scopes().to_vec(),
         expires_at: grant.expires_at,
     });
     Reply(Validity { valid: holder.is_some(), holder })
+}
+
+/// Takes back the token that the caller came with: they are signed out, here and wherever else it was used.
+pub(super) async fn revoke(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(Caller(grant)): Extension<Caller>,
+) -> Result<StatusCode, Problem> {
+    let grant = grant.ok_or_else(|| unauthenticated("this address needs the token that is to be taken back"))?;
+    if !gateway.auth.revoke_grant(&grant).await? {
+        let detail = "an API key is taken back by who administers it, at `/admin/api-keys/{id}`";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
+    }
+    gateway.hub.wake_own(grant.principal.owner());
+    Ok(StatusCode::NO_CONTENT)
 }
 
 impl From<TicketError> for Problem {

@@ -23,11 +23,15 @@ use crate::{
     auth::{
         Caller, Principal, RevokeError, Right,
         api_keys::{ApiKeyError, ApiKeys},
+        jwt::MAX_TOKEN_BYTES,
     },
     chat::Timestamp,
+    config::Secret,
     store::credentials::ApiKeyRecord,
 };
 
+/// The longest name of a token, in bytes: none that is taken has a longer one.
+const MAX_JTI: usize = MAX_TOKEN_BYTES;
 /// The longest life of a key that ends, in seconds: a hundred years.
 const MAX_LIFE_S: u64 = 100 * 366 * 24 * 3600;
 
@@ -51,6 +55,10 @@ pub(super) struct Of {
 pub(super) struct Whose {
     tenant: Option<String>,
     user: Option<String>,
+    /// A single token, by its name.
+    jti: Option<String>,
+    /// A single token, itself.
+    token: Option<Secret>,
 }
 
 #[derive(Serialize)]
@@ -114,18 +122,45 @@ pub(super) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes back the tokens of a user, or of a tenant when none is named, that were made until now.
+/// Takes back a single token, or those of a user, or of a tenant when none is named, that were made until now.
 pub(super) async fn revoke_tokens(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     Json(whose): Json<Whose>,
 ) -> Result<StatusCode, Problem> {
     let tenant = reachable(&caller, whose.tenant.as_deref())?;
-    Principal::new(tenant, whose.user.as_deref().unwrap_or("anybody"), Vec::new())
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_field", error.to_string()))?;
-    gateway.auth.revoke_tokens(tenant, whose.user.as_deref()).await?;
+    match (&whose.user, &whose.jti, &whose.token) {
+        (None, Some(jti), None) => revoke_named(&gateway, tenant, jti).await?,
+        (None, None, Some(token)) => revoke_shown(&gateway, &caller, token).await?,
+        (user, None, None) => revoke_all(&gateway, tenant, user.as_deref()).await?,
+        _ => {
+            let detail = "only one of `user`, `jti` and `token` can be named";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_field", detail));
+        }
+    }
     gateway.hub.wake();
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn revoke_named(gateway: &Gateway, tenant: &str, jti: &str) -> Result<(), Problem> {
+    if jti.is_empty() || jti.len() > MAX_JTI {
+        return Err(Problem::invalid_field("jti", &format!("has 1 to {MAX_JTI} bytes")));
+    }
+    Ok(gateway.auth.revoke_named(tenant, jti).await?)
+}
+
+/// One that is over or taken back already is not good any more, and whoever asks is told so.
+async fn revoke_shown(gateway: &Gateway, caller: &Caller, token: &Secret) -> Result<(), Problem> {
+    let not_good = || Problem::invalid_field("token", "is no token that is good");
+    let grant = gateway.auth.verify(token.expose()).await.map_err(|_| not_good())?;
+    reachable(caller, Some(grant.principal.tenant()))?;
+    if gateway.auth.revoke_grant(&grant).await? { Ok(()) } else { Err(not_good()) }
+}
+
+async fn revoke_all(gateway: &Gateway, tenant: &str, user: Option<&str>) -> Result<(), Problem> {
+    Principal::new(tenant, user.unwrap_or("anybody"), Vec::new())
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_field", error.to_string()))?;
+    Ok(gateway.auth.revoke_tokens(tenant, user).await?)
 }
 
 fn keys(gateway: &Gateway) -> Result<&ApiKeys, Problem> {
@@ -162,7 +197,9 @@ impl From<ApiKeyError> for Problem {
 impl From<RevokeError> for Problem {
     fn from(error: RevokeError) -> Self {
         match error {
-            RevokeError::TooMany => Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many", error.to_string()),
+            RevokeError::TooMany | RevokeError::TooManyTokens => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many", error.to_string())
+            }
             RevokeError::Store(error) => error.into(),
         }
     }

@@ -48,7 +48,8 @@ pub(super) async fn events(
     mut request: Request,
 ) -> Result<Response, Problem> {
     let told = parameters(given)?;
-    let Asking { caller, standing, .. } = listening(&gateway, &request, told.ticket.as_deref(), Right::Chat)?;
+    let head = (request.headers(), request.extensions());
+    let Asking { caller, standing, .. } = listening(&gateway, head, told.ticket.as_deref(), Right::Chat).await?;
     let session = gateway.hub.get_own(&session_id(&session)?, caller.owner()).await?;
     // A browser that comes back by itself says what it saw last; one that is made anew can say so in the address only.
     let resume = request.headers().get("last-event-id").and_then(|cursor| cursor.to_str().ok()).map(str::to_owned);

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::gateway::Gateway;
 use crate::{
+    auth::jwks::SourceState,
     knowledge::{
         KnowledgeStatus,
         jobs::{Health, IndexHealth},
@@ -50,16 +51,18 @@ pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, 
     let knowledge = knowledge(&gateway);
     let model_is_resting = model(&gateway)["state"] == "down";
     let kept = gateway.documents.as_ref().and_then(|documents| documents.health());
+    let keys = gateway.auth.key_source().map(|source| source.state());
     let is_damaged = kept.as_ref().is_some_and(|kept| kept.index.failed + kept.index.unwritable > 0);
     let status = match (store, &knowledge) {
         (false, _) => "down",
         (true, KnowledgeStatus::Failed(_)) => "degraded",
         (true, _) if is_damaged => "degraded",
         (true, _) if model_is_resting => "degraded",
+        (true, _) if keys.is_some_and(|(state, _)| state != SourceState::Ready) => "degraded",
         (true, _) => "ok",
     };
     let code = if store { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({
+    let mut body = json!({
         "status": status,
         "version": env!("CARGO_PKG_VERSION"),
         "components": {
@@ -69,6 +72,9 @@ pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, 
             "sessions": { "in_memory": gateway.hub.len() },
         },
     });
+    if let Some((state, known)) = keys {
+        body["components"]["keys"] = json!({ "state": state.as_str(), "known": known });
+    }
     (code, Json(body))
 }
 

@@ -21,7 +21,7 @@ use crate::{
 
 /// Lets a request in when it is clear who makes it. Handlers find the [`Caller`] among the request's extensions.
 pub(super) async fn identify(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
-    let known = caller(&gateway.auth, request.headers());
+    let known = caller(&gateway.auth, request.headers()).await;
     let (visitor, standing) = match count(&gateway, &known, request.extensions()) {
         Ok(counted) => counted,
         Err(problem) => return problem.into_response(),
@@ -99,31 +99,35 @@ pub(super) struct Asking<C> {
 }
 
 /// Who opens a socket; nobody yet when that has to be said in a `hello`.
-pub(super) fn opening(
+pub(super) async fn opening(
     gateway: &Gateway,
     headers: &HeaderMap,
     extensions: &Extensions,
     ticket: Option<&str>,
 ) -> Result<Asking<Option<Caller>>, Problem> {
-    let known = socket_caller(&gateway.auth, headers, ticket);
+    let known = socket_caller(&gateway.auth, headers, ticket).await;
     let (visitor, standing) = count(gateway, &known, extensions)?;
     Ok(Asking { caller: known?, visitor, standing })
 }
 
 /// Who opens a stream of events, which a browser asks for without any header of ours.
-pub(super) fn listening(
+pub(super) async fn listening(
     gateway: &Gateway,
-    request: &Request,
+    (headers, extensions): (&HeaderMap, &Extensions),
     ticket: Option<&str>,
     right: Right,
 ) -> Result<Asking<Caller>, Problem> {
-    let Asking { caller, visitor, standing } = opening(gateway, request.headers(), request.extensions(), ticket)?;
+    let Asking { caller, visitor, standing } = opening(gateway, headers, extensions, ticket).await?;
     let caller = caller.ok_or_else(nobody)?;
     allow(&caller, right)?;
     Ok(Asking { caller, visitor, standing })
 }
 
-fn socket_caller(auth: &Authenticator, headers: &HeaderMap, ticket: Option<&str>) -> Result<Option<Caller>, Refused> {
+async fn socket_caller(
+    auth: &Authenticator,
+    headers: &HeaderMap,
+    ticket: Option<&str>,
+) -> Result<Option<Caller>, Refused> {
     let in_header = bearer(auth, headers)?.is_some();
     match ticket {
         Some(ticket) if !in_header => return auth.redeem_ticket(ticket).map(Some),
@@ -131,9 +135,9 @@ fn socket_caller(auth: &Authenticator, headers: &HeaderMap, ticket: Option<&str>
     }
     let mut offered = handshake::bearers(headers);
     match (in_header, offered.next(), offered.next()) {
-        (false, Some(token), None) => grant(auth, token).map(Some),
+        (false, Some(token), None) => grant(auth, token).await.map(Some),
         (false, Some(_), Some(_)) => Err(Refused),
-        _ => caller(auth, headers),
+        _ => caller(auth, headers).await,
     }
 }
 
@@ -153,15 +157,15 @@ impl From<Refused> for Problem {
 }
 
 /// By the header alone; `None` when there is none and one is needed.
-fn caller(auth: &Authenticator, headers: &HeaderMap) -> Result<Option<Caller>, Refused> {
+async fn caller(auth: &Authenticator, headers: &HeaderMap) -> Result<Option<Caller>, Refused> {
     match bearer(auth, headers)? {
-        Some(token) => grant(auth, token).map(Some),
+        Some(token) => grant(auth, token).await.map(Some),
         None => Ok((!auth.required()).then(Caller::default)),
     }
 }
 
-fn grant(auth: &Authenticator, token: &str) -> Result<Caller, Refused> {
-    Ok(Caller(Some(auth.verify(token)?)))
+async fn grant(auth: &Authenticator, token: &str) -> Result<Caller, Refused> {
+    Ok(Caller(Some(auth.verify(token).await?)))
 }
 
 /// The bearer token of the header, which is for the gateway only where it knows tokens.

@@ -172,7 +172,9 @@ pub(super) async fn events(
     mut request: Request,
 ) -> Result<Response, Problem> {
     let told = parameters(given)?;
-    let Asking { caller, standing, .. } = listening(&gateway, &request, told.ticket.as_deref(), Right::ReadKnowledge)?;
+    let head = (request.headers(), request.extensions());
+    let Asking { caller, standing, .. } =
+        listening(&gateway, head, told.ticket.as_deref(), Right::ReadKnowledge).await?;
     let desk = Desk::of(&gateway, &caller)?;
     let mut watched = desk.documents.watch(&desk.tenant, &job_id(&id)?).await?.ok_or_else(no_job)?;
     let draining = gateway.draining.clone();

@@ -37,6 +37,7 @@ pub fn surface(gateway: Gateway, apart: bool) -> Surface {
     let note = from_fn_with_state(gateway.clone(), audit::note);
     let tokens = Router::new()
         .route("/auth/token", post(auth::mint))
+        .route("/auth/revoke", post(auth::revoke))
         .route_layer(note.clone())
         .route("/auth/validate", post(auth::validate));
     let identify = from_fn_with_state(gateway.clone(), identity::identify);

@@ -83,7 +83,8 @@ async fn upgrade(
     mut request: Request,
     accepted: &Accepted,
 ) -> Result<Response, Problem> {
-    let asking = identity::opening(gateway, request.headers(), request.extensions(), parameters.ticket.as_deref())?;
+    let ticket = parameters.ticket.as_deref();
+    let asking = identity::opening(gateway, request.headers(), request.extensions(), ticket).await?;
     let arrival = Arrival {
         hub: gateway.hub.clone(),
         auth: gateway.auth.clone(),

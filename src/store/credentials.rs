@@ -10,6 +10,11 @@ pub const MAX_API_KEYS: usize = 10_000;
 /// The most revocations of tokens.
 pub const MAX_REVOCATIONS: usize = 100_000;
 
+/// The most single tokens that are taken back, those that are over not counted.
+pub const MAX_REVOKED_TOKENS: usize = 100_000;
+/// The most of them that one user has, so that nobody can use up all.
+pub const MAX_REVOKED_OF_USER: usize = 1_000;
+
 /// An API key. Of the key itself only a hash is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKeyRecord {
@@ -46,6 +51,19 @@ pub struct Revocation {
     pub before: Timestamp,
 }
 
+/// A single token that is not good any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevokedToken {
+    /// By what it is known.
+    pub id: [u8; 32],
+    /// Whose it is.
+    pub tenant: String,
+    /// The user; empty when nobody has seen the token.
+    pub user: String,
+    /// When it is over anyway.
+    pub until: Timestamp,
+}
+
 /// API keys and revocations that survive.
 #[async_trait]
 pub trait CredentialStore: Send + Sync + std::fmt::Debug + 'static {
@@ -67,4 +85,11 @@ pub trait CredentialStore: Send + Sync + std::fmt::Debug + 'static {
     /// Keeps a revocation, in the place of an earlier one of the same user or tenant, and forgets those of tokens that were
     /// made before `forgotten`. Whether there was room for it among [`MAX_REVOCATIONS`].
     async fn revoke(&self, revocation: Revocation, forgotten: Timestamp) -> Result<bool, StoreError>;
+
+    /// All single tokens that were taken back.
+    async fn revoked_tokens(&self) -> Result<Vec<RevokedToken>, StoreError>;
+
+    /// Keeps one more, if it is not there already, and forgets those that are over. Whether there was room for it among
+    /// [`MAX_REVOKED_TOKENS`] and [`MAX_REVOKED_OF_USER`].
+    async fn revoke_token(&self, token: RevokedToken, now: Timestamp) -> Result<bool, StoreError>;
 }

@@ -148,7 +148,7 @@ async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
         hello = timeout(HELLO_TIMEOUT, hello(stream)) => {
             let (token, resume) = hello.map_err(|_| CloseReason::HelloTimeout)??;
             arrival.resume = resume.or(arrival.resume.take());
-            let grant = arrival.auth.verify(token.expose()).map_err(|_| CloseReason::Unauthenticated)?;
+            let grant = arrival.auth.verify(token.expose()).await.map_err(|_| CloseReason::Unauthenticated)?;
             Ok(Caller(Some(grant)))
         }
     }

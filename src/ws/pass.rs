@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    auth::{Authenticator, Caller, Grant, Right, left},
+    auth::{Authenticator, Caller, Grant, NotTaken, Right, left},
     chat::Timestamp,
     config::Secret,
 };
@@ -22,6 +22,9 @@ pub(super) enum NotRenewed {
     /// It is not valid.
     #[error("the credentials are not valid")]
     Refused,
+    /// It names a key that is not known yet.
+    #[error("the key of this token is not known yet: say it again in a moment")]
+    UnknownKey,
     /// It is valid, and of another principal than the socket.
     #[error("this token is not that of the socket's user: open another socket with it")]
     AnotherPrincipal,
@@ -34,9 +37,14 @@ impl NotRenewed {
     /// The code of docs/protocol.md.
     pub(super) fn code(self) -> &'static str {
         match self {
-            Self::Refused => "unauthenticated",
+            Self::Refused | Self::UnknownKey => "unauthenticated",
             Self::AnotherPrincipal | Self::Forbidden => "forbidden",
         }
+    }
+
+    /// Whether the same may be taken a little later.
+    pub(super) fn is_passing(self) -> bool {
+        self == Self::UnknownKey
     }
 }
 
@@ -48,7 +56,10 @@ impl Pass {
 
     /// Puts another token in the place of the socket's.
     pub(super) fn renew(&mut self, token: &Secret) -> Result<(), NotRenewed> {
-        let grant = self.auth.verify(token.expose()).map_err(|_| NotRenewed::Refused)?;
+        let grant = self.auth.verify_now(token.expose()).map_err(|error| match error {
+            NotTaken::Refused => NotRenewed::Refused,
+            NotTaken::UnknownKey => NotRenewed::UnknownKey,
+        })?;
         if self.grant.as_ref().map(|own| own.principal.owner()) != Some(grant.principal.owner()) {
             return Err(NotRenewed::AnotherPrincipal);
         }

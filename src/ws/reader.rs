@@ -62,11 +62,11 @@ where
                     }
                 }
                 Err(NotRenewed::Refused) => return Err(CloseReason::Unauthenticated),
-                Err(error) => self.refuse(&error_frame(id, error.code(), error.to_string(), false)),
+                Err(error) => self.refuse(&error_frame(id, error.code(), error.to_string(), error.is_passing())),
             },
             ClientFrame::Auth { token } => match self.renew(&token) {
                 Ok(()) => self.answer(Message::text(chat_v1::ack(id.as_ref()))),
-                Err(error) => self.refuse(&error_frame(id, error.code(), error.to_string(), false)),
+                Err(error) => self.refuse(&error_frame(id, error.code(), error.to_string(), error.is_passing())),
             },
             // Not told is no harm: whoever types says so again. The end of it always is.
             ClientFrame::Typing { on } => {

@@ -18,8 +18,10 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, client::IntoClientRequest},
 };
 
-use crate::harness::{Client, Setup, TestGateway, raw_on, soon};
+use crate::harness::{Client, KeyAnswer, KeyServer, Maker, Setup, TestGateway, raw_on, soon};
 
+mod hostile;
+mod keys;
 mod overview;
 mod principals;
 mod revocation;

@@ -8,7 +8,10 @@ use crate::{
     chat::Timestamp,
     store::{
         StoreError,
-        credentials::{ApiKeyRecord, CredentialStore, MAX_API_KEYS, MAX_REVOCATIONS, Revocation},
+        credentials::{
+            ApiKeyRecord, CredentialStore, MAX_API_KEYS, MAX_REVOCATIONS, MAX_REVOKED_OF_USER, MAX_REVOKED_TOKENS,
+            Revocation, RevokedToken,
+        },
     },
 };
 
@@ -67,6 +70,22 @@ impl CredentialStore for SqliteStore {
     async fn revoke(&self, revocation: Revocation, forgotten: Timestamp) -> Result<bool, StoreError> {
         self.write("revoke", move |connection| revoke(connection, &revocation, forgotten)).await
     }
+
+    async fn revoked_tokens(&self) -> Result<Vec<RevokedToken>, StoreError> {
+        self.read("revoked_tokens", |connection| {
+            let mut statement = connection.prepare_cached("SELECT id, tenant, user, until FROM revoked_tokens")?;
+            let tokens = statement.query_map([], |row| {
+                let (id, tenant, user) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok(RevokedToken { id, tenant, user, until: time(row.get(3)?) })
+            })?;
+            Ok(tokens.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    async fn revoke_token(&self, token: RevokedToken, now: Timestamp) -> Result<bool, StoreError> {
+        self.write("revoke_token", move |connection| revoke_token(connection, &token, now)).await
+    }
 }
 
 fn add_key(connection: &Connection, key: &ApiKeyRecord) -> Result<bool, StoreError> {
@@ -107,6 +126,25 @@ fn revoke(connection: &Connection, revocation: &Revocation, forgotten: Timestamp
             revocation.user.as_deref().unwrap_or_default(),
             millis(revocation.before)
         ])?;
+    Ok(true)
+}
+
+fn revoke_token(connection: &Connection, token: &RevokedToken, now: Timestamp) -> Result<bool, StoreError> {
+    connection.prepare_cached("DELETE FROM revoked_tokens WHERE until <= ?1")?.execute([millis(now)])?;
+    let of_user: i64 = connection
+        .prepare_cached("SELECT count(*) FROM revoked_tokens WHERE tenant = ?1 AND user = ?2")?
+        .query_row(params![token.tenant, token.user], |row| row.get(0))?;
+    let all = count(connection, "SELECT count(*) FROM revoked_tokens")?;
+    let is_known = connection.prepare_cached("SELECT 1 FROM revoked_tokens WHERE id = ?1")?.exists([token.id])?;
+    if !is_known && (all >= MAX_REVOKED_TOKENS || usize::try_from(of_user).unwrap_or(usize::MAX) >= MAX_REVOKED_OF_USER)
+    {
+        return Ok(false);
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO revoked_tokens (id, tenant, user, until) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![token.id, token.tenant, token.user, millis(token.until)])?;
     Ok(true)
 }
 
@@ -190,5 +228,26 @@ mod tests {
         let mut known = store.revocations().await.expect("read");
         known.sort_by_key(|known| known.before);
         assert_eq!(known, [revocation(None, 4), revocation(Some("ann"), 5), revocation(Some("ben"), 6)]);
+    }
+
+    #[tokio::test]
+    async fn single_tokens_stay_until_they_are_over_and_are_bounded_by_user() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path().join("rivulet.db")).expect("opens");
+        let token = |n: usize, user: &str, until| {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&n.to_be_bytes());
+            RevokedToken { id, tenant: "north".to_owned(), user: user.to_owned(), until: Timestamp(until) }
+        };
+        for n in 0..MAX_REVOKED_OF_USER {
+            assert!(store.revoke_token(token(n, "mallory", 9), Timestamp(1)).await.expect("stored"));
+        }
+        assert!(!store.revoke_token(token(5000, "mallory", 9), Timestamp(1)).await.expect("refused"));
+        assert!(store.revoke_token(token(0, "mallory", 9), Timestamp(1)).await.expect("known already"));
+        assert!(store.revoke_token(token(5000, "ann", 12), Timestamp(1)).await.expect("others have room"));
+        assert!(store.revoke_token(token(5001, "mallory", 12), Timestamp(9)).await.expect("the others are over"));
+        let mut known = store.revoked_tokens().await.expect("read");
+        known.sort_by_key(|token| token.id);
+        assert_eq!(known, [token(5000, "ann", 12), token(5001, "mallory", 12)]);
     }
 }

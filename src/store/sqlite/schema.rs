@@ -236,6 +236,17 @@ pub(super) const MIGRATIONS: &[&str] = &[
     -- To count what was thought of answers without looking at all of them.
     CREATE INDEX messages_rated ON messages (created_at) WHERE feedback IS NOT NULL;
 ",
+    "
+    -- Single tokens that were taken back, by a hash; until: when they are over anyway.
+    CREATE TABLE revoked_tokens (
+        id     BLOB PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        user   TEXT NOT NULL,
+        until  INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX revoked_tokens_of_user ON revoked_tokens (tenant, user);
+    CREATE INDEX revoked_tokens_by_age ON revoked_tokens (until);
+",
 ];
 
 /// How long a connection waits for a lock of SQLite's own. Only a program that looks into the file from

@@ -159,6 +159,97 @@ async fn tokens_that_were_taken_back_close_what_they_had_opened() {
 }
 
 #[tokio::test]
+async fn one_token_is_taken_back_and_the_users_others_stay() {
+    let gateway = setup().start().await;
+    let (root, south) = (admin("default"), admin("south"));
+    let make = async |user: &str| {
+        let (status, made) = call(&gateway, Method::POST, "/auth/token", Some(&root), json!({"user": user})).await;
+        assert_eq!(status, 200);
+        (made["token"].as_str().unwrap().to_owned(), made["jti"].as_str().unwrap().to_owned())
+    };
+    let ((phone, _), (desk, named), (shown, _)) = (make("ann").await, make("ann").await, make("ann").await);
+    let foreign = with(json!({"sub": "ann", "exp": now() + 3600}));
+    let mut sockets = Vec::new();
+    for token in [&phone, &desk, &shown, &foreign] {
+        sockets.push(Client::connect_as(&gateway.socket(""), token).await);
+    }
+    sockets[0].ask("one").await;
+    let path = format!("/api/v1/sessions/{}/events", sockets[0].session());
+    let events = reqwest::Client::new().get(gateway.url(&path)).bearer_auth(&phone).send().await.unwrap();
+    let ticket = call(&gateway, Method::POST, "/api/v1/tickets", Some(&phone), Value::Null).await.1;
+    let ticket = format!("{}?ticket={}", gateway.socket(""), ticket["ticket"].as_str().unwrap());
+
+    let begun = Instant::now();
+    assert_eq!(call(&gateway, Method::POST, "/auth/revoke", Some(&phone), Value::Null).await.0, 204, "she signs out");
+    assert_eq!(closed_in_time(&mut sockets[0], begun).await, 4010);
+    soon("the end of the events", events.text()).await.unwrap();
+    assert!(begun.elapsed() < 3 * CLOSED_WITHIN);
+    assert_eq!((get(&gateway, "/api/v1/sessions", &phone).await.0, knock(&ticket, &[]).await), (401, 401));
+    assert_eq!(call(&gateway, Method::POST, "/auth/revoke", Some(&phone), Value::Null).await.0, 401);
+    assert_eq!(sockets[1].ask("two").await.status(), "complete", "her other tokens stay");
+
+    let revoke = async |admin: &str, which: Value| {
+        call(&gateway, Method::POST, "/api/v1/admin/revocations", Some(admin), which).await.0
+    };
+    assert_eq!(revoke(&south, json!({"jti": named})).await, 204, "names are a tenant's");
+    assert_eq!(get(&gateway, "/api/v1/sessions", &desk).await.0, 200);
+    assert_eq!(revoke(&south, json!({"token": desk})).await, 403);
+    assert_eq!(revoke(&south, json!({"jti": named, "tenant": "default"})).await, 403);
+    for wrong in [
+        json!({"jti": ""}),
+        json!({"jti": "j".repeat(5000)}),
+        json!({"jti": named, "user": "ann"}),
+        json!({"jti": named, "token": desk}),
+        json!({"token": "a.b.c"}),
+        json!({"token": phone}),
+        json!({"token": "rk_x"}),
+    ] {
+        assert_eq!(revoke(&root, wrong.clone()).await, 400, "{wrong}");
+    }
+    let begun = Instant::now();
+    assert_eq!(revoke(&root, json!({"jti": named})).await, 204);
+    assert_eq!(closed_in_time(&mut sockets[1], begun).await, 4010);
+    for (token, socket) in [(&shown, 2), (&foreign, 3)] {
+        let begun = Instant::now();
+        assert_eq!(revoke(&root, json!({"token": token})).await, 204, "one without a name, too");
+        assert_eq!(closed_in_time(&mut sockets[socket], begun).await, 4010);
+    }
+    let (key, later) = (said(&gateway.setup(), &["api-key", "new", "--name", "k"]).await, make("ann").await.0);
+    assert_eq!(call(&gateway, Method::POST, "/auth/revoke", Some(&key), Value::Null).await.0, 403, "a key is no token");
+    let gateway = gateway.kill().await.start().await;
+    for (token, status) in [(&phone, 401), (&desk, 401), (&shown, 401), (&foreign, 401), (&later, 200), (&key, 200)] {
+        assert_eq!(get(&gateway, "/api/v1/sessions", token).await.0, status, "also after a crash");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_changed_and_nobody_signs_in_again() {
+    const NEW: &str = "0b9f2c7d61e84a35b0c8d4e7f2a19563c7d8e9f0a1b2c3d4e5f60718293a4b5c";
+    let gateway = setup().start().await;
+    let old = token("ann");
+    let mut socket = Client::connect_as(&gateway.socket(""), &old).await;
+    socket.ask("one").await;
+    let rotating = gateway.kill().await.set("JWT_SECRET_KEY", NEW).set("RIVULET_AUTH_PREVIOUS_JWT_SECRET", SECRET);
+    let check = rotating.output(&["check"]).await;
+    let check = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(check.contains("auth.previous_jwt_secret is set") && !check.contains(SECRET), "{check}");
+    let new = said(&rotating, &["token", "--user", "ann"]).await;
+    let gateway = rotating.start().await;
+    for token in [&old, &new] {
+        assert_eq!(get(&gateway, &format!("/api/v1/sessions/{}", socket.session()), token).await.0, 200);
+    }
+    let gateway = gateway.kill().await.set("RIVULET_AUTH_PREVIOUS_JWT_SECRET", "").start().await;
+    assert_eq!(get(&gateway, "/api/v1/sessions", &old).await.0, 401);
+    assert_eq!(get(&gateway, "/api/v1/sessions", &new).await.0, 200);
+    let production = setup().set("ENVIRONMENT", "production");
+    for (previous, named) in [("short", "auth.previous_jwt_secret has fewer than 32"), (SECRET, "is the same")] {
+        let output = production.clone().set("RIVULET_AUTH_PREVIOUS_JWT_SECRET", previous).output(&["serve"]).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && said.contains(named) && !said.contains(SECRET), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_done_is_noted_for_who_administers_the_tenant() {
     let setup = setup();
     said(&setup, &["api-key", "new", "--name", "offline", "--tenant", "north"]).await;

@@ -3,6 +3,8 @@
 mod client;
 mod documented;
 mod gateway;
+#[path = "../../../src/auth/testing.rs"]
+mod makers;
 pub(crate) mod metrics;
 mod proxy;
 mod raw;
@@ -15,6 +17,7 @@ use std::time::Duration;
 pub(crate) use client::{Answer, Client, Memory};
 pub(crate) use documented::{Documented, Then, documented};
 pub(crate) use gateway::{Setup, TestGateway};
+pub(crate) use makers::{Answer as KeyAnswer, KeyServer, Maker};
 pub(crate) use proxy::{Fault, Proxy};
 pub(crate) use raw::{post, raw, raw_on};
 pub(crate) use store::{Talkative, Wayward, hub};

@@ -1,31 +1,60 @@
+use aws_lc_rs::hmac;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::Secret;
+use crate::{
+    auth::{
+        grant::{Credential, TokenId},
+        mint::{MintError, Signer},
+        principal::Principal,
+        testing::Maker,
+    },
+    config::Secret,
+};
+
+mod makers;
 
 const NOW: u64 = 1_800_000_000;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-fn tokens(issuer: Option<&str>, audience: Option<&str>) -> Tokens {
-    let config = AuthConfig {
+fn config(issuer: Option<&str>, audience: Option<&str>) -> AuthConfig {
+    AuthConfig {
         required: true,
         jwt_secret: Some(Secret::new(SECRET)),
         issuer: issuer.map(str::to_owned),
         audience: audience.map(str::to_owned),
         ..AuthConfig::default()
-    };
-    Tokens::from_config(&config).unwrap()
+    }
+}
+
+fn tokens(issuer: Option<&str>, audience: Option<&str>) -> Tokens {
+    Tokens::from_config(&config(issuer, audience)).unwrap()
+}
+
+impl Tokens {
+    fn verify(&self, token: &str, now: Timestamp) -> Result<Grant, Refused> {
+        self.check_now(token, now).map_err(|_| Refused)
+    }
 }
 
 fn now() -> Timestamp {
     Timestamp(NOW * 1000)
 }
 
+fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
 /// Signs anything, well.
 fn signed(header: &str, claims: &str) -> String {
+    signed_with(SECRET.as_bytes(), header, claims)
+}
+
+fn signed_with(secret: &[u8], header: &str, claims: &str) -> String {
     let message = format!("{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()));
-    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
     format!("{message}.{}", encode(hmac::sign(&key, message.as_bytes()).as_ref()))
 }
 
@@ -45,17 +74,22 @@ fn claims(changes: Value) -> Value {
 fn what_was_made_is_taken() {
     let principal = Principal::new("acme", "ann@example.org", vec!["admin".into(), "chat:read".into()]).unwrap();
     for (issuer, audience) in [(None, None), (Some("me"), Some("chat"))] {
-        let tokens = tokens(issuer, audience);
-        let (token, expires_at) = tokens.mint(&principal, Duration::from_secs(60), now()).unwrap();
-        assert_eq!(expires_at, Timestamp((NOW + 60) * 1000));
-        let (principal, credential) = (Arc::new(principal.clone()), Credential::Token(Some(now())));
-        assert_eq!(tokens.verify(&token, now()), Ok(Grant { principal, expires_at, credential }));
+        let signer = Signer::from_config(&config(issuer, audience)).unwrap();
+        let minted = signer.mint(&principal, Duration::from_secs(60), now()).unwrap();
+        let expires_at = Timestamp((NOW + 60) * 1000);
+        assert_eq!(minted.expires_at, expires_at);
+        let id = TokenId::named("acme", &minted.id);
+        let (principal, credential) = (Arc::new(principal.clone()), Credential::Token { id, made: Some(now()) });
+        let granted = tokens(issuer, audience).verify(&minted.token, now());
+        assert_eq!(granted, Ok(Grant { principal, expires_at, credential }));
     }
-    let lifetime = |seconds| tokens(None, None).mint(&principal, Duration::from_secs(seconds), now()).map(|_| ());
+    let signer = Signer::from_config(&config(None, None)).unwrap();
+    let lifetime = |seconds| signer.mint(&principal, Duration::from_secs(seconds), now()).map(|_| ());
     assert_eq!((lifetime(0), lifetime(367 * 24 * 3600)), (Err(MintError::Lifetime), Err(MintError::Lifetime)));
-    let scopes = vec!["s".repeat(64); 32];
+    let scopes = (0..32).map(|n| format!("{n:0>64}")).collect();
     let large = Principal::new("acme", &"😀".repeat(128), scopes).unwrap();
-    assert!(tokens(None, None).mint(&large, Duration::from_secs(60), now()).is_ok(), "the largest principal fits");
+    let minted = signer.mint(&large, Duration::from_secs(60), now()).expect("the largest principal fits");
+    assert!(tokens(None, None).verify(&minted.token, now()).is_ok());
 }
 
 #[test]
@@ -63,7 +97,16 @@ fn times_count_with_a_little_leeway() {
     for (changes, valid) in [
         (json!({"exp": NOW - 4}), true),
         (json!({"exp": NOW - 5}), false),
-        (json!({"exp": u64::MAX}), true),
+        (json!({"exp": NOW + 366 * 24 * 3600}), true),
+        (json!({"exp": NOW + 366 * 24 * 3600 + 1}), false),
+        (json!({"exp": u64::MAX}), false),
+        (json!({"exp": u64::MAX, "iat": NOW}), true),
+        (json!({"exp": u64::MAX, "iat": NOW - 366 * 24 * 3600 - 4}), true),
+        (json!({"exp": u64::MAX, "iat": NOW - 366 * 24 * 3600 - 5}), false),
+        (json!({"iat": NOW + 5}), true),
+        (json!({"iat": NOW + 6}), false),
+        (json!({"iat": NOW as f64 - 0.5}), true),
+        (json!({"iat": "yesterday"}), true),
         (json!({"exp": 0}), false),
         (json!({"nbf": NOW + 5}), true),
         (json!({"nbf": NOW + 6}), false),
@@ -71,6 +114,38 @@ fn times_count_with_a_little_leeway() {
     ] {
         assert_eq!(of(&claims(changes.clone())).is_ok(), valid, "{changes}");
     }
+    let endless = of(&claims(json!({"exp": u64::MAX, "iat": NOW - 60}))).unwrap();
+    assert_eq!(endless.expires_at, Timestamp((NOW - 60 + 366 * 24 * 3600) * 1000), "no token lives longer than a year");
+}
+
+#[test]
+fn scopes_are_read_by_all_their_names() {
+    let scopes = |changes| of(&claims(changes)).unwrap().principal.scopes().to_vec();
+    assert_eq!(scopes(json!({"scope": " chat  openid "})), ["chat", "openid"]);
+    assert_eq!(scopes(json!({"scp": "chat admin"})), ["chat", "admin"]);
+    assert_eq!(scopes(json!({"scp": ["chat"], "scope": "openid chat"})), ["openid", "chat"]);
+    assert_eq!(scopes(json!({"scope": "openid", "permissions": ["knowledge:read"]})), ["openid", "knowledge:read"]);
+    assert_eq!(scopes(json!({"scope": null, "scp": []})), [""; 0]);
+    assert_eq!(scopes(json!({"scope": vec!["s"; 33]})), ["s"]);
+}
+
+#[test]
+fn a_token_is_known_by_its_name_or_by_what_it_says() {
+    let id = |changes: Value, header: &str| match tokens(None, None)
+        .verify(&signed(header, &claims(changes).to_string()), now())
+        .unwrap()
+        .credential
+    {
+        Credential::Token { id, .. } => id,
+        Credential::ApiKey(_) => panic!("no API key"),
+    };
+    let plain = r#"{"alg":"HS256"}"#;
+    let named = id(json!({"jti": "a"}), plain);
+    assert_eq!(named, TokenId::named("default", "a"));
+    assert_eq!(named, id(json!({"jti": "a", "sub": "ben"}), r#"{"alg":"HS256","typ":"JWT"}"#));
+    assert_ne!(named, id(json!({"jti": "a", "tenant": "north"}), plain), "names are a tenant's");
+    assert_ne!(id(json!({}), plain), id(json!({"sub": "ben"}), plain));
+    assert_eq!(id(json!({}), plain), id(json!({}), plain));
 }
 
 #[test]
@@ -119,7 +194,10 @@ fn well_signed_nonsense_is_refused() {
         json!({"tenant": ""}),
         json!({"scope": {"admin": true}}),
         json!({"scope": ["a b"]}),
-        json!({"scope": vec!["s"; 33]}),
+        json!({"scope": (0..33).map(|n| n.to_string()).collect::<Vec<_>>()}),
+        json!({"scp": 5}),
+        json!({"permissions": {"chat": true}}),
+        json!({"jti": 5}),
     ] {
         assert_eq!(of(&claims(bad.clone())), Err(Refused), "{bad}");
     }
@@ -154,6 +232,10 @@ fn well_signed_nonsense_is_refused() {
         "HS256",
         "",
     ] {
+        let token = signed(bad, &claims(json!({})).to_string());
+        assert_eq!(tokens(None, None).verify(&token, now()), Err(Refused), "{bad}");
+    }
+    for bad in [r#"{"alg":"HS256","kid":5}"#, r#"{"alg":"HS256","kid":["a"]}"#, r#"{"alg":["HS256"]}"#] {
         let token = signed(bad, &claims(json!({})).to_string());
         assert_eq!(tokens(None, None).verify(&token, now()), Err(Refused), "{bad}");
     }
