@@ -38,7 +38,7 @@ use crate::{
     run::{Retrieval, Runner},
     store::{
         StoreError, folder,
-        sqlite::{self, SqliteStore},
+        sqlite::{self, Holder, SqliteStore},
     },
     telemetry::{logging::Log, recorder},
 };
@@ -149,7 +149,8 @@ impl App {
         let auth = Arc::new(auth.with(store.clone()).await?);
         let gateway = Gateway { documents, ..gateway(&config, &hub, (auth, store.clone()), runner, metrics) };
         let app = Self { listener, address, admin, tls, hub, store, model, gateway, config };
-        SqliteStore::announce(app.config.server.data_dir.join(sqlite::FILE_NAME), &app.url())?;
+        let holder = Holder { url: app.url(), admin_url: app.admin_url().unwrap_or_else(|| app.url()) };
+        SqliteStore::announce(app.config.server.data_dir.join(sqlite::FILE_NAME), &holder)?;
         Ok(app)
     }
 
@@ -319,6 +320,7 @@ fn gateway(
         hub: hub.clone(),
         auth,
         audit,
+        audit_days: config.auth.audit_days,
         retriever: runner.retriever.clone(),
         documents: None,
         uploads: Uploads::default(),

@@ -126,17 +126,17 @@ pub async fn run(args: Args, config: &Config) -> Result<(), ApiKeyCommandError> 
     folder::prepare(data_dir).map_err(ApiKeyCommandError::DataDir)?;
     let database = data_dir.join(sqlite::FILE_NAME);
     match SqliteStore::holder(&database)? {
-        Some(url) => {
+        Some(holder) => {
             let scopes = vec![Right::AdministerTenants.scope().to_owned(), UNLIMITED.to_owned()];
             let operator = Principal::new(DEFAULT_TENANT, USER, scopes)?;
-            ask(&Remote::new(&url, &config.auth, operator)?, args.task).await
+            ask(&Remote::new(&holder.admin_url, &config.auth, operator)?, args.task).await
         }
         None => {
             let store = Arc::new(SqliteStore::open(&database)?);
             let entry = noted(&args.task);
             let done = alone(&ApiKeys::load(store.clone()).await?, args.task).await;
             if let (Ok(()), Some(entry)) = (&done, entry) {
-                store.note(entry).await?;
+                store.note(entry, config.auth.audit_days).await?;
             }
             store.close().await;
             done

@@ -50,7 +50,10 @@ impl Remote {
         if url.is_empty() {
             return Err(refused("another program is working on it; try again when that is done"));
         }
-        let client = Client::builder().timeout(PATIENCE).no_proxy().build().map_err(refused)?;
+        // It is on this machine and has the data folder, where it says so itself; its certificate is for the name that
+        // others call it by.
+        let client = Client::builder().timeout(PATIENCE).no_proxy().tls_danger_accept_invalid_certs(true);
+        let client = client.build().map_err(refused)?;
         let signer = Signer::from_config(auth);
         if signer.is_none() && auth.required {
             return Err(refused(MintError::NoSecret));

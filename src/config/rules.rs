@@ -6,7 +6,7 @@ use reqwest::Url;
 use tracing_subscriber::{EnvFilter, filter::Directive};
 
 use super::{
-    address::{is_secure_url, is_loopback, is_origin, plain_url},
+    address::{is_loopback, is_origin, is_secure_url, plain_url},
     error::{ConfigError, excerpt},
     layers::Layers,
     secret::Secret,

@@ -237,6 +237,8 @@ section! {
         audience: Option<String> = None, Kind::Text;
         /// Where a browser gets a token for the page; not set: nowhere.
         sign_in_url: Option<String> = None, Kind::Url;
+        /// Days after which entries of the audit log go.
+        audit_days: u32 = 400, Kind::Integer(1, 3660);
     }
 }
 

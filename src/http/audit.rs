@@ -63,7 +63,7 @@ pub(super) async fn note(
     };
     let response = next.run(request).await;
     if response.status().is_success()
-        && let Err(error) = gateway.audit.note(entry).await
+        && let Err(error) = gateway.audit.note(entry, gateway.audit_days).await
     {
         // It is done already, and whoever did it should not do it again.
         error!(%error, "what was done could not be noted in the audit log");

@@ -13,7 +13,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    auth::{Caller, MintError, Minted, Principal, Right, TICKET_LIFE, TicketError},
+    auth::{Caller, Grant, MintError, Minted, Principal, Right, TICKET_LIFE, TicketError},
     chat::Timestamp,
     config::Secret,
 };
@@ -100,9 +100,23 @@ pub(super) async fn mint(
     let principal =
         principal.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_field", error.to_string()))?;
     allow_to_give(&caller, &principal)?;
-    let expires_in_s = new.expires_in_s.unwrap_or(DEFAULT_LIFETIME_S);
+    let most = left_to_give(&grant, &principal);
+    let expires_in_s = new.expires_in_s.unwrap_or(DEFAULT_LIFETIME_S.min(most));
+    if expires_in_s > most {
+        let detail = format!("must be at most {most}: a token that can make others ends with the one that made it");
+        return Err(Problem::invalid_field("expires_in_s", &detail));
+    }
     let Minted { token, id: jti, expires_at } = gateway.auth.mint(&principal, Duration::from_secs(expires_in_s))?;
     Ok(Reply(Token { token, token_type: "Bearer", jti, expires_in_s, expires_at }))
+}
+
+/// How long a token may be good that `grant` makes, in seconds. Who could make one after another would never have to come
+/// back, and nothing would be won by giving them one for an hour.
+fn left_to_give(grant: &Grant, principal: &Principal) -> u64 {
+    if !principal.may(Right::Administer) {
+        return u64::MAX;
+    }
+    (grant.expires_at.0.saturating_sub(Timestamp::now().0) / 1000).max(1)
 }
 
 pub(super) async fn validate(

@@ -43,6 +43,8 @@ pub struct Gateway {
     pub top_k: usize,
     /// What was done by whom.
     pub audit: Arc<dyn AuditStore>,
+    /// For how many days that is kept.
+    pub audit_days: u32,
     /// Which pages may talk to the gateway.
     pub origins: Arc<Origins>,
     /// What of this was said in the log already.

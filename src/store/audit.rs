@@ -7,8 +7,6 @@ use crate::chat::Timestamp;
 
 /// The most entries of one page.
 pub const MAX_AUDIT_PAGE: usize = 500;
-/// How long entries are kept, in days.
-pub const AUDIT_DAYS: u64 = 400;
 
 /// Something that was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +28,8 @@ pub struct AuditEntry {
 /// What was done, as it survives. Nothing in it can be changed.
 #[async_trait]
 pub trait AuditStore: Send + Sync + std::fmt::Debug + 'static {
-    /// Adds an entry, and lets those go that are older than [`AUDIT_DAYS`].
-    async fn note(&self, entry: AuditEntry) -> Result<(), StoreError>;
+    /// Adds an entry, and lets those go that are older by more than so many `days`.
+    async fn note(&self, entry: AuditEntry, days: u32) -> Result<(), StoreError>;
 
     /// The newest entries of a tenant, newest first, each with its number; those before the number `before`.
     async fn audit(

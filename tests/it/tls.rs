@@ -202,3 +202,42 @@ async fn what_is_no_certificate_does_not_start() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_operators_commands_find_a_gateway_with_tls_and_a_port_of_its_own() {
+    let setup = Setup::bare()
+        .set("RIVULET_AUTH_REQUIRED", "true")
+        .set("JWT_SECRET_KEY", "a-secret-of-thirty-two-characters-or-more")
+        .set("RIVULET_SERVER_ADMIN_BIND", "127.0.0.1:0");
+    let certificate = Certificate::written(&setup);
+    let gateway = certificate.setup(setup).start().await;
+    let made = gateway.setup().output(&["api-key", "new", "--name", "crm"]).await;
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    let asked = certificate.client().get(format!("https://{}/api/v1/sessions", gateway.address)).bearer_auth(key);
+    assert_eq!(TestGateway::answer(asked).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_shown_after_a_reload_and_an_invalid_one_is_not() {
+    let setup = Setup::bare();
+    let first = Certificate::written(&setup);
+    let gateway = first.setup(setup.clone()).start().await;
+    let url = format!("https://{}/livez", gateway.address);
+    let reload = async |said: &str| {
+        let before = gateway.log().matches(said).count();
+        gateway.signal("HUP").await;
+        soon(said, async {
+            while gateway.log().matches(said).count() == before {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    };
+    let second = Certificate::written(&setup);
+    reload("the configuration was read again").await;
+    assert!(second.client().get(&url).send().await.is_ok() && first.client().get(&url).send().await.is_err());
+    fs::write(&second.files[0], "no certificate").unwrap();
+    reload("the configuration stays as it was").await;
+    assert!(second.client().get(&url).send().await.is_ok());
+}

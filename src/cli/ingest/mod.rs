@@ -97,8 +97,8 @@ pub async fn run(args: Args, config: &Config) -> Result<(), IngestCommandError> 
     let data_dir = &config.server.data_dir;
     folder::prepare(data_dir).map_err(IngestCommandError::DataDir)?;
     match SqliteStore::holder(data_dir.join(sqlite::FILE_NAME))? {
-        Some(url) => {
-            let gateway = Gateway::new(&url, &config.auth, principal, &collection)?;
+        Some(holder) => {
+            let gateway = Gateway::new(&holder.url, &config.auth, principal, &collection)?;
             if args.watch {
                 match watch(&gateway, &args.paths, told).await {}
             }

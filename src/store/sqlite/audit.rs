@@ -11,14 +11,14 @@ use crate::{
     chat::Timestamp,
     store::{
         StoreError,
-        audit::{AUDIT_DAYS, AuditEntry, AuditStore, MAX_AUDIT_PAGE},
+        audit::{AuditEntry, AuditStore, MAX_AUDIT_PAGE},
     },
 };
 
 #[async_trait]
 impl AuditStore for SqliteStore {
-    async fn note(&self, entry: AuditEntry) -> Result<(), StoreError> {
-        self.write("audit_note", move |connection| note(connection, &entry)).await
+    async fn note(&self, entry: AuditEntry, days: u32) -> Result<(), StoreError> {
+        self.write("audit_note", move |connection| note(connection, &entry, days)).await
     }
 
     async fn audit(
@@ -32,8 +32,8 @@ impl AuditStore for SqliteStore {
     }
 }
 
-fn note(connection: &Connection, entry: &AuditEntry) -> Result<(), StoreError> {
-    let oldest = Timestamp(entry.at.0.saturating_sub(AUDIT_DAYS * 24 * 3600 * 1000));
+fn note(connection: &Connection, entry: &AuditEntry, days: u32) -> Result<(), StoreError> {
+    let oldest = Timestamp(entry.at.0.saturating_sub(u64::from(days) * 24 * 3600 * 1000));
     connection.prepare_cached("DELETE FROM audit WHERE at < ?1")?.execute([millis(oldest)])?;
     connection
         .prepare_cached(
@@ -98,7 +98,7 @@ mod tests {
             ("south", "/c", now),
             ("north", "/d", now),
         ] {
-            store.note(entry(tenant, target, at)).await.expect("stored");
+            store.note(entry(tenant, target, at), 400).await.expect("stored");
         }
         let page = store.audit("north", None, 9).await.expect("read");
         let [(newest, d), (_, b)] = page.as_slice() else { panic!("{page:?}") };

@@ -9,6 +9,15 @@ use std::{
 
 use super::super::StoreError;
 
+/// Where the process can be asked that has a database; both are empty when it does not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holder {
+    /// As everybody does.
+    pub url: String,
+    /// As operators do.
+    pub admin_url: String,
+}
+
 /// Makes sure that one process at a time has the database: a second gateway on the same file would take the
 /// first one's running answers for interrupted ones. The lock ends with the process, however it ends.
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
@@ -28,12 +37,13 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
 
 /// Says where the process that has the database can be asked to do what others cannot do beside it. To be called by that
 /// process.
-pub(super) fn announce(path: &Path, url: &str) -> io::Result<()> {
-    own_file().write(true).truncate(true).open(lock_file(path))?.write_all(url.as_bytes())
+pub(super) fn announce(path: &Path, holder: &Holder) -> io::Result<()> {
+    let text = format!("{}\n{}\n", holder.url, holder.admin_url);
+    own_file().write(true).truncate(true).open(lock_file(path))?.write_all(text.as_bytes())
 }
 
-/// Whether another process has the database, and where it can be asked: empty when it does not say.
-pub(super) fn holder(path: &Path) -> io::Result<Option<String>> {
+/// Whether another process has the database, and where it can be asked.
+pub(super) fn holder(path: &Path) -> io::Result<Option<Holder>> {
     let mut file = match File::open(lock_file(path)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -42,9 +52,11 @@ pub(super) fn holder(path: &Path) -> io::Result<Option<String>> {
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
         Err(TryLockError::WouldBlock) => {
-            let mut url = String::new();
-            file.read_to_string(&mut url)?;
-            Ok(Some(url))
+            let mut text = String::new();
+            file.read_to_string(&mut text)?;
+            let mut lines = text.lines().map(str::to_owned);
+            let url = lines.next().unwrap_or_default();
+            Ok(Some(Holder { admin_url: lines.next().unwrap_or_else(|| url.clone()), url }))
         }
         Err(TryLockError::Error(error)) => Err(error),
     }

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::time::Instant;
 
+pub use self::lock::Holder;
 use self::threads::{Readers, Writer};
 use super::{
     Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Opinions, Piece, Scope,
@@ -134,16 +135,16 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] with the path and the reason.
-    pub fn announce(path: impl AsRef<Path>, url: &str) -> Result<(), StoreError> {
+    pub fn announce(path: impl AsRef<Path>, holder: &Holder) -> Result<(), StoreError> {
         let path = path.as_ref();
-        lock::announce(path, url).map_err(|error| named(path, &StoreError::Unavailable(error.to_string())))
+        lock::announce(path, holder).map_err(|error| named(path, &StoreError::Unavailable(error.to_string())))
     }
 
-    /// Where the process can be asked that has the file; empty when it does not say, `None` when nobody has it. Blocks.
+    /// Where the process can be asked that has the file; `None` when nobody has it. Blocks.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] with the path and the reason.
-    pub fn holder(path: impl AsRef<Path>) -> Result<Option<String>, StoreError> {
+    pub fn holder(path: impl AsRef<Path>) -> Result<Option<Holder>, StoreError> {
         let path = path.as_ref();
         lock::holder(path).map_err(|error| named(path, &StoreError::Unavailable(error.to_string())))
     }

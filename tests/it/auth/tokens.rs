@@ -123,6 +123,12 @@ async fn tokens_are_made_by_the_command_and_by_admins() {
     {
         assert_eq!(call(&gateway, Method::POST, "/auth/token", Some(&admin), bad).await.0, 400);
     }
+    let other = |lifetime: Value| json!({"user": "other", "scopes": ["admin"], "expires_in_s": lifetime});
+    let (status, problem) = call(&gateway, Method::POST, "/auth/token", Some(&admin), other(json!(8000))).await;
+    assert!(status == 400 && problem["detail"].as_str().unwrap().contains("ends with the one"), "{problem}");
+    let brief = minted(&["--user", "root", "--tenant", "acme", "--scope", "admin", "--expires", "5m"]).await;
+    let (status, made) = call(&gateway, Method::POST, "/auth/token", Some(&brief), other(Value::Null)).await;
+    assert!(status == 200 && made["expires_in_s"].as_u64() <= Some(300), "{made}");
     assert_eq!(get(&gateway, "/api/v1/sessions", &minted(&["--user", "ann"]).await).await.0, 200);
 
     let failing = async |setup: Setup, arguments: &[&str]| {
