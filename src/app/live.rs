@@ -74,12 +74,14 @@ impl Live {
         let next = followed(&self.config, &new);
         // What can fail comes first.
         let model = if next.llm == self.config.llm { None } else { Some(model(&next.llm)?) };
+        // Read again when the settings are the same, too: what the files hold may be new.
+        let keys = self.auth.read_keys(&next.auth)?;
         if let (Some(tls), Some(files)) = (&self.tls, TlsFiles::of(&next)) {
             tls.reload(&files)?;
         }
         self.runner.budgets.change(&next.limits, &*self.store).await?;
-        self.auth.change(&next.auth)?;
         self.log.change_level(&next.telemetry.log_level)?;
+        self.auth.change_keys(keys);
         self.runner.rates.change(next.rate_rules());
         self.runner.line.change(&next.limits);
         self.connections.set_most(next.limits.connections);
@@ -128,12 +130,14 @@ fn followed(old: &Config, new: &Config) -> Config {
         cache_shared: old.llm.cache_shared,
         ..new.llm.clone()
     };
-    next.auth = AuthConfig {
-        required: old.auth.required,
-        jwks_url: old.auth.jwks_url.clone(),
-        sign_in_url: old.auth.sign_in_url.clone(),
-        ..new.auth.clone()
-    };
+    // With another one of these, the new keys alone might let nobody in: then all of it waits.
+    if (new.auth.required, &new.auth.jwks_url) == (old.auth.required, &old.auth.jwks_url) {
+        next.auth = AuthConfig {
+            sign_in_url: old.auth.sign_in_url.clone(),
+            audit_days: old.auth.audit_days,
+            ..new.auth.clone()
+        };
+    }
     next.telemetry = TelemetryConfig { log_level: new.telemetry.log_level.clone(), ..next.telemetry };
     if TlsFiles::of(old).is_some() && TlsFiles::of(new).is_some() {
         next.server.tls_cert = new.server.tls_cert.clone();

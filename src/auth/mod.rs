@@ -67,7 +67,7 @@ pub struct Authenticator {
 
 /// What tokens are checked with, and made.
 #[derive(Debug)]
-struct Keys {
+pub struct Keys {
     tokens: Tokens,
     signer: Option<Signer>,
 }
@@ -92,15 +92,18 @@ impl Authenticator {
         Ok(Self { required, sign_in_url, keys, tickets, stored: None, revision })
     }
 
-    /// Takes other secrets, public keys, issuer and audience. What is open stays open as long as the tokens say that opened
-    /// it.
+    /// Reads other secrets, public keys, issuer and audience. Nothing is changed yet.
     ///
     /// # Errors
-    /// [`KeyError`]; then all is as it was.
-    pub fn change(&self, config: &AuthConfig) -> Result<(), KeyError> {
+    /// [`KeyError`]
+    pub fn read_keys(&self, config: &AuthConfig) -> Result<Keys, KeyError> {
         let tokens = self.current().tokens.changed(config)?;
-        *self.keys.write() = Arc::new(Keys { tokens, signer: Signer::from_config(config) });
-        Ok(())
+        Ok(Keys { tokens, signer: Signer::from_config(config) })
+    }
+
+    /// Checks and signs by these from now on. What is open stays open for as long as the tokens say that opened it.
+    pub fn change_keys(&self, keys: Keys) {
+        *self.keys.write() = Arc::new(keys);
     }
 
     fn current(&self) -> Arc<Keys> {
