@@ -76,12 +76,13 @@ impl Live {
         let model = if next.llm == self.config.llm { None } else { Some(model(&next.llm)?) };
         // Read again when the settings are the same, too: what the files hold may be new.
         let keys = self.auth.read_keys(&next.auth)?;
-        if let (Some(tls), Some(files)) = (&self.tls, TlsFiles::of(&next)) {
-            tls.reload(&files)?;
-        }
+        let certificate = TlsFiles::of(&next).filter(|_| self.tls.is_some()).map(|files| files.read()).transpose()?;
         self.runner.budgets.change(&next.limits, &*self.store).await?;
         self.log.change_level(&next.telemetry.log_level)?;
         self.auth.change_keys(keys);
+        if let (Some(tls), Some(certificate)) = (&self.tls, certificate) {
+            tls.change(certificate);
+        }
         self.runner.rates.change(next.rate_rules());
         self.runner.line.change(&next.limits);
         self.connections.set_most(next.limits.connections);

@@ -53,5 +53,5 @@ pub use origin::Origins;
 pub use places::Clients;
 pub use router::{Surface, surface};
 pub use store_health::StoreHealth;
-pub use tls::{Tls, TlsError, TlsFiles};
+pub use tls::{Certificate, Tls, TlsError, TlsFiles};
 pub use uploads::Uploads;

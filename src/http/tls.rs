@@ -69,6 +69,14 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+/// A certificate with its key, as files had them.
+#[derive(Debug)]
+pub struct Certificate {
+    config: Arc<ServerConfig>,
+    /// Until when it is good.
+    pub ends: SystemTime,
+}
+
 /// The certificate that clients are shown.
 #[derive(Debug)]
 pub struct Tls {
@@ -81,16 +89,17 @@ impl Tls {
     /// # Errors
     /// [`TlsError`].
     pub fn open(files: &TlsFiles) -> Result<Self, TlsError> {
-        Ok(Self { current: RwLock::new(Arc::new(files.read()?)) })
+        let certificate = files.read()?;
+        let tls = Self { current: RwLock::new(certificate.config.clone()) };
+        tls.change(certificate);
+        Ok(tls)
     }
 
-    /// Reads the files, and shows new connections what is in them. Those that stand are not touched.
-    ///
-    /// # Errors
-    /// [`TlsError`]; then the certificate from before stays.
-    pub fn reload(&self, files: &TlsFiles) -> Result<(), TlsError> {
-        *self.current.write() = Arc::new(files.read()?);
-        Ok(())
+    /// Shows new connections this one. Those that stand are not touched.
+    pub fn change(&self, certificate: Certificate) {
+        let ends = certificate.ends.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        metrics::gauge!(TLS_EXPIRY).set(ends.as_secs_f64());
+        *self.current.write() = certificate.config;
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
@@ -106,16 +115,11 @@ impl TlsFiles {
         Some(Self { cert, key })
     }
 
-    /// Until when the certificate is good.
+    /// Reads them.
     ///
     /// # Errors
-    /// [`TlsError`], when the gateway could not use the files.
-    pub fn check(&self) -> Result<SystemTime, TlsError> {
-        self.read()?;
-        self.ends(&self.certificates()?)
-    }
-
-    fn read(&self) -> Result<ServerConfig, TlsError> {
+    /// [`TlsError`].
+    pub fn read(&self) -> Result<Certificate, TlsError> {
         let chain = self.certificates()?;
         let expected = "a private key in PEM (`BEGIN PRIVATE KEY`, `BEGIN RSA PRIVATE KEY` or `BEGIN EC PRIVATE KEY`)";
         let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?).map_err(|_| self.content(&self.key, expected))?;
@@ -128,9 +132,7 @@ impl TlsFiles {
             .with_single_cert(chain, key)
             .map_err(with)?;
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
-        let ends = ends.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        metrics::gauge!(TLS_EXPIRY).set(ends.as_secs_f64());
-        Ok(config)
+        Ok(Certificate { config: Arc::new(config), ends })
     }
 
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
