@@ -1,7 +1,7 @@
 //! JSON Web Tokens (RFC 7519). Pure: text and a time in, a grant or a refusal out.
 //!
-//! Who has the keys reads a token ([`Sealed::read`]), looks for the key that it needs and proves its signature, and only
-//! then asks what it says ([`Sealed::grant`]). Of a token that nobody has proven, no more is looked at than which kind of
+//! Who has the keys reads a token (`Sealed::read`), looks for the key that it needs and proves its signature, and only
+//! then asks what it says (`Sealed::grant`). Of a token that nobody has proven, no more is looked at than which kind of
 //! key it needs, and what that is called.
 
 use std::{sync::Arc, time::Duration};
