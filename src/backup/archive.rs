@@ -74,7 +74,7 @@ impl Writing {
             return Err(BackupError::Exists(file.to_owned()));
         }
         let mut name = file.as_os_str().to_owned();
-        name.push(".part");
+        name.push(format!(".{}.part", uuid::Uuid::new_v4().simple()));
         let path = PathBuf::from(name);
         let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(at(&path))?;
         let part = Part(path);
@@ -108,8 +108,15 @@ impl Writing {
         let finish = || {
             let out = tar.into_inner()?.finish()?.finish()?;
             out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-            // Not over one that has come in the meantime.
-            fs::hard_link(&part.0, &file)
+            match fs::hard_link(&part.0, &file) {
+                // Not over one that has come in the meantime.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+                Ok(()) => {}
+                // A file system without links.
+                Err(_) => fs::rename(&part.0, &file)?,
+            }
+            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            File::open(folder)?.sync_all()
         };
         finish().map_err(at(&file))?;
         Ok(summary)

@@ -9,6 +9,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use walkdir::WalkDir;
+
 use super::{
     archive::{self, LIST, LIST_BYTES, List, Listed},
     error::{BackupError, Summary, at},
@@ -33,6 +35,8 @@ pub fn restore(file: &Path, data_dir: &Path, identity: Option<&Identity>) -> Res
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(at(data_dir))?;
     let folder = data_dir.join(format!("{PREFIX}{}", uuid::Uuid::new_v4().simple()));
     DirBuilder::new().mode(0o700).create(&folder).map_err(at(&folder))?;
+    let in_use = File::open(&folder).map_err(at(&folder))?;
+    in_use.lock().map_err(at(&folder))?;
     let unpacked = Unpacked(folder);
     let mut found = BTreeMap::new();
     let mut list = None;
@@ -55,6 +59,7 @@ pub fn restore(file: &Path, data_dir: &Path, identity: Option<&Identity>) -> Res
         return Err(BackupError::Damaged("its files are not those of its list".to_owned()));
     }
     SqliteStore::verify(unpacked.0.join(FILE_NAME))?;
+    unpacked.sync_folders()?;
     unpacked.put_into(data_dir)?;
     Ok(Summary { files: found.len() as u64, bytes: found.values().map(|file| file.bytes).sum() })
 }
@@ -67,9 +72,11 @@ fn check_empty(folder: &Path) -> Result<(), BackupError> {
     };
     for entry in entries {
         let name = entry.map_err(at(folder))?.file_name().to_string_lossy().into_owned();
-        if name.starts_with(PREFIX) {
+        let path = folder.join(&name);
+        let is_left = || File::open(&path).is_ok_and(|folder| folder.try_lock().is_ok());
+        if name.starts_with(PREFIX) && is_left() {
             // Of one that was ended in the middle.
-            fs::remove_dir_all(folder.join(&name)).map_err(at(folder))?;
+            fs::remove_dir_all(&path).map_err(at(&path))?;
         } else if name != NO_MATTER {
             return Err(BackupError::NotEmpty { folder: folder.to_owned(), found: name });
         }
@@ -107,6 +114,10 @@ fn damaged(error: io::Error) -> BackupError {
     BackupError::Damaged(error.to_string())
 }
 
+fn sync(folder: &Path) -> Result<(), BackupError> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))
+}
+
 /// What is not in its place yet; removed when it is dropped.
 struct Unpacked(PathBuf);
 
@@ -133,17 +144,33 @@ impl Unpacked {
         Ok(Listed { bytes, blake3: hasher.finalize().to_string() })
     }
 
-    fn put_into(self, data_dir: &Path) -> Result<(), BackupError> {
-        for name in stage::FOLDERS.into_iter().chain([FILE_NAME]) {
-            let from = self.0.join(name);
-            if from.exists() {
-                fs::rename(&from, data_dir.join(name)).map_err(at(&from))?;
-            }
-            if name != FILE_NAME {
-                File::open(data_dir).and_then(|folder| folder.sync_all()).map_err(at(data_dir))?;
+    /// Files were synced when they were written; this is for their names.
+    fn sync_folders(&self) -> Result<(), BackupError> {
+        for entry in WalkDir::new(&self.0) {
+            let entry = entry.map_err(|error| at(&self.0)(error.into()))?;
+            if entry.file_type().is_dir() {
+                sync(entry.path())?;
             }
         }
-        File::open(data_dir).and_then(|folder| folder.sync_all()).map_err(at(data_dir))
+        Ok(())
+    }
+
+    fn put_into(&self, data_dir: &Path) -> Result<(), BackupError> {
+        let mut moved = Vec::new();
+        let put = stage::FOLDERS.into_iter().chain([FILE_NAME]).try_for_each(|name| {
+            let (from, to) = (self.0.join(name), data_dir.join(name));
+            if from.exists() {
+                fs::rename(&from, &to).map_err(at(&from))?;
+                moved.push((to, from));
+            }
+            sync(data_dir)
+        });
+        if put.is_err() {
+            for (to, from) in moved.into_iter().rev() {
+                let _the_first_error_is_told = fs::rename(to, from);
+            }
+        }
+        put
     }
 }
 

@@ -76,7 +76,9 @@ impl Staged {
                 match fs::hard_link(&path, &link) {
                     // It was removed since it was listed.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    linked => linked.map_err(at(&path))?,
+                    Ok(()) => {}
+                    // A file system without links.
+                    Err(_) => drop(fs::copy(&path, &link).map_err(at(&path))?),
                 }
             }
         }

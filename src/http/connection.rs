@@ -180,8 +180,20 @@ async fn http2(transport: Transport, peer: Peer, wiring: Wiring) -> hyper::Resul
         }
     }
     serving.as_mut().graceful_shutdown();
-    // Who does not take leave is left: the handshake of a goodbye is not awaited for longer than a rest.
-    timeout(PATIENCE.idle, serving).await.unwrap_or(Ok(()))
+    // Requests at hand are finished. Who has none and does not take leave is left.
+    let mut busy = Instant::now();
+    loop {
+        tokio::select! {
+            served = serving.as_mut() => return served,
+            now = look.tick() => {
+                if Arc::strong_count(&open) > IDLE_HOLDERS {
+                    busy = now;
+                } else if now - busy >= PATIENCE.idle {
+                    return Ok(());
+                }
+            }
+        }
+    }
 }
 
 /// `open` itself and the service.

@@ -111,9 +111,11 @@ impl Budgets {
         let day = Account::day_of(Timestamp::now());
         let spent = store.spent(day, MAX_ACCOUNTS).await?;
         let mut accounts = self.accounts.lock();
-        accounts.day = day;
+        let _yesterday = accounts.turn_to(day);
         for Spent { account, tokens } in spent {
-            accounts.of.insert(account.into(), Kept { account: Account::of_day(day, tokens), is_dirty: false });
+            // What is known here is never older than the store, and runs hold something of it.
+            let stored = || Kept { account: Account::of_day(day, tokens), is_dirty: false };
+            accounts.of.entry(account.into()).or_insert_with(stored);
         }
         Ok(())
     }

@@ -90,6 +90,7 @@ impl Line {
         // Under both: nobody enters by the old bounds and is looked at by the new ones.
         let (mut current, mut state) = (self.bounds.write(), self.state.lock());
         *current = bounds;
+        state.due.clear(); // Who was due by the old bounds need not be by these.
         let users: Vec<_> = state.users.keys().cloned().collect();
         for user in users {
             state.look_at(&user, bounds);
@@ -311,6 +312,28 @@ mod tests {
         assert_eq!(line.check(&user("b")), Err(OverLimit::LineFull), "b has its part of the line");
         drop(first);
         assert_eq!(third.position(), None);
+    }
+
+    #[test]
+    fn new_bounds_hold_for_who_waits() {
+        let line = line(2, 0);
+        let bounds = |runs, runs_per_user| LimitsConfig { runs, runs_per_user, ..LimitsConfig::default() };
+        let mut own: Vec<_> = (0..3).map(|_| line.enter(user("a"))).collect();
+        line.change(&bounds(3, 1));
+        assert!(own[2].position().is_some(), "there is room for one more, and not for one of theirs");
+        assert_eq!(line.enter(user("b")).position(), None);
+        own.remove(0);
+        assert!(own[1].position().is_some(), "one is one at once");
+        own.remove(0);
+        assert_eq!(own[0].position(), None);
+        let (second, third) = (line.enter(user("a")), line.enter(user("a")));
+        assert!(second.position().is_some() && third.position().is_some());
+        line.change(&bounds(0, 2));
+        assert!(second.position().is_none() && third.position().is_some());
+        line.change(&bounds(0, 0));
+        assert_eq!(third.position(), None);
+        drop((own, second, third));
+        assert!(line.state.lock().users.is_empty());
     }
 
     #[test]

@@ -142,3 +142,16 @@ async fn what_was_spent_today_survives() {
     assert!(after.open(&spender("a/u"), 9, 1).is_ok(), "what was only held back is free");
     assert!(after.open(&spender("a/v"), 10, 1).is_ok());
 }
+
+#[tokio::test]
+async fn switched_off_and_on_again_a_budget_knows_what_is_spent_and_held() {
+    let (store, user) = (MemoryStore::default(), spender("a/u"));
+    let budgets = budgets(day(100));
+    let running = budgets.open(&user, 10, 60).unwrap();
+    for tokens in [0, 100] {
+        budgets.change(&day(tokens), &store).await.unwrap();
+    }
+    assert_eq!(budgets.open(&user, 10, 60).unwrap().held, 20, "10 and 10 are spent, and 60 are held");
+    drop(running);
+    assert_eq!(budgets.open(&user, 10, 60).unwrap().held, 60);
+}

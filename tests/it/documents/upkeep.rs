@@ -129,9 +129,10 @@ async fn content_that_is_damaged_is_not_indexed_and_mended_when_it_comes_again()
     std::fs::write(&files(&setup, "/blobs/")[0], "# One\n\nThe bunting sings.").unwrap();
     std::fs::remove_dir_all(setup.data.path().join("data/lancedb")).unwrap();
     let gateway = setup.start().await;
-    // It fails as soon as somebody looks at its index, which is gone and cannot be made anew.
-    until("the model", async || gateway.get("/ready").await.1["knowledge"]["state"] != "loading").await;
     let user = User::of(&gateway);
+    // The state does not tell of the model: it fails as soon as somebody looks at the index, which is gone.
+    let vector = json!({"query": "birds", "mode": "vector"});
+    until("the model", async || user.post("/rag/query", vector.clone()).await.0 != 503).await;
     until("the damage to be told", async || user.get(&format!("/documents/{id}")).await.1["status"] == "failed").await;
     assert_eq!(user.get(&format!("/documents/{id}")).await.1["error"]["code"], "damaged");
     assert!(!user.finds("bunting").await);

@@ -116,7 +116,12 @@ export class SignIn {
     this.#ticket = null;
     if (ticket === null || this.#invited) return ticket;
     // Where one is sent to sign in, whoever was not sent has no business here.
-    if ((await this.#learn()).url === null) return ticket;
+    try {
+      if ((await this.#learn()).url === null) return ticket;
+    } catch (error) {
+      this.#ticket = ticket; // It was not used.
+      throw error;
+    }
     this.#why = "stray";
     return null;
   };
@@ -125,6 +130,9 @@ export class SignIn {
   closed(code: number): void {
     const why = WHY_CLOSED[code];
     if (why === undefined) return;
+    // That socket was opened with the token before this one.
+    const given = this.#given;
+    if (this.#token !== null && given !== null && given !== this.#token) return;
     if (this.#token !== null) this.#lose(why);
     // It is not a token that was refused, then, or was over.
     else if (this.#why === null || this.#why === "first")
