@@ -11,6 +11,7 @@ mod error;
 mod keys;
 mod restore;
 mod stage;
+mod workspace;
 
 pub use self::{
     create::create,

@@ -6,7 +6,7 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Component, Path, PathBuf},
+    path::{Component, Path},
 };
 
 use walkdir::WalkDir;
@@ -16,6 +16,7 @@ use super::{
     error::{BackupError, Summary, at},
     keys::Identity,
     stage,
+    workspace::Workspace,
 };
 use crate::store::sqlite::{FILE_NAME, SqliteStore};
 
@@ -33,11 +34,7 @@ pub fn restore(file: &Path, data_dir: &Path, identity: Option<&Identity>) -> Res
     check_empty(data_dir)?;
     let mut archive = archive::open(file, identity)?;
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(at(data_dir))?;
-    let folder = data_dir.join(format!("{PREFIX}{}", uuid::Uuid::new_v4().simple()));
-    DirBuilder::new().mode(0o700).create(&folder).map_err(at(&folder))?;
-    let in_use = File::open(&folder).map_err(at(&folder))?;
-    in_use.lock().map_err(at(&folder))?;
-    let unpacked = Unpacked(folder);
+    let unpacked = Unpacked(Workspace::new(data_dir, PREFIX)?);
     let mut found = BTreeMap::new();
     let mut list = None;
     for entry in archive.entries().map_err(damaged)? {
@@ -58,7 +55,7 @@ pub fn restore(file: &Path, data_dir: &Path, identity: Option<&Identity>) -> Res
     if list.files != found || !found.contains_key(FILE_NAME) {
         return Err(BackupError::Damaged("its files are not those of its list".to_owned()));
     }
-    SqliteStore::verify(unpacked.0.join(FILE_NAME))?;
+    SqliteStore::verify(unpacked.0.path().join(FILE_NAME))?;
     unpacked.sync_folders()?;
     unpacked.put_into(data_dir)?;
     Ok(Summary { files: found.len() as u64, bytes: found.values().map(|file| file.bytes).sum() })
@@ -71,14 +68,10 @@ fn check_empty(folder: &Path) -> Result<(), BackupError> {
         Err(error) => return Err(at(folder)(error)),
     };
     for entry in entries {
-        let name = entry.map_err(at(folder))?.file_name().to_string_lossy().into_owned();
-        let path = folder.join(&name);
-        let is_left = || File::open(&path).is_ok_and(|folder| folder.try_lock().is_ok());
-        if name.starts_with(PREFIX) && is_left() {
-            // Of one that was ended in the middle.
-            fs::remove_dir_all(&path).map_err(at(&path))?;
-        } else if name != NO_MATTER {
-            return Err(BackupError::NotEmpty { folder: folder.to_owned(), found: name });
+        let path = entry.map_err(at(folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name != NO_MATTER && !Workspace::remove_left(&path, PREFIX)? {
+            return Err(BackupError::NotEmpty { folder: folder.to_owned(), found: name.into_owned() });
         }
     }
     Ok(())
@@ -118,12 +111,12 @@ fn sync(folder: &Path) -> Result<(), BackupError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))
 }
 
-/// What is not in its place yet; removed when it is dropped.
-struct Unpacked(PathBuf);
+/// What is not in its place yet; removed when this is dropped.
+struct Unpacked(Workspace);
 
 impl Unpacked {
     fn write(&self, below: &Path, entry: &mut impl Read) -> Result<Listed, BackupError> {
-        let path = self.0.join(below);
+        let path = self.0.path().join(below);
         if let Some(folder) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(at(folder))?;
         }
@@ -146,8 +139,8 @@ impl Unpacked {
 
     /// Files were synced when they were written; this is for their names.
     fn sync_folders(&self) -> Result<(), BackupError> {
-        for entry in WalkDir::new(&self.0) {
-            let entry = entry.map_err(|error| at(&self.0)(error.into()))?;
+        for entry in WalkDir::new(self.0.path()) {
+            let entry = entry.map_err(|error| at(self.0.path())(error.into()))?;
             if entry.file_type().is_dir() {
                 sync(entry.path())?;
             }
@@ -158,7 +151,7 @@ impl Unpacked {
     fn put_into(&self, data_dir: &Path) -> Result<(), BackupError> {
         let mut moved = Vec::new();
         let put = stage::FOLDERS.into_iter().chain([FILE_NAME]).try_for_each(|name| {
-            let (from, to) = (self.0.join(name), data_dir.join(name));
+            let (from, to) = (self.0.path().join(name), data_dir.join(name));
             if from.exists() {
                 fs::rename(&from, &to).map_err(at(&from))?;
                 moved.push((to, from));
@@ -171,13 +164,5 @@ impl Unpacked {
             }
         }
         put
-    }
-}
-
-impl Drop for Unpacked {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::warn!(folder = %self.0.display(), %error, "what was unpacked could not be removed");
-        }
     }
 }

@@ -6,7 +6,7 @@
 //! reason. What does not fit together all the same, the gateway mends when it starts, as after a crash.
 
 use std::{
-    fs::{self, DirBuilder, File},
+    fs::{self, DirBuilder},
     io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -14,35 +14,32 @@ use std::{
 
 use walkdir::WalkDir;
 
-use super::error::{BackupError, at};
+use super::{
+    error::{BackupError, at},
+    workspace::Workspace,
+};
 use crate::store::sqlite::{FILE_NAME, SqliteStore};
 
 /// What the folder's name begins with.
-pub(super) const PREFIX: &str = "backup-";
+const PREFIX: &str = "backup-";
 /// The folders with files that are never changed.
 pub(super) const FOLDERS: [&str; 3] = ["blobs", "texts", "lancedb"];
 /// In an index, what names the files of each of its versions.
 const VERSIONS: &str = "_versions";
 
-/// A folder that is removed when this is dropped.
-pub(super) struct Staged {
-    folder: PathBuf,
-    /// Locked for as long as the folder is in use.
-    handle: File,
-}
+/// What is of one moment; removed when this is dropped.
+pub(super) struct Staged(Workspace);
 
 impl Staged {
     /// Takes a snapshot.
     pub(super) fn take(data_dir: &Path) -> Result<Self, BackupError> {
         // Before there is a folder: where there is no database, there is nothing of ours.
         SqliteStore::open_to_read(data_dir.join(FILE_NAME))?;
-        remove_left(data_dir)?;
-        let folder = data_dir.join(format!("{PREFIX}{}", uuid::Uuid::new_v4().simple()));
-        DirBuilder::new().mode(0o700).create(&folder).map_err(at(&folder))?;
-        let handle = File::open(&folder).map_err(at(&folder))?;
-        let staged = Self { folder, handle };
-        staged.handle.lock().map_err(at(&staged.folder))?;
-        SqliteStore::snapshot(data_dir.join(FILE_NAME), staged.folder.join(FILE_NAME))?;
+        for entry in fs::read_dir(data_dir).map_err(at(data_dir))? {
+            Workspace::remove_left(&entry.map_err(at(data_dir))?.path(), PREFIX)?;
+        }
+        let staged = Self(Workspace::new(data_dir, PREFIX)?);
+        SqliteStore::snapshot(data_dir.join(FILE_NAME), staged.0.path().join(FILE_NAME))?;
         for name in FOLDERS {
             staged.link(data_dir, name)?;
         }
@@ -52,8 +49,8 @@ impl Staged {
     /// Its files by name, and where they are.
     pub(super) fn files(&self) -> Result<Vec<(String, PathBuf)>, BackupError> {
         let mut files = Vec::new();
-        for path in walk(&self.folder)? {
-            let name = path.strip_prefix(&self.folder).ok().and_then(Path::to_str).map(str::to_owned);
+        for path in walk(self.0.path())? {
+            let name = path.strip_prefix(self.0.path()).ok().and_then(Path::to_str).map(str::to_owned);
             let name = name.ok_or_else(|| at(&path)(io::Error::other("its name is not text")))?;
             files.push((name, path));
         }
@@ -69,7 +66,7 @@ impl Staged {
         for versions in [true, false] {
             for path in walk(&source)?.into_iter().filter(|path| is_version(path) == versions) {
                 let Ok(below) = path.strip_prefix(data_dir) else { continue };
-                let link = self.folder.join(below);
+                let link = self.0.path().join(below);
                 if let Some(folder) = link.parent() {
                     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(at(folder))?;
                 }
@@ -84,28 +81,6 @@ impl Staged {
         }
         Ok(())
     }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.folder) {
-            tracing::warn!(folder = %self.folder.display(), %error, "a copy that was made for a backup could not be removed");
-        }
-    }
-}
-
-/// Removes what those left that were ended in the middle.
-fn remove_left(data_dir: &Path) -> Result<(), BackupError> {
-    for entry in fs::read_dir(data_dir).map_err(at(data_dir))? {
-        let entry = entry.map_err(at(data_dir))?;
-        let path = entry.path();
-        if entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())
-            && File::open(&path).is_ok_and(|folder| folder.try_lock().is_ok())
-        {
-            fs::remove_dir_all(&path).map_err(at(&path))?;
-        }
-    }
-    Ok(())
 }
 
 /// The files below a folder, in the order of their names. What goes while it is looked through is left out.

@@ -1,5 +1,5 @@
-//! How many connections there are, in all and of one client address. An address is known only while it has one, so the map is never larger
-//! than the number of connections.
+//! How many connections one client address has, and the places that a connection holds. An address is known only while
+//! it has one, so the map is never larger than the number of connections.
 //!
 //! A trusted proxy's own connections are not counted, for many clients come through it. Their requests count instead,
 //! for the client's address, while they are being answered; sockets and event streams for as long as they are open.
