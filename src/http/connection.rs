@@ -165,33 +165,27 @@ async fn http2(transport: Transport, peer: Peer, wiring: Wiring) -> hyper::Resul
     });
     let mut serving = std::pin::pin!(builder.serve_connection(io, service));
     let mut look = interval(LOOK_EVERY);
-    let mut busy = Instant::now();
+    let (mut busy, mut is_leaving) = (Instant::now(), false);
     loop {
-        tokio::select! {
+        let is_over = tokio::select! {
             served = serving.as_mut() => return served,
-            () = stop.cancelled() => break,
+            () = stop.cancelled(), if !is_leaving => true,
             now = look.tick() => {
                 if Arc::strong_count(&open) > IDLE_HOLDERS {
                     busy = now;
-                } else if now - busy >= PATIENCE.idle {
-                    break;
                 }
+                now - busy >= PATIENCE.idle
             }
-        }
-    }
-    serving.as_mut().graceful_shutdown();
-    // Requests at hand are finished. Who has none and does not take leave is left.
-    let mut busy = Instant::now();
-    loop {
-        tokio::select! {
-            served = serving.as_mut() => return served,
-            now = look.tick() => {
-                if Arc::strong_count(&open) > IDLE_HOLDERS {
-                    busy = now;
-                } else if now - busy >= PATIENCE.idle {
-                    return Ok(());
-                }
+        };
+        match (is_over, is_leaving) {
+            (false, _) => {}
+            // Requests at hand are finished.
+            (true, false) => {
+                serving.as_mut().graceful_shutdown();
+                (busy, is_leaving) = (Instant::now(), true);
             }
+            // Who has none and does not take leave is left.
+            (true, true) => return Ok(()),
         }
     }
 }
