@@ -24,7 +24,7 @@ use tracing::{error, info, warn};
 use self::live::Live;
 use crate::{
     auth::{Authenticator, KeyError},
-    config::{Abandon, Config},
+    config::{Abandon, Config, Loaded, Refusal},
     http::{self, Clients, Gateway, Notices, Origins, Tls, TlsError, TlsFiles, Uploads, server::Port},
     hub::{Hub, INTERRUPT_GRACE, Policy},
     knowledge::{
@@ -182,7 +182,7 @@ impl App {
 
     /// Serves until `stop`, then drains and returns. Configurations that come meanwhile are taken over as far as that can
     /// be, the log's level through `log`.
-    pub async fn run(self, stop: impl Future<Output = ()>, log: Log, changes: mpsc::Receiver<Config>) {
+    pub async fn run(self, stop: impl Future<Output = ()>, log: Log, changes: mpsc::Receiver<Result<Loaded, Refusal>>) {
         let Self { listener, admin, tls, hub, store, model, gateway, config, .. } = self;
         let (ending, background, connections) = (CancellationToken::new(), TaskTracker::new(), TaskTracker::new());
         let (draining, sockets) = (gateway.draining.clone(), gateway.sockets.clone());

@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     auth::{Authenticator, KeyError},
-    config::{AuthConfig, Config, LlmConfig, TelemetryConfig},
+    config::{AuthConfig, Config, LlmConfig, Loaded, Refusal, TelemetryConfig},
     http::{Clients, Tls, TlsError, TlsFiles},
     hub::Hub,
     limits::Capacity,
@@ -24,6 +24,9 @@ use crate::{
 /// Why a configuration is not taken over.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ChangeError {
+    /// It is refused.
+    #[error(transparent)]
+    Config(#[from] Refusal),
     /// Its models cannot be asked.
     #[error(transparent)]
     Targets(#[from] TargetsError),
@@ -57,9 +60,13 @@ pub(super) struct Live {
 
 impl Live {
     /// Takes over what comes, until nothing can come any more.
-    pub(super) async fn follow(mut self, mut changes: mpsc::Receiver<Config>) {
-        while let Some(new) = changes.recv().await {
-            let outcome = match self.take_over(new).await {
+    pub(super) async fn follow(mut self, mut changes: mpsc::Receiver<Result<Loaded, Refusal>>) {
+        while let Some(read) = changes.recv().await {
+            let taken = match read {
+                Ok(loaded) => self.take_over(loaded).await,
+                Err(refusal) => Err(refusal.into()),
+            };
+            let outcome = match taken {
                 Ok(()) => "taken",
                 Err(error) => {
                     error!(%error, "the configuration stays as it was");
@@ -70,7 +77,11 @@ impl Live {
         }
     }
 
-    async fn take_over(&mut self, new: Config) -> Result<(), ChangeError> {
+    async fn take_over(&mut self, loaded: Loaded) -> Result<(), ChangeError> {
+        let Loaded { config: new, warnings, .. } = loaded;
+        for warning in warnings {
+            warn!("{warning}");
+        }
         let next = followed(&self.config, &new);
         // What can fail comes first.
         let model = if next.llm == self.config.llm { None } else { Some(model(&next.llm)?) };

@@ -9,15 +9,14 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot},
 };
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::settings::SettingsArgs;
 use crate::{
     app::{App, AppError},
-    config::{Config, Loaded, Refusal},
+    config::{Loaded, Refusal},
     telemetry::{
         logging::{self, LoggingError},
-        metrics::CONFIG_RELOADS,
         otlp::{self, OtlpError},
     },
 };
@@ -89,25 +88,14 @@ pub async fn run(settings: SettingsArgs) -> Result<(), ServeError> {
 }
 
 /// Reads the configuration again whenever a signal says so, until it says something else: that a terminal is gone.
-async fn follow(settings: &SettingsArgs, hangup: &mut Signal, change: mpsc::Sender<Config>) {
+async fn follow(settings: &SettingsArgs, hangup: &mut Signal, change: mpsc::Sender<Result<Loaded, Refusal>>) {
     let has_terminal = io::stdin().is_terminal();
     while hangup.recv().await.is_some() {
         if has_terminal && !io::stdin().is_terminal() {
             return;
         }
-        match settings.load() {
-            Ok(Loaded { config, warnings, .. }) => {
-                for warning in warnings {
-                    warn!("{warning}");
-                }
-                // When nobody takes it, the gateway is about to end.
-                let _ended = change.send(config).await;
-            }
-            Err(refusal) => {
-                error!("the configuration stays as it was: {refusal}");
-                metrics::counter!(CONFIG_RELOADS, "outcome" => "refused").increment(1);
-            }
-        }
+        // When nobody takes it, the gateway is about to end.
+        let _ended = change.send(settings.load()).await;
     }
     std::future::pending().await
 }
