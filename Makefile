@@ -21,7 +21,7 @@ export RIVULET_KNOWLEDGE_MODEL_DIR ?= $(DEPS)/all-MiniLM-L6-v2
 # ONNX Runtime reports to its makers otherwise. The gateway sees to that by itself; tests load it without the gateway.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help run test build web setup models-multilingual lint monitoring rust-test web-test e2e proxies bench clean
+.PHONY: help run test build web setup models-multilingual lint monitoring rust-test web-test e2e openapi proxies bench clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-20s %s\n", $$1, $$2}'
@@ -46,7 +46,7 @@ web: setup ## The page, into web-demo/dist
 	  $(NODE) npm --prefix web-demo ci --no-progress && $(NODE) npm --prefix web-demo run build; \
 	fi
 
-test: test-setup lint monitoring rust-test web-test e2e proxies ## All tests: format, lints, alerts, Rust, page, browser, proxies
+test: test-setup lint monitoring rust-test web-test e2e openapi proxies ## All tests: format, lints, alerts, Rust, page, browser, API, proxies
 
 .PHONY: test-setup
 test-setup:
@@ -73,6 +73,9 @@ web-test: web ## Types, lints and unit tests of the page
 
 e2e: build ## The page in a real browser, plain Python and the openai packages, against the real gateway
 	scripts/e2e.sh $(RIVULET)
+
+openapi: build ## Whether the gateway does what it says in /openapi.json, asked by Schemathesis
+	"$$(scripts/python-with.sh tests/openapi/requirements.txt schemathesis)" tests/openapi/run.py $(RIVULET)
 
 proxies: build ## nginx, HAProxy and Caddy as deploy/proxies has them, with the gateway behind each
 	"$$(scripts/python-with.sh tests/plain/requirements.txt websockets)" tests/proxies/run.py $(RIVULET)

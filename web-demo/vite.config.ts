@@ -11,7 +11,7 @@ export default defineConfig({
     // The gateway's content security policy has no `data:` for scripts, styles and fonts: keep
     // every asset a file of its own.
     assetsInlineLimit: 0,
-    rolldownOptions: { input: ["index.html", "admin.html"] },
+    rolldownOptions: { input: ["index.html", "admin.html", "docs.html"] },
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
   },

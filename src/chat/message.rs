@@ -1,6 +1,7 @@
 //! What is said in a session, and what is thought of it. Pure.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     id::{MessageId, RunId},
@@ -9,7 +10,7 @@ use super::{
 };
 
 /// Who said a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// The person.
@@ -19,7 +20,7 @@ pub enum Role {
 }
 
 /// How a message, or the run that wrote it, ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// An answer that is queued or still being written. Never seen on the wire after its `run.done`.
@@ -58,7 +59,7 @@ impl Status {
 }
 
 /// What a session keeps of one utterance.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Message {
     /// Unique within the session.
     pub id: MessageId,
@@ -130,9 +131,10 @@ impl Message {
 }
 
 /// What the person thinks of a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Feedback {
     /// Whether it is good.
+    #[schema(value_type = i8, minimum = -1, maximum = 1)]
     pub value: Opinion,
     /// Why, in the person's words.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,9 +1,10 @@
 //! What an answer rests on. Pure.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A passage shown beside an answer. All of a run's sources together stay under 16 KiB of JSON.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Source {
     /// The number by which the text cites it, from 1.
     pub n: u32,
@@ -36,7 +37,7 @@ pub struct Source {
 }
 
 /// A stretch of an answer that rests on source `n`; offsets in UTF-16 code units, end exclusive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Citation {
     /// The source's number.
     pub n: u32,

@@ -6,9 +6,11 @@ use std::{
 };
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A moment, in milliseconds since the Unix epoch; RFC 3339 in UTC on every wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(value_type = String, format = DateTime)]
 pub struct Timestamp(pub u64);
 
 impl Timestamp {

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr2, memmem};
 use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, Visitor};
 use serde_json::{Deserializer, Error, Map, Value};
 
@@ -23,8 +23,14 @@ pub struct Broken {
 /// # Errors
 /// What is wrong with the text, or does not fit `T`.
 pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
-    match serde_json::from_slice(text) {
+    let read = match serde_json::from_slice(text) {
         Err(_) if may_have_halves(text) => serde_json::from_slice(&with_whole_characters(text)),
+        read => read,
+    };
+    match read {
+        Err(error) if error.is_data() && may_have_fractions(text) => {
+            serde_json::from_slice(&with_whole_numbers(&with_whole_characters(text)))
+        }
         read => read,
     }
 }
@@ -113,6 +119,43 @@ fn with_whole_characters(text: &[u8]) -> Vec<u8> {
     text
 }
 
+fn may_have_fractions(text: &[u8]) -> bool {
+    memmem::find(text, b".0").is_some()
+}
+
+/// Takes the fraction from every number that is whole: some languages write `5.0` for `5`. Everything stays where it is.
+fn with_whole_numbers(text: &[u8]) -> Vec<u8> {
+    let mut text = text.to_vec();
+    let mut at = 0;
+    while let Some(step) = text.get(at..).and_then(|rest| memchr2(b'"', b'.', rest)) {
+        at += step;
+        if text[at] == b'"' {
+            at += string(&text[at..]);
+            continue;
+        }
+        let zeros = text[at + 1..].iter().take_while(|byte| **byte == b'0').count();
+        let is_whole = zeros > 0 && !matches!(text.get(at + 1 + zeros), Some(b'0'..=b'9' | b'e' | b'E'));
+        if is_whole {
+            text[at..=at + zeros].fill(b' ');
+        }
+        at += 1 + zeros;
+    }
+    text
+}
+
+/// How long the string is that the text begins with.
+fn string(text: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(step) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += step;
+        if text[at] == b'"' {
+            return at + 1;
+        }
+        at += 2;
+    }
+    text.len()
+}
+
 /// The UTF-16 unit whose escape the text begins with.
 fn unit(text: &[u8]) -> Option<u16> {
     let digits = text.strip_prefix(br"\u")?.get(..4)?;
@@ -149,6 +192,28 @@ mod tests {
         let nested: Value = parse(br#"{"\ud800":["\udfff"]}"#).unwrap();
         assert_eq!(nested, json!({"\u{fffd}": ["\u{fffd}"]}));
         assert_eq!(object(br#"{"id":"\ud800"}"#).unwrap()["id"], "\u{fffd}");
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_fraction() {
+        #[derive(serde::Deserialize, Debug, PartialEq)]
+        struct Page {
+            limit: u32,
+            share: f64,
+        }
+        let page = |json: &str| parse::<Page>(json.as_bytes());
+        assert_eq!(page(r#"{"limit": 5.0, "share": 1}"#).unwrap(), Page { limit: 5, share: 1.0 });
+        assert_eq!(page(r#"{"limit": 5.000,"share": 0.5}"#).unwrap(), Page { limit: 5, share: 0.5 });
+        assert_eq!(parse::<(String, u8)>(br#"["a\"1.0", 2.0]"#).unwrap(), ("a\"1.0".to_owned(), 2));
+        for wrong in [r#"{"limit": 5.5, "share": 1.0}"#, r#"{"limit": 5.01, "share": 1.0}"#] {
+            let error = page(wrong).unwrap_err();
+            assert_eq!((error.line(), error.column()), (1, wrong.find(',').unwrap()), "{error}");
+        }
+        for wrong in
+            [r#"{"limit": 5.0e1, "share": 1}"#, r#"{"limit": 5.0, "limit": 5.0, "share": 1}"#, r#"{"limit": 5.0"#]
+        {
+            assert!(page(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

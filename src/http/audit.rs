@@ -11,8 +11,8 @@ use axum::{
     response::Response,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tracing::error;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     client::ClientAddress, credentials::reachable, desk::page_limit, gateway::Gateway, problem::Problem,
@@ -23,19 +23,36 @@ use crate::{auth::Caller, chat::Timestamp, store::audit::AuditEntry};
 /// The most bytes of a path that are noted.
 const TARGET_BYTES: usize = 500;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Page {
+    /// The own one when absent.
     tenant: Option<String>,
+    /// The last number of the page before.
+    #[param(maximum = 18_446_744_073_709_551_615_u64)]
     before: Option<u64>,
+    /// The most entries wanted; 50 when absent.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+pub(super) struct AuditLog {
+    entries: Vec<Entry>,
+    /// Whether there are older ones; ask again with `before` set to the last one's number.
+    more: bool,
+}
+
+/// Something that was done.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 struct Entry {
     number: u64,
     at: Timestamp,
     user: String,
+    /// The method and the route.
     action: String,
+    /// The path.
     target: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
@@ -71,11 +88,17 @@ pub(super) async fn note(
     response
 }
 
+/// What was done to credentials and documents: newest first.
+#[utoipa::path(
+    get, path = "/admin/audit", tag = "Administration", operation_id = "read_audit_log",
+    params(Page),
+    responses((status = 200, description = "A page of it", body = AuditLog)),
+)]
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     page: Result<Query<Page>, QueryRejection>,
-) -> Result<Reply<Value>, Problem> {
+) -> Result<Reply<AuditLog>, Problem> {
     let Page { tenant, before, limit } = query(page)?;
     let (tenant, limit) = (reachable(&caller, tenant.as_deref())?, page_limit(limit)?);
     let mut entries = gateway.audit.audit(tenant, before, limit + 1).await?;
@@ -85,5 +108,5 @@ pub(super) async fn list(
         let AuditEntry { at, user, action, target, address, .. } = entry;
         Entry { number, at, user, action, target, address }
     });
-    Ok(Reply(json!({ "entries": entries.collect::<Vec<_>>(), "more": more })))
+    Ok(Reply(AuditLog { entries: entries.collect(), more }))
 }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Extension, Json as Reply, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     body::Json,
@@ -22,29 +23,42 @@ use crate::{
 const DEFAULT_LIFETIME_S: u64 = 3600;
 
 /// How a browser gets to be somebody.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct SignIn {
+    /// Whether everybody has to be somebody.
     required: bool,
+    /// Where a browser gets a token.
     #[serde(skip_serializing_if = "Option::is_none")]
     sign_in_url: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Ticket {
     ticket: String,
     expires_in_s: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct NewToken {
+    #[schema(min_length = 1, max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$")]
     user: String,
+    /// The own one when absent.
+    #[schema(pattern = "^[A-Za-z0-9_.-]{1,64}$")]
     tenant: Option<String>,
     #[serde(default)]
-    scopes: Vec<String>,
+    #[schema(max_items = 32)]
+    scopes: Vec<Scope>,
+    /// 3,600 when absent.
+    #[schema(minimum = 1, maximum = 31_622_400)]
     expires_in_s: Option<u64>,
 }
 
-#[derive(Serialize)]
+/// What a principal may do, as RFC 6749 has it.
+#[derive(Deserialize, ToSchema)]
+#[schema(pattern = r"^[!#-\[\]-~]{1,64}$")]
+pub(super) struct Scope(pub(super) String);
+
+#[derive(Serialize, ToSchema)]
 pub(super) struct Token {
     token: String,
     token_type: &'static str,
@@ -54,31 +68,39 @@ pub(super) struct Token {
     expires_at: Timestamp,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Candidate {
+    #[schema(value_type = String)]
     token: Secret,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Validity {
     valid: bool,
-    #[serde(flatten)]
-    holder: Option<Holder>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
 }
 
-#[derive(Serialize)]
-struct Holder {
-    tenant: String,
-    user: String,
-    scopes: Vec<String>,
-    expires_at: Timestamp,
-}
-
-/// Before anybody is anybody, so it is for everybody.
+/// How one signs in.
+#[utoipa::path(
+    get, path = "/auth", tag = "Credentials", operation_id = "how_to_sign_in",
+    responses((status = 200, description = "Whether one has to, and where", body = SignIn)),
+)]
 pub(super) async fn sign_in(State(gateway): State<Arc<Gateway>>) -> Reply<SignIn> {
     Reply(SignIn { required: gateway.auth.required(), sign_in_url: gateway.auth.sign_in_url().map(str::to_owned) })
 }
 
+/// A ticket, by which a browser opens one socket or one stream of events without a header.
+#[utoipa::path(
+    post, path = "/tickets", tag = "Credentials", operation_id = "create_ticket",
+    responses((status = 201, description = "The ticket", body = Ticket)),
+)]
 pub(super) async fn ticket(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -87,6 +109,12 @@ pub(super) async fn ticket(
     Ok((StatusCode::CREATED, Reply(Ticket { ticket, expires_in_s: TICKET_LIFE.as_secs() })))
 }
 
+/// Makes a token, for the own tenant or, with `admin:tenants`, for another.
+#[utoipa::path(
+    post, path = "/auth/token", tag = "Credentials", operation_id = "create_token",
+    request_body = NewToken,
+    responses((status = 200, description = "The token", body = Token)),
+)]
 pub(super) async fn mint(
     State(gateway): State<Arc<Gateway>>,
     Extension(Caller(grant)): Extension<Caller>,
@@ -94,7 +122,8 @@ pub(super) async fn mint(
 ) -> Result<Reply<Token>, Problem> {
     let grant = grant.ok_or_else(|| unauthenticated("this address needs a token with the scope `admin`"))?;
     let tenant = new.tenant.as_deref().unwrap_or(grant.principal.tenant());
-    let principal = Principal::new(tenant, &new.user, new.scopes);
+    let scopes = new.scopes.into_iter().map(|Scope(scope)| scope).collect();
+    let principal = Principal::new(tenant, &new.user, scopes);
     let caller = Caller(Some(grant.clone()));
     allow(&caller, Right::Administer)?; // Before anything is said of what was asked for.
     let principal =
@@ -119,20 +148,32 @@ fn left_to_give(grant: &Grant, principal: &Principal) -> u64 {
     (grant.expires_at.0.saturating_sub(Timestamp::now().0) / 1000).max(1)
 }
 
+/// Whether a token is good, and whose it is.
+#[utoipa::path(
+    post, path = "/auth/validate", tag = "Credentials", operation_id = "validate_token",
+    request_body = Candidate,
+    responses((status = 200, description = "What is known of it", body = Validity)),
+)]
 pub(super) async fn validate(
     State(gateway): State<Arc<Gateway>>,
     Json(Candidate { token }): Json<Candidate>,
 ) -> Reply<Validity> {
-    let holder = gateway.auth.verify(token.expose()).await.ok().map(|grant| Holder {
-        tenant: grant.principal.tenant().to_owned(),
-        user: grant.principal.user().to_owned(),
-        scopes: grant.principal.scopes().to_vec(),
-        expires_at: grant.expires_at,
-    });
-    Reply(Validity { valid: holder.is_some(), holder })
+    let grant = gateway.auth.verify(token.expose()).await.ok();
+    let principal = grant.as_ref().map(|grant| &grant.principal);
+    Reply(Validity {
+        valid: grant.is_some(),
+        tenant: principal.map(|principal| principal.tenant().to_owned()),
+        user: principal.map(|principal| principal.user().to_owned()),
+        scopes: principal.map(|principal| principal.scopes().to_vec()),
+        expires_at: grant.as_ref().map(|grant| grant.expires_at),
+    })
 }
 
 /// Takes back the token that the caller came with: they are signed out, here and wherever else it was used.
+#[utoipa::path(
+    post, path = "/auth/revoke", tag = "Credentials", operation_id = "revoke_own_token",
+    responses((status = 204, description = "It is no longer good, and what it had opened is closed")),
+)]
 pub(super) async fn revoke(
     State(gateway): State<Arc<Gateway>>,
     Extension(Caller(grant)): Extension<Caller>,

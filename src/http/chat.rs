@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     body::Json,
@@ -30,16 +31,19 @@ use crate::{
     store::{MAX_PAGE, Scope},
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Question {
     /// Makes it safe to repeat.
     id: Option<MessageId>,
+    #[schema(min_length = 1, max_length = 16_384, pattern = "\\S")]
     message: String,
+    /// The conversation that it goes on with; a new one when absent.
     session_id: Option<String>,
     assistant: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Answer)]
 pub(super) struct Response {
     session_id: SessionId,
     message_id: MessageId,
@@ -50,6 +54,15 @@ pub(super) struct Response {
     usage: Option<Usage>,
 }
 
+/// Asks a question and waits for the whole answer.
+///
+/// A request that is hung up does not stop the answer: it is in the session.
+#[utoipa::path(
+    post, path = "/chat", tag = "Conversations", operation_id = "ask",
+    params(idempotency::Key),
+    request_body = Question,
+    responses((status = 200, description = "The answer; `status` says whether it is whole", body = Response)),
+)]
 pub(super) async fn ask(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,

@@ -6,14 +6,13 @@ use axum::{
     Extension, Json as Answer,
     extract::{Path, State},
     http::StatusCode,
-    response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{
     body::Json,
-    desk::{Desk, name_for, no_collection, removed},
+    desk::{Desk, Going, Removal, name_for, no_collection, removed},
     gateway::Gateway,
     identity,
     problem::Problem,
@@ -25,17 +24,57 @@ use crate::{
     store::documents::{CollectionRecord, MAX_COLLECTIONS, MAX_READERS, Made, SharedRecord, Tenant},
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewCollection)]
 pub(super) struct New {
+    #[schema(pattern = "^[A-Za-z0-9_.-]{1,64}$")]
     name: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Readers {
+    #[schema(max_items = 100)]
+    readers: Vec<Reader>,
+}
+
+/// A tenant.
+#[derive(Deserialize, ToSchema)]
+#[schema(pattern = "^[A-Za-z0-9_.-]{1,64}$")]
+struct Reader(String);
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Named {
+    name: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Shared {
+    name: String,
     readers: Vec<String>,
 }
 
-#[derive(Serialize, Default)]
+#[derive(Serialize, ToSchema)]
+pub(super) struct CollectionList {
+    collections: Vec<Described>,
+}
+
+/// How the index of a collection stands.
+#[derive(Serialize, ToSchema, Default)]
+#[serde(rename_all = "lowercase", tag = "state")]
+enum Index {
+    /// It can be searched.
+    Ready {
+        chunks: usize,
+        /// Those of them that an index does not cover.
+        unindexed: usize,
+    },
+    /// It cannot be read.
+    #[default]
+    Failed,
+}
+
+#[derive(Serialize, ToSchema, Default)]
+#[schema(as = Collection)]
 struct Described {
     name: String,
     documents: u64,
@@ -48,16 +87,20 @@ struct Described {
     /// Who else may read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     readers: Option<Vec<String>>,
-    index: Value,
+    index: Index,
     #[serde(skip_serializing_if = "Option::is_none")]
     created_at: Option<Timestamp>,
 }
 
-/// The caller's own, and behind them those that are shared with it.
+/// Lists collections: the own ones, and behind them those that are shared.
+#[utoipa::path(
+    get, path = "/collections", tag = "Knowledge", operation_id = "list_collections",
+    responses((status = 200, description = "All of them", body = CollectionList)),
+)]
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
-) -> Result<Answer<Value>, Problem> {
+) -> Result<Answer<CollectionList>, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let store = desk.documents.store();
     let own = store.collections(&desk.tenant).await?;
@@ -86,17 +129,17 @@ pub(super) async fn list(
         let seen = Described { name: called, documents, shared: true, ..Described::default() };
         described.push(with_index(&desk, &tenant, &name, seen).await?);
     }
-    Ok(Answer(json!({ "collections": described })))
+    Ok(Answer(CollectionList { collections: described }))
 }
 
 /// How its index stands.
 async fn with_index(desk: &Desk<'_>, owner: &Tenant, name: &str, described: Described) -> Result<Described, Problem> {
     let collection = Collection::of(owner.clone(), name)?;
     let index = match desk.documents.counts(&collection).await {
-        Ok((chunks, unindexed)) => json!({ "state": "ready", "chunks": chunks, "unindexed": unindexed }),
+        Ok((chunks, unindexed)) => Index::Ready { chunks, unindexed },
         Err(error) => {
             tracing::warn!(%error, %collection, "the index of a collection cannot be read");
-            json!({ "state": "failed" })
+            Index::Failed
         }
     };
     Ok(Described { index, ..described })
@@ -106,11 +149,20 @@ fn names(tenants: &[Tenant]) -> Vec<String> {
     tenants.iter().map(|tenant| tenant.as_str().to_owned()).collect()
 }
 
+/// Makes a collection.
+#[utoipa::path(
+    post, path = "/collections", tag = "Knowledge", operation_id = "create_collection",
+    request_body = New,
+    responses(
+        (status = 201, description = "It is made", body = Named),
+        (status = 200, description = "It was there already", body = Named),
+    ),
+)]
 pub(super) async fn create(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     Json(New { name }): Json<New>,
-) -> Result<Response, Problem> {
+) -> Result<(StatusCode, Answer<Named>), Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     Collection::of(desk.tenant.clone(), &name)?;
     let status = match desk.documents.store().create_collection(&desk.tenant, &name, Timestamp::now()).await? {
@@ -125,30 +177,45 @@ pub(super) async fn create(
             return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many", detail));
         }
     };
-    Ok((status, Answer(json!({ "name": name }))).into_response())
+    Ok((status, Answer(Named { name })))
 }
 
+/// Deletes a collection with all that is in it.
+#[utoipa::path(
+    delete, path = "/collections/{name}", tag = "Knowledge", operation_id = "delete_collection",
+    params(("name" = String, Path, pattern = "^[A-Za-z0-9_.-]{1,64}$")),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 202, description = "It is hidden, and going", body = Going),
+    ),
+)]
 pub(super) async fn delete(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
-) -> Result<Response, Problem> {
+) -> Result<Removal, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let collection = named(&desk, &name).await?;
     if collection.as_str() == DEFAULT_COLLECTION {
-        return Err(Problem::invalid_field("name", "is that of the collection that is always there"));
+        return Err(Problem::new(StatusCode::CONFLICT, "not_deletable", "this collection is always there"));
     }
     let job = desk.documents.delete_collection(&desk.tenant, &collection).await?.ok_or_else(no_collection)?;
     Ok(removed(job))
 }
 
-/// Lets these tenants read a collection, and no others.
+/// Lets these tenants read a collection, and no others. Needs the scope `admin`.
+#[utoipa::path(
+    put, path = "/collections/{name}/readers", tag = "Knowledge", operation_id = "share_collection",
+    params(("name" = String, Path, pattern = "^[A-Za-z0-9_.-]{1,64}$")),
+    request_body = Readers,
+    responses((status = 200, description = "Who may read it now", body = Shared)),
+)]
 pub(super) async fn share(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     Json(Readers { readers }): Json<Readers>,
-) -> Result<Answer<Value>, Problem> {
+) -> Result<Answer<Shared>, Problem> {
     identity::allow(&caller, Right::Administer)?;
     let desk = Desk::of(&gateway, &caller)?;
     let collection = named(&desk, &name).await?;
@@ -157,7 +224,7 @@ pub(super) async fn share(
     if !desk.documents.store().set_readers(&desk.tenant, collection.as_str(), readers, Timestamp::now()).await? {
         return Err(no_collection());
     }
-    Ok(Answer(json!({ "name": collection.as_str(), "readers": told })))
+    Ok(Answer(Shared { name: collection.as_str().to_owned(), readers: told }))
 }
 
 /// The caller's own collection of this name. There is none of a name that cannot be one.
@@ -167,18 +234,18 @@ async fn named(desk: &Desk<'_>, name: &str) -> Result<Collection, Problem> {
 }
 
 /// Each once, by name.
-fn tenants(own: &Tenant, names: &[String]) -> Result<Vec<Tenant>, Problem> {
+fn tenants(own: &Tenant, names: &[Reader]) -> Result<Vec<Tenant>, Problem> {
     let refused = |why: &str| Problem::invalid_field("readers", why);
+    if names.len() > MAX_READERS {
+        return Err(refused(&format!("has more than {MAX_READERS}")));
+    }
     let mut tenants = BTreeSet::new();
-    for name in names {
+    for Reader(name) in names {
         check_tenant(name).map_err(|error| refused(&format!("names none: {error}")))?;
         tenants.insert(Tenant::new(name));
     }
     if tenants.contains(own) {
         return Err(refused("names the tenant that has it"));
-    }
-    if tenants.len() > MAX_READERS {
-        return Err(refused(&format!("has more than {MAX_READERS}")));
     }
     Ok(tenants.into_iter().collect())
 }

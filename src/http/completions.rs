@@ -37,6 +37,7 @@ use crate::{
     auth::Caller,
     chat::{Doing, Phase, RunError, RunId, Source, Status, Timestamp},
     dialect::openai::{
+        described,
         request::CompletionRequest,
         response::{self, Chunks, Envelope, Extension, finish_reason},
     },
@@ -70,6 +71,18 @@ pub(super) fn is_below(path: &str) -> bool {
     path.strip_prefix(BASE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// An answer, for programs that speak OpenAI's interface.
+///
+/// The caller carries the history, and nothing is stored. With `stream`, the answer comes as server-sent events, of which
+/// the last is `[DONE]`; one that breaks off ends with an `error` and without it.
+#[utoipa::path(
+    post, path = "/chat/completions", tag = "OpenAI", operation_id = "create_completion",
+    request_body = described::CompletionRequest,
+    responses((status = 200, description = "The answer", content(
+        (response::Completion<'_> = "application/json"),
+        ("text/event-stream"),
+    ))),
+)]
 pub(super) async fn create(
     State(gateway): State<Arc<Gateway>>,
     Known(caller): Known<Caller>,

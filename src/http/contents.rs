@@ -12,10 +12,12 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::{fs::File, io::AsyncReadExt};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{desk::Desk, fields, gateway::Gateway, problem::Problem, sessions::query};
 use crate::{
     auth::Caller,
+    chat::DocumentId,
     knowledge::{Passage, jobs::DocumentsError},
     store::documents::{DocumentRecord, DocumentState},
 };
@@ -23,18 +25,28 @@ use crate::{
 /// How much of a file is read at a time.
 const PIECE: usize = 64 << 10;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Which {
+    /// The newest when absent.
+    #[param(maximum = 4_294_967_295_u32)]
     version: Option<u32>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DocumentPassage)]
 pub(super) struct Found {
     #[serde(flatten)]
     passage: Passage,
     version: u32,
 }
 
+/// What was read of a document.
+#[utoipa::path(
+    get, path = "/documents/{id}/text", tag = "Knowledge", operation_id = "get_document_text",
+    params(("id" = DocumentId, Path)),
+    responses((status = 200, description = "Its text", body = String, content_type = "text/plain")),
+)]
 pub(super) async fn text(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -46,6 +58,12 @@ pub(super) async fn text(
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
 }
 
+/// One of the chunks of a document.
+#[utoipa::path(
+    get, path = "/documents/{id}/passages/{n}", tag = "Knowledge", operation_id = "get_passage",
+    params(("id" = DocumentId, Path), ("n" = u32, Path, description = "Its number, from 0")),
+    responses((status = 200, description = "The chunk", body = Found)),
+)]
 pub(super) async fn passage(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -59,7 +77,12 @@ pub(super) async fn passage(
     Ok(Answer(Found { passage, version }))
 }
 
-/// The bytes of the newest version, or of another one. A browser saves them and never shows them.
+/// The bytes of a document as they came. A browser saves them and never shows them.
+#[utoipa::path(
+    get, path = "/documents/{id}/original", tag = "Knowledge", operation_id = "get_original",
+    params(("id" = DocumentId, Path), Which),
+    responses((status = 200, description = "The bytes, of the media type that was found", content_type = "*/*", body = Vec<u8>)),
+)]
 pub(super) async fn original(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,

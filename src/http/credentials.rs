@@ -10,9 +10,10 @@ use axum::{
     http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    auth::Scope,
     body::Json,
     gateway::Gateway,
     identity::{allow, allow_to_give},
@@ -35,33 +36,48 @@ const MAX_JTI: usize = MAX_TOKEN_BYTES;
 /// The longest life of a key that ends, in seconds: a hundred years.
 const MAX_LIFE_S: u64 = 100 * 366 * 24 * 3600;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewApiKey)]
 pub(super) struct NewKey {
+    /// What it is for.
+    #[schema(min_length = 1, max_length = 100, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$")]
     name: String,
     /// Without one, whoever makes it.
+    #[schema(min_length = 1, max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$")]
     user: Option<String>,
+    /// The own one when absent.
+    #[schema(pattern = "^[A-Za-z0-9_.-]{1,64}$")]
     tenant: Option<String>,
     #[serde(default)]
-    scopes: Vec<String>,
+    #[schema(max_items = 32)]
+    scopes: Vec<Scope>,
+    /// Never when absent.
+    #[schema(minimum = 1, maximum = 3_162_240_000_u64)]
     expires_in_s: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Of {
+    /// The own one when absent.
     tenant: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Revocation)]
 pub(super) struct Whose {
+    /// The own one when absent.
     tenant: Option<String>,
+    /// All of this user's.
     user: Option<String>,
     /// A single token, by its name.
     jti: Option<String>,
     /// A single token, itself.
+    #[schema(value_type = Option<String>)]
     token: Option<Secret>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct ApiKey {
     id: String,
     name: String,
@@ -77,6 +93,17 @@ pub(super) struct ApiKey {
     key: Option<String>,
 }
 
+#[derive(Serialize, ToSchema)]
+pub(super) struct ApiKeyList {
+    api_keys: Vec<ApiKey>,
+}
+
+/// Makes an API key. It is shown this once.
+#[utoipa::path(
+    post, path = "/admin/api-keys", tag = "Administration", operation_id = "create_api_key",
+    request_body = NewKey,
+    responses((status = 201, description = "The key", body = ApiKey)),
+)]
 pub(super) async fn create(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -87,7 +114,8 @@ pub(super) async fn create(
     let Some(user) = new.user.as_deref().or(own_user) else {
         return Err(Problem::invalid_field("user", "is missing"));
     };
-    let principal = Principal::new(tenant, user, new.scopes)
+    let scopes = new.scopes.into_iter().map(|Scope(scope)| scope).collect();
+    let principal = Principal::new(tenant, user, scopes)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_field", error.to_string()))?;
     allow_to_give(&caller, &principal)?;
     if new.expires_in_s.is_some_and(|life| !(1..=MAX_LIFE_S).contains(&life)) {
@@ -98,17 +126,29 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Reply(ApiKey { key: Some(key), ..record.into() })))
 }
 
+/// Lists the API keys of a tenant.
+#[utoipa::path(
+    get, path = "/admin/api-keys", tag = "Administration", operation_id = "list_api_keys",
+    params(Of),
+    responses((status = 200, description = "All of them, without the keys themselves", body = ApiKeyList)),
+)]
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     of: Result<Query<Of>, QueryRejection>,
-) -> Result<Reply<Value>, Problem> {
+) -> Result<Reply<ApiKeyList>, Problem> {
     let tenant = query(of)?.tenant;
     let tenant = reachable(&caller, tenant.as_deref())?;
-    let records = keys(&gateway)?.list(Some(tenant)).into_iter().map(ApiKey::from);
-    Ok(Reply(json!({ "api_keys": records.collect::<Vec<_>>() })))
+    let api_keys = keys(&gateway)?.list(Some(tenant)).into_iter().map(ApiKey::from).collect();
+    Ok(Reply(ApiKeyList { api_keys }))
 }
 
+/// Takes an API key back.
+#[utoipa::path(
+    delete, path = "/admin/api-keys/{id}", tag = "Administration", operation_id = "revoke_api_key",
+    params(("id" = String, Path)),
+    responses((status = 204, description = "It is no longer good, and what it had opened is closed")),
+)]
 pub(super) async fn revoke(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -123,6 +163,11 @@ pub(super) async fn revoke(
 }
 
 /// Takes back a single token, or those of a user, or of a tenant when none is named, that were made until now.
+#[utoipa::path(
+    post, path = "/admin/revocations", tag = "Administration", operation_id = "revoke_tokens",
+    request_body = Whose,
+    responses((status = 204, description = "They are no longer good, and what they had opened is closed")),
+)]
 pub(super) async fn revoke_tokens(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,

@@ -7,12 +7,13 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{gateway::Gateway, problem::Problem};
 use crate::{
     auth::Caller,
-    chat::DocumentId,
+    chat::{DocumentId, JobId},
     knowledge::{
         Collection, DEFAULT_COLLECTION,
         jobs::{Documents, DocumentsError},
@@ -124,12 +125,32 @@ pub(super) fn page_limit(limit: Option<usize>) -> Result<usize, Problem> {
     }
 }
 
+/// What a deletion is answered with.
+pub(super) enum Removal {
+    /// It is gone.
+    Gone,
+    /// It is hidden, and going.
+    Going(Going),
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Going {
+    /// The work that it takes.
+    job: JobId,
+}
+
 /// Gone, or hidden and going.
-pub(super) fn removed(job: JobRecord) -> Response {
-    if job.state == JobState::Done {
-        return StatusCode::NO_CONTENT.into_response();
+pub(super) fn removed(job: JobRecord) -> Removal {
+    if job.state == JobState::Done { Removal::Gone } else { Removal::Going(Going { job: job.id }) }
+}
+
+impl IntoResponse for Removal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Gone => StatusCode::NO_CONTENT.into_response(),
+            Self::Going(going) => (StatusCode::ACCEPTED, Answer(going)).into_response(),
+        }
     }
-    (StatusCode::ACCEPTED, Answer(json!({ "job": job.id }))).into_response()
 }
 
 impl From<DocumentsError> for Problem {

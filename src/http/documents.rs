@@ -12,15 +12,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     body,
-    desk::{Desk, name_for, no_document, page_limit, removed},
+    desk::{Desk, Going, Removal, name_for, no_document, page_limit, removed},
     fields,
     gateway::Gateway,
     idempotency, identity,
-    jobs::{Fault, Job},
+    jobs::Job,
     problem::Problem,
     rates,
     sessions::query,
@@ -32,43 +33,89 @@ use crate::{
     knowledge::{extract::promised, jobs::Submission},
     limits::{Action, Visitor},
     store::documents::{
-        Accepted, DocumentFilter, DocumentRecord, DocumentState, JobRecord, MAX_COLLECTIONS, Page, Target, Tenant,
-        VersionRecord,
+        Accepted, DocumentFilter, DocumentRecord, DocumentState, Fault, JobRecord, MAX_COLLECTIONS, Page, Target,
+        Tenant, VersionRecord,
     },
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Text {
+    /// In Markdown, which plain text is.
+    #[schema(min_length = 1, pattern = "\\S")]
     text: String,
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f][^\\x00-\\x1f\\x7f-\\x9f]*$"
+    )]
     title: String,
+    /// Where the original lies.
+    #[schema(min_length = 1, max_length = 1024, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$")]
     uri: Option<String>,
+    /// What the source calls it: what is sent with the same key takes the place of what was there. The `uri` when absent,
+    /// and else the title.
+    #[schema(min_length = 1, max_length = 1024, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$")]
     key: Option<String>,
+    /// `default` when absent.
+    #[schema(pattern = "^[A-Za-z0-9_.-]{1,64}$")]
     collection: Option<String>,
+    /// What the client wants to remember with it: an object of at most 4,096 bytes.
+    #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
 }
 
-#[derive(Deserialize)]
+/// A form with a file.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a form is taken in part by part, by `uploads`")]
+struct File {
+    /// With its name, whose ending says what it is.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+    #[schema(max_length = 200)]
+    title: Option<String>,
+    #[schema(max_length = 1024)]
+    uri: Option<String>,
+    /// The file's name when absent.
+    #[schema(max_length = 1024)]
+    key: Option<String>,
+    #[schema(pattern = "^[A-Za-z0-9_.-]{1,64}$")]
+    collection: Option<String>,
+    /// JSON: an object of at most 4,096 bytes.
+    metadata: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Listing {
+    /// The last id of the page before.
     before: Option<String>,
+    /// The most entries wanted; 50 when absent.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
+    /// Of the own tenant, or as `TENANT/NAME` one that is shared with it; all of the own ones when absent.
+    #[param(pattern = "^([A-Za-z0-9_.-]{1,64}/)?[A-Za-z0-9_.-]{1,64}$")]
     collection: Option<String>,
     status: Option<DocumentState>,
     key: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Wish {
     /// Whether its bytes are to go at once.
     #[serde(default)]
     erase: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RollBack)]
 pub(super) struct Back {
+    /// The one before when absent.
+    #[schema(maximum = 4_294_967_295_u32)]
     version: Option<u32>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Document {
     document: DocumentId,
     collection: String,
@@ -82,13 +129,15 @@ pub(super) struct Document {
     #[serde(flatten)]
     newest: Version,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<Job>,
     updated_at: Timestamp,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DocumentVersion)]
 pub(super) struct Version {
     version: u32,
     name: String,
@@ -109,13 +158,44 @@ pub(super) struct Version {
     created_at: Timestamp,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+pub(super) struct Versions {
+    document: DocumentId,
+    /// The version that answers.
+    indexed_version: Option<u32>,
+    versions: Vec<Version>,
+}
+
+/// What became of a document that was sent.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Submitted {
+    document: DocumentId,
+    /// The work on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<JobId>,
+    version: u32,
+    /// Whether it is what was there already, so that there is nothing to do.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unchanged: bool,
+}
+
+#[derive(Serialize, ToSchema)]
 pub(super) struct DocumentList {
     documents: Vec<Document>,
     /// Whether there are older ones; ask again with `before` set to the last one's id.
     more: bool,
 }
 
+/// Sends a file into the knowledge base.
+#[utoipa::path(
+    post, path = "/documents", tag = "Knowledge", operation_id = "upload_document",
+    params(idempotency::Key),
+    request_body(content = File, content_type = "multipart/form-data"),
+    responses(
+        (status = 202, description = "It is kept, and being worked on", body = Submitted),
+        (status = 200, description = "It is what was there already", body = Submitted),
+    ),
+)]
 pub(super) async fn upload(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -136,6 +216,16 @@ pub(super) async fn upload(
     submit(&desk, form, target, request_id).await
 }
 
+/// Another content for a document; what was there answers until it is indexed.
+#[utoipa::path(
+    put, path = "/documents/{id}", tag = "Knowledge", operation_id = "replace_document",
+    params(("id" = DocumentId, Path), idempotency::Key),
+    request_body(content = File, content_type = "multipart/form-data"),
+    responses(
+        (status = 202, description = "It is kept, and being worked on", body = Submitted),
+        (status = 200, description = "It is what was there already", body = Submitted),
+    ),
+)]
 pub(super) async fn replace(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -170,6 +260,16 @@ async fn submit(desk: &Desk<'_>, form: Form, target: Target, request: Option<Mes
     answer(desk.documents.accept(&desk.tenant, part, submission).await?)
 }
 
+/// Sends a text into the knowledge base.
+#[utoipa::path(
+    post, path = "/documents/text", tag = "Knowledge", operation_id = "upload_text",
+    params(idempotency::Key),
+    request_body = Text,
+    responses(
+        (status = 202, description = "It is kept, and being worked on", body = Submitted),
+        (status = 200, description = "It is what was there already", body = Submitted),
+    ),
+)]
 pub(super) async fn upload_text(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -200,17 +300,20 @@ pub(super) async fn upload_text(
 
 /// What a client is told of what it sent.
 fn answer(accepted: Accepted) -> Result<Response, Problem> {
-    let queued = |document: &DocumentRecord, job: &JobId| {
-        let body = json!({ "document": document.id, "job": job, "version": document.newest.version });
-        (StatusCode::ACCEPTED, Answer(body)).into_response()
-    };
+    let (status, submitted) = submitted(accepted)?;
+    Ok((status, Answer(submitted)).into_response())
+}
+
+fn submitted(accepted: Accepted) -> Result<(StatusCode, Submitted), Problem> {
     let too_many = |detail: String| Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many", detail);
     match accepted {
-        Accepted::Queued { document, job, .. } | Accepted::Joined(document, job) => Ok(queued(&document, &job.id)),
+        Accepted::Queued { document, job, .. } | Accepted::Joined(document, job) => {
+            let (document, version) = (document.id, document.newest.version);
+            Ok((StatusCode::ACCEPTED, Submitted { document, job: Some(job.id), version, unchanged: false }))
+        }
         Accepted::Unchanged(document) => {
-            let version = document.newest.version;
-            let body = json!({ "document": document.id, "version": version, "unchanged": true });
-            Ok(Answer(body).into_response())
+            let (document, version) = (document.id, document.newest.version);
+            Ok((StatusCode::OK, Submitted { document, job: None, version, unchanged: true }))
         }
         Accepted::Conflict => {
             let detail = "the idempotency key belongs to another document";
@@ -225,6 +328,12 @@ fn answer(accepted: Accepted) -> Result<Response, Problem> {
     }
 }
 
+/// Lists documents, newest first.
+#[utoipa::path(
+    get, path = "/documents", tag = "Knowledge", operation_id = "list_documents",
+    params(Listing),
+    responses((status = 200, description = "A page of them", body = DocumentList)),
+)]
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -249,6 +358,12 @@ pub(super) async fn list(
     Ok(Answer(DocumentList { documents, more }))
 }
 
+/// How a document stands.
+#[utoipa::path(
+    get, path = "/documents/{id}", tag = "Knowledge", operation_id = "get_document",
+    params(("id" = DocumentId, Path)),
+    responses((status = 200, description = "The document", body = Document)),
+)]
 pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -269,12 +384,21 @@ pub(super) async fn show(
     Ok(Answer(Document::seen_by(&desk.tenant, found)))
 }
 
+/// Deletes a document. It answers no longer from then on; its bytes go later, or at once when they are to be erased.
+#[utoipa::path(
+    delete, path = "/documents/{id}", tag = "Knowledge", operation_id = "delete_document",
+    params(("id" = DocumentId, Path), Wish),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 202, description = "It is hidden, and going", body = Going),
+    ),
+)]
 pub(super) async fn delete(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     wish: Result<Query<Wish>, QueryRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Removal, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let Wish { erase } = query(wish)?;
     let found = desk.own_document(&id).await?;
@@ -282,17 +406,33 @@ pub(super) async fn delete(
     Ok(removed(job))
 }
 
+/// What a document was before.
+#[utoipa::path(
+    get, path = "/documents/{id}/versions", tag = "Knowledge", operation_id = "list_versions",
+    params(("id" = DocumentId, Path)),
+    responses((status = 200, description = "Its versions, newest first", body = Versions)),
+)]
 pub(super) async fn versions(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-) -> Result<Answer<Value>, Problem> {
+) -> Result<Answer<Versions>, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let found = desk.document(&id).await?;
-    let versions: Vec<Version> = desk.versions(&found).await?.into_iter().map(Version::from).collect();
-    Ok(Answer(json!({ "document": found.id, "indexed_version": found.indexed_version, "versions": versions })))
+    let versions = desk.versions(&found).await?.into_iter().map(Version::from).collect();
+    Ok(Answer(Versions { document: found.id, indexed_version: found.indexed_version, versions }))
 }
 
+/// Back to an earlier version.
+#[utoipa::path(
+    post, path = "/documents/{id}/rollback", tag = "Knowledge", operation_id = "roll_back_document",
+    params(("id" = DocumentId, Path), idempotency::Key),
+    request_body = Back,
+    responses(
+        (status = 202, description = "It is being worked on", body = Submitted),
+        (status = 200, description = "It is what was there already", body = Submitted),
+    ),
+)]
 pub(super) async fn roll_back(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -307,6 +447,12 @@ pub(super) async fn roll_back(
     answer(accepted.ok_or_else(|| Problem::not_found("version"))?)
 }
 
+/// Lets a document be found that is held back since it seems to give a model instructions. Needs the scope `admin`.
+#[utoipa::path(
+    post, path = "/documents/{id}/release", tag = "Knowledge", operation_id = "release_document",
+    params(("id" = DocumentId, Path)),
+    responses((status = 202, description = "It is being indexed", body = Job)),
+)]
 pub(super) async fn release(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -330,7 +476,7 @@ impl Document {
             key: record.key,
             title: record.title,
             status: record.state,
-            error: record.fault.map(Fault::from),
+            error: record.fault,
             indexed_version: record.indexed_version,
             newest: record.newest.into(),
             metadata: record.metadata,

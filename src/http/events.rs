@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     auth::{Authenticator, Caller, Right, left},
-    chat::Timestamp,
+    chat::{SessionId, Timestamp},
     dialect::chat_v1::{self, DELTA_BYTES, Welcome},
     hub::ASSISTANT,
     session::{SessionHandle, Viewer, log::Step, viewer::Change},
@@ -41,6 +41,16 @@ pub(super) const LOOK: Duration = Duration::from_secs(1);
 /// for the end of one, and stumble over its missing data.
 pub(super) const STILL_HERE: &str = ": still here\n";
 
+/// Everything that happens in a session, as server-sent events.
+///
+/// Each is a frame of the protocol `chat.v1`, and its id a cursor: with `Last-Event-ID` or `resume` the stream goes on
+/// behind it, without a gap and without anything twice.
+#[utoipa::path(
+    get, path = "/sessions/{id}/events", tag = "Conversations", operation_id = "watch_session",
+    params(("id" = SessionId, Path), Parameters, ("Last-Event-ID" = Option<String>, Header)),
+    security(("bearer" = ["chat"]), ("ticket" = [])),
+    responses((status = 200, description = "Frames", content(("text/event-stream")))),
+)]
 pub(super) async fn events(
     State(gateway): State<Arc<Gateway>>,
     Path(session): Path<String>,

@@ -12,24 +12,125 @@ use axum::{
     response::IntoResponse,
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 
-use super::gateway::Gateway;
+use super::{
+    gateway::Gateway,
+    overview::{Jobs, documents},
+};
 use crate::{
     auth::jwks::SourceState,
-    knowledge::{
-        KnowledgeStatus,
-        jobs::{Health, IndexHealth},
-    },
+    knowledge::{KnowledgeStatus, jobs::IndexHealth},
     llm::breaker::BreakerState,
     telemetry::{metrics::BREAKER_STATE, recorder},
 };
 
+#[derive(Serialize, ToSchema)]
+pub(super) struct Readiness {
+    /// `ready`, `draining` or `storage_unavailable`.
+    status: &'static str,
+    knowledge: KnowledgeStatus,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct InOneWord {
+    /// `ok`, `degraded` or `down`.
+    status: &'static str,
+}
+
+/// How the gateway is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Health)]
+pub(super) struct Report {
+    /// `ok`, `degraded` or `down`.
+    status: &'static str,
+    version: &'static str,
+    components: Components,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Components {
+    store: Store,
+    knowledge: Knowledge,
+    model: Model,
+    sessions: Sessions,
+    /// Those of an identity provider, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<Keys>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = StoreHealth)]
+struct Store {
+    /// `ready` or `down`.
+    state: &'static str,
+}
+
+/// The knowledge base, and what is in it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KnowledgeHealth)]
+struct Knowledge {
+    #[serde(flatten)]
+    status: KnowledgeStatus,
+    /// By their state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    documents: Option<BTreeMap<&'static str, u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jobs: Option<Jobs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<IndexHealth>,
+}
+
+/// The targets by name, and whether they are asked. A target that is left alone makes it `degraded`, all of them `down`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ModelHealth)]
+struct Model {
+    name: String,
+    /// `ready`, `degraded` or `down`.
+    state: &'static str,
+    targets: Vec<Target>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = TargetHealth)]
+struct Target {
+    name: String,
+    /// `closed`, `probing` or `open`.
+    breaker: &'static str,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionsHealth)]
+struct Sessions {
+    in_memory: usize,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeysHealth)]
+struct Keys {
+    /// `ready`, `stale` or `missing`.
+    state: &'static str,
+    known: usize,
+}
+
+/// Whether the process lives.
+#[utoipa::path(
+    get, path = "/livez", tag = "Health", operation_id = "is_alive",
+    responses((status = 200, description = "It does", body = String)),
+)]
 pub(super) async fn live() -> &'static str {
     "ok\n"
 }
 
-pub(super) async fn ready(State(gateway): State<Arc<Gateway>>) -> (StatusCode, Json<Value>) {
+/// Whether it takes work. Also at `/ready`.
+#[utoipa::path(
+    get, path = "/readyz", tag = "Health", operation_id = "is_ready",
+    responses(
+        (status = 200, description = "It does", body = Readiness),
+        (status = 503, description = "It does not", body = Readiness),
+    ),
+)]
+pub(super) async fn ready(State(gateway): State<Arc<Gateway>>) -> (StatusCode, Json<Readiness>) {
     let (code, status) = if gateway.draining.is_cancelled() {
         (StatusCode::SERVICE_UNAVAILABLE, "draining")
     } else if gateway.store_health.is_up(&**gateway.hub.store()).await {
@@ -37,49 +138,68 @@ pub(super) async fn ready(State(gateway): State<Arc<Gateway>>) -> (StatusCode, J
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable")
     };
-    (code, Json(json!({ "status": status, "knowledge": knowledge(&gateway) })))
+    (code, Json(Readiness { status, knowledge: knowledge(&gateway) }))
 }
 
-/// The report of [`health`] in one word, for who is not to know more.
-pub(super) async fn status(State(gateway): State<Arc<Gateway>>) -> (StatusCode, Json<Value>) {
+/// How it is, in one word.
+#[utoipa::path(
+    get, path = "/health", tag = "Health", operation_id = "get_health_in_one_word",
+    responses(
+        (status = 200, description = "It works, or most of it does", body = InOneWord),
+        (status = 503, description = "It does not", body = InOneWord),
+    ),
+)]
+pub(super) async fn status(State(gateway): State<Arc<Gateway>>) -> (StatusCode, Json<InOneWord>) {
     let (code, Json(report)) = health(State(gateway)).await;
-    (code, Json(json!({ "status": report["status"] })))
+    (code, Json(InOneWord { status: report.status }))
 }
 
-pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, Json<Value>) {
+/// A report on its parts.
+#[utoipa::path(
+    get, path = "/health", tag = "Health", operation_id = "get_health",
+    responses(
+        (status = 200, description = "It works, or most of it does", body = Report),
+        (status = 503, description = "It does not", body = Report),
+    ),
+)]
+pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, Json<Report>) {
     let store = gateway.store_health.is_up(&**gateway.hub.store()).await;
-    let knowledge = knowledge(&gateway);
-    let model_is_resting = model(&gateway)["state"] == "down";
     let kept = gateway.documents.as_ref().and_then(|documents| documents.health());
-    let keys = gateway.auth.key_source().map(|source| source.state());
+    let source = gateway.auth.key_source().map(|source| source.state());
+    let (knowledge, model) = (knowledge(&gateway), model(&gateway));
     let is_damaged = kept.as_ref().is_some_and(|kept| kept.index.failed + kept.index.unwritable > 0);
-    let status = match (store, &knowledge) {
-        (false, _) => "down",
-        (true, KnowledgeStatus::Failed(_)) => "degraded",
-        (true, _) if is_damaged => "degraded",
-        (true, _) if model_is_resting => "degraded",
-        (true, _) if keys.is_some_and(|(state, _)| state != SourceState::Ready) => "degraded",
-        (true, _) => "ok",
+    let is_degraded = is_damaged
+        || matches!(knowledge, KnowledgeStatus::Failed(_))
+        || model.state == "down"
+        || source.is_some_and(|(state, _)| state != SourceState::Ready);
+    let (code, status) = match (store, is_degraded) {
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "down"),
+        (true, true) => (StatusCode::OK, "degraded"),
+        (true, false) => (StatusCode::OK, "ok"),
     };
-    let code = if store { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let mut body = json!({
-        "status": status,
-        "version": env!("CARGO_PKG_VERSION"),
-        "components": {
-            "store": { "state": if store { "ready" } else { "down" } },
-            "knowledge": Kept { status: knowledge, about: kept.as_ref().map(About::from) },
-            "model": model(&gateway),
-            "sessions": { "in_memory": gateway.hub.len() },
+    let components = Components {
+        store: Store { state: if store { "ready" } else { "down" } },
+        knowledge: Knowledge {
+            status: knowledge,
+            documents: kept.as_ref().map(|kept| documents(&kept.census)),
+            jobs: kept.as_ref().map(|kept| Jobs::from(&kept.census)),
+            index: kept.map(|kept| kept.index),
         },
-    });
-    if let Some((state, known)) = keys {
-        body["components"]["keys"] = json!({ "state": state.as_str(), "known": known });
-    }
-    (code, Json(body))
+        model,
+        sessions: Sessions { in_memory: gateway.hub.len() },
+        keys: source.map(|(state, known)| Keys { state: state.as_str(), known }),
+    };
+    (code, Json(Report { status, version: env!("CARGO_PKG_VERSION"), components }))
 }
 
+/// Counters, in Prometheus' text format.
+///
 /// Some of it is found out for this answer: whether the store takes writes, for nobody else may ask, and how the breakers
 /// stand of the targets that there are, for those that were replaced may still be answering.
+#[utoipa::path(
+    get, path = "/metrics", tag = "Health", operation_id = "get_metrics",
+    responses((status = 200, description = "All of them", body = String, content_type = "text/plain")),
+)]
 pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     gateway.store_health.is_up(&**gateway.hub.store()).await;
     for target in gateway.model.targets() {
@@ -88,8 +208,7 @@ pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> impl IntoRes
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder::render(&gateway.metrics))
 }
 
-/// The targets by name, and whether they are asked. A target that is left alone makes it `degraded`, all of them `down`.
-fn model(gateway: &Gateway) -> Value {
+fn model(gateway: &Gateway) -> Model {
     let targets = gateway.model.targets();
     let resting = targets.iter().filter(|target| matches!(target.breaker, BreakerState::Open(_))).count();
     let state = match resting {
@@ -97,35 +216,8 @@ fn model(gateway: &Gateway) -> Value {
         some if some < targets.len() => "degraded",
         _ => "down",
     };
-    let targets: Vec<_> =
-        targets.iter().map(|target| json!({ "name": target.name, "breaker": target.breaker.as_str() })).collect();
-    json!({ "name": gateway.model.name().as_ref(), "state": state, "targets": targets })
-}
-
-/// The knowledge base, and what is in it.
-#[derive(Serialize)]
-struct Kept {
-    #[serde(flatten)]
-    status: KnowledgeStatus,
-    #[serde(flatten)]
-    about: Option<About>,
-}
-
-#[derive(Serialize)]
-struct About {
-    documents: BTreeMap<&'static str, u64>,
-    jobs: Value,
-    index: IndexHealth,
-}
-
-impl From<&Health> for About {
-    fn from(Health { census, index }: &Health) -> Self {
-        Self {
-            documents: census.documents.iter().map(|(state, count)| (state.as_str(), *count)).collect(),
-            jobs: json!({ "queued": census.queued, "running": census.running }),
-            index: index.clone(),
-        }
-    }
+    let targets = targets.into_iter().map(|target| Target { name: target.name, breaker: target.breaker.as_str() });
+    Model { name: gateway.model.name().to_string(), state, targets: targets.collect() }
 }
 
 /// Why it failed is for the log: clients learn that it did.

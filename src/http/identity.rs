@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Extension,
     extract::{Request, State},
-    http::{Extensions, HeaderMap, StatusCode, header},
+    http::{Extensions, HeaderMap, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -54,11 +54,14 @@ pub(super) async fn require(
 
 /// The same for documents: who may read them may not change them.
 pub(super) async fn require_by_method(Extension(caller): Extension<Caller>, request: Request, next: Next) -> Response {
-    let right = if request.method().is_safe() { Right::ReadKnowledge } else { Right::WriteKnowledge };
-    match allow(&caller, right) {
+    match allow(&caller, right_for(request.method())) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
+}
+
+pub(super) fn right_for(method: &Method) -> Right {
+    if method.is_safe() { Right::ReadKnowledge } else { Right::WriteKnowledge }
 }
 
 /// Whether somebody may do this.

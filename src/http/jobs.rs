@@ -10,8 +10,8 @@ use axum::{
     response::Response,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     desk::{Desk, page_limit},
@@ -27,18 +27,22 @@ use super::{
 use crate::{
     auth::{Caller, Right},
     chat::{DocumentId, JobId, Timestamp},
-    store::documents::{self, JobKind, JobRecord, JobState, Stage},
+    store::documents::{Fault, JobKind, JobRecord, JobState, Stage},
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Listing {
+    /// The last id of the page before.
     before: Option<String>,
+    /// The most entries wanted; 50 when absent.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
     state: Option<JobState>,
 }
 
 /// A piece of work.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Job {
     job: JobId,
     kind: JobKind,
@@ -50,27 +54,24 @@ pub(super) struct Job {
     state: JobState,
     #[serde(skip_serializing_if = "Option::is_none")]
     stage: Option<Stage>,
+    /// Steps of the stage,
     done: u32,
+    /// of so many.
     total: u32,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Fault>,
+    /// Grows with every change.
     revision: u64,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
-/// Why something could not be done.
-#[derive(Serialize)]
-pub(super) struct Fault {
-    code: String,
-    detail: String,
-}
-
-impl From<documents::Fault> for Fault {
-    fn from(fault: documents::Fault) -> Self {
-        Self { code: fault.code, detail: fault.detail }
-    }
+#[derive(Serialize, ToSchema)]
+pub(super) struct JobList {
+    jobs: Vec<Job>,
+    /// Whether there are older ones; ask again with `before` set to the last one's id.
+    more: bool,
 }
 
 impl From<JobRecord> for Job {
@@ -86,7 +87,7 @@ impl From<JobRecord> for Job {
             done: record.progress.done,
             total: record.progress.total,
             attempts: record.attempts,
-            error: record.fault.map(Fault::from),
+            error: record.fault,
             revision: record.progress.revision,
             created_at: record.created_at,
             updated_at: record.updated_at,
@@ -102,20 +103,32 @@ fn job_id(text: &str) -> Result<JobId, Problem> {
     JobId::parse(text).map_err(|_| no_job())
 }
 
+/// Lists the work on documents, newest first.
+#[utoipa::path(
+    get, path = "/jobs", tag = "Knowledge", operation_id = "list_jobs",
+    params(Listing),
+    responses((status = 200, description = "A page of it", body = JobList)),
+)]
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     listing: Result<Query<Listing>, QueryRejection>,
-) -> Result<Answer<Value>, Problem> {
+) -> Result<Answer<JobList>, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let Listing { before, limit, state } = query(listing)?;
     let before = before.as_deref().map(job_id).transpose()?;
     let page = desk.documents.store().jobs(&desk.tenant, state, before.as_ref(), page_limit(limit)?).await?;
     let page = page.ok_or_else(no_job)?;
-    let jobs: Vec<Job> = page.items.into_iter().map(Job::from).collect();
-    Ok(Answer(json!({ "jobs": jobs, "more": page.more })))
+    let jobs = page.items.into_iter().map(Job::from).collect();
+    Ok(Answer(JobList { jobs, more: page.more }))
 }
 
+/// How far work is.
+#[utoipa::path(
+    get, path = "/jobs/{id}", tag = "Knowledge", operation_id = "get_job",
+    params(("id" = JobId, Path)),
+    responses((status = 200, description = "The work", body = Job)),
+)]
 pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -126,6 +139,12 @@ pub(super) async fn show(
     Ok(Answer(job.ok_or_else(no_job)?.into()))
 }
 
+/// Ends work on a document.
+#[utoipa::path(
+    post, path = "/jobs/{id}/cancel", tag = "Knowledge", operation_id = "cancel_job",
+    params(("id" = JobId, Path)),
+    responses((status = 202, description = "It is being ended", body = Job)),
+)]
 pub(super) async fn cancel(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -137,6 +156,12 @@ pub(super) async fn cancel(
     taken(&desk, &id, cancelled, "not_cancellable", "what is deleted is removed in any case").await
 }
 
+/// Begins work again that failed or was cancelled.
+#[utoipa::path(
+    post, path = "/jobs/{id}/retry", tag = "Knowledge", operation_id = "retry_job",
+    params(("id" = JobId, Path)),
+    responses((status = 202, description = "It is begun again", body = Job)),
+)]
 pub(super) async fn retry(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -164,7 +189,15 @@ async fn taken(
     Err(Problem::new(StatusCode::CONFLICT, code, refusal))
 }
 
+/// Work as it goes on, as server-sent events.
+///
 /// Every event has the whole state, so whoever comes back needs nothing of what it missed. The stream ends with the work.
+#[utoipa::path(
+    get, path = "/jobs/{id}/events", tag = "Knowledge", operation_id = "watch_job",
+    params(("id" = JobId, Path), Parameters),
+    security(("bearer" = ["knowledge:read"]), ("ticket" = [])),
+    responses((status = 200, description = "Events, each a `Job`", content(("text/event-stream")))),
+)]
 pub(super) async fn events(
     State(gateway): State<Arc<Gateway>>,
     Path(id): Path<String>,

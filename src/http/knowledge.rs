@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{Extension as Known, Json as Reply, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::{body::Json, desk::collection, gateway::Gateway, problem::Problem};
 use crate::{
@@ -18,17 +19,22 @@ const MAX_QUERY_CHARS: usize = 4000;
 /// The most passages of one answer.
 const MAX_TOP_K: usize = 50;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Search)]
 pub(super) struct Query {
+    #[schema(min_length = 1, max_length = 4000, pattern = "\\S")]
     query: String,
+    /// Of the own tenant, or as `TENANT/NAME` one that is shared with it; `default` when absent.
+    #[schema(examples("default"), pattern = "^([A-Za-z0-9_.-]{1,64}/)?[A-Za-z0-9_.-]{1,64}$")]
     collection: Option<String>,
+    #[schema(minimum = 1, maximum = 50)]
     top_k: Option<usize>,
     #[serde(default)]
     mode: SearchMode,
     filter: Option<Filter>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Results {
     results: Vec<Passage>,
     /// Another one whenever something else could be found. Too long for a number of JSON.
@@ -37,6 +43,12 @@ pub(super) struct Results {
     took_ms: u64,
 }
 
+/// What retrieval finds for a question.
+#[utoipa::path(
+    post, path = "/rag/query", tag = "Knowledge", operation_id = "search",
+    request_body = Query,
+    responses((status = 200, description = "The passages, best first", body = Results)),
+)]
 pub(super) async fn query(
     State(gateway): State<Arc<Gateway>>,
     Known(caller): Known<Caller>,

@@ -8,39 +8,54 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{body::Json, gateway::Gateway, idempotency, problem::Problem, sessions::session_id};
 use crate::{
     auth::Caller,
-    chat::{MessageId, RunId},
+    chat::{MessageId, RunId, SessionId},
     dialect::chat_v1::check_text,
     limits::Visitor,
     session::{NewMessage, Receipt, SendMode, StopTarget},
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewMessage)]
 pub(super) struct Message {
+    /// Makes it safe to repeat.
     id: Option<MessageId>,
+    #[schema(min_length = 1, max_length = 16_384, pattern = "\\S")]
     text: String,
     mode: Option<SendMode>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Accepted {
     message: MessageId,
+    /// Which will answer it.
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<RunId>,
+    /// Whether the message was there already.
     duplicate: bool,
+    /// Whether others are answered before it.
     queued: bool,
+    /// How many messages may still be sent in the current minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     remaining: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Stopped {
     run: RunId,
 }
 
+/// Says something in a session. The answer comes over the socket or the events.
+#[utoipa::path(
+    post, path = "/sessions/{id}/messages", tag = "Conversations", operation_id = "send_message",
+    params(("id" = SessionId, Path), idempotency::Key),
+    request_body = Message,
+    responses((status = 202, description = "It is stored, and will be answered", body = Accepted)),
+)]
 pub(super) async fn send(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -59,6 +74,12 @@ pub(super) async fn send(
     Ok((StatusCode::ACCEPTED, Reply(accepted)))
 }
 
+/// Stops an answer. What was written of it is kept.
+#[utoipa::path(
+    post, path = "/sessions/{id}/runs/{run}/stop", tag = "Conversations", operation_id = "stop_run",
+    params(("id" = SessionId, Path), ("run" = RunId, Path)),
+    responses((status = 202, description = "It is being stopped", body = Stopped)),
+)]
 pub(super) async fn stop(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,

@@ -28,6 +28,7 @@ mod knowledge;
 mod messages;
 mod models;
 mod notices;
+mod openapi;
 pub mod origin;
 mod overview;
 mod page;

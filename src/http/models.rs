@@ -18,10 +18,21 @@ use crate::{
 /// The owner of what is the gateway's own.
 const OWN: &str = "rivulet";
 
+/// The models that clients may choose from. The gateway chooses by itself, so it is for their menus.
+#[utoipa::path(
+    get, path = "/models", tag = "OpenAI", operation_id = "list_models",
+    responses((status = 200, description = "All of them", body = ModelList)),
+)]
 pub(super) async fn list(State(gateway): State<Arc<Gateway>>) -> Reply<ModelList> {
     Reply(ModelList::new(models(&gateway)))
 }
 
+/// One of the models. Its name may have slashes.
+#[utoipa::path(
+    get, path = "/models/{*model}", tag = "OpenAI", operation_id = "get_model",
+    params(("model" = String, Path)),
+    responses((status = 200, description = "The model", body = Model)),
+)]
 pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
     Path(name): Path<String>,

@@ -3,19 +3,19 @@
 //! An admin of a tenant sees what is of the tenant, and nothing that tells of others; who administers all tenants sees all
 //! of it, or one of them when it is named. Nobody sees here what was said.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json as Reply,
     extract::{Query, State, rejection::QueryRejection},
     http::StatusCode,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use tracing::warn;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    admin,
+    admin::{self, Cache, Llm},
     credentials::reachable,
     desk::page_limit,
     gateway::Gateway,
@@ -25,9 +25,10 @@ use super::{
 };
 use crate::{
     auth::{Caller, Right},
-    chat::Timestamp,
-    hub::Counts,
+    chat::{Phase, RunId, SessionId, Timestamp},
+    hub,
     session::{RunReport, SessionReport},
+    store::documents::Census,
     telemetry::{
         metrics::{HTTP_IN_PROGRESS, RATE_LIMITED, RUN_TTFT, RUNS, RUNS_ACTIVE, TOKENS_DELIVERED, WS_CONNECTIONS},
         readings::Readings,
@@ -38,55 +39,217 @@ use crate::{
 const MAX_DAYS: u64 = 90;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-#[derive(Deserialize)]
-pub(super) struct Wanted {
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Busiest {
+    /// All that one may administer when absent.
     tenant: Option<String>,
+    /// The most entries wanted; 50 when absent.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Of {
+    /// All that one may administer when absent.
+    tenant: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Since {
+    /// All that one may administer when absent.
+    tenant: Option<String>,
+    /// How many days, today included; 30 when absent.
+    #[param(minimum = 1, maximum = 90)]
     days: Option<u64>,
 }
 
+#[derive(Serialize, ToSchema)]
+pub(super) struct LiveSessions {
+    sessions: Vec<LiveSession>,
+    counts: Counts,
+}
+
+/// The sessions in memory, in numbers.
+#[derive(Serialize, ToSchema)]
+struct Counts {
+    in_memory: usize,
+    /// Those of them that somebody watches.
+    watched: usize,
+    /// How many watch.
+    viewers: usize,
+    /// Those in which an answer is being written or waits.
+    busy: usize,
+}
+
+/// A session in memory.
+#[derive(Serialize, ToSchema)]
+struct LiveSession {
+    session: SessionId,
+    tenant: Option<String>,
+    user: Option<String>,
+    viewers: usize,
+    unused_s: u64,
+    /// The answer that is being written.
+    run: Option<LiveRun>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct LiveRun {
+    run: RunId,
+    /// Who answers, as far as it is known.
+    model: String,
+    phase: Phase,
+    age_s: Option<f64>,
+    /// The UTF-16 code units of its text so far.
+    written: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Stats {
+    at: Timestamp,
+    version: &'static str,
+    draining: bool,
+    /// Whose sessions are counted; all when there is none.
+    tenant: Option<String>,
+    /// Whether there is a knowledge base.
+    documents: bool,
+    sessions: Counts,
+    model: Llm,
+    /// What is of nobody in particular, for who may administer all tenants.
+    gateway: Option<Whole>,
+}
+
+/// The whole gateway, in numbers. Counters begin with the process; whoever asks again sees what came in between.
+#[derive(Serialize, ToSchema)]
+#[schema(as = GatewayStats)]
+struct Whole {
+    up_s: u64,
+    sockets: f64,
+    /// In progress.
+    requests: f64,
+    runs: Runs,
+    /// Tokens delivered.
+    tokens: f64,
+    first_token: FirstToken,
+    /// What was refused, by the limit.
+    limited: BTreeMap<String, f64>,
+    caches: [Cache; 3],
+    knowledge: Option<KnowledgeStats>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Runs {
+    active: f64,
+    /// By how they ended.
+    ended: BTreeMap<String, f64>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct FirstToken {
+    count: f64,
+    sum_s: f64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct KnowledgeStats {
+    /// By their state.
+    documents: BTreeMap<&'static str, u64>,
+    jobs: Jobs,
+    chunks: usize,
+    /// Of the newest versions.
+    bytes: u64,
+}
+
+/// The work on documents.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Jobs {
+    queued: u64,
+    running: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct FeedbackReport {
+    days: u64,
+    feedback: Vec<DayFeedback>,
+}
+
+/// What was thought of a model's answers on a day.
+#[derive(Serialize, ToSchema)]
+struct DayFeedback {
+    #[schema(format = Date)]
+    day: String,
+    model: Option<String>,
+    good: u64,
+    bad: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Draining {
+    draining: bool,
+    /// How long it may take.
+    drain_s: u64,
+}
+
 /// The sessions in memory: the busiest first.
+#[utoipa::path(
+    get, path = "/admin/sessions", tag = "Administration", operation_id = "list_live_sessions",
+    params(Busiest),
+    responses((status = 200, description = "Some of them, and how many there are", body = LiveSessions)),
+)]
 pub(super) async fn sessions(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Reply<Value>, Problem> {
-    let Wanted { tenant, limit, .. } = query(wanted)?;
+    wanted: Result<Query<Busiest>, QueryRejection>,
+) -> Result<Reply<LiveSessions>, Problem> {
+    let Busiest { tenant, limit } = query(wanted)?;
     let (counts, reports) = gateway.hub.overview(whose(&caller, tenant.as_deref())?, page_limit(limit)?);
-    let sessions: Vec<_> = reports.iter().map(session).collect();
-    Ok(Reply(json!({ "sessions": sessions, "counts": counted(counts) })))
+    let sessions = reports.into_iter().map(LiveSession::from).collect();
+    Ok(Reply(LiveSessions { sessions, counts: counts.into() }))
 }
 
 /// Numbers: of the tenant, and where it is not the whole gateway that is asked for, of nothing else.
+#[utoipa::path(
+    get, path = "/admin/stats", tag = "Administration", operation_id = "get_stats",
+    params(Of),
+    responses((status = 200, description = "As of now", body = Stats)),
+)]
 pub(super) async fn stats(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Reply<Value>, Problem> {
+    wanted: Result<Query<Of>, QueryRejection>,
+) -> Result<Reply<Stats>, Problem> {
     let tenant = query(wanted)?.tenant;
     let tenant = whose(&caller, tenant.as_deref())?;
     let (counts, _) = gateway.hub.overview(tenant, 0);
     let Reply(model) = admin::llm(State(gateway.clone())).await;
     let whole = if tenant.is_none() { Some(of_all(&gateway).await) } else { None };
-    Ok(Reply(json!({
-        "at": Timestamp::now(),
-        "version": env!("CARGO_PKG_VERSION"),
-        "draining": gateway.draining.is_cancelled(),
-        "tenant": tenant,
-        "documents": gateway.documents.is_some(),
-        "sessions": counted(counts),
-        "model": model,
-        "gateway": whole,
-    })))
+    Ok(Reply(Stats {
+        at: Timestamp::now(),
+        version: env!("CARGO_PKG_VERSION"),
+        draining: gateway.draining.is_cancelled(),
+        tenant: tenant.map(str::to_owned),
+        documents: gateway.documents.is_some(),
+        sessions: counts.into(),
+        model,
+        gateway: whole,
+    }))
 }
 
 /// What was thought of answers, by the day and the model.
+#[utoipa::path(
+    get, path = "/admin/feedback", tag = "Administration", operation_id = "get_feedback",
+    params(Since),
+    responses((status = 200, description = "Days with opinions, newest first", body = FeedbackReport)),
+)]
 pub(super) async fn feedback(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Reply<Value>, Problem> {
-    let Wanted { tenant, days, .. } = query(wanted)?;
+    wanted: Result<Query<Since>, QueryRejection>,
+) -> Result<Reply<FeedbackReport>, Problem> {
+    let Since { tenant, days } = query(wanted)?;
     let days = days.unwrap_or(30);
     if !(1..=MAX_DAYS).contains(&days) {
         return Err(Problem::invalid_field("days", &format!("must be 1 to {MAX_DAYS}")));
@@ -95,18 +258,22 @@ pub(super) async fn feedback(
     let today = Timestamp::now().0 / DAY.as_millis() as u64;
     let since = Timestamp((today + 1).saturating_sub(days) * DAY.as_millis() as u64);
     let found = gateway.hub.store().opinions(whose(&caller, tenant.as_deref())?, since).await?;
-    let rows = found.iter().map(|row| {
-        let day = &row.day.to_string()[..10];
-        json!({ "day": day, "model": row.model, "good": row.good, "bad": row.bad })
+    let feedback = found.into_iter().map(|row| {
+        let day = row.day.to_string()[..10].to_owned();
+        DayFeedback { day, model: row.model, good: row.good, bad: row.bad }
     });
-    Ok(Reply(json!({ "days": days, "feedback": rows.collect::<Vec<_>>() })))
+    Ok(Reply(FeedbackReport { days, feedback: feedback.collect() }))
 }
 
 /// Has the gateway end as SIGTERM does: whoever started it decides whether it comes back.
+#[utoipa::path(
+    post, path = "/admin/drain", tag = "Administration", operation_id = "drain",
+    responses((status = 202, description = "It is ending", body = Draining)),
+)]
 pub(super) async fn drain(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
-) -> Result<(StatusCode, Reply<Value>), Problem> {
+) -> Result<(StatusCode, Reply<Draining>), Problem> {
     let Some(grant) = &caller.0 else {
         return Err(unauthenticated("this address needs a token with the scope `admin:tenants`"));
     };
@@ -115,7 +282,7 @@ pub(super) async fn drain(
         warn!(tenant = grant.principal.tenant(), "an administrator has the gateway end");
         gateway.draining.cancel();
     }
-    Ok((StatusCode::ACCEPTED, Reply(json!({ "draining": true, "drain_s": gateway.drain.as_secs() }))))
+    Ok((StatusCode::ACCEPTED, Reply(Draining { draining: true, drain_s: gateway.drain.as_secs() })))
 }
 
 /// The tenant that is meant; `None`: all of them, which takes who may administer all.
@@ -126,61 +293,62 @@ fn whose<'a>(caller: &'a Caller, named: Option<&'a str>) -> Result<Option<&'a st
     reachable(caller, named).map(Some)
 }
 
-fn counted(counts: Counts) -> Value {
-    let Counts { sessions, watched, viewers, busy } = counts;
-    json!({ "in_memory": sessions, "watched": watched, "viewers": viewers, "busy": busy })
+impl From<hub::Counts> for Counts {
+    fn from(counts: hub::Counts) -> Self {
+        let hub::Counts { sessions: in_memory, watched, viewers, busy } = counts;
+        Self { in_memory, watched, viewers, busy }
+    }
 }
 
-fn session(report: &SessionReport) -> Value {
-    let (tenant, user) = report.owner.as_ref().and_then(|owner| owner.as_str().split_once('/')).unzip();
-    json!({
-        "session": report.id,
-        "tenant": tenant,
-        "user": user,
-        "viewers": report.viewers,
-        "unused_s": report.unused.as_secs(),
-        "run": report.run.as_ref().map(run),
-    })
+impl From<SessionReport> for LiveSession {
+    fn from(report: SessionReport) -> Self {
+        let SessionReport { id: session, owner, viewers, unused, run } = report;
+        let (tenant, user) = owner.as_ref().and_then(|owner| owner.as_str().split_once('/')).unzip();
+        let (tenant, user) = (tenant.map(str::to_owned), user.map(str::to_owned));
+        Self { session, tenant, user, viewers, unused_s: unused.as_secs(), run: run.map(LiveRun::from) }
+    }
 }
 
-fn run(report: &RunReport) -> Value {
-    json!({
-        "run": report.run,
-        "model": report.model,
-        "phase": report.phase,
-        "age_s": report.age.map(|age| age.as_secs_f64()),
-        "written": report.written,
-    })
+impl From<RunReport> for LiveRun {
+    fn from(report: RunReport) -> Self {
+        let RunReport { run, model, phase, age, written } = report;
+        Self { run, model: model.to_string(), phase, age_s: age.as_ref().map(Duration::as_secs_f64), written }
+    }
 }
 
-/// What is of nobody in particular. Counters begin with the process; whoever asks again sees what came in between.
-async fn of_all(gateway: &Arc<Gateway>) -> Value {
+/// How many documents there are in each state.
+pub(super) fn documents(census: &Census) -> BTreeMap<&'static str, u64> {
+    census.documents.iter().map(|(state, count)| (state.as_str(), *count)).collect()
+}
+
+impl From<&Census> for Jobs {
+    fn from(census: &Census) -> Self {
+        Self { queued: census.queued, running: census.running }
+    }
+}
+
+async fn of_all(gateway: &Gateway) -> Whole {
     let text = gateway.metrics.render();
     let read = Readings::of(&text);
-    let Reply(caches) = admin::cache(State(gateway.clone())).await;
+    let by = |metric, label| read.by(metric, label).into_iter().map(|(value, sum)| (value.to_owned(), sum)).collect();
     let kept = gateway.documents.as_ref().and_then(|documents| documents.health());
-    let knowledge = kept.map(|kept| {
-        let documents: serde_json::Map<_, _> =
-            kept.census.documents.iter().map(|(state, count)| (state.as_str().to_owned(), json!(count))).collect();
-        json!({
-            "documents": documents,
-            "jobs": { "queued": kept.census.queued, "running": kept.census.running },
-            "chunks": kept.index.chunks,
-            "bytes": kept.index.bytes,
-        })
-    });
-    json!({
-        "up_s": gateway.hub.age().as_secs(),
-        "sockets": read.sum(WS_CONNECTIONS),
-        "requests": read.sum(HTTP_IN_PROGRESS),
-        "runs": { "active": read.sum(RUNS_ACTIVE), "ended": read.by(RUNS, "status") },
-        "tokens": read.sum(TOKENS_DELIVERED),
-        "first_token": {
-            "count": read.sum(&format!("{RUN_TTFT}_count")),
-            "sum_s": read.sum(&format!("{RUN_TTFT}_sum")),
+    Whole {
+        up_s: gateway.hub.age().as_secs(),
+        sockets: read.sum(WS_CONNECTIONS),
+        requests: read.sum(HTTP_IN_PROGRESS),
+        runs: Runs { active: read.sum(RUNS_ACTIVE), ended: by(RUNS, "status") },
+        tokens: read.sum(TOKENS_DELIVERED),
+        first_token: FirstToken {
+            count: read.sum(&format!("{RUN_TTFT}_count")),
+            sum_s: read.sum(&format!("{RUN_TTFT}_sum")),
         },
-        "limited": read.by(RATE_LIMITED, "scope"),
-        "caches": caches["caches"],
-        "knowledge": knowledge,
-    })
+        limited: by(RATE_LIMITED, "scope"),
+        caches: admin::caches(gateway).await,
+        knowledge: kept.map(|kept| KnowledgeStats {
+            documents: documents(&kept.census),
+            jobs: (&kept.census).into(),
+            chunks: kept.index.chunks,
+            bytes: kept.index.bytes,
+        }),
+    }
 }

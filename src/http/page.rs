@@ -1,4 +1,4 @@
-//! `/` and `/admin`: the demo page and the page of operators, built from `web-demo/` and held in the binary.
+//! `/`, `/admin` and `/docs`: the demo page, the page of operators and that of the interface, built from `web-demo/` and held in the binary.
 
 use axum::{
     extract::Path,
@@ -26,6 +26,11 @@ pub(super) async fn index() -> Response {
 /// For everybody, as what it shows is not.
 pub(super) async fn admin() -> Response {
     page("admin.html")
+}
+
+/// Shows what `/openapi.json` tells, and tries it out.
+pub(super) async fn docs() -> Response {
+    page("docs.html")
 }
 
 fn page(name: &str) -> Response {

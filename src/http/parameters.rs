@@ -2,17 +2,21 @@
 
 use axum::extract::{Query, rejection::QueryRejection};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{problem::Problem, sessions::query};
 
 /// The parameters, all of them optional.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
     /// A cursor to go on behind.
     pub(super) resume: Option<String>,
     /// Who the client is.
     pub(super) ticket: Option<String>,
+    #[param(ignore)]
     token: Option<String>,
+    #[param(ignore)]
     access_token: Option<String>,
 }
 

@@ -5,8 +5,10 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use tracing::error;
+use utoipa::ToSchema;
 
 use super::places::{RETRY_AFTER_S, TooMany};
 use crate::{
@@ -60,6 +62,21 @@ pub(super) struct Problem {
     pub(super) is_final: bool,
 }
 
+/// Why something was not done.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemBody<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    /// For people.
+    detail: &'a str,
+    /// For programs.
+    code: &'static str,
+    /// By which the log is found.
+    request_id: &'a str,
+}
+
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
@@ -83,15 +100,16 @@ impl Problem {
 
     /// The answer, once the request's id is known.
     pub(super) fn render(&self, request_id: &str) -> Response {
-        let body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "code": self.code,
-            "request_id": request_id,
-        });
-        self.with_headers(body.to_string(), HeaderValue::from_static("application/problem+json"))
+        let body = ProblemBody {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            request_id,
+        };
+        let body = serde_json::to_string(&body).unwrap_or_default();
+        self.with_headers(body, HeaderValue::from_static("application/problem+json"))
     }
 
     /// The answer in the form of OpenAI's interface, whose clients take the request's id from its header.

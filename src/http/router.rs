@@ -7,17 +7,23 @@ use axum::{
     http::{HeaderName, Method, StatusCode, header},
     middleware::{from_fn, from_fn_with_state},
     response::IntoResponse,
-    routing::{delete, get, post, put},
+    routing::{get, post},
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowHeaders, AllowOrigin, AllowPrivateNetwork, CorsLayer},
 };
+use utoipa_axum::routes;
 
 use super::{
-    admin, audit, auth, chat, collections, completions, contents, credentials, documents, events, gateway::Gateway,
-    health, identity, jobs, knowledge, messages, models, origin::Origins, overview, page, problem::Problem, rates,
-    requests, sessions, socket, version,
+    admin, audit, auth, chat, collections, completions, contents, credentials, documents, events,
+    gateway::Gateway,
+    health, identity, jobs, knowledge, messages, models,
+    openapi::{self, Routes},
+    origin::Origins,
+    overview, page,
+    problem::Problem,
+    rates, requests, sessions, socket, version,
 };
 use crate::auth::Right;
 
@@ -32,107 +38,143 @@ pub struct Surface {
 
 /// Every route; those for operators `apart`, or with the others.
 pub fn surface(gateway: Gateway, apart: bool) -> Surface {
-    let gateway = Arc::new(gateway);
-    let cors = cors(gateway.origins.clone());
-    let note = from_fn_with_state(gateway.clone(), audit::note);
-    let tokens = Router::new()
-        .route("/auth/token", post(auth::mint))
-        .route("/auth/revoke", post(auth::revoke))
-        .route_layer(note.clone())
-        .route("/auth/validate", post(auth::validate));
-    let identify = from_fn_with_state(gateway.clone(), identity::identify);
-    let require = |right| from_fn_with_state(right, identity::require);
-    let conversations = Router::new()
-        .route("/sessions", post(sessions::create).get(sessions::list))
-        .route("/sessions/{id}", get(sessions::show).delete(sessions::delete))
-        .route("/sessions/{id}/messages", post(messages::send))
-        .route("/sessions/{id}/runs/{run}/stop", post(messages::stop))
-        .route("/chat", post(chat::ask))
-        .route_layer(require(Right::Chat));
-    let retrieval =
-        Router::new().route("/rag/query", post(knowledge::query)).route_layer(require(Right::ReadKnowledge));
-    let administration = Router::new()
-        .route("/admin/llm", get(admin::llm))
-        .route("/admin/cache", get(admin::cache))
-        .route("/admin/api-keys", post(credentials::create).get(credentials::list))
-        .route("/admin/api-keys/{id}", delete(credentials::revoke))
-        .route("/admin/revocations", post(credentials::revoke_tokens))
-        .route("/admin/audit", get(audit::list))
-        .route("/admin/sessions", get(overview::sessions))
-        .route("/admin/stats", get(overview::stats))
-        .route("/admin/feedback", get(overview::feedback))
-        .route("/admin/drain", post(overview::drain))
-        .route_layer(note.clone())
-        .route_layer(require(Right::Administer))
-        .route_layer(identify.clone());
-    // What the page of operators asks for beside that.
-    let beside = Router::new()
-        .route("/jobs", get(jobs::list))
-        .route_layer(require(Right::Administer))
-        .route("/auth/validate", post(auth::validate))
-        .route_layer(identify.clone())
-        .route("/auth", get(auth::sign_in));
-    let api = Router::new()
-        .merge(tokens.clone())
-        .route("/tickets", post(auth::ticket))
-        .merge(conversations)
-        .merge(retrieval)
-        .merge(knowledge_base().route_layer(note))
-        // What stands below says itself who may use it.
-        .route_layer(identify.clone())
-        .route("/version", get(version::show))
-        .route("/auth", get(auth::sign_in))
-        .route("/sessions/{id}/events", get(events::events))
-        .route("/jobs/{id}/events", get(jobs::events))
-        .route("/ws", get(socket::open_new))
-        .route("/ws/{id}", get(socket::open));
-    let openai = Router::new()
-        .route("/chat/completions", post(completions::create))
-        .route("/models", get(models::list))
-        .route("/models/{*model}", get(models::show))
-        .route_layer(require(Right::Chat))
-        .route_layer(identify.clone());
-    let public = Router::new()
-        .nest("/api/v1", api)
-        .nest(completions::BASE, openai)
-        .merge(tokens.route_layer(identify))
-        .route("/api/version", get(version::show))
-        .route("/", get(page::index))
-        .merge(page_files())
-        .merge(probes());
-    let operators = Router::new()
-        .nest("/api/v1", administration)
-        .route("/admin", get(page::admin))
-        .route("/health", get(health::health))
-        .route("/metrics", get(health::metrics));
-    let serve = |routes| with_layers(routes, gateway.clone(), cors.clone());
+    let gateway = &Arc::new(gateway);
+    let public = openapi::routes()
+        .nest("/api/v1", api(gateway))
+        .nest(completions::BASE, known(gateway, may(Right::Chat, openai())))
+        .merge(aliases(gateway))
+        .route("/", get(page::index));
+    let operators = openapi::routes()
+        .nest("/api/v1", known(gateway, may(Right::Administer, noted(gateway, administration()))))
+        .routes(routes!(health::health))
+        .routes(routes!(health::metrics))
+        .route("/admin", get(page::admin));
+    let serve = |routes: Routes| with_layers(openapi::described(routes.merge(for_everybody()), gateway), gateway);
     if apart {
-        let public = public.route("/health", get(health::status));
-        let operators = operators.nest("/api/v1", beside).route("/", get(page::admin));
-        Surface { public: serve(public), admin: Some(serve(operators.merge(page_files()).merge(probes()))) }
+        let public = public.routes(routes!(health::status));
+        let operators = operators.nest("/api/v1", beside_administration(gateway)).route("/", get(page::admin));
+        Surface { public: serve(public), admin: Some(serve(operators)) }
     } else {
         Surface { public: serve(public.merge(operators)), admin: None }
     }
 }
 
-/// What the pages are made of, which is the same for all.
-fn page_files() -> Router<Arc<Gateway>> {
-    Router::new()
+/// Below `/api/v1`.
+fn api(gateway: &Arc<Gateway>) -> Routes {
+    let callers = tokens(gateway)
+        .routes(routes!(auth::ticket))
+        .merge(may(Right::Chat, conversations()))
+        .merge(may(Right::ReadKnowledge, openapi::routes().routes(routes!(knowledge::query))))
+        .merge(noted(gateway, knowledge_base()));
+    known(gateway, callers)
+        // What stands below says itself who may use it.
+        .routes(routes!(version::show))
+        .routes(routes!(auth::sign_in))
+        .routes(routes!(events::events))
+        .routes(routes!(jobs::events))
+        .routes(routes!(socket::open_new))
+        .routes(routes!(socket::open))
+}
+
+fn tokens(gateway: &Arc<Gateway>) -> Routes {
+    let changing = openapi::routes().routes(routes!(auth::mint)).routes(routes!(auth::revoke));
+    noted(gateway, changing).routes(routes!(auth::validate))
+}
+
+fn conversations() -> Routes {
+    openapi::routes()
+        .routes(routes!(sessions::create, sessions::list))
+        .routes(routes!(sessions::show, sessions::delete))
+        .routes(routes!(messages::send))
+        .routes(routes!(messages::stop))
+        .routes(routes!(chat::ask))
+}
+
+/// Documents, collections, and the work on them.
+fn knowledge_base() -> Routes {
+    let mut routes = openapi::routes()
+        .routes(routes!(documents::upload, documents::list))
+        .routes(routes!(documents::upload_text))
+        .routes(routes!(documents::show, documents::replace, documents::delete))
+        .routes(routes!(contents::text))
+        .routes(routes!(contents::passage))
+        .routes(routes!(contents::original))
+        .routes(routes!(documents::versions))
+        .routes(routes!(documents::roll_back))
+        .routes(routes!(documents::release))
+        .routes(routes!(collections::list, collections::create))
+        .routes(routes!(collections::delete))
+        .routes(routes!(collections::share))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::show))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::retry));
+    openapi::say_who_may(&mut routes, |method| Some(identity::right_for(method)));
+    routes.route_layer(from_fn(identity::require_by_method))
+}
+
+fn openai() -> Routes {
+    openapi::routes().routes(routes!(completions::create)).routes(routes!(models::list)).routes(routes!(models::show))
+}
+
+fn administration() -> Routes {
+    openapi::routes()
+        .routes(routes!(admin::llm))
+        .routes(routes!(admin::cache))
+        .routes(routes!(credentials::create, credentials::list))
+        .routes(routes!(credentials::revoke))
+        .routes(routes!(credentials::revoke_tokens))
+        .routes(routes!(audit::list))
+        .routes(routes!(overview::sessions))
+        .routes(routes!(overview::stats))
+        .routes(routes!(overview::feedback))
+        .routes(routes!(overview::drain))
+}
+
+/// What the page of operators asks for beside that.
+fn beside_administration(gateway: &Arc<Gateway>) -> Routes {
+    let jobs = may(Right::Administer, openapi::routes().routes(routes!(jobs::list)));
+    known(gateway, jobs.routes(routes!(auth::validate))).routes(routes!(auth::sign_in))
+}
+
+/// Other addresses of what stands below `/api/v1`.
+fn aliases(gateway: &Arc<Gateway>) -> Routes {
+    let callers = openapi::routes().route("/auth/token", post(auth::mint)).route("/auth/revoke", post(auth::revoke));
+    known(gateway, noted(gateway, callers).route("/auth/validate", post(auth::validate)))
+        .route("/api/version", get(version::show))
+}
+
+/// What orchestrators ask, and what the pages are made of.
+fn for_everybody() -> Routes {
+    openapi::routes()
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .route("/ready", get(health::ready))
+        .route("/docs", get(page::docs))
         .route("/assets/{*path}", get(page::asset))
         .route("/favicon.svg", get(page::favicon))
         .route("/theme-at-start.js", get(page::theme))
 }
 
-/// What orchestrators ask.
-fn probes() -> Router<Arc<Gateway>> {
-    Router::new()
-        .route("/livez", get(health::live))
-        .route("/ready", get(health::ready))
-        .route("/readyz", get(health::ready))
+/// For callers who are somebody, or need not be.
+fn known(gateway: &Arc<Gateway>, mut routes: Routes) -> Routes {
+    openapi::say_who_may(&mut routes, |_| None);
+    routes.route_layer(from_fn_with_state(gateway.clone(), identity::identify))
+}
+
+/// For those of them who have this right.
+fn may(right: Right, mut routes: Routes) -> Routes {
+    openapi::say_who_may(&mut routes, |_| Some(right));
+    routes.route_layer(from_fn_with_state(right, identity::require))
+}
+
+/// With what they change noted.
+fn noted(gateway: &Arc<Gateway>, routes: Routes) -> Routes {
+    routes.route_layer(from_fn_with_state(gateway.clone(), audit::note))
 }
 
 /// What every request goes through.
-fn with_layers(routes: Router<Arc<Gateway>>, gateway: Arc<Gateway>, cors: CorsLayer) -> Router {
+fn with_layers(routes: Router<Arc<Gateway>>, gateway: &Arc<Gateway>) -> Router {
     routes
         .fallback(|| async { Problem::not_found("address") })
         .method_not_allowed_fallback(|| async {
@@ -141,34 +183,12 @@ fn with_layers(routes: Router<Arc<Gateway>>, gateway: Arc<Gateway>, cors: CorsLa
         .layer(from_fn_with_state(gateway.clone(), requests::know_client))
         .layer(from_fn_with_state(gateway.clone(), requests::check_origin))
         .layer(from_fn_with_state(gateway.clone(), requests::check_head))
-        .with_state(gateway)
+        .with_state(gateway.clone())
         .layer(CatchPanicLayer::custom(|_| {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed").into_response()
         }))
-        .layer(cors)
+        .layer(cors(gateway.origins.clone()))
         .layer(from_fn(requests::observe))
-}
-
-/// Documents, collections, and the work on them.
-fn knowledge_base() -> Router<Arc<Gateway>> {
-    Router::new()
-        .route("/documents", post(documents::upload).get(documents::list))
-        .route("/documents/text", post(documents::upload_text))
-        .route("/documents/{id}", get(documents::show).put(documents::replace).delete(documents::delete))
-        .route("/documents/{id}/text", get(contents::text))
-        .route("/documents/{id}/passages/{n}", get(contents::passage))
-        .route("/documents/{id}/original", get(contents::original))
-        .route("/documents/{id}/versions", get(documents::versions))
-        .route("/documents/{id}/rollback", post(documents::roll_back))
-        .route("/documents/{id}/release", post(documents::release))
-        .route("/collections", get(collections::list).post(collections::create))
-        .route("/collections/{name}", delete(collections::delete))
-        .route("/collections/{name}/readers", put(collections::share))
-        .route("/jobs", get(jobs::list))
-        .route("/jobs/{id}", get(jobs::show))
-        .route("/jobs/{id}/cancel", post(jobs::cancel))
-        .route("/jobs/{id}/retry", post(jobs::retry))
-        .route_layer(from_fn(identity::require_by_method))
 }
 
 fn cors(origins: Arc<Origins>) -> CorsLayer {

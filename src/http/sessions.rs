@@ -12,6 +12,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{body::Json, gateway::Gateway, problem::Problem, rates};
 use crate::{
@@ -27,25 +28,33 @@ const MAX_PAGE: usize = 200;
 /// The most bytes of a session's metadata.
 const MAX_METADATA: usize = 4096;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct NewSession {
+    /// The persona that answers; the only one there is when absent.
+    #[schema(max_length = 64, examples("default"))]
     assistant: Option<String>,
+    /// What the client wants to remember with it: an object of at most 4,096 bytes.
+    #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
 }
 
-#[derive(Serialize)]
+/// A conversation.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Session {
     session_id: SessionId,
     assistant: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
     message_count: u64,
     created_at: Timestamp,
     updated_at: Timestamp,
+    /// When it is deleted if nothing more is said in it.
     expires_at: Timestamp,
 }
 
-#[derive(Serialize)]
+/// A conversation and what was said in it.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Conversation {
     #[serde(flatten)]
     session: Session,
@@ -54,16 +63,21 @@ pub(super) struct Conversation {
     more: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct SessionList {
     sessions: Vec<Session>,
     /// Whether there are older sessions; ask again with `before` set to the last one's id.
     more: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Page {
+    /// The last id of the page before.
+    #[param(value_type = Option<MessageId>)]
     before: Option<String>,
+    /// The most entries wanted; 50 when absent.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
     /// Whether messages that were replaced are wanted too.
     #[serde(default)]
@@ -79,6 +93,12 @@ impl Page {
     }
 }
 
+/// Makes a session.
+#[utoipa::path(
+    post, path = "/sessions", tag = "Conversations", operation_id = "create_session",
+    request_body = NewSession,
+    responses((status = 201, description = "The session", body = Session)),
+)]
 pub(super) async fn create(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -97,6 +117,12 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Reply(describe(&gateway, record))))
 }
 
+/// Lists one's sessions, newest first.
+#[utoipa::path(
+    get, path = "/sessions", tag = "Conversations", operation_id = "list_sessions",
+    params(Page),
+    responses((status = 200, description = "A page of them", body = SessionList)),
+)]
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -109,6 +135,12 @@ pub(super) async fn list(
     Ok(Reply(SessionList { sessions, more: found.more }))
 }
 
+/// A session with its messages: the newest, oldest of them first.
+#[utoipa::path(
+    get, path = "/sessions/{id}", tag = "Conversations", operation_id = "get_session",
+    params(("id" = SessionId, Path), Page),
+    responses((status = 200, description = "The session", body = Conversation)),
+)]
 pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
@@ -126,6 +158,12 @@ pub(super) async fn show(
     Ok(Reply(Conversation { session, messages: found.messages, more: found.more }))
 }
 
+/// Deletes a session, and closes what is open on it.
+#[utoipa::path(
+    delete, path = "/sessions/{id}", tag = "Conversations", operation_id = "delete_session",
+    params(("id" = SessionId, Path)),
+    responses((status = 204, description = "It is deleted")),
+)]
 pub(super) async fn delete(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,

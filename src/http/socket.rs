@@ -38,7 +38,15 @@ enum Client {
     Unknown(Box<Arrival>),
 }
 
-/// A socket on a session that is made for it.
+/// A WebSocket on a session that is made for it.
+///
+/// It speaks `chat.v1`, or what other subprotocols it offers stand for.
+#[utoipa::path(
+    get, path = "/ws", tag = "Conversations", operation_id = "open_socket",
+    params(Parameters),
+    security(("bearer" = ["chat"]), ("ticket" = [])),
+    responses((status = 101, description = "It is a socket from here on")),
+)]
 pub(super) async fn open_new(
     State(gateway): State<Arc<Gateway>>,
     given: Result<Query<Parameters>, QueryRejection>,
@@ -48,7 +56,13 @@ pub(super) async fn open_new(
     upgrade(&gateway, None, told, request, &accepted).await
 }
 
-/// A socket on a session that exists.
+/// A WebSocket on a session that exists.
+#[utoipa::path(
+    get, path = "/ws/{id}", tag = "Conversations", operation_id = "open_socket_on_session",
+    params(("id" = SessionId, Path), Parameters),
+    security(("bearer" = ["chat"]), ("ticket" = [])),
+    responses((status = 101, description = "It is a socket from here on")),
+)]
 pub(super) async fn open(
     State(gateway): State<Arc<Gateway>>,
     Path(id): Path<String>,

@@ -4,18 +4,20 @@ use std::sync::LazyLock;
 
 use axum::Json;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 const CHANGELOG: &str = include_str!("../../CHANGELOG.md");
 
-#[derive(Serialize, Clone)]
+#[derive(Serialize, Clone, ToSchema)]
 pub(super) struct Version {
     name: &'static str,
     version: &'static str,
     commit: &'static str,
+    /// The newest releases.
     changelog: &'static [Release],
 }
 
-#[derive(Serialize, Debug, PartialEq)]
+#[derive(Serialize, Debug, PartialEq, ToSchema)]
 struct Release {
     version: String,
     changes: Vec<String>,
@@ -23,6 +25,11 @@ struct Release {
 
 static RELEASES: LazyLock<Vec<Release>> = LazyLock::new(|| releases(CHANGELOG));
 
+/// Which build this is, and what changed.
+#[utoipa::path(
+    get, path = "/version", tag = "Health", operation_id = "get_version",
+    responses((status = 200, description = "This one", body = Version)),
+)]
 pub(super) async fn show() -> Json<Version> {
     Json(Version {
         name: env!("CARGO_PKG_NAME"),

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 /// The longest name of a file, in bytes; more is cut, but not its ending.
 const MAX_NAME: usize = 200;
-/// The longest key or uri, in bytes.
+/// The longest key or uri, in characters.
 const MAX_KEY: usize = 1024;
-/// The longest title, in bytes.
+/// The longest title, in characters.
 const MAX_TITLE: usize = 200;
 /// The most bytes of a document's metadata.
 const MAX_METADATA: usize = 4096;
@@ -52,8 +52,8 @@ pub fn uri(given: &str) -> Result<String, Unfit> {
 }
 
 fn place(field: &'static str, given: &str) -> Result<String, Unfit> {
-    if given.is_empty() || given.len() > MAX_KEY || given.chars().any(char::is_control) {
-        return Err(Unfit::new(field, format!("has 1 to {MAX_KEY} bytes and no control character")));
+    if given.is_empty() || is_longer(given, MAX_KEY) || given.chars().any(char::is_control) {
+        return Err(Unfit::new(field, format!("has 1 to {MAX_KEY} characters and no control character")));
     }
     Ok(given.to_owned())
 }
@@ -65,11 +65,15 @@ fn place(field: &'static str, given: &str) -> Result<String, Unfit> {
 pub fn title(given: &str) -> Result<String, Unfit> {
     let title: String = given.chars().filter(|c| !is_misleading(*c)).collect();
     let title = title.trim();
-    if title.is_empty() || title.len() > MAX_TITLE || title.chars().any(char::is_control) {
-        let problem = format!("has 1 to {MAX_TITLE} bytes and no control character");
+    if title.is_empty() || is_longer(title, MAX_TITLE) || title.chars().any(char::is_control) {
+        let problem = format!("has 1 to {MAX_TITLE} characters and no control character");
         return Err(Unfit::new("title", problem));
     }
     Ok(title.to_owned())
+}
+
+fn is_longer(text: &str, most: usize) -> bool {
+    text.chars().nth(most).is_some()
 }
 
 /// What a client wants to remember with a document.
@@ -133,6 +137,8 @@ mod tests {
             assert!(metadata(bad).is_err());
         }
         assert!(key("https://example.com/a?b").is_ok() && key("").is_err() && key("a\nb").is_err());
+        let (most, more) = ("ü".repeat(MAX_TITLE), "ü".repeat(MAX_TITLE + 1));
+        assert!(title(&most).is_ok() && title(&more).is_err(), "characters are counted");
         assert!(title(" A title ").is_ok_and(|title| title == "A title") && title("\n").is_err());
     }
 }

@@ -3,7 +3,9 @@
 //! It comes as JSON and stays a tree of values: it is evaluated on rows, or becomes a predicate of the query engine made of
 //! the same values, and never a text that somebody reads as a language.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 /// How deep expressions may be nested.
 const MAX_DEPTH: usize = 8;
@@ -15,14 +17,17 @@ const MAX_DOCUMENTS: usize = 1000;
 const MAX_TEXT_BYTES: usize = 1024;
 
 /// A condition for chunks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
     /// All of these hold; also when there are none.
+    #[schema(no_recursion)]
     All(Vec<Filter>),
     /// One of these holds.
+    #[schema(no_recursion)]
     Any(Vec<Filter>),
     /// This does not hold.
+    #[schema(no_recursion)]
     Not(Box<Filter>),
     /// It is of one of these documents.
     Document(Vec<String>),
@@ -31,17 +36,24 @@ pub enum Filter {
     /// Its document has exactly this title.
     Title(String),
     /// It has something of these pages.
-    Pages(Pages),
+    Pages(#[serde(deserialize_with = "from_object")] Pages),
 }
 
 /// Some pages of a document, the first and the last one included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pages {
     /// The first one; from the beginning when absent.
+    #[schema(maximum = 4_294_967_295_u32)]
     pub from: Option<u32>,
     /// The last one; to the end when absent.
+    #[schema(maximum = 4_294_967_295_u32)]
     pub to: Option<u32>,
+}
+
+/// A structure would be read from a list as well, by the order of its fields.
+fn from_object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pages, D::Error> {
+    Pages::deserialize(Value::Object(Map::deserialize(deserializer)?)).map_err(D::Error::custom)
 }
 
 /// Why an expression is not looked at.

@@ -7,6 +7,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     chat::{Owner, SessionId},
@@ -55,7 +56,7 @@ pub use crate::store::documents::DEFAULT_COLLECTION;
 pub const MAX_QUESTION_CHARS: usize = 2000;
 
 /// What was found: a chunk, or neighbouring chunks of one document as one.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Passage {
     /// The id of its document.
     pub document: String,
@@ -89,7 +90,7 @@ pub struct Passage {
 }
 
 /// Which index answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SearchMode {
     /// Vectors and words; the score of a passage combines its cosine and its BM25.
@@ -134,7 +135,7 @@ pub struct Retrieved {
 }
 
 /// How far the knowledge base is, for `/ready` and `/health`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase", tag = "state", content = "detail")]
 pub enum KnowledgeStatus {
     /// Switched off by the configuration.

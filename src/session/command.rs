@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 
 use super::moment::Moment;
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// What to do with a message while an answer is being written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SendMode {
     /// Refuse it.

@@ -34,6 +34,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod monitoring;
+mod openapi;
 mod pacing;
 mod ports;
 mod proxies;

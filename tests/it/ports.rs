@@ -29,6 +29,11 @@ async fn what_is_for_operators_is_on_their_port_alone() {
         assert_eq!(gateway.get(path).await.0, public, "{path}");
         assert_eq!(get(format!("{admin}{path}")).await.0, own, "{path}");
     }
+    let described = [gateway.get("/openapi.json").await.1, get(format!("{admin}/openapi.json")).await.1];
+    let has = |path: &str| [&described[0], &described[1]].map(|described| described["paths"][path].is_object());
+    assert_eq!(has("/api/v1/chat"), [true, false], "each port describes what it has");
+    assert_eq!(has("/api/v1/admin/llm"), [false, true]);
+    assert_eq!(described[0]["paths"]["/health"]["get"]["operationId"], "get_health_in_one_word");
     let (brief, whole) = (gateway.get("/health").await.1, get(format!("{admin}/health")).await.1);
     assert_eq!(brief, serde_json::json!({ "status": "ok" }));
     assert_eq!(whole["components"]["store"]["state"], "ready");

@@ -45,6 +45,13 @@ export async function launch() {
  * conversation is behind its socket in the place of the gateway's.
  */
 export async function openPage(browser, options = {}, query = "", scripted = null) {
+  const opened = await openAny(browser, query, options, scripted);
+  await connected(opened.page);
+  return opened;
+}
+
+/** Any page of the gateway in a fresh profile, as soon as it is loaded, and its misdeeds. */
+export async function openAny(browser, path, options = {}, scripted = null) {
   const context = await browser.newContext({ viewport: { width: 1100, height: 800 }, ...options });
   await scripted?.behind(context);
   const page = await context.newPage();
@@ -56,8 +63,7 @@ export async function openPage(browser, options = {}, query = "", scripted = nul
   page.on("request", (request) => {
     if (new URL(request.url()).host !== gateway.host) misdeeds.push(`request to ${request.url()}`);
   });
-  await page.goto(new URL(query, gateway).href);
-  await connected(page);
+  await page.goto(new URL(path, gateway).href);
   return { page, misdeeds };
 }
 

@@ -3,6 +3,7 @@
 //! [`request`] takes what callers send apart, [`response`] writes what they get. Pure.
 
 mod conversation;
+pub mod described;
 mod fields;
 pub mod request;
 pub mod response;

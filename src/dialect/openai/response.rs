@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::chat::{Citation, Source, Status, Usage};
 
@@ -22,7 +23,7 @@ pub struct Envelope {
 }
 
 /// The gateway's own field.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, ToSchema)]
 pub struct Extension<'a> {
     /// How the run ended.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,14 +134,16 @@ impl Chunks<'_> {
 }
 
 /// An error, as the body of an answer or as an event of a stream.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = OpenAiError)]
 pub struct ErrorBody<'a> {
     error: ErrorFields<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     rivulet: Option<Cow<'a, serde_json::Value>>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 struct ErrorFields<'a> {
     message: &'a str,
     r#type: &'static str,
@@ -187,7 +190,7 @@ const fn kind(status: u16) -> &'static str {
 }
 
 /// A model that can be asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Model {
     /// Its name.
     pub id: String,
@@ -206,7 +209,7 @@ impl Model {
 }
 
 /// Models in a list.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ModelList {
     object: &'static str,
     data: Vec<Model>,
@@ -220,8 +223,9 @@ impl ModelList {
     }
 }
 
-#[derive(Serialize)]
-struct Completion<'a> {
+/// A whole answer, as a body.
+#[derive(Serialize, ToSchema)]
+pub struct Completion<'a> {
     id: &'a str,
     object: &'static str,
     created: u64,
@@ -231,7 +235,7 @@ struct Completion<'a> {
     rivulet: &'a Extension<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Choice<'a> {
     index: u32,
     message: Message<'a>,
@@ -239,7 +243,8 @@ struct Choice<'a> {
     finish_reason: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CompletionMessage)]
 struct Message<'a> {
     role: &'static str,
     content: &'a str,
@@ -276,7 +281,7 @@ struct Delta<'a> {
     content: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Tokens {
     prompt_tokens: u32,
     completion_tokens: u32,

@@ -1,6 +1,7 @@
 //! What is told of the knowledge base. Pure.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{chat::Timestamp, store::documents::Census};
 
@@ -14,7 +15,7 @@ pub struct Health {
 }
 
 /// How the indexes of all collections are.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct IndexHealth {
     /// Collections that were looked at.
     pub collections: usize,

@@ -199,7 +199,7 @@ async fn a_collection_goes_with_all_that_is_in_it_and_its_name_is_free_again() {
 
     assert_eq!(user.call(Method::DELETE, "/collections/shop").await.0, 204);
     assert_eq!(user.call(Method::DELETE, "/collections/shop").await.0, 404);
-    assert_eq!(user.call(Method::DELETE, "/collections/default").await.0, 400);
+    assert_eq!(user.call(Method::DELETE, "/collections/default").await.0, 409);
     assert!(user.found("lynx", "text", "shop").await.is_empty());
     assert_eq!(user.get(&format!("/documents/{document}")).await.0, 404);
     let text = json!({"text": "The marten runs.", "title": "Marten", "collection": "shop"});
