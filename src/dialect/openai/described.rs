@@ -58,18 +58,13 @@ enum Role {
     Assistant,
 }
 
-/// Texts that end the answer.
+/// Texts that end the answer: one, or at most four.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Stop {
     One(String),
-    Some(Stops),
+    Some(Vec<Option<String>>),
 }
-
-/// Some.
-#[derive(Debug, Deserialize, ToSchema)]
-#[schema(max_items = 4)]
-struct Stops(Vec<Option<String>>);
 
 #[derive(Debug, ToSchema)]
 struct StreamOptions {

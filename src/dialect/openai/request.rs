@@ -105,19 +105,17 @@ impl Fields<'_> {
 
     /// The texts that end an answer. An empty one, as forms send it that nobody filled in, ends none.
     fn stop(&self) -> Result<Vec<String>, Invalid> {
-        let wrong = || self.invalid("stop", &format!("must be a text or at most {MAX_STOPS}"));
         let texts = match self.get("stop") {
             None => return Ok(Vec::new()),
             Some(Value::Array(texts)) => texts.as_slice(),
             Some(text) => std::slice::from_ref(text),
         };
-        if texts.len() > MAX_STOPS {
-            return Err(wrong());
-        }
         let says_something = |value: &&Value| !value.is_null() && value.as_str() != Some("");
         let stops: Option<Vec<_>> =
             texts.iter().filter(says_something).map(|value| value.as_str().map(str::to_owned)).collect();
-        stops.ok_or_else(wrong)
+        stops
+            .filter(|stops| stops.len() <= MAX_STOPS)
+            .ok_or_else(|| self.invalid("stop", &format!("must be a text or at most {MAX_STOPS}")))
     }
 
     /// The smaller of the two ways to say it.
