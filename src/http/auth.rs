@@ -112,6 +112,7 @@ pub(super) async fn ticket(
 /// Makes a token, for the own tenant or, with `admin:tenants`, for another.
 #[utoipa::path(
     post, path = "/auth/token", tag = "Credentials", operation_id = "create_token",
+    security(("bearer" = ["admin"])),
     request_body = NewToken,
     responses((status = 200, description = "The token", body = Token)),
 )]

@@ -203,9 +203,10 @@ pub(super) async fn delete(
     Ok(removed(job))
 }
 
-/// Lets these tenants read a collection, and no others. Needs the scope `admin`.
+/// Lets these tenants read a collection, and no others.
 #[utoipa::path(
     put, path = "/collections/{name}/readers", tag = "Knowledge", operation_id = "share_collection",
+    security(("bearer" = ["admin"])),
     params(("name" = String, Path, pattern = "^[A-Za-z0-9_.-]{1,64}$")),
     request_body = Readers,
     responses((status = 200, description = "Who may read it now", body = Shared)),

@@ -447,9 +447,10 @@ pub(super) async fn roll_back(
     answer(accepted.ok_or_else(|| Problem::not_found("version"))?)
 }
 
-/// Lets a document be found that is held back since it seems to give a model instructions. Needs the scope `admin`.
+/// Lets a document be found that is held back since it seems to give a model instructions.
 #[utoipa::path(
     post, path = "/documents/{id}/release", tag = "Knowledge", operation_id = "release_document",
+    security(("bearer" = ["admin"])),
     params(("id" = DocumentId, Path)),
     responses((status = 202, description = "It is being indexed", body = Job)),
 )]

@@ -3,12 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    body::Bytes,
-    http::{Method, header},
-    routing::get,
-};
+use axum::{Json, Router, http::Method, routing::get};
 use utoipa::{
     OpenApi as _,
     openapi::{
@@ -77,8 +72,8 @@ pub(super) fn described(routes: Routes, gateway: &Gateway) -> Router<Arc<Gateway
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     tell_what_all_have_in_common(&mut document, gateway.auth.required());
-    let text = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
-    router.route("/openapi.json", get(async move || ([(header::CONTENT_TYPE, "application/json")], text)))
+    let document = Arc::new(document);
+    router.route("/openapi.json", get(async move || Json(document)))
 }
 
 fn tell_what_all_have_in_common(document: &mut OpenApi, is_required: bool) {

@@ -268,6 +268,7 @@ pub(super) async fn feedback(
 /// Has the gateway end as SIGTERM does: whoever started it decides whether it comes back.
 #[utoipa::path(
     post, path = "/admin/drain", tag = "Administration", operation_id = "drain",
+    security(("bearer" = ["admin:tenants"])),
     responses((status = 202, description = "It is ending", body = Draining)),
 )]
 pub(super) async fn drain(
