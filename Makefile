@@ -89,7 +89,7 @@ TIME ?= 300
 
 .PHONY: fuzz
 fuzz: setup ## Foreign bytes for all that reads some; TARGET=frames for one of it, TIME=600 for so many seconds each
-	env -u CARGO_TARGET_DIR fuzz/run $(TIME) $(TARGET)
+	fuzz/run $(TIME) $(TARGET)
 
 .PHONY: conformance
 conformance: web ## The Autobahn WebSocket suite; needs Python 2.7

@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 #[path = "../../fuzz/src/lib.rs"]
+#[allow(unreachable_pub, reason = "it is public for the fuzz targets")]
 mod checks;
 
 /// Gives every input of a corpus to its check.
