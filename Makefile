@@ -85,6 +85,12 @@ bench: setup web ## Benchmarks of the cores, then the gateway beside other serve
 	cargo build --locked --bin rivulet --examples
 	benches/peers/run $(if $(FULL),--full)
 
+TIME ?= 300
+
+.PHONY: fuzz
+fuzz: setup ## Foreign bytes for all that reads some; TARGET=frames for one of it, TIME=600 for so many seconds each
+	fuzz/run $(TIME) $(TARGET)
+
 .PHONY: conformance
 conformance: web ## The Autobahn WebSocket suite; needs Python 2.7
 	tests/conformance/autobahn.sh

@@ -219,7 +219,8 @@ fn new_key() -> (String, String) {
 }
 
 /// The id of what is a key by its form.
-fn id_of(key: &str) -> Option<&str> {
+#[must_use]
+pub fn id_of(key: &str) -> Option<&str> {
     if key.len() != LENGTH || !key.is_ascii() {
         return None;
     }

@@ -51,6 +51,14 @@ pub(super) enum Named<'a> {
     No,
 }
 
+/// How many keys of a published set tokens can be checked with, and how many of it are left out.
+///
+/// # Errors
+/// [`SetFault`]
+pub fn count_keys(text: &[u8]) -> Result<(usize, usize), SetFault> {
+    KeySet::parse(text).map(|set| (set.len(), set.left_out))
+}
+
 #[derive(Deserialize)]
 struct Published {
     keys: Vec<Value>,

@@ -132,6 +132,14 @@ impl Key {
     }
 }
 
+/// Whether a text is a public key in PEM that tokens can be checked with.
+///
+/// # Errors
+/// [`KeyFault`]
+pub fn check_public_key(text: &str) -> Result<(), KeyFault> {
+    Key::from_pem(text).map(drop)
+}
+
 fn number(text: &str) -> Result<Vec<u8>, KeyFault> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyFault::Numbers)
 }

@@ -38,6 +38,8 @@ use self::{
 };
 pub use self::{
     grant::{Caller, Credential, Grant, LEEWAY, Refused, TokenId, left},
+    key_set::{SetFault, count_keys},
+    keys::{KeyFault, check_public_key},
     mint::{MintError, Minted, Signer},
     principal::{DEFAULT_TENANT, InvalidPrincipal, Principal, Right, UNLIMITED, check_tenant},
     revocations::RevokeError,

@@ -28,7 +28,7 @@ pub enum ConfigError {
     /// Nobody knows the key.
     #[error("{origin}: there is no setting `{key}`; the nearest one is `{nearest}`")]
     UnknownKey {
-        /// The key, as it was written.
+        /// The key, as it was written; of a long one the beginning.
         key: String,
         /// The known key that looks most like it.
         nearest: String,
@@ -85,7 +85,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => f.write_str("default"),
             Self::File(path, line) => write!(f, "{}:{line}", path.display()),
-            Self::Variable(name) => f.write_str(name),
+            Self::Variable(name) => f.write_str(&excerpt(name)),
             Self::Flag(name) => f.write_str(name),
         }
     }

@@ -20,8 +20,15 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads a file into `layers`.
 pub(super) fn read(path: &Path, layers: &mut Layers) {
-    let text = text_of(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source });
-    if let Err(error) = text.and_then(|text| parse(path, &text, layers)) {
+    match text_of(path) {
+        Ok(text) => read_text(path, &text, layers),
+        Err(source) => layers.refuse(ConfigError::Read { path: path.to_owned(), source }),
+    }
+}
+
+/// Reads the text of the file at `path`.
+pub(super) fn read_text(path: &Path, text: &str, layers: &mut Layers) {
+    if let Err(error) = parse(path, text, layers) {
         layers.refuse(error);
     }
 }

@@ -221,7 +221,7 @@ fn is_header(name: &str, value: &Value) -> bool {
 
 /// The known name that looks most like `name`.
 pub(super) fn nearest(name: &str, known: impl Iterator<Item = String>) -> String {
-    let name = name.to_lowercase();
+    let name = excerpt(name).to_lowercase();
     // A name without its section is as near as its second half, a section alone as near as the first.
     let likeness = |candidate: &String| {
         let candidate = candidate.to_lowercase();

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::{
-    error::{ConfigError, Origin},
+    error::{ConfigError, Origin, excerpt},
     key::{Key, Mismatch, nearest},
     settings::{Config, keys},
 };
@@ -83,5 +83,5 @@ impl Layers {
 /// What is said of a name that is no setting's; `as_written` says how names are written there.
 pub(super) fn unknown(written: String, as_written: fn(&Key) -> String, origin: Origin) -> ConfigError {
     let nearest = nearest(&written, keys().map(as_written));
-    ConfigError::UnknownKey { key: written, nearest, origin }
+    ConfigError::UnknownKey { key: excerpt(&written), nearest, origin }
 }

@@ -50,11 +50,35 @@ impl Config {
         env: impl IntoIterator<Item = (String, String)>,
         overrides: Overrides,
     ) -> Result<Loaded, Refusal> {
-        let env: BTreeMap<String, String> = env.into_iter().collect();
         let mut layers = Layers::default();
         if let Some(path) = file {
             file::read(path, &mut layers);
         }
+        Self::settle(layers, file, env, overrides)
+    }
+
+    /// The same of a file whose text is known already; `path` is what messages call it. Pure.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn of_text(
+        path: &Path,
+        text: &str,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Loaded, Refusal> {
+        let mut layers = Layers::default();
+        file::read_text(path, text, &mut layers);
+        Self::settle(layers, Some(path), env, Overrides::default())
+    }
+
+    /// Puts on `layers` what lies above the file, and checks the whole.
+    fn settle(
+        mut layers: Layers,
+        file: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+        overrides: Overrides,
+    ) -> Result<Loaded, Refusal> {
+        let env: BTreeMap<String, String> = env.into_iter().collect();
         world::apply(&env, &mut layers);
         variables::apply(&env, &mut layers);
         if let Some(bind) = overrides.bind {

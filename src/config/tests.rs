@@ -4,7 +4,7 @@ mod models;
 mod reading;
 mod table;
 
-use std::fs;
+use std::path::Path;
 
 use super::{layers::Layers, settings::Config, *};
 
@@ -21,10 +21,7 @@ fn from_file(text: &str) -> Result<Loaded, Refusal> {
 }
 
 fn from_both(text: &str, pairs: &[(&str, &str)]) -> Result<Loaded, Refusal> {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("rivulet.toml");
-    fs::write(&path, text).expect("written");
-    Config::load(Some(&path), env(pairs), Overrides::default())
+    Config::of_text(Path::new("rivulet.toml"), text, env(pairs))
 }
 
 #[track_caller]

@@ -4,6 +4,8 @@ use serde_json::Value;
 
 /// The longest name of a file, in bytes; more is cut, but not its ending.
 const MAX_NAME: usize = 200;
+/// The longest ending of a name, in bytes; what is longer is none.
+const MAX_ENDING: usize = 16;
 /// The longest key or uri, in characters.
 const MAX_KEY: usize = 1024;
 /// The longest title, in characters.
@@ -18,16 +20,24 @@ const MAX_METADATA: usize = 4096;
 pub fn file_name(given: &str) -> Result<String, Unfit> {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
     let shown: String = last.chars().filter(|c| !c.is_control() && !is_misleading(*c)).collect();
-    let shown = shown.trim();
-    if shown.trim_matches('.').is_empty() {
+    let name = shortened(shown.trim());
+    if name.trim_matches('.').is_empty() {
         return Err(Unfit::new("file", "needs a file name"));
     }
-    if shown.len() <= MAX_NAME {
-        return Ok(shown.to_owned());
+    Ok(name)
+}
+
+/// A name of at most [`MAX_NAME`] bytes; what it begins and ends with stays.
+fn shortened(name: &str) -> String {
+    if name.len() <= MAX_NAME {
+        return name.to_owned();
     }
-    let (stem, ending) = shown.rsplit_once('.').filter(|(_, ending)| ending.len() <= 16).unwrap_or((shown, ""));
-    let room = MAX_NAME - ending.len() - 1;
-    Ok(format!("{}.{ending}", &stem[..stem.floor_char_boundary(room)]).trim_end_matches('.').to_owned())
+    let (stem, ending) = match name.rfind('.') {
+        Some(dot) if name.len() - dot <= 1 + MAX_ENDING => name.split_at(dot),
+        _ => (name, ""),
+    };
+    let stem = &stem[..stem.floor_char_boundary(MAX_NAME - ending.len())];
+    format!("{}{ending}", stem.trim_end()).trim_end_matches(|c: char| c == '.' || c.is_whitespace()).to_owned()
 }
 
 /// Characters that nobody sees, or that turn the direction of those behind them.
@@ -128,6 +138,9 @@ mod tests {
         let long = file_name(&format!("{}.md", "ü".repeat(300))).expect("cut");
         assert!(long.len() <= MAX_NAME && long.ends_with("ü.md"), "{long}");
         assert!(file_name(&"x".repeat(300)).expect("cut").len() <= MAX_NAME);
+        // Of what is cut off, nothing may be left either that is no name.
+        assert!(file_name(&format!("{}{}", ".".repeat(250), "x".repeat(20))).is_err());
+        assert_eq!(file_name(&format!("a{}x", " ".repeat(250))).as_deref(), Ok("a"));
     }
 
     #[test]

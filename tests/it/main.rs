@@ -25,6 +25,7 @@ mod documents;
 mod eval;
 mod faults;
 mod formats;
+mod fuzz;
 mod harness;
 mod http;
 mod isolation;

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use serde_json::Value;
+
 use super::{env, from_both, from_env, from_file, refused};
 use crate::config::{Config, LogFormat, Overrides, settings::keys, variables};
 
@@ -57,6 +59,12 @@ fn unknown_keys_name_the_nearest_and_the_line() {
     refused(from_file("server = 3"), &["rivulet.toml:1: server must be a section", "integer"]);
     refused(from_env(&[("RIVULET_LLM_MODLE", "x")]), &["RIVULET_LLM_MODLE", "`RIVULET_LLM_MODEL`"]);
     refused(from_env(&[("RIVULET_", "x")]), &["`RIVULET_`"]);
+    // Whatever a name is, what is said of it is one line.
+    let odd = format!("\u{1b}[2J\n{}", "x".repeat(1000));
+    for outcome in [from_env(&[(&format!("RIVULET_{odd}"), "x")]), from_file(&format!("{} = 1", Value::from(odd)))] {
+        let said = outcome.expect_err("there is no such setting").to_string();
+        assert!(said.len() < 500 && !said.contains(char::is_control), "{said:?}");
+    }
 }
 
 #[test]

@@ -16,9 +16,7 @@ const MAX_REPEATED: usize = 256;
 
 pub(super) fn read(bytes: &[u8], out: &mut Out) -> Result<(), ExtractError> {
     let mut package = Package::open(bytes)?;
-    if package.text("META-INF/manifest.xml")?.is_some_and(|manifest| manifest.contains("encryption-data")) {
-        return Err(ExtractError::Encrypted);
-    }
+    package.refuse_encrypted()?;
     if let Some(meta) = package.text("meta.xml")? {
         let mut xml = Xml::new(&meta);
         while let Some(step) = xml.step()? {

@@ -77,6 +77,12 @@ impl<'a> Package<'a> {
         (0..self.archive.len()).try_for_each(|index| self.unpack(index, |_| ()))
     }
 
+    /// Refuses an OpenDocument whose parts are encrypted.
+    pub(super) fn refuse_encrypted(&mut self) -> Result<(), ExtractError> {
+        let manifest = self.text("META-INF/manifest.xml")?.unwrap_or_default();
+        if manifest.contains("encryption-data") { Err(ExtractError::Encrypted) } else { Ok(()) }
+    }
+
     /// The parts that a part refers to: id → kind of reference and name of the part.
     pub(super) fn references(&mut self, part: &str) -> Result<HashMap<String, Reference>, ExtractError> {
         let (folder, file) = part.rsplit_once('/').unwrap_or(("", part));

@@ -13,6 +13,7 @@ use super::{
     package::Package,
     place::Place,
     rows::{is_head, line},
+    xml::Xml,
 };
 
 /// Rows before the names of columns: titles and remarks.
@@ -29,8 +30,11 @@ pub(super) fn read(kind: Kind, bytes: &[u8], out: &mut Out) -> Result<(), Extrac
             sheets(&mut book, out, dense)
         }
         Kind::Ods => {
+            Package::open(bytes.get_ref())?.measure()?;
             let mut package = Package::open(bytes.get_ref())?;
-            package.measure()?;
+            package.refuse_encrypted()?;
+            // The library's reader does not notice that an end is missing.
+            Xml::new(&package.needed("content.xml")?).check()?;
             let mut book: Ods<Bytes<'_>> = Ods::new(bytes).map_err(failed)?;
             sheets(&mut book, out, dense)
         }

@@ -256,3 +256,29 @@ fn text_that_addresses_a_model_is_flagged() {
         assert_eq!(flags("a.txt", good), [], "{good}");
     }
 }
+
+#[test]
+fn a_workbook_whose_end_is_missing_is_refused_and_not_read_for_ever() {
+    use std::io::{Cursor, Write};
+    let workbook = |content: &str| {
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let mimetype = "application/vnd.oasis.opendocument.spreadsheet";
+        let manifest = r#"<m:manifest xmlns:m="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>"#;
+        for (name, part) in [("mimetype", mimetype), ("META-INF/manifest.xml", manifest), ("content.xml", content)] {
+            archive.start_file(name, zip::write::SimpleFileOptions::default()).expect("begun");
+            archive.write_all(part.as_bytes()).expect("written");
+        }
+        archive.finish().expect("an archive").into_inner()
+    };
+    let cell = r#"<table:table-cell office:value-type="string"><text:p>Hut</text:p></table:table-cell>"#;
+    let begun = format!(r#"<office:spreadsheet><table:table table:name="A"><table:table-row>{cell}"#);
+    let whole = format!("{begun}</table:table-row></table:table></office:spreadsheet>");
+    assert!(extract("a.ods", &workbook(&whole)).expect("text").text.contains("Hut"));
+    for content in [
+        begun.clone(),
+        format!("{begun}<office:annotation></table:table-row>"),
+        whole.replace("</table:table-row>", ""),
+    ] {
+        assert_eq!(extract("a.ods", &workbook(&content)).expect_err("cut").code(), "damaged", "{content}");
+    }
+}

@@ -82,6 +82,12 @@ impl<'a> Xml<'a> {
         }
     }
 
+    /// Goes to the end: for readers who would look for one that is missing for ever.
+    pub(super) fn check(mut self) -> Result<(), ExtractError> {
+        while self.step()?.is_some() {}
+        Ok(())
+    }
+
     /// How many elements are open.
     pub(super) fn depth(&self) -> usize {
         self.depth

@@ -153,7 +153,6 @@ impl AnswerReader {
             self.lose();
         }
         if let Some(error) = chunk.error.filter(|_| !self.has_finished()) {
-            self.flush(false);
             self.end(End::Failed(error));
         }
     }
@@ -174,11 +173,9 @@ impl AnswerReader {
     /// The stream is over.
     pub(super) fn close(&mut self, end: &BodyEnd) {
         if !self.is_over {
-            let is_whole = match self.finish {
-                Some(finish) => finish.reason == FinishReason::Stop && !end.is_cut(),
-                None => self.is_proof(end),
-            };
-            self.flush(is_whole);
+            if self.is_over_with(end) {
+                self.flush(self.finish.is_none_or(|finish| finish.reason == FinishReason::Stop && !end.is_cut()));
+            }
             let end = self.verdict(end);
             self.end(end);
         }
@@ -222,7 +219,6 @@ impl AnswerReader {
                 (FinishReason::Stop, false)
             }
             Reason::Failed => {
-                self.flush(false);
                 let detail = format!("it gave up with the finish reason {reason:?}");
                 return self.end(End::Failed(UpstreamError::new(None, &detail)));
             }
@@ -321,6 +317,11 @@ impl AnswerReader {
         if is_too_long {
             self.end(End::Finished(FinishReason::Length));
         }
+    }
+
+    /// Whether nothing of the answer is missing. Otherwise it is not known what would have become of what is held back.
+    fn is_over_with(&self, end: &BodyEnd) -> bool {
+        if end.is_cut() { self.has_finished() } else { self.finish.is_some() || self.is_proof(end) }
     }
 
     /// What was held back because more might have come.

@@ -366,6 +366,21 @@ fn text_that_was_held_back_comes_with_the_end() {
 }
 
 #[test]
+fn what_may_have_become_something_else_is_not_shown_of_an_answer_that_breaks_off() {
+    let error = json!({"error": {"message": "out of memory"}});
+    let failed = json!({"choices": [{"delta": {}, "finish_reason": "error"}]});
+    for (held, text) in [(r#""Hi \ud83d""#, "Hi "), (r#""<thi""#, ""), (r#""Hi </thi""#, "Hi ")] {
+        let whole = contents(&[held]);
+        let (begun, _) = whole.split_once("\n\n").expect("an event");
+        for end in [String::new(), stream(std::slice::from_ref(&error)), stream(std::slice::from_ref(&failed))] {
+            let told = body(&format!("{begun}\n\n{end}"));
+            assert_eq!(told.text, text, "{held} {end}");
+            assert!(!matches!(told.end, End::Finished(_)), "{told:?}");
+        }
+    }
+}
+
+#[test]
 fn too_long_an_answer_is_cut_between_characters() {
     let told = run_with(Reading::new(1 << 20, 4, false), [stream(&[said("ab😀"), said("c")]).as_bytes()]);
     assert_eq!((told.text.as_str(), told.end), ("ab", LENGTH));

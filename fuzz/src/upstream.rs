@@ -1,0 +1,111 @@
+//! Bodies of model servers: events, JSON, pages, or whatever else comes.
+
+use rivulet::llm::{
+    reading::{End, Reading, Step},
+    sse::{BodyEnd, Events, Item},
+};
+
+/// More than any input has.
+const BODY: usize = 1 << 20;
+const TEXT: usize = 64;
+
+/// How a body was cut into pieces makes no difference; no answer is longer than it may be; and what is told of a body
+/// that breaks off is a beginning of what the whole one says.
+pub fn upstream(bytes: &[u8]) {
+    let cuts = Cuts(blake3::hash(bytes).as_bytes().to_owned(), 0);
+    let single: Vec<&[u8]> = if bytes.len() <= 4096 { bytes.chunks(1).collect() } else { Vec::new() };
+    let ways = [cuts.of(bytes), single];
+    let ways = || ways.iter().filter(|way| !way.is_empty());
+    let whole = events(&[bytes]);
+    for way in ways() {
+        assert_eq!(events(way), whole, "events, cut {}", way.len());
+    }
+    for begins_in_thought in [false, true] {
+        let whole = answer(&[bytes], BODY, begins_in_thought, false);
+        for way in ways() {
+            assert_eq!(answer(way, BODY, begins_in_thought, false), whole, "an answer, cut {}", way.len());
+        }
+        let short = answer(&[bytes], TEXT, begins_in_thought, false);
+        assert!(short.text.len() <= TEXT, "{short:?}");
+        let half = answer(&[&bytes[..bytes.len() / 2]], BODY, begins_in_thought, true);
+        if !whole.withdrawn && !half.withdrawn {
+            assert!(whole.text.starts_with(&half.text), "{half:?} is no beginning of {whole:?}");
+        }
+    }
+}
+
+/// Places to cut at, drawn from the bytes themselves so that an input means the same every time.
+#[derive(Clone, Copy)]
+struct Cuts([u8; 32], usize);
+
+impl Cuts {
+    fn of(mut self, bytes: &[u8]) -> Vec<&[u8]> {
+        let (mut rest, mut pieces) = (bytes, Vec::new());
+        while !rest.is_empty() {
+            let step = 1 + usize::from(self.0[self.1 % self.0.len()]) % 48;
+            self.1 += 1;
+            let (piece, more) = rest.split_at(step.min(rest.len()));
+            pieces.push(piece);
+            rest = more;
+        }
+        pieces
+    }
+}
+
+fn events(pieces: &[&[u8]]) -> (Vec<String>, Option<BodyEnd>) {
+    let (mut events, mut items) = (Events::new(BODY), Vec::new());
+    let mut each = |item: Item<'_>| {
+        if let Item::Data(data) = item {
+            assert!(!data.is_empty());
+        }
+        items.push(format!("{item:?}"));
+    };
+    for piece in pieces {
+        events.push(piece, &mut each);
+    }
+    events.finish(&mut each);
+    (items, events.end().cloned())
+}
+
+#[derive(Debug, PartialEq)]
+struct Told {
+    text: String,
+    withdrawn: bool,
+    bad: usize,
+    end: Option<End>,
+}
+
+fn answer(pieces: &[&[u8]], most: usize, begins_in_thought: bool, breaks: bool) -> Told {
+    let mut reading = Reading::new(BODY, most, begins_in_thought);
+    let mut told = Told { text: String::new(), withdrawn: false, bad: 0, end: None };
+    let mut take = |reading: &mut Reading| {
+        while let Some(step) = reading.take() {
+            assert!(told.end.is_none(), "{step:?} behind the end");
+            match step {
+                Step::Text(text) => {
+                    assert!(!text.is_empty());
+                    told.text.push_str(&text);
+                }
+                Step::Withdrawn => {
+                    told.withdrawn = true;
+                    told.text.clear();
+                }
+                Step::Thinking(_) => {}
+                Step::BadEvent => told.bad += 1,
+                Step::End(end) => told.end = Some(end),
+            }
+        }
+    };
+    for piece in pieces {
+        reading.push(piece);
+        take(&mut reading);
+    }
+    if breaks {
+        reading.broken("it broke".to_owned());
+    } else {
+        reading.finish();
+    }
+    take(&mut reading);
+    assert!(told.end.is_some(), "there is an end");
+    told
+}
