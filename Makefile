@@ -85,6 +85,11 @@ bench: setup web ## Benchmarks of the cores, then the gateway beside other serve
 	cargo build --locked --bin rivulet --examples
 	benches/peers/run $(if $(FULL),--full)
 
+.PHONY: flood
+flood: build ## What neighbours notice of floods and of thousands of slow connections; 25 minutes
+	scripts/setup.sh flood
+	"$$(scripts/python-with.sh tests/plain/requirements.txt websockets)" benches/flood/run.py $(RIVULET)
+
 .PHONY: conformance
 conformance: web ## The Autobahn WebSocket suite; needs Python 2.7
 	tests/conformance/autobahn.sh
