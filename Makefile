@@ -91,6 +91,11 @@ TIME ?= 300
 fuzz: setup ## Foreign bytes for all that reads some; TARGET=frames for one of it, TIME=600 for so many seconds each
 	fuzz/run $(TIME) $(TARGET)
 
+.PHONY: flood
+flood: build ## What neighbours notice of floods and of thousands of slow connections; 25 minutes
+	scripts/setup.sh flood
+	"$$(scripts/python-with.sh tests/plain/requirements.txt websockets)" benches/flood/run.py $(RIVULET)
+
 .PHONY: conformance
 conformance: web ## The Autobahn WebSocket suite; needs Python 2.7
 	tests/conformance/autobahn.sh

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Puts on this machine what is missing: `scripts/setup.sh run` for building and running, `… test` for the tests too.
+# Puts on this machine what is missing: `scripts/setup.sh run` for building and running, `… test` for the tests too,
+# `… flood` for `make flood`.
 #
 # System packages come from Debian's package manager, model files and (where Node.js is missing or old) Node.js from
 # the Python package index, each pinned by version and SHA-256, promtool out of Debian's package of Prometheus. Rust is
@@ -53,6 +54,7 @@ if [ "$for_what" = test ]; then
         wanted+=("$server:$server")
     done
 fi
+if [ "$for_what" = flood ]; then wanted+=(openssl:openssl slowhttptest:slowhttptest); fi
 
 missing=()
 for pair in "${wanted[@]}"; do
@@ -61,8 +63,10 @@ done
 # The definitions that protoc's users import come with the compiler's development files.
 [ -e /usr/include/google/protobuf/empty.proto ] || missing+=(libprotobuf-dev)
 has python3 && python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
-if [ "$for_what" = test ]; then
+if [ "$for_what" != run ]; then
     has python3 && python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+fi
+if [ "$for_what" = test ]; then
     has_browser || missing+=(chromium)
 fi
 # Every download checks certificates. Other systems keep them elsewhere, and have no apt-get.

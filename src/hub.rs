@@ -15,14 +15,14 @@ use std::{
 };
 
 use dashmap::DashMap;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     chat::{MessageId, Owner, SessionId, Timestamp},
     limits::{Capacity, Seat},
     run::Runner,
-    session::{Clock, Closed, Deps, SessionHandle, log::RETENTION},
+    session::{Clock, Closed, Deps, LOOK_UPS, SessionHandle, log::RETENTION},
     store::{MessagePage, Scope, SessionRecord, SessionStore, StoreError},
     telemetry::metrics::{RATE_LIMITED, TOKENS_DELIVERED},
 };
@@ -119,6 +119,7 @@ impl Hub {
             interrupting: AtomicBool::new(false),
             live: Arc::default(),
             lists: Arc::default(),
+            look_ups: Semaphore::new(LOOK_UPS),
             busy: TaskTracker::new(),
             tokens: metrics::counter!(TOKENS_DELIVERED),
         });

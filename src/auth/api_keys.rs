@@ -241,6 +241,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::store::sqlite::SqliteStore;
 
     #[test]
     fn a_key_is_known_by_its_form() {
@@ -251,6 +252,28 @@ mod tests {
         {
             assert_eq!(id_of(bad), None, "{bad}");
         }
+    }
+
+    /// What is compared is the hash of what was shown with the hash that is kept, and the library's comparison takes the
+    /// same time whatever they are. And had it not: a guess that is right but for one digit has a hash like any other's.
+    #[tokio::test]
+    async fn how_near_a_guess_is_does_not_show() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(folder.path().join("keys.db")).unwrap());
+        let keys = ApiKeys::load(store).await.unwrap();
+        let (key, record) = keys.add("crm", Principal::new("t", "u", Vec::new()).unwrap(), None).await.unwrap();
+        for at in LENGTH - 8 - 2 * SECRET_BYTES..LENGTH - 8 {
+            let mut guess = key[..LENGTH - 8].to_owned();
+            let digit = if &guess[at..=at] == "0" { "1" } else { "0" };
+            guess.replace_range(at..=at, digit);
+            guess.push_str(&hex(&crc32fast::hash(guess.as_bytes()).to_be_bytes()));
+            assert_eq!(id_of(&guess), id_of(&key), "it is one by its form, and its id is known");
+            assert!(keys.verify(&guess, Timestamp::now()).is_err());
+            let hash = blake3::hash(guess.as_bytes());
+            let alike = hash.as_bytes().iter().zip(&record.hash).take_while(|(a, b)| a == b).count();
+            assert!(alike < 4, "{alike} bytes alike of a digit wrong at {at}");
+        }
+        assert!(keys.verify(&key, Timestamp::now()).is_ok());
     }
 
     proptest! {

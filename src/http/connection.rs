@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, response::Response};
+use axum::{Router, body::Body, http::StatusCode, response::Response};
 use http_body_util::BodyExt;
 use hyper::{
     Request,
@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
+    sync::Mutex,
     time::{Instant, interval, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -50,6 +51,9 @@ const SEND_BUFFER: usize = 64 << 10;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long a refusal may take.
 const REFUSAL: Duration = Duration::from_secs(1);
+/// How long who asked too often waits for the answer that says so. A connection has one such answer at a time, and an
+/// address has so many connections: so what a flood of refused requests costs has a bound, however fast it comes.
+const TOO_OFTEN: Duration = Duration::from_millis(100);
 
 /// What a connection runs on.
 pub(super) type Transport = Either<TcpStream, Box<TlsStream<TcpStream>>>;
@@ -85,6 +89,8 @@ pub(super) struct Wiring {
     pub(super) permit: ConnectionPermit,
     pub(super) stop: CancellationToken,
     pub(super) tracker: TaskTracker,
+    /// Held by the answer that is kept back.
+    pub(super) turn: Arc<Mutex<()>>,
 }
 
 /// Serves a connection until it ends or is to stop; then the request at hand is finished.
@@ -155,8 +161,7 @@ async fn http2(transport: Transport, peer: Peer, wiring: Wiring) -> hyper::Resul
     // Held by every request until the last byte of its answer.
     let open = Arc::new(());
     let held = open.clone();
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        head::name_host(&mut request);
+    let service = service_fn(move |request: Request<Incoming>| {
         let (answered, open) = (answer(request, peer, &wiring), held.clone());
         async move {
             let response = answered.await?;
@@ -208,9 +213,19 @@ fn answer(
     peer: Peer,
     wiring: &Wiring,
 ) -> impl Future<Output = Result<Response, Infallible>> + Send + use<> {
+    head::name_host(&mut request);
     request.extensions_mut().insert(wiring.permit.clone());
     request.extensions_mut().insert(peer);
-    wiring.router.clone().oneshot(request)
+    let answering = wiring.router.clone().oneshot(request);
+    let (turn, stop) = (wiring.turn.clone(), wiring.stop.clone());
+    async move {
+        let answer = answering.await?;
+        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            let _turn = turn.lock().await;
+            let _unless_all_ends = timeout(TOO_OFTEN, stop.cancelled()).await;
+        }
+        Ok(answer)
+    }
 }
 
 /// Answers before the request is read: who floods the gateway should cost it little.

@@ -31,8 +31,8 @@ pub(super) fn check(head: &Parts) -> Result<(), Problem> {
     Ok(())
 }
 
-/// HTTP/2 names the host beside the fields (RFC 9113, 8.3.1), where nobody behind looks for it. A field that says something
-/// else stays beside it, so that [`check`] finds two.
+/// HTTP/2 names the host beside the fields (RFC 9113, 8.3.1), and so may the target of a request in HTTP/1.1 (RFC 9112,
+/// 3.2.2), where nobody behind looks for it. A field that says something else stays beside it, so that [`check`] finds two.
 pub(super) fn name_host<B>(request: &mut Request<B>) {
     let named = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
     if let Some(named) = named

@@ -1,6 +1,9 @@
 //! `/`, `/admin` and `/docs`: the demo page, the page of operators and that of the interface, built from `web-demo/` and held in the binary.
 
+use std::borrow::Cow;
+
 use axum::{
+    body::Bytes,
     extract::Path,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -61,7 +64,12 @@ fn file(path: &str) -> Option<Response> {
     };
     // The build names assets by their content.
     let cache = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let mut response = file.data.into_owned().into_response();
+    // What is in the binary is not copied: whoever reads slowly holds no memory with it.
+    let data = match file.data {
+        Cow::Borrowed(data) => Bytes::from_static(data),
+        Cow::Owned(data) => data.into(),
+    };
+    let mut response = data.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(&kind).ok()?);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));

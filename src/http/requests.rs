@@ -84,7 +84,8 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
 pub(super) async fn check_head(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     if let Err(problem) = head::check(&head) {
-        return problem.into_response();
+        // Where it ends may be in question as well: nothing behind it is read.
+        return ([(header::CONNECTION, "close")], problem).into_response();
     }
     if gateway.origins.answers_to(&head.headers) {
         return next.run(Request::from_parts(head, body)).await;

@@ -73,7 +73,8 @@ pub async fn serve(port: Port, stop: CancellationToken, tracker: TaskTracker) {
             Ok(places) => {
                 let permit = ConnectionPermit::new(places);
                 let (router, tls) = (router.clone(), tls.as_ref().map(|tls| tls.acceptor()));
-                let wiring = Wiring { router, tls, permit, stop: stop.clone(), tracker: tracker.clone() };
+                let (stop, turn) = (stop.clone(), Arc::default());
+                let wiring = Wiring { router, tls, permit, stop, tracker: tracker.clone(), turn };
                 tracker.spawn(connection::serve(stream, peer, wiring));
             }
             Err(refusal) => {

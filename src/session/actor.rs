@@ -19,6 +19,7 @@ use std::{
 use futures_channel::mpsc;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use metrics::Counter;
+use tokio::sync::Semaphore;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use self::turn::{Accepting, Arriving, Current, WaitingTurn};
@@ -43,6 +44,9 @@ mod turn;
 /// How often in a row a session takes commands, commits and what its run has ready, before others have their turn.
 const TURNS: usize = 16;
 
+/// How many refused messages are looked up at once ([`Deps::look_ups`]).
+pub const LOOK_UPS: usize = 64;
+
 /// What every session needs from outside.
 #[derive(Debug)]
 pub struct Deps {
@@ -62,6 +66,9 @@ pub struct Deps {
     pub live: Arc<LiveRuns>,
     /// Who is to be looked at later.
     pub lists: Arc<Lists>,
+    /// What is refused is looked up all the same, for it may be known: so many at a time of all sessions, so that nobody
+    /// fills the queue of the store with them.
+    pub look_ups: Semaphore,
     /// Holds a token for every session that has something to finish.
     pub busy: TaskTracker,
     /// `tokens_delivered_total`, looked up once and not for every token.

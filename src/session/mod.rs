@@ -17,7 +17,7 @@ pub mod text;
 pub mod viewer;
 mod wakers;
 
-pub use actor::Deps;
+pub use actor::{Deps, LOOK_UPS};
 pub use command::{Closed, NewMessage, Receipt, Redo, RunNotActive, SendError, SendMode, StopTarget};
 pub use handle::SessionHandle;
 pub use moment::{Clock, Moment};

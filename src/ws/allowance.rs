@@ -1,5 +1,6 @@
 //! How often a client may ask for what costs it a few bytes and others many: a `hello` is answered with a whole
-//! snapshot, a `sync` with a whole text, and whoever else watches is told of each change of `typing`.
+//! snapshot, a `sync` with a whole text, and whoever else watches is told of each change of `typing`. And how many
+//! frames are read of it at all, for even one that is refused has to be looked at.
 //!
 //! Pure: moments are passed in.
 
@@ -11,12 +12,15 @@ use crate::{limits::quota::Quota, session::Moment};
 const TEXTS: Quota = Quota::new(10, Duration::from_secs(5));
 /// Changes of `typing`, likewise.
 const TYPING: Quota = Quota::new(10, Duration::from_secs(5));
+/// Frames of any kind.
+const FRAMES: Quota = Quota::new(500, Duration::from_secs(10));
 
 /// What one client has used up. Each field is the moment at which all of it is there again.
 #[derive(Debug, Default)]
 pub(super) struct Allowance {
     texts: Moment,
     typing: Moment,
+    frames: Moment,
 }
 
 impl Allowance {
@@ -31,6 +35,14 @@ impl Allowance {
     /// Whether a change of `typing` is passed on now.
     pub(super) fn typing(&mut self, now: Moment) -> bool {
         TYPING.take(&mut self.typing, now).is_ok()
+    }
+
+    /// Takes the place of a frame.
+    ///
+    /// # Errors
+    /// When none is left: how long the client waits for the next one.
+    pub(super) fn frame(&mut self, now: Moment) -> Result<(), Duration> {
+        FRAMES.take(&mut self.frames, now).map(drop).map_err(|left| left.more_in)
     }
 }
 

@@ -7,7 +7,7 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -54,6 +54,8 @@ pub(super) struct Conversation<'a, S> {
     answer_bytes: usize,
     /// What a few bytes from the client may make the gateway write, to it or to others.
     pub(super) allowance: Allowance,
+    /// Runs while nothing is read, because frames came too fast; TCP holds the client back.
+    rest: Option<Pin<Box<Sleep>>>,
     /// Nobody looks: the cursor stays where it is, and on return the text since is one delta.
     pub(super) hidden: bool,
     /// The client knows that the gateway goes away.
@@ -86,6 +88,7 @@ where
             answers: VecDeque::new(),
             answer_bytes: 0,
             allowance: Allowance::default(),
+            rest: None,
             hidden: false,
             told_goaway: false,
             is_flushing: false,
@@ -144,11 +147,12 @@ where
     /// Takes some of what the client says; whether that was anything.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Result<bool, CloseReason> {
         for frames in 0..FRAMES_AT_ONCE {
-            if self.is_full() {
+            if self.is_full() || self.poll_rest(context).is_pending() {
                 return Ok(frames > 0);
             }
             let Poll::Ready(message) = self.stream.poll_next_unpin(context) else { return Ok(frames > 0) };
             self.heartbeat.heard();
+            self.pay();
             match message {
                 Some(Ok(Message::Text(text))) => self.take(&text)?,
                 Some(Ok(Message::Binary(_))) => return Err(CloseReason::BinaryFrame),
@@ -159,6 +163,20 @@ where
             }
         }
         Ok(true)
+    }
+
+    /// Takes the place of a frame that came; where there is none left, the next one waits for it.
+    fn pay(&mut self) {
+        self.rest = self.allowance.frame(self.viewer.now()).err().map(|wait| Box::pin(sleep(wait)));
+    }
+
+    /// Over when another frame may be read.
+    fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while let Some(rest) = &mut self.rest {
+            ready!(rest.as_mut().poll(context));
+            self.pay();
+        }
+        Poll::Ready(())
     }
 
     fn poll_heartbeat(&mut self, context: &mut Context<'_>) -> Poll<CloseReason> {

@@ -1,117 +1,19 @@
-//! Bad frames, bad handshakes, bad requests: each gets its stated error, and a neighbour does not notice.
+//! Bad frames, bad handshakes, bad requests: each gets its stated error, and a neighbour does not notice. What comes too
+//! often or is too much waits or is refused.
 
-use futures_util::{SinkExt, StreamExt};
-use rivulet::mock_llm::DEFAULT_TEXT;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt, future::join_all};
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::{
-    Message,
-    protocol::frame::{
-        Frame,
-        coding::{Data, OpCode},
-    },
-};
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::{Client, Memory, Setup, TestGateway, Upstream, raw, soon};
+use crate::harness::{Client, Memory, Neighbour, Setup, TestGateway, post, raw, soon};
 
-#[tokio::test]
-async fn bad_frames_are_named_and_the_socket_stays_open() {
-    let upstream = Upstream::saying("Yes.", 0.0).await;
-    let gateway = Setup::with_upstream(&upstream.url).start().await;
-    let mut client = gateway.connect().await;
-    for (frame, code) in [
-        ("{", "bad_json"),
-        ("null", "bad_json"),
-        ("[1]", "bad_json"),
-        ("\u{feff}{}", "bad_json"),
-        (r#"{"type":"send","text":"a"} x"#, "bad_json"),
-        ("{}", "unknown_type"),
-        (r#"{"type":"dance"}"#, "unknown_type"),
-        (r#"{"type":"send"}"#, "invalid_field"),
-        (r#"{"type":"send","text":"","id":"e"}"#, "empty_text"),
-        (r#"{"message":"  "}"#, "empty_text"),
-        (r#"{"type":"send","text":"a","id":""}"#, "invalid_field"),
-        (r#"{"type":"send","text":"a","assistant":"nobody"}"#, "not_found"),
-        (r#"{"type":"sync","run":"r","off":"1"}"#, "invalid_field"),
-        (r#"{"type":"stop"}"#, "run_not_active"),
-    ] {
-        client.raw(Message::text(frame)).await;
-        let error = client.until("error").await;
-        assert_eq!(error["code"], code, "{frame}: {error}");
-        assert!(error["message"].as_str().is_some_and(|m| !m.is_empty()) && error["retryable"].is_boolean());
-    }
-    client.tell(json!({"type": "send", "id": "long", "text": "x".repeat(16_385)})).await;
-    let error = client.until("error").await;
-    assert_eq!((&error["code"], &error["re"]), (&json!("text_too_long"), &json!("long")));
-    client.tell(json!({"type": "send", "text": "x".repeat(16_384), "unknown_field": [1]})).await;
-    assert_eq!(client.answer().await.text, "Yes.");
-}
-
-#[tokio::test]
-async fn broken_websocket_frames_close_with_their_code_and_the_neighbour_streams_on() {
-    let upstream = Upstream::saying(DEFAULT_TEXT, 60.0).await;
-    let gateway = Setup::with_upstream(&upstream.url).start().await;
-    let mut neighbour = gateway.connect().await;
-    neighbour.say("one").await;
-    neighbour.deltas(1).await;
-
-    let mut binary = gateway.connect().await;
-    binary.raw(Message::binary(vec![1, 2, 3])).await;
-    assert_eq!(binary.close_code().await, 1003);
-
-    let mut large = gateway.connect().await;
-    large.raw(Message::text("x".repeat(65_537))).await;
-    assert_eq!(large.close_code().await, 1009);
-
-    let mut not_utf8 = gateway.connect().await;
-    not_utf8.raw(Message::Frame(Frame::message(vec![0xff, 0xfe], OpCode::Data(Data::Text), true))).await;
-    assert_eq!(not_utf8.close_code().await, 1007);
-
-    let mut reserved = gateway.connect().await;
-    reserved.raw(Message::Frame(Frame::message(vec![], OpCode::Data(Data::Reserved(5)), true))).await;
-    assert_eq!(reserved.close_code().await, 1002);
-
-    assert_eq!(neighbour.answer().await.text, DEFAULT_TEXT);
-}
-
-#[tokio::test]
-async fn handshakes_are_checked_before_the_upgrade() {
-    let gateway = Setup::bare().set("RIVULET_SERVER_ALLOWED_ORIGINS", "https://shop.example").start().await;
-    let mut client = gateway.connect().await;
-    let session = client.session();
-    let good = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    let path = "/api/v1/ws";
-    for (path, headers, status) in [
-        (path.to_owned(), good.to_owned(), 101),
-        (format!("{path}/{session}"), good.to_owned(), 101),
-        (path.to_owned(), format!("{good}Sec-WebSocket-Protocol: soap, chat.v1\r\n"), 101),
-        (path.to_owned(), format!("{good}Sec-WebSocket-Protocol: chat.v1, bearer.x\r\n"), 401),
-        (path.to_owned(), format!("{good}Origin: https://shop.example\r\n"), 101),
-        (path.to_owned(), format!("{good}Origin: http://{}\r\n", gateway.address), 101),
-        (path.to_owned(), format!("{good}Origin: https://evil.example\r\n"), 403),
-        (path.to_owned(), format!("{good}Origin: null\r\n"), 403),
-        (path.to_owned(), format!("{good}Sec-WebSocket-Protocol: graphql-ws\r\n"), 400),
-        (path.to_owned(), good.replace("dGhlIHNhbXBsZSBub25jZQ==", "short"), 400),
-        (path.to_owned(), good.replace("13", "8"), 426),
-        (path.to_owned(), "Accept: */*\r\n".to_owned(), 426),
-        (format!("{path}/s_unknown"), good.to_owned(), 404),
-        (format!("{path}/%00"), good.to_owned(), 404),
-        (format!("{path}/%ff"), good.to_owned(), 400),
-        (format!("{path}?token=abc"), good.to_owned(), 400),
-    ] {
-        let answer = raw(&gateway, &format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n", gateway.address)).await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path} {headers}: {answer}");
-        if status != 101 {
-            assert!(answer.contains("application/problem+json") && answer.contains("request_id"), "{answer}");
-        } else {
-            assert!(answer.to_lowercase().contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{answer}");
-        }
-    }
-    let rebound = raw(&gateway, "GET /api/v1/sessions HTTP/1.1\r\nHost: evil.example:8080\r\n\r\n").await;
-    assert!(rebound.starts_with("HTTP/1.1 421 ") && !rebound.contains(&session), "{rebound}");
-    client.tell(json!({"type": "ping"})).await;
-    client.until("pong").await;
-}
+mod frames;
+mod handshakes;
+mod heads;
+mod json;
 
 #[tokio::test]
 async fn bad_requests_get_a_problem_that_names_the_field() {
@@ -201,7 +103,7 @@ async fn a_client_that_asks_and_never_reads_fills_nothing() {
         let ping = Message::text(json!({"type": "ping", "t": "x".repeat(1000)}).to_string());
         // Ends when the gateway reads no more: both directions are full.
         loop {
-            let sent = tokio::time::timeout(std::time::Duration::from_secs(2), socket.send(ping.clone())).await;
+            let sent = tokio::time::timeout(Duration::from_secs(2), socket.send(ping.clone())).await;
             if sent.is_err() {
                 return socket;
             }
@@ -256,4 +158,64 @@ async fn hellos_syncs_and_typing_come_at_a_bounded_rate() {
         }
     }
     assert!(presences < 50, "{presences} for 100 changes");
+}
+
+/// What is as large as it may be, and whatever of it is many, is taken apart in little room.
+#[tokio::test]
+async fn heavy_bodies_are_answered_in_little_memory_and_the_neighbour_streams_on() {
+    const MOST_MEMORY: usize = 64 << 20;
+    let (gateway, mut neighbour) = Neighbour::of_nobody(Setup::bare()).await;
+    let before = gateway.memory();
+    let keys: String = (0..90_000).map(|at| format!("\"{at}\":0,")).collect();
+    let asking = |more: String| format!(r#"{{"model":"m",{more}"messages":[]}}"#);
+    for (what, body, status) in [
+        ("brackets", "[".repeat(100_000), 400),
+        ("objects", "{\"a\":".repeat(100_000), 400),
+        ("keys", asking(keys), 400),
+        ("numbers", asking(format!("\"x\":[{}0],", "0,".repeat(490_000))), 400),
+        ("digits", asking(format!("\"x\":{},", "9".repeat(900_000))), 400),
+        ("escapes", asking(format!("\"x\":\"{}\",", "\\u0001".repeat(150_000))), 400),
+        ("more than it may be", "[".repeat((1 << 20) + 1), 413),
+    ] {
+        let request = post("/v1/chat/completions", "Connection: close\r\n", &body);
+        let answers = join_all((0..16).map(|_| raw(&gateway, &request))).await;
+        for answer in answers {
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{what}: {answer}");
+        }
+        neighbour.goes_on().await;
+        let grown = gateway.memory().saturating_sub(before);
+        assert!(grown < MOST_MEMORY, "{what}: {} MB more than before", grown >> 20);
+    }
+    neighbour.has_all().await;
+}
+
+/// Even a frame that is refused has to be looked at. Takes the gateway's real time, beside other tests.
+#[tokio::test]
+async fn a_socket_is_read_at_a_bounded_rate_and_the_neighbour_at_once() {
+    const BURST: u32 = 500;
+    const BEYOND: u32 = 100;
+    let gateway = Setup::bare().start().await;
+    let mut neighbour = gateway.connect().await;
+    let (mut socket, _) = tokio_tungstenite::connect_async(gateway.socket("")).await.unwrap();
+    let begun = Instant::now();
+    for at in 0..BURST + BEYOND {
+        socket.feed(Message::text(json!({"type": "ping", "t": at}).to_string())).await.unwrap();
+    }
+    socket.flush().await.unwrap();
+    let mut next = 0;
+    while next < BURST + BEYOND {
+        let Message::Text(text) = soon("a pong", socket.next()).await.unwrap().unwrap() else { continue };
+        let frame: Value = serde_json::from_str(&text).unwrap();
+        if frame["type"] != "pong" {
+            continue;
+        }
+        assert_eq!(frame["t"], next, "each in its turn");
+        next += 1;
+        if next == BURST {
+            neighbour.tell(json!({"type": "ping"})).await;
+            neighbour.until("pong").await;
+        }
+    }
+    // 50 a second; less a little, for the clocks of two processes.
+    assert!(begun.elapsed() >= Duration::from_millis(1900), "{:?}", begun.elapsed());
 }

@@ -1,7 +1,9 @@
 //! What surrounds a chat: health, metrics, version, the page, headers, CORS.
 
+use futures_util::future::join_all;
 use rivulet::mock_llm::DEFAULT_TEXT;
 use serde_json::json;
+use tokio::{io::AsyncWriteExt, net::TcpSocket};
 
 use crate::harness::{Setup, Upstream, soon};
 
@@ -110,6 +112,32 @@ async fn the_page_is_in_the_binary_and_loads_nothing_from_elsewhere() {
     for path in ["/assets/../Cargo.toml", "/assets/%2e%2e/index.html", "/assets/none.js"] {
         assert_eq!(gateway.get(path).await.0, 404, "{path}");
     }
+}
+
+/// Anybody may ask for it, so who reads slowly, or not at all, must hold next to nothing with it.
+#[tokio::test]
+async fn of_the_page_there_is_one_copy_however_many_read_it_slowly() {
+    const READERS: usize = 300;
+    let gateway = Setup::bare().start().await;
+    let page = gateway.get("/").await.1;
+    let script =
+        page.as_str().unwrap().split("src=\"./assets/").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let script = format!("/assets/{script}");
+    let size = reqwest::get(gateway.url(&script)).await.unwrap().bytes().await.unwrap().len();
+    let before = gateway.memory();
+    // More than the kernel takes.
+    let request = format!("GET {script} HTTP/1.1\r\nHost: localhost\r\n\r\n").repeat(10);
+    let readers = join_all((0..READERS).map(async |_| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4 << 10).unwrap(); // So that it is the gateway that has the rest.
+        let mut stream = soon("a connection", socket.connect(gateway.address.parse().unwrap())).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        soon("the beginning", stream.readable()).await.unwrap();
+        stream
+    }))
+    .await;
+    let grown = gateway.memory().saturating_sub(before);
+    assert!(size > 100 << 10 && grown < READERS * size / 2, "{size} bytes, {grown} for {} readers", readers.len());
 }
 
 /// A stream of server-sent events.

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use rivulet::{
     chat::{MessageId, Status},
     hub::Hub,
     limits::Visitor,
     session::{
-        Closed, NewMessage, SendError, SendMode, SessionHandle, Viewer,
+        Closed, LOOK_UPS, NewMessage, SendError, SendMode, SessionHandle, Viewer,
         log::{Event, RunDone, Step},
         viewer::Change,
     },
     store::{Scope, SessionStore},
 };
+use tokio::task::yield_now;
 
 use crate::harness::{Talkative, hub, soon};
 
@@ -101,9 +103,31 @@ async fn concurrent_twins_run_once() {
     let session = session(&hub).await;
     let (mut viewer, _) = session.attach(None);
     let twins = (0..20).map(|_| session.send(message("twin")));
-    let receipts: Vec<_> = futures_util::future::join_all(twins).await.into_iter().map(Result::unwrap).collect();
+    let receipts: Vec<_> = join_all(twins).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(receipts.iter().filter(|r| !r.duplicate).count(), 1);
     assert!(receipts.iter().all(|r| r.run == receipts[0].run));
     done(&mut viewer).await;
     assert_eq!(store.messages(session.id(), None, 100, Scope::Conversation).await.unwrap().messages.len(), 2);
+}
+
+/// Whoever sends what is refused, on however many sockets, leaves room in the store's queue for others.
+#[tokio::test]
+async fn what_is_refused_is_looked_up_by_so_many_at_a_time() {
+    let (hub, store) = hub(Talkative);
+    let sessions = join_all((0..10).map(|_| session(&hub))).await;
+    store.hold(true).await;
+    let sent = sessions.iter().flat_map(|session| (0..20).map(|at| session.send(message(&format!("m{at}")))));
+    let crowd = join_all(sent);
+    let watched = async {
+        soon("look-ups", async {
+            while store.look_ups_under_way() < LOOK_UPS {
+                yield_now().await
+            }
+        })
+        .await;
+        store.hold(false).await;
+    };
+    let (answers, ()) = tokio::join!(crowd, watched);
+    let busy = answers.iter().filter(|answer| **answer == Err(SendError::Busy)).count();
+    assert_eq!((answers.len() - busy, store.most_look_ups()), (10, LOOK_UPS), "{answers:?}");
 }

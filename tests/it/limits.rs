@@ -275,19 +275,7 @@ fn module_text(root: &Path, module: &str) -> Option<String> {
     })
 }
 
-/// These two take the gateway's real times, side by side with the other tests.
-#[tokio::test]
-async fn a_body_that_does_not_come_is_not_waited_for() {
-    let gateway = Setup::bare().start().await;
-    let mut stream = from("127.0.0.1", &gateway).await;
-    let head = "POST /api/v1/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{";
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = vec![0; 4096];
-    let count = timeout(LONG, stream.read(&mut answer)).await.expect("an answer").unwrap();
-    let answer = String::from_utf8_lossy(&answer[..count]);
-    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"timeout\""), "{answer}");
-}
-
+/// Takes the gateway's real time, beside other tests.
 #[tokio::test]
 async fn a_socket_that_reads_nothing_is_closed_as_stalled() {
     let gateway = Setup::bare().start().await;

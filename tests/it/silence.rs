@@ -1,32 +1,71 @@
 //! Peers that say nothing: at the handshake, in the middle of a head, on an open socket. These tests take the gateway's
 //! real times, side by side.
 
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::timeout,
+    time::{interval, timeout},
 };
 use tokio_tungstenite::{client_async, tungstenite::Message};
 
-use crate::harness::Setup;
+use crate::harness::{Neighbour, Setup, TestGateway};
 
 /// Above the longest of the gateway's times, 35 s for a silent socket.
 const LONG: Duration = Duration::from_secs(60);
 
-#[tokio::test]
-async fn a_connection_that_says_nothing_or_half_is_closed() {
-    let gateway = Setup::bare().start().await;
-    for start in ["", "GET /livez HTTP/1.1\r\nHost: loc"] {
-        let mut stream = TcpStream::connect(&gateway.address).await.unwrap();
-        stream.write_all(start.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        timeout(LONG, stream.read_to_string(&mut answer)).await.expect("it is closed").unwrap();
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
+/// Says the beginning of something, and then nothing more or `more` again and again; what comes back until the end.
+async fn hesitate(gateway: &TestGateway, start: &str, more: Option<&str>) -> String {
+    let (mut reader, mut writer) = TcpStream::connect(&gateway.address).await.unwrap().into_split();
+    writer.write_all(start.as_bytes()).await.unwrap();
+    let dripping = async {
+        let mut tick = interval(Duration::from_millis(500));
+        while let Some(more) = more
+            && writer.write_all(more.as_bytes()).await.is_ok()
+        {
+            tick.tick().await;
+        }
+        pending::<()>().await
+    };
+    let mut answer = Vec::new();
+    tokio::select! {
+        _read = timeout(LONG, reader.read_to_end(&mut answer)) => {}
+        () = dripping => {}
     }
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_slow_is_cut_and_the_neighbour_streams_on() {
+    let (gateway, mut neighbour) = Neighbour::of_nobody(Setup::bare()).await;
+    let head = "POST /api/v1/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+    let body = format!("{head}Content-Length: 9999\r\n\r\n{{");
+    let chunks = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
+    let expecting = format!("{head}Expect: 100-continue\r\nContent-Length: 99\r\n\r\n");
+    let line = "GET /livez HTTP/1.1\r\nHost: loc";
+    let mut slow: FuturesUnordered<_> = [
+        ("nothing", "", None, ""),
+        ("half a line", "GET /li", None, ""),
+        ("half a head", line, None, ""),
+        ("a head byte by byte", line, Some("a"), ""),
+        ("a head line by line", "GET /livez HTTP/1.1\r\nHost: localhost\r\n", Some("X-A: b\r\n"), ""),
+        ("half a body", &body, None, "HTTP/1.1 408 "),
+        ("a body byte by byte", &body, Some(" "), "HTTP/1.1 408 "),
+        ("a body in small chunks", &chunks, Some("1\r\n \r\n"), "HTTP/1.1 408 "),
+        ("a body that was asked for", &expecting, None, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 408 "),
+    ]
+    .into_iter()
+    .map(async |(what, start, more, expected)| (what, hesitate(&gateway, start, more).await, expected))
+    .collect();
+    while let Some((what, answer, expected)) = slow.next().await {
+        assert!(answer.starts_with(expected) && answer.is_empty() == expected.is_empty(), "{what}: {answer}");
+        assert!(expected.is_empty() || answer.contains("\"timeout\""), "{what}: {answer}");
+        neighbour.goes_on().await;
+    }
+    neighbour.has_all().await;
 }
 
 #[tokio::test]

@@ -2,11 +2,15 @@
 
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, StreamExt, future::join_all};
 use hyper::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
+    time::{Instant, timeout},
+};
 use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
@@ -18,7 +22,10 @@ use tokio_rustls::{
 };
 use tokio_tungstenite::{client_async, tungstenite::Message};
 
-use crate::harness::{Setup, TestGateway, raw, soon};
+use crate::{
+    harness::{Setup, TestGateway, raw, soon},
+    rates::REFUSED_EVERY,
+};
 
 /// A certificate for this machine, and the files that it is in.
 struct Certificate {
@@ -151,6 +158,22 @@ async fn the_host_of_http2_is_the_one_of_the_target() {
         };
         assert_eq!(answer.status().as_u16(), status, "{target} {host:?}");
     }
+}
+
+/// However many requests an HTTP/2 connection has under way.
+#[tokio::test]
+async fn who_asks_too_often_over_http2_waits_for_one_refusal_after_the_other() {
+    let setup = Setup::bare().set("RATE_LIMIT_REQUESTS", "1").set("RATE_LIMIT_WINDOW", "3600");
+    let certificate = Certificate::written(&setup);
+    let (gateway, client) = (certificate.setup(setup).start().await, certificate.client());
+    let ask = || client.get(format!("https://{}/api/v1/sessions", gateway.address)).send();
+    assert_eq!(ask().await.unwrap().status(), 200);
+    let begun = Instant::now();
+    for answer in soon("refusals", join_all((0..5).map(|_| ask()))).await {
+        let answer = answer.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.version()), (429, reqwest::Version::HTTP_2));
+    }
+    assert!(begun.elapsed() >= REFUSED_EVERY * 5, "{:?}", begun.elapsed());
 }
 
 /// Takes the gateway's real time, beside other tests.

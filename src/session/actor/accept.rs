@@ -200,9 +200,10 @@ impl Actor {
             (Ok(remaining), _) => return Some((asked, reply, remaining)),
             (Err(_), _) if has_twin => return Some((asked, reply, None)),
             (Err(refusal), Some(id)) => {
-                let (store, session, id) = (self.deps.store.clone(), self.shared.id.clone(), id.clone());
+                let (deps, session, id) = (self.deps.clone(), self.shared.id.clone(), id.clone());
                 let look_up = async move {
-                    let found = Box::new(store.message(&session, &id).await);
+                    let _turn = deps.look_ups.acquire().await; // It is never closed.
+                    let found = Box::new(deps.store.message(&session, &id).await);
                     Accepting::LookedUp { asked, refusal, reply, found }
                 };
                 self.accepting.push_back(look_up.boxed());

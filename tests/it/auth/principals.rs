@@ -173,3 +173,56 @@ async fn principals_never_see_each_others_sessions() {
         }
     }
 }
+
+/// Everything in a session has an id, which somebody may have seen; in another session it names nothing.
+#[tokio::test]
+async fn ids_out_of_somebody_elses_session_name_nothing() {
+    let gateway = setup().start().await;
+    let (ann, ben) = (token("ann"), token("ben"));
+    let mut hers = Client::connect_as(&gateway.socket(""), &ann).await;
+    let answer = hers.ask("canary-of-ann").await;
+    let (session, cursor) = (hers.session(), hers.memory.cursor());
+    let (run, message) = (answer.done["run"].clone(), answer.done["message"].clone());
+
+    let mut his = Client::connect_as(&gateway.socket(""), &ben).await;
+    his.ask("something").await;
+    for (frame, code) in [
+        (json!({"type": "sync", "run": run, "off": 0}), "not_found"),
+        (json!({"type": "stop", "run": run}), "run_not_active"),
+        (json!({"type": "stop", "message": "q1"}), "run_not_active"),
+        (json!({"type": "regenerate", "message": message}), "not_found"),
+        (json!({"type": "edit", "message": message, "text": "mine"}), "not_found"),
+        (json!({"type": "feedback", "message": message, "value": 1}), "not_found"),
+    ] {
+        his.tell(frame.clone()).await;
+        let error = his.until("error").await;
+        assert_eq!(error["code"], code, "{frame}: {error}");
+        assert!(!error.to_string().contains("canary"), "{error}");
+    }
+    his.tell(json!({"type": "hello", "resume": cursor})).await;
+    assert_eq!(his.until("welcome").await["recovered"], "snapshot");
+    assert!(!his.until("snapshot").await.to_string().contains("canary"));
+
+    let own = format!("/api/v1/sessions/{}", his.session());
+    let run = run.as_str().unwrap();
+    for (method, path, status) in [
+        (Method::POST, format!("{own}/runs/{run}/stop"), 409),
+        (Method::GET, format!("/api/v1/sessions/{session}/"), 404),
+        (Method::GET, format!("/api/v1/sessions/{session}%00"), 404),
+        (Method::GET, format!("/api/v1//sessions/{session}"), 404),
+        (Method::GET, format!("/api/v1/sessions/{}", session.to_uppercase()), 404),
+        (Method::POST, format!("/api/v1/sessions/{session}"), 405),
+        (Method::PUT, format!("/api/v1/sessions/{session}"), 405),
+        (Method::GET, "/api/v1/sessions?before=%25".to_owned(), 404),
+        (Method::GET, "/api/v1/sessions?before=s_%5F".to_owned(), 404),
+        (Method::GET, "/api/v1/sessions?before='%20OR%20''='".to_owned(), 404),
+        (Method::GET, "/api/v1/sessions?before=%00".to_owned(), 404),
+    ] {
+        let request = reqwest::Client::new().request(method.clone(), gateway.url(&path)).bearer_auth(&ben);
+        let request = request.header("x-http-method-override", "DELETE").json(&json!({}));
+        let (found, said) = TestGateway::answer(request).await;
+        assert_eq!(found, status, "{method} {path}: {said}");
+        assert!(!said.to_string().contains("canary"), "{said}");
+    }
+    assert_eq!(hers.ask("still here?").await.status(), "complete");
+}

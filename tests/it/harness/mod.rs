@@ -6,6 +6,7 @@ mod gateway;
 #[path = "../../../src/auth/testing.rs"]
 mod makers;
 pub(crate) mod metrics;
+mod neighbour;
 mod proxy;
 mod raw;
 mod store;
@@ -18,8 +19,9 @@ pub(crate) use client::{Answer, Client, Memory};
 pub(crate) use documented::{Documented, Then, documented};
 pub(crate) use gateway::{Setup, TestGateway};
 pub(crate) use makers::{Answer as KeyAnswer, KeyServer, Maker};
+pub(crate) use neighbour::Neighbour;
 pub(crate) use proxy::{Fault, Proxy};
-pub(crate) use raw::{post, raw, raw_on};
+pub(crate) use raw::{UPGRADE, all, close_code, frame, post, raw, raw_on};
 pub(crate) use store::{Talkative, Wayward, hub};
 pub(crate) use strace::Strace;
 pub(crate) use upstream::{Gate, Upstream, upstream};

@@ -40,6 +40,9 @@ pub(crate) struct Wayward {
     most_checkpoints: AtomicUsize,
     /// The bytes of all checkpoints.
     checkpointed: AtomicUsize,
+    /// Look-ups of messages under way, and the most that were.
+    look_ups: AtomicUsize,
+    most_look_ups: AtomicUsize,
 }
 
 /// Counts while it lives.
@@ -70,6 +73,8 @@ impl Wayward {
             checkpoints: AtomicUsize::new(0),
             most_checkpoints: AtomicUsize::new(0),
             checkpointed: AtomicUsize::new(0),
+            look_ups: AtomicUsize::new(0),
+            most_look_ups: AtomicUsize::new(0),
         }
     }
 
@@ -78,7 +83,7 @@ impl Wayward {
         self.failing.store(failing, Ordering::Relaxed);
     }
 
-    /// Lets writes wait, or go on.
+    /// Lets writes and look-ups wait, or go on.
     pub(crate) async fn hold(&self, held: bool) {
         match held {
             true => self.gate.acquire().await.unwrap().forget(),
@@ -100,6 +105,14 @@ impl Wayward {
 
     pub(crate) fn checkpointed(&self) -> usize {
         self.checkpointed.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn look_ups_under_way(&self) -> usize {
+        self.look_ups.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn most_look_ups(&self) -> usize {
+        self.most_look_ups.load(Ordering::SeqCst)
     }
 
     /// A write begins, when nothing holds it, and unless too many wait.
@@ -163,6 +176,9 @@ impl SessionStore for Wayward {
         self.inner.finish_answer(session, answer).await
     }
     async fn message(&self, session: &SessionId, id: &MessageId) -> Result<Option<Message>, StoreError> {
+        let look_up = UnderWay::begin(&self.look_ups);
+        self.most_look_ups.fetch_max(look_up.before + 1, Ordering::SeqCst);
+        let _permit = self.gate.acquire().await.unwrap();
         self.inner.message(session, id).await
     }
     async fn messages(

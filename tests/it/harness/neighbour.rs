@@ -1,0 +1,54 @@
+//! Somebody whose answer is being written while others misbehave: whatever is done to the gateway, the next word comes.
+
+use super::{Client, Gate, Setup, TestGateway, Upstream};
+
+/// More than any table of misdeeds has rows.
+const WORDS: usize = 400;
+
+/// One who reads an answer that is written as fast as the test says.
+pub(crate) struct Neighbour {
+    client: Client,
+    gate: Gate,
+    told: usize,
+    text: String,
+    _model: Upstream,
+}
+
+impl Neighbour {
+    /// A gateway like `setup`, and one who has asked it something, with a token where one is needed.
+    pub(crate) async fn beside(
+        setup: Setup,
+        token: impl AsyncFnOnce(&TestGateway) -> Option<String>,
+    ) -> (TestGateway, Self) {
+        let text = (0..WORDS).map(|at| format!("w{at}")).collect::<Vec<_>>().join(" ");
+        let (model, gate) = Upstream::gated(&text, 1).await;
+        let setup = setup.set("RIVULET_LLM_BASE_URL", &model.url).set("RIVULET_LLM_GAP_S", "300");
+        let gateway = setup.start().await;
+        let mut client = match token(&gateway).await {
+            Some(token) => Client::connect_as(&gateway.socket(""), &token).await,
+            None => gateway.connect().await,
+        };
+        client.say("What do you know of words?").await;
+        client.deltas(1).await;
+        (gateway, Self { client, gate, told: 1, text, _model: model })
+    }
+
+    /// The same where nobody needs a token.
+    pub(crate) async fn of_nobody(setup: Setup) -> (TestGateway, Self) {
+        Self::beside(setup, async |_| None).await
+    }
+
+    /// Has another word, which comes at once.
+    pub(crate) async fn goes_on(&mut self) {
+        self.told += 1;
+        self.gate.allow(self.told);
+        self.client.deltas(1).await;
+    }
+
+    /// Has all of the answer, each word in its place.
+    pub(crate) async fn has_all(mut self) {
+        self.gate.open();
+        let answer = self.client.answer().await;
+        assert_eq!((answer.status(), answer.text.as_str()), ("complete", self.text.as_str()));
+    }
+}
