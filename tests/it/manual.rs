@@ -14,8 +14,10 @@ use regex::Regex;
 use crate::harness::{Setup, TestGateway};
 
 const SECTIONS: &str = "server|session|llm|knowledge|auth|limits|telemetry";
-/// Variables that begin like settings, and are for the tests, the examples, make and Compose.
-const OTHER_VARIABLES: [&str; 7] = ["CACHE", "URL", "TOKEN", "TEST", "IMAGE", "CORPUS", "BINARY"];
+/// Variables that begin like settings, and are for the tests, the examples, make and Compose, or not there on purpose.
+const OTHER_VARIABLES: [&str; 8] = ["CACHE", "URL", "TOKEN", "TEST", "IMAGE", "CORPUS", "BINARY", "SERVER_BNID"];
+/// Words of OpenTelemetry that look like settings.
+const ATTRIBUTES: [&str; 2] = ["server.address", "server.port"];
 /// Where the documentation's gateways are: with what is for everybody, and for operators.
 const HOSTS: &str = r"https?://(?:127\.0\.0\.1:(?:8080|8081|9090)|chat\.my\.example|NAME)(/[^\s'\x22`)?#]*)";
 
@@ -72,12 +74,14 @@ fn commands_and_their_flags_exist() {
     let mut seen = 0;
     for (path, text) in pages() {
         for line in typed(&text) {
-            for arguments in found(r"(?:^|[\s(/])rivulet ([a-z][^|&;#>)]*)", &line) {
+            for begins in Regex::new(r"(?:^|[\s(/])rivulet ").unwrap().find_iter(&line) {
+                let arguments = line[begins.end()..].split(['|', '&', ';', '#', '>', ')']).next().unwrap();
                 let words: Vec<&str> = arguments.split_whitespace().collect();
-                let sub = |word: &&str| Regex::new("^[a-z][a-z-]*$").unwrap().is_match(word);
-                let mut command = vec![words[0]];
-                if ["knowledge", "api-key"].contains(&words[0]) {
-                    command.extend(words.get(1).copied().filter(sub));
+                let is_name = |word: &&str| Regex::new("^[a-z][a-z-]*$").unwrap().is_match(word);
+                let Some(first) = words.first().copied().filter(is_name) else { continue };
+                let mut command = vec![first];
+                if ["knowledge", "api-key"].contains(&first) {
+                    command.extend(words.get(1).copied().filter(is_name));
                 }
                 let told = help(&command);
                 assert!(!told.is_empty(), "{}: there is no `rivulet {}`", path.display(), command.join(" "));
@@ -120,7 +124,8 @@ fn settings_have_the_names_they_are_called_by() {
     for (path, text) in pages() {
         for key in found(&format!(r"`((?:{SECTIONS})\.[a-z0-9_]+)(?: = [^`]*)?`"), &text) {
             let is_file = ["toml", "rs", "md", "ts"].iter().any(|end| key.ends_with(end));
-            assert!(is_file || keys.contains(&key), "{}: there is no setting {key}", path.display());
+            let is_other = is_file || ATTRIBUTES.contains(&key.as_str());
+            assert!(is_other || keys.contains(&key), "{}: there is no setting {key}", path.display());
         }
         for variable in found(r"\bRIVULET_([A-Z0-9_]+)\b", &text) {
             let is_other = OTHER_VARIABLES.iter().any(|other| variable.starts_with(other));
@@ -136,8 +141,8 @@ fn settings_have_the_names_they_are_called_by() {
 #[tokio::test]
 async fn addresses_are_routes() {
     let secret = "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e7596ad3b8c7e5f1024";
-    let setup = Setup::new().set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", secret);
-    let gateway = setup.set("RIVULET_KNOWLEDGE_ENABLED", "false").start().await;
+    let setup = Setup::bare().set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", secret);
+    let gateway = setup.start().await;
     let mut seen = BTreeSet::new();
     for (path, text) in pages() {
         let named = Regex::new(r"`((?:GET|POST|PUT|DELETE)(?:\\?\|[A-Z]+)*) (/[^\s`?…]*)").unwrap();

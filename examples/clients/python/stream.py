@@ -15,7 +15,7 @@ import zlib
 
 from gateway import HEADERS, URL, backoff, call
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 SILENCE_S = 40  # The gateway says something every 25 seconds.
 CALM_S = 60
@@ -139,7 +139,7 @@ async def stream(session, question, show, stop):
             if refused.response.status_code not in (429, 503):
                 sys.exit(f"refused: {refused.response.body.decode()}")
             pause = float(refused.response.headers.get("Retry-After", 1)) + backoff(0)
-        except (OSError, asyncio.TimeoutError):
+        except (OSError, EOFError, asyncio.TimeoutError, InvalidHandshake):  # Nobody was there, or left at once.
             pass
         if answer.status is not None:
             return answer
