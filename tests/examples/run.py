@@ -124,6 +124,8 @@ class Bench:
 
     async def start(self, token, program, *arguments):
         environment = {"PATH": os.environ["PATH"], "HOME": self.programs.folder, "NO_PROXY": "*", "no_proxy": "*"}
+        # Where scripts/with-node.sh looks.
+        environment |= {name: os.environ[name] for name in ["RIVULET_CACHE"] if name in os.environ}
         return await asyncio.create_subprocess_exec(
             *self.command(program), *arguments,
             env=environment | {"RIVULET_URL": self.relay_url, "RIVULET_TOKEN": token},
