@@ -71,7 +71,8 @@ web-test: web ## Types, lints and unit tests of the page
 	$(NODE) npm --prefix web-demo run check
 	$(NODE) npm --prefix web-demo test
 
-e2e: build ## The page in a real browser, plain Python and the openai packages, against the real gateway
+e2e: build ## The page in a real browser, plain Python, the openai packages and the examples, against the real gateway
+	cargo build --locked $(addprefix --example ,ask stream document sign_out)
 	scripts/e2e.sh $(RIVULET)
 
 openapi: build ## Whether the gateway does what it says in /openapi.json, asked by Schemathesis

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Starts the gateway and talks to it from outside: `scripts/e2e.sh RIVULET_BINARY`. The page in a real browser, then a
-# client in plain Python that knows only the protocol, then the official `openai` packages for Python and Node.js.
+# client in plain Python that knows only the protocol, the official `openai` packages for Python and Node.js, and the
+# examples in four languages, of which those in Rust are in the folder `examples` beside the binary.
 # RIVULET_KNOWLEDGE_MODEL_DIR names the embedding model.
 # The gateway takes a free port, keeps its data in a temporary folder, and is gone when this is over.
 set -euo pipefail
@@ -135,3 +136,7 @@ python="$(scripts/python-with.sh tests/sdk/python/requirements.txt openai)"
 run env NO_PROXY='*' no_proxy='*' "$python" tests/sdk/python/sdk.py "$url" "$binary"
 node_sdk
 run env RIVULET_CACHE="$cache" scripts/with-node.sh node "$program" "$url" "$binary"
+python="$(scripts/python-with.sh examples/clients/python/requirements.txt httpx)"
+# Node.js 20 has the WebSocket of later ones behind this switch.
+run env RIVULET_CACHE="$cache" NODE="scripts/with-node.sh node --experimental-websocket --no-warnings" \
+    RIVULET_KNOWLEDGE_MODEL_DIR="$model_dir" "$python" tests/examples/run.py "$binary" "$(dirname "$binary")/examples"

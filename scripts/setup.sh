@@ -49,7 +49,7 @@ servers=(nginx haproxy caddy)
 # command → Debian package that has it
 wanted=(protoc:protobuf-compiler cc:build-essential c++:build-essential git:git python3:python3)
 if [ "$for_what" = test ]; then
-    wanted+=(curl:curl strace:strace openssl:openssl)
+    wanted+=(curl:curl jq:jq strace:strace openssl:openssl)
     for server in "${servers[@]}"; do
         wanted+=("$server:$server")
     done

@@ -18,17 +18,26 @@ use super::{
     client::ClientAddress, credentials::reachable, desk::page_limit, gateway::Gateway, problem::Problem,
     sessions::query,
 };
-use crate::{auth::Caller, chat::Timestamp, store::audit::AuditEntry};
+use crate::{
+    auth::Caller,
+    chat::Timestamp,
+    store::audit::{AuditEntry, AuditPage, AuditWords},
+};
 
 /// The most bytes of a path that are noted.
 const TARGET_BYTES: usize = 500;
+/// The longest text that is looked for.
+const WORDS_CHARS: usize = 200;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Page {
     /// The own one when absent.
     tenant: Option<String>,
-    /// The last number of the page before.
+    /// Words that an entry has to have, all of them, anywhere in who, what, to what and where.
+    #[param(max_length = 200)]
+    words: Option<String>,
+    /// `next` of the page before.
     #[param(maximum = 18_446_744_073_709_551_615_u64)]
     before: Option<u64>,
     /// The most entries wanted; 50 when absent.
@@ -39,8 +48,10 @@ pub(super) struct Page {
 #[derive(Serialize, ToSchema)]
 pub(super) struct AuditLog {
     entries: Vec<Entry>,
-    /// Whether there are older ones; ask again with `before` set to the last one's number.
+    /// Whether there are older ones that were not looked at.
     more: bool,
+    /// What `before` has to be to go on with those.
+    next: Option<u64>,
 }
 
 /// Something that was done.
@@ -99,14 +110,16 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Reply<AuditLog>, Problem> {
-    let Page { tenant, before, limit } = query(page)?;
+    let Page { tenant, words, before, limit } = query(page)?;
     let (tenant, limit) = (reachable(&caller, tenant.as_deref())?, page_limit(limit)?);
-    let mut entries = gateway.audit.audit(tenant, before, limit + 1).await?;
-    let more = entries.len() > limit;
-    entries.truncate(limit);
+    let words = words.unwrap_or_default();
+    if words.chars().count() > WORDS_CHARS {
+        return Err(Problem::invalid_field("words", &format!("has at most {WORDS_CHARS} characters")));
+    }
+    let AuditPage { entries, next } = gateway.audit.audit(tenant, AuditWords::of(&words), before, limit).await?;
     let entries = entries.into_iter().map(|(number, entry)| {
         let AuditEntry { at, user, action, target, address, .. } = entry;
         Entry { number, at, user, action, target, address }
     });
-    Ok(Reply(AuditLog { entries: entries.collect(), more }))
+    Ok(Reply(AuditLog { entries: entries.collect(), more: next.is_some(), next }))
 }

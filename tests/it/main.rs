@@ -33,6 +33,7 @@ mod knowledge;
 mod layers;
 mod limits;
 mod logs;
+mod manual;
 mod metrics;
 mod monitoring;
 mod openapi;

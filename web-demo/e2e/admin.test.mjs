@@ -65,8 +65,11 @@ test("who may see it sees who chats, what answers, and what was done", async () 
   await page.getByRole("img", { name: "1 good answer and 0 bad ones in 30 days" }).waitFor();
   const done = page.getByRole("row").filter({ hasText: "POST /auth/token" });
   await done.waitFor();
-  await page.getByLabel("Filter what is loaded").fill("nothing like it");
+  await page.getByLabel("Words to look for").fill("nothing like it");
+  await page.getByText("Nothing of it.", { exact: true }).waitFor();
   await done.waitFor({ state: "hidden" });
+  await page.getByLabel("Words to look for").fill("ROOT auth/token");
+  await done.waitFor();
   assert.deepEqual(misdeeds, []);
   await Promise.all([chat.context.close(), context.close()]);
 });

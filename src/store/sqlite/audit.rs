@@ -1,7 +1,7 @@
 //! What was done by whom.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{
     SqliteStore,
@@ -11,7 +11,7 @@ use crate::{
     chat::Timestamp,
     store::{
         StoreError,
-        audit::{AuditEntry, AuditStore, MAX_AUDIT_PAGE},
+        audit::{AuditEntry, AuditPage, AuditStore, AuditWords, MAX_AUDIT_LOOKED_THROUGH, MAX_AUDIT_PAGE},
     },
 };
 
@@ -24,11 +24,12 @@ impl AuditStore for SqliteStore {
     async fn audit(
         &self,
         tenant: &str,
+        words: AuditWords,
         before: Option<u64>,
         limit: usize,
-    ) -> Result<Vec<(u64, AuditEntry)>, StoreError> {
+    ) -> Result<AuditPage, StoreError> {
         let (tenant, limit) = (tenant.to_owned(), limit.min(MAX_AUDIT_PAGE));
-        self.read("audit", move |connection| page(connection, &tenant, before, limit)).await
+        self.read("audit", move |connection| page(connection, &tenant, &words, before, limit)).await
     }
 }
 
@@ -46,28 +47,41 @@ fn note(connection: &Connection, entry: &AuditEntry, days: u32) -> Result<(), St
 fn page(
     connection: &Connection,
     tenant: &str,
+    words: &AuditWords,
     before: Option<u64>,
     limit: usize,
-) -> Result<Vec<(u64, AuditEntry)>, StoreError> {
+) -> Result<AuditPage, StoreError> {
     let before = before.map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX));
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(
         "SELECT number, at, tenant, user, action, target, address FROM audit
-         WHERE tenant = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3",
+         WHERE tenant = ?1 AND number < ?2 ORDER BY number DESC",
     )?;
-    let entries = statement.query_map(params![tenant, before, limit], |row| {
-        let number: i64 = row.get(0)?;
-        let entry = AuditEntry {
-            at: timestamp(row, 1)?,
-            tenant: row.get(2)?,
-            user: row.get(3)?,
-            action: row.get(4)?,
-            target: row.get(5)?,
-            address: row.get(6)?,
-        };
-        Ok((u64::try_from(number).unwrap_or(0), entry))
-    })?;
-    Ok(entries.collect::<Result<_, _>>()?)
+    let mut rows = statement.query(params![tenant, before])?;
+    let (mut entries, mut looked_through, mut last) = (Vec::new(), 0, None);
+    while let Some(row) = rows.next()? {
+        if entries.len() >= limit || looked_through >= MAX_AUDIT_LOOKED_THROUGH {
+            return Ok(AuditPage { entries, next: last });
+        }
+        let (number, entry) = read(row)?;
+        (looked_through, last) = (looked_through + 1, Some(number));
+        if words.are_in(&entry) {
+            entries.push((number, entry));
+        }
+    }
+    Ok(AuditPage { entries, next: None })
+}
+
+fn read(row: &Row<'_>) -> Result<(u64, AuditEntry), rusqlite::Error> {
+    let number: i64 = row.get(0)?;
+    let entry = AuditEntry {
+        at: timestamp(row, 1)?,
+        tenant: row.get(2)?,
+        user: row.get(3)?,
+        action: row.get(4)?,
+        target: row.get(5)?,
+        address: row.get(6)?,
+    };
+    Ok((u64::try_from(number).unwrap_or(0), entry))
 }
 
 #[cfg(test)]
@@ -100,10 +114,35 @@ mod tests {
         ] {
             store.note(entry(tenant, target, at), 400).await.expect("stored");
         }
-        let page = store.audit("north", None, 9).await.expect("read");
-        let [(newest, d), (_, b)] = page.as_slice() else { panic!("{page:?}") };
+        let newest = async |before, limit| {
+            let AuditPage { entries, next } =
+                store.audit("north", AuditWords::default(), before, limit).await.expect("read");
+            (entries, next)
+        };
+        let (page, next) = newest(None, 9).await;
+        let [(first, d), (_, b)] = page.as_slice() else { panic!("{page:?}") };
         assert_eq!((d, b), (&entry("north", "/d", now), &entry("north", "/b", now - 399 * DAY)));
-        assert_eq!(store.audit("north", Some(*newest), 9).await.expect("read").len(), 1);
-        assert_eq!(store.audit("north", None, 1).await.expect("read").len(), 1);
+        assert_eq!(next, None);
+        assert_eq!(newest(Some(*first), 9).await.0.len(), 1);
+        assert_eq!(newest(None, 1).await, (vec![(*first, d.clone())], Some(*first)));
+    }
+
+    #[tokio::test]
+    async fn a_search_looks_through_so_many_at_a_time_and_says_where_it_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path().join("rivulet.db")).expect("opens");
+        store.note(entry("north", "/needle", 0), 400).await.expect("stored");
+        let more = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+            INSERT INTO audit (at, tenant, user, action, target, address) SELECT 0, 'north', 'root', 'PUT /x', '/x', NULL FROM n";
+        store
+            .write("fill", |connection| Ok(connection.execute(more, [MAX_AUDIT_LOOKED_THROUGH])?))
+            .await
+            .expect("filled");
+        let search = async |words, before| store.audit("north", AuditWords::of(words), before, 9).await.expect("read");
+        let first = search("NEEDLE root", None).await;
+        assert_eq!(first, AuditPage { entries: Vec::new(), next: Some(2) });
+        let rest = search("NEEDLE root", first.next).await;
+        assert_eq!(rest, AuditPage { entries: vec![(1, entry("north", "/needle", 0))], next: None });
+        assert_eq!(search("needle nobody", Some(2)).await, AuditPage { entries: Vec::new(), next: None });
     }
 }

@@ -301,8 +301,14 @@ async fn what_is_done_is_noted_for_who_administers_the_tenant() {
     assert_eq!((first["entries"].as_array().unwrap().len(), &first["more"]), (1, &json!(true)));
     let rest = audit(&north, &format!("?before={}", first["entries"][0]["number"])).await;
     assert_eq!((rest["entries"].as_array().unwrap().len(), &rest["more"]), (3, &json!(false)));
-    for (path, status) in [("/api/v1/admin/audit?tenant=south", 403), ("/api/v1/admin/audit?limit=0", 400)] {
-        assert_eq!(get(&gateway, path, &north).await.0, status);
+    let found = audit(&north, "?words=ROOT+delete").await;
+    assert_eq!((&found["entries"][0], found["entries"].as_array().unwrap().len()), (&page["entries"][1], 1));
+    assert_eq!((&found["more"], &found["next"]), (&json!(false), &Value::Null));
+    assert_eq!(audit(&north, "?words=root&limit=1").await["next"], first["entries"][0]["number"]);
+    assert_eq!(audit(&south, "?words=root").await["entries"], json!([]));
+    let long = format!("?words={}", "x".repeat(201));
+    for (query, status) in [("?tenant=south", 403), ("?limit=0", 400), (&long, 400)] {
+        assert_eq!(get(&gateway, &format!("/api/v1/admin/audit{query}"), &north).await.0, status);
     }
     assert_eq!(get(&gateway, "/api/v1/admin/audit", &token("ann")).await.0, 403);
     assert!(!page.to_string().contains(made["key"].as_str().unwrap()));

@@ -1,7 +1,7 @@
 /** The routes of operators. Everything rejects with a `Problem`. */
 import { ask } from "../documents/api";
 import type { Endpoint } from "../rivulet-client";
-import type { AuditEntry, Job, Opinions, Sessions, Stats } from "./wire";
+import type { AuditPage, Job, Opinions, Sessions, Stats } from "./wire";
 
 const LIMIT_MS = 10_000;
 /** As many sessions as are shown. */
@@ -30,9 +30,12 @@ export class AdminApi {
     return (await this.#json<{ feedback: readonly Opinions[] }>(path)).feedback;
   }
 
-  audit(before?: number): Promise<{ entries: readonly AuditEntry[]; more: boolean }> {
-    const from = before === undefined ? "" : `&before=${before}`;
-    return this.#json(`admin/audit?limit=${AUDIT_PAGE}${from}`);
+  /** What has these words, the newest first; with `before`, of what is older than that number. */
+  audit(words: string, before?: number): Promise<AuditPage> {
+    const query = new URLSearchParams({ limit: String(AUDIT_PAGE) });
+    if (words !== "") query.set("words", words);
+    if (before !== undefined) query.set("before", String(before));
+    return this.#json(`admin/audit?${query}`);
   }
 
   async jobs(): Promise<readonly Job[]> {

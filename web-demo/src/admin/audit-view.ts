@@ -8,6 +8,8 @@ import { moment } from "./words";
 
 /** The most that are held here; whoever wants more asks the gateway by its route. */
 const MOST = 2_000;
+/** After the last key, so that a word is not asked for letter by letter. */
+const TYPING_MS = 250;
 
 const ROWS: Rows<AuditEntry> = {
   key: ({ number }) => String(number),
@@ -24,16 +26,6 @@ const ROWS: Rows<AuditEntry> = {
   update: (row, { at }) => write(row.querySelector(".when"), moment(at)),
 };
 
-/** Whether an entry has all the words, anywhere. */
-export function matches(entry: AuditEntry, words: string): boolean {
-  const { user, action, target, address = "" } = entry;
-  const text = `${user} ${action} ${target} ${address}`.toLowerCase();
-  return words
-    .toLowerCase()
-    .split(/\s+/)
-    .every((word) => text.includes(word));
-}
-
 export class AuditView {
   readonly #api: AdminApi;
   readonly #rows = byId("audit");
@@ -41,37 +33,64 @@ export class AuditView {
   readonly #note = byId("audit-note");
   readonly #more = byId<HTMLButtonElement>("audit-more");
   readonly #filter = byId<HTMLInputElement>("audit-filter");
+  #words = "";
+  #typing: ReturnType<typeof setTimeout> | undefined;
   #entries: readonly AuditEntry[] = [];
-  #older = false;
+  /** Everything with the words from `#next` up to here is held. */
+  #top = 0;
+  /** Before this there may be more. */
+  #next: number | null = null;
 
   constructor(api: AdminApi) {
     this.#api = api;
-    this.#filter.addEventListener("input", () => this.#show());
-    this.#more.addEventListener("click", () => void this.#loadOlder());
+    this.#filter.addEventListener("input", () => {
+      clearTimeout(this.#typing);
+      this.#typing = setTimeout(() => this.#look(), TYPING_MS);
+    });
+    this.#more.addEventListener("click", () => void this.#ask(() => this.#loadOlder()));
   }
 
   /** Puts what is new on top. */
   async refresh(): Promise<void> {
-    const { entries, more } = await this.#api.audit();
-    const last = entries.at(-1)?.number ?? 0;
-    const first = this.#entries[0]?.number ?? 0;
+    const words = this.#words;
+    const { entries, next } = await this.#api.audit(words);
+    if (words !== this.#words) return;
+    const from = next ?? 0;
     // A gap would look as if nothing had been in it.
-    const joins = first >= last && this.#entries.length > 0;
-    if (!joins) this.#older = more;
-    const older = joins ? this.#entries.filter(({ number }) => number < last) : [];
+    const joins = this.#top >= from;
+    const older = joins ? this.#entries.filter(({ number }) => number < from) : [];
+    if (!joins || next === null) this.#next = next;
+    this.#top = entries[0]?.number ?? from;
     this.#entries = [...entries, ...older].slice(0, MOST);
     this.#show();
   }
 
+  /** For other words, when they are others. */
+  #look(): void {
+    const words = this.#filter.value.trim();
+    if (words === this.#words) return;
+    this.#words = words;
+    this.#entries = [];
+    this.#top = 0;
+    this.#next = null;
+    void this.#ask(() => this.refresh());
+  }
+
   async #loadOlder(): Promise<void> {
-    const before = this.#entries.at(-1)?.number;
-    if (before === undefined || this.#more.disabled) return;
+    const words = this.#words;
+    if (this.#next === null) return;
+    const { entries, next } = await this.#api.audit(words, this.#next);
+    if (words !== this.#words) return;
+    this.#entries = [...this.#entries, ...entries].slice(0, MOST);
+    this.#next = next;
+    this.#show();
+  }
+
+  /** What somebody who looks has asked for, and may ask for again. */
+  async #ask(what: () => Promise<void>): Promise<void> {
     this.#more.disabled = true;
     try {
-      const { entries, more } = await this.#api.audit(before);
-      this.#entries = [...this.#entries, ...entries].slice(0, MOST);
-      this.#older = more && this.#entries.length < MOST;
-      this.#show();
+      await what();
     } catch (error) {
       this.#note.hidden = false;
       write(this.#note, problemText(error));
@@ -81,13 +100,12 @@ export class AuditView {
   }
 
   #show(): void {
-    const words = this.#filter.value.trim();
-    const shown = this.#entries.filter((entry) => matches(entry, words));
-    show(this.#rows, shown, ROWS);
-    this.#table.hidden = shown.length === 0;
-    this.#note.hidden = shown.length > 0;
-    const none = this.#older ? "Nothing of it among what is loaded." : "Nothing of it.";
-    write(this.#note, words === "" ? "Nothing was done yet." : none);
-    this.#more.hidden = !this.#older;
+    const more = this.#next !== null && this.#entries.length < MOST;
+    show(this.#rows, this.#entries, ROWS);
+    this.#table.hidden = this.#entries.length === 0;
+    this.#note.hidden = this.#entries.length > 0;
+    const none = more ? "Nothing of it of late." : "Nothing of it.";
+    write(this.#note, this.#words === "" ? "Nothing was done yet." : none);
+    this.#more.hidden = !more;
   }
 }

@@ -98,6 +98,12 @@ export interface AuditEntry {
   readonly address?: string;
 }
 
+export interface AuditPage {
+  readonly entries: readonly AuditEntry[];
+  /** Before this number there may be more. */
+  readonly next: number | null;
+}
+
 export interface Job {
   readonly job: string;
   readonly kind: string;
