@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::key_set::{KeySet, MAX_BYTES, SetFault};
-use crate::config::is_loopback;
+use crate::{config::is_loopback, telemetry::metrics::JWKS_FETCHES};
 
 /// How often a set is fetched, and how long it is good.
 #[derive(Debug, Clone, Copy)]
@@ -232,6 +232,8 @@ impl KeySource {
     async fn refresh(&self) {
         self.asking.lock().is_under_way = true;
         let fetched = self.fetch().await;
+        let outcome = if fetched.is_ok() { "taken" } else { "failed" };
+        metrics::counter!(JWKS_FETCHES, "outcome" => outcome).increment(1);
         self.take(fetched);
         self.asking.lock().is_under_way = false;
         self.rounds.send_modify(|rounds| *rounds = rounds.wrapping_add(1));

@@ -174,6 +174,10 @@ async fn invented_keys_cost_one_fetch_and_hold_up_nobody() {
     assert_eq!(status(&gateway, &of(&maker, "k1", "eve")).await, 401);
     assert!(at.elapsed() < Duration::from_secs(1), "nobody waits for what was just asked");
     assert_eq!((server.hits(), gateway.log().matches("auth.jwks_url cannot be fetched").count()), (2, 1));
+    for outcome in ["taken", "failed"] {
+        let counted = gateway.metric(&format!("jwks_fetches_total{{outcome=\"{outcome}\"}}")).await;
+        assert_eq!(counted, 1.0, "{outcome}");
+    }
 }
 
 #[tokio::test]
