@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::key_set::{KeySet, MAX_BYTES, SetFault};
-use crate::{config::is_loopback, telemetry::metrics::JWKS_FETCHES};
+use crate::{config::is_loopback, llm, telemetry::metrics::JWKS_FETCHES};
 
 /// How often a set is fetched, and how long it is good.
 #[derive(Debug, Clone, Copy)]
@@ -303,14 +303,8 @@ impl Known {
     }
 }
 
-/// The innermost reason, without the address.
 fn no_answer(error: reqwest::Error) -> FetchError {
-    let error = error.without_url();
-    let mut deepest: &dyn std::error::Error = &error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    FetchError::NoAnswer(deepest.to_string())
+    FetchError::NoAnswer(llm::innermost(error))
 }
 
 #[cfg(test)]
