@@ -257,7 +257,7 @@ pub(super) async fn feedback(
     // Today is the last of them.
     let today = Timestamp::now().0 / DAY.as_millis() as u64;
     let since = Timestamp((today + 1).saturating_sub(days) * DAY.as_millis() as u64);
-    let found = gateway.hub.store().opinions(whose(&caller, tenant.as_deref())?, since).await?;
+    let found = gateway.hub.store().feedback(whose(&caller, tenant.as_deref())?, since).await?;
     let feedback = found.into_iter().map(|row| {
         let day = row.day.to_string()[..10].to_owned();
         DayFeedback { day, model: row.model, good: row.good, bad: row.bad }
