@@ -68,7 +68,7 @@ section! {
         trusted_proxies: Vec<IpNet> = Vec::new(), Kind::Networks;
         /// Whether nobody reaches the address but by a proxy that has TLS.
         behind_proxy: bool = false, Kind::Switch;
-        /// Address and port of what is for operators; not set: it is at `bind` too.
+        /// Address and port of what is for administrators; not set: it is at `bind` too.
         admin_bind: Option<SocketAddr> = None, Kind::Address;
         /// File with the certificate, and those that lead to a known one, in PEM; not set: no TLS.
         tls_cert: Option<PathBuf> = None, Kind::Path;

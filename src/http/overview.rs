@@ -242,7 +242,7 @@ pub(super) async fn stats(
 #[utoipa::path(
     get, path = "/admin/feedback", tag = "Administration", operation_id = "get_feedback",
     params(Since),
-    responses((status = 200, description = "Days with opinions, newest first", body = FeedbackReport)),
+    responses((status = 200, description = "Days with feedback, newest first", body = FeedbackReport)),
 )]
 pub(super) async fn feedback(
     State(gateway): State<Arc<Gateway>>,

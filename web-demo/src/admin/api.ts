@@ -1,4 +1,4 @@
-/** The routes of operators. Everything rejects with a `Problem`. */
+/** The routes of administrators. Everything rejects with a `Problem`. */
 import { ask } from "../documents/api";
 import type { Endpoint } from "../rivulet-client";
 import type { AuditEntry, FeedbackCount, Job, Sessions, Stats } from "./wire";
