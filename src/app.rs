@@ -50,7 +50,7 @@ const BACKLOG: u32 = 4096;
 /// What the kernel keeps of a connection for a client that does not read, in bytes; it doubles this for its own needs.
 /// By itself it would take up to 4 MiB for each, and text that waits there cannot be merged any more.
 const SEND_BUFFER: u32 = 128 << 10;
-/// Connections of the operators' port, which others cannot fill.
+/// Connections of the admin port, which others cannot fill.
 const ADMIN_CONNECTIONS: usize = 256;
 /// How long sockets have for the closing handshake at the end.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -160,7 +160,7 @@ impl App {
         self.url_of(self.address)
     }
 
-    /// Where operators find it, when that is somewhere else.
+    /// Where administrators find it, when that is somewhere else.
     #[must_use]
     pub fn admin_url(&self) -> Option<String> {
         self.admin.as_ref().map(|(_, address)| self.url_of(*address))

@@ -12,7 +12,7 @@ mod time;
 
 pub use self::{
     id::{DocumentId, InvalidId, JobId, MAX_ID_CHARS, MessageId, RunId, SessionId},
-    message::{Feedback, InvalidOpinion, Message, Opinion, Role, Status},
+    message::{Feedback, InvalidRating, Message, Rating, Role, Status},
     owner::{Circle, Owner},
     run::{Author, Doing, Phase, RunError, Timing, Usage},
     source::{Citation, Source},

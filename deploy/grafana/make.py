@@ -211,6 +211,7 @@ SECTIONS = [
         graph("Spans", "ops", (rate("otlp_spans_total", ["outcome"]), "{{outcome}}")),
         figure("Certificate is good for", "s", f"min({series('tls_certificate_expiry_timestamp_seconds', ['gauge'], [])} > 0)"
                " - time()", good="green", about="Empty where the gateway itself has no TLS."),
+        graph("Keys fetched", "none", (increase("jwks_fetches_total", ["outcome"], over="$__interval"), "{{outcome}}")),
         graph("Configuration read again", "none", (increase("config_reloads_total", ["outcome"], over="$__interval"), "{{outcome}}")),
         graph("Log lines left out", "ops", (rate("log_lines_left_out_total"), "left out")),
         graph("Versions", "none", (gauge("rivulet_build_info", ["version"]), "{{version}}")),

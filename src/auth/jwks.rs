@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::key_set::{KeySet, MAX_BYTES, SetFault};
-use crate::config::is_loopback;
+use crate::{config::is_loopback, llm, telemetry::metrics::JWKS_FETCHES};
 
 /// How often a set is fetched, and how long it is good.
 #[derive(Debug, Clone, Copy)]
@@ -232,6 +232,8 @@ impl KeySource {
     async fn refresh(&self) {
         self.asking.lock().is_under_way = true;
         let fetched = self.fetch().await;
+        let outcome = if fetched.is_ok() { "taken" } else { "failed" };
+        metrics::counter!(JWKS_FETCHES, "outcome" => outcome).increment(1);
         self.take(fetched);
         self.asking.lock().is_under_way = false;
         self.rounds.send_modify(|rounds| *rounds = rounds.wrapping_add(1));
@@ -301,14 +303,8 @@ impl Known {
     }
 }
 
-/// The innermost reason, without the address.
 fn no_answer(error: reqwest::Error) -> FetchError {
-    let error = error.without_url();
-    let mut deepest: &dyn std::error::Error = &error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    FetchError::NoAnswer(deepest.to_string())
+    FetchError::NoAnswer(llm::innermost(error))
 }
 
 #[cfg(test)]

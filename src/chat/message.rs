@@ -135,7 +135,7 @@ impl Message {
 pub struct Feedback {
     /// Whether it is good.
     #[schema(value_type = i8, minimum = -1, maximum = 1)]
-    pub value: Opinion,
+    pub value: Rating,
     /// Why, in the person's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
@@ -144,7 +144,7 @@ pub struct Feedback {
 /// Good or bad: 1 or -1 on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "i8", into = "i8")]
-pub enum Opinion {
+pub enum Rating {
     /// 1
     Good,
     /// -1
@@ -154,24 +154,24 @@ pub enum Opinion {
 /// Neither 1 nor -1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 or -1")]
-pub struct InvalidOpinion;
+pub struct InvalidRating;
 
-impl TryFrom<i8> for Opinion {
-    type Error = InvalidOpinion;
-    fn try_from(value: i8) -> Result<Self, InvalidOpinion> {
+impl TryFrom<i8> for Rating {
+    type Error = InvalidRating;
+    fn try_from(value: i8) -> Result<Self, InvalidRating> {
         match value {
             1 => Ok(Self::Good),
             -1 => Ok(Self::Bad),
-            _ => Err(InvalidOpinion),
+            _ => Err(InvalidRating),
         }
     }
 }
 
-impl From<Opinion> for i8 {
-    fn from(opinion: Opinion) -> Self {
-        match opinion {
-            Opinion::Good => 1,
-            Opinion::Bad => -1,
+impl From<Rating> for i8 {
+    fn from(rating: Rating) -> Self {
+        match rating {
+            Rating::Good => 1,
+            Rating::Bad => -1,
         }
     }
 }

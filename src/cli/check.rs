@@ -256,17 +256,8 @@ async fn model(target: &TargetSettings) -> Finding {
     }
 }
 
-/// The innermost reason; the outer ones only say that a request failed, and where to.
 fn cause(error: reqwest::Error) -> String {
-    if error.is_timeout() {
-        return format!("nothing came within {} s", PATIENCE.as_secs());
-    }
-    let error = error.without_url();
-    let mut deepest: &dyn std::error::Error = &error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    deepest.to_string()
+    if error.is_timeout() { format!("nothing came within {} s", PATIENCE.as_secs()) } else { llm::innermost(error) }
 }
 
 fn knowledge(config: &KnowledgeConfig) -> Finding {

@@ -1,11 +1,12 @@
 //! The configuration: `rivulet.toml`, then the environment, then flags; later wins. Checked as a whole before
 //! a port is bound. Leaf of the house: everybody may use its own section, it uses nobody.
 //!
-//! `settings` declares every setting once; `key` says what a value must be. `file`, `variables` and `world` put what
+//! `settings` declares every setting once, `derived` has what follows from several; `key` says what a value must be. `file`, `variables` and `world` put what
 //! they read into `layers`, `rules` checks the whole, and `load` calls them in their order.
 
 mod address;
 mod declare;
+mod derived;
 mod error;
 mod file;
 mod key;
@@ -24,13 +25,14 @@ mod world;
 
 pub use self::{
     address::{is_loopback, server_url},
+    derived::{CacheRule, RateRules},
     error::{ConfigError, Origin, Refusal},
     load::{Loaded, Overrides},
     preset::Preset,
     secret::Secret,
     settings::{
-        Abandon, AuthConfig, CacheRule, Config, Environment, Fallback, KnowledgeConfig, LimitsConfig, LlmConfig,
-        LogFormat, RateRules, ServerConfig, SessionConfig, TargetConfig, TelemetryConfig, Unsupported,
+        Abandon, AuthConfig, Config, Environment, Fallback, KnowledgeConfig, LimitsConfig, LlmConfig, LogFormat,
+        ServerConfig, SessionConfig, TargetConfig, TelemetryConfig, Unsupported,
     },
     target::{TargetFault, TargetSettings},
     variables::environment,

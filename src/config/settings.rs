@@ -1,7 +1,7 @@
 //! Every setting, once: its name, its type, its default and what it must be. The file, the environment and the checks
 //! read this table; docs/configuration.md and `rivulet.toml` are held against it. Pure.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -15,8 +15,6 @@ use super::{
 };
 
 const YEAR_S: i64 = 366 * 24 * 3600;
-/// The most connections of one client address, when nothing is set.
-const CONNECTIONS_PER_IP: usize = 100;
 /// More tokens than anybody pays for on a day.
 const TOKENS: Kind = Kind::Integer(0, 1_000_000_000_000);
 
@@ -70,7 +68,7 @@ section! {
         trusted_proxies: Vec<IpNet> = Vec::new(), Kind::Networks;
         /// Whether nobody reaches the address but by a proxy that has TLS.
         behind_proxy: bool = false, Kind::Switch;
-        /// Address and port of what is for operators; not set: it is at `bind` too.
+        /// Address and port of what is for administrators; not set: it is at `bind` too.
         admin_bind: Option<SocketAddr> = None, Kind::Address;
         /// File with the certificate, and those that lead to a known one, in PEM; not set: no TLS.
         tls_cert: Option<PathBuf> = None, Kind::Path;
@@ -338,70 +336,5 @@ choice! {
         Pretty = "pretty",
         /// For machines.
         Json = "json",
-    }
-}
-
-impl Config {
-    /// `limits.connections_per_ip`, or else 100; but no limit (0) for a gateway in development behind a loopback
-    /// address, whose clients all have the same one.
-    #[must_use]
-    pub fn connections_per_ip(&self) -> usize {
-        self.limits.connections_per_ip.unwrap_or(if self.is_for_this_machine_only() { 0 } else { CONNECTIONS_PER_IP })
-    }
-
-    /// How often what may be asked for: as `limits.*` says, or else 100 requests in `limits.window_s`, 30 questions a
-    /// minute, 600 sessions and 1,000 documents an hour. But no limit for a gateway in development behind a loopback
-    /// address, whose clients all have the same one.
-    #[must_use]
-    pub fn rate_rules(&self) -> RateRules {
-        let (limits, is_own) = (&self.limits, self.is_for_this_machine_only());
-        let or = |set: Option<u64>, usual: u64| set.unwrap_or(if is_own { 0 } else { usual });
-        RateRules {
-            requests: or(limits.requests, 100),
-            window: Duration::from_secs(limits.window_s),
-            messages_per_min: or(limits.messages_per_min, 30),
-            sessions_per_hour: or(limits.sessions_per_hour, 600),
-            uploads_per_hour: or(limits.uploads_per_hour, 1000),
-        }
-    }
-
-    fn is_for_this_machine_only(&self) -> bool {
-        let server = &self.server;
-        server.environment == Environment::Development && server.bind.ip().is_loopback()
-    }
-}
-
-/// How often what may be asked for; 0 = no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RateRules {
-    /// Requests in a `window`.
-    pub requests: u64,
-    /// So long.
-    pub window: Duration,
-    /// Questions.
-    pub messages_per_min: u64,
-    /// New sessions.
-    pub sessions_per_hour: u64,
-    /// Documents that are sent.
-    pub uploads_per_hour: u64,
-}
-
-/// For how long, and how many, answers and what was found are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CacheRule {
-    /// From then on it is asked anew.
-    pub ttl: Duration,
-    /// The next one takes the place of the one that was longest unused.
-    pub entries: u64,
-    /// Whether users of one tenant are given what was made for each other.
-    pub shared: bool,
-}
-
-impl LlmConfig {
-    /// What is kept; `None`: nothing.
-    #[must_use]
-    pub fn cache(&self) -> Option<CacheRule> {
-        let ttl = Duration::try_from_secs_f64(self.cache_ttl_s).ok().filter(|ttl| !ttl.is_zero())?;
-        (self.cache_entries > 0).then_some(CacheRule { ttl, entries: self.cache_entries, shared: self.cache_shared })
     }
 }

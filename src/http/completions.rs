@@ -28,7 +28,7 @@ use tracing::error;
 
 use super::{
     body,
-    events::{KEEP_ALIVE, STILL_HERE, event_stream},
+    event_stream::{KEEP_ALIVE, STILL_HERE, event_stream},
     gateway::Gateway,
     places::ConnectionPermit,
     problem::Problem,

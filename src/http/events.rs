@@ -7,15 +7,12 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use async_stream::stream;
 use axum::{
-    body::Body,
     extract::{Path, Query, Request, State, rejection::QueryRejection},
-    http::{HeaderValue, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use futures_util::Stream;
-use tokio::time::{Instant, timeout};
 
 use super::{
+    event_stream::{Heard, KEEP_ALIVE, Listener, STILL_HERE, event_stream},
     gateway::Gateway,
     identity::{Asking, listening},
     parameters::{Parameters, parameters},
@@ -25,21 +22,13 @@ use super::{
     sessions::session_id,
 };
 use crate::{
-    auth::{Authenticator, Caller, Right, left},
-    chat::{SessionId, Timestamp},
+    auth::Right,
+    chat::SessionId,
     dialect::chat_v1::{self, DELTA_BYTES, Welcome},
     hub::ASSISTANT,
     session::{SessionHandle, Viewer, log::Step, viewer::Change},
     ws::Goaway,
 };
-
-/// A comment after so much silence keeps proxies from closing the connection.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How often it is looked whether who reads still may.
-pub(super) const LOOK: Duration = Duration::from_secs(1);
-/// That comment. It has one line end, and so is no part of an event: some readers take the empty line behind a comment
-/// for the end of one, and stumble over its missing data.
-pub(super) const STILL_HERE: &str = ": still here\n";
 
 /// Everything that happens in a session, as server-sent events.
 ///
@@ -71,55 +60,33 @@ pub(super) async fn events(
         let (mut viewer, first) = begin(&session, resume.as_deref(), resume_ttl);
         yield Ok::<_, Infallible>(first);
         let mut warned = false; // That the gateway goes away.
-        let mut said = Instant::now();
-        loop {
-            if !may_listen(&gateway.auth, &caller) {
-                return; // Who comes back needs a new token.
-            }
+        let mut listener = Listener::new(gateway.auth.clone(), caller);
+        while listener.may_go_on() {
             if gateway.draining.is_cancelled() && !std::mem::replace(&mut warned, true) {
                 // Browsers take `retry` for the time after which they come back by themselves.
                 let Goaway { retry_in_ms, frame } = Goaway::within(gateway.drain);
                 yield Ok(format!("retry: {retry_in_ms}\ndata: {frame}\n\n"));
             }
             if let Some(event) = next(&mut viewer) {
-                said = Instant::now();
+                listener.tell();
                 yield Ok(event);
                 continue;
             }
-            let change = tokio::select! {
+            let heard = tokio::select! {
                 biased; // Sessions without a run are closed with the same breath: who reads them is told first.
                 () = gateway.draining.cancelled(), if !warned => continue,
-                change = timeout(LOOK, viewer.changed()) => change,
+                heard = listener.wait(viewer.changed()) => heard,
             };
-            match change {
-                Ok(Change::More) => {}
-                Ok(Change::Closed(_)) => return,
-                Err(_) if said.elapsed() < KEEP_ALIVE => {}
-                Err(_) => {
-                    said = Instant::now();
-                    yield Ok(STILL_HERE.to_owned());
-                }
+            match heard {
+                Heard::Change(Change::More) => {}
+                Heard::Change(Change::Closed(_)) | Heard::Over => return,
+                Heard::Silence => yield Ok(STILL_HERE.to_owned()),
             }
         }
     };
     let mut response = event_stream(events);
     rates::note(&mut response, standing);
     Ok(response)
-}
-
-/// An answer whose body are server-sent events, which nobody on the way should hold back.
-pub(super) fn event_stream(events: impl Stream<Item = Result<String, Infallible>> + Send + 'static) -> Response {
-    let mut response = Body::from_stream(events).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
-}
-
-/// Whether what lets somebody listen still counts.
-pub(super) fn may_listen(auth: &Authenticator, Caller(grant): &Caller) -> bool {
-    grant.as_ref().is_none_or(|grant| !left(grant.expires_at, Timestamp::now()).is_zero() && auth.stands(grant))
 }
 
 /// A viewer, its `welcome`, and the snapshot where it needs one.

@@ -10,12 +10,11 @@ use axum::{
     response::Response,
 };
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, timeout};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     desk::{Desk, page_limit},
-    events::{KEEP_ALIVE, LOOK, STILL_HERE, event_stream, may_listen},
+    event_stream::{Heard, Listener, STILL_HERE, event_stream},
     gateway::Gateway,
     identity::{Asking, listening},
     parameters::{Parameters, parameters},
@@ -214,34 +213,30 @@ pub(super) async fn events(
     let permit = request.extensions_mut().remove::<ConnectionPermit>();
     let events = stream! {
         let _held_while_the_stream_is_open = permit;
-        let (mut seen, mut said) = (None, Instant::now());
+        let (mut seen, mut listener) = (None, Listener::new(gateway.auth.clone(), caller));
         loop {
             let job = watched.borrow_and_update().clone();
             if seen.replace(job.progress.revision) != Some(job.progress.revision) {
                 let has_ended = job.state.has_ended();
                 let (revision, job) = (job.progress.revision, Job::from(job));
                 let Ok(text) = serde_json::to_string(&job) else { return };
-                said = Instant::now();
+                listener.tell();
                 yield Ok::<_, Infallible>(format!("id: {revision}\ndata: {text}\n\n"));
                 if has_ended {
                     return;
                 }
             }
-            if !may_listen(&gateway.auth, &caller) {
-                return; // Who comes back needs a new token.
+            if !listener.may_go_on() {
+                return;
             }
-            let changed = tokio::select! {
+            let heard = tokio::select! {
                 () = draining.cancelled() => return, // Browsers come back by themselves.
-                changed = timeout(LOOK, watched.changed()) => changed,
+                heard = listener.wait(watched.changed()) => heard,
             };
-            match changed {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return,
-                Err(_) if said.elapsed() < KEEP_ALIVE => {}
-                Err(_) => {
-                    said = Instant::now();
-                    yield Ok(STILL_HERE.to_owned());
-                }
+            match heard {
+                Heard::Change(Ok(())) => {}
+                Heard::Change(Err(_)) | Heard::Over => return,
+                Heard::Silence => yield Ok(STILL_HERE.to_owned()),
             }
         }
     };

@@ -16,6 +16,7 @@ mod contents;
 mod credentials;
 mod desk;
 mod documents;
+mod event_stream;
 mod events;
 mod fields;
 mod gateway;

@@ -242,7 +242,7 @@ pub(super) async fn stats(
 #[utoipa::path(
     get, path = "/admin/feedback", tag = "Administration", operation_id = "get_feedback",
     params(Since),
-    responses((status = 200, description = "Days with opinions, newest first", body = FeedbackReport)),
+    responses((status = 200, description = "Days with feedback, newest first", body = FeedbackReport)),
 )]
 pub(super) async fn feedback(
     State(gateway): State<Arc<Gateway>>,
@@ -257,7 +257,7 @@ pub(super) async fn feedback(
     // Today is the last of them.
     let today = Timestamp::now().0 / DAY.as_millis() as u64;
     let since = Timestamp((today + 1).saturating_sub(days) * DAY.as_millis() as u64);
-    let found = gateway.hub.store().opinions(whose(&caller, tenant.as_deref())?, since).await?;
+    let found = gateway.hub.store().feedback(whose(&caller, tenant.as_deref())?, since).await?;
     let feedback = found.into_iter().map(|row| {
         let day = row.day.to_string()[..10].to_owned();
         DayFeedback { day, model: row.model, good: row.good, bad: row.bad }

@@ -1,4 +1,4 @@
-//! `/`, `/admin` and `/docs`: the demo page, the page of operators and that of the interface, built from `web-demo/` and held in the binary.
+//! `/`, `/admin` and `/docs`: the demo page, the admin page and that of the interface, built from `web-demo/` and held in the binary.
 
 use std::borrow::Cow;
 

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::auth::Right;
 
-/// The gateway's HTTP surface: for everybody, and for operators.
+/// The gateway's HTTP surface: for everybody, and for administrators.
 #[derive(Debug)]
 pub struct Surface {
     /// What `server.bind` serves.
@@ -36,7 +36,7 @@ pub struct Surface {
     pub admin: Option<Router>,
 }
 
-/// Every route; those for operators `apart`, or with the others.
+/// Every route; those for administrators `apart`, or with the others.
 pub fn surface(gateway: Gateway, apart: bool) -> Surface {
     let gateway = &Arc::new(gateway);
     let public = openapi::routes()
@@ -44,7 +44,7 @@ pub fn surface(gateway: Gateway, apart: bool) -> Surface {
         .nest(completions::BASE, known(gateway, may(Right::Chat, openai())))
         .merge(aliases(gateway))
         .route("/", get(page::index));
-    let operators = openapi::routes()
+    let admin = openapi::routes()
         .nest("/api/v1", known(gateway, may(Right::Administer, noted(gateway, administration()))))
         .routes(routes!(health::health))
         .routes(routes!(health::metrics))
@@ -52,10 +52,10 @@ pub fn surface(gateway: Gateway, apart: bool) -> Surface {
     let serve = |routes: Routes| with_layers(openapi::described(routes.merge(for_everybody()), gateway), gateway);
     if apart {
         let public = public.routes(routes!(health::status));
-        let operators = operators.nest("/api/v1", beside_administration(gateway)).route("/", get(page::admin));
-        Surface { public: serve(public), admin: Some(serve(operators)) }
+        let admin = admin.nest("/api/v1", beside_administration(gateway)).route("/", get(page::admin));
+        Surface { public: serve(public), admin: Some(serve(admin)) }
     } else {
-        Surface { public: serve(public.merge(operators)), admin: None }
+        Surface { public: serve(public.merge(admin)), admin: None }
     }
 }
 
@@ -131,7 +131,7 @@ fn administration() -> Routes {
         .routes(routes!(overview::drain))
 }
 
-/// What the page of operators asks for beside that.
+/// What the admin page asks for beside that.
 fn beside_administration(gateway: &Arc<Gateway>) -> Routes {
     let jobs = may(Right::Administer, openapi::routes().routes(routes!(jobs::list)));
     known(gateway, jobs.routes(routes!(auth::validate))).routes(routes!(auth::sign_in))

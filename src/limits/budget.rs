@@ -129,10 +129,10 @@ impl Budgets {
             if dirty.is_empty() {
                 continue;
             }
-            let names: Vec<_> = dirty.iter().map(|spent| spent.account.clone()).collect();
+            let names: Vec<Arc<str>> = dirty.iter().map(|spent| spent.account.as_str().into()).collect();
             if let Err(error) = store.spend(Account::day_of(now), dirty).await {
                 error!(%error, "what was spent could not be stored, and will be again");
-                self.with(|accounts, _| names.iter().for_each(|name| accounts.mark_dirty(name)));
+                self.with(|accounts, _| accounts.mark_dirty(&names));
             }
         }
     }
@@ -151,7 +151,7 @@ impl Budgets {
 
     pub(super) fn accounts_of(&self, spender: &Spender) -> Vec<Limited> {
         let Allowances { user, tenant } = *self.allowances.read();
-        let of_tenant = spender.tenant_account().filter(|_| !tenant.is_unlimited());
+        let of_tenant = if tenant.is_unlimited() { None } else { spender.tenant_account() };
         let tenant = of_tenant.map(|name| Limited { name, allowance: tenant });
         let user = (!user.is_unlimited()).then(|| Limited { name: spender.user_account(), allowance: user });
         user.into_iter().chain(tenant).collect()
@@ -181,6 +181,23 @@ impl Budgets {
     }
 }
 
+/// The account of this name, unless it would be one too many.
+fn entry<'a>(of: &'a mut HashMap<Arc<str>, Kept>, name: &Arc<str>) -> Option<&'a mut Kept> {
+    if of.len() >= MAX_ACCOUNTS && !of.contains_key(name) {
+        return None;
+    }
+    Some(of.entry(name.clone()).or_default())
+}
+
+impl Kept {
+    /// `dirty` is the list of those of which the store does not know all.
+    fn mark_dirty(&mut self, name: &Arc<str>, dirty: &mut Vec<Arc<str>>) {
+        if !mem::replace(&mut self.is_dirty, true) {
+            dirty.push(name.clone());
+        }
+    }
+}
+
 impl Accounts {
     /// Yesterday's accounts are of no use today.
     fn turn_to(&mut self, day: u64) -> Option<HashMap<Arc<str>, Kept>> {
@@ -193,17 +210,11 @@ impl Accounts {
         })
     }
 
-    fn entry(&mut self, name: &Arc<str>) -> Option<&mut Kept> {
-        if self.of.len() >= MAX_ACCOUNTS && !self.of.contains_key(name) {
-            return None;
-        }
-        Some(self.of.entry(name.clone()).or_default())
-    }
-
-    fn mark_dirty(&mut self, name: &str) {
-        if let Some((name, _)) = self.of.get_key_value(name).filter(|(_, kept)| !kept.is_dirty) {
-            self.dirty.push(name.clone());
-            self.of.entry(name.clone()).and_modify(|kept| kept.is_dirty = true);
+    fn mark_dirty(&mut self, names: &[Arc<str>]) {
+        for name in names {
+            if let Some(kept) = self.of.get_mut(name) {
+                kept.mark_dirty(name, &mut self.dirty);
+            }
         }
     }
 
@@ -215,7 +226,7 @@ impl Accounts {
         tokens: u64,
         room: impl Fn(&Account, Allowance, Timestamp) -> u64,
     ) -> Result<(), OverLimit> {
-        let waits = limited.iter().filter_map(|Limited { name, allowance }| match self.entry(name) {
+        let waits = limited.iter().filter_map(|Limited { name, allowance }| match entry(&mut self.of, name) {
             None => Some(Account::until_tomorrow(now)),
             Some(Kept { account, .. }) if room(account, *allowance, now) > tokens => None,
             Some(Kept { account, .. }) => Some(account.more_in(tokens, *allowance, now)),
@@ -232,17 +243,16 @@ impl Accounts {
     /// Charges all of `limited`, as [`Account::charge`] does.
     pub(super) fn charge(&mut self, limited: &[Limited], tokens: i64, since: Timestamp, now: Timestamp) {
         for Limited { name, .. } in limited {
-            if let Some(kept) = self.entry(name) {
-                kept.account.charge(tokens, since, now);
-                self.mark_dirty(name);
-            }
+            let Some(kept) = entry(&mut self.of, name) else { continue };
+            kept.account.charge(tokens, since, now);
+            kept.mark_dirty(name, &mut self.dirty);
         }
     }
 
     /// Holds back `tokens` more of all of `limited`.
     pub(super) fn hold(&mut self, limited: &[Limited], tokens: u64) {
         for Limited { name, .. } in limited {
-            if let Some(kept) = self.entry(name) {
+            if let Some(kept) = entry(&mut self.of, name) {
                 kept.account.hold(tokens);
             }
         }

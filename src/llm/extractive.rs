@@ -121,29 +121,17 @@ impl ChatModel for Extractive {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use futures_util::StreamExt;
     use tokio::time::Instant;
 
     use super::*;
-    use crate::{knowledge::Passage, llm::Sharing, telemetry::spans::RunSpan};
+    use crate::{knowledge::Passage, llm::PromptMessage};
 
     fn request(max_output_tokens: u32) -> ChatRequest {
         let passage =
             Passage { score: 0.8, ..Passage::sample("Returns", None, "Returns are free within 30 days. 🎁") };
-        ChatRequest {
-            prompt: [].into(),
-            question: "Are returns free?".into(),
-            passages: [passage].into(),
-            knowledge: KnowledgeUse::default(),
-            max_output_tokens,
-            parameters: Arc::default(),
-            may_withdraw: true,
-            asker: None,
-            sharing: Sharing::default(),
-            span: RunSpan::default(),
-        }
+        let asked = ChatRequest::new(Vec::<PromptMessage>::new(), "Are returns free?", max_output_tokens);
+        ChatRequest { passages: [passage].into(), ..asked }
     }
 
     async fn events(model: Extractive, request: ChatRequest) -> Vec<ModelEvent> {

@@ -147,6 +147,14 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
+/// The innermost reason, for people: the outer ones only say that a request failed, and where to.
+#[must_use]
+pub fn innermost(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let reasons = std::iter::successors(Some(&error as &dyn std::error::Error), |reason| reason.source());
+    reasons.last().map_or_else(String::new, ToString::to_string)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

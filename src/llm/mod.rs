@@ -34,7 +34,7 @@ mod witness;
 pub use current::Current;
 pub use error::{Clock, EndpointError, ModelError, Rejection, Stage, TargetsError};
 pub use event::{Failover, FinishReason, ModelEvent};
-pub use http::client_for;
+pub use http::{client_for, innermost};
 pub use model::{ChatModel, ModelStream, TargetReport};
 pub use request::{ChatRequest, KnowledgeUse, Parameters, PromptMessage, PromptRole, Sharing};
 pub(crate) use tokens::estimated_tokens;

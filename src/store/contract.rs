@@ -13,7 +13,7 @@ use super::{
     SessionStore, SpendingStore, Spent, StoreError, Turn, memory::MemoryStore, sqlite::SqliteStore,
 };
 use crate::chat::{
-    Citation, Feedback, Message, MessageId, Opinion, Owner, RunId, SessionId, Source, Status, Timestamp, Usage,
+    Citation, Feedback, Message, MessageId, Owner, Rating, RunId, SessionId, Source, Status, Timestamp, Usage,
 };
 
 pub(super) fn session_id(text: &str) -> SessionId {
@@ -116,7 +116,7 @@ contracts!([
     a_question_is_edited,
     a_branch_begins_in_the_conversation_only,
     feedback_is_kept_with_its_message,
-    opinions_are_counted_by_day_and_model,
+    feedback_is_counted_by_day_and_model,
     limits_are_bounded,
     deleting_a_session_takes_all_of_it,
     expired_sessions_go_and_used_ones_stay,

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::{
-    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MAX_SESSIONS, MessagePage, Opinions, Piece,
-    Scope, SessionPage, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn, continue_text, opinions,
+    Appended, Branch, Branched, FeedbackCount, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MAX_SESSIONS, MessagePage, Piece,
+    Scope, SessionPage, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn, continue_text, feedback,
     refuse_unfit, session_taken, unknown_answer,
 };
 use crate::chat::{Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp};
@@ -268,11 +268,11 @@ impl SessionStore for MemoryStore {
         Ok(true)
     }
 
-    async fn opinions(&self, tenant: Option<&str>, since: Timestamp) -> Result<Vec<Opinions>, StoreError> {
+    async fn feedback(&self, tenant: Option<&str>, since: Timestamp) -> Result<Vec<FeedbackCount>, StoreError> {
         let state = self.state.lock();
         let rated =
             state.sessions.values().flat_map(|it| it.messages.iter().map(|answer| (it.record.owner.as_ref(), answer)));
-        Ok(opinions::count(rated, tenant, since))
+        Ok(feedback::count(rated, tenant, since))
     }
 
     async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError> {

@@ -13,14 +13,14 @@ pub mod blobs;
 mod contract;
 pub mod credentials;
 pub mod documents;
+mod feedback;
 pub mod folder;
 pub mod memory;
-mod opinions;
 mod spending;
 pub mod sqlite;
 
 pub use documents::DocumentStore;
-pub use opinions::{MAX_OPINIONS, Opinions};
+pub use feedback::{FeedbackCount, MAX_FEEDBACK_COUNTS};
 pub use spending::{SpendingStore, Spent};
 
 /// The most rows that one call of [`SessionStore::sessions`] or [`SessionStore::messages`] returns; a larger
@@ -256,8 +256,8 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
     async fn rate(&self, session: &SessionId, message: &MessageId, feedback: Feedback) -> Result<bool, StoreError>;
 
     /// What was thought of the answers of a tenant, or of all of them, that were asked for since a moment: counted by the
-    /// day and the model, the newest day first, at most [`MAX_OPINIONS`] rows. Of nobody in particular only among all.
-    async fn opinions(&self, tenant: Option<&str>, since: Timestamp) -> Result<Vec<Opinions>, StoreError>;
+    /// day and the model, the newest day first, at most [`MAX_FEEDBACK_COUNTS`] rows. Of nobody in particular only among all.
+    async fn feedback(&self, tenant: Option<&str>, since: Timestamp) -> Result<Vec<FeedbackCount>, StoreError>;
 
     /// Keeps what was added to pending answers, one piece after the other; all of it, or nothing. It costs as much as the
     /// pieces are long, however long the answers are. An answer that is finished already stays as it is, and of one

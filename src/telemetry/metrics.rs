@@ -155,6 +155,8 @@ declare::table! {
     /// One storage operation, waiting included.
     histogram(SECONDS) DATABASE_DURATION = "database_query_duration_seconds" { op }
 
+    /// Fetches of the set of keys at `auth.jwks_url`.
+    counter JWKS_FETCHES = "jwks_fetches_total" { outcome = ["taken", "failed"] }
     /// Spans, by what became of them.
     counter OTLP_SPANS = "otlp_spans_total" { outcome = ["exported", "lost", "dropped"] }
     /// Configurations that were read again.

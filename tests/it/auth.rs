@@ -30,6 +30,8 @@ mod sockets;
 mod tokens;
 
 const SECRET: &str = "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e7596ad3b8c7e5f1024";
+/// What takes its place.
+const NEW_SECRET: &str = "0b9f2c7d61e84a35b0c8d4e7f2a19563c7d8e9f0a1b2c3d4e5f60718293a4b5c";
 
 fn setup() -> Setup {
     Setup::bare().set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", SECRET)

@@ -227,5 +227,5 @@ async fn feedback_is_kept_with_the_message() {
     client.tell(json!({"type": "feedback", "message": answers[1], "value": 1})).await;
     client.until("ack").await;
     let (_, found) = gateway.get(&format!("/api/v1/sessions/{}", late.session())).await;
-    assert_eq!(found["messages"][3]["feedback"], json!({"value": 1}), "the newest opinion counts");
+    assert_eq!(found["messages"][3]["feedback"], json!({"value": 1}), "the newest rating counts");
 }

@@ -44,7 +44,7 @@ fn is_cached(answer: &Answer) -> bool {
     answer.done["cached"] == true
 }
 
-/// A count of a cache, as the report for operators has it.
+/// A count of a cache, as the report for administrators has it.
 async fn count(gateway: &TestGateway, cache: &str, field: &str) -> u64 {
     let (status, report) = gateway.get("/api/v1/admin/cache").await;
     assert_eq!(status, 200);

@@ -99,28 +99,3 @@ async fn fewer_answers_at_once_hold_for_those_that_come_and_more_for_those_that_
         client.until("run.done").await;
     }
 }
-
-#[tokio::test]
-async fn a_secret_is_changed_while_it_runs() {
-    let (old, new) = ("the-first-secret-of-more-than-32-characters", "the-second-secret-of-more-than-32-characters");
-    let file = |secrets: &str| format!("[auth]\nrequired = true\n{secrets}");
-    let gateway = with_file(&file(&format!("jwt_secret = \"{old}\"\n"))).await;
-    let minted = async |gateway: &TestGateway| {
-        let output = gateway.setup().output(&["token", "--user", "ann"]).await;
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
-    let asks = async |token: &str| {
-        let request = reqwest::Client::new().get(gateway.url("/api/v1/sessions")).bearer_auth(token);
-        TestGateway::answer(request).await.0
-    };
-    let first = minted(&gateway).await;
-    assert_eq!(asks(&first).await, 200);
-    let both = file(&format!("jwt_secret = \"{new}\"\nprevious_jwt_secret = \"{old}\"\n"));
-    reload(&gateway, &both, "the configuration was read again").await;
-    let second = minted(&gateway).await;
-    assert_eq!((asks(&first).await, asks(&second).await), (200, 200));
-    reload(&gateway, &file(&format!("jwt_secret = \"{new}\"\n")), "the configuration was read again").await;
-    assert_eq!((asks(&first).await, asks(&second).await), (401, 200));
-    reload(&gateway, &file("jwt_secret = \"\"\n"), "the configuration stays as it was").await;
-    assert_eq!(asks(&second).await, 200, "nobody could come in");
-}

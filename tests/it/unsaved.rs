@@ -3,7 +3,7 @@
 use futures_util::{future::join_all, poll};
 use reqwest::{Client as Http, StatusCode};
 use rivulet::{
-    chat::{Feedback, MessageId, Opinion},
+    chat::{Feedback, MessageId, Rating},
     hub::{ASSISTANT, Hub, HubError},
     limits::Visitor,
     session::{Closed, NewMessage, Redo, SendError, SendMode, SessionHandle, viewer::Change},
@@ -124,7 +124,7 @@ async fn a_store_that_fails_for_a_moment_costs_a_repetition() {
 async fn there_is_nothing_in_it_to_answer_anew_or_to_rate() {
     let (hub, _) = hub(Talkative);
     let session = open(&hub);
-    let feedback = Feedback { value: Opinion::Good, comment: None };
+    let feedback = Feedback { value: Rating::Good, comment: None };
     assert_eq!(
         session.redo(None, Redo::Regenerate { at: None }, Visitor::at([127, 0, 0, 1].into())).await,
         Err(SendError::NotFound)

@@ -1,4 +1,4 @@
-/** The page of operators, beside people who chat. */
+/** The admin page, beside people who chat. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { ask, connected, finishedAnswer, launch, violations } from "./browser.mjs";
@@ -91,7 +91,7 @@ for (const [name, options] of [
   ["in the dark", { colorScheme: "dark" }],
   ["on a phone", { viewport: { width: 390, height: 800 } }],
 ]) {
-  test(`the page of operators has no serious accessibility faults ${name}`, async () => {
+  test(`the admin page has no serious accessibility faults ${name}`, async () => {
     const chat = await openChat();
     const { page, context, misdeeds } = await openBoard(options);
     await page.getByRole("row").filter({ hasText: "ann" }).first().waitFor();

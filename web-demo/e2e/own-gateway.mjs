@@ -1,6 +1,6 @@
 /**
  * A gateway of a test's own, in which everybody has to say who they are; the one that all other tests share asks
- * nobody. Its model takes longer for an answer than the page of operators looks away, and its first one never answers.
+ * nobody. Its model takes longer for an answer than the admin page looks away, and its first one never answers.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";

@@ -186,7 +186,7 @@ describe("conversations", () => {
 });
 
 describe("feedback", () => {
-  const opinions = [
+  const feedback = [
     { day: "2026-11-26", model: "a", good: 3, bad: 1 },
     { day: "2026-11-26", model: null, good: 0, bad: 9 },
     { day: "2026-11-24", model: "a", good: 1, bad: 0 },
@@ -194,17 +194,17 @@ describe("feedback", () => {
 
   it("is told by the day, also of days without any, and by the model", () => {
     const today = new Date("2026-11-26T23:59:00Z");
-    expect(byDay(opinions, 3, today)).toEqual([
+    expect(byDay(feedback, 3, today)).toEqual([
       { name: "2026-11-24", good: 1, bad: 0 },
       { name: "2026-11-25", good: 0, bad: 0 },
       { name: "2026-11-26", good: 3, bad: 10 },
     ]);
-    expect(byModel(opinions)).toEqual([
+    expect(byModel(feedback)).toEqual([
       { name: "not known", good: 0, bad: 9 },
       { name: "a", good: 4, bad: 1 },
     ]);
     const view = new FeedbackView();
-    view.show(opinions, today);
+    view.show(feedback, today);
     const chart = byId("feedback-chart").querySelector("svg");
     expect(chart?.getAttribute("aria-label")).toBe("4 good answers and 10 bad ones in 30 days");
     expect(chart?.querySelectorAll("rect")).toHaveLength(3);

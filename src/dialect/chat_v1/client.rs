@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::bounds::{COMMENT_CHARS, TEXT_CHARS};
 use crate::{
-    chat::{Feedback, MessageId, Opinion, RunId},
+    chat::{Feedback, MessageId, Rating, RunId},
     config::Secret,
     dialect::json,
     session::{Redo, SendMode, StopTarget},
@@ -225,7 +225,7 @@ impl FrameFields {
         let message = self.required("message")?;
         let value = self.0.get("value").and_then(Value::as_i64).and_then(|value| i8::try_from(value).ok());
         let value =
-            value.and_then(|value| Opinion::try_from(value).ok()).ok_or_else(|| invalid("value", "must be 1 or -1"))?;
+            value.and_then(|value| Rating::try_from(value).ok()).ok_or_else(|| invalid("value", "must be 1 or -1"))?;
         let comment = self.string("comment")?.filter(|comment| !comment.trim().is_empty());
         if comment.as_ref().is_some_and(|comment| comment.chars().count() > COMMENT_CHARS) {
             return Err(invalid("comment", &format!("is longer than {COMMENT_CHARS} characters")));

@@ -107,14 +107,14 @@ pub(super) async fn a_branch_begins_in_the_conversation_only(store: Arc<dyn Sess
     assert!(matches!(store.branch(&nobody, another_answer("b", None), 9).await, Err(StoreError::NoSession)));
 }
 
-pub(super) async fn opinions_are_counted_by_day_and_model(store: Arc<dyn SessionStore>) {
+pub(super) async fn feedback_is_counted_by_day_and_model(store: Arc<dyn SessionStore>) {
     let day = 24 * 3600 * 1000;
     let rated = [
-        ("north/ann", "n1", 100 * day, Opinion::Good),
-        ("north/ann", "n2", 101 * day + 5, Opinion::Good),
-        ("north/ben", "n3", 102 * day - 1, Opinion::Bad),
-        ("north0/eve", "o1", 101 * day, Opinion::Bad),
-        ("nort/eve", "p1", 101 * day, Opinion::Bad),
+        ("north/ann", "n1", 100 * day, Rating::Good),
+        ("north/ann", "n2", 101 * day + 5, Rating::Good),
+        ("north/ben", "n3", 102 * day - 1, Rating::Bad),
+        ("north0/eve", "o1", 101 * day, Rating::Bad),
+        ("nort/eve", "p1", 101 * day, Rating::Bad),
     ];
     for (owner, name, at, value) in rated {
         let session = session_id(&format!("s-{name}"));
@@ -126,7 +126,7 @@ pub(super) async fn opinions_are_counted_by_day_and_model(store: Arc<dyn Session
         assert!(store.rate(&session, &message_id(&format!("a-{name}")), feedback).await.expect("kept"));
     }
     let of = async |tenant: Option<&str>, since: u64| {
-        let counted = store.opinions(tenant, Timestamp(since * day)).await.expect("counted");
+        let counted = store.feedback(tenant, Timestamp(since * day)).await.expect("counted");
         assert!(counted.iter().all(|row| row.model == finished("n1", "", Status::Complete).model));
         counted.into_iter().map(|row| (row.day.0 / day, row.good, row.bad)).collect::<Vec<_>>()
     };
@@ -139,8 +139,8 @@ pub(super) async fn opinions_are_counted_by_day_and_model(store: Arc<dyn Session
 
 pub(super) async fn feedback_is_kept_with_its_message(store: Arc<dyn SessionStore>) {
     let session = three_turns(&*store).await;
-    let bad = Feedback { value: Opinion::Bad, comment: Some("wrong \u{1f4b0}".to_owned()) };
-    let good = Feedback { value: Opinion::Good, comment: None };
+    let bad = Feedback { value: Rating::Bad, comment: Some("wrong \u{1f4b0}".to_owned()) };
+    let good = Feedback { value: Rating::Good, comment: None };
     for feedback in [bad, good] {
         assert!(store.rate(&session, &message_id("a-q1"), feedback.clone()).await.expect("kept"));
         let message = store.message(&session, &message_id("a-q1")).await.expect("read").expect("there");

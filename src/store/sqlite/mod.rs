@@ -6,7 +6,7 @@
 //! layout is in `schema.rs`, the threads in `threads.rs`, rows and statements in `rows.rs`. What an answer has come to is
 //! added to it piece by piece (`pieces.rs`); what accounts have spent is in `spending.rs`, what the knowledge base should
 //! hold in `documents.rs`; API keys and revocations are in `credentials.rs`, and
-//! what was done by whom in `audit.rs`; what was thought of answers is counted in `opinions.rs`.
+//! what was done by whom in `audit.rs`; what was thought of answers is counted in `feedback.rs`.
 
 use std::{fmt, path::Path};
 
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 pub use self::lock::Holder;
 use self::threads::{Readers, Writer};
 use super::{
-    Appended, Branch, Branched, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Opinions, Piece, Scope,
+    Appended, Branch, Branched, FeedbackCount, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Piece, Scope,
     SessionPage, SessionRecord, SessionStore, StoreError, Turn, refuse_unfit,
 };
 use crate::{
@@ -29,8 +29,8 @@ mod audit;
 mod branch;
 mod credentials;
 mod documents;
+mod feedback;
 mod lock;
-mod opinions;
 mod pieces;
 mod rows;
 mod schema;
@@ -251,9 +251,9 @@ impl SessionStore for SqliteStore {
         self.write("rate", move |connection| rows::rate(connection, &session, &message, &feedback)).await
     }
 
-    async fn opinions(&self, tenant: Option<&str>, since: Timestamp) -> Result<Vec<Opinions>, StoreError> {
+    async fn feedback(&self, tenant: Option<&str>, since: Timestamp) -> Result<Vec<FeedbackCount>, StoreError> {
         let tenant = tenant.map(str::to_owned);
-        self.read("opinions", move |connection| opinions::opinions(connection, tenant.as_deref(), since)).await
+        self.read("feedback", move |connection| feedback::feedback(connection, tenant.as_deref(), since)).await
     }
 
     async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError> {

@@ -63,6 +63,21 @@ fn an_inspection_leaves_everything_as_it_is() {
     assert!(inspection(place.file()).contains("999"));
 }
 
+#[tokio::test]
+async fn statements_are_compiled_once_whatever_is_bound_to_them() {
+    let compiled_anew = |connection: &Connection| {
+        let mut statement = connection.prepare_cached("SELECT id FROM sessions WHERE owner = ?1 LIMIT 1 OFFSET ?2")?;
+        for offset in 0..3 {
+            let _nobodys = statement.exists(rusqlite::params!["acme/ann", offset])?;
+        }
+        Ok(statement.get_status(rusqlite::StatementStatus::RePrepare))
+    };
+    let place = Place::new();
+    let store = place.open();
+    assert_eq!(store.write("test", compiled_anew).await.expect("written"), 0);
+    assert_eq!(store.read("test", compiled_anew).await.expect("read"), 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_taken_in_the_middle_of_writing_holds_everything_acknowledged() {
     let place = Place::new();

@@ -174,6 +174,10 @@ async fn invented_keys_cost_one_fetch_and_hold_up_nobody() {
     assert_eq!(status(&gateway, &of(&maker, "k1", "eve")).await, 401);
     assert!(at.elapsed() < Duration::from_secs(1), "nobody waits for what was just asked");
     assert_eq!((server.hits(), gateway.log().matches("auth.jwks_url cannot be fetched").count()), (2, 1));
+    for outcome in ["taken", "failed"] {
+        let counted = gateway.metric(&format!("jwks_fetches_total{{outcome=\"{outcome}\"}}")).await;
+        assert_eq!(counted, 1.0, "{outcome}");
+    }
 }
 
 #[tokio::test]
@@ -219,7 +223,6 @@ async fn without_its_set_the_gateway_starts_and_says_so() {
 
 #[tokio::test]
 async fn keys_change_while_it_runs_and_a_wrong_one_changes_nothing() {
-    const NEW: &str = "0b9f2c7d61e84a35b0c8d4e7f2a19563c7d8e9f0a1b2c3d4e5f60718293a4b5c";
     let setup = Setup::bare();
     let (file, pem) = (setup.data.path().join("rivulet.toml"), setup.data.path().join("key.pem"));
     let (first, second) = (Maker::ec(), Maker::ed());
@@ -237,7 +240,7 @@ async fn keys_change_while_it_runs_and_a_wrong_one_changes_nothing() {
         reloads += 1;
         assert!(gateway.log().lines().last().unwrap().contains(said), "{}", gateway.log());
     };
-    let with_new = |user: &str| forge(r#"{"alg":"HS256"}"#, &claims(user).to_string(), NEW);
+    let with_new = |user: &str| forge(r#"{"alg":"HS256"}"#, &claims(user).to_string(), NEW_SECRET);
     let taken = async || {
         let tokens = [of(&first, "", "ann"), of(&second, "", "ann"), token("ann"), with_new("ann")];
         let mut statuses = Vec::new();
@@ -247,17 +250,20 @@ async fn keys_change_while_it_runs_and_a_wrong_one_changes_nothing() {
         statuses
     };
     assert_eq!(taken().await, [200, 401, 200, 401]);
-    write(&second, &format!("jwt_secret = \"{NEW}\"\nprevious_jwt_secret = \"{SECRET}\""));
+    write(&second, &format!("jwt_secret = \"{NEW_SECRET}\"\nprevious_jwt_secret = \"{SECRET}\""));
     reload("was read again").await;
     assert_eq!(taken().await, [401, 200, 200, 200]);
     fs::write(&pem, "no key").unwrap();
     reload("stays as it was").await;
     assert_eq!(taken().await, [401, 200, 200, 200]);
-    write(&second, &format!("jwt_secret = \"{NEW}\"\njwks_url = \"http://127.0.0.1:9\""));
+    write(&second, &format!("jwt_secret = \"{NEW_SECRET}\"\njwks_url = \"http://127.0.0.1:9\""));
     reload("what is new in auth waits for the next start").await;
     assert_eq!(taken().await, [401, 200, 200, 200]);
-    write(&second, &format!("jwt_secret = \"{NEW}\""));
+    write(&second, &format!("jwt_secret = \"{NEW_SECRET}\""));
     reload("was read again").await;
     assert_eq!(taken().await, [401, 200, 401, 200]);
+    fs::write(&file, "[auth]\nrequired = true\njwt_secret = \"\"\n").unwrap();
+    reload("stays as it was").await;
+    assert_eq!(taken().await, [401, 200, 401, 200], "nobody could come in");
     assert_eq!(socket.ask("Still here?").await.status(), "complete", "what is open stays open");
 }

@@ -224,12 +224,12 @@ async fn one_token_is_taken_back_and_the_users_others_stay() {
 
 #[tokio::test]
 async fn a_secret_is_changed_and_nobody_signs_in_again() {
-    const NEW: &str = "0b9f2c7d61e84a35b0c8d4e7f2a19563c7d8e9f0a1b2c3d4e5f60718293a4b5c";
     let gateway = setup().start().await;
     let old = token("ann");
     let mut socket = Client::connect_as(&gateway.socket(""), &old).await;
     socket.ask("one").await;
-    let rotating = gateway.kill().await.set("JWT_SECRET_KEY", NEW).set("RIVULET_AUTH_PREVIOUS_JWT_SECRET", SECRET);
+    let rotating =
+        gateway.kill().await.set("JWT_SECRET_KEY", NEW_SECRET).set("RIVULET_AUTH_PREVIOUS_JWT_SECRET", SECRET);
     let check = rotating.output(&["check"]).await;
     let check = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(check.contains("auth.previous_jwt_secret is set") && !check.contains(SECRET), "{check}");

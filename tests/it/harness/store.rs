@@ -17,8 +17,8 @@ use rivulet::{
     llm::{ChatModel, ChatRequest, FinishReason, ModelEvent, ModelStream},
     run::{Retrieval, Runner},
     store::{
-        Appended, Branch, Branched, FinishedAnswer, MessagePage, Opinions, Piece, Scope, SessionPage, SessionRecord,
-        SessionStore, StoreError, Turn, memory::MemoryStore,
+        Appended, Branch, Branched, FeedbackCount, FinishedAnswer, MessagePage, Piece, Scope, SessionPage,
+        SessionRecord, SessionStore, StoreError, Turn, memory::MemoryStore,
     },
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -161,8 +161,8 @@ impl SessionStore for Wayward {
         let _under_way = self.enter().await?;
         self.inner.rate(session, message, feedback).await
     }
-    async fn opinions(&self, tenant: Option<&str>, since: Timestamp) -> Result<Vec<Opinions>, StoreError> {
-        self.inner.opinions(tenant, since).await
+    async fn feedback(&self, tenant: Option<&str>, since: Timestamp) -> Result<Vec<FeedbackCount>, StoreError> {
+        self.inner.feedback(tenant, since).await
     }
     async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError> {
         let checkpoint = UnderWay::begin(&self.checkpoints);

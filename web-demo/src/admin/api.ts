@@ -1,7 +1,7 @@
-/** The routes of operators. Everything rejects with a `Problem`. */
+/** The routes of administrators. Everything rejects with a `Problem`. */
 import { ask } from "../documents/api";
 import type { Endpoint } from "../rivulet-client";
-import type { AuditPage, Job, Opinions, Sessions, Stats } from "./wire";
+import type { AuditPage, FeedbackCount, Job, Sessions, Stats } from "./wire";
 
 const LIMIT_MS = 10_000;
 /** As many sessions as are shown. */
@@ -25,9 +25,9 @@ export class AdminApi {
     return this.#json(`admin/sessions?limit=${SHOWN_SESSIONS}`);
   }
 
-  async feedback(): Promise<readonly Opinions[]> {
+  async feedback(): Promise<readonly FeedbackCount[]> {
     const path = `admin/feedback?days=${FEEDBACK_DAYS}`;
-    return (await this.#json<{ feedback: readonly Opinions[] }>(path)).feedback;
+    return (await this.#json<{ feedback: readonly FeedbackCount[] }>(path)).feedback;
   }
 
   /** What has these words, the newest first; with `before`, of what is older than that number. */

@@ -2,7 +2,7 @@
 import { byId, make } from "../page/element";
 import { FEEDBACK_DAYS } from "./api";
 import { show, write } from "./rows";
-import type { Opinions } from "./wire";
+import type { FeedbackCount } from "./wire";
 import { count } from "./words";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -18,31 +18,31 @@ export interface Tally {
 }
 
 /** Of each of the last days, the oldest first; days without any are there, too. */
-export function byDay(opinions: readonly Opinions[], days: number, today: Date): Tally[] {
+export function byDay(feedback: readonly FeedbackCount[], days: number, today: Date): Tally[] {
   return Array.from({ length: days }, (_, i) => {
     const day = new Date(today.getTime() - (days - 1 - i) * DAY_MS).toISOString().slice(0, 10);
     return tally(
       day,
-      opinions.filter((row) => row.day === day),
+      feedback.filter((row) => row.day === day),
     );
   });
 }
 
 /** Of each model, those with most first. */
-export function byModel(opinions: readonly Opinions[]): Tally[] {
-  const models = [...new Set(opinions.map(({ model }) => model))];
+export function byModel(feedback: readonly FeedbackCount[]): Tally[] {
+  const models = [...new Set(feedback.map(({ model }) => model))];
   return models
     .map((model) =>
       tally(
         model ?? "not known",
-        opinions.filter((row) => row.model === model),
+        feedback.filter((row) => row.model === model),
       ),
     )
     .sort((a, b) => b.good + b.bad - a.good - a.bad);
 }
 
-function tally(name: string, rows: readonly Opinions[]): Tally {
-  const sum = (of: (row: Opinions) => number): number =>
+function tally(name: string, rows: readonly FeedbackCount[]): Tally {
+  const sum = (of: (row: FeedbackCount) => number): number =>
     rows.reduce((all, row) => all + of(row), 0);
   return { name, good: sum(({ good }) => good), bad: sum(({ bad }) => bad) };
 }
@@ -53,9 +53,9 @@ export class FeedbackView {
   readonly #table = byId("feedback-table");
   readonly #note = byId("feedback-note");
 
-  show(opinions: readonly Opinions[], today = new Date()): void {
-    const days = byDay(opinions, FEEDBACK_DAYS, today);
-    const all = tally("", opinions);
+  show(feedback: readonly FeedbackCount[], today = new Date()): void {
+    const days = byDay(feedback, FEEDBACK_DAYS, today);
+    const all = tally("", feedback);
     const none = all.good + all.bad === 0;
     this.#note.hidden = !none;
     this.#chart.hidden = none;
@@ -67,7 +67,7 @@ export class FeedbackView {
     bars.setAttribute("aria-label", told);
     const label = make("p", { className: "row-note", textContent: told });
     this.#chart.replaceChildren(bars, label);
-    show(this.#models, byModel(opinions), {
+    show(this.#models, byModel(feedback), {
       key: ({ name }) => name,
       make: ({ name }) =>
         make(

@@ -1,4 +1,4 @@
-/** Puts the page of operators together: what it asks the gateway for, how often, and who shows it. */
+/** Puts the admin page together: what it asks the gateway for, how often, and who shows it. */
 import "../styles/page.css";
 import "../styles/documents.css";
 import "../styles/sign-in.css";

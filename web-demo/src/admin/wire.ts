@@ -81,7 +81,7 @@ export interface Sessions {
   readonly counts: Counts;
 }
 
-export interface Opinions {
+export interface FeedbackCount {
   /** As `2026-11-26`. */
   readonly day: string;
   readonly model: string | null;

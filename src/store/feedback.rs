@@ -2,16 +2,16 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use crate::chat::{Message, Opinion, Owner, Timestamp};
+use crate::chat::{Message, Owner, Rating, Timestamp};
 
 /// The most rows of one count; of more, the oldest days are left out.
-pub const MAX_OPINIONS: usize = 1_000;
+pub const MAX_FEEDBACK_COUNTS: usize = 1_000;
 /// The milliseconds of a day.
 pub(super) const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// What was thought of the answers that one model gave on one day.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Opinions {
+pub struct FeedbackCount {
     /// The day on which they were asked for, in UTC: its beginning.
     pub day: Timestamp,
     /// Which model; `None` when it was never known.
@@ -27,7 +27,7 @@ pub(super) fn count<'a>(
     answers: impl Iterator<Item = (Option<&'a Owner>, &'a Message)>,
     tenant: Option<&str>,
     since: Timestamp,
-) -> Vec<Opinions> {
+) -> Vec<FeedbackCount> {
     let mut counted: BTreeMap<(Reverse<Timestamp>, Option<String>), (u64, u64)> = BTreeMap::new();
     let is_meant =
         |owner: Option<&Owner>| tenant.is_none_or(|tenant| owner.is_some_and(|owner| owner.tenant() == tenant));
@@ -37,10 +37,10 @@ pub(super) fn count<'a>(
         let day = Timestamp(answer.created_at.0 / DAY_MS * DAY_MS);
         let (good, bad) = counted.entry((Reverse(day), answer.model.clone())).or_default();
         match feedback.value {
-            Opinion::Good => *good += 1,
-            Opinion::Bad => *bad += 1,
+            Rating::Good => *good += 1,
+            Rating::Bad => *bad += 1,
         }
     }
-    let rows = counted.into_iter().map(|((day, model), (good, bad))| Opinions { day: day.0, model, good, bad });
-    rows.take(MAX_OPINIONS).collect()
+    let rows = counted.into_iter().map(|((day, model), (good, bad))| FeedbackCount { day: day.0, model, good, bad });
+    rows.take(MAX_FEEDBACK_COUNTS).collect()
 }

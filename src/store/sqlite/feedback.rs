@@ -7,16 +7,16 @@ use crate::{
     chat::Timestamp,
     store::{
         StoreError,
-        opinions::{DAY_MS, MAX_OPINIONS, Opinions},
+        feedback::{DAY_MS, FeedbackCount, MAX_FEEDBACK_COUNTS},
     },
 };
 
 /// Those of a tenant, or of all. The index has the answers that somebody rated, and no others.
-pub(super) fn opinions(
+pub(super) fn feedback(
     connection: &Connection,
     tenant: Option<&str>,
     since: Timestamp,
-) -> Result<Vec<Opinions>, StoreError> {
+) -> Result<Vec<FeedbackCount>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT m.created_at / ?1 * ?1 AS day, m.model,
                 sum(json_extract(m.feedback, '$.value') > 0), sum(json_extract(m.feedback, '$.value') < 0)
@@ -26,10 +26,10 @@ pub(super) fn opinions(
     )?;
     // An owner is `tenant/user`, and `0` follows the slash.
     let (from, to) = (tenant.map(|tenant| format!("{tenant}/")), tenant.map(|tenant| format!("{tenant}0")));
-    let values = params![DAY_MS as i64, millis(since), from, to, MAX_OPINIONS as i64];
+    let values = params![DAY_MS as i64, millis(since), from, to, MAX_FEEDBACK_COUNTS as i64];
     let counted = statement.query_map(values, |row| {
         let count = |at| row.get(at).map(|count: i64| u64::try_from(count).unwrap_or(0));
-        Ok(Opinions { day: timestamp(row, 0)?, model: row.get(1)?, good: count(2)?, bad: count(3)? })
+        Ok(FeedbackCount { day: timestamp(row, 0)?, model: row.get(1)?, good: count(2)?, bad: count(3)? })
     })?;
     Ok(counted.collect::<Result<_, _>>()?)
 }

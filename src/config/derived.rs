@@ -1,0 +1,73 @@
+//! What follows from settings where it takes more than one of them, or where one that is not set means several things. Pure.
+
+use std::time::Duration;
+
+use super::settings::{Config, Environment, LlmConfig};
+
+/// The most connections of one client address, when nothing is set.
+const CONNECTIONS_PER_IP: usize = 100;
+
+impl Config {
+    /// `limits.connections_per_ip`, or else 100; but no limit (0) for a gateway in development behind a loopback
+    /// address, whose clients all have the same one.
+    #[must_use]
+    pub fn connections_per_ip(&self) -> usize {
+        self.limits.connections_per_ip.unwrap_or(if self.is_for_this_machine_only() { 0 } else { CONNECTIONS_PER_IP })
+    }
+
+    /// How often what may be asked for: as `limits.*` says, or else 100 requests in `limits.window_s`, 30 questions a
+    /// minute, 600 sessions and 1,000 documents an hour. But no limit for a gateway in development behind a loopback
+    /// address, whose clients all have the same one.
+    #[must_use]
+    pub fn rate_rules(&self) -> RateRules {
+        let (limits, is_own) = (&self.limits, self.is_for_this_machine_only());
+        let or = |set: Option<u64>, usual: u64| set.unwrap_or(if is_own { 0 } else { usual });
+        RateRules {
+            requests: or(limits.requests, 100),
+            window: Duration::from_secs(limits.window_s),
+            messages_per_min: or(limits.messages_per_min, 30),
+            sessions_per_hour: or(limits.sessions_per_hour, 600),
+            uploads_per_hour: or(limits.uploads_per_hour, 1000),
+        }
+    }
+
+    fn is_for_this_machine_only(&self) -> bool {
+        let server = &self.server;
+        server.environment == Environment::Development && server.bind.ip().is_loopback()
+    }
+}
+
+/// How often what may be asked for; 0 = no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RateRules {
+    /// Requests in a `window`.
+    pub requests: u64,
+    /// So long.
+    pub window: Duration,
+    /// Questions.
+    pub messages_per_min: u64,
+    /// New sessions.
+    pub sessions_per_hour: u64,
+    /// Documents that are sent.
+    pub uploads_per_hour: u64,
+}
+
+/// For how long, and how many, answers and what was found are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheRule {
+    /// From then on it is asked anew.
+    pub ttl: Duration,
+    /// The next one takes the place of the one that was longest unused.
+    pub entries: u64,
+    /// Whether users of one tenant are given what was made for each other.
+    pub shared: bool,
+}
+
+impl LlmConfig {
+    /// What is kept; `None`: nothing.
+    #[must_use]
+    pub fn cache(&self) -> Option<CacheRule> {
+        let ttl = Duration::try_from_secs_f64(self.cache_ttl_s).ok().filter(|ttl| !ttl.is_zero())?;
+        (self.cache_entries > 0).then_some(CacheRule { ttl, entries: self.cache_entries, shared: self.cache_shared })
+    }
+}
