@@ -233,11 +233,16 @@ async fn keys_change_while_it_runs_and_a_wrong_one_changes_nothing() {
     write(&first, &format!("jwt_secret = \"{SECRET}\""));
     let gateway = setup.start().await;
     let mut socket = Client::connect_as(&gateway.socket(""), &of(&first, "", "ann")).await;
-    let mut reloads = 0;
-    let mut reload = async |said: &str| {
+    let reload = async |said: &str| {
+        let told = || gateway.log().lines().filter(|line| line.contains("app::live: the configuration ")).count();
+        let before = told();
         gateway.signal("HUP").await;
-        soon(said, async { while gateway.log().matches("the configuration ").count() == reloads {} }).await;
-        reloads += 1;
+        let answered = async {
+            while told() == before {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(said, answered).await;
         assert!(gateway.log().lines().last().unwrap().contains(said), "{}", gateway.log());
     };
     let with_new = |user: &str| forge(r#"{"alg":"HS256"}"#, &claims(user).to_string(), NEW_SECRET);
