@@ -12,7 +12,11 @@ use axum::{
 
 use tracing::Span;
 
-use super::{gateway::Gateway, problem::Problem, rates};
+use super::{
+    gateway::Gateway,
+    problem::Problem,
+    rates::{self, Counted},
+};
 use crate::{
     auth::{Authenticator, Caller, Principal, Refused, Right},
     limits::{Action, Standing, Visitor},
@@ -88,6 +92,9 @@ fn count(
     let caller = known.as_ref().ok().and_then(Option::as_ref);
     if let Some(owner) = caller.and_then(Caller::owner) {
         Span::current().record("principal", owner.digest());
+    }
+    if let Some(counted) = extensions.get::<Counted>() {
+        counted.set();
     }
     let visitor = rates::visitor(caller, extensions);
     let standing = rates::take(&gateway.runner.rates, Action::Requests, &visitor)?;

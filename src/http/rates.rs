@@ -3,7 +3,13 @@
 //! Whoever proves to be a principal is counted as that one; everybody else, with wrong credentials too, as their address. So
 //! nobody can use up what is somebody else's, and who tries out tokens has as many tries as there are requests.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use axum::{
     http::{Extensions, HeaderMap, HeaderName, HeaderValue},
@@ -19,6 +25,20 @@ use crate::{
 /// The fields of draft-ietf-httpapi-ratelimit-headers-10.
 pub(super) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 pub(super) const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// Whether a request was counted among those of whoever makes it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Counted(Arc<AtomicBool>);
+
+impl Counted {
+    pub(super) fn set(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
 
 /// Whose request it is.
 pub(super) fn visitor(caller: Option<&Caller>, extensions: &Extensions) -> Visitor {

@@ -12,11 +12,17 @@ use tokio::time::Instant;
 use tracing::{Instrument, debug, field::Empty, info, info_span};
 
 use super::{
-    client::ClientAddress, completions, connection::Peer, gateway::Gateway, head, places::ConnectionPermit,
-    problem::Problem, rates,
+    client::ClientAddress,
+    completions,
+    connection::Peer,
+    gateway::Gateway,
+    head,
+    places::ConnectionPermit,
+    problem::Problem,
+    rates::{self, Counted},
 };
 use crate::{
-    limits::Standing,
+    limits::{Action, Standing, Visitor},
     telemetry::metrics::{HTTP_DURATION, HTTP_IN_PROGRESS, HTTP_REQUESTS},
 };
 
@@ -127,12 +133,22 @@ pub(super) async fn know_client(State(gateway): State<Arc<Gateway>>, mut request
         Ok((client, place)) => {
             let extensions = request.extensions_mut();
             extensions.insert(ClientAddress(client));
+            let counted = Counted::default();
+            extensions.insert(counted.clone());
             if let (Some(place), Some(permit)) = (place, extensions.get_mut::<ConnectionPermit>()) {
                 permit.hold(place);
             }
             // Handlers take the request apart before they are done with it.
             let _held_while_it_is_answered = extensions.get::<ConnectionPermit>().cloned();
-            next.run(request).await
+            let response = next.run(request).await;
+            if counted.is_set() {
+                return response;
+            }
+            // What nobody has to be somebody for is counted as well, or a flood of it would be free.
+            match rates::take(&gateway.runner.rates, Action::OtherRequests, &Visitor::at(client)) {
+                Ok(_) => response,
+                Err(problem) => problem.into_response(),
+            }
         }
         Err(too_many) => Problem::from(too_many).into_response(),
     }

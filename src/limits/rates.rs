@@ -21,6 +21,9 @@ use super::{
 };
 use crate::{chat::SessionId, config::RateRules};
 
+/// What is for everybody is cheap, and a page has many files: an address with many people behind it has enough of it, and
+/// a flood takes half a percent of a core. Where requests are not limited, this is not, either.
+const OTHER_REQUESTS: Quota = Quota::new(2000, Duration::from_secs(20));
 /// Places in a row; both take 4 MiB.
 const PLACES: usize = 1 << 18;
 /// Of two who ask for the same at once, one is first; so many pairs need not wait for each other.
@@ -93,6 +96,7 @@ impl Rates {
         let rules = *self.rules.read();
         let (most, window) = match action {
             Action::Requests => (rules.requests, rules.window),
+            Action::OtherRequests => return (rules.requests > 0).then_some(OTHER_REQUESTS),
             Action::Messages => (rules.messages_per_min, Duration::from_secs(60)),
             Action::Sessions => (rules.sessions_per_hour, Duration::from_secs(3600)),
             Action::Uploads => (rules.uploads_per_hour, Duration::from_secs(3600)),

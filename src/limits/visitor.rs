@@ -10,6 +10,8 @@ use crate::chat::Owner;
 pub enum Action {
     /// Requests over HTTP, openings of sockets and streams among them.
     Requests,
+    /// Requests for what is for everybody, and for what is not there.
+    OtherRequests,
     /// Questions, and answers anew.
     Messages,
     /// New sessions.
@@ -24,6 +26,7 @@ impl Action {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Requests => "requests",
+            Self::OtherRequests => "other_requests",
             Self::Messages => "messages",
             Self::Sessions => "new_sessions",
             Self::Uploads => "uploads",
@@ -32,6 +35,7 @@ impl Action {
 
     pub(super) const fn words(self) -> &'static str {
         match self {
+            Self::OtherRequests => "other requests",
             Self::Sessions => "new sessions",
             _ => self.name(),
         }

@@ -44,7 +44,7 @@ declare::table! {
     /// What was refused because somebody had enough already.
     counter RATE_LIMITED = "rate_limited_total" {
         scope = [
-            "connections", "connections_per_ip", "requests", "messages", "new_sessions", "uploads", "sessions", "tokens",
+            "connections", "connections_per_ip", "requests", "other_requests", "messages", "new_sessions", "uploads", "sessions", "tokens",
             "waiting_runs",
         ],
     }

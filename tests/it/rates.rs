@@ -187,6 +187,21 @@ async fn documents_that_are_sent_are_counted() {
     assert_eq!(listed["documents"].as_array().unwrap().len(), 2);
 }
 
+#[tokio::test]
+async fn what_is_for_everybody_or_not_there_is_counted_apart_and_by_address() {
+    let gateway = hourly(5).start().await;
+    let many =
+        "GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2499) + &LAST.replace("/api/v1/sessions", "/livez");
+    let answers = String::from_utf8(all(&gateway, many.as_bytes()).await).unwrap();
+    let of = |status: &str| answers.matches(&format!("HTTP/1.1 {status} ")).count();
+    let (taken, refused) = (of("404") + of("200"), of("429"));
+    assert!(taken >= 2000 && refused > 0 && taken + refused == 2500, "{taken} {refused}");
+    assert!(answers.contains("\"other_requests\";q=2000;w=20"), "it is said what it was");
+    let other = from("127.0.0.2").get(gateway.url("/none")).send().await.unwrap();
+    assert_eq!(other.status(), 404);
+    assert_eq!(remaining(&listed(&gateway, &from("127.0.0.1"), None).await), 4, "the others are what they were");
+}
+
 /// Who asks too often is told late, and one answer at a time of a connection, so that a flood costs no more than that.
 #[tokio::test]
 async fn a_flood_waits_for_its_refusals_and_others_do_not() {
