@@ -72,12 +72,14 @@ fn commands_and_their_flags_exist() {
         told.clone()
     };
     let mut seen = 0;
+    let called = Regex::new(r"(?:^|[\s(/])rivulet ").unwrap();
+    let name = Regex::new("^[a-z][a-z-]*$").unwrap();
+    let is_name = |word: &&str| name.is_match(word);
     for (path, text) in pages() {
         for line in typed(&text) {
-            for begins in Regex::new(r"(?:^|[\s(/])rivulet ").unwrap().find_iter(&line) {
+            for begins in called.find_iter(&line) {
                 let arguments = line[begins.end()..].split(['|', '&', ';', '#', '>', ')']).next().unwrap();
                 let words: Vec<&str> = arguments.split_whitespace().collect();
-                let is_name = |word: &&str| Regex::new("^[a-z][a-z-]*$").unwrap().is_match(word);
                 let Some(first) = words.first().copied().filter(is_name) else { continue };
                 let mut command = vec![first];
                 if ["knowledge", "api-key"].contains(&first) {
@@ -144,8 +146,10 @@ async fn addresses_are_routes() {
     let setup = Setup::bare().set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", secret);
     let gateway = setup.start().await;
     let mut seen = BTreeSet::new();
+    let named = Regex::new(r"`((?:GET|POST|PUT|DELETE)(?:\\?\|[A-Z]+)*) (/[^\s`?…]*)").unwrap();
+    let posts = Regex::new(r"-X POST|--json|-d |-F ").unwrap();
+    let open = Regex::new(r"\{[^}]*\}|\$[A-Za-z]+").unwrap();
     for (path, text) in pages() {
-        let named = Regex::new(r"`((?:GET|POST|PUT|DELETE)(?:\\?\|[A-Z]+)*) (/[^\s`?…]*)").unwrap();
         let mut addresses: Vec<(String, String)> = named
             .captures_iter(&text)
             .flat_map(|found| {
@@ -155,12 +159,12 @@ async fn addresses_are_routes() {
             })
             .collect();
         for line in typed(&text) {
-            let method = if Regex::new(r"-X POST|--json|-d |-F ").unwrap().is_match(&line) { "POST" } else { "GET" };
+            let method = if posts.is_match(&line) { "POST" } else { "GET" };
             let method = if line.contains("-X PUT") { "PUT" } else { method };
             addresses.extend(found(HOSTS, &line).into_iter().map(|address| (method.to_owned(), address)));
         }
         for (method, address) in addresses {
-            let plain = Regex::new(r"\{[^}]*\}|\$[A-Za-z]+").unwrap().replace_all(&address, "1").into_owned();
+            let plain = open.replace_all(&address, "1").into_owned();
             assert!(
                 is_route(&gateway, &method, &plain).await
                     || is_route(&gateway, &method, &format!("/api/v1{plain}")).await
@@ -191,8 +195,9 @@ fn anchor(heading: &str) -> String {
 
 #[test]
 fn links_lead_somewhere() {
+    let blocks = Regex::new(r"(?ms)^```.*?^```").unwrap();
     for (path, text) in pages() {
-        let prose = Regex::new(r"(?ms)^```.*?^```").unwrap().replace_all(&text, "").into_owned();
+        let prose = blocks.replace_all(&text, "").into_owned();
         for link in found(r"\]\(([^)\s]+)\)", &prose) {
             if link.contains("://") {
                 continue;
