@@ -99,5 +99,6 @@ async fn a_client_is_told_that_it_waits() {
     assert!(queued.is_some() && queued < waiting, "{phases:?}");
     let (_, report) = gateway.get("/api/v1/admin/llm").await;
     assert_eq!(report["targets"][0]["tokens_left"], 1000);
-    assert_eq!(gateway.metric("llm_paced_total{target=\"127.0.0.1").await, 1.0);
+    let waited = format!("llm_paced_total{{target=\"{}\",how=\"waited\"}}", upstream.addr);
+    assert_eq!(gateway.metric(&waited).await, 1.0);
 }
