@@ -254,7 +254,8 @@ async def main(binary):
     with tempfile.TemporaryDirectory() as folder:
         programs = Programs(binary, folder)
         with programs.running:
-            model = programs.start("mock-llm", "--rate", "40", "--tokens", "90")
+            # Slow enough for a shell that starts a program for every piece, on a busy machine.
+            model = programs.start("mock-llm", "--rate", "15", "--tokens", "90")
             secret = secrets.token_hex(32)
             pathlib.Path(folder, "rivulet.toml").touch()
             gateway = programs.start(
