@@ -130,6 +130,8 @@ class Bench:
             *self.command(program), *arguments,
             env=environment | {"RIVULET_URL": self.relay_url, "RIVULET_TOKEN": token},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            # Who starts this in the background may have it ignored, and what is ignored from the start no shell can trap.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
     async def end(self, program, status=0):
@@ -254,8 +256,7 @@ async def main(binary):
     with tempfile.TemporaryDirectory() as folder:
         programs = Programs(binary, folder)
         with programs.running:
-            # Slow enough for a shell that starts a program for every piece, on a busy machine.
-            model = programs.start("mock-llm", "--rate", "15", "--tokens", "90")
+            model = programs.start("mock-llm", "--rate", "40", "--tokens", "90")
             secret = secrets.token_hex(32)
             pathlib.Path(folder, "rivulet.toml").touch()
             gateway = programs.start(
