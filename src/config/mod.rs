@@ -1,8 +1,8 @@
 //! The configuration: `rivulet.toml`, then the environment, then flags; later wins. Checked as a whole before
 //! a port is bound. Leaf of the house: everybody may use its own section, it uses nobody.
 //!
-//! `settings` declares every setting once, `derived` has what follows from several; `key` says what a value must be. `file`, `variables` and `world` put what
-//! they read into `layers`, `rules` checks the whole, and `load` calls them in their order.
+//! `settings` declares every setting once, `derived` has what follows from several; `key` says what a value must be. `file`,
+//! `variables` and `world` put what they read into `layers`, `rules` checks the whole, and `load` calls them in their order.
 
 mod address;
 mod declare;

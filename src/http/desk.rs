@@ -1,4 +1,4 @@
-//! What the routes of documents, jobs and collections have in common.
+//! What the routes of documents, jobs and collections have in common, and how long a page of any list may be.
 
 use std::sync::Arc;
 

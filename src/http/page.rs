@@ -1,4 +1,5 @@
-//! `/`, `/admin` and `/docs`: the demo page, the admin page and that of the interface, built from `web-demo/` and held in the binary.
+//! `/`, `/admin` and `/docs`: the demo page, the admin page and that of the interface, built from `web-demo/` and held in
+//! the binary.
 
 use std::borrow::Cow;
 

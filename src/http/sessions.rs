@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{body::Json, gateway::Gateway, problem::Problem, rates};
+use super::{body::Json, desk::page_limit, gateway::Gateway, problem::Problem, rates};
 use crate::{
     auth::Caller,
     chat::{Message, MessageId, SessionId, Timestamp},
@@ -23,8 +23,6 @@ use crate::{
     store::{Scope, SessionRecord},
 };
 
-/// The most entries of a page.
-const MAX_PAGE: usize = 200;
 /// The most bytes of a session's metadata.
 const MAX_METADATA: usize = 4096;
 
@@ -84,15 +82,6 @@ pub(super) struct Page {
     replaced: bool,
 }
 
-impl Page {
-    fn limit(&self) -> Result<usize, Problem> {
-        match self.limit.unwrap_or(50) {
-            limit @ 1..=MAX_PAGE => Ok(limit),
-            _ => Err(Problem::invalid_field("limit", &format!("must be 1 to {MAX_PAGE}"))),
-        }
-    }
-}
-
 /// Makes a session.
 #[utoipa::path(
     post, path = "/sessions", tag = "Conversations", operation_id = "create_session",
@@ -130,7 +119,7 @@ pub(super) async fn list(
 ) -> Result<Reply<SessionList>, Problem> {
     let page = query(page)?;
     let before = page.before.as_deref().map(session_id).transpose()?;
-    let found = gateway.hub.store().sessions(caller.owner(), before.as_ref(), page.limit()?).await?;
+    let found = gateway.hub.store().sessions(caller.owner(), before.as_ref(), page_limit(page.limit)?).await?;
     let sessions = found.sessions.into_iter().map(|record| describe(&gateway, record)).collect();
     Ok(Reply(SessionList { sessions, more: found.more }))
 }
@@ -152,7 +141,7 @@ pub(super) async fn show(
     let before = page.before.as_deref().map(MessageId::parse).transpose();
     let before = before.map_err(|error| Problem::invalid_field("before", &error.to_string()))?;
     let scope = if page.replaced { Scope::Everything } else { Scope::Conversation };
-    let wanted = (before.as_ref(), page.limit()?, scope);
+    let wanted = (before.as_ref(), page_limit(page.limit)?, scope);
     let (record, found) = gateway.hub.conversation(&id, caller.owner(), wanted).await?;
     let session = describe(&gateway, record);
     Ok(Reply(Conversation { session, messages: found.messages, more: found.more }))
