@@ -43,15 +43,16 @@ has_browser() {
     has chromium || has chromium-browser || has google-chrome
 }
 
-# Servers that the tests start: the proxies of deploy/proxies. Each has a package and a service of its name.
-servers=(nginx haproxy caddy)
+# Servers that the tests start. Each has a package and a service of its name; the proxies are those of deploy/proxies.
+proxies=(nginx haproxy caddy)
+servers=("${proxies[@]}" postgresql)
 
 # command → Debian package that has it
 wanted=(protoc:protobuf-compiler cc:build-essential c++:build-essential git:git python3:python3)
 if [ "$for_what" = test ]; then
     wanted+=(curl:curl jq:jq strace:strace openssl:openssl)
-    for server in "${servers[@]}"; do
-        wanted+=("$server:$server")
+    for proxy in "${proxies[@]}"; do
+        wanted+=("$proxy:$proxy")
     done
 fi
 if [ "$for_what" = flood ]; then wanted+=(openssl:openssl slowhttptest:slowhttptest); fi
@@ -67,6 +68,8 @@ if [ "$for_what" != run ]; then
     has python3 && python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 fi
 if [ "$for_what" = test ]; then
+    # Its programs are where scripts/postgres.sh looks for them, and in nobody's path.
+    has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
     has_browser || missing+=(chromium)
 fi
 # Every download checks certificates. Other systems keep them elsewhere, and have no apt-get.

@@ -16,12 +16,12 @@ use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::mpsc,
-    time::{interval, timeout},
+    time::{interval, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
-use self::live::Live;
+use self::{live::Live, stores::Stores};
 use crate::{
     auth::{Authenticator, KeyError},
     config::{Abandon, Config, Loaded, Refusal},
@@ -37,13 +37,16 @@ use crate::{
     llm::{ChatModel, Current, TargetsError},
     run::{Retrieval, Runner},
     store::{
-        StoreError, folder,
+        StoreError,
+        audit::AuditStore,
+        folder,
         sqlite::{self, Holder, SqliteStore},
     },
     telemetry::{logging::Log, recorder},
 };
 
 mod live;
+mod stores;
 
 /// Connections the kernel may hold until they are accepted: a reconnect storm comes all at once.
 const BACKLOG: u32 = 4096;
@@ -54,6 +57,8 @@ const SEND_BUFFER: u32 = 128 << 10;
 const ADMIN_CONNECTIONS: usize = 256;
 /// How long sockets have for the closing handshake at the end.
 const GOODBYE: Duration = Duration::from_secs(3);
+/// How often it is looked what other gateways have taken back: it has to end here within a second.
+const FOLLOW_EVERY: Duration = Duration::from_millis(400);
 /// How often recorded samples are folded into their histograms, so that they do not pile up while nobody asks.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
@@ -104,7 +109,7 @@ pub struct App {
     admin: Option<(TcpListener, SocketAddr)>,
     tls: Option<Arc<Tls>>,
     hub: Arc<Hub>,
-    store: Arc<SqliteStore>,
+    stores: Stores,
     model: Arc<Current>,
     gateway: Gateway,
     config: Config,
@@ -120,7 +125,7 @@ impl App {
         let auth = Authenticator::new(&config.auth)?; // Before anything is made that would stay.
         let data_dir = &config.server.data_dir;
         folder::prepare(data_dir).map_err(|source| AppError::DataDir { path: data_dir.clone(), source })?;
-        let store = Arc::new(SqliteStore::open(data_dir.join(sqlite::FILE_NAME))?);
+        let stores = Stores::open(&config).await?;
         let model = Arc::new(Current::new(live::model(&config.llm)?));
         let cache = config.llm.cache();
         let knowledge = config.knowledge.enabled.then(|| {
@@ -136,19 +141,19 @@ impl App {
         };
         // What was deleted has to be known before anybody searches.
         let documents = match &knowledge {
-            Some(knowledge) => Some(open_documents(&config, &store, knowledge).await?),
+            Some(knowledge) => Some(open_documents(&config, &stores.folder, knowledge).await?),
             None => None,
         };
         let tls = TlsFiles::of(&config).map(|files| Tls::open(&files)).transpose()?.map(Arc::new);
         let (listener, address) = listen(config.server.bind)?;
         let admin = config.server.admin_bind.map(listen).transpose()?;
         let budgets = Arc::new(Budgets::new(&config.limits));
-        budgets.load(&*store).await?;
+        budgets.load(&*stores.spending).await?;
         let runner = runner(&config, &retriever, &model, budgets.clone());
-        let hub = Arc::new(Hub::new(store.clone(), runner.clone(), policy(&config)));
-        let auth = Arc::new(auth.with(store.clone()).await?);
-        let gateway = Gateway { documents, ..gateway(&config, &hub, (auth, store.clone()), runner, metrics) };
-        let app = Self { listener, address, admin, tls, hub, store, model, gateway, config };
+        let hub = Arc::new(Hub::new(stores.sessions.clone(), runner.clone(), policy(&config)));
+        let auth = Arc::new(auth.with(stores.credentials.clone()).await?);
+        let gateway = Gateway { documents, ..gateway(&config, &hub, (auth, stores.audit.clone()), runner, metrics) };
+        let app = Self { listener, address, admin, tls, hub, stores, model, gateway, config };
         let holder = Holder { url: app.url(), admin_url: app.admin_url().unwrap_or_else(|| app.url()) };
         SqliteStore::announce(app.config.server.data_dir.join(sqlite::FILE_NAME), &holder)?;
         Ok(app)
@@ -183,13 +188,16 @@ impl App {
     /// Serves until `stop`, then drains and returns. Configurations that come meanwhile are taken over as far as that can
     /// be, the log's level through `log`.
     pub async fn run(self, stop: impl Future<Output = ()>, log: Log, changes: mpsc::Receiver<Result<Loaded, Refusal>>) {
-        let Self { listener, admin, tls, hub, store, model, gateway, config, .. } = self;
+        let Self { listener, admin, tls, hub, stores, model, gateway, config, .. } = self;
         let (ending, background, connections) = (CancellationToken::new(), TaskTracker::new(), TaskTracker::new());
         let (draining, sockets) = (gateway.draining.clone(), gateway.sockets.clone());
         let (completions, interrupting) = (gateway.completions.clone(), gateway.interrupting.clone());
         background.spawn(hub.clone().tend(ending.clone()));
-        background.spawn(gateway.runner.budgets.clone().keep(store.clone(), ending.clone()));
+        background.spawn(gateway.runner.budgets.clone().keep(stores.spending.clone(), ending.clone()));
         background.spawn(keep_uses(gateway.auth.clone(), ending.clone()));
+        if stores.are_shared() {
+            background.spawn(until(ending.clone(), follow_credentials(gateway.auth.clone(), hub.clone())));
+        }
         background.spawn(until(ending.clone(), tidy_up(gateway.metrics.clone(), log.clone())));
         if let Some(source) = gateway.auth.key_source() {
             let stop = ending.clone();
@@ -214,9 +222,9 @@ impl App {
             serve(listener, router, Arc::new(Capacity::new(ADMIN_CONNECTIONS)));
         }
         let drain = Duration::from_secs(config.server.drain_s);
-        let (hub_of_all, stored) = (hub.clone(), store.clone());
+        let (hub_of_all, spending) = (hub.clone(), stores.spending.clone());
         let live =
-            Live { config, log, auth, tls, connections: most, clients, hub: hub_of_all, runner, model, store: stored };
+            Live { config, log, auth, tls, connections: most, clients, hub: hub_of_all, runner, model, spending };
         background.spawn(until(ending.clone(), live.follow(changes)));
 
         tokio::select! {
@@ -248,7 +256,7 @@ impl App {
         background.close();
         let stored = timeout(GOODBYE, async {
             background.wait().await;
-            store.close().await;
+            stores.close().await;
         });
         if stored.await.is_err() {
             error!("the store did not close in time; what was acknowledged is on the disk");
@@ -312,7 +320,7 @@ fn policy(config: &Config) -> Policy {
 fn gateway(
     config: &Config,
     hub: &Arc<Hub>,
-    (auth, audit): (Arc<Authenticator>, Arc<SqliteStore>),
+    (auth, audit): (Arc<Authenticator>, Arc<dyn AuditStore>),
     runner: Arc<Runner>,
     metrics: PrometheusHandle,
 ) -> Gateway {
@@ -344,6 +352,18 @@ fn gateway(
 async fn keep_uses(auth: Arc<Authenticator>, stop: CancellationToken) {
     if let Some(keys) = auth.keys() {
         keys.keep(stop).await;
+    }
+}
+
+/// Has what other gateways take back end here, too.
+async fn follow_credentials(auth: Arc<Authenticator>, hub: Arc<Hub>) {
+    loop {
+        sleep(FOLLOW_EVERY).await;
+        match auth.follow().await {
+            Ok(true) => hub.wake(),
+            Ok(false) => {}
+            Err(error) => error!(%error, "what other gateways take back is not known here"),
+        }
     }
 }
 

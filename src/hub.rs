@@ -162,7 +162,7 @@ impl Hub {
         let place = self.place()?;
         let record = new_record(SessionId::random(), assistant, owner, None);
         let id = record.id.clone();
-        let handle = self.start(record, false, MessagePage::default());
+        let handle = self.start(record, None, MessagePage::default());
         let slot = Slot { session: OnceCell::new_with(Some(handle.clone())), _place: place };
         self.sessions.insert(id, Arc::new(slot));
         handle.note_unused();
@@ -242,7 +242,7 @@ impl Hub {
             match self.load(id).await {
                 Err(StoreError::NoSession) => {
                     let record = new_record(id.clone(), assistant, owner, None);
-                    Ok(self.start(record, false, MessagePage::default()))
+                    Ok(self.start(record, None, MessagePage::default()))
                 }
                 loaded => loaded,
             }
@@ -257,6 +257,10 @@ impl Hub {
         id: &SessionId,
         load: impl Future<Output = Result<SessionHandle, StoreError>>,
     ) -> Result<SessionHandle, HubError> {
+        if !self.deps.store.lease().is_certain {
+            let reason = "nobody knows whether other gateways have taken the sessions that are in memory here";
+            return Err(StoreError::Unavailable(reason.to_owned()).into());
+        }
         let filling = Filling { sessions: &self.sessions, id, slot: self.slot(id)? };
         let slot = &filling.slot;
         let handle = slot.session.get_or_try_init(|| load).await.cloned()?;

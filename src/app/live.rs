@@ -14,7 +14,7 @@ use crate::{
     limits::Capacity,
     llm::{ChatModel, Current, TargetsError, cache::Cached, extractive::Extractive, targets::Targets},
     run::Runner,
-    store::{StoreError, sqlite::SqliteStore},
+    store::{SpendingStore, StoreError},
     telemetry::{
         logging::{Log, LoggingError},
         metrics::CONFIG_RELOADS,
@@ -55,7 +55,7 @@ pub(super) struct Live {
     pub(super) hub: Arc<Hub>,
     pub(super) runner: Arc<Runner>,
     pub(super) model: Arc<Current>,
-    pub(super) store: Arc<SqliteStore>,
+    pub(super) spending: Arc<dyn SpendingStore>,
 }
 
 impl Live {
@@ -88,7 +88,7 @@ impl Live {
         // Read again when the settings are the same, too: what the files hold may be new.
         let keys = self.auth.read_keys(&next.auth)?;
         let certificate = TlsFiles::of(&next).filter(|_| self.tls.is_some()).map(|files| files.read()).transpose()?;
-        self.runner.budgets.change(&next.limits, &*self.store).await?;
+        self.runner.budgets.change(&next.limits, &*self.spending).await?;
         self.log.change_level(&next.telemetry.log_level)?;
         self.auth.change_keys(keys);
         if let (Some(tls), Some(certificate)) = (&self.tls, certificate) {
@@ -163,6 +163,7 @@ fn not_followed(next: &Config, new: &Config) -> Vec<&'static str> {
     let sections = [
         ("server", next.server != new.server),
         ("session", next.session != new.session),
+        ("store", next.store != new.store),
         ("llm", next.llm != new.llm),
         ("knowledge", next.knowledge != new.knowledge),
         ("auth", next.auth != new.auth),

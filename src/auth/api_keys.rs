@@ -77,12 +77,27 @@ impl ApiKeys {
     /// # Errors
     /// When it cannot be read.
     pub async fn load(store: Arc<dyn CredentialStore>) -> Result<Self, StoreError> {
-        let records = store.api_keys().await?;
-        let known = records.into_iter().filter_map(|record| {
-            let principal = Principal::new(&record.tenant, &record.user, record.scopes.clone()).ok()?;
-            Some((record.id.clone(), Known { record, principal: Arc::new(principal) }))
-        });
-        Ok(Self { known: RwLock::new(known.collect()), store, used: Mutex::default() })
+        let keys = Self::none(store.clone());
+        keys.take_over(store.changes(0).await?.keys);
+        Ok(keys)
+    }
+
+    /// None yet.
+    pub(super) fn none(store: Arc<dyn CredentialStore>) -> Self {
+        Self { known: RwLock::default(), store, used: Mutex::default() }
+    }
+
+    /// Keys as the store has them. One that is taken back here stays so.
+    pub(super) fn take_over(&self, records: Vec<ApiKeyRecord>) {
+        let mut known = self.known.write();
+        for mut record in records {
+            let Ok(principal) = Principal::new(&record.tenant, &record.user, record.scopes.clone()) else { continue };
+            if let Some(Known { record: before, .. }) = known.get(&record.id) {
+                record.used_at = record.used_at.max(before.used_at);
+                record.revoked_at = record.revoked_at.or(before.revoked_at);
+            }
+            known.insert(record.id.clone(), Known { record, principal: Arc::new(principal) });
+        }
     }
 
     /// Makes a key that stands for `principal`; it is shown this once.

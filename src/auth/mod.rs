@@ -51,7 +51,7 @@ use crate::{
     config::AuthConfig,
     store::{
         StoreError,
-        credentials::{CredentialStore, RevokedToken},
+        credentials::{Changes, CredentialStore, RevokedToken},
     },
 };
 
@@ -79,6 +79,9 @@ pub struct Keys {
 struct Stored {
     keys: ApiKeys,
     revocations: Revocations,
+    store: Arc<dyn CredentialStore>,
+    /// Up to which change.
+    known: AtomicU64,
 }
 
 impl Authenticator {
@@ -117,9 +120,28 @@ impl Authenticator {
     /// # Errors
     /// When it cannot be read.
     pub async fn with(self, store: Arc<dyn CredentialStore>) -> Result<Self, StoreError> {
-        let keys = ApiKeys::load(store.clone()).await?;
-        let revocations = Revocations::load(store).await?;
-        Ok(Self { stored: Some(Stored { keys, revocations }), ..self })
+        let (keys, revocations) = (ApiKeys::none(store.clone()), Revocations::none(store.clone()));
+        let with = Self { stored: Some(Stored { keys, revocations, store, known: AtomicU64::new(0) }), ..self };
+        with.follow().await?;
+        Ok(with)
+    }
+
+    /// Takes over what other gateways have done to credentials since the last look; whether there was something.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn follow(&self) -> Result<bool, StoreError> {
+        let Some(Stored { keys, revocations, store, known }) = &self.stored else { return Ok(false) };
+        let since = known.load(Ordering::Acquire);
+        let Changes { revision, keys: new, revocations: more, tokens } = store.changes(since).await?;
+        if revision == since {
+            return Ok(false);
+        }
+        keys.take_over(new);
+        revocations.take_over(more, tokens, Timestamp::now());
+        known.store(revision, Ordering::Release);
+        self.revision.fetch_add(1, Ordering::AcqRel);
+        Ok(true)
     }
 
     /// Whether everybody has to say who they are.
@@ -183,7 +205,7 @@ impl Authenticator {
     /// Whether what was proven was not taken back since.
     #[must_use]
     pub fn stands(&self, grant: &Grant) -> bool {
-        let Some(Stored { keys, revocations }) = &self.stored else { return true };
+        let Some(Stored { keys, revocations, .. }) = &self.stored else { return true };
         match &grant.credential {
             Credential::Token { id, made } => !revocations.holds_for(&grant.principal, *id, *made),
             Credential::ApiKey(id) => keys.stands(id, Timestamp::now()),

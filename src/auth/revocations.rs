@@ -46,16 +46,22 @@ impl fmt::Debug for Revocations {
 }
 
 impl Revocations {
-    /// Those that the store has.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub(super) async fn load(store: Arc<dyn CredentialStore>) -> Result<Self, StoreError> {
-        let known = store.revocations().await?;
-        let before = known.into_iter().map(|known| ((known.tenant, known.user), known.before)).collect();
-        let tokens = store.revoked_tokens().await?;
-        let tokens = tokens.into_iter().map(|token| (TokenId::from(token.id), token.until)).collect();
-        Ok(Self { store, before: RwLock::new(before), tokens: RwLock::new(tokens) })
+    /// None yet.
+    pub(super) fn none(store: Arc<dyn CredentialStore>) -> Self {
+        Self { store, before: RwLock::default(), tokens: RwLock::default() }
+    }
+
+    /// Revocations as the store has them.
+    pub(super) fn take_over(&self, revocations: Vec<Revocation>, tokens: Vec<RevokedToken>, now: Timestamp) {
+        let mut before = self.before.write();
+        for Revocation { tenant, user, before: until } in revocations {
+            let known = before.entry((tenant, user)).or_insert(until);
+            *known = until.max(*known);
+        }
+        drop(before);
+        for token in tokens {
+            self.keep(token.id.into(), token.until, now);
+        }
     }
 
     /// Takes back all tokens of a user, or of a tenant, that were made until now.
@@ -84,12 +90,16 @@ impl Revocations {
         if !self.store.revoke_token(token, now).await? {
             return Err(RevokeError::TooManyTokens);
         }
+        self.keep(id, until, now);
+        Ok(())
+    }
+
+    fn keep(&self, id: TokenId, until: Timestamp, now: Timestamp) {
         let mut tokens = self.tokens.write();
         if tokens.len() >= MAX_REVOKED_TOKENS {
             tokens.retain(|_, until| now < *until);
         }
         tokens.insert(id, until);
-        Ok(())
     }
 
     /// Whether a token of this principal was taken back; one that does not say when it was made, if any of its were.

@@ -22,8 +22,9 @@ use crate::{
     store::{
         StoreError,
         audit::{AuditEntry, AuditStore},
-        credentials::ApiKeyRecord,
+        credentials::{ApiKeyRecord, CredentialStore},
         folder,
+        postgres::PostgresStore,
         sqlite::{self, SqliteStore},
     },
 };
@@ -131,16 +132,20 @@ pub async fn run(args: Args, config: &Config) -> Result<(), ApiKeyCommandError> 
             let operator = Principal::new(DEFAULT_TENANT, USER, scopes)?;
             ask(&Remote::new(&holder.admin_url, &config.auth, operator)?, args.task).await
         }
-        None => {
-            let store = Arc::new(SqliteStore::open(&database)?);
-            let entry = noted(&args.task);
-            let done = alone(&ApiKeys::load(store.clone()).await?, args.task).await;
-            if let (Ok(()), Some(entry)) = (&done, entry) {
-                store.note(entry, config.auth.audit_days).await?;
+        None => match &config.store.database_url {
+            Some(url) => {
+                let store = Arc::new(PostgresStore::open(url.expose()).await?);
+                let done = alone(store.clone(), args.task, config.auth.audit_days).await;
+                store.close().await;
+                done
             }
-            store.close().await;
-            done
-        }
+            None => {
+                let store = Arc::new(SqliteStore::open(&database)?);
+                let done = alone(store.clone(), args.task, config.auth.audit_days).await;
+                store.close().await;
+                done
+            }
+        },
     }
 }
 
@@ -161,7 +166,20 @@ fn noted(task: &Task) -> Option<AuditEntry> {
     })
 }
 
-async fn alone(keys: &ApiKeys, task: Task) -> Result<(), ApiKeyCommandError> {
+/// Does it without a gateway. Those that share the store follow.
+async fn alone<S>(store: Arc<S>, task: Task, audit_days: u32) -> Result<(), ApiKeyCommandError>
+where
+    S: CredentialStore + AuditStore,
+{
+    let (entry, keys) = (noted(&task), ApiKeys::load(store.clone()).await?);
+    do_alone(&keys, task).await?;
+    match entry {
+        Some(entry) => Ok(store.note(entry, audit_days).await?),
+        None => Ok(()),
+    }
+}
+
+async fn do_alone(keys: &ApiKeys, task: Task) -> Result<(), ApiKeyCommandError> {
     match task {
         Task::New { name, user, tenant, scopes, expires } => {
             let principal = Principal::new(&tenant, user.as_deref().unwrap_or(&name), scopes)?;

@@ -18,7 +18,10 @@ use crate::{
     http::TlsFiles,
     knowledge::embed::{check_name, missing_files},
     llm,
-    store::sqlite::{FILE_NAME, SqliteStore},
+    store::{
+        postgres::PostgresStore,
+        sqlite::{FILE_NAME, SqliteStore},
+    },
 };
 
 /// How long a model server may take to answer.
@@ -116,6 +119,7 @@ async fn of_machine(loaded: &Loaded) -> Vec<Finding> {
     findings.extend(certificate(&loaded.config));
     findings.extend(auth(&loaded.config.auth).await);
     findings.push(data(&loaded.config.server.data_dir));
+    findings.extend(database(&loaded.config).await);
     findings.extend(models(&loaded.config.llm).await);
     findings.push(knowledge(&loaded.config.knowledge));
     findings.extend(spans(&loaded.config).await);
@@ -200,6 +204,14 @@ fn data(folder: &Path) -> Finding {
         },
         Err(error) => (Verdict::Bad, "data", format!("{} cannot be written: {error}", folder.display())),
     }
+}
+
+async fn database(config: &Config) -> Option<Finding> {
+    let url = config.store.database_url.as_ref()?;
+    Some(match PostgresStore::inspect(url.expose()).await {
+        Ok(()) => (Verdict::Good, "database", "conversations and credentials are kept in PostgreSQL".to_owned()),
+        Err(error) => (Verdict::Bad, "database", error.to_string()),
+    })
 }
 
 fn try_write(folder: &Path) -> io::Result<()> {

@@ -20,6 +20,7 @@ const LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 pub(super) fn check(config: &mut Config, layers: &Layers, refused: &mut Vec<ConfigError>, warnings: &mut Vec<String>) {
     let checks = [
         check_origins(config, layers),
+        check_database(config, layers),
         check_model(config, layers),
         check_key(config, layers),
         check_targets(config, layers),
@@ -50,6 +51,17 @@ fn check_origins(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
     let expected = "exact origins as browsers send them: scheme://host or scheme://host:port, in lower case, without a \
                     default port, path or final slash";
     wrong(layers, "server.allowed_origins", expected, format!("\"{}\"", excerpt(origin)))
+}
+
+fn check_database(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
+    let is_meant = |url: &str| url.starts_with("postgres://") || url.starts_with("postgresql://");
+    match &config.store.database_url {
+        Some(url) if !is_meant(url.expose()) => {
+            let expected = "the address of a PostgreSQL database: postgres://user:password@host/database";
+            wrong(layers, "store.database_url", expected, "something else (not shown)".to_owned())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_model(config: &mut Config, layers: &Layers) -> Result<(), ConfigError> {

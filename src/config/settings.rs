@@ -26,6 +26,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// How long conversations live.
     pub session: SessionConfig,
+    /// Where they are kept.
+    pub store: StoreConfig,
     /// The model and its clocks.
     pub llm: LlmConfig,
     /// The knowledge base.
@@ -40,9 +42,10 @@ pub struct Config {
 
 /// All settings, in the order of `rivulet.toml`.
 pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
-    const SECTIONS: [&[Key]; 7] = [
+    const SECTIONS: [&[Key]; 8] = [
         ServerConfig::KEYS,
         SessionConfig::KEYS,
+        StoreConfig::KEYS,
         LlmConfig::KEYS,
         KnowledgeConfig::KEYS,
         AuthConfig::KEYS,
@@ -92,6 +95,14 @@ section! {
         abandon_s: u64 = 60, Kind::Integer(0, YEAR_S);
         /// Messages of the conversation given to the model.
         history_messages: usize = 50, Kind::Integer(1, 500);
+    }
+}
+
+section! {
+    /// `store.*`
+    "store" StoreConfig {
+        /// A PostgreSQL database that several gateways share; not set: the SQLite file in the data folder.
+        database_url: Option<Secret> = None, Kind::Secret;
     }
 }
 

@@ -21,6 +21,7 @@ type Meaning = fn(&str) -> &str;
 const NAMES: &[(&str, &str, Meaning)] = &[
     ("ENVIRONMENT", "server.environment", as_it_is),
     ("CORS_ORIGINS", "server.allowed_origins", as_it_is),
+    ("DATABASE_URL", "store.database_url", as_it_is),
     ("JWT_SECRET_KEY", "auth.jwt_secret", as_it_is),
     ("REQUIRE_AUTHENTICATION", "auth.required", switch),
     ("LOG_LEVEL", "telemetry.log_level", log_level),
@@ -102,8 +103,8 @@ fn log_level(text: &str) -> &str {
 fn refuse_what_is_not_built(env: &BTreeMap<String, String>, layers: &mut Layers) {
     if value(env, "REDIS_URL").is_some() {
         layers.refuse(ConfigError::Refused(
-            "REDIS_URL is set, and this version cannot share its sessions with other gateways yet: unset it to run \
-             a single gateway"
+            "REDIS_URL is set, and this version does not use Redis yet: unset it (several gateways share what \
+             DATABASE_URL has)"
                 .to_owned(),
         ));
     }

@@ -28,7 +28,7 @@ use crate::{
         log::{Event, RunDone, Step},
         viewer::Change,
     },
-    store::{MAX_PAGE, Scope},
+    store::{MAX_PAGE, Scope, StoreError},
 };
 
 #[derive(Deserialize, ToSchema)]
@@ -212,6 +212,7 @@ async fn wait(mut viewer: Viewer, run: &RunId) -> Result<Arc<RunDone>, Problem> 
         match viewer.changed().await {
             Change::More => {}
             Change::Closed(Closed::Deleted) => return Err(Problem::not_found("session")),
+            Change::Closed(Closed::Moved) => return Err(StoreError::Fenced.into()),
             Change::Closed(_) => return Err(Problem::new(code, "internal", "the session ended")),
         }
     }

@@ -169,6 +169,10 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::NoSession => Self::not_found("session"),
             StoreError::TooManySessions => Self::coded("too_many", error.to_string()),
+            StoreError::Elsewhere | StoreError::Fenced => {
+                let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string());
+                Self { retry_after: Some(1), ..problem }
+            }
             StoreError::Unavailable(_) => {
                 error!(%error, "the store refused");
                 let detail = "the store cannot be reached at the moment";

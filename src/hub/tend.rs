@@ -35,14 +35,31 @@ impl Hub {
         let mut expiry = interval((self.policy.ttl / 4).clamp(EXPIRY_EVERY.0, EXPIRY_EVERY.1));
         idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
         expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut life = self.deps.store.lease().life;
         loop {
             tokio::select! {
                 _ = idle.tick() => {
+                    self.follow(&mut life);
                     self.passivate().await;
                     self.trim().await;
                 }
                 _ = expiry.tick() => self.expire().await,
             }
+        }
+    }
+
+    /// Ends what was taken before others took this gateway for dead: they may have it. Who watches comes back soon, to
+    /// whoever has it then.
+    fn follow(&self, life: &mut u64) {
+        let now = self.deps.store.lease().life;
+        if std::mem::replace(life, now) == now {
+            return;
+        }
+        let handles = self.handles();
+        warn!(sessions = handles.len(), "others took this gateway for dead: its sessions are theirs");
+        for handle in handles {
+            handle.interrupt(); // It cannot be stored, and ends with that.
+            self.forget(handle.id(), Closed::Moved);
         }
     }
 

@@ -116,6 +116,12 @@ impl Account {
         }
     }
 
+    /// Notes what was spent on the day of `now` elsewhere, or with a negative number, that it was less.
+    pub(super) fn charge_elsewhere(&mut self, tokens: i64, now: Timestamp) {
+        self.day = self.day.at(now, DAY);
+        self.day.spent = self.day.spent.saturating_add_signed(tokens);
+    }
+
     /// What was spent on the day of `now`.
     pub(super) fn spent_on(&self, now: Timestamp) -> u64 {
         self.day.at(now, DAY).spent

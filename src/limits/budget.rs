@@ -55,7 +55,9 @@ pub(super) struct Accounts {
 #[derive(Debug, Default)]
 struct Kept {
     account: Account,
-    /// Whether it is in the list of those.
+    /// What the store knows of the day.
+    noted: i64,
+    /// Whether it is in the list of those of which it does not know all.
     is_dirty: bool,
 }
 
@@ -114,13 +116,15 @@ impl Budgets {
         let _yesterday = accounts.turn_to(day);
         for Spent { account, tokens } in spent {
             // What is known here is never older than the store, and runs hold something of it.
-            let stored = || Kept { account: Account::of_day(day, tokens), is_dirty: false };
+            let spent = u64::try_from(tokens).unwrap_or(0);
+            let stored = || Kept { account: Account::of_day(day, spent), noted: tokens, is_dirty: false };
             accounts.of.entry(account.into()).or_insert_with(stored);
         }
         Ok(())
     }
 
-    /// Tells the store what is spent, until `stop`, and once more then.
+    /// Tells the store what is spent, until `stop`, and once more then, and hears what was spent elsewhere. What may have
+    /// been stored although the store said that it was not counts twice: nobody spends more than they may by that.
     pub async fn keep(self: Arc<Self>, store: Arc<dyn SpendingStore>, stop: CancellationToken) {
         let mut ending = false;
         while !ending {
@@ -129,10 +133,12 @@ impl Budgets {
             if dirty.is_empty() {
                 continue;
             }
-            let names: Vec<Arc<str>> = dirty.iter().map(|spent| spent.account.as_str().into()).collect();
-            if let Err(error) = store.spend(Account::day_of(now), dirty).await {
-                error!(%error, "what was spent could not be stored, and will be again");
-                self.with(|accounts, _| accounts.mark_dirty(&names));
+            match store.spend(Account::day_of(now), dirty.clone()).await {
+                Ok(all) => self.with(|accounts, now| accounts.take_over(all, now)),
+                Err(error) => {
+                    error!(%error, "what was spent could not be stored, and will be again");
+                    self.with(|accounts, _| accounts.take_back(dirty));
+                }
             }
         }
     }
@@ -174,7 +180,9 @@ impl Budgets {
             let spent = names.into_iter().filter_map(|name| {
                 let kept = accounts.of.get_mut(&name)?;
                 kept.is_dirty = false;
-                Some(Spent { account: name.to_string(), tokens: kept.account.spent_on(now) })
+                let all = i64::try_from(kept.account.spent_on(now)).unwrap_or(i64::MAX);
+                let more = all - std::mem::replace(&mut kept.noted, all);
+                Some(Spent { account: name.to_string(), tokens: more })
             });
             (now, spent.collect())
         })
@@ -210,10 +218,23 @@ impl Accounts {
         })
     }
 
-    fn mark_dirty(&mut self, names: &[Arc<str>]) {
-        for name in names {
-            if let Some(kept) = self.of.get_mut(name) {
-                kept.mark_dirty(name, &mut self.dirty);
+    /// What the store knows of accounts: more than they have told it where others have.
+    fn take_over(&mut self, all: Vec<Spent>, now: Timestamp) {
+        for Spent { account, tokens } in all {
+            if let Some(kept) = self.of.get_mut(account.as_str()) {
+                kept.account.charge_elsewhere(tokens - kept.noted, now);
+                kept.noted = tokens;
+            }
+        }
+    }
+
+    /// The store does not know these.
+    fn take_back(&mut self, dirty: Vec<Spent>) {
+        for Spent { account, tokens } in dirty {
+            let name: Arc<str> = account.into();
+            if let Some(kept) = self.of.get_mut(&name) {
+                kept.noted -= tokens;
+                kept.mark_dirty(&name, &mut self.dirty);
             }
         }
     }

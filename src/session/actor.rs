@@ -205,6 +205,17 @@ impl Actor {
         self.stop_current();
     }
 
+    /// Another gateway writes to the session now: what is here of it is of no use any more.
+    fn lose(&mut self) {
+        self.shared.close(Closed::Moved);
+        self.is_open = false;
+        self.queue.clear();
+        if let Current::Running(_) = self.current {
+            metrics::gauge!(RUNS_ACTIVE).decrement(1.0);
+            self.current = Current::Idle; // Closes the upstream connection.
+        }
+    }
+
     fn is_busy(&self) -> bool {
         !matches!(self.current, Current::Idle) || !self.accepting.is_empty() || !self.queue.is_empty()
     }

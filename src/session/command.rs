@@ -168,6 +168,8 @@ pub enum Closed {
     Shutdown,
     /// It failed; the stored part is intact and a new attempt finds it.
     Failed,
+    /// Another gateway has it, or may have.
+    Moved,
 }
 
 pub(crate) enum Command {

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     chat::{Feedback, MessageId, Owner, RunId, SessionId},
     limits::Visitor,
-    store::{SessionRecord, StoreError},
+    store::{Fence, SessionRecord, StoreError},
 };
 
 /// Commands waiting for a session's actor; senders wait beyond it, each with one of its own. A channel of tokio has room
@@ -39,10 +39,10 @@ pub struct SessionHandle {
 
 impl SessionHandle {
     /// The session `record` over its `log`, and the future that drives it; the caller spawns that and watches its end.
-    /// What is not `saved` is stored with the first message.
+    /// It was taken with this fence; with none it is stored with the first message.
     pub fn new(
         record: SessionRecord,
-        saved: bool,
+        taken: Option<Fence>,
         log: Log,
         deps: Arc<Deps>,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
@@ -50,7 +50,8 @@ impl SessionHandle {
         let shared = Arc::new(Shared {
             id: record.id.clone(),
             owner: record.owner.clone(),
-            unsaved: Mutex::new((!saved).then(|| Box::new(record))),
+            fence: taken.unwrap_or(Fence::FIRST),
+            unsaved: Mutex::new(taken.is_none().then(|| Box::new(record))),
             log: Mutex::new(log),
             wakers: Wakers::default(),
             draining: AtomicBool::new(deps.draining.load(Ordering::SeqCst)),
@@ -86,6 +87,11 @@ impl SessionHandle {
     #[must_use]
     pub fn owner(&self) -> Option<&Owner> {
         self.shared.owner.as_ref()
+    }
+
+    /// By what this gateway may write to it.
+    pub(crate) fn fence(&self) -> Fence {
+        self.shared.fence
     }
 
     /// What is known of the session while the store does not have it: it has no messages yet.
@@ -239,6 +245,7 @@ impl SessionHandle {
         match self.shared.closed.get() {
             Some(Closed::Deleted) => SendError::Gone,
             Some(Closed::Shutdown) => SendError::Draining,
+            Some(Closed::Moved) => SendError::StorageUnavailable,
             Some(Closed::Failed) | None => SendError::Internal,
         }
     }

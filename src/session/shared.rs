@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     chat::{Owner, SessionId},
-    store::SessionRecord,
+    store::{Fence, SessionRecord},
 };
 
 /// What the actor and the viewers of a session share.
@@ -24,6 +24,8 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) id: SessionId,
     pub(crate) owner: Option<Owner>,
+    /// By what this gateway may write to it.
+    pub(crate) fence: Fence,
     /// What the store is to have of the session with its first message; none once it has.
     pub(crate) unsaved: Mutex<Option<Box<SessionRecord>>>,
     pub(crate) log: Mutex<Log>,

@@ -1,16 +1,24 @@
 //! What every [`SessionStore`] has to do, tried on each of them.
 
 mod answers;
+mod audit;
 mod branches;
+mod credentials;
 mod sessions;
 mod spending;
 
 use std::sync::Arc;
 
-use self::{answers::*, branches::*, sessions::*, spending::what_was_spent_comes_back};
+use self::{
+    answers::*, audit::entries_come_back_newest_first_by_tenant_and_leave_by_age, branches::*, credentials::*,
+    sessions::*, spending::what_was_spent_comes_back,
+};
 use super::{
-    Appended, Branch, Branched, FinishedAnswer, MAX_PAGE, MAX_SESSIONS, MessagePage, Piece, Scope, SessionRecord,
-    SessionStore, SpendingStore, Spent, StoreError, Turn, memory::MemoryStore, sqlite::SqliteStore,
+    Appended, Branch, Branched, Fence, FinishedAnswer, MAX_PAGE, MAX_SESSIONS, MessagePage, Piece, Scope,
+    SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn,
+    memory::MemoryStore,
+    postgres::{PostgresStore, tests::server::SHARED},
+    sqlite::SqliteStore,
 };
 use crate::chat::{
     Citation, Feedback, Message, MessageId, Owner, Rating, RunId, SessionId, Source, Status, Timestamp, Usage,
@@ -73,7 +81,7 @@ pub(super) fn finished(question: &str, text: &str, status: Status) -> FinishedAn
 
 pub(super) fn piece(question: &str, at: usize, text: &str) -> Piece {
     let answer = message_id(&format!("a-{question}"));
-    Piece { session: session_id("s"), answer, at, text: text.to_owned() }
+    Piece { session: session_id("s"), fence: Fence::FIRST, answer, at, text: text.to_owned() }
 }
 
 /// Runs every test of the contract against one way of making a store.
@@ -84,7 +92,7 @@ macro_rules! contract {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    let (store, _keep) = $store;
+                    let (store, _keep) = $store.await;
                     super::$test(Arc::new(store)).await;
                 }
             )*
@@ -94,8 +102,9 @@ macro_rules! contract {
 
 macro_rules! contracts {
     ($tests:tt) => {
-        contract!(memory, (MemoryStore::default(), ()), $tests);
-        contract!(sqlite, sqlite_store(), $tests);
+        contract!(memory, async { (MemoryStore::default(), ()) }, $tests);
+        contract!(sqlite, async { sqlite_store() }, $tests);
+        contract!(postgres, postgres_store(), $tests);
     };
 }
 
@@ -126,6 +135,20 @@ contracts!([
     any_text_survives,
 ]);
 
+macro_rules! contracts_of_who_may {
+    ($tests:tt) => {
+        contract!(sqlite_who, async { sqlite_store() }, $tests);
+        contract!(postgres_who, postgres_store(), $tests);
+    };
+}
+
+contracts_of_who_may!([
+    keys_come_back_as_they_were_stored,
+    the_latest_revocation_holds_and_old_ones_go,
+    single_tokens_stay_until_they_are_over_and_are_bounded_by_user,
+    entries_come_back_newest_first_by_tenant_and_leave_by_age,
+]);
+
 #[tokio::test]
 async fn what_was_spent_on_a_day_comes_back_in_memory() {
     what_was_spent_comes_back(&MemoryStore::default()).await;
@@ -137,14 +160,31 @@ async fn what_was_spent_on_a_day_comes_back_from_sqlite() {
     what_was_spent_comes_back(&store).await;
 }
 
+#[tokio::test]
+async fn what_was_spent_on_a_day_comes_back_from_postgres() {
+    let (store, ()) = postgres_store().await;
+    what_was_spent_comes_back(&store).await;
+}
+
+async fn postgres_store() -> (PostgresStore, ()) {
+    (PostgresStore::open(&SHARED.fresh().await).await.expect("opens"), ())
+}
+
 fn sqlite_store() -> (SqliteStore, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     (SqliteStore::open(folder.path().join("rivulet.db")).expect("opens"), folder)
 }
 
+/// Stores a session that is this gateway's.
+async fn make(store: &dyn SessionStore, session: SessionRecord) -> SessionId {
+    let id = session.id.clone();
+    store.create_session(session).await.expect("stored");
+    store.take(&id).await.expect("nobody has it");
+    id
+}
+
 async fn with_session(store: &dyn SessionStore) -> SessionId {
-    store.create_session(record("s", 1000)).await.expect("stored");
-    session_id("s")
+    make(store, record("s", 1000)).await
 }
 
 fn ids(messages: &[Message]) -> Vec<&str> {

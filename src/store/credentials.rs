@@ -64,11 +64,25 @@ pub struct RevokedToken {
     pub until: Timestamp,
 }
 
+/// What has come since some change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The number of the newest one.
+    pub revision: u64,
+    /// Keys, oldest first.
+    pub keys: Vec<ApiKeyRecord>,
+    /// Revocations.
+    pub revocations: Vec<Revocation>,
+    /// Single tokens that were taken back.
+    pub tokens: Vec<RevokedToken>,
+}
+
 /// API keys and revocations that survive.
 #[async_trait]
 pub trait CredentialStore: Send + Sync + std::fmt::Debug + 'static {
-    /// All keys, oldest first.
-    async fn api_keys(&self) -> Result<Vec<ApiKeyRecord>, StoreError>;
+    /// What has come or changed since the change `since`, perhaps by other gateways; since 0: all there is. What was
+    /// forgotten is not told.
+    async fn changes(&self, since: u64) -> Result<Changes, StoreError>;
 
     /// Keeps a new key; whether there was room for it among [`MAX_API_KEYS`].
     async fn add_api_key(&self, key: ApiKeyRecord) -> Result<bool, StoreError>;
@@ -79,15 +93,9 @@ pub trait CredentialStore: Send + Sync + std::fmt::Debug + 'static {
     /// Notes when keys were used.
     async fn note_uses(&self, uses: Vec<(String, Timestamp)>) -> Result<(), StoreError>;
 
-    /// All revocations.
-    async fn revocations(&self) -> Result<Vec<Revocation>, StoreError>;
-
     /// Keeps a revocation, in the place of an earlier one of the same user or tenant, and forgets those of tokens that were
     /// made before `forgotten`. Whether there was room for it among [`MAX_REVOCATIONS`].
     async fn revoke(&self, revocation: Revocation, forgotten: Timestamp) -> Result<bool, StoreError>;
-
-    /// All single tokens that were taken back.
-    async fn revoked_tokens(&self) -> Result<Vec<RevokedToken>, StoreError>;
 
     /// Keeps one more, if it is not there already, and forgets those that are over. Whether there was room for it among
     /// [`MAX_REVOKED_TOKENS`] and [`MAX_REVOKED_OF_USER`].

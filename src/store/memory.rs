@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::{
-    Appended, Branch, Branched, FeedbackCount, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MAX_SESSIONS, MessagePage, Piece,
-    Scope, SessionPage, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn, continue_text, feedback,
-    refuse_unfit, session_taken, unknown_answer,
+    Appended, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MAX_SESSIONS, MessagePage,
+    Piece, Scope, SessionPage, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn, continue_text,
+    feedback, refuse_unfit, session_taken, unknown_answer,
 };
 use crate::chat::{Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp};
 
@@ -27,7 +27,7 @@ pub struct MemoryStore {
     max_messages: usize,
     state: Mutex<State>,
     /// Tokens, by day and account.
-    spent: Mutex<HashMap<(u64, String), u64>>,
+    spent: Mutex<HashMap<(u64, String), i64>>,
 }
 
 #[derive(Default)]
@@ -191,7 +191,7 @@ impl SessionStore for MemoryStore {
         Ok(self.state.lock().remove(id))
     }
 
-    async fn append_turn(&self, session: &SessionId, turn: Turn) -> Result<Appended, StoreError> {
+    async fn append_turn(&self, session: &SessionId, _fence: Fence, turn: Turn) -> Result<Appended, StoreError> {
         let mut state = self.state.lock();
         let taken = |id: &MessageId| StoreError::Unavailable(format!("the answer's id {id} is taken"));
         if turn.question.id == turn.answer.id && !state.sessions.contains_key(session) {
@@ -218,7 +218,13 @@ impl SessionStore for MemoryStore {
         Ok(Appended::Stored)
     }
 
-    async fn branch(&self, session: &SessionId, branch: Branch, newest: usize) -> Result<Branched, StoreError> {
+    async fn branch(
+        &self,
+        session: &SessionId,
+        _fence: Fence,
+        branch: Branch,
+        newest: usize,
+    ) -> Result<Branched, StoreError> {
         let mut state = self.state.lock();
         let conversation = state.conversation_mut(session)?;
         let new = branch.question.as_ref().unwrap_or(&branch.answer);
@@ -277,7 +283,7 @@ impl SessionStore for MemoryStore {
 
     async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError> {
         let mut state = self.state.lock();
-        for Piece { session, answer, at, text } in pieces {
+        for Piece { session, answer, at, text, .. } in pieces {
             let Some(conversation) = state.sessions.get_mut(&session) else { continue };
             if let Ok(Some(message)) = conversation.pending(&answer) {
                 continue_text(&mut message.text, at, &text);
@@ -286,7 +292,12 @@ impl SessionStore for MemoryStore {
         Ok(())
     }
 
-    async fn finish_answer(&self, session: &SessionId, answer: FinishedAnswer) -> Result<(), StoreError> {
+    async fn finish_answer(
+        &self,
+        session: &SessionId,
+        _fence: Fence,
+        answer: FinishedAnswer,
+    ) -> Result<(), StoreError> {
         refuse_unfit(&answer)?;
         let mut state = self.state.lock();
         let conversation = state.conversation_mut(session)?;
@@ -341,11 +352,15 @@ impl SpendingStore for MemoryStore {
         Ok(of_day.map(|((_, account), tokens)| Spent { account: account.clone(), tokens: *tokens }).collect())
     }
 
-    async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<(), StoreError> {
+    async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<Vec<Spent>, StoreError> {
         let mut known = self.spent.lock();
         known.retain(|(on, _), _| *on + 1 >= day);
-        known.extend(spent.into_iter().map(|Spent { account, tokens }| ((day, account), tokens)));
-        Ok(())
+        let noted = spent.into_iter().map(|Spent { account, tokens }| {
+            let all = known.entry((day, account.clone())).or_default();
+            *all += tokens;
+            Spent { account, tokens: *all }
+        });
+        Ok(noted.collect())
     }
 }
 
@@ -371,13 +386,16 @@ mod tests {
         );
 
         let session = session_id("s");
-        store.append_turn(&session, turn("q1", "?", 1)).await.expect("stored");
-        let refused = store.append_turn(&session, turn("q2", "?", 1)).await;
+        store.append_turn(&session, Fence::FIRST, turn("q1", "?", 1)).await.expect("stored");
+        let refused = store.append_turn(&session, Fence::FIRST, turn("q2", "?", 1)).await;
         assert!(
             matches!(&refused, Err(StoreError::Unavailable(reason)) if reason.contains("3 messages")),
             "{refused:?}"
         );
-        let again = store.append_turn(&session, turn("q1", "?", 1)).await.expect("a repetition is no new message");
+        let again = store
+            .append_turn(&session, Fence::FIRST, turn("q1", "?", 1))
+            .await
+            .expect("a repetition is no new message");
         assert!(matches!(again, Appended::Exists(_)));
         assert!(store.message(&session, &message_id("q1")).await.expect("read").is_some());
 

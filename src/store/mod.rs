@@ -16,6 +16,7 @@ pub mod documents;
 mod feedback;
 pub mod folder;
 pub mod memory;
+pub mod postgres;
 mod spending;
 pub mod sqlite;
 
@@ -31,6 +32,29 @@ pub const MAX_SESSIONS: usize = 5_000;
 /// The most sessions that one call of [`SessionStore::delete_expired`] deletes; a larger `limit` is taken for
 /// this. Few, because the answers to all other writes wait behind them.
 pub const MAX_EXPIRED: usize = 50;
+
+/// Which of the gateways that write to a session, one after the other, writes. A higher one excludes all before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fence(pub(super) u64);
+
+impl Fence {
+    /// The first one of a session; the only one where one gateway has the store.
+    pub const FIRST: Self = Self(1);
+}
+
+/// How far a gateway may take itself for the one that has the sessions that it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// Another number: others have taken this gateway for dead, and may have the sessions that it took before.
+    pub life: u64,
+    /// Whether nobody can have done so yet. Until it is known, nobody new is shown what is in memory.
+    pub is_certain: bool,
+}
+
+impl Lease {
+    /// That of a gateway that has the store for itself.
+    pub const SOLE: Self = Self { life: 0, is_certain: true };
+}
 
 /// A session as it is stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -156,6 +180,8 @@ impl FinishedAnswer {
 pub struct Piece {
     /// The session.
     pub session: SessionId,
+    /// Whose piece it is.
+    pub fence: Fence,
     /// The message.
     pub answer: MessageId,
     /// Where, in bytes.
@@ -199,6 +225,12 @@ pub enum StoreError {
     /// Its owner has [`MAX_SESSIONS`] already.
     #[error("there are as many conversations as one may have: delete some")]
     TooManySessions,
+    /// Another gateway has the session, or had it when it was last heard of.
+    #[error("another gateway has the session")]
+    Elsewhere,
+    /// Another gateway has taken the session: nothing was changed, and nothing will be under this fence.
+    #[error("another gateway has taken the session")]
+    Fenced,
     /// The disk or the database refused; the text is for the log, not for clients.
     #[error("storage is not available: {0}")]
     Unavailable(String),
@@ -209,8 +241,28 @@ pub enum StoreError {
 /// Every method that writes returns after the data is durable: an acknowledgement may follow at once.
 /// Dropping a returned future does not undo the write. Implementations queue a bounded number of
 /// operations and answer [`StoreError::Unavailable`] beyond it.
+///
+/// Where several gateways have one store, each session is written to by the one that took it last: writes to a
+/// conversation carry its [`Fence`].
 #[async_trait]
 pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
+    /// Makes this gateway the one that writes to a session. Answers that others have left pending are interrupted, each
+    /// with what was kept of it. Where one gateway has the store there is nothing to be done.
+    ///
+    /// # Errors
+    /// [`StoreError::Elsewhere`] while another gateway has it, [`StoreError::NoSession`] when there is none.
+    async fn take(&self, _session: &SessionId) -> Result<Fence, StoreError> {
+        Ok(Fence::FIRST)
+    }
+
+    /// Lets others take a session, soon: nothing more is written under this fence.
+    fn give_up(&self, _session: &SessionId, _fence: Fence) {}
+
+    /// How far what was taken still holds.
+    fn lease(&self) -> Lease {
+        Lease::SOLE
+    }
+
     /// Stores a new session, without messages whatever its `message_count` says.
     ///
     /// # Errors
@@ -235,18 +287,25 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
     /// Deletes a session and all that belongs to it; false when there was none.
     async fn delete_session(&self, id: &SessionId) -> Result<bool, StoreError>;
 
-    /// Stores a question with its pending answer, and the session that it opens.
+    /// Stores a question with its pending answer, and the session that it opens, which this gateway has then with
+    /// [`Fence::FIRST`].
     ///
     /// # Errors
-    /// [`StoreError::NoSession`] when the session is gone, or was never there and is not opened.
-    async fn append_turn(&self, session: &SessionId, turn: Turn) -> Result<Appended, StoreError>;
+    /// [`StoreError::NoSession`] when the session is gone, or was never there and is not opened; [`StoreError::Fenced`].
+    async fn append_turn(&self, session: &SessionId, fence: Fence, turn: Turn) -> Result<Appended, StoreError>;
 
     /// Lets the conversation go on another way. `newest` is how many messages the page of
     /// [`Branched::Stored`] has at most.
     ///
     /// # Errors
-    /// [`StoreError::NoSession`] when the session is gone.
-    async fn branch(&self, session: &SessionId, branch: Branch, newest: usize) -> Result<Branched, StoreError>;
+    /// [`StoreError::NoSession`] when the session is gone; [`StoreError::Fenced`].
+    async fn branch(
+        &self,
+        session: &SessionId,
+        fence: Fence,
+        branch: Branch,
+        newest: usize,
+    ) -> Result<Branched, StoreError>;
 
     /// Keeps what the person thinks of a message, in place of what they thought before; false when there is no such
     /// message.
@@ -261,14 +320,14 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
 
     /// Keeps what was added to pending answers, one piece after the other; all of it, or nothing. It costs as much as the
     /// pieces are long, however long the answers are. An answer that is finished already stays as it is, and of one
-    /// that is not there (any more) nothing is kept.
+    /// that is not there (any more), or is another gateway's, nothing is kept.
     async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError>;
 
     /// Ends a pending answer. One that is finished already stays as it is.
     ///
     /// # Errors
-    /// [`StoreError::NoSession`] when the session is gone.
-    async fn finish_answer(&self, session: &SessionId, answer: FinishedAnswer) -> Result<(), StoreError>;
+    /// [`StoreError::NoSession`] when the session is gone; [`StoreError::Fenced`].
+    async fn finish_answer(&self, session: &SessionId, fence: Fence, answer: FinishedAnswer) -> Result<(), StoreError>;
 
     /// One message, if it exists; also one that was replaced.
     async fn message(&self, session: &SessionId, id: &MessageId) -> Result<Option<Message>, StoreError>;

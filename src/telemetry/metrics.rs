@@ -155,6 +155,13 @@ declare::table! {
     /// One storage operation, waiting included.
     histogram(SECONDS) DATABASE_DURATION = "database_query_duration_seconds" { op }
 
+    /// Gateways that share the database and are alive; 0 where nothing is shared.
+    gauge CLUSTER_NODES = "cluster_nodes" {}
+    /// How often others have taken this gateway for dead.
+    counter CLUSTER_LEASES_LOST = "cluster_leases_lost_total" {}
+    /// Writes that were refused because another gateway has the session.
+    counter CLUSTER_FENCED = "cluster_fenced_writes_total" {}
+
     /// Fetches of the set of keys at `auth.jwks_url`.
     counter JWKS_FETCHES = "jwks_fetches_total" { outcome = ["taken", "failed"] }
     /// Spans, by what became of them.

@@ -32,10 +32,12 @@ pub enum CloseReason {
     Revoked,
     /// The session was deleted, or there is none such for this principal.
     SessionGone,
-    /// There is no room for its session in memory.
+    /// There is no room for its session in memory, or another gateway has it.
     OverCapacity,
     /// Whoever it is did not say so in time.
     HelloTimeout,
+    /// Another gateway has the session, or may have.
+    Moved,
     /// The session failed; what is stored is intact.
     Internal,
     /// It asked for too many sessions of late.
@@ -64,13 +66,14 @@ impl CloseReason {
             Self::Forbidden => (4003, "this needs the scope `chat`"),
             Self::SessionGone => (4004, "the session is gone"),
             Self::Revoked => (4010, "the credentials were revoked"),
-            Self::OverCapacity => (4100, "too many sessions are in use"),
+            Self::OverCapacity => (4100, "the session cannot be had here at the moment"),
             Self::HelloTimeout => (4108, "no hello with a token in time"),
             Self::Internal => (4111, "internal error"),
             Self::TooManyRequests => (4129, "too many new sessions of late"),
             Self::Silent => (4201, "no sign of life"),
             Self::WriteStalled => (4203, "the reader stalled"),
             Self::TokenExpired => (4204, "the token expired"),
+            Self::Moved => (4205, "the session has moved"),
         }
     }
 
@@ -101,6 +104,7 @@ impl From<Closed> for CloseReason {
             Closed::Deleted => Self::SessionGone,
             Closed::Shutdown => Self::GoingAway,
             Closed::Failed => Self::Internal,
+            Closed::Moved => Self::Moved,
         }
     }
 }

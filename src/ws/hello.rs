@@ -124,7 +124,9 @@ pub async fn serve_unknown<S: AsyncRead + AsyncWrite + Unpin>(io: S, read: Vec<u
             Err(NotAdmitted::TooOften(_) | NotAdmitted::Hub(HubError::Store(StoreError::TooManySessions))) => {
                 CloseReason::TooManyRequests
             }
-            Err(NotAdmitted::Hub(HubError::Full)) => CloseReason::OverCapacity,
+            Err(NotAdmitted::Hub(HubError::Full | HubError::Store(StoreError::Elsewhere | StoreError::Fenced))) => {
+                CloseReason::OverCapacity
+            }
             Err(NotAdmitted::Hub(HubError::Store(StoreError::NoSession))) => CloseReason::SessionGone,
             Err(NotAdmitted::Hub(HubError::Store(StoreError::Unavailable(reason)))) => {
                 tracing::error!(reason, "the store refused");

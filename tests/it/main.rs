@@ -45,6 +45,7 @@ mod reload;
 mod repetitions;
 mod resume;
 mod scenarios;
+mod shared_store;
 mod silence;
 #[cfg(feature = "otlp")]
 mod spans;

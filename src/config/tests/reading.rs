@@ -93,7 +93,7 @@ fn what_is_not_toml_is_named_by_line_and_column() {
 
 #[test]
 fn what_is_not_built_yet_is_refused_or_told() {
-    refused(from_env(&[("REDIS_URL", "redis://:hunter2@cache:6379")]), &["REDIS_URL", "single gateway"]);
+    refused(from_env(&[("REDIS_URL", "redis://:hunter2@cache:6379")]), &["REDIS_URL", "DATABASE_URL"]);
     refused(from_env(&[("ENVIRONMENT", "staging")]), &["ENVIRONMENT", "one of development, production"]);
 
     let loaded = from_env(&[

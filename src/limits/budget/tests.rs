@@ -124,7 +124,7 @@ fn only_what_has_changed_is_told_and_once() {
     assert_eq!(told(), [("a/u".to_owned(), 6), ("a/v".to_owned(), 3)]);
     assert_eq!(told(), []);
     drop(budgets.open(&spender("a/v"), 1, 10).unwrap());
-    assert_eq!(told(), [("a/v".to_owned(), 4)]);
+    assert_eq!(told(), [("a/v".to_owned(), 1)]);
 }
 
 #[tokio::test]
@@ -141,6 +141,27 @@ async fn what_was_spent_today_survives() {
     assert!(after.open(&spender("a/u"), 10, 1).is_err());
     assert!(after.open(&spender("a/u"), 9, 1).is_ok(), "what was only held back is free");
     assert!(after.open(&spender("a/v"), 10, 1).is_ok());
+}
+
+#[tokio::test]
+async fn what_is_spent_elsewhere_counts_and_what_the_store_did_not_take_is_told_again() {
+    let store: Arc<dyn SpendingStore> = Arc::<MemoryStore>::default();
+    let (here, there) = (budgets(day(100)), budgets(day(100)));
+    let stopped = || {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        stop
+    };
+    drop(here.open(&spender("a/u"), 30, 0).unwrap());
+    drop(there.open(&spender("a/u"), 30, 0).unwrap());
+    for gateway in [&here, &there] {
+        gateway.clone().keep(store.clone(), stopped()).await;
+    }
+    assert!(there.open(&spender("a/u"), 40, 0).is_err(), "60 are spent in all");
+    assert!(there.open(&spender("a/u"), 39, 0).is_ok());
+    let (_, lost) = there.take_dirty();
+    there.with(|accounts, _| accounts.take_back(lost.clone()));
+    assert_eq!(there.take_dirty().1, lost);
 }
 
 #[tokio::test]

@@ -32,9 +32,9 @@ impl Actor {
         self.arrive(&question.id, Some(&question.id), &answer.id, (run, remaining));
         let opens = self.shared.unsaved.lock().as_deref().cloned();
         let turn = Turn { opens, question, answer };
-        let (store, session) = (self.deps.store.clone(), self.shared.id.clone());
+        let (store, session, fence) = (self.deps.store.clone(), self.shared.id.clone(), self.shared.fence);
         let commit = async move {
-            let result = store.append_turn(&session, turn.clone()).await;
+            let result = store.append_turn(&session, fence, turn.clone()).await;
             Accepting::Committed { turn: Box::new(turn), mode, reply, result }
         };
         self.accepting.push_back(commit.boxed());
@@ -66,9 +66,10 @@ impl Actor {
             branch.question.as_ref().map_or_else(|| self.question_at(branch.at.as_ref()), |q| Some(q.id.clone()));
         let answer = branch.answer.id.clone();
         self.arrive(&id, question.as_ref(), &answer, (run, remaining));
-        let (store, session, newest) = (self.deps.store.clone(), self.shared.id.clone(), self.deps.window());
+        let (store, session, fence) = (self.deps.store.clone(), self.shared.id.clone(), self.shared.fence);
+        let newest = self.deps.window();
         let commit = async move {
-            let result = store.branch(&session, branch, newest).await;
+            let result = store.branch(&session, fence, branch, newest).await;
             Accepting::Branched { asked, answer, reply, result }
         };
         self.accepting.push_back(commit.boxed());
@@ -283,10 +284,14 @@ impl Actor {
         Ok(Receipt { message: question, run: known.run.clone(), duplicate: true, queued, remaining: None })
     }
 
-    fn storage_failed(&self, what: &str, error: &StoreError) -> SendError {
+    fn storage_failed(&mut self, what: &str, error: &StoreError) -> SendError {
         match error {
             StoreError::NoSession => SendError::Gone,
             StoreError::TooManySessions => SendError::TooManySessions,
+            StoreError::Fenced | StoreError::Elsewhere => {
+                self.lose();
+                SendError::StorageUnavailable
+            }
             StoreError::Unavailable(_) => {
                 error!(session = %self.shared.id, %error, what, "the store refused");
                 SendError::StorageUnavailable

@@ -19,7 +19,7 @@ use crate::{
     llm::{Failover, PromptMessage, estimated_tokens},
     run::{Outcome, RunEvent, RunRequest, citations},
     session::log::Ending,
-    store::{FinishedAnswer, SessionStore, StoreError},
+    store::{Fence, FinishedAnswer, SessionStore, StoreError},
     telemetry::metrics::{RUN_TTFT, RUNS, RUNS_ACTIVE},
 };
 
@@ -189,7 +189,7 @@ impl Actor {
         });
         let (citations, usage) = (answer.citations.clone(), outcome.usage);
         let ending = Ending { author, citations, usage, timing, error: outcome.error };
-        let (store, session) = (self.deps.store.clone(), self.shared.id.clone());
+        let (store, session) = (self.deps.store.clone(), (self.shared.id.clone(), self.shared.fence));
         let finished = FinishedAnswer::of(&answer, turn.run.clone(), outcome.usage);
         let committed = commit_answer(store, session, finished).boxed();
         self.current = Current::Storing(Box::new(Storing { turn, answer, ending, committed }));
@@ -199,6 +199,10 @@ impl Actor {
     pub(super) fn on_finished(&mut self, result: Result<(), StoreError>) {
         let Current::Storing(storing) = std::mem::replace(&mut self.current, Current::Idle) else { return };
         let Storing { mut answer, mut ending, .. } = *storing;
+        if let Err(StoreError::Fenced) = result {
+            metrics::gauge!(RUNS_ACTIVE).decrement(1.0);
+            return self.lose(); // How the answer ended is for others to say.
+        }
         if let Err(error @ StoreError::Unavailable(_)) = result {
             error!(session = %self.shared.id, %error, "an answer could not be stored");
             answer = Arc::new(Message { status: Status::Error, ..(*answer).clone() });
@@ -232,11 +236,11 @@ impl Running {
 /// Commits an answer. A store that is busy for a moment must not turn a whole answer into an error.
 async fn commit_answer(
     store: Arc<dyn SessionStore>,
-    session: SessionId,
+    (session, fence): (SessionId, Fence),
     answer: FinishedAnswer,
 ) -> Result<(), StoreError> {
     for pause in COMMIT_PAUSES {
-        match store.finish_answer(&session, answer.clone()).await {
+        match store.finish_answer(&session, fence, answer.clone()).await {
             Err(StoreError::Unavailable(reason)) => {
                 warn!(session = %session, reason, "an answer was not stored, trying again");
                 sleep(pause).await;
@@ -244,7 +248,7 @@ async fn commit_answer(
             done => return done,
         }
     }
-    store.finish_answer(&session, answer).await
+    store.finish_answer(&session, fence, answer).await
 }
 
 fn millis(duration: Duration) -> u64 {

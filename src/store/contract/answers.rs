@@ -7,12 +7,12 @@ use super::*;
 pub(super) async fn a_turn_is_stored_once(store: Arc<dyn SessionStore>) {
     let session = with_session(&*store).await;
     let first = turn("q1", "I need a loan", 5000);
-    assert_eq!(store.append_turn(&session, first.clone()).await.expect("stored"), Appended::Stored);
+    assert_eq!(store.append_turn(&session, Fence::FIRST, first.clone()).await.expect("stored"), Appended::Stored);
 
     let mut again = turn("q1", "I need a boat", 9000);
     again.answer.id = message_id("another");
     assert_eq!(
-        store.append_turn(&session, again).await.expect("kept"),
+        store.append_turn(&session, Fence::FIRST, again).await.expect("kept"),
         Appended::Exists(Box::new(first.question.clone()))
     );
 
@@ -20,13 +20,13 @@ pub(super) async fn a_turn_is_stored_once(store: Arc<dyn SessionStore>) {
     let mut stolen = turn("a-q1", "hello", 9000);
     stolen.answer.id = message_id("yet-another");
     assert_eq!(
-        store.append_turn(&session, stolen).await.expect("kept"),
+        store.append_turn(&session, Fence::FIRST, stolen).await.expect("kept"),
         Appended::Exists(Box::new(first.answer.clone()))
     );
 
     let mut clash = turn("q2", "hello", 9000);
     clash.answer.id = message_id("a-q1");
-    assert!(matches!(store.append_turn(&session, clash).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.append_turn(&session, Fence::FIRST, clash).await, Err(StoreError::Unavailable(_))));
 
     let page = store.messages(&session, None, 10, Scope::Conversation).await.expect("read");
     assert_eq!(page.messages, [first.question.clone(), first.answer]);
@@ -41,9 +41,9 @@ pub(super) async fn a_session_is_stored_with_its_first_turn(store: Arc<dyn Sessi
     let opened = SessionRecord { owner: Some(Owner::new("acme/ann")), ..record("s", 1000) };
     let opening = |question: &str| Turn { opens: Some(opened.clone()), ..turn(question, "?", 5000) };
     // One of several that were said at once: each may be the first.
-    assert_eq!(store.append_turn(&session, opening("q1")).await.expect("stored"), Appended::Stored);
-    assert_eq!(store.append_turn(&session, opening("q2")).await.expect("stored"), Appended::Stored);
-    let again = store.append_turn(&session, opening("q1")).await.expect("kept");
+    assert_eq!(store.append_turn(&session, Fence::FIRST, opening("q1")).await.expect("stored"), Appended::Stored);
+    assert_eq!(store.append_turn(&session, Fence::FIRST, opening("q2")).await.expect("stored"), Appended::Stored);
+    let again = store.append_turn(&session, Fence::FIRST, opening("q1")).await.expect("kept");
     assert!(matches!(again, Appended::Exists(_)), "{again:?}");
     let wanted = SessionRecord { message_count: 4, updated_at: Timestamp(5000), ..opened.clone() };
     assert_eq!(store.session(&session).await.expect("read"), Some(wanted.clone()));
@@ -52,13 +52,13 @@ pub(super) async fn a_session_is_stored_with_its_first_turn(store: Arc<dyn Sessi
     // All or nothing.
     let mut bad = Turn { opens: Some(record("t", 1000)), ..turn("q", "?", 5000) };
     bad.answer.id = bad.question.id.clone();
-    assert!(matches!(store.append_turn(&session_id("t"), bad).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.append_turn(&session_id("t"), Fence::FIRST, bad).await, Err(StoreError::Unavailable(_))));
     assert_eq!(store.session(&session_id("t")).await.expect("read"), None);
 }
 
 pub(super) async fn an_answer_grows_and_ends(store: Arc<dyn SessionStore>) {
     let session = with_session(&*store).await;
-    store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored");
+    store.append_turn(&session, Fence::FIRST, turn("q", "?", 2000)).await.expect("stored");
     let answer = message_id("a-q");
     for (pieces, text) in [
         (vec![piece("q", 0, "Fr")], "Fr"),
@@ -79,7 +79,7 @@ pub(super) async fn an_answer_grows_and_ends(store: Arc<dyn SessionStore>) {
         assert_eq!(page.messages, [message]);
     }
     let end = finished("q", "From 4.1 %.", Status::Stopped);
-    store.finish_answer(&session, end.clone()).await.expect("ended");
+    store.finish_answer(&session, Fence::FIRST, end.clone()).await.expect("ended");
     let message = store.message(&session, &answer).await.expect("read").expect("there");
     assert_eq!((message.text, message.status), (end.text, end.status));
     assert_eq!((message.run, message.model), (Some(end.run), end.model));
@@ -90,9 +90,9 @@ pub(super) async fn an_answer_grows_and_ends(store: Arc<dyn SessionStore>) {
 
 pub(super) async fn answers_grow_side_by_side(store: Arc<dyn SessionStore>) {
     let session = with_session(&*store).await;
-    store.create_session(record("t", 1000)).await.expect("stored");
+    make(&*store, record("t", 1000)).await;
     for (session, question) in [("s", "q1"), ("s", "q2"), ("t", "q1")] {
-        store.append_turn(&session_id(session), turn(question, "?", 2000)).await.expect("stored");
+        store.append_turn(&session_id(session), Fence::FIRST, turn(question, "?", 2000)).await.expect("stored");
     }
     let elsewhere = |at, text| Piece { session: session_id("t"), ..piece("q1", at, text) };
     let lost = Piece { session: session_id("nobody"), ..piece("q1", 0, "lost") };
@@ -106,23 +106,23 @@ pub(super) async fn answers_grow_side_by_side(store: Arc<dyn SessionStore>) {
     assert_eq!((texts("s").await.as_str(), texts("t").await.as_str()), ("?/one/?/two", "?/three"));
 
     // What goes takes its pieces with it: whoever has the id next begins with nothing.
-    store.finish_answer(&session, finished("q2", "2", Status::Complete)).await.expect("ended");
+    store.finish_answer(&session, Fence::FIRST, finished("q2", "2", Status::Complete)).await.expect("ended");
     store.delete_session(&session).await.expect("deleted");
     with_session(&*store).await;
     for question in ["q2", "q1"] {
-        store.append_turn(&session, turn(question, "?", 2000)).await.expect("stored");
+        store.append_turn(&session, Fence::FIRST, turn(question, "?", 2000)).await.expect("stored");
     }
     assert_eq!((texts("s").await.as_str(), texts("t").await.as_str()), ("?//?/", "?/three"));
 }
 
 pub(super) async fn an_ended_answer_stays_as_it_is(store: Arc<dyn SessionStore>) {
     let session = with_session(&*store).await;
-    store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored");
-    store.finish_answer(&session, finished("q", "whole", Status::Complete)).await.expect("ended");
+    store.append_turn(&session, Fence::FIRST, turn("q", "?", 2000)).await.expect("stored");
+    store.finish_answer(&session, Fence::FIRST, finished("q", "whole", Status::Complete)).await.expect("ended");
     let ended = store.message(&session, &message_id("a-q")).await.expect("read");
 
     store.checkpoint(vec![piece("q", 0, "late"), piece("q", 5, ", later")]).await.expect("ignored");
-    store.finish_answer(&session, finished("q", "later", Status::Error)).await.expect("ignored");
+    store.finish_answer(&session, Fence::FIRST, finished("q", "later", Status::Error)).await.expect("ignored");
     assert_eq!(store.message(&session, &message_id("a-q")).await.expect("read"), ended);
 
     // A question is nobody's answer.
@@ -132,11 +132,11 @@ pub(super) async fn an_ended_answer_stays_as_it_is(store: Arc<dyn SessionStore>)
 
 pub(super) async fn what_cannot_be_read_again_is_refused(store: Arc<dyn SessionStore>) {
     let session = with_session(&*store).await;
-    store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored");
+    store.append_turn(&session, Fence::FIRST, turn("q", "?", 2000)).await.expect("stored");
     let mut infinite = finished("q", "text", Status::Complete);
     infinite.sources[0].score = f32::NAN;
     for bad in [finished("q", "text", Status::Pending), infinite, finished("unknown", "text", Status::Complete)] {
-        let answer = store.finish_answer(&session, bad).await;
+        let answer = store.finish_answer(&session, Fence::FIRST, bad).await;
         assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
     }
     let message = store.message(&session, &message_id("a-q")).await.expect("read").expect("there");
@@ -147,7 +147,7 @@ pub(super) async fn messages_are_paged_backwards(store: Arc<dyn SessionStore>) {
     let session = with_session(&*store).await;
     // The clock jumps back: the order is the order of arrival.
     for (question, created_at) in [("q1", 3000), ("q2", 1000), ("q3", 2000)] {
-        store.append_turn(&session, turn(question, "?", created_at)).await.expect("stored");
+        store.append_turn(&session, Fence::FIRST, turn(question, "?", created_at)).await.expect("stored");
     }
     let page = store.messages(&session, None, 4, Scope::Conversation).await.expect("read");
     assert_eq!((ids(&page.messages), page.more), (vec!["q2", "a-q2", "q3", "a-q3"], true));
@@ -169,7 +169,7 @@ pub(super) async fn racing_duplicates_are_stored_once(store: Arc<dyn SessionStor
         racers.spawn(async move {
             let mut turn = turn("q", "same", 2000);
             turn.answer.id = message_id(&format!("answer-{n}"));
-            store.append_turn(&session, turn).await.expect("an answer")
+            store.append_turn(&session, Fence::FIRST, turn).await.expect("an answer")
         });
     }
     let outcomes = racers.join_all().await;
@@ -184,7 +184,10 @@ pub(super) async fn two_hundred_turns_at_once_all_arrive(store: Arc<dyn SessionS
         let (store, session) = (Arc::clone(&store), session.clone());
         writers.spawn(async move {
             let (question, id) = (format!("q{n}"), message_id(&format!("q{n}")));
-            assert_eq!(store.append_turn(&session, turn(&question, "?", n)).await.expect("stored"), Appended::Stored);
+            assert_eq!(
+                store.append_turn(&session, Fence::FIRST, turn(&question, "?", n)).await.expect("stored"),
+                Appended::Stored
+            );
             // What was acknowledged can be read, by whomever.
             assert!(store.message(&session, &id).await.expect("read").is_some());
         });
@@ -204,7 +207,7 @@ pub(super) async fn any_text_survives(store: Arc<dyn SessionStore>) {
         .enumerate()
     {
         let turn = turn(&format!("q'{n}\u{202e}"), text, 1);
-        store.append_turn(&session, turn.clone()).await.expect("stored");
+        store.append_turn(&session, Fence::FIRST, turn.clone()).await.expect("stored");
         assert_eq!(store.message(&session, &turn.question.id).await.expect("read"), Some(turn.question));
     }
 }

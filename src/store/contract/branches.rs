@@ -21,8 +21,8 @@ fn edited(id: &str, at: &str, text: &str) -> Branch {
 async fn three_turns(store: &dyn SessionStore) -> SessionId {
     let session = with_session(store).await;
     for question in ["q1", "q2", "q3"] {
-        store.append_turn(&session, turn(question, "?", 2000)).await.expect("stored");
-        store.finish_answer(&session, finished(question, "!", Status::Complete)).await.expect("ended");
+        store.append_turn(&session, Fence::FIRST, turn(question, "?", 2000)).await.expect("stored");
+        store.finish_answer(&session, Fence::FIRST, finished(question, "!", Status::Complete)).await.expect("ended");
     }
     session
 }
@@ -32,7 +32,7 @@ async fn page(store: &dyn SessionStore, session: &SessionId, scope: Scope) -> Me
 }
 
 async fn stored(store: &dyn SessionStore, session: &SessionId, branch: Branch) -> (Message, MessagePage) {
-    match store.branch(session, branch, 100).await.expect("stored") {
+    match store.branch(session, Fence::FIRST, branch, 100).await.expect("stored") {
         Branched::Stored { question, page } => (*question, page),
         refused => panic!("{refused:?}"),
     }
@@ -61,9 +61,9 @@ pub(super) async fn an_answer_is_written_anew(store: Arc<dyn SessionStore>) {
     let replaced: Vec<_> = all.messages.iter().filter(|message| message.replaced).cloned().collect();
     assert_eq!(ids(&replaced), ["a-q2", "q3", "a-q3", "b", "c"]);
 
-    let again = store.branch(&session, another_answer("d", None), 100).await.expect("known");
+    let again = store.branch(&session, Fence::FIRST, another_answer("d", None), 100).await.expect("known");
     assert_eq!(again, Branched::Exists(Box::new(now.messages[3].clone())), "a repetition is known by the answer's id");
-    let short = store.branch(&session, another_answer("e", None), 3).await.expect("stored");
+    let short = store.branch(&session, Fence::FIRST, another_answer("e", None), 3).await.expect("stored");
     let Branched::Stored { page, .. } = short else { panic!("{short:?}") };
     assert_eq!((ids(&page.messages), page.more), (vec!["a-q1", "q2", "e"], true));
 }
@@ -75,16 +75,16 @@ pub(super) async fn a_question_is_edited(store: Arc<dyn SessionStore>) {
     assert_eq!(ids(&now.messages), ["q1", "a-q1", "n", "a-n"]);
     assert_eq!(now.messages[3].question, Some(message_id("n")));
     assert_eq!(store.session(&session).await.expect("read").expect("there").message_count, 4);
-    let again = store.branch(&session, edited("n", "q2", "other"), 100).await.expect("known");
+    let again = store.branch(&session, Fence::FIRST, edited("n", "q2", "other"), 100).await.expect("known");
     assert_eq!(again, Branched::Exists(Box::new(now.messages[2].clone())));
-    store.append_turn(&session, turn("q4", "?", 9000)).await.expect("stored");
+    store.append_turn(&session, Fence::FIRST, turn("q4", "?", 9000)).await.expect("stored");
     let now = page(&*store, &session, Scope::Conversation).await;
     assert_eq!(ids(&now.messages), ["q1", "a-q1", "n", "a-n", "q4", "a-q4"]);
 }
 
 pub(super) async fn a_branch_begins_in_the_conversation_only(store: Arc<dyn SessionStore>) {
     let session = with_session(&*store).await;
-    let nothing = store.branch(&session, another_answer("b", None), 9).await.expect("read");
+    let nothing = store.branch(&session, Fence::FIRST, another_answer("b", None), 9).await.expect("read");
     assert_eq!(nothing, Branched::NotFound, "no answer is there to be written anew");
     let session = {
         store.delete_session(&session).await.expect("deleted");
@@ -100,11 +100,18 @@ pub(super) async fn a_branch_begins_in_the_conversation_only(store: Arc<dyn Sess
         (edited("b", "q2", "x"), Branched::NotFound),
         (edited("b", "a-q1", "x"), Branched::NotAQuestion),
     ] {
-        assert_eq!(store.branch(&session, branch.clone(), 9).await.expect("refused"), expected, "{branch:?}");
+        assert_eq!(
+            store.branch(&session, Fence::FIRST, branch.clone(), 9).await.expect("refused"),
+            expected,
+            "{branch:?}"
+        );
     }
     assert_eq!(page(&*store, &session, Scope::Everything).await, before);
     let nobody = session_id("nobody");
-    assert!(matches!(store.branch(&nobody, another_answer("b", None), 9).await, Err(StoreError::NoSession)));
+    assert!(matches!(
+        store.branch(&nobody, Fence::FIRST, another_answer("b", None), 9).await,
+        Err(StoreError::NoSession)
+    ));
 }
 
 pub(super) async fn feedback_is_counted_by_day_and_model(store: Arc<dyn SessionStore>) {
@@ -119,9 +126,9 @@ pub(super) async fn feedback_is_counted_by_day_and_model(store: Arc<dyn SessionS
     for (owner, name, at, value) in rated {
         let session = session_id(&format!("s-{name}"));
         let record = SessionRecord { owner: Some(Owner::new(owner)), ..record(session.as_str(), 1000) };
-        store.create_session(record).await.expect("stored");
-        store.append_turn(&session, turn(name, "?", at)).await.expect("stored");
-        store.finish_answer(&session, finished(name, "!", Status::Complete)).await.expect("ended");
+        make(&*store, record).await;
+        store.append_turn(&session, Fence::FIRST, turn(name, "?", at)).await.expect("stored");
+        store.finish_answer(&session, Fence::FIRST, finished(name, "!", Status::Complete)).await.expect("ended");
         let feedback = Feedback { value, comment: Some("\"value\":-1".to_owned()) };
         assert!(store.rate(&session, &message_id(&format!("a-{name}")), feedback).await.expect("kept"));
     }

@@ -47,7 +47,7 @@ pub(super) async fn an_owner_has_so_many_sessions_and_others_have_theirs(store: 
     let one_more = store.create_session(of(Some("acme/ann"), "more")).await;
     assert!(matches!(one_more, Err(StoreError::TooManySessions)), "{one_more:?}");
     let opening = Turn { opens: Some(of(Some("acme/ann"), "more")), ..turn("q1", "why", 1) };
-    let opened = store.append_turn(&session_id("more"), opening).await;
+    let opened = store.append_turn(&session_id("more"), Fence::FIRST, opening).await;
     assert!(matches!(opened, Err(StoreError::TooManySessions)), "{opened:?}");
     store.create_session(of(Some("acme/ben"), "bens")).await.expect("another's");
     store.create_session(of(None, "nobodys")).await.expect("nobody's");
@@ -84,7 +84,7 @@ pub(super) async fn sessions_are_listed_by_owner(store: Arc<dyn SessionStore>) {
 pub(super) async fn limits_are_bounded(store: Arc<dyn SessionStore>) {
     let session = with_session(&*store).await;
     for n in 0..=MAX_PAGE / 2 {
-        store.append_turn(&session, turn(&format!("q{n}"), "?", 2000)).await.expect("stored");
+        store.append_turn(&session, Fence::FIRST, turn(&format!("q{n}"), "?", 2000)).await.expect("stored");
     }
     let page = store.messages(&session, None, usize::MAX, Scope::Conversation).await.expect("read");
     assert_eq!((page.messages.len(), page.more), (MAX_PAGE, true));
@@ -94,21 +94,24 @@ pub(super) async fn limits_are_bounded(store: Arc<dyn SessionStore>) {
 
 pub(super) async fn deleting_a_session_takes_all_of_it(store: Arc<dyn SessionStore>) {
     let session = with_session(&*store).await;
-    store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored");
+    store.append_turn(&session, Fence::FIRST, turn("q", "?", 2000)).await.expect("stored");
     assert!(store.delete_session(&session).await.expect("deleted"));
     assert!(!store.delete_session(&session).await.expect("gone already"));
     assert_eq!(store.message(&session, &message_id("q")).await.expect("read"), None);
     // The same id again starts empty.
     with_session(&*store).await;
     assert_eq!(store.messages(&session, None, 10, Scope::Conversation).await.expect("read").messages, []);
-    assert_eq!(store.append_turn(&session, turn("q", "?", 2000)).await.expect("stored"), Appended::Stored);
+    assert_eq!(
+        store.append_turn(&session, Fence::FIRST, turn("q", "?", 2000)).await.expect("stored"),
+        Appended::Stored
+    );
 }
 
 pub(super) async fn expired_sessions_go_and_used_ones_stay(store: Arc<dyn SessionStore>) {
     for (id, created_at) in [("old", 10), ("older", 5), ("edge", 100), ("used", 7)] {
-        store.create_session(record(id, created_at)).await.expect("stored");
+        make(&*store, record(id, created_at)).await;
     }
-    store.append_turn(&session_id("used"), turn("q", "?", 500)).await.expect("stored");
+    store.append_turn(&session_id("used"), Fence::FIRST, turn("q", "?", 500)).await.expect("stored");
     let gone = store.delete_expired(Timestamp(100), 1).await.expect("deleted");
     assert_eq!(gone, [session_id("older")], "the longest unused first");
     assert_eq!(store.delete_expired(Timestamp(100), 10).await.expect("deleted"), [session_id("old")]);
@@ -119,9 +122,9 @@ pub(super) async fn expired_sessions_go_and_used_ones_stay(store: Arc<dyn Sessio
 
 pub(super) async fn missing_sessions_are_told(store: Arc<dyn SessionStore>) {
     let nobody = session_id("nobody");
-    assert!(matches!(store.append_turn(&nobody, turn("q", "?", 1)).await, Err(StoreError::NoSession)));
+    assert!(matches!(store.append_turn(&nobody, Fence::FIRST, turn("q", "?", 1)).await, Err(StoreError::NoSession)));
     let end = finished("q", "", Status::Complete);
-    assert!(matches!(store.finish_answer(&nobody, end).await, Err(StoreError::NoSession)));
+    assert!(matches!(store.finish_answer(&nobody, Fence::FIRST, end).await, Err(StoreError::NoSession)));
     assert!(matches!(store.messages(&nobody, None, 1, Scope::Conversation).await, Err(StoreError::NoSession)));
     assert!(matches!(store.sessions(None, Some(&nobody), 1).await, Err(StoreError::NoSession)));
     assert_eq!(store.message(&nobody, &message_id("q")).await.expect("read"), None);

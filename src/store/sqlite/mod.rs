@@ -17,7 +17,7 @@ use tokio::time::Instant;
 pub use self::lock::Holder;
 use self::threads::{Readers, Writer};
 use super::{
-    Appended, Branch, Branched, FeedbackCount, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Piece, Scope,
+    Appended, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Piece, Scope,
     SessionPage, SessionRecord, SessionStore, StoreError, Turn, refuse_unfit,
 };
 use crate::{
@@ -236,12 +236,18 @@ impl SessionStore for SqliteStore {
         self.write("delete_session", move |connection| rows::delete_session(connection, &id)).await
     }
 
-    async fn append_turn(&self, session: &SessionId, turn: Turn) -> Result<Appended, StoreError> {
+    async fn append_turn(&self, session: &SessionId, _fence: Fence, turn: Turn) -> Result<Appended, StoreError> {
         let session = session.clone();
         self.write("append_turn", move |connection| rows::append_turn(connection, &session, &turn)).await
     }
 
-    async fn branch(&self, session: &SessionId, branch: Branch, newest: usize) -> Result<Branched, StoreError> {
+    async fn branch(
+        &self,
+        session: &SessionId,
+        _fence: Fence,
+        branch: Branch,
+        newest: usize,
+    ) -> Result<Branched, StoreError> {
         let (session, newest) = (session.clone(), newest.min(MAX_PAGE));
         self.write("branch", move |connection| branch::branch(connection, &session, &branch, newest)).await
     }
@@ -260,7 +266,12 @@ impl SessionStore for SqliteStore {
         self.write("checkpoint", move |connection| pieces::keep(connection, &pieces)).await
     }
 
-    async fn finish_answer(&self, session: &SessionId, answer: FinishedAnswer) -> Result<(), StoreError> {
+    async fn finish_answer(
+        &self,
+        session: &SessionId,
+        _fence: Fence,
+        answer: FinishedAnswer,
+    ) -> Result<(), StoreError> {
         refuse_unfit(&answer)?;
         let session = session.clone();
         self.write("finish_answer", move |connection| rows::finish_answer(connection, &session, &answer)).await
@@ -301,7 +312,7 @@ fn named(path: &Path, error: &StoreError) -> StoreError {
 fn reason(error: &StoreError) -> String {
     match error {
         StoreError::Unavailable(reason) => reason.clone(),
-        StoreError::NoSession | StoreError::TooManySessions => error.to_string(),
+        error => error.to_string(),
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) fn keep(connection: &Connection, pieces: &[Piece]) -> Result<(), Stor
         "INSERT INTO pieces (answer, at, text)
          SELECT position, ?3, ?4 FROM messages WHERE session_id = ?1 AND id = ?2 AND status = 'pending'",
     )?;
-    for Piece { session, answer, at, text } in pieces {
+    for Piece { session, answer, at, text, .. } in pieces {
         statement.execute(params![session.as_str(), answer.as_str(), *at as i64, text])?;
     }
     Ok(())

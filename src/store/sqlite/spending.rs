@@ -12,7 +12,7 @@ impl SpendingStore for SqliteStore {
         self.read("spent", move |connection| of_day(connection, day, limit)).await
     }
 
-    async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<(), StoreError> {
+    async fn spend(&self, day: u64, spent: Vec<Spent>) -> Result<Vec<Spent>, StoreError> {
         self.write("spend", move |connection| note(connection, day, &spent)).await
     }
 }
@@ -20,21 +20,22 @@ impl SpendingStore for SqliteStore {
 fn of_day(connection: &Connection, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT account, tokens FROM spending WHERE day = ?1 LIMIT ?2")?;
     let rows = statement.query_map(params![integer(day), i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
-        Ok(Spent { account: row.get(0)?, tokens: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0) })
+        Ok(Spent { account: row.get(0)?, tokens: row.get(1)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn note(connection: &Connection, day: u64, spent: &[Spent]) -> Result<(), StoreError> {
+fn note(connection: &Connection, day: u64, spent: &[Spent]) -> Result<Vec<Spent>, StoreError> {
     connection.prepare_cached("DELETE FROM spending WHERE day < ?1 - 1")?.execute([integer(day)])?;
     let mut statement = connection.prepare_cached(
         "INSERT INTO spending (day, account, tokens) VALUES (?1, ?2, ?3)
-         ON CONFLICT (day, account) DO UPDATE SET tokens = excluded.tokens",
+         ON CONFLICT (day, account) DO UPDATE SET tokens = tokens + excluded.tokens RETURNING tokens",
     )?;
-    for Spent { account, tokens } in spent {
-        statement.execute(params![integer(day), account, integer(*tokens)])?;
-    }
-    Ok(())
+    let noted = spent.iter().map(|Spent { account, tokens }| {
+        let tokens = statement.query_row(params![integer(day), account, tokens], |row| row.get(0))?;
+        Ok(Spent { account: account.clone(), tokens })
+    });
+    noted.collect()
 }
 
 /// SQLite's integers end at 2^63.

@@ -93,7 +93,10 @@ async fn a_copy_taken_in_the_middle_of_writing_holds_everything_acknowledged() {
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             for n in 0..400 {
-                store.append_turn(&session_id("s"), turn(&format!("q{n}"), "text", n)).await.expect("stored");
+                store
+                    .append_turn(&session_id("s"), Fence::FIRST, turn(&format!("q{n}"), "text", n))
+                    .await
+                    .expect("stored");
                 acknowledged.store(n + 1, std::sync::atomic::Ordering::SeqCst);
             }
         });
@@ -127,11 +130,14 @@ async fn pending_answers_are_interrupted_by_a_restart_and_keep_their_checkpoint(
     let store = place.open();
     store.create_session(record("s", 1)).await.expect("stored");
     for question in ["q1", "q2"] {
-        store.append_turn(&session_id("s"), turn(question, "?", 2)).await.expect("stored");
+        store.append_turn(&session_id("s"), Fence::FIRST, turn(question, "?", 2)).await.expect("stored");
     }
     store.checkpoint(vec![piece("q1", 0, "half an"), piece("q2", 0, "who")]).await.expect("kept");
     store.checkpoint(vec![piece("q1", 7, " ans")]).await.expect("kept");
-    store.finish_answer(&session_id("s"), finished("q2", "whole", Status::Complete)).await.expect("ended");
+    store
+        .finish_answer(&session_id("s"), Fence::FIRST, finished("q2", "whole", Status::Complete))
+        .await
+        .expect("ended");
     drop(store);
 
     let store = place.open();
@@ -166,11 +172,11 @@ async fn pieces_go_with_the_end_of_their_answer_and_with_their_session() {
     let store = place.open();
     store.create_session(record("s", 1)).await.expect("stored");
     for question in ["q1", "q2"] {
-        store.append_turn(&session_id("s"), turn(question, "?", 2)).await.expect("stored");
+        store.append_turn(&session_id("s"), Fence::FIRST, turn(question, "?", 2)).await.expect("stored");
         store.checkpoint(vec![piece(question, 0, "a"), piece(question, 1, "b")]).await.expect("kept");
     }
     assert_eq!(pieces(&store).await, 4);
-    store.finish_answer(&session_id("s"), finished("q1", "ab", Status::Complete)).await.expect("ended");
+    store.finish_answer(&session_id("s"), Fence::FIRST, finished("q1", "ab", Status::Complete)).await.expect("ended");
     assert_eq!(pieces(&store).await, 2);
     store.checkpoint(vec![piece("q1", 2, "late")]).await.expect("ignored");
     assert_eq!(pieces(&store).await, 2);
@@ -221,7 +227,7 @@ async fn waiting_writes_share_a_commit() {
         let (store, queued) = (Arc::clone(&store), queued.clone());
         tasks.spawn(async move {
             let session = session_id("s");
-            let append = store.append_turn(&session, turn(&format!("q{n}"), "?", n));
+            let append = store.append_turn(&session, Fence::FIRST, turn(&format!("q{n}"), "?", n));
             tokio::pin!(append);
             assert!(futures_util::poll!(append.as_mut()).is_pending());
             queued.send(()).await.expect("counted");
@@ -287,7 +293,7 @@ async fn closing_finishes_what_waits_and_leaves_one_file() {
     let store = Arc::new(place.open());
     store.create_session(record("s", 1)).await.expect("stored");
     let session = session_id("s");
-    let mut late = Box::pin(store.append_turn(&session, turn("q", "?", 2)));
+    let mut late = Box::pin(store.append_turn(&session, Fence::FIRST, turn("q", "?", 2)));
     assert!(futures_util::poll!(late.as_mut()).is_pending());
     store.close().await;
     late.await.expect("was waiting already");

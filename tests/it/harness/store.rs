@@ -17,7 +17,7 @@ use rivulet::{
     llm::{ChatModel, ChatRequest, FinishReason, ModelEvent, ModelStream},
     run::{Retrieval, Runner},
     store::{
-        Appended, Branch, Branched, FeedbackCount, FinishedAnswer, MessagePage, Piece, Scope, SessionPage,
+        Appended, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MessagePage, Piece, Scope, SessionPage,
         SessionRecord, SessionStore, StoreError, Turn, memory::MemoryStore,
     },
 };
@@ -149,13 +149,19 @@ impl SessionStore for Wayward {
         let _under_way = self.enter().await?;
         self.inner.delete_session(id).await
     }
-    async fn append_turn(&self, session: &SessionId, turn: Turn) -> Result<Appended, StoreError> {
+    async fn append_turn(&self, session: &SessionId, fence: Fence, turn: Turn) -> Result<Appended, StoreError> {
         let _under_way = self.enter().await?;
-        self.inner.append_turn(session, turn).await
+        self.inner.append_turn(session, fence, turn).await
     }
-    async fn branch(&self, session: &SessionId, branch: Branch, newest: usize) -> Result<Branched, StoreError> {
+    async fn branch(
+        &self,
+        session: &SessionId,
+        fence: Fence,
+        branch: Branch,
+        newest: usize,
+    ) -> Result<Branched, StoreError> {
         let _under_way = self.enter().await?;
-        self.inner.branch(session, branch, newest).await
+        self.inner.branch(session, fence, branch, newest).await
     }
     async fn rate(&self, session: &SessionId, message: &MessageId, feedback: Feedback) -> Result<bool, StoreError> {
         let _under_way = self.enter().await?;
@@ -171,9 +177,9 @@ impl SessionStore for Wayward {
         self.checkpointed.fetch_add(pieces.iter().map(|piece| piece.text.len()).sum(), Ordering::SeqCst);
         self.inner.checkpoint(pieces).await
     }
-    async fn finish_answer(&self, session: &SessionId, answer: FinishedAnswer) -> Result<(), StoreError> {
+    async fn finish_answer(&self, session: &SessionId, fence: Fence, answer: FinishedAnswer) -> Result<(), StoreError> {
         let _under_way = self.enter().await?;
-        self.inner.finish_answer(session, answer).await
+        self.inner.finish_answer(session, fence, answer).await
     }
     async fn message(&self, session: &SessionId, id: &MessageId) -> Result<Option<Message>, StoreError> {
         let look_up = UnderWay::begin(&self.look_ups);

@@ -142,19 +142,19 @@ async fn a_full_disk_is_told_and_forgotten_when_space_returns() {
     let place = Place::new();
     let store = place.open();
     store.create_session(record("s", 1)).await.expect("stored");
-    store.append_turn(&session_id("s"), turn("kept", "?", 2)).await.expect("stored");
+    store.append_turn(&session_id("s"), Fence::FIRST, turn("kept", "?", 2)).await.expect("stored");
     let pages =
         |most: i64| move |connection: &Connection| Ok(connection.pragma_update(None, "max_page_count", most)?);
     // The smallest size SQLite allows is what the file has already.
     store.write("test", pages(1)).await.expect("set");
     let big = "x".repeat(200_000);
-    let full = store.append_turn(&session_id("s"), turn("lost", &big, 3)).await;
+    let full = store.append_turn(&session_id("s"), Fence::FIRST, turn("lost", &big, 3)).await;
     assert!(matches!(&full, Err(StoreError::Unavailable(reason)) if reason.contains("full")), "{full:?}");
     assert!(store.message(&session_id("s"), &message_id("kept")).await.expect("reads go on").is_some());
 
     store.write("test", pages(1_000_000)).await.expect("set");
     store.check().await.expect("works again");
-    store.append_turn(&session_id("s"), turn("kept-2", &big, 4)).await.expect("stored");
+    store.append_turn(&session_id("s"), Fence::FIRST, turn("kept-2", &big, 4)).await.expect("stored");
     assert_eq!(store.message(&session_id("s"), &message_id("lost")).await.expect("read"), None);
     assert_eq!(store.session(&session_id("s")).await.expect("read").expect("there").message_count, 4);
 }
@@ -214,7 +214,7 @@ async fn a_disk_that_is_really_full_loses_nothing_that_was_acknowledged() {
     let text = "x".repeat(50_000);
     let mut stored = 0;
     let full = loop {
-        match store.append_turn(&session_id("s"), turn(&format!("q{stored}"), &text, 1)).await {
+        match store.append_turn(&session_id("s"), Fence::FIRST, turn(&format!("q{stored}"), &text, 1)).await {
             Ok(_) => stored += 1,
             Err(error) => break error,
         }
@@ -226,7 +226,7 @@ async fn a_disk_that_is_really_full_loses_nothing_that_was_acknowledged() {
 
     disk.grow();
     store.check().await.expect("works again");
-    store.append_turn(&session_id("s"), turn("after", &text, 1)).await.expect("stored");
+    store.append_turn(&session_id("s"), Fence::FIRST, turn("after", &text, 1)).await.expect("stored");
     drop(store);
     let count = place.open().session(&session_id("s")).await.expect("read").expect("there").message_count;
     assert_eq!(count, 2 * stored + 2);

@@ -1,0 +1,224 @@
+//! Who has which session: the lease of this process, and what is done when it is over.
+//!
+//! A process of a gateway is a node, with a lease that it renews. When a lease is over, any other node may record that its
+//! owner is dead, and then, and only then, take its sessions: death is a row, never a conclusion from a clock, because a
+//! node may be renewing at this very moment. A node that was taken for dead goes on under a new id, without what it had.
+//! All times are the database's own.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::{
+    sync::Notify,
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::connect::{Database, Link, described};
+use crate::{
+    chat::SessionId,
+    store::{Fence, Lease, StoreError},
+    telemetry::metrics::{CLUSTER_LEASES_LOST, CLUSTER_NODES},
+};
+
+/// For how long a lease is good. So much later at the most, and [`RENEW_EVERY`], others may have what a process had that
+/// is gone.
+pub(super) const TTL: Duration = Duration::from_secs(6);
+/// How often it is renewed.
+pub(super) const RENEW_EVERY: Duration = Duration::from_secs(2);
+/// What is left of a lease when it counts as uncertain: clocks of two machines do not go at quite the same speed.
+const MARGIN: Duration = Duration::from_millis(600);
+/// How long a statement may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Sessions that are given up wait so long for others, to go with them.
+const GATHER: Duration = Duration::from_millis(50);
+/// The most that are given up in one statement.
+const AT_ONCE: usize = 1000;
+
+/// What this process is to the others.
+#[derive(Debug, Clone)]
+struct Node {
+    id: Arc<str>,
+    /// How often it was taken for dead.
+    life: u64,
+    /// When the newest renewal was sent that succeeded, and the first one since which all have.
+    renewed: Instant,
+    unbroken_since: Instant,
+}
+
+/// The lease of this process.
+pub(super) struct Leases {
+    node: RwLock<Node>,
+    given_up: Mutex<Vec<(SessionId, Fence)>>,
+    to_give_up: Notify,
+}
+
+impl Leases {
+    /// Becomes a node.
+    pub(super) async fn begin(link: &Link) -> Result<Self, StoreError> {
+        let (id, now) = (new_id(), Instant::now());
+        register(link, &id).await.map_err(|error| StoreError::Unavailable(described(&error)))?;
+        let node = Node { id, life: 0, renewed: now, unbroken_since: now };
+        Ok(Self { node: RwLock::new(node), given_up: Mutex::default(), to_give_up: Notify::new() })
+    }
+
+    /// The id under which this process writes now.
+    pub(super) fn node(&self) -> Arc<str> {
+        self.node.read().id.clone()
+    }
+
+    pub(super) fn lease(&self) -> Lease {
+        let node = self.node.read();
+        Lease { life: node.life, is_certain: node.renewed.elapsed() < TTL.saturating_sub(MARGIN) }
+    }
+
+    /// Lets others have a session. There are never more of them than were in memory.
+    pub(super) fn give_up(&self, session: &SessionId, fence: Fence) {
+        self.given_up.lock().push((session.clone(), fence));
+        self.to_give_up.notify_one();
+    }
+
+    /// Renews the lease, gives up what is to be given up, and looks after the others, until `stop`. Then nothing of this
+    /// process is anybody's any more.
+    pub(super) async fn keep(self: Arc<Self>, database: Database, stop: CancellationToken) {
+        let mut keeper = Keeper { leases: self, database, link: None };
+        let mut renewal = interval(RENEW_EVERY);
+        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let outcome = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                _ = renewal.tick() => keeper.renew().await,
+                () = keeper.leases.to_give_up.notified() => {
+                    sleep(GATHER).await;
+                    keeper.give_up().await
+                }
+            };
+            if let Err(error) = outcome {
+                keeper.link = None;
+                warn!(%error, "the lease of this gateway's sessions was not looked after");
+            }
+        }
+        if let Err(error) = keeper.end().await {
+            warn!(%error, "the sessions of this gateway are free when its lease is over");
+        }
+    }
+}
+
+/// The one who does it, on a connection of its own: what people write must not hold up a renewal.
+struct Keeper {
+    leases: Arc<Leases>,
+    database: Database,
+    link: Option<Link>,
+}
+
+impl Keeper {
+    /// Runs a statement, and says how many rows it changed or found.
+    async fn execute(&mut self, sql: &str, values: &[(&(dyn ToSql + Sync), Type)]) -> Result<u64, StoreError> {
+        let link = match self.link.take().filter(|link| !link.client.is_closed()) {
+            Some(link) => link,
+            None => self.database.connect().await?,
+        };
+        let silent = |_| StoreError::Unavailable("the database does not answer".to_owned());
+        let changed = timeout(PATIENCE, link.client.execute_typed(sql, values)).await.map_err(silent)?;
+        let changed = changed.map_err(|error| StoreError::Unavailable(described(&error)))?;
+        self.link = Some(link);
+        Ok(changed)
+    }
+
+    async fn renew(&mut self) -> Result<(), StoreError> {
+        let (sent, node) = (Instant::now(), self.leases.node.read().clone());
+        let renewed = self.execute(RENEW, &[(&&*node.id, Type::TEXT), (&seconds(TTL), Type::FLOAT8)]).await;
+        match renewed {
+            Ok(0) => return self.begin_anew(sent).await,
+            Ok(_) => self.leases.node.write().renewed = sent,
+            Err(error) => {
+                // After an outage everybody renews before anybody is declared dead.
+                self.leases.node.write().unbroken_since = sent + RENEW_EVERY;
+                return Err(error);
+            }
+        }
+        let alive = self.execute("SELECT FROM nodes WHERE NOT dead", &[]).await?;
+        metrics::gauge!(CLUSTER_NODES).set(alive as f64);
+        if sent.saturating_duration_since(node.unbroken_since) >= TTL {
+            self.bury().await?;
+        }
+        Ok(())
+    }
+
+    /// Others have taken this process for dead: it goes on as another one.
+    async fn begin_anew(&mut self, sent: Instant) -> Result<(), StoreError> {
+        let id = new_id();
+        self.execute(REGISTER, &[(&&*id, Type::TEXT), (&seconds(TTL), Type::FLOAT8)]).await?;
+        let mut node = self.leases.node.write();
+        metrics::counter!(CLUSTER_LEASES_LOST).increment(1);
+        warn!(was = %node.id, is = %id, "this gateway was taken for dead");
+        *node = Node { id, life: node.life + 1, renewed: sent, unbroken_since: sent };
+        Ok(())
+    }
+
+    /// Records who is dead, and forgets those of whom nothing is left.
+    async fn bury(&mut self) -> Result<(), StoreError> {
+        let dead = self.execute(BURY, &[]).await?;
+        if dead > 0 {
+            info!(nodes = dead, "gateways are gone: their sessions are free");
+        }
+        self.execute(FORGET, &[]).await?;
+        Ok(())
+    }
+
+    async fn give_up(&mut self) -> Result<(), StoreError> {
+        loop {
+            let some: Vec<(SessionId, Fence)> = {
+                let mut given_up = self.leases.given_up.lock();
+                let most = given_up.len().min(AT_ONCE);
+                given_up.drain(..most).collect()
+            };
+            if some.is_empty() {
+                return Ok(());
+            }
+            let ids: Vec<&str> = some.iter().map(|(id, _)| id.as_str()).collect();
+            let fences: Vec<i64> = some.iter().map(|(_, fence)| fence.0 as i64).collect();
+            let node = self.leases.node();
+            let values: [(&(dyn ToSql + Sync), Type); 3] =
+                [(&&*node, Type::TEXT), (&ids, Type::TEXT_ARRAY), (&fences, Type::INT8_ARRAY)];
+            if let Err(error) = self.execute(GIVE_UP, &values).await {
+                self.leases.given_up.lock().extend(some);
+                sleep(RENEW_EVERY / 4).await; // Not as fast as it can fail.
+                self.leases.to_give_up.notify_one();
+                return Err(error);
+            }
+        }
+    }
+
+    /// Nothing is written any more: whoever wants a session of this process may have it.
+    async fn end(&mut self) -> Result<(), StoreError> {
+        let node = self.leases.node();
+        self.execute("UPDATE nodes SET dead = true WHERE id = $1", &[(&&*node, Type::TEXT)]).await?;
+        Ok(())
+    }
+}
+
+const REGISTER: &str = "INSERT INTO nodes (id, expires_at) VALUES ($1, clock_timestamp() + make_interval(secs => $2))";
+const RENEW: &str =
+    "UPDATE nodes SET expires_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1 AND NOT dead";
+const BURY: &str = "UPDATE nodes SET dead = true WHERE NOT dead AND expires_at < clock_timestamp()";
+const FORGET: &str = "DELETE FROM nodes WHERE dead AND expires_at < clock_timestamp() - interval '1 hour'
+    AND NOT EXISTS (SELECT FROM sessions WHERE sessions.node = nodes.id)";
+const GIVE_UP: &str = "UPDATE sessions SET node = NULL FROM unnest($2, $3) AS given (id, fence)
+    WHERE sessions.id = given.id AND sessions.fence = given.fence AND sessions.node = $1";
+
+async fn register(link: &Link, id: &str) -> Result<(), tokio_postgres::Error> {
+    link.client.execute_typed(REGISTER, &[(&id, Type::TEXT), (&seconds(TTL), Type::FLOAT8)]).await?;
+    Ok(())
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+fn new_id() -> Arc<str> {
+    uuid::Uuid::new_v4().simple().to_string()[..16].into()
+}

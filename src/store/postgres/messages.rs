@@ -1,0 +1,295 @@
+//! Messages: turns, answers that grow and end, other ways for a conversation to go on, and how all of it is read.
+
+use std::sync::Arc;
+
+use futures_util::future::{try_join, try_join3};
+use tokio_postgres::types::{ToSql, Type};
+
+use super::{
+    connect::Link,
+    rows::{self, MESSAGE, get, json, json_list, millis, role_name},
+    sessions,
+    writer::Failure,
+};
+use crate::{
+    chat::{Feedback, Message, MessageId, Role, RunId, SessionId, Timestamp},
+    store::{
+        Appended, Branch, Branched, Fence, FinishedAnswer, MessagePage, Piece, Scope, StoreError, Turn, unknown_answer,
+    },
+};
+
+/// By whom a session is written to.
+#[derive(Clone)]
+pub(super) struct Hand {
+    pub(super) session: SessionId,
+    pub(super) node: Arc<str>,
+    pub(super) fence: Fence,
+}
+
+impl Hand {
+    async fn hold(&self, link: &Link) -> Result<(), Failure> {
+        sessions::hold(link, &self.session, &self.node, self.fence).await
+    }
+}
+
+pub(super) async fn append_turn(link: Arc<Link>, hand: Hand, turn: Arc<Turn>) -> Result<Appended, Failure> {
+    // On their way together, and carried out one after the other: what is looked at is looked at by who holds it.
+    let (held, existing) =
+        futures_util::future::join(hand.hold(&link), one(&link, &hand.session, &turn.question.id)).await;
+    match (held, &turn.opens) {
+        (Err(Failure::Refused(StoreError::NoSession)), Some(opened)) => {
+            if !sessions::insert(&link, opened, Some(&hand.node)).await? {
+                return Err(StoreError::Fenced.into()); // Another node has opened it at the same moment.
+            }
+        }
+        (held, _) => held?,
+    }
+    if let Some(existing) = existing? {
+        return Ok(Appended::Exists(Box::new(existing)));
+    }
+    try_join3(
+        insert(&link, &hand, &turn.question),
+        insert(&link, &hand, &turn.answer),
+        note_use(&link, &hand.session, turn.question.created_at, 2),
+    )
+    .await?;
+    Ok(Appended::Stored)
+}
+
+async fn insert(link: &Link, hand: &Hand, message: &Message) -> Result<(), Failure> {
+    let (citations, sources) = (json_list(&message.citations)?, json_list(&message.sources)?);
+    link.client
+        .execute_typed(
+            "INSERT INTO messages (session_id, id, role, text, status, run, model, citations, sources, created_at,
+                                   question, replaces, fence)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            &[
+                (&hand.session.as_str(), Type::TEXT),
+                (&message.id.as_str(), Type::TEXT),
+                (&role_name(message.role), Type::TEXT),
+                (&message.text.as_bytes(), Type::BYTEA),
+                (&message.status.as_str(), Type::TEXT),
+                (&message.run.as_ref().map(RunId::as_str), Type::TEXT),
+                (&message.model, Type::TEXT),
+                (&citations, Type::TEXT),
+                (&sources, Type::TEXT),
+                (&millis(message.created_at), Type::INT8),
+                (&message.question.as_ref().map(MessageId::as_str), Type::TEXT),
+                (&message.replaces.as_ref().map(MessageId::as_str), Type::TEXT),
+                (&(hand.fence.0 as i64), Type::INT8),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn note_use(link: &Link, session: &SessionId, at: Timestamp, more: i64) -> Result<(), Failure> {
+    let sql = "UPDATE sessions SET message_count = message_count + $3, updated_at = greatest(updated_at, $2)
+        WHERE id = $1";
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&session.as_str(), Type::TEXT), (&millis(at), Type::INT8), (&more, Type::INT8)];
+    link.client.execute_typed(sql, &values).await?;
+    Ok(())
+}
+
+pub(super) async fn one(link: &Link, session: &SessionId, id: &MessageId) -> Result<Option<Message>, Failure> {
+    let sql = format!("SELECT {MESSAGE} FROM messages WHERE session_id = $1 AND id = $2");
+    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&session.as_str(), Type::TEXT), (&id.as_str(), Type::TEXT)];
+    let row = link.client.query_typed_opt(&sql, &values).await?;
+    Ok(row.as_ref().map(rows::message).transpose()?)
+}
+
+pub(super) async fn page(
+    link: &Link,
+    session: &SessionId,
+    before: Option<&MessageId>,
+    limit: usize,
+    scope: Scope,
+) -> Result<MessagePage, Failure> {
+    let which = match scope {
+        Scope::Conversation => "AND NOT replaced",
+        Scope::Everything => "",
+    };
+    // Without such a message nothing stands before it.
+    let end = match before {
+        Some(_) => "(SELECT position FROM messages WHERE session_id = $1 AND id = $2)",
+        None => "coalesce($2::text::bigint, 9223372036854775807)",
+    };
+    let sql = format!(
+        "SELECT {MESSAGE} FROM messages WHERE session_id = $1 {which} AND position < {end}
+         ORDER BY position DESC LIMIT $3"
+    );
+    let values: [(&(dyn ToSql + Sync), Type); 3] = [
+        (&session.as_str(), Type::TEXT),
+        (&before.map(MessageId::as_str), Type::TEXT),
+        (&(limit as i64 + 1), Type::INT8),
+    ];
+    let found = link.client.query_typed(&sql, &values).await?;
+    if found.is_empty() && sessions::one(link, session).await?.is_none() {
+        return Err(StoreError::NoSession.into());
+    }
+    let mut messages = found.iter().take(limit).map(rows::message).collect::<Result<Vec<_>, _>>()?;
+    messages.reverse();
+    Ok(MessagePage { messages, more: found.len() > limit })
+}
+
+pub(super) async fn rate(
+    link: Arc<Link>,
+    session: SessionId,
+    message: MessageId,
+    feedback: Feedback,
+) -> Result<bool, Failure> {
+    let sql = "UPDATE messages SET feedback = $3 WHERE session_id = $1 AND id = $2";
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&session.as_str(), Type::TEXT), (&message.as_str(), Type::TEXT), (&json(&feedback)?, Type::TEXT)];
+    let changed = link.client.execute_typed(sql, &values).await?;
+    if changed == 0 && sessions::one(&link, &session).await?.is_none() {
+        return Err(StoreError::NoSession.into());
+    }
+    Ok(changed > 0)
+}
+
+/// Keeps pieces of answers. Who holds an answer's session meanwhile, or ends the answer, waits for it.
+pub(super) async fn keep(link: Arc<Link>, node: Arc<str>, pieces: Arc<Vec<Piece>>) -> Result<(), Failure> {
+    let sessions: Vec<&str> = pieces.iter().map(|piece| piece.session.as_str()).collect();
+    let fences: Vec<i64> = pieces.iter().map(|piece| piece.fence.0 as i64).collect();
+    let answers: Vec<&str> = pieces.iter().map(|piece| piece.answer.as_str()).collect();
+    let ats: Vec<i64> = pieces.iter().map(|piece| i64::try_from(piece.at).unwrap_or(i64::MAX)).collect();
+    let texts: Vec<&[u8]> = pieces.iter().map(|piece| piece.text.as_bytes()).collect();
+    let sql = "WITH held AS (
+            SELECT messages.position, given.at, given.text, given.n
+            FROM unnest($2, $3, $4, $5, $6) WITH ORDINALITY AS given (session, fence, answer, at, text, n)
+            JOIN sessions ON sessions.id = given.session AND sessions.node = $1 AND sessions.fence = given.fence
+            JOIN messages ON messages.session_id = given.session AND messages.id = given.answer
+            WHERE messages.status = 'pending' FOR NO KEY UPDATE OF sessions, messages
+        ) INSERT INTO pieces (answer, at, text) SELECT position, at, text FROM held ORDER BY n";
+    let values: [(&(dyn ToSql + Sync), Type); 6] = [
+        (&&*node, Type::TEXT),
+        (&sessions, Type::TEXT_ARRAY),
+        (&fences, Type::INT8_ARRAY),
+        (&answers, Type::TEXT_ARRAY),
+        (&ats, Type::INT8_ARRAY),
+        (&texts, Type::BYTEA_ARRAY),
+    ];
+    link.client.execute_typed(sql, &values).await?;
+    Ok(())
+}
+
+pub(super) async fn finish(link: Arc<Link>, hand: Hand, answer: Arc<FinishedAnswer>) -> Result<(), Failure> {
+    hand.hold(&link).await?;
+    let (citations, sources) = (json_list(&answer.citations)?, json_list(&answer.sources)?);
+    let usage = answer.usage.as_ref().map(json).transpose()?;
+    let ended = link
+        .client
+        .query_typed_opt(
+            "UPDATE messages SET text = $3, status = $4, run = $5, model = $6, citations = $7, sources = $8, usage = $9
+             WHERE session_id = $1 AND id = $2 AND status = 'pending' RETURNING position",
+            &[
+                (&hand.session.as_str(), Type::TEXT),
+                (&answer.id.as_str(), Type::TEXT),
+                (&answer.text.as_bytes(), Type::BYTEA),
+                (&answer.status.as_str(), Type::TEXT),
+                (&answer.run.as_str(), Type::TEXT),
+                (&answer.model, Type::TEXT),
+                (&citations, Type::TEXT),
+                (&sources, Type::TEXT),
+                (&usage, Type::TEXT),
+            ],
+        )
+        .await?;
+    let Some(ended) = ended else {
+        // One that is finished already stays as it is; one that never was is an error.
+        let known = one(&link, &hand.session, &answer.id).await?;
+        return known.map(drop).ok_or_else(|| unknown_answer(&answer.id).into());
+    };
+    let position: i64 = get(&ended, 0)?;
+    let forget = async {
+        link.client.execute_typed("DELETE FROM pieces WHERE answer = $1", &[(&position, Type::INT8)]).await?;
+        Ok(())
+    };
+    try_join(forget, note_use(&link, &hand.session, Timestamp::now(), 0)).await?;
+    Ok(())
+}
+
+/// Lets the conversation go on another way.
+pub(super) async fn branch(
+    link: Arc<Link>,
+    hand: Hand,
+    branch: Arc<Branch>,
+    newest: usize,
+) -> Result<Branched, Failure> {
+    hand.hold(&link).await?;
+    let new = branch.question.as_ref().unwrap_or(&branch.answer);
+    if let Some(existing) = one(&link, &hand.session, &new.id).await? {
+        return Ok(Branched::Exists(Box::new(existing)));
+    }
+    let Some(at) = branching_point(&link, &hand.session, branch.at.as_ref()).await? else {
+        return Ok(Branched::NotFound);
+    };
+    let mut answer = branch.answer.clone();
+    let (question, first) = match (&branch.question, at.role) {
+        (Some(_), Role::Assistant) => return Ok(Branched::NotAQuestion),
+        (Some(edited), Role::User) => (Message { replaces: Some(at.id.clone()), ..edited.clone() }, at.id),
+        (None, _) => {
+            let Some((question, old)) = question_and_answer(&link, &hand.session, at).await? else {
+                return Ok(Branched::NotFound);
+            };
+            answer.replaces = Some(old.clone());
+            (Message { run: answer.run.clone(), ..question }, old)
+        }
+    };
+    answer.question = Some(question.id.clone());
+    let replaced = replace_from(&link, &hand.session, &first).await?;
+    if branch.question.is_some() {
+        insert(&link, &hand, &question).await?;
+    } else {
+        let sql = "UPDATE messages SET run = $3 WHERE session_id = $1 AND id = $2";
+        let values: [(&(dyn ToSql + Sync), Type); 3] = [
+            (&hand.session.as_str(), Type::TEXT),
+            (&question.id.as_str(), Type::TEXT),
+            (&answer.run.as_ref().map(RunId::as_str), Type::TEXT),
+        ];
+        link.client.execute_typed(sql, &values).await?;
+    }
+    insert(&link, &hand, &answer).await?;
+    let more = 1 + i64::from(branch.question.is_some()) - i64::try_from(replaced).unwrap_or(i64::MAX);
+    note_use(&link, &hand.session, answer.created_at, more).await?;
+    let page = page(&link, &hand.session, None, newest, Scope::Conversation).await?;
+    Ok(Branched::Stored { question: Box::new(question), page })
+}
+
+async fn replace_from(link: &Link, session: &SessionId, first: &MessageId) -> Result<u64, Failure> {
+    let sql = "UPDATE messages SET replaced = true WHERE session_id = $1 AND NOT replaced
+        AND position >= (SELECT position FROM messages WHERE session_id = $1 AND id = $2)";
+    Ok(link.client.execute_typed(sql, &[(&session.as_str(), Type::TEXT), (&first.as_str(), Type::TEXT)]).await?)
+}
+
+/// The message of the conversation at which a branch begins.
+async fn branching_point(link: &Link, session: &SessionId, at: Option<&MessageId>) -> Result<Option<Message>, Failure> {
+    if let Some(at) = at {
+        return Ok(one(link, session, at).await?.filter(|message| !message.replaced));
+    }
+    let sql = format!(
+        "SELECT {MESSAGE} FROM messages WHERE session_id = $1 AND NOT replaced AND role = 'assistant'
+         ORDER BY position DESC LIMIT 1"
+    );
+    let row = link.client.query_typed_opt(&sql, &[(&session.as_str(), Type::TEXT)]).await?;
+    Ok(row.as_ref().map(rows::message).transpose()?)
+}
+
+/// The question that `known` is, or answers, and the answer that it has in the conversation.
+async fn question_and_answer(
+    link: &Link,
+    session: &SessionId,
+    known: Message,
+) -> Result<Option<(Message, MessageId)>, Failure> {
+    if known.role == Role::Assistant {
+        let Some(id) = &known.question else { return Ok(None) };
+        return Ok(one(link, session, id).await?.map(|question| (question, known.id)));
+    }
+    let sql = "SELECT id FROM messages WHERE session_id = $1 AND question = $2 AND NOT replaced";
+    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&session.as_str(), Type::TEXT), (&known.id.as_str(), Type::TEXT)];
+    let row = link.client.query_typed_opt(sql, &values).await?;
+    let answer = row.as_ref().map(|row| rows::id(row, 0, MessageId::parse)).transpose()?;
+    Ok(answer.map(|answer| (known, answer)))
+}

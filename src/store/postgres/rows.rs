@@ -1,0 +1,125 @@
+//! Rows ↔ values.
+
+use serde::{Serialize, de::DeserializeOwned};
+use tokio_postgres::{Row, types::FromSql};
+
+use super::connect::unavailable;
+use crate::{
+    chat::{Message, MessageId, Owner, Role, RunId, SessionId, Status, Timestamp},
+    store::{SessionRecord, StoreError, continue_text},
+};
+
+pub(super) const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count, owner";
+/// A message; of a pending one with the pieces of its text that were kept.
+pub(super) const MESSAGE: &str = "id, role, text, status, run, model, citations, sources, created_at, question, replaces,
+    replaced, feedback, position,
+    CASE status WHEN 'pending' THEN ARRAY(SELECT at FROM pieces WHERE answer = position ORDER BY pieces.id) END,
+    CASE status WHEN 'pending' THEN ARRAY(SELECT pieces.text FROM pieces WHERE answer = position ORDER BY pieces.id) END";
+
+pub(super) fn session(row: &Row) -> Result<SessionRecord, StoreError> {
+    Ok(SessionRecord {
+        id: id(row, 0, SessionId::parse)?,
+        assistant: get(row, 1)?,
+        metadata: from_json(row, 2)?,
+        created_at: timestamp(row, 3)?,
+        updated_at: timestamp(row, 4)?,
+        message_count: u64::try_from(get::<i64>(row, 5)?).unwrap_or(0),
+        owner: get::<Option<&str>>(row, 6)?.map(Owner::new),
+    })
+}
+
+pub(super) fn message(row: &Row) -> Result<Message, StoreError> {
+    let mut text = utf8(get(row, 2)?)?;
+    let ats: Option<Vec<i64>> = get(row, 14)?;
+    let pieces: Option<Vec<&[u8]>> = get(row, 15)?;
+    for (at, piece) in ats.into_iter().flatten().zip(pieces.into_iter().flatten()) {
+        continue_text(&mut text, usize::try_from(at).unwrap_or(usize::MAX), &utf8(piece)?);
+    }
+    Ok(Message {
+        id: id(row, 0, MessageId::parse)?,
+        role: name(row, 1)?,
+        text,
+        status: name::<Status>(row, 3)?,
+        run: optional_id(row, 4, RunId::parse)?,
+        model: get(row, 5)?,
+        citations: from_json(row, 6)?.unwrap_or_default(),
+        sources: from_json(row, 7)?.unwrap_or_default(),
+        created_at: timestamp(row, 8)?,
+        question: optional_id(row, 9, MessageId::parse)?,
+        replaces: optional_id(row, 10, MessageId::parse)?,
+        replaced: get(row, 11)?,
+        feedback: from_json(row, 12)?,
+    })
+}
+
+/// Where a message of [`MESSAGE`] stands.
+pub(super) fn position(row: &Row) -> Result<i64, StoreError> {
+    get(row, 13)
+}
+
+pub(super) const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::User => "user",
+        Role::Assistant => "assistant",
+    }
+}
+
+pub(super) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, StoreError> {
+    row.try_get(column).map_err(|error| damaged(row, column, &error))
+}
+
+pub(super) fn id<'a, T, E: std::fmt::Display>(
+    row: &'a Row,
+    column: usize,
+    parse: impl FnOnce(&'a str) -> Result<T, E>,
+) -> Result<T, StoreError> {
+    parse(get(row, column)?).map_err(|error| damaged(row, column, &error))
+}
+
+fn optional_id<'a, T, E: std::fmt::Display>(
+    row: &'a Row,
+    column: usize,
+    parse: impl FnOnce(&'a str) -> Result<T, E>,
+) -> Result<Option<T>, StoreError> {
+    let text: Option<&str> = get(row, column)?;
+    text.map(parse).transpose().map_err(|error| damaged(row, column, &error))
+}
+
+/// An enum that is stored under the name it has on the wire.
+fn name<T: DeserializeOwned>(row: &Row, column: usize) -> Result<T, StoreError> {
+    let text: &str = get(row, column)?;
+    T::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text))
+        .map_err(|error| damaged(row, column, &error))
+}
+
+fn from_json<T: DeserializeOwned>(row: &Row, column: usize) -> Result<Option<T>, StoreError> {
+    let Some(text) = get::<Option<&str>>(row, column)? else { return Ok(None) };
+    serde_json::from_str(text).map(Some).map_err(|error| damaged(row, column, &error))
+}
+
+pub(super) fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Unavailable(format!("cannot be written as JSON: {error}")))
+}
+
+/// Most messages cite nothing: an empty list is NULL.
+pub(super) fn json_list<T: Serialize>(values: &[T]) -> Result<Option<String>, StoreError> {
+    if values.is_empty() { Ok(None) } else { json(&values).map(Some) }
+}
+
+/// The database's integers end at 2^63; that is the year 292 million.
+pub(super) fn millis(time: Timestamp) -> i64 {
+    i64::try_from(time.0).unwrap_or(i64::MAX)
+}
+
+pub(super) fn timestamp(row: &Row, column: usize) -> Result<Timestamp, StoreError> {
+    Ok(Timestamp(u64::try_from(get::<i64>(row, column)?).unwrap_or(0)))
+}
+
+fn utf8(bytes: &[u8]) -> Result<String, StoreError> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| unavailable("a stored text is not UTF-8"))
+}
+
+fn damaged(row: &Row, column: usize, error: &impl std::fmt::Display) -> StoreError {
+    let name = row.columns().get(column).map_or("?", |column| column.name());
+    StoreError::Unavailable(format!("the stored column {name} cannot be read: {error}"))
+}

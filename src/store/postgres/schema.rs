@@ -1,0 +1,232 @@
+//! The layout of the database, and how it came to be.
+//!
+//! Gateways of two versions may run on one database while one is replaced by the other. So a step only adds what the
+//! version before it can do without: a table, a column that may be empty or has a default, an index. What an older
+//! version cannot live with raises the oldest layout that a program must know.
+
+use std::sync::Arc;
+
+use tokio_postgres::types::Type;
+use tracing::info;
+
+use super::{
+    connect::{Link, described, unavailable},
+    writer::Failure,
+};
+use crate::store::StoreError;
+
+/// One step per version of the layout, and the oldest version that a program must know to work on what it leaves behind.
+const STEPS: &[(&str, i64)] = &[(
+    "
+    -- A process of a gateway. dead: others have found that its lease was over; that is for ever.
+    CREATE TABLE nodes (
+        id         text PRIMARY KEY,
+        dead       boolean NOT NULL DEFAULT false,
+        expires_at timestamptz NOT NULL
+    );
+
+    -- node, fence: who writes to it, and for the how-manieth time somebody does. Order is that of bytes.
+    CREATE TABLE sessions (
+        id            text COLLATE \"C\" PRIMARY KEY,
+        assistant     text NOT NULL,
+        metadata      text,
+        created_at    bigint NOT NULL,
+        updated_at    bigint NOT NULL,
+        message_count bigint NOT NULL,
+        owner         text COLLATE \"C\",
+        node          text REFERENCES nodes (id),
+        fence         bigint NOT NULL
+    );
+    CREATE INDEX sessions_by_owner ON sessions (owner, created_at DESC, id);
+    CREATE INDEX sessions_by_use ON sessions (updated_at, id);
+    CREATE INDEX sessions_of_node ON sessions (node) WHERE node IS NOT NULL;
+
+    -- position: the order of a conversation, rising because one writes at a time. text: what people and models say may
+    -- have any character, and this database's texts have no NUL. fence: under which it was added.
+    CREATE TABLE messages (
+        position   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        session_id text COLLATE \"C\" NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        id         text COLLATE \"C\" NOT NULL,
+        role       text NOT NULL,
+        text       bytea NOT NULL,
+        status     text NOT NULL,
+        run        text,
+        model      text,
+        citations  text,
+        sources    text,
+        usage      text,
+        created_at bigint NOT NULL,
+        question   text COLLATE \"C\",
+        replaces   text COLLATE \"C\",
+        replaced   boolean NOT NULL DEFAULT false,
+        feedback   text,
+        fence      bigint NOT NULL,
+        UNIQUE (session_id, id)
+    );
+    CREATE INDEX messages_in_order ON messages (session_id, position);
+    CREATE INDEX messages_pending ON messages (session_id) WHERE status = 'pending';
+    CREATE INDEX messages_rated ON messages (created_at) WHERE feedback IS NOT NULL;
+
+    -- What was added to an answer that is being written: behind its first `at` bytes stands `text` now.
+    CREATE TABLE pieces (
+        id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        answer bigint NOT NULL REFERENCES messages (position) ON DELETE CASCADE,
+        at     bigint NOT NULL,
+        text   bytea NOT NULL
+    );
+    CREATE INDEX pieces_of_answer ON pieces (answer, id);
+
+    -- day: counted from 1970.
+    CREATE TABLE spending (
+        day     bigint NOT NULL,
+        account text COLLATE \"C\" NOT NULL,
+        tokens  bigint NOT NULL,
+        PRIMARY KEY (day, account)
+    );
+
+    -- number: of the newest change of credentials; each row below has that of its own.
+    CREATE TABLE changes (id integer PRIMARY KEY CHECK (id = 1), number bigint NOT NULL);
+    INSERT INTO changes (id, number) VALUES (1, 0);
+
+    -- hash: of the whole key, which is shown once and kept nowhere.
+    CREATE TABLE api_keys (
+        id         text PRIMARY KEY,
+        name       text NOT NULL,
+        hash       bytea NOT NULL,
+        tenant     text NOT NULL,
+        \"user\"     text NOT NULL,
+        scopes     text NOT NULL,
+        created_at bigint NOT NULL,
+        expires_at bigint,
+        used_at    bigint,
+        revoked_at bigint,
+        change     bigint NOT NULL
+    );
+    CREATE INDEX api_keys_by_change ON api_keys (change);
+
+    -- user: empty for all of the tenant. before: tokens made earlier are not good any more.
+    CREATE TABLE revocations (
+        tenant text NOT NULL,
+        \"user\" text NOT NULL,
+        before bigint NOT NULL,
+        change bigint NOT NULL,
+        PRIMARY KEY (tenant, \"user\")
+    );
+    CREATE INDEX revocations_by_age ON revocations (before);
+    CREATE INDEX revocations_by_change ON revocations (change);
+
+    -- Single tokens that were taken back, by a hash; until: when they are over anyway.
+    CREATE TABLE revoked_tokens (
+        id     bytea PRIMARY KEY,
+        tenant text NOT NULL,
+        \"user\" text NOT NULL,
+        until  bigint NOT NULL,
+        change bigint NOT NULL
+    );
+    CREATE INDEX revoked_tokens_of_user ON revoked_tokens (tenant, \"user\");
+    CREATE INDEX revoked_tokens_by_age ON revoked_tokens (until);
+    CREATE INDEX revoked_tokens_by_change ON revoked_tokens (change);
+
+    -- number: entries are only ever added, and leave by their age.
+    CREATE TABLE audit (
+        number  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        at      bigint NOT NULL,
+        tenant  text COLLATE \"C\" NOT NULL,
+        \"user\"  text NOT NULL,
+        action  text NOT NULL,
+        target  text NOT NULL,
+        address text
+    );
+    CREATE INDEX audit_of_tenant ON audit (tenant, number);
+    CREATE INDEX audit_by_age ON audit (at);
+
+    CREATE TABLE probe (id integer PRIMARY KEY CHECK (id = 1), count bigint NOT NULL);
+    INSERT INTO probe (id, count) VALUES (1, 0);
+",
+    1,
+)];
+
+/// Where it is written which steps were taken. Whoever makes it first makes it for all.
+const LAYOUT: &str = "
+    CREATE TABLE IF NOT EXISTS layout (id integer PRIMARY KEY CHECK (id = 1), version bigint NOT NULL, oldest bigint NOT NULL);
+    INSERT INTO layout (id, version, oldest) VALUES (1, 0, 0) ON CONFLICT DO NOTHING";
+
+/// Brings the layout up to date. Gateways that start together do so one after the other.
+///
+/// # Errors
+/// [`StoreError::Unavailable`], also when a newer version of the program has changed the layout in a way that this one
+/// cannot live with.
+pub(super) async fn migrate(link: &Arc<Link>) -> Result<(), StoreError> {
+    refuse_forgetful(link).await?;
+    let said = |error: tokio_postgres::Error| StoreError::Unavailable(described(&error));
+    let mut made = link.client.batch_execute(LAYOUT).await;
+    if made.is_err() {
+        made = link.client.batch_execute(LAYOUT).await; // Somebody else made it at the same moment.
+    }
+    made.map_err(said)?;
+    loop {
+        link.client.batch_execute("BEGIN").await.map_err(said)?;
+        let lock = "SELECT version, oldest FROM layout WHERE id = 1 FOR UPDATE";
+        let row = link.client.query_typed_one(lock, &[]).await.map_err(said)?;
+        let (version, oldest): (i64, i64) = (row.get(0), row.get(1));
+        refuse_newer(version, oldest)?;
+        let Some((step, needs)) = usize::try_from(version).ok().and_then(|version| STEPS.get(version)) else {
+            return link.client.batch_execute("COMMIT").await.map_err(said);
+        };
+        link.client.batch_execute(step).await.map_err(said)?;
+        let next = "UPDATE layout SET version = version + 1, oldest = greatest(oldest, $1) WHERE id = 1";
+        link.client.execute_typed(next, &[(needs, Type::INT8)]).await.map_err(said)?;
+        link.client.batch_execute("COMMIT").await.map_err(said)?;
+        info!(version = version + 1, "database layout brought up to date");
+    }
+}
+
+/// Whether [`migrate`] would take the database as it is.
+///
+/// # Errors
+/// As [`migrate`].
+pub(super) async fn inspect(link: &Link) -> Result<(), StoreError> {
+    refuse_forgetful(link).await?;
+    let said = |error: tokio_postgres::Error| StoreError::Unavailable(described(&error));
+    let made = link.client.query_typed_one("SELECT to_regclass('layout') IS NOT NULL", &[]).await.map_err(said)?;
+    if !made.get::<_, bool>(0) {
+        return Ok(());
+    }
+    let row =
+        link.client.query_typed_one("SELECT version, oldest FROM layout WHERE id = 1", &[]).await.map_err(said)?;
+    refuse_newer(row.get(0), row.get(1))
+}
+
+fn refuse_newer(version: i64, oldest: i64) -> Result<(), StoreError> {
+    let known = STEPS.len() as i64;
+    if oldest <= known {
+        return Ok(());
+    }
+    Err(StoreError::Unavailable(format!(
+        "its layout has version {version} and needs a program that knows {oldest}; this one knows {known}"
+    )))
+}
+
+/// An acknowledgement means that what was said is on the disk: a server that is told not to see to that is of no use.
+async fn refuse_forgetful(link: &Link) -> Result<(), StoreError> {
+    let shown = async |setting: &str| -> Result<String, StoreError> {
+        let row = link.client.query_typed_one(&format!("SELECT current_setting('{setting}')"), &[]).await;
+        Ok(row.map_err(|error| StoreError::Unavailable(described(&error)))?.get(0))
+    };
+    if shown("fsync").await? == "off" || shown("synchronous_commit").await? == "off" {
+        return Err(unavailable("it forgets what it has acknowledged: fsync or synchronous_commit is off"));
+    }
+    let encoding = shown("server_encoding").await?;
+    if encoding != "UTF8" {
+        return Err(StoreError::Unavailable(format!(
+            "its encoding is {encoding}: make a database with ENCODING 'UTF8'"
+        )));
+    }
+    Ok(())
+}
+
+/// Writes something that nobody reads: the only proof that writing works is to write.
+pub(super) async fn probe(link: Arc<Link>) -> Result<(), Failure> {
+    link.client.execute_typed("UPDATE probe SET count = count + 1 WHERE id = 1", &[]).await?;
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! A PostgreSQL server of the tests' own (`scripts/postgres.sh`), which is gone with them. The unit tests use this file,
+//! too.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use tokio_postgres::NoTls;
+
+/// A server.
+pub(crate) struct Postgres {
+    _script: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    pid: u32,
+    url: String,
+}
+
+impl Postgres {
+    /// Starts one, with these settings: `-c name=value`. Blocks until it takes connections.
+    pub(crate) fn start(settings: &[&str]) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/postgres.sh");
+        let settings = settings.iter().flat_map(|setting| ["-c", setting]);
+        let mut script = Command::new(script)
+            .args(settings)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("scripts/postgres.sh can be run");
+        let orders = script.stdin.take().expect("piped");
+        let answers = BufReader::new(script.stdout.take().expect("piped"));
+        let mut server = Self { _script: script, orders, answers, pid: 0, url: String::new() };
+        server.wait_until_ready();
+        server
+    }
+
+    /// SIGKILL. Its workers follow by themselves.
+    pub(crate) fn kill(&self) {
+        let killed = Command::new("kill").args(["-KILL", &self.pid.to_string()]).status().expect("kill can be run");
+        assert!(killed.success());
+    }
+
+    /// Starts it again, after it was killed.
+    pub(crate) fn start_again(&mut self) {
+        self.orders.write_all(b"start\n").expect("the script takes orders");
+        self.wait_until_ready();
+    }
+
+    fn wait_until_ready(&mut self) {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("the script answers");
+        let (pid, url) = line.trim().split_once(' ').expect("a PostgreSQL server: scripts/setup.sh test installs it");
+        (self.pid, self.url) = (pid.parse().expect("a process id"), url.to_owned());
+    }
+
+    /// The URL of a schema of this server that nobody else has.
+    pub(crate) async fn fresh(&self) -> String {
+        static SCHEMAS: AtomicU32 = AtomicU32::new(0);
+        let schema = format!("test_{}", SCHEMAS.fetch_add(1, Ordering::Relaxed));
+        self.execute(&format!("CREATE SCHEMA {schema}")).await;
+        format!("{}?options=-csearch_path%3D{schema}", self.url)
+    }
+
+    /// Runs SQL on it, beside whoever uses it.
+    pub(crate) async fn execute(&self, sql: &str) {
+        execute(&self.url, sql).await;
+    }
+}
+
+/// Runs SQL at a URL.
+pub(crate) async fn execute(url: &str, sql: &str) {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("connected");
+    let (done, _) = futures_util::future::join(
+        async {
+            let done = client.batch_execute(sql).await;
+            drop(client);
+            done
+        },
+        connection,
+    )
+    .await;
+    done.expect("executed");
+}
+
+/// The server that all tests of a process share which do it no harm. It is gone when the process is.
+pub(crate) static SHARED: LazyLock<Postgres> = LazyLock::new(|| Postgres::start(&[]));

@@ -1,0 +1,242 @@
+//! Several gateways on one PostgreSQL: what each may do, and what is left when one of them, or the database, is gone.
+
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::harness::{Client, Memory, PATIENCE, Postgres, SHARED, Setup, TestGateway, Upstream, soon};
+
+/// So long at the most after a gateway was killed others have its sessions.
+const TAKEN_WITHIN: std::time::Duration = std::time::Duration::from_secs(9);
+
+fn on(setup: Setup, database: &str) -> Setup {
+    setup.set("DATABASE_URL", database)
+}
+
+/// Two gateways that ask the same model.
+async fn two(upstream: &str) -> (TestGateway, TestGateway, String) {
+    let database = SHARED.fresh().await;
+    let one = on(Setup::with_upstream(upstream), &database).start().await;
+    let other = on(Setup::with_upstream(upstream), &database).start().await;
+    (one, other, database)
+}
+
+/// Comes back again and again, until this gateway has the session.
+async fn come_back(gateway: &TestGateway, memory: Memory) -> Client {
+    let started = Instant::now();
+    let (url, mut memory) = (gateway.socket(&memory.session), memory);
+    loop {
+        match Client::try_resume(&url, memory).await {
+            Ok(client) => return client,
+            Err(left) => memory = left,
+        }
+        assert!(started.elapsed() < PATIENCE, "nobody has the session");
+        sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+/// What a snapshot says of the conversation: texts and how they ended.
+fn said(client: &Client) -> Vec<(String, String)> {
+    let messages = client.snapshot.as_ref().expect("a snapshot")["messages"].as_array().unwrap().clone();
+    let text = |of: &serde_json::Value| of.as_str().unwrap_or_default().to_owned();
+    messages.iter().map(|message| (text(&message["text"]), text(&message["status"]))).collect()
+}
+
+#[tokio::test]
+async fn a_conversation_is_one_gateways_and_can_be_read_by_all() {
+    let upstream = Upstream::saying("From 4.1 %.", 500.0).await;
+    let (one, other, _) = two(&upstream.url).await;
+    let mut client = one.connect().await;
+    assert_eq!(client.ask("What does it cost?").await.text, "From 4.1 %.");
+
+    let path = format!("/api/v1/sessions/{}", client.session());
+    let (status, session) = other.get(&path).await;
+    assert_eq!((status, &session["messages"][1]["text"]), (200, &json!("From 4.1 %.")));
+    let (status, problem) = other.post("/api/v1/chat", json!({"session_id": client.session(), "message": "?"})).await;
+    assert_eq!((status, &problem["code"]), (503, &json!("busy")), "{problem}");
+    assert!(Client::try_resume(&other.socket(&client.session()), Memory::default()).await.is_err());
+
+    // Nobody watches, and it leaves memory: whoever asks next has it.
+    let setup = other.setup();
+    let memory = client.cut();
+    let mut one = one;
+    one.signal("TERM").await;
+    assert_eq!(one.exit_code().await, Some(0));
+    let mut client = come_back(&other, memory).await;
+    client.until("snapshot").await;
+    assert_eq!(said(&client).len(), 2);
+    assert_eq!(client.ask("And then?").await.text, "From 4.1 %.");
+    drop((client, other));
+
+    // All that was said is in the database, and nothing of it in the folder.
+    let again = setup.start().await;
+    assert_eq!(again.get(&path).await.1["message_count"], 4);
+}
+
+#[tokio::test]
+async fn a_session_that_leaves_memory_is_free_for_others() {
+    let upstream = Upstream::saying("Yes.", 500.0).await;
+    let database = SHARED.fresh().await;
+    let idle = |url: &str| on(Setup::with_upstream(url), &database).set("RIVULET_SESSION_IDLE_S", "1");
+    let (one, other) = (idle(&upstream.url).start().await, idle(&upstream.url).start().await);
+    let mut client = one.connect().await;
+    client.ask("Is it?").await;
+    let memory = client.cut();
+    let mut client = come_back(&other, memory).await;
+    assert_eq!(client.ask("Really?").await.text, "Yes.");
+    // Back and forth.
+    let memory = client.cut();
+    let mut client = come_back(&one, memory).await;
+    assert_eq!(client.ask("Really?").await.text, "Yes.");
+}
+
+#[tokio::test]
+async fn when_a_gateway_is_killed_another_one_has_what_was_acknowledged_and_the_draft() {
+    let (upstream, gate) = Upstream::gated("one two three four five", 3).await;
+    let (one, other, _) = two(&upstream.url).await;
+    let mut client = one.connect().await;
+    let id = client.say("Count").await;
+    client.until("ack").await;
+    client.deltas(1).await;
+    // A draft is a second old at the most.
+    let path = format!("/api/v1/sessions/{}", client.session());
+    soon("a draft", async {
+        while other.get(&path).await.1["messages"][1]["text"].as_str().is_none_or(str::is_empty) {
+            sleep(std::time::Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    let memory = client.memory.clone();
+    drop(one.kill().await);
+    let killed = Instant::now();
+    gate.open();
+    let mut client = come_back(&other, memory).await;
+    assert!(killed.elapsed() < TAKEN_WITHIN, "{:?}", killed.elapsed());
+    client.until("snapshot").await;
+    let [(question, _), (draft, status)] = &said(&client)[..] else { panic!("{:?}", said(&client)) };
+    assert_eq!((question.as_str(), status.as_str()), ("Count", "interrupted"));
+    assert_eq!(client.answer().await.status(), "interrupted", "told once more, for those who did not hear it");
+    assert!(!draft.is_empty() && "one two three four five".starts_with(draft.as_str()), "{draft:?}");
+    // Said once more, because nobody knows whether it arrived: nothing is generated twice.
+    client.tell(json!({"type": "send", "id": id, "text": "Count"})).await;
+    let ack = client.until("ack").await;
+    assert_eq!(ack["duplicate"], true);
+    assert_eq!(upstream.stats.requests().len(), 1);
+    assert_eq!(client.ask("Again").await.text, "one two three four five");
+}
+
+#[tokio::test]
+async fn a_gateway_that_was_stopped_for_long_changes_nothing_when_it_wakes() {
+    let (upstream, gate) = Upstream::gated("one two three four five", 3).await;
+    let (one, other, _) = two(&upstream.url).await;
+    let mut sleeper = one.connect().await;
+    sleeper.say("Count").await;
+    sleeper.until("ack").await;
+    sleeper.deltas(1).await;
+    one.signal("STOP").await;
+    let mut client = come_back(&other, sleeper.memory.clone()).await;
+    client.until("snapshot").await;
+    assert_eq!(said(&client)[1].1, "interrupted");
+    assert_eq!(client.answer().await.status(), "interrupted");
+    gate.open();
+    let answer = client.ask("Again").await;
+    assert_eq!((answer.status(), answer.text.as_str()), ("complete", "one two three four five"));
+
+    one.signal("CONT").await;
+    assert_eq!(sleeper.close_code().await, 4205, "it has moved");
+    assert!(sleeper.memory.live.is_some(), "and nobody was told how the answer ended");
+    let (_, session) = other.get(&format!("/api/v1/sessions/{}", client.session())).await;
+    let ends: Vec<_> = session["messages"].as_array().unwrap().iter().map(|message| &message["status"]).collect();
+    assert_eq!(ends, ["complete", "interrupted", "complete", "complete"]);
+    // It goes on with others under another name.
+    assert_eq!(one.connect().await.ask("You").await.text, "one two three four five");
+}
+
+#[tokio::test]
+async fn while_the_database_is_away_answers_go_on_and_nothing_is_acknowledged() {
+    let mut postgres = Postgres::start(&[]);
+    let database = postgres.fresh().await;
+    let (upstream, gate) = Upstream::gated("one two three four five", 2).await;
+    let gateway = on(Setup::with_upstream(&upstream.url), &database).start().await;
+    let mut client = gateway.connect().await;
+    client.say("Count").await;
+    client.until("ack").await;
+    client.deltas(1).await;
+    postgres.kill();
+    gate.allow(4);
+    client.deltas(1).await;
+    let mut quiet = gateway.connect().await;
+    quiet.tell(json!({"type": "send", "id": "q", "text": "You"})).await;
+    let error = loop {
+        let frame = quiet.frame().await;
+        if frame["type"] == "error" {
+            break frame;
+        }
+    };
+    assert_eq!((&error["code"], &error["retryable"]), (&json!("storage_unavailable"), &json!(true)), "{error}");
+    assert_eq!(gateway.get("/ready").await.0, 503);
+
+    postgres.start_again();
+    soon("readiness", async {
+        while gateway.get("/ready").await.0 != 200 {
+            sleep(std::time::Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    gate.open();
+    let answer = client.answer().await;
+    assert_eq!((answer.status(), answer.text.as_str()), ("complete", "one two three four five"));
+    quiet.tell(json!({"type": "send", "id": "q", "text": "You"})).await;
+    assert_eq!(quiet.until("ack").await["duplicate"], false);
+    assert!(!gateway.log().contains("under-test"), "the password is nobody's business");
+}
+
+#[tokio::test]
+async fn what_is_taken_back_at_one_gateway_ends_at_all() {
+    let database = SHARED.fresh().await;
+    let secret = "a secret of the tests that is long enough";
+    let setup = || on(Setup::bare(), &database).set("JWT_SECRET_KEY", secret).set("REQUIRE_AUTHENTICATION", "true");
+    let (one, other) = (setup().start().await, setup().start().await);
+    // A key made by the command, beside both.
+    let made = setup().output(&["api-key", "new", "--name", "crm", "--scope", "chat", "--scope", "admin"]).await;
+    assert!(made.status.success(), "{made:?}");
+    let key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    let id = key.split('_').nth(1).unwrap();
+    let try_with =
+        |gateway: &TestGateway| reqwest::Client::new().get(gateway.url("/api/v1/sessions")).bearer_auth(&key).send();
+    soon("the key at both", async {
+        for gateway in [&one, &other] {
+            while try_with(gateway).await.unwrap().status() != 200 {
+                sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    })
+    .await;
+    let mut client = Client::connect_as(&other.socket(""), &key).await;
+    let started = Instant::now();
+    let revoked = reqwest::Client::new()
+        .delete(one.url(&format!("/api/v1/admin/api-keys/{id}")))
+        .bearer_auth(&key)
+        .send()
+        .await
+        .unwrap();
+    assert!(revoked.status().is_success(), "{}", revoked.status());
+    assert_eq!(client.close_code().await, 4010);
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+    assert_eq!(try_with(&other).await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn what_is_spent_at_one_gateway_is_spent_at_all() {
+    let upstream = Upstream::saying(&"word ".repeat(40), 500.0).await;
+    let database = SHARED.fresh().await;
+    let setup = || on(Setup::with_upstream(&upstream.url), &database).set("RIVULET_LIMITS_TOKENS_PER_DAY", "200");
+    let (one, other) = (setup().start().await, setup().start().await);
+    let exhausted = async |gateway: &TestGateway| {
+        let (status, problem) = gateway.post("/api/v1/chat", json!({"message": "Say it"})).await;
+        status == 429 && problem["code"] == "budget_exhausted"
+    };
+    soon("the end of the budget", async { while !exhausted(&one).await {} }).await;
+    soon("its end at the other one", async { while !exhausted(&other).await {} }).await;
+    let asked = upstream.stats.requests().len();
+    assert!(asked <= 6, "{asked} answers of a budget that is for three or four");
+}
