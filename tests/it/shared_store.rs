@@ -1,9 +1,13 @@
 //! Several gateways on one PostgreSQL: what each may do, and what is left when one of them, or the database, is gone.
 
+use rivulet::{
+    chat::{Message, MessageId, RunId, SessionId, Timestamp},
+    store::{Appended, Fence, Scope, SessionRecord, SessionStore, StoreError, Turn, postgres::PostgresStore},
+};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::harness::{Client, Memory, PATIENCE, Postgres, SHARED, Setup, TestGateway, Upstream, soon};
+use super::harness::{Client, Fault, Memory, PATIENCE, Postgres, Proxy, SHARED, Setup, TestGateway, Upstream, soon};
 
 /// So long at the most after a gateway was killed others have its sessions.
 const TAKEN_WITHIN: std::time::Duration = std::time::Duration::from_secs(9);
@@ -239,4 +243,79 @@ async fn what_is_spent_at_one_gateway_is_spent_at_all() {
     soon("its end at the other one", async { while !exhausted(&other).await {} }).await;
     let asked = upstream.stats.requests().len();
     assert!(asked <= 6, "{asked} answers of a budget that is for three or four");
+}
+
+fn turn(session: &SessionId) -> Turn {
+    let (question, answer) = (MessageId::parse("q").unwrap(), MessageId::parse("a").unwrap());
+    let (run, at) = (RunId::random(), Timestamp::now());
+    let opens = SessionRecord {
+        id: session.clone(),
+        assistant: "default".to_owned(),
+        metadata: None,
+        created_at: at,
+        updated_at: at,
+        message_count: 0,
+        owner: None,
+    };
+    Turn {
+        opens: Some(opens),
+        answer: Message::pending(answer, Some(question.clone()), run.clone(), at),
+        question: Message::question(question, "What does it cost?".to_owned(), run, at),
+    }
+}
+
+#[tokio::test]
+async fn wherever_the_way_to_the_database_is_cut_a_turn_is_stored_whole_or_not_and_an_acknowledged_one_is() {
+    let database = SHARED.fresh().await;
+    let direct = PostgresStore::open(&database).await.unwrap();
+    let (mut acknowledged, mut stored, mut not) = (0, 0, 0);
+    // From where a database can be opened at all to beyond the commit.
+    for n in (1300..2900).step_by(23) {
+        let proxy = Proxy::to(SHARED.address(), Fault::Reset(n), 0).await;
+        let url = database.replace(SHARED.address(), &proxy.address);
+        let session = SessionId::parse(&format!("s{n}")).unwrap();
+        let Ok(store) = PostgresStore::open(&url).await else { continue };
+        let outcome = store.append_turn(&session, Fence::FIRST, turn(&session)).await;
+        let found = direct.messages(&session, None, 9, Scope::Conversation).await;
+        match (outcome, found) {
+            (Ok(Appended::Stored), Ok(page)) if page.messages.len() == 2 => acknowledged += 1,
+            (Err(StoreError::Unavailable(_)), Ok(page)) if page.messages.len() == 2 => stored += 1,
+            (Err(StoreError::Unavailable(_)), Err(StoreError::NoSession)) => not += 1,
+            (outcome, found) => panic!("cut after {n} bytes: {outcome:?}, and there is {found:?}"),
+        }
+    }
+    assert!(acknowledged > 0 && not > 0, "{acknowledged} acknowledged, {stored} stored all the same, {not} not");
+}
+
+#[tokio::test]
+async fn a_gateway_whose_way_to_the_database_freezes_promises_nothing_and_loses_its_sessions() {
+    for fault in [Fault::FreezeDown, Fault::FreezeUp] {
+        let database = SHARED.fresh().await;
+        let proxy = Proxy::to(SHARED.address(), fault, 0).await;
+        let (upstream, gate) = Upstream::gated("one two three four five", 2).await;
+        let through = database.replace(SHARED.address(), &proxy.address);
+        let one = on(Setup::with_upstream(&upstream.url), &through).start().await;
+        let other = on(Setup::with_upstream(&upstream.url), &database).start().await;
+        let mut client = one.connect().await;
+        client.say("Count").await;
+        client.until("ack").await;
+        client.deltas(1).await;
+        let mut quiet = one.connect().await;
+        proxy.begin();
+        gate.allow(4);
+        client.deltas(1).await;
+        // Said, and perhaps stored: nobody knows, so nobody says so.
+        quiet.tell(json!({"type": "send", "id": "q", "text": "You"})).await;
+        let heir = come_back(&other, client.memory.clone()).await;
+        assert!(Client::try_resume(&one.socket(&client.session()), Memory::default()).await.is_err(), "{fault:?}");
+        let error = loop {
+            let frame = quiet.frame().await;
+            assert_ne!(frame["type"], "ack", "{fault:?}");
+            if frame["type"] == "error" {
+                break frame;
+            }
+        };
+        assert_eq!((&error["code"], &error["retryable"]), (&json!("storage_unavailable"), &json!(true)), "{error}");
+        drop((heir, client, quiet));
+    }
 }

@@ -6,6 +6,7 @@ use super::{super::contract::*, lease::TTL, *};
 use crate::chat::Status;
 
 /// The shared server of the tests of this process.
+#[allow(dead_code, reason = "the integration tests use all of it")]
 #[path = "../../../tests/it/harness/postgres.rs"]
 pub(in crate::store) mod server;
 
@@ -228,4 +229,42 @@ async fn gateways_that_start_together_make_one_layout() {
     let url = SHARED.fresh().await;
     let opened = futures_util::future::join_all((0..6).map(|_| PostgresStore::open(&url))).await;
     assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+}
+
+#[tokio::test]
+async fn a_commit_whose_wait_for_the_standby_is_broken_off_is_no_acknowledgement() {
+    let postgres = server::Postgres::start(&[]);
+    let url = postgres.fresh().await;
+    let store = Arc::new(PostgresStore::open(&url).await.expect("opens"));
+    let session = session_id("s");
+    store.create_session(record("s", 1)).await.expect("stored");
+    let fence = store.take(&session).await.expect("nobody has it");
+    // From now on commits wait for a standby that there is not.
+    postgres.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'").await;
+    postgres.execute("SELECT pg_reload_conf()").await;
+    let appending = {
+        let (store, session) = (store.clone(), session.clone());
+        async move { store.append_turn(&session, fence, turn("q", "?", 2)).await }
+    };
+    // An administrator who looks for what hangs, and cancels it.
+    let cancelling = async {
+        let cancel = "SET synchronous_commit = local;
+            SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+        loop {
+            postgres.execute(cancel).await;
+            tokio::time::sleep(TTL / 100).await;
+        }
+    };
+    let appended = tokio::select! {
+        appended = appending => appended,
+        () = cancelling => unreachable!("it goes on for ever"),
+    };
+    let Err(StoreError::Unavailable(reason)) = appended else { panic!("{appended:?}") };
+    assert!(reason.contains("warned"), "{reason}");
+
+    postgres.execute("ALTER SYSTEM RESET synchronous_standby_names").await;
+    postgres.execute("SELECT pg_reload_conf()").await;
+    // The server has it all the same, and whoever asks again is told so.
+    let again = store.append_turn(&session, fence, turn("q", "?", 2)).await.expect("stored");
+    assert!(matches!(again, Appended::Exists(_)), "{again:?}");
 }

@@ -67,6 +67,12 @@ impl Postgres {
         format!("{}?options=-csearch_path%3D{schema}", self.url)
     }
 
+    /// Where it listens, as `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        let (_, rest) = self.url.split_once('@').expect("a URL with a user");
+        rest.split('/').next().unwrap_or(rest)
+    }
+
     /// Runs SQL on it, beside whoever uses it.
     pub(crate) async fn execute(&self, sql: &str) {
         execute(&self.url, sql).await;
