@@ -30,7 +30,9 @@ impl Stores {
     pub(super) async fn open(config: &Config) -> Result<Self, StoreError> {
         let folder = Arc::new(SqliteStore::open(config.server.data_dir.join(sqlite::FILE_NAME))?);
         let Some(url) = &config.store.database_url else { return Ok(Self::of(folder.clone(), folder, None)) };
-        let database = Arc::new(PostgresStore::open(url.expose()).await?);
+        let opened = PostgresStore::open(url.expose()).await;
+        let named = |error| StoreError::Unavailable(format!("store.database_url: {error}"));
+        let database = Arc::new(opened.map_err(named)?);
         Ok(Self::of(database.clone(), folder, Some(database)))
     }
 

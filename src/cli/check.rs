@@ -210,7 +210,7 @@ async fn database(config: &Config) -> Option<Finding> {
     let url = config.store.database_url.as_ref()?;
     Some(match PostgresStore::inspect(url.expose()).await {
         Ok(()) => (Verdict::Good, "database", "conversations and credentials are kept in PostgreSQL".to_owned()),
-        Err(error) => (Verdict::Bad, "database", error.to_string()),
+        Err(error) => (Verdict::Bad, "database", format!("store.database_url: {error}")),
     })
 }
 

@@ -22,9 +22,10 @@ const OTHER_FILES: u64 = 64;
 /// Arguments of `rivulet load`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// The gateway, like ws://127.0.0.1:8080 or http://127.0.0.1:8080, or the whole address of its WebSocket
-    #[arg(long, value_parser = Endpoint::parse)]
-    pub url: Endpoint,
+    /// The gateway, like ws://127.0.0.1:8080 or http://127.0.0.1:8080, or the whole address of its WebSocket. Several that
+    /// act as one are separated by commas: each connection goes to any of them, and scenarios to the first
+    #[arg(long, value_parser = Endpoint::parse, value_delimiter = ',', required = true)]
+    pub url: Vec<Endpoint>,
     /// Conversations at the same time
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub sessions: u32,
@@ -156,9 +157,9 @@ pub async fn run(args: Args) -> Result<(), LoadCommandError> {
     verdict(&report)
 }
 
-async fn play(scenario: Scenario, args: Args) -> Result<(), LoadCommandError> {
-    let json = args.json;
-    let outcome = scenario::run(job(scenario, args), |stage| {
+async fn play(scenario: Scenario, mut args: Args) -> Result<(), LoadCommandError> {
+    let (json, endpoint) = (args.json, args.url.remove(0)); // The parser insists on one.
+    let outcome = scenario::run(job(scenario, endpoint, args), |stage| {
         // Whoever measures waits for these lines; where nobody does, it is no matter that they cannot be written.
         let _ = writeln!(io::stderr(), "{stage}");
     });
@@ -170,10 +171,10 @@ async fn play(scenario: Scenario, args: Args) -> Result<(), LoadCommandError> {
     }
 }
 
-fn job(scenario: Scenario, args: Args) -> Job {
+fn job(scenario: Scenario, endpoint: Endpoint, args: Args) -> Job {
     Job {
         scenario,
-        endpoint: args.url,
+        endpoint,
         sessions: args.sessions as usize,
         viewers: usize::from(args.scenario_args.viewers),
         messages: args.messages as usize,
@@ -218,7 +219,7 @@ fn judged(verdict: &Verdict) -> Result<(), LoadCommandError> {
 
 fn plan(args: Args) -> Result<Plan, LoadCommandError> {
     Ok(Plan {
-        endpoint: args.url,
+        endpoints: args.url,
         sessions: args.sessions as usize,
         messages: args.messages as usize,
         ramp: Duration::from_secs_f64(args.ramp),

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use tokio::{
     net::lookup_host,
     task::JoinSet,
@@ -98,7 +98,7 @@ const FETCHES: usize = 16;
 /// # Errors
 /// [`LoadError`] when it could not even begin; whatever goes wrong later is in the report.
 pub async fn run(plan: Plan) -> Result<Report, LoadError> {
-    let address = resolve(&plan.endpoint).await?;
+    let addresses: Arc<[SocketAddr]> = try_join_all(plan.endpoints.iter().map(resolve)).await?.into();
     let http = http_client()?;
     let history = plan.history.as_deref().map(Recorder::create).transpose();
     let history =
@@ -109,9 +109,10 @@ pub async fn run(plan: Plan) -> Result<Report, LoadError> {
     let mut sessions = JoinSet::new();
     for index in 0..plan.sessions {
         let (plan, board, http) = (Arc::clone(&plan), Arc::clone(&board), http.clone());
+        let addresses = addresses.clone();
         sessions.spawn(async move {
             sleep_until(started + plan.ramp.mul_f64(index as f64 / plan.sessions as f64)).await;
-            Session::new(plan, board, address, index).run(&http).await
+            Session::new(plan, board, addresses, index).run(&http).await
         });
     }
     let mut report = Report::default();
@@ -125,18 +126,18 @@ pub async fn run(plan: Plan) -> Result<Report, LoadError> {
     Ok(report)
 }
 
-/// Judges a history by what the gateway has stored of its sessions.
+/// Judges a history by what the gateway has stored of its sessions; of several, the first that answers is asked.
 ///
 /// # Errors
 /// [`VerifyError`] when there is nothing to judge by; whatever the judge finds is in the verdict.
-pub async fn verify(endpoint: &Endpoint, history: &str) -> Result<Verdict, VerifyError> {
+pub async fn verify(endpoints: &[Endpoint], history: &str) -> Result<Verdict, VerifyError> {
     let records = history::read(history)?;
     let http = &http_client()?;
     let sessions: BTreeSet<_> = records.iter().filter_map(|record| record.session.clone()).collect();
     // A gateway that has no end of messages is cut off here, and found to have stored too many.
     let most = 4 * records.len();
     let fetched = stream::iter(sessions).map(|session| async move {
-        match stored::fetch(http, endpoint, &session, most).await {
+        match stored::fetch(http, endpoints, &session, most).await {
             Ok(stored) => Ok(Some((session, stored.messages))),
             Err(FetchError::NotStored) => Ok(None),
             Err(error) => Err(VerifyError::Fetch { session, reason: error.to_string() }),

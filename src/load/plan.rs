@@ -9,8 +9,8 @@ use super::endpoint::Endpoint;
 /// What to do to the gateway.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Where it is.
-    pub endpoint: Endpoint,
+    /// Where it is; where several act as one, each connection goes to any of them.
+    pub endpoints: Vec<Endpoint>,
     /// How many conversations at the same time.
     pub sessions: usize,
     /// How many questions in each, one after the other.

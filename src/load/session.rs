@@ -59,7 +59,7 @@ struct Question {
 pub(super) struct Session {
     plan: Arc<Plan>,
     board: Arc<Board>,
-    address: SocketAddr,
+    addresses: Arc<[SocketAddr]>,
     index: usize,
     rng: SmallRng,
     transcript: Transcript,
@@ -77,12 +77,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(plan: Arc<Plan>, board: Arc<Board>, address: SocketAddr, index: usize) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, board: Arc<Board>, addresses: Arc<[SocketAddr]>, index: usize) -> Self {
         let rng = SmallRng::seed_from_u64(plan.seed.wrapping_add(index as u64));
         Self {
             plan,
             board,
-            address,
+            addresses,
             index,
             rng,
             transcript: Transcript::default(),
@@ -139,7 +139,7 @@ impl Session {
         let most = usize::try_from(2 * self.tally.sent).unwrap_or(usize::MAX);
         let deadline = Instant::now() + self.plan.timeout;
         loop {
-            match stored::fetch(http, &self.plan.endpoint, session, most).await {
+            match stored::fetch(http, &self.plan.endpoints, session, most).await {
                 Ok(stored) => return stored::compare(&stored, &self.transcript, &mut self.tally),
                 // Being restarted, perhaps.
                 Err(FetchError::Unreachable(_)) if Instant::now() < deadline => sleep(FETCH_AGAIN).await,
@@ -309,8 +309,9 @@ impl Session {
     async fn connect(&mut self) -> Result<(), Gone> {
         self.pause().await;
         let cursor = self.transcript.cursor();
-        let url = self.plan.endpoint.socket(self.transcript.session().map(|session| (session, cursor.as_str())));
-        let opened = open(&url, self.address).await;
+        let at = self.rng.random_range(0..self.addresses.len());
+        let resumed = self.transcript.session().map(|session| (session, cursor.as_str()));
+        let opened = open(&self.plan.endpoints[at].socket(resumed), self.addresses[at]).await;
         if self.connected_before {
             self.tally.reconnects += 1;
         }

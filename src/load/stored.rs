@@ -49,9 +49,26 @@ pub(super) enum FetchError {
     Wrong(String),
 }
 
-/// Asks for the session over HTTP, page by page from its end. Stops after `most` messages: a gateway that has
-/// more doubled some, and may have no end of them.
+/// Asks for the session over HTTP, one gateway after the other until one answers. Stops after `most` messages: a gateway
+/// that has more doubled some, and may have no end of them.
 pub(super) async fn fetch(
+    http: &reqwest::Client,
+    endpoints: &[Endpoint],
+    session: &str,
+    most: usize,
+) -> Result<Stored, FetchError> {
+    let mut fetched = Err(FetchError::Unreachable("there is no gateway".to_owned()));
+    for endpoint in endpoints {
+        fetched = fetch_from(http, endpoint, session, most).await;
+        if !matches!(fetched, Err(FetchError::Unreachable(_))) {
+            break;
+        }
+    }
+    fetched
+}
+
+/// Page by page from its end.
+async fn fetch_from(
     http: &reqwest::Client,
     endpoint: &Endpoint,
     session: &str,

@@ -7,7 +7,7 @@ mod gateway;
 
 fn plan(gateway: &Gateway) -> Plan {
     Plan {
-        endpoint: Endpoint::parse(&gateway.url()).expect("an address"),
+        endpoints: vec![Endpoint::parse(&gateway.url()).expect("an address")],
         sessions: 4,
         messages: 2,
         ramp: Duration::from_millis(10),
@@ -114,7 +114,7 @@ async fn a_history_is_written_and_judged() {
         let report = run(plan.clone()).await.expect("ran");
         assert_eq!(report.answered, 8, "{report}");
         let history = std::fs::read_to_string(file.path()).expect("readable");
-        let verdict = verify(&plan.endpoint, &history).await.expect("judged");
+        let verdict = verify(&plan.endpoints, &history).await.expect("judged");
         assert_eq!(verdict.is_clean(), violation.is_none(), "{lie:?}: {verdict}");
         assert!(violation.is_none_or(|violation| verdict.violations.contains_key(&violation)), "{lie:?}: {verdict}");
         assert_eq!((verdict.sessions, verdict.sent, verdict.proven), (4, 8, 8), "{verdict}");
@@ -141,11 +141,11 @@ async fn who_is_told_to_stop_asks_no_more() {
 #[tokio::test]
 async fn a_gateway_that_is_not_there_is_a_loss_and_not_a_crash() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let endpoint = Endpoint::parse(&format!("ws://{closed}")).expect("an address");
+    let endpoints = vec![Endpoint::parse(&format!("ws://{closed}")).expect("an address")];
     let gateway = Gateway::start(Lie::None).await;
-    let plan = Plan { endpoint, timeout: Duration::from_millis(200), ..plan(&gateway) };
+    let plan = Plan { endpoints, timeout: Duration::from_millis(200), ..plan(&gateway) };
     let report = run(plan.clone()).await.expect("ran");
     assert_eq!((report.faults.lost, report.answered, report.sent), (4, 0, 0), "{report}");
-    let endpoint = Endpoint::parse("ws://host.invalid:1").expect("an address");
-    assert!(matches!(run(Plan { endpoint, ..plan }).await, Err(LoadError::Host { .. })));
+    let endpoints = vec![Endpoint::parse("ws://host.invalid:1").expect("an address")];
+    assert!(matches!(run(Plan { endpoints, ..plan }).await, Err(LoadError::Host { .. })));
 }

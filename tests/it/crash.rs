@@ -1,12 +1,6 @@
 //! The end of the process, with and without notice.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::Path,
-    process::{Command, Output, Stdio},
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Duration};
 
 use futures_util::future::join_all;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
@@ -17,7 +11,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::harness::{Client, Fault, Proxy, Seed, Setup, TestGateway, Upstream, soon};
+use crate::harness::{Client, Fault, Proxy, Seed, Setup, Upstream, load, report, soon, verify};
 
 #[tokio::test]
 async fn kill_9_in_the_middle_of_an_answer() {
@@ -154,26 +148,6 @@ async fn sigterm_under_load_sends_everybody_away_and_finishes_every_answer() {
     }
 }
 
-/// `rivulet load` with these arguments.
-fn load(arguments: &[&str], history: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rivulet"));
-    command.args(["load", "--json"]).args(arguments).arg(history);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// The judge's exit code and verdict.
-async fn verify(gateway: &TestGateway, history: &Path) -> (Option<i32>, Value) {
-    let mut command = load(&["--url", &gateway.url(""), "--verify"], history);
-    let output = soon("a verdict", spawn_blocking(move || command.output())).await.unwrap().unwrap();
-    (output.status.code(), report(&output))
-}
-
-fn report(output: &Output) -> Value {
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {told}"))
-}
-
 /// The session and the id of the message that was acknowledged last. A newer one may be stored: nobody may rely on it.
 fn newest_acknowledged(history: &Path) -> (String, String) {
     let history = fs::read_to_string(history).unwrap();
@@ -208,7 +182,7 @@ async fn kill_9_at_any_moment_loses_and_doubles_nothing_that_was_acknowledged() 
     let loaded = loaded.await.expect("the load's end").unwrap().unwrap();
     let told = report(&loaded);
     assert!(loaded.status.success(), "{told:#}");
-    let (code, verdict) = verify(&gateway, &history).await;
+    let (code, verdict) = verify(&gateway.url(""), &history).await;
     assert_eq!((code, &verdict["violations"]), (Some(0), &json!({})), "{verdict:#}");
     assert!(verdict["restarts"].as_u64() > Some(kills), "hardly anybody noticed: {verdict:#}");
     assert!(verdict["acked"].as_u64() > Some(kills) && verdict["proven"] == told["answered"], "{verdict:#}");
@@ -221,6 +195,6 @@ async fn kill_9_at_any_moment_loses_and_doubles_nothing_that_was_acknowledged() 
     let lost = "DELETE FROM messages WHERE session_id = ?1 AND id = ?2";
     assert_eq!(database.execute(lost, (session, id)).unwrap(), 1);
     drop(database);
-    let (code, verdict) = verify(&setup.start().await, &history).await;
+    let (code, verdict) = verify(&setup.start().await.url(""), &history).await;
     assert_eq!((code, &verdict["violations"]), (Some(1), &json!({"lost": 1})), "{verdict:#}");
 }

@@ -5,9 +5,14 @@ use rivulet::{
     store::{Appended, Fence, Scope, SessionRecord, SessionStore, StoreError, Turn, postgres::PostgresStore},
 };
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout},
+};
 
-use super::harness::{Client, Fault, Memory, PATIENCE, Postgres, Proxy, SHARED, Setup, TestGateway, Upstream, soon};
+use super::harness::{
+    Client, Fault, Memory, PATIENCE, Postgres, Proxy, SHARED, Setup, TestGateway, Upstream, load, report, soon, verify,
+};
 
 /// So long at the most after a gateway was killed others have its sessions.
 const TAKEN_WITHIN: std::time::Duration = std::time::Duration::from_secs(9);
@@ -318,4 +323,53 @@ async fn a_gateway_whose_way_to_the_database_freezes_promises_nothing_and_loses_
         assert_eq!((&error["code"], &error["retryable"]), (&json!("storage_unavailable"), &json!(true)), "{error}");
         drop((heir, client, quiet));
     }
+}
+
+/// `RIVULET_TEST_ROUNDS` says how often each of three gateways is lost; once when it does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_gateways_that_are_lost_in_turn_lose_and_double_nothing_that_was_acknowledged() {
+    let rounds = std::env::var("RIVULET_TEST_ROUNDS").map_or(1, |rounds| rounds.parse().expect("RIVULET_TEST_ROUNDS"));
+    let upstream = Upstream::saying(&"word ".repeat(60), 200.0).await;
+    let database = SHARED.fresh().await;
+    let mut gateways = Vec::new();
+    for _ in 0..3 {
+        let setup = on(Setup::with_upstream(&upstream.url), &database).set("RIVULET_SERVER_DRAIN_S", "10");
+        gateways.push(setup.start().await);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let history = folder.path().join("history.jsonl");
+    let urls = gateways.iter().map(|gateway| gateway.url("")).collect::<Vec<_>>().join(",");
+    let arguments = ["--url", &urls, "--sessions", "12", "--messages", "10000", "--cut", "0.01", "--history"];
+    let loading = load(&arguments, &history).spawn().unwrap();
+    let pid = loading.id().to_string();
+    for round in 0..rounds * 3 {
+        sleep(std::time::Duration::from_secs(2)).await;
+        let mut lost = gateways.remove(0);
+        let setup = lost.setup().bind(&lost.address);
+        match round % 3 {
+            0 => drop(lost.kill().await),
+            1 => {
+                lost.signal("TERM").await;
+                assert_eq!(lost.exit_code().await, Some(0));
+            }
+            _ => {
+                lost.signal("STOP").await;
+                sleep(TAKEN_WITHIN).await;
+                lost.signal("CONT").await;
+                gateways.push(lost);
+                continue;
+            }
+        }
+        gateways.push(setup.start().await);
+    }
+    sleep(std::time::Duration::from_secs(2)).await;
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let loaded = timeout(std::time::Duration::from_secs(90), spawn_blocking(move || loading.wait_with_output()));
+    let loaded = loaded.await.expect("the load's end").unwrap().unwrap();
+    let told = report(&loaded);
+    assert!(loaded.status.success(), "{told:#}");
+    let (code, verdict) = verify(&urls, &history).await;
+    assert_eq!((code, &verdict["violations"]), (Some(0), &json!({})), "{verdict:#}");
+    assert!(verdict["restarts"].as_u64() > Some(0) && verdict["proven"] == told["answered"], "{verdict:#}");
+    eprintln!("{rounds} times each: {verdict}");
 }

@@ -3,6 +3,7 @@
 mod client;
 mod documented;
 mod gateway;
+mod load;
 #[path = "../../../src/auth/testing.rs"]
 mod makers;
 pub(crate) mod metrics;
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub(crate) use client::{Answer, Client, Memory};
 pub(crate) use documented::{Documented, Then, documented};
 pub(crate) use gateway::{Setup, TestGateway};
+pub(crate) use load::{load, report, verify};
 pub(crate) use makers::{Answer as KeyAnswer, KeyServer, Maker};
 pub(crate) use neighbour::Neighbour;
 pub(crate) use postgres::{Postgres, SHARED};
