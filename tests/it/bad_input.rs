@@ -14,6 +14,7 @@ mod frames;
 mod handshakes;
 mod heads;
 mod json;
+mod settings;
 
 #[tokio::test]
 async fn bad_requests_get_a_problem_that_names_the_field() {
