@@ -10,11 +10,13 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::{Client, Memory, Neighbour, Setup, TestGateway, post, raw, soon};
 
+mod documents;
 mod frames;
 mod handshakes;
 mod heads;
 mod json;
 mod settings;
+mod uploads;
 
 #[tokio::test]
 async fn bad_requests_get_a_problem_that_names_the_field() {
