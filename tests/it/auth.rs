@@ -20,7 +20,6 @@ use tokio_tungstenite::{
 
 use crate::harness::{Client, KeyAnswer, KeyServer, Maker, Setup, TestGateway, raw_on, soon};
 
-mod hostile;
 mod keys;
 mod overview;
 mod principals;

@@ -15,7 +15,9 @@ mod frames;
 mod handshakes;
 mod heads;
 mod json;
+mod keys;
 mod settings;
+mod tokens;
 mod uploads;
 
 #[tokio::test]
