@@ -85,7 +85,8 @@ fn is_a_name(word: &str) -> bool {
     is_variable || word.split_once('.').is_some_and(|(section, name)| is_part(section) && is_part(name))
 }
 
-/// The same in variables; `None` where these cannot say it: texts with white space around them, lists with commas.
+/// The same in variables; `None` where these cannot say it: texts with white space around them, or with what stands there for
+/// bytes that are no text, and lists with commas.
 fn as_variables(table: &Table) -> Option<Vec<(String, String)>> {
     let mut variables = Vec::new();
     for (section, settings) in table {
@@ -100,6 +101,9 @@ fn as_variables(table: &Table) -> Option<Vec<(String, String)>> {
                 Value::Array(_) => serde_json::to_string(value).ok()?,
                 _ => return None,
             };
+            if text.contains(char::REPLACEMENT_CHARACTER) {
+                return None;
+            }
             variables.push((format!("RIVULET_{section}_{name}").to_uppercase(), text));
         }
     }

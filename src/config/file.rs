@@ -3,10 +3,15 @@
 use std::{
     fs::File,
     io::{self, Read},
+    ops::Range,
     path::Path,
 };
 
-use toml::{Table, Value, de::DeTable};
+use serde::Deserialize;
+use toml::{
+    Spanned, Value,
+    de::{DeTable, DeValue, ValueDeserializer},
+};
 
 use super::{
     error::{ConfigError, Origin},
@@ -43,52 +48,60 @@ fn text_of(path: &Path) -> io::Result<String> {
 }
 
 fn parse(path: &Path, text: &str, layers: &mut Layers) -> Result<(), ConfigError> {
-    let syntax = |error: toml::de::Error| {
-        let (line, column) = position(text, error.span().map_or(0, |span| span.start));
-        ConfigError::Syntax { path: path.to_owned(), line, column, message: error.message().to_owned() }
-    };
-    // Parsed twice: once for values, once for the places where they stand.
-    let spans = DeTable::parse(text).map_err(syntax)?;
-    let values: Table = toml::from_str(text).map_err(syntax)?;
-    let origin_of = |offset: usize| Origin::File(path.to_owned(), position(text, offset).0);
-    let places = spans.get_ref();
-    for (section, value) in values {
-        let section_place = places.iter().find(|(key, _)| key.get_ref().as_ref() == section);
-        let section_origin = origin_of(section_place.map_or(0, |(key, _)| key.span().start));
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let start = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
+    // One fault makes others behind it.
+    if let Some(error) = errors.iter().min_by_key(|error| start(error)) {
+        let (line, column) = position(text, start(error));
+        return Err(ConfigError::Syntax { path: path.to_owned(), line, column, message: error.message().to_owned() });
+    }
+    let origin_of = |span: Range<usize>| Origin::File(path.to_owned(), position(text, span.start).0);
+    for (section, entries) in document.get_ref() {
+        let (section, origin) = (section.get_ref().as_ref(), origin_of(section.span()));
         if !keys().any(|key| key.section == section) {
-            layers.refuse(unknown(section, Key::full, section_origin));
+            layers.refuse(unknown(section.to_owned(), Key::full, origin));
             continue;
         }
-        let Value::Table(entries) = value else {
+        let Some(entries) = entries.get_ref().as_table() else {
             layers.refuse(ConfigError::Value {
-                key: section,
+                key: section.to_owned(),
                 expected: "a section".to_owned(),
-                found: format!("of type {}", value.type_str()),
-                origin: section_origin,
+                found: format!("of type {}", entries.get_ref().type_str()),
+                origin,
             });
             continue;
         };
-        let entry_places = section_place.and_then(|(_, value)| value.get_ref().as_table());
         for (name, value) in entries {
-            let place = entry_places.and_then(|places| places.iter().find(|(key, _)| key.get_ref().as_ref() == name));
-            let origin = place.map_or_else(|| section_origin.clone(), |(key, _)| origin_of(key.span().start));
-            let Some(key) = keys().find(|key| key.section == section && key.name == name) else {
-                layers.refuse(unknown(format!("{section}.{name}"), Key::full, origin));
-                continue;
-            };
-            let value = key.kind.check(value);
-            let within = value.as_ref().err().and_then(|mismatch| mismatch.within.clone());
-            let inner = within.and_then(|(at, setting)| {
-                let table = place?.1.get_ref().as_array()?.get(at)?;
-                let fields = table.get_ref().as_table();
-                let field = fields.and_then(|fields| fields.iter().find(|(key, _)| key.get_ref().as_ref() == setting));
-                Some(field.map_or_else(|| table.span().start, |(key, _)| key.span().start))
-            });
-            let origin = inner.map_or(origin, origin_of);
-            layers.set(key, value, origin);
+            let origin = origin_of(name.span());
+            match keys().find(|key| key.section == section && key.name == name.get_ref().as_ref()) {
+                Some(key) => set(key, value, origin, origin_of, layers),
+                None => layers.refuse(unknown(format!("{section}.{}", name.get_ref()), Key::full, origin)),
+            }
         }
     }
     Ok(())
+}
+
+/// Sets a key to what the file has for it; what is wrong within a list is told with its own line.
+fn set(
+    key: &'static Key,
+    value: &Spanned<DeValue<'_>>,
+    origin: Origin,
+    origin_of: impl Fn(Range<usize>) -> Origin,
+    layers: &mut Layers,
+) {
+    // Not every number of TOML is one of ours.
+    let read = Value::deserialize(ValueDeserializer::from(value.clone()));
+    let checked = read.map_err(|_| key.kind.immeasurable()).and_then(|value| key.kind.check(value));
+    let within = checked.as_ref().err().and_then(|mismatch| mismatch.within.as_ref());
+    let inner = within.and_then(|(at, setting)| {
+        let table = value.get_ref().as_array()?.get(*at)?;
+        let fields = table.get_ref().as_table();
+        let field = fields.and_then(|fields| fields.iter().find(|(key, _)| key.get_ref().as_ref() == setting));
+        Some(field.map_or_else(|| table.span(), |(key, _)| key.span()))
+    });
+    let origin = inner.map_or(origin, origin_of);
+    layers.set(key, checked, origin);
 }
 
 /// Line and column of a byte, both from 1.

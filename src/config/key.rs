@@ -115,6 +115,12 @@ impl Kind {
     /// check can name them.
     pub(super) fn parse(&self, text: &str) -> Result<Value, Mismatch> {
         let text = text.trim();
+        // Bytes that are no text were replaced. What is left is not what was written: a secret would be another one, and one
+        // that can be guessed.
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            let found = "something else (not shown)".to_owned();
+            return Err(Mismatch { expected: "text in UTF-8".to_owned(), found, within: None });
+        }
         let typed = match self {
             Self::Switch => text.to_ascii_lowercase().parse().ok().map(Value::Boolean),
             Self::Integer(..) => text.parse().ok().map(Value::Integer),
@@ -132,6 +138,12 @@ impl Kind {
             _ => None,
         };
         self.check(typed.unwrap_or_else(|| Value::from(text)))
+    }
+
+    /// What is said of a number of which TOML has no bound and everything here has.
+    pub(super) fn immeasurable(&self) -> Mismatch {
+        let found = "a number of more than 64 bits, or has one in it".to_owned();
+        Mismatch { expected: self.expected(), found, within: None }
     }
 
     fn mismatch(&self, expected: String, value: &Value) -> Mismatch {
@@ -222,9 +234,13 @@ fn is_header(name: &str, value: &Value) -> bool {
 /// The known name that looks most like `name`.
 pub(super) fn nearest(name: &str, known: impl Iterator<Item = String>) -> String {
     let name = excerpt(name).to_lowercase();
+    let own = name.split_once('.').map_or(name.as_str(), |(_, own)| own);
     // A name without its section is as near as its second half, a section alone as near as the first.
     let likeness = |candidate: &String| {
         let candidate = candidate.to_lowercase();
+        if candidate.split_once('.').is_some_and(|(_, other)| other == own) {
+            return 1.0; // It stands in another section.
+        }
         let whole = strsim::normalized_damerau_levenshtein(&name, &candidate);
         let halves = candidate.split('.').map(|half| strsim::normalized_damerau_levenshtein(&name, half));
         halves.fold(whole, f64::max)

@@ -1,6 +1,9 @@
 //! What types and bounds cannot say: the form of addresses, and what does not go together. Pure.
 
-use std::{net::SocketAddr, str::FromStr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 use reqwest::Url;
 use tracing_subscriber::{EnvFilter, filter::Directive};
@@ -50,7 +53,10 @@ fn check_origins(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
     let Some(origin) = config.server.allowed_origins.iter().find(is_wrong) else { return Ok(()) };
     let expected = "exact origins as browsers send them: scheme://host or scheme://host:port, in lower case, without a \
                     default port, path or final slash";
-    wrong(layers, "server.allowed_origins", expected, format!("\"{}\"", excerpt(origin)))
+    // Whoever writes an address with a user in it may have written a password.
+    let found =
+        if origin.contains('@') { "something else (not shown)".to_owned() } else { format!("\"{}\"", excerpt(origin)) };
+    wrong(layers, "server.allowed_origins", expected, found)
 }
 
 fn check_database(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
@@ -205,16 +211,24 @@ fn check_auth(config: &Config) -> Result<(), ConfigError> {
 
 fn check_ports(config: &Config) -> Result<(), ConfigError> {
     let server = &config.server;
-    let (there, missing) = match (&server.tls_cert, &server.tls_key) {
-        (Some(_), None) => ("server.tls_cert", "server.tls_key"),
-        (None, Some(_)) => ("server.tls_key", "server.tls_cert"),
-        _ if server.admin_bind == Some(server.bind) && server.bind.port() != 0 => {
-            let text = "server.admin_bind is the same as server.bind: give one of them another port, or leave it out";
-            return Err(ConfigError::Refused(text.to_owned()));
-        }
+    let text = match (&server.tls_cert, &server.tls_key, server.admin_bind) {
+        (Some(_), None, _) => "server.tls_cert is set, and server.tls_key is not: TLS needs both".to_owned(),
+        (None, Some(_), _) => "server.tls_key is set, and server.tls_cert is not: TLS needs both".to_owned(),
+        (.., Some(admin)) if exclude_each_other(admin, server.bind) => format!(
+            "server.admin_bind is {admin}, and server.bind is {}: one takes the other's port, so give it another one, or \
+             leave it out",
+            server.bind
+        ),
         _ => return Ok(()),
     };
-    Err(ConfigError::Refused(format!("{there} is set, and {missing} is not: TLS needs both")))
+    Err(ConfigError::Refused(text))
+}
+
+/// Whether nobody can listen at both. All addresses of IPv6 are those of IPv4, too.
+fn exclude_each_other(one: SocketAddr, other: SocketAddr) -> bool {
+    let takes = |all: IpAddr, one: IpAddr| all == one || all.is_unspecified() && (all.is_ipv6() || one.is_ipv4());
+    let (ip, others) = (one.ip(), other.ip());
+    one.port() == other.port() && one.port() != 0 && (takes(ip, others) || takes(others, ip))
 }
 
 /// A token comes back from there: nobody on the way may read it.

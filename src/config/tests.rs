@@ -76,7 +76,6 @@ fn origins_are_what_a_browser_sends() {
         "https://A.example",
         "https://a.example:443",
         "https://*.a.example",
-        "https://user@a.example",
         "https://",
         "null",
         "//a.example",

@@ -236,11 +236,11 @@ pub(super) async fn replace(
 ) -> Result<Response, Problem> {
     let desk = Desk::of(&gateway, &caller)?;
     let request_id = idempotency::key(None, &headers)?;
-    let found = match desk.own_document(&id).await {
-        Ok(found) => found,
+    let entering = async { Ok((desk.own_document(&id).await?, enter(&gateway, &desk, &by)?)) };
+    let (found, _place) = match entering.await {
+        Ok(entered) => entered,
         Err(problem) => return Err(uploads::refuse(request, problem).await),
     };
-    let _place = enter(&gateway, &desk, &by)?;
     let form = uploads::read(desk.documents, &desk.tenant, request).await?;
     if form.key.is_some() || form.collection.is_some() {
         return Err(Problem::invalid_field("key", "and `collection` stay as they are"));

@@ -20,6 +20,7 @@ use tokio_rustls::{
         },
     },
 };
+use tracing::warn;
 use x509_parser::{error::X509Error, nom, parse_x509_certificate};
 
 use crate::{config::Config, telemetry::metrics::TLS_EXPIRY};
@@ -97,6 +98,10 @@ impl Tls {
 
     /// Shows new connections this one. Those that stand are not touched.
     pub fn change(&self, certificate: Certificate) {
+        if certificate.ends < SystemTime::now() {
+            let ended = humantime::format_rfc3339_seconds(certificate.ends);
+            warn!(%ended, "the certificate of server.tls_cert is over: clients refuse it");
+        }
         let ends = certificate.ends.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         metrics::gauge!(TLS_EXPIRY).set(ends.as_secs_f64());
         *self.current.write() = certificate.config;

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::Body,
     extract::{DefaultBodyLimit, FromRequest, Multipart, Request, multipart::Field},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
 };
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -36,6 +36,8 @@ const MAX_PARTS: usize = 16;
 const BESIDE: u64 = 64 << 10;
 /// The most bytes of a part that is no file.
 const MAX_TEXT: usize = 8 << 10;
+/// The longest border between the parts (RFC 2046), in bytes. With none, every line of a file that begins with `--` is its end.
+const MAX_BORDER: usize = 70;
 /// How long nothing may come.
 const GAP: Duration = Duration::from_secs(30);
 /// Who sends more slowly than this, in bytes per second, is given up,
@@ -77,10 +79,14 @@ pub(super) async fn read(documents: &Documents, tenant: &Tenant, request: Reques
     let (body, rest) = metered(body, meter.clone());
     let mut request = Request::from_parts(head, body);
     DefaultBodyLimit::disable().apply(&mut request); // It has a bound of its own.
+    let has_border = border(request.headers()).is_some_and(|border| (1..=MAX_BORDER).contains(&border.len()));
     let taken = match Multipart::from_request(request, &()).await {
-        Ok(form) => Intake { documents, tenant, meter, begun: Instant::now(), most, form: Some(form) }.take().await,
-        Err(_) => {
-            let detail = "the body must be `multipart/form-data` with a boundary";
+        Ok(form) if has_border => {
+            Intake { documents, tenant, meter, begun: Instant::now(), most, form: Some(form) }.take().await
+        }
+        _ => {
+            let detail =
+                format!("the body must be `multipart/form-data` with a boundary of 1 to {MAX_BORDER} characters");
             Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
         }
     };
@@ -110,6 +116,15 @@ async fn drain(body: Body) {
     .await;
 }
 
+/// What is between the parts, as the first field that says so has it.
+fn border(headers: &HeaderMap) -> Option<&str> {
+    let fields = headers.get(header::CONTENT_TYPE)?.to_str().ok()?.split(';').skip(1);
+    let mut borders = fields
+        .filter_map(|field| field.split_once('='))
+        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"));
+    borders.next().map(|(_, border)| border.trim().trim_matches('"'))
+}
+
 fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
@@ -134,7 +149,8 @@ impl Intake<'_> {
         let mut form = self.form.take().ok_or_else(|| broken("the form is empty"))?;
         let (mut file, mut collection, mut key, mut title, mut uri, mut metadata) =
             (None, None, None, None, None, None);
-        for _ in 0..MAX_PARTS {
+        // The last look finds the end.
+        for _ in 0..=MAX_PARTS {
             let next = self.in_time(form.next_field()).await?;
             let Some(field) = next.map_err(|error| self.problem(&error))? else {
                 let File { part, name, media_type } = file.ok_or_else(|| missing("file"))?;
@@ -156,7 +172,13 @@ impl Intake<'_> {
     }
 
     async fn file(&self, mut field: Field<'_>) -> Result<File, Problem> {
-        let given = field.file_name().ok_or_else(|| Problem::invalid_field("file", "needs a file name"))?;
+        let given = field.file_name().ok_or_else(|| Problem::invalid_field("file", "needs a file name in UTF-8"))?;
+        if field.headers().get("content-transfer-encoding").is_some_and(is_encoded) {
+            return Err(Problem::invalid_field(
+                "file",
+                "must be sent as it is, and not in a `Content-Transfer-Encoding`",
+            ));
+        }
         let name = fields::file_name(given)?;
         promised(&name, b"")?; // A name alone can be enough to refuse it.
         let mut part = self.documents.begin(self.tenant).await?;
@@ -209,6 +231,11 @@ impl Intake<'_> {
         tracing::debug!(%error, "a form cannot be read");
         broken("the form breaks off, or is none")
     }
+}
+
+/// Whether a part's bytes are other ones than the file's: nobody decodes them.
+fn is_encoded(encoding: &HeaderValue) -> bool {
+    !["7bit", "8bit", "binary"].iter().any(|plain| encoding.as_bytes().eq_ignore_ascii_case(plain.as_bytes()))
 }
 
 fn once<T>(name: &str, place: &mut Option<T>, value: T) -> Result<(), Problem> {

@@ -22,7 +22,7 @@ pub fn file_name(given: &str) -> Result<String, Unfit> {
     let shown: String = last.chars().filter(|c| !c.is_control() && !is_misleading(*c)).collect();
     let name = shortened(shown.trim());
     if name.trim_matches('.').is_empty() {
-        return Err(Unfit::new("file", "needs a file name"));
+        return Err(Unfit::new("file", "needs a file name in UTF-8"));
     }
     Ok(name)
 }

@@ -20,7 +20,6 @@ use tokio_tungstenite::{
 
 use crate::harness::{Client, KeyAnswer, KeyServer, Maker, Setup, TestGateway, raw_on, soon};
 
-mod hostile;
 mod keys;
 mod overview;
 mod principals;
@@ -29,37 +28,43 @@ mod scopes;
 mod sockets;
 mod tokens;
 
-const SECRET: &str = "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e7596ad3b8c7e5f1024";
+pub(crate) const SECRET: &str = "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e7596ad3b8c7e5f1024";
 /// What takes its place.
 const NEW_SECRET: &str = "0b9f2c7d61e84a35b0c8d4e7f2a19563c7d8e9f0a1b2c3d4e5f60718293a4b5c";
 
-fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     Setup::bare().set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", SECRET)
 }
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     Timestamp::now().0 / 1000
 }
 
 /// Signs anything.
-fn forge(header: &str, claims: &str, secret: &str) -> String {
+pub(crate) fn forge(header: &str, claims: &str, secret: &str) -> String {
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     let message = format!("{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()));
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     format!("{message}.{}", encode(hmac::sign(&key, message.as_bytes()).as_ref()))
 }
 
-fn with(claims: Value) -> String {
+pub(crate) fn with(claims: Value) -> String {
     forge(r#"{"alg":"HS256","typ":"JWT"}"#, &claims.to_string(), SECRET)
 }
 
 /// A token of a user of the default tenant, for an hour.
-fn token(user: &str) -> String {
+pub(crate) fn token(user: &str) -> String {
     with(json!({"sub": user, "exp": now() + 3600}))
 }
 
 /// Status and JSON, with or without a token.
-async fn call(gateway: &TestGateway, method: Method, path: &str, token: Option<&str>, body: Value) -> (u16, Value) {
+pub(crate) async fn call(
+    gateway: &TestGateway,
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+    body: Value,
+) -> (u16, Value) {
     let mut request = reqwest::Client::new().request(method, gateway.url(path)).json(&body);
     if let Some(token) = token {
         request = request.bearer_auth(token);
@@ -67,12 +72,12 @@ async fn call(gateway: &TestGateway, method: Method, path: &str, token: Option<&
     TestGateway::answer(request).await
 }
 
-async fn get(gateway: &TestGateway, path: &str, token: &str) -> (u16, Value) {
+pub(crate) async fn get(gateway: &TestGateway, path: &str, token: &str) -> (u16, Value) {
     call(gateway, Method::GET, path, Some(token), Value::Null).await
 }
 
 /// The status that refuses a socket, or 101.
-async fn knock(url: &str, headers: &[(&'static str, String)]) -> u16 {
+pub(crate) async fn knock(url: &str, headers: &[(&'static str, String)]) -> u16 {
     let mut request = url.into_client_request().unwrap();
     for (name, value) in headers {
         request.headers_mut().append(*name, value.parse().unwrap());
@@ -84,12 +89,12 @@ async fn knock(url: &str, headers: &[(&'static str, String)]) -> u16 {
     }
 }
 
-fn bearer(token: &str) -> (&'static str, String) {
+pub(crate) fn bearer(token: &str) -> (&'static str, String) {
     ("authorization", format!("Bearer {token}"))
 }
 
 /// Says these frames on a socket without credentials; everything that comes back, and the close code.
-async fn say_unknown(gateway: &TestGateway, frames: &[Value]) -> (Vec<Value>, u16) {
+pub(crate) async fn say_unknown(gateway: &TestGateway, frames: &[Value]) -> (Vec<Value>, u16) {
     let (mut socket, _) = connect_async(gateway.socket("")).await.unwrap();
     for frame in frames {
         socket.send(Message::text(frame.to_string())).await.unwrap();

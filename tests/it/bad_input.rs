@@ -10,10 +10,15 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::{Client, Memory, Neighbour, Setup, TestGateway, post, raw, soon};
 
+mod documents;
 mod frames;
 mod handshakes;
 mod heads;
 mod json;
+mod keys;
+mod settings;
+mod tokens;
+mod uploads;
 
 #[tokio::test]
 async fn bad_requests_get_a_problem_that_names_the_field() {

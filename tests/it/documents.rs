@@ -24,17 +24,17 @@ mod upkeep;
 mod uploads;
 
 const MODES: [&str; 3] = ["hybrid", "vector", "text"];
-const BOUNDARY: &str = "--the-border--";
+pub(crate) const BOUNDARY: &str = "--the-border--";
 /// Longer than any work here takes on a busy machine.
 const LONG: Duration = Duration::from_secs(90);
 
-fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     let model = std::env::var("RIVULET_KNOWLEDGE_MODEL_DIR").expect("`make test` sets RIVULET_KNOWLEDGE_MODEL_DIR");
     Setup::bare().set("RIVULET_KNOWLEDGE_ENABLED", "true").set("RIVULET_KNOWLEDGE_MODEL_DIR", &model)
 }
 
 /// A form with these parts; a part with a file name is a file.
-fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
+pub(crate) fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, file, bytes) in parts {
         let file = file.map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
@@ -49,13 +49,13 @@ fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
 
 /// Somebody who uses documents; with a token or without.
 #[derive(Clone)]
-struct User {
+pub(crate) struct User {
     url: String,
     token: Option<String>,
 }
 
 impl User {
-    fn of(gateway: &TestGateway) -> Self {
+    pub(crate) fn of(gateway: &TestGateway) -> Self {
         Self { url: gateway.url("/api/v1"), token: None }
     }
 
@@ -67,29 +67,29 @@ impl User {
         }
     }
 
-    async fn call(&self, method: Method, path: &str) -> (u16, Value) {
+    pub(crate) async fn call(&self, method: Method, path: &str) -> (u16, Value) {
         TestGateway::answer(self.request(method, path)).await
     }
 
-    async fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         self.call(Method::GET, path).await
     }
 
-    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         TestGateway::answer(self.request(Method::POST, path).json(&body)).await
     }
 
-    async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> (u16, Value) {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> (u16, Value) {
         let kind = format!("multipart/form-data; boundary={BOUNDARY}");
         TestGateway::answer(self.request(method, path).header("content-type", kind).body(body)).await
     }
 
-    async fn upload(&self, name: &str, content: impl AsRef<[u8]>) -> (u16, Value) {
+    pub(crate) async fn upload(&self, name: &str, content: impl AsRef<[u8]>) -> (u16, Value) {
         self.send(Method::POST, "/documents", form(&[("file", Some(name), content.as_ref())])).await
     }
 
     /// Uploads, and waits until it answers; the document's id.
-    async fn add(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+    pub(crate) async fn add(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let (status, accepted) = self.upload(name, content).await;
         assert_eq!(status, 202, "{accepted}");
         let job = self.ended(accepted["job"].as_str().unwrap()).await;
@@ -98,7 +98,7 @@ impl User {
     }
 
     /// A job at its end.
-    async fn ended(&self, job: &str) -> Value {
+    pub(crate) async fn ended(&self, job: &str) -> Value {
         self.events(job).await.pop().expect("a state")
     }
 
@@ -130,7 +130,7 @@ impl User {
     }
 
     /// The documents that are found, each once.
-    async fn found(&self, query: &str, mode: &str, collection: &str) -> Vec<String> {
+    pub(crate) async fn found(&self, query: &str, mode: &str, collection: &str) -> Vec<String> {
         let asked = json!({"query": query, "mode": mode, "collection": collection, "top_k": 50});
         let (status, found) = self.post("/rag/query", asked).await;
         assert_eq!(status, 200, "{found}");
@@ -158,14 +158,14 @@ impl User {
 }
 
 /// Files below the data folder whose path has this in it.
-fn files(setup: &Setup, part: &str) -> Vec<PathBuf> {
+pub(crate) fn files(setup: &Setup, part: &str) -> Vec<PathBuf> {
     let all = walkdir::WalkDir::new(setup.data.path()).into_iter().filter_map(Result::ok);
     let files = all.filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path);
     files.filter(|path| path.to_string_lossy().contains(part)).collect()
 }
 
 /// Waits until something holds.
-async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     soon(what, async {
         while !holds().await {
             sleep(Duration::from_millis(20)).await;

@@ -12,25 +12,6 @@ async fn failing(setup: &Setup, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn a_wrong_configuration_is_named() {
-    for (file, named) in [
-        ("[server\n", "rivulet.toml:1"),
-        ("[server]\nbnid = \"x\"\n", "server.bind"),
-        ("[sesion]\nidle_s = 1\n", "session"),
-        ("[session]\nidle_s = \"soon\"\n", "session.idle_s"),
-        ("[server]\nenvironment = \"production\"\n", "auth.required"),
-    ] {
-        let setup = Setup::bare();
-        std::fs::write(setup.data.path().join("rivulet.toml"), file).unwrap();
-        let (code, said) = failing(&setup, &["serve"]).await;
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains(named), "{named}: {said}");
-    }
-    let (code, said) = failing(&Setup::bare().set("RIVULET_SERVER_BINDD", "x"), &["check"]).await;
-    assert!(code == Some(1) && said.contains("RIVULET_SERVER_BIND"), "{said}");
-}
-
-#[tokio::test]
 async fn a_busy_port_and_a_folder_in_use_are_named() {
     let gateway = Setup::bare().start().await;
     let (code, said) = failing(&Setup::bare().bind(&gateway.address), &["serve"]).await;

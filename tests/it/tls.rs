@@ -226,6 +226,24 @@ async fn what_is_no_certificate_does_not_start() {
     }
 }
 
+/// Somebody may have one that is made anew while the gateway runs.
+#[tokio::test]
+async fn a_certificate_that_is_over_is_told_and_shown_all_the_same() {
+    let setup = Setup::bare();
+    let (files, key) = (Certificate::written(&setup), rcgen::KeyPair::generate().unwrap());
+    let mut over = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    over.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    fs::write(&files.files[0], over.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(&files.files[1], key.serialize_pem()).unwrap();
+    let setup = files.setup(setup);
+    let checked = setup.output(&["check"]).await;
+    let told = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.status.success() && told.contains("warn  tls") && told.contains("ended on 2020-01-01"), "{told}");
+    let gateway = setup.start().await;
+    assert_eq!(gateway.log().matches("the certificate of server.tls_cert is over").count(), 1, "{}", gateway.log());
+    assert!(gateway.log().contains("2020-01-01"), "{}", gateway.log());
+}
+
 #[tokio::test]
 async fn the_operators_commands_find_a_gateway_with_tls_and_a_port_of_its_own() {
     let setup = Setup::bare()

@@ -72,7 +72,8 @@ enum Content {
 
 impl Content {
     fn of(bytes: &[u8], may_begin_late: bool) -> Self {
-        if pdf_start(bytes).is_some_and(|at| at == 0 || may_begin_late) {
+        let pdf_start = pdf_start(bytes);
+        if pdf_start == Some(0) {
             return Self::Kind(Kind::Pdf);
         }
         const SIGNATURES: [(&[u8], &str); 9] = [
@@ -96,6 +97,10 @@ impl Content {
             let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
             let is_encrypted = memchr::memmem::find(bytes, &name).is_some();
             return Self::Compound { is_encrypted };
+        }
+        // What is before it may be an error's page, or anything else that is nothing for certain.
+        if may_begin_late && pdf_start.is_some() {
+            return Self::Kind(Kind::Pdf);
         }
         if is_html(bytes) {
             return Self::Kind(Kind::Html);

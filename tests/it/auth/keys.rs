@@ -205,17 +205,6 @@ async fn without_its_set_the_gateway_starts_and_says_so() {
     assert!(check.contains("ok    auth") && check.contains("has 1 keys"), "{check}");
 
     let bare = Setup::bare().set("REQUIRE_AUTHENTICATION", "true");
-    for (name, value, named) in [
-        ("RIVULET_AUTH_JWKS_URL", "http://login.example/keys", "https://"),
-        ("RIVULET_AUTH_JWKS_URL", "https://user:hunter2@login.example/keys", "https://"),
-        ("RIVULET_AUTH_JWKS_URL", "file:///etc/passwd", "https://"),
-        ("RIVULET_AUTH_PUBLIC_KEYS", "/nowhere/key.pem", "/nowhere/key.pem"),
-        ("RIVULET_LLM_MODEL", "m", "nobody could"),
-    ] {
-        let output = bare.clone().set(name, value).output(&["serve"]).await;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() == Some(1) && said.contains(named) && !said.contains("hunter2"), "{said}");
-    }
     let without_secret = bare.set("RIVULET_AUTH_JWKS_URL", &server.url).start().await;
     assert_eq!(status(&without_secret, &theirs).await, 200, "no secret is needed");
     assert_eq!(status(&without_secret, &token("ann")).await, 401);

@@ -1,94 +1,8 @@
 //! What counts as a token, who makes one, and what needs one.
 
-use std::{collections::BTreeSet, fs, net::TcpListener, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use super::*;
-
-#[tokio::test]
-async fn no_bad_token_is_taken_and_none_learns_why() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let spy = format!("http://{}/keys", listener.local_addr().unwrap());
-    let gateway = setup().set("RIVULET_AUTH_ISSUER", "me").set("RIVULET_AUTH_AUDIENCE", "chat").start().await;
-    let claims = |changes: Value| {
-        let mut claims = json!({"sub": "ann", "exp": now() + 600, "iss": "me", "aud": "chat"});
-        for (name, value) in changes.as_object().unwrap() {
-            claims[name] = value.clone();
-        }
-        claims.to_string()
-    };
-    let plain = claims(json!({}));
-    let header = r#"{"alg":"HS256","typ":"JWT"}"#;
-    let good = forge(header, &plain, SECRET);
-    let (message, signature) = good.rsplit_once('.').unwrap();
-    assert_eq!(get(&gateway, "/api/v1/sessions", &good).await.0, 200, "the corpus fails for its reasons only");
-
-    let twice = |name: &str| plain.replacen('{', &format!("{{\"{name}\":1900000000,"), 1);
-    let unsigned = format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), message.split_once('.').unwrap().1);
-    let mut bad = vec![
-        unsigned,
-        forge(r#"{"alg":"none"}"#, &plain, SECRET),
-        forge(r#"{"alg":"RS256"}"#, &plain, SECRET),
-        forge(header, &plain, "another secret of more than 32 characters"),
-        forge(header, &plain, ""),
-        forge(&json!({"alg": "HS256", "jku": spy, "x5u": spy, "kid": spy}).to_string(), &plain, "x"),
-        forge(r#"{"alg":"HS256","crit":["exp"]}"#, &plain, SECRET),
-        forge(r#"{"alg":"HS256","typ":"secevent+jwt"}"#, &plain, SECRET),
-        forge(header, &twice("exp"), SECRET),
-        forge(header, &plain.replacen('{', r#"{"sub":"ben","#, 1), SECRET),
-        forge(header, &plain.replacen("\"sub\"", "\"sob\"", 1), SECRET),
-        forge(header, &claims(json!({"fat": "x".repeat(4096)})), SECRET),
-        "x".repeat(20_000),
-        "a.b.c".into(),
-        "tk_x".into(),
-        "..".into(),
-        message.to_owned(),
-        format!("{message}.{signature}.{signature}"),
-        format!("{message}.{}", &signature[..42]),
-    ];
-    for changes in [
-        json!({"exp": now() - 10}),
-        json!({"exp": (now() + 600).to_string()}),
-        json!({"exp": now() as f64 + 600.5}),
-        json!({"exp": null}),
-        json!({"nbf": now() + 60}),
-        json!({"aud": "other"}),
-        json!({"aud": null}),
-        json!({"iss": "you"}),
-        json!({"iss": null}),
-        json!({"sub": ""}),
-        json!({"sub": "x".repeat(500)}),
-        json!({"tenant": "a/b"}),
-    ] {
-        bad.push(forge(header, &claims(changes), SECRET));
-    }
-    let mut answers = Vec::new();
-    for token in &bad {
-        let response =
-            reqwest::Client::new().get(gateway.url("/api/v1/sessions")).bearer_auth(token).send().await.unwrap();
-        assert_eq!(
-            (response.status().as_u16(), &response.headers()["www-authenticate"]),
-            (401, &"Bearer".parse().unwrap())
-        );
-        assert_eq!(response.headers()["content-type"], "application/problem+json");
-        let mut problem: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
-        problem.as_object_mut().unwrap().remove("request_id");
-        answers.push(problem);
-        assert_eq!(knock(&gateway.socket(""), &[bearer(token)]).await, 401, "{token}");
-        assert_eq!(
-            knock(&gateway.socket(""), &[("sec-websocket-protocol", format!("chat.v1, bearer.{token}"))]).await,
-            401
-        );
-        let (said, code) = say_unknown(&gateway, &[json!({"type": "hello", "token": token})]).await;
-        assert_eq!((said.len(), code), (0, if token.len() < 4000 { 4001 } else { 1009 }), "{token}");
-        let (_, validity) = call(&gateway, Method::POST, "/auth/validate", Some(&good), json!({"token": token})).await;
-        assert_eq!(validity, json!({"valid": false}));
-    }
-    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "one answer for all: {answers:?}");
-    assert!(listener.accept().is_err(), "nobody asks the addresses in a token");
-    let log = gateway.log();
-    assert!(bad.iter().all(|token| token.len() < 5 || !log.contains(token.as_str())), "no token in the log:\n{log}");
-}
 
 #[tokio::test]
 async fn tokens_are_made_by_the_command_and_by_admins() {
@@ -220,19 +134,6 @@ async fn production_starts_with_authentication_only() {
         output.status.success() && said.contains("auth") && said.contains("required") && !said.contains(SECRET),
         "{said}"
     );
-    for (name, value, named) in [
-        ("REQUIRE_AUTHENTICATION", "false", "auth.required"),
-        ("JWT_SECRET_KEY", "short", "fewer than 32"),
-        ("JWT_SECRET_KEY", "your-secret-key-change-in-production", "default"),
-        ("JWT_SECRET_KEY", "", "JWT_SECRET_KEY"),
-        ("CORS_ORIGINS", "*", "`*`"),
-    ] {
-        for command in ["check", "serve"] {
-            let output = production.clone().set(name, value).output(&[command]).await;
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(output.status.code() == Some(1) && said.contains(named), "{name}={value}: {said}");
-        }
-    }
     let gateway = production.set("RIVULET_TELEMETRY_LOG_FORMAT", "pretty").start().await;
     let mut client = Client::connect_as(&gateway.socket(""), &token("ann")).await;
     assert_eq!(client.ask("hello").await.status(), "complete");

@@ -3,7 +3,7 @@
 use super::{Client, Gate, Setup, TestGateway, Upstream};
 
 /// More than any table of misdeeds has rows.
-const WORDS: usize = 400;
+const WORDS: usize = 800;
 
 /// One who reads an answer that is written as fast as the test says.
 pub(crate) struct Neighbour {
