@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use futures_util::future::{try_join, try_join3};
 use tokio_postgres::types::{ToSql, Type};
 
 use super::{
     connect::Link,
-    rows::{self, MESSAGE, get, json, json_list, millis, role_name},
+    rows::{self, MESSAGE, json, json_list, millis, role_name},
     sessions,
     writer::Failure,
 };
@@ -32,11 +31,12 @@ impl Hand {
     }
 }
 
+/// Stores a turn. One statement where nothing speaks against it, for each costs the server as much to plan as to do.
 pub(super) async fn append_turn(link: Arc<Link>, hand: Hand, turn: Arc<Turn>) -> Result<Appended, Failure> {
-    // On their way together, and carried out one after the other: what is looked at is looked at by who holds it.
-    let (held, existing) =
-        futures_util::future::join(hand.hold(&link), one(&link, &hand.session, &turn.question.id)).await;
-    match (held, &turn.opens) {
+    if try_append(&link, &hand, &turn).await? {
+        return Ok(Appended::Stored);
+    }
+    match (hand.hold(&link).await, &turn.opens) {
         (Err(Failure::Refused(StoreError::NoSession)), Some(opened)) => {
             if !sessions::insert(&link, opened, Some(&hand.node)).await? {
                 return Err(StoreError::Fenced.into()); // Another node has opened it at the same moment.
@@ -44,16 +44,44 @@ pub(super) async fn append_turn(link: Arc<Link>, hand: Hand, turn: Arc<Turn>) ->
         }
         (held, _) => held?,
     }
-    if let Some(existing) = existing? {
+    if let Some(existing) = one(&link, &hand.session, &turn.question.id).await? {
         return Ok(Appended::Exists(Box::new(existing)));
     }
-    try_join3(
-        insert(&link, &hand, &turn.question),
-        insert(&link, &hand, &turn.answer),
-        note_use(&link, &hand.session, turn.question.created_at, 2),
-    )
-    .await?;
-    Ok(Appended::Stored)
+    match try_append(&link, &hand, &turn).await? {
+        true => Ok(Appended::Stored),
+        false => Err(StoreError::Fenced.into()),
+    }
+}
+
+/// Nothing, where the session is not this node's, or has a message of the question's id.
+async fn try_append(link: &Link, hand: &Hand, turn: &Turn) -> Result<bool, Failure> {
+    let sql = "WITH held AS (
+            SELECT id FROM sessions WHERE id = $1 AND node = $2 AND fence = $3
+            AND NOT EXISTS (SELECT FROM messages WHERE session_id = $1 AND messages.id = $4) FOR NO KEY UPDATE
+        ), said AS (
+            INSERT INTO messages (session_id, id, role, text, status, run, created_at, question, fence)
+            SELECT held.id, said.id, role, text, status, $11, created_at, question, $3 FROM held, (
+                VALUES (1, $4, 'user', $5, $6, $12, NULL), (2, $7, 'assistant', $8, $9, $13, $10)
+            ) AS said (n, id, role, text, status, created_at, question) ORDER BY n
+        ) UPDATE sessions SET message_count = message_count + 2, updated_at = greatest(updated_at, $12)
+        FROM held WHERE sessions.id = held.id";
+    let Turn { question, answer, .. } = turn;
+    let values: [(&(dyn ToSql + Sync), Type); 13] = [
+        (&hand.session.as_str(), Type::TEXT),
+        (&&*hand.node, Type::TEXT),
+        (&(hand.fence.0 as i64), Type::INT8),
+        (&question.id.as_str(), Type::TEXT),
+        (&question.text.as_bytes(), Type::BYTEA),
+        (&question.status.as_str(), Type::TEXT),
+        (&answer.id.as_str(), Type::TEXT),
+        (&answer.text.as_bytes(), Type::BYTEA),
+        (&answer.status.as_str(), Type::TEXT),
+        (&answer.question.as_ref().map(MessageId::as_str), Type::TEXT),
+        (&question.run.as_ref().map(RunId::as_str), Type::TEXT),
+        (&millis(question.created_at), Type::INT8),
+        (&millis(answer.created_at), Type::INT8),
+    ];
+    Ok(link.client.execute_typed(sql, &values).await? > 0)
 }
 
 async fn insert(link: &Link, hand: &Hand, message: &Message) -> Result<(), Failure> {
@@ -176,39 +204,37 @@ pub(super) async fn keep(link: Arc<Link>, node: Arc<str>, pieces: Arc<Vec<Piece>
 }
 
 pub(super) async fn finish(link: Arc<Link>, hand: Hand, answer: Arc<FinishedAnswer>) -> Result<(), Failure> {
-    hand.hold(&link).await?;
     let (citations, sources) = (json_list(&answer.citations)?, json_list(&answer.sources)?);
     let usage = answer.usage.as_ref().map(json).transpose()?;
-    let ended = link
-        .client
-        .query_typed_opt(
-            "UPDATE messages SET text = $3, status = $4, run = $5, model = $6, citations = $7, sources = $8, usage = $9
-             WHERE session_id = $1 AND id = $2 AND status = 'pending' RETURNING position",
-            &[
-                (&hand.session.as_str(), Type::TEXT),
-                (&answer.id.as_str(), Type::TEXT),
-                (&answer.text.as_bytes(), Type::BYTEA),
-                (&answer.status.as_str(), Type::TEXT),
-                (&answer.run.as_str(), Type::TEXT),
-                (&answer.model, Type::TEXT),
-                (&citations, Type::TEXT),
-                (&sources, Type::TEXT),
-                (&usage, Type::TEXT),
-            ],
-        )
-        .await?;
-    let Some(ended) = ended else {
-        // One that is finished already stays as it is; one that never was is an error.
-        let known = one(&link, &hand.session, &answer.id).await?;
-        return known.map(drop).ok_or_else(|| unknown_answer(&answer.id).into());
-    };
-    let position: i64 = get(&ended, 0)?;
-    let forget = async {
-        link.client.execute_typed("DELETE FROM pieces WHERE answer = $1", &[(&position, Type::INT8)]).await?;
-        Ok(())
-    };
-    try_join(forget, note_use(&link, &hand.session, Timestamp::now(), 0)).await?;
-    Ok(())
+    let sql = "WITH held AS (
+            SELECT id FROM sessions WHERE id = $1 AND node = $2 AND fence = $3 FOR NO KEY UPDATE
+        ), ended AS (
+            UPDATE messages SET text = $5, status = $6, run = $7, model = $8, citations = $9, sources = $10, usage = $11
+            FROM held WHERE session_id = held.id AND messages.id = $4 AND status = 'pending' RETURNING position
+        ), forgotten AS (
+            DELETE FROM pieces USING ended WHERE answer = ended.position
+        ) UPDATE sessions SET updated_at = greatest(updated_at, $12) WHERE id = $1 AND EXISTS (SELECT FROM ended)";
+    let values: [(&(dyn ToSql + Sync), Type); 12] = [
+        (&hand.session.as_str(), Type::TEXT),
+        (&&*hand.node, Type::TEXT),
+        (&(hand.fence.0 as i64), Type::INT8),
+        (&answer.id.as_str(), Type::TEXT),
+        (&answer.text.as_bytes(), Type::BYTEA),
+        (&answer.status.as_str(), Type::TEXT),
+        (&answer.run.as_str(), Type::TEXT),
+        (&answer.model, Type::TEXT),
+        (&citations, Type::TEXT),
+        (&sources, Type::TEXT),
+        (&usage, Type::TEXT),
+        (&millis(Timestamp::now()), Type::INT8),
+    ];
+    if link.client.execute_typed(sql, &values).await? > 0 {
+        return Ok(());
+    }
+    hand.hold(&link).await?;
+    // One that is finished already stays as it is; one that never was is an error.
+    let known = one(&link, &hand.session, &answer.id).await?;
+    known.map(drop).ok_or_else(|| unknown_answer(&answer.id).into())
 }
 
 /// Lets the conversation go on another way.
