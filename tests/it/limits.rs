@@ -30,7 +30,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::harness::{Client, Setup, TestGateway, Upstream, soon};
+use crate::harness::{Client, Neighbour, Setup, TestGateway, Upstream, soon};
 
 mod connections;
 
@@ -278,15 +278,17 @@ fn module_text(root: &Path, module: &str) -> Option<String> {
 /// Takes the gateway's real time, beside other tests.
 #[tokio::test]
 async fn a_socket_that_reads_nothing_is_closed_as_stalled() {
-    let gateway = Setup::bare().start().await;
+    let (gateway, mut neighbour) = Neighbour::of_nobody(Setup::bare()).await;
     let mut socket = upgrade(from("127.0.0.1", &gateway).await, &gateway, &[]).await.unwrap();
     let ping = Message::text(json!({"type": "ping", "t": "x".repeat(1000)}).to_string());
     // Both directions fill, and then nothing moves any more.
     while let Ok(sent) = timeout(Duration::from_secs(2), socket.send(ping.clone())).await {
         sent.unwrap();
     }
+    neighbour.goes_on().await;
     timeout(LONG, async { while gateway.metric("ws_closes_total{code=\"4203\"}").await < 1.0 {} })
         .await
         .expect("closed");
-    soon("its end", async { while gateway.metric("ws_connections").await > 0.0 {} }).await;
+    soon("its end", async { while gateway.metric("ws_connections").await > 1.0 {} }).await;
+    neighbour.has_all().await;
 }

@@ -133,7 +133,7 @@ async fn a_key_that_changes_while_the_set_is_fetched_is_fetched_again() {
 async fn invented_keys_cost_one_fetch_and_hold_up_nobody() {
     let maker = Maker::ed();
     let server = KeyServer::of(vec![maker.jwk("k")]).await;
-    let gateway = taking(&server).start().await;
+    let (gateway, mut streaming) = beside(taking(&server)).await;
     fetched(&gateway).await;
     let good = of(&maker, "k", "ann");
     let mut socket = Client::connect_as(&gateway.socket(""), &good).await;
@@ -155,6 +155,7 @@ async fn invented_keys_cost_one_fetch_and_hold_up_nobody() {
             let asked = client.get(gateway.url("/api/v1/sessions")).bearer_auth(&good);
             assert_eq!(TestGateway::answer(asked).await.0, 200);
             slowest = slowest.max(at.elapsed());
+            streaming.goes_on().await;
         }
         (slowest, begun.elapsed())
     };
@@ -163,6 +164,7 @@ async fn invented_keys_cost_one_fetch_and_hold_up_nobody() {
     assert!(flood >= Duration::from_secs(2) && flood < Duration::from_secs(6), "each waited two seconds: {flood:?}");
     assert!(done < flood && slowest < Duration::from_secs(2), "nobody else did: {slowest:?}, {done:?}");
     assert_eq!(server.hits(), 2);
+    streaming.has_all().await;
     assert_eq!(socket.ask("Still here?").await.status(), "complete");
     socket.tell(json!({"type": "auth", "id": "a", "token": of(&maker, "other", "ann")})).await;
     let error = socket.frame().await;
