@@ -1,6 +1,6 @@
 //! API keys, and what is taken back: it opens nothing any more, and closes what it had opened within a second.
 
-use tokio::time::Instant;
+use tokio::{task::JoinSet, time::Instant};
 
 use super::*;
 
@@ -126,6 +126,15 @@ async fn tokens_that_were_taken_back_close_what_they_had_opened() {
     let events = format!("/api/v1/sessions/{}/events", anns.session());
     let events = reqwest::Client::new().get(gateway.url(&events)).bearer_auth(&ann).send().await.unwrap();
     assert_eq!(events.status(), 200);
+    let ask =
+        |path: &str, body: Value| reqwest::Client::new().post(gateway.url(path)).bearer_auth(&ann).json(&body).send();
+    let asked = json!({"model": "m", "messages": [{"role": "user", "content": "Go on."}]});
+    let told = json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "Go on."}]});
+    let mut told = ask("/v1/chat/completions", told).await.unwrap();
+    soon("its beginning", told.chunk()).await.unwrap().unwrap();
+    let whole = [ask("/v1/chat/completions", asked), ask("/api/v1/chat", json!({"message": "Go on."}))];
+    let mut whole: JoinSet<_> = whole.into_iter().collect();
+    neighbour.model().wait_until(|counts| counts.open == 5).await;
 
     let begun = Instant::now();
     let revoke = async |admin: &str, whose: Value| {
@@ -138,6 +147,16 @@ async fn tokens_that_were_taken_back_close_what_they_had_opened() {
     assert_eq!(closed_in_time(&mut anns, begun).await, 4010, "in the middle of an answer");
     neighbour.goes_on().await;
     assert_eq!(anns.try_frame().await, None, "not a word of what is written on");
+    let told = soon("the end of a completion", told.text()).await.unwrap();
+    let error: Value = serde_json::from_str(told.trim().rsplit("data: ").next().unwrap()).unwrap();
+    assert_eq!(error["error"]["code"], "unauthenticated", "{told}");
+    assert!(!told.contains("[DONE]") && !told.contains("finish_reason\":\"stop"), "{told}");
+    while let Some(answer) = soon("a refusal", whole.join_next()).await {
+        assert_eq!(answer.unwrap().unwrap().status(), 401);
+    }
+    assert!(begun.elapsed() < 3 * CLOSED_WITHIN, "{:?}", begun.elapsed());
+    // What nobody stores is not written on; what belongs to her conversations is.
+    neighbour.model().wait_until(|counts| (counts.cancelled, counts.open) == (2, 3)).await;
     let rest = soon("the end of the events", events.text()).await.unwrap();
     assert!(begun.elapsed() < 3 * CLOSED_WITHIN && !rest.contains("run.done"), "{rest}");
     for token in [&ann, &undated] {
