@@ -19,7 +19,7 @@ use super::{event_stream, gateway::Gateway, identity::unauthenticated, problem::
 use crate::auth::{Authenticator, Caller, Grant};
 
 /// How often it is looked.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(400);
 
 /// Ends with the credential: a request that is not answered yet with a problem, and an answer that is told in events with an
 /// error. Whoever does something for it notices no more than when the client goes away.
