@@ -28,6 +28,14 @@ async fn what_an_obedient_model_says_orders_nothing() {
     let (gateway, mut neighbour) = Neighbour::among(setup, async |_| None, others).await;
     User::of(&gateway).add("hours.md", SLY.replace("the address below", &there)).await;
 
+    let page = format!(
+        "<!DOCTYPE html [<!ENTITY x SYSTEM \"{there}/e\">]><html><head><link rel=stylesheet href=\"{there}/c\"><script \
+         src=\"{there}/s\"></script><base href=\"{there}/\"></head><body><h1>Boats</h1><img src=\"{there}/i\"><iframe \
+         src=\"{there}/f\"></iframe><p>A boat called smaragd. &x;</p></body></html>"
+    );
+    User::of(&gateway).add("boats.html", page).await;
+    assert!(User::of(&gateway).finds("smaragd").await, "it is read for what stands in it");
+
     let mut client = gateway.connect().await;
     let answer = client.ask("When is the zinnober desk open?").await;
     assert_eq!((answer.status(), answer.text.as_str()), ("complete", obeys.as_str()), "words, as they are");
