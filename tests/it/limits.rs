@@ -259,6 +259,25 @@ fn the_tests_that_the_tables_name_exist() {
     assert!(module_text(root, "llm::tests_that_are_not").is_none() && module_text(root, "llm::none::tests").is_none());
 }
 
+/// Where docs/security.md says that somebody beside a threat goes on, a test has such a neighbour.
+#[test]
+fn who_stands_beside_a_threat_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let security = fs::read_to_string(root.join("docs/security.md")).unwrap();
+    let rows: Vec<_> = security.lines().filter(|row| row.contains(" | **goes on** | ")).collect();
+    assert!(rows.len() > 10, "only {} rows found: is the search broken?", rows.len());
+    for row in rows {
+        let (_, tests) = row.split_once(" | **goes on** | ").unwrap();
+        let is_there = tests.split('`').skip(1).step_by(2).any(|name| {
+            let (module, last) = name.rsplit_once("::").unwrap_or_default();
+            let code = module_text(root, module).unwrap_or_default();
+            let body = code.split_once(&format!("fn {last}(")).and_then(|(_, rest)| rest.split_once("\n}\n"));
+            body.is_some_and(|(body, _)| body.contains("neighbour."))
+        });
+        assert!(is_there, "nobody stands beside it: {row}");
+    }
+}
+
 /// The text of a module of tests: `tests` or `contract` is in the path of those beside the code, the others are in
 /// tests/it. A module stands in a file of its own, or in its parent's.
 fn module_text(root: &Path, module: &str) -> Option<String> {
