@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use rivulet::mock_llm::{Fault, Options, Script};
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Neighbour, Setup, TestGateway, Upstream, soon, upstream};
+use crate::harness::{Client, Setup, TestGateway, Upstream, soon, upstream};
 
 const SECRET: &str = "a secret of the tests with more than 32 characters";
 
@@ -77,22 +77,28 @@ async fn complete(gateway: &TestGateway, token: Option<&str>) -> (u16, Value) {
 
 #[tokio::test]
 async fn answers_at_once_cannot_spend_one_budget_many_times() {
+    let (model, gate) = Upstream::gated("One two three.", 1).await;
     // For two answers of 1,024 tokens, and their prompts of about 150; and for a part of a third.
-    let setup = Setup::bare().set("RIVULET_LIMITS_TOKENS_PER_DAY", "3400");
+    let setup = Setup::with_upstream(&model.url).set("RIVULET_LIMITS_TOKENS_PER_DAY", "3000");
     let setup = setup.set("RIVULET_AUTH_REQUIRED", "true").set("RIVULET_AUTH_JWT_SECRET", SECRET);
-    let (gateway, mut neighbour) =
-        Neighbour::in_step(setup, async |gateway| Some(token(gateway, "t", "neighbour").await)).await;
+    let gateway = setup.start().await;
+    let ben = token(&gateway, "t", "ben").await;
+    let mut neighbour = Client::connect_as(&gateway.socket(""), &ben).await;
+    neighbour.say("Why?").await;
+    neighbour.deltas(1).await;
     let ann = token(&gateway, "t", "ann").await;
     let asking = join_all((0..30).map(|_| complete(&gateway, Some(&ann))));
     let opened = async {
         soon("the refusals", async { while gateway.metric("rate_limited_total{scope=\"tokens\"}").await < 27.0 {} })
             .await;
-        neighbour.goes_on().await;
-        neighbour.has_all().await;
+        gate.allow(2);
+        neighbour.deltas(1).await;
+        gate.open();
+        assert_eq!(neighbour.answer().await.text, "One two three.");
     };
     let (answers, ()) = tokio::join!(asking, opened);
     let refused: Vec<_> = answers.iter().filter(|(status, _)| *status != 200).collect();
-    assert_eq!((refused.len(), neighbour.model().counts().requests), (27, 1 + 3), "the neighbour's is the one");
+    assert_eq!((refused.len(), model.stats.counts().requests), (27, 1 + 3), "the neighbour's is the one");
     for (status, problem) in refused {
         assert_eq!((*status, &problem["error"]["code"]), (429, &json!("budget_exhausted")), "{problem}");
     }
