@@ -16,12 +16,16 @@ use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::mpsc,
-    time::{interval, sleep, timeout},
+    time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
-use self::{live::Live, stores::Stores};
+use self::{
+    background::{look_after, until},
+    live::Live,
+    stores::Stores,
+};
 use crate::{
     auth::{Authenticator, KeyError},
     config::{Abandon, Config, Loaded, Refusal},
@@ -45,6 +49,7 @@ use crate::{
     telemetry::{logging::Log, recorder},
 };
 
+mod background;
 mod live;
 mod stores;
 
@@ -57,10 +62,6 @@ const SEND_BUFFER: u32 = 128 << 10;
 const ADMIN_CONNECTIONS: usize = 256;
 /// How long sockets have for the closing handshake at the end.
 const GOODBYE: Duration = Duration::from_secs(3);
-/// How often it is looked what other gateways have taken back: it has to end here within a second.
-const FOLLOW_EVERY: Duration = Duration::from_millis(400);
-/// How often recorded samples are folded into their histograms, so that they do not pile up while nobody asks.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// Why the gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -192,21 +193,10 @@ impl App {
         let (ending, background, connections) = (CancellationToken::new(), TaskTracker::new(), TaskTracker::new());
         let (draining, sockets) = (gateway.draining.clone(), gateway.sockets.clone());
         let (completions, interrupting) = (gateway.completions.clone(), gateway.interrupting.clone());
-        background.spawn(hub.clone().tend(ending.clone()));
-        background.spawn(gateway.runner.budgets.clone().keep(stores.spending.clone(), ending.clone()));
-        background.spawn(keep_uses(gateway.auth.clone(), ending.clone()));
-        if stores.are_shared() {
-            background.spawn(until(ending.clone(), follow_credentials(gateway.auth.clone(), hub.clone())));
-        }
-        background.spawn(until(ending.clone(), tidy_up(gateway.metrics.clone(), log.clone())));
-        if let Some(source) = gateway.auth.key_source() {
-            let stop = ending.clone();
-            background.spawn(async move { source.keep(stop).await });
-        }
+        look_after(&background, &ending, &gateway, &stores, &log);
         if let Some(documents) = gateway.documents.clone() {
-            let preloading = preload(documents.clone(), config.knowledge.preload.clone());
+            let preloading = preload(documents, config.knowledge.preload.clone());
             background.spawn(until(ending.clone(), preloading));
-            background.spawn(documents.run(ending.clone()));
         }
         let (auth, clients, runner) = (gateway.auth.clone(), gateway.clients.clone(), gateway.runner.clone());
         let surface = http::surface(gateway, admin.is_some());
@@ -347,35 +337,4 @@ fn gateway(
         store_health: Arc::default(),
         metrics,
     }
-}
-
-async fn keep_uses(auth: Arc<Authenticator>, stop: CancellationToken) {
-    if let Some(keys) = auth.keys() {
-        keys.keep(stop).await;
-    }
-}
-
-/// Has what other gateways take back end here, too.
-async fn follow_credentials(auth: Arc<Authenticator>, hub: Arc<Hub>) {
-    loop {
-        sleep(FOLLOW_EVERY).await;
-        match auth.follow().await {
-            Ok(true) => hub.wake(),
-            Ok(false) => {}
-            Err(error) => error!(%error, "what other gateways take back is not known here"),
-        }
-    }
-}
-
-async fn tidy_up(metrics: PrometheusHandle, log: Log) {
-    let mut every = interval(METRICS_UPKEEP);
-    loop {
-        every.tick().await;
-        metrics.run_upkeep();
-        log.tell_left_out();
-    }
-}
-
-async fn until(ending: CancellationToken, work: impl Future<Output = ()>) {
-    ending.run_until_cancelled(work).await;
 }

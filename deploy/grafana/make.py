@@ -143,7 +143,7 @@ FIRST = [
     figure("In line", "none", gauge("runs_waiting"), bad=1),
     figure("Open sockets", "none", gauge("ws_connections"), good="blue"),
     figure("Sessions in memory", "none", gauge("sessions_active"), good="blue"),
-    figure("Panics", "none", increase("session_panics_total"), bad=1, about="Each is a bug."),
+    figure("Panics", "none", increase("panics_total"), bad=1, about="Each is a bug."),
 ]
 SECTIONS = [
     ("Answers", [

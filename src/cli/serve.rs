@@ -18,6 +18,7 @@ use crate::{
     telemetry::{
         logging::{self, LoggingError},
         otlp::{self, OtlpError},
+        panics,
     },
 };
 
@@ -50,6 +51,7 @@ pub async fn run(settings: SettingsArgs) -> Result<(), ServeError> {
     let Loaded { config, warnings, file } = settings.load()?;
     let (spans, exporter) = config.telemetry.otlp_endpoint.as_deref().map(otlp::start).transpose()?.unzip();
     let log = logging::init(&config.telemetry, config.server.environment, spans)?;
+    panics::tell();
     for warning in warnings {
         warn!("{warning}");
     }

@@ -24,14 +24,21 @@ const LOOK: Duration = Duration::from_secs(1);
 /// for the end of one, and stumble over its missing data.
 pub(super) const STILL_HERE: &str = ": still here\n";
 
+const TYPE: &str = "text/event-stream";
+
 /// An answer whose body are server-sent events, which nobody on the way should hold back.
 pub(super) fn event_stream(events: impl Stream<Item = Result<String, Infallible>> + Send + 'static) -> Response {
     let mut response = Body::from_stream(events).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(TYPE));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+/// Whether an answer is such a one.
+pub(super) fn is_one(response: &Response) -> bool {
+    response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == TYPE)
 }
 
 /// Who reads a stream of events.

@@ -45,6 +45,7 @@ mod silence;
 mod socket;
 mod stall;
 mod store_health;
+mod taken_back;
 mod tls;
 mod uploads;
 mod version;

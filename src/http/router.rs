@@ -23,7 +23,7 @@ use super::{
     origin::Origins,
     overview, page,
     problem::Problem,
-    rates, requests, sessions, socket, version,
+    rates, requests, sessions, socket, taken_back, version,
 };
 use crate::auth::Right;
 
@@ -41,7 +41,7 @@ pub fn surface(gateway: Gateway, apart: bool) -> Surface {
     let gateway = &Arc::new(gateway);
     let public = openapi::routes()
         .nest("/api/v1", api(gateway))
-        .nest(completions::BASE, known(gateway, may(Right::Chat, openai())))
+        .nest(completions::BASE, known(gateway, may(Right::Chat, while_allowed(gateway, openai()))))
         .merge(aliases(gateway))
         .route("/", get(page::index));
     let admin = openapi::routes()
@@ -63,9 +63,9 @@ pub fn surface(gateway: Gateway, apart: bool) -> Surface {
 fn api(gateway: &Arc<Gateway>) -> Routes {
     let callers = tokens(gateway)
         .routes(routes!(auth::ticket))
-        .merge(may(Right::Chat, conversations()))
-        .merge(may(Right::ReadKnowledge, openapi::routes().routes(routes!(knowledge::query))))
-        .merge(noted(gateway, knowledge_base()));
+        .merge(may(Right::Chat, while_allowed(gateway, conversations())))
+        .merge(may(Right::ReadKnowledge, while_allowed(gateway, openapi::routes().routes(routes!(knowledge::query)))))
+        .merge(noted(gateway, while_allowed(gateway, knowledge_base())));
     known(gateway, callers)
         // What stands below says itself who may use it.
         .routes(routes!(version::show))
@@ -166,6 +166,11 @@ fn known(gateway: &Arc<Gateway>, mut routes: Routes) -> Routes {
 fn may(right: Right, mut routes: Routes) -> Routes {
     openapi::say_who_may(&mut routes, |_| Some(right));
     routes.route_layer(from_fn_with_state(right, identity::require))
+}
+
+/// No longer than the credential stands by which somebody came. Not for what takes credentials back: it has to be told.
+fn while_allowed(gateway: &Arc<Gateway>, routes: Routes) -> Routes {
+    routes.route_layer(from_fn_with_state(gateway.clone(), taken_back::end))
 }
 
 /// With what they change noted.

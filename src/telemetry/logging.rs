@@ -90,13 +90,16 @@ where
     Ok((subscriber, log))
 }
 
+/// At `trace` this library writes every frame as it came, and so tokens and texts.
+const SPEAKS_OUT_OF_TURN: &str = "tungstenite::protocol=debug";
+
 /// A bare level is meant for the gateway: at `info` the libraries below it would fill the log with their own affairs.
-/// Spans are no log lines.
+/// Spans are no log lines, and what must be in no line is not let out by a level either.
 fn filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
     let spans = spans::TARGET;
     match level.parse::<LevelFilter>() {
         Ok(level) => EnvFilter::try_new(format!("{},rivulet={level},{spans}=off", level.min(LevelFilter::WARN))),
-        Err(_) => EnvFilter::try_new(format!("{level},{spans}=off")),
+        Err(_) => EnvFilter::try_new(format!("{level},{spans}=off,{SPEAKS_OUT_OF_TURN}")),
     }
 }
 

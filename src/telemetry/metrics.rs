@@ -63,6 +63,8 @@ declare::table! {
 
     /// Sessions in memory.
     gauge SESSIONS_ACTIVE = "sessions_active" {}
+    /// Panics, wherever they happen.
+    counter PANICS = "panics_total" {}
     /// Sessions ended by a panic.
     counter SESSION_PANICS = "session_panics_total" {}
     /// Answers being written or stored.

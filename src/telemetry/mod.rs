@@ -12,6 +12,7 @@ pub mod otlp;
 #[cfg(not(feature = "otlp"))]
 #[path = "no_otlp.rs"]
 pub mod otlp;
+pub mod panics;
 pub mod readings;
 pub mod recorder;
 pub mod spans;

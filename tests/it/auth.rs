@@ -18,7 +18,7 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, client::IntoClientRequest},
 };
 
-use crate::harness::{Client, KeyAnswer, KeyServer, Maker, Setup, TestGateway, raw_on, soon};
+use crate::harness::{Client, KeyAnswer, KeyServer, Maker, Neighbour, Setup, TestGateway, raw_on, soon};
 
 mod keys;
 mod overview;
@@ -55,6 +55,11 @@ pub(crate) fn with(claims: Value) -> String {
 /// A token of a user of the default tenant, for an hour.
 pub(crate) fn token(user: &str) -> String {
     with(json!({"sub": user, "exp": now() + 3600}))
+}
+
+/// A gateway, and somebody with a good token whose answer is being written.
+async fn beside(setup: Setup) -> (TestGateway, Neighbour) {
+    Neighbour::beside(setup, async |_| Some(token("neighbour"))).await
 }
 
 /// Status and JSON, with or without a token.

@@ -22,7 +22,7 @@ mod uploads;
 
 #[tokio::test]
 async fn bad_requests_get_a_problem_that_names_the_field() {
-    let gateway = Setup::bare().start().await;
+    let (gateway, mut neighbour) = Neighbour::of_nobody(Setup::bare()).await;
     for (path, body, status, code, named) in [
         ("/api/v1/chat", json!({}), 400, "invalid_field", "message"),
         ("/api/v1/chat", json!({"message": ""}), 400, "empty_text", "message"),
@@ -51,6 +51,7 @@ async fn bad_requests_get_a_problem_that_names_the_field() {
         assert!(problem["detail"].as_str().unwrap().contains(named), "{problem}");
         assert_eq!(problem["status"], got);
         assert!(problem["request_id"].is_string());
+        neighbour.goes_on().await;
     }
     let client = reqwest::Client::new();
     let post =
@@ -66,12 +67,14 @@ async fn bad_requests_get_a_problem_that_names_the_field() {
         let (got, problem) = TestGateway::answer(request).await;
         assert_eq!(got, status, "{problem}");
         assert!(problem["code"].is_string());
+        neighbour.goes_on().await;
     }
+    neighbour.has_all().await;
 }
 
 #[tokio::test]
 async fn headers_without_end_and_connections_without_number_are_refused() {
-    let gateway = Setup::bare().set("RIVULET_LIMITS_CONNECTIONS", "2").start().await;
+    let (gateway, mut neighbour) = Neighbour::of_nobody(Setup::bare().set("RIVULET_LIMITS_CONNECTIONS", "3")).await;
     let huge = format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n", "x".repeat(64 << 10));
     let answer = raw(&gateway, &huge).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
@@ -88,6 +91,7 @@ async fn headers_without_end_and_connections_without_number_are_refused() {
     assert!(refused.starts_with("HTTP/1.1 503 "), "sockets count: {refused}");
     let body: Value = serde_json::from_str(refused.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     assert_eq!(body["code"], "busy");
+    neighbour.goes_on().await;
     first.cut();
     soon("a place", async {
         while !raw(&gateway, "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -96,12 +100,12 @@ async fn headers_without_end_and_connections_without_number_are_refused() {
         {}
     })
     .await;
+    neighbour.has_all().await;
 }
 
 #[tokio::test]
 async fn a_client_that_asks_and_never_reads_fills_nothing() {
-    let gateway = Setup::bare().start().await;
-    let mut neighbour = gateway.connect().await;
+    let (gateway, mut neighbour) = Neighbour::of_nobody(Setup::bare()).await;
     let flood = async {
         let url = gateway.socket("");
         let (mut socket, _) = tokio_tungstenite::connect_async(&url).await.unwrap();
@@ -116,14 +120,13 @@ async fn a_client_that_asks_and_never_reads_fills_nothing() {
         }
     };
     let _stuck = soon("backpressure", flood).await;
-    neighbour.tell(json!({"type": "ping"})).await;
-    neighbour.until("pong").await;
+    neighbour.has_all().await;
 }
 
 /// Each costs the client a few bytes and the gateway a snapshot, a text, or a word to everybody else who watches.
 #[tokio::test]
 async fn hellos_syncs_and_typing_come_at_a_bounded_rate() {
-    let gateway = Setup::bare().start().await;
+    let (gateway, mut neighbour) = Neighbour::of_nobody(Setup::bare()).await;
     let mut client = gateway.connect().await;
     client.ask("something to have a snapshot of").await;
     let (mut socket, _) = tokio_tungstenite::connect_async(gateway.socket(&client.session())).await.unwrap();
@@ -163,6 +166,7 @@ async fn hellos_syncs_and_typing_come_at_a_bounded_rate() {
         }
     }
     assert!(presences < 50, "{presences} for 100 changes");
+    neighbour.has_all().await;
 }
 
 /// What is as large as it may be, and whatever of it is many, is taken apart in little room.
@@ -199,8 +203,7 @@ async fn heavy_bodies_are_answered_in_little_memory_and_the_neighbour_streams_on
 async fn a_socket_is_read_at_a_bounded_rate_and_the_neighbour_at_once() {
     const BURST: u32 = 500;
     const BEYOND: u32 = 100;
-    let gateway = Setup::bare().start().await;
-    let mut neighbour = gateway.connect().await;
+    let (gateway, mut neighbour) = Neighbour::of_nobody(Setup::bare()).await;
     let (mut socket, _) = tokio_tungstenite::connect_async(gateway.socket("")).await.unwrap();
     let begun = Instant::now();
     for at in 0..BURST + BEYOND {
@@ -217,10 +220,10 @@ async fn a_socket_is_read_at_a_bounded_rate_and_the_neighbour_at_once() {
         assert_eq!(frame["t"], next, "each in its turn");
         next += 1;
         if next == BURST {
-            neighbour.tell(json!({"type": "ping"})).await;
-            neighbour.until("pong").await;
+            neighbour.goes_on().await;
         }
     }
+    neighbour.has_all().await;
     // 50 a second; less a little, for the clocks of two processes.
     assert!(begun.elapsed() >= Duration::from_millis(1900), "{:?}", begun.elapsed());
 }

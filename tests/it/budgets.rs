@@ -65,8 +65,14 @@ async fn a_spent_budget_ends_the_answer_and_refuses_the_next_also_after_a_restar
 }
 
 /// An answer over OpenAI's interface: its status and what it says.
-async fn complete(gateway: &TestGateway) -> (u16, Value) {
-    gateway.post("/v1/chat/completions", json!({"model": "m", "messages": [{"role": "user", "content": "Why?"}]})).await
+async fn complete(gateway: &TestGateway, token: Option<&str>) -> (u16, Value) {
+    let question = json!({"model": "m", "messages": [{"role": "user", "content": "Why?"}]});
+    let request = reqwest::Client::new().post(gateway.url("/v1/chat/completions")).json(&question);
+    TestGateway::answer(match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    })
+    .await
 }
 
 #[tokio::test]
@@ -74,20 +80,29 @@ async fn answers_at_once_cannot_spend_one_budget_many_times() {
     let (model, gate) = Upstream::gated("One two three.", 1).await;
     // For two answers of 1,024 tokens, and their prompts of about 150; and for a part of a third.
     let setup = Setup::with_upstream(&model.url).set("RIVULET_LIMITS_TOKENS_PER_DAY", "3000");
+    let setup = setup.set("RIVULET_AUTH_REQUIRED", "true").set("RIVULET_AUTH_JWT_SECRET", SECRET);
     let gateway = setup.start().await;
-    let asking = join_all((0..30).map(|_| complete(&gateway)));
+    let ben = token(&gateway, "t", "ben").await;
+    let mut neighbour = Client::connect_as(&gateway.socket(""), &ben).await;
+    neighbour.say("Why?").await;
+    neighbour.deltas(1).await;
+    let ann = token(&gateway, "t", "ann").await;
+    let asking = join_all((0..30).map(|_| complete(&gateway, Some(&ann))));
     let opened = async {
         soon("the refusals", async { while gateway.metric("rate_limited_total{scope=\"tokens\"}").await < 27.0 {} })
             .await;
+        gate.allow(2);
+        neighbour.deltas(1).await;
         gate.open();
+        assert_eq!(neighbour.answer().await.text, "One two three.");
     };
     let (answers, ()) = tokio::join!(asking, opened);
     let refused: Vec<_> = answers.iter().filter(|(status, _)| *status != 200).collect();
-    assert_eq!((refused.len(), model.stats.counts().requests), (27, 3));
+    assert_eq!((refused.len(), model.stats.counts().requests), (27, 1 + 3), "the neighbour's is the one");
     for (status, problem) in refused {
         assert_eq!((*status, &problem["error"]["code"]), (429, &json!("budget_exhausted")), "{problem}");
     }
-    assert_eq!(complete(&gateway).await.0, 200, "what was only held back is free again");
+    assert_eq!(complete(&gateway, Some(&ann)).await.0, 200, "what was only held back is free again");
 }
 
 #[tokio::test]
@@ -124,11 +139,11 @@ async fn an_answer_that_never_came_costs_its_prompt_and_a_refusal_nothing() {
         .set("RIVULET_LLM_FIRST_TOKEN_S", "0.3")
         .set("RIVULET_LIMITS_TOKENS_PER_DAY", "250"); // For one prompt.
     let gateway = setup.start().await;
-    let (status, _) = complete(&gateway).await;
+    let (status, _) = complete(&gateway, None).await;
     assert_eq!(status, 502);
-    let (status, _) = complete(&gateway).await;
+    let (status, _) = complete(&gateway, None).await;
     assert_eq!(status, 504, "the refused one left room for this one");
-    let (status, problem) = complete(&gateway).await;
+    let (status, problem) = complete(&gateway, None).await;
     assert_eq!((status, &problem["error"]["code"]), (429, &json!("budget_exhausted")), "and this one for none");
     assert_eq!(model.stats.counts().requests, 2);
 }

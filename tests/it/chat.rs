@@ -1,9 +1,12 @@
 //! Talking: order of frames, modes, stop, several viewers, the same over plain HTTP.
 
+use std::time::Duration;
+
 use rivulet::mock_llm::{DEFAULT_TEXT, Options};
 use serde_json::json;
+use tokio::time::Instant;
 
-use crate::harness::{Client, Setup, Upstream, soon, upstream};
+use crate::harness::{Client, Neighbour, Setup, Upstream, soon, upstream};
 
 #[tokio::test]
 async fn an_answer_comes_token_by_token_in_the_stated_order() {
@@ -174,11 +177,11 @@ async fn the_queue_is_bounded() {
 
 #[tokio::test]
 async fn stop_closes_the_upstream_and_keeps_what_was_written() {
-    let upstream = Upstream::stalling(5).await;
-    let gateway = Setup::with_upstream(&upstream.url).start().await;
+    let (gateway, mut neighbour) = Neighbour::in_step(Setup::bare(), async |_| None).await;
     let mut client = gateway.connect().await;
     client.say("one").await;
     client.deltas(1).await;
+    let begun = Instant::now();
     client.tell(json!({"type": "stop", "id": 7})).await;
     let ack = client.until("ack").await;
     assert_eq!((&ack["re"], &ack["run"]), (&json!(7), &json!(client.memory.live.clone().unwrap())));
@@ -187,7 +190,10 @@ async fn stop_closes_the_upstream_and_keeps_what_was_written() {
     assert_eq!(answer.done["usage"]["estimated"], true, "what was written is booked");
     assert!(answer.done["usage"]["input"].as_u64() > Some(100) && answer.done["usage"]["output"].as_u64() > Some(0));
     assert!(!answer.text.is_empty());
-    upstream.stats.wait_until(|counts| counts.cancelled == 1 && counts.open == 0).await;
+    neighbour.model().wait_until(|counts| counts.cancelled == 1 && counts.open == 1).await;
+    // Alone it takes some milliseconds; here other tests have the machine, too.
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    neighbour.goes_on().await;
 
     client.tell(json!({"type": "stop", "id": "again"})).await;
     assert_eq!(client.until("error").await["code"], "run_not_active");
@@ -196,6 +202,7 @@ async fn stop_closes_the_upstream_and_keeps_what_was_written() {
     let (_, stored) = gateway.get(&format!("/api/v1/sessions/{}", client.session())).await;
     assert_eq!(stored["messages"][1]["text"], answer.text);
     assert_eq!(stored["messages"][1]["status"], "stopped");
+    neighbour.has_all().await;
 }
 
 #[tokio::test]

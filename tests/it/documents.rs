@@ -14,6 +14,7 @@ mod archive;
 mod broken;
 mod crash;
 mod ingest;
+mod injection;
 mod languages;
 mod life;
 mod object_storage;

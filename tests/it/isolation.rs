@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, future::join_all, stream};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use rivulet::{
     chat::{MessageId, Status},
     hub::Hub,
     limits::Visitor,
+    llm::{ChatModel, ChatRequest, FinishReason, ModelEvent, ModelStream},
     session::{
         Closed, LOOK_UPS, NewMessage, SendError, SendMode, SessionHandle, Viewer,
         log::{Event, RunDone, Step},
@@ -14,7 +16,7 @@ use rivulet::{
     },
     store::{Scope, SessionStore},
 };
-use tokio::task::yield_now;
+use tokio::{sync::Semaphore, task::yield_now};
 
 use crate::harness::{Talkative, hub, soon};
 
@@ -49,11 +51,59 @@ async fn done(viewer: &mut Viewer) -> Arc<RunDone> {
     found.unwrap()
 }
 
+/// Says as many words as there are permits, to who is patient; to others what [`Talkative`] says.
+#[derive(Debug)]
+struct Patient(Arc<Semaphore>);
+
+impl ChatModel for Patient {
+    fn name(&self) -> Arc<str> {
+        "patient".into()
+    }
+
+    fn stream(&self, request: ChatRequest) -> ModelStream {
+        if &*request.question != "patience" {
+            return Talkative.stream(request);
+        }
+        let permits = self.0.clone();
+        let words = stream::iter(0..WORDS).then(move |_| {
+            let permits = permits.clone();
+            async move {
+                permits.acquire().await.unwrap().forget();
+                Ok(ModelEvent::Text("word ".to_owned()))
+            }
+        });
+        words.chain(stream::iter([Ok(ModelEvent::Finish(FinishReason::Stop))])).boxed()
+    }
+}
+
+const WORDS: usize = 10;
+
+/// Waits for more of an answer.
+async fn more(viewer: &mut Viewer) {
+    let mut has_come = false;
+    soon("a word", async {
+        while !has_come {
+            assert_eq!(viewer.changed().await, Change::More);
+            viewer.read(1 << 20, |step| {
+                has_come |= matches!(step, Step::Delta { .. });
+                true
+            });
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_panic_ends_one_session_and_what_it_had_stored_is_intact() {
-    let (hub, _) = hub(Talkative);
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let counted = recorder.handle();
+    let _counting = metrics::set_default_local_recorder(&recorder);
+    let permits = Arc::new(Semaphore::new(1));
+    let (hub, _) = hub(Patient(permits.clone()));
     let (fragile, neighbour) = (session(&hub).await, session(&hub).await);
     let (mut watching, _) = neighbour.attach(None);
+    neighbour.send(message("patience")).await.unwrap();
+    more(&mut watching).await;
     let id = fragile.id().clone();
     let (mut viewer, _) = fragile.attach(None);
     fragile.send(message("panic")).await.unwrap();
@@ -66,6 +116,11 @@ async fn a_panic_ends_one_session_and_what_it_had_stored_is_intact() {
     assert_eq!(viewer.changed().await, Change::Closed(Closed::Failed));
     assert_eq!(fragile.send(message("more")).await, Err(SendError::Internal));
 
+    assert!(counted.render().contains("session_panics_total 1\n"), "{}", counted.render());
+    permits.add_permits(1);
+    more(&mut watching).await;
+    permits.add_permits(WORDS);
+    assert_eq!(done(&mut watching).await.status, Status::Complete, "who was being answered beside it");
     neighbour.send(message("hello")).await.unwrap();
     assert_eq!(done(&mut watching).await.status, Status::Complete);
 

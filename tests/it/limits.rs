@@ -30,7 +30,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::harness::{Client, Setup, TestGateway, Upstream, soon};
+use crate::harness::{Client, Neighbour, Setup, TestGateway, Upstream, soon};
 
 mod connections;
 
@@ -259,6 +259,25 @@ fn the_tests_that_the_tables_name_exist() {
     assert!(module_text(root, "llm::tests_that_are_not").is_none() && module_text(root, "llm::none::tests").is_none());
 }
 
+/// Where docs/security.md says that somebody beside a threat goes on, a test has such a neighbour.
+#[test]
+fn who_stands_beside_a_threat_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let security = fs::read_to_string(root.join("docs/security.md")).unwrap();
+    let rows: Vec<_> = security.lines().filter(|row| row.contains(" | **goes on** | ")).collect();
+    assert!(rows.len() > 10, "only {} rows found: is the search broken?", rows.len());
+    for row in rows {
+        let (_, tests) = row.split_once(" | **goes on** | ").unwrap();
+        let is_there = tests.split('`').skip(1).step_by(2).any(|name| {
+            let (module, last) = name.rsplit_once("::").unwrap_or_default();
+            let code = module_text(root, module).unwrap_or_default();
+            let body = code.split_once(&format!("fn {last}(")).and_then(|(_, rest)| rest.split_once("\n}\n"));
+            body.is_some_and(|(body, _)| body.contains("neighbour."))
+        });
+        assert!(is_there, "nobody stands beside it: {row}");
+    }
+}
+
 /// The text of a module of tests: `tests` or `contract` is in the path of those beside the code, the others are in
 /// tests/it. A module stands in a file of its own, or in its parent's.
 fn module_text(root: &Path, module: &str) -> Option<String> {
@@ -278,15 +297,17 @@ fn module_text(root: &Path, module: &str) -> Option<String> {
 /// Takes the gateway's real time, beside other tests.
 #[tokio::test]
 async fn a_socket_that_reads_nothing_is_closed_as_stalled() {
-    let gateway = Setup::bare().start().await;
+    let (gateway, mut neighbour) = Neighbour::of_nobody(Setup::bare()).await;
     let mut socket = upgrade(from("127.0.0.1", &gateway).await, &gateway, &[]).await.unwrap();
     let ping = Message::text(json!({"type": "ping", "t": "x".repeat(1000)}).to_string());
     // Both directions fill, and then nothing moves any more.
     while let Ok(sent) = timeout(Duration::from_secs(2), socket.send(ping.clone())).await {
         sent.unwrap();
     }
+    neighbour.goes_on().await;
     timeout(LONG, async { while gateway.metric("ws_closes_total{code=\"4203\"}").await < 1.0 {} })
         .await
         .expect("closed");
-    soon("its end", async { while gateway.metric("ws_connections").await > 0.0 {} }).await;
+    soon("its end", async { while gateway.metric("ws_connections").await > 1.0 {} }).await;
+    neighbour.has_all().await;
 }

@@ -1,9 +1,11 @@
 //! What the log tells of requests and runs, and what it keeps to itself.
 
+use futures_util::SinkExt;
 use rivulet::mock_llm::{Options, Script};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::{Setup, TestGateway, soon, upstream};
+use crate::harness::{Client, Memory, Setup, TestGateway, soon, upstream};
 
 /// The lines of the log, which is JSON.
 fn lines(gateway: &TestGateway) -> Vec<Value> {
@@ -56,6 +58,40 @@ async fn requests_and_runs_have_a_line_each_and_no_line_has_a_text_or_a_name() {
     assert!(lines(&gateway).iter().all(|line| line["span"]["route"] != "/livez"));
     let log = gateway.log();
     assert!(!log.contains("canary") && !log.contains(&token), "{log}");
+}
+
+/// Whoever looks for a fault turns everything on, of libraries as well, and shows the log to others.
+#[tokio::test]
+async fn no_level_lets_out_a_secret_or_a_text() {
+    let script = Script::new("an answer with a canary-answer in it");
+    let model = upstream(Options { rate: 0.0, script, ..Options::default() }).await;
+    let gateway = Setup::with_upstream(&model.url)
+        .set("RIVULET_TELEMETRY_LOG_LEVEL", "trace,tungstenite=trace,hyper=trace")
+        .set("RIVULET_AUTH_REQUIRED", "true")
+        .set("JWT_SECRET_KEY", "canary-secret-that-is-long-enough-for-all")
+        .set("OPENAI_API_KEY", "canary-key")
+        .start()
+        .await;
+    let minted = gateway.setup().output(&["token", "--user", "canary-user"]).await;
+    let token = String::from_utf8(minted.stdout).unwrap().trim().to_owned();
+    let asked = reqwest::Client::new().post(gateway.url("/api/v1/tickets")).bearer_auth(&token);
+    let (_, ticket) = TestGateway::answer(asked).await;
+    let ticket = ticket["ticket"].as_str().unwrap();
+    let mut client = Client::connect(&format!("{}?ticket={ticket}", gateway.socket(""))).await;
+    assert_eq!(client.ask("canary-question?").await.status(), "complete");
+    client.tell(json!({"type": "auth", "id": 1, "token": token})).await;
+    client.until("ack").await;
+    let (mut socket, _) = tokio_tungstenite::connect_async(gateway.socket("")).await.unwrap();
+    let hello = json!({"type": "hello", "token": token}).to_string();
+    socket.send(Message::text(hello)).await.unwrap();
+    let mut client = Client::welcomed(socket, Memory::default()).await;
+    assert_eq!(client.ask("canary-question?").await.text, "an answer with a canary-answer in it");
+    let log = gateway.log();
+    assert!(log.contains("TRACE hyper"), "libraries speak: {log}");
+    for secret in ["canary", token.as_str(), ticket] {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret}");
+    }
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ mod clients;
 mod company;
 mod completions;
 mod crash;
+mod dependencies;
 mod deviations;
 mod disk;
 mod documents;

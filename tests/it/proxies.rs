@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::harness::{Setup, TestGateway, raw, raw_on, soon};
+use crate::harness::{Neighbour, Setup, TestGateway, raw, raw_on, soon};
 
 /// A request, or a handshake, with these fields.
 async fn status(gateway: &TestGateway, request: &str, fields: &str) -> (u16, String) {
@@ -101,7 +101,8 @@ async fn apps_with_origins_of_their_own_are_refused_until_they_are_listed() {
 #[tokio::test]
 async fn a_rebound_name_reads_nothing_wherever_the_gateway_listens() {
     for bind in ["127.0.0.1:0", "0.0.0.0:0"] {
-        let gateway = Setup::bare().bind(bind).set("CORS_ORIGINS", "http://chat.lan:8080").start().await;
+        let setup = Setup::bare().bind(bind).set("CORS_ORIGINS", "http://chat.lan:8080");
+        let (gateway, mut neighbour) = Neighbour::of_nobody(setup).await;
         let port = gateway.address.rsplit(':').next().unwrap().to_owned();
         let evil = format!("evil.example:{port}");
         let origin = format!("http://{evil}");
@@ -116,6 +117,7 @@ async fn a_rebound_name_reads_nothing_wherever_the_gateway_listens() {
         for host in ["localhost", "127.0.0.1", "192.0.2.7:1", "[::1]", "chat.lan:8080"] {
             assert_eq!(status(&gateway, "GET /api/v1/sessions", &format!("Host: {host}\r\n")).await.0, 200, "{host}");
         }
+        neighbour.has_all().await;
     }
     let secret = "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e7596ad3b8c7e5f1024";
     let closed = Setup::bare().set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", secret).start().await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use crate::harness::{Client, Setup, TestGateway, Upstream, all, soon, upstream};
+use crate::harness::{Client, Neighbour, Setup, TestGateway, Upstream, all, soon, upstream};
 
 const SECRET: &str = "a secret of the tests with more than 32 characters";
 
@@ -145,12 +145,10 @@ async fn messages_are_counted_on_every_way_in_and_repetitions_are_not() {
 
 #[tokio::test]
 async fn new_sessions_are_counted_and_known_ones_are_not() {
-    let gateway = Setup::bare()
-        .set("RIVULET_LIMITS_SESSIONS_PER_HOUR", "3")
-        .set("REQUIRE_AUTHENTICATION", "true")
-        .set("JWT_SECRET_KEY", SECRET)
-        .start()
-        .await;
+    let setup = Setup::bare().set("RIVULET_LIMITS_SESSIONS_PER_HOUR", "3").set("REQUIRE_AUTHENTICATION", "true");
+    let setup = setup.set("JWT_SECRET_KEY", SECRET);
+    let (gateway, mut neighbour) =
+        Neighbour::beside(setup, async |gateway| Some(token(gateway, "neighbour", &[]).await)).await;
     let ann = token(&gateway, "ann", &[]).await;
     let create = async || {
         let request = Http::new().request(Method::POST, gateway.url("/api/v1/sessions")).bearer_auth(&ann);
@@ -170,6 +168,7 @@ async fn new_sessions_are_counted_and_known_ones_are_not() {
     socket.send(Message::text(hello)).await.unwrap();
     let closed = soon("a close", socket.next()).await.unwrap().unwrap();
     assert!(matches!(closed, Message::Close(Some(frame)) if u16::from(frame.code) == 4129));
+    neighbour.has_all().await;
 }
 
 #[tokio::test]
@@ -189,7 +188,7 @@ async fn documents_that_are_sent_are_counted() {
 
 #[tokio::test]
 async fn what_is_for_everybody_or_not_there_is_counted_apart_and_by_address() {
-    let gateway = hourly(5).start().await;
+    let (gateway, mut neighbour) = Neighbour::of_nobody(hourly(5)).await;
     let many =
         "GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2499) + &LAST.replace("/api/v1/sessions", "/livez");
     let answers = String::from_utf8(all(&gateway, many.as_bytes()).await).unwrap();
@@ -197,15 +196,17 @@ async fn what_is_for_everybody_or_not_there_is_counted_apart_and_by_address() {
     let (taken, refused) = (of("404") + of("200"), of("429"));
     assert!(taken >= 2000 && refused > 0 && taken + refused == 2500, "{taken} {refused}");
     assert!(answers.contains("\"other_requests\";q=2000;w=20"), "it is said what it was");
+    neighbour.has_all().await;
     let other = from("127.0.0.2").get(gateway.url("/none")).send().await.unwrap();
     assert_eq!(other.status(), 404);
-    assert_eq!(remaining(&listed(&gateway, &from("127.0.0.1"), None).await), 4, "the others are what they were");
+    assert_eq!(remaining(&listed(&gateway, &from("127.0.0.1"), None).await), 3, "the others are what they were");
 }
 
 /// Who asks too often is told late, and one answer at a time of a connection, so that a flood costs no more than that.
 #[tokio::test]
 async fn a_flood_waits_for_its_refusals_and_others_do_not() {
-    let gateway = hourly(5).start().await;
+    // Of the six, opening a socket takes one.
+    let (gateway, mut neighbour) = Neighbour::of_nobody(hourly(6)).await;
     let refused = "GET /api/v1/sessions HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(5 + 4) + LAST;
     let begun = Instant::now();
     let flooding = async {
@@ -214,11 +215,13 @@ async fn a_flood_waits_for_its_refusals_and_others_do_not() {
     };
     let asking = async {
         let there = from("127.0.0.2");
-        for left in (0..5).rev() {
+        for left in (0..6).rev() {
             assert_eq!(remaining(&listed(&gateway, &there, None).await), left);
+            neighbour.goes_on().await;
         }
     };
     let (answers, ()) = tokio::join!(flooding, asking);
     assert_eq!(answers, (5, 5));
     assert!(begun.elapsed() >= REFUSED_EVERY * 5, "{:?}", begun.elapsed());
+    neighbour.has_all().await;
 }

@@ -27,6 +27,8 @@ use crate::{
     rates::REFUSED_EVERY,
 };
 
+mod frames;
+
 /// A certificate for this machine, and the files that it is in.
 struct Certificate {
     der: CertificateDer<'static>,

@@ -133,7 +133,7 @@ async fn a_key_that_changes_while_the_set_is_fetched_is_fetched_again() {
 async fn invented_keys_cost_one_fetch_and_hold_up_nobody() {
     let maker = Maker::ed();
     let server = KeyServer::of(vec![maker.jwk("k")]).await;
-    let gateway = taking(&server).start().await;
+    let (gateway, mut neighbour) = beside(taking(&server)).await;
     fetched(&gateway).await;
     let good = of(&maker, "k", "ann");
     let mut socket = Client::connect_as(&gateway.socket(""), &good).await;
@@ -148,21 +148,23 @@ async fn invented_keys_cost_one_fetch_and_hold_up_nobody() {
         .await;
         (statuses, begun.elapsed())
     };
-    let neighbour = async {
+    let asking = async {
         let mut slowest = Duration::ZERO;
         for _ in 0..20 {
             let at = Instant::now();
             let asked = client.get(gateway.url("/api/v1/sessions")).bearer_auth(&good);
             assert_eq!(TestGateway::answer(asked).await.0, 200);
             slowest = slowest.max(at.elapsed());
+            neighbour.goes_on().await;
         }
         (slowest, begun.elapsed())
     };
-    let ((statuses, flood), (slowest, done)) = tokio::join!(invented, neighbour);
+    let ((statuses, flood), (slowest, done)) = tokio::join!(invented, asking);
     assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
     assert!(flood >= Duration::from_secs(2) && flood < Duration::from_secs(6), "each waited two seconds: {flood:?}");
     assert!(done < flood && slowest < Duration::from_secs(2), "nobody else did: {slowest:?}, {done:?}");
     assert_eq!(server.hits(), 2);
+    neighbour.has_all().await;
     assert_eq!(socket.ask("Still here?").await.status(), "complete");
     socket.tell(json!({"type": "auth", "id": "a", "token": of(&maker, "other", "ann")})).await;
     let error = socket.frame().await;

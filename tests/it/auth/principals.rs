@@ -89,7 +89,7 @@ struct User {
 async fn principals_never_see_each_others_sessions() {
     let seed = Seed::new();
     let mut random = StdRng::seed_from_u64(seed.0);
-    let gateway = setup().start().await;
+    let (gateway, mut neighbour) = beside(setup()).await;
     let user = |name: &'static str, tenant: &str, sub: &str| User {
         name,
         token: with(json!({"sub": sub, "tenant": tenant, "exp": now() + 3600, "scope": "admin"})),
@@ -171,13 +171,17 @@ async fn principals_never_see_each_others_sessions() {
                 assert_eq!(*first, answer, "somebody else's, deleted and never made look the same");
             }
         }
+        if step % 2 == 0 {
+            neighbour.goes_on().await;
+        }
     }
+    neighbour.has_all().await;
 }
 
 /// Everything in a session has an id, which somebody may have seen; in another session it names nothing.
 #[tokio::test]
 async fn ids_out_of_somebody_elses_session_name_nothing() {
-    let gateway = setup().start().await;
+    let (gateway, mut neighbour) = beside(setup()).await;
     let (ann, ben) = (token("ann"), token("ben"));
     let mut hers = Client::connect_as(&gateway.socket(""), &ann).await;
     let answer = hers.ask("canary-of-ann").await;
@@ -198,6 +202,7 @@ async fn ids_out_of_somebody_elses_session_name_nothing() {
         let error = his.until("error").await;
         assert_eq!(error["code"], code, "{frame}: {error}");
         assert!(!error.to_string().contains("canary"), "{error}");
+        neighbour.goes_on().await;
     }
     his.tell(json!({"type": "hello", "resume": cursor})).await;
     assert_eq!(his.until("welcome").await["recovered"], "snapshot");
@@ -224,5 +229,16 @@ async fn ids_out_of_somebody_elses_session_name_nothing() {
         assert_eq!(found, status, "{method} {path}: {said}");
         assert!(!said.to_string().contains("canary"), "{said}");
     }
+    // By the same key each of them repeats what is their own.
+    let repeated = async |token: &str, text: &str| {
+        let request = reqwest::Client::new().post(gateway.url("/api/v1/chat")).bearer_auth(token);
+        TestGateway::answer(request.header("idempotency-key", "q1").json(&json!({"message": text}))).await
+    };
+    let ((status, first), (other_status, other)) =
+        (repeated(&ann, "canary-of-ann").await, repeated(&ben, "mine").await);
+    assert_eq!((status, other_status), (200, 200), "no conflict tells that a key was used: {other}");
+    assert_ne!(first["session_id"], other["session_id"]);
+    assert_eq!(repeated(&ann, "canary-of-ann").await.1, first);
     assert_eq!(hers.ask("still here?").await.status(), "complete");
+    neighbour.has_all().await;
 }

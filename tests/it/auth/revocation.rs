@@ -1,9 +1,8 @@
 //! API keys, and what is taken back: it opens nothing any more, and closes what it had opened within a second.
 
-use tokio::time::Instant;
+use tokio::{task::JoinSet, time::Instant};
 
 use super::*;
-use crate::harness::Upstream;
 
 /// How soon what was open is closed.
 const CLOSED_WITHIN: Duration = Duration::from_secs(1);
@@ -35,7 +34,7 @@ async fn a_key_is_shown_once_and_good_until_it_is_taken_back() {
     let key = said(&setup, &["api-key", "new", "--name", "crm", "--scope", "chat"]).await;
     let id = key.split('_').nth(1).unwrap().to_owned();
     assert!(key.starts_with("rk_") && key.len() == 64, "{key}");
-    let gateway = setup.start().await;
+    let (gateway, mut neighbour) = beside(setup).await;
     let listed = said(&gateway.setup(), &["api-key", "list"]).await;
     assert!(listed.contains(&id) && listed.contains("crm") && listed.contains("never used"), "{listed}");
     assert!(!listed.contains(&key[20..]), "only the beginning of it is known");
@@ -55,9 +54,11 @@ async fn a_key_is_shown_once_and_good_until_it_is_taken_back() {
 
     said(&gateway.setup(), &["api-key", "revoke", &id]).await;
     assert_eq!(socket.close_code().await, 4010);
+    neighbour.goes_on().await;
     assert_eq!(get(&gateway, "/api/v1/sessions", &key).await.0, 401);
     assert_eq!(knock(&ticket, &[]).await, 401, "nor what was made with it");
     assert_eq!(sibling.ask("And I?").await.status(), "complete", "another key of the same user");
+    neighbour.has_all().await;
     let failed = gateway.setup().output(&["api-key", "revoke", "000000000000"]).await;
     assert!(!failed.status.success() && String::from_utf8_lossy(&failed.stderr).contains("no such API key"));
 
@@ -114,22 +115,26 @@ async fn keys_end_and_belong_to_tenants() {
 
 #[tokio::test]
 async fn tokens_that_were_taken_back_close_what_they_had_opened() {
-    let (model, gate) = Upstream::gated("One two three four.", 2).await;
-    let gateway = Setup::with_upstream(&model.url)
-        .set("REQUIRE_AUTHENTICATION", "true")
-        .set("JWT_SECRET_KEY", SECRET)
-        .start()
-        .await;
+    let (gateway, mut neighbour) = Neighbour::in_step(setup(), async |_| Some(token("neighbour"))).await;
     let (ann, ben) = (made_at("ann", now() - 5), made_at("ben", now() - 5));
     let undated = with(json!({"sub": "ann", "exp": now() + 3600}));
     let root = with(json!({"sub": "root", "scope": "admin", "exp": now() + 3600}));
     let mut anns = Client::connect_as(&gateway.socket(""), &ann).await;
     let mut bens = Client::connect_as(&gateway.socket(""), &ben).await;
     anns.say("Go on.").await;
-    anns.until("run.start").await;
+    anns.deltas(1).await;
     let events = format!("/api/v1/sessions/{}/events", anns.session());
     let events = reqwest::Client::new().get(gateway.url(&events)).bearer_auth(&ann).send().await.unwrap();
     assert_eq!(events.status(), 200);
+    let ask =
+        |path: &str, body: Value| reqwest::Client::new().post(gateway.url(path)).bearer_auth(&ann).json(&body).send();
+    let asked = json!({"model": "m", "messages": [{"role": "user", "content": "Go on."}]});
+    let told = json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "Go on."}]});
+    let mut told = ask("/v1/chat/completions", told).await.unwrap();
+    soon("its beginning", told.chunk()).await.unwrap().unwrap();
+    let whole = [ask("/v1/chat/completions", asked), ask("/api/v1/chat", json!({"message": "Go on."}))];
+    let mut whole: JoinSet<_> = whole.into_iter().collect();
+    neighbour.model().wait_until(|counts| counts.open == 5).await;
 
     let begun = Instant::now();
     let revoke = async |admin: &str, whose: Value| {
@@ -140,12 +145,24 @@ async fn tokens_that_were_taken_back_close_what_they_had_opened() {
     assert_eq!(revoke(&root, json!({"user": ""})).await, 400);
     assert_eq!(revoke(&root, json!({"user": "ann"})).await, 204);
     assert_eq!(closed_in_time(&mut anns, begun).await, 4010, "in the middle of an answer");
+    neighbour.goes_on().await;
+    assert_eq!(anns.try_frame().await, None, "not a word of what is written on");
+    let told = soon("the end of a completion", told.text()).await.unwrap();
+    let error: Value = serde_json::from_str(told.trim().rsplit("data: ").next().unwrap()).unwrap();
+    assert_eq!(error["error"]["code"], "unauthenticated", "{told}");
+    assert!(!told.contains("[DONE]") && !told.contains("finish_reason\":\"stop"), "{told}");
+    while let Some(answer) = soon("a refusal", whole.join_next()).await {
+        assert_eq!(answer.unwrap().unwrap().status(), 401);
+    }
+    assert!(begun.elapsed() < 3 * CLOSED_WITHIN, "{:?}", begun.elapsed());
+    // What nobody stores is not written on; what belongs to her conversations is.
+    neighbour.model().wait_until(|counts| (counts.cancelled, counts.open) == (2, 3)).await;
     let rest = soon("the end of the events", events.text()).await.unwrap();
     assert!(begun.elapsed() < 3 * CLOSED_WITHIN && !rest.contains("run.done"), "{rest}");
     for token in [&ann, &undated] {
         assert_eq!(get(&gateway, "/api/v1/sessions", token).await.0, 401);
     }
-    gate.open();
+    neighbour.has_all().await;
     assert_eq!(bens.ask("And I?").await.status(), "complete");
     let later = made_at("ann", now() + 2);
     assert_eq!(get(&gateway, "/api/v1/sessions", &later).await.0, 200, "who signs in anew comes in");
@@ -160,7 +177,7 @@ async fn tokens_that_were_taken_back_close_what_they_had_opened() {
 
 #[tokio::test]
 async fn one_token_is_taken_back_and_the_users_others_stay() {
-    let gateway = setup().start().await;
+    let (gateway, mut neighbour) = beside(setup()).await;
     let (root, south) = (admin("default"), admin("south"));
     let make = async |user: &str| {
         let (status, made) = call(&gateway, Method::POST, "/auth/token", Some(&root), json!({"user": user})).await;
@@ -206,6 +223,7 @@ async fn one_token_is_taken_back_and_the_users_others_stay() {
     ] {
         assert_eq!(revoke(&root, wrong.clone()).await, 400, "{wrong}");
     }
+    neighbour.goes_on().await;
     let begun = Instant::now();
     assert_eq!(revoke(&root, json!({"jti": named})).await, 204);
     assert_eq!(closed_in_time(&mut sockets[1], begun).await, 4010);
@@ -213,7 +231,9 @@ async fn one_token_is_taken_back_and_the_users_others_stay() {
         let begun = Instant::now();
         assert_eq!(revoke(&root, json!({"token": token})).await, 204, "one without a name, too");
         assert_eq!(closed_in_time(&mut sockets[socket], begun).await, 4010);
+        neighbour.goes_on().await;
     }
+    neighbour.has_all().await;
     let (key, later) = (said(&gateway.setup(), &["api-key", "new", "--name", "k"]).await, make("ann").await.0);
     assert_eq!(call(&gateway, Method::POST, "/auth/revoke", Some(&key), Value::Null).await.0, 403, "a key is no token");
     let gateway = gateway.kill().await.start().await;

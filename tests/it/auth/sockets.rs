@@ -50,6 +50,20 @@ async fn every_kind_of_credential_opens_a_socket_in_its_order() {
     for field in ["token", "access_token"] {
         assert_eq!(knock(&format!("{own}?{field}={ann}"), &[]).await, 400, "no token in the URL");
     }
+    // A browser sends cookies by itself, whoever's page asks: they are no credential.
+    let cookie = ("cookie", format!("token={ann}; access_token={ann}; authorization=Bearer {ann}; session={own}"));
+    let with_cookie = reqwest::Client::new().get(gateway.url("/api/v1/sessions")).header(cookie.0, &cookie.1);
+    assert_eq!(TestGateway::answer(with_cookie).await.0, 401);
+    let (mut socket, _) = connect_async({
+        let mut request = own.as_str().into_client_request().unwrap();
+        request.headers_mut().insert(cookie.0, cookie.1.parse().unwrap());
+        request
+    })
+    .await
+    .unwrap();
+    socket.send(Message::text(json!({"message": "mine?"}).to_string())).await.unwrap();
+    let Some(Ok(Message::Text(refused))) = soon("an error", socket.next()).await else { panic!("no error") };
+    assert!(refused.contains("unauthenticated"), "{refused}");
     let unused = ticket().await;
     assert_eq!(knock(&unused, &[bearer(&ann)]).await, 101);
     assert_eq!(knock(&unused, &[]).await, 101, "who has a token needs no ticket");
@@ -58,7 +72,7 @@ async fn every_kind_of_credential_opens_a_socket_in_its_order() {
 
 #[tokio::test]
 async fn of_a_hundred_who_race_with_one_ticket_one_comes_in() {
-    let gateway = setup().start().await;
+    let (gateway, mut neighbour) = beside(setup()).await;
     let ann = token("ann");
     for _ in 0..3 {
         let (_, ticket) = call(&gateway, Method::POST, "/api/v1/tickets", Some(&ann), Value::Null).await;
@@ -67,6 +81,7 @@ async fn of_a_hundred_who_race_with_one_ticket_one_comes_in() {
         assert_eq!(statuses.iter().filter(|status| **status == 101).count(), 1);
         assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 99);
         assert_eq!(knock(&url, &[]).await, 401);
+        neighbour.goes_on().await;
     }
     let (status, problem) = call(&gateway, Method::POST, "/api/v1/tickets", None, Value::Null).await;
     assert_eq!((status, &problem["code"]), (401, &json!("unauthenticated")));
@@ -79,11 +94,20 @@ async fn of_a_hundred_who_race_with_one_ticket_one_comes_in() {
     let (_, refused) = many.iter().find(|(status, _)| *status == 429).expect("the bound");
     assert_eq!(refused["code"], "rate_limited");
     assert_eq!(call(&gateway, Method::POST, "/api/v1/tickets", Some(&token("ben")), Value::Null).await.0, 201);
+    neighbour.has_all().await;
 }
 
 #[tokio::test]
 async fn before_its_hello_a_socket_gets_nothing_done() {
-    let gateway = setup().start().await;
+    let (gateway, mut neighbour) = beside(setup()).await;
+    let work = async || {
+        let mut counts = vec![gateway.metric("sessions_active").await];
+        for op in ["create_session", "session", "append_turn", "messages"] {
+            counts.push(gateway.metric(&format!("database_query_duration_seconds_count{{op=\"{op}\"}}")).await);
+        }
+        counts
+    };
+    let before = work().await;
     let ann = token("ann");
     let early = [
         json!({"message": "let me in"}),
@@ -100,10 +124,8 @@ async fn before_its_hello_a_socket_gets_nothing_done() {
     assert_eq!(said.len(), 7, "{said:?}");
     assert!(said.iter().all(|frame| frame["type"] == "error" && frame["code"] == "unauthenticated"), "{said:?}");
     assert_eq!((&said[1]["re"], &said[2]["re"]), (&json!("q1"), &json!(7)));
-    for op in ["create_session", "session", "append_turn", "messages"] {
-        assert_eq!(gateway.metric(&format!("database_query_duration_seconds_count{{op=\"{op}\"}}")).await, 0.0, "{op}");
-    }
-    assert_eq!(gateway.metric("sessions_active").await, 0.0);
+    assert_eq!(work().await, before, "nothing was looked up, made or stored");
+    neighbour.goes_on().await;
 
     let frame = json!({"type": "hello", "token": ann, "padding": "x".repeat(5 << 10)});
     assert_eq!(say_unknown(&gateway, &[frame]).await, (vec![], 1009));
@@ -113,6 +135,7 @@ async fn before_its_hello_a_socket_gets_nothing_done() {
     socket.send(Message::binary(vec![1])).await.unwrap();
     let Some(Ok(Message::Close(Some(frame)))) = soon("a close", socket.next()).await else { panic!("no close") };
     assert_eq!(u16::from(frame.code), 1003);
+    neighbour.goes_on().await;
 
     // Sessions of others and none at all look the same, before and after the hello.
     let other = Client::connect_as(&gateway.socket(""), &token("ben")).await;
@@ -137,6 +160,7 @@ async fn before_its_hello_a_socket_gets_nothing_done() {
     let mut client = Client::welcomed(socket, memory).await;
     assert_eq!(client.welcome["recovered"], "full");
     assert_eq!(client.ask("two").await.status(), "complete");
+    neighbour.has_all().await;
 }
 
 #[tokio::test]
@@ -171,21 +195,37 @@ async fn a_hello_on_a_session_that_is_gone_is_closed_as_final() {
 
 #[tokio::test]
 async fn who_says_no_hello_in_ten_seconds_is_closed() {
-    let gateway = setup().start().await;
-    let started = Instant::now();
+    const SILENT: usize = 300;
+    const MOST_MEMORY: usize = 32 << 10;
+    let (gateway, mut neighbour) = beside(setup().set("RIVULET_LIMITS_CONNECTIONS_PER_IP", "0")).await;
+    let (sessions, memory) = (gateway.metric("sessions_active").await, gateway.memory());
     let early = [json!({"type": "ping"})];
-    let (silent, chatty) = tokio::join!(say_unknown(&gateway, &[]), say_unknown(&gateway, &early));
-    assert_eq!((silent.1, chatty.1, chatty.0.len()), (4108, 4108, 1));
-    let took = started.elapsed();
-    assert!(took >= Duration::from_secs(9) && took < Duration::from_secs(13), "{took:?}");
-    assert_eq!(gateway.metric("ws_closes_total{code=\"4108\"}").await, 2.0);
+    let waiting = join_all((0..SILENT).map(|_| async {
+        let started = Instant::now();
+        (say_unknown(&gateway, &[]).await, started.elapsed())
+    }));
+    let looking = async {
+        soon("all of them", async { while gateway.metric("ws_connections").await < (SILENT + 2) as f64 {} }).await;
+        assert_eq!(gateway.metric("sessions_active").await, sessions, "none is kept for them");
+        let grown = gateway.memory().saturating_sub(memory) / SILENT;
+        assert!(grown < MOST_MEMORY, "{grown} bytes for each");
+        neighbour.goes_on().await;
+    };
+    let (silent, chatty, ()) = tokio::join!(waiting, say_unknown(&gateway, &early), looking);
+    assert_eq!((chatty.1, chatty.0.len()), (4108, 1));
+    for ((said, code), took) in silent {
+        assert_eq!((said.len(), code), (0, 4108));
+        assert!(took >= Duration::from_secs(9) && took < Duration::from_secs(13), "{took:?}");
+    }
+    assert_eq!(gateway.metric("ws_closes_total{code=\"4108\"}").await, (SILENT + 1) as f64);
     // A socket counts until its closing handshake is over.
-    soon("their ends", async { while gateway.metric("ws_connections").await > 0.0 {} }).await;
+    soon("their ends", async { while gateway.metric("ws_connections").await > 1.0 {} }).await;
+    neighbour.has_all().await;
 }
 
 #[tokio::test]
 async fn an_open_socket_ends_with_its_token_unless_a_new_one_comes() {
-    let gateway = setup().start().await;
+    let (gateway, mut neighbour) = beside(setup()).await;
     let short = |user: &str| with(json!({"sub": user, "exp": now() + 1, "scope": "a"}));
     let started = Instant::now();
     let mut ending = Client::connect_as(&gateway.socket(""), &short("ann")).await;
@@ -216,9 +256,11 @@ async fn an_open_socket_ends_with_its_token_unless_a_new_one_comes() {
     assert!(took >= Duration::from_secs(5) && took < Duration::from_secs(9), "{took:?}");
     assert_eq!((shortened.close_code().await, by_ticket.close_code().await), (4204, 4204));
     soon("the end of the events", events.text()).await.unwrap();
+    neighbour.goes_on().await;
     assert_eq!(renewing.ask("still here?").await.status(), "complete");
     renewing.tell(json!({"type": "hello", "token": "a.b.c"})).await;
     assert_eq!(renewing.close_code().await, 4001);
+    neighbour.has_all().await;
 }
 
 /// Begins a text frame of `announced` bytes, of which `sent` come, and returns the code with which that is closed.

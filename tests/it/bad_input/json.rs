@@ -84,7 +84,7 @@ async fn bad_frames_are_named_and_the_socket_stays_open() {
 /// What clients could well write, and what looks like mischief and is none.
 #[tokio::test]
 async fn odd_frames_are_taken_for_what_they_say() {
-    let (gateway, neighbour) = Neighbour::of_nobody(Setup::bare()).await;
+    let (gateway, mut neighbour) = Neighbour::of_nobody(Setup::bare()).await;
     let mut client = gateway.connect().await;
     for (frame, t) in [
         (r#"{"__proto__":{"type":"send"},"type":"ping","t":1}"#, json!(1)),

@@ -3,7 +3,7 @@
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use super::*;
-use crate::harness::Seed;
+use crate::harness::{Neighbour, Seed};
 
 pub(super) const SECRET: &str = "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e7596ad3b8c7e5f1024";
 
@@ -24,7 +24,9 @@ async fn a_canary_never_crosses() {
     let seed = Seed::new();
     let mut rng = SmallRng::seed_from_u64(seed.0);
     let setup = setup().set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", SECRET);
-    let gateway = setup.set("RIVULET_LLM_CACHE_ENTRIES", "100").set("RIVULET_LLM_CACHE_SHARED", "true").start().await;
+    let setup = setup.set("RIVULET_LLM_CACHE_ENTRIES", "100").set("RIVULET_LLM_CACHE_SHARED", "true");
+    let other = ["--tenant", "east", "--user", "neighbour"];
+    let (gateway, mut neighbour) = Neighbour::beside(setup, async |gateway| user(gateway, &other).await.token).await;
     let north = user(&gateway, &["--tenant", "north", "--user", "ann", "--scope", "admin"]).await;
     let colleague = user(&gateway, &["--tenant", "north", "--user", "bob"]).await;
     let south = user(&gateway, &["--tenant", "south", "--user", "ann"]).await;
@@ -53,6 +55,7 @@ async fn a_canary_never_crosses() {
     ] {
         let (theirs, none) = (south.call(method.clone(), &known).await, south.call(method, &unknown).await);
         assert_eq!(shape(theirs), shape(none), "{known}");
+        neighbour.goes_on().await;
     }
     let form_of = |name: &str| form(&[("file", Some(name), text.as_bytes())]);
     let (theirs, none) = (format!("/documents/{document}"), "/documents/00000000000000000000000000000000".to_owned());
@@ -123,6 +126,8 @@ async fn a_canary_never_crosses() {
             let told = south.get(path).await.1.to_string();
             assert!(!told.contains(&document) && !told.contains(&job) && !told.contains("pilfink"), "{path}: {told}");
         }
+        neighbour.goes_on().await;
     }
     assert!(!south.finds("pilfink").await && north.finds("pilfink").await);
+    neighbour.has_all().await;
 }

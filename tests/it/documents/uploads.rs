@@ -47,6 +47,30 @@ async fn what_breaks_off_leaves_no_part_behind() {
     assert_eq!(User::of(&gateway).get("/documents").await.1["documents"], json!([]));
 }
 
+#[tokio::test]
+async fn a_document_ends_with_the_token_with_which_it_comes() {
+    let setup = setup().set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", tenants::SECRET);
+    let gateway = setup.start().await;
+    let ann = tenants::user(&gateway, &["--user", "ann"]).await;
+    let body = form(&[("file", Some("a.md"), &[b'a'; 50_000])]);
+    let head = format!(
+        "POST /api/v1/documents HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n\
+         Authorization: Bearer {}\r\nContent-Length: {}\r\n\r\n",
+        ann.token.as_ref().unwrap(),
+        body.len()
+    );
+    let mut stream = TcpStream::connect(&gateway.address).await.unwrap();
+    stream.write_all(&[head.as_bytes(), &body[..30_000]].concat()).await.unwrap();
+    until("a part", async || files(&gateway.setup(), ".part").len() == 1).await;
+    assert_eq!(ann.post("/auth/revoke", Value::Null).await.0, 204);
+    let mut answer = [0; 12];
+    soon("an answer", stream.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 401");
+    until("the part to go", async || files(&gateway.setup(), ".part").is_empty()).await;
+    let again = tenants::user(&gateway, &["--user", "ben"]).await;
+    assert_eq!(again.get("/documents").await.1["documents"], json!([]));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_and_leaves_nothing_half() {
     let (gateway, traces) = (setup().start().await, tempfile::TempDir::new().unwrap());

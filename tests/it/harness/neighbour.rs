@@ -1,6 +1,9 @@
 //! Somebody whose answer is being written while others misbehave: whatever is done to the gateway, the next word comes.
 
-use super::{Client, Gate, Setup, TestGateway, Upstream};
+use rivulet::mock_llm::{Fault, Options, Script, Stats};
+use tokio::sync::watch;
+
+use super::{Client, Gate, Setup, TestGateway, Upstream, upstream};
 
 /// More than any table of misdeeds has rows.
 const WORDS: usize = 800;
@@ -11,17 +14,38 @@ pub(crate) struct Neighbour {
     gate: Gate,
     told: usize,
     text: String,
-    _model: Upstream,
+    model: Upstream,
 }
 
 impl Neighbour {
-    /// A gateway like `setup`, and one who has asked it something, with a token where one is needed.
+    /// A gateway like `setup`, and one who has asked it something, with a token where one is needed. Who else asks the model
+    /// is answered at once.
     pub(crate) async fn beside(
         setup: Setup,
         token: impl AsyncFnOnce(&TestGateway) -> Option<String>,
     ) -> (TestGateway, Self) {
+        Self::among(setup, token, vec!["lump".parse().unwrap()]).await
+    }
+
+    /// The same, and every answer has as many words as the neighbour's.
+    pub(crate) async fn in_step(
+        setup: Setup,
+        token: impl AsyncFnOnce(&TestGateway) -> Option<String>,
+    ) -> (TestGateway, Self) {
+        Self::among(setup, token, Vec::new()).await
+    }
+
+    /// The same, and the others are answered like this, one after the other.
+    pub(crate) async fn among(
+        setup: Setup,
+        token: impl AsyncFnOnce(&TestGateway) -> Option<String>,
+        others: Vec<Fault>,
+    ) -> (TestGateway, Self) {
+        let faults = [vec![Fault::None], others].concat();
         let text = (0..WORDS).map(|at| format!("w{at}")).collect::<Vec<_>>().join(" ");
-        let (model, gate) = Upstream::gated(&text, 1).await;
+        let (gate, allowed) = watch::channel(1);
+        let script = Script::new(&text);
+        let model = upstream(Options { script, rate: 0.0, faults, allowed: Some(allowed), ..Options::default() }).await;
         let setup = setup.set("RIVULET_LLM_BASE_URL", &model.url).set("RIVULET_LLM_GAP_S", "300");
         let gateway = setup.start().await;
         let mut client = match token(&gateway).await {
@@ -30,12 +54,17 @@ impl Neighbour {
         };
         client.say("What do you know of words?").await;
         client.deltas(1).await;
-        (gateway, Self { client, gate, told: 1, text, _model: model })
+        (gateway, Self { client, gate: Gate(gate), told: 1, text, model })
     }
 
     /// The same where nobody needs a token.
     pub(crate) async fn of_nobody(setup: Setup) -> (TestGateway, Self) {
         Self::beside(setup, async |_| None).await
+    }
+
+    /// What the model has seen, the neighbour's question included.
+    pub(crate) fn model(&self) -> &Stats {
+        &self.model.stats
     }
 
     /// Has another word, which comes at once.
@@ -46,7 +75,7 @@ impl Neighbour {
     }
 
     /// Has all of the answer, each word in its place.
-    pub(crate) async fn has_all(mut self) {
+    pub(crate) async fn has_all(&mut self) {
         self.gate.open();
         let answer = self.client.answer().await;
         assert_eq!((answer.status(), answer.text.as_str()), ("complete", self.text.as_str()));

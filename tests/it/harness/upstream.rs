@@ -42,7 +42,7 @@ impl Upstream {
 }
 
 /// Holds answers where a test wants them.
-pub(crate) struct Gate(watch::Sender<usize>);
+pub(crate) struct Gate(pub(super) watch::Sender<usize>);
 
 impl Gate {
     /// Lets every answer go on to its `tokens`th token.

@@ -12,11 +12,12 @@ use tokio::{
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{all, close, from, retry_after, upgrade};
-use crate::harness::{Setup, TestGateway, Upstream, soon};
+use crate::harness::{Neighbour, Setup, TestGateway, Upstream, soon};
 
 #[tokio::test]
 async fn an_address_has_so_many_connections_and_others_have_theirs() {
-    let gateway = Setup::bare().set("RIVULET_LIMITS_CONNECTIONS_PER_IP", "3").start().await;
+    let setup = Setup::bare().set("RIVULET_LIMITS_CONNECTIONS_PER_IP", "3");
+    let (gateway, mut neighbour) = Neighbour::of_nobody(setup).await;
     let first = upgrade(from("127.0.0.2", &gateway).await, &gateway, &[]).await.unwrap();
     let mut second = upgrade(from("127.0.0.2", &gateway).await, &gateway, &[]).await.unwrap();
     let mut kept_alive = from("127.0.0.2", &gateway).await;
@@ -36,6 +37,7 @@ async fn an_address_has_so_many_connections_and_others_have_theirs() {
     assert!(other.starts_with("HTTP/1.1 200 "), "{other}");
     let counted = metric("127.0.0.3", &gateway, "rate_limited_total{scope=\"connections_per_ip\"}").await;
     assert!((counted - 2.0).abs() < f64::EPSILON, "{counted}");
+    neighbour.goes_on().await;
 
     drop(first);
     soon("a place", async {
@@ -45,15 +47,14 @@ async fn an_address_has_so_many_connections_and_others_have_theirs() {
     second.send(Message::text(r#"{"type":"ping"}"#)).await.unwrap();
     let pong = soon("a pong", second.next()).await.unwrap().unwrap().into_text().unwrap();
     assert!(pong.contains("pong"), "{pong}");
+    neighbour.has_all().await;
 }
 
 #[tokio::test]
 async fn behind_a_trusted_proxy_the_client_is_counted_and_not_the_proxy() {
-    let gateway = Setup::bare()
-        .set("RIVULET_LIMITS_CONNECTIONS_PER_IP", "2")
-        .set("RIVULET_SERVER_TRUSTED_PROXIES", "127.0.0.2,127.0.0.8/30")
-        .start()
-        .await;
+    let setup = Setup::bare().set("RIVULET_LIMITS_CONNECTIONS_PER_IP", "2");
+    let setup = setup.set("RIVULET_SERVER_TRUSTED_PROXIES", "127.0.0.2,127.0.0.8/30");
+    let (gateway, mut neighbour) = Neighbour::of_nobody(setup).await;
     let proxied = async |forwarded: &[&str]| upgrade(from("127.0.0.2", &gateway).await, &gateway, forwarded).await;
     let first = proxied(&["6.6.6.6, 198.51.100.7"]).await.unwrap();
     let created = TestGateway::answer(reqwest::Client::new().post(gateway.url("/api/v1/sessions"))).await.1;
@@ -75,6 +76,7 @@ async fn behind_a_trusted_proxy_the_client_is_counted_and_not_the_proxy() {
         let refused = proxied(forwarded).await.unwrap_err();
         assert_eq!(refused.status(), 429, "{forwarded:?}");
         assert!(retry_after(refused.headers()) > 0 && refused.headers().contains_key("x-request-id"));
+        neighbour.goes_on().await;
     }
     let _another_client = proxied(&["198.51.100.8"]).await.unwrap();
     let mut many = Vec::new();
@@ -92,6 +94,7 @@ async fn behind_a_trusted_proxy_the_client_is_counted_and_not_the_proxy() {
     let direct = async || upgrade(from("127.0.0.5", &gateway).await, &gateway, &["198.51.100.50"]).await;
     let (_one, _two) = (direct().await.unwrap(), direct().await.unwrap());
     assert_eq!(direct().await.unwrap_err().status(), 429, "the header of anybody else is not read");
+    neighbour.has_all().await;
 }
 
 /// Processor time of a process so far.
