@@ -182,12 +182,14 @@ fn with_layers(routes: Router<Arc<Gateway>>, gateway: &Arc<Gateway>) -> Router {
         })
         .layer(from_fn_with_state(gateway.clone(), requests::know_client))
         .layer(from_fn_with_state(gateway.clone(), requests::check_origin))
-        .layer(from_fn_with_state(gateway.clone(), requests::check_head))
+        .layer(from_fn_with_state(gateway.clone(), requests::check_name))
         .with_state(gateway.clone())
         .layer(CatchPanicLayer::custom(|_| {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed").into_response()
         }))
         .layer(cors(gateway.origins.clone()))
+        // Outside of what answers by itself.
+        .layer(from_fn(requests::check_head))
         .layer(from_fn(requests::observe))
 }
 
