@@ -7,6 +7,7 @@ mod admin;
 mod audit;
 mod auth;
 mod body;
+mod census;
 mod chat;
 pub mod client;
 mod collections;
