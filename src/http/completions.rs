@@ -5,7 +5,7 @@
 //! as one only when it is whole. Everything else is an error: a status as long as no head was sent, an `error` event
 //! without a `finish_reason` and without `[DONE]` after that.
 
-use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use async_stream::stream;
 use axum::{
@@ -138,20 +138,23 @@ async fn streamed(mut stream: Streamed, waits: Waits) -> Result<Response, Proble
         Err(_) => None,
     };
     let cache_status = stream.completion.cache_status();
-    let mut response = event_stream(stream! {
-        let mut step = first;
-        loop {
-            let (events, is_last) = match step {
-                Some(step) => stream.tell(step),
-                None => (STILL_HERE.to_owned(), false),
-            };
-            yield Ok::<_, Infallible>(events);
-            if is_last {
-                return;
+    let mut response = event_stream(
+        waits.keep_alive,
+        stream! {
+            let mut step = first;
+            loop {
+                let (events, is_last) = match step {
+                    Some(step) => stream.tell(step),
+                    None => (STILL_HERE.to_owned(), false),
+                };
+                yield events;
+                if is_last {
+                    return;
+                }
+                step = Some(stream.completion.next().await);
             }
-            step = timeout(waits.keep_alive, stream.completion.next()).await.ok();
-        }
-    });
+        },
+    );
     response.headers_mut().insert(CACHE_STATUS, cache_status);
     Ok(response)
 }

@@ -1,6 +1,6 @@
 //! `/jobs`: how far work on documents is, as it is and as it goes on; cancelled, begun again.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use async_stream::stream;
 use axum::{
@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     desk::{Desk, page_limit},
-    event_stream::{Heard, Listener, STILL_HERE, event_stream},
+    event_stream::{Heard, KEEP_ALIVE, Listener, event_stream},
     gateway::Gateway,
     identity::{Asking, listening},
     parameters::{Parameters, parameters},
@@ -213,15 +213,14 @@ pub(super) async fn events(
     let permit = request.extensions_mut().remove::<ConnectionPermit>();
     let events = stream! {
         let _held_while_the_stream_is_open = permit;
-        let (mut seen, mut listener) = (None, Listener::new(gateway.auth.clone(), caller));
+        let (mut seen, listener) = (None, Listener::new(gateway.auth.clone(), caller));
         loop {
             let job = watched.borrow_and_update().clone();
             if seen.replace(job.progress.revision) != Some(job.progress.revision) {
                 let has_ended = job.state.has_ended();
                 let (revision, job) = (job.progress.revision, Job::from(job));
                 let Ok(text) = serde_json::to_string(&job) else { return };
-                listener.tell();
-                yield Ok::<_, Infallible>(format!("id: {revision}\ndata: {text}\n\n"));
+                yield format!("id: {revision}\ndata: {text}\n\n");
                 if has_ended {
                     return;
                 }
@@ -236,11 +235,10 @@ pub(super) async fn events(
             match heard {
                 Heard::Change(Ok(())) => {}
                 Heard::Change(Err(_)) | Heard::Over => return,
-                Heard::Silence => yield Ok(STILL_HERE.to_owned()),
             }
         }
     };
-    let mut response = event_stream(events);
+    let mut response = event_stream(KEEP_ALIVE, events);
     rates::note(&mut response, standing);
     Ok(response)
 }
