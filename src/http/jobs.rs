@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_stream::stream;
 use axum::{
-    Extension, Json as Answer,
+    Json as Answer,
     extract::{Path, Query, Request, State, rejection::QueryRejection},
     http::StatusCode,
     response::Response,
@@ -24,7 +24,7 @@ use super::{
     sessions::query,
 };
 use crate::{
-    auth::{Caller, Right},
+    auth::Right,
     chat::{DocumentId, JobId, Timestamp},
     store::documents::{Fault, JobKind, JobRecord, JobState, Stage},
 };
@@ -109,11 +109,9 @@ fn job_id(text: &str) -> Result<JobId, Problem> {
     responses((status = 200, description = "A page of it", body = JobList)),
 )]
 pub(super) async fn list(
-    State(gateway): State<Arc<Gateway>>,
-    Extension(caller): Extension<Caller>,
+    desk: Desk,
     listing: Result<Query<Listing>, QueryRejection>,
 ) -> Result<Answer<JobList>, Problem> {
-    let desk = Desk::of(&gateway, &caller)?;
     let Listing { before, limit, state } = query(listing)?;
     let before = before.as_deref().map(job_id).transpose()?;
     let page = desk.documents.store().jobs(&desk.tenant, state, before.as_ref(), page_limit(limit)?).await?;
@@ -128,12 +126,7 @@ pub(super) async fn list(
     params(("id" = JobId, Path)),
     responses((status = 200, description = "The work", body = Job)),
 )]
-pub(super) async fn show(
-    State(gateway): State<Arc<Gateway>>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<Answer<Job>, Problem> {
-    let desk = Desk::of(&gateway, &caller)?;
+pub(super) async fn show(desk: Desk, Path(id): Path<String>) -> Result<Answer<Job>, Problem> {
     let job = desk.documents.job(&desk.tenant, &job_id(&id)?).await?;
     Ok(Answer(job.ok_or_else(no_job)?.into()))
 }
@@ -144,12 +137,7 @@ pub(super) async fn show(
     params(("id" = JobId, Path)),
     responses((status = 202, description = "It is being ended", body = Job)),
 )]
-pub(super) async fn cancel(
-    State(gateway): State<Arc<Gateway>>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<(StatusCode, Answer<Job>), Problem> {
-    let desk = Desk::of(&gateway, &caller)?;
+pub(super) async fn cancel(desk: Desk, Path(id): Path<String>) -> Result<(StatusCode, Answer<Job>), Problem> {
     let id = job_id(&id)?;
     let cancelled = desk.documents.cancel(&desk.tenant, &id).await?;
     taken(&desk, &id, cancelled, "not_cancellable", "what is deleted is removed in any case").await
@@ -161,12 +149,7 @@ pub(super) async fn cancel(
     params(("id" = JobId, Path)),
     responses((status = 202, description = "It is begun again", body = Job)),
 )]
-pub(super) async fn retry(
-    State(gateway): State<Arc<Gateway>>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<(StatusCode, Answer<Job>), Problem> {
-    let desk = Desk::of(&gateway, &caller)?;
+pub(super) async fn retry(desk: Desk, Path(id): Path<String>) -> Result<(StatusCode, Answer<Job>), Problem> {
     let id = job_id(&id)?;
     let begun = desk.documents.retry(&desk.tenant, &id).await?;
     let refusal = "only the last work on a document that failed or was cancelled can be begun again";
@@ -175,7 +158,7 @@ pub(super) async fn retry(
 
 /// What became of a wish about a job: the work as it is now, or why not, or that there is none such.
 async fn taken(
-    desk: &Desk<'_>,
+    desk: &Desk,
     id: &JobId,
     changed: Option<JobRecord>,
     code: &'static str,

@@ -23,7 +23,7 @@ use super::{
     origin::Origins,
     overview, page,
     problem::Problem,
-    rates, requests, sessions, socket, version,
+    rates, requests, sessions, socket, submissions, version,
 };
 use crate::auth::Right;
 
@@ -93,9 +93,9 @@ fn conversations() -> Routes {
 /// Documents, collections, and the work on them.
 fn knowledge_base() -> Routes {
     let mut routes = openapi::routes()
-        .routes(routes!(documents::upload, documents::list))
-        .routes(routes!(documents::upload_text))
-        .routes(routes!(documents::show, documents::replace, documents::delete))
+        .routes(routes!(submissions::upload, documents::list))
+        .routes(routes!(submissions::upload_text))
+        .routes(routes!(documents::show, submissions::replace, documents::delete))
         .routes(routes!(contents::text))
         .routes(routes!(contents::passage))
         .routes(routes!(contents::original))
