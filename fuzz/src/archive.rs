@@ -103,7 +103,10 @@ impl World {
         let taken = |done: &Imported| done.accepted + done.unchanged;
         assert_eq!((again.refused, taken(&again)), (done.refused, taken(&done)));
         let has_one_line_each = page.items.len() == done.accepted;
-        assert!(!has_one_line_each || self.page(tenant).await == page, "{page:?}");
+        let versions = |page: &Page<DocumentRecord>| -> Vec<_> {
+            page.items.iter().map(|document| (document.id.clone(), document.newest.clone())).collect()
+        };
+        assert!(!has_one_line_each || versions(&self.page(tenant).await) == versions(&page), "{page:?}");
     }
 
     async fn page(&self, tenant: &Tenant) -> Page<DocumentRecord> {
