@@ -84,3 +84,26 @@ impl Listener {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_says_that_it_is_still_there_and_ends_with_its_events() {
+        const SILENCE: Duration = Duration::from_millis(10);
+        let events = stream! {
+            yield "a".to_owned();
+            sleep(5 * SILENCE).await;
+            yield "b".to_owned();
+        };
+        let told = to_bytes(event_stream(SILENCE, events).into_body(), usize::MAX).await.unwrap();
+        let told = String::from_utf8(told.to_vec()).unwrap();
+        let between =
+            told.strip_prefix('a').and_then(|told| told.strip_suffix('b')).expect("the events in their order");
+        assert!(!between.is_empty() && between.replace(STILL_HERE, "").is_empty(), "{told}");
+    }
+}
