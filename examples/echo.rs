@@ -1,8 +1,8 @@
-//! Echoes WebSocket messages through the gateway's own handshake checks and socket settings, so that a conformance suite
-//! judges what the gateway uses. See docs/conformance.md.
+//! Echoes WebSocket messages through the gateway's own handshake checks and socket settings, so that a conformance
+//! suite judges what the gateway uses. See docs/conformance.md.
 //!
-//! One thing differs: the gateway takes no message above 64 KiB and the suite sends up to 16 MiB, so that the bounds are
-//! raised. `--bounded` leaves them as they are.
+//! One thing differs: the gateway takes no message above 64 KiB and the suite sends up to 16 MiB, so that the bounds
+//! are raised. `--bounded` leaves them as they are.
 //!
 //! ```text
 //! cargo run --example echo -- 127.0.0.1:9001

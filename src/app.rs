@@ -186,6 +186,12 @@ impl App {
         self.gateway.model.name()
     }
 
+    /// What it answers with, for who brings requests by another way than its port. Nothing is done in the background.
+    #[must_use]
+    pub fn surface(self) -> http::Surface {
+        http::surface(self.gateway, self.admin.is_some())
+    }
+
     /// Serves until `stop`, then drains and returns. Configurations that come meanwhile are taken over as far as that can
     /// be, the log's level through `log`.
     pub async fn run(self, stop: impl Future<Output = ()>, log: Log, changes: mpsc::Receiver<Result<Loaded, Refusal>>) {

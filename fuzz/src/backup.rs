@@ -4,20 +4,18 @@ use std::{fs, io::Cursor, path::Path};
 
 use rivulet::backup::restore;
 use serde_json::json;
-use tempfile::TempDir;
 
-use super::parts::parts;
+use super::{data::folder, parts::parts};
 
 /// The entry that lists the others.
 const LIST: &str = "rivulet-backup.json";
 /// What a data folder may have in it.
 const KNOWN: [&str; 4] = ["blobs", "lancedb", "rivulet.db", "texts"];
 
-/// A backup becomes a data folder as a whole, or nothing is left of it, there or elsewhere. The input is the parts of an
-/// archive, whose list is made when it is empty, or else an archive, or else any bytes.
+/// A backup becomes a data folder as a whole, or nothing is left of it, there or elsewhere. The input is the parts of
+/// an archive, whose list is made when it is empty, or else an archive, or else any bytes.
 pub fn backup(bytes: &[u8]) {
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.expect("a folder");
+    let folder = folder();
     let (file, data) = (folder.path().join("backup"), folder.path().join("data"));
     let archive = parts(bytes).filter(|parts| !parts.is_empty()).map(archive);
     for content in [archive.unwrap_or_else(|| bytes.to_vec())].iter().flat_map(|tar| [compressed(tar), tar.clone()]) {

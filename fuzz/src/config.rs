@@ -13,8 +13,8 @@ const SECRETS: [(&str, &str); 4] =
     [("auth", "jwt_secret"), ("auth", "previous_jwt_secret"), ("llm", "api_key"), ("llm", "base_url")];
 const LONG: usize = 12;
 
-/// A configuration is taken, and is then the same by variables as in a file; or all that is wrong is told by the names of
-/// the settings or the places in the file. Secrets are told of in no case.
+/// A configuration is taken, and is then the same by variables as in a file; or all that is wrong is told by the names
+/// of the settings or the places in the file. Secrets are told of in no case.
 pub fn config(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let variables: Vec<(String, String)> = text

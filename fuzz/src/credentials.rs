@@ -17,8 +17,8 @@ use super::parts::first_line;
 
 const SECRET: &str = "9f1c2b7e5d3a48609f1c2b7e5d3a4860";
 
-/// Nothing is a token that its secret has not signed, and of what it has signed only what says the right things. The input
-/// is one of three by its first line: `pem`, `jwks`, or else the head of a token, with the claims below.
+/// Nothing is a token that its secret has not signed, and of what it has signed only what says the right things. The
+/// input is one of three by its first line: `pem`, `jwks`, or else the head of a token, with the claims below.
 pub fn credentials(bytes: &[u8]) {
     let (first, rest) = first_line(bytes);
     match first {

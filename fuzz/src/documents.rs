@@ -1,5 +1,6 @@
-//! Documents of every format. What is between the gateway's readers and the bytes are parsers that others have made: where
-//! one of them panics, the process for it ends and the document is refused, so that is none of the faults looked for here.
+//! Documents of every format. What is between the gateway's readers and the bytes are parsers that others have made:
+//! where one of them panics, the process for it ends and the document is refused, so that is none of the faults looked
+//! for here.
 
 use std::{
     cell::Cell,
@@ -22,8 +23,8 @@ const TITLE: usize = 200;
 /// The most words of a reason, in bytes.
 const REASON: usize = 1000;
 
-/// A document is refused for a reason, or read: its text is clean, its marks lie in it in their order, and it says what it
-/// is. The input is a name in a line, then the document; of an archive, its parts will do.
+/// A document is refused for a reason, or read: its text is clean, its marks lie in it in their order, and it says what
+/// it is. The input is a name in a line, then the document; of an archive, its parts will do.
 pub fn documents(bytes: &[u8]) {
     let (name, content) = first_line(bytes);
     let name = String::from_utf8_lossy(name).into_owned();

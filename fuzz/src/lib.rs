@@ -1,18 +1,21 @@
-//! What must hold of everything that reads foreign bytes, whatever the bytes: one function each, which panics when it does
-//! not. `fuzz_targets` gives them to libFuzzer, and `tests/it/fuzz.rs` gives them all that was ever interesting.
+//! What must hold of everything that reads foreign bytes, whatever the bytes: one function each, which panics when it
+//! does not. `fuzz_targets` gives them to libFuzzer, and `tests/it/fuzz.rs` gives them all that was ever interesting.
 
+mod archive;
 mod backup;
 mod completions;
 mod config;
 mod credentials;
+mod data;
 mod documents;
 mod frames;
 mod heads;
 mod names;
 mod parts;
+mod requests;
 mod upstream;
 
 pub use self::{
-    backup::backup, completions::completions, config::config, credentials::credentials, documents::documents,
-    frames::frames, heads::heads, names::names, upstream::upstream,
+    archive::archive, backup::backup, completions::completions, config::config, credentials::credentials,
+    documents::documents, frames::frames, heads::heads, names::names, requests::requests, upstream::upstream,
 };

@@ -1,4 +1,5 @@
-//! Several texts in one input, so that archives can be made of inputs that stay readable and can be changed anywhere.
+//! Inputs taken apart: several texts in one, so that archives can be made of what stays readable and can be changed
+//! anywhere, and pieces as a network brings them.
 
 /// What a line begins with behind which another part stands; the rest of the line is its name.
 const MARK: &[u8] = b"=== ";
@@ -20,4 +21,19 @@ pub(crate) fn parts(bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
         }
     }
     Some(parts)
+}
+
+/// The same in pieces, cut at places that are drawn from the bytes themselves, so that an input means the same every
+/// time.
+pub(crate) fn cut(bytes: &[u8]) -> Vec<&[u8]> {
+    let (mut rest, mut pieces) = (bytes, Vec::new());
+    for drawn in blake3::hash(bytes).as_bytes().iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (piece, more) = rest.split_at((1 + usize::from(*drawn) % 48).min(rest.len()));
+        pieces.push(piece);
+        rest = more;
+    }
+    pieces
 }

@@ -5,6 +5,8 @@ use rivulet::llm::{
     sse::{BodyEnd, Events, Item},
 };
 
+use super::parts::cut;
+
 /// More than any input has.
 const BODY: usize = 1 << 20;
 const TEXT: usize = 64;
@@ -12,9 +14,8 @@ const TEXT: usize = 64;
 /// How a body was cut into pieces makes no difference; no answer is longer than it may be; and what is told of a body
 /// that breaks off is a beginning of what the whole one says.
 pub fn upstream(bytes: &[u8]) {
-    let cuts = Cuts(blake3::hash(bytes).as_bytes().to_owned(), 0);
     let single: Vec<&[u8]> = if bytes.len() <= 4096 { bytes.chunks(1).collect() } else { Vec::new() };
-    let ways = [cuts.of(bytes), single];
+    let ways = [cut(bytes), single];
     let ways = || ways.iter().filter(|way| !way.is_empty());
     let whole = events(&[bytes]);
     for way in ways() {
@@ -31,24 +32,6 @@ pub fn upstream(bytes: &[u8]) {
         if !whole.withdrawn && !half.withdrawn {
             assert!(whole.text.starts_with(&half.text), "{half:?} is no beginning of {whole:?}");
         }
-    }
-}
-
-/// Places to cut at, drawn from the bytes themselves so that an input means the same every time.
-#[derive(Clone, Copy)]
-struct Cuts([u8; 32], usize);
-
-impl Cuts {
-    fn of(mut self, bytes: &[u8]) -> Vec<&[u8]> {
-        let (mut rest, mut pieces) = (bytes, Vec::new());
-        while !rest.is_empty() {
-            let step = 1 + usize::from(self.0[self.1 % self.0.len()]) % 48;
-            self.1 += 1;
-            let (piece, more) = rest.split_at(step.min(rest.len()));
-            pieces.push(piece);
-            rest = more;
-        }
-        pieces
     }
 }
 

@@ -59,7 +59,7 @@ pub async fn run(settings: SettingsArgs) -> Result<(), ServeError> {
     let mut hangup = signal(SignalKind::hangup())?;
     let app = App::start(config).await?;
     if let Some(url) = app.admin_url() {
-        info!("operators are served on {url}");
+        info!("administrators are served on {url}");
     }
     info!(file = file.map(|file| file.display().to_string()), model = %app.model(), "listening on {}", app.url());
     let (stopped, ending) = oneshot::channel::<()>();

@@ -3,7 +3,7 @@
 //! JavaScript cuts texts between the two halves of an emoji and escapes what is left, as in `"abc\ud83d"`. No string of
 //! ours can hold half a character, so it is taken for U+FFFD, as browsers do when they send such a text themselves.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use memchr::{memchr, memchr2, memmem};
 use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, Visitor};
@@ -23,14 +23,9 @@ pub struct Broken {
 /// # Errors
 /// What is wrong with the text, or does not fit `T`.
 pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
-    let read = match serde_json::from_slice(text) {
-        Err(_) if may_have_halves(text) => serde_json::from_slice(&with_whole_characters(text)),
-        read => read,
-    };
+    let (read, text) = with_whole_characters(text, |text| serde_json::from_slice(text));
     match read {
-        Err(error) if error.is_data() && may_have_fractions(text) => {
-            serde_json::from_slice(&with_whole_numbers(&with_whole_characters(text)))
-        }
+        Err(error) if error.is_data() && may_have_fractions(&text) => serde_json::from_slice(&whole_numbers(&text)),
         read => read,
     }
 }
@@ -40,9 +35,17 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
 /// # Errors
 /// [`Broken`]: it is no JSON, or no object, and then [`Error::is_data`].
 pub fn object(text: &[u8]) -> Result<Map<String, Value>, Broken> {
-    match read_object(text) {
-        Err(_) if may_have_halves(text) => read_object(&with_whole_characters(text)),
-        read => read,
+    with_whole_characters(text, read_object).0
+}
+
+/// What is read of the text, and the text that it was read of: another one only where there is none of it as it stands.
+fn with_whole_characters<T, E>(text: &[u8], read: impl Fn(&[u8]) -> Result<T, E>) -> (Result<T, E>, Cow<'_, [u8]>) {
+    match read(text) {
+        Err(_) if may_have_halves(text) => {
+            let text = whole_characters(text);
+            (read(&text), Cow::Owned(text))
+        }
+        read => (read, Cow::Borrowed(text)),
     }
 }
 
@@ -101,7 +104,7 @@ fn may_have_halves(text: &[u8]) -> bool {
 
 /// Puts U+FFFD in the place of every half of a pair whose other half is missing. Everything stays where it is, so that
 /// errors name the right column.
-fn with_whole_characters(text: &[u8]) -> Vec<u8> {
+fn whole_characters(text: &[u8]) -> Vec<u8> {
     let mut text = text.to_vec();
     let mut at = 0;
     while let Some(step) = text.get(at..).and_then(|rest| memchr(b'\\', rest)) {
@@ -124,7 +127,7 @@ fn may_have_fractions(text: &[u8]) -> bool {
 }
 
 /// Takes the fraction from every number that is whole: some languages write `5.0` for `5`. Everything stays where it is.
-fn with_whole_numbers(text: &[u8]) -> Vec<u8> {
+fn whole_numbers(text: &[u8]) -> Vec<u8> {
     let mut text = text.to_vec();
     let mut at = 0;
     while let Some(step) = text.get(at..).and_then(|rest| memchr2(b'"', b'.', rest)) {
@@ -205,6 +208,7 @@ mod tests {
         assert_eq!(page(r#"{"limit": 5.0, "share": 1}"#).unwrap(), Page { limit: 5, share: 1.0 });
         assert_eq!(page(r#"{"limit": 5.000,"share": 0.5}"#).unwrap(), Page { limit: 5, share: 0.5 });
         assert_eq!(parse::<(String, u8)>(br#"["a\"1.0", 2.0]"#).unwrap(), ("a\"1.0".to_owned(), 2));
+        assert_eq!(parse::<(String, u8)>(br#"["\ud83d", 2.0]"#).unwrap(), ("\u{fffd}".to_owned(), 2));
         for wrong in [r#"{"limit": 5.5, "share": 1.0}"#, r#"{"limit": 5.01, "share": 1.0}"#] {
             let error = page(wrong).unwrap_err();
             assert_eq!((error.line(), error.column()), (1, wrong.find(',').unwrap()), "{error}");
@@ -270,12 +274,12 @@ mod tests {
 
         #[test]
         fn what_is_whole_is_left_alone(json in r#"(\\\\|\\u[0-9a-cA-C][0-9a-f]{3}|\\ud83d\\ude00|\\n|[a-zü]){0,30}"#) {
-            prop_assert_eq!(with_whole_characters(json.as_bytes()), json.as_bytes());
+            prop_assert_eq!(whole_characters(json.as_bytes()), json.as_bytes());
         }
 
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'\\'), Just(b'u'), Just(b'd')], 0..60)) {
-            prop_assert_eq!(with_whole_characters(&bytes).len(), bytes.len());
+            prop_assert_eq!(whole_characters(&bytes).len(), bytes.len());
             let _either = object(&bytes);
         }
     }

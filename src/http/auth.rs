@@ -11,6 +11,7 @@ use super::{
     body::Json,
     gateway::Gateway,
     identity::{allow, allow_to_give, unauthenticated},
+    names::{Scope, TenantName, User, principal},
     problem::Problem,
 };
 use crate::{
@@ -40,11 +41,9 @@ pub(super) struct Ticket {
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct NewToken {
-    #[schema(min_length = 1, max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$")]
-    user: String,
+    user: User,
     /// The own one when absent.
-    #[schema(pattern = "^[A-Za-z0-9_.-]{1,64}$")]
-    tenant: Option<String>,
+    tenant: Option<TenantName>,
     #[serde(default)]
     #[schema(max_items = 32)]
     scopes: Vec<Scope>,
@@ -52,11 +51,6 @@ pub(super) struct NewToken {
     #[schema(minimum = 1, maximum = 31_622_400)]
     expires_in_s: Option<u64>,
 }
-
-/// What a principal may do, as RFC 6749 has it.
-#[derive(Deserialize, ToSchema)]
-#[schema(pattern = r"^[!#-\[\]-~]{1,64}$")]
-pub(super) struct Scope(pub(super) String);
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Token {
@@ -122,13 +116,10 @@ pub(super) async fn mint(
     Json(new): Json<NewToken>,
 ) -> Result<Reply<Token>, Problem> {
     let grant = grant.ok_or_else(|| unauthenticated("this address needs a token with the scope `admin`"))?;
-    let tenant = new.tenant.as_deref().unwrap_or(grant.principal.tenant());
-    let scopes = new.scopes.into_iter().map(|Scope(scope)| scope).collect();
-    let principal = Principal::new(tenant, &new.user, scopes);
     let caller = Caller(Some(grant.clone()));
     allow(&caller, Right::Administer)?; // Before anything is said of what was asked for.
-    let principal =
-        principal.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_field", error.to_string()))?;
+    let tenant = new.tenant.as_ref().map_or(caller.tenant(), |TenantName(tenant)| tenant);
+    let principal = principal(tenant, &new.user.0, new.scopes)?;
     allow_to_give(&caller, &principal)?;
     let most = left_to_give(&grant, &principal);
     let expires_in_s = new.expires_in_s.unwrap_or(DEFAULT_LIFETIME_S.min(most));

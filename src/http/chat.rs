@@ -2,18 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Extension, Json as Reply,
-    extract::State,
-    http::{HeaderMap, StatusCode},
-};
+use axum::{Extension, Json as Reply, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     body::Json,
     gateway::Gateway,
-    idempotency,
+    idempotency::Key,
     problem::Problem,
     rates,
     sessions::{assistant, session_id},
@@ -59,7 +55,7 @@ pub(super) struct Response {
 /// A request that is hung up does not stop the answer: it is in the session.
 #[utoipa::path(
     post, path = "/chat", tag = "Conversations", operation_id = "ask",
-    params(idempotency::Key),
+    params(Key),
     request_body = Question,
     responses((status = 200, description = "The answer; `status` says whether it is whole", body = Response)),
 )]
@@ -67,13 +63,13 @@ pub(super) async fn ask(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     Extension(by): Extension<Visitor>,
-    headers: HeaderMap,
+    key: Key,
     Json(question): Json<Question>,
 ) -> Result<Reply<Response>, Problem> {
     check_text(&question.message)?;
     let assistant = assistant(question.assistant)?;
     let (hub, owner) = (&gateway.hub, caller.owner());
-    let id = idempotency::key(question.id, &headers)?;
+    let id = question.id.or(key.id());
     let session = match (question.session_id, &id) {
         (Some(id), _) => hub.get_own(&session_id(&id)?, owner).await?,
         (None, Some(id)) => hub.get_or_open(&session_of(owner, id), &assistant, owner).await?,

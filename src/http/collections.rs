@@ -1,20 +1,16 @@
 //! `/collections`: made, listed with the health of their indexes, shared, deleted.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
-use axum::{
-    Extension, Json as Answer,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Extension, Json as Answer, extract::Path, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     body::Json,
     desk::{Desk, Going, Removal, name_for, no_collection, removed},
-    gateway::Gateway,
     identity,
+    names::{CollectionName, TenantName},
     problem::Problem,
 };
 use crate::{
@@ -27,20 +23,14 @@ use crate::{
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewCollection)]
 pub(super) struct New {
-    #[schema(pattern = "^[A-Za-z0-9_.-]{1,64}$")]
-    name: String,
+    name: CollectionName,
 }
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Readers {
     #[schema(max_items = 100)]
-    readers: Vec<Reader>,
+    readers: Vec<TenantName>,
 }
-
-/// A tenant.
-#[derive(Deserialize, ToSchema)]
-#[schema(pattern = "^[A-Za-z0-9_.-]{1,64}$")]
-struct Reader(String);
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Named {
@@ -97,11 +87,7 @@ struct Described {
     get, path = "/collections", tag = "Knowledge", operation_id = "list_collections",
     responses((status = 200, description = "All of them", body = CollectionList)),
 )]
-pub(super) async fn list(
-    State(gateway): State<Arc<Gateway>>,
-    Extension(caller): Extension<Caller>,
-) -> Result<Answer<CollectionList>, Problem> {
-    let desk = Desk::of(&gateway, &caller)?;
+pub(super) async fn list(desk: Desk) -> Result<Answer<CollectionList>, Problem> {
     let store = desk.documents.store();
     let own = store.collections(&desk.tenant).await?;
     let mut described = Vec::with_capacity(own.len() + 1);
@@ -133,7 +119,7 @@ pub(super) async fn list(
 }
 
 /// How its index stands.
-async fn with_index(desk: &Desk<'_>, owner: &Tenant, name: &str, described: Described) -> Result<Described, Problem> {
+async fn with_index(desk: &Desk, owner: &Tenant, name: &str, described: Described) -> Result<Described, Problem> {
     let collection = Collection::of(owner.clone(), name)?;
     let index = match desk.documents.counts(&collection).await {
         Ok((chunks, unindexed)) => Index::Ready { chunks, unindexed },
@@ -159,11 +145,9 @@ fn names(tenants: &[Tenant]) -> Vec<String> {
     ),
 )]
 pub(super) async fn create(
-    State(gateway): State<Arc<Gateway>>,
-    Extension(caller): Extension<Caller>,
-    Json(New { name }): Json<New>,
+    desk: Desk,
+    Json(New { name: CollectionName(name) }): Json<New>,
 ) -> Result<(StatusCode, Answer<Named>), Problem> {
-    let desk = Desk::of(&gateway, &caller)?;
     Collection::of(desk.tenant.clone(), &name)?;
     let status = match desk.documents.store().create_collection(&desk.tenant, &name, Timestamp::now()).await? {
         Made::New => StatusCode::CREATED,
@@ -183,18 +167,13 @@ pub(super) async fn create(
 /// Deletes a collection with all that is in it.
 #[utoipa::path(
     delete, path = "/collections/{name}", tag = "Knowledge", operation_id = "delete_collection",
-    params(("name" = String, Path, pattern = "^[A-Za-z0-9_.-]{1,64}$")),
+    params(("name" = CollectionName, Path)),
     responses(
         (status = 204, description = "It is gone"),
         (status = 202, description = "It is hidden, and going", body = Going),
     ),
 )]
-pub(super) async fn delete(
-    State(gateway): State<Arc<Gateway>>,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-) -> Result<Removal, Problem> {
-    let desk = Desk::of(&gateway, &caller)?;
+pub(super) async fn delete(desk: Desk, Path(name): Path<String>) -> Result<Removal, Problem> {
     let collection = named(&desk, &name).await?;
     if collection.as_str() == DEFAULT_COLLECTION {
         return Err(Problem::new(StatusCode::CONFLICT, "not_deletable", "this collection is always there"));
@@ -207,18 +186,17 @@ pub(super) async fn delete(
 #[utoipa::path(
     put, path = "/collections/{name}/readers", tag = "Knowledge", operation_id = "share_collection",
     security(("bearer" = ["admin"])),
-    params(("name" = String, Path, pattern = "^[A-Za-z0-9_.-]{1,64}$")),
+    params(("name" = CollectionName, Path)),
     request_body = Readers,
     responses((status = 200, description = "Who may read it now", body = Shared)),
 )]
 pub(super) async fn share(
-    State(gateway): State<Arc<Gateway>>,
+    desk: Desk,
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     Json(Readers { readers }): Json<Readers>,
 ) -> Result<Answer<Shared>, Problem> {
     identity::allow(&caller, Right::Administer)?;
-    let desk = Desk::of(&gateway, &caller)?;
     let collection = named(&desk, &name).await?;
     let readers = tenants(&desk.tenant, &readers)?;
     let told = names(&readers);
@@ -229,19 +207,19 @@ pub(super) async fn share(
 }
 
 /// The caller's own collection of this name. There is none of a name that cannot be one.
-async fn named(desk: &Desk<'_>, name: &str) -> Result<Collection, Problem> {
+async fn named(desk: &Desk, name: &str) -> Result<Collection, Problem> {
     let found = desk.own_collection(Some(name)).await;
     found.map_err(|problem| if problem.status == StatusCode::BAD_REQUEST { no_collection() } else { problem })
 }
 
 /// Each once, by name.
-fn tenants(own: &Tenant, names: &[Reader]) -> Result<Vec<Tenant>, Problem> {
+fn tenants(own: &Tenant, names: &[TenantName]) -> Result<Vec<Tenant>, Problem> {
     let refused = |why: &str| Problem::invalid_field("readers", why);
     if names.len() > MAX_READERS {
         return Err(refused(&format!("has more than {MAX_READERS}")));
     }
     let mut tenants = BTreeSet::new();
-    for Reader(name) in names {
+    for TenantName(name) in names {
         check_tenant(name).map_err(|error| refused(&format!("names none: {error}")))?;
         tenants.insert(Tenant::new(name));
     }

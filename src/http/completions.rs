@@ -5,7 +5,7 @@
 //! as one only when it is whole. Everything else is an error: a status as long as no head was sent, an `error` event
 //! without a `finish_reason` and without `[DONE]` after that.
 
-use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use async_stream::stream;
 use axum::{
@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     auth::Caller,
-    chat::{Doing, Phase, RunError, RunId, Source, Status, Timestamp},
+    chat::{Doing, Phase, RunError, RunId, Source, Status, Timestamp, byte_of},
     dialect::openai::{
         described,
         request::CompletionRequest,
@@ -57,7 +57,6 @@ const MAX_BODY_BYTES: usize = 1 << 20;
 const WAITS: Waits = Waits { head: Duration::from_secs(45), keep_alive: KEEP_ALIVE };
 
 /// How long a stream may be silent.
-#[derive(Clone, Copy)]
 struct Waits {
     /// Its head waits for the first text, since only an answer without a head can still become an error status. Proxies
     /// give up after 60 seconds.
@@ -138,20 +137,21 @@ async fn streamed(mut stream: Streamed, waits: Waits) -> Result<Response, Proble
         Err(_) => None,
     };
     let cache_status = stream.completion.cache_status();
-    let mut response = event_stream(stream! {
+    let events = stream! {
         let mut step = first;
         loop {
             let (events, is_last) = match step {
                 Some(step) => stream.tell(step),
                 None => (STILL_HERE.to_owned(), false),
             };
-            yield Ok::<_, Infallible>(events);
+            yield events;
             if is_last {
                 return;
             }
-            step = timeout(waits.keep_alive, stream.completion.next()).await.ok();
+            step = Some(stream.completion.next().await);
         }
-    });
+    };
+    let mut response = event_stream(waits.keep_alive, events);
     response.headers_mut().insert(CACHE_STATUS, cache_status);
     Ok(response)
 }
@@ -310,7 +310,7 @@ impl Completion {
                     return Step::Text(text);
                 }
                 Some(RunEvent::Failover(Failover { keep, .. })) => {
-                    let kept = byte_offset(&self.text, keep);
+                    let kept = byte_of(&self.text, keep);
                     if kept < self.text.len() {
                         self.text.truncate(kept);
                         return Step::Withdrawn;
@@ -394,17 +394,6 @@ fn interrupted() -> Outcome {
 
 fn going_away() -> RunError {
     RunError::new("busy", "The gateway is going away.", true)
-}
-
-/// Where so many UTF-16 units of `text` end, in bytes; its end when it has fewer.
-fn byte_offset(text: &str, units: u64) -> usize {
-    let mut left = units;
-    let end = text.char_indices().find(|(_, c)| {
-        let is_behind = left < c.len_utf16() as u64;
-        left = left.saturating_sub(c.len_utf16() as u64);
-        is_behind
-    });
-    end.map_or(text.len(), |(at, _)| at)
 }
 
 #[cfg(test)]

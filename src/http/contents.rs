@@ -1,12 +1,12 @@
 //! What is in a document: its text, its passages, and its bytes as they came.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use async_stream::try_stream;
 use axum::{
-    Extension, Json as Answer,
+    Json as Answer,
     body::{Body, Bytes},
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Path, Query, rejection::QueryRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -14,9 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::{fs::File, io::AsyncReadExt};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{desk::Desk, fields, gateway::Gateway, problem::Problem, sessions::query};
+use super::{desk::Desk, fields, problem::Problem, sessions::query};
 use crate::{
-    auth::Caller,
     chat::DocumentId,
     knowledge::{Passage, jobs::DocumentsError},
     store::documents::{DocumentRecord, DocumentState},
@@ -47,12 +46,7 @@ pub(super) struct Found {
     params(("id" = DocumentId, Path)),
     responses((status = 200, description = "Its text", body = String, content_type = "text/plain")),
 )]
-pub(super) async fn text(
-    State(gateway): State<Arc<Gateway>>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let desk = Desk::of(&gateway, &caller)?;
+pub(super) async fn text(desk: Desk, Path(id): Path<String>) -> Result<Response, Problem> {
     let found = desk.document(&id).await?;
     let text = desk.documents.text(&found).await?.ok_or_else(|| no_text(&found))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
@@ -64,12 +58,7 @@ pub(super) async fn text(
     params(("id" = DocumentId, Path), ("n" = u32, Path, description = "Its number, from 0")),
     responses((status = 200, description = "The chunk", body = Found)),
 )]
-pub(super) async fn passage(
-    State(gateway): State<Arc<Gateway>>,
-    Extension(caller): Extension<Caller>,
-    Path((id, number)): Path<(String, String)>,
-) -> Result<Answer<Found>, Problem> {
-    let desk = Desk::of(&gateway, &caller)?;
+pub(super) async fn passage(desk: Desk, Path((id, number)): Path<(String, String)>) -> Result<Answer<Found>, Problem> {
     let found = desk.document(&id).await?;
     let version = found.indexed_version.ok_or_else(not_ready)?;
     let number = number.parse().map_err(|_| no_passage())?;
@@ -84,12 +73,10 @@ pub(super) async fn passage(
     responses((status = 200, description = "The bytes, of the media type that was found", content_type = "*/*", body = Vec<u8>)),
 )]
 pub(super) async fn original(
-    State(gateway): State<Arc<Gateway>>,
-    Extension(caller): Extension<Caller>,
+    desk: Desk,
     Path(id): Path<String>,
     which: Result<Query<Which>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let desk = Desk::of(&gateway, &caller)?;
     let Which { version } = query(which)?;
     let found = desk.document(&id).await?;
     let wanted = version.unwrap_or(found.newest.version);

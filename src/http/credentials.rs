@@ -13,16 +13,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    auth::Scope,
     body::Json,
     gateway::Gateway,
     identity::{allow, allow_to_give},
+    names::{Purpose, Scope, TenantName, User, principal},
     problem::Problem,
     sessions::query,
 };
 use crate::{
     auth::{
-        Caller, Principal, RevokeError, Right,
+        Caller, RevokeError, Right,
         api_keys::{ApiKeyError, ApiKeys},
         jwt::MAX_TOKEN_BYTES,
     },
@@ -40,14 +40,11 @@ const MAX_LIFE_S: u64 = 100 * 366 * 24 * 3600;
 #[schema(as = NewApiKey)]
 pub(super) struct NewKey {
     /// What it is for.
-    #[schema(min_length = 1, max_length = 100, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$")]
-    name: String,
+    name: Purpose,
     /// Without one, whoever makes it.
-    #[schema(min_length = 1, max_length = 128, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]+$")]
-    user: Option<String>,
+    user: Option<User>,
     /// The own one when absent.
-    #[schema(pattern = "^[A-Za-z0-9_.-]{1,64}$")]
-    tenant: Option<String>,
+    tenant: Option<TenantName>,
     #[serde(default)]
     #[schema(max_items = 32)]
     scopes: Vec<Scope>,
@@ -109,20 +106,18 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Json(new): Json<NewKey>,
 ) -> Result<(StatusCode, Reply<ApiKey>), Problem> {
-    let tenant = new.tenant.as_deref().unwrap_or(caller.tenant());
+    let tenant = new.tenant.as_ref().map_or(caller.tenant(), |TenantName(tenant)| tenant);
     let own_user = caller.0.as_ref().map(|grant| grant.principal.user());
-    let Some(user) = new.user.as_deref().or(own_user) else {
+    let Some(user) = new.user.as_ref().map(|User(user)| user.as_str()).or(own_user) else {
         return Err(Problem::invalid_field("user", "is missing"));
     };
-    let scopes = new.scopes.into_iter().map(|Scope(scope)| scope).collect();
-    let principal = Principal::new(tenant, user, scopes)
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_field", error.to_string()))?;
+    let principal = principal(tenant, user, new.scopes)?;
     allow_to_give(&caller, &principal)?;
     if new.expires_in_s.is_some_and(|life| !(1..=MAX_LIFE_S).contains(&life)) {
         return Err(Problem::invalid_field("expires_in_s", &format!("must be 1 to {MAX_LIFE_S}")));
     }
     let expires_at = new.expires_in_s.map(|life| Timestamp::now().plus_seconds(life));
-    let (key, record) = keys(&gateway)?.add(&new.name, principal, expires_at).await?;
+    let (key, record) = keys(&gateway)?.add(&new.name.0, principal, expires_at).await?;
     Ok((StatusCode::CREATED, Reply(ApiKey { key: Some(key), ..record.into() })))
 }
 
@@ -203,8 +198,7 @@ async fn revoke_shown(gateway: &Gateway, caller: &Caller, token: &Secret) -> Res
 }
 
 async fn revoke_all(gateway: &Gateway, tenant: &str, user: Option<&str>) -> Result<(), Problem> {
-    Principal::new(tenant, user.unwrap_or("anybody"), Vec::new())
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid_field", error.to_string()))?;
+    principal(tenant, user.unwrap_or("anybody"), Vec::new())?;
     Ok(gateway.auth.revoke_tokens(tenant, user).await?)
 }
 

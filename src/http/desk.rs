@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::{
     Json as Answer,
-    http::StatusCode,
+    extract::FromRequestParts,
+    http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{gateway::Gateway, problem::Problem};
+use super::{gateway::Gateway, identity::nobody, problem::Problem};
 use crate::{
     auth::Caller,
     chat::{DocumentId, JobId},
@@ -27,19 +28,27 @@ use crate::{
 /// The most entries of a page.
 const MAX_PAGE: usize = 200;
 
-/// What every handler of documents needs.
-pub(super) struct Desk<'a> {
-    pub(super) documents: &'a Arc<Documents>,
+/// What every handler of documents needs: the documents, and whose they are.
+pub(super) struct Desk {
+    pub(super) documents: Arc<Documents>,
     pub(super) tenant: Tenant,
 }
 
-impl<'a> Desk<'a> {
-    pub(super) fn of(gateway: &'a Gateway, caller: &Caller) -> Result<Self, Problem> {
+impl FromRequestParts<Arc<Gateway>> for Desk {
+    type Rejection = Problem;
+
+    async fn from_request_parts(head: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        Self::of(gateway, head.extensions.get::<Caller>().ok_or_else(nobody)?)
+    }
+}
+
+impl Desk {
+    pub(super) fn of(gateway: &Gateway, caller: &Caller) -> Result<Self, Problem> {
         let none = || {
             let detail = "the gateway has no knowledge base";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "knowledge_unavailable", detail)
         };
-        let documents = gateway.documents.as_ref().ok_or_else(none)?;
+        let documents = gateway.documents.clone().ok_or_else(none)?;
         Ok(Self { documents, tenant: Tenant::of(caller.owner()) })
     }
 
@@ -69,7 +78,7 @@ impl<'a> Desk<'a> {
 
     /// A collection that the caller may read.
     pub(super) async fn collection(&self, name: Option<&str>) -> Result<Collection, Problem> {
-        collection(Some(self.documents), &self.tenant, name).await
+        collection(Some(&self.documents), &self.tenant, name).await
     }
 
     /// A collection that the caller may change.

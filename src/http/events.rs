@@ -3,7 +3,7 @@
 //! An event stream is a viewer like a socket. It is pulled by the connection, so a slow reader has an old cursor and
 //! nothing waits for it anywhere.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_stream::stream;
 use axum::{
@@ -12,7 +12,7 @@ use axum::{
 };
 
 use super::{
-    event_stream::{Heard, KEEP_ALIVE, Listener, STILL_HERE, event_stream},
+    event_stream::{Heard, KEEP_ALIVE, Listener, event_stream},
     gateway::Gateway,
     identity::{Asking, listening},
     parameters::{Parameters, parameters},
@@ -58,18 +58,17 @@ pub(super) async fn events(
     let events = stream! {
         let _held_while_the_stream_is_open = permit;
         let (mut viewer, first) = begin(&session, resume.as_deref(), resume_ttl);
-        yield Ok::<_, Infallible>(first);
+        yield first;
         let mut warned = false; // That the gateway goes away.
-        let mut listener = Listener::new(gateway.auth.clone(), caller);
+        let listener = Listener::new(gateway.auth.clone(), caller);
         while listener.may_go_on() {
             if gateway.draining.is_cancelled() && !std::mem::replace(&mut warned, true) {
                 // Browsers take `retry` for the time after which they come back by themselves.
                 let Goaway { retry_in_ms, frame } = Goaway::within(gateway.drain);
-                yield Ok(format!("retry: {retry_in_ms}\ndata: {frame}\n\n"));
+                yield format!("retry: {retry_in_ms}\ndata: {frame}\n\n");
             }
             if let Some(event) = next(&mut viewer) {
-                listener.tell();
-                yield Ok(event);
+                yield event;
                 continue;
             }
             let heard = tokio::select! {
@@ -80,11 +79,10 @@ pub(super) async fn events(
             match heard {
                 Heard::Change(Change::More) => {}
                 Heard::Change(Change::Closed(_)) | Heard::Over => return,
-                Heard::Silence => yield Ok(STILL_HERE.to_owned()),
             }
         }
     };
-    let mut response = event_stream(events);
+    let mut response = event_stream(KEEP_ALIVE, events);
     rates::note(&mut response, standing);
     Ok(response)
 }

@@ -15,8 +15,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
+    census::{Jobs, documents},
     gateway::Gateway,
-    overview::{Jobs, documents},
 };
 use crate::{
     auth::jwks::SourceState,

@@ -1,6 +1,9 @@
-//! By which id a repetition is known: the one in the body, or that of the header that many programs have for it. Pure.
+//! By which id a repetition is known: the one in the body, or that of the header that many programs have for it.
 
-use axum::http::HeaderMap;
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, request::Parts},
+};
 use utoipa::IntoParams;
 
 use super::problem::Problem;
@@ -8,26 +11,37 @@ use crate::chat::MessageId;
 
 const HEADER: &str = "idempotency-key";
 
-/// The header, as it is described.
+/// The header. What is wrong with it is told also where the body has an id.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "it is read from the headers, by `key`")]
 pub(super) struct Key {
     /// Makes the request safe to repeat: what was done for it once is not done again.
     #[param(rename = "Idempotency-Key")]
     idempotency_key: Option<MessageId>,
 }
 
-/// The id of the body, or else of the header, whose standard has the key in quotes while most write it without.
-///
-/// # Errors
-/// The problem to answer with when the header's key cannot be an id.
-pub(super) fn key(id: Option<MessageId>, headers: &HeaderMap) -> Result<Option<MessageId>, Problem> {
-    let Some(header) = headers.get(HEADER) else { return Ok(id) };
+impl Key {
+    /// The id that it is.
+    pub(super) fn id(self) -> Option<MessageId> {
+        self.idempotency_key
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Key {
+    type Rejection = Problem;
+
+    async fn from_request_parts(head: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self { idempotency_key: read(&head.headers)? })
+    }
+}
+
+/// The standard has the key in quotes, while most write it without.
+fn read(headers: &HeaderMap) -> Result<Option<MessageId>, Problem> {
+    let Some(header) = headers.get(HEADER) else { return Ok(None) };
     let text = std::str::from_utf8(header.as_bytes()).unwrap_or_default().trim();
     let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     let key = MessageId::parse(text).map_err(|error| Problem::invalid_field("Idempotency-Key", &error.to_string()))?;
-    Ok(Some(id.unwrap_or(key)))
+    Ok(Some(key))
 }
 
 #[cfg(test)]
@@ -37,18 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_stands_in_the_body_or_in_the_header() {
-        let of = |id: Option<&str>, header: Option<&'static str>| {
+    fn a_key_stands_in_quotes_or_without() {
+        let of = |header: Option<&'static str>| {
             let headers = header.map(|text| (HEADER.parse().unwrap(), HeaderValue::from_static(text)));
-            let id = id.map(|id| MessageId::parse(id).unwrap());
-            key(id, &headers.into_iter().collect()).map(|key| key.map(|key| key.to_string())).map_err(|_| ())
+            read(&headers.into_iter().collect()).map(|key| key.map(|key| key.to_string())).map_err(|_| ())
         };
         let known = |key: &str| Ok(Some(key.to_owned()));
-        assert_eq!(of(None, None), Ok(None));
-        assert_eq!(of(None, Some("a-1")), known("a-1"));
-        assert_eq!(of(None, Some("\"a-1\"")), known("a-1"));
-        assert_eq!(of(Some("b"), Some("a-1")), known("b"));
-        assert_eq!((of(None, Some("\"\"")), of(None, Some(""))), (Err(()), Err(())));
-        assert_eq!(of(Some("b"), Some("")), Err(()), "what is wrong is told also where it does not count");
+        assert_eq!(of(None), Ok(None));
+        assert_eq!((of(Some("a-1")), of(Some("\"a-1\""))), (known("a-1"), known("a-1")));
+        assert_eq!((of(Some("\"\"")), of(Some(""))), (Err(()), Err(())));
     }
 }

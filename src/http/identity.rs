@@ -151,7 +151,8 @@ async fn socket_caller(
     }
 }
 
-fn nobody() -> Problem {
+/// The problem of who has to be somebody.
+pub(super) fn nobody() -> Problem {
     unauthenticated("this address needs a token: `Authorization: Bearer …`")
 }
 

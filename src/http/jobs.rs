@@ -1,10 +1,10 @@
 //! `/jobs`: how far work on documents is, as it is and as it goes on; cancelled, begun again.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use async_stream::stream;
 use axum::{
-    Extension, Json as Answer,
+    Json as Answer,
     extract::{Path, Query, Request, State, rejection::QueryRejection},
     http::StatusCode,
     response::Response,
@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     desk::{Desk, page_limit},
-    event_stream::{Heard, Listener, STILL_HERE, event_stream},
+    event_stream::{Heard, KEEP_ALIVE, Listener, event_stream},
     gateway::Gateway,
     identity::{Asking, listening},
     parameters::{Parameters, parameters},
@@ -24,7 +24,7 @@ use super::{
     sessions::query,
 };
 use crate::{
-    auth::{Caller, Right},
+    auth::Right,
     chat::{DocumentId, JobId, Timestamp},
     store::documents::{Fault, JobKind, JobRecord, JobState, Stage},
 };
@@ -109,11 +109,9 @@ fn job_id(text: &str) -> Result<JobId, Problem> {
     responses((status = 200, description = "A page of it", body = JobList)),
 )]
 pub(super) async fn list(
-    State(gateway): State<Arc<Gateway>>,
-    Extension(caller): Extension<Caller>,
+    desk: Desk,
     listing: Result<Query<Listing>, QueryRejection>,
 ) -> Result<Answer<JobList>, Problem> {
-    let desk = Desk::of(&gateway, &caller)?;
     let Listing { before, limit, state } = query(listing)?;
     let before = before.as_deref().map(job_id).transpose()?;
     let page = desk.documents.store().jobs(&desk.tenant, state, before.as_ref(), page_limit(limit)?).await?;
@@ -128,12 +126,7 @@ pub(super) async fn list(
     params(("id" = JobId, Path)),
     responses((status = 200, description = "The work", body = Job)),
 )]
-pub(super) async fn show(
-    State(gateway): State<Arc<Gateway>>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<Answer<Job>, Problem> {
-    let desk = Desk::of(&gateway, &caller)?;
+pub(super) async fn show(desk: Desk, Path(id): Path<String>) -> Result<Answer<Job>, Problem> {
     let job = desk.documents.job(&desk.tenant, &job_id(&id)?).await?;
     Ok(Answer(job.ok_or_else(no_job)?.into()))
 }
@@ -144,12 +137,7 @@ pub(super) async fn show(
     params(("id" = JobId, Path)),
     responses((status = 202, description = "It is being ended", body = Job)),
 )]
-pub(super) async fn cancel(
-    State(gateway): State<Arc<Gateway>>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<(StatusCode, Answer<Job>), Problem> {
-    let desk = Desk::of(&gateway, &caller)?;
+pub(super) async fn cancel(desk: Desk, Path(id): Path<String>) -> Result<(StatusCode, Answer<Job>), Problem> {
     let id = job_id(&id)?;
     let cancelled = desk.documents.cancel(&desk.tenant, &id).await?;
     taken(&desk, &id, cancelled, "not_cancellable", "what is deleted is removed in any case").await
@@ -161,12 +149,7 @@ pub(super) async fn cancel(
     params(("id" = JobId, Path)),
     responses((status = 202, description = "It is begun again", body = Job)),
 )]
-pub(super) async fn retry(
-    State(gateway): State<Arc<Gateway>>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<(StatusCode, Answer<Job>), Problem> {
-    let desk = Desk::of(&gateway, &caller)?;
+pub(super) async fn retry(desk: Desk, Path(id): Path<String>) -> Result<(StatusCode, Answer<Job>), Problem> {
     let id = job_id(&id)?;
     let begun = desk.documents.retry(&desk.tenant, &id).await?;
     let refusal = "only the last work on a document that failed or was cancelled can be begun again";
@@ -175,7 +158,7 @@ pub(super) async fn retry(
 
 /// What became of a wish about a job: the work as it is now, or why not, or that there is none such.
 async fn taken(
-    desk: &Desk<'_>,
+    desk: &Desk,
     id: &JobId,
     changed: Option<JobRecord>,
     code: &'static str,
@@ -213,15 +196,14 @@ pub(super) async fn events(
     let permit = request.extensions_mut().remove::<ConnectionPermit>();
     let events = stream! {
         let _held_while_the_stream_is_open = permit;
-        let (mut seen, mut listener) = (None, Listener::new(gateway.auth.clone(), caller));
+        let (mut seen, listener) = (None, Listener::new(gateway.auth.clone(), caller));
         loop {
             let job = watched.borrow_and_update().clone();
             if seen.replace(job.progress.revision) != Some(job.progress.revision) {
                 let has_ended = job.state.has_ended();
                 let (revision, job) = (job.progress.revision, Job::from(job));
                 let Ok(text) = serde_json::to_string(&job) else { return };
-                listener.tell();
-                yield Ok::<_, Infallible>(format!("id: {revision}\ndata: {text}\n\n"));
+                yield format!("id: {revision}\ndata: {text}\n\n");
                 if has_ended {
                     return;
                 }
@@ -236,11 +218,10 @@ pub(super) async fn events(
             match heard {
                 Heard::Change(Ok(())) => {}
                 Heard::Change(Err(_)) | Heard::Over => return,
-                Heard::Silence => yield Ok(STILL_HERE.to_owned()),
             }
         }
     };
-    let mut response = event_stream(events);
+    let mut response = event_stream(KEEP_ALIVE, events);
     rates::note(&mut response, standing);
     Ok(response)
 }

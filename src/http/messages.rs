@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::{
     Extension, Json as Reply,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{body::Json, gateway::Gateway, idempotency, problem::Problem, sessions::session_id};
+use super::{body::Json, gateway::Gateway, idempotency::Key, problem::Problem, sessions::session_id};
 use crate::{
     auth::Caller,
     chat::{MessageId, RunId, SessionId},
@@ -52,7 +52,7 @@ pub(super) struct Stopped {
 /// Says something in a session. The answer comes over the socket or the events.
 #[utoipa::path(
     post, path = "/sessions/{id}/messages", tag = "Conversations", operation_id = "send_message",
-    params(("id" = SessionId, Path), idempotency::Key),
+    params(("id" = SessionId, Path), Key),
     request_body = Message,
     responses((status = 202, description = "It is stored, and will be answered", body = Accepted)),
 )]
@@ -61,11 +61,11 @@ pub(super) async fn send(
     Extension(caller): Extension<Caller>,
     Extension(by): Extension<Visitor>,
     Path(session): Path<String>,
-    headers: HeaderMap,
+    key: Key,
     Json(Message { id, text, mode }): Json<Message>,
 ) -> Result<(StatusCode, Reply<Accepted>), Problem> {
     check_text(&text)?;
-    let id = idempotency::key(id, &headers)?;
+    let id = id.or(key.id());
     let session = gateway.hub.get_own(&session_id(&session)?, caller.owner()).await?;
     let message = NewMessage { id, text, mode: mode.unwrap_or_default(), by };
     let receipt = session.send(message).await?;

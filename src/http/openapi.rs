@@ -38,7 +38,7 @@ const OPENAI_ERROR: &str = "OpenAiError";
         (name = "Knowledge", description = "Documents, the collections they are in, and the work on them"),
         (name = "Credentials", description = "Who one is"),
         (name = "OpenAI", description = "For programs that speak OpenAI's interface"),
-        (name = "Administration", description = "For operators"),
+        (name = "Administration", description = "For administrators"),
         (name = "Health", description = "For orchestrators"),
     ),
     components(schemas(ProblemBody<'static>, ErrorBody<'static>)),

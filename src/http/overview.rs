@@ -16,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     admin::{self, Cache, Llm},
+    census::{Jobs, documents},
     credentials::reachable,
     desk::page_limit,
     gateway::Gateway,
@@ -28,7 +29,6 @@ use crate::{
     chat::{Phase, RunId, SessionId, Timestamp},
     hub,
     session::{RunReport, SessionReport},
-    store::documents::Census,
     telemetry::{
         metrics::{HTTP_IN_PROGRESS, RATE_LIMITED, RUN_TTFT, RUNS, RUNS_ACTIVE, TOKENS_DELIVERED, WS_CONNECTIONS},
         readings::Readings,
@@ -161,13 +161,6 @@ struct KnowledgeStats {
     chunks: usize,
     /// Of the newest versions.
     bytes: u64,
-}
-
-/// The work on documents.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Jobs {
-    queued: u64,
-    running: u64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -314,17 +307,6 @@ impl From<RunReport> for LiveRun {
     fn from(report: RunReport) -> Self {
         let RunReport { run, model, phase, age, written } = report;
         Self { run, model: model.to_string(), phase, age_s: age.as_ref().map(Duration::as_secs_f64), written }
-    }
-}
-
-/// How many documents there are in each state.
-pub(super) fn documents(census: &Census) -> BTreeMap<&'static str, u64> {
-    census.documents.iter().map(|(state, count)| (state.as_str(), *count)).collect()
-}
-
-impl From<&Census> for Jobs {
-    fn from(census: &Census) -> Self {
-        Self { queued: census.queued, running: census.running }
     }
 }
 

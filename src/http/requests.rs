@@ -85,18 +85,22 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     response
 }
 
-/// Refuses requests whose head can be misunderstood, and those that call the gateway by a name that it does not answer
-/// to.
-pub(super) async fn check_head(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+/// Refuses requests whose head can be misunderstood, whatever they ask for.
+pub(super) async fn check_head(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
-    if let Err(problem) = head::check(&head) {
+    match head::check(&head) {
+        Ok(()) => next.run(Request::from_parts(head, body)).await,
         // Where it ends may be in question as well: nothing behind it is read.
-        return ([(header::CONNECTION, "close")], problem).into_response();
+        Err(problem) => ([(header::CONNECTION, "close")], problem).into_response(),
     }
-    if gateway.origins.answers_to(&head.headers) {
-        return next.run(Request::from_parts(head, body)).await;
+}
+
+/// Refuses requests that call the gateway by a name that it does not answer to.
+pub(super) async fn check_name(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+    if gateway.origins.answers_to(request.headers()) {
+        return next.run(request).await;
     }
-    gateway.notices.host_refused(&text(&head.headers, &header::HOST));
+    gateway.notices.host_refused(&text(request.headers(), &header::HOST));
     let detail = "the gateway does not answer to this name, for nobody has to say who they are: its operator can list \
                   the origin in `server.allowed_origins`, or set `auth.required`";
     Problem::new(StatusCode::MISDIRECTED_REQUEST, "forbidden", detail).into_response()

@@ -23,7 +23,7 @@ use super::{
     origin::Origins,
     overview, page,
     problem::Problem,
-    rates, requests, sessions, socket, taken_back, version,
+    rates, requests, sessions, socket, submissions, taken_back, version,
 };
 use crate::auth::Right;
 
@@ -93,9 +93,9 @@ fn conversations() -> Routes {
 /// Documents, collections, and the work on them.
 fn knowledge_base() -> Routes {
     let mut routes = openapi::routes()
-        .routes(routes!(documents::upload, documents::list))
-        .routes(routes!(documents::upload_text))
-        .routes(routes!(documents::show, documents::replace, documents::delete))
+        .routes(routes!(submissions::upload, documents::list))
+        .routes(routes!(submissions::upload_text))
+        .routes(routes!(documents::show, submissions::replace, documents::delete))
         .routes(routes!(contents::text))
         .routes(routes!(contents::passage))
         .routes(routes!(contents::original))
@@ -187,12 +187,14 @@ fn with_layers(routes: Router<Arc<Gateway>>, gateway: &Arc<Gateway>) -> Router {
         })
         .layer(from_fn_with_state(gateway.clone(), requests::know_client))
         .layer(from_fn_with_state(gateway.clone(), requests::check_origin))
-        .layer(from_fn_with_state(gateway.clone(), requests::check_head))
+        .layer(from_fn_with_state(gateway.clone(), requests::check_name))
         .with_state(gateway.clone())
         .layer(CatchPanicLayer::custom(|_| {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed").into_response()
         }))
         .layer(cors(gateway.origins.clone()))
+        // Outside of what answers by itself.
+        .layer(from_fn(requests::check_head))
         .layer(from_fn(requests::observe))
 }
 

@@ -43,6 +43,7 @@ macro_rules! replays {
 }
 
 replays! {
+    archive,
     backup,
     completions,
     config,
@@ -51,5 +52,6 @@ replays! {
     frames,
     heads,
     names,
+    requests,
     upstream,
 }

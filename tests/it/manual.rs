@@ -18,7 +18,7 @@ const SECTIONS: &str = "server|session|llm|knowledge|auth|limits|telemetry";
 const OTHER_VARIABLES: [&str; 8] = ["CACHE", "URL", "TOKEN", "TEST", "IMAGE", "CORPUS", "BINARY", "SERVER_BNID"];
 /// Words of OpenTelemetry that look like settings.
 const ATTRIBUTES: [&str; 2] = ["server.address", "server.port"];
-/// Where the documentation's gateways are: with what is for everybody, and for operators.
+/// Where the documentation's gateways are: with what is for everybody, and for administrators.
 const HOSTS: &str = r"https?://(?:127\.0\.0\.1:(?:8080|8081|9090)|chat\.my\.example|NAME)(/[^\s'\x22`)?#]*)";
 
 fn root() -> &'static Path {

@@ -1,4 +1,4 @@
-//! What is for operators, on a port of its own.
+//! What is for administrators, on a port of its own.
 
 use reqwest::Client;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::harness::{Setup, TestGateway, raw};
 async fn what_is_for_operators_is_on_their_port_alone() {
     let gateway = Setup::bare().set("RIVULET_SERVER_ADMIN_BIND", "127.0.0.1:0").start().await;
     let log = gateway.log();
-    let admin = log.lines().find_map(|line| line.split_once("operators are served on ")).expect("it is told").1;
+    let admin = log.lines().find_map(|line| line.split_once("administrators are served on ")).expect("it is told").1;
     let admin = admin.split_whitespace().next().unwrap().to_owned();
     let get = async |url: String| TestGateway::answer(Client::new().get(url)).await;
     for (path, public, own) in [
@@ -50,7 +50,7 @@ async fn a_full_gateway_can_still_be_looked_at() {
     let refused = raw(&gateway, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
     let log = gateway.log();
-    let admin = log.lines().find_map(|line| line.split_once("operators are served on ")).expect("it is told").1;
+    let admin = log.lines().find_map(|line| line.split_once("administrators are served on ")).expect("it is told").1;
     let url = format!("{}/health", admin.split_whitespace().next().unwrap());
     let (status, report): (u16, Value) = TestGateway::answer(Client::new().get(url)).await;
     assert_eq!((status, report["status"].as_str()), (200, Some("ok")));

@@ -220,7 +220,7 @@ async def upload(client):
 
 
 async def hidden(client):
-    """what is for operators is not to be seen from outside, however it is spelled"""
+    """what is for administrators is not to be seen from outside, however it is spelled"""
     paths = ("/metrics", "/metrics/", "/%6Detrics", "//metrics", "/x/../metrics", "/METRICS", "/metrics?x",
              "/api/v1/admin/llm", "/api/v1/%61dmin/llm", "/api//v1/admin/llm", "/api/v1/admin%2Fllm",
              "/api/v1/x/../admin/cache", "/api/v1/admin/audit", "/API/v1/admin/audit")

@@ -1,7 +1,7 @@
 //! What is held of an answer while it is written. Pure: frames in, frames out.
 //!
-//! Nothing is lost and nothing comes twice: each piece of text says where it belongs, a new connection goes on behind the
-//! cursor, and at the end length and checksum prove the whole.
+//! Nothing is lost and nothing comes twice: each piece of text says where it belongs, a new connection goes on behind
+//! the cursor, and at the end length and checksum prove the whole.
 
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -45,8 +45,8 @@ impl Gateway {
         self.token.iter().fold(request, RequestBuilder::bearer_auth)
     }
 
-    /// Makes a request. What is lost, and what the gateway cannot do just now, is tried again: after as long as it says, or
-    /// longer each time. So what changes something needs an id of its own.
+    /// Makes a request. What is lost, and what the gateway cannot do just now, is tried again: after as long as it
+    /// says, or longer each time. So what changes something needs an id of its own.
     pub(crate) async fn call(&self, request: RequestBuilder) -> Result<Response> {
         let request = request.timeout(TIMEOUT).build()?;
         for attempt in 0.. {

@@ -1,4 +1,5 @@
-//! Takes back the token of `RIVULET_TOKEN`: it opens nothing any more, and what it had opened is closed within a second.
+//! Takes back the token of `RIVULET_TOKEN`: it opens nothing any more, and what it had opened is closed within a
+//! second.
 //!
 //! ```text
 //! cargo run --example sign_out

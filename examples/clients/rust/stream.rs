@@ -1,4 +1,5 @@
-//! Asks a question and prints the answer as it is written, over as many connections as it takes. Ctrl-C stops the answer.
+//! Asks a question and prints the answer as it is written, over as many connections as it takes. Ctrl-C stops the
+//! answer.
 //!
 //! ```text
 //! cargo run --example stream -- "How long can I return a tent?"
@@ -49,7 +50,8 @@ async fn main() -> Result<()> {
     Ok(writeln!(io::stdout(), "\n({})", answer.status.unwrap_or_default())?)
 }
 
-/// A socket that goes on behind the cursor; or, when there is none just now, how long to wait where the gateway says so.
+/// A socket that goes on behind the cursor; or, when there is none just now, how long to wait where the gateway says
+/// so.
 async fn connect(
     gateway: &Gateway,
     session: &str,

@@ -1,6 +1,5 @@
 use axum::{body::to_bytes, http::StatusCode};
 use futures_util::future::pending;
-use proptest::prelude::*;
 use tokio_util::task::TaskTracker;
 
 use super::*;
@@ -134,14 +133,4 @@ async fn a_conversation_that_is_too_long_is_the_callers_to_shorten() {
 fn paths_of_the_interface_are_known() {
     assert!(is_below("/v1") && is_below("/v1/models") && is_below("/v1/"));
     assert!(!is_below("/v10") && !is_below("/api/v1/chat") && !is_below("/"));
-}
-
-proptest! {
-    #[test]
-    fn offsets_are_those_of_utf16(text in "[aä😀]{0,30}", units in 0_u64..50) {
-        let kept = &text[..byte_offset(&text, units)];
-        prop_assert!(crate::chat::utf16_len(kept) <= units);
-        let next = text[kept.len()..].chars().next();
-        prop_assert!(next.is_none_or(|c| crate::chat::utf16_len(kept) + c.len_utf16() as u64 > units));
-    }
 }

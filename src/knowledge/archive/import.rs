@@ -9,6 +9,7 @@ use tokio::{
 
 use super::entry::{self, ArchiveError, Entry, Head, MAX_LINE};
 use crate::{
+    chat::printable,
     knowledge::{
         Collection,
         extract::promised,
@@ -23,6 +24,8 @@ use crate::{
 
 /// How many refusals are told, each with its reason.
 const MAX_TOLD: usize = 100;
+/// The most bytes of a reason: the words may be those of the list.
+const MAX_REASON: usize = 500;
 /// Bytes that are copied at a time.
 const PIECE: usize = 64 << 10;
 /// How many bytes of a file tell what it is.
@@ -87,7 +90,7 @@ pub async fn import(documents: &Documents, tenant: &Tenant, folder: &Path) -> Re
 fn refuse(done: &mut Imported, number: u64, reason: &str) {
     done.refused += 1;
     if done.reasons.len() < MAX_TOLD {
-        done.reasons.push(format!("line {number}: {reason}"));
+        done.reasons.push(format!("line {number}: {}", printable(reason, MAX_REASON)));
     }
 }
 

@@ -167,10 +167,8 @@ impl<'a> Body<'a> {
     /// The pieces of the element that has just begun.
     fn blocks(&mut self) -> Result<Vec<Block>, ExtractError> {
         let mut blocks = Vec::new();
-        let outside = self.xml.depth() - 1;
-        while self.xml.depth() > outside {
-            let Some(step) = self.xml.step()? else { break };
-            let Step::Start(element) = step else { continue };
+        let within = self.xml.here();
+        while let Some(element) = self.xml.element(within)? {
             match element.name.as_str() {
                 "p" => self.paragraph(&mut blocks)?,
                 "tbl" => blocks.push(Block::Table(self.table()?)),
@@ -183,11 +181,9 @@ impl<'a> Body<'a> {
 
     fn table(&mut self) -> Result<Table, ExtractError> {
         let mut table = Table::default();
-        let outside = self.xml.depth() - 1;
+        let within = self.xml.here();
         let mut width = 1;
-        while self.xml.depth() > outside {
-            let Some(step) = self.xml.step()? else { break };
-            let Step::Start(element) = step else { continue };
+        while let Some(element) = self.xml.element(within)? {
             match element.name.as_str() {
                 "tr" => table.begin_row(),
                 "tc" => {
@@ -204,10 +200,8 @@ impl<'a> Body<'a> {
     fn cell(&mut self, width: &mut usize) -> Result<Vec<Block>, ExtractError> {
         *width = 1;
         let mut blocks = Vec::new();
-        let outside = self.xml.depth() - 1;
-        while self.xml.depth() > outside {
-            let Some(step) = self.xml.step()? else { break };
-            let Step::Start(element) = step else { continue };
+        let within = self.xml.here();
+        while let Some(element) = self.xml.element(within)? {
             match element.name.as_str() {
                 "gridSpan" => *width = element.number("val").unwrap_or(1),
                 "p" => self.paragraph(&mut blocks)?,
@@ -221,10 +215,8 @@ impl<'a> Body<'a> {
 
     fn paragraph(&mut self, blocks: &mut Vec<Block>) -> Result<(), ExtractError> {
         let mut paragraph = Paragraph::default();
-        let outside = self.xml.depth() - 1;
-        while self.xml.depth() > outside {
-            let Some(step) = self.xml.step()? else { break };
-            let Step::Start(element) = step else { continue };
+        let within = self.xml.here();
+        while let Some(element) = self.xml.element(within)? {
             match element.name.as_str() {
                 "pPr" => self.properties(&mut paragraph)?,
                 "r" => self.run(&mut paragraph)?,
@@ -253,10 +245,8 @@ impl<'a> Body<'a> {
 
     /// `pPr`. What it says of characters is said of the paragraph's mark alone.
     fn properties(&mut self, paragraph: &mut Paragraph) -> Result<(), ExtractError> {
-        let outside = self.xml.depth() - 1;
-        while self.xml.depth() > outside {
-            let Some(step) = self.xml.step()? else { break };
-            let Step::Start(element) = step else { continue };
+        let within = self.xml.here();
+        while let Some(element) = self.xml.element(within)? {
             match element.name.as_str() {
                 "pStyle" => paragraph.style = element.attribute("val"),
                 "outlineLvl" => paragraph.level = element.number("val").map(|level| level + 1),
@@ -271,10 +261,8 @@ impl<'a> Body<'a> {
     fn run(&mut self, paragraph: &mut Paragraph) -> Result<(), ExtractError> {
         let by_style = |styles: &Styles, id: Option<&str>| styles.of(id, |style| style.is_hidden);
         let mut is_hidden = by_style(self.styles, paragraph.style.as_deref()).unwrap_or(false);
-        let outside = self.xml.depth() - 1;
-        while self.xml.depth() > outside {
-            let Some(step) = self.xml.step()? else { break };
-            let Step::Start(element) = step else { continue };
+        let within = self.xml.here();
+        while let Some(element) = self.xml.element(within)? {
             let text = match element.name.as_str() {
                 "vanish" => {
                     is_hidden = element.is_on();

@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{document::MAX_FILE_BYTES, kind::ACCEPTED};
+use crate::chat::printable;
+
+/// The most bytes of the words of whoever noticed that a document is damaged.
+const MAX_WORDS: usize = 160;
 
 /// Why a document cannot be read. [`code`](Self::code) names it for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -60,7 +64,6 @@ impl ExtractError {
 
     /// Broken, in the words of whoever noticed; at most a line of them.
     pub(super) fn damaged(how: impl ToString) -> Self {
-        let how: String = how.to_string().chars().filter(|c| !c.is_control()).take(160).collect();
-        Self::Damaged(how)
+        Self::Damaged(printable(&how.to_string(), MAX_WORDS))
     }
 }

@@ -68,10 +68,9 @@ impl Body<'_> {
     /// The pieces of the element that has just begun.
     fn blocks(&mut self) -> Result<Vec<Block>, ExtractError> {
         let mut blocks = Vec::new();
-        let outside = self.xml.depth() - 1;
+        let within = self.xml.here();
         let mut lists = Vec::new();
-        while self.xml.depth() > outside {
-            let Some(step) = self.xml.step()? else { break };
+        while let Some(step) = self.xml.step_within(within)? {
             lists.retain(|depth| *depth <= self.xml.depth());
             let Step::Start(element) = step else { continue };
             match element.name.as_str() {
@@ -112,9 +111,8 @@ impl Body<'_> {
             return Ok(());
         }
         let (mut text, mut after) = (String::new(), Vec::new());
-        let outside = self.xml.depth() - 1;
-        while self.xml.depth() > outside {
-            let Some(step) = self.xml.step()? else { break };
+        let within = self.xml.here();
+        while let Some(step) = self.xml.step_within(within)? {
             let element = match step {
                 Step::Start(element) => element,
                 Step::Text(words) => {
@@ -148,10 +146,8 @@ impl Body<'_> {
 
     fn table(&mut self) -> Result<Table, ExtractError> {
         let mut table = Table::default();
-        let outside = self.xml.depth() - 1;
-        while self.xml.depth() > outside {
-            let Some(step) = self.xml.step()? else { break };
-            let Step::Start(element) = step else { continue };
+        let within = self.xml.here();
+        while let Some(element) = self.xml.element(within)? {
             match element.name.as_str() {
                 "table-row" => table.begin_row(),
                 "table-cell" | "covered-table-cell" => {

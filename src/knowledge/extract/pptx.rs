@@ -117,17 +117,13 @@ impl Shapes {
 /// The text of the paragraph that has just begun.
 fn paragraph(xml: &mut Xml<'_>) -> Result<String, ExtractError> {
     let mut text = String::new();
-    let outside = xml.depth() - 1;
-    while xml.depth() > outside {
-        match xml.step()? {
-            Some(Step::Start(element)) => match element.name.as_str() {
-                "t" => text.push_str(&xml.text()?),
-                "br" => text.push('\n'),
-                "tab" => text.push('\t'),
-                _ => {}
-            },
-            Some(_) => {}
-            None => break,
+    let within = xml.here();
+    while let Some(element) = xml.element(within)? {
+        match element.name.as_str() {
+            "t" => text.push_str(&xml.text()?),
+            "br" => text.push('\n'),
+            "tab" => text.push('\t'),
+            _ => {}
         }
     }
     Ok(text)
@@ -136,23 +132,17 @@ fn paragraph(xml: &mut Xml<'_>) -> Result<String, ExtractError> {
 /// The table that has just begun.
 fn table(xml: &mut Xml<'_>) -> Result<Table, ExtractError> {
     let mut table = Table::default();
-    let outside = xml.depth() - 1;
-    while xml.depth() > outside {
-        let Some(step) = xml.step()? else { break };
-        let Step::Start(element) = step else { continue };
+    let within = xml.here();
+    while let Some(element) = xml.element(within)? {
         match element.name.as_str() {
             "tr" => table.begin_row(),
             // Cells that another one covers are there too, and empty.
             "tc" => {
                 let mut blocks = Vec::new();
-                let outside = xml.depth() - 1;
-                while xml.depth() > outside {
-                    match xml.step()? {
-                        Some(Step::Start(element)) if element.name == "p" => {
-                            blocks.push(Block::Paragraph(paragraph(xml)?));
-                        }
-                        Some(_) => {}
-                        None => break,
+                let within = xml.here();
+                while let Some(element) = xml.element(within)? {
+                    if element.name == "p" {
+                        blocks.push(Block::Paragraph(paragraph(xml)?));
                     }
                 }
                 table.cell(blocks, 1);

@@ -34,6 +34,10 @@ pub(super) struct Element<'a> {
     start: BytesStart<'a>,
 }
 
+/// How deep an element is, for who stays in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Within(usize);
+
 /// The text of an XML part; its declaration may name the encoding.
 pub(super) fn text_of(bytes: &[u8]) -> Result<String, ExtractError> {
     let text = decode(bytes, super::encoding::declared_in_html(bytes))?.text;
@@ -95,20 +99,38 @@ impl<'a> Xml<'a> {
 
     /// Passes over all that is in the element that has just begun, its end included.
     pub(super) fn skip(&mut self) -> Result<(), ExtractError> {
-        let outside = self.depth - 1;
-        while self.depth > outside && self.step()?.is_some() {}
+        let within = self.here();
+        while self.step_within(within)?.is_some() {}
         Ok(())
+    }
+
+    /// The element that has just begun.
+    pub(super) fn here(&self) -> Within {
+        Within(self.depth)
+    }
+
+    /// What comes next in an element, its end included; `None` behind that.
+    pub(super) fn step_within(&mut self, Within(depth): Within) -> Result<Option<Step<'a>>, ExtractError> {
+        if self.depth < depth { Ok(None) } else { self.step() }
+    }
+
+    /// The next element that begins in another, however deep in it; `None` when there is none left.
+    pub(super) fn element(&mut self, within: Within) -> Result<Option<Element<'a>>, ExtractError> {
+        while let Some(step) = self.step_within(within)? {
+            if let Step::Start(element) = step {
+                return Ok(Some(element));
+            }
+        }
+        Ok(None)
     }
 
     /// The text of the element that has just begun.
     pub(super) fn text(&mut self) -> Result<String, ExtractError> {
-        let outside = self.depth - 1;
+        let within = self.here();
         let mut all = String::new();
-        while self.depth > outside {
-            match self.step()? {
-                Some(Step::Text(text)) => all.push_str(&text),
-                Some(_) => {}
-                None => break,
+        while let Some(step) = self.step_within(within)? {
+            if let Step::Text(text) = step {
+                all.push_str(&text);
             }
         }
         Ok(all)

@@ -1,16 +1,19 @@
 //! What failures at a server are called, and what of a provider's words is shown of them: never the key, and nothing that
 //! a terminal would take for more than text.
 
-use std::{fmt::Write, time::Duration};
+use std::time::Duration;
 
 use reqwest::{Response, StatusCode, header::LOCATION};
 use tracing::info;
 
 use super::Endpoint;
-use crate::llm::{
-    error::{Clock, ModelError, Rejection, Stage},
-    http::{chain, read_some, retry_after},
-    upstream_error::{Blame, UpstreamError},
+use crate::{
+    chat::printable,
+    llm::{
+        error::{Clock, ModelError, Rejection, Stage},
+        http::{chain, read_some, retry_after},
+        upstream_error::{Blame, UpstreamError},
+    },
 };
 
 /// The most bytes kept of what a provider says about an error.
@@ -96,47 +99,8 @@ impl Endpoint {
     /// before anything is cut, and at most [`MAX_DETAIL_BYTES`] of them.
     fn shown(&self, detail: &str) -> String {
         match &self.api_key {
-            Some(key) => printable(&detail.replace(key.expose(), "***")),
-            None => printable(detail),
+            Some(key) => printable(&detail.replace(key.expose(), "***"), MAX_DETAIL_BYTES),
+            None => printable(detail, MAX_DETAIL_BYTES),
         }
-    }
-}
-
-/// The beginning of a text, with escapes for what is no printable character: line ends that would begin a line of the log,
-/// sequences that a terminal obeys, marks that turn the direction of writing.
-fn printable(text: &str) -> String {
-    let mut shown = String::new();
-    for c in text.chars() {
-        if is_plain(c) {
-            shown.push(c);
-        } else {
-            let _writing_to_a_string_never_fails = write!(shown, "{}", c.escape_default());
-        }
-        if shown.len() >= MAX_DETAIL_BYTES {
-            break;
-        }
-    }
-    shown.truncate(shown.floor_char_boundary(MAX_DETAIL_BYTES));
-    shown
-}
-
-fn is_plain(c: char) -> bool {
-    let turns = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    !c.is_control() && !turns
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_of_a_providers_words_is_more_than_text() {
-        let forged = "no\u{1b}[31m\nERROR admin logged in\r\u{9b}2J\u{202e}\u{2028}\0 ä😀\t";
-        assert_eq!(
-            printable(forged),
-            "no\\u{1b}[31m\\nERROR admin logged in\\r\\u{9b}2J\\u{202e}\\u{2028}\\u{0} ä😀\\t"
-        );
-        assert_eq!(printable(&"ä".repeat(4000)).len(), MAX_DETAIL_BYTES);
-        assert!(printable(&"\u{1b}".repeat(4000)).len() <= MAX_DETAIL_BYTES);
     }
 }

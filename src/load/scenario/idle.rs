@@ -2,20 +2,17 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use tokio::{sync::Barrier, time::timeout};
+use tokio::time::timeout;
 
 use super::{
     client::Client,
     job::Job,
     seen::Seen,
-    together::{Together, spread},
+    together::{Place, Together},
 };
 
 pub(super) async fn run(job: &Arc<Job>, address: SocketAddr, seen: &Arc<Seen>, stage: &impl Fn(&str)) {
-    let together = Together::start(job.sessions, |index, barrier| {
-        let (job, seen) = (Arc::clone(job), Arc::clone(seen));
-        async move { session(&job, address, index, &seen, &barrier).await }
-    });
+    let together = Together::start(job, seen, |place| session(place, address));
     together.arrived().await;
     stage("connected");
     together.arrived().await;
@@ -24,14 +21,14 @@ pub(super) async fn run(job: &Arc<Job>, address: SocketAddr, seen: &Arc<Seen>, s
     together.over(seen).await;
 }
 
-async fn session(job: &Job, address: SocketAddr, index: usize, seen: &Seen, barrier: &Barrier) {
-    spread(job.ramp, index, job.sessions).await;
-    let mut client = Client::new(&job.endpoint, address);
-    let connected = timeout(job.timeout, client.connect(None)).await.unwrap_or_else(|_| Err("no welcome".to_owned()));
-    barrier.wait().await;
+async fn session(place: Place, address: SocketAddr) {
+    place.wait().await;
+    let mut client = Client::new(&place.job.endpoint, address);
+    let connected = place.in_time("no welcome", client.connect(None)).await;
+    place.arrive().await;
     match connected {
         Ok(()) => {
-            let ended = timeout(job.hold, async {
+            let ended = timeout(place.job.hold, async {
                 loop {
                     if let Err(text) = client.step().await {
                         return text;
@@ -39,11 +36,11 @@ async fn session(job: &Job, address: SocketAddr, index: usize, seen: &Seen, barr
                 }
             });
             if let Ok(text) = ended.await {
-                seen.fault(format!("an idle socket: {text}"));
+                place.seen.fault(format!("an idle socket: {text}"));
             }
         }
-        Err(text) => seen.fault(text),
+        Err(text) => place.seen.fault(text),
     }
-    barrier.wait().await; // Held.
-    barrier.wait().await; // So that the sockets are still open when the stage is told.
+    place.arrive().await; // Held.
+    place.arrive().await; // So that the sockets are still open when the stage is told.
 }

@@ -7,34 +7,32 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tokio::{sync::Barrier, time::timeout};
+use tokio::time::timeout;
 
 use super::{
     job::Job,
     seen::Seen,
     stamped::{Stamped, wall_clock_us},
-    together::{Together, spread},
+    together::{Place, Together},
 };
 use crate::load::{LoadError, plan::unlike_any};
 
 pub(super) async fn run(job: &Arc<Job>, seen: &Arc<Seen>, stage: &impl Fn(&str)) -> Result<(), LoadError> {
     let http = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build()?;
-    let together = Together::start(job.sessions, |index, barrier| {
-        let (job, seen, http) = (Arc::clone(job), Arc::clone(seen), http.clone());
-        async move { session(&job, &http, index, &seen, &barrier).await }
-    });
+    let together = Together::start(job, seen, |place| session(place, http.clone()));
     together.arrived().await;
     stage("connected");
     together.over(seen).await;
     Ok(())
 }
 
-async fn session(job: &Job, http: &reqwest::Client, index: usize, seen: &Seen, barrier: &Barrier) {
-    barrier.wait().await;
-    spread(job.ramp, index, job.sessions).await;
+async fn session(place: Place, http: reqwest::Client) {
+    let Place { job, seen, .. } = &place;
+    place.arrive().await;
+    place.wait().await;
     for _ in 0..job.messages {
         let mut answer = Stamped::default();
-        let ended = timeout(job.timeout, ask(job, http, &mut answer, seen)).await;
+        let ended = timeout(job.timeout, ask(job, &http, &mut answer, seen)).await;
         seen.tokens.fetch_add(answer.tokens, Ordering::Relaxed);
         let ended = ended.unwrap_or_else(|_| Err(format!("no whole answer within {:?}", job.timeout)));
         if let Err(text) = ended {

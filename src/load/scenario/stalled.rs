@@ -2,16 +2,13 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use tokio::{
-    sync::Barrier,
-    time::{sleep, timeout},
-};
+use tokio::time::sleep;
 
 use super::{
     client::Client,
     job::Job,
     seen::Seen,
-    together::{Together, spread},
+    together::{Place, Together},
 };
 use crate::load::plan::unlike_any;
 
@@ -19,10 +16,7 @@ use crate::load::plan::unlike_any;
 const RECEIVE_BUFFER: u32 = 4 << 10;
 
 pub(super) async fn run(job: &Arc<Job>, address: SocketAddr, seen: &Arc<Seen>, stage: &impl Fn(&str)) {
-    let together = Together::start(job.sessions, |index, barrier| {
-        let (job, seen) = (Arc::clone(job), Arc::clone(seen));
-        async move { session(&job, address, index, &seen, &barrier).await }
-    });
+    let together = Together::start(job, seen, |place| session(place, address));
     together.arrived().await;
     stage("asked");
     sleep(job.hold).await;
@@ -31,19 +25,19 @@ pub(super) async fn run(job: &Arc<Job>, address: SocketAddr, seen: &Arc<Seen>, s
     together.over(seen).await;
 }
 
-async fn session(job: &Job, address: SocketAddr, index: usize, seen: &Seen, barrier: &Barrier) {
-    spread(job.ramp, index, job.sessions).await;
-    let mut client = Client::new(&job.endpoint, address);
+async fn session(place: Place, address: SocketAddr) {
+    place.wait().await;
+    let mut client = Client::new(&place.job.endpoint, address);
     let ask = async {
         client.connect(Some(RECEIVE_BUFFER)).await?;
-        for number in 0..job.messages {
-            client.ask(&format!("q{number}"), &unlike_any(&job.text)).await?;
+        for number in 0..place.job.messages {
+            client.ask(&format!("q{number}"), &unlike_any(&place.job.text)).await?;
         }
         Ok(())
     };
-    if let Err(text) = timeout(job.timeout, ask).await.unwrap_or_else(|_| Err("no welcome".to_owned())) {
-        seen.fault(text);
+    if let Err(text) = place.in_time("no welcome", ask).await {
+        place.seen.fault(text);
     }
-    barrier.wait().await;
-    barrier.wait().await; // Nothing is read until the scenario is over.
+    place.arrive().await;
+    place.arrive().await; // Nothing is read until the scenario is over.
 }

@@ -4,17 +4,14 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use serde::Deserialize;
-use tokio::{
-    sync::Barrier,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     client::Client,
     job::Job,
     seen::Seen,
     stamped::wall_clock_us,
-    together::{Together, spread},
+    together::{Place, Together},
 };
 use crate::load::{Endpoint, LoadError};
 
@@ -37,10 +34,7 @@ pub(super) async fn run(
     stage: &impl Fn(&str),
 ) -> Result<(), LoadError> {
     let stopped = Arc::new(Stopped::default());
-    let together = Together::start(job.sessions, |index, barrier| {
-        let (job, seen, stopped) = (Arc::clone(job), Arc::clone(seen), Arc::clone(&stopped));
-        async move { session(&job, address, index, &seen, &stopped, &barrier).await }
-    });
+    let together = Together::start(job, seen, |place| session(place, address, Arc::clone(&stopped)));
     together.arrived().await;
     stage("connected");
     together.arrived().await;
@@ -55,42 +49,38 @@ pub(super) async fn run(
     Ok(())
 }
 
-async fn session(job: &Job, address: SocketAddr, index: usize, seen: &Seen, stopped: &Stopped, barrier: &Barrier) {
-    let mut client = Client::new(&job.endpoint, address);
-    let question = format!("{} ({index}, {})", job.text, wall_clock_us());
-    spread(job.ramp, index, job.sessions).await;
-    let connected = timeout(job.timeout, client.connect(None)).await.unwrap_or_else(|_| Err("no welcome".to_owned()));
-    barrier.wait().await;
-    let begun = match connected {
-        Ok(()) => {
-            timeout(job.timeout, client.begin("q", &question)).await.unwrap_or_else(|_| Err("no text".to_owned()))
-        }
-        Err(text) => Err(text),
+async fn session(place: Place, address: SocketAddr, stopped: Arc<Stopped>) {
+    let mut client = Client::new(&place.job.endpoint, address);
+    let question = format!("{} ({}, {})", place.job.text, place.index, wall_clock_us());
+    place.wait().await;
+    let connected = place.in_time("no welcome", client.connect(None)).await;
+    place.arrive().await;
+    let begin = async {
+        connected?;
+        client.begin("q", &question).await
     };
-    barrier.wait().await;
+    let begun = place.in_time("no text", begin).await;
+    place.arrive().await;
     let ended = match begun {
         Ok(()) => {
             // The answer goes on while this waits: what comes meanwhile is read.
-            let _until_its_turn = timeout(job.ramp.mul_f64(index as f64 / job.sessions as f64), async {
-                while client.step().await.is_ok() {}
-            })
-            .await;
+            let _until_its_turn = timeout(place.turn(), async { while client.step().await.is_ok() {} }).await;
             stopped.lock().insert(question, wall_clock_us());
             let sent = Instant::now();
             let stop = async {
                 client.send(r#"{"type":"stop"}"#.to_owned()).await?;
                 client.proof("q").await
             };
-            let ended = timeout(job.timeout, stop).await.unwrap_or_else(|_| Err("no end in time".to_owned()));
-            seen.time("told", sent.elapsed());
+            let ended = place.in_time("no end in time", stop).await;
+            place.seen.time("told", sent.elapsed());
             ended
         }
         Err(text) => Err(text),
     };
     match ended {
         Ok(status) if status == "stopped" => {}
-        Ok(status) => seen.fault(format!("a run ended with status {status}")),
-        Err(text) => seen.fault(text),
+        Ok(status) => place.seen.fault(format!("a run ended with status {status}")),
+        Err(text) => place.seen.fault(text),
     }
 }
 

@@ -2,24 +2,18 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use tokio::{
-    sync::Barrier,
-    time::{Instant, timeout},
-};
+use tokio::time::Instant;
 
 use super::{
     client::Client,
     job::Job,
     seen::Seen,
-    together::{Together, spread},
+    together::{Place, Together},
 };
 use crate::load::plan::unlike_any;
 
 pub(super) async fn run(job: &Arc<Job>, address: SocketAddr, seen: &Arc<Seen>, stage: &impl Fn(&str)) {
-    let together = Together::start(job.sessions, |index, barrier| {
-        let (job, seen) = (Arc::clone(job), Arc::clone(seen));
-        async move { session(&job, address, index, &seen, &barrier).await }
-    });
+    let together = Together::start(job, seen, |place| session(place, address));
     together.arrived().await;
     stage("connected");
     let cut = together.arrived().await;
@@ -30,39 +24,37 @@ pub(super) async fn run(job: &Arc<Job>, address: SocketAddr, seen: &Arc<Seen>, s
     together.over(seen).await;
 }
 
-async fn session(job: &Job, address: SocketAddr, index: usize, seen: &Seen, barrier: &Barrier) {
-    let mut client = Client::new(&job.endpoint, address);
-    spread(job.ramp, index, job.sessions).await;
-    let connected = timeout(job.timeout, client.connect(None)).await.unwrap_or_else(|_| Err("no welcome".to_owned()));
-    barrier.wait().await;
-    spread(job.ramp, index, job.sessions).await;
-    let begun = match connected {
-        Ok(()) => timeout(job.timeout, client.begin("q", &unlike_any(&job.text)))
-            .await
-            .unwrap_or_else(|_| Err("no text".to_owned())),
-        Err(text) => Err(text),
+async fn session(place: Place, address: SocketAddr) {
+    let mut client = Client::new(&place.job.endpoint, address);
+    place.wait().await;
+    let connected = place.in_time("no welcome", client.connect(None)).await;
+    place.arrive().await;
+    place.wait().await;
+    let begin = async {
+        connected?;
+        client.begin("q", &unlike_any(&place.job.text)).await
     };
-    barrier.wait().await;
+    let begun = place.in_time("no text", begin).await;
+    place.arrive().await;
     let cut = Instant::now();
     client.cut();
-    let resumed = match begun {
-        Ok(()) => timeout(job.timeout, resume(&mut client, cut, seen))
-            .await
-            .unwrap_or_else(|_| Err("not resumed in time".to_owned())),
-        Err(text) => Err(text),
+    let resume = async {
+        begun?;
+        resume(&mut client, cut, &place.seen).await
     };
-    barrier.wait().await;
-    let ended = match resumed {
-        Ok(()) => timeout(job.timeout, client.proof("q")).await.unwrap_or_else(|_| Err("no proof in time".to_owned())),
-        Err(text) => Err(text),
+    let resumed = place.in_time("not resumed in time", resume).await;
+    place.arrive().await;
+    let prove = async {
+        resumed?;
+        client.proof("q").await
     };
-    match ended {
+    match place.in_time("no proof in time", prove).await {
         Ok(status) if status == "complete" => {}
-        Ok(status) => seen.fault(format!("a run ended with status {status}")),
-        Err(text) => seen.fault(text),
+        Ok(status) => place.seen.fault(format!("a run ended with status {status}")),
+        Err(text) => place.seen.fault(text),
     }
     if !client.transcript.faults.is_none() {
-        seen.fault(format!("{:?}", client.transcript.faults));
+        place.seen.fault(format!("{:?}", client.transcript.faults));
     }
 }
 

@@ -9,10 +9,7 @@ use std::{
 
 use futures_util::{SinkExt, future::join_all};
 use serde_json::json;
-use tokio::{
-    sync::Barrier,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{
@@ -20,40 +17,37 @@ use super::{
     job::Job,
     seen::Seen,
     stamped::{Stamped, wall_clock_us},
-    together::{Together, spread},
+    together::{Place, Together},
 };
 use crate::load::{frame::Frame, plan::unlike_any};
 
 pub(super) async fn run(job: &Arc<Job>, address: SocketAddr, seen: &Arc<Seen>, stage: &impl Fn(&str)) {
-    let together = Together::start(job.sessions, |index, barrier| {
-        let (job, seen) = (Arc::clone(job), Arc::clone(seen));
-        async move { session(&job, address, index, &seen, &barrier).await }
-    });
+    let together = Together::start(job, seen, |place| session(place, address));
     together.arrived().await;
     stage("connected");
     together.over(seen).await;
 }
 
-async fn session(job: &Job, address: SocketAddr, index: usize, seen: &Seen, barrier: &Barrier) {
-    spread(job.ramp, index, job.sessions).await;
-    let sockets = timeout(job.timeout, async {
+async fn session(place: Place, address: SocketAddr) {
+    place.wait().await;
+    let connect = async {
         loop {
-            match connect(job, address).await {
-                Ok(sockets) => return sockets,
+            match connect(&place.job, address).await {
+                Ok(sockets) => return Ok(sockets),
                 Err(_) => sleep(RETRY).await, // Full, and it said so.
             }
         }
-    });
-    let sockets = sockets.await.map_err(|_| "no socket in time");
-    barrier.wait().await;
+    };
+    let sockets = place.in_time("no socket in time", connect).await;
+    place.arrive().await;
     let sockets = match sockets {
         Ok(sockets) => sockets,
-        Err(text) => return seen.fault(text),
+        Err(text) => return place.seen.fault(text),
     };
-    spread(job.ramp, index, job.sessions).await;
-    let readers = sockets.into_iter().enumerate().map(|(at, socket)| read(job, socket, at == 0, seen));
+    place.wait().await;
+    let readers = sockets.into_iter().enumerate().map(|(at, socket)| read(&place.job, socket, at == 0, &place.seen));
     for text in join_all(readers).await.into_iter().filter_map(Result::err) {
-        seen.fault(text);
+        place.seen.fault(text);
     }
 }
 

@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::Barrier,
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
-use super::seen::Seen;
+use super::{job::Job, seen::Seen};
 
 /// Where the sessions of a scenario wait for one another, and the scenario for them.
 pub(super) struct Together {
@@ -17,15 +17,17 @@ pub(super) struct Together {
 }
 
 impl Together {
-    /// One task per session. Each must come to every barrier that the scenario comes to, whatever befalls it.
+    /// One task per session. Each must come wherever the scenario waits for all of them, whatever befalls it.
     pub(super) fn start<F: Future<Output = ()> + Send + 'static>(
-        sessions: usize,
-        session: impl Fn(usize, Arc<Barrier>) -> F,
+        job: &Arc<Job>,
+        seen: &Arc<Seen>,
+        session: impl Fn(Place) -> F,
     ) -> Self {
-        let barrier = Arc::new(Barrier::new(sessions + 1));
+        let barrier = Arc::new(Barrier::new(job.sessions + 1));
         let mut tasks = JoinSet::new();
-        for index in 0..sessions {
-            tasks.spawn(session(index, Arc::clone(&barrier)));
+        for index in 0..job.sessions {
+            let (job, seen, barrier) = (Arc::clone(job), Arc::clone(seen), Arc::clone(&barrier));
+            tasks.spawn(session(Place { job, seen, index, barrier }));
         }
         Self { tasks, barrier }
     }
@@ -44,7 +46,36 @@ impl Together {
     }
 }
 
-/// Spreads sessions over a time.
-pub(super) async fn spread(over: Duration, index: usize, of: usize) {
-    sleep(over.mul_f64(index as f64 / of.max(1) as f64)).await;
+/// One session among the others.
+pub(super) struct Place {
+    pub(super) job: Arc<Job>,
+    pub(super) seen: Arc<Seen>,
+    pub(super) index: usize,
+    barrier: Arc<Barrier>,
+}
+
+impl Place {
+    /// When it is its turn, where the sessions are spread over a time.
+    pub(super) fn turn(&self) -> Duration {
+        self.job.ramp.mul_f64(self.index as f64 / self.job.sessions as f64)
+    }
+
+    /// Waits for its turn.
+    pub(super) async fn wait(&self) {
+        sleep(self.turn()).await;
+    }
+
+    /// Waits for the others, and the scenario.
+    pub(super) async fn arrive(&self) {
+        self.barrier.wait().await;
+    }
+
+    /// What comes of it in time, or `late`.
+    pub(super) async fn in_time<T>(
+        &self,
+        late: &str,
+        work: impl Future<Output = Result<T, String>>,
+    ) -> Result<T, String> {
+        timeout(self.job.timeout, work).await.unwrap_or_else(|_| Err(late.to_owned()))
+    }
 }

@@ -109,15 +109,17 @@ async fn a_hostile_folder_harms_nothing() {
         "{".to_owned(),
         line("13", "default", "b.md", &good),
         line("14", "default", "c.md", &good),
+        json!({"collection": "default", "bytes": "x".repeat(10_000)}).to_string(),
     ];
     let write = |lines: &[String]| fs::write(folder.path().join("documents.jsonl"), lines.join("\n")).unwrap();
     write(&lines);
     let (is_done, told) = run(&setup, "import", folder.path(), &[]).await;
-    assert!(!is_done && told.contains("2 documents taken in, 0 unchanged, 12 left out"), "{told}");
-    for number in (3..=13).chain([15]) {
+    assert!(!is_done && told.contains("2 documents taken in, 0 unchanged, 13 left out"), "{told}");
+    for number in (3..=13).chain([15, 16]) {
         assert!(told.contains(&format!("line {number}: ")), "{number}: {told}");
     }
     assert!(told.contains("more than 1000 bytes") && told.contains("as many documents as there may be"), "{told}");
+    assert!(told.lines().all(|line| line.len() < 600), "{told}");
     // One content, for both; nothing half, and nothing outside of its place.
     assert_eq!(files(&setup, "/blobs/").len(), 1);
     assert_eq!(files(&setup, ".part"), Vec::<PathBuf>::new());

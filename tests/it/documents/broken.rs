@@ -135,8 +135,8 @@ async fn a_damaged_index_is_made_anew_on_demand_beside_a_gateway() {
     }
 }
 
-#[tokio::test]
-async fn a_collection_whose_index_is_damaged_can_be_deleted() {
+/// A gateway that knows something, and the index of whose second collection is damaged.
+async fn with_birds_damaged() -> TestGateway {
     let gateway = knowing(setup()).await;
     let user = User::of(&gateway);
     let before = files(&gateway.setup(), "/_versions/");
@@ -151,6 +151,12 @@ async fn a_collection_whose_index_is_damaged_can_be_deleted() {
     }
     let gateway = setup.start().await;
     until_health(&gateway, "one collection is damaged", ("degraded", "ready", 1, 0)).await;
+    gateway
+}
+
+#[tokio::test]
+async fn a_collection_whose_index_is_damaged_can_be_deleted() {
+    let gateway = with_birds_damaged().await;
     assert_eq!(User::of(&gateway).call(Method::DELETE, "/collections/birds").await.0, 204);
     until_health(&gateway, "it is gone", WELL).await;
     assert!(User::of(&gateway).finds("garganey").await);
@@ -182,21 +188,7 @@ async fn a_damaged_index_is_told_and_used_again_when_it_is_whole() {
 
 #[tokio::test]
 async fn a_damaged_collection_leaves_the_others() {
-    let gateway = knowing(setup()).await;
-    let user = User::of(&gateway);
-    let before = files(&gateway.setup(), "/_versions/");
-    let text = json!({"text": "The pochard sleeps.", "title": "Pochard", "collection": "birds"});
-    let (_, accepted) = user.post("/documents/text", text).await;
-    assert_eq!(user.ended(accepted["job"].as_str().unwrap()).await["state"], "done");
-    let setup = gateway.kill().await;
-    for path in files(&setup, "/_versions/").iter().filter(|path| {
-        let table = path.parent().unwrap();
-        !before.iter().any(|known| known.starts_with(table))
-    }) {
-        fs::write(path, "damaged").unwrap();
-    }
-    let gateway = setup.start().await;
-    until_health(&gateway, "one collection is damaged", ("degraded", "ready", 1, 0)).await;
+    let gateway = with_birds_damaged().await;
     let user = User::of(&gateway);
     assert!(user.finds("garganey").await);
     user.add("two.md", "# Two\n\nThe smew dives.").await;
