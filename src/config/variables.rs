@@ -12,8 +12,8 @@ use super::{
 /// Names of the house's scripts and tests.
 const OF_OUR_TOOLS: &[&str] = &["RIVULET_URL", "RIVULET_CACHE", "RIVULET_COMMIT"];
 
-/// The process environment. Bytes that are not UTF-8 are replaced, so that
-/// [`Kind::parse`](super::key::Kind::parse) refuses them where they are a setting's.
+/// The process environment. Bytes that are not UTF-8 are replaced, and what has such a replacement is refused where it is a
+/// setting.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::harness::{Setup, TestGateway, raw};
 
 #[tokio::test]
-async fn what_is_for_operators_is_on_their_port_alone() {
+async fn what_is_for_administrators_is_on_their_port_alone() {
     let gateway = Setup::bare().set("RIVULET_SERVER_ADMIN_BIND", "127.0.0.1:0").start().await;
     let log = gateway.log();
     let admin = log.lines().find_map(|line| line.split_once("administrators are served on ")).expect("it is told").1;

@@ -247,7 +247,7 @@ async fn a_certificate_that_is_over_is_told_and_shown_all_the_same() {
 }
 
 #[tokio::test]
-async fn the_operators_commands_find_a_gateway_with_tls_and_a_port_of_its_own() {
+async fn the_administrators_commands_find_a_gateway_with_tls_and_a_port_of_its_own() {
     let setup = Setup::bare()
         .set("RIVULET_AUTH_REQUIRED", "true")
         .set("JWT_SECRET_KEY", "a-secret-of-thirty-two-characters-or-more")
