@@ -1,7 +1,7 @@
 //! What every [`SessionStore`] has to do, tried on each of them.
 
 mod answers;
-mod audit;
+pub(super) mod audit;
 mod branches;
 mod credentials;
 mod sessions;

@@ -9,6 +9,7 @@ use crate::chat::{Citation, Feedback, Message, MessageId, Owner, RunId, SessionI
 
 pub mod audit;
 pub mod blobs;
+mod columns;
 #[cfg(test)]
 mod contract;
 pub mod credentials;

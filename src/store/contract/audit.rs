@@ -5,7 +5,7 @@ use crate::store::audit::{AuditEntry, AuditPage, AuditStore, AuditWords};
 
 const DAY: u64 = 24 * 3600 * 1000;
 
-fn entry(tenant: &str, target: &str, at: u64) -> AuditEntry {
+pub(in crate::store) fn entry(tenant: &str, target: &str, at: u64) -> AuditEntry {
     AuditEntry {
         at: Timestamp(at),
         tenant: tenant.to_owned(),

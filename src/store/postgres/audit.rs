@@ -11,7 +11,7 @@ use tokio_postgres::{
 use super::{
     PostgresStore,
     connect::Link,
-    rows::{get, millis, timestamp},
+    rows::{get, timestamp},
     writer::Failure,
 };
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     store::{
         StoreError,
         audit::{AuditEntry, AuditPage, AuditStore, AuditWords, MAX_AUDIT_LOOKED_THROUGH, MAX_AUDIT_PAGE},
+        columns::millis,
     },
 };
 

@@ -44,8 +44,8 @@ pub(super) struct Database {
 /// A connection.
 pub(super) struct Link {
     pub(super) client: Client,
-    /// The server warned of something. It does so, for example, when it gives up waiting for its standbys, and the commit that waited
-    /// succeeds all the same.
+    /// The server warned of something. It does so, for example, when it gives up waiting for its standbys, and the commit
+    /// that waited succeeds all the same.
     warned: Arc<AtomicBool>,
     /// Drops the socket with the connection, whatever is under way on it.
     _driver: AbortOnDropHandle<()>,

@@ -12,13 +12,14 @@ use tokio_postgres::{
 use super::{
     PostgresStore,
     connect::Link,
-    rows::{get, millis, timestamp},
+    rows::{get, timestamp},
     writer::Failure,
 };
 use crate::{
     chat::Timestamp,
     store::{
         StoreError,
+        columns::{integer, millis, time},
         credentials::{
             ApiKeyRecord, Changes, CredentialStore, MAX_API_KEYS, MAX_REVOCATIONS, MAX_REVOKED_OF_USER,
             MAX_REVOKED_TOKENS, Revocation, RevokedToken,
@@ -32,7 +33,7 @@ const OF_CREDENTIALS: &str = "credentials";
 #[async_trait]
 impl CredentialStore for PostgresStore {
     async fn changes(&self, since: u64) -> Result<Changes, StoreError> {
-        self.read("credentials", |link| changes(link, number(since))).await
+        self.read("credentials", |link| changes(link, integer(since))).await
     }
 
     async fn add_api_key(&self, key: ApiKeyRecord) -> Result<bool, StoreError> {
@@ -209,12 +210,4 @@ fn key(row: &Row) -> Result<ApiKeyRecord, StoreError> {
 fn hash(row: &Row, column: usize) -> Result<[u8; 32], StoreError> {
     let bytes: &[u8] = get(row, column)?;
     bytes.try_into().map_err(|_| StoreError::Unavailable(format!("a stored hash has {} bytes", bytes.len())))
-}
-
-fn time(millis: i64) -> Timestamp {
-    Timestamp(u64::try_from(millis).unwrap_or(0))
-}
-
-fn number(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -6,14 +6,16 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::{
     connect::Link,
-    rows::{self, MESSAGE, json, json_list, millis, role_name},
+    rows::{self, MESSAGE},
     sessions,
     writer::Failure,
 };
 use crate::{
     chat::{Feedback, Message, MessageId, Role, RunId, SessionId, Timestamp},
     store::{
-        Appended, Branch, Branched, Fence, FinishedAnswer, MessagePage, Piece, Scope, StoreError, Turn, unknown_answer,
+        Appended, Branch, Branched, Fence, FinishedAnswer, MessagePage, Piece, Scope, StoreError, Turn,
+        columns::{json, json_list, millis, role_name},
+        unknown_answer,
     },
 };
 

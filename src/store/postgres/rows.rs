@@ -1,12 +1,12 @@
 //! Rows ↔ values.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use tokio_postgres::{Row, types::FromSql};
 
 use super::connect::unavailable;
 use crate::{
-    chat::{Message, MessageId, Owner, Role, RunId, SessionId, Status, Timestamp},
-    store::{SessionRecord, StoreError, continue_text},
+    chat::{Message, MessageId, Owner, RunId, SessionId, Status, Timestamp},
+    store::{SessionRecord, StoreError, columns::time, continue_text},
 };
 
 pub(super) const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count, owner";
@@ -57,13 +57,6 @@ pub(super) fn position(row: &Row) -> Result<i64, StoreError> {
     get(row, 13)
 }
 
-pub(super) const fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::User => "user",
-        Role::Assistant => "assistant",
-    }
-}
-
 pub(super) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, StoreError> {
     row.try_get(column).map_err(|error| damaged(row, column, &error))
 }
@@ -97,22 +90,8 @@ fn from_json<T: DeserializeOwned>(row: &Row, column: usize) -> Result<Option<T>,
     serde_json::from_str(text).map(Some).map_err(|error| damaged(row, column, &error))
 }
 
-pub(super) fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Unavailable(format!("cannot be written as JSON: {error}")))
-}
-
-/// Most messages cite nothing: an empty list is NULL.
-pub(super) fn json_list<T: Serialize>(values: &[T]) -> Result<Option<String>, StoreError> {
-    if values.is_empty() { Ok(None) } else { json(&values).map(Some) }
-}
-
-/// The database's integers end at 2^63; that is the year 292 million.
-pub(super) fn millis(time: Timestamp) -> i64 {
-    i64::try_from(time.0).unwrap_or(i64::MAX)
-}
-
 pub(super) fn timestamp(row: &Row, column: usize) -> Result<Timestamp, StoreError> {
-    Ok(Timestamp(u64::try_from(get::<i64>(row, column)?).unwrap_or(0)))
+    get(row, column).map(time)
 }
 
 fn utf8(bytes: &[u8]) -> Result<String, StoreError> {

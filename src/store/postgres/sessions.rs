@@ -9,12 +9,15 @@ use tokio_postgres::{
 
 use super::{
     connect::{Link, unavailable},
-    rows::{self, MESSAGE, SESSION, get, json, millis},
+    rows::{self, MESSAGE, SESSION, get},
     writer::Failure,
 };
 use crate::{
     chat::{Owner, SessionId, Status, Timestamp},
-    store::{Fence, MAX_SESSIONS, SessionPage, SessionRecord, StoreError},
+    store::{
+        Fence, MAX_SESSIONS, SessionPage, SessionRecord, StoreError,
+        columns::{json, millis},
+    },
     telemetry::metrics::CLUSTER_FENCED,
 };
 

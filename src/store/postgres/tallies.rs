@@ -9,13 +9,14 @@ use tokio_postgres::{
 
 use super::{
     connect::Link,
-    rows::{get, millis, timestamp},
+    rows::{get, timestamp},
     writer::Failure,
 };
 use crate::{
     chat::Timestamp,
     store::{
         Spent,
+        columns::{integer, millis},
         feedback::{DAY_MS, FeedbackCount, MAX_FEEDBACK_COUNTS},
     },
 };
@@ -23,7 +24,7 @@ use crate::{
 pub(super) async fn spent(link: Arc<Link>, day: u64, limit: usize) -> Result<Vec<Spent>, Failure> {
     let most = i64::try_from(limit).unwrap_or(i64::MAX);
     let sql = "SELECT account, tokens FROM spending WHERE day = $1 LIMIT $2";
-    let found = link.client.query_typed(sql, &[(&number(day), Type::INT8), (&most, Type::INT8)]).await?;
+    let found = link.client.query_typed(sql, &[(&integer(day), Type::INT8), (&most, Type::INT8)]).await?;
     read(&found)
 }
 
@@ -33,7 +34,7 @@ fn read(rows: &[Row]) -> Result<Vec<Spent>, Failure> {
 
 /// In the order of the accounts' names: two nodes that note the same ones must not wait for each other.
 pub(super) async fn spend(link: Arc<Link>, day: u64, spent: Arc<Vec<Spent>>) -> Result<Vec<Spent>, Failure> {
-    link.client.execute_typed("DELETE FROM spending WHERE day < $1 - 1", &[(&number(day), Type::INT8)]).await?;
+    link.client.execute_typed("DELETE FROM spending WHERE day < $1 - 1", &[(&integer(day), Type::INT8)]).await?;
     let accounts: Vec<&str> = spent.iter().map(|spent| spent.account.as_str()).collect();
     let tokens: Vec<i64> = spent.iter().map(|spent| spent.tokens).collect();
     let sql = "INSERT INTO spending (day, account, tokens)
@@ -41,7 +42,7 @@ pub(super) async fn spend(link: Arc<Link>, day: u64, spent: Arc<Vec<Spent>>) -> 
         ON CONFLICT (day, account) DO UPDATE SET tokens = spending.tokens + excluded.tokens
         RETURNING account, tokens";
     let values: [(&(dyn ToSql + Sync), Type); 3] =
-        [(&number(day), Type::INT8), (&accounts, Type::TEXT_ARRAY), (&tokens, Type::INT8_ARRAY)];
+        [(&integer(day), Type::INT8), (&accounts, Type::TEXT_ARRAY), (&tokens, Type::INT8_ARRAY)];
     read(&link.client.query_typed(sql, &values).await?)
 }
 
@@ -73,8 +74,4 @@ pub(super) async fn feedback(
         Ok(FeedbackCount { day: timestamp(row, 0)?, model: get(row, 1)?, good: count(2)?, bad: count(3)? })
     });
     counted.collect()
-}
-
-fn number(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

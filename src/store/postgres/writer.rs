@@ -128,7 +128,7 @@ impl Writers {
             // A caller that went away does not take its write back; nobody listens, and that is all.
             let _ = reply.send(committed.and(outcome));
         };
-        let key = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
+        let key = hashed(key);
         self.push(Operation { key, attempt: Box::new(attempt), answer: Box::new(answer_with) })?;
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
@@ -141,7 +141,7 @@ impl Writers {
 
     /// Which of the connections has the writes of a key: what is to be one write must be of one of them.
     pub(super) fn part_of(key: &(impl Hash + ?Sized)) -> usize {
-        writer_of(BuildHasherDefault::<DefaultHasher>::default().hash_one(key))
+        writer_of(hashed(key))
     }
 
     /// Finishes what waits, and takes nothing more.
@@ -154,6 +154,10 @@ impl Writers {
     pub(super) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
     }
+}
+
+fn hashed(key: &(impl Hash + ?Sized)) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(key)
 }
 
 fn writer_of(key: u64) -> usize {

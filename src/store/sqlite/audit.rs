@@ -3,15 +3,13 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 
-use super::{
-    SqliteStore,
-    rows::{millis, timestamp},
-};
+use super::{SqliteStore, rows::timestamp};
 use crate::{
     chat::Timestamp,
     store::{
         StoreError,
         audit::{AuditEntry, AuditPage, AuditStore, AuditWords, MAX_AUDIT_LOOKED_THROUGH, MAX_AUDIT_PAGE},
+        columns::millis,
     },
 };
 
@@ -87,17 +85,7 @@ fn read(row: &Row<'_>) -> Result<(u64, AuditEntry), rusqlite::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entry(tenant: &str, target: &str, at: u64) -> AuditEntry {
-        AuditEntry {
-            at: Timestamp(at),
-            tenant: tenant.to_owned(),
-            user: "root".to_owned(),
-            action: "DELETE /documents/{id}".to_owned(),
-            target: target.to_owned(),
-            address: Some("192.0.2.1".to_owned()),
-        }
-    }
+    use crate::store::contract::audit::entry;
 
     #[tokio::test]
     async fn a_search_looks_through_so_many_at_a_time_and_says_where_it_goes_on() {

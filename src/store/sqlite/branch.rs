@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    super::{Branch, Branched, Scope, StoreError},
-    rows::{MESSAGE, id, insert_message, message, message_row, messages, millis, session_exists},
+    super::{Branch, Branched, Scope, StoreError, columns::millis},
+    rows::{MESSAGE, id, insert_message, message, message_row, messages, session_exists},
 };
 use crate::chat::{Message, MessageId, Role, RunId, SessionId};
 

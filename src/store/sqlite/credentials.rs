@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 
-use super::{SqliteStore, rows::millis};
+use super::SqliteStore;
 use crate::{
     chat::Timestamp,
     store::{
         StoreError,
+        columns::{millis, time},
         credentials::{
             ApiKeyRecord, Changes, CredentialStore, MAX_API_KEYS, MAX_REVOCATIONS, MAX_REVOKED_OF_USER,
             MAX_REVOKED_TOKENS, Revocation, RevokedToken,
@@ -166,8 +167,4 @@ fn key(row: &Row<'_>) -> rusqlite::Result<ApiKeyRecord> {
         used_at: moment(8)?,
         revoked_at: moment(9)?,
     })
-}
-
-fn time(millis: i64) -> Timestamp {
-    Timestamp(u64::try_from(millis).unwrap_or(0))
 }

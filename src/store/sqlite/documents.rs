@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use rusqlite::Connection;
 
-use super::{SqliteStore, rows::millis};
+use super::SqliteStore;
 use crate::{
     chat::{DocumentId, JobId, Timestamp},
     store::{
         MAX_PAGE, StoreError,
+        columns::millis,
         documents::{
             Accepted, Census, Claimed, CollectionRecord, Deleted, DocumentFilter, DocumentRecord, DocumentStore,
             JobRecord, JobState, Known, Lane, Made, NewVersion, Outcome, Page, Place, Progress, SharedRecord, Tenant,

@@ -2,11 +2,12 @@
 
 use rusqlite::{Connection, params};
 
-use super::rows::{millis, timestamp};
+use super::rows::timestamp;
 use crate::{
     chat::Timestamp,
     store::{
         StoreError,
+        columns::millis,
         feedback::{DAY_MS, FeedbackCount, MAX_FEEDBACK_COUNTS},
     },
 };

@@ -4,15 +4,19 @@ use rusqlite::{
     Connection, OptionalExtension, Row, params,
     types::{Type, ValueRef},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 use super::{
     super::{Appended, FinishedAnswer, MessagePage, Scope, SessionPage, SessionRecord, StoreError, Turn},
     pieces,
 };
 use crate::{
-    chat::{Feedback, Message, MessageId, Owner, Role, RunId, SessionId, Status, Timestamp},
-    store::{MAX_SESSIONS, session_taken, unknown_answer},
+    chat::{Feedback, Message, MessageId, Owner, RunId, SessionId, Status, Timestamp},
+    store::{
+        MAX_SESSIONS,
+        columns::{json, json_list, millis, role_name, time},
+        session_taken, unknown_answer,
+    },
 };
 
 const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count, owner";
@@ -295,13 +299,6 @@ pub(super) fn message_row(row: &Row<'_>) -> rusqlite::Result<Message> {
     })
 }
 
-const fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::User => "user",
-        Role::Assistant => "assistant",
-    }
-}
-
 /// The rows asked for, and whether there was one more.
 pub(super) fn cut<T>(mut rows: Vec<T>, limit: usize) -> (Vec<T>, bool) {
     let more = rows.len() > limit;
@@ -309,22 +306,8 @@ pub(super) fn cut<T>(mut rows: Vec<T>, limit: usize) -> (Vec<T>, bool) {
     (rows, more)
 }
 
-/// SQLite's integers end at 2^63; that is the year 292 million.
-pub(super) fn millis(time: Timestamp) -> i64 {
-    i64::try_from(time.0).unwrap_or(i64::MAX)
-}
-
 pub(super) fn timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
-    Ok(Timestamp(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0)))
-}
-
-pub(super) fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Unavailable(format!("cannot be written as JSON: {error}")))
-}
-
-/// Most messages cite nothing: an empty list is NULL.
-pub(super) fn json_list<T: Serialize>(values: &[T]) -> Result<Option<String>, StoreError> {
-    if values.is_empty() { Ok(None) } else { json(&values).map(Some) }
+    row.get(column).map(time)
 }
 
 pub(super) fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use super::SqliteStore;
-use crate::store::{SpendingStore, Spent, StoreError};
+use crate::store::{SpendingStore, Spent, StoreError, columns::integer};
 
 #[async_trait]
 impl SpendingStore for SqliteStore {
@@ -36,9 +36,4 @@ fn note(connection: &Connection, day: u64, spent: &[Spent]) -> Result<Vec<Spent>
         Ok(Spent { account: account.clone(), tokens })
     });
     noted.collect()
-}
-
-/// SQLite's integers end at 2^63.
-fn integer(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

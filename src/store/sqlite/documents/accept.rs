@@ -11,11 +11,12 @@ use crate::{
     chat::{DocumentId, MessageId, Timestamp},
     store::{
         StoreError,
+        columns::{json, millis},
         documents::{
             Accepted, Deleted, DocumentRecord, DocumentState, JobKind, JobRecord, JobState, KEPT_VERSIONS, Made,
             NewVersion, Target, Tenant, text_name,
         },
-        sqlite::rows::{id, json, millis},
+        sqlite::rows::id,
     },
 };
 

@@ -7,8 +7,9 @@ use crate::{
     chat::{JobId, Timestamp},
     store::{
         StoreError,
+        columns::millis,
         documents::{CollectionRecord, DEFAULT_COLLECTION, Deleted, JobKind, MAX_COLLECTIONS, Made, Tenant},
-        sqlite::rows::{from_json, id, millis, timestamp},
+        sqlite::rows::{from_json, id, timestamp},
     },
 };
 

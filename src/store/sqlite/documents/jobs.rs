@@ -10,8 +10,9 @@ use crate::{
     chat::{DocumentId, JobId, Timestamp},
     store::{
         StoreError,
+        columns::millis,
         documents::{DocumentRecord, DocumentState, JobKind, JobRecord, JobState, Page, Tenant},
-        sqlite::rows::{cut, id, millis},
+        sqlite::rows::{cut, id},
     },
 };
 

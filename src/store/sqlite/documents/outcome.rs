@@ -10,11 +10,11 @@ use crate::{
     chat::{DocumentId, JobId, Timestamp},
     store::{
         StoreError,
+        columns::{json_list, millis},
         documents::{
             Claimed, DocumentState, Fault, Indexed, JobKind, JobRecord, JobState, Lane, MAX_ATTEMPTS, Outcome,
             Progress, Stage,
         },
-        sqlite::rows::{json_list, millis},
     },
 };
 

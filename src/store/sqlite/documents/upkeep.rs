@@ -7,8 +7,9 @@ use crate::{
     chat::{DocumentId, Timestamp},
     store::{
         StoreError,
+        columns::millis,
         documents::{Census, DocumentState, JobKind, JobRecord, Known, Place, Tenant, text_name},
-        sqlite::rows::{id, millis, name},
+        sqlite::rows::{id, name},
     },
 };
 
