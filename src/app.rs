@@ -22,12 +22,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
 use self::{
-    background::{look_after, until},
+    background::{keep_in_touch, look_after, until},
     live::Live,
     stores::Stores,
 };
 use crate::{
     auth::{Authenticator, KeyError},
+    cluster::{Cluster, InvalidServer, RedisBus, Server},
     config::{Abandon, Config, Loaded, Refusal},
     http::{self, Clients, Gateway, Notices, Origins, Tls, TlsError, TlsFiles, Uploads, server::Port},
     hub::{Hub, INTERRUPT_GRACE, Policy},
@@ -97,6 +98,9 @@ pub enum AppError {
     /// There is no TLS.
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
+    /// The address of other gateways' meeting place is none.
+    #[error("cluster.redis_url: {0}")]
+    Cluster(#[from] InvalidServer),
     /// Metrics cannot be recorded.
     #[error("metrics cannot be recorded: {0}")]
     Metrics(#[from] BuildError),
@@ -111,9 +115,17 @@ pub struct App {
     tls: Option<Arc<Tls>>,
     hub: Arc<Hub>,
     stores: Stores,
+    others: Option<Others>,
     model: Arc<Current>,
     gateway: Gateway,
     config: Config,
+}
+
+/// The way to other gateways, and what goes that way.
+#[derive(Debug)]
+struct Others {
+    bus: Arc<RedisBus>,
+    cluster: Arc<Cluster>,
 }
 
 impl App {
@@ -151,10 +163,15 @@ impl App {
         let budgets = Arc::new(Budgets::new(&config.limits));
         budgets.load(&*stores.spending).await?;
         let runner = runner(&config, &retriever, &model, budgets.clone());
-        let hub = Arc::new(Hub::new(stores.sessions.clone(), runner.clone(), policy(&config)));
+        let others = config.cluster.redis_url.as_ref().map(|url| others(url.expose())).transpose()?;
+        let hub = Hub::new(stores.sessions.clone(), runner.clone(), policy(&config));
+        let hub = Arc::new(match &others {
+            Some(others) => hub.with_cluster(others.cluster.clone()),
+            None => hub,
+        });
         let auth = Arc::new(auth.with(stores.credentials.clone()).await?);
         let gateway = Gateway { documents, ..gateway(&config, &hub, (auth, stores.audit.clone()), runner, metrics) };
-        let app = Self { listener, address, admin, tls, hub, stores, model, gateway, config };
+        let app = Self { listener, address, admin, tls, hub, stores, others, model, gateway, config };
         let holder = Holder { url: app.url(), admin_url: app.admin_url().unwrap_or_else(|| app.url()) };
         SqliteStore::announce(app.config.server.data_dir.join(sqlite::FILE_NAME), &holder)?;
         Ok(app)
@@ -195,11 +212,14 @@ impl App {
     /// Serves until `stop`, then drains and returns. Configurations that come meanwhile are taken over as far as that can
     /// be, the log's level through `log`.
     pub async fn run(self, stop: impl Future<Output = ()>, log: Log, changes: mpsc::Receiver<Result<Loaded, Refusal>>) {
-        let Self { listener, admin, tls, hub, stores, model, gateway, config, .. } = self;
+        let Self { listener, admin, tls, hub, stores, others, model, gateway, config, .. } = self;
         let (ending, background, connections) = (CancellationToken::new(), TaskTracker::new(), TaskTracker::new());
         let (draining, sockets) = (gateway.draining.clone(), gateway.sockets.clone());
         let (completions, interrupting) = (gateway.completions.clone(), gateway.interrupting.clone());
         look_after(&background, &ending, &gateway, &stores, &log);
+        if let Some(others) = others {
+            keep_in_touch(&background, &ending, others, &hub);
+        }
         if let Some(documents) = gateway.documents.clone() {
             let preloading = preload(documents, config.knowledge.preload.clone());
             background.spawn(until(ending.clone(), preloading));
@@ -272,6 +292,11 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
         Ok((listener, address))
     };
     bind().map_err(|source| AppError::Bind { address, source })
+}
+
+fn others(redis_url: &str) -> Result<Others, InvalidServer> {
+    let (bus, inbox) = RedisBus::over(Server::parse(redis_url)?);
+    Ok(Others { cluster: Cluster::over(bus.clone(), inbox), bus })
 }
 
 async fn open_documents(

@@ -3,8 +3,8 @@
 //! Owns the map, and nothing of a session. A guard of the map is never held across an await: entries are cells, and
 //! whoever comes first loads, outside of the guard, while the others wait for the cell. Every entry has one of a
 //! bounded number of places (`room.rs`). `start.rs` puts a session into memory, and `overview.rs` tells of all of them;
-//! `tend.rs` is what goes on meanwhile, and `checkpoints.rs` that of it which saves running answers. Uses `session`,
-//! `store`, `limits`.
+//! `tend.rs` is what goes on meanwhile, and `checkpoints.rs` that of it which saves running answers. `elsewhere.rs` shows those of
+//! other gateways. Uses `cluster`, `session`, `store`, `limits`.
 
 use std::{
     sync::{
@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     chat::{MessageId, Owner, SessionId, Timestamp},
+    cluster::Cluster,
     limits::{Capacity, Seat},
     run::Runner,
     session::{Clock, Closed, Deps, LOOK_UPS, SessionHandle, log::RETENTION},
@@ -28,6 +29,7 @@ use crate::{
 };
 
 mod checkpoints;
+mod elsewhere;
 mod overview;
 mod room;
 mod start;
@@ -101,6 +103,8 @@ pub struct Hub {
     deps: Arc<Deps>,
     policy: Policy,
     places: Arc<Capacity>,
+    /// The way to other gateways, where there is one.
+    cluster: Option<Arc<Cluster>>,
     /// When it was told last that all places are taken; 0: never.
     told: AtomicU64,
     tasks: TaskTracker,
@@ -124,7 +128,14 @@ impl Hub {
             tokens: metrics::counter!(TOKENS_DELIVERED),
         });
         let (sessions, places) = (Sessions::default(), Arc::new(Capacity::new(policy.sessions)));
-        Self { sessions, deps, policy, places, told: AtomicU64::new(0), tasks: TaskTracker::new() }
+        let (told, tasks) = (AtomicU64::new(0), TaskTracker::new());
+        Self { sessions, deps, policy, places, cluster: None, told, tasks }
+    }
+
+    /// One that shows sessions of other gateways, too.
+    #[must_use]
+    pub fn with_cluster(self, cluster: Arc<Cluster>) -> Self {
+        Self { cluster: Some(cluster), ..self }
     }
 
     /// From now on at most so many sessions are in memory; 0 = no limit.
@@ -224,7 +235,16 @@ impl Hub {
     /// # Errors
     /// [`HubError`]; [`StoreError::NoSession`] when there is none.
     pub async fn get(&self, id: &SessionId) -> Result<SessionHandle, HubError> {
-        self.fill(id, self.load(id)).await
+        self.fill(id, self.bring(id)).await
+    }
+
+    /// The session, when it is this gateway's or becomes that now; never as it is shown of another gateway.
+    pub async fn get_here(&self, id: &SessionId) -> Option<SessionHandle> {
+        let session = match self.in_memory(id) {
+            Some(session) => session,
+            None => self.fill(id, self.load(id)).await.ok()?,
+        };
+        (!session.is_mirror()).then_some(session)
     }
 
     /// The session of `owner` with this id. When there is none, one is opened as by [`open`](Self::open): who asks twice
@@ -239,7 +259,7 @@ impl Hub {
         owner: Option<&Owner>,
     ) -> Result<SessionHandle, HubError> {
         let load = async {
-            match self.load(id).await {
+            match self.bring(id).await {
                 Err(StoreError::NoSession) => {
                     let record = new_record(id.clone(), assistant, owner, None);
                     Ok(self.start(record, None, MessagePage::default()))
@@ -301,6 +321,10 @@ impl Hub {
         let (hub, id) = (self.clone(), id.clone());
         // On a task: who asked may leave in between, and the deleted session must not stay in memory.
         let deleting = self.tasks.spawn(async move {
+            if hub.cluster.is_some() {
+                // Whoever has it, and shows it to others, is to know.
+                let _none_is_told_below = hub.get(&id).await;
+            }
             // In memory the actor does it, so that no message can come in between.
             let deleted = match hub.in_memory(&id) {
                 Some(session) => session.delete().await,

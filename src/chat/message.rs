@@ -59,7 +59,7 @@ impl Status {
 }
 
 /// What a session keeps of one utterance.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Message {
     /// Unique within the session.
     pub id: MessageId,
@@ -70,28 +70,28 @@ pub struct Message {
     /// How it ended.
     pub status: Status,
     /// Of an answer, the run that wrote it; of a question, the run that answers it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
     /// Of an answer, the question.
-    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
     pub question: Option<MessageId>,
     /// The message whose place it took: that one and all after it are no part of the conversation any more.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<MessageId>,
     /// Whether another message took its place, or that of one before it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replaced: bool,
     /// Which model wrote it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Which parts of the text rest on which source.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub citations: Vec<Citation>,
     /// What was found for it, so that a reloaded page can show it again.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Source>,
     /// What the person thinks of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback: Option<Feedback>,
     /// When it was accepted.
     pub created_at: Timestamp,
@@ -137,7 +137,7 @@ pub struct Feedback {
     #[schema(value_type = i8, minimum = -1, maximum = 1)]
     pub value: Rating,
     /// Why, in the person's words.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
 }
 

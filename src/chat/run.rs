@@ -1,12 +1,12 @@
 //! What is told of a run: who writes, what it does, takes and costs, and why it failed. Pure.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Who writes an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Author {
     /// The model's name at its provider, or that of a built-in model.
     pub model: Arc<str>,
@@ -34,7 +34,7 @@ pub struct Usage {
 }
 
 /// What a run is doing. Not part of the log: only the newest phase matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Waits for its turn.
@@ -52,7 +52,7 @@ pub enum Phase {
 }
 
 /// What a run is doing, and where it is in line while it waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doing {
     /// What.
     pub phase: Phase,
@@ -67,7 +67,7 @@ impl From<Phase> for Doing {
 }
 
 /// Milliseconds that the parts of a run took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Timing {
     /// From acceptance to the start of the run.
     pub queue_ms: u64,
@@ -80,16 +80,16 @@ pub struct Timing {
 }
 
 /// A failure as clients may know it: a code of docs/protocol.md and a sentence, no internals.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunError {
     /// The code.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// The sentence.
     pub message: String,
     /// Whether trying again later can help.
     pub retryable: bool,
     /// Not before so many milliseconds, where that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_in_ms: Option<u64>,
 }
 
@@ -97,7 +97,7 @@ impl RunError {
     /// A failure of which nobody knows when it will be over.
     #[must_use]
     pub fn new(code: &'static str, message: impl Into<String>, retryable: bool) -> Self {
-        Self { code, message: message.into(), retryable, retry_in_ms: None }
+        Self { code: code.into(), message: message.into(), retryable, retry_in_ms: None }
     }
 
     /// The same, over after `wait`.

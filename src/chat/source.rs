@@ -16,10 +16,10 @@ pub struct Source {
     /// The document's title.
     pub title: String,
     /// Where the original lies.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
     /// The page, from 1, in formats that have pages.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
     /// The page that the passage ends on, when that is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,7 +28,7 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
     /// The heading above the passage.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heading: Option<String>,
     /// How well it fits, 0 to 1.
     pub score: f32,

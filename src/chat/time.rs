@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize, de::Error};
 use utoipa::ToSchema;
 
 /// A moment, in milliseconds since the Unix epoch; RFC 3339 in UTC on every wire.
@@ -46,6 +46,15 @@ impl fmt::Display for Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        let moment = humantime::parse_rfc3339(&text).map_err(D::Error::custom)?;
+        let since = moment.duration_since(UNIX_EPOCH).map_err(D::Error::custom)?;
+        Ok(Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
     }
 }
 

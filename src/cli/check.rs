@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::{
     auth::Authenticator,
+    cluster::Server,
     config::{AuthConfig, Config, KnowledgeConfig, LlmConfig, Loaded, Refusal, TargetSettings},
     http::TlsFiles,
     knowledge::embed::{check_name, missing_files},
@@ -120,6 +121,7 @@ async fn of_machine(loaded: &Loaded) -> Vec<Finding> {
     findings.extend(auth(&loaded.config.auth).await);
     findings.push(data(&loaded.config.server.data_dir));
     findings.extend(database(&loaded.config).await);
+    findings.extend(redis(&loaded.config).await);
     findings.extend(models(&loaded.config.llm).await);
     findings.push(knowledge(&loaded.config.knowledge));
     findings.extend(spans(&loaded.config).await);
@@ -211,6 +213,19 @@ async fn database(config: &Config) -> Option<Finding> {
     Some(match PostgresStore::inspect(url.expose()).await {
         Ok(()) => (Verdict::Good, "database", "conversations and credentials are kept in PostgreSQL".to_owned()),
         Err(error) => (Verdict::Bad, "database", format!("store.database_url: {error}")),
+    })
+}
+
+async fn redis(config: &Config) -> Option<Finding> {
+    let url = config.cluster.redis_url.as_ref()?;
+    let server = match Server::parse(url.expose()) {
+        Ok(server) => server,
+        Err(error) => return Some((Verdict::Bad, "redis", format!("cluster.redis_url: {error}"))),
+    };
+    Some(match server.inspect().await {
+        Ok(version) => (Verdict::Good, "redis", format!("{version}, for what gateways tell one another")),
+        // It would start, and go on without.
+        Err(error) => (Verdict::Doubtful, "redis", format!("cluster.redis_url: {error}")),
     })
 }
 

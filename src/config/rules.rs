@@ -24,6 +24,7 @@ pub(super) fn check(config: &mut Config, layers: &Layers, refused: &mut Vec<Conf
     let checks = [
         check_origins(config, layers),
         check_database(config, layers),
+        check_cluster(config, layers),
         check_model(config, layers),
         check_key(config, layers),
         check_targets(config, layers),
@@ -68,6 +69,23 @@ fn check_database(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
         }
         _ => Ok(()),
     }
+}
+
+fn check_cluster(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
+    let Some(url) = &config.cluster.redis_url else { return Ok(()) };
+    let (key, schemes) = ("cluster.redis_url", ["redis", "rediss"]);
+    let scheme = url.expose().split_once("://").map_or("", |(scheme, _)| scheme);
+    if !schemes.contains(&scheme.split_once('+').map_or(scheme, |(scheme, _)| scheme)) {
+        let expected = "the address of a Redis: redis://user:password@host:port, rediss:// with TLS, \
+                        redis+sentinel://host:port,…/name or redis+cluster://host:port,…";
+        return wrong(layers, key, expected, "something else (not shown)".to_owned());
+    }
+    if config.store.database_url.is_none() {
+        let expected = "a database beside it: gateways that tell one another what happens must have one store \
+                        (store.database_url, DATABASE_URL)";
+        return wrong(layers, key, expected, "no database".to_owned());
+    }
+    Ok(())
 }
 
 fn check_model(config: &mut Config, layers: &Layers) -> Result<(), ConfigError> {

@@ -28,6 +28,8 @@ pub struct Config {
     pub session: SessionConfig,
     /// Where they are kept.
     pub store: StoreConfig,
+    /// How several gateways reach one another.
+    pub cluster: ClusterConfig,
     /// The model and its clocks.
     pub llm: LlmConfig,
     /// The knowledge base.
@@ -42,10 +44,11 @@ pub struct Config {
 
 /// All settings, in the order of `rivulet.toml`.
 pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
-    const SECTIONS: [&[Key]; 8] = [
+    const SECTIONS: [&[Key]; 9] = [
         ServerConfig::KEYS,
         SessionConfig::KEYS,
         StoreConfig::KEYS,
+        ClusterConfig::KEYS,
         LlmConfig::KEYS,
         KnowledgeConfig::KEYS,
         AuthConfig::KEYS,
@@ -103,6 +106,14 @@ section! {
     "store" StoreConfig {
         /// A PostgreSQL database that several gateways share; not set: the SQLite file in the data folder.
         database_url: Option<Secret> = None, Kind::Secret;
+    }
+}
+
+section! {
+    /// `cluster.*`
+    "cluster" ClusterConfig {
+        /// A Redis or Valkey over which several gateways with one database tell one another what happens; not set: none.
+        redis_url: Option<Secret> = None, Kind::Secret;
     }
 }
 

@@ -22,6 +22,7 @@ const NAMES: &[(&str, &str, Meaning)] = &[
     ("ENVIRONMENT", "server.environment", as_it_is),
     ("CORS_ORIGINS", "server.allowed_origins", as_it_is),
     ("DATABASE_URL", "store.database_url", as_it_is),
+    ("REDIS_URL", "cluster.redis_url", as_it_is),
     ("JWT_SECRET_KEY", "auth.jwt_secret", as_it_is),
     ("REQUIRE_AUTHENTICATION", "auth.required", switch),
     ("LOG_LEVEL", "telemetry.log_level", log_level),
@@ -32,7 +33,6 @@ const NAMES: &[(&str, &str, Meaning)] = &[
 
 /// Reads everything but the model's names.
 pub(super) fn apply(env: &BTreeMap<String, String>, layers: &mut Layers) {
-    refuse_what_is_not_built(env, layers);
     if let Some(port) = value(env, "PORT") {
         apply_port(port, layers);
     }
@@ -96,17 +96,6 @@ fn log_level(text: &str) -> &str {
         "warning" => "warn",
         "critical" => "error",
         _ => text,
-    }
-}
-
-/// A gateway that ran on without what this asks for would be alone, without its operator knowing.
-fn refuse_what_is_not_built(env: &BTreeMap<String, String>, layers: &mut Layers) {
-    if value(env, "REDIS_URL").is_some() {
-        layers.refuse(ConfigError::Refused(
-            "REDIS_URL is set, and this version does not use Redis yet: unset it (several gateways share what \
-             DATABASE_URL has)"
-                .to_owned(),
-        ));
     }
 }
 

@@ -54,6 +54,9 @@ struct Components {
     knowledge: Knowledge,
     model: Model,
     sessions: Sessions,
+    /// Other gateways, where there is a way to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<Cluster>,
     /// Those of an identity provider, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     keys: Option<Keys>,
@@ -103,6 +106,14 @@ struct Target {
 #[schema(as = SessionsHealth)]
 struct Sessions {
     in_memory: usize,
+}
+
+/// Without the way to others, sessions that they have cannot be shown here: `degraded`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ClusterHealth)]
+struct Cluster {
+    /// `ready` or `down`.
+    state: &'static str,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -167,10 +178,12 @@ pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, 
     let kept = gateway.documents.as_ref().and_then(|documents| documents.health());
     let source = gateway.auth.key_source().map(|source| source.state());
     let (knowledge, model) = (knowledge(&gateway), model(&gateway));
+    let others = gateway.hub.reaches_others();
     let is_damaged = kept.as_ref().is_some_and(|kept| kept.index.failed + kept.index.unwritable > 0);
     let is_degraded = is_damaged
         || matches!(knowledge, KnowledgeStatus::Failed(_))
         || model.state == "down"
+        || others == Some(false)
         || source.is_some_and(|(state, _)| state != SourceState::Ready);
     let (code, status) = match (store, is_degraded) {
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "down"),
@@ -187,6 +200,7 @@ pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, 
         },
         model,
         sessions: Sessions { in_memory: gateway.hub.len() },
+        cluster: others.map(|reached| Cluster { state: if reached { "ready" } else { "down" } }),
         keys: source.map(|(state, known)| Keys { state: state.as_str(), known }),
     };
     (code, Json(Report { status, version: env!("CARGO_PKG_VERSION"), components }))

@@ -1,6 +1,8 @@
 //! Errors on HTTP: RFC 9457 `application/problem+json` with `code` and `request_id`, and OpenAI's form below `/v1`. The
 //! one place where an error becomes a status; what clients read here never holds internals.
 
+use std::borrow::Cow;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -48,7 +50,7 @@ fn status_of(code: &str) -> StatusCode {
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
     pub(super) status: StatusCode,
-    pub(super) code: &'static str,
+    pub(super) code: Cow<'static, str>,
     pub(super) detail: String,
     /// Seconds, for `Retry-After`.
     pub(super) retry_after: Option<u32>,
@@ -72,20 +74,22 @@ pub(super) struct ProblemBody<'a> {
     /// For people.
     detail: &'a str,
     /// For programs.
-    code: &'static str,
+    code: &'a str,
     /// By which the log is found.
     request_id: &'a str,
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        let code = code.into();
         let detail = detail.into();
         Self { status, code, detail, retry_after: None, standing: None, param: None, extension: None, is_final: false }
     }
 
     /// What a socket would be told with this code. Where waiting helps, it is told for how long.
-    fn coded(code: &'static str, detail: impl Into<String>) -> Self {
-        let status = status_of(code);
+    fn coded(code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        let code = code.into();
+        let status = status_of(&code);
         let helps = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         Self { retry_after: helps.then_some(RETRY_AFTER_S), ..Self::new(status, code, detail) }
     }
@@ -105,7 +109,7 @@ impl Problem {
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
-            code: self.code,
+            code: &self.code,
             request_id,
         };
         let body = serde_json::to_string(&body).unwrap_or_default();
@@ -124,7 +128,7 @@ impl Problem {
 
     /// The error in the form of OpenAI's interface.
     pub(super) fn openai(&self) -> ErrorBody<'_> {
-        let body = ErrorBody::new(self.status.as_u16(), self.code, &self.detail, self.param.as_deref());
+        let body = ErrorBody::new(self.status.as_u16(), &self.code, &self.detail, self.param.as_deref());
         body.with(self.extension.as_deref())
     }
 
@@ -169,7 +173,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::NoSession => Self::not_found("session"),
             StoreError::TooManySessions => Self::coded("too_many", error.to_string()),
-            StoreError::Elsewhere | StoreError::Fenced => {
+            StoreError::Elsewhere(_) | StoreError::Fenced => {
                 let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string());
                 Self { retry_after: Some(1), ..problem }
             }
@@ -239,7 +243,7 @@ impl From<Invalid> for Problem {
 /// A run that failed, as an answer to the request that waited for it.
 impl From<&RunError> for Problem {
     fn from(error: &RunError) -> Self {
-        let problem = Self::coded(error.code, error.message.clone());
+        let problem = Self::coded(error.code.clone(), error.message.clone());
         let known = error.retry_in_ms.map(|wait| u32::try_from(wait.div_ceil(1000)).unwrap_or(u32::MAX));
         let param = (error.code == CONTEXT_LENGTH).then(|| "messages".to_owned());
         Self { retry_after: known.or(problem.retry_after), is_final: !error.retryable, param, ..problem }

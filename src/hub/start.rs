@@ -51,6 +51,21 @@ impl Hub {
         }
     }
 
+    /// Drives the actor of a session that is shown here. With it goes the entry, and whoever asks again gets another.
+    pub(super) fn watch_mirror(&self, handle: &SessionHandle, actor: impl Future<Output = ()> + Send + 'static) {
+        let (sessions, id, session) = (self.sessions.clone(), handle.id().clone(), handle.downgrade());
+        self.tasks.spawn(AssertUnwindSafe(actor).catch_unwind().map(move |ended| {
+            if ended.is_err() {
+                error!(session = %id, "what passes on to another gateway failed");
+                metrics::counter!(SESSION_PANICS).increment(1);
+            }
+            if let Some(shown) = session.upgrade() {
+                shown.close(Closed::Moved);
+            }
+            sessions.remove_if(&id, |_, slot| slot.session.get().is_some_and(|handle| handle.is(&session)));
+        }));
+    }
+
     /// Drives a session's actor. A panic ends this session only: those who watch it are told, and the next one who
     /// asks for it gets it from the store. Nothing writes to a session whose actor is over, so others may have it.
     fn watch(&self, handle: SessionHandle, actor: impl Future<Output = ()> + Send + 'static) {

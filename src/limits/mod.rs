@@ -6,6 +6,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{chat::Owner, telemetry::metrics::RATE_LIMITED};
 
 mod account;
@@ -47,7 +49,7 @@ impl Spender {
 }
 
 /// Why nothing may begin now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum OverLimit {
     /// The tokens of the minute or of the day are spent.
     #[error("the budget of tokens is spent")]

@@ -5,11 +5,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Moments and spans in microseconds, from whatever beginning the caller counts from.
 pub type Micros = u64;
 
 /// So many in so long. They may be taken all at once, and come back one after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
     most: u64,
     /// How long one takes to come back.
@@ -17,7 +19,7 @@ pub struct Quota {
 }
 
 /// What is left of a quota.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
     /// So many may follow at once.
     pub remaining: u64,

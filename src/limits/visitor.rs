@@ -2,11 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use serde::{Deserialize, Serialize};
+
 use super::quota::{Left, Quota};
 use crate::chat::Owner;
 
 /// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Action {
     /// Requests over HTTP, openings of sockets and streams among them.
     Requests,
@@ -43,7 +45,7 @@ impl Action {
 }
 
 /// What was asked for, and what is left of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// Of what.
     pub action: Action,
@@ -54,7 +56,7 @@ pub struct Standing {
 }
 
 /// Who is counted.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Visitor {
     /// A principal.
     Principal(Owner),
@@ -73,7 +75,7 @@ impl Visitor {
 }
 
 /// What addresses are counted by: an IPv4 address, or the 64 bits of IPv6 that one customer has at the least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AddressKey {
     /// All of it.
     V4(Ipv4Addr),

@@ -73,14 +73,14 @@ impl<S> Watched<S> {
             RunEvent::By(author) => self.told.model = Some(author.model.to_string()),
             RunEvent::Text(_) if self.told.first_text.is_none() => self.told.first_text = since(self.told.begun),
             RunEvent::End(outcome) => {
-                let error = outcome.error.as_ref().map(|error| error.code);
+                let error = outcome.error.as_ref().map(|error| &*error.code);
                 self.end(outcome.status.as_str(), error, outcome.usage);
             }
             _ => {}
         }
     }
 
-    fn end(&mut self, status: &'static str, error: Option<&'static str>, usage: Option<Usage>) {
+    fn end(&mut self, status: &'static str, error: Option<&str>, usage: Option<Usage>) {
         self.is_over = true;
         let Subject { span, session, run, owner } = &self.subject;
         span.ended(status, error);

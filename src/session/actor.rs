@@ -157,7 +157,7 @@ impl Actor {
             }
             Command::Delete(reply) => self.on_delete(reply),
             // Somebody may have come back meanwhile.
-            Command::Abandon if self.shared.viewers.load(Ordering::Acquire) == 0 => self.abandon(),
+            Command::Abandon if !self.shared.is_watched() => self.abandon(),
             Command::Abandon => {}
             Command::Interrupt => self.interrupt_current(),
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What to do with a message while an answer is being written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SendMode {
     /// Refuse it.
@@ -27,7 +27,7 @@ pub enum SendMode {
 }
 
 /// A user's message on its way in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewMessage {
     /// The client's id for it, by which a repetition is known; one is made when there is none.
     pub id: Option<MessageId>,
@@ -40,7 +40,7 @@ pub struct NewMessage {
 }
 
 /// A conversation that is to go on another way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Redo {
     /// Answer a question anew.
     Regenerate {
@@ -57,7 +57,7 @@ pub enum Redo {
 }
 
 /// What became of a message. Given only after it is durably stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The id of the question that is answered.
     pub message: MessageId,
@@ -72,7 +72,7 @@ pub struct Receipt {
 }
 
 /// Why a message was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum SendError {
     /// An answer is being written, and the mode was [`SendMode::Reject`].
     #[error("an answer is being written")]
@@ -144,7 +144,7 @@ impl SendError {
 }
 
 /// Which run to stop.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StopTarget {
     /// The one that is being written.
     Active,
@@ -155,12 +155,12 @@ pub enum StopTarget {
 }
 
 /// The run is over, or never was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("there is no such run to stop")]
 pub struct RunNotActive;
 
 /// Why a session ends for those who watch it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Closed {
     /// It was deleted.
     Deleted,

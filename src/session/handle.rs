@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::{
     actor::{self, Deps},
     command::{Closed, Command, NewMessage, Receipt, Redo, RunNotActive, SendError, Stop, StopTarget},
+    copies::{Mirror, Wishes},
     log::{Attachment, Log},
     report::{self, Activity, SessionReport},
     shared::{Shared, Underway},
@@ -46,6 +47,25 @@ impl SessionHandle {
         log: Log,
         deps: Arc<Deps>,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
+        let (handle, receiver) = Self::over(record, taken, (log, false), &deps);
+        handle.shared.note_aging(); // What a crash interrupted is told once more.
+        let actor = actor::run(handle.shared.clone(), deps, receiver);
+        (handle, actor)
+    }
+
+    /// The session `record` of another gateway, of which nothing is known here yet, and what is wanted of it.
+    pub(crate) fn mirror(record: SessionRecord, deps: &Arc<Deps>) -> (Self, Mirror, Wishes) {
+        let (handle, receiver) = Self::over(record, Some(Fence::FIRST), (Log::empty_copy(deps.window()), true), deps);
+        let (mirror, wishes) = Mirror::of(&handle.shared, receiver);
+        (handle, mirror, wishes)
+    }
+
+    fn over(
+        record: SessionRecord,
+        taken: Option<Fence>,
+        (log, is_mirror): (Log, bool),
+        deps: &Arc<Deps>,
+    ) -> (Self, mpsc::Receiver<Underway>) {
         let clock = deps.clock;
         let shared = Arc::new(Shared {
             id: record.id.clone(),
@@ -53,12 +73,15 @@ impl SessionHandle {
             fence: taken.unwrap_or(Fence::FIRST),
             unsaved: Mutex::new(taken.is_none().then(|| Box::new(record))),
             log: Mutex::new(log),
+            is_mirror,
             wakers: Wakers::default(),
             draining: AtomicBool::new(deps.draining.load(Ordering::SeqCst)),
             busy: AtomicBool::new(false),
             touched: AtomicU64::new(clock.now()),
             viewers: AtomicUsize::new(0),
             typing: AtomicUsize::new(0),
+            viewers_elsewhere: AtomicUsize::new(0),
+            typing_elsewhere: AtomicUsize::new(0),
             pieces: AtomicU64::new(0),
             closed: OnceLock::new(),
             clock,
@@ -66,10 +89,38 @@ impl SessionHandle {
             unused: AtomicBool::new(false),
             aging: AtomicBool::new(false),
         });
-        shared.note_aging(); // What a crash interrupted is told once more.
         let (commands, receiver) = mpsc::channel(COMMANDS);
-        let actor = actor::run(shared.clone(), deps, receiver);
-        (Self { shared, commands }, actor)
+        (Self { shared, commands }, receiver)
+    }
+
+    /// Whether another gateway has it, and it is only shown here.
+    #[must_use]
+    pub fn is_mirror(&self) -> bool {
+        self.shared.is_mirror
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Hands in the wish to stop a run that came from elsewhere.
+    pub(crate) fn wish_to_stop(&self, target: StopTarget) -> Option<oneshot::Receiver<Result<RunId, RunNotActive>>> {
+        let stop = self.stop_now(target);
+        self.wish(|reply| Command::Stop(Box::new(stop), reply))
+    }
+
+    fn stop_now(&self, target: StopTarget) -> Stop {
+        Stop { target, came: self.shared.clock.now(), pieces: self.shared.pieces.load(Ordering::Relaxed) }
+    }
+
+    /// Hands in a wish that came from elsewhere, at once, so that wishes stay in their order; `None` when the session has
+    /// ended.
+    pub(crate) fn wish<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<oneshot::Receiver<T>> {
+        self.touch();
+        let (reply, answer) = oneshot::channel();
+        // A sender that was just cloned has a place of its own.
+        let handed_in = self.commands.clone().try_send(Underway::to(&self.shared, command(reply)));
+        handed_in.is_ok().then_some(answer)
     }
 
     /// The session's id.
@@ -142,8 +193,7 @@ impl SessionHandle {
     /// [`RunNotActive`] when it is over or unknown.
     pub async fn stop(&self, target: StopTarget) -> Result<RunId, RunNotActive> {
         let (reply, answer) = oneshot::channel();
-        let (came, pieces) = (self.shared.clock.now(), self.shared.pieces.load(Ordering::Relaxed));
-        let command = Command::Stop(Box::new(Stop { target, came, pieces }), reply);
+        let command = Command::Stop(Box::new(self.stop_now(target)), reply);
         self.hand_in(command).await.map_err(|_| RunNotActive)?;
         answer.await.unwrap_or(Err(RunNotActive))
     }
@@ -238,7 +288,7 @@ impl SessionHandle {
     }
 
     fn touch(&self) {
-        self.shared.touched.store(self.shared.clock.now(), Ordering::Relaxed);
+        self.shared.touch();
     }
 
     fn gone(&self) -> SendError {

@@ -72,7 +72,7 @@ impl LiveRun {
     /// Whether nobody has watched the session for as long as `most`.
     #[must_use]
     pub fn is_unwatched(&self, most: Duration) -> bool {
-        if self.shared.viewers.load(Ordering::Acquire) > 0 {
+        if self.shared.is_watched() {
             return false;
         }
         let unwatched = self.shared.clock.now().saturating_sub(self.shared.touched.load(Ordering::Relaxed));

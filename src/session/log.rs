@@ -17,13 +17,15 @@ use crate::{
     },
 };
 
+mod copy;
 mod cursor;
 mod event;
 mod reading;
 mod transcript;
 
+pub use copy::{Change, Copied, OutOfStep};
 pub use cursor::{Cursor, Saved};
-pub use event::{Attachment, Ending, Event, LiveRun, Presence, Progress, Recovered, RunDone, Snapshot, Step};
+pub use event::{Attachment, Ending, Event, LiveRun, Presence, Progress, Recovered, RunDone, Snapshot, Step, There};
 pub use transcript::Transcript;
 
 /// How long an event, and with a run's end its text, can be resumed from (docs/protocol.md: the run's life + 10 min).
@@ -48,6 +50,8 @@ pub struct Log {
     transcript: Transcript,
     /// Counts changes of phase, so that a reader knows whether it saw the newest.
     phase_changes: u64,
+    /// Counts changes of the transcript that no event tells of, for copies of the log.
+    revision: u64,
 }
 
 #[derive(Debug)]
@@ -80,7 +84,7 @@ struct Withdrawal {
     keep: TextPosition,
     from: Box<str>,
     to: Box<str>,
-    reason: &'static str,
+    reason: Box<str>,
 }
 
 impl RunRecord {
@@ -105,6 +109,7 @@ impl Log {
             runs: VecDeque::new(),
             transcript: Transcript::new(history.max(SNAPSHOT_MESSAGES), older),
             phase_changes: 0,
+            revision: 0,
         };
         for message in messages {
             log.transcript.push(Arc::new(message));
@@ -145,7 +150,8 @@ impl Log {
     /// Lets the conversation go on another way: these are its newest messages now, and `edited` the question that took
     /// the place of an earlier one.
     pub fn branch(&mut self, newest: Vec<Message>, older: bool, edited: Option<Arc<Message>>, now: Moment) {
-        self.transcript.reset(newest, older);
+        self.transcript.reset(newest.into_iter().map(Arc::new), older);
+        self.revision += 1;
         if let Some(question) = edited {
             self.append(Event::Message(question), now);
         }
@@ -154,6 +160,7 @@ impl Log {
     /// Notes what the person thinks of a message. Who reads the log is not told; a snapshot has it.
     pub fn rate(&mut self, message: &MessageId, feedback: Feedback) {
         self.transcript.rate(message, feedback);
+        self.revision += 1;
     }
 
     /// Begins the run of a pending answer.
@@ -163,6 +170,16 @@ impl Log {
     pub fn start_run(&mut self, run: RunId, message: MessageId, question: MessageId, model: Arc<str>, now: Moment) {
         assert!(self.live().is_none(), "a session has one live run");
         let replaces = self.transcript.message(&message).and_then(|answer| answer.replaces.clone());
+        self.begin_run((run, message, question), replaces, model, now);
+    }
+
+    fn begin_run(
+        &mut self,
+        (run, message, question): (RunId, MessageId, MessageId),
+        replaces: Option<MessageId>,
+        model: Arc<str>,
+        now: Moment,
+    ) {
         let (id, answer, asked, name) = (run.clone(), message.clone(), question.clone(), model.clone());
         self.append(Event::RunStart { run: id, message: answer, question: asked, replaces, model: name }, now);
         self.runs.push_back(RunRecord {
@@ -215,7 +232,7 @@ impl Log {
 
     /// Withdraws the live run's text behind `keep` (UTF-16, at most its end): another model writes on from there. Every
     /// reader that may hold any of it is told before it gets more.
-    pub fn fail_over(&mut self, keep: u64, from: &str, to: &str, reason: &'static str) {
+    pub fn fail_over(&mut self, keep: u64, from: &str, to: &str, reason: &str) {
         let Some(live) = self.live_mut() else { return };
         let end = live.text.end();
         let keep = live.text.position(keep).unwrap_or(end);
@@ -223,7 +240,7 @@ impl Log {
         // Who heard of none of them must forget what any of them withdrew.
         let keep = live.withdrawal.take().map_or(keep, |before| if before.keep < keep { before.keep } else { keep });
         live.withdrawals += 1;
-        live.withdrawal = Some(Withdrawal { keep, from: from.into(), to: to.into(), reason });
+        live.withdrawal = Some(Withdrawal { keep, from: from.into(), to: to.into(), reason: reason.into() });
     }
 
     /// The text of the live run so far.
@@ -309,16 +326,20 @@ impl Log {
     }
 
     fn append(&mut self, event: Event, now: Moment) {
-        let bytes = match &event {
-            Event::Message(message) => message.text.len(),
-            Event::RunStart { .. } => 0,
-            Event::Sources { items, .. } => items.iter().map(|s| s.snippet.len() + s.title.len()).sum(),
-            Event::RunDone(done) => self.runs.iter().find(|r| r.run == done.run).map_or(0, |r| r.text.as_str().len()),
-        };
+        let bytes = self.bytes_of(&event);
         self.head += 1;
         self.kept_bytes += bytes;
         self.events.push_back(Kept { at: now, event, bytes });
         self.trim(now);
+    }
+
+    fn bytes_of(&self, event: &Event) -> usize {
+        match event {
+            Event::Message(message) => message.text.len(),
+            Event::RunStart { .. } => 0,
+            Event::Sources { items, .. } => items.iter().map(|s| s.snippet.len() + s.title.len()).sum(),
+            Event::RunDone(done) => self.runs.iter().find(|r| r.run == done.run).map_or(0, |r| r.text.as_str().len()),
+        }
     }
 
     fn report_interrupted(&mut self, answer: &Message, now: Moment) {
@@ -342,10 +363,7 @@ impl Log {
     }
 
     fn end_live(&mut self, status: Status, ending: Ending, now: Moment) -> Option<Arc<RunDone>> {
-        let seq = self.head + 1;
-        let live = self.live_mut()?;
-        live.done = Some(seq);
-        live.text.seal();
+        let live = self.live()?;
         let done = Arc::new(RunDone {
             run: live.run.clone(),
             message: live.message.clone(),
@@ -358,8 +376,17 @@ impl Log {
             timing: ending.timing,
             error: ending.error,
         });
-        self.append(Event::RunDone(done.clone()), now);
+        self.end_live_as(done.clone(), now);
         Some(done)
+    }
+
+    fn end_live_as(&mut self, done: Arc<RunDone>, now: Moment) {
+        let seq = self.head + 1;
+        if let Some(live) = self.live_mut() {
+            live.done = Some(seq);
+            live.text.seal();
+        }
+        self.append(Event::RunDone(done), now);
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod actor;
 mod command;
+mod copies;
 mod handle;
 mod later;
 pub mod live;
@@ -18,7 +19,10 @@ pub mod viewer;
 mod wakers;
 
 pub use actor::{Deps, LOOK_UPS};
+pub(crate) use command::Command;
 pub use command::{Closed, NewMessage, Receipt, Redo, RunNotActive, SendError, SendMode, StopTarget};
+pub(crate) use copies::Wishes;
+pub use copies::{Follower, Mirror};
 pub use handle::SessionHandle;
 pub use moment::{Clock, Moment};
 pub use report::{Activity, RunReport, SessionReport};

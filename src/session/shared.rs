@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::{
     command::{Closed, Command},
     later::Later,
-    log::{Log, RETENTION},
+    log::{Log, RETENTION, There},
     moment::Clock,
     wakers::Wakers,
 };
@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     /// What the store is to have of the session with its first message; none once it has.
     pub(crate) unsaved: Mutex<Option<Box<SessionRecord>>>,
     pub(crate) log: Mutex<Log>,
+    /// Whether another gateway has it.
+    pub(crate) is_mirror: bool,
     /// The viewers, to be woken after the log grew or the session closed.
     pub(crate) wakers: Wakers,
     /// The gateway is about to end.
@@ -40,6 +42,9 @@ pub(crate) struct Shared {
     /// How many viewers there are, and how many of them type.
     pub(crate) viewers: AtomicUsize,
     pub(crate) typing: AtomicUsize,
+    /// The same of those who are at other gateways.
+    pub(crate) viewers_elsewhere: AtomicUsize,
+    pub(crate) typing_elsewhere: AtomicUsize,
     /// How many pieces of text came in all.
     pub(crate) pieces: AtomicU64,
     pub(crate) closed: OnceLock<Closed>,
@@ -86,7 +91,22 @@ impl Shared {
 
     /// Whether somebody watches, or something happens.
     pub(crate) fn is_in_use(&self) -> bool {
-        self.viewers.load(Ordering::Acquire) > 0 || self.busy.load(Ordering::SeqCst)
+        self.is_watched() || self.busy.load(Ordering::SeqCst)
+    }
+
+    /// Whether somebody watches, here or at another gateway.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.viewers.load(Ordering::Acquire) + self.viewers_elsewhere.load(Ordering::Acquire) > 0
+    }
+
+    /// Who watches here.
+    pub(crate) fn there(&self) -> There {
+        There { viewers: self.viewers.load(Ordering::Acquire), typing: self.typing.load(Ordering::Acquire) }
+    }
+
+    /// Somebody uses it now.
+    pub(crate) fn touch(&self) {
+        self.touched.store(self.clock.now(), Ordering::Relaxed);
     }
 
     /// Nobody watches any more, or nothing happens.

@@ -175,8 +175,9 @@ impl Viewer {
 
 /// Who is there, as a viewer sees it whose person types or not.
 fn presence(shared: &Shared, types: bool) -> Presence {
-    let viewers = shared.viewers.load(Ordering::Relaxed);
-    Presence { viewers, typing: shared.typing.load(Ordering::Relaxed) > usize::from(types) }
+    let viewers = shared.viewers.load(Ordering::Relaxed) + shared.viewers_elsewhere.load(Ordering::Relaxed);
+    let typing = shared.typing.load(Ordering::Relaxed) + shared.typing_elsewhere.load(Ordering::Relaxed);
+    Presence { viewers, typing: typing > usize::from(types) }
 }
 
 impl Drop for Viewer {

@@ -3,7 +3,10 @@
 //! [`SessionStore`], [`SpendingStore`] and [`DocumentStore`] are three of the few traits of the house, because the disk
 //! begins here. Uses `chat` only.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::chat::{Citation, Feedback, Message, MessageId, Owner, RunId, SessionId, Source, Status, Timestamp, Usage};
 
@@ -33,6 +36,18 @@ pub const MAX_SESSIONS: usize = 5_000;
 /// The most sessions that one call of [`SessionStore::delete_expired`] deletes; a larger `limit` is taken for
 /// this. Few, because the answers to all other writes wait behind them.
 pub const MAX_EXPIRED: usize = 50;
+
+/// A process of a gateway, as the others with the same store know it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct NodeId(pub(crate) Arc<str>);
+
+impl NodeId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// Which of the gateways that write to a session, one after the other, writes. A higher one excludes all before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -226,9 +241,9 @@ pub enum StoreError {
     /// Its owner has [`MAX_SESSIONS`] already.
     #[error("there are as many conversations as one may have: delete some")]
     TooManySessions,
-    /// Another gateway has the session, or had it when it was last heard of.
+    /// This other gateway has the session, or had it when it was last heard of.
     #[error("another gateway has the session")]
-    Elsewhere,
+    Elsewhere(NodeId),
     /// Another gateway has taken the session: nothing was changed, and nothing will be under this fence.
     #[error("another gateway has taken the session")]
     Fenced,
@@ -258,6 +273,11 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
 
     /// Lets others take a session, soon: nothing more is written under this fence.
     fn give_up(&self, _session: &SessionId, _fence: Fence) {}
+
+    /// What this gateway is to others with the same store; `None` where it has the store for itself.
+    fn node(&self) -> Option<NodeId> {
+        None
+    }
 
     /// How far what was taken still holds.
     fn lease(&self) -> Lease {

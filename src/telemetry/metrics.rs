@@ -164,6 +164,21 @@ declare::table! {
     /// Writes that were refused because another gateway has the session.
     counter CLUSTER_FENCED = "cluster_fenced_writes_total" {}
 
+    /// Whether the way to other gateways works.
+    gauge CLUSTER_BUS_UP = "cluster_bus_up" {}
+    /// How often the way to other gateways was given up and begun anew.
+    counter CLUSTER_BUS_RECONNECTS = "cluster_bus_reconnects_total" {}
+    /// Messages sent to other gateways, of any number of records.
+    counter CLUSTER_BUS_MESSAGES = "cluster_bus_messages_total" {}
+    /// Messages from other gateways that there was no room for; their sessions are told anew.
+    counter CLUSTER_BUS_DROPPED = "cluster_bus_dropped_total" {}
+    /// How often something was missing of what another gateway had sent.
+    counter CLUSTER_BUS_GAPS = "cluster_bus_gaps_total" {}
+    /// Sessions of other gateways that are watched here.
+    gauge CLUSTER_MIRRORS = "cluster_mirrors" {}
+    /// Sessions of this gateway that are watched at others, once for each of these.
+    gauge CLUSTER_FOLLOWERS = "cluster_followers" {}
+
     /// Fetches of the set of keys at `auth.jwks_url`.
     counter JWKS_FETCHES = "jwks_fetches_total" { outcome = ["taken", "failed"] }
     /// Spans, by what became of them.

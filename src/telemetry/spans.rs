@@ -42,7 +42,7 @@ impl RunSpan {
     }
 
     /// Tells how the run ended, and the error code that clients were told. Once.
-    pub fn ended(&self, status: &'static str, error: Option<&'static str>) {
+    pub fn ended(&self, status: &'static str, error: Option<&str>) {
         self.span.record("rivulet.run.status", status);
         record_error(&self.span, error);
     }
@@ -157,7 +157,7 @@ impl AttemptSpan {
     }
 }
 
-fn record_error(span: &Span, error: Option<&'static str>) {
+fn record_error(span: &Span, error: Option<&str>) {
     if let Some(error) = error {
         span.record("error.type", error);
         span.record("otel.status_code", "ERROR");
@@ -167,18 +167,18 @@ fn record_error(span: &Span, error: Option<&'static str>) {
 
 /// By which collectors of errors know one.
 #[cfg(feature = "otlp")]
-fn record_exception(span: &Span, error: &'static str) {
+fn record_exception(span: &Span, error: &str) {
     use opentelemetry::KeyValue;
     use tracing_opentelemetry::OpenTelemetrySpanExt;
 
     if !span.is_disabled() {
-        span.add_event("exception", vec![KeyValue::new("exception.type", error)]);
+        span.add_event("exception", vec![KeyValue::new("exception.type", error.to_owned())]);
     }
 }
 
 /// Nobody would read it.
 #[cfg(not(feature = "otlp"))]
-fn record_exception(_: &Span, _: &'static str) {}
+fn record_exception(_: &Span, _: &str) {}
 
 /// The convention wants a list, which fields of a span cannot be.
 #[cfg(feature = "otlp")]

@@ -124,7 +124,7 @@ pub async fn serve_unknown<S: AsyncRead + AsyncWrite + Unpin>(io: S, read: Vec<u
             Err(NotAdmitted::TooOften(_) | NotAdmitted::Hub(HubError::Store(StoreError::TooManySessions))) => {
                 CloseReason::TooManyRequests
             }
-            Err(NotAdmitted::Hub(HubError::Full | HubError::Store(StoreError::Elsewhere | StoreError::Fenced))) => {
+            Err(NotAdmitted::Hub(HubError::Full | HubError::Store(StoreError::Elsewhere(_) | StoreError::Fenced))) => {
                 CloseReason::OverCapacity
             }
             Err(NotAdmitted::Hub(HubError::Store(StoreError::NoSession))) => CloseReason::SessionGone,

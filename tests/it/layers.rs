@@ -17,7 +17,7 @@ use std::{
 use self::{graph::Uses, source::Modules};
 
 /// From top to bottom. Leaves that everybody may use stand last.
-const HOUSE: [&str; 21] = [
+const HOUSE: [&str; 22] = [
     "main",
     "cli",
     "app",
@@ -27,6 +27,7 @@ const HOUSE: [&str; 21] = [
     "http",
     "ws",
     "hub",
+    "cluster",
     "auth",
     "dialect",
     "session",

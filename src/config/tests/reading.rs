@@ -92,8 +92,11 @@ fn what_is_not_toml_is_named_by_line_and_column() {
 }
 
 #[test]
-fn what_is_not_built_yet_is_refused_or_told() {
+fn what_would_not_do_what_it_says_is_refused_or_told() {
     refused(from_env(&[("REDIS_URL", "redis://:hunter2@cache:6379")]), &["REDIS_URL", "DATABASE_URL"]);
+    let database = ("DATABASE_URL", "postgres://db/rivulet");
+    refused(from_env(&[("REDIS_URL", "http://:hunter2@cache"), database]), &["REDIS_URL", "redis+sentinel://"]);
+    from_env(&[("REDIS_URL", "redis+cluster://a:1,b:2"), database]).expect("fine");
     refused(from_env(&[("ENVIRONMENT", "staging")]), &["ENVIRONMENT", "one of development, production"]);
 
     let loaded = from_env(&[

@@ -288,7 +288,7 @@ impl Actor {
         match error {
             StoreError::NoSession => SendError::Gone,
             StoreError::TooManySessions => SendError::TooManySessions,
-            StoreError::Fenced | StoreError::Elsewhere => {
+            StoreError::Fenced | StoreError::Elsewhere(_) => {
                 self.lose();
                 SendError::StorageUnavailable
             }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     chat::{Author, Citation, Doing, Message, MessageId, Phase, RunError, RunId, Source, Status, Timing, Usage},
     session::{Moment, log::cursor::Cursor},
 };
 
 /// A lifecycle event: what `seq` numbers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Event {
     /// Somebody said something.
     Message(Arc<Message>),
@@ -37,7 +39,7 @@ pub enum Event {
 }
 
 /// How a run ended, with the proof of its text.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunDone {
     /// The run.
     pub run: RunId,
@@ -119,7 +121,7 @@ pub enum Step<'a> {
         /// Who writes now.
         to: &'a str,
         /// How it broke off.
-        reason: &'static str,
+        reason: &'a str,
     },
     /// The live run is doing something else now. Not an event: only the newest phase is told.
     Doing(&'a RunId, Doing),
@@ -138,6 +140,15 @@ pub struct Presence {
     pub viewers: usize,
     /// Whether another one types.
     pub typing: bool,
+}
+
+/// Who watches a session at one gateway, or at all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct There {
+    /// How many.
+    pub viewers: usize,
+    /// How many of them type.
+    pub typing: usize,
 }
 
 /// Whether a reader could go on where it was.

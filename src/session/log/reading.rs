@@ -130,7 +130,7 @@ impl Log {
     }
 
     /// Understands a cursor that a client carried. `None` when it is not ours, or what followed it is gone.
-    fn resolve(&self, text: &str) -> Option<Cursor> {
+    pub(super) fn resolve(&self, text: &str) -> Option<Cursor> {
         let mut parts = text.splitn(4, ':');
         let (epoch, seq) = (parts.next()?, parts.next()?.parse::<u64>().ok()?);
         if epoch != &*self.epoch || seq > self.head || seq + 1 < self.first() {

@@ -260,7 +260,8 @@ impl Session {
     fn turn(&mut self) {
         let (question, answer) = (MessageId::random(), MessageId::random());
         let asked = message(&question, Role::User, "Why?", Status::Complete);
-        let pending = message(&answer, Role::Assistant, "", Status::Pending);
+        let mut pending = message(&answer, Role::Assistant, "", Status::Pending);
+        (pending.run, pending.question) = (Some(RunId::random()), Some(question.clone()));
         self.messages.extend([asked.clone(), pending.clone()]);
         self.log.append_turn(Arc::new(asked), Arc::new(pending), self.now);
         self.waiting.push_back((question, answer));
@@ -327,26 +328,72 @@ fn apply(session: &mut Session, readers: &mut [Reader], op: &Op) {
             session.now += time;
             session.log.trim(session.now);
         }
-        Op::Connect(r) => readers[*r].connect(&session.log, None),
+        reading => read(&session.log, readers, reading),
+    }
+}
+
+/// What readers do, at a log or at a copy of it.
+fn read(log: &Log, readers: &mut [Reader], op: &Op) {
+    match op {
+        Op::Connect(r) => readers[*r].connect(log, None),
         Op::Resume(r, n) => {
             let reader = &mut readers[*r];
             let cursor = match reader.held.len() {
                 0 => reader.client.cursor(),
                 held => reader.held[n % held].clone(),
             };
-            reader.connect(&session.log, Some(&cursor));
+            reader.connect(log, Some(&cursor));
         }
-        Op::Foreign(r, cursor) => readers[*r].connect(&session.log, Some(cursor)),
+        Op::Foreign(r, cursor) => readers[*r].connect(log, Some(cursor)),
         Op::Cut(r) => readers[*r].socket = None,
-        Op::Read(r, steps, max) => readers[*r].read(&session.log, *steps, *max),
+        Op::Read(r, steps, max) => readers[*r].read(log, *steps, *max),
         Op::Sync(r, off) => {
             let reader = &mut readers[*r];
             if let (Some(cursor), Some(run)) = (&mut reader.socket, reader.client.live.clone()) {
                 let held = utf16_len(reader.client.text(&run));
-                session.log.seek(cursor, &run, (*off).min(held));
+                log.seek(cursor, &run, (*off).min(held));
             }
         }
+        _ => unreachable!("the writer's"),
     }
+}
+
+/// A copy of a session's log at another gateway, and how far it is told.
+struct Elsewhere {
+    log: Log,
+    copied: Copied,
+}
+
+impl Elsewhere {
+    fn of(session: &Session) -> Self {
+        let mut copy = Self { log: Log::empty_copy(50), copied: Copied::default() };
+        copy.hear(session, usize::MAX, 7, false);
+        copy
+    }
+
+    /// Hears up to so many changes; of those that get lost it hears with the next one that comes.
+    fn hear(&mut self, session: &Session, most: usize, max_bytes: usize, lost: bool) {
+        let mut changes = Vec::new();
+        session.log.tell_copy(&mut self.copied, max_bytes, session.now, |change| {
+            // As it goes over the wire.
+            let bytes = rmp_serde::to_vec_named(&change).unwrap();
+            changes.push(rmp_serde::from_slice::<Change>(&bytes).unwrap());
+            changes.len() < most
+        });
+        if lost {
+            let (at, revision) = self.log.copy_end();
+            self.copied = session.log.copied(Some(&at), revision);
+            return;
+        }
+        for change in changes {
+            assert_eq!(self.log.repeat(change, session.now), Ok(()));
+        }
+    }
+}
+
+/// Ops, and what the copy hears after each.
+fn heard() -> impl Strategy<Value = (Op, usize, usize, bool)> {
+    (op(), 0..6usize, 1..20usize, prop::bool::weighted(0.1))
 }
 
 proptest! {
@@ -385,6 +432,44 @@ proptest! {
             for answer in session.messages.iter().rev().take(SNAPSHOT_MESSAGES) {
                 if let Some(run) = &answer.run {
                     prop_assert_eq!(reader.client.text(run), &answer.text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_copy_elsewhere_is_the_same_log_whatever_is_lost_on_the_way(ops in vec(heard(), 1..160)) {
+        let mut session = Session::new();
+        let mut copy = Elsewhere::of(&session);
+        let mut readers: Vec<_> =
+            (0..3).map(|_| Reader { client: Client::default(), socket: None, held: Vec::new() }).collect();
+        for (op, most, max_bytes, lost) in &ops {
+            match op {
+                Op::Connect(_) | Op::Resume(..) | Op::Foreign(..) | Op::Cut(_) | Op::Read(..) | Op::Sync(..) => {
+                    read(&copy.log, &mut readers, op);
+                }
+                writing => apply(&mut session, &mut [], writing),
+            }
+            if *most > 0 {
+                copy.hear(&session, *most, *max_bytes, *lost);
+            }
+        }
+        copy.hear(&session, usize::MAX, 7, false);
+        prop_assert!(session.log.is_copied(&copy.copied));
+        let ((theirs, _), (ours, _)) = (session.log.snapshot(), copy.log.snapshot());
+        prop_assert_eq!(theirs, ours);
+        // Whoever read the copy goes on at the log, and the other way round.
+        for reader in &mut readers {
+            let cursor = reader.client.cursor();
+            if reader.socket.is_some() {
+                reader.read(&copy.log, usize::MAX, 7);
+                prop_assert_eq!(reader.client.seq, session.log.head());
+            }
+            reader.connect(&session.log, Some(&cursor));
+            reader.read(&session.log, usize::MAX, 7);
+            for (run, text) in &session.texts {
+                if reader.client.done.contains(run) {
+                    prop_assert_eq!(reader.client.text(run), text);
                 }
             }
         }

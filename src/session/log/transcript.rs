@@ -57,12 +57,12 @@ impl Transcript {
         self.bound();
     }
 
-    /// Takes what the store has instead: the conversation goes on another way.
-    pub(super) fn reset(&mut self, messages: impl IntoIterator<Item = Message>, older: bool) {
+    /// Takes these instead: the conversation goes on another way.
+    pub(super) fn reset(&mut self, messages: impl IntoIterator<Item = Arc<Message>>, older: bool) {
         self.messages.clear();
         (self.bytes, self.older) = (0, older);
         for message in messages {
-            self.push(Arc::new(message));
+            self.push(message);
         }
     }
 

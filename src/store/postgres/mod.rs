@@ -20,9 +20,9 @@ use self::{
     writer::{Failure, Writers},
 };
 use super::{
-    Appended, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, Lease, MAX_EXPIRED, MAX_PAGE, MessagePage, Piece,
-    Scope, SessionPage, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn, refuse_unfit,
-    session_taken,
+    Appended, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, Lease, MAX_EXPIRED, MAX_PAGE, MessagePage,
+    NodeId, Piece, Scope, SessionPage, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn,
+    refuse_unfit, session_taken,
 };
 use crate::{
     chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp},
@@ -151,6 +151,10 @@ impl SessionStore for PostgresStore {
 
     fn give_up(&self, session: &SessionId, fence: Fence) {
         self.leases.give_up(session, fence);
+    }
+
+    fn node(&self) -> Option<NodeId> {
+        Some(NodeId(self.leases.node()))
     }
 
     fn lease(&self) -> Lease {

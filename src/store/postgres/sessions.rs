@@ -15,7 +15,7 @@ use super::{
 use crate::{
     chat::{Owner, SessionId, Status, Timestamp},
     store::{
-        Fence, MAX_SESSIONS, SessionPage, SessionRecord, StoreError,
+        Fence, MAX_SESSIONS, NodeId, SessionPage, SessionRecord, StoreError,
         columns::{json, millis},
     },
     telemetry::metrics::CLUSTER_FENCED,
@@ -99,13 +99,15 @@ pub(super) async fn take(link: Arc<Link>, session: SessionId, node: Arc<str>) ->
 }
 
 async fn why_not(link: &Link, id: &str, me: &str) -> Result<StoreError, Failure> {
-    let sql = "SELECT EXISTS (SELECT FROM nodes WHERE nodes.id = $2 AND NOT dead) FROM sessions WHERE id = $1";
+    let sql = "SELECT EXISTS (SELECT FROM nodes WHERE nodes.id = $2 AND NOT dead), node FROM sessions WHERE id = $1";
     let row = link.client.query_typed_opt(sql, &[(&id, Type::TEXT), (&me, Type::TEXT)]).await?;
-    Ok(match row.map(|row| get(&row, 0)).transpose()? {
-        None => StoreError::NoSession,
-        Some(true) => StoreError::Elsewhere,
-        Some(false) => unavailable("others have taken this gateway for dead"),
-    })
+    let Some(row) = row else { return Ok(StoreError::NoSession) };
+    if !get(&row, 0)? {
+        return Ok(unavailable("others have taken this gateway for dead"));
+    }
+    // None: whoever had it gave it up a moment ago.
+    let node: Option<String> = get(&row, 1)?;
+    Ok(StoreError::Elsewhere(NodeId(node.unwrap_or_default().into())))
 }
 
 async fn interrupt(link: &Link, row: &Row) -> Result<(), Failure> {

@@ -33,7 +33,7 @@ async fn a_session_is_one_gateways_until_it_is_given_up() {
     let session = session_id("s");
     let fence = one.take(&session).await.expect("nobody has it");
     assert_eq!(fence, Fence::FIRST);
-    assert!(matches!(other.take(&session).await, Err(StoreError::Elsewhere)));
+    assert!(matches!(other.take(&session).await, Err(StoreError::Elsewhere(_))));
     assert!(is_fenced(&other.append_turn(&session, fence, turn("q", "?", 2)).await), "a fence is of a gateway");
     assert!(matches!(one.take(&session_id("nobody")).await, Err(StoreError::NoSession)));
     one.append_turn(&session, fence, turn("q", "?", 2)).await.expect("stored");
@@ -41,7 +41,7 @@ async fn a_session_is_one_gateways_until_it_is_given_up() {
     one.give_up(&session, fence);
     let taken = loop {
         match other.take(&session).await {
-            Err(StoreError::Elsewhere) => tokio::task::yield_now().await,
+            Err(StoreError::Elsewhere(_)) => tokio::task::yield_now().await,
             taken => break taken.expect("given up"),
         }
     };
@@ -64,7 +64,7 @@ async fn what_a_dead_gateway_had_is_taken_with_what_it_had_kept() {
     let fence = one.take(&session).await.expect("nobody has it");
     one.append_turn(&session, fence, turn("q", "?", 2)).await.expect("stored");
     one.checkpoint(vec![piece("q", 0, "From "), piece("q", 5, "4 %")]).await.expect("kept");
-    assert!(matches!(other.take(&session).await, Err(StoreError::Elsewhere)), "it lives");
+    assert!(matches!(other.take(&session).await, Err(StoreError::Elsewhere(_))), "it lives");
     declare_dead(&url, &one).await;
     let taken = other.take(&session).await.expect("free");
     let answer = other.message(&session, &message_id("a-q")).await.expect("read").expect("there");
@@ -95,7 +95,7 @@ async fn a_gateway_that_was_taken_for_dead_goes_on_under_another_name() {
     let again = one.take(&session).await.expect("nobody has taken it");
     assert!(again > lost);
     assert!(is_fenced(&one.append_turn(&session, lost, turn("q", "?", 2)).await));
-    assert!(matches!(other.take(&session).await, Err(StoreError::Elsewhere)));
+    assert!(matches!(other.take(&session).await, Err(StoreError::Elsewhere(_))));
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn of_many_who_want_a_session_one_has_it() {
         let taking = stores.iter().map(|store| store.take(&session));
         let taken = futures_util::future::join_all(taking).await;
         assert_eq!(taken.iter().filter(|taken| taken.is_ok()).count(), 1, "{taken:?}");
-        let elsewhere = taken.iter().filter(|taken| matches!(taken, Err(StoreError::Elsewhere)));
+        let elsewhere = taken.iter().filter(|taken| matches!(taken, Err(StoreError::Elsewhere(_))));
         assert_eq!(elsewhere.count(), 3, "{taken:?}");
     }
     // The same id opened by two at once, as a client may choose it.
@@ -145,7 +145,7 @@ async fn whoever_closes_leaves_its_sessions_at_once_and_whoever_vanishes_when_it
     execute(&url, gone).await;
     let started = Instant::now();
     while let Err(error) = heir.take(&session_id("t")).await {
-        assert!(matches!(error, StoreError::Elsewhere), "{error:?}");
+        assert!(matches!(error, StoreError::Elsewhere(_)), "{error:?}");
         assert!(started.elapsed() < TTL * 3, "nobody buries the dead");
         tokio::time::sleep(TTL / 60).await;
     }

@@ -1,0 +1,185 @@
+//! The actor of a mirror: what is wanted of the session goes to the gateway that has it.
+//!
+//! Every wish has an id before it leaves, so that it can be said again until it is answered, and is done once.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    peers::Cluster,
+    record::{Outcome, Wish},
+};
+use crate::{
+    chat::{MessageId, SessionId},
+    session::{Command, Mirror, NewMessage, RunNotActive, SendError, SessionHandle, StopTarget, Wishes},
+    store::NodeId,
+};
+
+/// How long a wish is repeated that nobody answers, and how long each time.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE_EACH: Duration = Duration::from_secs(1);
+/// Wishes of one mirror that wait for their answer; those beyond are refused.
+const MAX_WISHES: usize = 64;
+
+/// Whether anything was heard of a session from the gateway that has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen;
+
+/// A mirror that is to begin.
+pub struct Mirroring {
+    /// Which session.
+    pub session: SessionId,
+    /// Who has it.
+    pub owner: NodeId,
+    /// The copy.
+    pub mirror: Mirror,
+    /// Told when something was heard of it; dropped when that cannot be.
+    pub seen: oneshot::Sender<Seen>,
+    /// Dropped when it is over.
+    pub alive: oneshot::Sender<()>,
+}
+
+impl Cluster {
+    /// Passes on what is wanted of a session, until nobody can want anything any more, or it is over.
+    pub(crate) async fn pass_on(
+        self: Arc<Self>,
+        session: SessionId,
+        mut wishes: Wishes,
+        mut alive: oneshot::Receiver<()>,
+    ) {
+        let mut underway = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                command = wishes.next() => match command {
+                    Some(command) => underway.extend(self.pass(&session, command, underway.len() < MAX_WISHES)),
+                    None => break,
+                },
+                Some(()) = underway.next() => {}
+                _ended = &mut alive => break,
+            }
+        }
+        while underway.next().await.is_some() {}
+    }
+
+    fn pass(self: &Arc<Self>, session: &SessionId, command: Command, has_room: bool) -> Option<BoxFuture<'static, ()>> {
+        let refused = has_room.then_some(()).ok_or(SendError::Busy);
+        match command {
+            Command::Send(mut message, reply) => {
+                message.id.get_or_insert_with(MessageId::random);
+                self.told(session, Wish::Send(message), refused, reply, |outcome| match outcome {
+                    Some(Outcome::Sent(sent)) => sent,
+                    _ => Err(SendError::Busy),
+                })
+            }
+            Command::Redo(id, redo, reply) => {
+                let (redo, by) = *redo;
+                let wish = Wish::Redo(id.unwrap_or_else(MessageId::random), redo, by);
+                self.told(session, wish, refused, reply, |outcome| match outcome {
+                    Some(Outcome::Sent(sent)) => sent,
+                    _ => Err(SendError::Busy),
+                })
+            }
+            Command::Rate(message, feedback, reply) => {
+                self.told(session, Wish::Rate(message, *feedback), refused, reply, |outcome| match outcome {
+                    Some(Outcome::Rated(rated)) => rated,
+                    _ => Err(SendError::Busy),
+                })
+            }
+            Command::Stop(stop, reply) => {
+                let refused = refused.map_err(|_| RunNotActive);
+                self.told(session, Wish::Stop(stop.target), refused, reply, |outcome| match outcome {
+                    Some(Outcome::Stopped(stopped)) => stopped,
+                    _ => Err(RunNotActive),
+                })
+            }
+            Command::Delete(reply) => {
+                let (cluster, session) = (self.clone(), session.clone());
+                let passing = async move {
+                    // Nobody answers: whoever asks deletes it in the store.
+                    if let Some(Outcome::Deleted(deleted)) = cluster.wish(&session, &Wish::Delete).await {
+                        let _gone_asker_does_not_matter = reply.send(Ok(deleted));
+                    }
+                };
+                Some(passing.boxed())
+            }
+            // Whoever has the session sees to it.
+            Command::Abandon | Command::Interrupt => None,
+        }
+    }
+
+    fn told<T: Send + 'static, E: Send + 'static>(
+        self: &Arc<Self>,
+        session: &SessionId,
+        wish: Wish,
+        refused: Result<(), E>,
+        reply: oneshot::Sender<Result<T, E>>,
+        answer: impl FnOnce(Option<Outcome>) -> Result<T, E> + Send + 'static,
+    ) -> Option<BoxFuture<'static, ()>> {
+        if let Err(refusal) = refused {
+            let _gone_asker_does_not_matter = reply.send(Err(refusal));
+            return None;
+        }
+        let (cluster, session) = (self.clone(), session.clone());
+        let passing = async move {
+            let outcome = cluster.wish(&session, &wish).await;
+            let _gone_asker_does_not_matter = reply.send(answer(outcome));
+        };
+        Some(passing.boxed())
+    }
+
+    /// Says a wish, again and again until it is answered or that takes too long.
+    async fn wish(&self, session: &SessionId, wish: &Wish) -> Option<Outcome> {
+        // Said twice, it could stop the next one too.
+        let patience = if *wish == Wish::Stop(StopTarget::Active) { PATIENCE_EACH } else { PATIENCE };
+        let until = Instant::now() + patience;
+        while Instant::now() < until {
+            let (reply, answer) = oneshot::channel();
+            self.say(session.clone(), wish.clone(), reply).await?;
+            let this_time = until.min(Instant::now() + PATIENCE_EACH);
+            match timeout_at(this_time, answer).await {
+                Ok(Ok(Outcome::Elsewhere)) | Err(_) => {} // Whoever has it now is being looked for.
+                Ok(Ok(outcome)) => return Some(outcome),
+                Ok(Err(_)) => tokio::time::sleep_until(this_time.min(Instant::now() + PATIENCE_EACH / 4)).await,
+            }
+        }
+        None
+    }
+}
+
+/// Hands a wish from elsewhere to the session here, in order; what comes of it.
+pub(super) fn fulfil(session: &SessionHandle, wish: Wish) -> BoxFuture<'static, Outcome> {
+    fn then<T: Send + 'static>(
+        answer: Option<oneshot::Receiver<T>>,
+        outcome: impl FnOnce(T) -> Outcome + Send + 'static,
+    ) -> BoxFuture<'static, Outcome> {
+        async move {
+            match answer {
+                Some(answer) => answer.await.map_or(Outcome::Elsewhere, outcome),
+                None => Outcome::Elsewhere,
+            }
+        }
+        .boxed()
+    }
+    match wish {
+        Wish::Send(message) => {
+            let message: Box<NewMessage> = message;
+            then(session.wish(|reply| Command::Send(message, reply)), Outcome::Sent)
+        }
+        Wish::Redo(id, redo, by) => {
+            then(session.wish(|reply| Command::Redo(Some(id), Box::new((redo, by)), reply)), Outcome::Sent)
+        }
+        Wish::Rate(message, feedback) => {
+            then(session.wish(|reply| Command::Rate(message, Box::new(feedback), reply)), Outcome::Rated)
+        }
+        Wish::Stop(target) => then(session.wish_to_stop(target), Outcome::Stopped),
+        Wish::Delete => then(session.wish(Command::Delete), |deleted| match deleted {
+            Ok(deleted) => Outcome::Deleted(deleted),
+            Err(_) => Outcome::Elsewhere, // The store refused: it is tried again.
+        }),
+    }
+}

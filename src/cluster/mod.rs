@@ -1,0 +1,19 @@
+//! Many gateways as one: what they tell one another about sessions, over a bus that may lose it.
+//!
+//! Each session is written by the gateway that has it ([`store`](crate::store)). Every other gateway where somebody
+//! watches keeps a *mirror*: a copy of its log, which the owner tells what happened as it tells any reader, and from which
+//! wishes go to the owner. `record` is what is said, `line` numbers what is sent from one gateway to another so that a
+//! loss is noticed, `peers` does both ends of it, `mirror` is the mirror's actor; `bus` carries it, over `server`, a Redis.
+//! The logs are the history, so nothing that is lost on the way has to be kept. Uses `session`, `store`, `telemetry`.
+
+mod bus;
+mod line;
+mod mirror;
+mod peers;
+mod record;
+mod server;
+
+pub use bus::{Bus, BusDown, RedisBus};
+pub use mirror::{Mirroring, Seen};
+pub use peers::{Cluster, Home};
+pub use server::{InvalidServer, Server};

@@ -1,0 +1,635 @@
+//! Both ends of what gateways tell one another: one task that owns all of it.
+//!
+//! For each other gateway there is a link: what is to be said to it, and the followers that read sessions for it. A link
+//! sends one message at a time, the first at once and then one every [`WINDOW`], and followers are read when it is put
+//! together: what happens meanwhile lies in the logs, and waits nowhere else. When something is missing of what a gateway
+//! sent, nothing of it counts any more: its followers are dropped, and all mirrors of its sessions follow anew from where
+//! they are. When it is silent, it is asked of the store who has its sessions now.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Wake, Waker},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+use tracing::{debug, warn};
+
+use super::{
+    bus::{Bus, BusDown},
+    line::{Heard, Receiving, Sending},
+    mirror::{Mirroring, Seen, fulfil},
+    record::{Batch, Head, MirrorId, Outcome, Record, Wish, read},
+};
+use crate::{
+    chat::SessionId,
+    session::{
+        Closed, Follower, Mirror, SessionHandle,
+        log::{Change, There},
+    },
+    store::{Fence, NodeId, SessionStore, StoreError},
+    telemetry::metrics::{CLUSTER_BUS_GAPS, CLUSTER_FOLLOWERS, CLUSTER_MIRRORS},
+};
+
+/// Between two messages to the same gateway.
+const WINDOW: Duration = Duration::from_millis(10);
+/// A message that has so many bytes takes no more.
+const MESSAGE_BYTES: usize = 256 << 10;
+/// Text in one record, in bytes.
+const TEXT_BYTES: usize = 16 << 10;
+/// Records that wait for a gateway, besides what is in the logs. Beyond, all is told anew.
+const MAX_RECORDS: usize = 8192;
+/// Orders of this gateway that wait.
+const ORDERS: usize = 1024;
+/// How often it is looked after all of it.
+const TICK: Duration = Duration::from_millis(100);
+/// How often a link says something, and after what silence its gateway is not counted upon any more.
+const BEAT: Duration = Duration::from_secs(1);
+const SILENT: Duration = Duration::from_secs(3);
+const GONE: Duration = Duration::from_secs(10);
+/// How long a mirror waits for the first word before it is asked who has the session now, and between two such questions.
+const FIRST_WORD: Duration = Duration::from_secs(1);
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// A mirror that nobody has used for so long is let go, and no more is sent for it.
+const MIRROR_IDLE: Duration = Duration::from_secs(6);
+
+/// The session of this gateway with this id, from memory or from the store; never a mirror.
+pub type Home = Box<dyn Fn(SessionId) -> BoxFuture<'static, Option<SessionHandle>> + Send + Sync>;
+
+/// What this gateway shares with others.
+pub struct Cluster {
+    bus: Arc<dyn Bus>,
+    orders: mpsc::Sender<Order>,
+    work: tokio::sync::Mutex<Work>,
+}
+
+struct Work {
+    inbox: mpsc::Receiver<Vec<u8>>,
+    orders: mpsc::Receiver<Order>,
+}
+
+enum Order {
+    Mirror(Mirroring),
+    Wish(SessionId, Wish, oneshot::Sender<Outcome>),
+}
+
+impl Cluster {
+    /// One over this bus, whose messages come out of `inbox`. It does nothing before it [runs](Self::run).
+    #[must_use]
+    pub fn over(bus: Arc<dyn Bus>, inbox: mpsc::Receiver<Vec<u8>>) -> Arc<Self> {
+        let (orders, received) = mpsc::channel(ORDERS);
+        Arc::new(Self { bus, orders, work: tokio::sync::Mutex::new(Work { inbox, orders: received }) })
+    }
+
+    /// Whether others can be reached at the moment, as far as is known.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.bus.is_up()
+    }
+
+    /// Shows a session of another gateway.
+    pub async fn mirror(&self, mirroring: Mirroring) {
+        let _not_running = self.orders.send(Order::Mirror(mirroring)).await;
+    }
+
+    /// Says a wish once. `None` when this gateway ends.
+    pub(super) async fn say(&self, session: SessionId, wish: Wish, reply: oneshot::Sender<Outcome>) -> Option<()> {
+        self.orders.send(Order::Wish(session, wish, reply)).await.ok()
+    }
+
+    /// Does all of it, for the sessions of `home` and of the `store`, for ever.
+    pub async fn run(self: Arc<Self>, home: Home, store: Arc<dyn SessionStore>) {
+        let mut work = self.work.lock().await;
+        let Work { inbox, orders } = &mut *work;
+        let mut peers = Peers {
+            bus: self.bus.clone(),
+            home: Arc::new(home),
+            me: None,
+            store,
+            links: HashMap::new(),
+            mirrors: HashMap::new(),
+            sessions: HashMap::new(),
+            next: 0,
+            dirty: Arc::default(),
+            doing: FuturesUnordered::new(),
+        };
+        peers.run(inbox, orders).await;
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("bus", &self.bus).finish_non_exhaustive()
+    }
+}
+
+/// Followers that have something to tell.
+#[derive(Default)]
+struct Dirty {
+    followers: Mutex<Vec<(NodeId, MirrorId)>>,
+    some: Notify,
+}
+
+struct FollowerWaker {
+    dirty: Arc<Dirty>,
+    of: (NodeId, MirrorId),
+    is_dirty: AtomicBool,
+}
+
+impl Wake for FollowerWaker {
+    fn wake(self: Arc<Self>) {
+        if !self.is_dirty.swap(true, Ordering::AcqRel) {
+            self.dirty.followers.lock().push(self.of.clone());
+            self.dirty.some.notify_one();
+        }
+    }
+}
+
+/// Another gateway.
+struct Link {
+    sending: Sending,
+    receiving: Receiving,
+    /// How often what it said before was void.
+    era: u64,
+    records: VecDeque<Record>,
+    followers: HashMap<MirrorId, (Follower, Arc<FollowerWaker>)>,
+    dirty: VecDeque<MirrorId>,
+    asked: HashMap<u64, oneshot::Sender<Outcome>>,
+    is_sending: bool,
+    /// It has to say something, only to be heard.
+    is_beating: bool,
+    sent: Instant,
+    heard: Instant,
+}
+
+/// A session of another gateway.
+struct Copy {
+    session: SessionId,
+    mirror: Mirror,
+    owner: NodeId,
+    /// Told once something was heard.
+    seen: Option<oneshot::Sender<Seen>>,
+    _alive: oneshot::Sender<()>,
+    told: There,
+    /// Since when it waits for the first word; `None` when that came.
+    waits: Option<Instant>,
+    /// When it was asked last who has the session.
+    looked: Instant,
+    is_looking: bool,
+}
+
+enum Done {
+    Sent(NodeId, Result<bool, BusDown>),
+    Found(NodeId, u64, Box<Record>, Option<SessionHandle>),
+    Fulfilled(NodeId, u64, Outcome),
+    Owner(SessionId, Result<Fence, StoreError>),
+}
+
+struct Peers {
+    bus: Arc<dyn Bus>,
+    home: Arc<Home>,
+    store: Arc<dyn SessionStore>,
+    me: Option<NodeId>,
+    links: HashMap<NodeId, Link>,
+    mirrors: HashMap<MirrorId, Copy>,
+    sessions: HashMap<SessionId, MirrorId>,
+    next: u32,
+    dirty: Arc<Dirty>,
+    doing: FuturesUnordered<BoxFuture<'static, Done>>,
+}
+
+impl Peers {
+    async fn run(&mut self, inbox: &mut mpsc::Receiver<Vec<u8>>, orders: &mut mpsc::Receiver<Order>) {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let dirty = self.dirty.clone();
+        self.me = self.store.node();
+        loop {
+            let due = self.links.values().filter(|link| link.has_more()).map(|link| link.sent + WINDOW).min();
+            tokio::select! {
+                Some(message) = inbox.recv() => {
+                    self.on_message(&message);
+                    for _ in 0..64 {
+                        let Ok(message) = inbox.try_recv() else { break };
+                        self.on_message(&message);
+                    }
+                }
+                Some(order) = orders.recv() => self.on_order(order),
+                Some(done) = self.doing.next() => self.on_done(done),
+                () = dirty.some.notified() => {}
+                _ = tick.tick() => self.look_after_all(),
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+            }
+            for (node, id) in std::mem::take(&mut *dirty.followers.lock()) {
+                if let Some(link) = self.links.get_mut(&node) {
+                    link.dirty.push_back(id);
+                }
+            }
+            self.flush();
+        }
+    }
+
+    fn on_order(&mut self, order: Order) {
+        match order {
+            Order::Mirror(mirroring) => {
+                let Mirroring { session, owner, mirror, seen, alive } = mirroring;
+                let now = Instant::now();
+                let copy = Copy {
+                    session: session.clone(),
+                    mirror,
+                    owner,
+                    seen: Some(seen),
+                    _alive: alive,
+                    told: There::default(),
+                    waits: Some(now),
+                    looked: now,
+                    is_looking: false,
+                };
+                if let Some(before) = self.sessions.remove(&session) {
+                    self.let_go(before);
+                }
+                self.follow(copy, false);
+            }
+            Order::Wish(session, wish, reply) => {
+                let Some(copy) = self.sessions.get(&session).and_then(|id| self.mirrors.get(id)) else { return };
+                let owner = copy.owner.clone();
+                self.next = self.next.wrapping_add(1);
+                let number = u64::from(self.next);
+                let link = self.link(&owner);
+                link.asked.retain(|_, reply| !reply.is_closed());
+                link.asked.insert(number, reply);
+                link.records.push_back(Record::Wish(number, session, wish));
+            }
+        }
+    }
+
+    /// Has a mirror hear what happens, from where it is on, or all of it.
+    fn follow(&mut self, mut copy: Copy, from_nothing: bool) {
+        let (Some((at, revision)), Some(there)) = (copy.mirror.end(), copy.mirror.there()) else { return };
+        let at = at.filter(|_| !from_nothing);
+        self.next = self.next.wrapping_add(1);
+        let id = self.next;
+        (copy.told, copy.waits) = (there, Some(Instant::now()));
+        self.link(&copy.owner.clone()).records.push_back(Record::Follow(id, copy.session.clone(), at, revision, there));
+        self.sessions.insert(copy.session.clone(), id);
+        self.mirrors.insert(id, copy);
+    }
+
+    fn follow_anew(&mut self, id: MirrorId, from_nothing: bool) {
+        if let Some(copy) = self.mirrors.remove(&id) {
+            self.link(&copy.owner.clone()).records.push_back(Record::Leave(id));
+            self.sessions.remove(&copy.session);
+            self.follow(copy, from_nothing);
+        }
+    }
+
+    /// Nobody shows it any more.
+    fn let_go(&mut self, id: MirrorId) {
+        if let Some(copy) = self.mirrors.remove(&id) {
+            if self.sessions.get(&copy.session) == Some(&id) {
+                self.sessions.remove(&copy.session);
+            }
+            self.link(&copy.owner.clone()).records.push_back(Record::Leave(id));
+        }
+    }
+
+    fn link(&mut self, node: &NodeId) -> &mut Link {
+        if !self.links.contains_key(node) {
+            self.links.insert(node.clone(), Link::new());
+        }
+        self.links.entry(node.clone()).or_insert_with(Link::new)
+    }
+
+    fn on_message(&mut self, message: &[u8]) {
+        let Ok((Head(from, line, number), records)) = read(message) else {
+            return warn!(bytes = message.len(), "another gateway says what cannot be understood");
+        };
+        if Some(&from) == self.me.as_ref() {
+            return;
+        }
+        let link = self.link(&from);
+        link.heard = Instant::now();
+        match link.receiving.hear(line, number) {
+            Heard::Next => {}
+            Heard::Again => return,
+            Heard::Gap => {
+                metrics::counter!(CLUSTER_BUS_GAPS).increment(1);
+                debug!(from = from.as_str(), "something is missing of what another gateway sent");
+                link.era += 1;
+                link.followers.clear();
+                link.records.push_back(Record::Lost);
+                self.follow_all_anew(&from);
+            }
+        }
+        for record in records {
+            self.on_record(&from, record);
+        }
+    }
+
+    fn follow_all_anew(&mut self, owner: &NodeId) {
+        let of_owner = |(id, copy): (&MirrorId, &Copy)| (copy.owner == *owner).then_some(*id);
+        let ids: Vec<MirrorId> = self.mirrors.iter().filter_map(of_owner).collect();
+        for id in ids {
+            self.follow_anew(id, false);
+        }
+    }
+
+    fn on_record(&mut self, from: &NodeId, record: Record) {
+        match record {
+            Record::Follow(_, ref session, ..) | Record::Wish(_, ref session, _) => {
+                let (home, session, from) = (self.home.clone(), session.clone(), from.clone());
+                let era = self.link(&from).era;
+                let finding = async move { Done::Found(from, era, Box::new(record), home(session).await) };
+                self.doing.push(finding.boxed());
+            }
+            Record::There(id, there) => {
+                if let Some((follower, _)) = self.link(from).followers.get_mut(&id) {
+                    follower.set_there(there);
+                }
+            }
+            Record::Leave(id) => drop(self.link(from).followers.remove(&id)),
+            Record::Changed(id, change) => {
+                let Some(copy) = self.mirrors.get_mut(&id).filter(|copy| copy.owner == *from) else { return };
+                let is_whole = matches!(change, Change::Whole(_));
+                match copy.mirror.repeat(change) {
+                    Ok(true) => {
+                        copy.waits = None;
+                        if let Some(seen) = copy.seen.take() {
+                            let _nobody_waits = seen.send(Seen);
+                        }
+                    }
+                    Ok(false) => self.let_go(id),
+                    Err(_) => self.on_out_of_step(id, is_whole),
+                }
+            }
+            Record::Others(id, others) => {
+                if let Some(copy) = self.mirrors.get_mut(&id).filter(|copy| copy.owner == *from) {
+                    // Nothing had happened where it follows from.
+                    copy.waits = None;
+                    copy.mirror.set_others(others);
+                }
+            }
+            Record::Over(id, cause) => {
+                let Some(copy) = self.mirrors.get(&id).filter(|copy| copy.owner == *from) else { return };
+                match cause {
+                    Some(Closed::Deleted) => copy.mirror.close(Closed::Deleted),
+                    Some(_) => copy.mirror.close(Closed::Moved),
+                    None => return self.look_for_owner(id),
+                }
+                self.let_go(id);
+            }
+            Record::Fulfilled(number, outcome) => {
+                if let Some(reply) = self.link(from).asked.remove(&number) {
+                    let _nobody_waits = reply.send(outcome);
+                }
+            }
+            Record::Lost => self.follow_all_anew(from),
+        }
+    }
+
+    /// What came does not fit what is here: something was missed, or it is another incarnation of the session.
+    fn on_out_of_step(&mut self, id: MirrorId, was_whole: bool) {
+        if !was_whole {
+            return self.follow_anew(id, true);
+        }
+        // Readers cannot go on in another incarnation: they come back, to this one's successor.
+        if let Some(copy) = self.mirrors.get(&id) {
+            copy.mirror.close(Closed::Moved);
+        }
+        self.let_go(id);
+    }
+
+    fn on_done(&mut self, done: Done) {
+        match done {
+            Done::Sent(node, sent) => {
+                let Some(link) = self.links.get_mut(&node) else { return };
+                link.is_sending = false;
+                if sent == Ok(false) {
+                    // Nobody is there.
+                    let ids = self.mirrors.iter().filter(|(_, copy)| copy.owner == node).map(|(id, _)| *id);
+                    for id in ids.collect::<Vec<_>>() {
+                        self.look_for_owner(id);
+                    }
+                }
+            }
+            Done::Found(from, era, record, session) => self.on_found(from, era, *record, session),
+            Done::Fulfilled(node, number, outcome) => {
+                self.link(&node).records.push_back(Record::Fulfilled(number, outcome));
+            }
+            Done::Owner(session, taken) => self.on_owner(&session, taken),
+        }
+    }
+
+    fn on_found(&mut self, from: NodeId, era: u64, record: Record, session: Option<SessionHandle>) {
+        match (record, session) {
+            (Record::Follow(id, _, at, revision, there), Some(session)) => {
+                let of = (from.clone(), id);
+                let waker = FollowerWaker { dirty: self.dirty.clone(), of, is_dirty: AtomicBool::new(false) };
+                let link = self.link(&from);
+                if link.era == era {
+                    let follower = Follower::new(&session, at.as_deref(), revision, there);
+                    link.followers.insert(id, (follower, Arc::new(waker)));
+                    link.dirty.push_back(id);
+                }
+            }
+            (Record::Follow(id, ..), None) => self.link(&from).records.push_back(Record::Over(id, None)),
+            (Record::Wish(number, _, wish), Some(session)) => {
+                let fulfilling = fulfil(&session, wish);
+                self.doing.push(fulfilling.map(move |outcome| Done::Fulfilled(from, number, outcome)).boxed());
+            }
+            (Record::Wish(number, ..), None) => {
+                self.link(&from).records.push_back(Record::Fulfilled(number, Outcome::Elsewhere));
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks the store who has a session, unless that was done just now.
+    fn look_for_owner(&mut self, id: MirrorId) {
+        let Some(copy) = self.mirrors.get_mut(&id) else { return };
+        if copy.is_looking || copy.looked.elapsed() < ASK_AGAIN {
+            copy.waits.get_or_insert_with(Instant::now);
+            return;
+        }
+        (copy.is_looking, copy.looked) = (true, Instant::now());
+        let (store, session) = (self.store.clone(), copy.session.clone());
+        let looking = async move {
+            let taken = store.take(&session).await;
+            Done::Owner(session, taken)
+        };
+        self.doing.push(looking.boxed());
+    }
+
+    fn on_owner(&mut self, session: &SessionId, taken: Result<Fence, StoreError>) {
+        if let Ok(fence) = taken {
+            self.store.give_up(session, fence);
+        }
+        let Some(id) = self.sessions.get(session).copied() else { return };
+        let Some(copy) = self.mirrors.get_mut(&id) else { return };
+        copy.is_looking = false;
+        match taken {
+            // Those who watch come back, and whichever gateway they come to has it then.
+            Ok(_) => copy.mirror.close(Closed::Moved),
+            Err(StoreError::NoSession) => copy.mirror.close(Closed::Deleted),
+            Err(StoreError::Elsewhere(node)) => {
+                if !node.as_str().is_empty() {
+                    copy.owner = node;
+                }
+                return self.follow_anew(id, false);
+            }
+            Err(_) => return,
+        }
+        self.let_go(id);
+    }
+
+    fn look_after_all(&mut self) {
+        let me = self.store.node();
+        if std::mem::replace(&mut self.me, me.clone()) != me {
+            // Others have taken this gateway for dead: whatever was between it and them is void.
+            self.links.clear();
+            self.mirrors.values().for_each(|copy| copy.mirror.close(Closed::Moved));
+            (self.mirrors, self.sessions) = (HashMap::new(), HashMap::new());
+        }
+        let now = Instant::now();
+        let (mut unused, mut lost) = (Vec::new(), Vec::new());
+        for (id, copy) in &mut self.mirrors {
+            let Some(there) = copy.mirror.there() else {
+                unused.push(*id);
+                continue;
+            };
+            if copy.mirror.unused() > MIRROR_IDLE {
+                copy.mirror.close(Closed::Moved);
+                unused.push(*id);
+                continue;
+            }
+            let link = self.links.entry(copy.owner.clone()).or_insert_with(Link::new);
+            if std::mem::replace(&mut copy.told, there) != there {
+                link.records.push_back(Record::There(*id, there));
+            }
+            let waits_long = copy.waits.is_some_and(|since| now - since > FIRST_WORD);
+            if waits_long || now - link.heard > SILENT {
+                lost.push(*id);
+            }
+        }
+        unused.into_iter().for_each(|id| self.let_go(id));
+        lost.into_iter().for_each(|id| self.look_for_owner(id));
+        let used: std::collections::HashSet<&NodeId> = self.mirrors.values().map(|copy| &copy.owner).collect();
+        let mut followers = 0;
+        for (node, link) in &mut self.links {
+            if now - link.heard > GONE {
+                link.followers.clear();
+            }
+            for (id, (follower, _)) in &mut link.followers {
+                if let Some(others) = follower.others() {
+                    link.records.push_back(Record::Others(*id, others));
+                }
+            }
+            followers += link.followers.len();
+            let is_used = used.contains(node) || !link.followers.is_empty();
+            link.is_beating = is_used && now - link.sent > BEAT;
+            if link.records.len() > MAX_RECORDS {
+                // It does not take what is for it: it is told all anew when it does.
+                link.records.clear();
+                link.followers.clear();
+                link.sending = Sending::new(rand::random());
+            }
+        }
+        self.links.retain(|_, link| !link.is_over(now));
+        metrics::gauge!(CLUSTER_MIRRORS).set(self.mirrors.len() as f64);
+        metrics::gauge!(CLUSTER_FOLLOWERS).set(followers as f64);
+    }
+
+    /// Sends what is to be sent, on every link that may.
+    fn flush(&mut self) {
+        let Some(me) = &self.me else { return };
+        let now = Instant::now();
+        for (node, link) in &mut self.links {
+            if !link.has_more() || now < link.sent + WINDOW {
+                continue;
+            }
+            let message = link.message(me);
+            (link.is_sending, link.sent, link.is_beating) = (true, now, false);
+            let (bus, node) = (self.bus.clone(), node.clone());
+            let sending = async move {
+                let sent = bus.send(&node, message).await;
+                Done::Sent(node, sent)
+            };
+            self.doing.push(sending.boxed());
+        }
+    }
+}
+
+impl Link {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            sending: Sending::new(rand::random()),
+            receiving: Receiving::default(),
+            era: 0,
+            records: VecDeque::new(),
+            followers: HashMap::new(),
+            dirty: VecDeque::new(),
+            asked: HashMap::new(),
+            is_sending: false,
+            is_beating: false,
+            sent: now.checked_sub(WINDOW).unwrap_or(now),
+            heard: now,
+        }
+    }
+
+    fn has_more(&self) -> bool {
+        !self.is_sending && (self.is_beating || !self.records.is_empty() || !self.dirty.is_empty())
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        let nothing = self.records.is_empty() && self.followers.is_empty() && self.asked.is_empty();
+        nothing && !self.is_sending && now - self.heard > GONE && now - self.sent > GONE
+    }
+
+    /// The next message: what waits, and what followers have to tell.
+    fn message(&mut self, me: &NodeId) -> Vec<u8> {
+        let (line, number) = self.sending.next();
+        let mut batch = Batch::new(&Head(me.clone(), line, number));
+        while batch.len() < MESSAGE_BYTES
+            && let Some(record) = self.records.pop_front()
+        {
+            batch.push(&record);
+        }
+        while batch.len() < MESSAGE_BYTES
+            && let Some(id) = self.dirty.pop_front()
+        {
+            let Some((follower, waker)) = self.followers.get_mut(&id) else { continue };
+            // Whatever comes from now on makes it dirty again.
+            waker.is_dirty.store(false, Ordering::Release);
+            follower.wake(&Waker::from(waker.clone()));
+            let mut is_cut = false;
+            follower.tell(TEXT_BYTES, |change| {
+                batch.push(&Record::Changed(id, change));
+                is_cut = batch.len() >= MESSAGE_BYTES;
+                !is_cut
+            });
+            if is_cut {
+                self.dirty.push_front(id);
+                break;
+            }
+            if let Some(others) = follower.others() {
+                batch.push(&Record::Others(id, others));
+            }
+            if let Some(cause) = follower.closed() {
+                batch.push(&Record::Over(id, Some(cause)));
+                self.followers.remove(&id);
+            }
+        }
+        batch.into_bytes()
+    }
+}

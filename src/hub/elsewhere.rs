@@ -1,0 +1,71 @@
+//! Sessions of other gateways, as they are shown here.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep, timeout_at},
+};
+
+use super::Hub;
+use crate::{
+    chat::SessionId,
+    cluster::{Cluster, Mirroring},
+    session::{Closed, SessionHandle},
+    store::{NodeId, StoreError},
+};
+
+/// How long somebody is held whose session nobody can show or take: a gateway that is gone is known to be after six
+/// seconds and a half.
+const HOLD: Duration = Duration::from_secs(7);
+/// How long the gateway that has a session may take to tell of it, and between two attempts.
+const FIRST_WORD: Duration = Duration::from_millis(1500);
+const PAUSE: Duration = Duration::from_millis(250);
+
+impl Hub {
+    /// Whether other gateways can be reached at the moment; `None` where there is no way to them.
+    #[must_use]
+    pub fn reaches_others(&self) -> Option<bool> {
+        self.cluster.as_ref().map(|cluster| cluster.is_up())
+    }
+
+    /// A session as it is stored, or as another gateway has it.
+    pub(super) async fn bring(&self, id: &SessionId) -> Result<SessionHandle, StoreError> {
+        let until = Instant::now() + HOLD;
+        loop {
+            let (owner, error) = match self.load(id).await {
+                Err(StoreError::Elsewhere(owner)) => (owner.clone(), StoreError::Elsewhere(owner)),
+                loaded => return loaded,
+            };
+            let Some(cluster) = self.cluster.as_ref().filter(|cluster| cluster.is_up()) else { return Err(error) };
+            if let Some(session) = self.show(cluster, id, owner, until).await? {
+                return Ok(session);
+            }
+            if Instant::now() + PAUSE >= until {
+                return Err(error);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Shows a session of `owner`; `None` when that does not tell of it.
+    async fn show(
+        &self,
+        cluster: &Arc<Cluster>,
+        id: &SessionId,
+        owner: NodeId,
+        until: Instant,
+    ) -> Result<Option<SessionHandle>, StoreError> {
+        let record = self.deps.store.session(id).await?.ok_or(StoreError::NoSession)?;
+        let (handle, mirror, wishes) = SessionHandle::mirror(record, &self.deps);
+        let ((seen, is_seen), (alive, is_alive)) = (oneshot::channel(), oneshot::channel());
+        self.watch_mirror(&handle, cluster.clone().pass_on(id.clone(), wishes, is_alive));
+        cluster.mirror(Mirroring { session: id.clone(), owner, mirror, seen, alive }).await;
+        let first_word = until.min(Instant::now() + FIRST_WORD);
+        if matches!(timeout_at(first_word, is_seen).await, Ok(Ok(_))) {
+            return Ok(Some(handle));
+        }
+        handle.close(Closed::Moved);
+        Ok(None)
+    }
+}
