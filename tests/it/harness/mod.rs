@@ -11,12 +11,14 @@ mod neighbour;
 mod postgres;
 mod proxy;
 mod raw;
+mod redis;
 mod store;
 mod strace;
 mod upstream;
 
 use std::time::Duration;
 
+pub(crate) use self::redis::{Engine, Mode, Redis, SHARED as SHARED_REDIS};
 pub(crate) use client::{Answer, Client, Memory};
 pub(crate) use documented::{Documented, Then, documented};
 pub(crate) use gateway::{Setup, TestGateway};
