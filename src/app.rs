@@ -22,13 +22,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
 use self::{
-    background::{keep_in_touch, look_after, until},
+    background::{look_after, until},
     live::Live,
+    others::Others,
     stores::Stores,
 };
 use crate::{
     auth::{Authenticator, KeyError},
-    cluster::{Cluster, InvalidServer, RedisBus, Server},
+    cluster::InvalidServer,
     config::{Abandon, Config, Loaded, Refusal},
     http::{self, Clients, Gateway, Notices, Origins, Tls, TlsError, TlsFiles, Uploads, server::Port},
     hub::{Hub, INTERRUPT_GRACE, Policy},
@@ -52,6 +53,7 @@ use crate::{
 
 mod background;
 mod live;
+mod others;
 mod stores;
 
 /// Connections the kernel may hold until they are accepted: a reconnect storm comes all at once.
@@ -121,13 +123,6 @@ pub struct App {
     config: Config,
 }
 
-/// The way to other gateways, and what goes that way.
-#[derive(Debug)]
-struct Others {
-    bus: Arc<RedisBus>,
-    cluster: Arc<Cluster>,
-}
-
 impl App {
     /// Puts the gateway together and binds its port. Call it once in a process: metrics are the process's.
     ///
@@ -163,7 +158,7 @@ impl App {
         let budgets = Arc::new(Budgets::new(&config.limits));
         budgets.load(&*stores.spending).await?;
         let runner = runner(&config, &retriever, &model, budgets.clone());
-        let others = config.cluster.redis_url.as_ref().map(|url| others(url.expose())).transpose()?;
+        let others = config.cluster.redis_url.as_ref().map(|url| Others::at(url.expose())).transpose()?;
         let hub = Hub::new(stores.sessions.clone(), runner.clone(), policy(&config));
         let hub = Arc::new(match &others {
             Some(others) => hub.with_cluster(others.cluster.clone()),
@@ -218,7 +213,7 @@ impl App {
         let (completions, interrupting) = (gateway.completions.clone(), gateway.interrupting.clone());
         look_after(&background, &ending, &gateway, &stores, &log);
         if let Some(others) = others {
-            keep_in_touch(&background, &ending, others, &hub);
+            others.keep_in_touch(&background, &ending, &hub);
         }
         if let Some(documents) = gateway.documents.clone() {
             let preloading = preload(documents, config.knowledge.preload.clone());
@@ -292,11 +287,6 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
         Ok((listener, address))
     };
     bind().map_err(|source| AppError::Bind { address, source })
-}
-
-fn others(redis_url: &str) -> Result<Others, InvalidServer> {
-    let (bus, inbox) = RedisBus::over(Server::parse(redis_url)?);
-    Ok(Others { cluster: Cluster::over(bus.clone(), inbox), bus })
 }
 
 async fn open_documents(

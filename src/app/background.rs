@@ -9,10 +9,9 @@ use tokio::time::{interval, sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::error;
 
-use super::{Others, stores::Stores};
+use super::stores::Stores;
 use crate::{
     auth::{Authenticator, jwks::KeySource},
-    cluster::Home,
     http::Gateway,
     hub::Hub,
     telemetry::logging::Log,
@@ -56,29 +55,8 @@ pub(super) fn look_after(
     }
 }
 
-/// Hears and tells what happens in sessions here and elsewhere, until the `ending`.
-pub(super) fn keep_in_touch(background: &TaskTracker, ending: &CancellationToken, others: Others, hub: &Arc<Hub>) {
-    let Others { bus, cluster } = others;
-    let (store, stop) = (hub.store().clone(), ending.clone());
-    let keep = move || {
-        let store = store.clone();
-        until(stop.clone(), bus.clone().keep(move || store.node()))
-    };
-    background.spawn(lasting("the way to other gateways", keep));
-    let (hub, stop) = (hub.clone(), ending.clone());
-    let run = move || {
-        let (sessions, store) = (hub.clone(), hub.store().clone());
-        let home: Home = Box::new(move |id| {
-            let sessions = sessions.clone();
-            async move { sessions.get_here(&id).await }.boxed()
-        });
-        until(stop.clone(), cluster.clone().run(home, store))
-    };
-    background.spawn(lasting("sessions of other gateways", run));
-}
-
 /// Does `work` until it comes to its end.
-async fn lasting<F: Future<Output = ()>>(task: &'static str, work: impl Fn() -> F) {
+pub(super) async fn lasting<F: Future<Output = ()>>(task: &'static str, work: impl Fn() -> F) {
     while AssertUnwindSafe(work()).catch_unwind().await.is_err() {
         error!(task, "a task failed, and begins again");
         sleep(AGAIN).await;

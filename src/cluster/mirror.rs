@@ -73,7 +73,7 @@ impl Cluster {
                 message.id.get_or_insert_with(MessageId::random);
                 self.told(session, Wish::Send(message), refused, reply, |outcome| match outcome {
                     Some(Outcome::Sent(sent)) => sent,
-                    _ => Err(SendError::Busy),
+                    _ => Err(SendError::Elsewhere),
                 })
             }
             Command::Redo(id, redo, reply) => {
@@ -81,13 +81,13 @@ impl Cluster {
                 let wish = Wish::Redo(id.unwrap_or_else(MessageId::random), redo, by);
                 self.told(session, wish, refused, reply, |outcome| match outcome {
                     Some(Outcome::Sent(sent)) => sent,
-                    _ => Err(SendError::Busy),
+                    _ => Err(SendError::Elsewhere),
                 })
             }
             Command::Rate(message, feedback, reply) => {
                 self.told(session, Wish::Rate(message, *feedback), refused, reply, |outcome| match outcome {
                     Some(Outcome::Rated(rated)) => rated,
-                    _ => Err(SendError::Busy),
+                    _ => Err(SendError::Elsewhere),
                 })
             }
             Command::Stop(stop, reply) => {

@@ -37,7 +37,7 @@ use crate::{
         Closed, Follower, Mirror, SessionHandle,
         log::{Change, There},
     },
-    store::{Fence, NodeId, SessionStore, StoreError},
+    store::{NodeId, SessionStore, StoreError},
     telemetry::metrics::{CLUSTER_BUS_GAPS, CLUSTER_FOLLOWERS, CLUSTER_MIRRORS},
 };
 
@@ -192,7 +192,7 @@ enum Done {
     Sent(NodeId, Result<bool, BusDown>),
     Found(NodeId, u64, Box<Record>, Option<SessionHandle>),
     Fulfilled(NodeId, u64, Outcome),
-    Owner(SessionId, Result<Fence, StoreError>),
+    Owner(SessionId, Result<Option<NodeId>, StoreError>),
 }
 
 struct Peers {
@@ -426,7 +426,7 @@ impl Peers {
             Done::Fulfilled(node, number, outcome) => {
                 self.link(&node).records.push_back(Record::Fulfilled(number, outcome));
             }
-            Done::Owner(session, taken) => self.on_owner(&session, taken),
+            Done::Owner(session, owner) => self.on_owner(&session, owner),
         }
     }
 
@@ -464,27 +464,22 @@ impl Peers {
         (copy.is_looking, copy.looked) = (true, Instant::now());
         let (store, session) = (self.store.clone(), copy.session.clone());
         let looking = async move {
-            let taken = store.take(&session).await;
-            Done::Owner(session, taken)
+            let owner = store.owner(&session).await;
+            Done::Owner(session, owner)
         };
         self.doing.push(looking.boxed());
     }
 
-    fn on_owner(&mut self, session: &SessionId, taken: Result<Fence, StoreError>) {
-        if let Ok(fence) = taken {
-            self.store.give_up(session, fence);
-        }
+    fn on_owner(&mut self, session: &SessionId, owner: Result<Option<NodeId>, StoreError>) {
         let Some(id) = self.sessions.get(session).copied() else { return };
         let Some(copy) = self.mirrors.get_mut(&id) else { return };
         copy.is_looking = false;
-        match taken {
+        match owner {
             // Those who watch come back, and whichever gateway they come to has it then.
-            Ok(_) => copy.mirror.close(Closed::Moved),
+            Ok(None) => copy.mirror.close(Closed::Moved),
             Err(StoreError::NoSession) => copy.mirror.close(Closed::Deleted),
-            Err(StoreError::Elsewhere(node)) => {
-                if !node.as_str().is_empty() {
-                    copy.owner = node;
-                }
+            Ok(Some(node)) => {
+                copy.owner = node;
                 return self.follow_anew(id, false);
             }
             Err(_) => return,
@@ -596,15 +591,10 @@ impl Link {
         nothing && !self.is_sending && now - self.heard > GONE && now - self.sent > GONE
     }
 
-    /// The next message: what waits, and what followers have to tell.
+    /// The next message: what followers have to tell, and what waits.
     fn message(&mut self, me: &NodeId) -> Vec<u8> {
         let (line, number) = self.sending.next();
         let mut batch = Batch::new(&Head(me.clone(), line, number));
-        while batch.len() < MESSAGE_BYTES
-            && let Some(record) = self.records.pop_front()
-        {
-            batch.push(&record);
-        }
         while batch.len() < MESSAGE_BYTES
             && let Some(id) = self.dirty.pop_front()
         {
@@ -629,6 +619,13 @@ impl Link {
                 batch.push(&Record::Over(id, Some(cause)));
                 self.followers.remove(&id);
             }
+        }
+        // Behind what happened, so that what is answered has been seen by then.
+        let most = batch.len().max(MESSAGE_BYTES) + MESSAGE_BYTES;
+        while batch.len() < most
+            && let Some(record) = self.records.pop_front()
+        {
+            batch.push(&record);
         }
         batch.into_bytes()
     }

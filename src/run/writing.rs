@@ -248,7 +248,7 @@ mod tests {
                 break end;
             }
         };
-        assert_eq!((end.status, end.error.unwrap().code), (Status::Incomplete, "budget_exhausted"));
+        assert_eq!((end.status, &*end.error.unwrap().code), (Status::Incomplete, "budget_exhausted"));
         assert!((296..=328).contains(&(16 * pieces)), "200 that were held back, and the 100 that were left: {pieces}");
         drop(other);
     }
@@ -258,7 +258,7 @@ mod tests {
         let (budgets, mut writing) = begun();
         let end = std::iter::repeat_with(|| writing.take(Ok(ModelEvent::Thinking(100)))).find_map(|told| told.end);
         let end = end.unwrap();
-        assert_eq!((end.status, end.error.unwrap().code), (Status::Error, "budget_exhausted"));
+        assert_eq!((end.status, &*end.error.unwrap().code), (Status::Error, "budget_exhausted"));
         drop(writing);
         assert_eq!(spent(&budgets), 1000);
     }

@@ -104,6 +104,9 @@ pub enum SendError {
     /// The gateway is about to end.
     #[error("the gateway is shutting down")]
     Draining,
+    /// Another gateway has the session, and does not answer.
+    #[error("another gateway has the session, and cannot be reached at the moment")]
+    Elsewhere,
     /// The session failed.
     #[error("the session failed")]
     Internal,
@@ -115,7 +118,7 @@ impl SendError {
     pub const fn code(self) -> &'static str {
         match self {
             // While it drains, too: the client comes back after the restart and repeats it.
-            Self::Busy | Self::Draining => "busy",
+            Self::Busy | Self::Draining | Self::Elsewhere => "busy",
             Self::QueueFull => "queue_full",
             Self::Limit(refusal) => refusal.code(),
             Self::TooManySessions => "too_many",

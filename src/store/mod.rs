@@ -271,6 +271,14 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
         Ok(Fence::FIRST)
     }
 
+    /// Which other gateway has a session; `None` when none has and it can be taken.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSession`] when there is none.
+    async fn owner(&self, _session: &SessionId) -> Result<Option<NodeId>, StoreError> {
+        Ok(None)
+    }
+
     /// Lets others take a session, soon: nothing more is written under this fence.
     fn give_up(&self, _session: &SessionId, _fence: Fence) {}
 

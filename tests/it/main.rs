@@ -36,6 +36,7 @@ mod limits;
 mod logs;
 mod manual;
 mod metrics;
+mod mirrors;
 mod monitoring;
 mod openapi;
 mod pacing;

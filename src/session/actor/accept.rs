@@ -161,6 +161,7 @@ impl Actor {
                 let answer = match result {
                     Ok(true) => {
                         self.shared.log.lock().rate(&message, feedback);
+                        self.shared.wakers.wake(); // For copies elsewhere.
                         Ok(())
                     }
                     Ok(false) => Err(SendError::NotFound),

@@ -23,8 +23,9 @@ use crate::{
 pub enum Change {
     /// All that there is: what the copy has is void.
     Whole(Box<Whole>),
-    /// The newest messages, which went on another way, or were rated.
-    Said(Said),
+    /// The newest messages, which went on another way, or were rated, and what else happened until then: all at once, for
+    /// readers would be shown a state in between that there never was.
+    Said(Said, Vec<Change>),
     /// Somebody said something: the event's number, the question, and the answer that is to come.
     Turn(u64, Box<Message>, Option<Box<Message>>),
     /// Any other event but the end of a run.
@@ -114,12 +115,10 @@ impl Log {
             tell(Change::Whole(Box::new(self.whole(now))));
             return;
         };
-        if std::mem::replace(revision, self.revision) != self.revision && !tell(Change::Said(self.said())) {
-            return;
-        }
+        let mut others = (std::mem::replace(revision, self.revision) != self.revision).then(Vec::new);
         loop {
             let change = match self.next(cursor, max_bytes) {
-                Step::UpToDate | Step::Presence(_) => return,
+                Step::UpToDate | Step::Presence(_) => break,
                 Step::Trimmed => {
                     *copied = self.copied_whole();
                     tell(Change::Whole(Box::new(self.whole(now))));
@@ -143,9 +142,14 @@ impl Log {
                     Change::Doing(doing, self.live().map_or_else(|| "".into(), |live| live.model.clone()))
                 }
             };
-            if !tell(change) {
-                return;
+            match &mut others {
+                Some(others) => others.push(change),
+                None if tell(change) => {}
+                None => return,
             }
+        }
+        if let Some(others) = others {
+            tell(Change::Said(self.said(), others));
         }
     }
 
@@ -156,7 +160,12 @@ impl Log {
     pub fn repeat(&mut self, change: Change, now: Moment) -> Result<(), OutOfStep> {
         match change {
             Change::Whole(whole) => return self.take_over(*whole, now),
-            Change::Said(said) => {
+            Change::Said(said, others) => {
+                self.transcript.reset(said.messages.clone(), said.older);
+                for change in others {
+                    self.repeat(change, now)?;
+                }
+                // What was said meanwhile is among them already, in its place.
                 self.transcript.reset(said.messages, said.older);
                 self.revision = said.revision;
             }
@@ -192,7 +201,8 @@ impl Log {
                 live.text.push(&text, now);
             }
             Change::Failover(keep, from, to, reason) => {
-                self.live().filter(|live| live.text.end().utf16() >= keep).ok_or(OutOfStep)?;
+                // Of what this copy has not heard of yet, nothing is withdrawn: it comes as it is now.
+                self.live().ok_or(OutOfStep)?;
                 self.fail_over(keep, &from, &to, &reason);
             }
             Change::Doing(doing, model) => {

@@ -250,6 +250,7 @@ impl Session {
             self.messages.truncate(at + 1);
         }
         let waiting = (self.messages[at].id.clone(), answer.id.clone());
+        answer.question = Some(waiting.0.clone());
         self.messages.push(answer);
         let from = self.messages.len().saturating_sub(SNAPSHOT_MESSAGES);
         self.log.branch(self.messages[from..].to_vec(), from > 0, edited, self.now);
@@ -300,8 +301,10 @@ impl Session {
         let Some((run, answer)) = self.live.take() else { return };
         let text = self.log.live_text().unwrap().to_owned();
         assert_eq!(text, self.texts.last().unwrap().1);
-        let answer = Message { run: Some(run), ..message(&answer, Role::Assistant, &text, status) };
-        *self.messages.iter_mut().find(|message| message.id == answer.id).unwrap() = answer.clone();
+        let place = self.messages.iter_mut().find(|message| message.id == answer).unwrap();
+        let question = place.question.clone();
+        let answer = Message { run: Some(run), question, ..message(&answer, Role::Assistant, &text, status) };
+        *place = answer.clone();
         self.log.finish_run(Arc::new(answer), Ending::default(), self.now).unwrap();
         self.start();
     }

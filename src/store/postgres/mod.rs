@@ -149,6 +149,11 @@ impl SessionStore for PostgresStore {
         self.write("take", session, move |link| sessions::take(link, id.clone(), node.clone())).await
     }
 
+    async fn owner(&self, session: &SessionId) -> Result<Option<NodeId>, StoreError> {
+        let node = self.leases.node();
+        self.read("owner", |link| sessions::owner(link, session.clone(), node.clone())).await
+    }
+
     fn give_up(&self, session: &SessionId, fence: Fence) {
         self.leases.give_up(session, fence);
     }

@@ -98,6 +98,16 @@ pub(super) async fn take(link: Arc<Link>, session: SessionId, node: Arc<str>) ->
     Ok(Fence(u64::try_from(get::<i64>(&taken, 0)?).unwrap_or(0)))
 }
 
+/// Which other node has a session and is not dead.
+pub(super) async fn owner(link: Arc<Link>, session: SessionId, me: Arc<str>) -> Result<Option<NodeId>, Failure> {
+    let sql =
+        "SELECT CASE WHEN node <> $2 AND NOT EXISTS (SELECT FROM nodes WHERE nodes.id = node AND dead) THEN node END
+               FROM sessions WHERE id = $1";
+    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&session.as_str(), Type::TEXT), (&&*me, Type::TEXT)];
+    let Some(row) = link.client.query_typed_opt(sql, &values).await? else { return Err(StoreError::NoSession.into()) };
+    Ok(get::<Option<String>>(&row, 0)?.map(|node| NodeId(node.into())))
+}
+
 async fn why_not(link: &Link, id: &str, me: &str) -> Result<StoreError, Failure> {
     let sql = "SELECT EXISTS (SELECT FROM nodes WHERE nodes.id = $2 AND NOT dead), node FROM sessions WHERE id = $1";
     let row = link.client.query_typed_opt(sql, &[(&id, Type::TEXT), (&me, Type::TEXT)]).await?;

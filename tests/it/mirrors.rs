@@ -1,0 +1,324 @@
+//! Several gateways on one PostgreSQL and one Redis: every conversation at every one of them, and what is left of that when
+//! the way between them, or one of them, is gone.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout},
+};
+
+use super::harness::{
+    Client, Engine, Fault, Memory, Mode, PATIENCE, Proxy, Redis, SHARED, SHARED_REDIS, Setup, TestGateway, Upstream,
+    load, report, soon, verify,
+};
+
+const ANSWER: &str = "one two three four five six seven eight";
+
+async fn gateways<const N: usize>(upstream: &str, redis: &str) -> [TestGateway; N] {
+    let database = SHARED.fresh().await;
+    let mut gateways = Vec::new();
+    for _ in 0..N {
+        let setup = Setup::with_upstream(upstream).set("DATABASE_URL", &database).set("REDIS_URL", redis);
+        gateways.push(setup.start().await);
+    }
+    for gateway in &gateways {
+        reaches_others(gateway).await;
+    }
+    gateways.try_into().unwrap_or_else(|_| unreachable!("so many were started"))
+}
+
+async fn reaches_others(gateway: &TestGateway) {
+    soon("the way to others", async {
+        while gateway.get("/health").await.1["components"]["cluster"]["state"] != "ready" {
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+}
+
+async fn come_back(gateway: &TestGateway, memory: Memory) -> Client {
+    let (started, url, mut memory) = (Instant::now(), gateway.socket(&memory.session), memory);
+    loop {
+        match Client::try_resume(&url, memory).await {
+            Ok(client) => return client,
+            Err(left) => memory = left,
+        }
+        assert!(started.elapsed() < PATIENCE, "nobody has the session");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn texts(client: &Client) -> Vec<(String, String)> {
+    let messages = client.snapshot.as_ref().expect("a snapshot")["messages"].as_array().unwrap().clone();
+    let text = |of: &Value| of.as_str().unwrap_or_default().to_owned();
+    messages.iter().map(|message| (text(&message["text"]), text(&message["status"]))).collect()
+}
+
+/// What everybody who watches a conversation may do, at a gateway that does not have it.
+async fn is_one_conversation_at_both(redis: &str) {
+    let (upstream, gate) = Upstream::gated(ANSWER, 2).await;
+    let [one, other] = gateways(&upstream.url, redis).await;
+    let mut owner = one.connect().await;
+    owner.say("Count").await;
+    owner.until("ack").await;
+    owner.deltas(1).await;
+
+    // In the midst of an answer, from a snapshot; who is there is known at both.
+    let mut guest = Client::connect(&other.socket(&owner.session())).await;
+    guest.until("snapshot").await;
+    assert_eq!(guest.until("presence").await["viewers"], 2);
+    assert_eq!(owner.until("presence").await["viewers"], 2);
+    gate.allow(3);
+    guest.deltas(1).await;
+    guest.tell(json!({"type": "typing", "on": true})).await;
+    assert_eq!(owner.until("presence").await["typing"], true);
+
+    // A socket goes on at the other one where it was cut, and back.
+    let memory = owner.cut();
+    let mut owner = Client::resume(&other.socket(&memory.session), memory).await;
+    assert_eq!(owner.welcome["recovered"], "full");
+    gate.allow(5);
+    owner.deltas(1).await;
+    let memory = owner.cut();
+    let mut owner = Client::resume(&one.socket(&memory.session), memory).await;
+    assert_eq!(owner.welcome["recovered"], "full");
+    gate.open();
+    for client in [&mut owner, &mut guest] {
+        let answer = client.answer().await;
+        assert_eq!((answer.status(), answer.text.as_str()), ("complete", ANSWER));
+    }
+
+    // What is said at the one that does not have it, is said once.
+    let id = "again";
+    guest.tell(json!({"type": "send", "id": id, "text": "Again"})).await;
+    let [ack, _] = guest.until_all(["ack", "run.done"]).await;
+    assert_eq!((&ack["message"], &ack["duplicate"]), (&json!(id), &json!(false)));
+    assert_eq!(owner.answer().await.text, ANSWER);
+    guest.tell(json!({"type": "send", "id": id, "text": "Again"})).await;
+    assert_eq!(guest.until("ack").await["duplicate"], true);
+    guest.tell(json!({"type": "send", "id": id, "text": "Something else"})).await;
+    assert_eq!(guest.until("error").await["code"], "idempotency_conflict");
+    guest.tell(json!({"type": "edit", "id": "edited", "message": id, "text": "Once more"})).await;
+    let [_, message, _] = guest.until_all(["ack", "message", "run.done"]).await;
+    assert_eq!(message["message"]["text"], "Once more");
+    assert_eq!(owner.until("message").await["message"]["text"], "Once more");
+    assert_eq!(owner.answer().await.text, ANSWER);
+    let (_, session) = other.get(&format!("/api/v1/sessions/{}", guest.session())).await;
+    let answer = session["messages"].as_array().unwrap().last().unwrap()["id"].clone();
+    guest.tell(json!({"type": "feedback", "id": "f", "message": answer, "value": 1})).await;
+    guest.until("ack").await;
+    // Whoever comes later, to either, sees the same.
+    let late =
+        [Client::connect(&one.socket(&guest.session())).await, Client::connect(&other.socket(&guest.session())).await];
+    let mut shown = Vec::new();
+    for mut client in late {
+        client.until("snapshot").await;
+        shown.push(client.snapshot.clone().expect("a snapshot")["messages"].clone());
+    }
+    assert_eq!(shown[0], shown[1]);
+    assert_eq!(shown[0].as_array().unwrap().last().unwrap()["feedback"]["value"], 1);
+    assert_eq!(upstream.stats.requests().len(), 3, "nothing is generated twice");
+
+    // Deleted there, gone here.
+    let deleted =
+        reqwest::Client::new().delete(other.url(&format!("/api/v1/sessions/{}", guest.session()))).send().await;
+    assert_eq!(deleted.unwrap().status(), 204);
+    for client in [&mut owner, &mut guest] {
+        assert_eq!(client.close_code().await, 4004);
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_is_at_every_gateway() {
+    is_one_conversation_at_both(SHARED_REDIS.url()).await;
+}
+
+#[tokio::test]
+async fn a_conversation_is_at_every_gateway_of_a_cluster_of_redis() {
+    let redis = Redis::start_as(Mode::Cluster, Engine::Redis, &[]);
+    is_one_conversation_at_both(redis.url()).await;
+}
+
+#[tokio::test]
+async fn a_conversation_is_at_every_gateway_with_valkey_and_sentinels() {
+    let redis = Redis::start_as(Mode::Sentinel, Engine::Valkey, &[]);
+    is_one_conversation_at_both(redis.url()).await;
+}
+
+#[tokio::test]
+async fn a_run_is_stopped_from_where_it_is_not_written() {
+    let (upstream, gate) = Upstream::gated(ANSWER, 2).await;
+    let [one, other] = gateways(&upstream.url, SHARED_REDIS.url()).await;
+    let mut owner = one.connect().await;
+    owner.say("Count").await;
+    owner.until("ack").await;
+    owner.deltas(1).await;
+    let mut guest = Client::connect(&other.socket(&owner.session())).await;
+    guest.tell(json!({"type": "stop", "id": "s"})).await;
+    let [ack, done] = guest.until_all(["ack", "run.done"]).await;
+    assert_eq!((&ack["re"], &done["status"]), (&json!("s"), &json!("stopped")));
+    assert_eq!(owner.answer().await.status(), "stopped");
+    drop(gate);
+    guest.tell(json!({"type": "stop", "id": "t"})).await;
+    assert_eq!(guest.until("error").await["code"], "run_not_active");
+}
+
+#[tokio::test]
+async fn when_the_gateway_that_writes_is_killed_its_watchers_elsewhere_are_told_the_draft_within_seconds() {
+    let (upstream, gate) = Upstream::gated(ANSWER, 3).await;
+    let [one, other] = gateways(&upstream.url, SHARED_REDIS.url()).await;
+    let mut owner = one.connect().await;
+    let id = owner.say("Count").await;
+    owner.until("ack").await;
+    let mut quiet = one.connect().await;
+    quiet.say("Count, too").await;
+    quiet.until("ack").await;
+    let mut guest = Client::connect(&other.socket(&owner.session())).await;
+    guest.until("snapshot").await;
+    drop(one.kill().await);
+    let killed = Instant::now();
+    gate.open();
+    // Nobody has watched this one here: whoever comes is held until it can be taken.
+    let memory = quiet.cut();
+    let mut quiet = Client::resume(&other.socket(&memory.session), memory).await;
+    assert!(killed.elapsed() < Duration::from_secs(9), "{:?}", killed.elapsed());
+    quiet.until("snapshot").await;
+    assert_eq!(texts(&quiet)[1].1, "interrupted");
+    assert_eq!(guest.close_code().await, 4205, "it is to come back");
+    let (mut owner, mut guest) = (come_back(&other, owner.cut()).await, come_back(&other, guest.memory.clone()).await);
+    assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());
+    for client in [&mut owner, &mut guest] {
+        client.until("snapshot").await;
+        assert_eq!(texts(client)[1].1, "interrupted");
+        assert_eq!(client.answer().await.status(), "interrupted");
+    }
+    guest.tell(json!({"type": "send", "id": id, "text": "Count"})).await;
+    assert_eq!(guest.until("ack").await["duplicate"], true);
+    assert_eq!(upstream.stats.requests().len(), 2);
+    guest.tell(json!({"type": "send", "id": "again", "text": "Again"})).await;
+    assert_eq!(guest.answer().await.text, ANSWER);
+}
+
+#[tokio::test]
+async fn without_redis_everything_goes_on_where_it_is_and_the_rest_comes_back_with_it() {
+    let mut redis = Redis::start(&[]);
+    let (upstream, gate) = Upstream::gated(ANSWER, 2).await;
+    let [one, other] = gateways(&upstream.url, redis.url()).await;
+    let mut owner = one.connect().await;
+    owner.say("Count").await;
+    owner.until("ack").await;
+    let mut guest = Client::connect(&other.socket(&owner.session())).await;
+    guest.until("snapshot").await;
+    let mut quiet = one.connect().await;
+    quiet.say("Wait").await;
+    quiet.until("ack").await;
+    redis.kill();
+    gate.allow(4);
+    owner.deltas(1).await;
+    soon("its absence", async {
+        while other.get("/health").await.1["components"]["cluster"]["state"] != "down" {
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    let (status, health) = other.get("/health").await;
+    assert_eq!((status, &health["status"]), (200, &json!("degraded")));
+    // New conversations at both; of what the other one has, nothing new.
+    assert_eq!(other.get("/ready").await.0, 200);
+    let (status, problem) = other.post("/api/v1/chat", json!({"session_id": quiet.session(), "message": "?"})).await;
+    assert_eq!((status, &problem["code"]), (503, &json!("busy")), "{problem}");
+
+    redis.start_again();
+    for gateway in [&one, &other] {
+        reaches_others(gateway).await;
+    }
+    gate.open();
+    for client in [&mut owner, &mut guest] {
+        let answer = client.answer().await;
+        assert_eq!((answer.status(), answer.text.as_str()), ("complete", ANSWER));
+    }
+    guest.tell(json!({"type": "send", "id": "again", "text": "Again"})).await;
+    for client in [&mut owner, &mut guest] {
+        assert_eq!(client.answer().await.text, ANSWER);
+    }
+}
+
+#[tokio::test]
+async fn listeners_that_are_cut_off_and_servers_that_freeze_cost_nothing_but_time() {
+    let mut redis = Redis::start(&[]);
+    let upstream = Upstream::saying(&"word ".repeat(400), 100.0).await;
+    let [one, other] = gateways(&upstream.url, redis.url()).await;
+    let mut owner = one.connect().await;
+    owner.say("Count").await;
+    owner.until("ack").await;
+    let mut guest = Client::connect(&other.socket(&owner.session())).await;
+    for round in 0..3 {
+        guest.deltas(5).await;
+        if round == 1 {
+            redis.stop();
+            owner.deltas(20).await;
+            redis.go_on();
+        } else {
+            let _: i64 = redis.servers[0].command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await.unwrap();
+        }
+    }
+    for client in [&mut owner, &mut guest] {
+        let answer = client.answer().await;
+        assert_eq!((answer.status(), answer.text.as_str()), ("complete", "word ".repeat(400).as_str()));
+    }
+    assert_eq!(upstream.stats.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_way_that_freezes_in_one_direction_is_given_up_and_found_anew() {
+    for fault in [Fault::FreezeDown, Fault::FreezeUp] {
+        let redis = Redis::start(&[]);
+        let proxy = Proxy::to(&redis.address(), fault, 0).await;
+        let (upstream, gate) = Upstream::gated(ANSWER, 2).await;
+        let database = SHARED.fresh().await;
+        let setup = || Setup::with_upstream(&upstream.url).set("DATABASE_URL", &database);
+        let one = setup().set("REDIS_URL", &format!("redis://{}", proxy.address)).start().await;
+        let other = setup().set("REDIS_URL", redis.url()).start().await;
+        for gateway in [&one, &other] {
+            reaches_others(gateway).await;
+        }
+        let mut owner = one.connect().await;
+        owner.say("Count").await;
+        owner.until("ack").await;
+        let mut guest = Client::connect(&other.socket(&owner.session())).await;
+        guest.until("snapshot").await;
+        proxy.begin();
+        soon("its absence", async {
+            while one.get("/health").await.1["components"]["cluster"]["state"] != "down" {
+                sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+        // Who is served where the session is notices nothing of it.
+        gate.open();
+        let answer = owner.answer().await;
+        assert_eq!((answer.status(), answer.text.as_str()), ("complete", ANSWER), "{fault:?}");
+        drop((guest, owner));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_that_come_back_at_any_of_three_gateways_hear_all_of_it_once() {
+    let upstream = Upstream::saying(&"lorem ipsum dolor ".repeat(20), 80.0).await;
+    let gateways: [TestGateway; 3] = gateways(&upstream.url, SHARED_REDIS.url()).await;
+    let urls = gateways.iter().map(|gateway| gateway.url("")).collect::<Vec<_>>().join(",");
+    let folder = tempfile::tempdir().unwrap();
+    let history = folder.path().join("history.jsonl");
+    let arguments = ["--url", &urls, "--sessions", "30", "--messages", "3", "--cut", "0.01", "--history"];
+    let mut loading = load(&arguments, &history);
+    let loaded = timeout(Duration::from_secs(120), spawn_blocking(move || loading.output()));
+    let ran = loaded.await.expect("the load's end").unwrap().unwrap();
+    let told = report(&ran);
+    assert!(ran.status.success(), "{told}");
+    let (code, verdict) = verify(&urls, &history).await;
+    assert_eq!((code, &verdict["violations"]), (Some(0), &json!({})), "{verdict:#}");
+    assert_eq!(verdict["proven"], told["answered"], "{verdict:#}");
+    eprintln!("{told} {verdict}");
+}
