@@ -16,8 +16,7 @@ use super::{
 };
 use crate::{
     chat::{MessageId, SessionId},
-    session::{Command, Mirror, NewMessage, RunNotActive, SendError, SessionHandle, StopTarget, Wishes},
-    store::NodeId,
+    session::{Command, RunNotActive, SendError, StopTarget, Wishes},
 };
 
 /// How long a wish is repeated that nobody answers, and how long each time.
@@ -25,24 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_EACH: Duration = Duration::from_secs(1);
 /// Wishes of one mirror that wait for their answer; those beyond are refused.
 const MAX_WISHES: usize = 64;
-
-/// Whether anything was heard of a session from the gateway that has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen;
-
-/// A mirror that is to begin.
-pub struct Mirroring {
-    /// Which session.
-    pub session: SessionId,
-    /// Who has it.
-    pub owner: NodeId,
-    /// The copy.
-    pub mirror: Mirror,
-    /// Told when something was heard of it; dropped when that cannot be.
-    pub seen: oneshot::Sender<Seen>,
-    /// Dropped when it is over.
-    pub alive: oneshot::Sender<()>,
-}
 
 impl Cluster {
     /// Passes on what is wanted of a session, until nobody can want anything any more, or it is over.
@@ -148,38 +129,5 @@ impl Cluster {
             }
         }
         None
-    }
-}
-
-/// Hands a wish from elsewhere to the session here, in order; what comes of it.
-pub(super) fn fulfil(session: &SessionHandle, wish: Wish) -> BoxFuture<'static, Outcome> {
-    fn then<T: Send + 'static>(
-        answer: Option<oneshot::Receiver<T>>,
-        outcome: impl FnOnce(T) -> Outcome + Send + 'static,
-    ) -> BoxFuture<'static, Outcome> {
-        async move {
-            match answer {
-                Some(answer) => answer.await.map_or(Outcome::Elsewhere, outcome),
-                None => Outcome::Elsewhere,
-            }
-        }
-        .boxed()
-    }
-    match wish {
-        Wish::Send(message) => {
-            let message: Box<NewMessage> = message;
-            then(session.wish(|reply| Command::Send(message, reply)), Outcome::Sent)
-        }
-        Wish::Redo(id, redo, by) => {
-            then(session.wish(|reply| Command::Redo(Some(id), Box::new((redo, by)), reply)), Outcome::Sent)
-        }
-        Wish::Rate(message, feedback) => {
-            then(session.wish(|reply| Command::Rate(message, Box::new(feedback), reply)), Outcome::Rated)
-        }
-        Wish::Stop(target) => then(session.wish_to_stop(target), Outcome::Stopped),
-        Wish::Delete => then(session.wish(Command::Delete), |deleted| match deleted {
-            Ok(deleted) => Outcome::Deleted(deleted),
-            Err(_) => Outcome::Elsewhere, // The store refused: it is tried again.
-        }),
     }
 }

@@ -3,17 +3,21 @@
 //! Each session is written by the gateway that has it ([`store`](crate::store)). Every other gateway where somebody
 //! watches keeps a *mirror*: a copy of its log, which the owner tells what happened as it tells any reader, and from which
 //! wishes go to the owner. `record` is what is said, `line` numbers what is sent from one gateway to another so that a
-//! loss is noticed, `peers` does both ends of it, `mirror` is the mirror's actor; `bus` carries it, over `server`, a Redis.
+//! loss is noticed, `link` is what is between two of them, and `peers` does both ends of it, by `order` of `mirror`, the
+//! mirror's actor, and of the hub; `fulfil` does what others want. `bus` carries it all, over `server`, a Redis.
 //! The logs are the history, so nothing that is lost on the way has to be kept. Uses `session`, `store`, `telemetry`.
 
 mod bus;
+mod fulfil;
 mod line;
+mod link;
 mod mirror;
+mod order;
 mod peers;
 mod record;
 mod server;
 
 pub use bus::{Bus, BusDown, RedisBus};
-pub use mirror::{Mirroring, Seen};
+pub use order::{Mirroring, Seen};
 pub use peers::{Cluster, Home};
 pub use server::{InvalidServer, Server};

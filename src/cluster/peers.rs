@@ -1,62 +1,47 @@
 //! Both ends of what gateways tell one another: one task that owns all of it.
 //!
-//! For each other gateway there is a link: what is to be said to it, and the followers that read sessions for it. A link
-//! sends one message at a time, the first at once and then one every [`WINDOW`], and followers are read when it is put
+//! For each other gateway there is a link. It sends one message at a time, the first at once and then one every 10 ms, and followers are read when it is put
 //! together: what happens meanwhile lies in the logs, and waits nowhere else. When something is missing of what a gateway
 //! sent, nothing of it counts any more: its followers are dropped, and all mirrors of its sessions follow anew from where
 //! they are. When it is silent, it is asked of the store who has its sessions now.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet},
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Wake, Waker},
+    sync::Arc,
     time::Duration,
 };
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{Mutex, mpsc, oneshot},
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tracing::{debug, warn};
 
 use super::{
     bus::{Bus, BusDown},
-    line::{Heard, Receiving, Sending},
-    mirror::{Mirroring, Seen, fulfil},
-    record::{Batch, Head, MirrorId, Outcome, Record, Wish, read},
+    fulfil::fulfil,
+    line::Heard,
+    link::{Dirty, Link},
+    order::{Mirroring, Order, Seen},
+    record::{Head, MirrorId, Outcome, Record, Wish, read},
 };
 use crate::{
     chat::SessionId,
     session::{
-        Closed, Follower, Mirror, SessionHandle,
+        Closed, Mirror, SessionHandle,
         log::{Change, There},
     },
     store::{NodeId, SessionStore, StoreError},
     telemetry::metrics::{CLUSTER_BUS_GAPS, CLUSTER_FOLLOWERS, CLUSTER_MIRRORS},
 };
 
-/// Between two messages to the same gateway.
-const WINDOW: Duration = Duration::from_millis(10);
-/// A message that has so many bytes takes no more.
-const MESSAGE_BYTES: usize = 256 << 10;
-/// Text in one record, in bytes.
-const TEXT_BYTES: usize = 16 << 10;
-/// Records that wait for a gateway, besides what is in the logs. Beyond, all is told anew.
-const MAX_RECORDS: usize = 8192;
 /// Orders of this gateway that wait.
 const ORDERS: usize = 1024;
 /// How often it is looked after all of it.
 const TICK: Duration = Duration::from_millis(100);
-/// How often a link says something, and after what silence its gateway is not counted upon any more.
-const BEAT: Duration = Duration::from_secs(1);
 const SILENT: Duration = Duration::from_secs(3);
-const GONE: Duration = Duration::from_secs(10);
 /// How long a mirror waits for the first word before it is asked who has the session now, and between two such questions.
 const FIRST_WORD: Duration = Duration::from_secs(1);
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -70,7 +55,7 @@ pub type Home = Box<dyn Fn(SessionId) -> BoxFuture<'static, Option<SessionHandle
 pub struct Cluster {
     bus: Arc<dyn Bus>,
     orders: mpsc::Sender<Order>,
-    work: tokio::sync::Mutex<Work>,
+    work: Mutex<Work>,
 }
 
 struct Work {
@@ -78,17 +63,12 @@ struct Work {
     orders: mpsc::Receiver<Order>,
 }
 
-enum Order {
-    Mirror(Mirroring),
-    Wish(SessionId, Wish, oneshot::Sender<Outcome>),
-}
-
 impl Cluster {
     /// One over this bus, whose messages come out of `inbox`. It does nothing before it [runs](Self::run).
     #[must_use]
     pub fn over(bus: Arc<dyn Bus>, inbox: mpsc::Receiver<Vec<u8>>) -> Arc<Self> {
         let (orders, received) = mpsc::channel(ORDERS);
-        Arc::new(Self { bus, orders, work: tokio::sync::Mutex::new(Work { inbox, orders: received }) })
+        Arc::new(Self { bus, orders, work: Mutex::new(Work { inbox, orders: received }) })
     }
 
     /// Whether others can be reached at the moment, as far as is known.
@@ -131,45 +111,6 @@ impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster").field("bus", &self.bus).finish_non_exhaustive()
     }
-}
-
-/// Followers that have something to tell.
-#[derive(Default)]
-struct Dirty {
-    followers: Mutex<Vec<(NodeId, MirrorId)>>,
-    some: Notify,
-}
-
-struct FollowerWaker {
-    dirty: Arc<Dirty>,
-    of: (NodeId, MirrorId),
-    is_dirty: AtomicBool,
-}
-
-impl Wake for FollowerWaker {
-    fn wake(self: Arc<Self>) {
-        if !self.is_dirty.swap(true, Ordering::AcqRel) {
-            self.dirty.followers.lock().push(self.of.clone());
-            self.dirty.some.notify_one();
-        }
-    }
-}
-
-/// Another gateway.
-struct Link {
-    sending: Sending,
-    receiving: Receiving,
-    /// How often what it said before was void.
-    era: u64,
-    records: VecDeque<Record>,
-    followers: HashMap<MirrorId, (Follower, Arc<FollowerWaker>)>,
-    dirty: VecDeque<MirrorId>,
-    asked: HashMap<u64, oneshot::Sender<Outcome>>,
-    is_sending: bool,
-    /// It has to say something, only to be heard.
-    is_beating: bool,
-    sent: Instant,
-    heard: Instant,
 }
 
 /// A session of another gateway.
@@ -215,7 +156,7 @@ impl Peers {
         let dirty = self.dirty.clone();
         self.me = self.store.node();
         loop {
-            let due = self.links.values().filter(|link| link.has_more()).map(|link| link.sent + WINDOW).min();
+            let due = self.links.values().filter_map(Link::due).min();
             tokio::select! {
                 Some(message) = inbox.recv() => {
                     self.on_message(&message);
@@ -230,9 +171,9 @@ impl Peers {
                 _ = tick.tick() => self.look_after_all(),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
-            for (node, id) in std::mem::take(&mut *dirty.followers.lock()) {
+            for (node, id) in dirty.take() {
                 if let Some(link) = self.links.get_mut(&node) {
-                    link.dirty.push_back(id);
+                    link.note_dirty(id);
                 }
             }
             self.flush();
@@ -325,9 +266,7 @@ impl Peers {
             Heard::Gap => {
                 metrics::counter!(CLUSTER_BUS_GAPS).increment(1);
                 debug!(from = from.as_str(), "something is missing of what another gateway sent");
-                link.era += 1;
-                link.followers.clear();
-                link.records.push_back(Record::Lost);
+                link.lose();
                 self.follow_all_anew(&from);
             }
         }
@@ -353,11 +292,11 @@ impl Peers {
                 self.doing.push(finding.boxed());
             }
             Record::There(id, there) => {
-                if let Some((follower, _)) = self.link(from).followers.get_mut(&id) {
+                if let Some(follower) = self.link(from).follower(id) {
                     follower.set_there(there);
                 }
             }
-            Record::Leave(id) => drop(self.link(from).followers.remove(&id)),
+            Record::Leave(id) => self.link(from).remove(id),
             Record::Changed(id, change) => {
                 let Some(copy) = self.mirrors.get_mut(&id).filter(|copy| copy.owner == *from) else { return };
                 let is_whole = matches!(change, Change::Whole(_));
@@ -433,13 +372,10 @@ impl Peers {
     fn on_found(&mut self, from: NodeId, era: u64, record: Record, session: Option<SessionHandle>) {
         match (record, session) {
             (Record::Follow(id, _, at, revision, there), Some(session)) => {
-                let of = (from.clone(), id);
-                let waker = FollowerWaker { dirty: self.dirty.clone(), of, is_dirty: AtomicBool::new(false) };
+                let dirty = self.dirty.clone();
                 let link = self.link(&from);
                 if link.era == era {
-                    let follower = Follower::new(&session, at.as_deref(), revision, there);
-                    link.followers.insert(id, (follower, Arc::new(waker)));
-                    link.dirty.push_back(id);
+                    link.add((from, id), session.follow(at.as_deref(), revision, there), &dirty);
                 }
             }
             (Record::Follow(id, ..), None) => self.link(&from).records.push_back(Record::Over(id, None)),
@@ -518,30 +454,11 @@ impl Peers {
         }
         unused.into_iter().for_each(|id| self.let_go(id));
         lost.into_iter().for_each(|id| self.look_for_owner(id));
-        let used: std::collections::HashSet<&NodeId> = self.mirrors.values().map(|copy| &copy.owner).collect();
-        let mut followers = 0;
-        for (node, link) in &mut self.links {
-            if now - link.heard > GONE {
-                link.followers.clear();
-            }
-            for (id, (follower, _)) in &mut link.followers {
-                if let Some(others) = follower.others() {
-                    link.records.push_back(Record::Others(*id, others));
-                }
-            }
-            followers += link.followers.len();
-            let is_used = used.contains(node) || !link.followers.is_empty();
-            link.is_beating = is_used && now - link.sent > BEAT;
-            if link.records.len() > MAX_RECORDS {
-                // It does not take what is for it: it is told all anew when it does.
-                link.records.clear();
-                link.followers.clear();
-                link.sending = Sending::new(rand::random());
-            }
-        }
+        let used: HashSet<&NodeId> = self.mirrors.values().map(|copy| &copy.owner).collect();
+        self.links.iter_mut().for_each(|(node, link)| link.tend(now, used.contains(node)));
         self.links.retain(|_, link| !link.is_over(now));
         metrics::gauge!(CLUSTER_MIRRORS).set(self.mirrors.len() as f64);
-        metrics::gauge!(CLUSTER_FOLLOWERS).set(followers as f64);
+        metrics::gauge!(CLUSTER_FOLLOWERS).set(self.links.values().map(Link::followers).sum::<usize>() as f64);
     }
 
     /// Sends what is to be sent, on every link that may.
@@ -549,11 +466,10 @@ impl Peers {
         let Some(me) = &self.me else { return };
         let now = Instant::now();
         for (node, link) in &mut self.links {
-            if !link.has_more() || now < link.sent + WINDOW {
+            if link.due().is_none_or(|due| due > now) {
                 continue;
             }
-            let message = link.message(me);
-            (link.is_sending, link.sent, link.is_beating) = (true, now, false);
+            let message = link.message(me, now);
             let (bus, node) = (self.bus.clone(), node.clone());
             let sending = async move {
                 let sent = bus.send(&node, message).await;
@@ -561,72 +477,5 @@ impl Peers {
             };
             self.doing.push(sending.boxed());
         }
-    }
-}
-
-impl Link {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self {
-            sending: Sending::new(rand::random()),
-            receiving: Receiving::default(),
-            era: 0,
-            records: VecDeque::new(),
-            followers: HashMap::new(),
-            dirty: VecDeque::new(),
-            asked: HashMap::new(),
-            is_sending: false,
-            is_beating: false,
-            sent: now.checked_sub(WINDOW).unwrap_or(now),
-            heard: now,
-        }
-    }
-
-    fn has_more(&self) -> bool {
-        !self.is_sending && (self.is_beating || !self.records.is_empty() || !self.dirty.is_empty())
-    }
-
-    fn is_over(&self, now: Instant) -> bool {
-        let nothing = self.records.is_empty() && self.followers.is_empty() && self.asked.is_empty();
-        nothing && !self.is_sending && now - self.heard > GONE && now - self.sent > GONE
-    }
-
-    /// The next message: what followers have to tell, and what waits.
-    fn message(&mut self, me: &NodeId) -> Vec<u8> {
-        let (line, number) = self.sending.next();
-        let mut batch = Batch::new(&Head(me.clone(), line, number));
-        while batch.len() < MESSAGE_BYTES
-            && let Some(id) = self.dirty.pop_front()
-        {
-            let Some((follower, waker)) = self.followers.get_mut(&id) else { continue };
-            // Whatever comes from now on makes it dirty again.
-            waker.is_dirty.store(false, Ordering::Release);
-            follower.wake(&Waker::from(waker.clone()));
-            let mut is_cut = false;
-            follower.tell(TEXT_BYTES, |change| {
-                batch.push(&Record::Changed(id, change));
-                is_cut = batch.len() >= MESSAGE_BYTES;
-                !is_cut
-            });
-            if is_cut {
-                self.dirty.push_front(id);
-                break;
-            }
-            if let Some(others) = follower.others() {
-                batch.push(&Record::Others(id, others));
-            }
-            if let Some(cause) = follower.closed() {
-                batch.push(&Record::Over(id, Some(cause)));
-                self.followers.remove(&id);
-            }
-        }
-        // Behind what happened, so that what is answered has been seen by then.
-        let most = batch.len().max(MESSAGE_BYTES) + MESSAGE_BYTES;
-        while batch.len() < most
-            && let Some(record) = self.records.pop_front()
-        {
-            batch.push(&record);
-        }
-        batch.into_bytes()
     }
 }

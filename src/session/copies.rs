@@ -13,7 +13,6 @@ use futures_channel::mpsc;
 
 use super::{
     command::{Closed, Command},
-    handle::SessionHandle,
     log::{Change, Copied, OutOfStep, There},
     shared::{Shared, Underway},
     wakers::Waiting,
@@ -32,10 +31,7 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// One whose copy carries the cursor `at`, and has heard of so many revisions.
-    #[must_use]
-    pub fn new(session: &SessionHandle, at: Option<&str>, revision: u64, there: There) -> Self {
-        let shared = session.shared().clone();
+    pub(super) fn new(shared: Arc<Shared>, at: Option<&str>, revision: u64, there: There) -> Self {
         let waiting = shared.wakers.enter();
         let copied = shared.log.lock().copied(at, revision);
         let mut follower = Self { shared, waiting, copied, there: There::default(), told: None };

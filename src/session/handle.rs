@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 use super::{
     actor::{self, Deps},
     command::{Closed, Command, NewMessage, Receipt, Redo, RunNotActive, SendError, Stop, StopTarget},
-    copies::{Mirror, Wishes},
-    log::{Attachment, Log},
+    copies::{Follower, Mirror, Wishes},
+    log::{Attachment, Log, There},
     report::{self, Activity, SessionReport},
     shared::{Shared, Underway},
     viewer::Viewer,
@@ -99,8 +99,11 @@ impl SessionHandle {
         self.shared.is_mirror
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    /// A reader for a copy at another gateway, which carries the cursor `at` and has heard of so many revisions, and where
+    /// so many watch.
+    pub(crate) fn follow(&self, at: Option<&str>, revision: u64, there: There) -> Follower {
+        self.touch();
+        Follower::new(self.shared.clone(), at, revision, there)
     }
 
     /// Hands in the wish to stop a run that came from elsewhere.

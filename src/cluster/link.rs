@@ -1,0 +1,207 @@
+//! What is between this gateway and another one: what is to be said to it, and the followers that read sessions for it.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Wake, Waker},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
+
+use super::{
+    line::{Receiving, Sending},
+    record::{Batch, Head, MirrorId, Outcome, Record},
+};
+use crate::{session::Follower, store::NodeId};
+
+/// Between two messages to the same gateway.
+pub(super) const WINDOW: Duration = Duration::from_millis(10);
+/// A message that has so many bytes takes no more of what happened, and one of twice as many nothing at all.
+const MESSAGE_BYTES: usize = 256 << 10;
+/// Text in one record, in bytes.
+const TEXT_BYTES: usize = 16 << 10;
+/// Records that wait for a gateway, besides what is in the logs. Beyond, all is told anew.
+const MAX_RECORDS: usize = 8192;
+/// How often it says something, and after what silence of the other one nothing is read for that any more.
+const BEAT: Duration = Duration::from_secs(1);
+const GONE: Duration = Duration::from_secs(10);
+
+/// Followers that have something to tell.
+#[derive(Default)]
+pub(super) struct Dirty {
+    followers: Mutex<Vec<(NodeId, MirrorId)>>,
+    pub(super) some: Notify,
+}
+
+impl Dirty {
+    /// Takes them.
+    pub(super) fn take(&self) -> Vec<(NodeId, MirrorId)> {
+        std::mem::take(&mut *self.followers.lock())
+    }
+}
+
+/// Notes that a follower has something to tell.
+struct FollowerWaker {
+    dirty: Arc<Dirty>,
+    of: (NodeId, MirrorId),
+    is_dirty: AtomicBool,
+}
+
+impl Wake for FollowerWaker {
+    fn wake(self: Arc<Self>) {
+        if !self.is_dirty.swap(true, Ordering::AcqRel) {
+            self.dirty.followers.lock().push(self.of.clone());
+            self.dirty.some.notify_one();
+        }
+    }
+}
+
+/// Another gateway.
+pub(super) struct Link {
+    pub(super) receiving: Receiving,
+    /// How often what it said before was void.
+    pub(super) era: u64,
+    /// What is to be said to it, besides what happens in sessions.
+    pub(super) records: VecDeque<Record>,
+    /// Wishes that it has not answered.
+    pub(super) asked: HashMap<u64, oneshot::Sender<Outcome>>,
+    /// When it was heard last.
+    pub(super) heard: Instant,
+    /// A message is on its way.
+    pub(super) is_sending: bool,
+    sending: Sending,
+    sent: Instant,
+    /// It has to be told something, only to hear of this gateway.
+    is_beating: bool,
+    followers: HashMap<MirrorId, (Follower, Arc<FollowerWaker>)>,
+    dirty: VecDeque<MirrorId>,
+}
+
+impl Link {
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            receiving: Receiving::default(),
+            era: 0,
+            records: VecDeque::new(),
+            asked: HashMap::new(),
+            heard: now,
+            is_sending: false,
+            sending: Sending::new(rand::random()),
+            sent: now.checked_sub(WINDOW).unwrap_or(now),
+            is_beating: false,
+            followers: HashMap::new(),
+            dirty: VecDeque::new(),
+        }
+    }
+
+    /// When the next message may go, if there is something to say.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let has_more = self.is_beating || !self.records.is_empty() || !self.dirty.is_empty();
+        (has_more && !self.is_sending).then(|| self.sent + WINDOW)
+    }
+
+    /// Something that it sent is missing: nothing of it counts any more.
+    pub(super) fn lose(&mut self) {
+        self.era += 1;
+        self.followers.clear();
+        self.records.push_back(Record::Lost);
+    }
+
+    /// Has a session read for one of its mirrors.
+    pub(super) fn add(&mut self, of: (NodeId, MirrorId), follower: Follower, dirty: &Arc<Dirty>) {
+        let id = of.1;
+        let waker = FollowerWaker { dirty: dirty.clone(), of, is_dirty: AtomicBool::new(false) };
+        self.followers.insert(id, (follower, Arc::new(waker)));
+        self.dirty.push_back(id);
+    }
+
+    pub(super) fn follower(&mut self, id: MirrorId) -> Option<&mut Follower> {
+        self.followers.get_mut(&id).map(|(follower, _)| follower)
+    }
+
+    pub(super) fn remove(&mut self, id: MirrorId) {
+        self.followers.remove(&id);
+    }
+
+    pub(super) fn followers(&self) -> usize {
+        self.followers.len()
+    }
+
+    /// One of its followers has something to tell.
+    pub(super) fn note_dirty(&mut self, id: MirrorId) {
+        self.dirty.push_back(id);
+    }
+
+    /// Looks after it; `is_used`: sessions of it are shown here.
+    pub(super) fn tend(&mut self, now: Instant, is_used: bool) {
+        if now - self.heard > GONE {
+            self.followers.clear();
+        }
+        for (id, (follower, _)) in &mut self.followers {
+            if let Some(others) = follower.others() {
+                self.records.push_back(Record::Others(*id, others));
+            }
+        }
+        self.is_beating = (is_used || !self.followers.is_empty()) && now - self.sent > BEAT;
+        if self.records.len() > MAX_RECORDS {
+            // It does not take what is for it: it is told all anew when it does.
+            self.records.clear();
+            self.followers.clear();
+            self.sending = Sending::new(rand::random());
+        }
+    }
+
+    /// Whether there is nothing between the two any more.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        let nothing = self.records.is_empty() && self.followers.is_empty() && self.asked.is_empty();
+        nothing && !self.is_sending && now - self.heard > GONE && now - self.sent > GONE
+    }
+
+    /// The next message: what followers have to tell, and what waits.
+    pub(super) fn message(&mut self, me: &NodeId, now: Instant) -> Vec<u8> {
+        (self.is_sending, self.sent, self.is_beating) = (true, now, false);
+        let (line, number) = self.sending.next();
+        let mut batch = Batch::new(&Head(me.clone(), line, number));
+        while batch.len() < MESSAGE_BYTES
+            && let Some(id) = self.dirty.pop_front()
+        {
+            let Some((follower, waker)) = self.followers.get_mut(&id) else { continue };
+            // Whatever comes from now on makes it dirty again.
+            waker.is_dirty.store(false, Ordering::Release);
+            follower.wake(&Waker::from(waker.clone()));
+            let mut is_cut = false;
+            follower.tell(TEXT_BYTES, |change| {
+                batch.push(&Record::Changed(id, change));
+                is_cut = batch.len() >= MESSAGE_BYTES;
+                !is_cut
+            });
+            if is_cut {
+                self.dirty.push_front(id);
+                break;
+            }
+            if let Some(others) = follower.others() {
+                batch.push(&Record::Others(id, others));
+            }
+            if let Some(cause) = follower.closed() {
+                batch.push(&Record::Over(id, Some(cause)));
+                self.followers.remove(&id);
+            }
+        }
+        // Behind what happened, so that what is answered has been seen by then.
+        while batch.len() < 2 * MESSAGE_BYTES
+            && let Some(record) = self.records.pop_front()
+        {
+            batch.push(&record);
+        }
+        batch.into_bytes()
+    }
+}
