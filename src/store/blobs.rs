@@ -3,6 +3,9 @@
 //! `documents` for its tenants.
 //!
 //! A file is written beside its place, synced, and put there in one step; so what has its name is whole.
+//!
+//! Where several gateways have the files, nobody can know who is about to refer to one. So whoever does marks it as new first,
+//! and what was new lately stays: a file is taken aside before it goes, and put back when it was marked meanwhile.
 
 use std::{
     collections::HashSet,
@@ -24,11 +27,18 @@ use super::documents::Tenant;
 const PART: &str = "part";
 /// What nobody refers to goes after this: who refers to it may be about to say so.
 const ORPHAN_AGE: Duration = Duration::from_secs(3600);
+/// Where other gateways have the files, too, what was put there lately stays for so long: its row may be on its way. Clocks may
+/// differ by half of it.
+const GRACE: Duration = Duration::from_secs(120);
+/// The ending of what is about to go.
+const ASIDE: &str = "aside";
 
 /// The files of all tenants.
 pub struct Blobs {
     contents: PathBuf,
     texts: PathBuf,
+    /// How old contents are that go; zero where nobody else has them.
+    grace: Duration,
     /// Held by who puts a file in its place until it is referred to, so that nobody takes it for an orphan.
     placing: RwLock<()>,
 }
@@ -53,7 +63,14 @@ impl Blobs {
     /// The files in a gateway's data folder. Does no I/O.
     #[must_use]
     pub fn new(data_dir: &Path) -> Self {
-        Self { contents: data_dir.join("blobs"), texts: data_dir.join("texts"), placing: RwLock::new(()) }
+        let (contents, texts) = (data_dir.join("blobs"), data_dir.join("texts"));
+        Self { contents, texts, grace: Duration::ZERO, placing: RwLock::new(()) }
+    }
+
+    /// The files in a folder that other gateways have, too. Does no I/O.
+    #[must_use]
+    pub fn shared(folder: &Path) -> Self {
+        Self { grace: GRACE, ..Self::new(folder) }
     }
 
     /// Begins to write content of unknown length.
@@ -82,7 +99,12 @@ impl Blobs {
     /// When the disk does not tell.
     pub async fn hold(&self, tenant: &Tenant, hash: &str) -> io::Result<Option<Placed<'_>>> {
         let referring = self.placing.read().await;
-        match fs::metadata(self.content_path(tenant, hash)).await {
+        let path = self.content_path(tenant, hash);
+        if !self.grace.is_zero() && !mark(&path).await? {
+            return Ok(None);
+        }
+        // Once it is marked: who takes it aside from now on sees that.
+        match fs::metadata(&path).await {
             Ok(found) => Ok(Some(Placed { hash: hash.to_owned(), bytes: found.len(), _referring: referring })),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -132,7 +154,7 @@ impl Blobs {
         let names = unused.await?;
         for name in &names {
             let path = if name.contains('.') { self.text_path(tenant, name) } else { self.content_path(tenant, name) };
-            match fs::remove_file(&path).await {
+            match self.remove_one(&path).await {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     tracing::warn!(path = %path.display(), %error, "a file that nobody needs cannot be removed");
                 }
@@ -140,6 +162,18 @@ impl Blobs {
             }
         }
         Ok(names.len())
+    }
+
+    async fn remove_one(&self, path: &Path) -> io::Result<()> {
+        if self.grace.is_zero() {
+            return fs::remove_file(path).await;
+        }
+        if is_new(path, self.grace).await? {
+            return Ok(());
+        }
+        let aside = path.with_added_extension(ASIDE);
+        fs::rename(path, &aside).await?;
+        if is_new(&aside, self.grace).await? { fs::rename(&aside, path).await } else { fs::remove_file(&aside).await }
     }
 
     /// The files of a tenant that were not put there lately: those among them that nothing refers to should go.
@@ -151,7 +185,7 @@ impl Blobs {
         for (root, age) in [(&self.contents, ORPHAN_AGE), (&self.texts, Duration::ZERO)] {
             for (name, modified) in entries(&folder(root, tenant)).await? {
                 let is_old = SystemTime::now().duration_since(modified).is_ok_and(|since| since >= age);
-                if is_old && !name.ends_with(PART) {
+                if is_old && !name.ends_with(PART) && !name.ends_with(ASIDE) {
                     found.push(name);
                 }
             }
@@ -159,16 +193,18 @@ impl Blobs {
         Ok(found)
     }
 
-    /// Removes what another process has begun to write: one process at a time has the data folder. To be called before
-    /// anything is written.
+    /// Removes what another process has begun to write, or to remove, and has not gone on with. To be called before anything is
+    /// written.
     ///
     /// # Errors
     /// When a folder cannot be read.
     pub async fn clear_parts(&self) -> io::Result<()> {
         for root in [&self.contents, &self.texts] {
             for (tenant, _) in entries(root).await? {
-                for (name, _) in entries(&root.join(&tenant)).await? {
-                    if name.ends_with(PART) {
+                for (name, modified) in entries(&root.join(&tenant)).await? {
+                    let most = if self.grace.is_zero() { Duration::ZERO } else { ORPHAN_AGE };
+                    let is_left = SystemTime::now().duration_since(modified).is_ok_and(|since| since >= most);
+                    if is_left && (name.ends_with(PART) || name.ends_with(ASIDE)) {
                         fs::remove_file(root.join(&tenant).join(name)).await?;
                     }
                 }
@@ -176,6 +212,21 @@ impl Blobs {
         }
         Ok(())
     }
+}
+
+/// Marks a file as new; false when there is none.
+async fn mark(path: &Path) -> io::Result<bool> {
+    let file = match OpenOptions::new().append(true).open(path).await {
+        Ok(file) => file.into_std().await,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    file.set_modified(SystemTime::now()).map(|()| true)
+}
+
+/// Whether a file is not as old as `most`. The clock of who marked it may be ahead.
+async fn is_new(path: &Path, most: Duration) -> io::Result<bool> {
+    Ok(fs::metadata(path).await?.modified()?.elapsed().map_or(true, |age| age < most))
 }
 
 /// The folder of a tenant: no name of a client becomes a path.
@@ -316,6 +367,33 @@ mod tests {
         std::mem::forget(blobs.begin(&tenant).await.expect("begun")); // As a process that was killed.
         blobs.clear_parts().await.expect("cleared");
         assert_eq!(names(data.path()), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn where_others_have_the_files_what_was_new_lately_stays() {
+        let data = tempfile::tempdir().expect("folder");
+        let [one, other] = [0; 2].map(|_| Blobs::shared(data.path()));
+        let tenant = Tenant::new("t");
+        let hash = write(&one, &tenant, b"shared").await;
+        let path = one.content_path(&tenant, &hash);
+        let remove = async || other.remove(&tenant, async { Ok::<_, ()>(vec![hash.clone()]) }).await.expect("told");
+        remove().await;
+        assert!(path.exists(), "its row may be on its way");
+        let age = || {
+            let file = std::fs::File::options().append(true).open(&path).expect("there");
+            file.set_modified(SystemTime::now() - 2 * GRACE).expect("set");
+        };
+        age();
+        assert!(one.hold(&tenant, &hash).await.expect("told").is_some());
+        remove().await;
+        assert!(path.exists(), "it was marked");
+        age();
+        remove().await;
+        assert_eq!(names(data.path()), Vec::<String>::new());
+        assert!(one.hold(&tenant, &hash).await.expect("told").is_none());
+        std::mem::forget(one.begin(&tenant).await.expect("begun"));
+        other.clear_parts().await.expect("looked through");
+        assert_eq!(names(data.path()).len(), 1, "somebody else may be at it");
     }
 
     #[tokio::test]

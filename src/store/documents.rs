@@ -4,17 +4,17 @@
 //! has a tenant, and every method that a caller reaches is told one: what is another tenant's is not there. A collection can
 //! be shared, and what its readers see of it has methods of its own; all the others are for its owner.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::StoreError;
+use super::{Fence, StoreError};
 use crate::chat::{DocumentId, JobId, MessageId, Timestamp};
 
 mod collections;
 #[cfg(test)]
-mod contract;
+pub(super) mod contract;
 mod records;
 mod tenant;
 
@@ -26,6 +26,8 @@ pub use tenant::Tenant;
 
 /// The versions of a document that are kept, the one that answers besides.
 pub const KEPT_VERSIONS: u32 = 5;
+/// How long somebody who works may not be heard of before somebody else may.
+pub const WORK_LEASE: Duration = Duration::from_secs(6);
 /// How often a piece of work is tried; a process that died over it counts.
 pub const MAX_ATTEMPTS: u32 = 3;
 
@@ -226,8 +228,27 @@ pub fn text_name(document: &DocumentId, version: u32) -> String {
 
 /// Documents and the work on them that survive. As with sessions, a method that writes returns after the data is durable,
 /// and dropping its future does not undo it.
+///
+/// Where several gateways have one store, one of them works, and all take documents in. What is written about work carries
+/// the [`Fence`] of who works, and answers [`StoreError::Fenced`] when somebody else does by now: nothing was changed then.
 #[async_trait]
 pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
+    /// Whether other gateways have it, too.
+    fn has_others(&self) -> bool {
+        false
+    }
+
+    /// Makes `node` the one who works, or keeps it so when it has `held` that already; `None` while somebody else is.
+    /// Whoever has not been kept for [`WORK_LEASE`] may be replaced. Where one gateway has the store it is always that one.
+    async fn lead(&self, _node: &str, _held: Option<Fence>) -> Result<Option<Fence>, StoreError> {
+        Ok(Some(Fence::FIRST))
+    }
+
+    /// Lets others work at once: nothing more is written under this fence.
+    async fn step_down(&self, _fence: Fence) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Stores content that came in as a version, with the work on it. Older versions beyond [`KEPT_VERSIONS`] go.
     async fn accept(&self, tenant: &Tenant, new: NewVersion) -> Result<Accepted, StoreError>;
 
@@ -323,14 +344,21 @@ pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
     /// nothing to let.
     async fn release(&self, tenant: &Tenant, id: &DocumentId, at: Timestamp) -> Result<Option<JobRecord>, StoreError>;
 
-    /// Takes on the work whose turn it is, until `lease`. Work whose lease is over is anybody's again. Of two tenants the
-    /// one with less work under way comes first; no two work on one document.
-    async fn claim(&self, lane: Lane, now: Timestamp, lease: Timestamp) -> Result<Option<Claimed>, StoreError>;
+    /// Takes on the work whose turn it is, until `lease`. Work whose lease is over, or that was taken on under an earlier
+    /// fence, is anybody's again. Of two tenants the one with less work under way comes first; no two work on one document.
+    async fn claim(
+        &self,
+        fence: Fence,
+        lane: Lane,
+        now: Timestamp,
+        lease: Timestamp,
+    ) -> Result<Option<Claimed>, StoreError>;
 
     /// Keeps work for longer, and notes how far it is. Whether it goes on: not when it was told to end, or is somebody
     /// else's.
     async fn renew(
         &self,
+        fence: Fence,
         job: &JobId,
         progress: Progress,
         now: Timestamp,
@@ -340,6 +368,7 @@ pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
     /// Ends work that was taken on, as far as it came; `None` when it is not under way any more.
     async fn end(
         &self,
+        fence: Fence,
         job: &JobId,
         progress: Progress,
         outcome: Outcome,
@@ -375,11 +404,11 @@ pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
     async fn unerased(&self, cutoff: Timestamp) -> Result<Vec<Place>, StoreError>;
 
     /// No byte of what was deleted from a collection before `at` is left in its index; nor is it in the store after this.
-    async fn erased(&self, tenant: &Tenant, name: &str, at: Timestamp) -> Result<(), StoreError>;
+    async fn erased(&self, fence: Fence, tenant: &Tenant, name: &str, at: Timestamp) -> Result<(), StoreError>;
 
     /// Counts what there is.
     async fn census(&self) -> Result<Census, StoreError>;
 
     /// Forgets work that ended before `cutoff`.
-    async fn forget_jobs(&self, cutoff: Timestamp) -> Result<(), StoreError>;
+    async fn forget_jobs(&self, fence: Fence, cutoff: Timestamp) -> Result<(), StoreError>;
 }
