@@ -4,7 +4,7 @@
 //! has a tenant, and every method that a caller reaches is told one: what is another tenant's is not there. A collection can
 //! be shared, and what its readers see of it has methods of its own; all the others are for its owner.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -17,17 +17,17 @@ mod collections;
 pub(super) mod contract;
 mod records;
 mod tenant;
+mod work;
 
 pub use collections::{
     CollectionRecord, DEFAULT_COLLECTION, MAX_COLLECTIONS, MAX_READERS, MAX_SHARED, Made, Place, SharedRecord,
 };
 pub use records::{DocumentRecord, DocumentState, Fault, JobKind, JobRecord, JobState, Progress, Stage, VersionRecord};
 pub use tenant::Tenant;
+pub use work::{Claimed, Indexed, Lane, Outcome, WORK_LEASE};
 
 /// The versions of a document that are kept, the one that answers besides.
 pub const KEPT_VERSIONS: u32 = 5;
-/// How long somebody who works may not be heard of before somebody else may.
-pub const WORK_LEASE: Duration = Duration::from_secs(6);
 /// How often a piece of work is tried; a process that died over it counts.
 pub const MAX_ATTEMPTS: u32 = 3;
 
@@ -136,64 +136,6 @@ pub struct Deleted {
     pub job: JobRecord,
     /// Work on it: what waited has ended, what is under way is told to end.
     pub cancelled: Vec<JobId>,
-}
-
-/// Whose turn it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
-    /// Documents that are to be indexed.
-    Index,
-    /// Documents and collections that are to be removed; they do not wait for the others.
-    Remove,
-}
-
-/// Work that somebody has taken on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Claimed {
-    /// The work.
-    pub job: JobRecord,
-    /// The version that is to be indexed.
-    pub version: Option<VersionRecord>,
-    /// What the source calls the document.
-    pub key: Option<String>,
-}
-
-/// What indexing a version brought to light.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Indexed {
-    /// The document's title.
-    pub title: String,
-    /// The hash that stands with its rows in the index.
-    pub doc_hash: String,
-    /// The encoding it was in, where that could be told.
-    pub encoding: Option<String>,
-    /// What was noticed.
-    pub warnings: Vec<String>,
-    /// Why it would have been held back, had an admin not let it.
-    pub flags: Vec<String>,
-    /// Its pages, in formats that have some.
-    pub pages: Option<u32>,
-    /// Its chunks.
-    pub chunks: u32,
-}
-
-/// How work ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
-    /// The version answers.
-    Indexed(Box<Indexed>),
-    /// What was to be removed is gone from the index: its rows go, too.
-    Removed,
-    /// It cannot be done.
-    Failed(Fault),
-    /// It is held back, for these reasons.
-    Quarantined(Vec<String>),
-    /// It could not be done now, and is tried again; or has failed, when it was tried [`MAX_ATTEMPTS`] times.
-    Again(Fault, Timestamp),
-    /// Somebody wanted it to end.
-    Cancelled,
-    /// The process ends; another one goes on with it, and it was no attempt.
-    Released,
 }
 
 /// A document that is deleted, and may still be in the index; or one that should be there.

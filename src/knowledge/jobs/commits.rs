@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::lead::Term;
+use super::term::Term;
 use crate::knowledge::{
     Collection, Knowledge, KnowledgeError,
     index::{IndexedDocument, Written},

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::{
     Documents, DocumentsError,
-    lead::Term,
     report::{Health, IndexHealth},
+    term::Term,
 };
 use crate::{
     chat::Timestamp,

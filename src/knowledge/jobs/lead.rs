@@ -2,54 +2,26 @@
 //! work carries the term's fence. A term is over when somebody else has the lease, or when nobody could say for a while that
 //! it is still kept: then what is under way ends, and nothing more goes into the index.
 
-use std::{
-    convert::Infallible,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{convert::Infallible, sync::atomic::Ordering, time::Duration};
 
 use metrics::gauge;
-use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Documents, worker};
-use crate::{
-    store::{Fence, documents::WORK_LEASE},
-    telemetry::metrics::CLUSTER_WORKS,
-};
+use super::{Documents, term::Term, worker};
+use crate::{store::Fence, telemetry::metrics::CLUSTER_WORKS};
 
 /// How often the lease is renewed, and asked for by those who do not have it.
 const EVERY: Duration = Duration::from_secs(2);
-/// What is left of a lease when it counts as over: clocks of two machines do not go at quite the same speed.
-const MARGIN: Duration = Duration::from_millis(600);
 /// How long the store may take to give up the lease at the end.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// For how long somebody works.
-#[derive(Debug, Clone)]
-pub(super) struct Term {
-    /// What is written about work carries it.
-    pub(super) fence: Fence,
-    /// Nothing new is begun, and what is under way ends.
-    pub(super) over: CancellationToken,
-    /// When the newest renewal was sent that succeeded; `None`: nobody else can have the lease.
-    renewed: Option<Arc<Mutex<Instant>>>,
-}
-
-impl Term {
-    /// Whether nobody else can work by now. A process that was stopped and wakes up finds that it is not so.
-    pub(super) fn is_certain(&self) -> bool {
-        !self.renewed.as_ref().is_some_and(|renewed| renewed.lock().elapsed() >= WORK_LEASE.saturating_sub(MARGIN))
-    }
-}
 
 impl Documents {
     /// Works whenever it is this process that should, until `ending`.
     pub(super) async fn work_in_turns(&self, ending: &CancellationToken) {
         while let Some((fence, since)) = ending.run_until_cancelled(self.elected()).await {
-            let renewed = self.store.has_others().then(|| Arc::new(Mutex::new(since)));
-            let term = Term { fence, over: ending.child_token(), renewed };
+            let renewed = self.store.has_others().then_some(since);
+            let term = Term::new(fence, ending.child_token(), renewed);
             self.leads(true);
             tokio::select! {
                 () = self.work_for(&term) => {}
@@ -95,15 +67,16 @@ impl Documents {
 
     /// Keeps the lease for as long as somebody works, also to the end of what is being written.
     async fn stay(&self, term: &Term) -> Infallible {
-        let Some(renewed) = &term.renewed else { return std::future::pending().await };
+        if !self.store.has_others() {
+            return std::future::pending().await;
+        }
         loop {
             sleep(EVERY).await;
             let sent = Instant::now();
             // An answer that comes late says nothing about now.
             let kept = timeout(EVERY, self.store.lead(&self.node, Some(term.fence))).await;
             match kept {
-                Ok(Ok(Some(_))) if !term.over.is_cancelled() => *renewed.lock() = sent,
-                Ok(Ok(Some(_))) => {}
+                Ok(Ok(Some(_))) => term.renewed(sent),
                 Ok(Ok(None)) => {
                     if !term.over.is_cancelled() {
                         tracing::warn!("another gateway works on documents by now");

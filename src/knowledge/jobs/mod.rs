@@ -51,6 +51,7 @@ mod reconcile;
 mod remove;
 mod report;
 mod stages;
+mod term;
 mod upkeep;
 mod verify;
 mod worker;

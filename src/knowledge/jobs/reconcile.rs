@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::{
     Documents, DocumentsError,
     compare::{Should, compare, expected},
-    lead::Term,
     stages::version_of,
+    term::Term,
 };
 use crate::{
     chat::{DocumentId, Timestamp},

@@ -1,6 +1,6 @@
 //! What was deleted goes: out of the index, out of the store, and from the disk. So do the files of versions that left.
 
-use super::{Documents, lead::Term};
+use super::{Documents, term::Term};
 use crate::{
     chat::Timestamp,
     knowledge::Collection,

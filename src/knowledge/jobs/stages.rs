@@ -5,7 +5,7 @@ use std::{collections::HashMap, io};
 use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::{Documents, ended::Ended, lead::Term, live::Live};
+use super::{Documents, ended::Ended, live::Live, term::Term};
 use crate::{
     knowledge::{
         Collection,

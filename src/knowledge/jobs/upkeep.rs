@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Documents, DocumentsError, health::LOOK, lead::Term, reconcile::Reconciled};
+use super::{Documents, DocumentsError, health::LOOK, reconcile::Reconciled, term::Term};
 use crate::{chat::Timestamp, knowledge::Collection};
 
 /// How often indices are looked after, and at most brought up to date: what they do not cover is found all the same,

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Documents, ended::Ended, lead::Term, live::Live};
+use super::{Documents, ended::Ended, live::Live, term::Term};
 use crate::{
     chat::{JobId, Timestamp},
     store::{
