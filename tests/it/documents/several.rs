@@ -12,6 +12,9 @@ use crate::{
 /// So long at the most after one who works was killed another one does.
 const TAKEN_WITHIN: Duration = Duration::from_secs(9);
 
+/// Paragraphs that take some seconds.
+const LENGTHY: usize = 4000;
+
 /// Gateways that share documents.
 struct Several {
     database: String,
@@ -59,7 +62,7 @@ async fn until_in_the_middle(user: &User, job: &str) {
     until("work in the middle", async || {
         let (_, job) = user.get(&format!("/jobs/{job}")).await;
         assert_ne!(job["state"], "done", "it was too quick to be interrupted");
-        job["state"] == "running" && job["done"].as_u64() > Some(0)
+        job["state"] == "running" && job["done"].as_u64() > Some(0) && job["done"].as_u64() < job["total"].as_u64()
     })
     .await;
 }
@@ -135,7 +138,7 @@ async fn when_the_one_who_works_is_killed_another_one_ends_what_it_had_begun() {
     let several = Several::new().await;
     let (worker, other) = several.two().await;
     let user = User::of(&other);
-    let (_, accepted) = user.upload("long.md", long_text("zanzibar", 400)).await;
+    let (_, accepted) = user.upload("long.md", long_text("zanzibar", LENGTHY)).await;
     let job = accepted["job"].as_str().unwrap().to_owned();
     until_in_the_middle(&user, &job).await;
     let killed = Instant::now();
@@ -153,7 +156,7 @@ async fn one_who_was_stopped_and_wakes_up_changes_nothing() {
     let several = Several::new().await;
     let (worker, other) = several.two().await;
     let user = User::of(&other);
-    let (_, accepted) = user.upload("long.md", long_text("zanzibar", 400)).await;
+    let (_, accepted) = user.upload("long.md", long_text("zanzibar", LENGTHY)).await;
     let job = accepted["job"].as_str().unwrap().to_owned();
     until_in_the_middle(&user, &job).await;
     worker.signal("STOP").await;
@@ -188,7 +191,7 @@ async fn while_the_database_is_away_documents_are_found_and_work_waits() {
     let (at_worker, at_other) = (User::of(&worker), User::of(&other));
     at_other.add("a.md", "The zanzibar policy.").await;
     until("the document", async || at_worker.finds("zanzibar").await && at_other.finds("zanzibar").await).await;
-    let (_, accepted) = at_other.upload("long.md", long_text("yucatan", 400)).await;
+    let (_, accepted) = at_other.upload("long.md", long_text("yucatan", LENGTHY)).await;
     let job = accepted["job"].as_str().unwrap().to_owned();
     until_in_the_middle(&at_other, &job).await;
 
