@@ -42,6 +42,7 @@ impl Documents {
 
     /// Waits until it is this process that works; since when it is.
     async fn elected(&self) -> (Fence, Instant) {
+        let mut is_told = false;
         loop {
             let asked = Instant::now();
             match self.store.lead(&self.node, None).await {
@@ -51,8 +52,12 @@ impl Documents {
                     }
                     return (fence, asked);
                 }
-                Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "who works on documents is not known"),
+                Ok(None) => is_told = false,
+                Err(error) => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::warn!(%error, "who works on documents is not known");
+                    }
+                }
             }
             sleep(EVERY).await;
         }
