@@ -153,8 +153,12 @@ impl Blobs {
         let _nobody_places = self.placing.write().await;
         let names = unused.await?;
         for name in &names {
-            let path = if name.contains('.') { self.text_path(tenant, name) } else { self.content_path(tenant, name) };
-            match self.remove_one(&path).await {
+            let (path, grace) = match name.contains('.') {
+                // A version never comes again.
+                true => (self.text_path(tenant, name), Duration::ZERO),
+                false => (self.content_path(tenant, name), self.grace),
+            };
+            match remove_one(&path, grace).await {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     tracing::warn!(path = %path.display(), %error, "a file that nobody needs cannot be removed");
                 }
@@ -162,18 +166,6 @@ impl Blobs {
             }
         }
         Ok(names.len())
-    }
-
-    async fn remove_one(&self, path: &Path) -> io::Result<()> {
-        if self.grace.is_zero() {
-            return fs::remove_file(path).await;
-        }
-        if is_new(path, self.grace).await? {
-            return Ok(());
-        }
-        let aside = path.with_added_extension(ASIDE);
-        fs::rename(path, &aside).await?;
-        if is_new(&aside, self.grace).await? { fs::rename(&aside, path).await } else { fs::remove_file(&aside).await }
     }
 
     /// The files of a tenant that were not put there lately: those among them that nothing refers to should go.
@@ -212,6 +204,19 @@ impl Blobs {
         }
         Ok(())
     }
+}
+
+/// Removes a file unless it is new. Who marks it until it is aside keeps it; who comes later finds none.
+async fn remove_one(path: &Path, grace: Duration) -> io::Result<()> {
+    if grace.is_zero() {
+        return fs::remove_file(path).await;
+    }
+    if is_new(path, grace).await? {
+        return Ok(());
+    }
+    let aside = path.with_added_extension(ASIDE);
+    fs::rename(path, &aside).await?;
+    if is_new(&aside, grace).await? { fs::rename(&aside, path).await } else { fs::remove_file(&aside).await }
 }
 
 /// Marks a file as new; false when there is none.
