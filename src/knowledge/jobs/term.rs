@@ -36,6 +36,6 @@ impl Term {
 
     /// Whether nobody else can work by now. A process that was stopped and wakes up finds that it is not so.
     pub(super) fn is_certain(&self) -> bool {
-        !self.renewed.as_ref().is_some_and(|renewed| renewed.lock().elapsed() >= WORK_LEASE.saturating_sub(MARGIN))
+        self.renewed.as_ref().is_none_or(|renewed| renewed.lock().elapsed() < WORK_LEASE.saturating_sub(MARGIN))
     }
 }
