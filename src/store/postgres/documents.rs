@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio_postgres::types::Type;
 
-use super::{PostgresStore, connect::Link, rows::get, writer::Failure};
+use super::{PostgresStore, connect::Link, rows::get};
 use crate::{
     chat::{DocumentId, JobId, Timestamp},
     store::{
@@ -25,6 +25,7 @@ mod accept;
 mod collections;
 mod jobs;
 mod lead;
+mod lock;
 mod outcome;
 mod read;
 mod row;
@@ -39,17 +40,6 @@ const OF_WORK: &str = "work on documents";
 /// What is written about a tenant's documents is in line behind.
 fn of(tenant: &Tenant) -> (&'static str, &str) {
     ("documents", tenant.as_str())
-}
-
-/// Until the end of the transaction nobody else writes about this tenant's documents.
-async fn lock(link: &Link, tenant: &Tenant) -> Result<(), Failure> {
-    let lock = "SELECT FROM tenants WHERE tenant = $1 FOR UPDATE";
-    let values: [row::Value<'_>; 1] = [(&tenant.as_str(), Type::TEXT)];
-    if row::exists(link, lock, &values).await? {
-        return Ok(());
-    }
-    link.client.execute_typed("INSERT INTO tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING", &values).await?;
-    row::exists(link, lock, &values).await.map(drop)
 }
 
 impl PostgresStore {

@@ -7,7 +7,8 @@ use tokio_postgres::types::Type;
 use super::{
     collections,
     jobs::{self, Subject},
-    lock, read,
+    lock::lock,
+    read,
     row::{Value, count, one, small},
 };
 use crate::{

@@ -6,7 +6,7 @@ use tokio_postgres::types::Type;
 
 use super::{
     jobs::{self, Subject},
-    lock,
+    lock::lock,
     row::{Value, count, exists, number, one},
 };
 use crate::{

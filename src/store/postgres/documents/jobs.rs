@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio_postgres::types::Type;
 
 use super::{
-    lock, read,
+    lock::lock,
+    read,
     row::{JOB, Value, cut, job_row, one},
 };
 use crate::{

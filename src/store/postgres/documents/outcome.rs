@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio_postgres::types::Type;
 
 use super::{
-    jobs, lead, lock,
+    jobs, lead,
+    lock::lock,
     row::{JOB, VERSION, Value, job_row, one, tenant, version_row, without_nul},
 };
 use crate::{

@@ -6,7 +6,8 @@ use tokio_postgres::{Row, types::Type};
 
 use super::{
     jobs::{self, Subject},
-    lead, lock,
+    lead,
+    lock::lock,
     row::{Value, number, one, small, tenant},
 };
 use crate::{
