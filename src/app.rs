@@ -149,7 +149,7 @@ impl App {
         };
         // What was deleted has to be known before anybody searches.
         let documents = match &knowledge {
-            Some(knowledge) => Some(open_documents(&config, &stores.folder, knowledge).await?),
+            Some(knowledge) => Some(open_documents(&config, &stores, knowledge).await?),
             None => None,
         };
         let tls = TlsFiles::of(&config).map(|files| Tls::open(&files)).transpose()?.map(Arc::new);
@@ -291,11 +291,11 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
 
 async fn open_documents(
     config: &Config,
-    store: &Arc<SqliteStore>,
+    stores: &Stores,
     knowledge: &Arc<Knowledge>,
 ) -> Result<Arc<Documents>, DocumentsError> {
-    let bounds = Bounds::of(&config.knowledge);
-    Documents::open(store.clone(), knowledge.clone(), &config.server.data_dir, bounds).await.map(Arc::new)
+    let (store, blobs) = stores.documents(config).await?;
+    Documents::open(store, knowledge.clone(), blobs, Bounds::of(&config.knowledge)).await.map(Arc::new)
 }
 
 fn runner(config: &Config, retriever: &Arc<dyn Retriever>, model: &Arc<Current>, budgets: Arc<Budgets>) -> Arc<Runner> {

@@ -12,6 +12,7 @@ use rivulet::{
         parser::Parsers,
     },
     store::{
+        blobs::Blobs,
         documents::{DocumentFilter, DocumentRecord, Page, Tenant},
         sqlite::SqliteStore,
     },
@@ -81,7 +82,8 @@ impl World {
         let config = KnowledgeConfig { model_dir: None, ..KnowledgeConfig::default() };
         let knowledge = Knowledge::open(&config, folder.path(), Parsers::of_this_program());
         let store = SqliteStore::open(folder.path().join("rivulet.db")).expect("a store");
-        let open = Documents::open(Arc::new(store), Arc::new(knowledge), folder.path(), Bounds::of(&config));
+        let open =
+            Documents::open(Arc::new(store), Arc::new(knowledge), Blobs::new(folder.path()), Bounds::of(&config));
         let documents = runtime().block_on(open).expect("documents");
         Self { documents, folder }
     }

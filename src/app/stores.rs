@@ -1,13 +1,16 @@
-//! What is kept where: in the file of the data folder, or, but for the documents, in a database that several gateways share.
+//! What is kept where: in the data folder, or in a database that several gateways share, with the files of the documents in a
+//! folder that they share, too.
 
 use std::sync::Arc;
 
 use crate::{
     config::Config,
     store::{
-        SessionStore, SpendingStore, StoreError,
+        DocumentStore, SessionStore, SpendingStore, StoreError,
         audit::AuditStore,
+        blobs::Blobs,
         credentials::CredentialStore,
+        place,
         postgres::PostgresStore,
         sqlite::{self, SqliteStore},
     },
@@ -20,8 +23,9 @@ pub(super) struct Stores {
     pub(super) spending: Arc<dyn SpendingStore>,
     pub(super) credentials: Arc<dyn CredentialStore>,
     pub(super) audit: Arc<dyn AuditStore>,
-    /// What is in the data folder: the documents, and without a database everything.
-    pub(super) folder: Arc<SqliteStore>,
+    documents: Arc<dyn DocumentStore>,
+    /// What is in the data folder: without a database everything, with one nothing, but it is this gateway's.
+    folder: Arc<SqliteStore>,
     database: Option<Arc<PostgresStore>>,
 }
 
@@ -38,10 +42,20 @@ impl Stores {
 
     fn of<S>(store: Arc<S>, folder: Arc<SqliteStore>, database: Option<Arc<PostgresStore>>) -> Self
     where
-        S: SessionStore + SpendingStore + CredentialStore + AuditStore,
+        S: SessionStore + SpendingStore + CredentialStore + AuditStore + DocumentStore,
     {
         let (sessions, spending, credentials) = (store.clone(), store.clone(), store.clone());
-        Self { sessions, spending, credentials, audit: store, folder, database }
+        Self { sessions, spending, credentials, audit: store.clone(), documents: store, folder, database }
+    }
+
+    /// The documents and their files.
+    pub(super) async fn documents(&self, config: &Config) -> Result<(Arc<dyn DocumentStore>, Blobs), StoreError> {
+        let data_dir = &config.server.data_dir;
+        let blobs = match &self.database {
+            None => Blobs::new(data_dir),
+            Some(database) => place::open(database, config.knowledge.place(data_dir).as_ref()).await?,
+        };
+        Ok((self.documents.clone(), blobs))
     }
 
     /// Whether other gateways may write to them.

@@ -20,6 +20,7 @@ use crate::{
     knowledge::embed::{check_name, missing_files},
     llm,
     store::{
+        place,
         postgres::PostgresStore,
         sqlite::{FILE_NAME, SqliteStore},
     },
@@ -208,12 +209,30 @@ fn data(folder: &Path) -> Finding {
     }
 }
 
-async fn database(config: &Config) -> Option<Finding> {
-    let url = config.store.database_url.as_ref()?;
-    Some(match PostgresStore::inspect(url.expose()).await {
-        Ok(()) => (Verdict::Good, "database", "conversations and credentials are kept in PostgreSQL".to_owned()),
-        Err(error) => (Verdict::Bad, "database", format!("store.database_url: {error}")),
-    })
+async fn database(config: &Config) -> Vec<Finding> {
+    let subject = "database";
+    let Some(url) = config.store.database_url.as_ref() else { return Vec::new() };
+    let known = match PostgresStore::inspect(url.expose()).await {
+        Ok(known) => known,
+        Err(error) => return vec![(Verdict::Bad, subject, format!("store.database_url: {error}"))],
+    };
+    let mut findings =
+        vec![(Verdict::Good, subject, "conversations and credentials are kept in PostgreSQL".to_owned())];
+    if !config.knowledge.enabled {
+        return findings;
+    }
+    let folder = config.knowledge.place(&config.server.data_dir);
+    findings.push(match place::inspect(known.as_deref(), folder.as_ref()).await {
+        Err(error) => (Verdict::Bad, subject, error.to_string()),
+        Ok(()) if config.knowledge.uri.is_none() => {
+            let text = format!(
+                "documents lie in {folder}: for several gateways set knowledge.uri to a folder that all of them share"
+            );
+            (Verdict::Doubtful, subject, text)
+        }
+        Ok(()) => (Verdict::Good, subject, format!("documents are kept there, too, and their files in {folder}")),
+    });
+    findings
 }
 
 async fn redis(config: &Config) -> Option<Finding> {

@@ -36,6 +36,7 @@ use crate::{
     },
     store::{
         StoreError,
+        blobs::Blobs,
         documents::{Accepted, Fault, Target, Tenant},
         sqlite::{self, SqliteStore},
     },
@@ -141,7 +142,7 @@ async fn evaluate(set: &TestSet, settings: &KnowledgeConfig, folder: &Path) -> R
     knowledge.ready().await?;
     let store = Arc::new(SqliteStore::open(folder.join(sqlite::FILE_NAME))?);
     let bounds = Bounds { bytes: MAX_FILE_BYTES, documents: u64::MAX, erase: Duration::MAX };
-    let documents = Arc::new(Documents::open(store, knowledge.clone(), folder, bounds).await?);
+    let documents = Arc::new(Documents::open(store, knowledge.clone(), Blobs::new(folder), bounds).await?);
     let started = Instant::now();
     let working = documents.clone().run(CancellationToken::new());
     let indexed = tokio::select! {

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::{
     auth::{InvalidPrincipal, check_tenant},
+    cli::stored::{self, Closing, Stored},
     config::Config,
     knowledge::{
         Collection, Compacted, Knowledge, KnowledgeError,
@@ -17,13 +18,7 @@ use crate::{
         jobs::{Bounds, Documents, DocumentsError, Finding, Verified, verify},
         parser::Parsers,
     },
-    store::{
-        StoreError,
-        blobs::Blobs,
-        documents::{DocumentStore, Tenant},
-        folder,
-        sqlite::{self, SqliteStore},
-    },
+    store::{StoreError, documents::Tenant, folder, place},
 };
 
 /// What is to be done.
@@ -62,7 +57,11 @@ pub enum Task {
         #[arg(long, value_name = "C")]
         collection: Option<String>,
     },
-    /// Documents out of such a folder. Not while the gateway runs, which works on them when it starts
+    /// Says that the documents of the database lie in this configuration's folder from now on, when the one that gateways had
+    /// is lost, or came from a backup without its id. Not while a gateway runs
+    Adopt,
+    /// Documents out of such a folder. Not while the gateway runs, which works on them when it starts; with a database also
+    /// while it does
     Import {
         /// The folder.
         #[arg(value_name = "FOLDER")]
@@ -124,8 +123,8 @@ pub async fn run(args: Args, config: &Config) -> Result<(), KnowledgeCommandErro
     let out = &mut io::stdout().lock();
     match args.task {
         Task::Verify { json } => {
-            let (store, blobs) = to_read(config)?;
-            let found = verify(&store, &knowledge(config), &blobs).await?;
+            let Stored { store, blobs, .. } = Stored::to_read(config).await?;
+            let found = verify(&*store, &knowledge(config), &blobs).await?;
             if json {
                 print_json(out, &found)?
             } else {
@@ -147,16 +146,26 @@ pub async fn run(args: Args, config: &Config) -> Result<(), KnowledgeCommandErro
         }
         Task::Rebuild { collection, tenant } => rebuild(out, config, tenant.as_deref(), collection.as_deref()).await,
         Task::Export { folder, tenant, collection } => {
-            let (store, blobs) = to_read(config)?;
+            let Stored { store, blobs, .. } = Stored::to_read(config).await?;
             let tenant = tenant_of(&tenant)?;
-            let done = archive::export(&store, &blobs, &tenant, collection.as_deref(), &folder).await?;
+            let done = archive::export(&*store, &blobs, &tenant, collection.as_deref(), &folder).await?;
             print_exported(out, &done)?;
             left_out(done.damaged.len())
         }
+        Task::Adopt => {
+            let place = config.knowledge.place(&config.server.data_dir);
+            let database = stored::database(config).await?;
+            place::adopt(&database, place.as_ref()).await?;
+            database.close().await;
+            Ok(writeln!(out, "the documents of the database lie in {place}")?)
+        }
         Task::Import { folder, tenant } => {
             let tenant = tenant_of(&tenant)?;
-            let documents = to_write(config).await?;
-            let done = archive::import(&documents, &tenant, &folder).await?;
+            let (documents, closing) = to_write(config).await?;
+            let done = archive::import(&documents, &tenant, &folder).await;
+            drop(documents);
+            closing.close().await;
+            let done = done?;
             print_imported(out, &done)?;
             left_out(done.refused)
         }
@@ -170,7 +179,7 @@ async fn rebuild(
     tenant: Option<&str>,
     name: Option<&str>,
 ) -> Result<(), KnowledgeCommandError> {
-    let (store, _) = to_read(config)?;
+    let Stored { store, .. } = Stored::to_read(config).await?;
     let tenants = match tenant.or_else(|| name.map(|_| Tenant::DEFAULT)) {
         Some(tenant) => vec![tenant_of(tenant)?],
         None => store.tenants().await?,
@@ -206,16 +215,11 @@ fn knowledge(config: &Config) -> Knowledge {
     Knowledge::open(&settings, &config.server.data_dir, Parsers::of_this_program())
 }
 
-fn to_read(config: &Config) -> Result<(SqliteStore, Blobs), StoreError> {
-    let data_dir = &config.server.data_dir;
-    Ok((SqliteStore::open_to_read(data_dir.join(sqlite::FILE_NAME))?, Blobs::new(data_dir)))
-}
-
-async fn to_write(config: &Config) -> Result<Documents, KnowledgeCommandError> {
-    let data_dir = &config.server.data_dir;
-    folder::prepare(data_dir).map_err(KnowledgeCommandError::DataDir)?;
-    let store = Arc::new(SqliteStore::open(data_dir.join(sqlite::FILE_NAME))?);
-    Ok(Documents::open(store, Arc::new(knowledge(config)), data_dir, Bounds::of(&config.knowledge)).await?)
+async fn to_write(config: &Config) -> Result<(Documents, Closing), KnowledgeCommandError> {
+    folder::prepare(&config.server.data_dir).map_err(KnowledgeCommandError::DataDir)?;
+    let (store, blobs, closing) = Stored::to_write(config).await?.taken();
+    let documents = Documents::open(store, Arc::new(knowledge(config)), blobs, Bounds::of(&config.knowledge)).await?;
+    Ok((documents, closing))
 }
 
 fn print_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {

@@ -12,4 +12,5 @@ mod remote;
 pub mod search;
 pub mod serve;
 pub mod settings;
+mod stored;
 pub mod token;

@@ -9,15 +9,13 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{
+    cli::stored::Stored,
     config::Config,
     knowledge::{
         Collection, DEFAULT_COLLECTION, Knowledge, KnowledgeError, Passage, Retriever, SearchMode, SearchQuery,
         embed::EmbedError, parser::Parsers,
     },
-    store::{
-        DocumentStore, StoreError,
-        sqlite::{self, SqliteStore},
-    },
+    store::{StoreError, sqlite},
 };
 
 /// Characters of a passage that the table shows.
@@ -101,9 +99,11 @@ pub async fn run(args: Args, config: &Config) -> Result<(), SearchCommandError> 
         session: None,
     };
     // A gateway may be about to remove it, or have ended before it could.
-    let rows = config.server.data_dir.join(sqlite::FILE_NAME);
-    if rows.is_file() {
-        knowledge.hide(SqliteStore::open_to_read(rows)?.deleted().await?)?;
+    let is_there = config.server.data_dir.join(sqlite::FILE_NAME).is_file() || config.store.database_url.is_some();
+    if is_there {
+        let (store, _, closing) = Stored::to_read(config).await?.taken();
+        knowledge.hide(store.deleted().await?)?;
+        closing.close().await;
     }
     if query.mode != SearchMode::Text {
         knowledge.ready().await?;

@@ -1,8 +1,8 @@
 //! What follows from settings where it takes more than one of them, or where one that is not set means several things. Pure.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
-use super::settings::{Config, Environment, LlmConfig};
+use super::settings::{Config, Environment, KnowledgeConfig, LlmConfig};
 
 /// The most connections of one client address, when nothing is set.
 const CONNECTIONS_PER_IP: usize = 100;
@@ -61,6 +61,14 @@ pub struct CacheRule {
     pub entries: u64,
     /// Whether users of one tenant are given what was made for each other.
     pub shared: bool,
+}
+
+impl KnowledgeConfig {
+    /// Where the index lies: a folder, or an object storage. The files of the documents of a database lie there, too.
+    #[must_use]
+    pub fn place(&self, data_dir: &Path) -> String {
+        self.uri.clone().unwrap_or_else(|| data_dir.join("lancedb").to_string_lossy().into_owned())
+    }
 }
 
 impl LlmConfig {

@@ -74,11 +74,9 @@ impl Knowledge {
     /// in `<data_dir>/lancedb` unless `knowledge.uri` says otherwise. Documents are read by `parsers`.
     #[must_use]
     pub fn open(config: &KnowledgeConfig, data_dir: &Path, parsers: Parsers) -> Self {
-        let beside = || data_dir.join("lancedb").to_string_lossy().into_owned();
-        let uri = config.uri.clone().unwrap_or_else(beside);
         Self {
             embedder: Embedder::load(config.model_dir.clone(), config.model.clone()),
-            index: Index::new(uri, config.model.clone()),
+            index: Index::new(config.place(data_dir), config.model.clone()),
             parsers,
             tombstones: Tombstones::default(),
             loading: Arc::default(),

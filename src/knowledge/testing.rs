@@ -16,7 +16,10 @@ use crate::{
         jobs::{Bounds, Documents},
         parser::Parsers,
     },
-    store::sqlite::{self, SqliteStore},
+    store::{
+        blobs::Blobs,
+        sqlite::{self, SqliteStore},
+    },
 };
 
 impl Passage {
@@ -91,7 +94,8 @@ impl Base {
     pub(crate) async fn working<T>(&self, work: impl AsyncFnOnce(Arc<Documents>) -> T) -> T {
         let store = Arc::new(SqliteStore::open(self.data.join(sqlite::FILE_NAME)).expect("a store"));
         let bounds = Bounds::of(&KnowledgeConfig::default());
-        let documents = Documents::open(store.clone(), Arc::clone(&self.knowledge), &self.data, bounds).await;
+        let documents =
+            Documents::open(store.clone(), Arc::clone(&self.knowledge), Blobs::new(&self.data), bounds).await;
         let (documents, ending) = (Arc::new(documents.expect("documents")), CancellationToken::new());
         let working = Arc::clone(&documents).run(ending.clone());
         let work = async {

@@ -85,6 +85,43 @@ impl Tombstones {
         graves.count(collection.clone());
     }
 
+    /// What is deleted and may still be in the index.
+    pub(super) fn graves(&self) -> (HashSet<String>, HashSet<Collection>) {
+        let graves = self.graves.lock();
+        let resting: HashSet<&str> = graves.resting.iter().map(|(_, document)| document.as_str()).collect();
+        let documents = graves.documents.keys().filter(|document| !resting.contains(document.as_str())).cloned();
+        (documents.collect(), graves.collections.clone())
+    }
+
+    /// Takes over what is deleted by all: what is new among it is buried, and what was in [`graves`](Self::graves) before it
+    /// was asked for and is not among it is removed by now. The collections that are.
+    pub(super) fn follow(
+        &self,
+        (documents, collections): (HashSet<String>, HashSet<Collection>),
+        deleted: Vec<(String, Collection)>,
+        closed: Vec<Collection>,
+    ) -> Vec<Collection> {
+        let now = Instant::now();
+        let still: HashSet<&str> = deleted.iter().map(|(document, _)| document.as_str()).collect();
+        for document in documents.iter().filter(|document| !still.contains(document.as_str())) {
+            self.rest(document.clone(), now);
+        }
+        let removed: Vec<_> = collections.into_iter().filter(|known| !closed.contains(known)).collect();
+        removed.iter().for_each(|collection| self.open(collection));
+        for (document, collection) in deleted {
+            let is_new = { !self.graves.lock().documents.contains_key(&document) };
+            if is_new {
+                self.bury(collection, document);
+            }
+        }
+        for collection in closed {
+            if !self.is_closed(&collection) {
+                self.close(collection);
+            }
+        }
+        removed
+    }
+
     /// Whether a document may be written or found.
     pub(super) fn is_living(&self, collection: &Collection, document: &str) -> bool {
         let graves = self.graves.lock();
@@ -146,6 +183,24 @@ mod tests {
         stones.open(&own);
         assert!(stones.is_living(&own, "a"));
         assert_eq!(stones.deletions(&own), 2, "caches notice both");
+    }
+
+    #[test]
+    fn what_others_delete_and_remove_is_followed() {
+        let (stones, own) = (Tombstones::default(), Collection::default());
+        let other = Collection::parse("other").expect("valid");
+        let deleted = || vec![("a".to_owned(), own.clone())];
+        assert!(stones.follow(stones.graves(), deleted(), vec![other.clone()]).is_empty());
+        assert!(!stones.is_living(&own, "a") && stones.is_closed(&other));
+        assert_eq!((stones.deletions(&own), stones.deletions(&other)), (1, 1));
+        stones.follow(stones.graves(), deleted(), vec![other.clone()]);
+        assert_eq!((stones.deletions(&own), stones.deletions(&other)), (1, 1), "once each");
+        // Deleted here while the others were asked: what they said does not know it yet.
+        let before = stones.graves();
+        stones.bury(own.clone(), "b".to_owned());
+        assert_eq!(stones.follow(before, Vec::new(), Vec::new()), std::slice::from_ref(&other));
+        assert!(!stones.is_closed(&other) && !stones.is_living(&own, "a"), "a search may still have it");
+        assert_eq!(stones.graves().0, HashSet::from(["b".to_owned()]));
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! `documents` for its tenants.
 //!
 //! A file is written beside its place, synced, and put there in one step; so what has its name is whole.
+//!
+//! Where several gateways have the files, nobody can know who is about to refer to one. So whoever does marks it as new first,
+//! and what was new lately stays: a file is taken aside before it goes, and put back when it was marked meanwhile.
 
 use std::{
     collections::HashSet,
@@ -24,11 +27,18 @@ use super::documents::Tenant;
 const PART: &str = "part";
 /// What nobody refers to goes after this: who refers to it may be about to say so.
 const ORPHAN_AGE: Duration = Duration::from_secs(3600);
+/// Where other gateways have the files, too, what was put there lately stays for so long: its row may be on its way. Clocks may
+/// differ by half of it.
+const GRACE: Duration = Duration::from_secs(120);
+/// The ending of what is about to go.
+const ASIDE: &str = "aside";
 
 /// The files of all tenants.
 pub struct Blobs {
     contents: PathBuf,
     texts: PathBuf,
+    /// How old contents are that go; zero where nobody else has them.
+    grace: Duration,
     /// Held by who puts a file in its place until it is referred to, so that nobody takes it for an orphan.
     placing: RwLock<()>,
 }
@@ -53,7 +63,14 @@ impl Blobs {
     /// The files in a gateway's data folder. Does no I/O.
     #[must_use]
     pub fn new(data_dir: &Path) -> Self {
-        Self { contents: data_dir.join("blobs"), texts: data_dir.join("texts"), placing: RwLock::new(()) }
+        let (contents, texts) = (data_dir.join("blobs"), data_dir.join("texts"));
+        Self { contents, texts, grace: Duration::ZERO, placing: RwLock::new(()) }
+    }
+
+    /// The files in a folder that other gateways have, too. Does no I/O.
+    #[must_use]
+    pub fn shared(folder: &Path) -> Self {
+        Self { grace: GRACE, ..Self::new(folder) }
     }
 
     /// Begins to write content of unknown length.
@@ -82,7 +99,12 @@ impl Blobs {
     /// When the disk does not tell.
     pub async fn hold(&self, tenant: &Tenant, hash: &str) -> io::Result<Option<Placed<'_>>> {
         let referring = self.placing.read().await;
-        match fs::metadata(self.content_path(tenant, hash)).await {
+        let path = self.content_path(tenant, hash);
+        if !self.grace.is_zero() && !mark(&path).await? {
+            return Ok(None);
+        }
+        // Once it is marked: who takes it aside from now on sees that.
+        match fs::metadata(&path).await {
             Ok(found) => Ok(Some(Placed { hash: hash.to_owned(), bytes: found.len(), _referring: referring })),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -131,8 +153,12 @@ impl Blobs {
         let _nobody_places = self.placing.write().await;
         let names = unused.await?;
         for name in &names {
-            let path = if name.contains('.') { self.text_path(tenant, name) } else { self.content_path(tenant, name) };
-            match fs::remove_file(&path).await {
+            let (path, grace) = match name.contains('.') {
+                // A version never comes again.
+                true => (self.text_path(tenant, name), Duration::ZERO),
+                false => (self.content_path(tenant, name), self.grace),
+            };
+            match remove_one(&path, grace).await {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     tracing::warn!(path = %path.display(), %error, "a file that nobody needs cannot be removed");
                 }
@@ -151,7 +177,7 @@ impl Blobs {
         for (root, age) in [(&self.contents, ORPHAN_AGE), (&self.texts, Duration::ZERO)] {
             for (name, modified) in entries(&folder(root, tenant)).await? {
                 let is_old = SystemTime::now().duration_since(modified).is_ok_and(|since| since >= age);
-                if is_old && !name.ends_with(PART) {
+                if is_old && !name.ends_with(PART) && !name.ends_with(ASIDE) {
                     found.push(name);
                 }
             }
@@ -159,16 +185,18 @@ impl Blobs {
         Ok(found)
     }
 
-    /// Removes what another process has begun to write: one process at a time has the data folder. To be called before
-    /// anything is written.
+    /// Removes what another process has begun to write, or to remove, and has not gone on with. To be called before anything is
+    /// written.
     ///
     /// # Errors
     /// When a folder cannot be read.
     pub async fn clear_parts(&self) -> io::Result<()> {
         for root in [&self.contents, &self.texts] {
             for (tenant, _) in entries(root).await? {
-                for (name, _) in entries(&root.join(&tenant)).await? {
-                    if name.ends_with(PART) {
+                for (name, modified) in entries(&root.join(&tenant)).await? {
+                    let most = if self.grace.is_zero() { Duration::ZERO } else { ORPHAN_AGE };
+                    let is_left = SystemTime::now().duration_since(modified).is_ok_and(|since| since >= most);
+                    if is_left && (name.ends_with(PART) || name.ends_with(ASIDE)) {
                         fs::remove_file(root.join(&tenant).join(name)).await?;
                     }
                 }
@@ -176,6 +204,34 @@ impl Blobs {
         }
         Ok(())
     }
+}
+
+/// Removes a file unless it is new. Who marks it until it is aside keeps it; who comes later finds none.
+async fn remove_one(path: &Path, grace: Duration) -> io::Result<()> {
+    if grace.is_zero() {
+        return fs::remove_file(path).await;
+    }
+    if is_new(path, grace).await? {
+        return Ok(());
+    }
+    let aside = path.with_added_extension(ASIDE);
+    fs::rename(path, &aside).await?;
+    if is_new(&aside, grace).await? { fs::rename(&aside, path).await } else { fs::remove_file(&aside).await }
+}
+
+/// Marks a file as new; false when there is none.
+async fn mark(path: &Path) -> io::Result<bool> {
+    let file = match OpenOptions::new().append(true).open(path).await {
+        Ok(file) => file.into_std().await,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    file.set_modified(SystemTime::now()).map(|()| true)
+}
+
+/// Whether a file is not as old as `most`. The clock of who marked it may be ahead.
+async fn is_new(path: &Path, most: Duration) -> io::Result<bool> {
+    Ok(fs::metadata(path).await?.modified()?.elapsed().map_or(true, |age| age < most))
 }
 
 /// The folder of a tenant: no name of a client becomes a path.
@@ -262,73 +318,4 @@ impl Drop for Part {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    async fn write(blobs: &Blobs, tenant: &Tenant, bytes: &[u8]) -> String {
-        let mut part = blobs.begin(tenant).await.expect("begun");
-        for piece in bytes.chunks(3) {
-            part.write(piece).await.expect("written");
-        }
-        assert_eq!(part.bytes(), bytes.len() as u64);
-        blobs.place(part).await.expect("placed").hash.clone()
-    }
-
-    fn names(folder: &Path) -> Vec<String> {
-        let found = walkdir::WalkDir::new(folder).into_iter().map(|entry| entry.expect("read"));
-        found
-            .filter(|entry| entry.file_type().is_file())
-            .map(|e| e.file_name().to_string_lossy().into_owned())
-            .collect()
-    }
-
-    #[tokio::test]
-    async fn content_is_kept_once_for_a_tenant_and_never_for_two() {
-        let data = tempfile::tempdir().expect("folder");
-        let blobs = Blobs::new(data.path());
-        let (north, south) = (Tenant::new("north"), Tenant::new("south"));
-        let hash = write(&blobs, &north, b"The same content").await;
-        assert_eq!(write(&blobs, &north, b"The same content").await, hash);
-        assert_eq!(names(data.path()).len(), 1);
-        assert!(blobs.hold(&south, &hash).await.expect("told").is_none(), "nobody learns that another one has it");
-        assert_eq!(write(&blobs, &south, b"The same content").await, hash);
-        assert_eq!(names(data.path()).len(), 2);
-        assert_eq!(blobs.hold(&north, &hash).await.expect("told").expect("there").bytes, 16);
-
-        let path = blobs.content_path(&north, &hash);
-        let mode = |path: &Path| path.metadata().expect("there").permissions().mode() & 0o777;
-        assert_eq!((mode(&path), mode(path.parent().expect("folder"))), (0o600, 0o700));
-        blobs.remove(&north, async { Ok::<_, ()>(vec![hash.clone()]) }).await.expect("removed");
-        assert!(!path.exists() && blobs.content_path(&south, &hash).exists());
-    }
-
-    #[tokio::test]
-    async fn what_is_not_whole_leaves_nothing() {
-        let data = tempfile::tempdir().expect("folder");
-        let blobs = Blobs::new(data.path());
-        let tenant = Tenant::new("t");
-        let mut part = blobs.begin(&tenant).await.expect("begun");
-        part.write(b"half").await.expect("written");
-        drop(part);
-        assert_eq!(names(data.path()), Vec::<String>::new());
-        std::mem::forget(blobs.begin(&tenant).await.expect("begun")); // As a process that was killed.
-        blobs.clear_parts().await.expect("cleared");
-        assert_eq!(names(data.path()), Vec::<String>::new());
-    }
-
-    #[tokio::test]
-    async fn what_was_just_placed_is_no_orphan_and_texts_go_at_once() {
-        let data = tempfile::tempdir().expect("folder");
-        let blobs = Blobs::new(data.path());
-        let tenant = Tenant::new("t");
-        let hash = write(&blobs, &tenant, b"new").await;
-        blobs.keep_text(&tenant, "abc.1", "a text").await.expect("kept");
-        assert_eq!(blobs.orphans(&tenant).await.expect("read"), ["abc.1"]);
-        let old = SystemTime::now() - 2 * ORPHAN_AGE;
-        std::fs::File::open(blobs.content_path(&tenant, &hash)).expect("there").set_modified(old).expect("set");
-        assert_eq!(blobs.orphans(&tenant).await.expect("read").len(), 2);
-        assert!(blobs.orphans(&Tenant::new("u")).await.expect("read").is_empty());
-    }
-}
+mod tests;

@@ -9,20 +9,22 @@ use std::fmt;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::StoreError;
+use super::{Fence, StoreError};
 use crate::chat::{DocumentId, JobId, MessageId, Timestamp};
 
 mod collections;
 #[cfg(test)]
-mod contract;
+pub(super) mod contract;
 mod records;
 mod tenant;
+mod work;
 
 pub use collections::{
     CollectionRecord, DEFAULT_COLLECTION, MAX_COLLECTIONS, MAX_READERS, MAX_SHARED, Made, Place, SharedRecord,
 };
 pub use records::{DocumentRecord, DocumentState, Fault, JobKind, JobRecord, JobState, Progress, Stage, VersionRecord};
 pub use tenant::Tenant;
+pub use work::{Claimed, Indexed, Lane, Outcome, WORK_LEASE};
 
 /// The versions of a document that are kept, the one that answers besides.
 pub const KEPT_VERSIONS: u32 = 5;
@@ -136,64 +138,6 @@ pub struct Deleted {
     pub cancelled: Vec<JobId>,
 }
 
-/// Whose turn it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
-    /// Documents that are to be indexed.
-    Index,
-    /// Documents and collections that are to be removed; they do not wait for the others.
-    Remove,
-}
-
-/// Work that somebody has taken on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Claimed {
-    /// The work.
-    pub job: JobRecord,
-    /// The version that is to be indexed.
-    pub version: Option<VersionRecord>,
-    /// What the source calls the document.
-    pub key: Option<String>,
-}
-
-/// What indexing a version brought to light.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Indexed {
-    /// The document's title.
-    pub title: String,
-    /// The hash that stands with its rows in the index.
-    pub doc_hash: String,
-    /// The encoding it was in, where that could be told.
-    pub encoding: Option<String>,
-    /// What was noticed.
-    pub warnings: Vec<String>,
-    /// Why it would have been held back, had an admin not let it.
-    pub flags: Vec<String>,
-    /// Its pages, in formats that have some.
-    pub pages: Option<u32>,
-    /// Its chunks.
-    pub chunks: u32,
-}
-
-/// How work ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
-    /// The version answers.
-    Indexed(Box<Indexed>),
-    /// What was to be removed is gone from the index: its rows go, too.
-    Removed,
-    /// It cannot be done.
-    Failed(Fault),
-    /// It is held back, for these reasons.
-    Quarantined(Vec<String>),
-    /// It could not be done now, and is tried again; or has failed, when it was tried [`MAX_ATTEMPTS`] times.
-    Again(Fault, Timestamp),
-    /// Somebody wanted it to end.
-    Cancelled,
-    /// The process ends; another one goes on with it, and it was no attempt.
-    Released,
-}
-
 /// A document that is deleted, and may still be in the index; or one that should be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
@@ -226,8 +170,27 @@ pub fn text_name(document: &DocumentId, version: u32) -> String {
 
 /// Documents and the work on them that survive. As with sessions, a method that writes returns after the data is durable,
 /// and dropping its future does not undo it.
+///
+/// Where several gateways have one store, one of them works, and all take documents in. What is written about work carries
+/// the [`Fence`] of who works, and answers [`StoreError::Fenced`] when somebody else does by now: nothing was changed then.
 #[async_trait]
 pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
+    /// Whether other gateways have it, too.
+    fn has_others(&self) -> bool {
+        false
+    }
+
+    /// Makes `node` the one who works, or keeps it so when it has `held` that already; `None` while somebody else is.
+    /// Whoever has not been kept for [`WORK_LEASE`] may be replaced. Where one gateway has the store it is always that one.
+    async fn lead(&self, _node: &str, _held: Option<Fence>) -> Result<Option<Fence>, StoreError> {
+        Ok(Some(Fence::FIRST))
+    }
+
+    /// Lets others work at once: nothing more is written under this fence.
+    async fn step_down(&self, _fence: Fence) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Stores content that came in as a version, with the work on it. Older versions beyond [`KEPT_VERSIONS`] go.
     async fn accept(&self, tenant: &Tenant, new: NewVersion) -> Result<Accepted, StoreError>;
 
@@ -323,14 +286,21 @@ pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
     /// nothing to let.
     async fn release(&self, tenant: &Tenant, id: &DocumentId, at: Timestamp) -> Result<Option<JobRecord>, StoreError>;
 
-    /// Takes on the work whose turn it is, until `lease`. Work whose lease is over is anybody's again. Of two tenants the
-    /// one with less work under way comes first; no two work on one document.
-    async fn claim(&self, lane: Lane, now: Timestamp, lease: Timestamp) -> Result<Option<Claimed>, StoreError>;
+    /// Takes on the work whose turn it is, until `lease`. Work whose lease is over, or that was taken on under an earlier
+    /// fence, is anybody's again. Of two tenants the one with less work under way comes first; no two work on one document.
+    async fn claim(
+        &self,
+        fence: Fence,
+        lane: Lane,
+        now: Timestamp,
+        lease: Timestamp,
+    ) -> Result<Option<Claimed>, StoreError>;
 
     /// Keeps work for longer, and notes how far it is. Whether it goes on: not when it was told to end, or is somebody
     /// else's.
     async fn renew(
         &self,
+        fence: Fence,
         job: &JobId,
         progress: Progress,
         now: Timestamp,
@@ -340,6 +310,7 @@ pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
     /// Ends work that was taken on, as far as it came; `None` when it is not under way any more.
     async fn end(
         &self,
+        fence: Fence,
         job: &JobId,
         progress: Progress,
         outcome: Outcome,
@@ -375,11 +346,11 @@ pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
     async fn unerased(&self, cutoff: Timestamp) -> Result<Vec<Place>, StoreError>;
 
     /// No byte of what was deleted from a collection before `at` is left in its index; nor is it in the store after this.
-    async fn erased(&self, tenant: &Tenant, name: &str, at: Timestamp) -> Result<(), StoreError>;
+    async fn erased(&self, fence: Fence, tenant: &Tenant, name: &str, at: Timestamp) -> Result<(), StoreError>;
 
     /// Counts what there is.
     async fn census(&self) -> Result<Census, StoreError>;
 
     /// Forgets work that ended before `cutoff`.
-    async fn forget_jobs(&self, cutoff: Timestamp) -> Result<(), StoreError>;
+    async fn forget_jobs(&self, fence: Fence, cutoff: Timestamp) -> Result<(), StoreError>;
 }

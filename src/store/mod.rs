@@ -20,6 +20,7 @@ pub mod documents;
 mod feedback;
 pub mod folder;
 pub mod memory;
+pub mod place;
 pub mod postgres;
 mod spending;
 pub mod sqlite;

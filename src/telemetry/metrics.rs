@@ -163,6 +163,8 @@ declare::table! {
     counter CLUSTER_LEASES_LOST = "cluster_leases_lost_total" {}
     /// Writes that were refused because another gateway has the session.
     counter CLUSTER_FENCED = "cluster_fenced_writes_total" {}
+    /// 1 where this gateway works on the documents, alone or of those that share them; else 0.
+    gauge CLUSTER_WORKS = "cluster_works_on_documents" {}
 
     /// Whether the way to other gateways works.
     gauge CLUSTER_BUS_UP = "cluster_bus_up" {}

@@ -19,6 +19,7 @@ mod languages;
 mod life;
 mod object_storage;
 mod quarantine;
+mod several;
 mod shared;
 mod tenants;
 mod upkeep;

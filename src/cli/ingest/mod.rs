@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use self::gateway::Gateway;
 use crate::{
     auth::{DEFAULT_TENANT, InvalidPrincipal, Principal, UNLIMITED},
+    cli::stored::Stored,
     config::Config,
     knowledge::{
         Collection, DEFAULT_COLLECTION, IngestError, IngestProgress, IngestSummary, Intake, Knowledge, KnowledgeError,
@@ -87,7 +88,7 @@ pub enum IngestCommandError {
 }
 
 /// Ingests, shows how far it is on stderr, and prints a summary on stdout. A gateway that has the data folder is handed the
-/// documents; without one, this process works on them itself.
+/// documents; without one, this process works on them itself, or whoever works on those of the database.
 ///
 /// # Errors
 /// See [`IngestCommandError`]; also when only some of the files failed.
@@ -114,9 +115,9 @@ async fn alone(args: &Args, config: &Config, collection: Collection) -> Result<(
     let data_dir = &config.server.data_dir;
     let knowledge = Arc::new(Knowledge::open(&config.knowledge, data_dir, Parsers::of_this_program()));
     knowledge.ready().await?;
-    let store = Arc::new(SqliteStore::open(data_dir.join(sqlite::FILE_NAME))?);
+    let (store, blobs, closing) = Stored::to_write(config).await?.taken();
     let bounds = Bounds::of(&config.knowledge);
-    let documents = Documents::open(store.clone(), knowledge, data_dir, bounds).await.map_err(IngestError::from)?;
+    let documents = Documents::open(store, knowledge, blobs, bounds).await.map_err(IngestError::from)?;
     let (documents, ending) = (Arc::new(documents), CancellationToken::new());
     let working = Arc::clone(&documents).run(ending.clone());
     let ingesting = async {
@@ -125,7 +126,7 @@ async fn alone(args: &Args, config: &Config, collection: Collection) -> Result<(
         ingested
     };
     let ((), ingested) = tokio::join!(working, ingesting);
-    store.close().await;
+    closing.close().await;
     ingested
 }
 

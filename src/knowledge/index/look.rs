@@ -13,7 +13,8 @@ pub(crate) struct Look {
     pub(crate) bytes: u64,
     /// Whether small files are to be merged.
     pub(crate) is_scattered: bool,
-    pub(super) version: u64,
+    /// The version that was looked at.
+    pub(crate) version: u64,
 }
 
 impl Look {

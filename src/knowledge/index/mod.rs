@@ -132,6 +132,11 @@ impl Index {
         gone
     }
 
+    /// What is kept of a collection in memory is not true any more: another process has made it anew.
+    pub(crate) fn forget(&self, collection: &Collection) {
+        self.tables.forget(collection);
+    }
+
     /// Removes all collections but these, however they came there: by an earlier version of this program, or for another
     /// model. How many there were.
     pub(crate) async fn keep_only(&self, collections: Vec<Collection>) -> Result<usize, KnowledgeError> {

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::{chat::JobId, store::documents::JobRecord};
+use crate::{
+    chat::JobId,
+    store::documents::{JobRecord, Tenant},
+};
 
 /// The work that somebody is at or looks at.
 #[derive(Debug, Default)]
@@ -40,6 +43,18 @@ impl Board {
         if job.state.has_ended() {
             all.remove(&job.id);
         }
+    }
+
+    /// What somebody is at or looks at, and whose it is.
+    pub(super) fn watched(&self) -> Vec<(Tenant, JobId)> {
+        let mut all = self.0.lock();
+        all.retain(|_, sender| sender.receiver_count() > 0);
+        all.iter().map(|(id, sender)| (sender.borrow().tenant.clone(), id.clone())).collect()
+    }
+
+    /// There is no such work any more.
+    pub(super) fn forget(&self, id: &JobId) {
+        self.0.lock().remove(id);
     }
 
     /// Whether somebody is at it or looks at it.

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::term::Term;
 use crate::knowledge::{
     Collection, Knowledge, KnowledgeError,
     index::{IndexedDocument, Written},
@@ -23,6 +24,7 @@ const MAX_CHUNKS: usize = 4096;
 struct Waiting {
     document: IndexedDocument,
     told: CancellationToken,
+    term: Term,
     reply: oneshot::Sender<Result<bool, KnowledgeError>>,
 }
 
@@ -35,17 +37,17 @@ pub(super) struct Commits {
 }
 
 impl Commits {
-    /// Puts a document in the place of what the index has of it, unless it is deleted or was told to end; whether it was
-    /// done.
+    /// Puts a document in the place of what the index has of it, unless it is deleted or was told to end, or others may work
+    /// by now; whether it was done.
     pub(super) async fn write(
         &self,
         knowledge: &Arc<Knowledge>,
         collection: &Collection,
         document: IndexedDocument,
-        told: CancellationToken,
+        (told, term): (CancellationToken, Term),
     ) -> Result<bool, KnowledgeError> {
         let (reply, mut written) = oneshot::channel();
-        let waiting = Waiting { document, told, reply };
+        let waiting = Waiting { document, told, term, reply };
         self.waiting.lock().entry(collection.clone()).or_default().push_back(waiting);
         loop {
             tokio::select! {
@@ -85,14 +87,15 @@ async fn commit(knowledge: &Arc<Knowledge>, collection: &Collection, next: Vec<W
         return;
     }
     let (mut documents, mut told, mut replies) = (Vec::new(), HashMap::new(), Vec::new());
-    for Waiting { document, told: own, reply } in next {
-        told.insert(document.id.clone(), own);
+    for Waiting { document, told: own, term, reply } in next {
+        told.insert(document.id.clone(), (own, term));
         replies.push((document.id.clone(), reply));
         documents.push(document);
     }
     let (living, place) = (Arc::clone(knowledge), collection.clone());
     let may = move |id: &str| {
-        told.get(id).is_some_and(|told| !told.is_cancelled()) && living.tombstones().is_living(&place, id)
+        let goes_on = |(told, term): &(CancellationToken, Term)| !told.is_cancelled() && term.is_certain();
+        told.get(id).is_some_and(goes_on) && living.tombstones().is_living(&place, id)
     };
     let written = knowledge.index().replace_if(collection, documents, may).await;
     for (id, reply) in replies {

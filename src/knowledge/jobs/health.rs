@@ -1,6 +1,6 @@
 //! How the knowledge base is: looked at every few seconds, told to whoever asks, and mended where that can be done.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use metrics::gauge;
 use tokio::time::Instant;
@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{
     Documents, DocumentsError,
     report::{Health, IndexHealth},
+    term::Term,
 };
 use crate::{
     chat::Timestamp,
@@ -40,10 +41,10 @@ impl Documents {
         self.health.lock().clone()
     }
 
-    /// Looks at every collection, and sees to it that what is due is done.
-    pub(super) async fn look_over(&self) -> Result<(), DocumentsError> {
+    /// Looks at every collection, and whoever works sees to it that what is due is done.
+    pub(super) async fn look_over(&self, term: Option<&Term>) -> Result<(), DocumentsError> {
         let census = self.store.census().await?;
-        let (mut collections, mut sum) = (0, Look::default());
+        let (mut collections, mut sum, mut seen) = (0, Look::default(), HashSet::new());
         // The one that everybody has need not be stored.
         let default = Tenant::new(Tenant::DEFAULT);
         let mut is_default_known = false;
@@ -51,17 +52,22 @@ impl Documents {
             for own in self.store.collections(&tenant).await?.into_iter().filter(|own| !own.is_deleting) {
                 is_default_known |= tenant == default && own.name == DEFAULT_COLLECTION;
                 let collection = Collection::of(tenant.clone(), &own.name)?;
-                let look = self.look_at(&collection, own.chunks, own.pending == 0).await?;
+                seen.insert(collection.clone());
+                let look = self.look_at(&collection, own.chunks, own.pending == 0, term).await?;
                 collections += 1;
                 add(&mut sum, look);
             }
         }
         if !is_default_known {
-            let look = self.look_at(&Collection::of(default, DEFAULT_COLLECTION)?, 0, true).await?;
+            let collection = Collection::of(default, DEFAULT_COLLECTION)?;
+            seen.insert(collection.clone());
+            let look = self.look_at(&collection, 0, true, term).await?;
             collections += 1;
             add(&mut sum, look);
         }
         let troubles = self.knowledge.index().troubles();
+        // Of collections that are gone nothing is remembered.
+        self.looked_at.lock().retain(|known, _| seen.contains(known));
         let index = IndexHealth {
             collections,
             failed: troubles.count(&[Trouble::Unreadable, Trouble::Unsearchable, Trouble::Gone]),
@@ -77,19 +83,36 @@ impl Documents {
     }
 
     /// What cannot be looked at counts as nothing, and is noted. What it lacks of the chunks that it should have is indexed
-    /// again: what was taken away, or is of an older time than the rows.
-    async fn look_at(&self, collection: &Collection, should: u64, is_at_rest: bool) -> Result<Look, DocumentsError> {
+    /// again by whoever works: what was taken away, or is of an older time than the rows.
+    async fn look_at(
+        &self,
+        collection: &Collection,
+        should: u64,
+        is_at_rest: bool,
+        term: Option<&Term>,
+    ) -> Result<Look, DocumentsError> {
         let troubles = self.knowledge.index().troubles();
         let Ok(look) = self.knowledge.index().look(collection).await else { return Ok(Look::default()) };
         let look = look.unwrap_or_default();
-        if self.uncompared.lock().remove(collection) {
-            self.mend(collection).await?;
-        }
         let lacks = look.lacks(should) && look.lacks(self.should_have(collection).await?);
         if lacks && look.chunks == 0 {
             troubles.note(collection, Trouble::Gone, "it was there before");
         } else {
             troubles.clear(collection, Trouble::Gone);
+        }
+        let last = self.looked_at.lock().insert(collection.clone(), look.version);
+        if last.is_some_and(|last| look.version < last) {
+            // It was made anew.
+            self.knowledge.tombstones().renew(collection);
+            self.knowledge.index().forget(collection);
+        }
+        if term.is_none() {
+            return Ok(look);
+        }
+        // Somebody who worked before and was held up may have written last.
+        let is_suspect = self.store.has_others() && last != Some(look.version);
+        if self.uncompared.lock().remove(collection) || is_suspect {
+            self.mend(collection).await?;
         }
         let may_come_back = troubles.since(collection, Trouble::Gone).is_some_and(|since| since.elapsed() < AWAY);
         if lacks && !may_come_back && self.may_mend(collection) {

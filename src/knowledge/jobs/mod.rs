@@ -10,8 +10,10 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt, io,
-    path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -40,13 +42,16 @@ mod commits;
 mod compare;
 mod deleting;
 mod ended;
+mod follow;
 mod health;
+mod lead;
 mod live;
 mod reading;
 mod reconcile;
 mod remove;
 mod report;
 mod stages;
+mod term;
 mod upkeep;
 mod verify;
 mod worker;
@@ -116,6 +121,9 @@ pub struct Documents {
     blobs: Blobs,
     knowledge: Arc<Knowledge>,
     bounds: Bounds,
+    /// What this process is called where it takes its turn at the work, and whether it has it.
+    node: String,
+    is_leading: AtomicBool,
     board: Board,
     commits: Commits,
     /// Room for the chunks of the documents under way.
@@ -128,6 +136,8 @@ pub struct Documents {
     unrefreshed: Mutex<HashSet<Collection>>,
     /// Collections whose index could not be compared with what it should have.
     uncompared: Mutex<HashSet<Collection>>,
+    /// The version of each collection that was looked at last.
+    looked_at: Mutex<HashMap<Collection, u64>>,
     /// When what a collection lacked was indexed again.
     mended: Mutex<HashMap<Collection, Instant>>,
     health: Mutex<Option<Health>>,
@@ -142,17 +152,16 @@ impl fmt::Debug for Documents {
 }
 
 impl Documents {
-    /// What `store` and the data folder have. From here on nothing finds what was deleted, also before [`run`](Self::run).
+    /// What `store` and `blobs` have. From here on nothing finds what was deleted, also before [`run`](Self::run).
     ///
     /// # Errors
     /// When the store does not tell what was deleted, or the files of an earlier process cannot be looked through.
     pub async fn open(
         store: Arc<dyn DocumentStore>,
         knowledge: Arc<Knowledge>,
-        data_dir: &Path,
+        blobs: Blobs,
         bounds: Bounds,
     ) -> Result<Self, DocumentsError> {
-        let blobs = Blobs::new(data_dir);
         blobs.clear_parts().await?;
         knowledge.hide(store.deleted().await?)?;
         Ok(Self {
@@ -160,6 +169,8 @@ impl Documents {
             blobs,
             knowledge,
             bounds,
+            node: uuid::Uuid::new_v4().simple().to_string(),
+            is_leading: AtomicBool::new(false),
             board: Board::default(),
             commits: Commits::default(),
             chunks: Semaphore::new(MAX_CHUNKS),
@@ -168,6 +179,7 @@ impl Documents {
             removing: Notify::new(),
             unrefreshed: Mutex::default(),
             uncompared: Mutex::default(),
+            looked_at: Mutex::default(),
             mended: Mutex::default(),
             health: Mutex::default(),
             forsaken: Mutex::default(),
@@ -182,6 +194,12 @@ impl Documents {
 
     pub(super) fn knowledge(&self) -> &Knowledge {
         &self.knowledge
+    }
+
+    /// Whether it is this process that works on documents; of several gateways on one store, one does.
+    #[must_use]
+    pub fn is_leading(&self) -> bool {
+        self.is_leading.load(Ordering::Relaxed)
     }
 
     /// What is accepted.

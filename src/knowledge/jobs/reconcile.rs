@@ -7,24 +7,25 @@ use super::{
     Documents, DocumentsError,
     compare::{Should, compare, expected},
     stages::version_of,
+    term::Term,
 };
 use crate::{
-    chat::Timestamp,
+    chat::{DocumentId, Timestamp},
     knowledge::{Collection, index::Trouble},
     store::documents::{Place, text_name},
 };
 
 /// What a comparison found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reconciled {
+pub(super) struct Reconciled {
     /// Documents of the index that should not be there; they are gone.
-    pub orphans: usize,
+    pub(super) orphans: usize,
     /// Documents that should answer and do not, or in another version; they are indexed again.
-    pub missing: usize,
+    pub(super) missing: usize,
     /// Documents whose text is not on the disk; it is read again.
-    pub textless: usize,
+    pub(super) textless: usize,
     /// Collections whose index does not tell; they are compared when it does.
-    pub unread: usize,
+    pub(super) unread: usize,
 }
 
 impl Documents {
@@ -32,7 +33,7 @@ impl Documents {
     ///
     /// # Errors
     /// When the store does not tell.
-    pub async fn reconcile(&self) -> Result<Reconciled, DocumentsError> {
+    pub(super) async fn reconcile(&self, term: &Term) -> Result<Reconciled, DocumentsError> {
         let mut expected = expected(&*self.store, None).await?;
         let mut all: BTreeSet<Place> = expected.keys().cloned().collect();
         for tenant in self.store.tenants().await? {
@@ -41,13 +42,17 @@ impl Documents {
         }
         let collections =
             all.iter().map(|(tenant, name)| Collection::of(tenant.clone(), name)).collect::<Result<_, _>>()?;
+        // Whoever works by now may have made others.
+        if !term.is_certain() {
+            return Ok(Reconciled::default());
+        }
         match self.knowledge.index().keep_only(collections).await {
             Ok(0) => {}
             Ok(dropped) => tracing::info!(tables = dropped, "tables that nobody reads any more are gone"),
             Err(error) => tracing::warn!(%error, "tables that nobody reads any more are left until the next start"),
         }
         let mut found = Reconciled::default();
-        for place in all {
+        for place in all.into_iter().take_while(|_| term.is_certain()) {
             let should = expected.remove(&place).unwrap_or_default();
             let collection = Collection::of(place.0, &place.1)?;
             match self.reconcile_one(&collection, &should).await {
@@ -95,13 +100,16 @@ impl Documents {
         Ok(textless)
     }
 
-    /// Indexes again what one collection lacks, also while there is work on it: what it has too much may be what
-    /// somebody has just written, and goes at the next start.
+    /// Indexes again what one collection lacks, also while there is work on it, and removes what is of documents that are not
+    /// there. What else it has too much may be what somebody has just written, and goes at the next start.
     pub(super) async fn complete(&self, collection: &Collection) -> Result<usize, DocumentsError> {
         let place = collection.place();
-        let Some(should) = expected(&*self.store, Some(&place)).await?.remove(&place) else { return Ok(0) };
+        // First the index: what is in it by now had its row before.
         let has = self.knowledge.index().documents(collection).await?;
+        let should = expected(&*self.store, Some(&place)).await?.remove(&place).unwrap_or_default();
         let found = compare(&should, &has);
+        let is_gone = |id: &String| !DocumentId::parse(id).is_ok_and(|id| should.contains_key(&id));
+        self.knowledge.index().remove(collection, found.orphans.into_iter().filter(is_gone).collect()).await?;
         for document in found.missing.iter().chain(&found.stale) {
             self.store.reindex(document, Timestamp::now()).await?;
         }

@@ -1,6 +1,6 @@
 //! What was deleted goes: out of the index, out of the store, and from the disk. So do the files of versions that left.
 
-use super::Documents;
+use super::{Documents, term::Term};
 use crate::{
     chat::Timestamp,
     knowledge::Collection,
@@ -13,7 +13,11 @@ const AGAIN_S: u64 = 5;
 
 impl Documents {
     /// Takes it out of the index. Nothing writes it any more: work on it has ended before this is taken on.
-    pub(super) async fn remove(&self, job: &JobRecord) -> Outcome {
+    pub(super) async fn remove(&self, job: &JobRecord, term: &Term) -> Outcome {
+        // A collection of this name may have been made anew by who works by now.
+        if !term.is_certain() {
+            return Outcome::Released;
+        }
         let removed = async {
             let collection = Collection::of(job.tenant.clone(), &job.collection)?;
             match &job.document {

@@ -5,7 +5,7 @@ use std::{collections::HashMap, io};
 use tokio::sync::SemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::{Documents, ended::Ended, live::Live};
+use super::{Documents, ended::Ended, live::Live, term::Term};
 use crate::{
     knowledge::{
         Collection,
@@ -78,13 +78,14 @@ impl Documents {
         claimed: &Claimed,
         prepared: Prepared<'_>,
         live: &Live<'_>,
-        told: CancellationToken,
+        (told, term): (CancellationToken, Term),
     ) -> Result<Indexed, Ended> {
         let collection = Collection::of(claimed.job.tenant.clone(), &claimed.job.collection)?;
         live.stage(Stage::Write);
         let Prepared { document, indexed, _room } = prepared;
-        if !self.commits.write(&self.knowledge, &collection, document, told).await? {
-            return Err(Ended::Cancelled);
+        if !self.commits.write(&self.knowledge, &collection, document, (told.clone(), term)).await? {
+            let fault = || Fault::new("interrupted", "the gateway was held up while it was being worked on");
+            return Err(if told.is_cancelled() { Ended::Cancelled } else { Ended::Again(fault()) });
         }
         live.stage(Stage::Index);
         self.refresh_after_write(&collection).await;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Documents, DocumentsError, health::LOOK, reconcile::Reconciled, worker};
+use super::{Documents, DocumentsError, health::LOOK, reconcile::Reconciled, term::Term};
 use crate::{chat::Timestamp, knowledge::Collection};
 
 /// How often indices are looked after, and at most brought up to date: what they do not cover is found all the same,
@@ -19,20 +19,16 @@ const REMEMBER_S: u64 = 7 * 24 * 3600;
 const AGAIN: Duration = Duration::from_secs(5);
 
 impl Documents {
-    /// Works until `ending`: first sees to it that the index has what it should have.
+    /// Works until `ending` when it is this process that should, and follows those who do.
     pub async fn run(self: Arc<Self>, ending: CancellationToken) {
         Self::unseen();
-        let begun = ending.run_until_cancelled(self.settle()).await;
-        if begun.is_none() {
-            return;
-        }
-        tokio::join!(worker::work_all(&self, &ending), ending.run_until_cancelled(self.look_after()));
+        tokio::join!(self.work_in_turns(&ending), self.follow(&ending));
     }
 
     /// What cannot be compared is compared when it can be: nobody waits for it.
-    async fn settle(&self) {
+    pub(super) async fn settle(&self, term: &Term) {
         loop {
-            match self.reconcile().await {
+            match self.reconcile(term).await {
                 Ok(found) => {
                     let Reconciled { orphans, missing, textless, unread: _ } = found;
                     if orphans + missing + textless > 0 {
@@ -51,7 +47,7 @@ impl Documents {
         }
     }
 
-    async fn look_after(&self) {
+    pub(super) async fn look_after(&self, term: &Term) {
         let [mut look, mut refresh, mut sweep] = [LOOK, REFRESH, SWEEP].map(interval);
         for every in [&mut look, &mut refresh, &mut sweep] {
             every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -59,18 +55,18 @@ impl Documents {
         loop {
             tokio::select! {
                 _ = look.tick() => {
-                    if let Err(error) = self.look_over().await {
+                    if let Err(error) = self.look_over(Some(term)).await {
                         tracing::warn!(%error, "the knowledge base cannot be looked at");
                     }
                 }
                 _ = refresh.tick() => {
                     self.refresh_all().await;
-                    if let Err(error) = self.erase_due().await {
+                    if let Err(error) = self.erase_due(term).await {
                         tracing::warn!(%error, "bytes of what was deleted are left, and it is tried again");
                     }
                 }
                 _ = sweep.tick() => {
-                    if let Err(error) = self.sweep().await {
+                    if let Err(error) = self.sweep(term).await {
                         tracing::warn!(%error, "the files of the knowledge base were not tidied up");
                     }
                 }
@@ -105,22 +101,22 @@ impl Documents {
     }
 
     /// Erases what was deleted long enough ago, or is to be erased at once.
-    async fn erase_due(&self) -> Result<(), DocumentsError> {
+    async fn erase_due(&self, term: &Term) -> Result<(), DocumentsError> {
         let now = Timestamp::now();
         let longest = u64::try_from(self.bounds.erase.as_millis()).unwrap_or(u64::MAX);
         for (tenant, name) in self.store.unerased(Timestamp(now.0.saturating_sub(longest))).await? {
             let collection = Collection::of(tenant.clone(), &name)?;
             self.knowledge.index().erase(&collection).await?;
-            self.store.erased(&tenant, &name, now).await?;
+            self.store.erased(term.fence, &tenant, &name, now).await?;
             tracing::info!(%collection, "what was deleted is erased");
         }
         Ok(())
     }
 
     /// Removes files that nothing refers to, and forgets work that ended long ago.
-    async fn sweep(&self) -> Result<(), DocumentsError> {
+    async fn sweep(&self, term: &Term) -> Result<(), DocumentsError> {
         let now = Timestamp::now();
-        self.store.forget_jobs(Timestamp(now.0.saturating_sub(REMEMBER_S * 1000))).await?;
+        self.store.forget_jobs(term.fence, Timestamp(now.0.saturating_sub(REMEMBER_S * 1000))).await?;
         for tenant in self.store.tenants().await? {
             let orphans = self.blobs.orphans(&tenant).await?;
             if orphans.is_empty() {

@@ -1,16 +1,19 @@
 //! Who works: takes work on, keeps it while it is at it, and tells how it ended. Whatever happens, work ends in the store
 //! or is somebody else's when its lease is over.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Documents, ended::Ended, live::Live};
+use super::{Documents, ended::Ended, live::Live, term::Term};
 use crate::{
     chat::{JobId, Timestamp},
-    store::documents::{Claimed, Fault, JobKind, JobRecord, Lane, Outcome, Progress},
+    store::{
+        StoreError,
+        documents::{Claimed, Fault, JobKind, JobRecord, Lane, Outcome, Progress},
+    },
 };
 
 /// Documents that are worked on at the same time: while some wait for the model, others are read and written.
@@ -25,13 +28,13 @@ const REST: Duration = Duration::from_secs(1);
 const AGAIN_S: u64 = 5;
 
 impl Documents {
-    /// Works on what is due in a lane, until `ending`.
-    pub(super) async fn work(&self, lane: Lane, ending: &CancellationToken) {
-        while !ending.is_cancelled() {
+    /// Works on what is due in a lane, for a term.
+    pub(super) async fn work(&self, lane: Lane, term: &Term) {
+        while !term.over.is_cancelled() {
             let now = Timestamp::now();
-            let claimed = self.store.claim(lane, now, now.plus_seconds(LEASE_S)).await;
+            let claimed = self.store.claim(term.fence, lane, now, now.plus_seconds(LEASE_S)).await;
             if let Ok(Some(claimed)) = claimed {
-                self.take_on(claimed, ending).await;
+                self.take_on(claimed, term).await;
                 // Others may have waited for this to end.
                 self.removing.notify_one();
                 self.indexing.notify_one();
@@ -41,28 +44,28 @@ impl Documents {
                 tracing::warn!(%error, "no work can be taken on");
             }
             tokio::select! {
-                () = ending.cancelled() => return,
+                () = term.over.cancelled() => return,
                 () = self.wake(lane).notified() => {}
                 () = sleep(REST) => {}
             }
         }
     }
 
-    async fn take_on(&self, claimed: Claimed, ending: &CancellationToken) {
+    async fn take_on(&self, claimed: Claimed, term: &Term) {
         let (job, told) = (claimed.job.clone(), CancellationToken::new());
         self.running.lock().insert(job.id.clone(), told.clone());
         let live = Live::new(&self.board, job.clone());
         let outcome = match job.kind {
-            JobKind::Index => self.index(claimed, &live, &told, ending).await,
+            JobKind::Index => self.index(claimed, &live, &told, term).await,
             JobKind::Delete | JobKind::Drop => {
                 tokio::select! {
-                    outcome = self.remove(&job) => outcome,
-                    () = self.keep(&live) => Outcome::Released,
+                    outcome = self.remove(&job, term) => outcome,
+                    () = self.keep(&live, term) => Outcome::Released,
                 }
             }
         };
         self.running.lock().remove(&job.id);
-        let Some(ended) = self.ended(&job.id, live.progress(), outcome, ending).await else { return };
+        let Some(ended) = self.ended(&job.id, live.progress(), outcome, term).await else { return };
         if let Some(fault) = &ended.fault {
             tracing::info!(job = %ended.id, state = ended.state.as_str(), code = %fault.code, "work on a document ended");
         }
@@ -71,29 +74,23 @@ impl Documents {
     }
 
     /// Up to where it is written it may end at any moment; from there on it goes to its end.
-    async fn index(
-        &self,
-        claimed: Claimed,
-        live: &Live<'_>,
-        told: &CancellationToken,
-        ending: &CancellationToken,
-    ) -> Outcome {
+    async fn index(&self, claimed: Claimed, live: &Live<'_>, told: &CancellationToken, term: &Term) -> Outcome {
         let preparing = AssertUnwindSafe(self.prepare(&claimed, live)).catch_unwind();
         let prepared = tokio::select! {
             biased;
             () = told.cancelled() => return Outcome::Cancelled,
-            () = ending.cancelled() => return Outcome::Released,
+            () = term.over.cancelled() => return Outcome::Released,
             prepared = preparing => prepared,
-            () = self.keep(live) => return Outcome::Cancelled,
+            () = self.keep(live, term) => return Outcome::Cancelled,
         };
         let writing = async {
             let prepared =
                 prepared.unwrap_or_else(|_| Err(Ended::Failed(Fault::new("internal", "it could not be read"))))?;
-            self.write(&claimed, prepared, live, told.clone()).await
+            self.write(&claimed, prepared, live, (told.clone(), term.clone())).await
         };
         let written = tokio::select! {
             written = AssertUnwindSafe(writing).catch_unwind() => written,
-            never = self.keep_on(live) => match never {},
+            never = self.keep_on(live, term) => match never {},
         };
         let panicked = || Err(Ended::Failed(Fault::new("internal", "it could not be indexed")));
         match written.unwrap_or_else(|_| panicked()) {
@@ -109,55 +106,49 @@ impl Documents {
     }
 
     /// Says every second that somebody is at it; returns when it should end.
-    async fn keep(&self, live: &Live<'_>) {
+    async fn keep(&self, live: &Live<'_>, term: &Term) {
         let mut beat = interval_at(Instant::now() + BEAT, BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beat.tick().await;
             let now = Timestamp::now();
-            match self.store.renew(&live.id, live.progress(), now, now.plus_seconds(LEASE_S)).await {
+            match self.store.renew(term.fence, &live.id, live.progress(), now, now.plus_seconds(LEASE_S)).await {
                 Ok(true) => {}
-                Ok(false) => return,
+                Ok(false) | Err(StoreError::Fenced) => return,
                 Err(error) => tracing::warn!(job = %live.id, %error, "how far it is cannot be noted"),
             }
         }
     }
 
     /// The same for what cannot end any more.
-    async fn keep_on(&self, live: &Live<'_>) -> std::convert::Infallible {
+    async fn keep_on(&self, live: &Live<'_>, term: &Term) -> std::convert::Infallible {
         loop {
-            self.keep(live).await;
+            self.keep(live, term).await;
             sleep(BEAT).await;
         }
     }
 
     /// Tells the store, as often as it takes: it is the store that everybody goes by.
-    async fn ended(
-        &self,
-        job: &JobId,
-        progress: Progress,
-        outcome: Outcome,
-        ending: &CancellationToken,
-    ) -> Option<JobRecord> {
+    async fn ended(&self, job: &JobId, progress: Progress, outcome: Outcome, term: &Term) -> Option<JobRecord> {
         loop {
-            match self.store.end(job, progress, outcome.clone(), Timestamp::now()).await {
+            match self.store.end(term.fence, job, progress, outcome.clone(), Timestamp::now()).await {
                 Ok(ended) => return ended,
-                Err(error) if ending.is_cancelled() => {
-                    tracing::warn!(%job, %error, "how it ended is not noted; it is begun anew at the next start");
+                Err(error) if term.over.is_cancelled() || matches!(error, StoreError::Fenced) => {
+                    tracing::warn!(%job, %error, "how it ended is not noted; whoever works next begins it anew");
                     return None;
                 }
                 Err(error) => tracing::warn!(%job, %error, "how it ended cannot be noted yet"),
             }
             tokio::select! {
                 () = sleep(BEAT) => {}
-                () = ending.cancelled() => {}
+                () = term.over.cancelled() => {}
             }
         }
     }
 }
 
-/// Works until `ending`: several at documents, and one at what is to go.
-pub(super) async fn work_all(documents: &Arc<Documents>, ending: &CancellationToken) {
-    let indexing = (0..WORKERS).map(|_| documents.work(Lane::Index, ending));
-    tokio::join!(futures_util::future::join_all(indexing), documents.work(Lane::Remove, ending));
+/// Works for a term: several at documents, and one at what is to go.
+pub(super) async fn work_all(documents: &Documents, term: &Term) {
+    let indexing = (0..WORKERS).map(|_| documents.work(Lane::Index, term));
+    tokio::join!(futures_util::future::join_all(indexing), documents.work(Lane::Remove, term));
 }

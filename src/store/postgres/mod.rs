@@ -32,6 +32,7 @@ use crate::{
 mod audit;
 mod connect;
 mod credentials;
+mod documents;
 mod lease;
 mod messages;
 mod reader;
@@ -74,11 +75,12 @@ impl PostgresStore {
         Ok(Self { readers: Readers::new(&database), writers: Writers::start(&database), leases, keeping, tasks })
     }
 
-    /// Whether [`open`](Self::open) would take the database as it is. Changes nothing.
+    /// Whether [`open`](Self::open) would take the database as it is, and what it has noted of where the documents lie. Changes
+    /// nothing.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] with the reason, never with the URL.
-    pub async fn inspect(url: &str) -> Result<(), StoreError> {
+    pub async fn inspect(url: &str) -> Result<Option<String>, StoreError> {
         schema::inspect(&Database::at(url)?.connect().await?).await
     }
 

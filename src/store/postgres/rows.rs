@@ -69,7 +69,7 @@ pub(super) fn id<'a, T, E: std::fmt::Display>(
     parse(get(row, column)?).map_err(|error| damaged(row, column, &error))
 }
 
-fn optional_id<'a, T, E: std::fmt::Display>(
+pub(super) fn optional_id<'a, T, E: std::fmt::Display>(
     row: &'a Row,
     column: usize,
     parse: impl FnOnce(&'a str) -> Result<T, E>,
@@ -79,13 +79,13 @@ fn optional_id<'a, T, E: std::fmt::Display>(
 }
 
 /// An enum that is stored under the name it has on the wire.
-fn name<T: DeserializeOwned>(row: &Row, column: usize) -> Result<T, StoreError> {
+pub(super) fn name<T: DeserializeOwned>(row: &Row, column: usize) -> Result<T, StoreError> {
     let text: &str = get(row, column)?;
     T::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text))
         .map_err(|error| damaged(row, column, &error))
 }
 
-fn from_json<T: DeserializeOwned>(row: &Row, column: usize) -> Result<Option<T>, StoreError> {
+pub(super) fn from_json<T: DeserializeOwned>(row: &Row, column: usize) -> Result<Option<T>, StoreError> {
     let Some(text) = get::<Option<&str>>(row, column)? else { return Ok(None) };
     serde_json::from_str(text).map(Some).map_err(|error| damaged(row, column, &error))
 }
@@ -98,7 +98,7 @@ fn utf8(bytes: &[u8]) -> Result<String, StoreError> {
     String::from_utf8(bytes.to_vec()).map_err(|_| unavailable("a stored text is not UTF-8"))
 }
 
-fn damaged(row: &Row, column: usize, error: &impl std::fmt::Display) -> StoreError {
+pub(super) fn damaged(row: &Row, column: usize, error: &impl std::fmt::Display) -> StoreError {
     let name = row.columns().get(column).map_or("?", |column| column.name());
     StoreError::Unavailable(format!("the stored column {name} cannot be read: {error}"))
 }

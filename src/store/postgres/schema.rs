@@ -16,7 +16,8 @@ use super::{
 use crate::store::StoreError;
 
 /// One step per version of the layout, and the oldest version that a program must know to work on what it leaves behind.
-const STEPS: &[(&str, i64)] = &[(
+const STEPS: &[(&str, i64)] = &[
+(
     "
     -- A process of a gateway. dead: others have found that its lease was over; that is for ever.
     CREATE TABLE nodes (
@@ -144,6 +145,123 @@ const STEPS: &[(&str, i64)] = &[(
     INSERT INTO probe (id, count) VALUES (1, 0);
 ",
     1,
+), (
+    "
+    -- Who works on documents: node has it until expires_at, by this clock. fence: for the how-manieth time somebody has it; it
+    -- is unique so that whoever compares it holds up no renewal. place: what lies with the index and the files, and is the
+    -- same wherever these documents are worked on.
+    CREATE TABLE work (
+        id         integer PRIMARY KEY CHECK (id = 1),
+        fence      bigint NOT NULL UNIQUE,
+        node       text,
+        expires_at timestamptz NOT NULL,
+        place      text
+    );
+    INSERT INTO work (id, fence, expires_at) VALUES (1, 0, '-infinity');
+
+    -- Who writes about a tenant's documents locks its row.
+    CREATE TABLE tenants (tenant text COLLATE \"C\" PRIMARY KEY);
+
+    -- unerased: since when bytes of something deleted may be left; 0: they are to go at once.
+    -- Whose row it is stands in every one of these. What is deleted keeps its row until the index has let go of it.
+    CREATE TABLE collections (
+        tenant     text COLLATE \"C\" NOT NULL,
+        name       text COLLATE \"C\" NOT NULL,
+        created_at bigint NOT NULL,
+        deleted_at bigint,
+        unerased   bigint,
+        PRIMARY KEY (tenant, name)
+    );
+    CREATE INDEX collections_unerased ON collections (unerased) WHERE unerased IS NOT NULL;
+
+    -- reader: a tenant that may read the collection of another one.
+    CREATE TABLE readers (
+        tenant     text COLLATE \"C\" NOT NULL,
+        collection text COLLATE \"C\" NOT NULL,
+        reader     text COLLATE \"C\" NOT NULL,
+        PRIMARY KEY (reader, tenant, collection)
+    );
+    CREATE INDEX readers_of_collection ON readers (tenant, collection, reader);
+
+    -- position: the order in which they came.
+    CREATE TABLE documents (
+        position        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        id              text COLLATE \"C\" NOT NULL UNIQUE,
+        tenant          text COLLATE \"C\" NOT NULL,
+        collection      text COLLATE \"C\" NOT NULL,
+        key             text COLLATE \"C\" NOT NULL,
+        title           text NOT NULL,
+        version         bigint NOT NULL,
+        indexed_version bigint,
+        state           text NOT NULL,
+        code            text,
+        reason          text,
+        metadata        text,
+        created_at      bigint NOT NULL,
+        updated_at      bigint NOT NULL,
+        deleted_at      bigint
+    );
+    CREATE UNIQUE INDEX documents_by_key ON documents (tenant, collection, key) WHERE deleted_at IS NULL;
+    CREATE INDEX documents_in_order ON documents (tenant, position) WHERE deleted_at IS NULL;
+    CREATE INDEX documents_of_collection ON documents (tenant, collection, position) WHERE deleted_at IS NULL;
+    CREATE INDEX documents_deleted ON documents (position) WHERE deleted_at IS NOT NULL;
+
+    -- name, title, uri: as they were given. doc_hash to chunks: what indexing it brought to light. released: by an admin.
+    CREATE TABLE versions (
+        document   text COLLATE \"C\" NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+        version    bigint NOT NULL,
+        tenant     text COLLATE \"C\" NOT NULL,
+        name       text NOT NULL,
+        title      text,
+        uri        text COLLATE \"C\",
+        media_type text NOT NULL,
+        blob       text COLLATE \"C\" NOT NULL,
+        bytes      bigint NOT NULL,
+        request    text COLLATE \"C\",
+        doc_hash   text,
+        encoding   text,
+        warnings   text,
+        flags      text,
+        pages      bigint,
+        chunks     bigint,
+        released   boolean NOT NULL DEFAULT false,
+        created_at bigint NOT NULL,
+        PRIMARY KEY (document, version)
+    );
+    CREATE INDEX versions_by_blob ON versions (tenant, blob);
+    CREATE UNIQUE INDEX versions_by_request ON versions (tenant, request) WHERE request IS NOT NULL;
+
+    -- lease: until when somebody is at it; fence: under which. not_before: when it is tried again.
+    CREATE TABLE jobs (
+        position   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        id         text COLLATE \"C\" NOT NULL UNIQUE,
+        tenant     text COLLATE \"C\" NOT NULL,
+        kind       text NOT NULL,
+        collection text COLLATE \"C\" NOT NULL,
+        document   text COLLATE \"C\",
+        version    bigint,
+        state      text NOT NULL,
+        stage      text,
+        done       bigint NOT NULL DEFAULT 0,
+        total      bigint NOT NULL DEFAULT 0,
+        attempts   bigint NOT NULL DEFAULT 0,
+        lease      bigint NOT NULL DEFAULT 0,
+        fence      bigint NOT NULL DEFAULT 0,
+        not_before bigint NOT NULL DEFAULT 0,
+        cancelling boolean NOT NULL DEFAULT false,
+        code       text,
+        reason     text,
+        revision   bigint NOT NULL DEFAULT 1,
+        created_at bigint NOT NULL,
+        updated_at bigint NOT NULL
+    );
+    CREATE INDEX jobs_in_order ON jobs (tenant, position);
+    CREATE INDEX jobs_of_document ON jobs (document, position);
+    CREATE INDEX jobs_waiting ON jobs (position) WHERE state = 'queued';
+    CREATE INDEX jobs_running ON jobs (position) WHERE state = 'running';
+    CREATE INDEX jobs_ended ON jobs (updated_at) WHERE state IN ('done', 'failed', 'cancelled');
+",
+    1,
 )];
 
 /// Where it is written which steps were taken. Whoever makes it first makes it for all.
@@ -181,20 +299,24 @@ pub(super) async fn migrate(link: &Arc<Link>) -> Result<(), StoreError> {
     }
 }
 
-/// Whether [`migrate`] would take the database as it is.
+/// Whether [`migrate`] would take the database as it is, and what it has noted of where the documents lie.
 ///
 /// # Errors
 /// As [`migrate`].
-pub(super) async fn inspect(link: &Link) -> Result<(), StoreError> {
+pub(super) async fn inspect(link: &Link) -> Result<Option<String>, StoreError> {
     refuse_forgetful(link).await?;
     let said = |error: tokio_postgres::Error| StoreError::Unavailable(described(&error));
     let made = link.client.query_typed_one("SELECT to_regclass('layout') IS NOT NULL", &[]).await.map_err(said)?;
     if !made.get::<_, bool>(0) {
-        return Ok(());
+        return Ok(None);
     }
     let row =
         link.client.query_typed_one("SELECT version, oldest FROM layout WHERE id = 1", &[]).await.map_err(said)?;
-    refuse_newer(row.get(0), row.get(1))
+    refuse_newer(row.get(0), row.get(1))?;
+    if row.get::<_, i64>(0) < 2 {
+        return Ok(None); // Documents have been in the database since the second layout.
+    }
+    Ok(link.client.query_typed_one("SELECT place FROM work WHERE id = 1", &[]).await.map_err(said)?.get(0))
 }
 
 fn refuse_newer(version: i64, oldest: i64) -> Result<(), StoreError> {

@@ -1,4 +1,5 @@
-//! Documents and the work on them. Every statement that a caller reaches names the tenant.
+//! Documents and the work on them. Every statement that a caller reaches names the tenant. One process has the file, so fences
+//! say nothing here.
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -7,7 +8,7 @@ use super::SqliteStore;
 use crate::{
     chat::{DocumentId, JobId, Timestamp},
     store::{
-        MAX_PAGE, StoreError,
+        Fence, MAX_PAGE, StoreError,
         columns::millis,
         documents::{
             Accepted, Census, Claimed, CollectionRecord, Deleted, DocumentFilter, DocumentRecord, DocumentStore,
@@ -158,7 +159,13 @@ impl DocumentStore for SqliteStore {
         self.write("release_document", move |connection| jobs::release(connection, &tenant, &id, at)).await
     }
 
-    async fn claim(&self, lane: Lane, now: Timestamp, lease: Timestamp) -> Result<Option<Claimed>, StoreError> {
+    async fn claim(
+        &self,
+        _fence: Fence,
+        lane: Lane,
+        now: Timestamp,
+        lease: Timestamp,
+    ) -> Result<Option<Claimed>, StoreError> {
         // Nothing to do is the usual case, and need not cost a commit.
         if !self.read("claim", move |connection| outcome::is_anything_due(connection, lane, now)).await? {
             return Ok(None);
@@ -168,6 +175,7 @@ impl DocumentStore for SqliteStore {
 
     async fn renew(
         &self,
+        _fence: Fence,
         job: &JobId,
         progress: Progress,
         now: Timestamp,
@@ -179,6 +187,7 @@ impl DocumentStore for SqliteStore {
 
     async fn end(
         &self,
+        _fence: Fence,
         job: &JobId,
         progress: Progress,
         outcome: Outcome,
@@ -231,7 +240,7 @@ impl DocumentStore for SqliteStore {
         self.read("unerased", move |connection| upkeep::unerased(connection, cutoff)).await
     }
 
-    async fn erased(&self, tenant: &Tenant, name: &str, at: Timestamp) -> Result<(), StoreError> {
+    async fn erased(&self, _fence: Fence, tenant: &Tenant, name: &str, at: Timestamp) -> Result<(), StoreError> {
         let (tenant, name) = (tenant.clone(), name.to_owned());
         self.write("erased", move |connection| upkeep::erased(connection, &tenant, &name, at)).await?;
         // Pages as they were before are in the log until it is cut; not within a transaction.
@@ -242,7 +251,7 @@ impl DocumentStore for SqliteStore {
         self.read("census", upkeep::census).await
     }
 
-    async fn forget_jobs(&self, cutoff: Timestamp) -> Result<(), StoreError> {
+    async fn forget_jobs(&self, _fence: Fence, cutoff: Timestamp) -> Result<(), StoreError> {
         self.write("forget_jobs", move |connection| upkeep::forget_jobs(connection, millis(cutoff))).await
     }
 }

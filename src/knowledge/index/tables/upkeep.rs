@@ -80,6 +80,13 @@ impl Tables {
         Ok(look)
     }
 
+    /// The table of a collection is another one, or gone.
+    pub(in crate::knowledge::index) fn forget(&self, collection: &Collection) {
+        let name = self.table_name(collection);
+        self.let_go(&name);
+        self.copies.forget(&name);
+    }
+
     /// What is known of a table is forgotten; it is opened again by whoever needs it.
     pub(super) fn let_go(&self, name: &str) {
         self.tables.lock().remove(name);

@@ -82,7 +82,7 @@ pub(super) async fn documents_are_bounded_and_paged(store: &dyn DocumentStore) {
     assert!(none.expect("read").expect("a page").items.is_empty());
     let queued = store.jobs(&north(), Some(JobState::Queued), None, 3).await.expect("read").expect("a page");
     assert_eq!((queued.items.len(), queued.more), (3, true));
-    store.forget_jobs(Timestamp(u64::MAX)).await.expect("stored");
+    store.forget_jobs(Fence::FIRST, Timestamp(u64::MAX)).await.expect("stored");
     assert!(!store.jobs(&north(), None, None, 9).await.expect("read").expect("a page").items.is_empty());
 }
 

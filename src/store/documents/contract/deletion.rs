@@ -73,8 +73,8 @@ pub(super) async fn what_was_deleted_is_erased_once_it_is_removed(store: &dyn Do
         end(store, &claimed.job, Outcome::Removed).await;
         assert_eq!(store.unerased(Timestamp(due)).await.expect("read"), std::slice::from_ref(&place));
         assert_eq!(store.unerased(Timestamp(69)).await.expect("read").len(), usize::from(erase));
-        store.erased(&north(), DEFAULT_COLLECTION, Timestamp(70)).await.expect("stored");
-        store.erased(&north(), DEFAULT_COLLECTION, Timestamp(71)).await.expect("stored");
+        store.erased(Fence::FIRST, &north(), DEFAULT_COLLECTION, Timestamp(70)).await.expect("stored");
+        store.erased(Fence::FIRST, &north(), DEFAULT_COLLECTION, Timestamp(71)).await.expect("stored");
         assert_eq!(store.unerased(Timestamp(99)).await.expect("read"), []);
     }
 }

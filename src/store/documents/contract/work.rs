@@ -13,24 +13,28 @@ pub(super) async fn work_is_taken_on_once_kept_and_ended(store: &dyn DocumentSto
     );
     assert_eq!(claim(store, Lane::Index).await, None);
     let progress = Progress { revision: 9, stage: Some(Stage::Embed), done: 2, total: 3 };
-    assert!(store.renew(&job.id, progress, Timestamp(2500), Timestamp(6000)).await.expect("kept"));
+    assert!(store.renew(Fence::FIRST, &job.id, progress, Timestamp(2500), Timestamp(6000)).await.expect("kept"));
     assert_eq!(store.job(&north(), &job.id).await.expect("read").expect("there").progress, progress);
     let shown = store.document(&north(), &document.id).await.expect("read").expect("there");
     assert_eq!(shown.state, DocumentState::Indexing);
-    let ended = store.end(&job.id, progress, indexed(1), Timestamp(3000)).await.expect("stored").expect("ended");
+    let ended =
+        store.end(Fence::FIRST, &job.id, progress, indexed(1), Timestamp(3000)).await.expect("stored").expect("ended");
     assert_eq!((ended.state, ended.progress.done, ended.progress.revision), (JobState::Done, 3, 10));
-    assert_eq!(store.end(&job.id, progress, Outcome::Cancelled, Timestamp(3000)).await.expect("told"), None);
-    assert!(!store.renew(&job.id, progress, Timestamp(1), Timestamp(1)).await.expect("told"));
+    assert_eq!(
+        store.end(Fence::FIRST, &job.id, progress, Outcome::Cancelled, Timestamp(3000)).await.expect("told"),
+        None
+    );
+    assert!(!store.renew(Fence::FIRST, &job.id, progress, Timestamp(1), Timestamp(1)).await.expect("told"));
 }
 
 pub(super) async fn work_whose_lease_is_over_is_anybodys_and_has_so_many_attempts(store: &dyn DocumentStore) {
     let (_, job) = queued(store, &north(), new("a", "b1")).await;
     for attempt in 1..=MAX_ATTEMPTS {
         let (now, lease) = (Timestamp(10_000 * u64::from(attempt)), Timestamp(10_000 * u64::from(attempt) + 1));
-        let claimed = store.claim(Lane::Index, now, lease).await.expect("told").expect("due");
+        let claimed = store.claim(Fence::FIRST, Lane::Index, now, lease).await.expect("told").expect("due");
         assert_eq!(claimed.job.attempts, attempt);
     }
-    assert_eq!(store.claim(Lane::Index, Timestamp(90_000), Timestamp(90_001)).await.expect("told"), None);
+    assert_eq!(store.claim(Fence::FIRST, Lane::Index, Timestamp(90_000), Timestamp(90_001)).await.expect("told"), None);
     let ended = store.job(&north(), &job.id).await.expect("read").expect("there");
     assert_eq!((ended.state, ended.fault.map(|fault| fault.code)), (JobState::Failed, Some("interrupted".to_owned())));
     // What it was released from was no attempt, and what is to be tried later waits.
@@ -41,7 +45,8 @@ pub(super) async fn work_whose_lease_is_over_is_anybodys_and_has_so_many_attempt
     assert_eq!((&claimed.job.id, claimed.job.attempts), (&job.id, 1));
     end(store, &claimed.job, Outcome::Again(Fault::new("storage_full", "x"), Timestamp(8000))).await;
     assert_eq!(claim(store, Lane::Index).await, None);
-    let later = store.claim(Lane::Index, Timestamp(8000), Timestamp(9000)).await.expect("told").expect("due");
+    let later =
+        store.claim(Fence::FIRST, Lane::Index, Timestamp(8000), Timestamp(9000)).await.expect("told").expect("due");
     assert_eq!(later.job.attempts, 2);
 }
 
@@ -54,7 +59,9 @@ pub(super) async fn newer_content_ends_the_work_on_older_content(store: &dyn Doc
     let accepted = store.accept(&north(), new("a", "b3")).await.expect("stored");
     let Accepted::Queued { superseded, job, .. } = accepted else { panic!("{accepted:?}") };
     assert_eq!(superseded, std::slice::from_ref(&second.id));
-    assert!(!store.renew(&second.id, Progress::default(), Timestamp(1), Timestamp(9000)).await.expect("told"));
+    assert!(
+        !store.renew(Fence::FIRST, &second.id, Progress::default(), Timestamp(1), Timestamp(9000)).await.expect("told")
+    );
     assert_eq!(claim(store, Lane::Index).await, None, "the other one is still at it");
     end(store, &claimed.job, Outcome::Cancelled).await;
     let shown = store.document(&north(), &document.id).await.expect("read").expect("there");
@@ -137,7 +144,7 @@ pub(super) async fn progress_never_falls_back(store: &dyn DocumentStore) {
     claim(store, Lane::Index).await.expect("due");
     let at = |done, total| Progress { revision: 5, stage: Some(Stage::Embed), done, total };
     for (told, kept) in [(at(3, 9), (3, 9)), (at(1, 9), (3, 9)), (at(99, 9), (9, 9)), (at(0, 0), (9, 9))] {
-        assert!(store.renew(&job.id, told, Timestamp(1), Timestamp(9000)).await.expect("kept"));
+        assert!(store.renew(Fence::FIRST, &job.id, told, Timestamp(1), Timestamp(9000)).await.expect("kept"));
         let progress = store.job(&north(), &job.id).await.expect("read").expect("there").progress;
         assert_eq!((progress.done, progress.total), kept);
     }
