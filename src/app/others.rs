@@ -7,21 +7,21 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::background::{lasting, until};
 use crate::{
-    cluster::{Cluster, Home, InvalidServer, RedisBus, Server},
+    cluster::{Bus, Cluster, Home, InvalidServer, Server},
     hub::Hub,
 };
 
 /// Other gateways that have the same database.
 #[derive(Debug)]
 pub(super) struct Others {
-    bus: Arc<RedisBus>,
+    bus: Arc<Bus>,
     pub(super) cluster: Arc<Cluster>,
 }
 
 impl Others {
     /// Those that meet at this Redis.
     pub(super) fn at(redis_url: &str) -> Result<Self, InvalidServer> {
-        let (bus, inbox) = RedisBus::over(Server::parse(redis_url)?);
+        let (bus, inbox) = Bus::over(Server::parse(redis_url)?);
         Ok(Self { cluster: Cluster::over(bus.clone(), inbox), bus })
     }
 

@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use parking_lot::RwLock;
 use redis::{PushInfo, PushKind, RedisError, Value, aio::SendError};
 use tokio::{
@@ -39,26 +38,13 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// What a gateway says to itself. Every other message is longer.
 const PROBE: &[u8] = b"?";
 
-/// The way to other gateways.
-#[async_trait]
-pub trait Bus: Send + Sync + fmt::Debug + 'static {
-    /// Sends a message to a gateway: whether anybody was there to hear it.
-    ///
-    /// # Errors
-    /// [`BusDown`]; it may have come all the same.
-    async fn send(&self, to: &NodeId, message: Vec<u8>) -> Result<bool, BusDown>;
-
-    /// Whether the way works at the moment, as far as is known.
-    fn is_up(&self) -> bool;
-}
-
 /// The way to the others does not work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("other gateways cannot be reached")]
 pub struct BusDown;
 
-/// The way over a Redis.
-pub struct RedisBus {
+/// The way, over a Redis.
+pub struct Bus {
     server: Server,
     /// The one that works, and whose channel it hears.
     working: RwLock<Option<Connection>>,
@@ -70,7 +56,7 @@ pub struct RedisBus {
     lost: Notify,
 }
 
-impl RedisBus {
+impl Bus {
     /// A way over `server`, and where the messages for this gateway come out. It works as soon as
     /// [`keep`](Self::keep) has connected.
     #[must_use]
@@ -79,6 +65,23 @@ impl RedisBus {
         let (heard, began) = (AtomicU64::new(0), Instant::now());
         let bus = Self { server, working: RwLock::new(None), inbox, heard, began, lost: Notify::new() };
         (Arc::new(bus), messages)
+    }
+
+    /// Sends a message to a gateway: whether anybody was there to hear it.
+    ///
+    /// # Errors
+    /// [`BusDown`]; it may have come all the same.
+    pub(super) async fn send(&self, to: &NodeId, message: &[u8]) -> Result<bool, BusDown> {
+        let Some(mut connection) = self.working.read().clone() else { return Err(BusDown) };
+        metrics::counter!(CLUSTER_BUS_MESSAGES).increment(1);
+        let heard_by = connection.publish(&channel(to), message, DEADLINE).await;
+        heard_by.map(|by| by > 0).map_err(|_| BusDown)
+    }
+
+    /// Whether the way works at the moment, as far as is known.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.working.read().is_some()
     }
 
     /// Keeps the way open for the gateway that `node` names at the time, for ever.
@@ -176,23 +179,9 @@ impl RedisBus {
     }
 }
 
-#[async_trait]
-impl Bus for RedisBus {
-    async fn send(&self, to: &NodeId, message: Vec<u8>) -> Result<bool, BusDown> {
-        let Some(mut connection) = self.working.read().clone() else { return Err(BusDown) };
-        metrics::counter!(CLUSTER_BUS_MESSAGES).increment(1);
-        let heard_by = connection.publish(&channel(to), &message, DEADLINE).await;
-        heard_by.map(|by| by > 0).map_err(|_| BusDown)
-    }
-
-    fn is_up(&self) -> bool {
-        self.working.read().is_some()
-    }
-}
-
-impl fmt::Debug for RedisBus {
+impl fmt::Debug for Bus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisBus").field("server", &self.server).field("is_up", &self.is_up()).finish_non_exhaustive()
+        f.debug_struct("Bus").field("server", &self.server).field("is_up", &self.is_up()).finish_non_exhaustive()
     }
 }
 

@@ -53,7 +53,7 @@ pub type Home = Box<dyn Fn(SessionId) -> BoxFuture<'static, Option<SessionHandle
 
 /// What this gateway shares with others.
 pub struct Cluster {
-    bus: Arc<dyn Bus>,
+    bus: Arc<Bus>,
     orders: mpsc::Sender<Order>,
     work: Mutex<Work>,
 }
@@ -66,7 +66,7 @@ struct Work {
 impl Cluster {
     /// One over this bus, whose messages come out of `inbox`. It does nothing before it [runs](Self::run).
     #[must_use]
-    pub fn over(bus: Arc<dyn Bus>, inbox: mpsc::Receiver<Vec<u8>>) -> Arc<Self> {
+    pub fn over(bus: Arc<Bus>, inbox: mpsc::Receiver<Vec<u8>>) -> Arc<Self> {
         let (orders, received) = mpsc::channel(ORDERS);
         Arc::new(Self { bus, orders, work: Mutex::new(Work { inbox, orders: received }) })
     }
@@ -137,7 +137,7 @@ enum Done {
 }
 
 struct Peers {
-    bus: Arc<dyn Bus>,
+    bus: Arc<Bus>,
     home: Arc<Home>,
     store: Arc<dyn SessionStore>,
     me: Option<NodeId>,
@@ -472,7 +472,7 @@ impl Peers {
             let message = link.message(me, now);
             let (bus, node) = (self.bus.clone(), node.clone());
             let sending = async move {
-                let sent = bus.send(&node, message).await;
+                let sent = bus.send(&node, &message).await;
                 Done::Sent(node, sent)
             };
             self.doing.push(sending.boxed());

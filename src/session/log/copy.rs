@@ -59,6 +59,9 @@ pub struct Said {
     revision: u64,
 }
 
+/// Behind which offset, from whom, to whom, why.
+type Withdrawn = (u64, Box<str>, Box<str>, Box<str>);
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Run {
     run: RunId,
@@ -71,7 +74,7 @@ struct Run {
     doing: Doing,
     text: String,
     withdrawals: u32,
-    withdrawal: Option<(u64, Box<str>, Box<str>, Box<str>)>,
+    withdrawal: Option<Withdrawn>,
 }
 
 /// How far a copy is.
