@@ -242,9 +242,10 @@ impl Hub {
     pub async fn get_here(&self, id: &SessionId) -> Option<SessionHandle> {
         let session = match self.in_memory(id) {
             Some(session) => session,
+            None if self.deps.draining.load(Ordering::SeqCst) => return None,
             None => self.fill(id, self.load(id)).await.ok()?,
         };
-        (!session.is_mirror()).then_some(session)
+        (!session.is_mirror() && !session.is_closed()).then_some(session)
     }
 
     /// The session of `owner` with this id. When there is none, one is opened as by [`open`](Self::open): who asks twice
@@ -284,6 +285,11 @@ impl Hub {
         let filling = Filling { sessions: &self.sessions, id, slot: self.slot(id)? };
         let slot = &filling.slot;
         let handle = slot.session.get_or_try_init(|| load).await.cloned()?;
+        if handle.is_mirror() && handle.is_closed() {
+            // It ended before it was in its slot, where its actor would have found it: whoever asks again gets another.
+            self.sessions.remove_if(id, |_, entry| Arc::ptr_eq(entry, slot));
+            return Ok(handle);
+        }
         // An entry is not let go while we hold its slot: it was deleted, or all were, while we loaded.
         if !self.sessions.get(id).is_some_and(|entry| Arc::ptr_eq(&entry, slot)) {
             let draining = self.deps.draining.load(Ordering::SeqCst);

@@ -1,7 +1,7 @@
 //! What is between this gateway and another one: what is to be said to it, and the followers that read sessions for it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -67,8 +67,8 @@ impl Wake for FollowerWaker {
 /// Another gateway.
 pub(super) struct Link {
     pub(super) receiving: Receiving,
-    /// How often what it said before was void.
-    pub(super) era: u64,
+    /// Mirrors whose sessions are being looked for.
+    coming: HashSet<MirrorId>,
     /// What is to be said to it, besides what happens in sessions.
     pub(super) records: VecDeque<Record>,
     /// Wishes that it has not answered.
@@ -90,7 +90,7 @@ impl Link {
         let now = Instant::now();
         Self {
             receiving: Receiving::default(),
-            era: 0,
+            coming: HashSet::new(),
             records: VecDeque::new(),
             asked: HashMap::new(),
             heard: now,
@@ -111,9 +111,19 @@ impl Link {
 
     /// Something that it sent is missing: nothing of it counts any more.
     pub(super) fn lose(&mut self) {
-        self.era += 1;
+        self.coming.clear();
         self.followers.clear();
         self.records.push_back(Record::Lost);
+    }
+
+    /// One of its mirrors wants to follow a session, which is being looked for.
+    pub(super) fn expect(&mut self, id: MirrorId) {
+        self.coming.insert(id);
+    }
+
+    /// Whether it still wants to, now that the session was found, or not.
+    pub(super) fn is_expected(&mut self, id: MirrorId) -> bool {
+        self.coming.remove(&id)
     }
 
     /// Has a session read for one of its mirrors.
@@ -129,6 +139,7 @@ impl Link {
     }
 
     pub(super) fn remove(&mut self, id: MirrorId) {
+        self.coming.remove(&id);
         self.followers.remove(&id);
     }
 

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
     sync::oneshot,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{
@@ -22,6 +22,8 @@ use crate::{
 /// How long a wish is repeated that nobody answers, and how long each time.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_EACH: Duration = Duration::from_secs(1);
+/// How long answers are waited for when the session is over.
+const LAST_WORD: Duration = Duration::from_millis(250);
 /// Wishes of one mirror that wait for their answer; those beyond are refused.
 const MAX_WISHES: usize = 64;
 
@@ -36,12 +38,16 @@ impl Cluster {
         let mut underway = FuturesUnordered::new();
         loop {
             tokio::select! {
+                Some(()) = underway.next() => {}
+                _ended = &mut alive => {
+                    // The answer to who wanted that end is a moment behind it. All others come back, and find out.
+                    let _told = timeout(LAST_WORD, async { while underway.next().await.is_some() {} }).await;
+                    return;
+                }
                 command = wishes.next() => match command {
                     Some(command) => underway.extend(self.pass(&session, command, underway.len() < MAX_WISHES)),
                     None => break,
                 },
-                Some(()) = underway.next() => {}
-                _ended = &mut alive => break,
             }
         }
         while underway.next().await.is_some() {}

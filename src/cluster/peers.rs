@@ -45,6 +45,8 @@ const SILENT: Duration = Duration::from_secs(3);
 /// How long a mirror waits for the first word before it is asked who has the session now, and between two such questions.
 const FIRST_WORD: Duration = Duration::from_secs(1);
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// Of so many mirrors at most it is asked at a time: they may all be of one gateway that is gone.
+const ASK_AT_ONCE: usize = 64;
 /// A mirror that nobody has used for so long is let go, and no more is sent for it.
 const MIRROR_IDLE: Duration = Duration::from_secs(6);
 
@@ -99,7 +101,8 @@ impl Cluster {
             links: HashMap::new(),
             mirrors: HashMap::new(),
             sessions: HashMap::new(),
-            next: 0,
+            // None that this gateway has used before: it may have failed and begun again.
+            next: rand::random(),
             dirty: Arc::default(),
             doing: FuturesUnordered::new(),
         };
@@ -131,7 +134,7 @@ struct Copy {
 
 enum Done {
     Sent(NodeId, Result<bool, BusDown>),
-    Found(NodeId, u64, Box<Record>, Option<SessionHandle>),
+    Found(NodeId, Box<Record>, Option<SessionHandle>),
     Fulfilled(NodeId, u64, Outcome),
     Owner(SessionId, Result<Option<NodeId>, StoreError>),
 }
@@ -285,11 +288,14 @@ impl Peers {
 
     fn on_record(&mut self, from: &NodeId, record: Record) {
         match record {
-            Record::Follow(_, ref session, ..) | Record::Wish(_, ref session, _) => {
-                let (home, session, from) = (self.home.clone(), session.clone(), from.clone());
-                let era = self.link(&from).era;
-                let finding = async move { Done::Found(from, era, Box::new(record), home(session).await) };
-                self.doing.push(finding.boxed());
+            Record::Follow(id, ref session, ..) => {
+                let session = session.clone();
+                self.link(from).expect(id);
+                self.find(from, session, record);
+            }
+            Record::Wish(_, ref session, _) => {
+                let session = session.clone();
+                self.find(from, session, record);
             }
             Record::There(id, there) => {
                 if let Some(follower) = self.link(from).follower(id) {
@@ -298,7 +304,10 @@ impl Peers {
             }
             Record::Leave(id) => self.link(from).remove(id),
             Record::Changed(id, change) => {
-                let Some(copy) = self.mirrors.get_mut(&id).filter(|copy| copy.owner == *from) else { return };
+                let Some(copy) = self.mirrors.get_mut(&id).filter(|copy| copy.owner == *from) else {
+                    // It was let go, and that is not known there.
+                    return self.link(from).records.push_back(Record::Leave(id));
+                };
                 let is_whole = matches!(change, Change::Whole(_));
                 match copy.mirror.repeat(change) {
                     Ok(true) => {
@@ -361,7 +370,7 @@ impl Peers {
                     }
                 }
             }
-            Done::Found(from, era, record, session) => self.on_found(from, era, *record, session),
+            Done::Found(from, record, session) => self.on_found(from, *record, session),
             Done::Fulfilled(node, number, outcome) => {
                 self.link(&node).records.push_back(Record::Fulfilled(number, outcome));
             }
@@ -369,16 +378,24 @@ impl Peers {
         }
     }
 
-    fn on_found(&mut self, from: NodeId, era: u64, record: Record, session: Option<SessionHandle>) {
+    /// Looks for a session that another gateway speaks of.
+    fn find(&mut self, from: &NodeId, session: SessionId, record: Record) {
+        let (home, from) = (self.home.clone(), from.clone());
+        let finding = async move { Done::Found(from, Box::new(record), home(session).await) };
+        self.doing.push(finding.boxed());
+    }
+
+    fn on_found(&mut self, from: NodeId, record: Record, session: Option<SessionHandle>) {
         match (record, session) {
-            (Record::Follow(id, _, at, revision, there), Some(session)) => {
+            (Record::Follow(id, _, at, revision, there), session) => {
                 let dirty = self.dirty.clone();
                 let link = self.link(&from);
-                if link.era == era {
-                    link.add((from, id), session.follow(at.as_deref(), revision, there), &dirty);
+                match session {
+                    _ if !link.is_expected(id) => {}
+                    Some(session) => link.add((from, id), session.follow(at.as_deref(), revision, there), &dirty),
+                    None => link.records.push_back(Record::Over(id, None)),
                 }
             }
-            (Record::Follow(id, ..), None) => self.link(&from).records.push_back(Record::Over(id, None)),
             (Record::Wish(number, _, wish), Some(session)) => {
                 let fulfilling = fulfil(&session, wish);
                 self.doing.push(fulfilling.map(move |outcome| Done::Fulfilled(from, number, outcome)).boxed());
@@ -431,7 +448,8 @@ impl Peers {
             self.mirrors.values().for_each(|copy| copy.mirror.close(Closed::Moved));
             (self.mirrors, self.sessions) = (HashMap::new(), HashMap::new());
         }
-        let now = Instant::now();
+        // While nothing comes through, who has what is of no use.
+        let (now, is_up) = (Instant::now(), self.bus.is_up());
         let (mut unused, mut lost) = (Vec::new(), Vec::new());
         for (id, copy) in &mut self.mirrors {
             let Some(there) = copy.mirror.there() else {
@@ -448,7 +466,8 @@ impl Peers {
                 link.records.push_back(Record::There(*id, there));
             }
             let waits_long = copy.waits.is_some_and(|since| now - since > FIRST_WORD);
-            if waits_long || now - link.heard > SILENT {
+            let is_due = !copy.is_looking && copy.looked.elapsed() > ASK_AGAIN && lost.len() < ASK_AT_ONCE;
+            if is_due && is_up && (waits_long || now - link.heard > SILENT) {
                 lost.push(*id);
             }
         }

@@ -12,8 +12,9 @@ use redis::{
 };
 use tokio::time::timeout;
 
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(1);
+/// How long a connection may take, and how long all that it takes to have one: some of the addresses may lead nowhere.
+const CONNECT: Duration = Duration::from_millis(900);
+const CONNECT_ANY: Duration = Duration::from_secs(3);
 
 /// Why a text names no Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -82,12 +83,12 @@ impl Server {
     /// A new connection, in which what the server says unasked goes to `pushed`.
     ///
     /// # Errors
-    /// Whatever keeps it from standing, after a second at the latest.
+    /// Whatever keeps it from standing, after three seconds at the latest.
     pub(super) async fn connect(
         &self,
         pushed: impl Fn(PushInfo) -> Result<(), redis::aio::SendError> + Send + Sync + 'static,
     ) -> Result<Connection, RedisError> {
-        timeout(CONNECT, self.try_connect(pushed)).await.unwrap_or_else(|_| Err(too_late()))
+        timeout(CONNECT_ANY, self.try_connect(pushed)).await.unwrap_or_else(|_| Err(too_late()))
     }
 
     /// What the server says it is.

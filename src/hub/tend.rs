@@ -18,6 +18,8 @@ use crate::{
 
 /// How long interrupted answers have to be committed at the end.
 pub const INTERRUPT_GRACE: Duration = Duration::from_secs(3);
+/// How often it is looked, at the end, who has nothing to finish any more.
+const FREE_EVERY: Duration = Duration::from_millis(100);
 /// How often it is looked who has been unused for long, at the least and at the most.
 const IDLE_EVERY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 /// How often expired sessions are looked for, at the least and at the most; in between, four times in their life.
@@ -70,12 +72,15 @@ impl Hub {
         // Who has nothing to wait for goes at once, and can come back elsewhere.
         for handle in self.handles() {
             handle.drain();
-            if !handle.is_busy() {
-                handle.close(Closed::Shutdown);
-            }
         }
         self.deps.busy.close();
-        if timeout(deadline, self.deps.busy.wait()).await.is_err() {
+        let finished = async {
+            tokio::select! {
+                () = self.deps.busy.wait() => {}
+                () = self.free() => {}
+            }
+        };
+        if timeout(deadline, finished).await.is_err() {
             warn!(sessions = self.deps.busy.len(), "answers are interrupted by the shutdown");
             self.deps.interrupting.store(true, Ordering::Release);
             self.handles().iter().for_each(SessionHandle::interrupt);
@@ -88,6 +93,17 @@ impl Hub {
         }
         self.sessions.clear();
         self.tasks.close();
+    }
+
+    /// Ends sessions that have nothing to finish, and lets others have them; for ever.
+    async fn free(&self) {
+        let mut every = interval(FREE_EVERY);
+        loop {
+            every.tick().await;
+            for handle in self.handles().iter().filter(|handle| !handle.is_busy()) {
+                self.forget(handle.id(), Closed::Shutdown);
+            }
+        }
     }
 
     async fn expire(&self) {

@@ -93,6 +93,12 @@ impl SessionHandle {
         (Self { shared, commands }, receiver)
     }
 
+    /// Whether it is over for those who watch it.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.get().is_some()
+    }
+
     /// Whether another gateway has it, and it is only shown here.
     #[must_use]
     pub fn is_mirror(&self) -> bool {
@@ -112,7 +118,13 @@ impl SessionHandle {
         self.wish(|reply| Command::Stop(Box::new(stop), reply))
     }
 
-    fn stop_now(&self, target: StopTarget) -> Stop {
+    fn stop_now(&self, mut target: StopTarget) -> Stop {
+        if self.is_mirror()
+            && target == StopTarget::Active
+            && let Some(live) = self.shared.log.lock().progress()
+        {
+            target = StopTarget::Run(live.run); // By the time that it is said there, another one may run.
+        }
         Stop { target, came: self.shared.clock.now(), pieces: self.shared.pieces.load(Ordering::Relaxed) }
     }
 
@@ -265,7 +277,9 @@ impl SessionHandle {
     /// Whether nobody but the hub and the actor holds the session, and nothing happens in it.
     #[must_use]
     pub fn is_unused(&self) -> bool {
-        Arc::strong_count(&self.shared) == 2 && !self.is_busy()
+        // The actor of a mirror does not hold it.
+        let held = if self.is_mirror() { 1 } else { 2 };
+        Arc::strong_count(&self.shared) == held && !self.is_busy()
     }
 
     /// Whether an answer is being written, waits, or is being committed.

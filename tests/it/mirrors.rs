@@ -246,6 +246,42 @@ async fn without_redis_everything_goes_on_where_it_is_and_the_rest_comes_back_wi
 }
 
 #[tokio::test]
+async fn while_a_gateway_drains_what_is_idle_there_is_free_at_once() {
+    let (upstream, gate) = Upstream::gated(ANSWER, 2).await;
+    let [mut one, other] = gateways(&upstream.url, SHARED_REDIS.url()).await;
+    let mut busy = one.connect().await;
+    busy.say("Count").await;
+    busy.until("ack").await;
+    let mut watcher = Client::connect(&other.socket(&busy.session())).await;
+    let mut idle = Vec::new();
+    for _ in 0..5 {
+        idle.push(one.connect().await);
+    }
+    // They are in the store, and nothing happens in them.
+    for client in &mut idle {
+        client.say("Stop").await;
+        client.until("ack").await;
+        client.tell(json!({"type": "stop", "id": "s"})).await;
+        client.until("run.done").await;
+    }
+    one.signal("TERM").await;
+    for mut client in idle {
+        assert_eq!(client.close_code().await, 1001);
+        let mut client = come_back(&other, client.memory.clone()).await;
+        client.tell(json!({"type": "send", "id": "here", "text": "Wait"})).await;
+        client.until("ack").await;
+    }
+    gate.open();
+    assert_eq!(busy.answer().await.text, ANSWER);
+    assert_eq!(watcher.answer().await.text, ANSWER);
+    assert_eq!(busy.close_code().await, 1001);
+    assert_eq!(watcher.close_code().await, 4205);
+    assert_eq!(one.exit_code().await, Some(0));
+    let mut busy = come_back(&other, busy.memory.clone()).await;
+    assert_eq!(busy.ask("Again").await.text, ANSWER);
+}
+
+#[tokio::test]
 async fn listeners_that_are_cut_off_and_servers_that_freeze_cost_nothing_but_time() {
     let mut redis = Redis::start(&[]);
     let upstream = Upstream::saying(&"word ".repeat(400), 100.0).await;
@@ -268,6 +304,15 @@ async fn listeners_that_are_cut_off_and_servers_that_freeze_cost_nothing_but_tim
         let answer = client.answer().await;
         assert_eq!((answer.status(), answer.text.as_str()), ("complete", "word ".repeat(400).as_str()));
     }
+    // One mirror, one follower, two who watch: whatever was said twice.
+    soon("the true number of followers", async {
+        while (one.metric("cluster_followers").await, other.metric("cluster_mirrors").await) != (1.0, 1.0) {
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    let mut late = Client::connect(&one.socket(&owner.session())).await;
+    assert_eq!(late.until("presence").await["viewers"], 3);
     assert_eq!(upstream.stats.requests().len(), 1);
 }
 

@@ -292,7 +292,7 @@ impl Log {
         if !(self.is_unheard() || self.epoch == epoch) || head < events.len() as u64 {
             return Err(OutOfStep);
         }
-        self.runs.clear();
+        let before = std::mem::take(&mut self.runs);
         for run in runs {
             let mut text = RunText::default();
             text.push(&run.text, now);
@@ -306,7 +306,6 @@ impl Log {
                 text.seal();
             }
             self.runs.push_back(RunRecord {
-                run: run.run,
                 message: run.message,
                 question: run.question,
                 model: run.model,
@@ -315,8 +314,13 @@ impl Log {
                 done: run.done,
                 doing: run.doing,
                 text,
-                withdrawals: run.withdrawals,
+                // More than any reader here has been told of: all are told again.
+                withdrawals: match before.iter().find(|record| record.run == run.run) {
+                    Some(before) if run.withdrawals > 0 => before.withdrawals.max(run.withdrawals) + 1,
+                    _ => run.withdrawals,
+                },
                 withdrawal,
+                run: run.run,
             });
         }
         (self.epoch, self.head, self.kept_bytes, self.events) = (epoch, 0, 0, VecDeque::with_capacity(events.len()));
