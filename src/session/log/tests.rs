@@ -460,7 +460,8 @@ proptest! {
         copy.hear(&session, usize::MAX, 7, false);
         prop_assert!(session.log.is_copied(&copy.copied));
         let ((theirs, _), (ours, _)) = (session.log.snapshot(), copy.log.snapshot());
-        prop_assert_eq!(theirs, ours);
+        // Events age from when they were heard of, so interruptions may be told a little longer there.
+        prop_assert_eq!((theirs.messages, theirs.more, theirs.live), (ours.messages, ours.more, ours.live));
         // Whoever read the copy goes on at the log, and the other way round.
         for reader in &mut readers {
             let cursor = reader.client.cursor();
