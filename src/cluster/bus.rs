@@ -41,7 +41,7 @@ const PROBE: &[u8] = b"?";
 /// The way to the others does not work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("other gateways cannot be reached")]
-pub struct BusDown;
+pub(super) struct BusDown;
 
 /// The way, over a Redis.
 pub struct Bus {

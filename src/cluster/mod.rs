@@ -17,7 +17,7 @@ mod peers;
 mod record;
 mod server;
 
-pub use bus::{Bus, BusDown};
+pub use bus::Bus;
 pub use order::{Mirroring, Seen};
 pub use peers::{Cluster, Home};
 pub use server::{InvalidServer, Server};

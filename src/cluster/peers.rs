@@ -248,9 +248,6 @@ impl Peers {
     }
 
     fn link(&mut self, node: &NodeId) -> &mut Link {
-        if !self.links.contains_key(node) {
-            self.links.insert(node.clone(), Link::new());
-        }
         self.links.entry(node.clone()).or_insert_with(Link::new)
     }
 

@@ -210,6 +210,14 @@ pub struct JobRecord {
     pub updated_at: Timestamp,
 }
 
+impl JobRecord {
+    /// Whether it works on a version that may still come to answer.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        !self.state.has_ended() && !self.cancelling && self.kind == JobKind::Index
+    }
+}
+
 /// How far work is. `done` never falls, and is never more than `total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {

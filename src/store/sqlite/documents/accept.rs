@@ -13,8 +13,8 @@ use crate::{
         StoreError,
         columns::{json, millis},
         documents::{
-            Accepted, Deleted, DocumentRecord, DocumentState, JobKind, JobRecord, JobState, KEPT_VERSIONS, Made,
-            NewVersion, Target, Tenant, text_name,
+            Accepted, Deleted, DocumentRecord, DocumentState, JobKind, JobRecord, KEPT_VERSIONS, Made, NewVersion,
+            Target, Tenant, text_name,
         },
         sqlite::rows::id,
     },
@@ -137,10 +137,7 @@ fn update(
     }
     note_request(connection, new.request.as_ref(), document, newest.version)?;
     let found = read::document(connection, tenant, document)?.ok_or_else(|| gone(document))?;
-    let is_pending = |job: &JobRecord| {
-        matches!(job.state, JobState::Queued | JobState::Running) && !job.cancelling && job.kind == JobKind::Index
-    };
-    match found.job.clone().filter(is_pending) {
+    match found.job.clone().filter(JobRecord::is_wanted) {
         Some(job) => Ok(Accepted::Joined(Box::new(found), Box::new(job))),
         // What is held back is not looked at again before somebody lets it; what failed is, also when it once answered.
         None if found.state == DocumentState::Quarantined
