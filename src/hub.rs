@@ -41,6 +41,9 @@ pub use tend::INTERRUPT_GRACE;
 /// The persona that answers; the only one so far.
 pub const ASSISTANT: &str = "default";
 
+/// So many ask the store again at a time whether they may have a session that another gateway had.
+const RETRIES: usize = 8;
+
 /// How sessions are kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
@@ -105,6 +108,8 @@ pub struct Hub {
     places: Arc<Capacity>,
     /// The way to other gateways, where there is one.
     cluster: Option<Arc<Cluster>>,
+    /// Turns of those who try again to have a session that another gateway had.
+    retries: Semaphore,
     /// When it was told last that all places are taken; 0: never.
     told: AtomicU64,
     tasks: TaskTracker,
@@ -124,12 +129,12 @@ impl Hub {
             live: Arc::default(),
             lists: Arc::default(),
             look_ups: Semaphore::new(LOOK_UPS),
-            busy: TaskTracker::new(),
             tokens: metrics::counter!(TOKENS_DELIVERED),
         });
         let (sessions, places) = (Sessions::default(), Arc::new(Capacity::new(policy.sessions)));
         let (told, tasks) = (AtomicU64::new(0), TaskTracker::new());
-        Self { sessions, deps, policy, places, cluster: None, told, tasks }
+        let retries = Semaphore::new(RETRIES);
+        Self { sessions, deps, policy, places, cluster: None, retries, told, tasks }
     }
 
     /// One that shows sessions of other gateways, too.
@@ -285,6 +290,7 @@ impl Hub {
         let filling = Filling { sessions: &self.sessions, id, slot: self.slot(id)? };
         let slot = &filling.slot;
         let handle = slot.session.get_or_try_init(|| load).await.cloned()?;
+        self.until_current(&handle).await?;
         if handle.is_mirror() && handle.is_closed() {
             // It ended before it was in its slot, where its actor would have found it: whoever asks again gets another.
             self.sessions.remove_if(id, |_, entry| Arc::ptr_eq(entry, slot));

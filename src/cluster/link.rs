@@ -20,7 +20,11 @@ use super::{
     line::{Receiving, Sending},
     record::{Batch, Head, MirrorId, Outcome, Record},
 };
-use crate::{session::Follower, store::NodeId};
+use crate::{
+    chat::SessionId,
+    session::{Ended, Follower},
+    store::NodeId,
+};
 
 /// Between two messages to the same gateway.
 pub(super) const WINDOW: Duration = Duration::from_millis(10);
@@ -30,9 +34,14 @@ const MESSAGE_BYTES: usize = 256 << 10;
 const TEXT_BYTES: usize = 16 << 10;
 /// Records that wait for a gateway, besides what is in the logs. Beyond, all is told anew.
 const MAX_RECORDS: usize = 8192;
-/// How often it says something, and after what silence of the other one nothing is read for that any more.
+/// How often it says something; after what silence of the other one the store is asked whether it is dead, and how often; and
+/// after what silence nothing is read for it any more.
 const BEAT: Duration = Duration::from_secs(1);
+const SILENT: Duration = Duration::from_secs(3);
 const GONE: Duration = Duration::from_secs(10);
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// So long at least a session stays at a gateway that nobody watches it at, so as not to go to and fro.
+const STAY: Duration = Duration::from_secs(30);
 
 /// Followers that have something to tell.
 #[derive(Default)]
@@ -77,6 +86,9 @@ pub(super) struct Link {
     pub(super) heard: Instant,
     /// A message is on its way.
     pub(super) is_sending: bool,
+    /// The store is being asked whether it is dead, and when it was last.
+    pub(super) is_asked_for: bool,
+    asked_for: Instant,
     sending: Sending,
     sent: Instant,
     /// It has to be told something, only to hear of this gateway.
@@ -95,6 +107,8 @@ impl Link {
             asked: HashMap::new(),
             heard: now,
             is_sending: false,
+            is_asked_for: false,
+            asked_for: now,
             sending: Sending::new(rand::random()),
             sent: now.checked_sub(WINDOW).unwrap_or(now),
             is_beating: false,
@@ -107,6 +121,15 @@ impl Link {
     pub(super) fn due(&self) -> Option<Instant> {
         let has_more = self.is_beating || !self.records.is_empty() || !self.dirty.is_empty();
         (has_more && !self.is_sending).then(|| self.sent + WINDOW)
+    }
+
+    /// Whether it has been silent for so long that the store should be asked, and is not being asked; then it is from now on.
+    pub(super) fn may_be_gone(&mut self, now: Instant) -> bool {
+        let may_be = !self.is_asked_for && now - self.heard > SILENT && now - self.asked_for > ASK_AGAIN;
+        if may_be {
+            (self.is_asked_for, self.asked_for) = (true, now);
+        }
+        may_be
     }
 
     /// Something that it sent is missing: nothing of it counts any more.
@@ -145,6 +168,12 @@ impl Link {
 
     pub(super) fn followers(&self) -> usize {
         self.followers.len()
+    }
+
+    /// Sessions that had better be at that gateway.
+    pub(super) fn out_of_place(&self) -> impl Iterator<Item = &SessionId> {
+        let out_of_place = self.followers.values().filter(|(follower, _)| follower.is_out_of_place(STAY));
+        out_of_place.map(|(follower, _)| follower.session())
     }
 
     /// One of its followers has something to tell.
@@ -202,8 +231,11 @@ impl Link {
             if let Some(others) = follower.others() {
                 batch.push(&Record::Others(id, others));
             }
-            if let Some(cause) = follower.closed() {
-                batch.push(&Record::Over(id, Some(cause)));
+            if let Some(ended) = follower.ended() {
+                batch.push(&match ended {
+                    Ended::Closed(cause) => Record::Over(id, Some(cause)),
+                    Ended::Free(fence) => Record::Free(id, fence),
+                });
                 self.followers.remove(&id);
             }
         }

@@ -4,45 +4,52 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 use tokio::{
     sync::oneshot,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use super::{
+    order::{Inherited, Underway},
     peers::Cluster,
     record::{Outcome, Wish},
 };
 use crate::{
     chat::{MessageId, SessionId},
     session::{Command, RunNotActive, SendError, StopTarget, Wishes},
+    store::Fence,
 };
 
 /// How long a wish is repeated that nobody answers, and how long each time.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_EACH: Duration = Duration::from_secs(1);
+/// How long it is not said again after it was answered that the session is elsewhere.
+const PAUSE: Duration = Duration::from_millis(200);
 /// How long answers are waited for when the session is over.
 const LAST_WORD: Duration = Duration::from_millis(250);
 /// Wishes of one mirror that wait for their answer; those beyond are refused.
 const MAX_WISHES: usize = 64;
 
 impl Cluster {
-    /// Passes on what is wanted of a session, until nobody can want anything any more, or it is over.
+    /// Passes on what is wanted of a session, until nobody can want anything any more, or it is over, or this gateway's.
     pub(crate) async fn pass_on(
         self: Arc<Self>,
         session: SessionId,
         mut wishes: Wishes,
-        mut alive: oneshot::Receiver<()>,
-    ) {
-        let mut underway = FuturesUnordered::new();
+        mut alive: oneshot::Receiver<Fence>,
+    ) -> Option<Inherited> {
+        let mut underway = Underway::new();
         loop {
             tokio::select! {
                 Some(()) = underway.next() => {}
-                _ended = &mut alive => {
+                ended = &mut alive => {
+                    if let Ok(fence) = ended {
+                        return Some(Inherited { fence, wishes, underway });
+                    }
                     // The answer to who wanted that end is a moment behind it. All others come back, and find out.
                     let _told = timeout(LAST_WORD, async { while underway.next().await.is_some() {} }).await;
-                    return;
+                    return None;
                 }
                 command = wishes.next() => match command {
                     Some(command) => underway.extend(self.pass(&session, command, underway.len() < MAX_WISHES)),
@@ -51,6 +58,7 @@ impl Cluster {
             }
         }
         while underway.next().await.is_some() {}
+        None
     }
 
     fn pass(self: &Arc<Self>, session: &SessionId, command: Command, has_room: bool) -> Option<BoxFuture<'static, ()>> {
@@ -95,7 +103,7 @@ impl Cluster {
                 Some(passing.boxed())
             }
             // Whoever has the session sees to it.
-            Command::Abandon | Command::Interrupt => None,
+            Command::Abandon | Command::Interrupt | Command::Leave => None,
         }
     }
 
@@ -129,9 +137,10 @@ impl Cluster {
             self.say(session.clone(), wish.clone(), reply).await?;
             let this_time = until.min(Instant::now() + PATIENCE_EACH);
             match timeout_at(this_time, answer).await {
-                Ok(Ok(Outcome::Elsewhere)) | Err(_) => {} // Whoever has it now is being looked for.
+                Err(_) => {}
+                // Whoever has it now is being looked for.
+                Ok(Ok(Outcome::Elsewhere) | Err(_)) => sleep_until(this_time.min(Instant::now() + PAUSE)).await,
                 Ok(Ok(outcome)) => return Some(outcome),
-                Ok(Err(_)) => tokio::time::sleep_until(this_time.min(Instant::now() + PATIENCE_EACH / 4)).await,
             }
         }
         None

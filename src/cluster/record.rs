@@ -10,7 +10,7 @@ use crate::{
         Closed, NewMessage, Receipt, Redo, RunNotActive, SendError, StopTarget,
         log::{Change, There},
     },
-    store::NodeId,
+    store::{Fence, NodeId},
 };
 
 /// Names a mirror among those of its gateway. Another one each time that it begins to follow.
@@ -35,6 +35,9 @@ pub(super) enum Record {
     Changed(MirrorId, Change),
     /// The session is over for those who watch it; without a cause, it is not here.
     Over(MirrorId, Option<Closed>),
+    /// The session is free, and the mirror has all of its log: whoever takes it as the next one after this fence goes on with
+    /// that.
+    Free(MirrorId, Fence),
     /// Somebody wants something.
     Wish(u64, SessionId, Wish),
     /// What came of it.

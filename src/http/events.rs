@@ -53,6 +53,7 @@ pub(super) async fn events(
     // A browser that comes back by itself says what it saw last; one that is made anew can say so in the address only.
     let resume = request.headers().get("last-event-id").and_then(|cursor| cursor.to_str().ok()).map(str::to_owned);
     let resume = resume.or(told.resume);
+    session.catch_up(resume.as_deref()).await;
     let resume_ttl = gateway.hub.resume_ttl();
     let permit = request.extensions_mut().remove::<ConnectionPermit>();
     let events = stream! {

@@ -31,21 +31,41 @@ impl Hub {
 
     /// A session as it is stored, or as another gateway has it.
     pub(super) async fn bring(&self, id: &SessionId) -> Result<SessionHandle, StoreError> {
-        let until = Instant::now() + HOLD;
+        let (until, mut loaded) = (Instant::now() + HOLD, self.load(id).await);
         loop {
-            let (owner, error) = match self.load(id).await {
-                Err(StoreError::Elsewhere(owner)) => (owner.clone(), StoreError::Elsewhere(owner)),
-                loaded => return loaded,
+            let Err(StoreError::Elsewhere(owner)) = loaded else { return loaded };
+            let Some(cluster) = self.cluster.as_ref().filter(|cluster| cluster.is_up()) else {
+                return Err(StoreError::Elsewhere(owner));
             };
-            let Some(cluster) = self.cluster.as_ref().filter(|cluster| cluster.is_up()) else { return Err(error) };
-            if let Some(session) = self.show(cluster, id, owner, until).await? {
+            if let Some(owner) = &owner
+                && let Some(session) = self.show(cluster, id, owner.clone(), until).await?
+            {
                 return Ok(session);
             }
             if Instant::now() + PAUSE >= until {
-                return Err(error);
+                return Err(StoreError::Elsewhere(owner));
+            }
+            sleep(PAUSE).await;
+            // All that was at a gateway which is gone may be asked for at once.
+            let Ok(_turn) = self.retries.acquire().await else { return Err(StoreError::Elsewhere(owner)) };
+            loaded = self.load(id).await;
+        }
+    }
+
+    /// Holds a newcomer while what is shown here may be older than what they have seen elsewhere.
+    pub(super) async fn until_current(&self, session: &SessionHandle) -> Result<(), StoreError> {
+        let until = Instant::now() + HOLD;
+        while session.is_mirror() && !session.is_closed() {
+            let is_up = self.reaches_others() == Some(true);
+            if is_up && session.is_current() {
+                break;
+            }
+            if !is_up || Instant::now() >= until {
+                return Err(StoreError::Elsewhere(None));
             }
             sleep(PAUSE).await;
         }
+        Ok(())
     }
 
     /// Shows a session of `owner`; `None` when that does not tell of it.

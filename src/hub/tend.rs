@@ -69,23 +69,15 @@ impl Hub {
     /// all sessions.
     pub async fn drain(&self, deadline: Duration) {
         self.deps.draining.store(true, Ordering::SeqCst);
-        // Who has nothing to wait for goes at once, and can come back elsewhere.
         for handle in self.handles() {
             handle.drain();
         }
-        self.deps.busy.close();
-        let finished = async {
-            tokio::select! {
-                () = self.deps.busy.wait() => {}
-                () = self.free() => {}
-            }
-        };
-        if timeout(deadline, finished).await.is_err() {
-            warn!(sessions = self.deps.busy.len(), "answers are interrupted by the shutdown");
+        if timeout(deadline, self.free()).await.is_err() {
+            warn!(sessions = self.busy(), "answers are interrupted by the shutdown");
             self.deps.interrupting.store(true, Ordering::Release);
             self.handles().iter().for_each(SessionHandle::interrupt);
-            if timeout(INTERRUPT_GRACE, self.deps.busy.wait()).await.is_err() {
-                error!(sessions = self.deps.busy.len(), "interrupted answers could not all be stored");
+            if timeout(INTERRUPT_GRACE, self.free()).await.is_err() {
+                error!(sessions = self.busy(), "interrupted answers could not all be stored");
             }
         }
         for handle in self.handles() {
@@ -95,15 +87,23 @@ impl Hub {
         self.tasks.close();
     }
 
-    /// Ends sessions that have nothing to finish, and lets others have them; for ever.
+    /// Lets others have the sessions, each as soon as there is nothing to finish in it, until none is left.
     async fn free(&self) {
         let mut every = interval(FREE_EVERY);
-        loop {
+        while !self.is_empty() {
             every.tick().await;
-            for handle in self.handles().iter().filter(|handle| !handle.is_busy()) {
-                self.forget(handle.id(), Closed::Shutdown);
+            for handle in self.handles() {
+                if handle.is_mirror() {
+                    self.forget(handle.id(), Closed::Shutdown);
+                } else if !handle.is_busy() {
+                    handle.leave(); // Who has nothing to wait for can come back elsewhere.
+                }
             }
         }
+    }
+
+    fn busy(&self) -> usize {
+        self.handles().iter().filter(|handle| handle.is_busy()).count()
     }
 
     async fn expire(&self) {

@@ -20,7 +20,6 @@ use futures_channel::mpsc;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use metrics::Counter;
 use tokio::sync::Semaphore;
-use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use self::turn::{Accepting, Arriving, Current, WaitingTurn};
 use crate::{
@@ -69,8 +68,6 @@ pub struct Deps {
     /// What is refused is looked up all the same, for it may be known: so many at a time of all sessions, so that nobody
     /// fills the queue of the store with them.
     pub look_ups: Semaphore,
-    /// Holds a token for every session that has something to finish.
-    pub busy: TaskTracker,
     /// `tokens_delivered_total`, looked up once and not for every token.
     pub tokens: Counter,
 }
@@ -95,7 +92,6 @@ pub(super) fn run(
         arriving: Vec::new(),
         queue: VecDeque::new(),
         current: Current::Idle,
-        busy: None,
     };
     poll_fn(move |context| actor.poll(&mut commands, context))
 }
@@ -111,7 +107,6 @@ struct Actor {
     arriving: Vec<Arriving>,
     queue: VecDeque<WaitingTurn>,
     current: Current,
-    busy: Option<TaskTrackerToken>,
 }
 
 impl Actor {
@@ -160,6 +155,11 @@ impl Actor {
             Command::Abandon if !self.shared.is_watched() => self.abandon(),
             Command::Abandon => {}
             Command::Interrupt => self.interrupt_current(),
+            Command::Leave if self.is_busy() => {}
+            Command::Leave if self.deps.draining.load(Ordering::SeqCst) || !self.shared.is_watched_here() => {
+                self.leave()
+            }
+            Command::Leave => {}
         }
     }
 
@@ -205,6 +205,12 @@ impl Actor {
         self.stop_current();
     }
 
+    /// Takes nothing more. What follows, and who is told, the hub knows.
+    fn leave(&mut self) {
+        self.shared.leaves.store(true, Ordering::Release);
+        self.is_open = false;
+    }
+
     /// Another gateway writes to the session now: what is here of it is of no use any more.
     fn lose(&mut self) {
         self.shared.close(Closed::Moved);
@@ -220,19 +226,16 @@ impl Actor {
         !matches!(self.current, Current::Idle) || !self.accepting.is_empty() || !self.queue.is_empty()
     }
 
-    /// Tells the hub, and a drain, whether there is something to finish.
+    /// Tells the hub whether there is something to finish.
     fn note_busy(&mut self) {
         let busy = self.is_busy();
-        if busy != self.busy.is_some() {
-            self.busy = busy.then(|| self.deps.busy.token());
-            // In one order with `draining`: a drain sees that nothing is left, or this sees the drain.
-            self.shared.busy.store(busy, Ordering::SeqCst);
+        if self.shared.busy.swap(busy, Ordering::SeqCst) != busy {
             if !busy {
                 self.shared.note_unused();
                 self.shared.note_aging();
             }
             if !busy && self.deps.draining.load(Ordering::SeqCst) {
-                self.shared.close(Closed::Shutdown); // Who watched until the end can go elsewhere now.
+                self.leave(); // Who watched until the end can go elsewhere now.
             }
         }
     }

@@ -185,6 +185,9 @@ pub(crate) enum Command {
     Abandon,
     /// The gateway ends: what runs has to end, too.
     Interrupt,
+    /// Another gateway is to have the session. It stays while something happens in it, or somebody watches it at a gateway
+    /// that goes on.
+    Leave,
 }
 
 /// A wish to stop, and where the session was when it came: what is done in between was in vain.

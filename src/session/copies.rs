@@ -12,11 +12,13 @@ use std::{
 use futures_channel::mpsc;
 
 use super::{
+    actor::{self, Deps},
     command::{Closed, Command},
     log::{Change, Copied, OutOfStep, There},
-    shared::{Shared, Underway},
+    shared::{Place, Shared, Underway},
     wakers::Waiting,
 };
+use crate::{chat::SessionId, store::Fence};
 
 /// A reader of a session's log for those who watch at another gateway.
 #[derive(Debug)]
@@ -77,11 +79,32 @@ impl Follower {
         (self.told.replace(others) != Some(others)).then_some(others)
     }
 
-    /// Why the session is over, once all was told.
+    /// How the session ended here, once all was told.
     #[must_use]
-    pub fn closed(&self) -> Option<Closed> {
+    pub fn ended(&self) -> Option<Ended> {
         let cause = self.shared.closed.get().copied()?;
-        self.shared.log.lock().is_copied(&self.copied).then_some(cause)
+        if !self.shared.log.lock().is_copied(&self.copied) {
+            return None;
+        }
+        let leaves = self.shared.leaves.load(Ordering::Acquire);
+        Some(if leaves { Ended::Free(self.shared.fence()) } else { Ended::Closed(cause) })
+    }
+
+    /// Whether the session had better be where the copy is: only there somebody watches it, and it has been idle here, and
+    /// here at all, for so long as not to go to and fro.
+    #[must_use]
+    pub fn is_out_of_place(&self, stay: Duration) -> bool {
+        let Place::Here(_, since) = *self.shared.place.lock() else { return false };
+        let all = self.shared.viewers_elsewhere.load(Ordering::Acquire);
+        let is_only_there = self.there.viewers > 0 && all == self.there.viewers && !self.shared.is_watched_here();
+        let here_for = Duration::from_micros(self.shared.clock.now().saturating_sub(since));
+        is_only_there && here_for >= stay && !self.shared.busy.load(Ordering::SeqCst)
+    }
+
+    /// Which session it is.
+    #[must_use]
+    pub fn session(&self) -> &SessionId {
+        &self.shared.id
     }
 }
 
@@ -91,6 +114,15 @@ impl Drop for Follower {
         self.shared.wakers.leave(&self.waiting);
         self.shared.note_unused();
     }
+}
+
+/// How a session ended for those who copy it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// For those who watch it.
+    Closed(Closed),
+    /// Only here: whoever takes it as the next one after this fence may go on with its log.
+    Free(Fence),
 }
 
 /// A session of another gateway, as it is shown here. Does not keep it in memory.
@@ -154,12 +186,38 @@ impl Mirror {
         }
     }
 
+    /// Notes whether what is shown here is current, as far as is known.
+    pub fn set_current(&self, is_current: bool) {
+        if let Some(shared) = self.0.upgrade()
+            && let Place::Elsewhere { is_current: noted } = &mut *shared.place.lock()
+        {
+            *noted = is_current;
+        }
+    }
+
     /// Ends it for those who watch it here.
     pub fn close(&self, cause: Closed) {
         if let Some(shared) = self.0.upgrade() {
             shared.close(cause);
         }
     }
+}
+
+/// What was only shown here is this gateway's from now on, under this fence; the future that drives it. Who watches notices
+/// nothing.
+pub(crate) fn inherit(
+    shared: Arc<Shared>,
+    fence: Fence,
+    Wishes(commands): Wishes,
+    deps: Arc<Deps>,
+) -> impl Future<Output = ()> + Send + use<> {
+    *shared.place.lock() = Place::Here(fence, shared.clock.now());
+    for counted in [&shared.viewers_elsewhere, &shared.typing_elsewhere] {
+        counted.store(0, Ordering::Release);
+    }
+    shared.wakers.wake();
+    shared.note_unused();
+    actor::run(shared, deps, commands)
 }
 
 impl Wishes {

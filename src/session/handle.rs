@@ -1,15 +1,21 @@
 //! A session as others have it: every wish becomes a command to its actor. Uses `chat`, `store`'s record and its
 //! neighbours.
 
-use std::sync::{
-    Arc, OnceLock, Weak,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use futures_channel::mpsc;
 use futures_util::SinkExt;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep},
+};
 
 use super::{
     actor::{self, Deps},
@@ -17,7 +23,7 @@ use super::{
     copies::{Follower, Mirror, Wishes},
     log::{Attachment, Log, There},
     report::{self, Activity, SessionReport},
-    shared::{Shared, Underway},
+    shared::{Place, Shared, Underway},
     viewer::Viewer,
     wakers::Wakers,
 };
@@ -30,6 +36,8 @@ use crate::{
 /// Commands waiting for a session's actor; senders wait beyond it, each with one of its own. A channel of tokio has room
 /// for 32 from the beginning, which were 1.3 KB of every idle session.
 const COMMANDS: usize = 8;
+/// How long a reader waits whom a copy has not caught up with.
+const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// A session in memory. Cheap to clone; the session stays in memory while a clone beyond the hub's exists.
 #[derive(Debug, Clone)]
@@ -47,7 +55,8 @@ impl SessionHandle {
         log: Log,
         deps: Arc<Deps>,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
-        let (handle, receiver) = Self::over(record, taken, (log, false), &deps);
+        let here = Place::Here(taken.unwrap_or(Fence::FIRST), deps.clock.now());
+        let (handle, receiver) = Self::over(record, taken.is_none(), (log, here), &deps);
         handle.shared.note_aging(); // What a crash interrupted is told once more.
         let actor = actor::run(handle.shared.clone(), deps, receiver);
         (handle, actor)
@@ -55,25 +64,25 @@ impl SessionHandle {
 
     /// The session `record` of another gateway, of which nothing is known here yet, and what is wanted of it.
     pub(crate) fn mirror(record: SessionRecord, deps: &Arc<Deps>) -> (Self, Mirror, Wishes) {
-        let (handle, receiver) = Self::over(record, Some(Fence::FIRST), (Log::empty_copy(deps.window()), true), deps);
+        let (empty, elsewhere) = (Log::empty_copy(deps.window()), Place::Elsewhere { is_current: true });
+        let (handle, receiver) = Self::over(record, false, (empty, elsewhere), deps);
         let (mirror, wishes) = Mirror::of(&handle.shared, receiver);
         (handle, mirror, wishes)
     }
 
     fn over(
         record: SessionRecord,
-        taken: Option<Fence>,
-        (log, is_mirror): (Log, bool),
+        is_unsaved: bool,
+        (log, place): (Log, Place),
         deps: &Arc<Deps>,
     ) -> (Self, mpsc::Receiver<Underway>) {
         let clock = deps.clock;
         let shared = Arc::new(Shared {
             id: record.id.clone(),
             owner: record.owner.clone(),
-            fence: taken.unwrap_or(Fence::FIRST),
-            unsaved: Mutex::new(taken.is_none().then(|| Box::new(record))),
+            place: Mutex::new(place),
+            unsaved: Mutex::new(is_unsaved.then(|| Box::new(record))),
             log: Mutex::new(log),
-            is_mirror,
             wakers: Wakers::default(),
             draining: AtomicBool::new(deps.draining.load(Ordering::SeqCst)),
             busy: AtomicBool::new(false),
@@ -84,6 +93,7 @@ impl SessionHandle {
             typing_elsewhere: AtomicUsize::new(0),
             pieces: AtomicU64::new(0),
             closed: OnceLock::new(),
+            leaves: AtomicBool::new(false),
             clock,
             lists: deps.lists.clone(),
             unused: AtomicBool::new(false),
@@ -102,7 +112,13 @@ impl SessionHandle {
     /// Whether another gateway has it, and it is only shown here.
     #[must_use]
     pub fn is_mirror(&self) -> bool {
-        self.shared.is_mirror
+        self.shared.is_mirror()
+    }
+
+    /// Whether it is this gateway's, or what is shown of it is current as far as is known.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        *self.shared.place.lock() != Place::Elsewhere { is_current: false }
     }
 
     /// A reader for a copy at another gateway, which carries the cursor `at` and has heard of so many revisions, and where
@@ -157,7 +173,7 @@ impl SessionHandle {
 
     /// By what this gateway may write to it.
     pub(crate) fn fence(&self) -> Fence {
-        self.shared.fence
+        self.shared.fence()
     }
 
     /// What is known of the session while the store does not have it: it has no messages yet.
@@ -223,6 +239,11 @@ impl SessionHandle {
         self.tell(Command::Interrupt);
     }
 
+    /// Has another gateway go on with it, unless something happens in it.
+    pub fn leave(&self) {
+        self.tell(Command::Leave);
+    }
+
     /// Hands in a command that nobody waits for. A sender that was just cloned has a place of its own in the channel, so
     /// it only fails when the session has ended.
     fn tell(&self, command: Command) {
@@ -242,6 +263,20 @@ impl SessionHandle {
 
     async fn hand_in(&self, command: Command) -> Result<(), mpsc::SendError> {
         self.commands.clone().send(Underway::to(&self.shared, command)).await
+    }
+
+    /// Waits until what is shown here of another gateway's session has come as far as a reader that holds the cursor `resume`,
+    /// for a second at most: they may have read the last of it there a moment ago.
+    pub async fn catch_up(&self, resume: Option<&str>) {
+        let Some(resume) = resume else { return };
+        let until = Instant::now() + CATCH_UP;
+        while self.is_mirror()
+            && !self.is_closed()
+            && Instant::now() < until
+            && self.shared.log.lock().is_behind(resume)
+        {
+            sleep(CATCH_UP / 100).await;
+        }
     }
 
     /// A reader of the log that begins behind the cursor `resume`, or at a snapshot.
@@ -312,7 +347,8 @@ impl SessionHandle {
         match self.shared.closed.get() {
             Some(Closed::Deleted) => SendError::Gone,
             Some(Closed::Shutdown) => SendError::Draining,
-            Some(Closed::Moved) => SendError::StorageUnavailable,
+            Some(Closed::Moved) => SendError::Elsewhere,
+            None if self.shared.leaves.load(Ordering::Acquire) => SendError::Elsewhere,
             Some(Closed::Failed) | None => SendError::Internal,
         }
     }

@@ -86,7 +86,7 @@ impl LiveRun {
         let log = self.shared.log.lock();
         let (at, text) = log.unsaved(&self.answer, &mut saved)?;
         let (session, answer) = (self.shared.id.clone(), self.answer.clone());
-        Some((Piece { session, fence: self.shared.fence, answer, at, text: text.to_owned() }, saved))
+        Some((Piece { session, fence: self.shared.fence(), answer, at, text: text.to_owned() }, saved))
     }
 
     /// Notes what is stored now.

@@ -23,7 +23,7 @@ mod event;
 mod reading;
 mod transcript;
 
-pub use copy::{Change, Copied, OutOfStep};
+pub use copy::{Change, Copied, OutOfStep, Whole};
 pub use cursor::{Cursor, Saved};
 pub use event::{Attachment, Ending, Event, LiveRun, Presence, Progress, Recovered, RunDone, Snapshot, Step, There};
 pub use transcript::Transcript;
@@ -52,6 +52,8 @@ pub struct Log {
     phase_changes: u64,
     /// Counts changes of the transcript that no event tells of, for copies of the log.
     revision: u64,
+    /// The newest of them, where it was a rating.
+    rated: Option<(MessageId, Feedback)>,
 }
 
 #[derive(Debug)]
@@ -110,6 +112,7 @@ impl Log {
             transcript: Transcript::new(history.max(SNAPSHOT_MESSAGES), older),
             phase_changes: 0,
             revision: 0,
+            rated: None,
         };
         for message in messages {
             log.transcript.push(Arc::new(message));
@@ -152,6 +155,7 @@ impl Log {
     pub fn branch(&mut self, newest: Vec<Message>, older: bool, edited: Option<Arc<Message>>, now: Moment) {
         self.transcript.reset(newest.into_iter().map(Arc::new), older);
         self.revision += 1;
+        self.rated = None;
         if let Some(question) = edited {
             self.append(Event::Message(question), now);
         }
@@ -159,8 +163,9 @@ impl Log {
 
     /// Notes what the person thinks of a message. Who reads the log is not told; a snapshot has it.
     pub fn rate(&mut self, message: &MessageId, feedback: Feedback) {
-        self.transcript.rate(message, feedback);
+        self.transcript.rate(message, feedback.clone());
         self.revision += 1;
+        self.rated = Some((message.clone(), feedback));
     }
 
     /// Begins the run of a pending answer.

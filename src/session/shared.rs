@@ -1,8 +1,11 @@
 //! What the actor, the viewers and the handles of a session share. Uses `chat`, `store`'s record and its neighbours.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -11,7 +14,7 @@ use super::{
     command::{Closed, Command},
     later::Later,
     log::{Log, RETENTION, There},
-    moment::Clock,
+    moment::{Clock, Moment},
     wakers::Wakers,
 };
 use crate::{
@@ -24,13 +27,11 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) id: SessionId,
     pub(crate) owner: Option<Owner>,
-    /// By what this gateway may write to it.
-    pub(crate) fence: Fence,
+    /// Whose it is, as far as this gateway knows.
+    pub(crate) place: Mutex<Place>,
     /// What the store is to have of the session with its first message; none once it has.
     pub(crate) unsaved: Mutex<Option<Box<SessionRecord>>>,
     pub(crate) log: Mutex<Log>,
-    /// Whether another gateway has it.
-    pub(crate) is_mirror: bool,
     /// The viewers, to be woken after the log grew or the session closed.
     pub(crate) wakers: Wakers,
     /// The gateway is about to end.
@@ -48,12 +49,23 @@ pub(crate) struct Shared {
     /// How many pieces of text came in all.
     pub(crate) pieces: AtomicU64,
     pub(crate) closed: OnceLock<Closed>,
+    /// Nothing is written to it any more, and another gateway is to go on with its log.
+    pub(crate) leaves: AtomicBool,
     pub(crate) clock: Clock,
     /// Where it is noted when nobody uses it any more, and when there is something to forget.
     pub(crate) lists: Arc<Lists>,
     /// Whether it is noted there.
     pub(crate) unused: AtomicBool,
     pub(crate) aging: AtomicBool,
+}
+
+/// Where a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Here: by what this gateway may write to it, and since when.
+    Here(Fence, Moment),
+    /// At another gateway; whether what is shown here of it is current, as far as is known.
+    Elsewhere { is_current: bool },
 }
 
 /// A command on its way to the actor. It counts as a holder of the session, so that this stays in memory meanwhile.
@@ -84,6 +96,19 @@ impl Default for Lists {
 }
 
 impl Shared {
+    /// By what this gateway may write to it.
+    pub(crate) fn fence(&self) -> Fence {
+        match *self.place.lock() {
+            Place::Here(fence, _) => fence,
+            Place::Elsewhere { .. } => Fence::FIRST, // Nobody writes here.
+        }
+    }
+
+    /// Whether another gateway has it.
+    pub(crate) fn is_mirror(&self) -> bool {
+        matches!(*self.place.lock(), Place::Elsewhere { .. })
+    }
+
     pub(crate) fn close(&self, cause: Closed) {
         let _first_cause_stays = self.closed.set(cause);
         self.wakers.wake();
@@ -94,9 +119,26 @@ impl Shared {
         self.is_watched() || self.busy.load(Ordering::SeqCst)
     }
 
+    /// Whether another gateway is to go on with its log.
+    pub(crate) fn leaves(&self) -> bool {
+        self.leaves.load(Ordering::Acquire)
+    }
+
+    /// Whether somebody may come back to it who was here so long ago at the most. Nobody can whom the store does not know.
+    pub(crate) fn is_wanted_within(&self, while_ago: Duration) -> bool {
+        let unused = self.clock.now().saturating_sub(self.touched.load(Ordering::Relaxed));
+        let is_recent = self.is_watched() || u128::from(unused) < while_ago.as_micros();
+        is_recent && self.unsaved.lock().is_none()
+    }
+
     /// Whether somebody watches, here or at another gateway.
     pub(crate) fn is_watched(&self) -> bool {
         self.viewers.load(Ordering::Acquire) + self.viewers_elsewhere.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether somebody watches here.
+    pub(crate) fn is_watched_here(&self) -> bool {
+        self.viewers.load(Ordering::Acquire) > 0
     }
 
     /// Who watches here.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 use crate::chat::{Citation, Feedback, Message, MessageId, Owner, RunId, SessionId, Source, Status, Timestamp, Usage};
 
@@ -51,12 +52,18 @@ impl NodeId {
 }
 
 /// Which of the gateways that write to a session, one after the other, writes. A higher one excludes all before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fence(pub(super) u64);
 
 impl Fence {
     /// The first one of a session; the only one where one gateway has the store.
     pub const FIRST: Self = Self(1);
+
+    /// Whether nobody has had the session between the one with the fence `before` and this one.
+    #[must_use]
+    pub const fn is_next_after(self, before: Self) -> bool {
+        self.0 == before.0.saturating_add(1)
+    }
 }
 
 /// How far a gateway may take itself for the one that has the sessions that it took.
@@ -242,9 +249,9 @@ pub enum StoreError {
     /// Its owner has [`MAX_SESSIONS`] already.
     #[error("there are as many conversations as one may have: delete some")]
     TooManySessions,
-    /// This other gateway has the session, or had it when it was last heard of.
+    /// This other gateway has the session, or had it when it was last heard of; none that is known when it is changing hands.
     #[error("another gateway has the session")]
-    Elsewhere(NodeId),
+    Elsewhere(Option<NodeId>),
     /// Another gateway has taken the session: nothing was changed, and nothing will be under this fence.
     #[error("another gateway has taken the session")]
     Fenced,
@@ -280,8 +287,16 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
         Ok(None)
     }
 
-    /// Lets others take a session, soon: nothing more is written under this fence.
-    fn give_up(&self, _session: &SessionId, _fence: Fence) {}
+    /// Lets others take a session: nothing more is written under this fence. What is returned is over as soon as they can,
+    /// which need not be waited for.
+    fn give_up(&self, _session: &SessionId, _fence: Fence) -> oneshot::Receiver<()> {
+        oneshot::channel().1
+    }
+
+    /// Whether another gateway is known to be dead: whatever it had can be taken.
+    async fn is_gone(&self, _node: &NodeId) -> Result<bool, StoreError> {
+        Ok(true)
+    }
 
     /// What this gateway is to others with the same store; `None` where it has the store for itself.
     fn node(&self) -> Option<NodeId> {

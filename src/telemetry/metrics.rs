@@ -166,6 +166,11 @@ declare::table! {
     /// 1 where this gateway works on the documents, alone or of those that share them; else 0.
     gauge CLUSTER_WORKS = "cluster_works_on_documents" {}
 
+    /// Logs of sessions that moved: left for another gateway, not left as they were too large or that failed, found, found
+    /// although others had the session since, gone on with where they were shown.
+    counter CLUSTER_MOVES = "cluster_moves_total" {
+        outcome = ["left", "large", "failed", "found", "stale", "inherited"],
+    }
     /// Whether the way to other gateways works.
     gauge CLUSTER_BUS_UP = "cluster_bus_up" {}
     /// How often the way to other gateways was given up and begun anew.

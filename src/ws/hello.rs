@@ -89,7 +89,11 @@ impl Arrival {
         }
         let visitor = caller.visitor(self.visitor);
         let session = match self.session {
-            Some(id) => self.hub.get_own(&id, caller.owner()).await?,
+            Some(id) => {
+                let session = self.hub.get_own(&id, caller.owner()).await?;
+                session.catch_up(self.resume.as_deref()).await;
+                session
+            }
             None => {
                 self.rates.take(Action::Sessions, &visitor)?;
                 self.hub.open(ASSISTANT, caller.owner())?

@@ -246,7 +246,7 @@ async fn without_redis_everything_goes_on_where_it_is_and_the_rest_comes_back_wi
 }
 
 #[tokio::test]
-async fn while_a_gateway_drains_what_is_idle_there_is_free_at_once() {
+async fn when_a_gateway_drains_everybody_goes_on_where_they_were_at_another() {
     let (upstream, gate) = Upstream::gated(ANSWER, 2).await;
     let [mut one, other] = gateways(&upstream.url, SHARED_REDIS.url()).await;
     let mut busy = one.connect().await;
@@ -268,6 +268,7 @@ async fn while_a_gateway_drains_what_is_idle_there_is_free_at_once() {
     for mut client in idle {
         assert_eq!(client.close_code().await, 1001);
         let mut client = come_back(&other, client.memory.clone()).await;
+        assert_eq!(client.welcome["recovered"], "full");
         client.tell(json!({"type": "send", "id": "here", "text": "Wait"})).await;
         client.until("ack").await;
     }
@@ -275,10 +276,133 @@ async fn while_a_gateway_drains_what_is_idle_there_is_free_at_once() {
     assert_eq!(busy.answer().await.text, ANSWER);
     assert_eq!(watcher.answer().await.text, ANSWER);
     assert_eq!(busy.close_code().await, 1001);
-    assert_eq!(watcher.close_code().await, 4205);
     assert_eq!(one.exit_code().await, Some(0));
     let mut busy = come_back(&other, busy.memory.clone()).await;
-    assert_eq!(busy.ask("Again").await.text, ANSWER);
+    assert_eq!(busy.welcome["recovered"], "full");
+    // Where it was watched already, the socket is the same, and the session is that gateway's.
+    watcher.tell(json!({"type": "send", "id": "again", "text": "Again"})).await;
+    assert_eq!(watcher.answer().await.text, ANSWER);
+    assert_eq!(busy.answer().await.text, ANSWER);
+    assert_eq!(other.metric("cluster_mirrors").await, 0.0);
+    assert_eq!(other.metric("cluster_moves_total{outcome=\"inherited\"}").await, 1.0);
+    assert_eq!(other.metric("cluster_moves_total{outcome=\"found\"}").await, 5.0);
+}
+
+/// A session that lives on in another process has its log's old offsets, and answers that were stopped by the end.
+#[tokio::test]
+async fn what_a_drain_interrupts_is_told_once_and_resumed_in_full() {
+    let (upstream, _gate) = Upstream::gated(ANSWER, 2).await;
+    let database = SHARED.fresh().await;
+    let setup =
+        || Setup::with_upstream(&upstream.url).set("DATABASE_URL", &database).set("REDIS_URL", SHARED_REDIS.url());
+    let mut one = setup().set("RIVULET_SERVER_DRAIN_S", "5").start().await;
+    let other = setup().start().await;
+    for gateway in [&one, &other] {
+        reaches_others(gateway).await;
+    }
+    let mut client = one.connect().await;
+    client.say("Count").await;
+    client.until("ack").await;
+    client.deltas(1).await;
+    let memory = client.cut();
+    one.signal("TERM").await;
+    assert_eq!(one.exit_code().await, Some(0));
+    let mut client = Client::resume(&other.socket(&memory.session), memory).await;
+    assert_eq!(client.welcome["recovered"], "full");
+    assert_eq!(client.answer().await.status(), "interrupted");
+    let mut late = Client::connect(&other.socket(&client.session())).await;
+    late.until("snapshot").await;
+    assert_eq!(texts(&late)[1].1, "interrupted");
+}
+
+#[tokio::test]
+async fn a_session_that_is_watched_elsewhere_only_moves_there_and_nobody_notices() {
+    let upstream = Upstream::saying(ANSWER, 500.0).await;
+    let [one, other, third]: [TestGateway; 3] = gateways(&upstream.url, SHARED_REDIS.url()).await;
+    let mut client = one.connect().await;
+    client.ask("Count").await;
+    let memory = client.cut();
+    let mut client = Client::resume(&other.socket(&memory.session), memory).await;
+    let mut asked = 1;
+    let moved = async {
+        while other.metric("cluster_moves_total{outcome=\"inherited\"}").await < 1.0 {
+            assert_eq!(client.ask("Again").await.text, ANSWER); // Whenever it moves, what is said then is said once.
+            asked += 1;
+            sleep(Duration::from_millis(200)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), moved).await.expect("it moves");
+    assert_eq!((one.metric("cluster_followers").await, other.metric("cluster_mirrors").await), (0.0, 0.0));
+    assert_eq!(client.ask("Once more").await.text, ANSWER);
+    // All others find it there, and it is one conversation.
+    let memory = client.cut();
+    let mut client = Client::resume(&third.socket(&memory.session), memory).await;
+    assert_eq!(client.welcome["recovered"], "full");
+    assert_eq!(client.ask("And here").await.text, ANSWER);
+    assert_eq!((other.metric("cluster_followers").await, third.metric("cluster_mirrors").await), (1.0, 1.0));
+    let (_, session) = one.get(&format!("/api/v1/sessions/{}", client.session())).await;
+    assert_eq!(session["message_count"], json!(2 * (asked + 2)));
+    assert_eq!(upstream.stats.counts().requests, asked + 2, "nothing is asked twice");
+}
+
+#[tokio::test]
+async fn nobody_is_shown_less_than_they_have_seen() {
+    let mut redis = Redis::start(&[]);
+    let (upstream, gate) = Upstream::gated(ANSWER, 2).await;
+    let [one, other] = gateways(&upstream.url, redis.url()).await;
+    let mut owner = one.connect().await;
+    owner.say("Count").await;
+    owner.until("ack").await;
+    owner.deltas(1).await;
+    let mut guest = Client::connect(&other.socket(&owner.session())).await;
+    guest.until("snapshot").await;
+    // The copy is behind, for less than anybody notices.
+    redis.stop();
+    gate.allow(4);
+    owner.deltas(1).await;
+    let memory = owner.cut();
+    let url = other.socket(&memory.session);
+    let (owner, ()) = tokio::join!(Client::resume(&url, memory), async {
+        sleep(Duration::from_millis(300)).await;
+        redis.go_on();
+    });
+    assert_eq!(owner.welcome["recovered"], "full");
+    // For longer: whoever comes is not shown what may be old.
+    redis.stop();
+    soon("that it is noticed", async {
+        while other.get("/health").await.1["components"]["cluster"]["state"] != "down" {
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    assert!(Client::try_resume(&other.socket(&owner.session()), Memory::default()).await.is_err());
+    redis.go_on();
+    for gateway in [&one, &other] {
+        reaches_others(gateway).await;
+    }
+    let mut late = Client::connect(&other.socket(&owner.session())).await;
+    late.until("snapshot").await;
+}
+
+#[tokio::test]
+async fn a_session_that_was_deleted_where_its_gateway_could_not_be_told_ends_with_its_next_message() {
+    let mut redis = Redis::start(&[]);
+    let upstream = Upstream::saying(ANSWER, 500.0).await;
+    let [one, other] = gateways(&upstream.url, redis.url()).await;
+    let mut client = one.connect().await;
+    client.ask("Count").await;
+    redis.kill();
+    soon("its absence", async {
+        while other.get("/health").await.1["components"]["cluster"]["state"] != "down" {
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    let path = format!("/api/v1/sessions/{}", client.session());
+    assert_eq!(reqwest::Client::new().delete(other.url(&path)).send().await.unwrap().status(), 204);
+    client.tell(json!({"type": "send", "id": "late", "text": "?"})).await;
+    assert_eq!(client.close_code().await, 4004);
+    assert_eq!(upstream.stats.requests().len(), 1);
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ impl Actor {
         self.arrive(&question.id, Some(&question.id), &answer.id, (run, remaining));
         let opens = self.shared.unsaved.lock().as_deref().cloned();
         let turn = Turn { opens, question, answer };
-        let (store, session, fence) = (self.deps.store.clone(), self.shared.id.clone(), self.shared.fence);
+        let (store, session, fence) = (self.deps.store.clone(), self.shared.id.clone(), self.shared.fence());
         let commit = async move {
             let result = store.append_turn(&session, fence, turn.clone()).await;
             Accepting::Committed { turn: Box::new(turn), mode, reply, result }
@@ -66,7 +66,7 @@ impl Actor {
             branch.question.as_ref().map_or_else(|| self.question_at(branch.at.as_ref()), |q| Some(q.id.clone()));
         let answer = branch.answer.id.clone();
         self.arrive(&id, question.as_ref(), &answer, (run, remaining));
-        let (store, session, fence) = (self.deps.store.clone(), self.shared.id.clone(), self.shared.fence);
+        let (store, session, fence) = (self.deps.store.clone(), self.shared.id.clone(), self.shared.fence());
         let newest = self.deps.window();
         let commit = async move {
             let result = store.branch(&session, fence, branch, newest).await;
@@ -287,7 +287,13 @@ impl Actor {
 
     fn storage_failed(&mut self, what: &str, error: &StoreError) -> SendError {
         match error {
-            StoreError::NoSession => SendError::Gone,
+            StoreError::NoSession => {
+                // At another gateway, or because it was too old there: nobody could tell this one.
+                self.shared.close(Closed::Deleted);
+                self.is_open = false;
+                self.abandon();
+                SendError::Gone
+            }
             StoreError::TooManySessions => SendError::TooManySessions,
             StoreError::Fenced | StoreError::Elsewhere(_) => {
                 self.lose();

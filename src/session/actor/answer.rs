@@ -189,7 +189,7 @@ impl Actor {
         });
         let (citations, usage) = (answer.citations.clone(), outcome.usage);
         let ending = Ending { author, citations, usage, timing, error: outcome.error };
-        let (store, session) = (self.deps.store.clone(), (self.shared.id.clone(), self.shared.fence));
+        let (store, session) = (self.deps.store.clone(), (self.shared.id.clone(), self.shared.fence()));
         let finished = FinishedAnswer::of(&answer, turn.run.clone(), outcome.usage);
         let committed = commit_answer(store, session, finished).boxed();
         self.current = Current::Storing(Box::new(Storing { turn, answer, ending, committed }));

@@ -14,7 +14,7 @@ use super::{
     event::{Event, RunDone, Step},
 };
 use crate::{
-    chat::{Doing, Message, MessageId, RunId, Source},
+    chat::{Doing, Feedback, Message, MessageId, RunId, Source},
     session::{Moment, text::RunText},
 };
 
@@ -23,9 +23,11 @@ use crate::{
 pub enum Change {
     /// All that there is: what the copy has is void.
     Whole(Box<Whole>),
-    /// The newest messages, which went on another way, or were rated, and what else happened until then: all at once, for
-    /// readers would be shown a state in between that there never was.
+    /// The newest messages, which went on another way, and what else happened until then: all at once, for readers would be
+    /// shown a state in between that there never was.
     Said(Said, Vec<Change>),
+    /// A message was rated; how often there were such changes.
+    Rated(u64, MessageId, Feedback),
     /// Somebody said something: the event's number, the question, and the answer that is to come.
     Turn(u64, Box<Message>, Option<Box<Message>>),
     /// Any other event but the end of a run.
@@ -118,7 +120,8 @@ impl Log {
             tell(Change::Whole(Box::new(self.whole(now))));
             return;
         };
-        let mut others = (std::mem::replace(revision, self.revision) != self.revision).then(Vec::new);
+        let rated = self.rated.as_ref().filter(|_| *revision + 1 == self.revision);
+        let mut others = (*revision != self.revision && rated.is_none()).then(Vec::new);
         loop {
             let change = match self.next(cursor, max_bytes) {
                 Step::UpToDate | Step::Presence(_) => break,
@@ -151,8 +154,15 @@ impl Log {
                 None => return,
             }
         }
-        if let Some(others) = others {
-            tell(Change::Said(self.said(), others));
+        *revision = self.revision;
+        match (others, rated) {
+            (Some(others), _) => {
+                tell(Change::Said(self.said(), others));
+            }
+            (None, Some((message, feedback))) => {
+                tell(Change::Rated(self.revision, message.clone(), feedback.clone()));
+            }
+            (None, None) => {}
         }
     }
 
@@ -171,6 +181,10 @@ impl Log {
                 // What was said meanwhile is among them already, in its place.
                 self.transcript.reset(said.messages, said.older);
                 self.revision = said.revision;
+            }
+            Change::Rated(revision, message, feedback) => {
+                self.transcript.rate(&message, feedback);
+                self.revision = revision;
             }
             Change::Turn(seq, question, answer) => {
                 self.expect(seq)?;
@@ -228,6 +242,40 @@ impl Log {
         Ok(())
     }
 
+    /// All of it, for somebody who is to go on with it.
+    #[must_use]
+    pub fn whole(&self, now: Moment) -> Whole {
+        let runs = self.runs.iter().map(|record| Run {
+            run: record.run.clone(),
+            message: record.message.clone(),
+            question: record.question.clone(),
+            model: record.model.clone(),
+            sources: record.sources.clone(),
+            started: record.started,
+            done: record.done,
+            doing: record.doing,
+            text: record.text.as_str().to_owned(),
+            withdrawals: record.withdrawals,
+            withdrawal: record.withdrawal.as_ref().map(|withdrawal| {
+                let Withdrawal { keep, from, to, reason } = withdrawal;
+                (keep.utf16(), from.clone(), to.clone(), reason.clone())
+            }),
+        });
+        let events = self.events.iter().map(|kept| (now.saturating_sub(kept.at), kept.event.clone()));
+        let (events, runs) = (events.collect(), runs.collect());
+        Whole { epoch: self.epoch.clone(), head: self.head, events, runs, said: self.said() }
+    }
+
+    /// The same log, to go on with.
+    ///
+    /// # Errors
+    /// [`OutOfStep`]: there is no such log.
+    pub fn of_whole(whole: Whole, history: usize, now: Moment) -> Result<Self, OutOfStep> {
+        let mut log = Self::empty_copy(history);
+        log.take_over(whole, now)?;
+        if log.live().is_some() || log.is_unheard() { Err(OutOfStep) } else { Ok(log) }
+    }
+
     /// An empty copy, which is to hear everything.
     #[must_use]
     pub fn empty_copy(history: usize) -> Self {
@@ -262,28 +310,6 @@ impl Log {
     fn said(&self) -> Said {
         let messages = self.transcript.iter().cloned().collect();
         Said { messages, older: !self.transcript.is_whole(), revision: self.revision }
-    }
-
-    fn whole(&self, now: Moment) -> Whole {
-        let runs = self.runs.iter().map(|record| Run {
-            run: record.run.clone(),
-            message: record.message.clone(),
-            question: record.question.clone(),
-            model: record.model.clone(),
-            sources: record.sources.clone(),
-            started: record.started,
-            done: record.done,
-            doing: record.doing,
-            text: record.text.as_str().to_owned(),
-            withdrawals: record.withdrawals,
-            withdrawal: record.withdrawal.as_ref().map(|withdrawal| {
-                let Withdrawal { keep, from, to, reason } = withdrawal;
-                (keep.utf16(), from.clone(), to.clone(), reason.clone())
-            }),
-        });
-        let events = self.events.iter().map(|kept| (now.saturating_sub(kept.at), kept.event.clone()));
-        let (events, runs) = (events.collect(), runs.collect());
-        Whole { epoch: self.epoch.clone(), head: self.head, events, runs, said: self.said() }
     }
 
     /// Becomes the same log. Readers of this copy may stay where they are when it is of the same epoch.

@@ -129,6 +129,21 @@ impl Log {
         }
     }
 
+    /// Whether a cursor of this epoch is ahead of what is here.
+    #[must_use]
+    pub fn is_behind(&self, text: &str) -> bool {
+        let mut parts = text.splitn(4, ':');
+        if parts.next() != Some(&*self.epoch) {
+            return false;
+        }
+        let Some(seq) = parts.next().and_then(|seq| seq.parse::<u64>().ok()) else { return false };
+        let within = parts.next().zip(parts.next().and_then(|off| off.parse::<u64>().ok()));
+        let lacks_text = within.is_some_and(|(run, off)| {
+            self.live().is_some_and(|live| live.run.as_str() == run && live.text.end().utf16() < off)
+        });
+        seq > self.head || (seq == self.head && lacks_text)
+    }
+
     /// Understands a cursor that a client carried. `None` when it is not ours, or what followed it is gone.
     pub(super) fn resolve(&self, text: &str) -> Option<Cursor> {
         let mut parts = text.splitn(4, ':');

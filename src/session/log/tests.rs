@@ -3,7 +3,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::chat::{Timestamp, utf16_len};
+use crate::chat::{Rating, Timestamp, utf16_len};
 
 /// A client that follows the rules of docs/protocol.md, and nothing else.
 #[derive(Debug, Default)]
@@ -179,6 +179,7 @@ enum Op {
     Phase(bool),
     Failover(u64),
     Finish(bool),
+    Rate(usize, bool),
     Wait(u64),
     Connect(usize),
     Resume(usize, usize),
@@ -198,6 +199,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => any::<bool>().prop_map(Op::Phase),
         2 => (0..30u64).prop_map(Op::Failover),
         3 => any::<bool>().prop_map(Op::Finish),
+        3 => (0..8usize, any::<bool>()).prop_map(|(n, up)| Op::Rate(n, up)),
         1 => (0..RETENTION).prop_map(Op::Wait),
         3 => (0..3usize).prop_map(Op::Connect),
         5 => (0..3usize, 0..64usize).prop_map(|(r, n)| Op::Resume(r, n)),
@@ -327,6 +329,11 @@ fn apply(session: &mut Session, readers: &mut [Reader], op: &Op) {
         }
         Op::Failover(keep) => session.fail_over(*keep),
         Op::Finish(whole) => session.finish(if *whole { Status::Complete } else { Status::Interrupted }),
+        Op::Rate(n, up) => {
+            let rated = session.messages.iter().rev().nth(*n).map(|message| message.id.clone());
+            let feedback = Feedback { value: if *up { Rating::Good } else { Rating::Bad }, comment: None };
+            rated.into_iter().for_each(|rated| session.log.rate(&rated, feedback.clone()));
+        }
         Op::Wait(time) => {
             session.now += time;
             session.log.trim(session.now);
@@ -476,6 +483,20 @@ proptest! {
                     prop_assert_eq!(reader.client.text(run), text);
                 }
             }
+        }
+        // A log that has moved as a whole takes up every reader as this one does.
+        if session.live.is_none() {
+            let carry = rmp_serde::to_vec_named(&session.log.whole(session.now)).unwrap();
+            let moved = Log::of_whole(rmp_serde::from_slice(&carry).unwrap(), 50, session.now).unwrap();
+            for reader in &readers {
+                for cursor in reader.held.iter().map(String::as_str).chain([&*reader.client.cursor()]) {
+                    let (before, after) = (session.log.attach(Some(cursor)), moved.attach(Some(cursor)));
+                    prop_assert_eq!((before.recovered, before.seq), (after.recovered, after.seq));
+                }
+            }
+            prop_assert_eq!(moved.snapshot().0.messages, session.log.snapshot().0.messages);
+        } else {
+            prop_assert!(Log::of_whole(session.log.whole(session.now), 50, session.now).is_err());
         }
     }
 

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::{
-    sync::Notify,
+    sync::{Notify, oneshot},
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_postgres::types::{ToSql, Type};
@@ -48,10 +48,13 @@ struct Node {
     unbroken_since: Instant,
 }
 
+/// A session that others may have, and who waits until they can.
+type GivenUp = (SessionId, Fence, oneshot::Sender<()>);
+
 /// The lease of this process.
 pub(super) struct Leases {
     node: RwLock<Node>,
-    given_up: Mutex<Vec<(SessionId, Fence)>>,
+    given_up: Mutex<Vec<GivenUp>>,
     to_give_up: Notify,
 }
 
@@ -75,9 +78,11 @@ impl Leases {
     }
 
     /// Lets others have a session. There are never more of them than were in memory.
-    pub(super) fn give_up(&self, session: &SessionId, fence: Fence) {
-        self.given_up.lock().push((session.clone(), fence));
+    pub(super) fn give_up(&self, session: &SessionId, fence: Fence) -> oneshot::Receiver<()> {
+        let (done, is_done) = oneshot::channel();
+        self.given_up.lock().push((session.clone(), fence, done));
         self.to_give_up.notify_one();
+        is_done
     }
 
     /// Renews the lease, gives up what is to be given up, and looks after the others, until `stop`. Then nothing of this
@@ -171,7 +176,7 @@ impl Keeper {
 
     async fn give_up(&mut self) -> Result<(), StoreError> {
         loop {
-            let some: Vec<(SessionId, Fence)> = {
+            let some: Vec<GivenUp> = {
                 let mut given_up = self.leases.given_up.lock();
                 let most = given_up.len().min(AT_ONCE);
                 given_up.drain(..most).collect()
@@ -179,8 +184,8 @@ impl Keeper {
             if some.is_empty() {
                 return Ok(());
             }
-            let ids: Vec<&str> = some.iter().map(|(id, _)| id.as_str()).collect();
-            let fences: Vec<i64> = some.iter().map(|(_, fence)| fence.0 as i64).collect();
+            let ids: Vec<&str> = some.iter().map(|(id, ..)| id.as_str()).collect();
+            let fences: Vec<i64> = some.iter().map(|(_, fence, _)| fence.0 as i64).collect();
             let node = self.leases.node();
             let values: [(&(dyn ToSql + Sync), Type); 3] =
                 [(&&*node, Type::TEXT), (&ids, Type::TEXT_ARRAY), (&fences, Type::INT8_ARRAY)];

@@ -9,7 +9,7 @@
 use std::{fmt, hash::Hash, sync::Arc};
 
 use async_trait::async_trait;
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
@@ -156,8 +156,12 @@ impl SessionStore for PostgresStore {
         self.read("owner", |link| sessions::owner(link, session.clone(), node.clone())).await
     }
 
-    fn give_up(&self, session: &SessionId, fence: Fence) {
-        self.leases.give_up(session, fence);
+    fn give_up(&self, session: &SessionId, fence: Fence) -> oneshot::Receiver<()> {
+        self.leases.give_up(session, fence)
+    }
+
+    async fn is_gone(&self, node: &NodeId) -> Result<bool, StoreError> {
+        self.read("is_gone", |link| sessions::is_gone(link, node.clone())).await
     }
 
     fn node(&self) -> Option<NodeId> {

@@ -108,6 +108,12 @@ pub(super) async fn owner(link: Arc<Link>, session: SessionId, me: Arc<str>) -> 
     Ok(get::<Option<String>>(&row, 0)?.map(|node| NodeId(node.into())))
 }
 
+/// Whether a node's death is recorded, or it is forgotten already.
+pub(super) async fn is_gone(link: Arc<Link>, node: NodeId) -> Result<bool, Failure> {
+    let sql = "SELECT FROM nodes WHERE id = $1 AND NOT dead";
+    Ok(link.client.query_typed_opt(sql, &[(&node.as_str(), Type::TEXT)]).await?.is_none())
+}
+
 async fn why_not(link: &Link, id: &str, me: &str) -> Result<StoreError, Failure> {
     let sql = "SELECT EXISTS (SELECT FROM nodes WHERE nodes.id = $2 AND NOT dead), node FROM sessions WHERE id = $1";
     let row = link.client.query_typed_opt(sql, &[(&id, Type::TEXT), (&me, Type::TEXT)]).await?;
@@ -115,9 +121,8 @@ async fn why_not(link: &Link, id: &str, me: &str) -> Result<StoreError, Failure>
     if !get(&row, 0)? {
         return Ok(unavailable("others have taken this gateway for dead"));
     }
-    // None: whoever had it gave it up a moment ago.
     let node: Option<String> = get(&row, 1)?;
-    Ok(StoreError::Elsewhere(NodeId(node.unwrap_or_default().into())))
+    Ok(StoreError::Elsewhere(node.map(|node| NodeId(node.into()))))
 }
 
 async fn interrupt(link: &Link, row: &Row) -> Result<(), Failure> {

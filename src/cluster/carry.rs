@@ -1,0 +1,53 @@
+//! The log of a session on its way from the gateway that had it to the one that will: readers go on in it where they were.
+//!
+//! It lies in the Redis for a while, under the fence of who left it. Who takes the session next takes it out, and goes on
+//! with it if nobody has had the session in between. When it is not there the session comes from the store, as an
+//! incarnation of its own.
+
+use std::time::Duration;
+
+use tracing::debug;
+
+use super::peers::Cluster;
+use crate::{chat::SessionId, session::log::Whole, store::Fence, telemetry::metrics::CLUSTER_MOVES};
+
+/// For how long a log waits.
+pub(crate) const KEPT: Duration = Duration::from_secs(120);
+/// A longer one is not carried. What a session may have in its log is more, and rare.
+const MAX_BYTES: usize = 256 << 10;
+impl Cluster {
+    /// Leaves the log of a session that this gateway had under `fence` for whoever takes it next.
+    pub(crate) async fn carry(&self, session: &SessionId, fence: Fence, log: impl FnOnce() -> Whole) {
+        let Ok(_turn) = self.carrying.acquire().await else { return }; // It is never closed.
+        if !self.bus.is_up() {
+            return;
+        }
+        let carried = match rmp_serde::to_vec_named(&(fence, log())) {
+            Ok(carry) if carry.len() > MAX_BYTES => "large",
+            Ok(carry) => match self.bus.leave(&key(session), &carry, KEPT).await {
+                Ok(()) => "left",
+                Err(_) => "failed",
+            },
+            Err(error) => {
+                debug!(%error, "a log cannot be written down");
+                "failed"
+            }
+        };
+        metrics::counter!(CLUSTER_MOVES, "outcome" => carried).increment(1);
+    }
+
+    /// The log that was left of a session, which this gateway has just taken with `fence`.
+    pub(crate) async fn carried(&self, session: &SessionId, fence: Fence) -> Option<Whole> {
+        if fence == Fence::FIRST || !self.bus.is_up() {
+            return None;
+        }
+        let carry = self.bus.take_up(&key(session)).await.ok()??;
+        let found = rmp_serde::from_slice(&carry).ok().filter(|(before, _)| fence.is_next_after(*before));
+        metrics::counter!(CLUSTER_MOVES, "outcome" => if found.is_some() { "found" } else { "stale" }).increment(1);
+        found.map(|(_, log): (Fence, Whole)| log)
+    }
+}
+
+fn key(session: &SessionId) -> String {
+    format!("log:{session}")
+}
