@@ -106,6 +106,11 @@ impl Bus {
         self.working.read().is_some()
     }
 
+    /// For how long nothing has come through.
+    pub(super) fn down_for(&self) -> Duration {
+        if self.is_up() { Duration::ZERO } else { self.silence() }
+    }
+
     /// Keeps the way open for the gateway that `node` names at the time, for ever.
     pub async fn keep(self: Arc<Self>, node: impl Fn() -> Option<NodeId> + Send) {
         let (mut pause, mut told) = (PAUSE.0, false);

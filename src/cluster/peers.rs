@@ -81,6 +81,12 @@ impl Cluster {
         self.bus.is_up()
     }
 
+    /// For how long others could not be reached.
+    #[must_use]
+    pub fn down_for(&self) -> Duration {
+        self.bus.down_for()
+    }
+
     /// Shows a session of another gateway.
     pub async fn mirror(&self, mirroring: Mirroring) {
         let _not_running = self.orders.send(Order::Mirror(mirroring)).await;

@@ -21,6 +21,8 @@ const HOLD: Duration = Duration::from_secs(7);
 /// How long the gateway that has a session may take to tell of it, and between two attempts.
 const FIRST_WORD: Duration = Duration::from_millis(1500);
 const PAUSE: Duration = Duration::from_millis(250);
+/// Without a way to others for so long, a session that nobody has watched for so long is theirs.
+const ALONE: Duration = Duration::from_secs(5);
 
 impl Hub {
     /// Whether other gateways can be reached at the moment; `None` where there is no way to them.
@@ -50,6 +52,16 @@ impl Hub {
             let Ok(_turn) = self.retries.acquire().await else { return Err(StoreError::Elsewhere(owner)) };
             loaded = self.load(id).await;
         }
+    }
+
+    /// While others cannot be reached they cannot show what is here: they may have what nobody uses here, so that whoever
+    /// comes to them is served.
+    pub(super) fn free_unwatched(&self) {
+        if self.cluster.as_ref().is_none_or(|cluster| cluster.down_for() < ALONE) {
+            return;
+        }
+        let is_free = |handle: &&SessionHandle| !handle.is_mirror() && handle.is_free(ALONE);
+        self.handles().iter().filter(is_free).for_each(SessionHandle::leave);
     }
 
     /// Holds a newcomer while what is shown here may be older than what they have seen elsewhere.

@@ -125,7 +125,7 @@ impl End {
             return;
         };
         let whole = || left.log.lock().whole(self.deps.clock.now());
-        if let Some(cluster) = self.cluster.as_ref().filter(|_| left.is_wanted_within(KEPT)) {
+        if let Some(cluster) = self.cluster.as_ref().filter(|_| left.is_stored() && left.unused() < KEPT) {
             cluster.carry(&self.id, fence, whole).await;
         }
         // Who is told comes back at once, to any gateway.

@@ -42,6 +42,7 @@ impl Hub {
             tokio::select! {
                 _ = idle.tick() => {
                     self.follow(&mut life);
+                    self.free_unwatched();
                     self.passivate().await;
                     self.trim().await;
                 }

@@ -317,6 +317,11 @@ impl SessionHandle {
         Arc::strong_count(&self.shared) == held && !self.is_busy()
     }
 
+    /// Whether nobody has used it for so long, nothing happens in it, and all of it is stored.
+    pub(crate) fn is_free(&self, unused: Duration) -> bool {
+        !self.is_busy() && self.shared.unused() >= unused && self.shared.is_stored()
+    }
+
     /// Whether an answer is being written, waits, or is being committed.
     #[must_use]
     pub fn is_busy(&self) -> bool {

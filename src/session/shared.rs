@@ -124,11 +124,17 @@ impl Shared {
         self.leaves.load(Ordering::Acquire)
     }
 
-    /// Whether somebody may come back to it who was here so long ago at the most. Nobody can whom the store does not know.
-    pub(crate) fn is_wanted_within(&self, while_ago: Duration) -> bool {
-        let unused = self.clock.now().saturating_sub(self.touched.load(Ordering::Relaxed));
-        let is_recent = self.is_watched() || u128::from(unused) < while_ago.as_micros();
-        is_recent && self.unsaved.lock().is_none()
+    /// For how long nobody has used it; zero while somebody watches.
+    pub(crate) fn unused(&self) -> Duration {
+        if self.is_watched() {
+            return Duration::ZERO;
+        }
+        Duration::from_micros(self.clock.now().saturating_sub(self.touched.load(Ordering::Relaxed)))
+    }
+
+    /// Whether the store has it.
+    pub(crate) fn is_stored(&self) -> bool {
+        self.unsaved.lock().is_none()
     }
 
     /// Whether somebody watches, here or at another gateway.

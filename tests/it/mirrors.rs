@@ -214,6 +214,12 @@ async fn without_redis_everything_goes_on_where_it_is_and_the_rest_comes_back_wi
     let mut quiet = one.connect().await;
     quiet.say("Wait").await;
     quiet.until("ack").await;
+    let mut idle = one.connect().await;
+    idle.say("Stop").await;
+    idle.until("ack").await;
+    idle.tell(json!({"type": "stop", "id": "s"})).await;
+    idle.until("run.done").await;
+    let idle = idle.cut();
     redis.kill();
     gate.allow(4);
     owner.deltas(1).await;
@@ -229,6 +235,11 @@ async fn without_redis_everything_goes_on_where_it_is_and_the_rest_comes_back_wi
     assert_eq!(other.get("/ready").await.0, 200);
     let (status, problem) = other.post("/api/v1/chat", json!({"session_id": quiet.session(), "message": "?"})).await;
     assert_eq!((status, &problem["code"]), (503, &json!("busy")), "{problem}");
+    // What nobody watches there can be had here, after a while.
+    let mut idle = come_back(&other, idle).await;
+    idle.until("snapshot").await;
+    idle.tell(json!({"type": "send", "id": "here", "text": "Wait"})).await;
+    idle.until("ack").await;
 
     redis.start_again();
     for gateway in [&one, &other] {
