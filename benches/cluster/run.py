@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""What a gateway between a viewer and the one that writes costs: benches/cluster/run.py BINARY.
+"""What it costs that many gateways are one: benches/cluster/run.py BINARY delay|cost|takeover.
 
-Each conversation is watched at the gateway that writes it and at another one, by one process with one clock: the delay is
-from when the first has a piece of text to when the second has it. PostgreSQL and Redis are those of scripts/. What the
-gateways and Redis use of the processor is theirs alone. Needs the package `websockets`.
+`delay`: each conversation is watched at the gateway that writes it and at another one, by one process with one clock: from
+when the first has a piece of text to when the second has it. `cost`: what a token costs the gateway that is alone, with a
+database and a Redis, and, where `--before` names an older binary, that one alone, in turns. `takeover`: from when a gateway
+is killed to when its conversations are welcomed at another one. PostgreSQL and Redis are those of scripts/. What the gateways
+and Redis use of the processor is theirs alone. Needs the package `websockets`.
 """
 
 import argparse
@@ -11,6 +13,7 @@ import asyncio
 import bisect
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -90,59 +93,170 @@ async def conversation(writer, other, delays, tokens):
     tokens.append(len(near))
 
 
-async def measure(args):
-    with tempfile.TemporaryDirectory() as folder:
-        scripts = [
+class Stage:
+    """A model, a database and a Redis, each of its own."""
+
+    def __init__(self, args):
+        self.args = args
+
+    async def __aenter__(self):
+        args = self.args
+        self.scripts = [
             subprocess.Popen([ROOT / "scripts" / name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             for name in ("postgres.sh", "redis.sh")
         ]
-        _, database = scripts[0].stdout.readline().split()
-        servers, redis = scripts[1].stdout.readline().split()
-        model = await asyncio.create_subprocess_exec(
+        _, self.database = self.scripts[0].stdout.readline().split()
+        servers, self.redis = self.scripts[1].stdout.readline().split()
+        self.redis_pid = int(servers.split("@")[0])
+        self.model = await asyncio.create_subprocess_exec(
             args.binary, "mock-llm", "--rate", str(args.rate), "--tokens", str(args.tokens),
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )
-        base = (await model.stdout.readline()).decode().strip().split()[-1]
+        base = (await self.model.stdout.readline()).decode().strip().split()[-1]
         base = base if base.endswith("/v1") else base.rstrip("/") + "/v1"
-        env = {"RIVULET_LLM_BASE_URL": base, "DATABASE_URL": database, "REDIS_URL": redis}
-        gateways = [await gateway(args.binary, f"{folder}/{n}", **env) for n in range(3)]
-        try:
-            await asyncio.sleep(2)  # Until all have found each other.
-            delays, tokens = [], []
-            processes = {"redis": int(servers.split("@")[0])}
-            processes |= {f"gateway {n}": process.pid for n, (process, _) in enumerate(gateways)}
-            before = {name: cpu(pid) for name, pid in processes.items()}
-            began = asyncio.get_running_loop().time()
-            addresses = [address for _, address in gateways]
-            await asyncio.gather(
-                *(conversation(addresses[n % 3], addresses[(n + 1) % 3], delays, tokens) for n in range(args.sessions))
-            )
-            took = asyncio.get_running_loop().time() - began
-            milliseconds = [1000 * delay for delay in delays]
-            print(
-                f"{args.sessions} conversations, {2 * sum(tokens) / took:.0f} pieces/s in all: "
-                f"added delay p50 {quantile(milliseconds, 0.5):.1f} ms, p99 {quantile(milliseconds, 0.99):.1f} ms"
-            )
-            for name, pid in processes.items():
-                print(f"{name}: {(cpu(pid) - before[name]) / took:.3f} cores")
-        finally:
-            for process, _ in gateways:
-                process.terminate()
-                await process.wait()
-            model.terminate()
-            await model.wait()
-            for script in scripts:
-                script.stdin.close()
-                script.wait()
+        self.alone = {"RIVULET_LLM_BASE_URL": base}
+        self.shared = {**self.alone, "DATABASE_URL": self.database, "REDIS_URL": self.redis}
+        return self
+
+    async def __aexit__(self, *_):
+        self.model.terminate()
+        await self.model.wait()
+        for script in self.scripts:
+            script.stdin.close()
+            script.wait()
+
+
+async def end(process):
+    if process.returncode is None:
+        process.terminate()
+    await process.wait()
+
+
+async def delay(args):
+    with tempfile.TemporaryDirectory() as folder:
+        async with Stage(args) as stage:
+            gateways = [await gateway(args.binary, f"{folder}/{n}", **stage.shared) for n in range(3)]
+            try:
+                await asyncio.sleep(2)  # Until all have found each other.
+                delays, tokens = [], []
+                processes = {"redis": stage.redis_pid}
+                processes |= {f"gateway {n}": process.pid for n, (process, _) in enumerate(gateways)}
+                before = {name: cpu(pid) for name, pid in processes.items()}
+                began = asyncio.get_running_loop().time()
+                addresses = [address for _, address in gateways]
+                await asyncio.gather(
+                    *(conversation(addresses[n % 3], addresses[(n + 1) % 3], delays, tokens)
+                      for n in range(args.sessions))
+                )
+                took = asyncio.get_running_loop().time() - began
+                milliseconds = [1000 * delay for delay in delays]
+                print(
+                    f"{args.sessions} conversations, {2 * sum(tokens) / took:.0f} pieces/s in all: "
+                    f"added delay p50 {quantile(milliseconds, 0.5):.1f} ms, p99 {quantile(milliseconds, 0.99):.1f} ms"
+                )
+                for name, pid in processes.items():
+                    print(f"{name}: {(cpu(pid) - before[name]) / took:.3f} cores")
+            finally:
+                for process, _ in gateways:
+                    await end(process)
+
+
+async def answers(address, sessions):
+    """So many answers at once; how many pieces of text came."""
+
+    async def one():
+        async with websockets.connect(f"ws://{address}/api/v1/ws", max_size=None) as socket:
+            await socket.recv()
+            await socket.send(json.dumps({"type": "send", "id": "first", "text": f"? {os.urandom(8).hex()}"}))
+            pieces = []
+            await watch(socket, pieces)
+            return len(pieces)
+
+    return sum(await asyncio.gather(*(one() for _ in range(sessions))))
+
+
+async def cost(args):
+    with tempfile.TemporaryDirectory() as folder:
+        async with Stage(args) as stage:
+            kinds = {"alone": (args.binary, stage.alone), "one of many": (args.binary, stage.shared)}
+            if args.before:
+                kinds["alone, before"] = (args.before, stage.alone)
+            gateways = {}
+            try:
+                for name, (binary, env) in kinds.items():
+                    gateways[name] = await gateway(binary, f"{folder}/{name}", **env)
+                    await answers(gateways[name][1], 10)  # Warm.
+                spent = {name: [] for name in kinds}
+                for _ in range(args.rounds):
+                    for name, (process, address) in gateways.items():
+                        before = cpu(process.pid)
+                        tokens = await answers(address, args.sessions)
+                        spent[name].append(1e6 * (cpu(process.pid) - before) / tokens)
+            finally:
+                for process, _ in gateways.values():
+                    await end(process)
+            base = statistics.median(spent["alone"])
+            for name, all_rounds in spent.items():
+                here = statistics.median(all_rounds)
+                print(f"{name}: {here:.1f} µs of a core for a piece of text, {here / base:.3f} times alone")
+
+
+async def takeover(args):
+    took = []
+    with tempfile.TemporaryDirectory() as folder:
+        async with Stage(args) as stage:
+            other, address = await gateway(args.binary, f"{folder}/other", **stage.shared)
+            try:
+                for n in range(args.rounds):
+                    one, lost = await gateway(args.binary, f"{folder}/{n}", **stage.shared)
+                    await asyncio.sleep(2)
+                    took += await lose(one, lost, address, args.sessions)
+            finally:
+                await end(other)
+    print(f"{len(took)} conversations of {args.rounds} gateways that were killed: "
+          f"welcomed elsewhere after p50 {quantile(took, 0.5):.2f} s, p99 {quantile(took, 0.99):.2f} s")
+
+
+async def lose(process, lost, other, sessions):
+    async def begin():
+        socket = await websockets.connect(f"ws://{lost}/api/v1/ws", max_size=None)
+        session = json.loads(await socket.recv())["session"]
+        await socket.send(json.dumps({"type": "send", "id": "first", "text": f"? {os.urandom(8).hex()}"}))
+        while json.loads(await socket.recv())["type"] != "delta":
+            pass
+        return socket, session
+
+    begun = await asyncio.gather(*(begin() for _ in range(sessions)))
+    process.kill()
+    killed = asyncio.get_running_loop().time()
+    await process.wait()
+
+    async def come_back(session):
+        while True:
+            try:
+                async with websockets.connect(f"ws://{other}/api/v1/ws/{session}", max_size=None) as socket:
+                    if json.loads(await socket.recv())["type"] == "welcome":
+                        return asyncio.get_running_loop().time() - killed
+            except (OSError, websockets.WebSocketException):
+                await asyncio.sleep(0.25)
+
+    back = await asyncio.gather(*(come_back(session) for _, session in begun))
+    for socket, _ in begun:
+        await socket.close()
+    return back
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("binary")
+    parser.add_argument("what", choices=("delay", "cost", "takeover"))
+    parser.add_argument("--before", help="an older binary, for `cost`")
     parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=5, help="for `cost` and `takeover`")
     parser.add_argument("--rate", type=float, default=50, help="tokens a second")
     parser.add_argument("--tokens", type=int, default=300)
-    asyncio.run(measure(parser.parse_args()))
+    args = parser.parse_args()
+    asyncio.run({"delay": delay, "cost": cost, "takeover": takeover}[args.what](args))
 
 
 if __name__ == "__main__":

@@ -23,11 +23,15 @@ use crate::{
     telemetry::metrics::{CLUSTER_LEASES_LOST, CLUSTER_NODES},
 };
 
-/// For how long a lease is good. So much later at the most, and [`RENEW_EVERY`], others may have what a process had that
-/// is gone.
+/// For how long a lease is good. So much later at the most, and [`BURY_EVERY`], others may have what a process had that is
+/// gone.
 pub(super) const TTL: Duration = Duration::from_secs(6);
 /// How often it is renewed.
 pub(super) const RENEW_EVERY: Duration = Duration::from_secs(2);
+/// A renewal that is so old is not of late.
+const STALE: Duration = Duration::from_secs(4);
+/// How often it is looked whose lease is over.
+const BURY_EVERY: Duration = Duration::from_millis(500);
 /// What is left of a lease when it counts as uncertain: clocks of two machines do not go at quite the same speed.
 const MARGIN: Duration = Duration::from_millis(600);
 /// How long a statement may take.
@@ -90,12 +94,15 @@ impl Leases {
     pub(super) async fn keep(self: Arc<Self>, database: Database, stop: CancellationToken) {
         let mut keeper = Keeper { leases: self, database, link: None };
         let mut renewal = interval(RENEW_EVERY);
+        let mut burial = interval(BURY_EVERY);
         renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        burial.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let outcome = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 _ = renewal.tick() => keeper.renew().await,
+                _ = burial.tick() => keeper.bury().await,
                 () = keeper.leases.to_give_up.notified() => {
                     sleep(GATHER).await;
                     keeper.give_up().await
@@ -134,11 +141,17 @@ impl Keeper {
     }
 
     async fn renew(&mut self) -> Result<(), StoreError> {
-        let (sent, node) = (Instant::now(), self.leases.node.read().clone());
-        let renewed = self.execute(RENEW, &[(&&*node.id, Type::TEXT), (&seconds(TTL), Type::FLOAT8)]).await;
+        let (sent, node) = (Instant::now(), self.leases.node());
+        let renewed = self.execute(RENEW, &[(&&*node, Type::TEXT), (&seconds(TTL), Type::FLOAT8)]).await;
         match renewed {
             Ok(0) => return self.begin_anew(sent).await,
-            Ok(_) => self.leases.node.write().renewed = sent,
+            Ok(_) => {
+                let mut node = self.leases.node.write();
+                if sent.saturating_duration_since(node.renewed) > STALE {
+                    node.unbroken_since = sent; // It was stopped, and perhaps everybody was.
+                }
+                node.renewed = sent;
+            }
             Err(error) => {
                 // After an outage everybody renews before anybody is declared dead.
                 self.leases.node.write().unbroken_since = sent + RENEW_EVERY;
@@ -147,9 +160,7 @@ impl Keeper {
         }
         let alive = self.execute("SELECT FROM nodes WHERE NOT dead", &[]).await?;
         metrics::gauge!(CLUSTER_NODES).set(alive as f64);
-        if sent.saturating_duration_since(node.unbroken_since) >= TTL {
-            self.bury().await?;
-        }
+        self.execute(FORGET, &[]).await?;
         Ok(())
     }
 
@@ -164,13 +175,16 @@ impl Keeper {
         Ok(())
     }
 
-    /// Records who is dead, and forgets those of whom nothing is left.
+    /// Records who is dead, unless this process could not renew itself of late: then everybody renews first.
     async fn bury(&mut self) -> Result<(), StoreError> {
+        let Node { renewed, unbroken_since, .. } = *self.leases.node.read();
+        if renewed.saturating_duration_since(unbroken_since) < TTL || renewed.elapsed() > STALE {
+            return Ok(());
+        }
         let dead = self.execute(BURY, &[]).await?;
         if dead > 0 {
             info!(nodes = dead, "gateways are gone: their sessions are free");
         }
-        self.execute(FORGET, &[]).await?;
         Ok(())
     }
 
