@@ -361,6 +361,9 @@ impl Peers {
         self.links.iter_mut().for_each(|(node, link)| link.tend(now, used.contains(node)));
         if is_up {
             used.iter().for_each(|node| self.look_whether_gone(node));
+        }
+        // Nobody could take what leaves while the store is away.
+        if is_up && self.store.lease().is_certain {
             self.let_move();
         }
         self.links.retain(|_, link| !link.is_over(now));

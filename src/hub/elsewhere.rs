@@ -1,6 +1,9 @@
 //! Sessions of other gateways, as they are shown here.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::{
     sync::oneshot,
@@ -44,7 +47,7 @@ impl Hub {
             {
                 return Ok(session);
             }
-            if Instant::now() + PAUSE >= until {
+            if Instant::now() + PAUSE >= until || self.deps.draining.load(Ordering::SeqCst) {
                 return Err(StoreError::Elsewhere(owner));
             }
             sleep(PAUSE).await;
