@@ -64,6 +64,8 @@ pub struct Verdict {
     pub restarts: u64,
     /// Connections lost or refused, cut ones included.
     pub connections_lost: u64,
+    /// How sockets that came back to their session were welcomed: `full`, where it went on, or `snapshot`.
+    pub recovered: BTreeMap<String, u64>,
     /// Stored answers to what was sent, by status.
     pub answers: BTreeMap<String, u64>,
     /// Answers that were held whole and proven, and compared with what is stored.
@@ -99,6 +101,9 @@ pub(super) fn judge(records: &[Record], stored: &HashMap<String, Vec<StoredMessa
     for record in records {
         match &record.event {
             Event::Lost { .. } => verdict.connections_lost += 1,
+            Event::Welcomed { recovered, .. } if recovered != "new" => {
+                *verdict.recovered.entry(recovered.clone()).or_default() += 1;
+            }
             Event::Refused { code, .. } => *verdict.errors.entry(code.clone()).or_default() += 1,
             Event::GaveUp { reason } => *verdict.errors.entry(reason.clone()).or_default() += 1,
             _ => {}
@@ -329,6 +334,7 @@ impl fmt::Display for Verdict {
         let unacked = self.sent - self.acked;
         writeln!(f, "{:<14}{} records of {} sessions", "history", self.records, self.sessions)?;
         writeln!(f, "{:<14}{} lost or cut, {} restarts seen", "connections", self.connections_lost, self.restarts)?;
+        writeln!(f, "{:<14}{}", "recovered", listed(&self.recovered))?;
         writeln!(f, "{:<14}{} sent, {} acknowledged, {} sent again", "messages", self.sent, self.acked, self.resent)?;
         writeln!(f, "{:<14}{unacked} ({} of them stored)", "unacknowledged", self.stored_unacked)?;
         writeln!(f, "{:<14}{}", "answers", listed(&self.answers))?;
