@@ -79,8 +79,9 @@ e2e: build ## The page in a real browser, plain Python, the openai packages and 
 openapi: build ## Whether the gateway does what it says in /openapi.json, asked by Schemathesis
 	"$$(scripts/python-with.sh tests/openapi/requirements.txt schemathesis)" tests/openapi/run.py $(RIVULET)
 
-proxies: build ## nginx, HAProxy and Caddy as deploy/proxies has them, with the gateway behind each
+proxies: build ## nginx, HAProxy and Caddy as deploy/proxies has them, with the gateway behind each; three behind HAProxy
 	"$$(scripts/python-with.sh tests/plain/requirements.txt websockets)" tests/proxies/run.py $(RIVULET)
+	"$$(scripts/python-with.sh tests/plain/requirements.txt websockets)" tests/proxies/rolling.py $(RIVULET)
 
 bench: setup web ## Benchmarks of the cores, then the gateway beside other servers; FULL=1 for the sizes of the docs
 	cargo bench --locked --profile dev

@@ -38,6 +38,12 @@ pub enum Failed {
     /// There is no backup, or nothing was made of one.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// What is to be kept is in a database, which is backed up by its own means.
+    #[error(
+        "what is to be kept is not in the data folder, but in the database of store.database_url{0}: back the database up by its \
+         own means, such as pg_dump{1}"
+    )]
+    Database(String, &'static str),
     /// The terminal is gone.
     #[error("cannot write the summary: {0}")]
     Output(#[from] io::Error),
@@ -46,8 +52,15 @@ pub enum Failed {
 /// Writes a backup, beside a gateway that runs or without one, and says what is in it.
 ///
 /// # Errors
-/// [`Failed`].
+/// [`Failed`]; always where there is a database.
 pub fn create(args: &BackupArgs, config: &Config) -> Result<(), Failed> {
+    if config.store.database_url.is_some() {
+        let folder = config.knowledge.enabled.then(|| config.knowledge.place(&config.server.data_dir));
+        let (also, then) = folder.map_or_else(Default::default, |folder| {
+            (format!(", and the documents' files in {folder}"), ", and the folder after it (docs/scale-out.md)")
+        });
+        return Err(Failed::Database(also, then));
+    }
     let Summary { files, bytes } = backup::create(&config.server.data_dir, &args.file, &args.recipients)?;
     let how = if args.recipients.is_empty() { "not encrypted" } else { "encrypted" };
     writeln!(io::stdout(), "{}: {files} files, {bytes} bytes, {how}", args.file.display())?;

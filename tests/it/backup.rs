@@ -8,7 +8,7 @@ use rivulet::mock_llm::Options;
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 
-use crate::harness::{Setup, TestGateway, soon, upstream};
+use crate::harness::{SHARED, Setup, TestGateway, soon, upstream};
 
 /// Runs a command; whether it worked, and what it said.
 async fn run(setup: &Setup, arguments: &[&str]) -> (bool, String) {
@@ -210,4 +210,15 @@ async fn what_leads_out_of_the_folder_is_not_followed() {
         assert!(!worked && said.contains("not a whole backup"), "{name}: {said}");
         assert!(!path(&setup, "outside").exists() && !PathBuf::from("/tmp/rivulet-outside").exists());
     }
+}
+
+#[tokio::test]
+async fn what_is_in_a_database_is_not_taken_for_saved() {
+    let setup = Setup::bare().set("DATABASE_URL", &SHARED.fresh().await);
+    let (worked, said) = run(&setup, &["backup", "rivulet.backup"]).await;
+    assert!(!worked && said.contains("pg_dump") && !said.contains("folder after it"), "{said}");
+    let setup = setup.set("RIVULET_KNOWLEDGE_ENABLED", "true").set("RIVULET_KNOWLEDGE_URI", "/srv/documents");
+    let (worked, said) = run(&setup, &["backup", "rivulet.backup"]).await;
+    assert!(!worked && said.contains("/srv/documents") && said.contains("the folder after it"), "{said}");
+    assert!(!path(&setup, "rivulet.backup").exists());
 }

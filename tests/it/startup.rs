@@ -1,8 +1,11 @@
 //! What keeps the gateway from starting is said in a sentence; what does not keep it is reported and it starts.
 
+use std::fs;
+
+use regex::Regex;
 use serde_json::json;
 
-use crate::harness::{Setup, soon};
+use crate::harness::{SHARED, SHARED_REDIS, Setup, soon};
 
 /// Runs a command that is meant to fail; its exit code and what it said.
 async fn failing(setup: &Setup, arguments: &[&str]) -> (Option<i32>, String) {
@@ -98,4 +101,33 @@ async fn what_deploy_has_starts_in_production_and_without_a_secret_it_does_not()
         assert_eq!(code, Some(0), "{name}: {said}");
         assert!(said.contains("auth           required"), "{name}: {said}");
     }
+}
+
+#[tokio::test]
+async fn the_gateways_of_the_file_for_compose_start_with_what_it_tells_them() {
+    let file = fs::read_to_string(format!("{}/deploy/compose/cluster.yml", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let (_, environment) = file.split_once("x-environment: &environment\n").unwrap();
+    let (environment, _) = environment.split_once("\nservices:").unwrap();
+    let line = Regex::new(r#"(?m)^  ([A-Z_]+): "?(.*?)"?$"#).unwrap();
+    let (asked, left) = (Regex::new(r"\$\{[A-Z_]+:\?[^}]*\}").unwrap(), Regex::new(r"\$\{[A-Z_]+:-\}").unwrap());
+    let secret = "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e7596ad3b8c7e5f1024";
+    let mut setup = Setup::bare().set("ENVIRONMENT", "production").set("REQUIRE_AUTHENTICATION", "true");
+    let mut names = Vec::new();
+    for told in line.captures_iter(environment) {
+        let value = left.replace_all(&asked.replace_all(&told[2], secret), "").into_owned();
+        assert!(!value.contains('$'), "{value}");
+        setup = setup.set(&told[1], &value);
+        names.push(told[1].to_owned());
+    }
+    assert!(["DATABASE_URL", "REDIS_URL", "JWT_SECRET_KEY"].iter().all(|name| names.contains(&(*name).to_owned())));
+    // On this machine the servers are elsewhere, and so is the folder.
+    let documents = setup.data.path().join("documents");
+    let setup = setup
+        .set("DATABASE_URL", &SHARED.fresh().await)
+        .set("REDIS_URL", SHARED_REDIS.url())
+        .set("RIVULET_SERVER_ADMIN_BIND", "127.0.0.1:0")
+        .set("RIVULET_KNOWLEDGE_URI", documents.to_str().unwrap());
+    let (code, said) = failing(&setup, &["check"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("auth           required") && !said.contains("warn  configuration"), "{said}");
 }

@@ -100,9 +100,10 @@ class Gateway:
     def start(self):
         self.starts += 1
         self.process = Process(f"gateway-{self.number}.{self.starts}", self.arguments, self.environment, self.folder)
+
+    def is_ready(self):
         self.process.until("readiness", lambda: True if status(f"http://{self.address}/ready")[0] == 200 else None)
 
-    def reaches_others(self):
         def found():
             _, health = status(f"http://{self.address}/health")
             return True if health and health["components"]["cluster"]["state"] == "ready" else None
@@ -118,7 +119,7 @@ class Gateway:
             raise Broken(f"gateway {self.number} ended with {code}:\n{self.process.log.read_text(errors='replace')}")
         ended = time.monotonic()
         self.start()
-        self.reaches_others()
+        self.is_ready()
         print(f"gateway {self.number}: drained in {ended - began:.1f} s, back in {time.monotonic() - ended:.1f} s")
 
     def __enter__(self):
@@ -170,9 +171,10 @@ def roll(args, stack, folder):
         "RIVULET_SERVER_DRAIN_S": str(DRAIN_S),
         "RIVULET_SERVER_TRUSTED_PROXIES": "127.0.0.1",
     }
+    # At the same moment, with an empty database.
     gateways = [stack.enter_context(Gateway(args.binary, number, environment, folder)) for number in range(1, GATEWAYS + 1)]
     for gateway in gateways:
-        gateway.reaches_others()
+        gateway.is_ready()
     process, front = haproxy(folder, [gateway.address for gateway in gateways])
     stack.enter_context(process)
     process.until("a gateway behind it", lambda: True if status(f"{front}/ready")[0] == 200 else None)

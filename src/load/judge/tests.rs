@@ -104,6 +104,7 @@ fn what_a_crash_may_leave_is_no_violation() {
     let verdict = told.verdict();
     assert!(verdict.is_clean(), "{verdict}");
     assert_eq!((verdict.sent, verdict.acked, verdict.resent, verdict.restarts), (3, 2, 1, 1));
+    assert_eq!(verdict.recovered, BTreeMap::from([(s("snapshot"), 1)]), "the first socket had nothing to come back to");
     told.stored.push(message("q3", "user", QUESTION, "complete", "r3"));
     told.stored.push(message("a3", "assistant", "half an", "interrupted", "r3"));
     let verdict = told.verdict();
