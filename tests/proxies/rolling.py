@@ -6,12 +6,14 @@ PostgreSQL, Redis, HAProxy and the gateways are processes of their own on free l
 HAProxy has the configuration of deploy/proxies without TLS. `rivulet load` talks to it alone and cuts its own sockets, while
 one gateway after the other gets SIGTERM and is started anew. What it was told is judged by what is stored: nothing lost,
 doubled, altered, out of order, without an end, or foreign. How many sockets went on where they were, and how long they were
-without a gateway, is told.
+without a gateway, is told. Before that, HAProxy has two servers that refuse in the place of gateways that drain or are full: what
+changes nothing is asked of another one, and a question is not.
 """
 
 import argparse
 import collections
 import contextlib
+import http.server
 import json
 import os
 import pathlib
@@ -21,6 +23,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -146,6 +149,60 @@ def recoveries(history):
     return welcomed, waits
 
 
+class Refusing(http.server.ThreadingHTTPServer):
+    """Ready, and refuses whatever else it is asked; or does not, when it is the one that has room."""
+
+    def __init__(self, has_room):
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.has_room, self.asked = has_room, []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, request, address):
+        pass  # Whoever has read the status may be gone.
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.server_port}"
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    def answer(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path != "/ready":
+            self.server.asked.append(self.command)
+        self.send_response(200 if self.path == "/ready" or self.server.has_room else 503)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *_):
+        pass
+
+
+def refusals(folder):
+    """What two of three refuse is asked of the third, and a question of nobody else."""
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+        servers = [Refusing(has_room=False), Refusing(has_room=False), Refusing(has_room=True)]
+        for server in servers:
+            stack.callback(server.server_close)
+            stack.callback(server.shutdown)
+        process, front = haproxy(folder, [server.address for server in servers])
+        stack.enter_context(process)
+        for body in (None, b"{}"):
+            for _ in range(6):
+                request = urllib.request.Request(f"{front}/x", data=body)
+                with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(request, timeout=5) as answer:
+                    answer.read()
+        asked = [collections.Counter(server.asked) for server in servers]
+    gets, posts = sum((each["GET"] for each in asked[:2])), sum(each["POST"] for each in asked)
+    if asked[2]["GET"] != 6 or gets == 0 or posts != 6:
+        raise Broken(f"6 of each were asked for, and the servers were asked {asked}")
+    print(f"ok    6 of 6 answered, {gets} times after a refusal; of 6 questions none was asked twice")
+
+
 def quantile(values, part):
     return sorted(values)[min(len(values) - 1, int(part * len(values)))] if values else 0.0
 
@@ -221,6 +278,7 @@ def main():
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = pathlib.Path(name)
         try:
+            refusals(folder / "refusals")
             kept = roll(args, stack, folder)
         except BaseException:
             for log in sorted(folder.glob("*.log")):
