@@ -52,6 +52,8 @@ pub mod load;
 pub mod mock_llm;
 pub mod run;
 pub mod session;
+#[cfg(test)]
+mod simulation;
 pub mod store;
 pub mod telemetry;
 pub mod ws;

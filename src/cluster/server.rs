@@ -12,6 +12,9 @@ use redis::{
 };
 use tokio::time::timeout;
 
+#[cfg(test)]
+use crate::simulation::Wire;
+
 /// How long a connection may take, and how long all that it takes to have one: some of the addresses may lead nowhere.
 const CONNECT: Duration = Duration::from_millis(900);
 const CONNECT_ANY: Duration = Duration::from_secs(3);
@@ -39,6 +42,9 @@ enum Kind {
     /// The name of the primary.
     Sentinel(String),
     Cluster,
+    /// One in memory.
+    #[cfg(test)]
+    Simulated(Wire),
 }
 
 impl Server {
@@ -78,6 +84,12 @@ impl Server {
             _ => return Err(InvalidServer),
         };
         Ok(Self { kind, nodes, tls, user })
+    }
+
+    /// One in memory.
+    #[cfg(test)]
+    pub(crate) fn simulated(wire: Wire) -> Self {
+        Self { kind: Kind::Simulated(wire), nodes: Vec::new(), tls: false, user: RedisConnectionInfo::default() }
     }
 
     /// A new connection, in which what the server says unasked goes to `pushed`.
@@ -159,6 +171,8 @@ impl Server {
                 }
                 Ok(Connection::Many(builder.build()?.get_async_connection().await?))
             }
+            #[cfg(test)]
+            Kind::Simulated(wire) => Ok(Connection::Simulated(wire.connect(pushed).await?)),
         }
     }
 
@@ -183,6 +197,8 @@ impl fmt::Debug for Server {
 pub(super) enum Connection {
     One(MultiplexedConnection),
     Many(ClusterConnection),
+    #[cfg(test)]
+    Simulated(Wire),
 }
 
 impl Connection {
@@ -192,6 +208,8 @@ impl Connection {
             match self {
                 Self::One(connection) => command.query_async(connection).await,
                 Self::Many(connection) => command.query_async(connection).await,
+                #[cfg(test)]
+                Self::Simulated(_) => Err(too_late()),
             }
         };
         timeout(deadline, asked).await.unwrap_or_else(|_| Err(too_late()))
@@ -203,6 +221,8 @@ impl Connection {
             match self {
                 Self::One(connection) => connection.subscribe(channel).await,
                 Self::Many(connection) => connection.ssubscribe(channel).await,
+                #[cfg(test)]
+                Self::Simulated(wire) => wire.subscribe(channel).await,
             }
         };
         timeout(deadline, subscribed).await.unwrap_or_else(|_| Err(too_late()))
@@ -215,6 +235,10 @@ impl Connection {
         message: &[u8],
         deadline: Duration,
     ) -> Result<usize, RedisError> {
+        #[cfg(test)]
+        if let Self::Simulated(wire) = self {
+            return timeout(deadline, wire.publish(channel, message)).await.unwrap_or_else(|_| Err(too_late()));
+        }
         // In a cluster, only the node of the channel's slot passes on what is said in a sharded channel.
         let verb = if matches!(self, Self::One(_)) { "PUBLISH" } else { "SPUBLISH" };
         let mut command = redis::cmd(verb);

@@ -104,3 +104,12 @@ impl Hub {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+impl Hub {
+    /// How many mirrors are in memory, and how many are said to watch sessions of this gateway elsewhere.
+    pub(crate) fn copies(&self) -> (usize, usize) {
+        let (mirrors, own): (Vec<_>, Vec<_>) = self.handles().into_iter().partition(SessionHandle::is_mirror);
+        (mirrors.len(), own.iter().map(SessionHandle::viewers_elsewhere).sum())
+    }
+}

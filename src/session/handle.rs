@@ -309,6 +309,12 @@ impl SessionHandle {
         report::report(&self.shared)
     }
 
+    /// How many are said to watch it at other gateways.
+    #[cfg(test)]
+    pub(crate) fn viewers_elsewhere(&self) -> usize {
+        self.shared.viewers_elsewhere.load(Ordering::Acquire)
+    }
+
     /// Whether nobody but the hub and the actor holds the session, and nothing happens in it.
     #[must_use]
     pub fn is_unused(&self) -> bool {

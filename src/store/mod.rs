@@ -53,7 +53,7 @@ impl NodeId {
 
 /// Which of the gateways that write to a session, one after the other, writes. A higher one excludes all before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Fence(pub(super) u64);
+pub struct Fence(pub(crate) u64);
 
 impl Fence {
     /// The first one of a session; the only one where one gateway has the store.
