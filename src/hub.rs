@@ -199,8 +199,10 @@ impl Hub {
     /// # Errors
     /// [`StoreError::NoSession`] when there is none, or what the store says.
     pub async fn record(&self, id: &SessionId, owner: Option<&Owner>) -> Result<SessionRecord, StoreError> {
-        let unsaved = self.in_memory(id).and_then(|handle| handle.unsaved());
-        let found = if unsaved.is_some() { unsaved } else { self.deps.store.session(id).await? };
+        let found = match self.in_memory(id).and_then(|handle| handle.unsaved()) {
+            Some(unsaved) if self.deps.store.node().is_none() => Some(unsaved),
+            unsaved => self.deps.store.session(id).await?.or(unsaved),
+        };
         found.filter(|record| record.owner.as_ref() == owner).ok_or(StoreError::NoSession)
     }
 
@@ -287,6 +289,7 @@ impl Hub {
             let reason = "nobody knows whether other gateways have taken the sessions that are in memory here";
             return Err(StoreError::Unavailable(reason.to_owned()).into());
         }
+        self.forget_outdated(id).await?;
         let filling = Filling { sessions: &self.sessions, id, slot: self.slot(id)? };
         let slot = &filling.slot;
         let handle = slot.session.get_or_try_init(|| load).await.cloned()?;
@@ -303,6 +306,23 @@ impl Hub {
         }
         handle.note_unused();
         Ok(handle)
+    }
+
+    /// Ends a session that was opened here and never stored, when it was opened and stored at another gateway as well:
+    /// that one is the session.
+    async fn forget_outdated(&self, id: &SessionId) -> Result<(), StoreError> {
+        let Some(handle) = self.in_memory(id).filter(|handle| handle.unsaved().is_some()) else { return Ok(()) };
+        // What is being committed here is here, or finds out by itself.
+        if self.deps.store.node().is_some()
+            && self.deps.store.session(id).await?.is_some()
+            && !handle.is_busy()
+            && handle.unsaved().is_some()
+        {
+            let session = handle.downgrade();
+            self.sessions.remove_if(id, |_, slot| slot.session.get().is_some_and(|handle| handle.is(&session)));
+            handle.close(Closed::Moved);
+        }
+        Ok(())
     }
 
     fn in_memory(&self, id: &SessionId) -> Option<SessionHandle> {

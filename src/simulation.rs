@@ -5,9 +5,9 @@
 //! with leases and fences (`store`), a model (`model`), processes that are stopped and killed (`process`, `world`), and
 //! people who come and go (`client`). `judge` says what may not be.
 //!
-//! Every seed has a thread, and every thread has a time of its own, which goes on when nothing is left to do, and its own
-//! chance: `apart.c`, which this makes, has the system's calls for both say so. So a seed always does the same, and in no
-//! time. `RIVULET_TEST_SEED` runs one, `RIVULET_TEST_SEEDS` so many.
+//! Every seed has a process with a time of its own, which goes on when nothing is left to do, and its own chance: `apart.c`,
+//! a small library that stands before the system's, says so. So a seed always does the same, and in no time.
+//! `RIVULET_TEST_SEED` runs one and tells what happens, `RIVULET_TEST_SEEDS` so many, on all cores.
 
 mod client;
 mod exchange;
@@ -18,9 +18,10 @@ mod store;
 mod world;
 
 use std::{
-    env,
+    env, iter,
+    ops::Range,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -37,7 +38,12 @@ use self::{
     client::{Client, Phase, Standing},
     world::World,
 };
-use crate::chat::SessionId;
+use crate::{
+    chat::SessionId,
+    hub::ASSISTANT,
+    limits::Visitor,
+    session::{Closed, NewMessage, SendMode},
+};
 
 pub(crate) use exchange::Wire;
 
@@ -50,30 +56,17 @@ const HEARD: Duration = Duration::from_secs(20);
 /// When presence is true and mirrors are gone.
 const TRUE_AFTER: Duration = Duration::from_secs(15);
 
-/// What came of a seed.
-struct Outcome {
-    wrong: Vec<String>,
-    digest: u64,
-}
-
-/// Runs a seed in a time of its own.
-fn run(seed: u64) -> Outcome {
-    let own = thread::Builder::new().spawn(move || {
-        // Whatever is drawn in this thread comes after these.
-        for _ in 0..seed % 4096 {
-            uuid::Uuid::new_v4();
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(simulate(seed))
-    });
-    own.expect("a thread").join().unwrap_or_else(|_| Outcome { wrong: vec!["it failed".to_owned()], digest: 0 })
-}
-
-async fn simulate(seed: u64) -> Outcome {
+/// Lives through what a seed says; what was wrong.
+async fn simulate(seed: u64) -> Vec<String> {
     let mut rng = SmallRng::seed_from_u64(seed);
     let (gateways, sessions) = (rng.random_range(2..5), rng.random_range(1..4));
     let world = World::new(seed, gateways, sessions);
     let mut people: Vec<(SessionId, Arc<Mutex<Standing>>)> = Vec::new();
+    for session in &world.sessions {
+        if rng.random_range(0..3) > 0 {
+            world.make(session).await;
+        }
+    }
     for number in 0..sessions + rng.random_range(1..5) {
         let client = Client::new(&world, (number, seed), (number % sessions, number < sessions));
         people.push((client.session().clone(), client.standing.clone()));
@@ -85,8 +78,7 @@ async fn simulate(seed: u64) -> Outcome {
     let healed = Instant::now();
     let wrong = judged(&world, &people, healed).await.err();
     world.history.judge(&world);
-    let wrong = wrong.into_iter().chain(world.history.wrong()).collect();
-    Outcome { wrong, digest: world.history.digest() }
+    wrong.into_iter().chain(world.history.wrong()).collect()
 }
 
 async fn judged(
@@ -152,60 +144,74 @@ fn apart(folder: &Path) -> PathBuf {
     library
 }
 
-/// Runs a test of this file, which is ignored otherwise, in a process whose threads have their own time.
-fn in_own_time(test: &str) {
+/// Runs seeds, each in a process whose threads have their own time; what they wrote, of those that went wrong.
+fn run(seeds: Range<u64>, trace: bool) -> Vec<(u64, String)> {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut child = Command::new(env::current_exe().expect("this program"));
-    child.args([&format!("simulation::{test}"), "--exact", "--ignored", "--nocapture"]);
-    child.env("LD_PRELOAD", apart(folder.path())).stdout(Stdio::null());
-    assert!(child.status().expect("it can be run").success(), "see above");
+    let (library, next) = (apart(folder.path()), AtomicU64::new(seeds.start));
+    let one = |seed: u64| {
+        let mut child = Command::new(env::current_exe().expect("this program"));
+        child.args(["simulation::one_seed", "--exact", "--ignored", "--nocapture", "--quiet"]);
+        child.env("LD_PRELOAD", &library).env("RIVULET_TEST_SEED", seed.to_string()).env("RUST_BACKTRACE", "0");
+        if trace {
+            child.env("RIVULET_TEST_TRACE", "1");
+        }
+        let Output { status, stdout, stderr } = child.output().expect("it can be run");
+        let wrote = String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr);
+        (trace || !status.success()).then_some((seed, wrote))
+    };
+    let lane = || {
+        let seeds = iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds.end));
+        seeds.filter_map(one).inspect(|(seed, wrote)| println!("seed {seed}: {wrote}")).collect::<Vec<_>>()
+    };
+    // Of `make test` it has one core's share.
+    let all = || thread::available_parallelism().map_or(1, usize::from);
+    let lanes = number("RIVULET_TEST_SEEDS").map_or(1, |_| all());
+    thread::scope(|scope| {
+        let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
+        lanes.into_iter().flat_map(|lane| lane.join().expect("a lane")).collect()
+    })
 }
 
 #[test]
 fn what_is_promised_holds_whatever_happens_between_gateways() {
-    in_own_time("seeds");
+    let (seeds, trace) = match number("RIVULET_TEST_SEED") {
+        Some(seed) => (seed..seed + 1, true),
+        None => (0..number("RIVULET_TEST_SEEDS").unwrap_or(SEEDS), false),
+    };
+    let wrong: Vec<u64> = run(seeds, trace).into_iter().map(|(seed, _)| seed).collect();
+    assert!(wrong.is_empty() || trace, "RIVULET_TEST_SEED={} repeats the first of {wrong:?}", wrong[0]);
 }
 
 #[test]
 fn a_seed_does_the_same_every_time() {
-    in_own_time("twice");
+    // What the test's own process says has its time.
+    let told = |wrote: &str| wrote.lines().filter(|line| line.starts_with(' ')).map(str::to_owned).collect::<Vec<_>>();
+    let lived = || run(7..10, true).iter().map(|(seed, wrote)| (*seed, told(wrote))).collect::<Vec<_>>();
+    let first = lived();
+    assert!(first.iter().all(|(_, told)| told.len() > 10), "{first:?}");
+    assert_eq!(first, lived());
 }
 
 #[test]
-#[ignore = "run by what_is_promised_holds_whatever_happens_between_gateways"]
-fn seeds() {
-    let one = number("RIVULET_TEST_SEED");
-    let (next, end) = match one {
-        Some(seed) => (AtomicU64::new(seed), seed + 1),
-        None => (AtomicU64::new(0), number("RIVULET_TEST_SEEDS").unwrap_or(SEEDS)),
-    };
-    let wrong: Mutex<Vec<u64>> = Mutex::default();
-    let lanes = number("RIVULET_TEST_LANES").unwrap_or(1);
-    thread::scope(|scope| {
-        for _ in 0..lanes {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end {
-                        return;
-                    }
-                    let outcome = run(seed);
-                    if !outcome.wrong.is_empty() {
-                        wrong.lock().push(seed);
-                        eprintln!("seed {seed}: {}", outcome.wrong.join("\n    "));
-                    }
-                }
-            });
-        }
-    });
-    let wrong = wrong.into_inner();
-    assert!(wrong.is_empty(), "RIVULET_TEST_SEED={} repeats the first of {wrong:?}", wrong[0]);
+#[ignore = "run by the tests above, with a time of its own"]
+fn one_seed() {
+    let seed = number("RIVULET_TEST_SEED").expect("a seed");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let wrong = runtime.block_on(simulate(seed));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-#[test]
-#[ignore = "run by a_seed_does_the_same_every_time"]
-fn twice() {
-    for seed in [7, 8] {
-        assert_eq!(run(seed).digest, run(seed).digest, "seed {seed}");
-    }
+#[tokio::test]
+async fn what_was_opened_at_two_gateways_is_what_one_of_them_has_stored() {
+    let world = World::new(0, 2, 1);
+    let (gateways, id) = (world.gateways(), &world.sessions[0]);
+    let open = async |at: usize| gateways[at].hub.get_or_open(id, ASSISTANT, None).await;
+    let (here, elsewhere) = (open(0).await.expect("opened"), open(1).await.expect("opened"));
+    let (viewer, _) = here.attach(None);
+    let visitor = Visitor::at([127, 0, 0, 1].into());
+    let message = NewMessage { id: None, text: "first".to_owned(), mode: SendMode::Queue, by: visitor };
+    elsewhere.send(message).await.expect("stored");
+    let shown = open(0).await.expect("shown");
+    assert!(shown.is_mirror() && shown.attach(None).1.seq > 0);
+    assert_eq!(viewer.closed(), Some(Closed::Moved), "whoever watches what never was the session is told");
 }

@@ -94,6 +94,8 @@ impl Client {
     }
 
     pub(super) async fn live(mut self) {
+        // Nobody else can know of a session before its first message, when it is not made before.
+        self.world.known(&self.session, self.is_first).await;
         while self.phase() != Phase::Leave {
             let Some((at, gateway)) = self.world.any(&mut self.rng) else {
                 sleep(Duration::from_millis(100)).await;
@@ -199,6 +201,7 @@ impl Client {
         if receipt.message != message {
             self.world.history.is_wrong(format!("{message} is acknowledged as {receipt:?}"));
         }
+        self.world.make_known(&self.session);
         let (session, run) = (self.session.clone(), receipt.run.clone());
         if self.has_said_last {
             self.standing.lock().last.clone_from(&run);

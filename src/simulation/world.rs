@@ -1,7 +1,7 @@
 //! Several gateways, what is between them, and what happens to them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -27,11 +27,12 @@ use super::{
     store::{Client, Database},
 };
 use crate::{
-    chat::SessionId,
+    chat::{SessionId, Timestamp},
     cluster::{Bus, Cluster, Home, Server},
-    hub::{Hub, Policy},
+    hub::{ASSISTANT, Hub, Policy},
     knowledge::NoKnowledge,
     run::{Retrieval, Runner},
+    store::{SessionRecord, SessionStore},
 };
 
 /// How long an answer may take to its end when a gateway is shut down.
@@ -57,6 +58,8 @@ pub(super) struct World {
     pub(super) sessions: Vec<SessionId>,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) tasks: TaskTracker,
+    /// Sessions that the database has.
+    known: watch::Sender<HashSet<SessionId>>,
     exchange: Arc<Exchange>,
     gateways: Mutex<Vec<Arc<Gateway>>>,
     began: Instant,
@@ -71,6 +74,7 @@ impl World {
             database: Database::new(seed, tasks.clone()),
             sessions: (0..sessions).map(|_| SessionId::random()).collect(),
             phase: watch::Sender::new(Phase::Work),
+            known: watch::Sender::default(),
             exchange: Exchange::new(seed, tasks.clone()),
             gateways: Mutex::default(),
             began: Instant::now(),
@@ -81,6 +85,29 @@ impl World {
             world.gateways.lock().push(gateway);
         }
         world
+    }
+
+    /// Whether a session is in the database; at the beginning some are.
+    pub(super) fn make_known(&self, session: &SessionId) {
+        self.known.send_if_modified(|known| known.insert(session.clone()));
+    }
+
+    /// Waits until others may know of a session.
+    pub(super) async fn known(&self, session: &SessionId, is_first: bool) {
+        if !is_first {
+            let _known = self.known.subscribe().wait_for(|known| known.contains(session)).await;
+        }
+    }
+
+    /// Makes a session, as somebody does over HTTP.
+    pub(super) async fn make(&self, session: &SessionId) {
+        let store = self.gateways.lock()[0].store.clone();
+        let at = Timestamp::now();
+        let (assistant, owner) = (ASSISTANT.to_owned(), None);
+        let (id, metadata, message_count) = (session.clone(), None, 0);
+        let record = SessionRecord { id, assistant, metadata, created_at: at, updated_at: at, message_count, owner };
+        store.create_session(record).await.expect("made");
+        self.make_known(session);
     }
 
     /// When it is, in milliseconds since the beginning.
@@ -131,7 +158,7 @@ impl World {
         });
         let node = shared.clone();
         self.spawn(&process, store.clone().keep());
-        self.spawn(&process, bus.keep(move || crate::store::SessionStore::node(&*node)));
+        self.spawn(&process, bus.keep(move || node.node()));
         self.spawn(&process, cluster.run(home, shared));
         self.spawn(&process, hub.clone().tend(CancellationToken::new()));
         Arc::new(Gateway { process, hub, store, is_leaving: AtomicBool::new(false), to_redis, to_database })
