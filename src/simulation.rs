@@ -39,19 +39,23 @@ use self::{
     world::World,
 };
 use crate::{
-    chat::SessionId,
+    chat::{MessageId, RunId, SessionId, Status},
     hub::ASSISTANT,
     limits::Visitor,
-    session::{Closed, NewMessage, SendMode},
+    session::{
+        Closed, NewMessage, Redo, SendError, SendMode, Viewer,
+        log::{Event, Step},
+        viewer::Change,
+    },
 };
 
 pub(crate) use exchange::Wire;
 
 /// Seeds of a test run: about a minute of one core.
 const SEEDS: u64 = 500;
-/// How long clients may take, after all works again, until everything they said is acknowledged; and until everybody has heard
-/// a last word.
-const SETTLED: Duration = Duration::from_secs(90);
+/// How long clients may take, after all works again, until everything they said is acknowledged and answered; and until
+/// everybody has heard the answer to a last word.
+const SETTLED: Duration = Duration::from_secs(120);
 const HEARD: Duration = Duration::from_secs(20);
 /// When presence is true and mirrors are gone.
 const TRUE_AFTER: Duration = Duration::from_secs(15);
@@ -88,10 +92,12 @@ async fn judged(
 ) -> Result<(), String> {
     let is_done = |(_, standing): &(SessionId, Arc<Mutex<Standing>>)| {
         let standing = standing.lock();
-        standing.is_done && standing.is_attached
+        standing.is_done && standing.is_attached && standing.acked.iter().all(|run| standing.heard.contains(run))
     };
     world.phase.send_replace(Phase::Settle);
-    until(SETTLED, || people.iter().all(is_done)).await.map_err(|()| "not all is acknowledged".to_owned())?;
+    until(SETTLED, || people.iter().all(is_done))
+        .await
+        .map_err(|()| "not all is acknowledged and answered".to_owned())?;
     world.phase.send_replace(Phase::LastWord);
     let has_heard = |(session, standing): &(SessionId, Arc<Mutex<Standing>>)| {
         let mut of_session = people.iter().filter(|(of, _)| of == session);
@@ -168,7 +174,9 @@ fn run(seeds: Range<u64>, trace: bool) -> Vec<(u64, String)> {
     let lanes = number("RIVULET_TEST_SEEDS").map_or(1, |_| all());
     thread::scope(|scope| {
         let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
-        lanes.into_iter().flat_map(|lane| lane.join().expect("a lane")).collect()
+        let mut wrote: Vec<_> = lanes.into_iter().flat_map(|lane| lane.join().expect("a lane")).collect();
+        wrote.sort_unstable();
+        wrote
     })
 }
 
@@ -201,6 +209,23 @@ fn one_seed() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+fn said(text: &str) -> NewMessage {
+    let (id, by) = (MessageId::parse(text).expect("an id"), Visitor::at([127, 0, 0, 1].into()));
+    NewMessage { id: Some(id), text: text.to_owned(), mode: SendMode::Queue, by }
+}
+
+/// Waits until a viewer hears of the end of a run.
+async fn ended(viewer: &mut Viewer, run: &RunId) {
+    let mut has_ended = false;
+    while !has_ended {
+        assert_eq!(viewer.changed().await, Change::More);
+        viewer.read(usize::MAX, |step| {
+            has_ended |= matches!(step, Step::Event(_, Event::RunDone(done)) if done.run == *run);
+            true
+        });
+    }
+}
+
 #[tokio::test]
 async fn what_was_opened_at_two_gateways_is_what_one_of_them_has_stored() {
     let world = World::new(0, 2, 1);
@@ -208,10 +233,55 @@ async fn what_was_opened_at_two_gateways_is_what_one_of_them_has_stored() {
     let open = async |at: usize| gateways[at].hub.get_or_open(id, ASSISTANT, None).await;
     let (here, elsewhere) = (open(0).await.expect("opened"), open(1).await.expect("opened"));
     let (viewer, _) = here.attach(None);
-    let visitor = Visitor::at([127, 0, 0, 1].into());
-    let message = NewMessage { id: None, text: "first".to_owned(), mode: SendMode::Queue, by: visitor };
-    elsewhere.send(message).await.expect("stored");
+    elsewhere.send(said("first")).await.expect("stored");
     let shown = open(0).await.expect("shown");
     assert!(shown.is_mirror() && shown.attach(None).1.seq > 0);
     assert_eq!(viewer.closed(), Some(Closed::Moved), "whoever watches what never was the session is told");
+}
+
+#[tokio::test]
+async fn what_was_refused_and_is_stored_all_the_same_is_answered_when_it_is_said_again() {
+    let world = World::new(0, 1, 1);
+    let (gateway, id) = (&world.gateways()[0], &world.sessions[0]);
+    let session = gateway.hub.get_or_open(id, ASSISTANT, None).await.expect("opened");
+    let (mut viewer, _) = session.attach(None);
+    let first = session.send(said("first")).await.expect("stored").run.expect("a run");
+    ended(&mut viewer, &first).await;
+    let is_stored = |id: &str| world.database.rows(session.id()).0.iter().any(|row| row.id.as_str() == id);
+
+    // Of what is in doubt, some was done.
+    let ids = (0..64).map(|n| format!("doubtful-{n}"));
+    for id in ids {
+        world.database.set_doubtful(1000);
+        assert_eq!(session.send(said(&id)).await, Err(SendError::StorageUnavailable));
+        world.database.set_doubtful(0);
+        let was_stored = is_stored(&id);
+        let receipt = session.send(said(&id)).await.expect("stored");
+        assert_eq!(receipt.duplicate, was_stored);
+        ended(&mut viewer, &receipt.run.expect("a run")).await;
+        assert_eq!(world.asked().get(&*id), Some(&1));
+        if was_stored {
+            break;
+        }
+    }
+    for n in 0..64 {
+        let (id, by) = (MessageId::parse(&format!("again-{n}")).expect("an id"), Visitor::at([127, 0, 0, 1].into()));
+        let again = || session.redo(Some(id.clone()), Redo::Regenerate { at: None }, by.clone());
+        world.database.set_doubtful(1000);
+        assert_eq!(again().await, Err(SendError::StorageUnavailable));
+        world.database.set_doubtful(0);
+        let was_stored = is_stored(id.as_str());
+        let receipt = again().await.expect("stored");
+        if was_stored {
+            // Whoever watches comes back to what the conversation is now.
+            assert_eq!((receipt.duplicate, viewer.closed()), (true, Some(Closed::Moved)));
+            let session = gateway.hub.get(session.id()).await.expect("loaded");
+            let snapshot = session.attach(None).1.snapshot.expect("a snapshot");
+            let newest = snapshot.messages.last().expect("an answer");
+            assert_eq!((&newest.id, newest.status), (&id, Status::Interrupted));
+            return;
+        }
+        ended(&mut viewer, &receipt.run.expect("a run")).await;
+    }
+    panic!("nothing that was in doubt was done");
 }

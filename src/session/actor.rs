@@ -21,7 +21,7 @@ use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use metrics::Counter;
 use tokio::sync::Semaphore;
 
-use self::turn::{Accepting, Arriving, Current, WaitingTurn};
+use self::turn::{Accepting, Arriving, Current, Doubtful, WaitingTurn};
 use crate::{
     chat::{MessageId, RunId},
     run::Runner,
@@ -91,6 +91,7 @@ pub(super) fn run(
         accepting: FuturesOrdered::new(),
         arriving: Vec::new(),
         queue: VecDeque::new(),
+        doubtful: Vec::new(),
         current: Current::Idle,
     };
     poll_fn(move |context| actor.poll(&mut commands, context))
@@ -106,6 +107,8 @@ struct Actor {
     /// The questions that `accepting` commits.
     arriving: Vec<Arriving>,
     queue: VecDeque<WaitingTurn>,
+    /// What the store did not take, as far as is known: it may have it all the same.
+    doubtful: Vec<Doubtful>,
     current: Current,
 }
 

@@ -50,7 +50,8 @@ pub(super) struct Standing {
     pub(super) is_attached: bool,
     /// Who watches, as it was told last.
     pub(super) viewers: usize,
-    /// Runs whose ends it knows.
+    /// Runs that are to answer it, and those whose ends it knows.
+    pub(super) acked: Vec<RunId>,
     pub(super) heard: HashSet<RunId>,
     /// The run of its last word.
     pub(super) last: Option<RunId>,
@@ -203,6 +204,7 @@ impl Client {
         }
         self.world.make_known(&self.session);
         let (session, run) = (self.session.clone(), receipt.run.clone());
+        self.standing.lock().acked.extend(run.clone());
         if self.has_said_last {
             self.standing.lock().last.clone_from(&run);
         }

@@ -45,7 +45,7 @@ impl ChatModel for Scripted {
             let mut hasher = DefaultHasher::new();
             question.hash(&mut hasher);
             let mut rng = SmallRng::seed_from_u64(hasher.finish());
-            let slowest = [5, 60, 400][rng.random_range(0..3)];
+            let slowest = [5, 60, 300][rng.random_range(0..3)];
             for _ in 0..rng.random_range(0..25) {
                 process.run_or_hang(sleep(Duration::from_millis(rng.random_range(0..slowest)))).await;
                 yield Ok(ModelEvent::Text(WORDS[rng.random_range(0..WORDS.len())].to_owned()));

@@ -95,7 +95,8 @@ impl World {
     /// Waits until others may know of a session.
     pub(super) async fn known(&self, session: &SessionId, is_first: bool) {
         if !is_first {
-            let _known = self.known.subscribe().wait_for(|known| known.contains(session)).await;
+            let mut known = self.known.subscribe();
+            let _it_is = known.wait_for(|known| known.contains(session)).await;
         }
     }
 

@@ -9,7 +9,7 @@ use tracing::error;
 
 use super::{
     Actor,
-    turn::{Accepting, Arriving, Asked, Current, Reply, WaitingTurn},
+    turn::{Accepting, Arriving, Asked, Current, Doubtful, Reply, WaitingTurn},
 };
 use crate::{
     chat::{Feedback, Message, MessageId, Role, RunId, Status, Timestamp},
@@ -114,13 +114,17 @@ impl Actor {
             Accepting::LookedUp { asked, refusal, reply, found } => {
                 let answer = match *found {
                     Ok(None) => Err(refusal),
-                    Ok(Some(known)) => self.repeated(&asked, &known),
+                    Ok(Some(known)) => {
+                        self.make_good(&known);
+                        self.repeated(&asked, &known)
+                    }
                     Err(error) => Err(self.storage_failed("look-up", &error)),
                 };
                 respond(reply, answer);
             }
             Accepting::Committed { turn, mode, reply, result } => {
                 let Some(arrived) = self.arrived(&turn.answer.id) else { return };
+                self.note_doubt(&arrived, &result, Some(&turn));
                 let Turn { question, answer, .. } = *turn;
                 if result.is_ok() {
                     self.shared.unsaved.lock().take();
@@ -128,6 +132,7 @@ impl Actor {
                 let answer = match result {
                     Ok(Appended::Stored) => Ok(self.on_committed(question, answer, arrived, mode)),
                     Ok(Appended::Exists(known)) => {
+                        self.make_good(&known);
                         self.repeated(&Asked::Question { text: question.text, replaces: None }, &known)
                     }
                     Err(error) => Err(self.storage_failed("message", &error)),
@@ -136,6 +141,7 @@ impl Actor {
             }
             Accepting::Branched { asked, answer, reply, result } => {
                 let Some(arrived) = self.arrived(&answer) else { return };
+                self.note_doubt(&arrived, &result, None);
                 let answer = match result {
                     Ok(Branched::Stored { question, mut page }) => {
                         // An answer whose end could not be stored is over all the same.
@@ -150,7 +156,10 @@ impl Actor {
                         self.shared.log.lock().branch(page.messages, page.more, edited, now);
                         Ok(self.enqueue(question, arrived))
                     }
-                    Ok(Branched::Exists(known)) => self.repeated(&asked, &known),
+                    Ok(Branched::Exists(known)) => {
+                        self.make_good(&known);
+                        self.repeated(&asked, &known)
+                    }
                     Ok(Branched::NotFound) => Err(SendError::NotFound),
                     Ok(Branched::NotAQuestion) => Err(SendError::NotAQuestion),
                     Err(error) => Err(self.storage_failed("branch", &error)),
@@ -179,6 +188,35 @@ impl Actor {
                 }
                 let _gone_asker_does_not_matter = reply.send(deleted);
             }
+        }
+    }
+
+    /// Remembers what the store may have all the same, until that is known.
+    fn note_doubt<T>(&mut self, arrived: &Arriving, result: &Result<T, StoreError>, turn: Option<&Turn>) {
+        if let Err(StoreError::Unavailable(_)) = result {
+            if self.doubtful.len() == MAX_WAITING {
+                self.doubtful.remove(0);
+            }
+            let (id, run, turn) = (arrived.id.clone(), arrived.run.clone(), turn.cloned().map(Box::new));
+            self.doubtful.push(Doubtful { id, run, turn });
+        }
+    }
+
+    /// Goes on from what was answered as not stored and is `known` now: nobody else does.
+    fn make_good(&mut self, known: &Message) {
+        let is_known = |doubtful: &Doubtful| doubtful.id == known.id && known.run.as_ref() == Some(&doubtful.run);
+        let Some(at) = self.doubtful.iter().position(is_known) else { return };
+        let Doubtful { id, run, turn } = self.doubtful.swap_remove(at);
+        match turn {
+            Some(turn) => {
+                let Turn { question, answer, .. } = *turn;
+                let (asked, answer_id, since) = (Some(question.id.clone()), answer.id.clone(), Instant::now());
+                let (remaining, stopped, is_anew) = (None, false, false);
+                let arrived =
+                    Arriving { id, question: asked, answer: answer_id, run, remaining, since, stopped, is_anew };
+                self.on_committed(question, answer, arrived, SendMode::Queue);
+            }
+            None => self.lose(), // What the conversation is now, is found out by whoever loads it.
         }
     }
 

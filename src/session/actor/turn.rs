@@ -32,6 +32,14 @@ pub(super) struct Arriving {
     pub(super) is_anew: bool,
 }
 
+/// A wish that was answered as not stored, by its id.
+pub(super) struct Doubtful {
+    pub(super) id: MessageId,
+    pub(super) run: RunId,
+    /// None of another way for the conversation to go on.
+    pub(super) turn: Option<Box<Turn>>,
+}
+
 /// What a known id must belong to, to be a repetition.
 pub(super) enum Asked {
     /// A question of this text; of an edit, in the place of that one.
