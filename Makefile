@@ -94,6 +94,12 @@ TIME ?= 300
 fuzz: setup ## Foreign bytes for all that reads some; TARGET=frames for one of it, TIME=600 for so many seconds each
 	fuzz/run $(TIME) $(TARGET)
 
+SEEDS ?= 10000
+
+.PHONY: simulate
+simulate: web ## Several gateways in one process, with all that may happen between them, so many times: SEEDS=10000
+	RIVULET_TEST_SEEDS=$(SEEDS) cargo test --locked --lib simulation::what_is_promised -- --nocapture
+
 .PHONY: flood
 flood: build ## What neighbours notice of floods and of thousands of slow connections; 25 minutes
 	scripts/setup.sh flood

@@ -34,22 +34,19 @@ use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use tokio::time::{Instant, sleep};
 
-use self::{
-    client::{Client, Phase, Standing},
-    world::World,
-};
+use self::client::{Client, Phase, Standing};
 use crate::{
     chat::{MessageId, RunId, SessionId, Status},
     hub::ASSISTANT,
     limits::Visitor,
     session::{
-        Closed, NewMessage, Redo, SendError, SendMode, Viewer,
+        Closed, NewMessage, Redo, SendError, SendMode, SessionHandle, Viewer,
         log::{Event, Step},
         viewer::Change,
     },
 };
 
-pub(crate) use exchange::Wire;
+pub(crate) use self::{exchange::Wire, world::World};
 
 /// Seeds of a test run: about a minute of one core.
 const SEEDS: u64 = 500;
@@ -207,6 +204,13 @@ fn one_seed() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let wrong = runtime.block_on(simulate(seed));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A session at a gateway.
+pub(crate) fn a_session() -> (Arc<World>, SessionHandle) {
+    let world = World::new(0, 1, 0);
+    let session = world.gateways()[0].hub.open(ASSISTANT, None).expect("a place");
+    (world, session)
 }
 
 fn said(text: &str) -> NewMessage {

@@ -186,9 +186,10 @@ impl Link {
         if now - self.heard > GONE {
             self.followers.clear();
         }
-        for (id, (follower, _)) in &mut self.followers {
-            if let Some(others) = follower.others() {
-                self.records.push_back(Record::Others(*id, others));
+        // Told when the next message is put together: what changes until then would be told before what waits.
+        for (id, (follower, waker)) in &self.followers {
+            if follower.has_others() && !waker.is_dirty.swap(true, Ordering::AcqRel) {
+                self.dirty.push_back(*id);
             }
         }
         self.is_beating = (is_used || !self.followers.is_empty()) && now - self.sent > BEAT;
@@ -246,5 +247,41 @@ impl Link {
             batch.push(&record);
         }
         batch.into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cluster::record::read, session::log::There, simulation};
+
+    #[tokio::test]
+    async fn who_watches_is_told_as_it_is_in_the_end() {
+        let (_world, session) = simulation::a_session();
+        let there = |viewers| There { viewers, typing: 0 };
+        let (dirty, me) = (Arc::<Dirty>::default(), NodeId("me".into()));
+        let (mut link, of) = (Link::new(), (NodeId("other".into()), 7));
+        link.add(of, session.follow(None, 0, there(1)), &dirty);
+        let mut told = |link: &mut Link| {
+            dirty.take().into_iter().for_each(|(_, id)| link.note_dirty(id));
+            let message = link.message(&me, Instant::now());
+            let records = read(&message).expect("a message").1;
+            let others =
+                |record: &Record| if let Record::Others(7, there) = record { Some(there.viewers) } else { None };
+            records.iter().filter_map(others).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&mut link), [0]);
+        let (second, third) = (session.follow(None, 0, there(1)), session.follow(None, 0, there(2)));
+        link.tend(Instant::now(), true);
+        assert_eq!(told(&mut link), [3]);
+        drop(second);
+        link.tend(Instant::now(), true);
+        drop(third); // Behind what was noted to be told.
+        assert_eq!(told(&mut link).last(), Some(&0));
+        assert_eq!(told(&mut link), [0; 0]);
+        let (viewer, _) = session.attach(None);
+        link.tend(Instant::now(), true);
+        assert_eq!(told(&mut link), [1], "the first one who watches here wakes nobody");
+        drop(viewer);
     }
 }

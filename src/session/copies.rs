@@ -67,16 +67,26 @@ impl Follower {
 
     /// Who the others are, when that is news.
     pub fn others(&mut self) -> Option<There> {
+        let others = self.others_now();
+        (self.told.replace(others) != Some(others)).then_some(others)
+    }
+
+    /// Whether that is news.
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        self.told != Some(self.others_now())
+    }
+
+    fn others_now(&self) -> There {
         let all = self.shared.there();
         let elsewhere = There {
             viewers: self.shared.viewers_elsewhere.load(Ordering::Acquire),
             typing: self.shared.typing_elsewhere.load(Ordering::Acquire),
         };
-        let others = There {
+        There {
             viewers: (all.viewers + elsewhere.viewers).saturating_sub(self.there.viewers),
             typing: (all.typing + elsewhere.typing).saturating_sub(self.there.typing),
-        };
-        (self.told.replace(others) != Some(others)).then_some(others)
+        }
     }
 
     /// How the session ended here, once all was told.

@@ -51,7 +51,7 @@ pub(super) struct Gateway {
 }
 
 /// All of it.
-pub(super) struct World {
+pub(crate) struct World {
     pub(super) history: History,
     pub(super) asked: Asked,
     pub(super) database: Arc<Database>,
