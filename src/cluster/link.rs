@@ -262,7 +262,7 @@ mod tests {
         let (dirty, me) = (Arc::<Dirty>::default(), NodeId("me".into()));
         let (mut link, of) = (Link::new(), (NodeId("other".into()), 7));
         link.add(of, session.follow(None, 0, there(1)), &dirty);
-        let mut told = |link: &mut Link| {
+        let told = |link: &mut Link| {
             dirty.take().into_iter().for_each(|(_, id)| link.note_dirty(id));
             let message = link.message(&me, Instant::now());
             let records = read(&message).expect("a message").1;

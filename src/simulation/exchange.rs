@@ -12,8 +12,11 @@ use std::{
 
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
-use redis::{ErrorKind, PushInfo, PushKind, RedisError, Value};
-use tokio::{sync::mpsc, time::sleep};
+use redis::{Arg, Cmd, ErrorKind, PushInfo, PushKind, RedisError, Value};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
 use tokio_util::task::TaskTracker;
 
 use super::process::Process;
@@ -31,6 +34,8 @@ pub(super) struct Weather {
 /// The server.
 pub(super) struct Exchange {
     channels: Mutex<HashMap<String, Vec<Arc<Line>>>>,
+    /// What lies there to be taken up, and until when.
+    kept: Mutex<HashMap<Vec<u8>, (Vec<u8>, Instant)>>,
     rng: Mutex<SmallRng>,
     weather: Mutex<Weather>,
     /// It answers nobody.
@@ -56,6 +61,7 @@ impl Exchange {
     pub(super) fn new(seed: u64, tasks: TaskTracker) -> Arc<Self> {
         Arc::new(Self {
             channels: Mutex::default(),
+            kept: Mutex::default(),
             rng: Mutex::new(SmallRng::seed_from_u64(seed)),
             weather: Mutex::default(),
             is_frozen: AtomicBool::new(false),
@@ -73,6 +79,7 @@ impl Exchange {
 
     /// Cuts all connections.
     pub(super) fn restart(&self) {
+        self.kept.lock().clear();
         self.cut(|_| true);
     }
 
@@ -183,6 +190,27 @@ impl Wire {
             }
         }
         Ok(lines.len())
+    }
+
+    /// What gateways ask besides: to keep something, and to have it.
+    pub(crate) async fn ask(&self, command: &Cmd) -> Result<Value, RedisError> {
+        self.go().await?;
+        let words = command.args_iter().filter_map(|word| if let Arg::Simple(word) = word { Some(word) } else { None });
+        let words: Vec<&[u8]> = words.collect();
+        let mut kept = self.exchange.kept.lock();
+        match words[..] {
+            [b"SET", key, value, b"PX", millis] => {
+                let millis = std::str::from_utf8(millis).ok().and_then(|millis| millis.parse().ok());
+                let until = Instant::now() + Duration::from_millis(millis.expect("milliseconds"));
+                kept.insert(key.to_vec(), (value.to_vec(), until));
+                Ok(Value::Okay)
+            }
+            [b"GETDEL", key] => {
+                let value = kept.remove(key).filter(|(_, until)| *until > Instant::now());
+                Ok(value.map_or(Value::Nil, |(value, _)| Value::BulkString(value)))
+            }
+            _ => panic!("nobody asks {words:?}"),
+        }
     }
 
     /// Comes to the server, as soon as there is a way; whoever waits has a deadline.

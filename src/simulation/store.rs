@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use tokio::{
-    sync::Mutex as Line,
+    sync::{Mutex as Line, oneshot},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::task::TaskTracker;
@@ -118,7 +118,7 @@ impl Database {
         }
         let (owner, fence) = tables.tenures.get(session).cloned().ok_or(StoreError::NoSession)?;
         if let Some(owner) = owner.filter(|owner| owner != me && !tables.is_dead(owner)) {
-            return Err(StoreError::Elsewhere(owner));
+            return Err(StoreError::Elsewhere(Some(owner)));
         }
         tables.tenures.insert(session.clone(), (Some(me.clone()), fence + 1));
         drop(tables);
@@ -305,7 +305,12 @@ impl SessionStore for Client {
         .await
     }
 
-    fn give_up(&self, session: &SessionId, fence: Fence) {
+    async fn is_gone(&self, node: &NodeId) -> Result<bool, StoreError> {
+        self.read(|database| Ok(database.tables.lock().nodes.get(node).is_none_or(|node| node.is_dead))).await
+    }
+
+    fn give_up(&self, session: &SessionId, fence: Fence) -> oneshot::Receiver<()> {
+        let (done, is_done) = oneshot::channel();
         let (inner, session) = (self.0.clone(), session.clone());
         self.0.database.tasks.spawn(async move {
             let gathered = async {
@@ -317,8 +322,11 @@ impl SessionStore for Client {
                     tables.tenures.insert(session, (None, fence.0));
                 }
             };
-            inner.process.run(gathered).await;
+            if inner.process.run(gathered).await.is_some() {
+                let _nobody_waits = done.send(());
+            }
         });
+        is_done
     }
 
     fn node(&self) -> Option<NodeId> {
