@@ -210,8 +210,14 @@ impl Actor {
 
     /// Takes nothing more. What follows, and who is told, the hub knows.
     fn leave(&mut self) {
-        self.shared.leaves.store(true, Ordering::Release);
         self.is_open = false;
+        if self.doubtful.is_empty() {
+            self.shared.leaves.store(true, Ordering::Release);
+        } else {
+            // The log may lack what the store has: it is made anew, elsewhere.
+            let draining = self.deps.draining.load(Ordering::SeqCst);
+            self.shared.close(if draining { Closed::Shutdown } else { Closed::Moved });
+        }
     }
 
     /// Another gateway writes to the session now: what is here of it is of no use any more.

@@ -193,6 +193,7 @@ impl Actor {
 
     /// Remembers what the store may have all the same, until that is known.
     fn note_doubt<T>(&mut self, arrived: &Arriving, result: &Result<T, StoreError>, turn: Option<&Turn>) {
+        self.doubtful.retain(|known| known.id != arrived.id);
         if let Err(StoreError::Unavailable(_)) = result {
             if self.doubtful.len() == MAX_WAITING {
                 self.doubtful.remove(0);
