@@ -24,13 +24,13 @@ use tracing::{error, info, warn};
 use self::{
     background::{look_after, until},
     live::Live,
-    others::Others,
+    others::{Others, count_together},
     stores::Stores,
 };
 use crate::{
     auth::{Authenticator, KeyError},
-    cluster::InvalidServer,
     config::{Abandon, Config, Loaded, Refusal},
+    ephemeral::{InvalidServer, Redis, Server},
     http::{self, Clients, Gateway, Notices, Origins, Tls, TlsError, TlsFiles, Uploads, server::Port},
     hub::{Hub, INTERRUPT_GRACE, Policy},
     knowledge::{
@@ -157,15 +157,28 @@ impl App {
         let admin = config.server.admin_bind.map(listen).transpose()?;
         let budgets = Arc::new(Budgets::new(&config.limits));
         budgets.load(&*stores.spending).await?;
-        let runner = runner(&config, &retriever, &model, budgets.clone());
-        let others = config.cluster.redis_url.as_ref().map(|url| Others::at(url.expose())).transpose()?;
+        let server = config.cluster.redis_url.as_ref().map(|url| Server::parse(url.expose())).transpose()?;
+        let redis = server.clone().map(Redis::at);
+        let rates = Rates::new(config.rate_rules());
+        let rates = match &redis {
+            Some(redis) => rates.together(redis.clone(), stores.sessions.clone()),
+            None => rates,
+        };
+        let runner = runner(&config, &retriever, &model, budgets.clone(), rates);
+        // Who shares no store has no sessions to show to others.
+        let others = server.filter(|_| stores.are_shared()).map(Others::at);
         let hub = Hub::new(stores.sessions.clone(), runner.clone(), policy(&config));
         let hub = Arc::new(match &others {
             Some(others) => hub.with_cluster(others.cluster.clone()),
             None => hub,
         });
-        let auth = Arc::new(auth.with(stores.credentials.clone()).await?);
-        let gateway = Gateway { documents, ..gateway(&config, &hub, (auth, stores.audit.clone()), runner, metrics) };
+        let auth = auth.with(stores.credentials.clone()).await?;
+        let auth = Arc::new(match &redis {
+            Some(redis) => auth.with_redis(redis.clone()),
+            None => auth,
+        });
+        let gateway =
+            Gateway { documents, redis, ..gateway(&config, &hub, (auth, stores.audit.clone()), runner, metrics) };
         let app = Self { listener, address, admin, tls, hub, stores, others, model, gateway, config };
         let holder = Holder { url: app.url(), admin_url: app.admin_url().unwrap_or_else(|| app.url()) };
         SqliteStore::announce(app.config.server.data_dir.join(sqlite::FILE_NAME), &holder)?;
@@ -214,6 +227,10 @@ impl App {
         look_after(&background, &ending, &gateway, &stores, &log);
         if let Some(others) = others {
             others.keep_in_touch(&background, &ending, &hub);
+        }
+        if let Some(redis) = &gateway.redis {
+            let unshared = Some(&gateway.auth).filter(|_| !stores.are_shared());
+            count_together(&background, &ending, redis, unshared);
         }
         if let Some(documents) = gateway.documents.clone() {
             let preloading = preload(documents, config.knowledge.preload.clone());
@@ -298,7 +315,13 @@ async fn open_documents(
     Documents::open(store, knowledge.clone(), blobs, Bounds::of(&config.knowledge)).await.map(Arc::new)
 }
 
-fn runner(config: &Config, retriever: &Arc<dyn Retriever>, model: &Arc<Current>, budgets: Arc<Budgets>) -> Arc<Runner> {
+fn runner(
+    config: &Config,
+    retriever: &Arc<dyn Retriever>,
+    model: &Arc<Current>,
+    budgets: Arc<Budgets>,
+    rates: Rates,
+) -> Arc<Runner> {
     Arc::new(Runner {
         retriever: retriever.clone(),
         model: model.clone(),
@@ -311,7 +334,7 @@ fn runner(config: &Config, retriever: &Arc<dyn Retriever>, model: &Arc<Current>,
         max_output_tokens: config.llm.max_output_tokens,
         line: Arc::new(Line::new(&config.limits)),
         budgets,
-        rates: Arc::new(Rates::new(config.rate_rules())),
+        rates: Arc::new(rates),
     })
 }
 
@@ -342,6 +365,7 @@ fn gateway(
         audit_days: config.auth.audit_days,
         retriever: runner.retriever.clone(),
         documents: None,
+        redis: None,
         uploads: Uploads::default(),
         model: runner.model.clone(),
         runner,

@@ -23,6 +23,7 @@
 //! | [`llm`] | models that answer: any OpenAI-compatible server, or sentences of the passages |
 //! | [`knowledge`] | documents cut, embedded, indexed, found |
 //! | [`store`] | what outlives the process |
+//! | [`ephemeral`] | what gateways share and may lose |
 //! | [`telemetry`], [`config`], [`chat`] | metrics and logs; settings; ids and value types |
 //!
 //! # A token's way
@@ -43,6 +44,7 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod dialect;
+pub mod ephemeral;
 pub mod http;
 pub mod hub;
 pub mod knowledge;

@@ -164,6 +164,7 @@ fn not_followed(next: &Config, new: &Config) -> Vec<&'static str> {
         ("server", next.server != new.server),
         ("session", next.session != new.session),
         ("store", next.store != new.store),
+        ("cluster", next.cluster != new.cluster),
         ("llm", next.llm != new.llm),
         ("knowledge", next.knowledge != new.knowledge),
         ("auth", next.auth != new.auth),

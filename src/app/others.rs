@@ -1,4 +1,4 @@
-//! The way to other gateways, and what goes that way.
+//! The way to other gateways, and what goes that way; and what is counted for all of them.
 
 use std::sync::Arc;
 
@@ -7,7 +7,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::background::{lasting, until};
 use crate::{
-    cluster::{Bus, Cluster, Home, InvalidServer, Server},
+    auth::Authenticator,
+    cluster::{Bus, Cluster, Home},
+    ephemeral::{Redis, Server},
     hub::Hub,
 };
 
@@ -20,9 +22,9 @@ pub(super) struct Others {
 
 impl Others {
     /// Those that meet at this Redis.
-    pub(super) fn at(redis_url: &str) -> Result<Self, InvalidServer> {
-        let (bus, inbox) = Bus::over(Server::parse(redis_url)?);
-        Ok(Self { cluster: Cluster::over(bus.clone(), inbox), bus })
+    pub(super) fn at(redis: Server) -> Self {
+        let (bus, inbox) = Bus::over(redis);
+        Self { cluster: Cluster::over(bus.clone(), inbox), bus }
     }
 
     /// Hears and tells what happens in sessions here and elsewhere, until the `ending`.
@@ -45,4 +47,28 @@ impl Others {
         };
         background.spawn(lasting("sessions of other gateways", run));
     }
+}
+
+/// Keeps to what is counted for all gateways, until the `ending`. Those that share no store have the key of their tickets
+/// there, too.
+pub(super) fn count_together(
+    background: &TaskTracker,
+    ending: &CancellationToken,
+    redis: &Arc<Redis>,
+    unshared: Option<&Arc<Authenticator>>,
+) {
+    let (redis, auth, stop) = (redis.clone(), unshared.cloned(), ending.clone());
+    let keep = move || {
+        let auth = auth.clone();
+        let greet = move |connection| {
+            let auth = auth.clone();
+            async move {
+                if let Some(auth) = auth {
+                    auth.share_ticket_key(connection).await;
+                }
+            }
+        };
+        until(stop.clone(), redis.clone().keep(greet))
+    };
+    background.spawn(lasting("what is counted for all gateways", keep));
 }

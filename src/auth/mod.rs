@@ -2,7 +2,7 @@
 //! was taken back.
 //!
 //! Knows no socket and no request: credentials come in as text, a [`Grant`] or [`Refused`] comes out. Every kind of
-//! credential meets in [`Authenticator::verify`]. Uses `config`, `limits`, `store`, `chat`.
+//! credential meets in [`Authenticator::verify`]. Uses `config`, `limits`, `store`, `ephemeral`, `chat`.
 //!
 //! `jwt` says what a token is, `keys` and `key_set` by what one is proven, `jwks` fetches a set that others publish, and
 //! `tokens` holds a token against all of them; `mint` makes the gateway's own.
@@ -14,8 +14,6 @@ use std::{
     },
     time::Duration,
 };
-
-use tokio::time::Instant;
 
 pub mod api_keys;
 mod grant;
@@ -49,6 +47,7 @@ pub use self::{
 use crate::{
     chat::Timestamp,
     config::AuthConfig,
+    ephemeral::{Connection, PATIENTLY, Redis},
     store::{
         StoreError,
         credentials::{Changes, CredentialStore, RevokedToken},
@@ -123,7 +122,27 @@ impl Authenticator {
         let (keys, revocations) = (ApiKeys::none(store.clone()), Revocations::none(store.clone()));
         let with = Self { stored: Some(Stored { keys, revocations, store, known: AtomicU64::new(0) }), ..self };
         with.follow().await?;
+        if let Some(Stored { store, .. }) = &with.stored {
+            with.tickets.change_key(store.ticket_key(with.tickets.key()).await?);
+        }
         Ok(with)
+    }
+
+    /// The same, where tickets that were used at other gateways are known.
+    #[must_use]
+    pub fn with_redis(self, redis: Arc<Redis>) -> Self {
+        Self { tickets: self.tickets.spent_in(redis), ..self }
+    }
+
+    /// Takes over the key of tickets that is in a Redis, or puts its own there: for gateways that share no store.
+    pub(crate) async fn share_ticket_key(&self, mut redis: Connection) {
+        let mut set = redis::cmd("SET");
+        set.arg("rivulet:ticket-key").arg(self.tickets.key().as_slice()).arg("NX").arg("GET");
+        if let Ok(Some(key)) = redis.ask::<Option<Vec<u8>>>(&set, PATIENTLY).await
+            && let Ok(key) = key.try_into()
+        {
+            self.tickets.change_key(key);
+        }
     }
 
     /// Takes over what other gateways have done to credentials since the last look; whether there was something.
@@ -282,17 +301,18 @@ impl Authenticator {
     /// # Errors
     /// [`TicketError`] when too many are open.
     pub fn issue_ticket(&self, caller: &Caller) -> Result<String, TicketError> {
-        self.tickets.issue(caller, Instant::now())
+        self.tickets.issue(caller, Timestamp::now())
     }
 
     /// Uses a ticket up.
     ///
     /// # Errors
     /// [`Refused`] when there is none such, it was used, or it or what it stands for is over or was taken back.
-    pub fn redeem_ticket(&self, ticket: &str) -> Result<Caller, Refused> {
-        let caller = self.tickets.redeem(ticket, Instant::now())?;
+    pub async fn redeem_ticket(&self, ticket: &str) -> Result<Caller, Refused> {
+        let now = Timestamp::now();
+        let caller = self.tickets.redeem(ticket, now).await?;
         match &caller.0 {
-            Some(grant) if left(grant.expires_at, Timestamp::now()).is_zero() || !self.stands(grant) => Err(Refused),
+            Some(grant) if left(grant.expires_at, now).is_zero() || !self.stands(grant) => Err(Refused),
             None if self.required => Err(Refused),
             _ => Ok(caller),
         }

@@ -14,8 +14,8 @@ use serde::Serialize;
 
 use crate::{
     auth::Authenticator,
-    cluster::Server,
     config::{AuthConfig, Config, KnowledgeConfig, LlmConfig, Loaded, Refusal, TargetSettings},
+    ephemeral::Server,
     http::TlsFiles,
     knowledge::embed::{check_name, missing_files},
     llm,
@@ -241,8 +241,14 @@ async fn redis(config: &Config) -> Option<Finding> {
         Ok(server) => server,
         Err(error) => return Some((Verdict::Bad, "redis", format!("cluster.redis_url: {error}"))),
     };
+    let what = match config.store.database_url {
+        Some(_) => "for limits and tickets of all gateways, and what they tell one another",
+        None => {
+            "for limits and tickets of all gateways; without store.database_url conversations are each gateway's own"
+        }
+    };
     Some(match server.inspect().await {
-        Ok(version) => (Verdict::Good, "redis", format!("{version}, for what gateways tell one another")),
+        Ok(version) => (Verdict::Good, "redis", format!("{version}, {what}")),
         // It would start, and go on without.
         Err(error) => (Verdict::Doubtful, "redis", format!("cluster.redis_url: {error}")),
     })

@@ -20,8 +20,8 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::server::{Connection, Server, described};
 use crate::{
+    ephemeral::{Connection, Server, described},
     store::NodeId,
     telemetry::metrics::{CLUSTER_BUS_DROPPED, CLUSTER_BUS_MESSAGES, CLUSTER_BUS_RECONNECTS, CLUSTER_BUS_UP},
 };

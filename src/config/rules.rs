@@ -90,11 +90,6 @@ fn check_cluster(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
                         redis+sentinel://host:port,…/name or redis+cluster://host:port,…";
         return wrong(layers, key, expected, "something else (not shown)".to_owned());
     }
-    if config.store.database_url.is_none() {
-        let expected = "a database beside it: gateways that tell one another what happens must have one store \
-                        (store.database_url, DATABASE_URL)";
-        return wrong(layers, key, expected, "no database".to_owned());
-    }
     Ok(())
 }
 
@@ -203,6 +198,11 @@ fn unfit_for_production(config: &Config) -> Vec<String> {
     }
     if !config.auth.required {
         let text = "auth.required is false: set it to true (or REQUIRE_AUTHENTICATION in the environment)";
+        unfit.push(text.to_owned());
+    }
+    if config.cluster.redis_url.is_some() && config.store.database_url.is_none() {
+        let text = "cluster.redis_url is set without a database beside it: gateways that tell one another what happens must \
+                    have one store, so set store.database_url (or DATABASE_URL in the environment)";
         unfit.push(text.to_owned());
     }
     for (name, secret) in secrets(config) {
@@ -322,6 +322,13 @@ fn warn(config: &Config, warnings: &mut Vec<String>) {
             "server.bind is {}: whoever reaches that address can talk to the model, for auth.required is false",
             config.server.bind
         ));
+    }
+    if config.cluster.redis_url.is_some() && config.store.database_url.is_none() {
+        warnings.push(
+            "cluster.redis_url is set without store.database_url: gateways share limits and tickets, and each has its own \
+             conversations"
+                .to_owned(),
+        );
     }
     if config.server.behind_proxy && config.server.trusted_proxies.is_empty() {
         warnings.push(

@@ -74,7 +74,7 @@ pub(super) async fn ask(
         (Some(id), _) => hub.get_own(&session_id(&id)?, owner).await?,
         (None, Some(id)) => hub.get_or_open(&session_of(owner, id), &assistant, owner).await?,
         (None, None) => {
-            rates::take(&gateway.runner.rates, Action::Sessions, &by)?;
+            rates::take(&gateway.runner.rates, Action::Sessions, &by).await?;
             hub.open(&assistant, owner)?
         }
     };

@@ -96,7 +96,7 @@ pub(super) async fn create(
     if gateway.draining.is_cancelled() {
         return Err((&going_away()).into());
     }
-    gateway.runner.check(caller.owner(), &visitor, None)?;
+    gateway.runner.check(caller.owner(), &visitor, None).await?;
     let (is_stream, include_usage) = (asked.stream, asked.include_usage);
     let completion = Completion::start(&gateway, &caller, asked, is_anew);
     if !is_stream {

@@ -9,6 +9,7 @@ use super::{notices::Notices, origin::Origins, places::Clients, store_health::St
 use crate::{
     auth::Authenticator,
     config::Unsupported,
+    ephemeral::Redis,
     hub::Hub,
     knowledge::{Retriever, jobs::Documents},
     llm::ChatModel,
@@ -27,6 +28,8 @@ pub struct Gateway {
     pub retriever: Arc<dyn Retriever>,
     /// The documents in it; `None` where there is no knowledge.
     pub documents: Option<Arc<Documents>>,
+    /// What gateways count in together; `None` where one counts for itself.
+    pub redis: Option<Arc<Redis>>,
     /// Documents that are coming in.
     pub uploads: Uploads,
     /// Who answers, for the reports.

@@ -108,12 +108,15 @@ struct Sessions {
     in_memory: usize,
 }
 
-/// Without the way to others, sessions that they have cannot be shown here: `degraded`.
+/// Without the way to others, sessions that they have cannot be shown here, and limits and tickets are this gateway's own:
+/// `degraded`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ClusterHealth)]
 struct Cluster {
     /// `ready` or `down`.
     state: &'static str,
+    /// Whether sessions are shared; without a database that is shared, limits and tickets alone.
+    sessions: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -179,11 +182,13 @@ pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, 
     let source = gateway.auth.key_source().map(|source| source.state());
     let (knowledge, model) = (knowledge(&gateway), model(&gateway));
     let others = gateway.hub.reaches_others();
+    let counted = gateway.redis.as_ref().map(|redis| redis.is_up());
     let is_damaged = kept.as_ref().is_some_and(|kept| kept.index.failed + kept.index.unwritable > 0);
     let is_degraded = is_damaged
         || matches!(knowledge, KnowledgeStatus::Failed(_))
         || model.state == "down"
         || others == Some(false)
+        || counted == Some(false)
         || source.is_some_and(|(state, _)| state != SourceState::Ready);
     let (code, status) = match (store, is_degraded) {
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "down"),
@@ -200,7 +205,10 @@ pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, 
         },
         model,
         sessions: Sessions { in_memory: gateway.hub.len() },
-        cluster: others.map(|reached| Cluster { state: if reached { "ready" } else { "down" } }),
+        cluster: counted.map(|counted| Cluster {
+            state: if counted && others != Some(false) { "ready" } else { "down" },
+            sessions: others.is_some(),
+        }),
         keys: source.map(|(state, known)| Keys { state: state.as_str(), known }),
     };
     (code, Json(Report { status, version: env!("CARGO_PKG_VERSION"), components }))

@@ -26,7 +26,7 @@ use crate::{
 /// Lets a request in when it is clear who makes it. Handlers find the [`Caller`] among the request's extensions.
 pub(super) async fn identify(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
     let known = caller(&gateway.auth, request.headers()).await;
-    let (visitor, standing) = match count(&gateway, &known, request.extensions()) {
+    let (visitor, standing) = match count(&gateway, &known, request.extensions()).await {
         Ok(counted) => counted,
         Err(problem) => return problem.into_response(),
     };
@@ -84,7 +84,7 @@ pub(super) fn allow_to_give(caller: &Caller, principal: &Principal) -> Result<()
 }
 
 /// Counts a request, of whoever makes it as far as that is known.
-fn count(
+async fn count(
     gateway: &Gateway,
     known: &Result<Option<Caller>, Refused>,
     extensions: &Extensions,
@@ -97,7 +97,7 @@ fn count(
         counted.set();
     }
     let visitor = rates::visitor(caller, extensions);
-    let standing = rates::take(&gateway.runner.rates, Action::Requests, &visitor)?;
+    let standing = rates::take(&gateway.runner.rates, Action::Requests, &visitor).await?;
     Ok((visitor, standing))
 }
 
@@ -116,7 +116,7 @@ pub(super) async fn opening(
     ticket: Option<&str>,
 ) -> Result<Asking<Option<Caller>>, Problem> {
     let known = socket_caller(&gateway.auth, headers, ticket).await;
-    let (visitor, standing) = count(gateway, &known, extensions)?;
+    let (visitor, standing) = count(gateway, &known, extensions).await?;
     Ok(Asking { caller: known?, visitor, standing })
 }
 
@@ -140,7 +140,7 @@ async fn socket_caller(
 ) -> Result<Option<Caller>, Refused> {
     let in_header = bearer(auth, headers)?.is_some();
     match ticket {
-        Some(ticket) if !in_header => return auth.redeem_ticket(ticket).map(Some),
+        Some(ticket) if !in_header => return auth.redeem_ticket(ticket).await.map(Some),
         _ => {}
     }
     let mut offered = handshake::bearers(headers);

@@ -54,8 +54,8 @@ pub(super) fn visitor(caller: Option<&Caller>, extensions: &Extensions) -> Visit
 ///
 /// # Errors
 /// The problem of who asks too often, which is counted in the metrics.
-pub(super) fn take(rates: &Rates, action: Action, who: &Visitor) -> Result<Option<Standing>, Problem> {
-    rates.take(action, who).map_err(|refusal| {
+pub(super) async fn take(rates: &Rates, action: Action, who: &Visitor) -> Result<Option<Standing>, Problem> {
+    rates.take(action, who).await.map_err(|refusal| {
         refusal.count();
         refusal.into()
     })

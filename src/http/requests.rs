@@ -149,7 +149,7 @@ pub(super) async fn know_client(State(gateway): State<Arc<Gateway>>, mut request
                 return response;
             }
             // What nobody has to be somebody for is counted as well, or a flood of it would be free.
-            match rates::take(&gateway.runner.rates, Action::OtherRequests, &Visitor::at(client)) {
+            match rates::take(&gateway.runner.rates, Action::OtherRequests, &Visitor::at(client)).await {
                 Ok(_) => response,
                 Err(problem) => problem.into_response(),
             }

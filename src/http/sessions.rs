@@ -101,7 +101,7 @@ pub(super) async fn create(
         let problem = format!("must be an object of at most {MAX_METADATA} bytes");
         return Err(Problem::invalid_field("metadata", &problem));
     }
-    rates::take(&gateway.runner.rates, Action::Sessions, &by)?;
+    rates::take(&gateway.runner.rates, Action::Sessions, &by).await?;
     let record = gateway.hub.create(&assistant, caller.owner(), new.metadata).await?;
     Ok((StatusCode::CREATED, Reply(describe(&gateway, record))))
 }

@@ -98,7 +98,7 @@ pub(super) async fn upload(
     Extension(by): Extension<Visitor>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let _place = match enter(&gateway, &desk, &by) {
+    let _place = match enter(&gateway, &desk, &by).await {
         Ok(place) => place,
         Err(problem) => return Err(uploads::refuse(request, problem).await),
     };
@@ -127,7 +127,7 @@ pub(super) async fn replace(
     Extension(by): Extension<Visitor>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let entering = async { Ok((desk.own_document(&id).await?, enter(&gateway, &desk, &by)?)) };
+    let entering = async { Ok((desk.own_document(&id).await?, enter(&gateway, &desk, &by).await?)) };
     let (found, _place) = match entering.await {
         Ok(entered) => entered,
         Err(problem) => return Err(uploads::refuse(request, problem).await),
@@ -140,8 +140,8 @@ pub(super) async fn replace(
 }
 
 /// A place for a document that is being sent, and counted.
-fn enter(gateway: &Gateway, desk: &Desk, by: &Visitor) -> Result<Upload, Problem> {
-    rates::take(&gateway.runner.rates, Action::Uploads, by)?;
+async fn enter(gateway: &Gateway, desk: &Desk, by: &Visitor) -> Result<Upload, Problem> {
+    rates::take(&gateway.runner.rates, Action::Uploads, by).await?;
     gateway.uploads.enter(&desk.tenant)
 }
 
@@ -168,7 +168,7 @@ pub(super) async fn upload_text(
     Extension(by): Extension<Visitor>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let _place = enter(&gateway, &desk, &by)?;
+    let _place = enter(&gateway, &desk, &by).await?;
     let most = desk.documents.bounds().bytes;
     let sent: Text = body::json(request, usize::try_from(most).unwrap_or(usize::MAX)).await?;
     let Text { text, title: Title(title), uri, key: called, collection, metadata } = sent;

@@ -2,7 +2,8 @@
 //! may ask for in a while.
 //!
 //! The logic is pure and is told the time; the registries that are shared, [`Budgets`], [`Line`] and
-//! [`Rates`], hold it under short locks. Uses `store` to keep what was spent, `config`, `telemetry`, `chat`.
+//! [`Rates`], hold it under short locks. `shared` is what gateways count together. Uses `store` to keep what was spent,
+//! `ephemeral`, `config`, `telemetry`, `chat`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,6 +17,7 @@ mod capacity;
 pub mod line;
 pub mod quota;
 pub mod rates;
+mod shared;
 mod spending;
 mod visitor;
 

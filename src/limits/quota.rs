@@ -52,6 +52,17 @@ impl Quota {
         Duration::from_micros(self.span())
     }
 
+    /// What one of so many gateways gives by itself; at least one.
+    pub(super) const fn share(self, gateways: usize) -> Self {
+        let most = self.most / if gateways == 0 { 1 } else { gateways as u64 };
+        Self::new(most, self.window())
+    }
+
+    /// How long one takes to come back, and how long all do.
+    pub(super) const fn times(&self) -> (Micros, Micros) {
+        (self.every, self.span())
+    }
+
     /// Takes one out of the bucket that is full again at `whole_at`.
     ///
     /// # Errors
@@ -66,7 +77,7 @@ impl Quota {
     }
 
     /// Of a bucket that is full again after `missing`.
-    const fn left(&self, missing: Micros) -> Left {
+    pub(super) const fn left(&self, missing: Micros) -> Left {
         let room = self.span().saturating_sub(missing);
         Left {
             remaining: room / self.every,

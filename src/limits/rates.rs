@@ -4,10 +4,17 @@
 //! buckets lie in two rows of places, and each visitor has a place in both, found by a hash that nobody outside can foresee
 //! (a count-min sketch). Who shares one of them with others has what the other says. Who shares both has less than their
 //! quota, never more: with ten thousand visitors at their bounds, that are fewer than two in a thousand.
+//!
+//! With a Redis, requests, messages, new sessions and uploads of each visitor are counted for all gateways together. What
+//! is let in is taken from the buckets here as well: when it is away, each gateway gives its share of what there is, less
+//! what it has just given.
 
 use std::{
     hash::{BuildHasher, Hash, RandomState},
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -17,9 +24,16 @@ use tokio::time::Instant;
 use super::{
     OverLimit,
     quota::{Micros, Quota},
+    shared::Shared,
     visitor::{Action, Standing, Visitor},
 };
-use crate::{chat::SessionId, config::RateRules};
+use crate::{
+    chat::SessionId,
+    config::RateRules,
+    ephemeral::{Away, Redis},
+    store::SessionStore,
+    telemetry::metrics::LIMITS_ALONE,
+};
 
 /// What is for everybody is cheap, and a page has many files: an address with many people behind it has enough of it, and
 /// a flood takes half a percent of a core. Where requests are not limited, this is not, either.
@@ -36,6 +50,14 @@ pub struct Rates {
     hasher: RandomState,
     rows: [Box<[AtomicU64]>; 2],
     locks: [Mutex<()>; LOCKS],
+    together: Option<Together>,
+}
+
+/// What gateways count together, and who knows how many they are.
+#[derive(Debug)]
+struct Together {
+    shared: Shared,
+    store: Arc<dyn SessionStore>,
 }
 
 impl Default for Rates {
@@ -62,7 +84,15 @@ impl Rates {
             hasher: RandomState::new(),
             rows: [row(), row()],
             locks,
+            together: None,
         }
+    }
+
+    /// The same, counted together with the other gateways that have this `redis`; while it is away, with those that have
+    /// this `store`.
+    #[must_use]
+    pub fn together(self, redis: Arc<Redis>, store: Arc<dyn SessionStore>) -> Self {
+        Self { together: Some(Together { shared: Shared::over(redis), store }), ..self }
     }
 
     /// From now on by these rules. What was taken before counts.
@@ -74,22 +104,40 @@ impl Rates {
     ///
     /// # Errors
     /// [`OverLimit::TooOften`]; then nothing was taken.
-    pub fn take(&self, action: Action, who: &Visitor) -> Result<Option<Standing>, OverLimit> {
-        let quota = self.quota(action).filter(|_| *who != Visitor::Unlimited);
-        quota.map(|quota| self.take_from((action, quota), who)).transpose()
+    pub async fn take(&self, action: Action, who: &Visitor) -> Result<Option<Standing>, OverLimit> {
+        let Some(quota) = self.quota(action).filter(|_| *who != Visitor::Unlimited) else { return Ok(None) };
+        let Some(Together { shared, store }) = self.together.as_ref().filter(|_| action.is_shared()) else {
+            return self.take_here((action, quota), who).map(Some);
+        };
+        match shared.take(quota, Shared::key(&(action.name(), who))).await {
+            Ok(Ok(left)) => {
+                let _it_may_be_more_than_the_share = self.take_here((action, quota.share(store.lease().nodes)), who);
+                Ok(Some(Standing { action, quota, left }))
+            }
+            Ok(Err(left)) => Err(OverLimit::TooOften(Standing { action, quota, left })),
+            Err(Away) => {
+                metrics::counter!(LIMITS_ALONE, "scope" => action.name()).increment(1);
+                self.take_here((action, quota.share(store.lease().nodes)), who).map(Some)
+            }
+        }
     }
 
     /// Takes a message of `who`, and of its session, which has a bucket of its own: whoever come together in it, it is one.
+    /// One gateway at a time writes to a session, and counts its messages.
     ///
     /// # Errors
     /// As [`take`](Self::take).
-    pub fn take_message(&self, who: &Visitor, session: Option<&SessionId>) -> Result<Option<Standing>, OverLimit> {
+    pub async fn take_message(
+        &self,
+        who: &Visitor,
+        session: Option<&SessionId>,
+    ) -> Result<Option<Standing>, OverLimit> {
         if let (Some(session), Some(quota)) = (session, self.quota(Action::Messages))
             && *who != Visitor::Unlimited
         {
-            self.take_from((Action::Messages, quota), session)?;
+            self.take_here((Action::Messages, quota), session)?;
         }
-        self.take(Action::Messages, who)
+        self.take(Action::Messages, who).await
     }
 
     fn quota(&self, action: Action) -> Option<Quota> {
@@ -105,7 +153,7 @@ impl Rates {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "other bits of the hash for each, and half a million years")]
-    fn take_from(&self, (action, quota): (Action, Quota), whose: impl Hash) -> Result<Standing, OverLimit> {
+    fn take_here(&self, (action, quota): (Action, Quota), whose: impl Hash) -> Result<Standing, OverLimit> {
         let hash = self.hasher.hash_one((action, whose));
         let [one, other] = &self.rows;
         let (one, other) = (&one[hash as usize % PLACES], &other[(hash >> 32) as usize % PLACES]);
@@ -128,6 +176,8 @@ impl Rates {
 mod tests {
     use std::net::{IpAddr, Ipv6Addr};
 
+    use futures_util::FutureExt;
+
     use super::*;
     use crate::chat::Owner;
 
@@ -139,8 +189,13 @@ mod tests {
         Visitor::Principal(Owner::new(name))
     }
 
+    /// What nobody else counts is counted at once.
+    fn now<T>(counting: impl Future<Output = T>) -> T {
+        counting.now_or_never().expect("nothing to wait for")
+    }
+
     fn remaining(rates: &Rates, who: &Visitor) -> Result<u64, OverLimit> {
-        rates.take(Action::Requests, who).map(|standing| standing.unwrap().left.remaining)
+        now(rates.take(Action::Requests, who)).map(|standing| standing.unwrap().left.remaining)
     }
 
     #[test]
@@ -154,19 +209,19 @@ mod tests {
             assert_eq!((refused.code(), refused.retry_in()), ("rate_limited", refused.retry_in()));
             assert!(refused.retry_in().unwrap() > Duration::from_secs(1190));
         }
-        assert_eq!(rates.take(Action::Messages, &ann), Ok(None));
-        assert_eq!(rates.take(Action::Requests, &Visitor::Unlimited), Ok(None));
-        assert_eq!(Rates::default().take(Action::Requests, &ann), Ok(None));
+        assert_eq!(now(rates.take(Action::Messages, &ann)), Ok(None));
+        assert_eq!(now(rates.take(Action::Requests, &Visitor::Unlimited)), Ok(None));
+        assert_eq!(now(Rates::default().take(Action::Requests, &ann)), Ok(None));
     }
 
     #[test]
     fn a_session_is_one_whoever_come_together_in_it() {
         let rates = Rates::new(RateRules { messages_per_min: 2, ..RateRules::default() });
         let session = SessionId::random();
-        assert!(rates.take_message(&principal("t/ann"), Some(&session)).is_ok());
-        assert!(rates.take_message(&principal("t/ben"), Some(&session)).is_ok());
-        assert!(rates.take_message(&principal("t/eve"), Some(&session)).is_err());
-        assert!(rates.take_message(&principal("t/eve"), Some(&SessionId::random())).is_ok());
+        assert!(now(rates.take_message(&principal("t/ann"), Some(&session))).is_ok());
+        assert!(now(rates.take_message(&principal("t/ben"), Some(&session))).is_ok());
+        assert!(now(rates.take_message(&principal("t/eve"), Some(&session))).is_err());
+        assert!(now(rates.take_message(&principal("t/eve"), Some(&SessionId::random()))).is_ok());
     }
 
     #[test]
@@ -190,7 +245,7 @@ mod tests {
         let rates = rates(100);
         for n in 0..100_000_u128 {
             let flood = Visitor::at(IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8 << 96) | (n << 64))));
-            assert!(rates.take(Action::Requests, &flood).is_ok());
+            assert!(now(rates.take(Action::Requests, &flood)).is_ok());
         }
         let worst = (0..1000).map(|n| remaining(&rates, &principal(&format!("t/{n}"))).unwrap()).min();
         assert!(worst >= Some(90), "{worst:?}: one of a hundred places has a stranger in it, who took one");

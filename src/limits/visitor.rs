@@ -35,6 +35,11 @@ impl Action {
         }
     }
 
+    /// Whether it is counted for all gateways together. What is cheap is bounded for what it costs each of them.
+    pub(super) const fn is_shared(self) -> bool {
+        !matches!(self, Self::OtherRequests)
+    }
+
     pub(super) const fn words(self) -> &'static str {
         match self {
             Self::OtherRequests => "other requests",

@@ -83,15 +83,17 @@ impl Runner {
     ///
     /// # Errors
     /// [`OverLimit`]; then nothing was counted.
-    pub fn check(
+    pub async fn check(
         &self,
         owner: Option<&Owner>,
         by: &Visitor,
         session: Option<&SessionId>,
     ) -> Result<Option<u64>, OverLimit> {
         let spender = Spender::new(owner);
-        let refused = self.budgets.check(&spender).and_then(|()| self.line.check(&spender));
-        let counted = refused.and_then(|()| self.rates.take_message(by, session));
+        let counted = match self.budgets.check(&spender).and_then(|()| self.line.check(&spender)) {
+            Ok(()) => self.rates.take_message(by, session).await,
+            Err(refusal) => Err(refusal),
+        };
         let standing = counted.inspect_err(|refusal| refusal.count())?;
         Ok(standing.map(|standing| standing.left.remaining))
     }

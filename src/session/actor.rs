@@ -17,11 +17,11 @@ use std::{
 };
 
 use futures_channel::mpsc;
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use metrics::Counter;
 use tokio::sync::Semaphore;
 
-use self::turn::{Accepting, Arriving, Current, Doubtful, WaitingTurn};
+use self::turn::{Accepting, Arriving, Counted, Current, Doubtful, WaitingTurn};
 use crate::{
     chat::{MessageId, RunId},
     run::Runner,
@@ -88,6 +88,7 @@ pub(super) fn run(
         is_open: true,
         shared,
         deps,
+        counting: None,
         accepting: FuturesOrdered::new(),
         arriving: Vec::new(),
         queue: VecDeque::new(),
@@ -102,6 +103,8 @@ struct Actor {
     is_open: bool,
     shared: Arc<Shared>,
     deps: Arc<Deps>,
+    /// A message that is being counted among those of whoever sends it; what comes later waits for it.
+    counting: Option<BoxFuture<'static, Counted>>,
     /// Looked up or being committed, in the order of arrival.
     accepting: FuturesOrdered<BoxFuture<'static, Accepting>>,
     /// The questions that `accepting` commits.
@@ -117,17 +120,25 @@ impl Actor {
     fn poll(&mut self, commands: &mut mpsc::Receiver<Underway>, context: &mut Context<'_>) -> Poll<()> {
         // A model that always has text ready must starve neither a stop nor other sessions.
         for _ in 0..TURNS {
-            while self.is_open
-                && let Poll::Ready(command) = commands.poll_next_unpin(context)
-            {
-                match command {
-                    Some(underway) => self.on_command(underway.command),
-                    None => {
-                        self.is_open = false;
-                        if self.shared.closed.get() == Some(&Closed::Deleted) {
-                            self.abandon(); // The session was deleted.
+            loop {
+                if let Some(counting) = &mut self.counting {
+                    let Poll::Ready((command, counted)) = counting.poll_unpin(context) else { break };
+                    self.counting = None;
+                    self.on_counted(command, counted);
+                } else if self.is_open
+                    && let Poll::Ready(command) = commands.poll_next_unpin(context)
+                {
+                    match command {
+                        Some(underway) => self.on_command(underway.command),
+                        None => {
+                            self.is_open = false;
+                            if self.shared.closed.get() == Some(&Closed::Deleted) {
+                                self.abandon(); // The session was deleted.
+                            }
                         }
                     }
+                } else {
+                    break;
                 }
                 self.note_busy(); // Before the command counts no more.
             }
@@ -147,8 +158,7 @@ impl Actor {
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::Send(message, reply) => self.on_send(*message, reply),
-            Command::Redo(id, redo, reply) => self.on_redo(id, *redo, reply),
+            Command::Send(..) | Command::Redo(..) => self.count(command),
             Command::Rate(message, feedback, reply) => self.on_rate(message, *feedback, reply),
             Command::Stop(stop, reply) => {
                 let _gone_asker_does_not_matter = reply.send(self.on_stop(&stop));
@@ -232,7 +242,10 @@ impl Actor {
     }
 
     fn is_busy(&self) -> bool {
-        !matches!(self.current, Current::Idle) || !self.accepting.is_empty() || !self.queue.is_empty()
+        !matches!(self.current, Current::Idle)
+            || self.counting.is_some()
+            || !self.accepting.is_empty()
+            || !self.queue.is_empty()
     }
 
     /// Tells the hub whether there is something to finish.

@@ -100,4 +100,10 @@ pub trait CredentialStore: Send + Sync + std::fmt::Debug + 'static {
     /// Keeps one more, if it is not there already, and forgets those that are over. Whether there was room for it among
     /// [`MAX_REVOKED_TOKENS`] and [`MAX_REVOKED_OF_USER`].
     async fn revoke_token(&self, token: RevokedToken, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// What tickets are sealed with at all gateways that have this store: what the first one of them proposed. That of a
+    /// store which one gateway has for itself is not kept.
+    async fn ticket_key(&self, proposed: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        Ok(proposed)
+    }
 }

@@ -73,11 +73,13 @@ pub struct Lease {
     pub life: u64,
     /// Whether nobody can have done so yet. Until it is known, nobody new is shown what is in memory.
     pub is_certain: bool,
+    /// How many gateways with this store are alive, this one included, as of a few seconds ago.
+    pub nodes: usize,
 }
 
 impl Lease {
     /// That of a gateway that has the store for itself.
-    pub const SOLE: Self = Self { life: 0, is_certain: true };
+    pub const SOLE: Self = Self { life: 0, is_certain: true, nodes: 1 };
 }
 
 /// A session as it is stored.

@@ -171,6 +171,14 @@ declare::table! {
     counter CLUSTER_MOVES = "cluster_moves_total" {
         outcome = ["left", "large", "failed", "found", "stale", "inherited"],
     }
+
+    /// Whether the Redis that limits and tickets are shared over can be asked.
+    gauge REDIS_UP = "redis_up" {}
+    /// What a gateway decided by itself, because that Redis was away or too slow.
+    counter LIMITS_ALONE = "limits_alone_total" {
+        scope = ["requests", "messages", "new_sessions", "uploads", "tickets", "runs"],
+    }
+
     /// Whether the way to other gateways works.
     gauge CLUSTER_BUS_UP = "cluster_bus_up" {}
     /// How often the way to other gateways was given up and begun anew.

@@ -95,7 +95,7 @@ impl Arrival {
                 session
             }
             None => {
-                self.rates.take(Action::Sessions, &visitor)?;
+                self.rates.take(Action::Sessions, &visitor).await?;
                 self.hub.open(ASSISTANT, caller.owner())?
             }
         };

@@ -17,7 +17,7 @@ use std::{
 use self::{graph::Uses, source::Modules};
 
 /// From top to bottom. Leaves that everybody may use stand last.
-const HOUSE: [&str; 22] = [
+const HOUSE: [&str; 23] = [
     "main",
     "cli",
     "app",
@@ -36,6 +36,7 @@ const HOUSE: [&str; 22] = [
     "llm",
     "knowledge",
     "store",
+    "ephemeral",
     "telemetry",
     "config",
     "chat",

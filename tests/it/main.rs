@@ -56,6 +56,7 @@ mod startup;
 mod targets;
 mod telemetry;
 mod tls;
+mod together;
 mod unsaved;
 mod upstream;
 mod wild;

@@ -93,7 +93,10 @@ fn what_is_not_toml_is_named_by_line_and_column() {
 
 #[test]
 fn what_would_not_do_what_it_says_is_refused_or_told() {
-    refused(from_env(&[("REDIS_URL", "redis://:hunter2@cache:6379")]), &["REDIS_URL", "DATABASE_URL"]);
+    let redis = ("REDIS_URL", "redis://:hunter2@cache:6379");
+    refused(from_env(&[redis, ("ENVIRONMENT", "production")]), &["cluster.redis_url", "DATABASE_URL"]);
+    let alone = from_env(&[redis]).expect("fine").warnings.join("\n");
+    assert!(alone.contains("each has its own conversations") && !alone.contains("hunter2"), "{alone}");
     let database = ("DATABASE_URL", "postgres://db/rivulet");
     refused(from_env(&[("REDIS_URL", "http://:hunter2@cache"), database]), &["REDIS_URL", "redis+sentinel://"]);
     from_env(&[("REDIS_URL", "redis+cluster://a:1,b:2"), database]).expect("fine");

@@ -13,8 +13,7 @@ use super::{
 };
 use crate::{
     chat::{Feedback, Message, MessageId, Role, RunId, Status, Timestamp},
-    limits::Visitor,
-    session::{Closed, NewMessage, Receipt, Redo, SendError, SendMode},
+    session::{Closed, NewMessage, Receipt, Redo, SendError, SendMode, command::Command},
     store::{Appended, Branch, Branched, StoreError, Turn},
 };
 
@@ -22,10 +21,41 @@ use crate::{
 const MAX_WAITING: usize = 16;
 
 impl Actor {
-    pub(super) fn on_send(&mut self, message: NewMessage, reply: Reply<Receipt>) {
-        let NewMessage { id, text, mode, by } = message;
+    /// Counts a wish for an answer that may come in, unless it is known already.
+    pub(super) fn count(&mut self, command: Command) {
+        let (id, mode, by, is_vain) = match &command {
+            Command::Send(message, _) => (message.id.as_ref(), message.mode, &message.by, false),
+            Command::Redo(id, redo, _) => {
+                (id.as_ref(), SendMode::Reject, &redo.1, self.shared.unsaved.lock().is_some())
+            }
+            _ => return,
+        };
+        if let Some(refusal) = self.refusal(mode) {
+            return self.on_counted(command, Err(refusal));
+        }
+        if is_vain || id.is_some_and(|id| self.knows(id)) {
+            return self.on_counted(command, Ok(None));
+        }
+        let (deps, shared, by) = (self.deps.clone(), self.shared.clone(), by.clone());
+        let counting = async move {
+            let counted = deps.runner.check(shared.owner.as_ref(), &by, Some(&shared.id)).await;
+            (command, counted.map_err(SendError::Limit))
+        };
+        self.counting = Some(counting.boxed());
+    }
+
+    pub(super) fn on_counted(&mut self, command: Command, counted: Result<Option<u64>, SendError>) {
+        match command {
+            Command::Send(message, reply) => self.on_send(*message, counted, reply),
+            Command::Redo(id, redo, reply) => self.on_redo(id, redo.0, counted, reply),
+            _ => {}
+        }
+    }
+
+    fn on_send(&mut self, message: NewMessage, counted: Result<Option<u64>, SendError>, reply: Reply<Receipt>) {
+        let NewMessage { id, text, mode, .. } = message;
         let asked = Asked::Question { text: text.clone(), replaces: None };
-        let Some((_, reply, remaining)) = self.admit(id.as_ref(), asked, (mode, &by), reply) else { return };
+        let Some((_, reply, remaining)) = self.admit(id.as_ref(), asked, counted, reply) else { return };
         let (run, at) = (RunId::random(), Timestamp::now());
         let question = Message::question(id.unwrap_or_else(MessageId::random), text, run.clone(), at);
         let answer = Message::pending(MessageId::random(), Some(question.id.clone()), run.clone(), at);
@@ -40,7 +70,13 @@ impl Actor {
         self.accepting.push_back(commit.boxed());
     }
 
-    pub(super) fn on_redo(&mut self, id: Option<MessageId>, (redo, by): (Redo, Visitor), reply: Reply<Receipt>) {
+    fn on_redo(
+        &mut self,
+        id: Option<MessageId>,
+        redo: Redo,
+        counted: Result<Option<u64>, SendError>,
+        reply: Reply<Receipt>,
+    ) {
         let (at, asked) = match redo {
             Redo::Regenerate { at } => (at.clone(), Asked::Answer { at }),
             Redo::Edit { at, text } => (Some(at.clone()), Asked::Question { text, replaces: Some(at) }),
@@ -48,7 +84,7 @@ impl Actor {
         if self.shared.unsaved.lock().is_some() {
             return respond(reply, Err(SendError::NotFound));
         }
-        let admitted = self.admit(id.as_ref(), asked, (SendMode::Reject, &by), reply);
+        let admitted = self.admit(id.as_ref(), asked, counted, reply);
         let Some((asked, reply, remaining)) = admitted else { return };
         let (run, now) = (RunId::random(), Timestamp::now());
         let id = id.unwrap_or_else(MessageId::random);
@@ -227,7 +263,7 @@ impl Actor {
         &mut self,
         id: Option<&MessageId>,
         asked: Asked,
-        (mode, by): (SendMode, &Visitor),
+        counted: Result<Option<u64>, SendError>,
         reply: Reply<Receipt>,
     ) -> Option<(Asked, Reply<Receipt>, Option<u64>)> {
         let known = id.and_then(|id| self.shared.log.lock().transcript().message(id).cloned());
@@ -237,7 +273,7 @@ impl Actor {
         }
         // While its twin is being committed: the store keeps the order of writes, so it will know the answer.
         let has_twin = self.waiting() < 2 * MAX_WAITING && self.arriving.iter().any(|known| Some(&known.id) == id);
-        match (self.remaining(mode, by), id) {
+        match (counted, id) {
             (Ok(remaining), _) => return Some((asked, reply, remaining)),
             (Err(_), _) if has_twin => return Some((asked, reply, None)),
             (Err(refusal), Some(id)) => {
@@ -254,18 +290,22 @@ impl Actor {
         None
     }
 
-    /// Counts something new that may come in now, and says how many may follow; or why it may not.
-    fn remaining(&self, mode: SendMode, by: &Visitor) -> Result<Option<u64>, SendError> {
+    /// What speaks against something new, whoever wants it.
+    fn refusal(&self, mode: SendMode) -> Option<SendError> {
         let occupied = !matches!(self.current, Current::Idle) || self.waiting() > 0;
         match mode {
-            _ if self.deps.draining.load(Ordering::SeqCst) => Err(SendError::Draining),
-            SendMode::Reject if occupied => Err(SendError::Busy),
+            _ if self.deps.draining.load(Ordering::SeqCst) => Some(SendError::Draining),
+            SendMode::Reject if occupied => Some(SendError::Busy),
             // What a replacement stops still has to be committed, one after the other: the bound holds for both.
-            SendMode::Queue | SendMode::Replace if self.waiting() >= MAX_WAITING => Err(SendError::QueueFull),
-            _ => {
-                self.deps.runner.check(self.shared.owner.as_ref(), by, Some(&self.shared.id)).map_err(SendError::Limit)
-            }
+            SendMode::Queue | SendMode::Replace if self.waiting() >= MAX_WAITING => Some(SendError::QueueFull),
+            _ => None,
         }
+    }
+
+    /// Whether this is a repetition, as far as that is known without the store.
+    fn knows(&self, id: &MessageId) -> bool {
+        self.arriving.iter().any(|arriving| arriving.id == *id)
+            || self.shared.log.lock().transcript().message(id).is_some()
     }
 
     fn waiting(&self) -> usize {

@@ -9,11 +9,14 @@ use tokio::{sync::oneshot, time::Instant};
 use crate::{
     chat::{Author, Feedback, Message, MessageId, Role, RunId, Source, Timing},
     run::RunEvent,
-    session::{Receipt, SendError, SendMode, live::Listed, log::Ending},
+    session::{Receipt, SendError, SendMode, command::Command, live::Listed, log::Ending},
     store::{Appended, Branched, SessionRecord, StoreError, Turn},
 };
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, SendError>>;
+
+/// A wish for an answer, and how many may follow, where they are counted; or why it may not come in.
+pub(super) type Counted = (Command, Result<Option<u64>, SendError>);
 
 /// A question, and the answer that it is to get, while they are being committed.
 pub(super) struct Arriving {

@@ -60,6 +60,10 @@ impl CredentialStore for PostgresStore {
         let work = move |link| revoke_token(link, token.clone(), now);
         self.write("revoke_token", OF_CREDENTIALS, work).await
     }
+
+    async fn ticket_key(&self, proposed: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        self.write("ticket_key", OF_CREDENTIALS, move |link| ticket_key(link, proposed)).await
+    }
 }
 
 /// The number is read first: what comes in between is found again with the next look, and does no harm.
@@ -88,6 +92,13 @@ async fn changes(link: Arc<Link>, since: i64) -> Result<Changes, Failure> {
         Ok(RevokedToken { id, tenant, user, until: timestamp(row, 3)? })
     });
     Ok(Changes { revision, keys, revocations, tokens: tokens.collect::<Result<_, StoreError>>()? })
+}
+
+async fn ticket_key(link: Arc<Link>, proposed: [u8; 32]) -> Result<[u8; 32], Failure> {
+    let insert = "INSERT INTO ticket_key (id, key) VALUES (1, $1) ON CONFLICT DO NOTHING";
+    link.client.execute_typed(insert, &[(&proposed.as_slice(), Type::BYTEA)]).await?;
+    let row = link.client.query_typed_one("SELECT key FROM ticket_key WHERE id = 1", &[]).await?;
+    Ok(hash(&row, 0)?)
 }
 
 /// Those who change credentials do so one after the other, on all gateways: so counts are true, and numbers rise.

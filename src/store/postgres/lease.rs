@@ -5,7 +5,13 @@
 //! node may be renewing at this very moment. A node that was taken for dead goes on under a new id, without what it had.
 //! All times are the database's own.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::{
@@ -58,6 +64,8 @@ type GivenUp = (SessionId, Fence, oneshot::Sender<()>);
 /// The lease of this process.
 pub(super) struct Leases {
     node: RwLock<Node>,
+    /// How many are alive.
+    alive: AtomicUsize,
     given_up: Mutex<Vec<GivenUp>>,
     to_give_up: Notify,
 }
@@ -68,7 +76,8 @@ impl Leases {
         let (id, now) = (new_id(), Instant::now());
         register(link, &id).await.map_err(|error| StoreError::Unavailable(described(&error)))?;
         let node = Node { id, life: 0, renewed: now, unbroken_since: now };
-        Ok(Self { node: RwLock::new(node), given_up: Mutex::default(), to_give_up: Notify::new() })
+        let (alive, given_up) = (AtomicUsize::new(1), Mutex::default());
+        Ok(Self { node: RwLock::new(node), alive, given_up, to_give_up: Notify::new() })
     }
 
     /// The id under which this process writes now.
@@ -78,7 +87,8 @@ impl Leases {
 
     pub(super) fn lease(&self) -> Lease {
         let node = self.node.read();
-        Lease { life: node.life, is_certain: node.renewed.elapsed() < TTL.saturating_sub(MARGIN) }
+        let is_certain = node.renewed.elapsed() < TTL.saturating_sub(MARGIN);
+        Lease { life: node.life, is_certain, nodes: self.alive.load(Relaxed) }
     }
 
     /// Lets others have a session. There are never more of them than were in memory.
@@ -160,6 +170,7 @@ impl Keeper {
         }
         let alive = self.execute("SELECT FROM nodes WHERE NOT dead", &[]).await?;
         metrics::gauge!(CLUSTER_NODES).set(alive as f64);
+        self.leases.alive.store(usize::try_from(alive).unwrap_or(usize::MAX).max(1), Relaxed);
         self.execute(FORGET, &[]).await?;
         Ok(())
     }

@@ -262,6 +262,12 @@ const STEPS: &[(&str, i64)] = &[
     CREATE INDEX jobs_ended ON jobs (updated_at) WHERE state IN ('done', 'failed', 'cancelled');
 ",
     1,
+), (
+    "
+    -- What tickets are sealed with at all gateways.
+    CREATE TABLE ticket_key (id integer PRIMARY KEY CHECK (id = 1), key bytea NOT NULL);
+",
+    1,
 )];
 
 /// Where it is written which steps were taken. Whoever makes it first makes it for all.

@@ -38,6 +38,11 @@ impl Setup {
         Self::bare().set("RIVULET_LLM_BASE_URL", url)
     }
 
+    /// The same with a folder of its own.
+    pub(crate) fn elsewhere(&self) -> Self {
+        Self { data: Arc::new(TempDir::new().unwrap()), ..self.clone() }
+    }
+
     /// With one more variable.
     pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
         self.env.retain(|(n, _)| n != name);

@@ -1,10 +1,10 @@
 //! Where the Redis is: one server, the primary that Sentinels name, or a cluster. Connects, and asks with a deadline.
 
-use std::{fmt, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo, ProtocolVersion,
-    PushInfo, RedisConnectionInfo, RedisError, TlsMode, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo, ProtocolVersion, PushInfo,
+    RedisConnectionInfo, RedisError, ScriptInvocation, TlsMode, Value,
     aio::MultiplexedConnection,
     cluster::ClusterClient,
     cluster_async::ClusterConnection,
@@ -96,7 +96,7 @@ impl Server {
     ///
     /// # Errors
     /// Whatever keeps it from standing, after three seconds at the latest.
-    pub(super) async fn connect(
+    pub(crate) async fn connect(
         &self,
         pushed: impl Fn(PushInfo) -> Result<(), redis::aio::SendError> + Send + Sync + 'static,
     ) -> Result<Connection, RedisError> {
@@ -194,7 +194,7 @@ impl fmt::Debug for Server {
 
 /// A connection, or as many as a cluster has primaries. Clones share it.
 #[derive(Clone)]
-pub(super) enum Connection {
+pub(crate) enum Connection {
     One(MultiplexedConnection),
     Many(ClusterConnection),
     #[cfg(test)]
@@ -203,7 +203,7 @@ pub(super) enum Connection {
 
 impl Connection {
     /// Asks, and waits for the answer until `deadline` from now. Nothing is asked twice.
-    pub(super) async fn ask<T: FromRedisValue>(&mut self, command: &Cmd, deadline: Duration) -> Result<T, RedisError> {
+    pub(crate) async fn ask<T: FromRedisValue>(&mut self, command: &Cmd, deadline: Duration) -> Result<T, RedisError> {
         let asked = async {
             match self {
                 Self::One(connection) => command.query_async(connection).await,
@@ -215,8 +215,23 @@ impl Connection {
         timeout(deadline, asked).await.unwrap_or_else(|_| Err(too_late()))
     }
 
+    /// Has a script run, as [`ask`](Self::ask) does. One that the server does not know was not run, and is told.
+    pub(crate) async fn run<T: FromRedisValue>(
+        &mut self,
+        script: &ScriptInvocation<'_>,
+        deadline: Duration,
+    ) -> Result<T, RedisError> {
+        let run = async {
+            match self {
+                Self::One(connection) => script.invoke_async(connection).await,
+                Self::Many(connection) => script.invoke_async(connection).await,
+            }
+        };
+        timeout(deadline, run).await.unwrap_or_else(|_| Err(too_late()))
+    }
+
     /// Has what is said in `channel` come here.
-    pub(super) async fn subscribe(&mut self, channel: &str, deadline: Duration) -> Result<(), RedisError> {
+    pub(crate) async fn subscribe(&mut self, channel: &str, deadline: Duration) -> Result<(), RedisError> {
         let subscribed = async {
             match self {
                 Self::One(connection) => connection.subscribe(channel).await,
@@ -229,7 +244,7 @@ impl Connection {
     }
 
     /// Says `message` in `channel`: how many have heard it, as far as the server knows.
-    pub(super) async fn publish(
+    pub(crate) async fn publish(
         &mut self,
         channel: &str,
         message: &[u8],
@@ -248,7 +263,7 @@ impl Connection {
 }
 
 /// What went wrong, without what was asked and where.
-pub(super) fn described(error: &RedisError) -> String {
+pub(crate) fn described(error: &RedisError) -> String {
     match error.code() {
         Some(code) => format!("{}: {code}", error.category()),
         None => error.category().to_owned(),
@@ -256,7 +271,7 @@ pub(super) fn described(error: &RedisError) -> String {
 }
 
 fn too_late() -> RedisError {
-    (ErrorKind::Io, "the server did not answer in time").into()
+    io::Error::new(io::ErrorKind::TimedOut, "the server did not answer in time").into()
 }
 
 #[cfg(test)]

@@ -1,0 +1,13 @@
+//! What gateways share and may lose: a Redis or Valkey. Nothing is here that is not somewhere else, or is over within
+//! minutes anyway.
+//!
+//! `server` is where it is, and a connection to it; `client` a connection that is kept, for questions that somebody waits
+//! for: each has a deadline, none is asked twice, and while the server is known to be away or slower than that, nobody
+//! waits. Uses `telemetry`.
+
+mod client;
+mod server;
+
+pub use client::{Away, PATIENTLY, QUICKLY, Redis};
+pub(crate) use server::{Connection, described};
+pub use server::{InvalidServer, Server};

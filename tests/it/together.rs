@@ -1,0 +1,250 @@
+//! Several gateways with one Redis: limits and tickets are those of all of them together, and when it is away, each has its
+//! share.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, future::join_all, stream};
+use reqwest::{Client as Http, Method};
+use rivulet::mock_llm::{Options, Script};
+use serde_json::{Value, json};
+use tokio::{task::spawn_blocking, time::sleep};
+
+use crate::{
+    auth::{self, SECRET, call, knock, token},
+    harness::{Client, Redis, SHARED, SHARED_REDIS, Setup, TestGateway, soon, upstream},
+};
+
+const LIMIT: usize = 30;
+
+async fn gateways<const N: usize>(setup: Setup, redis: &str) -> [TestGateway; N] {
+    let database = SHARED.fresh().await;
+    let mut gateways = Vec::new();
+    for _ in 0..N {
+        let own = setup.elsewhere().set("DATABASE_URL", &database).set("REDIS_URL", redis);
+        gateways.push(own.start().await);
+    }
+    for gateway in &gateways {
+        is(gateway, "ready").await;
+        knows(gateway, N).await;
+    }
+    gateways.try_into().unwrap_or_else(|_| unreachable!("so many were started"))
+}
+
+/// Waits until it says so of what it has together with others.
+async fn is(gateway: &TestGateway, state: &str) {
+    soon("another state", async {
+        while gateway.get("/health").await.1["components"]["cluster"]["state"] != state {
+            sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+/// Waits until it knows that there are so many.
+async fn knows(gateway: &TestGateway, gateways: usize) {
+    soon("all gateways", async {
+        while gateway.metric("cluster_nodes").await < gateways as f64 {
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+}
+
+fn hourly() -> Setup {
+    Setup::bare().set("RATE_LIMIT_REQUESTS", &LIMIT.to_string()).set("RATE_LIMIT_WINDOW", "3600")
+}
+
+/// Whoever comes from this address of the machine.
+fn from(address: &str) -> Http {
+    Http::builder().local_address(Some(address.parse().unwrap())).build().unwrap()
+}
+
+/// So many requests, at the gateways in turns and ten at a time: their statuses.
+async fn ask(gateways: &[TestGateway], http: &Http, times: usize) -> Vec<u16> {
+    let asked = stream::iter(0..times).map(|n| {
+        let request = http.get(gateways[n % gateways.len()].url("/api/v1/sessions"));
+        async move { request.send().await.unwrap().status().as_u16() }
+    });
+    soon("answers", asked.buffer_unordered(10).collect()).await
+}
+
+/// How many of them were let in. The limit is kept to the request, but for those that a gateway decided by itself because the
+/// machine was too busy to answer it in time.
+async fn admits_together(gateways: &[TestGateway], http: &Http) {
+    let alone = || async {
+        join_all(gateways.iter().map(|gateway| gateway.metric("limits_alone_total{scope=\"requests\"}"))).await
+    };
+    let before: f64 = alone().await.iter().sum();
+    let admitted = ask(gateways, http, 2 * LIMIT).await.iter().filter(|status| **status != 429).count();
+    let alone = (alone().await.iter().sum::<f64>() - before) as usize;
+    assert!((LIMIT..=LIMIT + alone).contains(&admitted) || alone > LIMIT, "{admitted}, {alone} alone");
+}
+
+#[tokio::test]
+async fn a_limit_is_one_of_all_gateways() {
+    let redis = Redis::start(&[]);
+    let gateways = gateways::<3>(hourly(), redis.url()).await;
+    let here = from("127.0.0.1");
+    let first = here.get(gateways[0].url("/api/v1/sessions")).send().await.unwrap();
+    let second = here.get(gateways[1].url("/api/v1/sessions")).send().await.unwrap();
+    for (response, left) in [(first, LIMIT - 1), (second, LIMIT - 2)] {
+        let head = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(head("ratelimit-policy"), "\"requests\";q=30;w=3600");
+        assert!(head("ratelimit").starts_with(&format!("\"requests\";r={left};t=")), "{}", head("ratelimit"));
+    }
+    admits_together(&gateways, &from("127.0.0.2")).await;
+
+    // Who was refused is told so without asking again: a flood costs the server nothing.
+    let calls = || async {
+        let stats: String = redis.servers[0].command(&["INFO", "commandstats"]).await.unwrap();
+        let line = stats.lines().find(|line| line.starts_with("cmdstat_evalsha:")).unwrap().to_owned();
+        line.split(['=', ',']).nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    let there = from("127.0.0.2");
+    assert_eq!(ask(&gateways, &there, 6).await, [429; 6]);
+    let before = calls().await;
+    assert_eq!(ask(&gateways, &there, 60).await, [429; 60]);
+    assert_eq!(calls().await, before);
+    let refused = there.get(gateways[2].url("/api/v1/sessions")).send().await.unwrap();
+    assert!((1..=120).contains(&refused.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap()));
+    let ttl: Vec<String> = redis.servers[0].command(&["KEYS", "rivulet:rate:*"]).await.unwrap();
+    assert_eq!(ttl.len(), 2, "one for each address");
+    for key in ttl {
+        let millis: i64 = redis.servers[0].command(&["PTTL", &key]).await.unwrap();
+        assert!((1..=3_600_000).contains(&millis), "{millis}");
+    }
+}
+
+#[tokio::test]
+async fn without_redis_each_gateway_gives_its_share_until_it_is_back() {
+    let mut redis = Redis::start(&[]);
+    let gateways = gateways::<3>(hourly(), redis.url()).await;
+    admits_together(&gateways, &from("127.0.0.2")).await;
+    redis.stop();
+    for gateway in &gateways {
+        is(gateway, "down").await;
+    }
+    let there = from("127.0.0.3");
+    for gateway in &gateways {
+        let statuses = ask(std::slice::from_ref(gateway), &there, LIMIT).await;
+        assert_eq!(statuses.iter().filter(|status| **status == 200).count(), LIMIT / 3);
+    }
+    assert!(gateways[0].metric("limits_alone_total{scope=\"requests\"}").await >= LIMIT as f64);
+    let used = ask(&gateways, &from("127.0.0.2"), 6).await;
+    assert_eq!(used, [429; 6], "what was let in before counts");
+    redis.go_on();
+    for gateway in &gateways {
+        is(gateway, "ready").await;
+    }
+    admits_together(&gateways, &from("127.0.0.4")).await;
+
+    // It comes back empty, and knows no script.
+    redis.kill();
+    for gateway in &gateways {
+        is(gateway, "down").await;
+    }
+    let mut redis = spawn_blocking(move || {
+        redis.start_again();
+        redis
+    })
+    .await
+    .unwrap();
+    for gateway in &gateways {
+        is(gateway, "ready").await;
+    }
+    admits_together(&gateways, &from("127.0.0.5")).await;
+    redis.kill();
+}
+
+#[tokio::test]
+async fn messages_are_counted_together_and_repetitions_are_not() {
+    let model = upstream(Options { script: Script::new("Yes."), rate: 0.0, ..Options::default() }).await;
+    let setup = Setup::with_upstream(&model.url).set("RIVULET_LIMITS_MESSAGES_PER_MIN", "4");
+    let [one, other] = gateways(setup, &SHARED_REDIS.fresh()).await;
+    let (mut here, mut there) = (one.connect().await, other.connect().await);
+    let mut left = 4;
+    for (n, client) in [(0, true), (1, false), (2, true), (3, false)] {
+        let client = if client { &mut here } else { &mut there };
+        for is_known in [false, true] {
+            client.tell(json!({"type": "send", "id": format!("m{n}"), "text": "Why?"})).await;
+            let ack = client.until("ack").await;
+            assert_eq!(ack["duplicate"], is_known);
+            if !is_known {
+                left -= 1;
+                assert_eq!(ack["remaining"], left);
+                client.until("run.done").await;
+            }
+        }
+    }
+    for client in [&mut here, &mut there] {
+        client.tell(json!({"type": "send", "id": "more", "text": "Why?"})).await;
+        let refused = client.until("error").await;
+        assert_eq!((&refused["code"], &refused["re"]), (&json!("rate_limited"), &json!("more")));
+        assert!((1..=15_000).contains(&refused["retry_in_ms"].as_u64().unwrap()), "{refused}");
+    }
+    here.tell(json!({"type": "send", "id": "m0", "text": "Why?"})).await;
+    assert_eq!(here.until("ack").await["duplicate"], true, "what is known is answered all the same");
+}
+
+async fn ticket(gateway: &TestGateway) -> String {
+    let (status, made) = call(gateway, Method::POST, "/api/v1/tickets", Some(&token("ann")), Value::Null).await;
+    assert_eq!(status, 201);
+    made["ticket"].as_str().unwrap().to_owned()
+}
+
+async fn try_at(gateway: &TestGateway, ticket: &str) -> u16 {
+    knock(&format!("{}?ticket={ticket}", gateway.socket("")), &[]).await
+}
+
+#[tokio::test]
+async fn a_ticket_is_good_once_at_any_gateway() {
+    let mut redis = Redis::start(&[]);
+    let gateways = gateways::<3>(auth::setup(), redis.url()).await;
+    let [a, b, c] = &gateways;
+    let made = ticket(a).await;
+    assert_eq!((try_at(b, &made).await, try_at(b, &made).await, try_at(a, &made).await), (101, 401, 401));
+    for _ in 0..5 {
+        let made = ticket(c).await;
+        let tries = join_all((0..20).map(|n| try_at(&gateways[n % 3], &made))).await;
+        assert_eq!(tries.iter().filter(|status| **status == 101).count(), 1, "{tries:?}");
+    }
+    // Of those who came in it is known who they are.
+    let made = ticket(a).await;
+    let mut client = Client::connect(&format!("{}?ticket={made}", b.socket(""))).await;
+    client.ask("?").await;
+    let (_, listed) = call(c, Method::GET, "/api/v1/sessions", Some(&token("ann")), Value::Null).await;
+    assert_eq!(listed["sessions"].as_array().unwrap().len(), 1);
+
+    let made = ticket(a).await;
+    redis.kill();
+    for gateway in &gateways {
+        is(gateway, "down").await;
+    }
+    let tries = [try_at(b, &made).await, try_at(b, &made).await, try_at(c, &made).await, try_at(c, &made).await];
+    assert_eq!(tries, [101, 401, 101, 401], "once at each");
+    assert_eq!(b.metric("limits_alone_total{scope=\"tickets\"}").await, 1.0);
+}
+
+#[tokio::test]
+async fn without_a_database_limits_and_tickets_are_shared_and_conversations_are_not() {
+    let redis = SHARED_REDIS.fresh();
+    let setup = hourly().set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", SECRET).set("REDIS_URL", &redis);
+    let gateways = [setup.elsewhere().start().await, setup.elsewhere().start().await];
+    for gateway in &gateways {
+        is(gateway, "ready").await;
+        assert_eq!(gateway.get("/health").await.1["components"]["cluster"]["sessions"], false);
+        assert!(gateway.log().contains("each has its own conversations"));
+    }
+    let [a, b] = &gateways;
+    let made = ticket(a).await;
+    assert_eq!((try_at(b, &made).await, try_at(a, &made).await), (101, 401));
+    admits_together(&gateways, &from("127.0.0.2")).await;
+    let checked = setup.output(&["check"]).await;
+    let said = String::from_utf8(checked.stdout).unwrap();
+    assert!(checked.status.success() && said.contains("conversations are each gateway's own"), "{said}");
+    let (_, session) = call(a, Method::POST, "/api/v1/sessions", Some(&token("ben")), json!({})).await;
+    let path = format!("/api/v1/sessions/{}", session["session_id"].as_str().unwrap());
+    assert_eq!(call(b, Method::GET, &path, Some(&token("ben")), Value::Null).await.0, 404);
+    let refused = setup.set("ENVIRONMENT", "production").output(&["check"]).await;
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stdout).contains("without a database"));
+}
