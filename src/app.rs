@@ -22,7 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
 use self::{
-    background::{look_after, until},
+    background::{lasting, look_after, until},
     live::Live,
     others::{Others, count_together},
     stores::Stores,
@@ -159,12 +159,12 @@ impl App {
         budgets.load(&*stores.spending).await?;
         let server = config.cluster.redis_url.as_ref().map(|url| Server::parse(url.expose())).transpose()?;
         let redis = server.clone().map(Redis::at);
-        let rates = Rates::new(config.rate_rules());
-        let rates = match &redis {
-            Some(redis) => rates.together(redis.clone(), stores.sessions.clone()),
-            None => rates,
+        let (rates, line) = (Rates::new(config.rate_rules()), Line::new(&config.limits));
+        let counted = match &redis {
+            Some(redis) => (rates.together(redis.clone(), stores.sessions.clone()), line.together(redis.clone())),
+            None => (rates, line),
         };
-        let runner = runner(&config, &retriever, &model, budgets.clone(), rates);
+        let runner = runner(&config, &retriever, &model, budgets.clone(), counted);
         // Who shares no store has no sessions to show to others.
         let others = server.filter(|_| stores.are_shared()).map(Others::at);
         let hub = Hub::new(stores.sessions.clone(), runner.clone(), policy(&config));
@@ -231,6 +231,9 @@ impl App {
         if let Some(redis) = &gateway.redis {
             let unshared = Some(&gateway.auth).filter(|_| !stores.are_shared());
             count_together(&background, &ending, redis, unshared);
+            let (line, store, stop) = (gateway.runner.line.clone(), stores.sessions.clone(), ending.clone());
+            let keep = move || line.clone().keep(store.clone(), stop.clone());
+            background.spawn(lasting("answers of all gateways", keep));
         }
         if let Some(documents) = gateway.documents.clone() {
             let preloading = preload(documents, config.knowledge.preload.clone());
@@ -320,7 +323,7 @@ fn runner(
     retriever: &Arc<dyn Retriever>,
     model: &Arc<Current>,
     budgets: Arc<Budgets>,
-    rates: Rates,
+    (rates, line): (Rates, Line),
 ) -> Arc<Runner> {
     Arc::new(Runner {
         retriever: retriever.clone(),
@@ -332,7 +335,7 @@ fn runner(
             rewrite: config.knowledge.rewrite && !model.targets().is_empty(),
         },
         max_output_tokens: config.llm.max_output_tokens,
-        line: Arc::new(Line::new(&config.limits)),
+        line: Arc::new(line),
         budgets,
         rates: Arc::new(rates),
     })

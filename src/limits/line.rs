@@ -4,6 +4,9 @@
 //! answer of the same user is passed by those of others. To come, to go and to move up costs the same however long the
 //! line is: only those whose turn it is are woken. Where the others are is counted for all of them at once, and not more
 //! often than they are told.
+//!
+//! With a Redis the numbers hold for all gateways together: lines stay where they are, and whoever comes to the head of one
+//! takes a seat that all know of. While it is away, each gateway has its share.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -19,20 +22,27 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep},
 };
+use tokio_util::sync::CancellationToken;
 
-use super::{OverLimit, Spender};
-use crate::{config::LimitsConfig, telemetry::metrics::RUNS_WAITING};
+use super::{
+    OverLimit, Spender,
+    seats::{Seat, Seats},
+};
+use crate::{config::LimitsConfig, ephemeral::Redis, store::SessionStore, telemetry::metrics::RUNS_WAITING};
 
 /// A user may have this part of the line at most, so that one alone cannot fill it.
 const USERS_IN_LINE: usize = 8;
 /// How often those who wait are told where they are, at the most.
 const POSITION_EVERY: Duration = Duration::from_millis(500);
+/// How often it is looked whether the seats of others are known.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The line. By default nothing is limited.
 #[derive(Debug, Default)]
 pub struct Line {
     bounds: RwLock<Bounds>,
     state: Mutex<State>,
+    seats: Option<Arc<Seats>>,
 }
 
 /// The most runs at once, 0 = no limit, and the most that wait.
@@ -41,6 +51,8 @@ struct Bounds {
     runs: usize,
     per_user: usize,
     waiting: usize,
+    /// How many gateways share them: 1 where each knows of the others' answers.
+    gateways: usize,
 }
 
 #[derive(Debug, Default)]
@@ -80,15 +92,44 @@ impl Line {
     /// An empty line.
     #[must_use]
     pub fn new(config: &LimitsConfig) -> Self {
-        Self { bounds: RwLock::new(Bounds::new(config)), state: Mutex::default() }
+        Self { bounds: RwLock::new(Bounds::new(config)), state: Mutex::default(), seats: None }
+    }
+
+    /// The same, where the answers of all gateways count that have this `redis`.
+    #[must_use]
+    pub fn together(self, redis: Arc<Redis>) -> Self {
+        Self { seats: Some(Seats::over(redis)), ..self }
+    }
+
+    /// Keeps the seats of answers that are being written here, until `stop`. While those of others are not known, there are
+    /// as many here as a gateway's share is among those of this `store`.
+    pub async fn keep(self: Arc<Self>, store: Arc<dyn SessionStore>, stop: CancellationToken) {
+        let Some(seats) = &self.seats else { return };
+        let sharing = async {
+            loop {
+                let gateways = if seats.are_known() { 1 } else { store.lease().nodes };
+                if self.bounds.read().gateways != gateways {
+                    self.change_bounds(|bounds| Bounds { gateways, ..bounds });
+                }
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = seats.keep(stop.clone()) => {}
+            () = sharing => {}
+        }
     }
 
     /// From now on as `config` says. Answers that are written go on; those that wait move up where there is more room, and
     /// answers that began while nothing was limited are not counted.
     pub fn change(&self, config: &LimitsConfig) {
-        let bounds = Bounds::new(config);
+        self.change_bounds(|bounds| Bounds { gateways: bounds.gateways, ..Bounds::new(config) });
+    }
+
+    fn change_bounds(&self, change: impl FnOnce(Bounds) -> Bounds) {
         // Under both: nobody enters by the old bounds and is looked at by the new ones.
         let (mut current, mut state) = (self.bounds.write(), self.state.lock());
+        let bounds = change(*current);
         *current = bounds;
         state.due.clear(); // Who was due by the old bounds need not be by these.
         let users: Vec<_> = state.users.keys().cloned().collect();
@@ -130,7 +171,7 @@ impl Line {
             number
         });
         drop(bounds);
-        Place { line: self.clone(), spender, number, waiter }
+        Place { line: self.clone(), spender, number, waiter, own: None, of_all: None }
     }
 
     /// Counts where everybody is, unless that was just done.
@@ -146,20 +187,25 @@ impl Line {
 
 impl Bounds {
     const fn new(config: &LimitsConfig) -> Self {
-        Self { runs: config.runs, per_user: config.runs_per_user, waiting: config.waiting_runs }
+        Self { runs: config.runs, per_user: config.runs_per_user, waiting: config.waiting_runs, gateways: 1 }
     }
 
     const fn are_none(self) -> bool {
         self.runs == 0 && self.per_user == 0
     }
 
-    const fn are_reached(self, state: &State) -> bool {
-        self.runs > 0 && state.running >= self.runs
+    fn are_reached(self, state: &State) -> bool {
+        self.runs > 0 && state.running >= self.share(self.runs)
     }
 
     /// Whether a user who has so many answers may have one more.
-    const fn allow(self, running: usize) -> bool {
-        self.per_user == 0 || running < self.per_user
+    fn allow(self, running: usize) -> bool {
+        self.per_user == 0 || running < self.share(self.per_user)
+    }
+
+    /// What of so many is this gateway's; at least one.
+    fn share(self, most: usize) -> usize {
+        most.checked_div(self.gateways).unwrap_or(most).max(1)
     }
 }
 
@@ -240,6 +286,9 @@ pub struct Place {
     /// Among those that are counted; none where nothing was limited.
     number: Option<u64>,
     waiter: Arc<Waiter>,
+    /// Its seats among those of all gateways: of its user, and of all.
+    own: Option<Seat>,
+    of_all: Option<Seat>,
 }
 
 impl Place {
@@ -247,6 +296,39 @@ impl Place {
     #[must_use]
     pub fn position(&self) -> Option<usize> {
         self.waiter.position()
+    }
+
+    /// Takes its seats among those of all gateways, where they are counted; whether there were any. Asked when its turn
+    /// has come.
+    pub async fn take_seats(&mut self) -> bool {
+        let Some((seats, bounds)) = self.shared() else { return true };
+        if bounds.per_user > 0 {
+            self.own = seats.take(Seats::of(&self.spender), bounds.per_user).await;
+        }
+        if bounds.runs > 0
+            && (bounds.per_user == 0 || self.own.is_some())
+            && let Ok(_nobody_waits) = seats.turn.try_lock()
+        {
+            self.of_all = seats.take(Seats::of_all(), bounds.runs).await;
+        }
+        (bounds.per_user == 0 || self.own.is_some()) && (bounds.runs == 0 || self.of_all.is_some())
+    }
+
+    /// Waits for those that it did not get, in the order in which others here do.
+    pub async fn wait_for_seats(&mut self) {
+        let Some((seats, bounds)) = self.shared() else { return };
+        if bounds.per_user > 0 && self.own.is_none() {
+            self.own = Some(seats.wait(Seats::of(&self.spender), bounds.per_user).await);
+        }
+        if bounds.runs > 0 && self.of_all.is_none() {
+            let _turn = seats.turn.lock().await;
+            self.of_all = Some(seats.wait(Seats::of_all(), bounds.runs).await);
+        }
+    }
+
+    fn shared(&self) -> Option<(Arc<Seats>, Bounds)> {
+        let bounds = *self.line.bounds.read();
+        self.line.seats.clone().filter(|_| self.number.is_some()).map(|seats| (seats, bounds))
     }
 
     /// Waits until its turn has come: `None`. Or until it is somewhere else than at `position`, and tells where; but
@@ -277,161 +359,4 @@ impl Drop for Place {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::task::{Context, Wake, Waker};
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::chat::Owner;
-
-    fn line(runs: usize, runs_per_user: usize) -> Arc<Line> {
-        Arc::new(Line::new(&LimitsConfig { runs, runs_per_user, waiting_runs: 2, ..LimitsConfig::default() }))
-    }
-
-    fn user(name: &str) -> Spender {
-        Spender::new(Some(&Owner::new(name)))
-    }
-
-    /// Where they are at this moment.
-    fn positions<const N: usize>(places: [&Place; N]) -> [Option<usize>; N] {
-        let line = &places[0].line;
-        line.state.lock().count(*line.bounds.read());
-        places.map(Place::position)
-    }
-
-    #[test]
-    fn the_line_moves_up_in_order() {
-        let line = line(1, 0);
-        let first = line.enter(user("a"));
-        let (second, third) = (line.enter(user("a")), line.enter(user("b")));
-        assert_eq!([&first, &second, &third].map(Place::position), [None, Some(1), Some(2)]);
-        assert_eq!(line.check(&user("c")), Err(OverLimit::LineFull));
-        drop(second);
-        assert_eq!((positions([&third]), line.check(&user("c"))), ([Some(1)], Ok(())));
-        assert_eq!(line.check(&user("b")), Err(OverLimit::LineFull), "b has its part of the line");
-        drop(first);
-        assert_eq!(third.position(), None);
-    }
-
-    #[test]
-    fn new_bounds_hold_for_who_waits() {
-        let line = line(2, 0);
-        let bounds = |runs, runs_per_user| LimitsConfig { runs, runs_per_user, ..LimitsConfig::default() };
-        let mut own: Vec<_> = (0..3).map(|_| line.enter(user("a"))).collect();
-        line.change(&bounds(3, 1));
-        assert!(own[2].position().is_some(), "there is room for one more, and not for one of theirs");
-        assert_eq!(line.enter(user("b")).position(), None);
-        own.remove(0);
-        assert!(own[1].position().is_some(), "one is one at once");
-        own.remove(0);
-        assert_eq!(own[0].position(), None);
-        let (second, third) = (line.enter(user("a")), line.enter(user("a")));
-        assert!(second.position().is_some() && third.position().is_some());
-        line.change(&bounds(0, 2));
-        assert!(second.position().is_none() && third.position().is_some());
-        line.change(&bounds(0, 0));
-        assert_eq!(third.position(), None);
-        drop((own, second, third));
-        assert!(line.state.lock().users.is_empty());
-    }
-
-    #[test]
-    fn who_waits_for_himself_is_passed_by_others() {
-        let line = line(3, 1);
-        let first = line.enter(user("a"));
-        let waits = line.enter(user("a"));
-        let waits_too = line.enter(user("a"));
-        let other = line.enter(user("b"));
-        assert_eq!([&first, &waits, &waits_too, &other].map(Place::position), [None, Some(1), Some(2), None]);
-        let third = line.enter(user("c"));
-        assert_eq!((third.position(), line.enter(user("d")).position()), (None, Some(3)), "the gateway is full");
-        assert_eq!(positions([&waits, &waits_too]), [Some(1), Some(2)]);
-        drop(first);
-        assert_eq!(positions([&waits, &waits_too]), [None, Some(1)]);
-    }
-
-    #[test]
-    fn who_need_not_wait_comes_in_however_long_the_line_is() {
-        let line = line(0, 1);
-        let _all: Vec<_> = (0..3).map(|_| line.enter(user("a"))).collect();
-        assert_eq!(line.check(&user("a")), Err(OverLimit::LineFull));
-        assert_eq!(line.check(&user("b")), Ok(()));
-    }
-
-    #[tokio::test]
-    async fn who_waits_hears_of_it() {
-        let line = line(1, 0);
-        let first = line.enter(user("a"));
-        let second = line.enter(user("b"));
-        let mut moved = std::pin::pin!(second.moved_from(1));
-        assert!(futures_util::poll!(&mut moved).is_pending());
-        drop(first);
-        assert_eq!(moved.await, None);
-        let third = line.enter(user("c"));
-        let fourth = line.enter(user("d"));
-        drop(third);
-        assert_eq!(fourth.moved_from(2).await, Some(1));
-    }
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    #[tokio::test]
-    async fn who_leaves_wakes_nobody_but_who_may_run() {
-        let line = line(1, 0);
-        let first = line.enter(user("a"));
-        let waiting: Vec<_> = (0..100).map(|_| line.enter(user("b"))).collect();
-        let mut moves: Vec<_> = waiting.iter().map(|place| Box::pin(place.moved_from(1))).collect();
-        let woken = Arc::<Woken>::default();
-        let waker = Waker::from(woken.clone());
-        for moved in &mut moves {
-            assert!(moved.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        }
-        drop(first);
-        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
-    }
-
-    #[test]
-    fn nothing_is_remembered_of_who_is_gone() {
-        let line = line(2, 1);
-        let places: Vec<_> = (0..50).map(|n| line.enter(user(&(n % 7).to_string()))).collect();
-        drop(places);
-        let state = line.state.lock();
-        assert!(state.users.is_empty() && state.waiting.is_empty() && state.due.is_empty() && state.running == 0);
-    }
-
-    proptest! {
-        #[test]
-        fn the_bounds_hold_and_nobody_is_left_waiting(
-            runs in 0usize..4, per_user in 0usize..3, steps in prop::collection::vec((0usize..3, 0usize..40), 0..60),
-        ) {
-            let line = line(runs, per_user);
-            let mut places: Vec<(usize, Place)> = Vec::new();
-            for (who, what) in steps {
-                if what % 2 == 0 || places.is_empty() {
-                    places.push((who, line.enter(user(&who.to_string()))));
-                } else {
-                    places.swap_remove(what % places.len());
-                }
-                let running = |of: Option<usize>| {
-                    places.iter().filter(|(who, place)| of.is_none_or(|of| of == *who) && place.position().is_none()).count()
-                };
-                prop_assert!(runs == 0 || running(None) <= runs);
-                let is_full = runs > 0 && running(None) == runs;
-                for who in 0..3 {
-                    let own = running(Some(who));
-                    prop_assert!(per_user == 0 || own <= per_user);
-                    let waits = places.iter().any(|(other, place)| *other == who && place.position().is_some());
-                    prop_assert!(!waits || is_full || (per_user > 0 && own == per_user), "nobody waits in vain");
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -2,7 +2,8 @@
 //! may ask for in a while.
 //!
 //! The logic is pure and is told the time; the registries that are shared, [`Budgets`], [`Line`] and
-//! [`Rates`], hold it under short locks. `shared` is what gateways count together. Uses `store` to keep what was spent,
+//! [`Rates`], hold it under short locks. `shared` is what gateways count together, `seats` the answers
+//! that they write at once. Uses `store` to keep what was spent,
 //! `ephemeral`, `config`, `telemetry`, `chat`.
 
 use std::{sync::Arc, time::Duration};
@@ -17,6 +18,7 @@ mod capacity;
 pub mod line;
 pub mod quota;
 pub mod rates;
+mod seats;
 mod shared;
 mod spending;
 mod visitor;

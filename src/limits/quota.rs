@@ -7,6 +7,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// [`Quota::take`] once more, for a bucket that gateways have together: a script for the server where it is. Its key holds
+/// the moment at which the bucket is full, ARGV what [`Quota::times`] says. It tells whether one was taken, and how long the
+/// bucket takes to be full. Its numbers are exact until the year 2255.
+pub const TAKE: &str = "
+    local time = redis.call('TIME')
+    local now, every, span = time[1] * 1000000 + time[2], tonumber(ARGV[1]), tonumber(ARGV[2])
+    local whole_at = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0)) + every
+    if whole_at - now > span then return {0, whole_at - now - every} end
+    redis.call('SET', KEYS[1], string.format('%.0f', whole_at), 'PX', string.format('%.0f', math.ceil((whole_at - now) / 1000)))
+    return {1, whole_at - now}";
+
 /// Moments and spans in microseconds, from whatever beginning the caller counts from.
 pub type Micros = u64;
 
@@ -59,7 +70,8 @@ impl Quota {
     }
 
     /// How long one takes to come back, and how long all do.
-    pub(super) const fn times(&self) -> (Micros, Micros) {
+    #[must_use]
+    pub const fn times(&self) -> (Micros, Micros) {
         (self.every, self.span())
     }
 
@@ -77,7 +89,8 @@ impl Quota {
     }
 
     /// Of a bucket that is full again after `missing`.
-    pub(super) const fn left(&self, missing: Micros) -> Left {
+    #[must_use]
+    pub const fn left(&self, missing: Micros) -> Left {
         let room = self.span().saturating_sub(missing);
         Left {
             remaining: room / self.every,

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use super::{
     OverLimit,
     quota::{Micros, Quota},
-    shared::Shared,
+    shared::{Shared, key},
     visitor::{Action, Standing, Visitor},
 };
 use crate::{
@@ -109,7 +109,7 @@ impl Rates {
         let Some(Together { shared, store }) = self.together.as_ref().filter(|_| action.is_shared()) else {
             return self.take_here((action, quota), who).map(Some);
         };
-        match shared.take(quota, Shared::key(&(action.name(), who))).await {
+        match shared.take(quota, key(&(action.name(), who))).await {
             Ok(Ok(left)) => {
                 let _it_may_be_more_than_the_share = self.take_here((action, quota.share(store.lease().nodes)), who);
                 Ok(Some(Standing { action, quota, left }))

@@ -12,24 +12,26 @@ use redis::Script;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::quota::{Left, Micros, Quota};
+use super::quota::{Left, Micros, Quota, TAKE};
 use crate::ephemeral::{Away, QUICKLY, Redis};
 
 /// The most who are known to have been refused; more are asked for once more.
 const MAX_REFUSED: u64 = 50_000;
-/// Takes one, or says that there is none; and how long the bucket takes to be full. Its numbers are exact until the year 2255.
-const TAKE: &str = "
-    local time = redis.call('TIME')
-    local now, every, span = time[1] * 1000000 + time[2], tonumber(ARGV[1]), tonumber(ARGV[2])
-    local whole_at = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0)) + every
-    if whole_at - now > span then return {0, whole_at - now - every} end
-    redis.call('SET', KEYS[1], string.format('%.0f', whole_at), 'PX', string.format('%.0f', math.ceil((whole_at - now) / 1000)))
-    return {1, whole_at - now}";
-
 static TAKING: LazyLock<Script> = LazyLock::new(|| Script::new(TAKE));
 
 /// Whose bucket it is, and of what: a hash, so that the server has no names.
 pub(super) type Key = [u8; 16];
+
+/// The key of `whose` bucket.
+pub(super) fn key(whose: &impl Serialize) -> Key {
+    let hash = blake3::hash(&rmp_serde::to_vec(whose).unwrap_or_default());
+    *hash.as_bytes().first_chunk().unwrap_or(&[0; 16])
+}
+
+/// The same as text.
+pub(super) fn name(whose: &impl Serialize) -> String {
+    URL_SAFE_NO_PAD.encode(key(whose))
+}
 
 /// The buckets.
 #[derive(Debug)]
@@ -49,12 +51,6 @@ struct Refusal {
 impl Shared {
     pub(super) fn over(redis: Arc<Redis>) -> Self {
         Self { redis, refused: Cache::new(MAX_REFUSED) }
-    }
-
-    /// The key of `whose` bucket.
-    pub(super) fn key(whose: &impl Serialize) -> Key {
-        let hash = blake3::hash(&rmp_serde::to_vec(whose).unwrap_or_default());
-        *hash.as_bytes().first_chunk().unwrap_or(&[0; 16])
     }
 
     /// Takes one, as [`Quota::take`] does.
@@ -105,7 +101,7 @@ mod tests {
         assert_eq!(after(999), quota.take(&mut bucket, 999_005).err());
         assert_eq!(after(1000), None);
         assert_eq!(refusal.left(quota.share(2), now), None, "another rule, another answer");
-        assert_eq!(Shared::key(&("a", "b")), Shared::key(&("a", "b")));
-        assert_ne!(Shared::key(&("a", "b")), Shared::key(&("ab", "")));
+        assert_eq!(key(&("a", "b")), key(&("a", "b")));
+        assert_ne!(key(&("a", "b")), key(&("ab", "")));
     }
 }

@@ -107,11 +107,15 @@ impl Runner {
         let watched = Watched::of(&request, span.clone());
         let before = stream! {
             let spender = Spender::new(request.owner.as_ref());
-            let place = self.line.enter(spender.clone());
+            let mut place = self.line.enter(spender.clone());
             let mut position = place.position();
             while let Some(at) = position {
                 yield Before::Told(RunEvent::Doing(Doing { phase: Phase::Queued, position }));
                 position = place.moved_from(at).await;
+            }
+            if !place.take_seats().await {
+                yield Before::Told(RunEvent::Doing(Doing { phase: Phase::Queued, position: Some(1) }));
+                place.wait_for_seats().await;
             }
             yield Before::Told(RunEvent::Doing(Phase::Retrieving.into()));
             let (found, retrieved) = self.look_up(&request, &spender, &span).await;

@@ -4,14 +4,21 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, future::join_all, stream};
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use reqwest::{Client as Http, Method};
-use rivulet::mock_llm::{Options, Script};
+use rivulet::{
+    limits::quota::{Quota, TAKE},
+    mock_llm::{Options, Script},
+};
 use serde_json::{Value, json};
-use tokio::{task::spawn_blocking, time::sleep};
+use tokio::{
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 
 use crate::{
     auth::{self, SECRET, call, knock, token},
-    harness::{Client, Redis, SHARED, SHARED_REDIS, Setup, TestGateway, soon, upstream},
+    harness::{Client, Redis, SHARED, SHARED_REDIS, Seed, Setup, TestGateway, Upstream, soon, upstream},
 };
 
 const LIMIT: usize = 30;
@@ -186,6 +193,110 @@ async fn messages_are_counted_together_and_repetitions_are_not() {
     assert_eq!(here.until("ack").await["duplicate"], true, "what is known is answered all the same");
 }
 
+/// A question whose answer has begun.
+async fn begins(gateway: &TestGateway) -> Client {
+    let mut client = gateway.connect().await;
+    client.say("Why?").await;
+    client.until("delta").await;
+    client
+}
+
+/// A question that waits for its turn.
+async fn waits(gateway: &TestGateway) -> Client {
+    let mut client = gateway.connect().await;
+    client.say("Why?").await;
+    let phase = client.until("run.phase").await;
+    assert_eq!((&phase["phase"], &phase["position"]), (&json!("queued"), &json!(1)));
+    client
+}
+
+#[tokio::test]
+async fn answers_at_once_are_counted_together() {
+    for setting in ["RIVULET_LIMITS_RUNS_PER_USER", "RIVULET_LIMITS_RUNS"] {
+        let mut redis = Redis::start(&[]);
+        let (model, gate) = Upstream::gated("One two three.", 1).await;
+        let setup = Setup::with_upstream(&model.url).set(setting, "2");
+        let gateways = gateways::<3>(setup, redis.url()).await;
+        let [a, b, c] = &gateways;
+        let (mut first, mut second, mut third) = (begins(a).await, begins(b).await, waits(c).await);
+        first.tell(json!({"type": "stop"})).await;
+        assert_eq!(first.answer().await.status(), "stopped");
+        third.until("delta").await;
+        let mut fourth = waits(a).await;
+        assert_eq!(model.stats.counts().requests, 3);
+        gate.open();
+        for client in [&mut second, &mut third, &mut fourth] {
+            assert_eq!(client.answer().await.status(), "complete");
+        }
+        // Without it each gateway has its share, which is one.
+        gate.allow(1);
+        redis.kill();
+        for gateway in &gateways {
+            is(gateway, "down").await;
+        }
+        let mut begun = Vec::new();
+        for gateway in &gateways {
+            begun.push(begins(gateway).await);
+        }
+        soon("the share", async {
+            while a.metric("runs_waiting").await < 1.0 {
+                let mut more = a.connect().await;
+                more.say("Why?").await;
+                begun.push(more);
+                sleep(Duration::from_millis(500)).await;
+            }
+        })
+        .await;
+        gate.open();
+        for client in &mut begun {
+            assert_eq!(client.answer().await.status(), "complete");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_killed_frees_its_places() {
+    let (model, gate) = Upstream::gated("One two three.", 1).await;
+    let setup = Setup::with_upstream(&model.url).set("RIVULET_LIMITS_RUNS", "2");
+    let [a, b] = gateways(setup, &SHARED_REDIS.fresh()).await;
+    let (first, second) = (begins(&a).await, begins(&a).await);
+    let mut third = waits(&b).await;
+    // They are renewed as long as they are somebody's.
+    let longer = timeout(Duration::from_secs(17), third.until("delta")).await;
+    assert!(longer.is_err(), "{longer:?}");
+    drop((first, second, a.kill().await));
+    timeout(Duration::from_secs(17), third.until("delta")).await.expect("a place");
+    gate.open();
+    assert_eq!(third.answer().await.status(), "complete");
+}
+
+/// What the script does by the server's clock is what the rule says, whatever time it is.
+#[tokio::test]
+async fn the_script_is_the_rule() {
+    let redis = Redis::start(&[]);
+    let script = TAKE.replace("redis.call('TIME')", "{math.floor(ARGV[3] / 1000000), ARGV[3] % 1000000}");
+    let seed = Seed::new();
+    let mut random = SmallRng::seed_from_u64(seed.0);
+    for bucket in 0..8 {
+        let (most, window) = (random.random_range(1..10), random.random_range(1000..100_000));
+        let quota = Quota::new(most, Duration::from_secs(window));
+        let (every, span) = quota.times();
+        let (mut whole_at, mut now) = (0, 1_800_000_000_000_000);
+        for _ in 0..40 {
+            now += [0, 1, every / 2, every, 3 * every][random.random_range(0..5)];
+            let expected = match quota.take(&mut whole_at, now) {
+                Ok(left) => (1, left),
+                Err(left) => (0, left),
+            };
+            let (key, numbers) = (format!("bucket:{bucket}"), [every, span, now].map(|number| number.to_string()));
+            let [every, span, now] = &numbers;
+            let told = redis.servers[0].command(&["EVAL", &script, "1", &key, every, span, now]).await;
+            let (is_taken, missing): (u64, u64) = told.unwrap();
+            assert_eq!((is_taken, quota.left(missing)), expected);
+        }
+    }
+}
+
 async fn ticket(gateway: &TestGateway) -> String {
     let (status, made) = call(gateway, Method::POST, "/api/v1/tickets", Some(&token("ann")), Value::Null).await;
     assert_eq!(status, 201);
@@ -246,5 +357,5 @@ async fn without_a_database_limits_and_tickets_are_shared_and_conversations_are_
     let path = format!("/api/v1/sessions/{}", session["session_id"].as_str().unwrap());
     assert_eq!(call(b, Method::GET, &path, Some(&token("ben")), Value::Null).await.0, 404);
     let refused = setup.set("ENVIRONMENT", "production").output(&["check"]).await;
-    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stdout).contains("without a database"));
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("without a database"));
 }
