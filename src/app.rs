@@ -43,7 +43,7 @@ use crate::{
     llm::{ChatModel, Current, TargetsError},
     run::{Retrieval, Runner},
     store::{
-        StoreError,
+        SessionStore, StoreError,
         audit::AuditStore,
         folder,
         sqlite::{self, Holder, SqliteStore},
@@ -155,16 +155,10 @@ impl App {
         let tls = TlsFiles::of(&config).map(|files| Tls::open(&files)).transpose()?.map(Arc::new);
         let (listener, address) = listen(config.server.bind)?;
         let admin = config.server.admin_bind.map(listen).transpose()?;
-        let budgets = Arc::new(Budgets::new(&config.limits));
-        budgets.load(&*stores.spending).await?;
         let server = config.cluster.redis_url.as_ref().map(|url| Server::parse(url.expose())).transpose()?;
         let redis = server.clone().map(Redis::at);
-        let (rates, line) = (Rates::new(config.rate_rules()), Line::new(&config.limits));
-        let counted = match &redis {
-            Some(redis) => (rates.together(redis.clone(), stores.sessions.clone()), line.together(redis.clone())),
-            None => (rates, line),
-        };
-        let runner = runner(&config, &retriever, &model, budgets.clone(), counted);
+        let runner = runner(&config, &retriever, &model, redis.as_ref().map(|redis| (redis, &stores.sessions)));
+        runner.budgets.load(&*stores.spending).await?;
         // Who shares no store has no sessions to show to others.
         let others = server.filter(|_| stores.are_shared()).map(Others::at);
         let hub = Hub::new(stores.sessions.clone(), runner.clone(), policy(&config));
@@ -322,9 +316,18 @@ fn runner(
     config: &Config,
     retriever: &Arc<dyn Retriever>,
     model: &Arc<Current>,
-    budgets: Arc<Budgets>,
-    (rates, line): (Rates, Line),
+    together: Option<(&Arc<Redis>, &Arc<dyn SessionStore>)>,
 ) -> Arc<Runner> {
+    let (rates, line) = (Rates::new(config.rate_rules()), Line::new(&config.limits));
+    let budgets = Budgets::new(&config.limits);
+    let (rates, line, budgets) = match together {
+        Some((redis, store)) => (
+            rates.together(redis.clone(), store.clone()),
+            line.together(redis.clone()),
+            budgets.together(redis.clone(), store.clone()),
+        ),
+        None => (rates, line, budgets),
+    };
     Arc::new(Runner {
         retriever: retriever.clone(),
         model: model.clone(),
@@ -336,7 +339,7 @@ fn runner(
         },
         max_output_tokens: config.llm.max_output_tokens,
         line: Arc::new(line),
-        budgets,
+        budgets: Arc::new(budgets),
         rates: Arc::new(rates),
     })
 }

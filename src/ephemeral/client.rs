@@ -25,7 +25,7 @@ use tracing::{info, warn};
 use super::server::{Connection, Server, described};
 use crate::telemetry::metrics::REDIS_UP;
 
-/// How long somebody waits for a limit: whoever is not told until then is limited by this gateway alone.
+/// How long a request or a message waits to be counted: one that was not until then is counted by this gateway alone.
 pub const QUICKLY: Duration = Duration::from_millis(20);
 /// How long anything else may take: a server that takes longer is away.
 pub const PATIENTLY: Duration = Duration::from_millis(250);

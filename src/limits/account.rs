@@ -1,6 +1,6 @@
 //! What one account may spend, has spent and holds back, in fixed windows: minutes and days of UTC. Pure.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::chat::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::chat::Timestamp;
 const MINUTE: u64 = 60_000;
 const DAY: u64 = 86_400_000;
 /// When what answers hold back may be free again: with the next one that ends, and nobody knows when that is.
-const SOON: Duration = Duration::from_secs(5);
+pub(super) const SOON: Duration = Duration::from_secs(5);
 
 /// What an account may spend, in tokens; 0 = no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,10 +18,23 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
+    /// The same where each of so many gateways has its share of a minute; at least one.
+    pub(super) fn share(self, gateways: usize) -> Self {
+        let per_min = self.per_min.checked_div(gateways as u64).unwrap_or(self.per_min);
+        Self { per_min: if self.per_min == 0 { 0 } else { per_min.max(1) }, ..self }
+    }
+
     /// Whether there is nothing to count.
     pub(super) const fn is_unlimited(self) -> bool {
         self.per_min == 0 && self.per_day == 0
     }
+}
+
+/// An account that is limited.
+#[derive(Debug)]
+pub(super) struct Limited {
+    pub(super) name: Arc<str>,
+    pub(super) allowance: Allowance,
 }
 
 /// What was spent in the newest minute and on the newest day, and what is held back for answers being written.
@@ -61,6 +74,11 @@ impl Account {
     /// The day of `now`, counted from 1970.
     pub(super) const fn day_of(now: Timestamp) -> u64 {
         now.0 / DAY
+    }
+
+    /// How long the minute of `now` lasts.
+    pub(super) const fn until_next_minute(now: Timestamp) -> Duration {
+        Duration::from_millis(MINUTE - now.0 % MINUTE)
     }
 
     /// How long the day of `now` lasts.

@@ -4,7 +4,8 @@
 //! A run holds back what its answer may come to, so that runs side by side cannot all spend the same tokens, and charges
 //! what it estimates as it goes. At its end it gives back the rest, and the provider's count takes the place of the
 //! estimate. What is not corrected, because the run was stopped, stays charged as estimated. The day's spending is kept
-//! in the store, at most [`KEEP_EVERY`] late.
+//! in the store, at most [`KEEP_EVERY`] late. With a Redis, the minute is one of all gateways; while it is away, each has
+//! its share.
 
 use std::{collections::HashMap, mem, sync::Arc, time::Duration};
 
@@ -15,12 +16,14 @@ use tracing::error;
 
 use super::{
     OverLimit, Spender,
-    account::{Account, Allowance},
+    account::{Account, Allowance, Limited},
+    minutes::Minutes,
 };
 use crate::{
     chat::Timestamp,
     config::LimitsConfig,
-    store::{SpendingStore, Spent, StoreError},
+    ephemeral::Redis,
+    store::{SessionStore, SpendingStore, Spent, StoreError},
 };
 
 /// How late the store may know of what was spent: so much a crash forgives.
@@ -33,6 +36,7 @@ const MAX_ACCOUNTS: usize = 1_000_000;
 pub struct Budgets {
     allowances: RwLock<Allowances>,
     accounts: Mutex<Accounts>,
+    pub(super) minutes: Option<Arc<Minutes>>,
 }
 
 /// What may be spent.
@@ -61,13 +65,6 @@ struct Kept {
     is_dirty: bool,
 }
 
-/// An account that is limited.
-#[derive(Debug)]
-pub(super) struct Limited {
-    name: Arc<str>,
-    allowance: Allowance,
-}
-
 impl Allowances {
     const fn new(config: &LimitsConfig) -> Self {
         Self {
@@ -85,7 +82,14 @@ impl Budgets {
     /// Budgets of which nothing is spent.
     #[must_use]
     pub fn new(config: &LimitsConfig) -> Self {
-        Self { allowances: RwLock::new(Allowances::new(config)), accounts: Mutex::default() }
+        Self { allowances: RwLock::new(Allowances::new(config)), accounts: Mutex::default(), minutes: None }
+    }
+
+    /// The same, where a minute's tokens are those of all gateways that have this `redis`; while it is away, shared among
+    /// those that have this `store`.
+    #[must_use]
+    pub fn together(self, redis: Arc<Redis>, store: Arc<dyn SessionStore>) -> Self {
+        Self { minutes: Some(Minutes::over(redis, store)), ..self }
     }
 
     /// From now on as `config` says. What was spent before, while nothing was limited, the store does not know.
@@ -129,6 +133,9 @@ impl Budgets {
         let mut ending = false;
         while !ending {
             ending = stop.run_until_cancelled(sleep(KEEP_EVERY)).await.is_none();
+            if let Some(minutes) = &self.minutes {
+                minutes.settle().await;
+            }
             let (now, dirty) = self.take_dirty();
             if dirty.is_empty() {
                 continue;
@@ -152,6 +159,7 @@ impl Budgets {
         if limited.is_empty() {
             return Ok(());
         }
+        self.minutes.as_ref().map_or(Ok(()), |minutes| minutes.check(&limited))?;
         self.with(|accounts, now| accounts.fit(&limited, now, 0, Account::unspent))
     }
 

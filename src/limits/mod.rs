@@ -3,7 +3,7 @@
 //!
 //! The logic is pure and is told the time; the registries that are shared, [`Budgets`], [`Line`] and
 //! [`Rates`], hold it under short locks. `shared` is what gateways count together, `seats` the answers
-//! that they write at once. Uses `store` to keep what was spent,
+//! that they write at once, `minutes` what these spend. Uses `store` to keep what was spent,
 //! `ephemeral`, `config`, `telemetry`, `chat`.
 
 use std::{sync::Arc, time::Duration};
@@ -16,6 +16,7 @@ mod account;
 pub mod budget;
 mod capacity;
 pub mod line;
+mod minutes;
 pub mod quota;
 pub mod rates;
 mod seats;

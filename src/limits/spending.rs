@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::{
     OverLimit, Spender,
-    account::Account,
-    budget::{Accounts, Budgets, Limited},
+    account::{Account, Limited},
+    budget::{Accounts, Budgets},
+    minutes::{Reservation, soon},
 };
 use crate::chat::{Timestamp, Usage};
 
@@ -27,9 +28,31 @@ pub struct Spending {
     pub(super) held: u64,
     /// What was written and is not charged yet.
     bytes: u64,
+    /// What it has of the minute of all gateways, where that is counted.
+    reserved: Option<Reservation>,
 }
 
 impl Budgets {
+    /// As [`open`](Self::open), of what all gateways have together.
+    ///
+    /// # Errors
+    /// [`OverLimit::BudgetExhausted`]; then nothing is charged.
+    pub async fn begin(self: &Arc<Self>, spender: &Spender, prompt: u64, most: u64) -> Result<Spending, OverLimit> {
+        let mut accounts = self.accounts_of(spender);
+        let Some(minutes) = self.minutes.as_ref().filter(|_| !accounts.is_empty()) else {
+            return Spending::open(self.clone(), accounts, prompt, most);
+        };
+        if let Some((reservation, most)) = minutes.reserve(&accounts, prompt, most).await? {
+            let mut spending = Spending::open(self.clone(), accounts, prompt, most)?;
+            spending.reserved = Some(reservation);
+            return Ok(spending);
+        }
+        for limited in &mut accounts {
+            limited.allowance = limited.allowance.share(minutes.gateways());
+        }
+        Spending::open(self.clone(), accounts, prompt, most)
+    }
+
     /// A run begins: its prompt of about `prompt` tokens is charged, and of the `most` that its answer may have so much
     /// is held back as is left.
     ///
@@ -42,7 +65,8 @@ impl Budgets {
 
 impl Spending {
     fn open(budgets: Arc<Budgets>, accounts: Vec<Limited>, prompt: u64, most: u64) -> Result<Self, OverLimit> {
-        let mut spending = Self { budgets, accounts, most, since: Timestamp(0), day: 0, charged: 0, held: 0, bytes: 0 };
+        let (since, day, charged, held, bytes) = (Timestamp(0), 0, 0, 0, 0);
+        let mut spending = Self { budgets, accounts, most, since, day, charged, held, bytes, reserved: None };
         spending.with(Ok(()), |spending, accounts, now| {
             accounts.fit(&spending.accounts, now, prompt, Account::left)?;
             spending.since = now;
@@ -69,7 +93,13 @@ impl Spending {
             let is_held = tokens <= spending.held;
             spending.release(accounts, tokens);
             spending.charge_until(accounts, spending.charged + tokens, now);
-            if is_held { Ok(()) } else { accounts.fit(&spending.accounts, now, 0, Account::left) }
+            match &spending.reserved {
+                _ if is_held => Ok(()),
+                Some(reserved) if reserved.is_used_up(spending.charged) => {
+                    Err(OverLimit::BudgetExhausted { retry_in: soon() })
+                }
+                _ => accounts.fit(&spending.accounts, now, 0, Account::left),
+            }
         })
     }
 
@@ -139,5 +169,8 @@ impl Drop for Spending {
     fn drop(&mut self) {
         self.give_back();
         self.correct(self.charged + self.bytes / 4);
+        if let Some(reserved) = &mut self.reserved {
+            reserved.spent = self.charged;
+        }
     }
 }

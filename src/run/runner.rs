@@ -122,7 +122,7 @@ impl Runner {
             yield Before::Told(retrieved);
             yield Before::Told(RunEvent::Doing(Phase::Waiting.into()));
             let (request, prompt_tokens) = self.compose(request, found, span);
-            let spending = match self.budgets.open(&spender, prompt_tokens.into(), request.max_output_tokens.into()) {
+            let spending = match self.budgets.begin(&spender, prompt_tokens.into(), request.max_output_tokens.into()).await {
                 Ok(spending) => spending,
                 Err(refusal) => {
                     refusal.count();
@@ -160,7 +160,7 @@ impl Runner {
         }
         let prompt = rewrite::prompt(&request.question, &request.history)?;
         let most = self.max_output_tokens.min(rewrite::MAX_TOKENS);
-        let spending = self.budgets.open(spender, prompt_tokens(&prompt).into(), most.into()).ok()?;
+        let spending = self.budgets.begin(spender, prompt_tokens(&prompt).into(), most.into()).await.ok()?;
         let asker = request.owner.clone();
         let asked = ChatRequest { asker, span: span.clone(), ..ChatRequest::new(prompt, &request.question, most) };
         let started = Instant::now();

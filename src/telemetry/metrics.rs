@@ -176,7 +176,7 @@ declare::table! {
     gauge REDIS_UP = "redis_up" {}
     /// What a gateway decided by itself, because that Redis was away or too slow.
     counter LIMITS_ALONE = "limits_alone_total" {
-        scope = ["requests", "messages", "new_sessions", "uploads", "tickets", "runs"],
+        scope = ["requests", "messages", "new_sessions", "uploads", "tickets", "runs", "tokens"],
     }
 
     /// Whether the way to other gateways works.

@@ -7,6 +7,7 @@ use futures_util::{StreamExt, future::join_all, stream};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use reqwest::{Client as Http, Method};
 use rivulet::{
+    chat::Timestamp,
     limits::quota::{Quota, TAKE},
     mock_llm::{Options, Script},
 };
@@ -18,7 +19,7 @@ use tokio::{
 
 use crate::{
     auth::{self, SECRET, call, knock, token},
-    harness::{Client, Redis, SHARED, SHARED_REDIS, Seed, Setup, TestGateway, Upstream, soon, upstream},
+    harness::{Client, Gate, Redis, SHARED, SHARED_REDIS, Seed, Setup, TestGateway, Upstream, soon, upstream},
 };
 
 const LIMIT: usize = 30;
@@ -257,7 +258,7 @@ async fn answers_at_once_are_counted_together() {
 #[tokio::test]
 async fn a_gateway_that_is_killed_frees_its_places() {
     let (model, gate) = Upstream::gated("One two three.", 1).await;
-    let setup = Setup::with_upstream(&model.url).set("RIVULET_LIMITS_RUNS", "2");
+    let setup = Setup::with_upstream(&model.url).set("RIVULET_LIMITS_RUNS", "2").set("RIVULET_LLM_GAP_S", "60");
     let [a, b] = gateways(setup, &SHARED_REDIS.fresh()).await;
     let (first, second) = (begins(&a).await, begins(&a).await);
     let mut third = waits(&b).await;
@@ -268,6 +269,64 @@ async fn a_gateway_that_is_killed_frees_its_places() {
     timeout(Duration::from_secs(17), third.until("delta")).await.expect("a place");
     gate.open();
     assert_eq!(third.answer().await.status(), "complete");
+}
+
+/// So many questions, at the gateways in turns and all at once: how many were answered. They are held until all others are
+/// refused.
+async fn answered(gateways: &[TestGateway], (model, gate): (&Upstream, &Gate), times: usize) -> usize {
+    let metric = "rate_limited_total{scope=\"tokens\"}";
+    let decided = || async {
+        let refused = join_all(gateways.iter().map(|gateway| gateway.metric(metric))).await.iter().sum::<f64>();
+        refused as u64 + model.stats.counts().requests as u64
+    };
+    let before = decided().await;
+    gate.allow(1);
+    let question = json!({"model": "m", "messages": [{"role": "user", "content": "Why?"}]});
+    let asked = (0..times).map(|n| gateways[n % gateways.len()].post("/v1/chat/completions", question.clone()));
+    let opened = async {
+        soon("an answer or a refusal for everybody", async {
+            while decided().await - before < times as u64 {
+                sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+        gate.open();
+    };
+    let (answers, ()) = tokio::join!(join_all(asked), opened);
+    let is_answered = |(status, said): &(u16, Value)| {
+        assert!(*status == 200 || (*status == 429 && said["error"]["code"] == "budget_exhausted"), "{status} {said}");
+        *status == 200
+    };
+    answers.iter().filter(|answer| is_answered(answer)).count()
+}
+
+#[tokio::test]
+async fn a_minutes_tokens_are_those_of_all_gateways() {
+    let mut redis = Redis::start(&[]);
+    let (model, gate) = Upstream::gated("One two three.", 1).await;
+    let setup = Setup::with_upstream(&model.url).set("RIVULET_LIMITS_TOKENS_PER_MIN", "3000");
+    let gateways = gateways::<3>(setup, redis.url()).await;
+    let left = 60_000 - Timestamp::now().0 % 60_000;
+    if left < 15_000 {
+        sleep(Duration::from_millis(left)).await; // All of it is about one minute.
+    }
+    // Each may come to a bit more than 1,024.
+    let answers = answered(&gateways, (&model, &gate), 30).await;
+    let metric = "limits_alone_total{scope=\"tokens\"}";
+    let alone = join_all(gateways.iter().map(|gateway| gateway.metric(metric))).await.iter().sum::<f64>() as usize;
+    assert!((3..=3 + alone).contains(&answers), "{answers}, {alone} alone");
+    soon("what was not used", async {
+        while answered(&gateways[2..], (&model, &gate), 1).await == 0 {
+            sleep(Duration::from_millis(200)).await;
+        }
+    })
+    .await;
+    redis.kill();
+    for gateway in &gateways {
+        is(gateway, "down").await;
+    }
+    assert_eq!(answered(&gateways[..1], (&model, &gate), 10).await, 1, "two would come to more than its share");
+    assert!(gateways[0].metric(metric).await >= 1.0);
 }
 
 /// What the script does by the server's clock is what the rule says, whatever time it is.
