@@ -335,7 +335,7 @@ impl SessionStore for Client {
 
     fn lease(&self) -> Lease {
         let me = self.0.me.lock();
-        Lease { life: me.life, is_certain: me.renewed.elapsed() < TTL.saturating_sub(MARGIN) }
+        Lease { life: me.life, is_certain: me.renewed.elapsed() < TTL.saturating_sub(MARGIN), nodes: 1 }
     }
 
     async fn create_session(&self, session: SessionRecord) -> Result<(), StoreError> {

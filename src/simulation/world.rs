@@ -28,7 +28,8 @@ use super::{
 };
 use crate::{
     chat::{SessionId, Timestamp},
-    cluster::{Bus, Cluster, Home, Server},
+    cluster::{Bus, Cluster, Home},
+    ephemeral::Server,
     hub::{ASSISTANT, Hub, Policy},
     knowledge::NoKnowledge,
     run::{Retrieval, Runner},
