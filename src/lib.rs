@@ -55,6 +55,7 @@ pub mod mock_llm;
 pub mod run;
 pub mod session;
 #[cfg(test)]
+#[expect(clippy::print_stdout, reason = "a test that tells what happened")]
 mod simulation;
 pub mod store;
 pub mod telemetry;

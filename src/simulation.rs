@@ -92,9 +92,14 @@ async fn judged(
         standing.is_done && standing.is_attached && standing.acked.iter().all(|run| standing.heard.contains(run))
     };
     world.phase.send_replace(Phase::Settle);
-    until(SETTLED, || people.iter().all(is_done))
-        .await
-        .map_err(|()| "not all is acknowledged and answered".to_owned())?;
+    until(SETTLED, || people.iter().all(is_done)).await.map_err(|()| {
+        let left = people.iter().enumerate().filter(|(_, one)| !is_done(one)).map(|(number, (_, standing))| {
+            let standing = standing.lock();
+            let unheard: Vec<_> = standing.acked.iter().filter(|run| !standing.heard.contains(*run)).collect();
+            format!("{number} (done: {}, there: {}, unheard: {unheard:?})", standing.is_done, standing.is_attached)
+        });
+        format!("not all is acknowledged and answered: {}", left.collect::<Vec<_>>().join(", "))
+    })?;
     world.phase.send_replace(Phase::LastWord);
     let has_heard = |(session, standing): &(SessionId, Arc<Mutex<Standing>>)| {
         let mut of_session = people.iter().filter(|(of, _)| of == session);

@@ -58,7 +58,7 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// It can be asked as soon as [`keep`](Self::keep) has connected.
+    /// It can be asked as soon as `keep` has connected.
     #[must_use]
     pub fn at(server: Server) -> Arc<Self> {
         let (doubt, lost) = (Notify::new(), Notify::new());

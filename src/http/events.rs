@@ -53,7 +53,7 @@ pub(super) async fn events(
     // A browser that comes back by itself says what it saw last; one that is made anew can say so in the address only.
     let resume = request.headers().get("last-event-id").and_then(|cursor| cursor.to_str().ok()).map(str::to_owned);
     let resume = resume.or(told.resume);
-    session.catch_up(resume.as_deref()).await;
+    session.catch_up(resume.as_deref()).await?;
     let resume_ttl = gateway.hub.resume_ttl();
     let permit = request.extensions_mut().remove::<ConnectionPermit>();
     let events = stream! {
@@ -65,7 +65,7 @@ pub(super) async fn events(
         while listener.may_go_on() {
             if gateway.draining.is_cancelled() && !std::mem::replace(&mut warned, true) {
                 // Browsers take `retry` for the time after which they come back by themselves.
-                let Goaway { retry_in_ms, frame } = Goaway::within(gateway.drain);
+                let Goaway { retry_in_ms, frame } = Goaway::of(gateway.drain, gateway.hub.back_within());
                 yield format!("retry: {retry_in_ms}\ndata: {frame}\n\n");
             }
             if let Some(event) = next(&mut viewer) {

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use super::Hub;
 use crate::{
     chat::Timestamp,
-    session::{Closed, SessionHandle},
+    session::{BACK_WITHIN, Closed, SessionHandle},
     store::MAX_EXPIRED,
 };
 
@@ -20,6 +20,8 @@ use crate::{
 pub const INTERRUPT_GRACE: Duration = Duration::from_secs(3);
 /// How often it is looked, at the end, who has nothing to finish any more.
 const FREE_EVERY: Duration = Duration::from_millis(100);
+/// So many sessions come back in a second to other gateways.
+const BACK_A_SECOND: u32 = 2_000;
 /// How often it is looked who has been unused for long, at the least and at the most.
 const IDLE_EVERY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 /// How often expired sessions are looked for, at the least and at the most; in between, four times in their life.
@@ -70,8 +72,9 @@ impl Hub {
     /// all sessions.
     pub async fn drain(&self, deadline: Duration) {
         self.deps.draining.store(true, Ordering::SeqCst);
+        let back_within = self.back_within();
         for handle in self.handles() {
-            handle.drain();
+            handle.drain(back_within);
         }
         if timeout(deadline, self.free()).await.is_err() {
             warn!(sessions = self.busy(), "answers are interrupted by the shutdown");
@@ -100,6 +103,17 @@ impl Hub {
                     handle.leave(); // Who has nothing to wait for can come back elsewhere.
                 }
             }
+        }
+    }
+
+    /// Within what time those who watch are to come back. Where other gateways are they need not wait until this one has
+    /// started again, and only must not come faster than the others can take them.
+    #[must_use]
+    pub fn back_within(&self) -> Duration {
+        if self.reaches_others() == Some(true) && self.deps.store.lease().nodes > 1 {
+            BACK_WITHIN.min(Duration::from_secs(self.len() as u64) / BACK_A_SECOND)
+        } else {
+            BACK_WITHIN
         }
     }
 

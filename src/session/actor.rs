@@ -220,7 +220,9 @@ impl Actor {
 
     /// Takes nothing more. What follows, and who is told, the hub knows.
     fn leave(&mut self) {
-        self.is_open = false;
+        if !std::mem::replace(&mut self.is_open, false) {
+            return; // It was lost, or deleted: nobody goes on with this log.
+        }
         if self.doubtful.is_empty() {
             self.shared.leaves.store(true, Ordering::Release);
         } else {

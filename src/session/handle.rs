@@ -36,8 +36,13 @@ use crate::{
 /// Commands waiting for a session's actor; senders wait beyond it, each with one of its own. A channel of tokio has room
 /// for 32 from the beginning, which were 1.3 KB of every idle session.
 const COMMANDS: usize = 8;
-/// How long a reader waits whom a copy has not caught up with.
-const CATCH_UP: Duration = Duration::from_secs(1);
+/// Within what time those come back who watch a gateway end that is to start again.
+pub const BACK_WITHIN: Duration = Duration::from_secs(10);
+/// A copy that is current has caught up with a reader within that, or the reader's cursor is none; and between two looks.
+const CATCH_UP: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(10);
+/// How long a wish waits until it is known that a session that moves is elsewhere, and between two looks.
+const MOVED: Duration = Duration::from_secs(3);
 
 /// A session in memory. Cheap to clone; the session stays in memory while a clone beyond the hub's exists.
 #[derive(Debug, Clone)]
@@ -84,7 +89,7 @@ impl SessionHandle {
             unsaved: Mutex::new(is_unsaved.then(|| Box::new(record))),
             log: Mutex::new(log),
             wakers: Wakers::default(),
-            draining: AtomicBool::new(deps.draining.load(Ordering::SeqCst)),
+            goes_away: if deps.draining.load(Ordering::SeqCst) { BACK_WITHIN.into() } else { OnceLock::new() },
             busy: AtomicBool::new(false),
             touched: AtomicU64::new(clock.now()),
             viewers: AtomicUsize::new(0),
@@ -214,8 +219,26 @@ impl SessionHandle {
     ) -> Result<T, SendError> {
         self.touch();
         let (reply, answer) = oneshot::channel();
-        self.hand_in(command(reply)).await.map_err(|_| self.gone())?;
-        answer.await.unwrap_or_else(|_| Err(self.gone()))
+        let answered = match self.hand_in(command(reply)).await {
+            Ok(()) => answer.await.ok(),
+            Err(_) => None,
+        };
+        match answered {
+            Some(answer) => answer,
+            None => {
+                self.has_moved().await;
+                Err(self.gone())
+            }
+        }
+    }
+
+    /// Waits until those who watch a session that moves are told, and come back with what they want where it is then: it
+    /// need not be refused before.
+    async fn has_moved(&self) {
+        let until = Instant::now() + MOVED;
+        while self.shared.leaves() && !self.is_closed() && Instant::now() < until {
+            sleep(LOOK).await;
+        }
     }
 
     /// Stops a run; its `run.done` follows in the log. Returns which one it was.
@@ -265,18 +288,24 @@ impl SessionHandle {
         self.commands.clone().send(Underway::to(&self.shared, command)).await
     }
 
-    /// Waits until what is shown here of another gateway's session has come as far as a reader that holds the cursor `resume`,
-    /// for a second at most: they may have read the last of it there a moment ago.
-    pub async fn catch_up(&self, resume: Option<&str>) {
-        let Some(resume) = resume else { return };
+    /// Waits until what is shown here of another gateway's session has come as far as a reader that holds the cursor `resume`:
+    /// they may have read the last of it there a moment ago.
+    ///
+    /// # Errors
+    /// [`StoreError::Elsewhere`] when nothing is heard from there; they would be shown less than they have seen.
+    pub async fn catch_up(&self, resume: Option<&str>) -> Result<(), StoreError> {
+        let Some(resume) = resume else { return Ok(()) };
         let until = Instant::now() + CATCH_UP;
-        while self.is_mirror()
-            && !self.is_closed()
-            && Instant::now() < until
-            && self.shared.log.lock().is_behind(resume)
-        {
-            sleep(CATCH_UP / 100).await;
+        while self.is_mirror() && !self.is_closed() && self.shared.log.lock().is_behind(resume) {
+            if !self.is_current() {
+                return Err(StoreError::Elsewhere(None));
+            }
+            if Instant::now() > until {
+                break; // There is no such place.
+            }
+            sleep(LOOK).await;
         }
+        Ok(())
     }
 
     /// A reader of the log that begins behind the cursor `resume`, or at a snapshot.
@@ -291,9 +320,9 @@ impl SessionHandle {
         self.shared.close(cause);
     }
 
-    /// Tells everybody who watches that the gateway is about to end.
-    pub fn drain(&self) {
-        self.shared.draining.store(true, Ordering::Release);
+    /// Tells everybody who watches that the gateway is about to end, and that they should be back within so long.
+    pub fn drain(&self, back_within: Duration) {
+        let _told_already = self.shared.goes_away.set(back_within);
         self.shared.wakers.wake();
     }
 

@@ -23,7 +23,7 @@ pub(crate) use command::Command;
 pub use command::{Closed, NewMessage, Receipt, Redo, RunNotActive, SendError, SendMode, StopTarget};
 pub use copies::{Ended, Follower, Mirror};
 pub(crate) use copies::{Wishes, inherit};
-pub use handle::SessionHandle;
+pub use handle::{BACK_WITHIN, SessionHandle};
 pub use moment::{Clock, Moment};
 pub use report::{Activity, RunReport, SessionReport};
 pub use shared::Lists;

@@ -34,8 +34,8 @@ pub(crate) struct Shared {
     pub(crate) log: Mutex<Log>,
     /// The viewers, to be woken after the log grew or the session closed.
     pub(crate) wakers: Wakers,
-    /// The gateway is about to end.
-    pub(crate) draining: AtomicBool,
+    /// The gateway is about to end: within what time those who watch are to come back.
+    pub(crate) goes_away: OnceLock<Duration>,
     /// A run, a waiting message or a commit in flight: the session must stay in memory.
     pub(crate) busy: AtomicBool,
     /// When somebody last used the session.

@@ -6,6 +6,7 @@ use std::{
     future::poll_fn,
     sync::{Arc, atomic::Ordering},
     task::{Poll, Waker},
+    time::Duration,
 };
 
 use crate::{
@@ -153,10 +154,10 @@ impl Viewer {
         self.shared.closed.get().copied()
     }
 
-    /// Whether the gateway is about to end, and those who watch should be told.
+    /// Within what time those who watch should come back, when the gateway is about to end.
     #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.shared.draining.load(Ordering::Acquire)
+    pub fn goes_away(&self) -> Option<Duration> {
+        self.shared.goes_away.get().copied()
     }
 
     /// Waits until there is something to read.

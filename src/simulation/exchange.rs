@@ -31,11 +31,14 @@ pub(super) struct Weather {
     pub(super) late_ms: u64,
 }
 
+/// A value, and until when it is there.
+type Kept = (Vec<u8>, Instant);
+
 /// The server.
 pub(super) struct Exchange {
     channels: Mutex<HashMap<String, Vec<Arc<Line>>>>,
     /// What lies there to be taken up, and until when.
-    kept: Mutex<HashMap<Vec<u8>, (Vec<u8>, Instant)>>,
+    kept: Mutex<HashMap<Vec<u8>, Kept>>,
     rng: Mutex<SmallRng>,
     weather: Mutex<Weather>,
     /// It answers nobody.

@@ -224,7 +224,7 @@ impl World {
                 _ => gateway.to_database.store(true, Ordering::Release),
             }
         });
-        if kind == 5 && long.as_millis() % 2 == 0 {
+        if kind == 5 && long.as_millis().is_multiple_of(2) {
             self.exchange.cut_off(&self.gateways.lock()[at].process);
         }
     }

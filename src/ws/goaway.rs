@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use crate::dialect::chat_v1;
 
-/// Clients come back so long after it at the earliest, in milliseconds, and over so long a time at the most.
+/// Clients come back so long after it at the earliest, in milliseconds.
 const RETRY_FROM_MS: u64 = 500;
-const RETRY_SPREAD_MS: u64 = 10_000;
 
 /// A farewell to one client.
 #[derive(Debug, Clone)]
@@ -18,12 +17,13 @@ pub struct Goaway {
 }
 
 impl Goaway {
-    /// Tells a client when to come back, each another time, so that not all of them come at once. The gateway is gone
-    /// after `drain`.
+    /// Tells a client when to come back, each another time `within` so long, so that not all of them come at once. The
+    /// gateway is gone after `drain`.
     #[must_use]
-    pub fn within(drain: Duration) -> Self {
-        let drain = u64::try_from(drain.as_millis()).unwrap_or(u64::MAX);
-        let retry_in_ms = rand::random_range(RETRY_FROM_MS..=RETRY_FROM_MS + drain.min(RETRY_SPREAD_MS));
+    pub fn of(drain: Duration, within: Duration) -> Self {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let drain = millis(drain);
+        let retry_in_ms = rand::random_range(RETRY_FROM_MS..=RETRY_FROM_MS + drain.min(millis(within)));
         Self { retry_in_ms, frame: chat_v1::goaway(retry_in_ms, drain) }
     }
 }

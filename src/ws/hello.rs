@@ -91,7 +91,7 @@ impl Arrival {
         let session = match self.session {
             Some(id) => {
                 let session = self.hub.get_own(&id, caller.owner()).await?;
-                session.catch_up(self.resume.as_deref()).await;
+                session.catch_up(self.resume.as_deref()).await.map_err(HubError::from)?;
                 session
             }
             None => {

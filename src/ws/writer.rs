@@ -51,9 +51,11 @@ where
 
     /// Tells once that the gateway goes away, as soon as it does.
     pub(super) fn tell_goaway(&mut self) {
-        if !self.told_goaway && self.viewer.is_draining() {
+        if !self.told_goaway
+            && let Some(within) = self.viewer.goes_away()
+        {
             self.told_goaway = true;
-            self.answer(Message::text(Goaway::within(self.socket.drain).frame));
+            self.answer(Message::text(Goaway::of(self.socket.drain, within).frame));
         }
     }
 

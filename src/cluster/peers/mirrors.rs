@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Peers, Shown, owners::ASK_AGAIN};
+use super::{
+    Peers, Shown,
+    owners::{ASK_AGAIN, ASK_AT_ONCE},
+};
 use crate::{
     cluster::{
         link::Link,
@@ -22,8 +25,6 @@ use crate::{
 const QUIET: Duration = Duration::from_millis(1500);
 /// How long a mirror waits for the first word before it is asked who has the session now.
 const FIRST_WORD: Duration = Duration::from_secs(1);
-/// Of so many mirrors at most it is asked at a time: they may all be of one gateway that is gone.
-const ASK_AT_ONCE: usize = 64;
 /// A mirror that nobody has used for so long is let go, and no more is sent for it.
 const MIRROR_IDLE: Duration = Duration::from_secs(6);
 

@@ -16,6 +16,8 @@ use crate::{
 
 /// Between two questions about the same mirror, or the same gateway.
 pub(super) const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// Of so many mirrors at most it is asked at a time: they may all be of one gateway that is gone.
+pub(super) const ASK_AT_ONCE: usize = 64;
 
 impl Peers {
     /// Asks the store who has a session, unless that was done just now.
@@ -67,10 +69,15 @@ impl Peers {
 
     pub(super) fn on_gone(&mut self, node: &NodeId, gone: Result<bool, StoreError>) {
         self.link(node).is_asked_for = false;
-        if !matches!(gone, Ok(true)) {
+        let of_node = self.mirrors.iter().filter(|(_, shown)| shown.owner == *node).map(|(id, _)| *id);
+        if matches!(gone, Ok(false)) {
+            // It is there and says nothing: it may have none of them any more, and another one has them.
+            let some: Vec<MirrorId> = of_node.take(ASK_AT_ONCE).collect();
+            return some.into_iter().for_each(|id| self.look_for_owner(id));
+        }
+        if gone.is_err() {
             return;
         }
-        let of_node = self.mirrors.iter().filter(|(_, shown)| shown.owner == *node).map(|(id, _)| *id);
         for id in of_node.collect::<Vec<_>>() {
             if let Some(shown) = self.mirrors.get(&id) {
                 shown.mirror.close(Closed::Moved);

@@ -166,7 +166,10 @@ impl Actor {
                     self.shared.unsaved.lock().take();
                 }
                 let answer = match result {
-                    Ok(Appended::Stored) => Ok(self.on_committed(question, answer, arrived, mode)),
+                    Ok(Appended::Stored) => {
+                        self.settle_doubt(&arrived.id);
+                        Ok(self.on_committed(question, answer, arrived, mode))
+                    }
                     Ok(Appended::Exists(known)) => {
                         self.make_good(&known);
                         self.repeated(&Asked::Question { text: question.text, replaces: None }, &known)
@@ -180,6 +183,7 @@ impl Actor {
                 self.note_doubt(&arrived, &result, None);
                 let answer = match result {
                     Ok(Branched::Stored { question, mut page }) => {
+                        self.settle_doubt(&arrived.id);
                         // An answer whose end could not be stored is over all the same.
                         for left in page.messages.iter_mut().filter(|left| left.id != answer) {
                             if left.status == Status::Pending {
@@ -229,7 +233,6 @@ impl Actor {
 
     /// Remembers what the store may have all the same, until that is known.
     fn note_doubt<T>(&mut self, arrived: &Arriving, result: &Result<T, StoreError>, turn: Option<&Turn>) {
-        self.doubtful.retain(|known| known.id != arrived.id);
         if let Err(StoreError::Unavailable(_)) = result {
             if self.doubtful.len() == MAX_WAITING {
                 self.doubtful.remove(0);
@@ -239,11 +242,17 @@ impl Actor {
         }
     }
 
+    /// It is known what the store has of this wish.
+    fn settle_doubt(&mut self, id: &MessageId) {
+        self.doubtful.retain(|doubtful| doubtful.id != *id);
+    }
+
     /// Goes on from what was answered as not stored and is `known` now: nobody else does.
     fn make_good(&mut self, known: &Message) {
         let is_known = |doubtful: &Doubtful| doubtful.id == known.id && known.run.as_ref() == Some(&doubtful.run);
-        let Some(at) = self.doubtful.iter().position(is_known) else { return };
-        let Doubtful { id, run, turn } = self.doubtful.swap_remove(at);
+        let found = self.doubtful.iter().position(is_known).map(|at| self.doubtful.swap_remove(at));
+        self.settle_doubt(&known.id);
+        let Some(Doubtful { id, run, turn }) = found else { return };
         match turn {
             Some(turn) => {
                 let Turn { question, answer, .. } = *turn;
