@@ -367,6 +367,9 @@ impl Hub {
                 None => hub.deps.store.delete_session(&id).await?,
             };
             hub.forget(&id, Closed::Deleted);
+            if let Some(cluster) = &hub.cluster {
+                cluster.discard(&id).await;
+            }
             Ok(existed)
         });
         deleting.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))

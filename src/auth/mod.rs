@@ -304,6 +304,11 @@ impl Authenticator {
         self.tickets.issue(caller, Timestamp::now())
     }
 
+    /// Makes a ticket good again that was used up a moment ago, for something that could not be had then.
+    pub async fn give_back_ticket(&self, ticket: &str) {
+        self.tickets.give_back(ticket).await;
+    }
+
     /// Uses a ticket up.
     ///
     /// # Errors

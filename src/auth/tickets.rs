@@ -158,11 +158,26 @@ impl Tickets {
     }
 }
 
+impl Tickets {
+    /// A ticket that was used up a moment ago, for something that could not be had, is good again.
+    pub(super) async fn give_back(&self, ticket: &str) {
+        let Some((id, _)) = open(&self.key(), ticket) else { return };
+        self.spent.lock().ids.remove(&id);
+        if let Some(redis) = &self.all {
+            let _not_good_again = redis.ask::<u64>(redis::cmd("DEL").arg(name(&id)), PATIENTLY).await;
+        }
+    }
+}
+
+fn name(id: &TicketId) -> String {
+    format!("rivulet:ticket:{}", URL_SAFE_NO_PAD.encode(id))
+}
+
 /// Whether no gateway has taken the ticket before, as far as that can be known.
 async fn is_first(redis: &Redis, id: &TicketId) -> bool {
     let mut spend = redis::cmd("SET");
     let life = u64::try_from(SPENT_LIFE.as_millis()).unwrap_or(u64::MAX);
-    spend.arg(format!("rivulet:ticket:{}", URL_SAFE_NO_PAD.encode(id))).arg("").arg("NX").arg("PX").arg(life);
+    spend.arg(name(id)).arg("").arg("NX").arg("PX").arg(life);
     match redis.ask::<Value>(&spend, PATIENTLY).await {
         Ok(answer) => answer != Value::Nil,
         Err(_) => {
@@ -298,6 +313,10 @@ mod tests {
         for none in ["tk_x", "tk_", "", &ticket[3..], &format!("{ticket}A"), &format!("{ticket}{}", "x".repeat(9999))] {
             assert_eq!(tickets.redeem(none, NOW).await, Err(Refused), "{none}");
         }
+        assert_eq!(tickets.redeem(&ticket, NOW).await, Ok(ann.clone()));
+        assert_eq!(tickets.redeem(&ticket, NOW).await, Err(Refused));
+        tickets.give_back("tk_x").await;
+        tickets.give_back(&ticket).await; // What it was used for could not be had.
         assert_eq!(tickets.redeem(&ticket, NOW).await, Ok(ann.clone()));
         assert_eq!(tickets.redeem(&ticket, NOW).await, Err(Refused));
         let late = tickets.issue(&ann, NOW).unwrap();

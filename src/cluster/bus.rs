@@ -95,6 +95,11 @@ impl Bus {
         self.ask(redis::cmd("GETDEL").arg(key)).await
     }
 
+    /// Takes away what was left, if it is there.
+    pub(super) async fn take_away(&self, key: &str) {
+        let _gone_by_itself_soon = self.ask::<u64>(redis::cmd("DEL").arg(key)).await;
+    }
+
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, BusDown> {
         let Some(mut connection) = self.working.read().clone() else { return Err(BusDown) };
         connection.ask(command, DEADLINE).await.map_err(|_| BusDown)

@@ -36,6 +36,11 @@ impl Cluster {
         metrics::counter!(CLUSTER_MOVES, "outcome" => carried).increment(1);
     }
 
+    /// Takes away the log that was left of a session: it went on without it, or is deleted.
+    pub(crate) async fn discard(&self, session: &SessionId) {
+        self.bus.take_away(&key(session)).await;
+    }
+
     /// The log that was left of a session, which this gateway has just taken with `fence`.
     pub(crate) async fn carried(&self, session: &SessionId, fence: Fence) -> Option<Whole> {
         if fence == Fence::FIRST || !self.bus.is_up() {

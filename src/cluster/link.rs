@@ -1,7 +1,7 @@
 //! What is between this gateway and another one: what is to be said to it, and the followers that read sessions for it.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     chat::SessionId,
-    session::{Ended, Follower},
+    session::{Ended, Follower, log::There},
     store::NodeId,
 };
 
@@ -76,8 +76,8 @@ impl Wake for FollowerWaker {
 /// Another gateway.
 pub(super) struct Link {
     pub(super) receiving: Receiving,
-    /// Mirrors whose sessions are being looked for.
-    coming: HashSet<MirrorId>,
+    /// Mirrors whose sessions are being looked for, and who watches at each.
+    coming: HashMap<MirrorId, There>,
     /// What is to be said to it, besides what happens in sessions.
     pub(super) records: VecDeque<Record>,
     /// Wishes that it has not answered.
@@ -102,7 +102,7 @@ impl Link {
         let now = Instant::now();
         Self {
             receiving: Receiving::default(),
-            coming: HashSet::new(),
+            coming: HashMap::new(),
             records: VecDeque::new(),
             asked: HashMap::new(),
             heard: now,
@@ -140,12 +140,12 @@ impl Link {
     }
 
     /// One of its mirrors wants to follow a session, which is being looked for.
-    pub(super) fn expect(&mut self, id: MirrorId) {
-        self.coming.insert(id);
+    pub(super) fn expect(&mut self, id: MirrorId, there: There) {
+        self.coming.insert(id, there);
     }
 
-    /// Whether it still wants to, now that the session was found, or not.
-    pub(super) fn is_expected(&mut self, id: MirrorId) -> bool {
+    /// Who watches there, if it still wants to, now that the session was found, or not.
+    pub(super) fn expected(&mut self, id: MirrorId) -> Option<There> {
         self.coming.remove(&id)
     }
 
@@ -157,8 +157,13 @@ impl Link {
         self.dirty.push_back(id);
     }
 
-    pub(super) fn follower(&mut self, id: MirrorId) -> Option<&mut Follower> {
-        self.followers.get_mut(&id).map(|(follower, _)| follower)
+    /// Notes who watches at one of its mirrors.
+    pub(super) fn set_there(&mut self, id: MirrorId, there: There) {
+        if let Some((follower, _)) = self.followers.get_mut(&id) {
+            follower.set_there(there);
+        } else if let Some(coming) = self.coming.get_mut(&id) {
+            *coming = there;
+        }
     }
 
     pub(super) fn remove(&mut self, id: MirrorId) {
@@ -183,8 +188,9 @@ impl Link {
 
     /// Looks after it; `is_used`: sessions of it are shown here.
     pub(super) fn tend(&mut self, now: Instant, is_used: bool) {
-        if now - self.heard > GONE {
+        if now - self.heard > GONE && !self.followers.is_empty() {
             self.followers.clear();
+            self.records.push_back(Record::Lost); // It may be there after all, and has missed nothing that has a number.
         }
         // Told when the next message is put together: what changes until then would be told before what waits.
         for (id, (follower, waker)) in &self.followers {
@@ -283,5 +289,15 @@ mod tests {
         link.tend(Instant::now(), true);
         assert_eq!(told(&mut link), [1], "the first one who watches here wakes nobody");
         drop(viewer);
+    }
+
+    #[test]
+    fn who_watches_is_known_from_when_it_was_said_last() {
+        let there = |viewers| There { viewers, typing: 0 };
+        let mut link = Link::new();
+        link.expect(7, there(1));
+        link.set_there(7, there(2)); // While the session is being looked for.
+        link.set_there(8, there(3));
+        assert_eq!((link.expected(7), link.expected(7), link.expected(8)), (Some(there(2)), None, None));
     }
 }

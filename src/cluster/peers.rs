@@ -243,9 +243,9 @@ impl Peers {
 
     fn on_record(&mut self, from: &NodeId, record: Record) {
         match record {
-            Record::Follow(id, ref session, ..) => {
+            Record::Follow(id, ref session, _, _, there) => {
                 let session = session.clone();
-                self.link(from).expect(id);
+                self.link(from).expect(id, there);
                 self.find(from, session, record);
             }
             Record::Wish(_, ref session, _) => {
@@ -253,9 +253,7 @@ impl Peers {
                 self.find(from, session, record);
             }
             Record::There(id, there) => {
-                if let Some(follower) = self.link(from).follower(id) {
-                    follower.set_there(there);
-                }
+                self.link(from).set_there(id, there);
             }
             Record::Leave(id) => self.link(from).remove(id),
             Record::Changed(id, change) => self.on_changed(from, id, change),
@@ -326,11 +324,11 @@ impl Peers {
 
     fn on_found(&mut self, from: NodeId, record: Record, session: Option<SessionHandle>) {
         match (record, session) {
-            (Record::Follow(id, _, at, revision, there), session) => {
+            (Record::Follow(id, _, at, revision, _), session) => {
                 let dirty = self.dirty.clone();
                 let link = self.link(&from);
+                let Some(there) = link.expected(id) else { return };
                 match session {
-                    _ if !link.is_expected(id) => {}
                     Some(session) => link.add((from, id), session.follow(at.as_deref(), revision, there), &dirty),
                     None => link.records.push_back(Record::Over(id, None)),
                 }

@@ -105,7 +105,10 @@ impl Redis {
                 self.doubt.notify_one();
             } else {
                 warn!(error = %described(&error), "what gateways share could not be asked");
-                self.lost.notify_one();
+                // A server that has no room, or is at something else, refuses what was asked, and no more than that.
+                if error.is_io_error() || error.is_connection_dropped() || error.is_unrecoverable_error() {
+                    self.lost.notify_one();
+                }
             }
             Away
         })

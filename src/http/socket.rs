@@ -111,7 +111,18 @@ async fn upgrade(
         drain: gateway.drain,
     };
     let client = match asking.caller {
-        Some(caller) => Client::Known(Box::new(arrival.admit(caller).await?)),
+        Some(caller) => match arrival.admit(caller).await {
+            Ok(socket) => Client::Known(Box::new(socket)),
+            Err(refused) => {
+                // Whoever comes again with it, perhaps a proxy to another gateway, is not to be nobody. A ticket beside a
+                // header was not used.
+                let used = ticket.filter(|_| !request.headers().contains_key(header::AUTHORIZATION));
+                if let (Some(ticket), true) = (used, refused.may_pass()) {
+                    gateway.auth.give_back_ticket(ticket).await;
+                }
+                return Err(refused.into());
+            }
+        },
         None => Client::Unknown(Box::new(arrival)),
     };
     let upgrading = request.extensions_mut().remove::<OnUpgrade>().ok_or_else(|| {

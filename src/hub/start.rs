@@ -8,6 +8,7 @@ use std::{
 
 use futures_util::{FutureExt, StreamExt};
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 use tracing::error;
 
 use super::{Hub, Sessions, Slot};
@@ -27,14 +28,17 @@ impl Hub {
     pub(super) async fn load(&self, id: &SessionId) -> Result<SessionHandle, StoreError> {
         let store = &self.deps.store;
         let fence = store.take(id).await?;
+        let mut taken = Taken { hub: self, id, fence, is_kept: false };
         let record = store.session(id).await?.ok_or(StoreError::NoSession)?;
         if let Some(log) = self.carried(id, fence).await {
+            taken.is_kept = true;
             return Ok(self.start_over(record, Some(fence), log));
         }
         let mut page = store.messages(id, None, self.deps.window(), Scope::Conversation).await?;
         for message in &mut page.messages {
             self.settle(id, fence, message).await?;
         }
+        taken.is_kept = true;
         Ok(self.start(record, Some(fence), page))
     }
 
@@ -88,11 +92,27 @@ impl Hub {
             match AssertUnwindSafe(passing_on).catch_unwind().await {
                 Ok(Some(Inherited { fence, wishes, mut underway })) => {
                     tasks.spawn(async move { while underway.next().await.is_some() {} });
-                    end.go_on(fence, wishes).await;
+                    end.go_on(fence, wishes, &tasks).await;
                 }
                 ended => end.come_elsewhere(ended.is_err()),
             }
         });
+    }
+}
+
+/// A session that was taken, and belongs to nobody here until it has an actor: whoever wanted it may be gone meanwhile.
+struct Taken<'a> {
+    hub: &'a Hub,
+    id: &'a SessionId,
+    fence: Fence,
+    is_kept: bool,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            drop(self.hub.deps.store.give_up(self.id, self.fence));
+        }
     }
 }
 
@@ -146,13 +166,17 @@ impl End {
     }
 
     /// The session was another gateway's, and is this one's.
-    async fn go_on(self, fence: Fence, wishes: Wishes) {
+    async fn go_on(self, fence: Fence, wishes: Wishes, tasks: &TaskTracker) {
         let Some(session) = self.session.upgrade() else {
             self.forget();
             drop(self.deps.store.give_up(&self.id, fence));
             return;
         };
         let actor = inherit(session, fence, wishes, self.deps.clone());
+        if let Some(cluster) = self.cluster.clone() {
+            let id = self.id.clone();
+            tasks.spawn(async move { cluster.discard(&id).await });
+        }
         metrics::gauge!(SESSIONS_ACTIVE).increment(1.0);
         let ended = AssertUnwindSafe(actor).catch_unwind().await;
         self.come(fence, ended.is_err()).await;

@@ -47,7 +47,9 @@ const RESERVE: &str = "
 /// ARGV: the minute, how much more it was, or less.
 const SETTLE: &str = "
     if tonumber(redis.call('HGET', KEYS[1], 'minute') or -1) ~= tonumber(ARGV[1]) then return 0 end
-    return redis.call('HINCRBY', KEYS[1], 'spent', ARGV[2])";
+    local spent = tonumber(redis.call('HGET', KEYS[1], 'spent') or 0) + tonumber(ARGV[2])
+    redis.call('HSET', KEYS[1], 'spent', string.format('%.0f', math.max(spent, 0)))
+    return 1";
 
 static RESERVING: LazyLock<Script> = LazyLock::new(|| Script::new(RESERVE));
 static SETTLING: LazyLock<Script> = LazyLock::new(|| Script::new(SETTLE));

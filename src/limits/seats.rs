@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use redis::Script;
 use tokio::{
@@ -48,6 +49,8 @@ const RENEW: &str = "
     for n = 2, #ARGV do redis.call('ZADD', KEYS[1], over, ARGV[n]) end
     redis.call('PEXPIRE', KEYS[1], ARGV[1])
     return 1";
+/// Users that are seen to at a time: a distant server must not make them wait for one another.
+const ROOMS: usize = 64;
 /// Names in one call.
 const AT_ONCE: usize = 1000;
 
@@ -167,24 +170,26 @@ impl Seats {
                 rooms.entry(room.clone()).or_default().push(*name);
             }
         }
-        for (room, names) in rooms {
-            for names in names.chunks(AT_ONCE) {
-                let mut renewing = RENEWING.key(&*room);
-                renewing.arg(millis(LIFE));
-                for name in names {
-                    renewing.arg(self.member(*name));
-                }
-                if self.redis.run::<bool>(&renewing, PATIENTLY).await.is_err() {
-                    return;
-                }
-                let mut own = self.own.lock();
-                let own = &mut *own;
-                for name in names {
-                    match own.held.get_mut(name) {
-                        Some((_, since)) => *since = now,
-                        // Given back while it was renewed: that may have come first.
-                        None => own.free.push((room.clone(), *name, now)),
-                    }
+        stream::iter(rooms).for_each_concurrent(ROOMS, |(room, names)| self.renew_in(room, names, now)).await;
+    }
+
+    async fn renew_in(&self, room: Room, names: Vec<u64>, now: Instant) {
+        for names in names.chunks(AT_ONCE) {
+            let mut renewing = RENEWING.key(&*room);
+            renewing.arg(millis(LIFE));
+            for name in names {
+                renewing.arg(self.member(*name));
+            }
+            if self.redis.run::<bool>(&renewing, PATIENTLY).await.is_err() {
+                return;
+            }
+            let mut own = self.own.lock();
+            let own = &mut *own;
+            for name in names {
+                match own.held.get_mut(name) {
+                    Some((_, since)) => *since = now,
+                    // Given back while it was renewed: that may have come first.
+                    None => own.free.push((room.clone(), *name, now)),
                 }
             }
         }
@@ -196,17 +201,19 @@ impl Seats {
         for (room, name, since) in free.into_iter().filter(|(.., since)| since.elapsed() < LIFE) {
             rooms.entry(room).or_default().push((name, since));
         }
-        for (room, names) in rooms {
-            for names in names.chunks(AT_ONCE) {
-                let mut remove = redis::cmd("ZREM");
-                remove.arg(&*room);
-                for (name, _) in names {
-                    remove.arg(self.member(*name));
-                }
-                if self.redis.ask::<u64>(&remove, PATIENTLY).await.is_err() {
-                    let again = names.iter().map(|(name, since)| (room.clone(), *name, *since));
-                    self.own.lock().free.extend(again); // With the next one, or the next renewal.
-                }
+        stream::iter(rooms).for_each_concurrent(ROOMS, |(room, names)| self.give_back_in(room, names)).await;
+    }
+
+    async fn give_back_in(&self, room: Room, names: Vec<(u64, Instant)>) {
+        for names in names.chunks(AT_ONCE) {
+            let mut remove = redis::cmd("ZREM");
+            remove.arg(&*room);
+            for (name, _) in names {
+                remove.arg(self.member(*name));
+            }
+            if self.redis.ask::<u64>(&remove, PATIENTLY).await.is_err() {
+                let again = names.iter().map(|(name, since)| (room.clone(), *name, *since));
+                self.own.lock().free.extend(again); // With the next one, or the next renewal.
             }
         }
     }

@@ -93,6 +93,7 @@ pub(super) fn run(
         arriving: Vec::new(),
         queue: VecDeque::new(),
         doubtful: Vec::new(),
+        differs: false,
         current: Current::Idle,
     };
     poll_fn(move |context| actor.poll(&mut commands, context))
@@ -112,6 +113,8 @@ struct Actor {
     queue: VecDeque<WaitingTurn>,
     /// What the store did not take, as far as is known: it may have it all the same.
     doubtful: Vec<Doubtful>,
+    /// The store may have something else than the log, and nobody knows what.
+    differs: bool,
     current: Current,
 }
 
@@ -220,10 +223,10 @@ impl Actor {
 
     /// Takes nothing more. What follows, and who is told, the hub knows.
     fn leave(&mut self) {
-        if !std::mem::replace(&mut self.is_open, false) {
+        if !std::mem::replace(&mut self.is_open, false) || self.shared.closed.get().is_some() {
             return; // It was lost, or deleted: nobody goes on with this log.
         }
-        if self.doubtful.is_empty() {
+        if self.doubtful.is_empty() && !self.differs {
             self.shared.leaves.store(true, Ordering::Release);
         } else {
             // The log may lack what the store has: it is made anew, elsewhere.

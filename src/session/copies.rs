@@ -221,10 +221,11 @@ pub(crate) fn inherit(
     Wishes(commands): Wishes,
     deps: Arc<Deps>,
 ) -> impl Future<Output = ()> + Send + use<> {
-    *shared.place.lock() = Place::Here(fence, shared.clock.now());
     for counted in [&shared.viewers_elsewhere, &shared.typing_elsewhere] {
         counted.store(0, Ordering::Release);
     }
+    // From then on it is followed, and counted who watches elsewhere.
+    *shared.place.lock() = Place::Here(fence, shared.clock.now());
     shared.wakers.wake();
     shared.note_unused();
     actor::run(shared, deps, commands)

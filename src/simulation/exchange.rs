@@ -212,6 +212,7 @@ impl Wire {
                 let value = kept.remove(key).filter(|(_, until)| *until > Instant::now());
                 Ok(value.map_or(Value::Nil, |(value, _)| Value::BulkString(value)))
             }
+            [b"DEL", key] => Ok(Value::Int(i64::from(kept.remove(key).is_some()))),
             _ => panic!("nobody asks {words:?}"),
         }
     }

@@ -55,6 +55,20 @@ pub enum NotAdmitted {
     Hub(#[from] HubError),
 }
 
+impl NotAdmitted {
+    /// Whether it may be otherwise in a moment, or at another gateway.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Hub(
+                HubError::Full
+                    | HubError::Store(StoreError::Elsewhere(_) | StoreError::Fenced | StoreError::Unavailable(_))
+            )
+        )
+    }
+}
+
 /// A client that has connected.
 #[derive(Debug)]
 pub struct Arrival {

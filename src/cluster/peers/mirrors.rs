@@ -52,7 +52,11 @@ impl Peers {
 
     /// Has a mirror hear what happens, from where it is on, or all of it.
     pub(super) fn follow(&mut self, mut shown: Shown, from_nothing: bool) {
-        let (Some((at, revision)), Some(there)) = (shown.mirror.end(), shown.mirror.there()) else { return };
+        let (Some((at, revision)), Some(there)) = (shown.mirror.end(), shown.mirror.there()) else {
+            self.sessions.remove(&shown.session);
+            return;
+        };
+        shown.is_looking = false; // Whatever was asked before is answered for another id.
         let at = at.filter(|_| !from_nothing);
         self.next = self.next.wrapping_add(1);
         let id = self.next;

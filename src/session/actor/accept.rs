@@ -235,7 +235,8 @@ impl Actor {
     fn note_doubt<T>(&mut self, arrived: &Arriving, result: &Result<T, StoreError>, turn: Option<&Turn>) {
         if let Err(StoreError::Unavailable(_)) = result {
             if self.doubtful.len() == MAX_WAITING {
-                self.doubtful.remove(0);
+                self.differs = true; // The first attempts are the ones that may have come through.
+                return;
             }
             let (id, run, turn) = (arrived.id.clone(), arrived.run.clone(), turn.cloned().map(Box::new));
             self.doubtful.push(Doubtful { id, run, turn });
@@ -252,7 +253,13 @@ impl Actor {
         let is_known = |doubtful: &Doubtful| doubtful.id == known.id && known.run.as_ref() == Some(&doubtful.run);
         let found = self.doubtful.iter().position(is_known).map(|at| self.doubtful.swap_remove(at));
         self.settle_doubt(&known.id);
-        let Some(Doubtful { id, run, turn }) = found else { return };
+        let Some(Doubtful { id, run, turn }) = found else {
+            let is_unknown = self.differs && self.shared.log.lock().transcript().message(&known.id).is_none();
+            if is_unknown {
+                self.lose();
+            }
+            return;
+        };
         match turn {
             Some(turn) => {
                 let Turn { question, answer, .. } = *turn;

@@ -205,6 +205,7 @@ impl Actor {
         }
         if let Err(error @ StoreError::Unavailable(_)) = result {
             error!(session = %self.shared.id, %error, "an answer could not be stored");
+            self.differs = true;
             answer = Arc::new(Message { status: Status::Error, ..(*answer).clone() });
             ending.error = Some(RunError::new("storage_unavailable", "The answer could not be stored.", true));
         }

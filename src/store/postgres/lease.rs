@@ -199,28 +199,28 @@ impl Keeper {
         Ok(())
     }
 
+    /// Gives up as many as one statement takes: a renewal may be due before the next.
     async fn give_up(&mut self) -> Result<(), StoreError> {
-        loop {
-            let some: Vec<GivenUp> = {
-                let mut given_up = self.leases.given_up.lock();
-                let most = given_up.len().min(AT_ONCE);
-                given_up.drain(..most).collect()
-            };
-            if some.is_empty() {
-                return Ok(());
-            }
-            let ids: Vec<&str> = some.iter().map(|(id, ..)| id.as_str()).collect();
-            let fences: Vec<i64> = some.iter().map(|(_, fence, _)| fence.0 as i64).collect();
-            let node = self.leases.node();
-            let values: [(&(dyn ToSql + Sync), Type); 3] =
-                [(&&*node, Type::TEXT), (&ids, Type::TEXT_ARRAY), (&fences, Type::INT8_ARRAY)];
-            if let Err(error) = self.execute(GIVE_UP, &values).await {
-                self.leases.given_up.lock().extend(some);
-                sleep(RENEW_EVERY / 4).await; // Not as fast as it can fail.
-                self.leases.to_give_up.notify_one();
-                return Err(error);
-            }
+        let (some, has_more) = {
+            let mut given_up = self.leases.given_up.lock();
+            let most = given_up.len().min(AT_ONCE);
+            let some: Vec<GivenUp> = given_up.drain(..most).collect();
+            (some, !given_up.is_empty())
+        };
+        let ids: Vec<&str> = some.iter().map(|(id, ..)| id.as_str()).collect();
+        let fences: Vec<i64> = some.iter().map(|(_, fence, _)| fence.0 as i64).collect();
+        let node = self.leases.node();
+        let values: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&&*node, Type::TEXT), (&ids, Type::TEXT_ARRAY), (&fences, Type::INT8_ARRAY)];
+        let given_up = self.execute(GIVE_UP, &values).await;
+        if given_up.is_err() {
+            self.leases.given_up.lock().extend(some);
+            sleep(RENEW_EVERY / 4).await; // Not as fast as it can fail.
         }
+        if has_more || given_up.is_err() {
+            self.leases.to_give_up.notify_one();
+        }
+        given_up.map(drop)
     }
 
     /// Nothing is written any more: whoever wants a session of this process may have it.

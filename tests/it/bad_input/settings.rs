@@ -151,7 +151,11 @@ const IN_VARIABLES: &[InVariables] = &[
         &["llm.targets must be a list"],
     ),
     ("a key with a line of its own", &[("GROQ_API_KEY", "hunter2\nX-Evil: 1")], &["GROQ_API_KEY: llm.api_key must be"]),
-    ("another gateway's store", &[("REDIS_URL", "redis://:hunter2@no.such.host:6379")], &["REDIS_URL", "DATABASE_URL"]),
+    (
+        "what gateways share, and no store for them",
+        &[("ENVIRONMENT", "production"), ("REDIS_URL", "redis://:hunter2@no.such.host:6379")],
+        &["cluster.redis_url", "DATABASE_URL"],
+    ),
     (
         "another kind of database",
         &[("DATABASE_URL", "mysql://u:hunter2@db.example/rivulet")],
