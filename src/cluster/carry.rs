@@ -15,6 +15,7 @@ use crate::{chat::SessionId, session::log::Whole, store::Fence, telemetry::metri
 pub(crate) const KEPT: Duration = Duration::from_secs(120);
 /// A longer one is not carried. What a session may have in its log is more, and rare.
 const MAX_BYTES: usize = 256 << 10;
+
 impl Cluster {
     /// Leaves the log of a session that this gateway had under `fence` for whoever takes it next.
     pub(crate) async fn carry(&self, session: &SessionId, fence: Fence, log: impl FnOnce() -> Whole) {

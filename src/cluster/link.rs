@@ -39,7 +39,7 @@ const MAX_RECORDS: usize = 8192;
 const BEAT: Duration = Duration::from_secs(1);
 const SILENT: Duration = Duration::from_secs(3);
 const GONE: Duration = Duration::from_secs(10);
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+pub(super) const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// So long at least a session stays at a gateway that nobody watches it at, so as not to go to and fro.
 const STAY: Duration = Duration::from_secs(30);
 

@@ -30,8 +30,16 @@ async fn gateways<const N: usize>(upstream: &str, redis: &str) -> [TestGateway; 
 }
 
 async fn reaches_others(gateway: &TestGateway) {
+    way_is(gateway, "ready").await;
+}
+
+async fn is_cut_off(gateway: &TestGateway) {
+    way_is(gateway, "down").await;
+}
+
+async fn way_is(gateway: &TestGateway, state: &str) {
     soon("the way to others", async {
-        while gateway.get("/health").await.1["components"]["cluster"]["state"] != "ready" {
+        while gateway.get("/health").await.1["components"]["cluster"]["state"] != state {
             sleep(Duration::from_millis(50)).await;
         }
     })
@@ -223,12 +231,7 @@ async fn without_redis_everything_goes_on_where_it_is_and_the_rest_comes_back_wi
     redis.kill();
     gate.allow(4);
     owner.deltas(1).await;
-    soon("its absence", async {
-        while other.get("/health").await.1["components"]["cluster"]["state"] != "down" {
-            sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
+    is_cut_off(&other).await;
     let (status, health) = other.get("/health").await;
     assert_eq!((status, &health["status"]), (200, &json!("degraded")));
     // New conversations at both; of what the other one has, nothing new.
@@ -437,12 +440,7 @@ async fn a_session_that_was_deleted_where_its_gateway_could_not_be_told_ends_wit
     let mut client = one.connect().await;
     client.ask("Count").await;
     redis.kill();
-    soon("its absence", async {
-        while other.get("/health").await.1["components"]["cluster"]["state"] != "down" {
-            sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
+    is_cut_off(&other).await;
     let path = format!("/api/v1/sessions/{}", client.session());
     assert_eq!(reqwest::Client::new().delete(other.url(&path)).send().await.unwrap().status(), 204);
     client.tell(json!({"type": "send", "id": "late", "text": "?"})).await;
@@ -504,12 +502,7 @@ async fn a_way_that_freezes_in_one_direction_is_given_up_and_found_anew() {
         let mut guest = Client::connect(&other.socket(&owner.session())).await;
         guest.until("snapshot").await;
         proxy.begin();
-        soon("its absence", async {
-            while one.get("/health").await.1["components"]["cluster"]["state"] != "down" {
-                sleep(Duration::from_millis(50)).await;
-            }
-        })
-        .await;
+        is_cut_off(&one).await;
         // Who is served where the session is notices nothing of it.
         gate.open();
         let answer = owner.answer().await;

@@ -4,13 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{
-    Peers, Shown,
-    owners::{ASK_AGAIN, ASK_AT_ONCE},
-};
+use super::{Peers, Shown, owners::ASK_AT_ONCE};
 use crate::{
     cluster::{
-        link::Link,
+        link::{ASK_AGAIN, Link},
         order::{Mirroring, Seen},
         record::{MirrorId, Record},
     },

@@ -1,21 +1,17 @@
 //! Who has the sessions that are shown here: asked of the store, and changed when one of them moves.
 
-use std::time::Duration;
-
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::{Done, Peers};
 use crate::{
     chat::SessionId,
-    cluster::record::MirrorId,
+    cluster::{link::ASK_AGAIN, record::MirrorId},
     session::Closed,
     store::{Fence, NodeId, StoreError},
     telemetry::metrics::CLUSTER_MOVES,
 };
 
-/// Between two questions about the same mirror, or the same gateway.
-pub(super) const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// Of so many mirrors at most it is asked at a time: they may all be of one gateway that is gone.
 pub(super) const ASK_AT_ONCE: usize = 64;
 
@@ -130,7 +126,6 @@ impl Peers {
             }
             return;
         };
-        shown.is_looking = false;
         match taken {
             Ok(fence) if fence.is_next_after(before) => {
                 self.sessions.remove(session);
