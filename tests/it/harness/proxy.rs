@@ -63,7 +63,7 @@ struct Shared {
     gateway: SocketAddr,
     fault: Fault,
     rng: Mutex<SmallRng>,
-    /// Bytes that were passed on downstream.
+    /// Bytes that were taken to be passed on downstream.
     down: AtomicU64,
     open: AtomicUsize,
     /// Whether the faults that wait to be told so have begun.
@@ -107,7 +107,7 @@ impl Proxy {
         format!("ws://{}/api/v1/ws/{session}", self.address)
     }
 
-    /// Bytes that went downstream so far.
+    /// Bytes that were taken from the gateway so far.
     pub(crate) fn downstream(&self) -> u64 {
         self.shared.down.load(Ordering::SeqCst)
     }
@@ -199,8 +199,9 @@ async fn downstream(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, fault: Fault,
             to.shutdown().await?;
             return Ok(());
         }
-        pass(&mut to, &buffer[..read], fault, shared).await?;
-        shared.down.fetch_add(read as u64, Ordering::SeqCst);
+        // Counted before it is passed on: who has a byte of it finds it counted.
+        let is_head = shared.down.fetch_add(read as u64, Ordering::SeqCst) == 0;
+        pass(&mut to, &buffer[..read], is_head, fault, shared).await?;
         left = left.map(|left| left - read as u64);
     }
 }
@@ -227,14 +228,14 @@ async fn upstream(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, fault: Fault, s
             to.shutdown().await?;
             return Ok(());
         }
-        pass(&mut to, &buffer[..read], fault, shared).await?;
+        let is_head = shared.down.load(Ordering::SeqCst) == 0;
+        pass(&mut to, &buffer[..read], is_head, fault, shared).await?;
     }
 }
 
-async fn pass(to: &mut WriteHalf<'_>, bytes: &[u8], fault: Fault, shared: &Shared) -> io::Result<()> {
+async fn pass(to: &mut WriteHalf<'_>, bytes: &[u8], is_head: bool, fault: Fault, shared: &Shared) -> io::Result<()> {
     match fault {
         Fault::Dribble => {
-            let is_head = shared.down.load(Ordering::SeqCst) == 0;
             for bytes in bytes.chunks(if is_head { DRIBBLED_HEAD } else { 1 }) {
                 to.write_all(bytes).await?;
                 tokio::task::yield_now().await;
