@@ -160,7 +160,8 @@ impl App {
         let runner = runner(&config, &retriever, &model, redis.as_ref().map(|redis| (redis, &stores.sessions)));
         runner.budgets.load(&*stores.spending).await?;
         // Who shares no store has no sessions to show to others.
-        let others = server.filter(|_| stores.are_shared()).map(Others::at);
+        let others =
+            server.zip(redis.clone()).filter(|_| stores.are_shared()).map(|(server, redis)| Others::at(server, redis));
         let hub = Hub::new(stores.sessions.clone(), runner.clone(), policy(&config));
         let hub = Arc::new(match &others {
             Some(others) => hub.with_cluster(others.cluster.clone()),

@@ -22,9 +22,9 @@ pub(super) struct Others {
 
 impl Others {
     /// Those that meet at this Redis.
-    pub(super) fn at(redis: Server) -> Self {
-        let (bus, inbox) = Bus::over(redis);
-        Self { cluster: Cluster::over(bus.clone(), inbox), bus }
+    pub(super) fn at(server: Server, redis: Arc<Redis>) -> Self {
+        let (bus, inbox) = Bus::over(server);
+        Self { cluster: Cluster::over(bus.clone(), inbox, redis), bus }
     }
 
     /// Hears and tells what happens in sessions here and elsewhere, until the `ending`.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use redis::{Cmd, FromRedisValue, PushInfo, PushKind, RedisError, Value, aio::SendError};
+use redis::{PushInfo, PushKind, RedisError, Value, aio::SendError};
 use tokio::{
     sync::{Notify, mpsc},
     time::{Instant, sleep, timeout},
@@ -76,33 +76,6 @@ impl Bus {
         metrics::counter!(CLUSTER_BUS_MESSAGES).increment(1);
         let heard_by = connection.publish(&channel(to), message, DEADLINE).await;
         heard_by.map(|by| by > 0).map_err(|_| BusDown)
-    }
-
-    /// Leaves something for whoever takes it up, for so long.
-    ///
-    /// # Errors
-    /// [`BusDown`]; it may lie there all the same.
-    pub(super) async fn leave(&self, key: &str, value: &[u8], kept: Duration) -> Result<(), BusDown> {
-        let kept = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
-        self.ask(redis::cmd("SET").arg(key).arg(value).arg("PX").arg(kept)).await
-    }
-
-    /// Takes up what was left.
-    ///
-    /// # Errors
-    /// [`BusDown`]; then it may be there no more.
-    pub(super) async fn take_up(&self, key: &str) -> Result<Option<Vec<u8>>, BusDown> {
-        self.ask(redis::cmd("GETDEL").arg(key)).await
-    }
-
-    /// Takes away what was left, if it is there.
-    pub(super) async fn take_away(&self, key: &str) {
-        let _gone_by_itself_soon = self.ask::<u64>(redis::cmd("DEL").arg(key)).await;
-    }
-
-    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, BusDown> {
-        let Some(mut connection) = self.working.read().clone() else { return Err(BusDown) };
-        connection.ask(command, DEADLINE).await.map_err(|_| BusDown)
     }
 
     /// Whether the way works at the moment, as far as is known.

@@ -22,6 +22,7 @@ use tracing::{debug, warn};
 
 use super::{
     bus::{Bus, BusDown},
+    carry::Left,
     fulfil::fulfil,
     line::Heard,
     link::{Dirty, Link},
@@ -30,6 +31,7 @@ use super::{
 };
 use crate::{
     chat::SessionId,
+    ephemeral::Redis,
     session::{Closed, Mirror, SessionHandle, log::There},
     store::{Fence, NodeId, SessionStore, StoreError},
     telemetry::metrics::{CLUSTER_BUS_GAPS, CLUSTER_FOLLOWERS, CLUSTER_MIRRORS},
@@ -51,9 +53,12 @@ pub type Home = Box<dyn Fn(SessionId) -> BoxFuture<'static, Option<SessionHandle
 /// What this gateway shares with others.
 pub struct Cluster {
     pub(super) bus: Arc<Bus>,
+    /// Where logs lie that are on their way to others.
+    pub(super) redis: Arc<Redis>,
     orders: mpsc::Sender<Order>,
     /// Turns of those who leave a log for another gateway: one that drains has thousands.
     pub(super) carrying: Semaphore,
+    pub(super) left: parking_lot::Mutex<Left>,
     work: Mutex<Work>,
 }
 
@@ -63,14 +68,16 @@ struct Work {
 }
 
 impl Cluster {
-    /// One over this bus, whose messages come out of `inbox`. It does nothing before it [runs](Self::run).
+    /// One over this bus, whose messages come out of `inbox`, and this Redis. It does nothing before it [runs](Self::run).
     #[must_use]
-    pub fn over(bus: Arc<Bus>, inbox: mpsc::Receiver<Vec<u8>>) -> Arc<Self> {
+    pub fn over(bus: Arc<Bus>, inbox: mpsc::Receiver<Vec<u8>>, redis: Arc<Redis>) -> Arc<Self> {
         let (orders, received) = mpsc::channel(ORDERS);
         Arc::new(Self {
             bus,
+            redis,
             orders,
             carrying: Semaphore::new(CARRIED_AT_ONCE),
+            left: parking_lot::Mutex::default(),
             work: Mutex::new(Work { inbox, orders: received }),
         })
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    future::ready,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -29,7 +30,7 @@ use super::{
 use crate::{
     chat::{SessionId, Timestamp},
     cluster::{Bus, Cluster, Home},
-    ephemeral::Server,
+    ephemeral::{Redis, Server},
     hub::{ASSISTANT, Hub, Policy},
     knowledge::NoKnowledge,
     run::{Retrieval, Runner},
@@ -149,8 +150,9 @@ impl World {
         let hour = Duration::from_secs(3600);
         let policy = Policy { idle: IDLE, ttl: hour, abandon: None, history_messages: 4, sessions: 0 };
         let wire = Wire::new(self.exchange.clone(), process.clone(), to_redis.clone());
-        let (bus, inbox) = Bus::over(Server::simulated(wire));
-        let cluster = Cluster::over(bus.clone(), inbox);
+        let (bus, inbox) = Bus::over(Server::simulated(wire.clone()));
+        let redis = Redis::at(Server::simulated(wire));
+        let cluster = Cluster::over(bus.clone(), inbox, redis.clone());
         let shared = Arc::new(store.clone());
         let hub = Arc::new(Hub::new(shared.clone(), Arc::new(runner), policy).with_cluster(cluster.clone()));
         let sessions = hub.clone();
@@ -161,6 +163,7 @@ impl World {
         let node = shared.clone();
         self.spawn(&process, store.clone().keep());
         self.spawn(&process, bus.keep(move || node.node()));
+        self.spawn(&process, redis.keep(|_| ready(())));
         self.spawn(&process, cluster.run(home, shared));
         self.spawn(&process, hub.clone().tend(CancellationToken::new()));
         Arc::new(Gateway { process, hub, store, is_leaving: AtomicBool::new(false), to_redis, to_database })

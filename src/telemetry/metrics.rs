@@ -166,10 +166,10 @@ declare::table! {
     /// 1 where this gateway works on the documents, alone or of those that share them; else 0.
     gauge CLUSTER_WORKS = "cluster_works_on_documents" {}
 
-    /// Logs of sessions that moved: left for another gateway, not left as they were too large or that failed, found, found
-    /// although others had the session since, gone on with where they were shown.
+    /// Logs of sessions that moved: left for another gateway, not left as they were too large, as too much was left or as
+    /// that failed, found, found although others had the session since, gone on with where they were shown.
     counter CLUSTER_MOVES = "cluster_moves_total" {
-        outcome = ["left", "large", "failed", "found", "stale", "inherited"],
+        outcome = ["left", "large", "full", "failed", "found", "stale", "inherited"],
     }
 
     /// Whether the Redis that limits and tickets are shared over can be asked.

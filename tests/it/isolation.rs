@@ -186,3 +186,22 @@ async fn what_is_refused_is_looked_up_by_so_many_at_a_time() {
     let busy = answers.iter().filter(|answer| **answer == Err(SendError::Busy)).count();
     assert_eq!((answers.len() - busy, store.most_look_ups()), (10, LOOK_UPS), "{answers:?}");
 }
+
+#[tokio::test]
+async fn of_a_session_that_others_have_nothing_more_is_answered() {
+    let (hub, store) = hub(Patient(Arc::new(Semaphore::new(0))));
+    let session = session(&hub).await;
+    session.send(message("patience")).await.unwrap();
+    session.send(NewMessage { mode: SendMode::Queue, ..message("next") }).await.unwrap();
+    session.close(Closed::Moved);
+    session.interrupt();
+    soon("an idle session", async {
+        while session.is_busy() {
+            yield_now().await;
+        }
+    })
+    .await;
+    let stored = store.messages(session.id(), None, 10, Scope::Conversation).await.unwrap().messages;
+    let statuses: Vec<_> = stored.iter().skip(1).step_by(2).map(|answer| answer.status).collect();
+    assert_eq!(statuses, [Status::Interrupted, Status::Pending], "{stored:?}");
+}

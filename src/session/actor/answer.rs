@@ -18,7 +18,7 @@ use crate::{
     chat::{Message, Phase, RunError, SessionId, Status, Timestamp, Timing, Usage},
     llm::{Failover, PromptMessage, estimated_tokens},
     run::{Outcome, RunEvent, RunRequest, citations},
-    session::log::Ending,
+    session::{Closed, log::Ending},
     store::{Fence, FinishedAnswer, SessionStore, StoreError},
     telemetry::metrics::{RUN_TTFT, RUNS, RUNS_ACTIVE},
 };
@@ -42,6 +42,10 @@ impl Actor {
     pub(super) fn start_next(&mut self) {
         if !matches!(self.current, Current::Idle) {
             return;
+        }
+        if self.shared.closed.get() == Some(&Closed::Moved) {
+            // Others have it, and say how these end: nothing is generated twice.
+            self.queue.clear();
         }
         let Some(turn) = self.queue.pop_front() else { return };
         let model = self.deps.runner.model_name();
