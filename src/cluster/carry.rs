@@ -4,12 +4,10 @@
 //! with it if nobody has had the session in between. When it is not there the session comes from the store, as an
 //! incarnation of its own.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::peers::Cluster;
+use super::{left::KEPT, peers::Cluster};
 use crate::{
     chat::SessionId,
     ephemeral::{Away, PATIENTLY},
@@ -18,31 +16,8 @@ use crate::{
     telemetry::metrics::CLUSTER_MOVES,
 };
 
-/// For how long a log waits.
-pub(crate) const KEPT: Duration = Duration::from_secs(120);
 /// A longer one is not carried. What a session may have in its log is more, and rare.
 const MAX_BYTES: usize = 256 << 10;
-/// What one gateway leaves in as long as it waits: the Redis has other things to keep, too. Those beyond are not carried.
-const MAX_BYTES_OF_ALL: usize = 256 << 20;
-
-/// What this gateway has left lately.
-#[derive(Debug, Default)]
-pub(super) struct Left {
-    since: Option<Instant>,
-    bytes: usize,
-}
-
-impl Left {
-    /// Whether so many bytes may follow; then they count. Twice the bound at the worst lies there at a time.
-    fn has_room_for(&mut self, bytes: usize, now: Instant) -> bool {
-        if self.since.is_none_or(|since| now - since >= KEPT) {
-            *self = Self { since: Some(now), bytes: 0 };
-        }
-        let has_room = self.bytes + bytes <= MAX_BYTES_OF_ALL;
-        self.bytes += if has_room { bytes } else { 0 };
-        has_room
-    }
-}
 
 impl Cluster {
     /// Leaves the log of a session that this gateway had under `fence` for whoever takes it next.
@@ -89,18 +64,4 @@ impl Cluster {
 
 fn key(session: &SessionId) -> String {
     format!("log:{session}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_one_gateway_leaves_is_bounded() {
-        let (mut left, now) = (Left::default(), Instant::now());
-        let most = MAX_BYTES_OF_ALL / MAX_BYTES;
-        assert_eq!((0..2 * most).filter(|_| left.has_room_for(MAX_BYTES, now)).count(), most);
-        assert!(!left.has_room_for(1, now + KEPT / 2));
-        assert!(left.has_room_for(MAX_BYTES, now + KEPT));
-    }
 }

@@ -4,13 +4,14 @@
 //! watches keeps a *mirror*: a copy of its log, which the owner tells what happened as it tells any reader, and from which
 //! wishes go to the owner. `record` is what is said, `line` numbers what is sent from one gateway to another so that a
 //! loss is noticed, `link` is what is between two of them, and `peers` does both ends of it, by `order` of `mirror`, the
-//! mirror's actor, and of the hub; `fulfil` does what others want. `carry` has a log go on at another gateway. `bus` carries
+//! mirror's actor, and of the hub; `fulfil` does what others want. `carry` has a log go on at another gateway, `left` bounds that. `bus` carries
 //! it all, over a Redis. The logs are the history, so nothing that is lost on the way has to be kept. Uses `session`, `store`,
 //! `ephemeral`, `telemetry`.
 
 mod bus;
 mod carry;
 mod fulfil;
+mod left;
 mod line;
 mod link;
 mod mirror;
@@ -19,7 +20,7 @@ mod peers;
 mod record;
 
 pub use bus::Bus;
-pub(crate) use carry::KEPT;
+pub(crate) use left::KEPT;
 pub(crate) use order::Inherited;
 pub use order::{Mirroring, Seen};
 pub use peers::{Cluster, Home};

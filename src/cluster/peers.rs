@@ -22,8 +22,8 @@ use tracing::{debug, warn};
 
 use super::{
     bus::{Bus, BusDown},
-    carry::Left,
     fulfil::fulfil,
+    left::Left,
     line::Heard,
     link::{Dirty, Link},
     order::{Mirroring, Order, Seen},
