@@ -41,7 +41,7 @@ use crate::{
     },
     limits::{Budgets, Capacity, Line, Rates},
     llm::{ChatModel, Current, TargetsError},
-    run::{Retrieval, Runner},
+    run::{Assistants, Retrieval, Runner},
     store::{
         SessionStore, StoreError,
         audit::AuditStore,
@@ -342,6 +342,7 @@ fn runner(
         line: Arc::new(line),
         budgets: Arc::new(budgets),
         rates: Arc::new(rates),
+        assistants: Arc::new(Assistants::of(config)),
     })
 }
 

@@ -38,9 +38,6 @@ mod tend;
 pub use overview::Counts;
 pub use tend::INTERRUPT_GRACE;
 
-/// The persona that answers; the only one so far.
-pub const ASSISTANT: &str = "default";
-
 /// So many ask the store again at a time whether they may have a session that another gateway had.
 const RETRIES: usize = 8;
 

@@ -37,7 +37,7 @@ use tokio::time::{Instant, sleep};
 use self::client::{Client, Phase, Standing};
 use crate::{
     chat::{MessageId, RunId, SessionId, Status},
-    hub::ASSISTANT,
+    config::DEFAULT_ASSISTANT,
     limits::Visitor,
     session::{
         Closed, NewMessage, Redo, SendError, SendMode, SessionHandle, Viewer,
@@ -214,7 +214,7 @@ fn one_seed() {
 /// A session at a gateway.
 pub(crate) fn a_session() -> (Arc<World>, SessionHandle) {
     let world = World::new(0, 1, 0);
-    let session = world.gateways()[0].hub.open(ASSISTANT, None).expect("a place");
+    let session = world.gateways()[0].hub.open(DEFAULT_ASSISTANT, None).expect("a place");
     (world, session)
 }
 
@@ -239,7 +239,7 @@ async fn ended(viewer: &mut Viewer, run: &RunId) {
 async fn what_was_opened_at_two_gateways_is_what_one_of_them_has_stored() {
     let world = World::new(0, 2, 1);
     let (gateways, id) = (world.gateways(), &world.sessions[0]);
-    let open = async |at: usize| gateways[at].hub.get_or_open(id, ASSISTANT, None).await;
+    let open = async |at: usize| gateways[at].hub.get_or_open(id, DEFAULT_ASSISTANT, None).await;
     let (here, elsewhere) = (open(0).await.expect("opened"), open(1).await.expect("opened"));
     let (viewer, _) = here.attach(None);
     elsewhere.send(said("first")).await.expect("stored");
@@ -252,7 +252,7 @@ async fn what_was_opened_at_two_gateways_is_what_one_of_them_has_stored() {
 async fn what_was_refused_and_is_stored_all_the_same_is_answered_when_it_is_said_again() {
     let world = World::new(0, 1, 1);
     let (gateway, id) = (&world.gateways()[0], &world.sessions[0]);
-    let session = gateway.hub.get_or_open(id, ASSISTANT, None).await.expect("opened");
+    let session = gateway.hub.get_or_open(id, DEFAULT_ASSISTANT, None).await.expect("opened");
     let (mut viewer, _) = session.attach(None);
     let first = session.send(said("first")).await.expect("stored").run.expect("a run");
     ended(&mut viewer, &first).await;

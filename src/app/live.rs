@@ -102,6 +102,7 @@ impl Live {
         if let Some(model) = model {
             self.model.change(model);
         }
+        self.runner.assistants.change(&next);
         let waiting = not_followed(&next, &new);
         if waiting.is_empty() {
             info!(model = %self.model.name(), "the configuration was read again");
@@ -133,6 +134,7 @@ pub(super) fn model(llm: &LlmConfig) -> Result<Arc<dyn ChatModel>, TargetsError>
 fn followed(old: &Config, new: &Config) -> Config {
     let mut next = old.clone();
     next.limits = new.limits.clone();
+    (next.assistants, next.offered) = (new.assistants.clone(), new.offered.clone());
     next.llm = LlmConfig {
         // The runner's, the routes' and the knowledge base's.
         max_output_tokens: old.llm.max_output_tokens,

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::principal::{DEFAULT_TENANT, Principal, Right, UNLIMITED};
 use crate::{
     chat::{Owner, Timestamp},
+    config::Visibility,
     limits::Visitor,
 };
 
@@ -107,6 +108,16 @@ impl Caller {
     #[must_use]
     pub fn may(&self, right: Right) -> bool {
         self.0.as_ref().is_none_or(|grant| grant.principal.may(right))
+    }
+
+    /// Whether it is shown what these may see. Where nobody need say who they are, everybody sees everything.
+    #[must_use]
+    pub fn is_shown(&self, visibility: &Visibility) -> bool {
+        self.0.as_ref().is_none_or(|grant| match visibility {
+            Visibility::Everybody => true,
+            Visibility::Tenant(tenant) => grant.principal.tenant() == tenant,
+            Visibility::Scope(scope) => grant.principal.has_scope(scope),
+        })
     }
 
     /// Whose requests are counted; `unknown`, when it is not known who makes them.

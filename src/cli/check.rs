@@ -14,7 +14,9 @@ use serde::Serialize;
 
 use crate::{
     auth::Authenticator,
-    config::{AuthConfig, Config, KnowledgeConfig, LlmConfig, Loaded, Refusal, TargetSettings},
+    config::{
+        Assistant, AuthConfig, Config, KnowledgeConfig, KnowledgeMode, LlmConfig, Loaded, Refusal, TargetSettings,
+    },
     ephemeral::Server,
     http::TlsFiles,
     knowledge::embed::{check_name, missing_files},
@@ -124,6 +126,7 @@ async fn of_machine(loaded: &Loaded) -> Vec<Finding> {
     findings.extend(database(&loaded.config).await);
     findings.extend(redis(&loaded.config).await);
     findings.extend(models(&loaded.config.llm).await);
+    findings.extend(loaded.config.offered.iter().map(assistant));
     findings.push(knowledge(&loaded.config.knowledge));
     findings.extend(spans(&loaded.config).await);
     findings
@@ -267,6 +270,18 @@ fn try_write(folder: &Path) -> io::Result<()> {
 }
 
 /// One finding per target, in their order; all are asked at once.
+fn assistant(assistant: &Assistant) -> Finding {
+    let Assistant { name, version, prompt, model, knowledge, .. } = assistant;
+    let tokens = prompt.as_ref().map_or(0, |prompt| llm::estimated_tokens(prompt.len()));
+    let asked = if model.targets.is_empty() { "any model".to_owned() } else { model.targets.join(", ") };
+    let documents = match knowledge.mode {
+        KnowledgeMode::Off => "no documents".to_owned(),
+        KnowledgeMode::Always => format!("documents of {}", knowledge.collections.join(", ")),
+    };
+    let text = format!("{name}: version {version}, {tokens} tokens of prompt, asks {asked}, {documents}");
+    (Verdict::Good, "assistant", text)
+}
+
 async fn models(config: &LlmConfig) -> Vec<Finding> {
     // A configuration that was loaded has nothing wrong with its targets.
     let targets = config.settled_targets().unwrap_or_default();

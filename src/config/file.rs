@@ -1,4 +1,4 @@
-//! `rivulet.toml`: from text to settings that know the line on which they stand.
+//! `rivulet.toml` and the files of assistants: from text to settings that know the line on which they stand.
 
 use std::{
     fs::File,
@@ -16,8 +16,7 @@ use toml::{
 use super::{
     error::{ConfigError, Origin},
     key::Key,
-    layers::{Layers, unknown},
-    settings::keys,
+    layers::Layers,
 };
 
 /// No configuration is longer, in bytes; what is longer is some other file.
@@ -38,7 +37,7 @@ pub(super) fn read_text(path: &Path, text: &str, layers: &mut Layers) {
     }
 }
 
-fn text_of(path: &Path) -> io::Result<String> {
+pub(super) fn text_of(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     let read = File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
     if read as u64 > MAX_BYTES {
@@ -58,8 +57,12 @@ fn parse(path: &Path, text: &str, layers: &mut Layers) -> Result<(), ConfigError
     let origin_of = |span: Range<usize>| Origin::File(path.to_owned(), position(text, span.start).0);
     for (section, entries) in document.get_ref() {
         let (section, origin) = (section.get_ref().as_ref(), origin_of(section.span()));
-        if !keys().any(|key| key.section == section) {
-            layers.refuse(unknown(section.to_owned(), Key::full, origin));
+        if let Some(key) = layers.keys().find(|key| key.section.is_empty() && key.name == section) {
+            set(key, entries, origin, origin_of, layers);
+            continue;
+        }
+        if !layers.keys().any(|key| key.section == section) {
+            layers.refuse_unknown(section.to_owned(), Key::full, origin);
             continue;
         }
         let Some(entries) = entries.get_ref().as_table() else {
@@ -73,9 +76,9 @@ fn parse(path: &Path, text: &str, layers: &mut Layers) -> Result<(), ConfigError
         };
         for (name, value) in entries {
             let origin = origin_of(name.span());
-            match keys().find(|key| key.section == section && key.name == name.get_ref().as_ref()) {
+            match layers.keys().find(|key| key.section == section && key.name == name.get_ref().as_ref()) {
                 Some(key) => set(key, value, origin, origin_of, layers),
-                None => layers.refuse(unknown(format!("{section}.{}", name.get_ref()), Key::full, origin)),
+                None => layers.refuse_unknown(format!("{section}.{}", name.get_ref()), Key::full, origin),
             }
         }
     }

@@ -6,7 +6,7 @@ use super::{error::excerpt, networks};
 
 /// One setting.
 pub(super) struct Key {
-    /// The section of `rivulet.toml`; empty for what an entry of a list has.
+    /// Its section of the file; empty for what stands above all sections, and for what an entry of a list has.
     pub(super) section: &'static str,
     /// Its name there.
     pub(super) name: &'static str,
@@ -66,7 +66,7 @@ impl Mismatch {
 impl Key {
     /// `section.name`, as messages and the documentation call it.
     pub(super) fn full(&self) -> String {
-        format!("{}.{}", self.section, self.name)
+        if self.section.is_empty() { self.name.to_owned() } else { format!("{}.{}", self.section, self.name) }
     }
 
     /// `RIVULET_SECTION_NAME`.

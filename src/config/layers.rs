@@ -2,23 +2,36 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::{
     error::{ConfigError, Origin, excerpt},
     key::{Key, Mismatch, nearest},
-    settings::{Config, keys},
+    settings::Config,
 };
 
+/// What can be set: the keys, section by section.
+pub(super) type Sections = &'static [&'static [Key]];
+
 /// The values of settings by their full names, and what could not be one.
-#[derive(Default)]
 pub(super) struct Layers {
+    sections: Sections,
     set: BTreeMap<String, (&'static Key, Value, Origin)>,
     refused: Vec<ConfigError>,
 }
 
 impl Layers {
+    /// Nothing is set of what there is in these sections.
+    pub(super) fn of(sections: Sections) -> Self {
+        Self { sections, set: BTreeMap::new(), refused: Vec::new() }
+    }
+
+    /// All that can be set.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'static Key> + use<> {
+        self.sections.iter().copied().flatten()
+    }
+
     /// Sets a key to a value that was checked, over what was there.
     pub(super) fn set(&mut self, key: &'static Key, value: Result<Value, Mismatch>, origin: Origin) {
         match value {
@@ -45,9 +58,9 @@ impl Layers {
 
     /// Sets the key of this full name to a text from outside.
     pub(super) fn set_text(&mut self, full: &str, text: &str, origin: Origin) {
-        match keys().find(|key| key.full() == full) {
+        match self.keys().find(|key| key.full() == full) {
             Some(key) => self.set(key, key.kind.parse(text), origin),
-            None => self.refuse(unknown(full.to_owned(), Key::full, origin)),
+            None => self.refuse_unknown(full.to_owned(), Key::full, origin),
         }
     }
 
@@ -70,18 +83,29 @@ impl Layers {
     /// What was set, over the defaults.
     pub(super) fn build(&self) -> Result<Config, ConfigError> {
         let mut sections = Table::new();
-        for (key, value, _) in self.set.values() {
-            let section = sections.entry(key.section).or_insert_with(|| Value::Table(Table::new()));
-            if let Value::Table(section) = section {
-                section.insert(key.name.to_owned(), value.clone());
-            }
+        for section in self.sections.iter().filter_map(|keys| keys.first()).map(|key| key.section) {
+            sections.insert(section.to_owned(), Value::Table(self.table(section)));
         }
-        Config::deserialize(Value::Table(sections)).map_err(|error| ConfigError::Refused(error.message().to_owned()))
+        read(sections)
+    }
+
+    /// What was set of a section, over the defaults.
+    pub(super) fn section<T: DeserializeOwned>(&self, name: &str) -> Result<T, ConfigError> {
+        read(self.table(name))
+    }
+
+    fn table(&self, section: &str) -> Table {
+        let set = self.set.values().filter(|(key, ..)| key.section == section);
+        set.map(|(key, value, _)| (key.name.to_owned(), value.clone())).collect()
+    }
+
+    /// Nobody knows this name; `as_written` says how names are written there.
+    pub(super) fn refuse_unknown(&mut self, written: String, as_written: fn(&Key) -> String, origin: Origin) {
+        let nearest = nearest(&written, self.keys().map(as_written));
+        self.refuse(ConfigError::UnknownKey { key: excerpt(&written), nearest, origin });
     }
 }
 
-/// What is said of a name that is no setting's; `as_written` says how names are written there.
-pub(super) fn unknown(written: String, as_written: fn(&Key) -> String, origin: Origin) -> ConfigError {
-    let nearest = nearest(&written, keys().map(as_written));
-    ConfigError::UnknownKey { key: excerpt(&written), nearest, origin }
+fn read<T: DeserializeOwned>(table: Table) -> Result<T, ConfigError> {
+    T::deserialize(Value::Table(table)).map_err(|error| ConfigError::Refused(error.message().to_owned()))
 }

@@ -7,11 +7,12 @@ use std::{
 };
 
 use super::{
+    assistant,
     error::{Origin, Refusal},
     file,
     layers::Layers,
     rules,
-    settings::Config,
+    settings::{Config, SECTIONS},
     target, variables, world,
 };
 
@@ -50,14 +51,17 @@ impl Config {
         env: impl IntoIterator<Item = (String, String)>,
         overrides: Overrides,
     ) -> Result<Loaded, Refusal> {
-        let mut layers = Layers::default();
+        let mut layers = Layers::of(SECTIONS);
         if let Some(path) = file {
             file::read(path, &mut layers);
         }
-        Self::settle(layers, file, env, overrides)
+        let mut loaded = Self::settle(layers, file, env, overrides)?;
+        let Config { assistants, llm, .. } = &loaded.config;
+        loaded.config.offered = assistant::read(assistants, llm)?;
+        Ok(loaded)
     }
 
-    /// The same of a file whose text is known already; `path` is what messages call it. Pure.
+    /// The same of a file whose text is known already; `path` is what messages call it. Reads no assistants. Pure.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -66,7 +70,7 @@ impl Config {
         text: &str,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Loaded, Refusal> {
-        let mut layers = Layers::default();
+        let mut layers = Layers::of(SECTIONS);
         file::read_text(path, text, &mut layers);
         Self::settle(layers, Some(path), env, Overrides::default())
     }

@@ -3,16 +3,17 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-use ipnet::IpNet;
-use serde::Deserialize;
-
 use super::{
+    assistant::{Assistant, DEFAULT_ASSISTANT},
     declare::{self, choice, section},
     key::{Key, Kind},
+    layers::Sections,
     networks,
     preset::Preset,
     secret::Secret,
 };
+use ipnet::IpNet;
+use serde::Deserialize;
 
 const YEAR_S: i64 = 366 * 24 * 3600;
 /// More tokens than anybody pays for on a day.
@@ -40,23 +41,26 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Logs and spans.
     pub telemetry: TelemetryConfig,
+    /// Where assistants are described.
+    pub assistants: AssistantsConfig,
+    /// Those that were found there.
+    #[serde(skip)]
+    pub offered: Vec<Assistant>,
 }
 
 /// All settings, in the order of `rivulet.toml`.
-pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
-    const SECTIONS: [&[Key]; 9] = [
-        ServerConfig::KEYS,
-        SessionConfig::KEYS,
-        StoreConfig::KEYS,
-        ClusterConfig::KEYS,
-        LlmConfig::KEYS,
-        KnowledgeConfig::KEYS,
-        AuthConfig::KEYS,
-        LimitsConfig::KEYS,
-        TelemetryConfig::KEYS,
-    ];
-    SECTIONS.into_iter().flatten()
-}
+pub(super) const SECTIONS: Sections = &[
+    ServerConfig::KEYS,
+    SessionConfig::KEYS,
+    StoreConfig::KEYS,
+    ClusterConfig::KEYS,
+    LlmConfig::KEYS,
+    AssistantsConfig::KEYS,
+    KnowledgeConfig::KEYS,
+    AuthConfig::KEYS,
+    LimitsConfig::KEYS,
+    TelemetryConfig::KEYS,
+];
 
 section! {
     /// `server.*`
@@ -206,6 +210,16 @@ section! {
         input_price: Option<f64> = None, PRICE;
         /// Price of a million output tokens.
         output_price: Option<f64> = None, PRICE;
+    }
+}
+
+section! {
+    /// `assistants.*`
+    "assistants" AssistantsConfig {
+        /// Folder with a file for each; not there, when nobody has named another one: there is none.
+        dir: PathBuf = "./assistants".into(), Kind::Path;
+        /// Who answers those who ask for nobody in particular.
+        default: String = DEFAULT_ASSISTANT.to_owned(), Kind::Line;
     }
 }
 

@@ -257,8 +257,8 @@ fn an_index_lies_in_a_folder_or_in_an_object_storage() {
     }
     let mut config = Config::default();
     config.knowledge.uri = Some("s3://bucket/prefix".to_owned());
-    assert!(rules::check_uri(&config, &Layers::default(), true).is_ok());
-    let refusal = rules::check_uri(&config, &Layers::default(), false).expect_err("not built").to_string();
+    assert!(rules::check_uri(&config, &Layers::of(settings::SECTIONS), true).is_ok());
+    let refusal = rules::check_uri(&config, &Layers::of(settings::SECTIONS), false).expect_err("not built").to_string();
     assert!(refusal.contains("knowledge.uri") && refusal.contains("feature `s3`"), "{refusal}");
 }
 
@@ -279,7 +279,7 @@ fn the_collectors_address_is_checked_and_not_shown() {
         }
     }
     let mut config = Config::default();
-    let (layers, otlp) = (Layers::default(), Some("http://c:4318".to_owned()));
+    let (layers, otlp) = (Layers::of(settings::SECTIONS), Some("http://c:4318".to_owned()));
     assert!(rules::check_otlp(&mut config, &layers, false).is_ok(), "nothing is wanted");
     config.telemetry.otlp_endpoint = otlp;
     let refusal = rules::check_otlp(&mut config, &layers, false).expect_err("not built").to_string();

@@ -2,12 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    error::Origin,
-    key::Key,
-    layers::{Layers, unknown},
-    settings::keys,
-};
+use super::{error::Origin, key::Key, layers::Layers};
 
 /// Names of the house's scripts and tests.
 const OF_OUR_TOOLS: &[&str] = &["RIVULET_URL", "RIVULET_CACHE", "RIVULET_COMMIT"];
@@ -22,8 +17,8 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
 pub(super) fn apply(env: &BTreeMap<String, String>, layers: &mut Layers) {
     for (name, text) in env.iter().filter(|(name, _)| name.starts_with("RIVULET_") && !is_foreign(name)) {
         let origin = Origin::Variable(name.clone());
-        let Some(key) = keys().find(|key| key.variable() == *name) else {
-            layers.refuse(unknown(name.clone(), Key::variable, origin));
+        let Some(key) = layers.keys().find(|key| key.variable() == *name) else {
+            layers.refuse_unknown(name.clone(), Key::variable, origin);
             continue;
         };
         if !text.trim().is_empty() || key.kind.is_list() {

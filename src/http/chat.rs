@@ -67,15 +67,15 @@ pub(super) async fn ask(
     Json(question): Json<Question>,
 ) -> Result<Reply<Response>, Problem> {
     check_text(&question.message)?;
-    let assistant = assistant(question.assistant)?;
+    let assistant = assistant(&gateway, &caller, question.assistant.as_deref())?;
     let (hub, owner) = (&gateway.hub, caller.owner());
     let id = question.id.or(key.id());
     let session = match (question.session_id, &id) {
         (Some(id), _) => hub.get_own(&session_id(&id)?, owner).await?,
-        (None, Some(id)) => hub.get_or_open(&session_of(owner, id), &assistant, owner).await?,
+        (None, Some(id)) => hub.get_or_open(&session_of(owner, id), &assistant.name, owner).await?,
         (None, None) => {
             rates::take(&gateway.runner.rates, Action::Sessions, &by).await?;
-            hub.open(&assistant, owner)?
+            hub.open(&assistant.name, owner)?
         }
     };
     let (viewer, at) = session.attach(None);

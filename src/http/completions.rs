@@ -30,12 +30,14 @@ use super::{
     body,
     event_stream::{KEEP_ALIVE, STILL_HERE, event_stream},
     gateway::Gateway,
+    models::no_model,
     places::ConnectionPermit,
     problem::Problem,
 };
 use crate::{
     auth::Caller,
     chat::{Doing, Phase, RunError, RunId, Source, Status, Timestamp, byte_of},
+    config::Assistant,
     dialect::openai::{
         described,
         request::CompletionRequest,
@@ -96,9 +98,11 @@ pub(super) async fn create(
     if gateway.draining.is_cancelled() {
         return Err((&going_away()).into());
     }
+    let named = gateway.runner.assistants.get(asked.assistant.as_deref());
+    let assistant = named.filter(|assistant| caller.is_shown(&assistant.visibility)).ok_or_else(no_model)?;
     gateway.runner.check(caller.owner(), &visitor, None).await?;
     let (is_stream, include_usage) = (asked.stream, asked.include_usage);
-    let completion = Completion::start(&gateway, &caller, asked, is_anew);
+    let completion = Completion::start(&gateway, &caller, (assistant, asked), is_anew);
     if !is_stream {
         return whole(completion).await;
     }
@@ -237,7 +241,13 @@ struct Completion {
 
 impl Completion {
     /// Begins the run.
-    fn start(gateway: &Gateway, caller: &Caller, asked: CompletionRequest, is_anew: bool) -> Self {
+    fn start(
+        gateway: &Gateway,
+        caller: &Caller,
+        (assistant, asked): (Arc<Assistant>, CompletionRequest),
+        is_anew: bool,
+    ) -> Self {
+        let model = gateway.runner.model_name(&assistant);
         let asked_because = match (asked.may_share && gateway.runner.keeps(caller.owner()), is_anew) {
             (false, _) => Asked::Apart,
             (true, true) => Asked::Anew,
@@ -252,11 +262,11 @@ impl Completion {
             may_withdraw: !asked.stream,
             is_anew,
             may_share: asked.may_share,
-            ..RunRequest::new(&asked.question, asked.history, caller.owner().cloned())
+            ..RunRequest::new(assistant, &asked.question, asked.history, caller.owner().cloned())
         };
         let events = gateway.runner.clone().start(request);
         let (interrupting, waited_for) = (gateway.interrupting.clone(), gateway.completions.token());
-        let completion = Self::follow(events, &gateway.runner.model_name(), interrupting, waited_for);
+        let completion = Self::follow(events, &model, interrupting, waited_for);
         Self { asked: asked_because, ..completion }
     }
 

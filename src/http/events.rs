@@ -25,7 +25,6 @@ use crate::{
     auth::Right,
     chat::SessionId,
     dialect::chat_v1::{self, DELTA_BYTES, Welcome},
-    hub::ASSISTANT,
     session::{SessionHandle, Viewer, log::Step, viewer::Change},
     ws::Goaway,
 };
@@ -95,7 +94,7 @@ fn begin(session: &SessionHandle, resume: Option<&str>, resume_ttl: Duration) ->
         session: session.id(),
         attachment: &attachment,
         connection: "sse",
-        assistant: ASSISTANT,
+        assistant: session.assistant(),
         heartbeat_s: KEEP_ALIVE.as_secs(),
         resume_ttl_s: resume_ttl.as_secs(),
     });

@@ -1,30 +1,37 @@
-//! `/v1/models`: what clients of OpenAI's interface may choose from. The gateway chooses by itself, so it is for their
-//! menus: every name is taken.
+//! `/v1/models`: what clients of OpenAI's interface may choose from: assistants. Which model writes, the gateway chooses by
+//! itself: their names are for menus, and every name is taken.
 
 use std::sync::Arc;
 
 use axum::{
-    Json as Reply,
+    Extension, Json as Reply,
     extract::{Path, State},
     http::StatusCode,
 };
 
 use super::{gateway::Gateway, problem::Problem};
 use crate::{
-    dialect::openai::response::{Model, ModelList},
-    hub::ASSISTANT,
+    auth::Caller,
+    config::DEFAULT_ASSISTANT,
+    dialect::openai::{
+        request::ASSISTANT_PREFIX,
+        response::{Model, ModelList},
+    },
 };
 
 /// The owner of what is the gateway's own.
 const OWN: &str = "rivulet";
 
-/// The models that clients may choose from. The gateway chooses by itself, so it is for their menus.
+/// The assistants, and the models that write for them: these are for menus, as the gateway chooses by itself.
 #[utoipa::path(
     get, path = "/models", tag = "OpenAI", operation_id = "list_models",
     responses((status = 200, description = "All of them", body = ModelList)),
 )]
-pub(super) async fn list(State(gateway): State<Arc<Gateway>>) -> Reply<ModelList> {
-    Reply(ModelList::new(models(&gateway)))
+pub(super) async fn list(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+) -> Reply<ModelList> {
+    Reply(ModelList::new(models(&gateway, &caller)))
 }
 
 /// One of the models. Its name may have slashes.
@@ -35,24 +42,32 @@ pub(super) async fn list(State(gateway): State<Arc<Gateway>>) -> Reply<ModelList
 )]
 pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
 ) -> Result<Reply<Model>, Problem> {
-    let found = models(&gateway).into_iter().find(|model| model.id == name);
-    found.map(Reply).ok_or_else(|| {
-        let problem = Problem::new(StatusCode::NOT_FOUND, "model_not_found", "there is no such model");
-        Problem { param: Some("model".to_owned()), ..problem }
-    })
+    let found = models(&gateway, &caller).into_iter().find(|model| model.id == name);
+    found.map(Reply).ok_or_else(no_model)
 }
 
-/// The assistant, and the models behind it, each once.
-fn models(gateway: &Gateway) -> Vec<Model> {
-    let mut models = vec![Model::new(ASSISTANT, OWN)];
+/// There is no model of this name, or none that the caller is shown.
+pub(super) fn no_model() -> Problem {
+    let problem = Problem::new(StatusCode::NOT_FOUND, "model_not_found", "there is no such model");
+    Problem { param: Some("model".to_owned()), ..problem }
+}
+
+/// The assistants, by names that choose them, and the models behind them, each once.
+fn models(gateway: &Gateway, caller: &Caller) -> Vec<Model> {
+    let mut models = vec![Model::new(DEFAULT_ASSISTANT, OWN)];
+    let others = gateway.runner.assistants.all().into_iter().skip(1);
+    let shown = others.filter(|other| caller.is_shown(&other.visibility));
+    models.extend(shown.map(|other| Model::new(&format!("{ASSISTANT_PREFIX}{}", other.name), OWN)));
+    let assistants = models.len();
     for target in gateway.model.targets() {
         if models.iter().all(|model| model.id != target.model) {
             models.push(Model::new(&target.model, &target.name));
         }
     }
-    if models.len() == 1 {
+    if models.len() == assistants {
         models.push(Model::new(&gateway.model.name(), OWN));
     }
     models

@@ -12,6 +12,8 @@ use super::{problem::Problem, sessions::query};
 pub(super) struct Parameters {
     /// A cursor to go on behind.
     pub(super) resume: Option<String>,
+    /// The assistant that is to answer in a new conversation.
+    pub(super) assistant: Option<String>,
     /// Who the client is.
     pub(super) ticket: Option<String>,
     #[param(ignore)]

@@ -162,6 +162,7 @@ impl From<NotAdmitted> for Problem {
     fn from(error: NotAdmitted) -> Self {
         match error {
             NotAdmitted::Forbidden => Self::new(StatusCode::FORBIDDEN, "forbidden", error.to_string()),
+            NotAdmitted::NoAssistant => Self::not_found("assistant"),
             NotAdmitted::TooOften(refusal) => refusal.into(),
             NotAdmitted::Hub(error) => error.into(),
         }

@@ -16,7 +16,7 @@ use tower_http::{
 use utoipa_axum::routes;
 
 use super::{
-    admin, audit, auth, chat, collections, completions, contents, credentials, documents, events,
+    admin, assistants, audit, auth, chat, collections, completions, contents, credentials, documents, events,
     gateway::Gateway,
     health, identity, jobs, knowledge, messages, models,
     openapi::{self, Routes},
@@ -83,6 +83,7 @@ fn tokens(gateway: &Arc<Gateway>) -> Routes {
 
 fn conversations() -> Routes {
     openapi::routes()
+        .routes(routes!(assistants::list))
         .routes(routes!(sessions::create, sessions::list))
         .routes(routes!(sessions::show, sessions::delete))
         .routes(routes!(messages::send))

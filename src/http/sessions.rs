@@ -18,7 +18,7 @@ use super::{body::Json, desk::page_limit, gateway::Gateway, problem::Problem, ra
 use crate::{
     auth::Caller,
     chat::{Message, MessageId, SessionId, Timestamp},
-    hub::ASSISTANT,
+    config::Assistant,
     limits::{Action, Visitor},
     store::{Scope, SessionRecord},
 };
@@ -28,7 +28,7 @@ const MAX_METADATA: usize = 4096;
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct NewSession {
-    /// The persona that answers; the only one there is when absent.
+    /// Who answers in it; the default one when absent.
     #[schema(max_length = 64, examples("default"))]
     assistant: Option<String>,
     /// What the client wants to remember with it: an object of at most 4,096 bytes.
@@ -94,7 +94,7 @@ pub(super) async fn create(
     Extension(by): Extension<Visitor>,
     Json(new): Json<NewSession>,
 ) -> Result<(StatusCode, Reply<Session>), Problem> {
-    let assistant = assistant(new.assistant)?;
+    let assistant = assistant(&gateway, &caller, new.assistant.as_deref())?;
     if let Some(metadata) = &new.metadata
         && (!metadata.is_object() || metadata.to_string().len() > MAX_METADATA)
     {
@@ -102,7 +102,7 @@ pub(super) async fn create(
         return Err(Problem::invalid_field("metadata", &problem));
     }
     rates::take(&gateway.runner.rates, Action::Sessions, &by).await?;
-    let record = gateway.hub.create(&assistant, caller.owner(), new.metadata).await?;
+    let record = gateway.hub.create(&assistant.name, caller.owner(), new.metadata).await?;
     Ok((StatusCode::CREATED, Reply(describe(&gateway, record))))
 }
 
@@ -162,13 +162,10 @@ pub(super) async fn delete(
     if gateway.hub.delete(&own.id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("session")) }
 }
 
-/// The persona a caller asks for.
-pub(super) fn assistant(name: Option<String>) -> Result<String, Problem> {
-    match name {
-        None => Ok(ASSISTANT.to_owned()),
-        Some(name) if name == ASSISTANT => Ok(name),
-        Some(_) => Err(Problem::not_found("assistant")),
-    }
+/// The assistant that a caller asks for; one that is not shown to them is none.
+pub(super) fn assistant(gateway: &Gateway, caller: &Caller, name: Option<&str>) -> Result<Arc<Assistant>, Problem> {
+    let found = gateway.runner.assistants.get(name).filter(|assistant| caller.is_shown(&assistant.visibility));
+    found.ok_or_else(|| Problem::not_found("assistant"))
 }
 
 /// What cannot be an id belongs to no session: one answer for both.

@@ -105,6 +105,8 @@ async fn upgrade(
         rates: gateway.runner.rates.clone(),
         visitor: asking.visitor,
         session,
+        assistant: parameters.assistant,
+        assistants: gateway.runner.assistants.clone(),
         resume: parameters.resume,
         connection: format!("c_{}", uuid::Uuid::new_v4().simple()),
         draining: gateway.draining.clone(),

@@ -156,6 +156,10 @@ impl Shared {
         key.update(&knowledge.to_le_bytes());
         key.update(&request.max_output_tokens.to_le_bytes());
         add(&mut key, &parameters);
+        for target in request.choice.targets.iter() {
+            add(&mut key, target.as_bytes());
+        }
+        key.update(&[request.choice.fallback.map_or(0, |fallback| 1 + fallback as u8)]);
         for message in request.prompt.iter() {
             key.update(&[match message.role {
                 PromptRole::System => 0,

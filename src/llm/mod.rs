@@ -36,5 +36,5 @@ pub use error::{Clock, EndpointError, ModelError, Rejection, Stage, TargetsError
 pub use event::{Failover, FinishReason, ModelEvent};
 pub use http::{client_for, innermost};
 pub use model::{ChatModel, ModelStream, TargetReport};
-pub use request::{ChatRequest, KnowledgeUse, Parameters, PromptMessage, PromptRole, Sharing};
+pub use request::{ChatRequest, Choice, KnowledgeUse, Parameters, PromptMessage, PromptRole, Sharing};
 pub(crate) use tokens::estimated_tokens;

@@ -1,4 +1,4 @@
-//! What a model is asked. A leaf; uses `chat`, the knowledge's [`Passage`] and `telemetry`.
+//! What a model is asked. A leaf; uses `chat`, `config`, the knowledge's [`Passage`] and `telemetry`.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     chat::{Message, Owner, Role, SessionId},
+    config::Fallback,
     knowledge::Passage,
     telemetry::spans::RunSpan,
 };
@@ -63,6 +64,8 @@ pub struct ChatRequest {
     /// Whether text that was passed on can be withdrawn again. When not, only a target that goes on where the text ends
     /// may take over.
     pub may_withdraw: bool,
+    /// Who may answer.
+    pub choice: Choice,
     /// Who asks; `None` where nobody need say so.
     pub asker: Option<Owner>,
     /// To whom else the same answer may be given.
@@ -83,11 +86,21 @@ impl ChatRequest {
             max_output_tokens,
             parameters: Arc::default(),
             may_withdraw: true,
+            choice: Choice::default(),
             asker: None,
             sharing: Sharing::default(),
             span: RunSpan::default(),
         }
     }
+}
+
+/// Who may answer, of those that the configuration has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Choice {
+    /// Names of targets; none: all of them.
+    pub targets: Arc<[String]>,
+    /// Who answers when none of them does; the configuration's when not said.
+    pub fallback: Option<Fallback>,
 }
 
 /// With whom an answer may be shared, besides who asks.

@@ -72,7 +72,7 @@ impl ChatModel for Targets {
     }
 
     fn stream(&self, request: ChatRequest) -> ModelStream {
-        Answer::new(self.plan.clone(), request).boxed()
+        Answer::new(self.plan.narrowed(&request.choice), request).boxed()
     }
 
     fn targets(&self) -> Vec<TargetReport> {

@@ -1,8 +1,9 @@
 //! One run: retrieve → prompt → model → events, as a stream that knows no session. Dropping it cancels everything.
 //!
-//! Uses `llm`, `knowledge`, `chat`. What fails before the model is asked (retrieval) does not end a run: an answer
+//! Uses `llm`, `knowledge`, `chat`, and the assistants of `config`. What fails before the model is asked (retrieval) does not end a run: an answer
 //! without passages is better than none, and the log says why. This file names the others, and has nothing of its own.
 
+mod assistants;
 pub mod citations;
 mod event;
 mod outcome;
@@ -16,6 +17,7 @@ mod stages;
 mod watch;
 mod writing;
 
+pub use assistants::Assistants;
 pub use event::RunEvent;
 pub use outcome::Outcome;
 pub use request::RunRequest;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     chat::{Owner, RunId, SessionId},
+    config::Assistant,
     llm::{Parameters, PromptMessage},
 };
 
@@ -16,6 +17,8 @@ pub struct RunRequest {
     pub history: Vec<PromptMessage>,
     /// What the caller tells the model besides the assistant's instructions.
     pub instructions: Option<String>,
+    /// Who answers.
+    pub assistant: Arc<Assistant>,
     /// Who asks; `None` where nobody need say so.
     pub owner: Option<Owner>,
     /// How the answer begins, when it does already: it is to be gone on with.
@@ -39,10 +42,11 @@ pub struct RunRequest {
 }
 
 impl RunRequest {
-    /// A question of `owner`, as a conversation has it.
+    /// A question of `owner` to `assistant`, as a conversation has it.
     #[must_use]
-    pub fn new(question: &str, history: Vec<PromptMessage>, owner: Option<Owner>) -> Self {
+    pub fn new(assistant: Arc<Assistant>, question: &str, history: Vec<PromptMessage>, owner: Option<Owner>) -> Self {
         Self {
+            assistant,
             question: question.into(),
             history,
             instructions: None,

@@ -4,11 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use async_stream::stream;
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{StreamExt, future::try_join_all, stream::BoxStream};
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::{
+    assistants::{self, Assistants},
     event::RunEvent,
     outcome::Outcome,
     prompt,
@@ -21,11 +22,16 @@ use super::{
 };
 use crate::{
     chat::{Doing, Owner, Phase, SessionId, Status},
+    config::{Assistant, KnowledgeMode},
     knowledge::{
         Collection, KnowledgeStatus, MAX_QUESTION_CHARS, Passage, Retrieved, Retriever, SearchMode, SearchQuery,
     },
     limits::{Budgets, Line, OverLimit, Rates, Spender, Visitor},
-    llm::{ChatModel, ChatRequest, KnowledgeUse, ModelStream, PromptMessage, PromptRole, Sharing, estimated_tokens},
+    llm::{
+        ChatModel, ChatRequest, KnowledgeUse, ModelStream, PromptMessage, PromptRole, Sharing, estimated_tokens,
+        extractive::Extractive,
+    },
+    store::documents::Tenant,
     telemetry::{
         metrics::{KNOWLEDGE_RETRIEVALS, RETRIEVAL_DURATION},
         spans::RunSpan,
@@ -40,7 +46,7 @@ const RETRIEVAL_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Runner {
     /// Finds passages.
     pub retriever: Arc<dyn Retriever>,
-    /// Answers.
+    /// Writes.
     pub model: Arc<dyn ChatModel>,
     /// How much to look up.
     pub retrieval: Retrieval,
@@ -52,6 +58,8 @@ pub struct Runner {
     pub budgets: Arc<Budgets>,
     /// How often what may be asked for.
     pub rates: Arc<Rates>,
+    /// Who answers.
+    pub assistants: Arc<Assistants>,
 }
 
 /// How much to look up.
@@ -66,10 +74,12 @@ pub struct Retrieval {
 }
 
 impl Runner {
-    /// Who answers, as `run.start.model` says it.
+    /// Who writes for an assistant, as `run.start.model` says it.
     #[must_use]
-    pub fn model_name(&self) -> Arc<str> {
-        self.model.name()
+    pub fn model_name(&self, assistant: &Assistant) -> Arc<str> {
+        let chosen = assistant.model.targets.first();
+        let target = chosen.and_then(|name| self.model.targets().into_iter().find(|target| target.name == *name));
+        target.map_or_else(|| self.model.name(), |target| target.model.into())
     }
 
     /// Whether answers to `owner` outside of any session are kept, when they may be.
@@ -121,6 +131,7 @@ impl Runner {
             let (found, retrieved) = self.look_up(&request, &spender, &span).await;
             yield Before::Told(retrieved);
             yield Before::Told(RunEvent::Doing(Phase::Waiting.into()));
+            let is_silent = request.assistant.knowledge.only_grounded && found.passages.is_empty();
             let (request, prompt_tokens) = self.compose(request, found, span);
             let spending = match self.budgets.begin(&spender, prompt_tokens.into(), request.max_output_tokens.into()).await {
                 Ok(spending) => spending,
@@ -131,7 +142,9 @@ impl Runner {
                 }
             };
             yield Before::Told(RunEvent::Asked(prompt_tokens));
-            let answer = Answer::new(self.model.stream(request), Writing::new(spending), place);
+            // What is not in the documents nobody is asked for.
+            let events = if is_silent { Extractive::default().stream(request) } else { self.model.stream(request) };
+            let answer = Answer::new(events, Writing::new(spending), place);
             yield Before::Answer(Box::new(answer));
         };
         watched.around(Stages::Before(before.boxed())).boxed()
@@ -140,11 +153,14 @@ impl Runner {
     /// Searches for passages, as many as fit into the prompt.
     async fn look_up(&self, request: &RunRequest, spender: &Spender, span: &RunSpan) -> (Found, RunEvent) {
         let started = Instant::now();
+        if request.assistant.knowledge.mode == KnowledgeMode::Off {
+            let nothing = RunEvent::Retrieved { sources: Arc::from([]), took: started.elapsed() };
+            return (Found { passages: Vec::new(), knowledge: KnowledgeUse::Searched, version: Some(0) }, nothing);
+        }
         let rewritten = if self.retrieval.rewrite { self.rewrite(request, spender, span).await } else { None };
         let question = rewritten.as_deref().unwrap_or(&request.question);
-        let collection = Collection::of_answers(request.owner.as_ref());
-        let search = span.retrieval(collection.as_str());
-        let found = self.retrieve(question, request, collection).await;
+        let search = span.retrieval(&request.assistant.knowledge.collections.join(","));
+        let found = self.retrieve(question, request).await;
         let is_failure = found.knowledge == KnowledgeUse::Unavailable;
         search.end(found.passages.len(), is_failure.then_some("unavailable"));
         let found = Found { passages: fit_passages(found.passages), ..found };
@@ -162,7 +178,8 @@ impl Runner {
         let most = self.max_output_tokens.min(rewrite::MAX_TOKENS);
         let spending = self.budgets.begin(spender, prompt_tokens(&prompt).into(), most.into()).await.ok()?;
         let asker = request.owner.clone();
-        let asked = ChatRequest { asker, span: span.clone(), ..ChatRequest::new(prompt, &request.question, most) };
+        let (choice, span) = (assistants::choice(&request.assistant), span.clone());
+        let asked = ChatRequest { choice, asker, span, ..ChatRequest::new(prompt, &request.question, most) };
         let started = Instant::now();
         let written = timeout(rewrite::PATIENCE, written(self.model.stream(asked), Writing::new(spending))).await;
         metrics::histogram!(RETRIEVAL_DURATION, "stage" => "rewrite").record(started.elapsed().as_secs_f64());
@@ -173,13 +190,16 @@ impl Runner {
         question
     }
 
-    async fn retrieve(&self, question: &str, request: &RunRequest, collection: Collection) -> Found {
-        let query = SearchQuery {
+    async fn retrieve(&self, question: &str, request: &RunRequest) -> Found {
+        let knowing = &request.assistant.knowledge;
+        let top_k = knowing.top_k.unwrap_or(self.retrieval.top_k);
+        let tenant = Tenant::of(request.owner.as_ref());
+        let query = |collection| SearchQuery {
             text: question.chars().take(MAX_QUESTION_CHARS).collect(),
             collection,
-            top_k: self.retrieval.top_k,
+            top_k,
             mode: SearchMode::Hybrid,
-            min_score: Some(self.retrieval.min_score),
+            min_score: Some(knowing.min_score.unwrap_or(self.retrieval.min_score)),
             filter: None,
             owner: request.owner.clone(),
             session: request.session.clone(),
@@ -187,7 +207,12 @@ impl Runner {
         metrics::counter!(KNOWLEDGE_RETRIEVALS).increment(1);
         // Asked before the search: what is ready then was searched whole.
         let status = self.retriever.status();
-        match timeout(RETRIEVAL_TIMEOUT, self.retriever.retrieve(&query)).await {
+        let searches = knowing.collections.iter().map(async |name| {
+            let collection = Collection::of(tenant.clone(), name)?;
+            self.retriever.retrieve(&query(collection)).await
+        });
+        let searched = timeout(RETRIEVAL_TIMEOUT, try_join_all(searches)).await;
+        match searched.map(|found| found.map(|found| best_of(found, top_k))) {
             Ok(Ok(Retrieved { passages, version })) => {
                 let is_loading = status == KnowledgeStatus::Loading;
                 let knowledge = if is_loading { KnowledgeUse::Loading } else { KnowledgeUse::Searched };
@@ -202,18 +227,27 @@ impl Runner {
     /// What a model is asked, and about how many tokens that is.
     fn compose(&self, request: RunRequest, found: Found, span: RunSpan) -> (ChatRequest, u32) {
         let Found { passages, knowledge, version } = found;
-        let RunRequest { question, history, instructions, owner, parameters, keeps_history, .. } = request;
-        let mut prompt = prompt::compose(&question, history, &passages, instructions.as_deref(), keeps_history);
+        let RunRequest { assistant, question, history, instructions, owner, keeps_history, .. } = request;
+        let knowing = &assistant.knowledge;
+        let told = prompt::Told {
+            persona: assistant.prompt.as_deref(),
+            documents: (knowing.mode == KnowledgeMode::Always)
+                .then_some(prompt::Documents { alone_count: knowing.only_grounded }),
+            instructions: instructions.as_deref(),
+        };
+        let mut prompt = prompt::compose(&question, history, &passages, &told, keeps_history);
         prompt.extend(request.beginning.map(|content| PromptMessage { role: PromptRole::Assistant, content }));
         let tokens = prompt_tokens(&prompt);
-        let most = self.max_output_tokens;
+        let most =
+            assistant.model.max_output_tokens.map_or(self.max_output_tokens, |own| own.min(self.max_output_tokens));
         let asked = ChatRequest {
             prompt: prompt.into(),
             question,
             passages: passages.into(),
             knowledge,
             max_output_tokens: request.max_output_tokens.map_or(most, |tokens| tokens.min(most)),
-            parameters,
+            parameters: assistants::parameters(&assistant, &request.parameters),
+            choice: assistants::choice(&assistant),
             may_withdraw: request.may_withdraw,
             sharing: Sharing {
                 session: request.session,
@@ -246,6 +280,20 @@ async fn written(mut events: ModelStream, mut writing: Writing) -> Option<String
         }
     }
     (writing.end().status == Status::Complete).then_some(text)
+}
+
+/// What fits best of all that was found, and a state of all collections together.
+fn best_of(mut found: Vec<Retrieved>, top_k: usize) -> Retrieved {
+    if found.len() == 1
+        && let Some(alone) = found.pop()
+    {
+        return alone;
+    }
+    let version = found.iter().try_fold(0u64, |all, one| Some(all.rotate_left(1) ^ one.version?));
+    let mut passages: Vec<Passage> = found.into_iter().flat_map(|one| one.passages).collect();
+    passages.sort_by(|a, b| b.score.total_cmp(&a.score));
+    passages.truncate(top_k);
+    Retrieved { passages, version }
 }
 
 /// What retrieval came to.

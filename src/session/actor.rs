@@ -24,6 +24,7 @@ use tokio::sync::Semaphore;
 use self::turn::{Accepting, Arriving, Counted, Current, Doubtful, WaitingTurn};
 use crate::{
     chat::{MessageId, RunId},
+    config::Assistant,
     run::Runner,
     session::{
         Clock, Closed, Lists, RunNotActive, StopTarget,
@@ -84,10 +85,13 @@ pub(super) fn run(
     deps: Arc<Deps>,
     mut commands: mpsc::Receiver<Underway>,
 ) -> impl Future<Output = ()> + Send + use<> {
+    let assistants = &deps.runner.assistants;
+    let assistant = assistants.get(Some(&shared.assistant)).unwrap_or_else(|| assistants.default_one());
     let mut actor = Actor {
         is_open: true,
         shared,
         deps,
+        assistant,
         counting: None,
         accepting: FuturesOrdered::new(),
         arriving: Vec::new(),
@@ -104,6 +108,8 @@ struct Actor {
     is_open: bool,
     shared: Arc<Shared>,
     deps: Arc<Deps>,
+    /// Who answers; as it was last on offer.
+    assistant: Arc<Assistant>,
     /// A message that is being counted among those of whoever sends it; what comes later waits for it.
     counting: Option<BoxFuture<'static, Counted>>,
     /// Looked up or being committed, in the order of arrival.

@@ -101,6 +101,9 @@ pub enum SendError {
     /// The session was deleted.
     #[error("the session is gone")]
     Gone,
+    /// Its assistant is not on offer any more.
+    #[error("the assistant of this conversation is not on offer any more")]
+    NoAssistant,
     /// The gateway is about to end.
     #[error("the gateway is shutting down")]
     Draining,
@@ -123,7 +126,7 @@ impl SendError {
             Self::Limit(refusal) => refusal.code(),
             Self::TooManySessions => "too_many",
             Self::IdempotencyConflict => "idempotency_conflict",
-            Self::NotFound | Self::Gone => "not_found",
+            Self::NotFound | Self::Gone | Self::NoAssistant => "not_found",
             Self::NotAQuestion => "invalid_field",
             Self::StorageUnavailable => "storage_unavailable",
             Self::Internal => "internal",
@@ -135,7 +138,12 @@ impl SendError {
     pub const fn is_retryable(self) -> bool {
         !matches!(
             self,
-            Self::IdempotencyConflict | Self::NotFound | Self::NotAQuestion | Self::TooManySessions | Self::Gone
+            Self::IdempotencyConflict
+                | Self::NotFound
+                | Self::NotAQuestion
+                | Self::TooManySessions
+                | Self::Gone
+                | Self::NoAssistant
         )
     }
 

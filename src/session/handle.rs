@@ -85,6 +85,7 @@ impl SessionHandle {
         let shared = Arc::new(Shared {
             id: record.id.clone(),
             owner: record.owner.clone(),
+            assistant: record.assistant.clone(),
             place: Mutex::new(place),
             unsaved: Mutex::new(is_unsaved.then(|| Box::new(record))),
             log: Mutex::new(log),
@@ -168,6 +169,12 @@ impl SessionHandle {
     /// Wakes all viewers, whether there is something to read or not.
     pub fn wake(&self) {
         self.shared.wakers.wake();
+    }
+
+    /// The name of who answers in it.
+    #[must_use]
+    pub fn assistant(&self) -> &str {
+        &self.shared.assistant
     }
 
     /// To whom it belongs.

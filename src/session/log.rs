@@ -25,7 +25,9 @@ mod transcript;
 
 pub use copy::{Change, Copied, OutOfStep, Whole};
 pub use cursor::{Cursor, Saved};
-pub use event::{Attachment, Ending, Event, LiveRun, Presence, Progress, Recovered, RunDone, Snapshot, Step, There};
+pub use event::{
+    Attachment, By, Ending, Event, LiveRun, Presence, Progress, Recovered, RunDone, Snapshot, Step, There,
+};
 pub use transcript::Transcript;
 
 /// How long an event, and with a run's end its text, can be resumed from (docs/protocol.md: the run's life + 10 min).
@@ -172,21 +174,21 @@ impl Log {
     ///
     /// # Panics
     /// When a run is live: there is one at a time, and the caller is the one who knows.
-    pub fn start_run(&mut self, run: RunId, message: MessageId, question: MessageId, model: Arc<str>, now: Moment) {
+    pub fn start_run(&mut self, (run, message, question): (RunId, MessageId, MessageId), by: By, now: Moment) {
         assert!(self.live().is_none(), "a session has one live run");
         let replaces = self.transcript.message(&message).and_then(|answer| answer.replaces.clone());
-        self.begin_run((run, message, question), replaces, model, now);
+        self.begin_run((run, message, question), replaces, by, now);
     }
 
     fn begin_run(
         &mut self,
         (run, message, question): (RunId, MessageId, MessageId),
         replaces: Option<MessageId>,
-        model: Arc<str>,
+        By { model, version }: By,
         now: Moment,
     ) {
         let (id, answer, asked, name) = (run.clone(), message.clone(), question.clone(), model.clone());
-        self.append(Event::RunStart { run: id, message: answer, question: asked, replaces, model: name }, now);
+        self.append(Event::RunStart { run: id, message: answer, question: asked, replaces, model: name, version }, now);
         self.runs.push_back(RunRecord {
             run,
             message,

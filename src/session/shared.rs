@@ -27,6 +27,8 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) id: SessionId,
     pub(crate) owner: Option<Owner>,
+    /// The name of who answers in it.
+    pub(crate) assistant: String,
     /// Whose it is, as far as this gateway knows.
     pub(crate) place: Mutex<Place>,
     /// What the store is to have of the session with its first message; none once it has.

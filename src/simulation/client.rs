@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     chat::{MessageId, RunId, SessionId, Status, utf16_len},
-    hub::ASSISTANT,
+    config::DEFAULT_ASSISTANT,
     limits::Visitor,
     session::{
         NewMessage, Receipt, SendError, SendMode, SessionHandle, StopTarget, Viewer,
@@ -102,7 +102,7 @@ impl Client {
                 sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let opening = gateway.process.run(gateway.hub.get_or_open(&self.session, ASSISTANT, None));
+            let opening = gateway.process.run(gateway.hub.get_or_open(&self.session, DEFAULT_ASSISTANT, None));
             match timeout(PATIENCE, opening).await {
                 Ok(Some(Ok(handle))) if gateway.process.is_running() => self.stay(at, &gateway, &handle).await,
                 refused => {

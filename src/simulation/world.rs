@@ -30,8 +30,9 @@ use super::{
 use crate::{
     chat::{SessionId, Timestamp},
     cluster::{Bus, Cluster, Home},
+    config::DEFAULT_ASSISTANT,
     ephemeral::{Redis, Server},
-    hub::{ASSISTANT, Hub, Policy},
+    hub::{Hub, Policy},
     knowledge::NoKnowledge,
     run::{Retrieval, Runner},
     store::{SessionRecord, SessionStore},
@@ -106,7 +107,7 @@ impl World {
     pub(super) async fn make(&self, session: &SessionId) {
         let store = self.gateways.lock()[0].store.clone();
         let at = Timestamp::now();
-        let (assistant, owner) = (ASSISTANT.to_owned(), None);
+        let (assistant, owner) = (DEFAULT_ASSISTANT.to_owned(), None);
         let (id, metadata, message_count) = (session.clone(), None, 0);
         let record = SessionRecord { id, assistant, metadata, created_at: at, updated_at: at, message_count, owner };
         store.create_session(record).await.expect("made");
@@ -146,6 +147,7 @@ impl World {
             line: Arc::default(),
             budgets: Arc::default(),
             rates: Arc::default(),
+            assistants: Arc::default(),
         };
         let hour = Duration::from_secs(3600);
         let policy = Policy { idle: IDLE, ttl: hour, abandon: None, history_messages: 4, sessions: 0 };

@@ -28,8 +28,9 @@ use crate::{
     chat::SessionId,
     config::Secret,
     dialect::chat_v1::{self, ClientFrame, Frame, FrameError},
-    hub::{ASSISTANT, Hub, HubError},
+    hub::{Hub, HubError},
     limits::{Action, OverLimit, Rates, Visitor},
+    run::Assistants,
     store::StoreError,
 };
 
@@ -47,6 +48,9 @@ pub enum NotAdmitted {
     /// It may not chat.
     #[error("this needs the scope `{}`", Right::Chat.scope())]
     Forbidden,
+    /// The assistant that it asks for is not on offer to it, or another one answers in its conversation.
+    #[error("there is no such assistant")]
+    NoAssistant,
     /// It asked for too many of late.
     #[error(transparent)]
     TooOften(#[from] OverLimit),
@@ -82,6 +86,10 @@ pub struct Arrival {
     pub visitor: Visitor,
     /// The session it asks for; without one, one is made.
     pub session: Option<SessionId>,
+    /// The assistant that is to answer in a new one; of one that there is, its own.
+    pub assistant: Option<String>,
+    /// The assistants on offer.
+    pub assistants: Arc<Assistants>,
     /// The cursor that came with the URL.
     pub resume: Option<String>,
     /// Names the socket in the log.
@@ -105,17 +113,22 @@ impl Arrival {
         let session = match self.session {
             Some(id) => {
                 let session = self.hub.get_own(&id, caller.owner()).await?;
+                if self.assistant.is_some_and(|wanted| wanted != session.assistant()) {
+                    return Err(NotAdmitted::NoAssistant);
+                }
                 session.catch_up(self.resume.as_deref()).await.map_err(HubError::from)?;
                 session
             }
             None => {
+                let assistant = self.assistants.get(self.assistant.as_deref());
+                let shown = assistant.filter(|assistant| caller.is_shown(&assistant.visibility));
+                let assistant = shown.ok_or(NotAdmitted::NoAssistant)?;
                 self.rates.take(Action::Sessions, &visitor).await?;
-                self.hub.open(ASSISTANT, caller.owner())?
+                self.hub.open(&assistant.name, caller.owner())?
             }
         };
         Ok(Socket {
             session,
-            assistant: ASSISTANT.to_owned(),
             resume_ttl: self.hub.resume_ttl(),
             resume: self.resume,
             connection: self.connection,
@@ -145,7 +158,9 @@ pub async fn serve_unknown<S: AsyncRead + AsyncWrite + Unpin>(io: S, read: Vec<u
             Err(NotAdmitted::Hub(HubError::Full | HubError::Store(StoreError::Elsewhere(_) | StoreError::Fenced))) => {
                 CloseReason::OverCapacity
             }
-            Err(NotAdmitted::Hub(HubError::Store(StoreError::NoSession))) => CloseReason::SessionGone,
+            Err(NotAdmitted::NoAssistant | NotAdmitted::Hub(HubError::Store(StoreError::NoSession))) => {
+                CloseReason::SessionGone
+            }
             Err(NotAdmitted::Hub(HubError::Store(StoreError::Unavailable(reason)))) => {
                 tracing::error!(reason, "the store refused");
                 CloseReason::Internal

@@ -31,8 +31,9 @@ where
             }
         };
         match body {
-            ClientFrame::Send { assistant: Some(name), .. } if name != crate::hub::ASSISTANT => {
-                self.refuse(&error_frame(id, "not_found", "there is no such assistant".to_owned(), false));
+            ClientFrame::Send { assistant: Some(name), .. } if name != self.socket.session.assistant() => {
+                let told = format!("`assistant` is {} in this conversation", self.socket.session.assistant());
+                self.refuse(&error_frame(id, "not_found", told, false));
             }
             ClientFrame::Send { id: message, text, mode, .. } => {
                 self.viewer.set_typing(false); // Who has sent it types no more.

@@ -19,8 +19,6 @@ pub struct Socket {
     pub visitor: Visitor,
     /// Who it belongs to, and until when; nobody in particular where that is allowed.
     pub caller: Caller,
-    /// Who answers in it.
-    pub assistant: String,
     /// For how long after the last socket left a cursor is good.
     pub resume_ttl: Duration,
     /// The cursor that came with the URL.

@@ -28,7 +28,7 @@ where
             session: self.socket.session.id(),
             attachment,
             connection: &self.socket.connection,
-            assistant: &self.socket.assistant,
+            assistant: self.socket.session.assistant(),
             heartbeat_s: HEARTBEAT.as_secs(),
             resume_ttl_s: self.socket.resume_ttl.as_secs(),
         });

@@ -223,8 +223,9 @@ async fn an_answer_without_end_is_cut() {
         line: Arc::default(),
         budgets: Arc::default(),
         rates: Arc::default(),
+        assistants: Arc::default(),
     };
-    let request = RunRequest::new("a", Vec::new(), None);
+    let request = RunRequest::new(runner.assistants.default_one(), "a", Vec::new(), None);
     let (mut bytes, mut end) = (0, None);
     let mut events = Arc::new(runner).start(request);
     while let Some(event) = soon("an event", events.next()).await {

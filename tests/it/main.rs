@@ -7,6 +7,7 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod assistants;
 mod auth;
 mod backup;
 mod bad_input;

@@ -4,7 +4,8 @@ use futures_util::{future::join_all, poll};
 use reqwest::{Client as Http, StatusCode};
 use rivulet::{
     chat::{Feedback, MessageId, Rating},
-    hub::{ASSISTANT, Hub, HubError},
+    config::DEFAULT_ASSISTANT,
+    hub::{Hub, HubError},
     limits::Visitor,
     session::{Closed, NewMessage, Redo, SendError, SendMode, SessionHandle, viewer::Change},
     store::{Scope, SessionStore, StoreError},
@@ -90,7 +91,7 @@ async fn a_question_over_http_stores_its_session() {
 }
 
 fn open(hub: &Hub) -> SessionHandle {
-    hub.open(ASSISTANT, None).unwrap()
+    hub.open(DEFAULT_ASSISTANT, None).unwrap()
 }
 
 fn message(id: &str) -> NewMessage {

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde_json::Value;
 
 use super::{env, from_both, from_env, from_file, refused};
-use crate::config::{Config, LogFormat, Overrides, settings::keys, variables};
+use crate::config::{Config, LogFormat, Overrides, settings::SECTIONS, variables};
 
 #[test]
 fn later_layers_win() {
@@ -143,7 +143,7 @@ fn what_an_orchestrator_and_our_own_tools_set_is_no_setting() {
     assert_eq!(loaded.config, Config::default());
     assert!(loaded.warnings.is_empty());
     // No setting is lost to them.
-    assert!(keys().all(|key| !variables::is_foreign(&key.variable())));
+    assert!(SECTIONS.iter().copied().flatten().all(|key| !variables::is_foreign(&key.variable())));
     for unknown in ["RIVULET_PORTS", "RIVULET_SERVICE", "RIVULET_URLS", "RIVULET_SERVER_PORT"] {
         refused(from_env(&[(unknown, "x")]), &[unknown, "the nearest one is `RIVULET_"]);
     }

@@ -91,6 +91,8 @@ enum Out<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         replaces: Option<&'a MessageId>,
         model: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        version: Option<&'a str>,
     },
     #[serde(rename = "run.phase")]
     RunPhase {
@@ -239,8 +241,9 @@ pub fn step(step: &Step<'_>) -> Option<String> {
 pub fn event(seq: u64, event: &Event) -> String {
     json(&match event {
         Event::Message(message) => Out::Message { seq, message },
-        Event::RunStart { run, message, question, replaces, model } => {
-            Out::RunStart { seq, run, message, r#for: question, replaces: replaces.as_ref(), model }
+        Event::RunStart { run, message, question, replaces, model, version } => {
+            let (replaces, version) = (replaces.as_ref(), version.as_deref());
+            Out::RunStart { seq, run, message, r#for: question, replaces, model, version }
         }
         Event::Sources { run, items } => Out::Sources { seq, run, items },
         Event::RunDone(done) => Out::RunDone {

@@ -18,6 +18,8 @@ use crate::{
     llm::{Parameters, PromptMessage},
 };
 
+/// What stands before the name of an assistant where a model is asked for.
+pub const ASSISTANT_PREFIX: &str = "assistant:";
 /// The longest name of a model, in characters.
 const MAX_MODEL_CHARS: usize = 256;
 /// The most texts that may end an answer.
@@ -26,6 +28,8 @@ const MAX_STOPS: usize = 4;
 /// A completion that is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CompletionRequest {
+    /// The assistant that is asked; the default one where no other is named.
+    pub assistant: Option<String>,
     /// What is to be answered.
     pub question: String,
     /// How the answer begins: it is to be gone on with.
@@ -55,10 +59,11 @@ impl CompletionRequest {
         let fields = body.as_object().ok_or_else(|| invalid("body", "must be an object"))?;
         let fields = Fields { fields, path: "" };
         fields.refuse_what_cannot_be_had(policy)?;
-        fields.check_model()?;
+        let assistant = fields.assistant()?;
         let Conversation { question, beginning, history, instructions } = conversation(&fields)?;
         let parameters = fields.parameters()?;
         Ok(Self {
+            assistant,
             question,
             beginning,
             history,
@@ -74,14 +79,12 @@ impl CompletionRequest {
 }
 
 impl Fields<'_> {
-    fn check_model(&self) -> Result<(), Invalid> {
-        let is_name = |name: &Value| name.as_str().is_some_and(|name| name.chars().nth(MAX_MODEL_CHARS).is_none());
-        match self.get("model") {
-            Some(name) if !is_name(name) => {
-                Err(self.invalid("model", &format!("must be a text of at most {MAX_MODEL_CHARS} characters")))
-            }
-            _ => Ok(()),
-        }
+    /// The assistant that is asked for by the name of a model, when one is.
+    fn assistant(&self) -> Result<Option<String>, Invalid> {
+        let Some(model) = self.get("model") else { return Ok(None) };
+        let name = model.as_str().filter(|name| name.chars().nth(MAX_MODEL_CHARS).is_none());
+        let told = || self.invalid("model", &format!("must be a text of at most {MAX_MODEL_CHARS} characters"));
+        Ok(name.ok_or_else(told)?.strip_prefix(ASSISTANT_PREFIX).map(str::to_owned))
     }
 
     /// A switch within an object.

@@ -12,7 +12,7 @@ use super::*;
 use crate::telemetry::spans::RunSpan;
 use crate::{
     chat::{Author, Owner, SessionId, Usage},
-    llm::{Failover, Parameters, PromptMessage, Sharing, breaker::BreakerState},
+    llm::{Choice, Failover, Parameters, PromptMessage, Sharing, breaker::BreakerState},
 };
 
 /// Says always the same, and counts how often it was asked.
@@ -73,6 +73,7 @@ fn request() -> ChatRequest {
         knowledge: KnowledgeUse::Searched,
         max_output_tokens: 100,
         parameters: Arc::default(),
+        choice: Choice::default(),
         may_withdraw: true,
         asker: Some(Owner::new("north/ann")),
         sharing: Sharing { session: None, knowledge: Some(1), is_anew: false },

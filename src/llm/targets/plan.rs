@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::llm::{error::ModelError, extractive::Extractive, order, retry::RetryRule, target::Target};
+use crate::{
+    config::Fallback,
+    llm::{error::ModelError, extractive::Extractive, order, request::Choice, retry::RetryRule, target::Target},
+};
 
 /// Who is asked, and how patiently.
 #[derive(Debug, Clone)]
@@ -18,6 +21,21 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// The same for who may be answered by some of them only.
+    pub(super) fn narrowed(&self, choice: &Choice) -> Self {
+        let mut plan = self.clone();
+        if !choice.targets.is_empty() {
+            let is_chosen = |target: &&Arc<Target>| choice.targets.iter().any(|name| name == target.name());
+            plan.targets = self.targets.iter().filter(is_chosen).cloned().collect();
+        }
+        match choice.fallback {
+            Some(Fallback::None) => plan.fallback = None,
+            Some(Fallback::Extractive) => plan.fallback = plan.fallback.or_else(|| Some(Extractive::default())),
+            None => {}
+        }
+        plan
+    }
+
     /// The targets, in the order in which one answer asks them.
     pub(super) fn in_order(&self) -> Vec<Arc<Target>> {
         let weights: Vec<_> = self.targets.iter().map(|target| target.weight()).collect();

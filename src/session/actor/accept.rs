@@ -307,10 +307,13 @@ impl Actor {
     }
 
     /// What speaks against something new, whoever wants it.
-    fn refusal(&self, mode: SendMode) -> Option<SendError> {
+    fn refusal(&mut self, mode: SendMode) -> Option<SendError> {
         let occupied = !matches!(self.current, Current::Idle) || self.waiting() > 0;
+        let assistant = self.deps.runner.assistants.get(Some(&self.shared.assistant));
+        let is_on_offer = assistant.map(|assistant| self.assistant = assistant).is_some();
         match mode {
             _ if self.deps.draining.load(Ordering::SeqCst) => Some(SendError::Draining),
+            _ if !is_on_offer => Some(SendError::NoAssistant),
             SendMode::Reject if occupied => Some(SendError::Busy),
             // What a replacement stops still has to be committed, one after the other: the bound holds for both.
             SendMode::Queue | SendMode::Replace if self.waiting() >= MAX_WAITING => Some(SendError::QueueFull),

@@ -18,7 +18,10 @@ use crate::{
     chat::{Message, Phase, RunError, SessionId, Status, Timestamp, Timing, Usage},
     llm::{Failover, PromptMessage, estimated_tokens},
     run::{Outcome, RunEvent, RunRequest, citations},
-    session::{Closed, log::Ending},
+    session::{
+        Closed,
+        log::{By, Ending},
+    },
     store::{Fence, FinishedAnswer, SessionStore, StoreError},
     telemetry::metrics::{RUN_TTFT, RUNS, RUNS_ACTIVE},
 };
@@ -48,16 +51,22 @@ impl Actor {
             self.queue.clear();
         }
         let Some(turn) = self.queue.pop_front() else { return };
-        let model = self.deps.runner.model_name();
+        let assistant = self.assistant.clone();
+        let by =
+            By { model: self.deps.runner.model_name(&assistant), version: Some(assistant.version.as_str().into()) };
         let request = {
             let mut log = self.shared.log.lock();
             let now = self.deps.clock.now();
-            log.start_run(turn.run.clone(), turn.answer.clone(), turn.question.id.clone(), model, now);
+            log.start_run((turn.run.clone(), turn.answer.clone(), turn.question.id.clone()), by, now);
             let before = log.transcript().iter().rev().skip_while(|m| m.id != turn.question.id).skip(1);
-            let said = before.filter(|m| !m.text.is_empty()).take(self.deps.history_messages);
+            let most = assistant
+                .history
+                .messages
+                .map_or(self.deps.history_messages, |own| own.min(self.deps.history_messages));
+            let said = before.filter(|m| !m.text.is_empty()).take(most);
             let mut history: Vec<PromptMessage> = said.map(|message| PromptMessage::from(&**message)).collect();
             history.reverse();
-            let request = RunRequest::new(&turn.question.text, history, self.shared.owner.clone());
+            let request = RunRequest::new(assistant, &turn.question.text, history, self.shared.owner.clone());
             let (session, run) = (Some(self.shared.id.clone()), Some(turn.run.clone()));
             RunRequest { is_anew: turn.is_anew, session, run, ..request }
         };

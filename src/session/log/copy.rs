@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Kept, Log, RunRecord, Withdrawal,
     cursor::Cursor,
-    event::{Event, RunDone, Step},
+    event::{By, Event, RunDone, Step},
 };
 use crate::{
     chat::{Doing, Feedback, Message, MessageId, RunId, Source},
@@ -199,11 +199,11 @@ impl Log {
             Change::Event(seq, event) => {
                 self.expect(seq)?;
                 match event {
-                    Event::RunStart { run, message, question, replaces, model } => {
+                    Event::RunStart { run, message, question, replaces, model, version } => {
                         if self.live().is_some() {
                             return Err(OutOfStep);
                         }
-                        self.begin_run((run, message, question), replaces, model, now);
+                        self.begin_run((run, message, question), replaces, By { model, version }, now);
                     }
                     Event::Sources { items, .. } => self.append_sources(items, now),
                     // They come with more than the event.

@@ -26,6 +26,9 @@ pub enum Event {
         replaces: Option<MessageId>,
         /// Who answers.
         model: Arc<str>,
+        /// The version of the assistant that it answers for.
+        #[serde(default)]
+        version: Option<Arc<str>>,
     },
     /// What was found for the answer.
     Sources {
@@ -36,6 +39,15 @@ pub enum Event {
     },
     /// An answer is over.
     RunDone(Arc<RunDone>),
+}
+
+/// Who answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// The model that is asked first.
+    pub model: Arc<str>,
+    /// The version of the assistant that it writes for.
+    pub version: Option<Arc<str>>,
 }
 
 /// How a run ended, with the proof of its text.

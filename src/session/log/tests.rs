@@ -277,7 +277,11 @@ impl Session {
         }
         let Some((question, answer)) = self.waiting.pop_front() else { return };
         let run = RunId::random();
-        self.log.start_run(run.clone(), answer.clone(), question, "model".into(), self.now);
+        self.log.start_run(
+            (run.clone(), answer.clone(), question),
+            By { model: "model".into(), version: None },
+            self.now,
+        );
         self.texts.push((run.clone(), String::new()));
         self.live = Some((run, answer));
     }

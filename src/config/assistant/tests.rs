@@ -1,0 +1,105 @@
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::TargetConfig;
+
+fn folder(files: &[(&str, &str)]) -> (TempDir, AssistantsConfig) {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    let config = AssistantsConfig { dir: dir.path().to_owned(), ..AssistantsConfig::default() };
+    (dir, config)
+}
+
+fn read_all(files: &[(&str, &str)]) -> Result<Vec<Assistant>, String> {
+    let (dir, config) = folder(files);
+    let target = TargetConfig {
+        name: Some("own".to_owned()),
+        base_url: Some("http://127.0.0.1:1/v1".to_owned()),
+        model: Some("m".to_owned()),
+        ..TargetConfig::default()
+    };
+    let llm = LlmConfig { targets: vec![target], ..LlmConfig::default() };
+    read(&config, &llm).map_err(|refusal| refusal.to_string().replace(&dir.path().display().to_string(), "DIR"))
+}
+
+#[test]
+fn a_file_is_an_assistant_with_the_prompt_beside_it() {
+    let file = r#"
+        title = "Books"
+        suggestions = ["Which books are new?"]
+        languages = ["en", "pt-BR"]
+        visibility = "tenant:shop"
+        [model]
+        targets = ["own"]
+        temperature = 0
+        [knowledge]
+        collections = ["books", "authors"]
+        only_grounded = true
+    "#;
+    let found = read_all(&[("books.toml", file), ("books.md", "You sell books.\n"), ("notes.txt", "x")]).unwrap();
+    let names: Vec<_> = found.iter().map(|assistant| &*assistant.name).collect();
+    assert_eq!(names, ["books"]);
+    let books = &found[0];
+    assert_eq!((books.title(), books.prompt.as_deref()), ("Books", Some("You sell books.")));
+    assert_eq!(books.visibility, Visibility::Tenant("shop".to_owned()));
+    assert_eq!((books.model.temperature, &*books.knowledge.collections[1]), (Some(0.0), "authors"));
+    assert!(books.knowledge.only_grounded && books.knowledge.mode == KnowledgeMode::Always);
+    // Any difference in either file is another version.
+    let other = read_all(&[("books.toml", file), ("books.md", "You sell old books.")]).unwrap();
+    assert_ne!(books.version, other[0].version);
+    assert_eq!(books.version.len(), VERSION_DIGITS);
+}
+
+#[test]
+fn whoever_is_the_default_must_be_there() {
+    assert_eq!(read_all(&[]).unwrap(), []);
+    let own = read_all(&[("default.toml", "title = \"Ours\"")]).unwrap();
+    assert_eq!((own.len(), own[0].title()), (1, "Ours"));
+    let (_dir, config) = folder(&[("a.toml", "")]);
+    let of = |default: &str| {
+        read(&AssistantsConfig { default: default.to_owned(), ..config.clone() }, &LlmConfig::default())
+    };
+    assert_eq!(of("a").unwrap().len(), 1);
+    assert!(of("b").unwrap_err().to_string().starts_with("assistants.default: there is no b.toml in "));
+    let elsewhere = AssistantsConfig { dir: "/nowhere/at/all".into(), ..config.clone() };
+    assert!(read(&elsewhere, &LlmConfig::default()).is_err(), "a folder that was named must be there");
+}
+
+#[test]
+fn what_is_wrong_is_told_by_file_line_and_key_and_all_of_it_at_once() {
+    let long = "x".repeat(MAX_SUGGESTION + 1);
+    let rows: Vec<(&str, String, &str)> = vec![
+        ("a.toml", "titel = \"A\"".into(), "DIR/a.toml:1: there is no setting `titel`; the nearest one is `title`"),
+        ("a.toml", "[modl]".into(), "there is no setting `modl`; the nearest one is `model."),
+        ("a.toml", "\n[model]\ntemperature = 3".into(), "DIR/a.toml:3: model.temperature must be a number from 0 to 2"),
+        (
+            "a.toml",
+            "[model]\ntargets = [\"else\"]".into(),
+            "model.targets must be names of llm.targets (own), but is the text \"else\"",
+        ),
+        ("a.toml", "visibility = \"me\"".into(), "DIR/a.toml:1: visibility must be `everybody`"),
+        ("a.toml", "visibility = \"tenant:\"".into(), "visibility must be"),
+        ("a.toml", "languages = [\"en_US\"]".into(), "languages must be a list of language tags"),
+        ("a.toml", format!("suggestions = [\"{long}\"]"), "suggestions must be of at most 200 characters each"),
+        (
+            "a.toml",
+            "[knowledge]\ncollections = [\"../x\"]".into(),
+            "knowledge.collections must be names of collections",
+        ),
+        ("a.toml", "[prompt]\nfile = \"b.md\"".into(), "cannot read the configuration file DIR/b.md"),
+        ("a.toml", "title = ".into(), "DIR/a.toml:1:"),
+        ("A b.toml", String::new(), "the name of the file must be 1 to 40 of the characters a-z, 0-9 and -"),
+    ];
+    for (name, text, expected) in rows {
+        let told = read_all(&[(name, &text)]).expect_err(&text);
+        assert!(told.contains(expected), "{text}: {told}");
+    }
+    let both = read_all(&[("a.toml", "titel = \"A\"\n[history]\nmessages = 0"), ("b.toml", "x = 1")]).unwrap_err();
+    assert_eq!(both.lines().count(), 3, "{both}");
+    let empty = read_all(&[("a.toml", ""), ("a.md", " \n")]).unwrap_err();
+    assert!(empty.contains("there is nothing in it"), "{empty}");
+    let long = read_all(&[("a.toml", ""), ("a.md", &"x".repeat(MAX_PROMPT + 1))]).unwrap_err();
+    assert!(long.contains("a prompt has at most 32768 bytes, and this one 32769"), "{long}");
+}

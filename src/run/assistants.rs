@@ -1,0 +1,92 @@
+//! The assistants on offer, as the configuration has them at the moment. Uses `config`, and `llm`'s plain values.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use parking_lot::RwLock;
+
+use crate::{
+    config::{Assistant, Config},
+    llm::{Choice, Parameters},
+};
+
+/// The assistants on offer. An answer that is being written goes on with the one that it began with.
+#[derive(Debug)]
+pub struct Assistants(RwLock<Offer>);
+
+#[derive(Debug)]
+struct Offer {
+    default: Arc<Assistant>,
+    all: BTreeMap<String, Arc<Assistant>>,
+}
+
+impl Assistants {
+    /// Those of a configuration.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self(RwLock::new(Offer::of(config)))
+    }
+
+    /// From now on those of this one.
+    pub fn change(&self, config: &Config) {
+        *self.0.write() = Offer::of(config);
+    }
+
+    /// The one of this name, or the default; `None` when it is not on offer.
+    #[must_use]
+    pub fn get(&self, name: Option<&str>) -> Option<Arc<Assistant>> {
+        let offer = self.0.read();
+        match name {
+            None => Some(offer.default.clone()),
+            Some(name) => offer.all.get(name).cloned(),
+        }
+    }
+
+    /// Who answers those who ask for nobody in particular.
+    #[must_use]
+    pub fn default_one(&self) -> Arc<Assistant> {
+        self.0.read().default.clone()
+    }
+
+    /// All of them, by name, the default first.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Assistant>> {
+        let offer = self.0.read();
+        let others = offer.all.values().filter(|other| other.name != offer.default.name);
+        std::iter::once(&offer.default).chain(others).cloned().collect()
+    }
+}
+
+impl Default for Assistants {
+    fn default() -> Self {
+        Self::of(&Config::default())
+    }
+}
+
+impl Offer {
+    fn of(config: &Config) -> Self {
+        let offered = config.offered.iter().map(|one| (one.name.clone(), Arc::new(one.clone())));
+        let mut all: BTreeMap<_, _> = offered.collect();
+        let default = all.get(&config.assistants.default).cloned().unwrap_or_else(|| Arc::new(Assistant::plain()));
+        // Nothing is said of it in a file, or it is one of them.
+        all.entry(default.name.clone()).or_insert_with(|| default.clone());
+        Self { default, all }
+    }
+}
+
+/// How an assistant's answers are written, as far as the caller leaves that open.
+pub(super) fn parameters(assistant: &Assistant, asked: &Arc<Parameters>) -> Arc<Parameters> {
+    let (temperature, top_p) = (assistant.model.temperature, assistant.model.top_p);
+    if temperature.is_none() && top_p.is_none() {
+        return asked.clone();
+    }
+    Arc::new(Parameters {
+        temperature: asked.temperature.or(temperature),
+        top_p: asked.top_p.or(top_p),
+        ..(**asked).clone()
+    })
+}
+
+/// Who may write for it.
+pub(super) fn choice(assistant: &Assistant) -> Choice {
+    Choice { targets: assistant.model.targets.as_slice().into(), fallback: assistant.model.fallback }
+}
