@@ -1,33 +1,19 @@
-//! The files of assistants: each is one, `NAME.toml` with a prompt beside it, and is checked like the configuration itself.
+//! What an assistant is: the keys of its file, as `assistants` reads them, and what they come to. Pure.
 //!
 //! What a file leaves out is as the gateway has it; what it sets can only be narrower.
 
-use std::{
-    collections::BTreeSet,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use super::{
-    declare::{self, choice, section},
-    error::{ConfigError, Origin, Refusal, excerpt},
-    file,
+    choices::{Fallback, KnowledgeMode},
+    declare::{self, section},
     key::{Key, Kind},
-    layers::{Layers, Sections},
-    settings::{AssistantsConfig, Fallback, LlmConfig},
+    layers::Sections,
 };
 
 /// The name of the one that there is without any file.
 pub const DEFAULT_ASSISTANT: &str = "default";
 
-/// The most assistants of a gateway, and the most suggestions of one.
-const MAX_ASSISTANTS: usize = 64;
-const MAX_SUGGESTIONS: usize = 12;
-/// The most characters of a name, and of one suggestion.
-const MAX_NAME: usize = 40;
-const MAX_SUGGESTION: usize = 200;
-/// The most bytes of a prompt: some 8,000 tokens, which is more than any model should be told each time.
-const MAX_PROMPT: usize = 32 << 10;
 /// So many hexadecimal digits tell two versions of an assistant apart.
 const VERSION_DIGITS: usize = 12;
 
@@ -118,17 +104,8 @@ section! {
     }
 }
 
-choice! {
-    /// When an assistant looks into the documents.
-    KnowledgeMode {
-        /// For every question, before the model is asked.
-        Always = "always",
-        /// Never.
-        Off = "off",
-    }
-}
-
-const SECTIONS: Sections = &[About::KEYS, Prompting::KEYS, Writing::KEYS, History::KEYS, Knowing::KEYS];
+/// All that a file may have.
+pub(super) const SECTIONS: Sections = &[About::KEYS, Prompting::KEYS, Writing::KEYS, History::KEYS, Knowing::KEYS];
 
 /// Who is shown an assistant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -165,175 +142,11 @@ impl Assistant {
     }
 }
 
-/// The assistants of a folder.
-///
-/// # Errors
-/// All that is wrong with their files.
-pub(super) fn read(config: &AssistantsConfig, llm: &LlmConfig) -> Result<Vec<Assistant>, Refusal> {
-    let targets: Vec<String> = llm.settled_targets().unwrap_or_default().into_iter().map(|one| one.name).collect();
-    let (mut offered, mut refused) = (Vec::new(), Vec::new());
-    match files(config) {
-        Ok(files) => {
-            for path in files {
-                match read_one(&path, &targets) {
-                    Ok(assistant) => offered.push(assistant),
-                    Err(errors) => refused.extend(errors),
-                }
-            }
-        }
-        Err(error) => refused.push(error),
-    }
-    let has_default = offered.iter().any(|assistant| assistant.name == config.default);
-    if !has_default && refused.is_empty() && config.default != DEFAULT_ASSISTANT {
-        let (name, dir) = (excerpt(&config.default), config.dir.display());
-        refused.push(ConfigError::Refused(format!("assistants.default: there is no {name}.toml in {dir}")));
-    }
-    if refused.is_empty() { Ok(offered) } else { Err(Refusal(refused)) }
-}
-
-/// The files of a folder that are assistants, by name.
-fn files(config: &AssistantsConfig) -> Result<Vec<PathBuf>, ConfigError> {
-    let dir = &config.dir;
-    let failed = |source| ConfigError::Read { path: dir.clone(), source };
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && *dir == AssistantsConfig::default().dir => {
-            return Ok(Vec::new());
-        }
-        entries => entries.map_err(failed)?,
-    };
-    let mut files = BTreeSet::new();
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            files.insert(path);
-        }
-        if files.len() > MAX_ASSISTANTS {
-            let found = io::Error::other(format!("there are more than {MAX_ASSISTANTS} assistants in it"));
-            return Err(failed(found));
-        }
-    }
-    Ok(files.into_iter().collect())
-}
-
-fn read_one(path: &Path, targets: &[String]) -> Result<Assistant, Vec<ConfigError>> {
-    let text = file::text_of(path).map_err(|source| vec![ConfigError::Read { path: path.to_owned(), source }])?;
-    let mut layers = Layers::of(SECTIONS);
-    file::read_text(path, &text, &mut layers);
-    let mut refused = layers.take_refused();
-    let settled = settle(path, &text, &layers, targets, &mut refused);
-    match settled {
-        Ok(assistant) if refused.is_empty() => Ok(assistant),
-        settled => Err(refused.into_iter().chain(settled.err()).collect()),
-    }
-}
-
-fn settle(
-    path: &Path,
-    text: &str,
-    layers: &Layers,
-    targets: &[String],
-    refused: &mut Vec<ConfigError>,
-) -> Result<Assistant, ConfigError> {
-    let mut wrong = |key: &str, expected: String, found: &str| {
-        let origin = match layers.origin(key) {
-            Origin::Default => Origin::File(path.to_owned(), 1),
-            written => written,
-        };
-        let found = format!("the text \"{}\"", excerpt(found));
-        refused.push(ConfigError::Value { key: key.to_owned(), expected, found, origin });
-    };
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    if !is_name(&name) {
-        let expected = format!("1 to {MAX_NAME} of the characters a-z, 0-9 and -");
-        wrong("the name of the file", expected, &name);
-    }
-    let about: About = layers.section("")?;
-    let visibility = visibility(&about.visibility).unwrap_or_else(|| {
-        wrong("visibility", "`everybody`, `tenant:NAME` or `scope:NAME`".to_owned(), &about.visibility);
-        Visibility::Everybody
-    });
-    if let Some(long) = about.suggestions.iter().find(|text| text.chars().count() > MAX_SUGGESTION) {
-        wrong("suggestions", format!("of at most {MAX_SUGGESTION} characters each"), long);
-    }
-    if about.suggestions.len() > MAX_SUGGESTIONS {
-        wrong("suggestions", format!("at most {MAX_SUGGESTIONS}"), &format!("{} of them", about.suggestions.len()));
-    }
-    if let Some(other) = about.languages.iter().find(|language| !is_language(language)) {
-        wrong("languages", "a list of language tags, like en or pt-BR".to_owned(), other);
-    }
-    let model: Writing = layers.section("model")?;
-    if let Some(other) = model.targets.iter().find(|target| !targets.contains(target)) {
-        let known = if targets.is_empty() { "there are none".to_owned() } else { targets.join(", ") };
-        wrong("model.targets", format!("names of llm.targets ({known})"), other);
-    }
-    let knowledge: Knowing = layers.section("knowledge")?;
-    if let Some(other) = knowledge.collections.iter().find(|name| !is_collection(name)) {
-        let expected = "names of collections: 1 to 64 of the characters a-z, A-Z, 0-9, `-`, `_`, `.`";
-        wrong("knowledge.collections", expected.to_owned(), other);
-    }
-    let prompting: Prompting = layers.section("prompt")?;
-    let prompt = prompt(path, prompting.file.as_deref())?;
-    let version = version(&[text, prompt.as_deref().unwrap_or_default()]);
-    let history = layers.section("history")?;
-    Ok(Assistant { name, version, about, visibility, prompt, model, history, knowledge })
-}
-
-/// What the model is told: the text of the file that is named, or of the one that lies beside.
-fn prompt(path: &Path, named: Option<&Path>) -> Result<Option<String>, ConfigError> {
-    let (file, is_named) = match named {
-        Some(named) => (path.with_file_name(named), true),
-        None => (path.with_extension("md"), false),
-    };
-    let failed = |source| ConfigError::Read { path: file.clone(), source };
-    match file::text_of(&file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !is_named => Ok(None),
-        Err(error) => Err(failed(error)),
-        Ok(text) if text.len() > MAX_PROMPT => {
-            let found = format!("a prompt has at most {MAX_PROMPT} bytes, and this one {}", text.len());
-            Err(failed(io::Error::new(io::ErrorKind::FileTooLarge, found)))
-        }
-        Ok(text) if text.trim().is_empty() => {
-            Err(failed(io::Error::new(io::ErrorKind::InvalidData, "there is nothing in it")))
-        }
-        Ok(text) => Ok(Some(text.trim().to_owned())),
-    }
-}
-
-fn version(files: &[&str]) -> String {
+/// What tells these files from any others.
+pub(super) fn version(files: &[&str]) -> String {
     let mut hash = blake3::Hasher::new();
     for text in files {
         hash.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
     }
     hash.finalize().to_hex()[..VERSION_DIGITS].to_owned()
 }
-
-fn visibility(text: &str) -> Option<Visibility> {
-    match text.split_once(':') {
-        None if text == "everybody" => Some(Visibility::Everybody),
-        Some(("tenant", name)) if !name.is_empty() => Some(Visibility::Tenant(name.to_owned())),
-        Some(("scope", name)) if !name.is_empty() => Some(Visibility::Scope(name.to_owned())),
-        _ => None,
-    }
-}
-
-fn is_name(name: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain)
-}
-
-/// A language, and perhaps more, as BCP 47 writes them; whether there is such a language is not looked at.
-fn is_language(tag: &str) -> bool {
-    let mut parts = tag.split('-');
-    let is_part = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let is_first = |part: &str| (2..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphabetic());
-    parts.next().is_some_and(is_first) && parts.all(is_part)
-}
-
-/// As the knowledge base has it.
-fn is_collection(name: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    (1..=64).contains(&name.len()) && name.bytes().all(is_plain)
-}
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,10 @@
 
 use std::{path::Path, time::Duration};
 
-use super::settings::{Config, Environment, KnowledgeConfig, LlmConfig};
+use super::{
+    choices::Environment,
+    settings::{Config, KnowledgeConfig, LlmConfig},
+};
 
 /// The most connections of one client address, when nothing is set.
 const CONNECTIONS_PER_IP: usize = 100;

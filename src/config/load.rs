@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    assistant,
+    assistants,
     error::{Origin, Refusal},
     file,
     layers::Layers,
@@ -56,8 +56,7 @@ impl Config {
             file::read(path, &mut layers);
         }
         let mut loaded = Self::settle(layers, file, env, overrides)?;
-        let Config { assistants, llm, .. } = &loaded.config;
-        loaded.config.offered = assistant::read(assistants, llm)?;
+        loaded.config.offered = assistants::read(&loaded.config.assistants, &loaded.config.llm)?;
         Ok(loaded)
     }
 

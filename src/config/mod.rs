@@ -1,11 +1,13 @@
 //! The configuration: `rivulet.toml`, then the environment, then flags; later wins. Checked as a whole before
 //! a port is bound. Leaf of the house: everybody may use its own section, it uses nobody.
 //!
-//! `settings` declares every setting once, `assistant` those of an assistant's file, `derived` has what follows from several; `key` says what a value must be. `file`,
+//! `settings` declares every setting once, `choices` what some of them may be, `assistant` those of an assistant's file, `derived` has what follows from several; `key` says what a value must be. `file`,
 //! `variables` and `world` put what they read into `layers`, `rules` checks the whole, and `load` calls them in their order.
 
 mod address;
 mod assistant;
+mod assistants;
+mod choices;
 mod declare;
 mod derived;
 mod error;
@@ -26,15 +28,16 @@ mod world;
 
 pub use self::{
     address::{is_loopback, server_url},
-    assistant::{About, Assistant, DEFAULT_ASSISTANT, History, Knowing, KnowledgeMode, Prompting, Visibility, Writing},
+    assistant::{About, Assistant, DEFAULT_ASSISTANT, History, Knowing, Prompting, Visibility, Writing},
+    choices::{Abandon, Environment, Fallback, KnowledgeMode, LogFormat, Unsupported},
     derived::{CacheRule, RateRules},
     error::{ConfigError, Origin, Refusal},
     load::{Loaded, Overrides},
     preset::Preset,
     secret::Secret,
     settings::{
-        Abandon, AssistantsConfig, AuthConfig, Config, Environment, Fallback, KnowledgeConfig, LimitsConfig, LlmConfig,
-        LogFormat, ServerConfig, SessionConfig, TargetConfig, TelemetryConfig, Unsupported,
+        AssistantsConfig, AuthConfig, Config, KnowledgeConfig, LimitsConfig, LlmConfig, ServerConfig, SessionConfig,
+        TargetConfig, TelemetryConfig,
     },
     target::{TargetFault, TargetSettings},
     variables::environment,

@@ -10,10 +10,11 @@ use tracing_subscriber::{EnvFilter, filter::Directive};
 
 use super::{
     address::{is_loopback, is_origin, is_secure_url, plain_url},
+    choices::Environment,
     error::{ConfigError, excerpt},
     layers::Layers,
     secret::Secret,
-    settings::{Config, Environment},
+    settings::Config,
     target::TargetFault,
 };
 

@@ -13,7 +13,14 @@ fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn from_env(pairs: &[(&str, &str)]) -> Result<Loaded, Refusal> {
-    Config::load(None, env(pairs), Overrides::default())
+    loaded(None, pairs)
+}
+
+/// What is loaded but the assistants that lie where the tests run.
+fn loaded(file: Option<&Path>, pairs: &[(&str, &str)]) -> Result<Loaded, Refusal> {
+    let mut loaded = Config::load(file, env(pairs), Overrides::default())?;
+    loaded.config.offered.clear();
+    Ok(loaded)
 }
 
 fn from_file(text: &str) -> Result<Loaded, Refusal> {

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use super::{from_env, from_file, refused};
+use super::{from_env, from_file, loaded, refused};
 use crate::config::{
-    Config, Overrides, TargetConfig,
+    Config, TargetConfig,
     key::{Key, Kind},
     settings::SECTIONS,
 };
@@ -29,7 +29,7 @@ fn nothing_set_is_the_defaults() {
 #[test]
 fn the_shipped_file_is_the_defaults_and_names_every_key() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("rivulet.toml");
-    let loaded = Config::load(Some(&path), [], Overrides::default()).expect("fine");
+    let loaded = loaded(Some(&path), &[]).expect("fine");
     assert_eq!(loaded.config, Config::default());
 
     let (mut section, mut named) = (String::new(), Vec::new());

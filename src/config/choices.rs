@@ -1,0 +1,63 @@
+//! Settings that are one of a few words. Pure.
+
+use super::declare::choice;
+
+choice! {
+    /// What the gateway insists on.
+    Environment {
+        /// Anything that works.
+        Development = "development",
+        /// Refuses settings that are unsafe in public.
+        Production = "production",
+    }
+}
+
+choice! {
+    /// What becomes of an answer that nobody watches any more.
+    Abandon {
+        /// It is written to its end.
+        Finish = "finish",
+        /// It is stopped after a while.
+        Stop = "stop",
+    }
+}
+
+choice! {
+    /// Who answers when no target does.
+    Fallback {
+        /// Nobody: the run fails.
+        None = "none",
+        /// The extractive model, which says so.
+        Extractive = "extractive",
+    }
+}
+
+choice! {
+    /// What becomes of a request to `/v1` for tools that need not be used, for JSON, or for another length of answers.
+    Unsupported {
+        /// It is refused, and says by name why.
+        Refuse = "refuse",
+        /// It is answered in text, as if it had not been asked for.
+        Text = "text",
+    }
+}
+
+choice! {
+    /// How log lines look.
+    LogFormat {
+        /// For people.
+        Pretty = "pretty",
+        /// For machines.
+        Json = "json",
+    }
+}
+
+choice! {
+    /// When an assistant looks into the documents.
+    KnowledgeMode {
+        /// For every question, before the model is asked.
+        Always = "always",
+        /// Never.
+        Off = "off",
+    }
+}
