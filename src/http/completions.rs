@@ -45,8 +45,8 @@ use crate::{
     },
     limits::Visitor,
     llm::Failover,
-    run::{Outcome, RunEvent, RunRequest, citations},
-    telemetry::metrics::{RUN_TTFT, RUNS, RUNS_ACTIVE},
+    run::{Outcome, RunEvent, RunRequest, citations, count_ended},
+    telemetry::metrics::{RUN_TTFT, RUNS_ACTIVE},
 };
 
 /// Whether the answer was known, in the words of RFC 9211.
@@ -247,7 +247,7 @@ impl Completion {
         (assistant, asked): (Arc<Assistant>, CompletionRequest),
         is_anew: bool,
     ) -> Self {
-        let model = gateway.runner.model_name(&assistant);
+        let (model, answering) = (gateway.runner.model_name(&assistant), assistant.clone());
         let asked_because = match (asked.may_share && gateway.runner.keeps(caller.owner()), is_anew) {
             (false, _) => Asked::Apart,
             (true, true) => Asked::Anew,
@@ -266,14 +266,14 @@ impl Completion {
         };
         let events = gateway.runner.clone().start(request);
         let (interrupting, waited_for) = (gateway.interrupting.clone(), gateway.completions.token());
-        let completion = Self::follow(events, &model, interrupting, waited_for);
+        let completion = Self::follow(events, (answering, &model), interrupting, waited_for);
         Self { asked: asked_because, ..completion }
     }
 
-    /// Follows a run of `model`.
+    /// Follows a run of an assistant, which `model` is asked for.
     fn follow(
         events: BoxStream<'static, RunEvent>,
-        model: &str,
+        (assistant, model): (Arc<Assistant>, &str),
         interrupting: CancellationToken,
         waited_for: TaskTrackerToken,
     ) -> Self {
@@ -289,7 +289,7 @@ impl Completion {
             cached: false,
             asked: Asked::Miss,
             started: Instant::now(),
-            count: Count::begin(),
+            count: Count::begin(assistant),
             interrupted: Box::pin(interrupting.cancelled_owned()),
             _waited_for_at_the_end: waited_for,
         }
@@ -366,19 +366,20 @@ impl Completion {
 
 /// Counts a run until it is dropped, however it ends: whose caller goes away was stopped.
 struct Count {
+    assistant: Arc<Assistant>,
     status: Status,
 }
 
 impl Count {
-    fn begin() -> Self {
+    fn begin(assistant: Arc<Assistant>) -> Self {
         metrics::gauge!(RUNS_ACTIVE).increment(1.0);
-        Self { status: Status::Stopped }
+        Self { assistant, status: Status::Stopped }
     }
 }
 
 impl Drop for Count {
     fn drop(&mut self) {
-        metrics::counter!(RUNS, "status" => self.status.as_str()).increment(1);
+        count_ended(&self.assistant, self.status);
         metrics::gauge!(RUNS_ACTIVE).decrement(1.0);
     }
 }

@@ -152,7 +152,7 @@ impl Target {
 
     /// Begins its metrics.
     pub(super) fn publish(&self) {
-        recorder::begin_target(self.name());
+        recorder::begin_known(&[("target", self.name())]);
         ledger::begin(&self.endpoint.call(), self.prices.is_some());
     }
 

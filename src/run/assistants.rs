@@ -1,12 +1,18 @@
-//! The assistants on offer, as the configuration has them at the moment. Uses `config`, and `llm`'s plain values.
+//! The assistants on offer, as the configuration has them at the moment. Uses `config`, `telemetry`, and `llm`'s plain
+//! values.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::RwLock;
 
 use crate::{
+    chat::Status,
     config::{Assistant, Config},
     llm::{Choice, Parameters},
+    telemetry::{
+        metrics::{ASSISTANT_RUNS, RUNS},
+        recorder,
+    },
 };
 
 /// The assistants on offer. An answer that is being written goes on with the one that it began with.
@@ -69,8 +75,19 @@ impl Offer {
         let default = all.get(&config.assistants.default).cloned().unwrap_or_else(|| Arc::new(Assistant::plain()));
         // Nothing is said of it in a file, or it is one of them.
         all.entry(default.name.clone()).or_insert_with(|| default.clone());
+        for Assistant { name, version, .. } in all.values().map(|assistant| &**assistant) {
+            recorder::begin_known(&[("assistant", name), ("version", version)]);
+        }
         Self { default, all }
     }
+}
+
+/// A run of an assistant has ended.
+pub fn count_ended(assistant: &Assistant, status: Status) {
+    metrics::counter!(RUNS, "status" => status.as_str()).increment(1);
+    let (name, version) = (assistant.name.clone(), assistant.version.clone());
+    metrics::counter!(ASSISTANT_RUNS, "assistant" => name, "version" => version, "status" => status.as_str())
+        .increment(1);
 }
 
 /// How an assistant's answers are written, as far as the caller leaves that open.

@@ -17,7 +17,7 @@ mod stages;
 mod watch;
 mod writing;
 
-pub use assistants::Assistants;
+pub use assistants::{Assistants, count_ended};
 pub use event::RunEvent;
 pub use outcome::Outcome;
 pub use request::RunRequest;

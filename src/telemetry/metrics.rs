@@ -75,6 +75,11 @@ declare::table! {
     counter RUNS = "runs_total" {
         status = ["complete", "stopped", "length", "filtered", "incomplete", "error", "interrupted"],
     }
+    /// The same by who answered.
+    counter ASSISTANT_RUNS = "assistant_runs_total" {
+        assistant, version,
+        status = ["complete", "stopped", "length", "filtered", "incomplete", "error", "interrupted"],
+    }
     /// From a stop's arrival to the end of the generation; the connection to the model's server is closed with it.
     histogram(SECONDS) RUN_STOP = "run_stop_seconds" {}
     /// Pieces of answers that came in after the stop did.

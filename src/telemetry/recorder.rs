@@ -34,16 +34,17 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
 fn begin() {
     for metric in TABLE {
         describe(metric);
-        series(metric, None).into_iter().for_each(|labels| begin_one(metric, labels));
+        series(metric, &[]).into_iter().for_each(|labels| begin_one(metric, labels));
     }
     metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     metrics::gauge!(PROCESS_START).set(Timestamp::now().0 as f64 / 1000.0);
 }
 
-/// Begins, at 0, what is counted by `target` and nothing else that is not known.
-pub fn begin_target(target: &str) {
-    for metric in TABLE.iter().filter(|metric| metric.labels.iter().any(|label| label.name == "target")) {
-        series(metric, Some(target)).into_iter().for_each(|labels| begin_one(metric, labels));
+/// Begins, at 0, what is counted by labels that are `known` now, and by nothing else that is not.
+pub fn begin_known(known: &[(&'static str, &str)]) {
+    let has = |metric: &Metric, name: &str| metric.labels.iter().any(|label| label.name == name);
+    for metric in TABLE.iter().filter(|metric| known.iter().all(|(name, _)| has(metric, name))) {
+        series(metric, known).into_iter().for_each(|labels| begin_one(metric, labels));
     }
 }
 
@@ -56,14 +57,15 @@ pub fn render(handle: &PrometheusHandle) -> String {
     handle.render()
 }
 
-/// The labels of all series of a metric, when `target` is known; none where another label is not.
-fn series(metric: &Metric, target: Option<&str>) -> Vec<Vec<Label>> {
+/// The labels of all series of a metric, when these are known; none where another label is not.
+fn series(metric: &Metric, known: &[(&'static str, &str)]) -> Vec<Vec<Label>> {
     let mut all = vec![Vec::new()];
     for label in metric.labels {
-        let values: Vec<Label> = match (label.values, target) {
+        let value = known.iter().find(|(name, _)| *name == label.name).map(|(_, value)| *value);
+        let values: Vec<Label> = match (label.values, value) {
             (Some(values), _) => values.iter().map(|value| Label::from_static_parts(label.name, value)).collect(),
-            (None, Some(target)) if label.name == "target" => vec![Label::new(label.name, target.to_owned())],
-            (None, _) => return Vec::new(),
+            (None, Some(value)) => vec![Label::new(label.name, value.to_owned())],
+            (None, None) => return Vec::new(),
         };
         all = all.iter().flat_map(|series| values.iter().map(|value| with(series, value))).collect();
     }
@@ -110,9 +112,9 @@ mod tests {
         let recorder = builder().unwrap().build_recorder();
         metrics::with_local_recorder(&recorder, || {
             begin();
-            begin_target("groq");
+            begin_known(&[("target", "groq")]);
             metrics::counter!(RUNS, "status" => "error").increment(2);
-            begin_target("groq");
+            begin_known(&[("target", "groq")]);
         });
         let told = recorder.handle().render();
         for line in [

@@ -96,6 +96,9 @@ async fn each_answers_as_its_files_say() {
     plain.ask("one").await;
     assert!(system(&asked(&upstream)).starts_with("You are the assistant of a website."));
     assert!(asked(&upstream)["temperature"].is_null());
+    let version = books["version"].as_str().unwrap();
+    let series = format!(r#"assistant_runs_total{{assistant="books",version="{version}",status="complete"}}"#);
+    assert_eq!(gateway.metric(&series).await, 3.0);
     // The conversation has it after a restart, too.
     let (memory, setup) = (client.cut(), gateway.kill().await);
     let gateway = setup.start().await;

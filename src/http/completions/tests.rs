@@ -24,7 +24,12 @@ fn failover(keep: u64) -> RunEvent {
 }
 
 fn follow(events: BoxStream<'static, RunEvent>) -> Completion {
-    Completion::follow(events, "m", CancellationToken::new(), TaskTracker::new().token())
+    Completion::follow(
+        events,
+        (Arc::new(Assistant::plain()), "m"),
+        CancellationToken::new(),
+        TaskTracker::new().token(),
+    )
 }
 
 fn of(events: Vec<RunEvent>) -> Completion {
@@ -98,7 +103,7 @@ async fn the_end_of_the_gateway_is_an_error_for_answers_that_are_not_over() {
         let events = first.chain(stream::once(pending())).boxed();
         let interrupting = CancellationToken::new();
         interrupting.cancel();
-        Completion::follow(events, "m", interrupting, TaskTracker::new().token())
+        Completion::follow(events, (Arc::new(Assistant::plain()), "m"), interrupting, TaskTracker::new().token())
     };
     let problem = whole(running(true)).await.unwrap_err();
     assert_eq!((problem.status, problem.retry_after), (StatusCode::SERVICE_UNAVAILABLE, Some(5)));

@@ -17,13 +17,13 @@ use super::{
 use crate::{
     chat::{Message, Phase, RunError, SessionId, Status, Timestamp, Timing, Usage},
     llm::{Failover, PromptMessage, estimated_tokens},
-    run::{Outcome, RunEvent, RunRequest, citations},
+    run::{Outcome, RunEvent, RunRequest, citations, count_ended},
     session::{
         Closed,
         log::{By, Ending},
     },
     store::{Fence, FinishedAnswer, SessionStore, StoreError},
-    telemetry::metrics::{RUN_TTFT, RUNS, RUNS_ACTIVE},
+    telemetry::metrics::{RUN_TTFT, RUNS_ACTIVE},
 };
 
 /// Text that is appended at once at the most, and what comes in one piece.
@@ -66,7 +66,7 @@ impl Actor {
             let said = before.filter(|m| !m.text.is_empty()).take(most);
             let mut history: Vec<PromptMessage> = said.map(|message| PromptMessage::from(&**message)).collect();
             history.reverse();
-            let request = RunRequest::new(assistant, &turn.question.text, history, self.shared.owner.clone());
+            let request = RunRequest::new(assistant.clone(), &turn.question.text, history, self.shared.owner.clone());
             let (session, run) = (Some(self.shared.id.clone()), Some(turn.run.clone()));
             RunRequest { is_anew: turn.is_anew, session, run, ..request }
         };
@@ -75,6 +75,7 @@ impl Actor {
         let listed = self.deps.live.enter(self.shared.clone(), turn.answer.clone());
         self.current = Current::Running(Box::new(Running {
             turn,
+            assistant,
             events: self.deps.runner.clone().start(request),
             started: Instant::now(),
             prompt_tokens: None,
@@ -179,7 +180,7 @@ impl Actor {
                 return;
             }
         };
-        let Running { turn, events, started, prompt_tokens, author, mut timing, sources, .. } = *running;
+        let Running { turn, assistant, events, started, prompt_tokens, author, mut timing, sources, .. } = *running;
         drop(events); // Closes the upstream connection, before anything else takes its time.
         let text = self.shared.log.lock().live_text().unwrap_or_default().to_owned();
         let mut outcome = outcome(&text);
@@ -205,13 +206,13 @@ impl Actor {
         let (store, session) = (self.deps.store.clone(), (self.shared.id.clone(), self.shared.fence()));
         let finished = FinishedAnswer::of(&answer, turn.run.clone(), outcome.usage);
         let committed = commit_answer(store, session, finished).boxed();
-        self.current = Current::Storing(Box::new(Storing { turn, answer, ending, committed }));
+        self.current = Current::Storing(Box::new(Storing { turn, assistant, answer, ending, committed }));
     }
 
     /// The answer is durable, or will not be: either way everybody hears how it ended.
     pub(super) fn on_finished(&mut self, result: Result<(), StoreError>) {
         let Current::Storing(storing) = std::mem::replace(&mut self.current, Current::Idle) else { return };
-        let Storing { mut answer, mut ending, .. } = *storing;
+        let Storing { assistant, mut answer, mut ending, .. } = *storing;
         if let Err(StoreError::Fenced) = result {
             metrics::gauge!(RUNS_ACTIVE).decrement(1.0);
             return self.lose(); // How the answer ended is for others to say.
@@ -223,7 +224,7 @@ impl Actor {
             ending.error = Some(RunError::new("storage_unavailable", "The answer could not be stored.", true));
         }
         let now = self.deps.clock.now();
-        metrics::counter!(RUNS, "status" => answer.status.as_str()).increment(1);
+        count_ended(&assistant, answer.status);
         metrics::gauge!(RUNS_ACTIVE).decrement(1.0);
         self.shared.log.lock().finish_run(answer, ending, now);
         self.shared.touched.store(now, Ordering::Relaxed);

@@ -8,6 +8,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     chat::{Author, Feedback, Message, MessageId, Role, RunId, Source, Timing},
+    config::Assistant,
     run::RunEvent,
     session::{Receipt, SendError, SendMode, command::Command, live::Listed, log::Ending},
     store::{Appended, Branched, SessionRecord, StoreError, Turn},
@@ -113,6 +114,7 @@ pub(super) enum Current {
 /// A run in progress.
 pub(super) struct Running {
     pub(super) turn: WaitingTurn,
+    pub(super) assistant: Arc<Assistant>,
     pub(super) events: BoxStream<'static, RunEvent>,
     pub(super) started: Instant,
     /// About how long the prompt was, once a model was asked.
@@ -128,6 +130,7 @@ pub(super) struct Running {
 /// A run that is over, while its answer is being committed.
 pub(super) struct Storing {
     pub(super) turn: WaitingTurn,
+    pub(super) assistant: Arc<Assistant>,
     pub(super) answer: Arc<Message>,
     pub(super) ending: Ending,
     pub(super) committed: BoxFuture<'static, Result<(), StoreError>>,
