@@ -5,7 +5,7 @@ use std::{hint::black_box, sync::Arc};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rivulet::{
     chat::{Message, MessageId, RunId, Timestamp},
-    session::log::{Cursor, Log, Step},
+    session::log::{By, Cursor, Log, Step},
 };
 
 const TOKENS: u64 = 500;
@@ -20,7 +20,11 @@ fn live_log() -> Log {
     let answer = Message::pending(MessageId::random(), Some(question.id.clone()), RunId::random(), Timestamp(0));
     let answer = Arc::new(answer);
     log.append_turn(question.clone(), answer.clone(), 0);
-    log.start_run(RunId::random(), answer.id.clone(), question.id.clone(), "m".into(), 0);
+    log.start_run(
+        (RunId::random(), answer.id.clone(), question.id.clone()),
+        By { model: "m".into(), version: None },
+        0,
+    );
     log
 }
 

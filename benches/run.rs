@@ -77,6 +77,7 @@ fn whole_runs(c: &mut Criterion) {
                 line: Arc::default(),
                 budgets: Arc::default(),
                 rates: Arc::default(),
+                assistants: Arc::default(),
             });
             let hour = Duration::from_secs(3600);
             let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 2, sessions: 0 };
