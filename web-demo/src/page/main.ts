@@ -5,23 +5,27 @@ import "../styles/side.css";
 import "../styles/documents.css";
 import "../styles/reader.css";
 import "../styles/sign-in.css";
-import { RivuletClient } from "../rivulet-client";
+import "../styles/assistants.css";
+import { type Assistant, RivuletClient } from "../rivulet-client";
 import { Account } from "../sign-in/account";
 import { arrivalOf } from "../sign-in/arrival";
 import { SignInCard } from "../sign-in/card";
 import { SignIn, tabStorage } from "../sign-in/sign-in";
 import { Announcer } from "./announcer";
+import { Answering } from "./answering";
+import { Assistants, choiceOf } from "./assistants";
 import { Composer } from "./composer";
 import { ConnectionPill } from "./connection-pill";
 import { copyText } from "./copy-button";
 import { Documents } from "./documents/documents";
-import { byId, make } from "./element";
+import { byId } from "./element";
 import { apart } from "./faults";
 import { Notices } from "./notices";
 import { OlderMessages } from "./older-messages";
 import { Painter } from "./painter";
 import { PresenceLine } from "./presence-line";
 import { ScrollFollow } from "./scroll-follow";
+import { Start } from "./start";
 import { StatusVoice } from "./status-voice";
 import { mountTheme } from "./theme";
 import { Transcript } from "./transcript";
@@ -34,13 +38,6 @@ declare global {
     rivulet: { client: RivuletClient };
   }
 }
-
-const SUGGESTIONS = [
-  "How long can I return a tent?",
-  "What does the Kestrel 2 tent cost?",
-  "How does Rivulet resume after a reconnect?",
-  "What happens when I press Stop?",
-];
 
 // Before anything else: what proves somebody does not stay in sight.
 const arrival = arrivalOf(location.href);
@@ -64,6 +61,18 @@ const transcript = new Transcript(client, {
 });
 const voice = new StatusVoice();
 const documents = new Documents(client, notices, voice, (change) => scroll.around(change));
+const assistants = new Assistants(client, () => painter.soon());
+const start = new Start(assistants, {
+  pick: (assistant) => pick(assistant),
+  ask: (text) => {
+    composer.ask(text);
+    composer.focus();
+  },
+});
+const answering = new Answering(client, assistants, (assistant) => {
+  pick(assistant);
+  composer.focus();
+});
 const presence = new PresenceLine(client, voice);
 const older = new OlderMessages(client, notices);
 const wire = new WirePanel(client);
@@ -86,8 +95,9 @@ const painter = new Painter(() => {
       left = transcript.paint();
     });
     apart(() => older.paint());
+    apart(() => start.paint());
   });
-  for (const part of [composer, presence, wire]) apart(() => part.paint());
+  for (const part of [composer, answering, presence, wire]) apart(() => part.paint());
   return left;
 });
 
@@ -102,8 +112,8 @@ signIn.on("change", () => {
 signIn.on("entered", ({ other }) => {
   // Nobody goes on in the conversation of somebody else.
   if (other) {
-    history.replaceState(null, "", here);
-    client.newSession();
+    assistants.forget();
+    begin(null);
   } else if (client.state.name === "connected") void client.renewToken();
   else client.connect();
 });
@@ -124,8 +134,8 @@ client.on("sessionLost", ({ known }) => {
 });
 
 byId("new-chat").addEventListener("click", () => {
-  history.replaceState(null, "", here);
-  client.newSession();
+  // With the one that answers here: it may not be the one that was chosen last.
+  begin(assistants.current && choiceOf(assistants.current));
   composer.focus();
 });
 
@@ -136,16 +146,19 @@ byId("share").addEventListener("click", async () => {
   notices.show(copied ? "The link to this conversation was copied." : link.href);
 });
 
-byId("suggestions").append(
-  ...SUGGESTIONS.map((text) => {
-    const button = make("button", { type: "button", className: "suggestion", textContent: text });
-    button.addEventListener("click", () => {
-      composer.ask(text);
-      composer.focus();
-    });
-    return make("li", {}, button);
-  }),
-);
+/** Begins an empty conversation; see `RivuletClient.newSession`. */
+function begin(assistant?: string | null): void {
+  history.replaceState(null, "", here);
+  client.newSession(assistant);
+}
+
+/** Has this one answer, if it does not already. */
+function pick(assistant: Assistant): void {
+  if (assistant === assistants.current) return;
+  begin(choiceOf(assistant));
+  const { title, greeting = "" } = assistant;
+  voice.say("assistant", `${title} answers now. ${greeting}`);
+}
 
 /** What would be lost with the page: what is being written, and what did not go out. */
 function unsent(): string {
@@ -158,7 +171,7 @@ function unsent(): string {
 /** Whoever comes next to this tab finds nothing of who sat here. */
 function leave(): void {
   signIn.leave();
-  client.newSession();
+  client.newSession(null);
   client.close();
   location.replace(here);
 }

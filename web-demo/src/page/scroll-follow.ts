@@ -15,6 +15,8 @@ export class ScrollFollow {
   readonly #jump = byId("jump");
   readonly #messages = byId("messages");
   #following = true;
+  /** Whether there was no message when the end was shown last. */
+  #empty = true;
   /** Where the conversation stood when it was looked at last, and the lowest place it could stand at. */
   #top = 0;
   #end = 0;
@@ -46,7 +48,12 @@ export class ScrollFollow {
 
   follow(): void {
     this.#look();
-    if (this.#following) this.#move(this.#isEmpty() ? 0 : this.#log.scrollHeight);
+    const wasEmpty = this.#empty;
+    this.#empty = this.#isEmpty();
+    if (!this.#following) return;
+    // The start of an empty conversation is read from the top, in the reader's own time.
+    if (!this.#empty) this.#move(this.#log.scrollHeight);
+    else if (!wasEmpty) this.#move(0);
   }
 
   toNewest(): void {
@@ -68,7 +75,7 @@ export class ScrollFollow {
     if (up || down) this.#held = null;
     const wanted = down ? Math.min(end, this.#aim.movedDown()) : end;
     const arrived = (down || shortened) && wanted - scrollTop < END_PX;
-    // The suggestions of an empty conversation are read from the top, and lead to its first message.
+    // From the start of an empty conversation its first message is followed.
     if (this.#isEmpty()) this.#set(true);
     else if (arrived) this.#set(true);
     else if (up) this.#set(false);

@@ -4,6 +4,7 @@
  * It joins parts that know nothing of each other: the connection (sockets), the conversation (pure
  * state), the outbox with its delivery (requests on their way) and the memory (which session this is).
  */
+import { AssistantChoice } from "./assistant-choice";
 import { closeMeaning } from "./close-codes";
 import { Connection, type ConnectionState } from "./connection";
 import {
@@ -30,10 +31,10 @@ import type {
   ServerFrame,
 } from "./frames";
 import { readFrame } from "./frames";
+import { Memory } from "./memory";
 import type { RivuletEvents, RivuletOptions } from "./options";
 import { newMessageId, Outbox, type Outgoing } from "./outbox";
 import { pageIsHidden, watchPage } from "./page-signals";
-import { SessionMemory } from "./session-memory";
 import { TypingSignal } from "./typing-signal";
 import { wellFormed } from "./well-formed";
 
@@ -42,8 +43,9 @@ const DEFAULT_HEARTBEAT_S = 25;
 const REFUSALS_PER_QUESTION = 4;
 /** The close code that asks for a new token. */
 const TOKEN_EXPIRED = 4204;
-/** The close code of a session that was deleted, or is somebody else's. */
+/** The close code of a session that is not there, or somebody else's, and of an assistant like that. */
 const GONE = 4004;
+
 export class RivuletClient {
   #conversation = EMPTY_CONVERSATION;
   #session: string | null;
@@ -56,7 +58,8 @@ export class RivuletClient {
   #forgetPage: () => void = () => {};
   /** For requests of the application beside the conversation, in the same name. */
   readonly endpoint: Endpoint;
-  readonly #memory: SessionMemory;
+  readonly #memory: Memory;
+  readonly #choice: AssistantChoice;
   readonly #connection: Connection;
   readonly #outbox = new Outbox();
   readonly #delivery = new Delivery({
@@ -67,14 +70,18 @@ export class RivuletClient {
   readonly #typing = new TypingSignal((on) => this.#say({ type: "typing", on }));
   readonly #events = new Emitter<RivuletEvents>();
 
-  constructor({ url, session, storage, token, ticket, webSocket, random }: RivuletOptions) {
+  constructor(options: RivuletOptions) {
+    const { url, session, assistant, storage, token, ticket, webSocket, random } = options;
     this.endpoint = new Endpoint(url, { token, ticket });
-    this.#memory = new SessionMemory(storage);
+    this.#memory = new Memory(storage, "session");
+    const chosen = new Memory(storage, "assistant");
+    this.#choice = new AssistantChoice(this.endpoint, chosen, assistant);
     this.#session = session ?? this.#memory.read();
     this.#connection = new Connection({
       dial: (ended) => {
-        const cursor = cursorOf(this.#conversation);
-        return this.endpoint.dial(this.#session, cursor, ended === TOKEN_EXPIRED);
+        const { cursor } = this;
+        const to = { session: this.#session, cursor, assistant: this.#choice.name };
+        return this.endpoint.dial(to, ended === TOKEN_EXPIRED);
       },
       onText: (text) => this.#receive(text),
       onState: (state) => this.#connectionChanged(state),
@@ -91,6 +98,11 @@ export class RivuletClient {
 
   get session(): string | null {
     return this.#session;
+  }
+
+  /** Who answers here, or is asked to; `null`: whoever the gateway thinks fit, or it is not known yet. */
+  get assistant(): string | null {
+    return this.#session === null ? this.#choice.name : this.#conversation.assistant;
   }
 
   get state(): ConnectionState {
@@ -197,8 +209,12 @@ export class RivuletClient {
     }
   }
 
-  /** Leaves this conversation and begins an empty one. Nothing is deleted on the server. */
-  newSession(): void {
+  /**
+   * Leaves this conversation and begins an empty one. Nothing is deleted on the server. `assistant` is who
+   * answers in it and in later ones, by default the last choice; `null` leaves it to the gateway.
+   */
+  newSession(assistant?: string | null): void {
+    if (assistant !== undefined) this.#choice.choose(assistant);
     this.#outbox.clear();
     this.#leaveSession();
     this.connect();
@@ -322,16 +338,22 @@ export class RivuletClient {
       this.#conversation = withoutPresence(this.#conversation);
     }
     this.#events.emit("state", state);
-    // The same as a refused upgrade to a session that is gone, only found out a moment later.
-    if (state.name !== "closed" || state.code !== GONE) return;
-    if (this.#startOver()) this.#connection.replace();
+    if (state.name === "closed" && state.code === GONE) void this.#gone(state);
+  }
+
+  /** The same as a refused upgrade, only found out a moment later. */
+  async #gone(state: ConnectionState): Promise<void> {
+    const again = this.#startOver() || (this.#session === null && (await this.#choice.another()));
+    if (this.state !== state) return;
+    if (again) this.#connection.replace();
     // What was not answered never will be.
     else for (const { frame } of this.#outbox.list()) this.#giveBack(gone(frame.id));
   }
 
   async #refused(): Promise<boolean | number> {
     const session = this.#session;
-    if (session === null || this.#refusals++ % REFUSALS_PER_QUESTION !== 0) return false;
+    if (this.#refusals++ % REFUSALS_PER_QUESTION !== 0) return false;
+    if (session === null) return this.#choice.another();
     const fate = await this.endpoint.fate(session);
     if (fate === "gone" && this.#startOver()) return true;
     return CODE_OF_FATE[fate] ?? false;

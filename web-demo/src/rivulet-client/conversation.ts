@@ -56,6 +56,8 @@ export interface Presence {
 
 export interface Conversation {
   readonly session: string | null;
+  /** The name of who answers in it; `null` while it is not known. */
+  readonly assistant: string | null;
   readonly epoch: string | null;
   /** The epoch of a snapshot that was announced and has not come yet. */
   readonly announcedEpoch: string | null;
@@ -73,6 +75,7 @@ const NOBODY_ELSE: Presence = { viewers: 1, typing: false };
 
 export const EMPTY_CONVERSATION: Conversation = {
   session: null,
+  assistant: null,
   epoch: null,
   announcedEpoch: null,
   seq: 0,
@@ -174,16 +177,16 @@ function still(state: Conversation): Step {
 }
 
 function welcomed(state: Conversation, frame: WelcomeFrame): Step {
-  const { session, epoch, seq } = frame;
+  const { session, epoch, seq, assistant = null } = frame;
   if (frame.recovered === "new") {
-    return still({ ...EMPTY_CONVERSATION, session, epoch, seq });
+    return still({ ...EMPTY_CONVERSATION, session, assistant, epoch, seq });
   }
   if (frame.recovered === "snapshot") {
     // Without an epoch there is no cursor: should the socket break before the snapshot is here, the
     // next attempt asks for a snapshot again instead of mixing two logs.
-    return still({ ...state, session, epoch: null, announcedEpoch: epoch });
+    return still({ ...state, session, assistant, epoch: null, announcedEpoch: epoch });
   }
-  let step = still({ ...state, session, epoch });
+  let step = still({ ...state, session, assistant, epoch });
   for (const run of state.runs.values()) {
     const next = onRun(step.state, run.id, askAgain);
     step = { state: next.state, replies: [...step.replies, ...next.replies] };

@@ -1,11 +1,21 @@
 /** Where the gateway is, and who is asking. */
-import type { HistoryPage } from "./frames";
+import type { Assistant, HistoryPage } from "./frames";
 
 export interface Dial {
   url: string;
   protocols: string[];
   /** What has to be said first on the open socket, before anything is heard. */
   greeting?: string;
+}
+
+/** Where a socket is to lead. */
+export interface Destination {
+  /** `null`: to a new one. */
+  session: string | null;
+  /** What is known of the session already. */
+  cursor: string | null;
+  /** Who is to answer in a new one; `null` leaves it to the gateway. One that there is has its own. */
+  assistant: string | null;
 }
 
 export interface Credentials {
@@ -54,11 +64,12 @@ export class Endpoint {
   }
 
   /** Rejects when no ticket or token could be had. */
-  async dial(session: string | null, cursor: string | null, expired: boolean): Promise<Dial> {
+  async dial({ session, cursor, assistant }: Destination, expired: boolean): Promise<Dial> {
     const url = this.address(session ? `ws/${encodeURIComponent(session)}` : "ws");
     url.protocol = url.protocol.replace(/^http/, "ws");
     const resume = session && cursor ? cursor : undefined;
     if (resume) url.searchParams.set("resume", resume);
+    if (!session && assistant) url.searchParams.set("assistant", assistant);
     const dial = { url, protocols: ["chat.v1"] };
     const ticket = this.#credentials.ticket && (await inTime(this.#credentials.ticket()));
     if (ticket) {
@@ -105,6 +116,14 @@ export class Endpoint {
     const response = await this.#get(`sessions/${encodeURIComponent(session)}?${query}`);
     if (!response.ok) throw new Error(`The gateway answered with status ${response.status}`);
     return (await response.json()) as HistoryPage;
+  }
+
+  /** The assistants that whoever asks may choose from, the default one first. Rejects when they cannot be had. */
+  async assistants(): Promise<Assistant[]> {
+    const response = await this.#get("assistants");
+    if (!response.ok) throw new Error(`The gateway answered with status ${response.status}`);
+    const { assistants } = (await response.json()) as { assistants: Assistant[] };
+    return assistants;
   }
 
   /**

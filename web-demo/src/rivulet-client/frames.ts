@@ -85,6 +85,8 @@ export interface WelcomeFrame {
   epoch: string;
   seq: number;
   recovered: "new" | "full" | "snapshot";
+  /** The name of who answers. Older gateways do not say it. */
+  assistant?: string;
   heartbeat_s?: number;
   limits?: { frame_bytes?: number; text_chars?: number };
 }
@@ -283,6 +285,24 @@ export type ClientFrame =
 export interface HistoryPage {
   messages: WireMessage[];
   more: boolean;
+}
+
+/** One that may be asked, as `GET /api/v1/assistants` lists it. All of its texts are plain text. */
+export interface Assistant {
+  name: string;
+  /** Its name for people. */
+  title: string;
+  description?: string;
+  /** What it says first. It is no message of a conversation. */
+  greeting?: string;
+  /** Questions that one might begin with. */
+  suggestions: string[];
+  /** The languages that it is meant for; none: whatever it is asked in. */
+  languages: string[];
+  /** Differs when the assistant does. */
+  version: string;
+  /** Whether it answers those who ask for nobody in particular. */
+  default: boolean;
 }
 
 /**

@@ -2,14 +2,16 @@
 import type { ConnectionState, WebSocketClass } from "./connection";
 import type { Credentials } from "./endpoint";
 import type { ErrorFrame, RequestFrame, ServerFrame } from "./frames";
-import type { SessionStorageLike } from "./session-memory";
+import type { SessionStorageLike } from "./memory";
 
 export interface RivuletOptions extends Credentials {
   /** The address of the gateway, for example `location.href`. */
   url: string;
   /** The conversation to open; by default the one this browser was in last. */
   session?: string | undefined;
-  /** Where the session's id is remembered; `null`: nowhere. Default: the browser's, see `SessionMemory`. */
+  /** Who is to answer in new conversations, by name; by default the one that was chosen last here. */
+  assistant?: string | undefined;
+  /** Where session and choice are remembered; `null`: nowhere. Default: the browser's, see `Memory`. */
   storage?: SessionStorageLike | null;
   webSocket?: WebSocketClass;
   /** Source of the jitter, from 0 up to 1. */

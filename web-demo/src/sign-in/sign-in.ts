@@ -6,7 +6,7 @@
  */
 import { Endpoint, NotSignedIn } from "../rivulet-client";
 import { Emitter } from "../rivulet-client/emitter";
-import type { SessionStorageLike } from "../rivulet-client/session-memory";
+import type { SessionStorageLike } from "../rivulet-client/memory";
 import type { Arrival } from "./arrival";
 import { comeBack, setOut } from "./errand";
 import { type Holder, holderOf, type Policy, policyOf, Refusal } from "./gateway";

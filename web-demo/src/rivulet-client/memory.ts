@@ -1,44 +1,47 @@
 /**
- * Remembers which conversation this tab was in, across reloads; a new tab begins with the one that this
- * browser was in last.
+ * Remembers which conversation this tab was in, and who was chosen to answer, across reloads; a new tab
+ * begins with those of this browser that were last.
  *
- * Only the session's id is kept. A cursor would be of no use to a fresh page: it has none of the text
+ * Of a session only the id is kept. A cursor would be of no use to a fresh page: it has none of the text
  * that lies before it, so it asks for a snapshot.
  */
 export type SessionStorageLike = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
-const KEY = "rivulet.session";
+/** What is remembered: the id of a session, the name of an assistant. */
+export type Remembered = "session" | "assistant";
 
-export class SessionMemory {
+export class Memory {
+  readonly #key: string;
   /** The tab's own before the one that all tabs share. */
   readonly #storages: readonly SessionStorageLike[];
 
   /** `undefined` takes the browser's `sessionStorage` and `localStorage`, `null` remembers nothing. */
-  constructor(storage: SessionStorageLike | null | undefined) {
+  constructor(storage: SessionStorageLike | null | undefined, what: Remembered) {
+    this.#key = `rivulet.${what}`;
     if (storage === undefined) this.#storages = browserStorages();
     else this.#storages = storage === null ? [] : [storage];
   }
 
   read(): string | null {
     for (const storage of this.#storages) {
-      const session = storage.getItem(KEY);
-      if (session !== null) return session;
+      const value = storage.getItem(this.#key);
+      if (value !== null) return value;
     }
     return null;
   }
 
-  write(session: string): void {
+  write(value: string): void {
     for (const storage of this.#storages) {
       try {
-        storage.setItem(KEY, session);
+        storage.setItem(this.#key, value);
       } catch {
-        // Full, or refused in a private window: the conversation works, a reload starts a new one.
+        // Full, or refused in a private window: the conversation works, a reload begins as the first visit did.
       }
     }
   }
 
   forget(): void {
-    for (const storage of this.#storages) storage.removeItem(KEY);
+    for (const storage of this.#storages) storage.removeItem(this.#key);
   }
 }
 
