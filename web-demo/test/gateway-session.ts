@@ -32,6 +32,8 @@ interface Viewer {
 
 export class GatewaySession {
   readonly id: string;
+  /** Who answers in it. */
+  readonly assistant: string;
   epoch = randomUUID().slice(0, 8);
   readonly log: Logged[] = [];
   readonly messages: Stored[] = [];
@@ -40,8 +42,9 @@ export class GatewaySession {
   readonly #waiting: { answer: Answer; begun: () => void; replaces?: string | undefined }[] = [];
   readonly #viewers = new Map<Send, Viewer>();
 
-  constructor(id: string) {
+  constructor(id: string, assistant: string) {
     this.id = id;
+    this.assistant = assistant;
   }
 
   attach(send: Send, cursor: string | null, heartbeatSeconds: number): void {
@@ -55,6 +58,7 @@ export class GatewaySession {
       epoch: this.epoch,
       seq: this.log.length,
       recovered,
+      assistant: this.assistant,
       heartbeat_s: heartbeatSeconds,
       limits: { frame_bytes: FRAME_BYTES, text_chars: 16_384 },
     });

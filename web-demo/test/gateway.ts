@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
+import type { Assistant } from "../src/rivulet-client";
 import { Answer, FRAME_BYTES, GatewaySession } from "./gateway-session";
 
 export type OnQuestion = (answer: Answer, text: string, session: GatewaySession) => void;
@@ -45,6 +46,8 @@ export class Gateway {
   token: string | null = null;
   /** The tickets that are good for one upgrade each; `null`: none is asked for. */
   tickets: Set<string> | null = null;
+  /** Who is on offer, the default one first. */
+  assistants = [assistant("default", { default: true })];
   onQuestion: OnQuestion = () => {};
   /** Lets a test swallow a frame before it is looked at. */
   intercept: (frame: ClientSays, socket: WebSocket) => boolean = () => false;
@@ -60,6 +63,11 @@ export class Gateway {
         response.writeHead(401).end();
         return;
       }
+      if (pathname === "/api/v1/assistants") {
+        response.writeHead(200, { "content-type": "application/json" });
+        response.end(JSON.stringify({ assistants: this.assistants }));
+        return;
+      }
       const id = /^\/api\/v1\/sessions\/([^/]+)$/.exec(pathname)?.[1];
       const session = this.sessions.get(id ?? "");
       response.writeHead(session ? 200 : 404, { "content-type": "application/json" });
@@ -68,6 +76,13 @@ export class Gateway {
     this.server.on("upgrade", (request, socket, head) => {
       const admitted = this.refusals === 0 && this.#admits(request);
       const session = admitted ? this.#wanted(request) : undefined;
+      if (admitted && !session && this.token !== null) {
+        // Nobody is refused before it is known who they are.
+        this.#sockets.handleUpgrade(request, socket, head, (ws) =>
+          ws.once("message", () => ws.close(4004)),
+        );
+        return;
+      }
       if (!session) {
         const status = this.refusals > 0 ? "503 Service Unavailable" : "404 Not Found";
         this.refusals = Math.max(0, this.refusals - 1);
@@ -106,8 +121,8 @@ export class Gateway {
     await once(this.server, "close");
   }
 
-  newSession(): GatewaySession {
-    const session = new GatewaySession(randomUUID());
+  newSession(assistant = "default"): GatewaySession {
+    const session = new GatewaySession(randomUUID(), assistant);
     this.sessions.set(session.id, session);
     return session;
   }
@@ -118,8 +133,14 @@ export class Gateway {
   }
 
   #wanted(request: IncomingMessage): GatewaySession | undefined {
-    const { pathname } = new URL(request.url ?? "", "http://gateway");
-    if (pathname === "/api/v1/ws") return this.newSession();
+    const { pathname, searchParams } = new URL(request.url ?? "", "http://gateway");
+    if (pathname === "/api/v1/ws") {
+      const asked = searchParams.get("assistant");
+      const answers = this.assistants.find((one) =>
+        asked === null ? one.default : one.name === asked,
+      );
+      return answers && this.newSession(answers.name);
+    }
     return this.sessions.get(/^\/api\/v1\/ws\/([^/]+)$/.exec(pathname)?.[1] ?? "");
   }
 
@@ -208,4 +229,10 @@ export class Gateway {
     if (type === "edit") session.ask(answer, frame.text ?? "", begun, old.id);
     else session.begin(answer, begun, old.id);
   }
+}
+
+/** One that may be asked, with as much about it as a test wants. */
+export function assistant(name: string, about: Partial<Assistant> = {}): Assistant {
+  const plain = { title: name, suggestions: [], languages: [], version: "1", default: false };
+  return { name, ...plain, ...about };
 }
