@@ -62,6 +62,11 @@ export class OwnGateway {
     });
   }
 
+  /** Has the gateway read its files again. What comes of it is seen by who asks. */
+  reload() {
+    this.#programs.at(-1).kill("SIGHUP");
+  }
+
   /** How the gateway ended, once it has. */
   async ended() {
     const gateway = this.#programs.at(-1);

@@ -30,7 +30,11 @@ beforeEach(async () => {
   client = new RivuletClient({ random: () => 0, webSocket, url: gateway.url });
   asked = [];
   const pick = (one: Assistant) => client.newSession(choiceOf(one));
-  assistants = new Assistants(client, () => paint());
+  assistants = new Assistants(
+    client,
+    () => client.endpoint.assistants(),
+    () => paint(),
+  );
   const start = new Start(assistants, { pick, ask: (text) => asked.push(text) });
   const answering = new Answering(client, assistants, pick);
   const paint = (): void => {

@@ -44,5 +44,7 @@ export class Answering {
     const { messages } = this.#client.conversation;
     byId("choice-note").hidden = messages.length === 0 && this.#client.outgoing.length === 0;
     this.#dialog.showModal();
+    // Where one stands, and not on the way out.
+    this.#dialog.querySelector<HTMLElement>('[aria-pressed="true"]')?.focus();
   }
 }

@@ -3,14 +3,20 @@ import type { Assistant, RivuletClient } from "../rivulet-client";
 
 export class Assistants {
   readonly #client: RivuletClient;
+  readonly #list: () => Promise<readonly Assistant[]>;
   readonly #changed: () => void;
   #offered: readonly Assistant[] | null = null;
   /** Counts questions, so that only the newest one is answered. */
   #asked = 0;
 
-  /** `changed`: it is known now, or is something else than before. */
-  constructor(client: RivuletClient, changed: () => void) {
+  /** `list` gets them from the gateway; `changed`: they are known now, or are others than before. */
+  constructor(
+    client: RivuletClient,
+    list: () => Promise<readonly Assistant[]>,
+    changed: () => void,
+  ) {
     this.#client = client;
+    this.#list = list;
     this.#changed = changed;
     client.on("welcome", ({ recovered }) => {
       // Not before: without who asks being known, it would be refused.
@@ -44,7 +50,7 @@ export class Assistants {
 
   async #ask(): Promise<void> {
     const asked = ++this.#asked;
-    const offered = await this.#client.endpoint.assistants().catch(() => []);
+    const offered = await this.#list().catch(() => []);
     if (asked !== this.#asked) return;
     // The same list stays the same object: nothing of it is shown anew.
     if (JSON.stringify(offered) !== JSON.stringify(this.#offered)) this.#offered = offered;

@@ -61,7 +61,11 @@ const transcript = new Transcript(client, {
 });
 const voice = new StatusVoice();
 const documents = new Documents(client, notices, voice, (change) => scroll.around(change));
-const assistants = new Assistants(client, () => painter.soon());
+const assistants = new Assistants(
+  client,
+  async () => ((await signIn.mayAsk()) ? client.endpoint.assistants() : []),
+  () => painter.soon(),
+);
 const start = new Start(assistants, {
   pick: (assistant) => pick(assistant),
   ask: (text) => {

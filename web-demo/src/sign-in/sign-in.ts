@@ -110,6 +110,14 @@ export class SignIn {
     return this.#token;
   };
 
+  /**
+   * Whether a request beside the socket would be heard: somebody is signed in, or nobody has to be. Unlike asking for
+   * the token, this does not bring up the card where a ticket has opened the socket. Rejects when it cannot be known.
+   */
+  async mayAsk(): Promise<boolean> {
+    return this.#token !== null || !(await this.#learn()).required;
+  }
+
   /** For the client's `ticket`: the one that the address brought, once. */
   readonly ticket = async (): Promise<string | null> => {
     const ticket = this.#ticket;
