@@ -67,9 +67,9 @@ const answers = (page, name) =>
 
 test("one is picked, asked, and still there after a reload", async () => {
   const { page, context, misdeeds } = await open();
-  await header(page, "default").waitFor();
+  await header(page, "Assistant").waitFor();
   assert.equal(await cards(page).getByRole("button").count(), 3);
-  assert.equal(await card(page, "default").getAttribute("aria-pressed"), "true");
+  assert.equal(await card(page, "Assistant").getAttribute("aria-pressed"), "true");
   assert.equal(await greeting(page).isVisible(), false);
   await card(page, "Maps & <b>Ways</b>").waitFor();
 
@@ -113,13 +113,13 @@ test("another one begins another conversation, by keyboard alone", async () => {
   const first = await page.evaluate(() => window.rivulet.client.session);
   const choice = page.getByRole("dialog", { name: "Who answers" });
 
-  await header(page, "default").focus();
+  await header(page, "Assistant").focus();
   await page.keyboard.press("Enter");
   await choice.getByText("With another one a new conversation begins.").waitFor();
   assert.deepEqual(await violations(page), []);
   await page.keyboard.press("Escape");
   await choice.waitFor({ state: "hidden" });
-  assert.ok(await header(page, "default").evaluate((one) => one === document.activeElement));
+  assert.ok(await header(page, "Assistant").evaluate((one) => one === document.activeElement));
 
   await page.keyboard.press("Enter");
   await choice.getByRole("button", { name: "Books" }).focus();
@@ -142,7 +142,7 @@ test("another one begins another conversation, by keyboard alone", async () => {
   // A conversation that there is keeps its own, whoever was chosen since.
   await page.goto(`${gateway.url}/?session=${first}`);
   await answers(page, "default");
-  await header(page, "default").waitFor();
+  await header(page, "Assistant").waitFor();
   assert.deepEqual(misdeeds, []);
   await context.close();
 });
@@ -171,7 +171,7 @@ test("one that is gone gives way to the default one without a word", async () =>
   await offered(2);
   await page.reload();
   await answers(page, "default");
-  await header(page, "default").waitFor();
+  await header(page, "Assistant").waitFor();
   assert.equal(await page.getByRole("alert").textContent(), "");
   const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }]));
   assert.ok(!kept.includes("maps"), kept);
@@ -200,6 +200,7 @@ for (const [name, options] of [
       () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
     );
     assert.equal(overflow, 0, "nothing sticks out sideways");
+    assert.equal(await page.locator("#connection-retry").isVisible(), false, "nothing to retry");
     assert.deepEqual(misdeeds, []);
     await context.close();
   });

@@ -134,6 +134,9 @@ test("a ticket in the address opens one socket, and leaves the address at once",
   const { page, context } = await openAt(browser, `${gateway.url}/?ticket=${ticket}`);
   assert.equal(page.url(), `${gateway.url}/`);
   await connected(page);
+  // What is asked beside the socket would need a token, and is not asked before it is wanted.
+  await page.getByRole("button", { name: "Kestrel" }).waitFor();
+  assert.equal(await card(page).isVisible(), false);
   await page.evaluate(() => window.rivulet.client.breakConnection());
   await card(page).waitFor();
   await context.close();
