@@ -139,6 +139,14 @@ test("another one begins another conversation, by keyboard alone", async () => {
   await choice.getByRole("button", { name: "Books" }).click();
   assert.equal((await finishedAnswer(page, 1)).status, "complete");
 
+  // A click beside the choice leaves it, and one between its cards does not.
+  await header(page, "Books").click();
+  const { x, y } = await choice.boundingBox();
+  await page.mouse.click(x + 5, y + 5);
+  assert.ok(await choice.isVisible());
+  await page.mouse.click(x - 5, y + 5);
+  await choice.waitFor({ state: "hidden" });
+
   // A conversation that there is keeps its own, whoever was chosen since.
   await page.goto(`${gateway.url}/?session=${first}`);
   await answers(page, "default");

@@ -23,7 +23,7 @@ export class Answering {
     this.#button.addEventListener("click", () => this.#open());
     byId("choice-close").addEventListener("click", () => this.#dialog.close());
     this.#dialog.addEventListener("click", (event) => {
-      // Beside it: all within it is on elements of its own.
+      // Beside it: whatever is within has elements of its own, up to the edge.
       if (event.target === this.#dialog) this.#dialog.close();
     });
     // Escape closes it, and must not stop an answer as well.

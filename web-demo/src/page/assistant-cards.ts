@@ -4,12 +4,13 @@ import { languageOf } from "./assistants";
 import { make } from "./element";
 
 export class AssistantCards {
-  readonly #list = make("ul", { className: "assistants", ariaLabel: "Who answers" });
+  readonly #list = make("ul", { className: "assistants" });
   readonly #pick: (assistant: Assistant) => void;
   #shown: readonly Assistant[] = [];
 
   constructor(place: HTMLElement, pick: (assistant: Assistant) => void) {
     this.#pick = pick;
+    this.#list.setAttribute("aria-label", "Who answers");
     place.append(this.#list);
   }
 
