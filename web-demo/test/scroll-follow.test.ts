@@ -158,3 +158,27 @@ describe("a reader who moved up", () => {
     expect(log.scrollTop).toBe(there);
   });
 });
+
+describe("a reader of an empty conversation", () => {
+  const begin = (): void => follow.around(() => document.querySelector("#messages > *")?.remove());
+
+  it("begins at its top, and then reads in their own time", () => {
+    scroll(-30);
+    begin();
+    expect(log.scrollTop).toBe(0);
+    scroll(200);
+    grow(24);
+    expect(log.scrollTop).toBe(200);
+    expect(jump()).toBe(false);
+  });
+
+  it("is at the end with the first message", () => {
+    begin();
+    scroll(200);
+    follow.around(() => {
+      document.getElementById("messages")?.append(document.createElement("article"));
+      height += 500;
+    });
+    expect(atEnd()).toBe(true);
+  });
+});
