@@ -20,6 +20,8 @@ const MAX_SUGGESTIONS: usize = 12;
 /// The most characters of a name, and of one suggestion.
 const MAX_NAME: usize = 40;
 const MAX_SUGGESTION: usize = 200;
+/// The most characters of a greeting.
+const MAX_GREETING: usize = 2000;
 /// The most bytes of a prompt: some 8,000 tokens, which is more than any model should be told each time.
 const MAX_PROMPT: usize = 32 << 10;
 /// The assistants of a folder.
@@ -40,10 +42,18 @@ pub(super) fn read(config: &AssistantsConfig, llm: &LlmConfig) -> Result<Vec<Ass
         }
         Err(error) => refused.push(error),
     }
-    let has_default = offered.iter().any(|assistant| assistant.name == config.default);
-    if !has_default && refused.is_empty() && config.default != DEFAULT_ASSISTANT {
-        let (name, dir) = (excerpt(&config.default), config.dir.display());
-        refused.push(ConfigError::Refused(format!("assistants.default: there is no {name}.toml in {dir}")));
+    let (name, dir) = (excerpt(&config.default), config.dir.display());
+    match offered.iter().find(|assistant| assistant.name == config.default) {
+        None if refused.is_empty() && config.default != DEFAULT_ASSISTANT => {
+            refused.push(ConfigError::Refused(format!("assistants.default: there is no {name}.toml in {dir}")));
+        }
+        // Whoever names none would be refused.
+        Some(default) if default.visibility != Visibility::Everybody => {
+            let problem =
+                format!("assistants.default: {name} is not for everybody (`visibility` in {dir}/{name}.toml)");
+            refused.push(ConfigError::Refused(problem));
+        }
+        _ => {}
     }
     if refused.is_empty() { Ok(offered) } else { Err(Refusal(refused)) }
 }
@@ -111,6 +121,9 @@ fn settle(
     });
     if let Some(long) = about.suggestions.iter().find(|text| text.chars().count() > MAX_SUGGESTION) {
         wrong("suggestions", format!("of at most {MAX_SUGGESTION} characters each"), long);
+    }
+    if let Some(long) = about.greeting.as_ref().filter(|text| text.chars().count() > MAX_GREETING) {
+        wrong("greeting", format!("of at most {MAX_GREETING} characters"), long);
     }
     if about.suggestions.len() > MAX_SUGGESTIONS {
         wrong("suggestions", format!("at most {MAX_SUGGESTIONS}"), &format!("{} of them", about.suggestions.len()));

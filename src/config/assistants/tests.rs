@@ -62,6 +62,9 @@ fn whoever_is_the_default_must_be_there() {
         read(&AssistantsConfig { default: default.to_owned(), ..config.clone() }, &LlmConfig::default())
     };
     assert_eq!(of("a").unwrap().len(), 1);
+    let (_own, hidden) = folder(&[("default.toml", "visibility = \"scope:staff\"")]);
+    let told = read(&hidden, &LlmConfig::default()).unwrap_err().to_string();
+    assert!(told.starts_with("assistants.default: default is not for everybody"), "{told}");
     assert!(of("b").unwrap_err().to_string().starts_with("assistants.default: there is no b.toml in "));
     let elsewhere = AssistantsConfig { dir: "/nowhere/at/all".into(), ..config.clone() };
     assert!(read(&elsewhere, &LlmConfig::default()).is_err(), "a folder that was named must be there");
@@ -83,6 +86,11 @@ fn what_is_wrong_is_told_by_file_line_and_key_and_all_of_it_at_once() {
         ("a.toml", "visibility = \"tenant:\"".into(), "visibility must be"),
         ("a.toml", "languages = [\"en_US\"]".into(), "languages must be a list of language tags"),
         ("a.toml", format!("suggestions = [\"{long}\"]"), "suggestions must be of at most 200 characters each"),
+        (
+            "a.toml",
+            format!("greeting = \"{}\"", "x".repeat(MAX_GREETING + 1)),
+            "greeting must be of at most 2000 characters",
+        ),
         (
             "a.toml",
             "[knowledge]\ncollections = [\"../x\"]".into(),
