@@ -1,5 +1,5 @@
 //! What is kept where: in the data folder, or in a database that several gateways share, with the files of the documents in a
-//! folder that they share, too.
+//! folder or an object storage that they share, too.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl Stores {
         let data_dir = &config.server.data_dir;
         let blobs = match &self.database {
             None => Blobs::new(data_dir),
-            Some(database) => place::open(database, config.knowledge.place(data_dir).as_ref()).await?,
+            Some(database) => place::open(database, &config.knowledge.place(data_dir), data_dir).await?,
         };
         Ok((self.documents.clone(), blobs))
     }

@@ -57,7 +57,12 @@ pub fn create(args: &BackupArgs, config: &Config) -> Result<(), Failed> {
     if config.store.database_url.is_some() {
         let folder = config.knowledge.enabled.then(|| config.knowledge.place(&config.server.data_dir));
         let (also, then) = folder.map_or_else(Default::default, |folder| {
-            (format!(", and the documents' files in {folder}"), ", and the folder after it (docs/scale-out.md)")
+            let what = if folder.contains("://") {
+                ", and what is in the object storage after it (docs/scale-out.md)"
+            } else {
+                ", and the folder after it (docs/scale-out.md)"
+            };
+            (format!(", and the documents' files in {folder}"), what)
         });
         return Err(Failed::Database(also, then));
     }

@@ -225,11 +225,11 @@ async fn database(config: &Config) -> Vec<Finding> {
         return findings;
     }
     let folder = config.knowledge.place(&config.server.data_dir);
-    findings.push(match place::inspect(known.as_deref(), folder.as_ref()).await {
+    findings.push(match place::inspect(known.as_deref(), &folder, &config.server.data_dir).await {
         Err(error) => (Verdict::Bad, subject, error.to_string()),
         Ok(()) if config.knowledge.uri.is_none() => {
             let text = format!(
-                "documents lie in {folder}: for several gateways set knowledge.uri to a folder that all of them share"
+                "documents lie in {folder}: for several gateways set knowledge.uri to a folder or an object storage that all of them share"
             );
             (Verdict::Doubtful, subject, text)
         }

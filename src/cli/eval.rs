@@ -182,7 +182,7 @@ async fn index<'a>(documents: &Documents, set: &'a TestSet) -> Result<Indexed<'a
         let submission = Submission {
             target,
             name,
-            media_type: "text/markdown",
+            media_type: "text/markdown".to_owned(),
             title: None,
             uri: None,
             metadata: None,

@@ -57,8 +57,8 @@ pub enum Task {
         #[arg(long, value_name = "C")]
         collection: Option<String>,
     },
-    /// Says that the documents of the database lie in this configuration's folder from now on, when the one that gateways had
-    /// is lost, or came from a backup without its id. Not while a gateway runs
+    /// Says that the documents of the database lie in this configuration's folder or object storage from now on, when the one
+    /// that gateways had is lost, or came from a backup without its id. Not while a gateway runs
     Adopt,
     /// Documents out of such a folder. Not while the gateway runs, which works on them when it starts; with a database also
     /// while it does
@@ -155,7 +155,7 @@ pub async fn run(args: Args, config: &Config) -> Result<(), KnowledgeCommandErro
         Task::Adopt => {
             let place = config.knowledge.place(&config.server.data_dir);
             let database = stored::database(config).await?;
-            place::adopt(&database, place.as_ref()).await?;
+            place::adopt(&database, &place, &config.server.data_dir).await?;
             database.close().await;
             Ok(writeln!(out, "the documents of the database lie in {place}")?)
         }

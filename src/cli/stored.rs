@@ -1,5 +1,5 @@
 //! The documents of this configuration, for commands that need no gateway: in the data folder, or in a database with the folder
-//! that its gateways share.
+//! or object storage that its gateways share.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -45,7 +45,7 @@ impl Stored {
             return Ok(Self { store: file.clone(), blobs: Blobs::new(data_dir), file: Some(file), database: None });
         }
         let database = Arc::new(database(config).await?);
-        let blobs = place::open(&database, config.knowledge.place(data_dir).as_ref()).await?;
+        let blobs = place::open(&database, &config.knowledge.place(data_dir), data_dir).await?;
         Ok(Self { store: database.clone(), blobs, file: None, database: Some(database) })
     }
 }

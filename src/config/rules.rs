@@ -68,16 +68,6 @@ fn check_database(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
             let expected = "the address of a PostgreSQL database: postgres://user:password@host/database";
             wrong(layers, "store.database_url", expected, "something else (not shown)".to_owned())
         }
-        Some(_)
-            if config.knowledge.enabled && config.knowledge.uri.as_deref().is_some_and(|uri| uri.contains("://")) =>
-        {
-            Err(ConfigError::Refused(format!(
-                "{}: knowledge.uri is an object storage, and store.database_url is set: the files of documents that several \
-                 gateways share lie beside the index, and cannot lie there. Name a folder that all gateways share, or set \
-                 knowledge.enabled to false",
-                layers.origin("knowledge.uri")
-            )))
-        }
         _ => Ok(()),
     }
 }

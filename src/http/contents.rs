@@ -1,28 +1,21 @@
 //! What is in a document: its text, its passages, and its bytes as they came.
 
-use std::io;
-
-use async_stream::try_stream;
 use axum::{
     Json as Answer,
-    body::{Body, Bytes},
+    body::Body,
     extract::{Path, Query, rejection::QueryRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
-use tokio::{fs::File, io::AsyncReadExt};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{desk::Desk, fields, problem::Problem, sessions::query};
 use crate::{
     chat::DocumentId,
-    knowledge::{Passage, jobs::DocumentsError},
+    knowledge::Passage,
     store::documents::{DocumentRecord, DocumentState},
 };
-
-/// How much of a file is read at a time.
-const PIECE: usize = 64 << 10;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -83,21 +76,7 @@ pub(super) async fn original(
     let versions = desk.versions(&found).await?;
     let version = versions.into_iter().find(|version| version.version == wanted);
     let version = version.ok_or_else(|| Problem::not_found("version"))?;
-    let mut file = match File::open(desk.documents.original(&found, &version)).await {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Problem::not_found("version")),
-        Err(error) => return Err(DocumentsError::Files(error).into()),
-    };
-    let pieces = try_stream! {
-        loop {
-            let mut piece = Vec::with_capacity(PIECE);
-            if file.read_buf(&mut piece).await? == 0 {
-                break;
-            }
-            yield Bytes::from(piece);
-        }
-    };
-    let pieces: std::pin::Pin<Box<dyn futures_util::Stream<Item = io::Result<Bytes>> + Send>> = Box::pin(pieces);
+    let pieces = desk.documents.original(&found, &version).await?.ok_or_else(|| Problem::not_found("version"))?;
     let mut response = Body::from_stream(pieces).into_response();
     let headers = response.headers_mut();
     let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("attachment"));

@@ -147,7 +147,7 @@ async fn enter(gateway: &Gateway, desk: &Desk, by: &Visitor) -> Result<Upload, P
 
 async fn submit(desk: &Desk, form: Form, target: Target, request: Option<MessageId>) -> Result<Response, Problem> {
     let Form { part, name, media_type, title, uri, metadata, .. } = form;
-    let submission = Submission { target, name, media_type, title, uri, metadata, request };
+    let submission = Submission { target, name, media_type: media_type.to_owned(), title, uri, metadata, request };
     answer(desk.documents.accept(&desk.tenant, part, submission).await?)
 }
 
@@ -181,7 +181,7 @@ pub(super) async fn upload_text(
     let called = fields::key(&called)?;
     let uri = uri.map(|uri| fields::uri(&uri)).transpose()?.filter(|uri| *uri != called);
     let name = format!("{}.md", fields::file_name(&title.replace(['/', '\\'], " "))?);
-    let media_type = promised(&name, text.as_bytes())?.media_type();
+    let media_type = promised(&name, text.as_bytes())?.media_type().to_owned();
     let metadata = metadata.map(fields::metadata).transpose()?;
     let within = desk.own_collection(collection.as_ref().map(|CollectionName(name)| name.as_str())).await?;
     let target = Target::Key { collection: within.as_str().to_owned(), key: called };
@@ -202,7 +202,7 @@ fn submitted(accepted: Accepted) -> Result<(StatusCode, Submitted), Problem> {
             let (document, version) = (document.id, document.newest.version);
             Ok((StatusCode::ACCEPTED, Submitted { document, job: Some(job.id), version, unchanged: false }))
         }
-        Accepted::Unchanged(document) => {
+        Accepted::Unchanged { document, .. } => {
             let (document, version) = (document.id, document.newest.version);
             Ok((StatusCode::OK, Submitted { document, job: None, version, unchanged: true }))
         }

@@ -42,8 +42,10 @@ pub struct Content {
     pub uri: Option<String>,
     /// What it is, as a media type.
     pub media_type: String,
-    /// The hash of the bytes, under which they lie.
+    /// The hash of the bytes.
     pub blob: String,
+    /// The name under which they lie: the hash in a folder, and in an object storage one that no other placement has.
+    pub file: String,
     /// How many bytes.
     pub bytes: u64,
 }
@@ -69,6 +71,9 @@ pub struct NewVersion {
     pub target: Target,
     /// What it says.
     pub content: Content,
+    /// Whether its file is one that a version of the document has already, and nobody has put there for this. When no version
+    /// has it any more there is nothing to accept.
+    pub is_kept: bool,
     /// What the client wants to remember, in place of what it remembered before; `None` leaves it.
     pub metadata: Option<Value>,
     /// By which a repetition of the same request is known.
@@ -96,10 +101,15 @@ pub enum Accepted {
     /// The same content is waiting or being worked on already.
     Joined(Box<DocumentRecord>, Box<JobRecord>),
     /// The same content answers already.
-    Unchanged(Box<DocumentRecord>),
+    Unchanged {
+        /// The document as it is.
+        document: Box<DocumentRecord>,
+        /// The name of the file that its newest version had before this one: it goes, unless something else refers to it.
+        dropped: Vec<String>,
+    },
     /// The request is known, with other content.
     Conflict,
-    /// There is no such document.
+    /// There is no such document, or no version of it has the file.
     NotFound,
     /// The collection is being deleted.
     Deleting,
@@ -107,6 +117,22 @@ pub enum Accepted {
     TooManyDocuments,
     /// The tenant has [`MAX_COLLECTIONS`].
     TooManyCollections,
+}
+
+impl Accepted {
+    /// The names of files of the tenant that are to go unless something refers to them. `placed` was put there for this.
+    #[must_use]
+    pub fn left_over(&self, placed: Option<String>) -> Vec<String> {
+        let (document, dropped) = match self {
+            Self::Queued { document, dropped, .. } | Self::Unchanged { document, dropped } => {
+                (Some(document), &**dropped)
+            }
+            Self::Joined(document, _) => (Some(document), &[][..]),
+            _ => (None, &[][..]),
+        };
+        let is_taken = |file: &String| document.is_some_and(|document| document.newest.file == *file);
+        dropped.iter().cloned().chain(placed.filter(|placed| !is_taken(placed))).collect()
+    }
 }
 
 /// A page of something, newest first.
@@ -160,6 +186,18 @@ pub struct Census {
     pub queued: u64,
     /// Work that somebody is at.
     pub running: u64,
+}
+
+/// The name of a file with content that nobody else places, even if it is the same.
+#[must_use]
+pub fn fresh_name(hash: &str) -> String {
+    format!("{hash}-{}", uuid::Uuid::new_v4().simple())
+}
+
+/// The hash of what is in the file with content of this name.
+#[must_use]
+pub fn hash_of(name: &str) -> &str {
+    name.split_once('-').map_or(name, |(hash, _)| hash)
 }
 
 /// The name of the file with the text of a version.
@@ -335,7 +373,7 @@ pub trait DocumentStore: Send + Sync + fmt::Debug + 'static {
     /// The names of the files of what `job` is to remove.
     async fn files(&self, job: &JobRecord) -> Result<Vec<String>, StoreError>;
 
-    /// Which of these files nothing refers to, by name: contents by their hash, texts by [`text_name`].
+    /// Which of these files nothing refers to, by name: contents by that of their file, texts by [`text_name`].
     async fn unused(&self, tenant: &Tenant, names: Vec<String>) -> Result<Vec<String>, StoreError>;
 
     /// Everybody who has documents.

@@ -5,20 +5,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use futures_util::StreamExt;
 use tokio::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
 };
 
 use super::entry::{self, ArchiveError, Entry, Head};
-use crate::store::{
-    MAX_PAGE,
-    blobs::Blobs,
-    documents::{DocumentFilter, DocumentRecord, DocumentStore, Tenant, VersionRecord},
+use crate::{
+    knowledge::jobs::DocumentsError,
+    store::{
+        MAX_PAGE,
+        blobs::Blobs,
+        documents::{DocumentFilter, DocumentRecord, DocumentStore, Tenant, VersionRecord},
+    },
 };
-
-/// Bytes that are copied at a time.
-const PIECE: usize = 64 << 10;
 
 /// What was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub struct Exported {
     pub bytes: u64,
     /// Documents without a version that answers.
     pub silent: usize,
-    /// Documents whose content is not on the disk, or not what came in, by their keys.
+    /// Documents whose content is gone, or not what came in, by their keys.
     pub damaged: Vec<String>,
 }
 
@@ -60,7 +61,7 @@ pub async fn export(
                 continue;
             };
             let to = entry::files(folder).join(&version.blob);
-            match copy(&blobs.content_path(tenant, &version.blob), &to, &version.blob).await? {
+            match copy((blobs, tenant), &version, &to).await? {
                 Copied::New(bytes) => done.bytes += bytes,
                 Copied::Known => {}
                 // Deleted meanwhile, which is no damage.
@@ -147,31 +148,24 @@ enum Copied {
     Bad,
 }
 
-async fn copy(from: &Path, to: &Path, hash: &str) -> Result<Copied, ArchiveError> {
+async fn copy((blobs, tenant): (&Blobs, &Tenant), version: &VersionRecord, to: &Path) -> Result<Copied, ArchiveError> {
     if fs::try_exists(to).await.map_err(ArchiveError::at(to))? {
         return Ok(Copied::Known);
     }
-    let mut source = match File::open(from).await {
-        Ok(source) => source,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Copied::Bad),
-        Err(error) => return Err(ArchiveError::at(from)(error)),
-    };
+    let opened = blobs.open(tenant, &version.file).await.map_err(DocumentsError::Files)?;
+    let Some(mut source) = opened else { return Ok(Copied::Bad) };
     let part = PathBuf::from(format!("{}.part", to.display()));
     let mut target = create(&part).await?;
     let copied = async {
-        let (mut hasher, mut piece, mut bytes) = (blake3::Hasher::new(), vec![0; PIECE], 0);
-        loop {
-            let read = source.read(&mut piece).await?;
-            if read == 0 {
-                break;
-            }
-            hasher.update(&piece[..read]);
-            target.write_all(&piece[..read]).await?;
-            bytes += read as u64;
+        let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0);
+        while let Some(piece) = source.next().await.transpose()? {
+            hasher.update(&piece);
+            target.write_all(&piece).await?;
+            bytes += piece.len() as u64;
         }
         target.flush().await?;
         target.sync_all().await?;
-        let is_whole = hasher.finalize().to_hex().as_str() == hash;
+        let is_whole = hasher.finalize().to_hex().as_str() == version.blob;
         if is_whole {
             fs::rename(&part, to).await?
         } else {

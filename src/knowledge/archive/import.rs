@@ -127,12 +127,12 @@ async fn one(documents: &Documents, tenant: &Tenant, folder: &Path, line: &[u8])
     }
     let mut part = documents.begin(tenant).await?;
     let head = fill(&mut part, &entry, folder, documents.bounds().bytes).await?;
-    let media_type = promised(&name, &head).map_err(this)?.media_type();
+    let media_type = promised(&name, &head).map_err(this)?.media_type().to_owned();
     let target = Target::Key { collection: entry.collection, key };
     let submission = Submission { target, name, media_type, title, uri, metadata, request: None };
     match documents.accept(tenant, part, submission).await? {
         Accepted::Queued { .. } | Accepted::Joined(..) => Ok(true),
-        Accepted::Unchanged(_) => Ok(false),
+        Accepted::Unchanged { .. } => Ok(false),
         Accepted::Deleting => Err(this("a collection of this name is being deleted")),
         Accepted::TooManyDocuments => Err(this("there are as many documents as there may be")),
         Accepted::TooManyCollections => Err(this("there are as many collections as there may be")),

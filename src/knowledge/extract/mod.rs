@@ -37,6 +37,7 @@ pub(crate) use document::EXTRACT_VERSION;
 pub use document::{Extracted, Flag, Format, MAX_FILE_BYTES, Warning};
 pub use error::ExtractError;
 pub use kind::{ACCEPTED, Kind};
+pub use out::MAX_TEXT_BYTES;
 pub use place::{Mark, Place};
 pub(crate) use place::{Spot, Spots};
 pub use read::extract;

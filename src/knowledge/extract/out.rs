@@ -10,7 +10,7 @@ use super::{
 };
 
 /// The most text that comes out of a document, in bytes.
-const MAX_TEXT_BYTES: usize = 12 << 20;
+pub const MAX_TEXT_BYTES: usize = 12 << 20;
 /// The most marks of a document.
 const MAX_MARKS: usize = 100_000;
 /// The longest name of a sheet or a chapter, in bytes.

@@ -38,7 +38,7 @@ impl Intake for Own {
         }
         let Handed { key, uri, name, bytes } = handed;
         let media_type = match promised(&name, &bytes) {
-            Ok(kind) => kind.media_type(),
+            Ok(kind) => kind.media_type().to_owned(),
             Err(error) => return Ok(Receipt::Refused(error.to_string())),
         };
         let target = Target::Key { collection: self.collection.as_str().to_owned(), key };
@@ -49,7 +49,7 @@ impl Intake for Own {
             Accepted::Queued { document, job, .. } | Accepted::Joined(document, job) => {
                 Ok(Receipt::Queued { job: job.id, is_new: document.newest.version == 1 })
             }
-            Accepted::Unchanged(_) => Ok(Receipt::Unchanged),
+            Accepted::Unchanged { .. } => Ok(Receipt::Unchanged),
             Accepted::Deleting => refused("the collection is being deleted".to_owned()),
             Accepted::TooManyDocuments => refused("there are as many documents as there may be".to_owned()),
             Accepted::TooManyCollections => refused(format!("there are {MAX_COLLECTIONS} collections already")),

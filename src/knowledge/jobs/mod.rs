@@ -32,11 +32,12 @@ use crate::{
     config::KnowledgeConfig,
     store::{
         DocumentStore, StoreError,
-        blobs::{Blobs, Part, Placed},
-        documents::{Accepted, Content, JobRecord, Lane, NewVersion, Target, Tenant, VersionRecord},
+        blobs::Blobs,
+        documents::{JobRecord, Lane, Target, Tenant},
     },
 };
 
+mod accept;
 mod board;
 mod commits;
 mod compare;
@@ -97,14 +98,14 @@ pub enum DocumentsError {
 }
 
 /// Content that came in, and what was said about it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Submission {
     /// Of which document it is.
     pub target: Target,
     /// The file's name.
     pub name: String,
     /// Its media type.
-    pub media_type: &'static str,
+    pub media_type: String,
     /// The title that is to stand for it.
     pub title: Option<String>,
     /// What is shown of where it comes from.
@@ -206,114 +207,6 @@ impl Documents {
     #[must_use]
     pub fn bounds(&self) -> Bounds {
         self.bounds
-    }
-
-    /// Begins to take content in.
-    ///
-    /// # Errors
-    /// When no file can be made.
-    pub async fn begin(&self, tenant: &Tenant) -> Result<Part, DocumentsError> {
-        Ok(self.blobs.begin(tenant).await?)
-    }
-
-    /// Takes content on that came in whole. When this returns it is durable, and so is the work on it.
-    ///
-    /// # Errors
-    /// When the disk or the store refuses; nothing is left then.
-    pub async fn accept(
-        &self,
-        tenant: &Tenant,
-        part: Part,
-        submission: Submission,
-    ) -> Result<Accepted, DocumentsError> {
-        let placed = self.blobs.place(part).await?;
-        self.placed(tenant, placed, submission).await
-    }
-
-    /// The same for content that is in memory. What is on the disk already is not written again.
-    ///
-    /// # Errors
-    /// When the disk or the store refuses; nothing is left then.
-    pub async fn accept_bytes(
-        &self,
-        tenant: &Tenant,
-        bytes: &[u8],
-        submission: Submission,
-    ) -> Result<Accepted, DocumentsError> {
-        let hash = blake3::hash(bytes).to_hex();
-        if let Some(placed) = self.blobs.hold(tenant, &hash).await? {
-            return self.placed(tenant, placed, submission).await;
-        }
-        let mut part = self.begin(tenant).await?;
-        part.write(bytes).await?;
-        self.accept(tenant, part, submission).await
-    }
-
-    async fn placed(
-        &self,
-        tenant: &Tenant,
-        placed: Placed<'_>,
-        submission: Submission,
-    ) -> Result<Accepted, DocumentsError> {
-        let Submission { target, name, media_type, title, uri, metadata, request } = submission;
-        let content = Content {
-            name,
-            title,
-            uri,
-            media_type: media_type.to_owned(),
-            blob: placed.hash.clone(),
-            bytes: placed.bytes,
-        };
-        let accepted = self.version(tenant, target, content, metadata, request).await;
-        drop(placed);
-        let accepted = accepted?;
-        self.let_go(tenant, &accepted).await;
-        Ok(accepted)
-    }
-
-    /// Makes an older version of a document its newest one; `None` when there is no such version. Without a number it is
-    /// the one before the newest.
-    ///
-    /// # Errors
-    /// When the disk or the store refuses.
-    pub async fn roll_back(
-        &self,
-        tenant: &Tenant,
-        id: &DocumentId,
-        version: Option<u32>,
-        request: Option<MessageId>,
-    ) -> Result<Option<Accepted>, DocumentsError> {
-        let Some(versions) = self.store.versions(tenant, id).await? else { return Ok(None) };
-        let wanted = match version {
-            Some(number) => versions.into_iter().find(|version| version.version == number),
-            None => versions.into_iter().nth(1),
-        };
-        let Some(VersionRecord { name, title, uri, media_type, blob, bytes, .. }) = wanted else { return Ok(None) };
-        let Some(held) = self.blobs.hold(tenant, &blob).await? else { return Ok(None) };
-        let content = Content { name, title, uri, media_type, blob, bytes };
-        let accepted = self.version(tenant, Target::Document(id.clone()), content, None, request).await?;
-        drop(held);
-        self.let_go(tenant, &accepted).await;
-        Ok(Some(accepted))
-    }
-
-    async fn version(
-        &self,
-        tenant: &Tenant,
-        target: Target,
-        content: Content,
-        metadata: Option<Value>,
-        request: Option<MessageId>,
-    ) -> Result<Accepted, DocumentsError> {
-        let at = Timestamp::now();
-        let new = NewVersion { target, content, metadata, request, most: self.bounds.documents, at };
-        let accepted = self.store.accept(tenant, new).await?;
-        if let Accepted::Queued { job, superseded, .. } = &accepted {
-            self.board.publish(job);
-            self.indexing.notify_one();
-            self.tell_to_end(tenant, superseded).await;
-        }
-        Ok(accepted)
     }
 
     /// Ends work. What waits is cancelled at once, what is under way within a second. `None` when there is none such.

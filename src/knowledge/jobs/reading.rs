@@ -1,13 +1,15 @@
 //! What callers look at: work as it goes on, texts, passages, bytes.
 
-use std::{io, path::PathBuf};
+use std::io;
 
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use tokio::sync::watch;
 
 use super::{Documents, DocumentsError};
 use crate::{
     chat::{JobId, Timestamp},
-    knowledge::{Collection, Passage},
+    knowledge::{Collection, Passage, extract::MAX_TEXT_BYTES},
     store::documents::{DocumentRecord, DocumentState, JobRecord, Tenant, VersionRecord, text_name},
 };
 
@@ -39,25 +41,22 @@ impl Documents {
         Ok(stored.map(|job| self.board.newest(job)))
     }
 
-    /// The text of the version that answers; `None` when none does, or when it is not on the disk: then it is read again.
+    /// The text of the version that answers; `None` when none does, or when it is not there: then it is read again.
     ///
     /// # Errors
     /// When it cannot be read.
     pub async fn text(&self, document: &DocumentRecord) -> Result<Option<String>, DocumentsError> {
         let Some(version) = document.indexed_version else { return Ok(None) };
-        let path = self.blobs.text_path(&document.tenant, &text_name(&document.id, version));
-        match tokio::fs::read_to_string(path).await {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if document.state == DocumentState::Ready {
-                    tracing::warn!(document = %document.id, "a text is not on the disk, and is read again");
-                    self.store.reindex(&document.id, Timestamp::now()).await?;
-                    self.indexing.notify_one();
-                }
-                Ok(None)
+        let name = text_name(&document.id, version);
+        let Some(text) = self.blobs.read(&document.tenant, &name, MAX_TEXT_BYTES as u64).await? else {
+            if document.state == DocumentState::Ready {
+                tracing::warn!(document = %document.id, "a text is not there, and is read again");
+                self.store.reindex(&document.id, Timestamp::now()).await?;
+                self.indexing.notify_one();
             }
-            Err(error) => Err(error.into()),
-        }
+            return Ok(None);
+        };
+        Ok(Some(String::from_utf8(text).map_err(io::Error::other)?))
     }
 
     /// One chunk of the version that answers.
@@ -78,9 +77,15 @@ impl Documents {
         Ok(self.knowledge.index().counts(collection).await?)
     }
 
-    /// Where the bytes of a version of a document lie.
-    #[must_use]
-    pub fn original(&self, document: &DocumentRecord, version: &VersionRecord) -> PathBuf {
-        self.blobs.content_path(&document.tenant, &version.blob)
+    /// The bytes of a version of a document, in pieces; `None` when they are gone.
+    ///
+    /// # Errors
+    /// When they cannot be read, also in the middle.
+    pub async fn original(
+        &self,
+        document: &DocumentRecord,
+        version: &VersionRecord,
+    ) -> Result<Option<BoxStream<'static, io::Result<Bytes>>>, DocumentsError> {
+        Ok(self.blobs.open(&document.tenant, &version.file).await?)
     }
 }

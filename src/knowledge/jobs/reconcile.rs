@@ -22,7 +22,7 @@ pub(super) struct Reconciled {
     pub(super) orphans: usize,
     /// Documents that should answer and do not, or in another version; they are indexed again.
     pub(super) missing: usize,
-    /// Documents whose text is not on the disk; it is read again.
+    /// Documents whose text is gone; it is read again.
     pub(super) textless: usize,
     /// Collections whose index does not tell; they are compared when it does.
     pub(super) unread: usize,

@@ -4,7 +4,7 @@ use super::{Documents, term::Term};
 use crate::{
     chat::Timestamp,
     knowledge::Collection,
-    store::documents::{Accepted, Fault, JobKind, JobRecord, JobState, Outcome, Tenant},
+    store::documents::{Fault, JobKind, JobRecord, JobState, Outcome, Tenant},
 };
 use tokio::time::Instant;
 
@@ -60,14 +60,15 @@ impl Documents {
             None => self.knowledge.tombstones().open(&collection),
         }
     }
-    /// The files of versions that have left go with them; not while the new one is being put in its place.
-    pub(super) async fn let_go(&self, tenant: &Tenant, accepted: &Accepted) {
-        let Accepted::Queued { dropped, .. } = accepted else { return };
-        if dropped.is_empty() {
+
+    /// The files of versions that have left go with them, and what came and was not taken; not while the new one is being put
+    /// in its place.
+    pub(super) async fn let_go(&self, tenant: &Tenant, files: Vec<String>) {
+        if files.is_empty() {
             return;
         }
-        if let Err(error) = self.blobs.remove(tenant, self.store.unused(tenant, dropped.clone())).await {
-            tracing::warn!(%error, "the files of versions that have left go later");
+        if let Err(error) = self.blobs.remove(tenant, self.store.unused(tenant, files)).await {
+            tracing::warn!(%error, "files that nothing refers to any more go later");
         }
     }
 }

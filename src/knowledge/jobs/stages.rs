@@ -93,13 +93,15 @@ impl Documents {
     }
 
     async fn parse(&self, job: &JobRecord, version: &VersionRecord) -> Result<Extracted, Ended> {
-        let path = self.blobs.content_path(&job.tenant, &version.blob);
-        let bytes = tokio::fs::read(path).await.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Ended::Failed(Fault::new("damaged", "its content is gone from the disk")),
-            _ => disk(&error),
-        })?;
+        let damaged = |detail: &str| Ended::Failed(Fault::new("damaged", detail));
+        let read =
+            self.blobs.read(&job.tenant, &version.file, version.bytes).await.map_err(|error| match error.kind() {
+                io::ErrorKind::FileTooLarge => damaged("its content is not what came in"),
+                _ => disk(&error),
+            });
+        let bytes = read?.ok_or_else(|| damaged("its content is gone"))?;
         if blake3::hash(&bytes).to_hex().as_str() != version.blob {
-            return Err(Ended::Failed(Fault::new("damaged", "its content on the disk is not what came in")));
+            return Err(damaged("its content is not what came in"));
         }
         let mut extracted = self.knowledge.parsers().read(&version.name, &bytes).await.map_err(unread)?;
         if extracted.text.trim().is_empty() {
@@ -201,7 +203,7 @@ fn disk(error: &io::Error) -> Ended {
     tracing::warn!(%error, "a file of the knowledge base");
     let (code, detail) = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ("storage_full", "the disk is full"),
-        _ => ("storage_unavailable", "the disk refused"),
+        _ => ("storage_unavailable", "the disk or the object storage refused"),
     };
     Ended::Again(Fault::new(code, detail))
 }

@@ -1,8 +1,9 @@
-//! Whether all of it is as it should be: the store's rows, the contents and texts on the disk, the index. Reads only, and
+//! Whether all of it is as it should be: the store's rows, the contents and texts, the index. Reads only, and
 //! works beside a gateway.
 
-use std::{collections::HashMap, io, path::PathBuf, time::Duration};
+use std::{collections::HashMap, io, time::Duration};
 
+use futures_util::StreamExt;
 use serde::Serialize;
 use tokio::time::sleep;
 
@@ -83,11 +84,11 @@ pub enum Wrong {
     NotExpected,
     /// The index has more or fewer chunks of it than there are.
     Chunks,
-    /// The content of a version is not on the disk.
+    /// The content of a version is not there.
     ContentMissing,
     /// The content of a version is not what came in.
     ContentDamaged,
-    /// The text of the version that answers is not on the disk.
+    /// The text of the version that answers is not there.
     TextMissing,
     /// A file that nothing refers to.
     FileUnused,
@@ -103,9 +104,9 @@ impl Wrong {
             Self::OtherVersion => "is in the index in another version",
             Self::NotExpected => "is in the index and should not be",
             Self::Chunks => "is in the index with another number of chunks",
-            Self::ContentMissing => "has no content on the disk",
-            Self::ContentDamaged => "has another content on the disk than came in",
-            Self::TextMissing => "has no text on the disk",
+            Self::ContentMissing => "has no content",
+            Self::ContentDamaged => "has another content than came in",
+            Self::TextMissing => "has no text",
             Self::FileUnused => "is a file that nothing refers to",
         }
     }
@@ -269,14 +270,14 @@ impl Look<'_> {
             let mut wrong = Vec::new();
             for version in &one.versions {
                 found.versions += 1;
-                match hash(self.blobs.content_path(tenant, &version.blob)).await? {
+                match hash(self.blobs, tenant, &version.file).await? {
                     None => wrong.push((Wrong::ContentMissing, version.version)),
                     Some(hash) if hash != version.blob => wrong.push((Wrong::ContentDamaged, version.version)),
                     Some(_) => {}
                 }
             }
             if let Some(version) = one.answering().filter(|_| one.is_at_rest())
-                && !tokio::fs::try_exists(self.blobs.text_path(tenant, &text_name(id, version.version))).await?
+                && !self.blobs.has(tenant, &text_name(id, version.version)).await?
             {
                 wrong.push((Wrong::TextMissing, version.version));
             }
@@ -312,17 +313,12 @@ fn key_of(held: &[Held], id: &str) -> Option<String> {
     held.iter().find(|held| held.document.id.as_str() == id).map(|held| held.document.key.clone())
 }
 
-/// The hash of a file; `None` when there is none.
-async fn hash(path: PathBuf) -> io::Result<Option<String>> {
-    let hashing = move || {
-        let mut file = match std::fs::File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut hasher = blake3::Hasher::new();
-        io::copy(&mut file, &mut hasher)?;
-        Ok(Some(hasher.finalize().to_hex().to_string()))
-    };
-    tokio::task::spawn_blocking(hashing).await.map_err(io::Error::other)?
+/// The hash of a content; `None` when there is none.
+async fn hash(blobs: &Blobs, tenant: &Tenant, file: &str) -> io::Result<Option<String>> {
+    let Some(mut pieces) = blobs.open(tenant, file).await? else { return Ok(None) };
+    let mut hasher = blake3::Hasher::new();
+    while let Some(piece) = pieces.next().await.transpose()? {
+        hasher.update(&piece);
+    }
+    Ok(Some(hasher.finalize().to_hex().to_string()))
 }

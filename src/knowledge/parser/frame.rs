@@ -6,11 +6,9 @@ use std::io::{self, Read, Write};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::knowledge::extract::{ExtractError, Extracted};
+use crate::knowledge::extract::{ExtractError, Extracted, MAX_TEXT_BYTES};
 
-/// The largest text of an answer, in bytes.
-const MAX_TEXT_BYTES: usize = 12 << 20;
-/// The largest JSON of an answer, in bytes. Together they are what a document may come to.
+/// The largest JSON of an answer, in bytes. Together with the longest text it is what a document may come to.
 const MAX_JSON_BYTES: usize = 4 << 20;
 /// The largest name, in bytes.
 pub(super) const MAX_NAME_BYTES: usize = 4096;

@@ -1,6 +1,6 @@
 //! Files of documents, as they are and as others may take them away.
 
-use std::os::unix::fs::PermissionsExt;
+use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::SystemTime};
 
 use super::*;
 
@@ -10,7 +10,15 @@ async fn write(blobs: &Blobs, tenant: &Tenant, bytes: &[u8]) -> String {
         part.write(piece).await.expect("written");
     }
     assert_eq!(part.bytes(), bytes.len() as u64);
-    blobs.place(part).await.expect("placed").hash.clone()
+    blobs.place(tenant, part).await.expect("placed").file.clone()
+}
+
+fn path(data: &tempfile::TempDir, tenant: &Tenant, hash: &str) -> PathBuf {
+    data.path().join("blobs").join(names::folder_of(tenant)).join(hash)
+}
+
+async fn shared(data: &tempfile::TempDir) -> Blobs {
+    Blobs::shared(data.path().to_str().expect("UTF-8"), data.path()).await.expect("a folder")
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -26,16 +34,16 @@ async fn content_is_kept_once_for_a_tenant_and_never_for_two() {
     let hash = write(&blobs, &north, b"The same content").await;
     assert_eq!(write(&blobs, &north, b"The same content").await, hash);
     assert_eq!(names(data.path()).len(), 1);
-    assert!(blobs.hold(&south, &hash).await.expect("told").is_none(), "nobody learns that another one has it");
+    assert!(blobs.hold(&south, &hash, &hash).await.expect("told").is_none(), "nobody learns that another one has it");
     assert_eq!(write(&blobs, &south, b"The same content").await, hash);
     assert_eq!(names(data.path()).len(), 2);
-    assert_eq!(blobs.hold(&north, &hash).await.expect("told").expect("there").bytes, 16);
+    assert_eq!(blobs.hold(&north, &hash, &hash).await.expect("told").expect("there").bytes, 16);
 
-    let path = blobs.content_path(&north, &hash);
+    let at = path(&data, &north, &hash);
     let mode = |path: &Path| path.metadata().expect("there").permissions().mode() & 0o777;
-    assert_eq!((mode(&path), mode(path.parent().expect("folder"))), (0o600, 0o700));
+    assert_eq!((mode(&at), mode(at.parent().expect("folder"))), (0o600, 0o700));
     blobs.remove(&north, async { Ok::<_, ()>(vec![hash.clone()]) }).await.expect("removed");
-    assert!(!path.exists() && blobs.content_path(&south, &hash).exists());
+    assert!(!at.exists() && path(&data, &south, &hash).exists());
 }
 
 #[tokio::test]
@@ -55,10 +63,10 @@ async fn what_is_not_whole_leaves_nothing() {
 #[tokio::test]
 async fn where_others_have_the_files_what_was_new_lately_stays() {
     let data = tempfile::tempdir().expect("folder");
-    let [one, other] = [0; 2].map(|_| Blobs::shared(data.path()));
+    let (one, other) = (shared(&data).await, shared(&data).await);
     let tenant = Tenant::new("t");
     let hash = write(&one, &tenant, b"shared").await;
-    let path = one.content_path(&tenant, &hash);
+    let path = path(&data, &tenant, &hash);
     let remove = async || other.remove(&tenant, async { Ok::<_, ()>(vec![hash.clone()]) }).await.expect("told");
     remove().await;
     assert!(path.exists(), "its row may be on its way");
@@ -67,13 +75,13 @@ async fn where_others_have_the_files_what_was_new_lately_stays() {
         file.set_modified(SystemTime::now() - 2 * GRACE).expect("set");
     };
     age();
-    assert!(one.hold(&tenant, &hash).await.expect("told").is_some());
+    assert!(one.hold(&tenant, &hash, &hash).await.expect("told").is_some());
     remove().await;
     assert!(path.exists(), "it was marked");
     age();
     remove().await;
     assert_eq!(names(data.path()), Vec::<String>::new());
-    assert!(one.hold(&tenant, &hash).await.expect("told").is_none());
+    assert!(one.hold(&tenant, &hash, &hash).await.expect("told").is_none());
     std::mem::forget(one.begin(&tenant).await.expect("begun"));
     other.clear_parts().await.expect("looked through");
     assert_eq!(names(data.path()).len(), 1, "somebody else may be at it");
@@ -88,7 +96,7 @@ async fn what_was_just_placed_is_no_orphan_and_texts_go_at_once() {
     blobs.keep_text(&tenant, "abc.1", "a text").await.expect("kept");
     assert_eq!(blobs.orphans(&tenant).await.expect("read"), ["abc.1"]);
     let old = SystemTime::now() - 2 * ORPHAN_AGE;
-    std::fs::File::open(blobs.content_path(&tenant, &hash)).expect("there").set_modified(old).expect("set");
+    std::fs::File::open(path(&data, &tenant, &hash)).expect("there").set_modified(old).expect("set");
     assert_eq!(blobs.orphans(&tenant).await.expect("read").len(), 2);
     assert!(blobs.orphans(&Tenant::new("u")).await.expect("read").is_empty());
 }

@@ -159,6 +159,8 @@ pub struct VersionRecord {
     pub media_type: String,
     /// The hash of its bytes.
     pub blob: String,
+    /// The name under which they lie: see [`Content::file`](super::Content::file).
+    pub file: String,
     /// How many they are.
     pub bytes: u64,
     /// The hash of its rows in the index.

@@ -268,6 +268,12 @@ const STEPS: &[(&str, i64)] = &[
     CREATE TABLE ticket_key (id integer PRIMARY KEY CHECK (id = 1), key bytea NOT NULL);
 ",
     1,
+), (
+    "
+    -- file: the name under which the bytes lie, where that is not the hash. Its names are compared as bytes.
+    ALTER TABLE versions ADD COLUMN file text COLLATE \"C\";
+",
+    1,
 )];
 
 /// Where it is written which steps were taken. Whoever makes it first makes it for all.

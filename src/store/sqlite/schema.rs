@@ -247,6 +247,10 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE INDEX revoked_tokens_of_user ON revoked_tokens (tenant, user);
     CREATE INDEX revoked_tokens_by_age ON revoked_tokens (until);
 ",
+    "
+    -- file: the name under which the bytes lie, where that is not the hash.
+    ALTER TABLE versions ADD COLUMN file TEXT;
+",
 ];
 
 /// How long a connection waits for a lock of SQLite's own. Only a program that looks into the file from

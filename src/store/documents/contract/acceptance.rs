@@ -9,7 +9,7 @@ pub(super) async fn the_same_key_is_a_version_and_the_same_content_is_nothing_ne
     assert_eq!((first.state, first.indexed_version, &*first.title), (DocumentState::Ready, Some(1), "A title"));
     assert_eq!((first.newest.pages, first.newest.chunks, first.newest.warnings.len()), (Some(2), Some(3), 1));
     let again = NewVersion { metadata: Some(json!({"a": 1})), ..new("a", "b1") };
-    let Accepted::Unchanged(same) = store.accept(&north(), again).await.expect("stored") else {
+    let Accepted::Unchanged { document: same, .. } = store.accept(&north(), again).await.expect("stored") else {
         panic!("not the same")
     };
     assert_eq!((same.id.clone(), same.metadata), (first.id.clone(), Some(json!({"a": 1}))));
@@ -98,6 +98,73 @@ pub(super) async fn files_are_used_as_long_as_a_version_refers_to_them(store: &d
     }
     assert_eq!(unused().await.len(), 4);
     assert_eq!(store.tenants().await.expect("read"), [north()]);
+}
+
+/// The same, placed under a name of its own.
+fn placed(key: &str, blob: &str, place: &str) -> NewVersion {
+    let new = new(key, blob);
+    NewVersion { content: Content { file: format!("{blob}-{place}"), ..new.content }, ..new }
+}
+
+pub(super) async fn content_lies_where_it_was_placed_last(store: &dyn DocumentStore) {
+    let file = async |document: &DocumentRecord| {
+        let found = store.document(&north(), &document.id).await.expect("read").expect("there");
+        let versions = store.versions(&north(), &document.id).await.expect("read").expect("there");
+        assert_eq!(found.newest, versions[0]);
+        found.newest.file
+    };
+    let unused = async |names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        store.unused(&north(), names).await.expect("read")
+    };
+    let (document, job) = queued(store, &north(), placed("a", "b1", "x")).await;
+    assert_eq!(file(&document).await, "b1-x");
+    assert_eq!(unused(&["b1", "b1-x", "b1-y"]).await, ["b1", "b1-y"]);
+    // Somebody works with the one that is there.
+    let joined = store.accept(&north(), placed("a", "b1", "y")).await.expect("stored");
+    assert!(matches!(joined, Accepted::Joined(..)));
+    assert_eq!(joined.left_over(Some("b1-y".to_owned())), ["b1-y"]);
+    let claimed = claim(store, Lane::Index).await.expect("due");
+    assert_eq!((&claimed.job.id, claimed.version.expect("a version").file.as_str()), (&job.id, "b1-x"));
+    end(store, &claimed.job, indexed(1)).await;
+    // Nobody does: the one that is there may be damaged.
+    let unchanged = store.accept(&north(), placed("a", "b1", "y")).await.expect("stored");
+    assert!(matches!(unchanged, Accepted::Unchanged { .. }));
+    assert_eq!(unchanged.left_over(Some("b1-y".to_owned())), ["b1-x"]);
+    assert_eq!((file(&document).await.as_str(), unused(&["b1-x", "b1-y"]).await), ("b1-y", vec!["b1-x".to_owned()]));
+
+    queued(store, &north(), placed("a", "b2", "x")).await;
+    let claimed = claim(store, Lane::Index).await.expect("due");
+    end(store, &claimed.job, Outcome::Failed(Fault::new("damaged", "its content is gone"))).await;
+    let again = store.accept(&north(), placed("a", "b2", "y")).await.expect("stored");
+    assert!(matches!(again, Accepted::Queued { .. }));
+    assert_eq!(again.left_over(Some("b2-y".to_owned())), ["b2-x"]);
+    assert_eq!(file(&document).await, "b2-y");
+    let refused = store.accept(&north(), NewVersion { most: 1, ..placed("b", "b3", "x") }).await.expect("stored");
+    assert_eq!(
+        (&refused, refused.left_over(Some("b3-x".to_owned()))),
+        (&Accepted::TooManyDocuments, vec!["b3-x".to_owned()])
+    );
+
+    let deleted =
+        store.delete_document(&north(), &document.id, false, Timestamp(1)).await.expect("read").expect("there");
+    let mut files = store.files(&deleted.job).await.expect("read");
+    files.sort();
+    let mut theirs = ["b1-y".to_owned(), "b2-y".to_owned(), text_name(&document.id, 1), text_name(&document.id, 2)];
+    theirs.sort();
+    assert_eq!(files, theirs);
+}
+
+pub(super) async fn a_file_that_is_kept_is_taken_from_a_version_or_not_at_all(store: &dyn DocumentStore) {
+    let kept = |key: &str, blob: &str, place: &str| NewVersion { is_kept: true, ..placed(key, blob, place) };
+    assert_eq!(store.accept(&north(), kept("a", "b1", "x")).await.expect("stored"), Accepted::NotFound);
+    let (document, _) = queued(store, &north(), placed("a", "b1", "x")).await;
+    queued(store, &north(), placed("a", "b2", "x")).await;
+    assert_eq!(store.accept(&north(), kept("a", "b1", "y")).await.expect("stored"), Accepted::NotFound);
+    assert_eq!(store.accept(&north(), kept("other", "b1", "x")).await.expect("stored"), Accepted::NotFound);
+    let target = Target::Document(document.id.clone());
+    let (again, _) = queued(store, &north(), NewVersion { target, ..kept("a", "b1", "x") }).await;
+    assert_eq!((again.newest.version, again.newest.file.as_str()), (3, "b1-x"));
 }
 
 pub(super) async fn versions_are_kept_in_bounds(store: &dyn DocumentStore) {

@@ -160,7 +160,7 @@ pub(super) async fn what_is_held_back_is_let_once_for_its_content(store: &dyn Do
     assert!(!fault.detail.contains("obey"), "the work outlives the document and quotes nothing of it");
     let held = store.document(&north(), &document.id).await.expect("read").expect("there");
     assert_eq!((held.state, held.newest.flags), (DocumentState::Quarantined, vec!["“obey”".to_owned()]));
-    assert!(matches!(store.accept(&north(), new("a", "b1")).await.expect("stored"), Accepted::Unchanged(_)));
+    assert!(matches!(store.accept(&north(), new("a", "b1")).await.expect("stored"), Accepted::Unchanged { .. }));
 
     assert_eq!(store.release(&Tenant::new("south"), &document.id, Timestamp(1)).await.expect("told"), None);
     let job = store.release(&north(), &document.id, Timestamp(1)).await.expect("stored").expect("it was held back");

@@ -9,7 +9,7 @@ use super::{
     jobs::{self, Subject},
     lock::lock,
     read,
-    row::{Value, count, one, small},
+    row::{Value, count, exists, one, small},
 };
 use crate::{
     chat::{DocumentId, MessageId, Timestamp},
@@ -74,7 +74,7 @@ async fn repeated(link: &Link, tenant: &Tenant, new: &NewVersion) -> Result<Opti
     Ok(Some(match document.job.clone() {
         _ if is_other || blob != new.content.blob => Accepted::Conflict,
         Some(job) => Accepted::Joined(Box::new(document), Box::new(job)),
-        None => Accepted::Unchanged(Box::new(document)),
+        None => Accepted::Unchanged { document: Box::new(document), dropped: Vec::new() },
     }))
 }
 
@@ -85,6 +85,9 @@ async fn insert(
     collection: &str,
     key: &str,
 ) -> Result<Accepted, Failure> {
+    if new.is_kept {
+        return Ok(Accepted::NotFound);
+    }
     let own = "SELECT count(*) FROM documents WHERE tenant = $1 AND deleted_at IS NULL";
     if count(link, own, &[(&tenant.as_str(), Type::TEXT)]).await? >= new.most {
         return Ok(Accepted::TooManyDocuments);
@@ -110,6 +113,9 @@ async fn insert(
 
 async fn update(link: &Link, tenant: &Tenant, new: &NewVersion, found: DocumentRecord) -> Result<Accepted, Failure> {
     let DocumentRecord { id: document, collection, newest, .. } = &found;
+    if new.is_kept && !has_file(link, document, &new.content.file).await? {
+        return Ok(Accepted::NotFound);
+    }
     if let Some(metadata) = &new.metadata {
         let sql = "UPDATE documents SET metadata = $2, updated_at = $3 WHERE id = $1";
         let values: [Value<'_>; 3] =
@@ -135,17 +141,43 @@ async fn update(link: &Link, tenant: &Tenant, new: &NewVersion, found: DocumentR
         return Ok(queued);
     }
     note_request(link, new.request.as_ref(), document, newest.version).await?;
-    let found = read::document(link, tenant, document).await?.ok_or_else(|| gone(document))?;
+    let mut found = read::document(link, tenant, document).await?.ok_or_else(|| gone(document))?;
     match found.job.clone().filter(JobRecord::is_wanted) {
         Some(job) => Ok(Accepted::Joined(Box::new(found), Box::new(job))),
         // What is held back is not looked at again before somebody lets it; what failed is, also when it once answered.
         None if found.state == DocumentState::Quarantined
             || found.indexed_version == Some(found.newest.version) && found.state != DocumentState::Failed =>
         {
-            Ok(Accepted::Unchanged(Box::new(found)))
+            let dropped = change_file(link, &mut found, &new.content.file).await?;
+            Ok(Accepted::Unchanged { document: Box::new(found), dropped })
         }
-        None => queue(link, tenant, new, &found.collection, &found.id, found.newest.version).await,
+        None => {
+            let left = change_file(link, &mut found, &new.content.file).await?;
+            let mut queued = queue(link, tenant, new, &found.collection, &found.id, found.newest.version).await?;
+            if let Accepted::Queued { dropped, .. } = &mut queued {
+                *dropped = left;
+            }
+            Ok(queued)
+        }
     }
+}
+
+/// Whether a version of the document has this file.
+async fn has_file(link: &Link, document: &DocumentId, file: &str) -> Result<bool, Failure> {
+    let sql = "SELECT FROM versions WHERE document = $1 AND coalesce(file, blob) = $2";
+    exists(link, sql, &[(&document.as_str(), Type::TEXT), (&file, Type::TEXT)]).await
+}
+
+/// Has the newest version lie in this file from now on, which has the same bytes: the other one may be gone or damaged. Its name.
+async fn change_file(link: &Link, found: &mut DocumentRecord, file: &str) -> Result<Vec<String>, Failure> {
+    if found.newest.file == file {
+        return Ok(Vec::new());
+    }
+    let sql = "UPDATE versions SET file = $3 WHERE document = $1 AND version = $2";
+    let values: [Value<'_>; 3] =
+        [(&found.id.as_str(), Type::TEXT), (&i64::from(found.newest.version), Type::INT8), (&file, Type::TEXT)];
+    link.client.execute_typed(sql, &values).await?;
+    Ok(vec![std::mem::replace(&mut found.newest.file, file.to_owned())])
 }
 
 async fn queue(
@@ -166,7 +198,8 @@ async fn queue(
 /// Removes the versions of a document up to `last` but the one that answers; the names of their files.
 async fn drop_versions(link: &Link, document: &DocumentId, last: u32) -> Result<Vec<String>, Failure> {
     let sql = "DELETE FROM versions WHERE document = $1 AND version <= $2
-        AND version IS DISTINCT FROM (SELECT indexed_version FROM documents WHERE id = $1) RETURNING version, blob";
+        AND version IS DISTINCT FROM (SELECT indexed_version FROM documents WHERE id = $1) RETURNING version,
+          coalesce(file, blob)";
     let values: [Value<'_>; 2] = [(&document.as_str(), Type::TEXT), (&i64::from(last), Type::INT8)];
     let dropped = link.client.query_typed(sql, &values).await?;
     let names = dropped.iter().map(|row| Ok([text_name(document, small(row, 0)?), get(row, 1)?]));
@@ -182,10 +215,10 @@ async fn insert_version(
 ) -> Result<(), Failure> {
     let content = &new.content;
     let sql = "INSERT INTO versions
-          (document, version, tenant, name, title, uri, media_type, blob, bytes, request, created_at, released)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+          (document, version, tenant, name, title, uri, media_type, blob, bytes, request, created_at, file, released)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, nullif($12, $8),
           EXISTS (SELECT FROM versions WHERE document = $1 AND blob = $8 AND released))";
-    let values: [Value<'_>; 11] = [
+    let values: [Value<'_>; 12] = [
         (&document.as_str(), Type::TEXT),
         (&i64::from(version), Type::INT8),
         (&tenant.as_str(), Type::TEXT),
@@ -197,6 +230,7 @@ async fn insert_version(
         (&integer(content.bytes), Type::INT8),
         (&new.request.as_ref().map(MessageId::as_str), Type::TEXT),
         (&millis(new.at), Type::INT8),
+        (&content.file, Type::TEXT),
     ];
     link.client.execute_typed(sql, &values).await?;
     Ok(())

@@ -21,7 +21,8 @@ use crate::{
 };
 
 pub(super) const VERSION: &str = "v.version, v.name, v.title, v.media_type, v.blob, v.bytes, v.doc_hash,
-    v.encoding, v.warnings, v.pages, v.chunks, v.created_at, v.uri, v.flags, v.released";
+    v.encoding, v.warnings, v.pages, v.chunks, v.created_at, v.uri, v.flags, v.released,
+    coalesce(v.file, v.blob)";
 pub(super) const JOB: &str = "id, tenant, kind, collection, document, version, state, stage, done, total, attempts,
     cancelling, code, reason, revision, created_at, updated_at";
 
@@ -79,6 +80,7 @@ pub(super) fn version_row(row: &Row) -> Result<VersionRecord, StoreError> {
         uri: get(row, 12)?,
         flags: from_json(row, 13)?.unwrap_or_default(),
         is_released: get(row, 14)?,
+        file: get(row, 15)?,
     })
 }
 
@@ -86,17 +88,17 @@ pub(super) fn version_row(row: &Row) -> Result<VersionRecord, StoreError> {
 pub(super) fn document_row(row: &Row) -> Result<DocumentRecord, StoreError> {
     Ok(DocumentRecord {
         newest: version_row(row)?,
-        id: id(row, 15, DocumentId::parse)?,
-        collection: get(row, 16)?,
-        key: get(row, 17)?,
-        title: get(row, 18)?,
-        state: name(row, 19)?,
-        fault: fault(row, 20)?,
-        indexed_version: optional(row, 22)?,
-        metadata: from_json(row, 23)?,
-        created_at: timestamp(row, 24)?,
-        updated_at: timestamp(row, 25)?,
-        tenant: tenant(row, 26)?,
+        id: id(row, 16, DocumentId::parse)?,
+        collection: get(row, 17)?,
+        key: get(row, 18)?,
+        title: get(row, 19)?,
+        state: name(row, 20)?,
+        fault: fault(row, 21)?,
+        indexed_version: optional(row, 23)?,
+        metadata: from_json(row, 24)?,
+        created_at: timestamp(row, 25)?,
+        updated_at: timestamp(row, 26)?,
+        tenant: tenant(row, 27)?,
         job: None,
     })
 }

@@ -96,14 +96,16 @@ async fn the_same_document_at_many_gateways_at_once_is_one() {
 async fn documents_lie_in_one_place() {
     let (one, other, _url) = two().await;
     let [here, there] = [0; 2].map(|_| tempfile::tempdir().expect("a folder"));
-    let open = crate::store::place::open;
+    let open = async |store, folder: &tempfile::TempDir| {
+        crate::store::place::open(store, folder.path().to_str().expect("UTF-8"), folder.path()).await
+    };
     // Of gateways with one folder that start together each finds the other's.
-    let opened = join_all([&one, &other, &one, &other].map(|store| open(store, here.path()))).await;
+    let opened = join_all([&one, &other, &one, &other].map(|store| open(store, &here))).await;
     assert!(opened.iter().all(Result::is_ok), "{opened:?}");
-    let refused = open(&other, there.path()).await.expect_err("another folder");
+    let refused = open(&other, &there).await.expect_err("another folder");
     assert!(refused.to_string().contains("knowledge.uri"), "{refused}");
     assert_eq!(std::fs::read_dir(there.path()).expect("read").count(), 0, "nothing is left");
-    crate::store::place::adopt(&other, there.path()).await.expect("said");
-    open(&one, there.path()).await.expect("theirs by now");
-    open(&one, here.path()).await.expect_err("not any more");
+    crate::store::place::adopt(&other, there.path().to_str().expect("UTF-8"), there.path()).await.expect("said");
+    open(&one, &there).await.expect("theirs by now");
+    open(&one, &here).await.expect_err("not any more");
 }

@@ -15,7 +15,7 @@ use crate::{
     store::{
         Fence, StoreError,
         columns::millis,
-        documents::{Census, DocumentState, JobKind, JobRecord, Known, Place, Tenant, text_name},
+        documents::{Census, DocumentState, JobKind, JobRecord, Known, Place, Tenant, hash_of, text_name},
         postgres::{
             connect::Link,
             rows::{get, id, name},
@@ -90,7 +90,7 @@ pub(super) async fn reindex(link: Arc<Link>, document: DocumentId, at: Timestamp
 }
 
 pub(super) async fn files(link: Arc<Link>, job: JobRecord) -> Result<Vec<String>, Failure> {
-    let sql = "SELECT v.document, v.version, v.blob FROM versions v JOIN documents d ON d.id = v.document
+    let sql = "SELECT v.document, v.version, coalesce(v.file, v.blob) FROM versions v JOIN documents d ON d.id = v.document
         WHERE d.tenant = $1 AND d.deleted_at IS NOT NULL AND CASE WHEN $2 IS NULL THEN d.collection = $3 ELSE d.id = $2 END";
     let values: [Value<'_>; 3] = [
         (&job.tenant.as_str(), Type::TEXT),
@@ -103,12 +103,19 @@ pub(super) async fn files(link: Arc<Link>, job: JobRecord) -> Result<Vec<String>
 }
 
 pub(super) async fn unused(link: Arc<Link>, tenant: Tenant, names: Vec<String>) -> Result<Vec<String>, Failure> {
-    let sql = "SELECT file FROM unnest($2) AS files (file)
-        WHERE NOT EXISTS (SELECT FROM versions WHERE tenant = $1 AND blob = file)
+    // A name begins with the hash, by which versions can be looked up.
+    let sql = "SELECT name FROM unnest($2, $3) AS files (name, hash)
+        WHERE NOT EXISTS (
+            SELECT FROM versions v WHERE v.tenant = $1 AND v.blob = hash AND coalesce(v.file, v.blob) = files.name)
           AND NOT EXISTS (
-            SELECT FROM versions
-            WHERE tenant = $1 AND document = split_part(file, '.', 1) AND version::text = split_part(file, '.', 2))";
-    let found = link.client.query_typed(sql, &[(&tenant.as_str(), Type::TEXT), (&names, Type::TEXT_ARRAY)]).await?;
+            SELECT FROM versions v
+            WHERE v.tenant = $1 AND v.document = split_part(files.name, '.', 1)
+              AND v.version::text = split_part(files.name, '.', 2))";
+    let hashes: Vec<&str> = names.iter().map(|name| hash_of(name)).collect();
+    let found = link
+        .client
+        .query_typed(sql, &[(&tenant.as_str(), Type::TEXT), (&names, Type::TEXT_ARRAY), (&hashes, Type::TEXT_ARRAY)])
+        .await?;
     Ok(found.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?)
 }
 

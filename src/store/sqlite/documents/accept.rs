@@ -68,7 +68,7 @@ fn repeated(connection: &Connection, tenant: &Tenant, new: &NewVersion) -> Resul
     Ok(Some(match document.job.clone() {
         _ if is_other || blob != new.content.blob => Accepted::Conflict,
         Some(job) => Accepted::Joined(Box::new(document), Box::new(job)),
-        None => Accepted::Unchanged(Box::new(document)),
+        None => Accepted::Unchanged { document: Box::new(document), dropped: Vec::new() },
     }))
 }
 
@@ -79,6 +79,9 @@ fn insert(
     collection: &str,
     key: &str,
 ) -> Result<Accepted, StoreError> {
+    if new.is_kept {
+        return Ok(Accepted::NotFound);
+    }
     let count: i64 = connection
         .prepare_cached("SELECT count(*) FROM documents WHERE tenant = ?1 AND deleted_at IS NULL")?
         .query_row([tenant.as_str()], |row| row.get(0))?;
@@ -112,6 +115,9 @@ fn update(
     found: DocumentRecord,
 ) -> Result<Accepted, StoreError> {
     let DocumentRecord { id: document, collection, newest, .. } = &found;
+    if new.is_kept && !has_file(connection, document, &new.content.file)? {
+        return Ok(Accepted::NotFound);
+    }
     if let Some(metadata) = &new.metadata {
         connection
             .prepare_cached("UPDATE documents SET metadata = ?2, updated_at = ?3 WHERE id = ?1")?
@@ -136,17 +142,42 @@ fn update(
         return Ok(queued);
     }
     note_request(connection, new.request.as_ref(), document, newest.version)?;
-    let found = read::document(connection, tenant, document)?.ok_or_else(|| gone(document))?;
+    let mut found = read::document(connection, tenant, document)?.ok_or_else(|| gone(document))?;
     match found.job.clone().filter(JobRecord::is_wanted) {
         Some(job) => Ok(Accepted::Joined(Box::new(found), Box::new(job))),
         // What is held back is not looked at again before somebody lets it; what failed is, also when it once answered.
         None if found.state == DocumentState::Quarantined
             || found.indexed_version == Some(found.newest.version) && found.state != DocumentState::Failed =>
         {
-            Ok(Accepted::Unchanged(Box::new(found)))
+            let dropped = change_file(connection, &mut found, &new.content.file)?;
+            Ok(Accepted::Unchanged { document: Box::new(found), dropped })
         }
-        None => queue(connection, tenant, new, &found.collection, &found.id, found.newest.version),
+        None => {
+            let left = change_file(connection, &mut found, &new.content.file)?;
+            let mut queued = queue(connection, tenant, new, &found.collection, &found.id, found.newest.version)?;
+            if let Accepted::Queued { dropped, .. } = &mut queued {
+                *dropped = left;
+            }
+            Ok(queued)
+        }
     }
+}
+
+/// Whether a version of the document has this file.
+fn has_file(connection: &Connection, document: &DocumentId, file: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM versions WHERE document = ?1 AND ifnull(file, blob) = ?2";
+    Ok(connection.prepare_cached(sql)?.exists([document.as_str(), file])?)
+}
+
+/// Has the newest version lie in this file from now on, which has the same bytes: the other one may be gone or damaged. Its name.
+fn change_file(connection: &Connection, found: &mut DocumentRecord, file: &str) -> Result<Vec<String>, StoreError> {
+    if found.newest.file == file {
+        return Ok(Vec::new());
+    }
+    connection
+        .prepare_cached("UPDATE versions SET file = ?3 WHERE document = ?1 AND version = ?2")?
+        .execute(params![found.id.as_str(), found.newest.version, file])?;
+    Ok(vec![std::mem::replace(&mut found.newest.file, file.to_owned())])
 }
 
 fn queue(
@@ -169,7 +200,7 @@ fn drop_versions(connection: &Connection, document: &DocumentId, last: u32) -> R
     let dropped = connection
         .prepare_cached(
             "DELETE FROM versions WHERE document = ?1 AND version <= ?2
-             AND version IS NOT (SELECT indexed_version FROM documents WHERE id = ?1) RETURNING version, blob",
+             AND version IS NOT (SELECT indexed_version FROM documents WHERE id = ?1) RETURNING version, ifnull(file, blob)",
         )?
         .query_map(params![document.as_str(), last], |row| Ok([text_name(document, row.get(0)?), row.get(1)?]))?
         .collect::<Result<Vec<_>, _>>()?;
@@ -187,8 +218,8 @@ fn insert_version(
     connection
         .prepare_cached(
             "INSERT INTO versions
-               (document, version, tenant, name, title, uri, media_type, blob, bytes, request, created_at, released)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
+               (document, version, tenant, name, title, uri, media_type, blob, bytes, request, created_at, file, released)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, nullif(?12, ?8),
                EXISTS (SELECT 1 FROM versions WHERE document = ?1 AND blob = ?8 AND released))",
         )?
         .execute(params![
@@ -203,6 +234,7 @@ fn insert_version(
             i64::try_from(content.bytes).unwrap_or(i64::MAX),
             new.request.as_ref().map(MessageId::as_str),
             millis(new.at),
+            content.file,
         ])?;
     Ok(())
 }

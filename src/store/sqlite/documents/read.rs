@@ -84,17 +84,17 @@ fn with_job(connection: &Connection, document: DocumentRecord) -> Result<Documen
 pub(super) fn document_row(row: &Row<'_>) -> rusqlite::Result<DocumentRecord> {
     Ok(DocumentRecord {
         newest: version_row(row)?,
-        id: id(row, 15, DocumentId::parse)?,
-        collection: row.get(16)?,
-        key: row.get(17)?,
-        title: row.get(18)?,
-        state: name(row, 19)?,
-        fault: fault(row, 20)?,
-        indexed_version: row.get(22)?,
-        metadata: from_json(row, 23)?,
-        created_at: timestamp(row, 24)?,
-        updated_at: timestamp(row, 25)?,
-        tenant: Tenant::new(row.get_ref(26)?.as_str()?),
+        id: id(row, 16, DocumentId::parse)?,
+        collection: row.get(17)?,
+        key: row.get(18)?,
+        title: row.get(19)?,
+        state: name(row, 20)?,
+        fault: fault(row, 21)?,
+        indexed_version: row.get(23)?,
+        metadata: from_json(row, 24)?,
+        created_at: timestamp(row, 25)?,
+        updated_at: timestamp(row, 26)?,
+        tenant: Tenant::new(row.get_ref(27)?.as_str()?),
         job: None,
     })
 }

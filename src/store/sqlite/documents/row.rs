@@ -12,7 +12,8 @@ use crate::{
 };
 
 pub(super) const VERSION: &str = "v.version, v.name, v.title, v.media_type, v.blob, v.bytes, v.doc_hash,
-     v.encoding, v.warnings, v.pages, v.chunks, v.created_at, v.uri, v.flags, v.released";
+     v.encoding, v.warnings, v.pages, v.chunks, v.created_at, v.uri, v.flags, v.released,
+     ifnull(v.file, v.blob)";
 pub(super) const JOB: &str = "id, tenant, kind, collection, document, version, state, stage, done, total, attempts,
      cancelling, code, reason, revision, created_at, updated_at";
 
@@ -40,6 +41,7 @@ pub(super) fn version_row(row: &Row<'_>) -> rusqlite::Result<VersionRecord> {
         uri: row.get(12)?,
         flags: from_json(row, 13)?.unwrap_or_default(),
         is_released: row.get(14)?,
+        file: row.get(15)?,
     })
 }
 

@@ -8,7 +8,7 @@ use crate::{
     store::{
         StoreError,
         columns::millis,
-        documents::{Census, DocumentState, JobKind, JobRecord, Known, Place, Tenant, text_name},
+        documents::{Census, DocumentState, JobKind, JobRecord, Known, Place, Tenant, hash_of, text_name},
         sqlite::rows::{id, name},
     },
 };
@@ -82,7 +82,7 @@ pub(super) fn reindex(connection: &Connection, document: &DocumentId, at: Timest
 pub(super) fn files(connection: &Connection, job: &JobRecord) -> Result<Vec<String>, StoreError> {
     let found = connection
         .prepare_cached(
-            "SELECT v.document, v.version, v.blob FROM versions v JOIN documents d ON d.id = v.document
+            "SELECT v.document, v.version, ifnull(v.file, v.blob) FROM versions v JOIN documents d ON d.id = v.document
              WHERE d.tenant = ?1 AND d.deleted_at IS NOT NULL AND iif(?2 IS NULL, d.collection = ?3, d.id = ?2)",
         )?
         .query_map(
@@ -94,13 +94,14 @@ pub(super) fn files(connection: &Connection, job: &JobRecord) -> Result<Vec<Stri
 }
 
 pub(super) fn unused(connection: &Connection, tenant: &Tenant, names: Vec<String>) -> Result<Vec<String>, StoreError> {
-    let mut content = connection.prepare_cached("SELECT 1 FROM versions WHERE tenant = ?1 AND blob = ?2")?;
+    let mut content = connection
+        .prepare_cached("SELECT 1 FROM versions WHERE tenant = ?1 AND blob = ?2 AND ifnull(file, blob) = ?3")?;
     let mut text =
         connection.prepare_cached("SELECT 1 FROM versions WHERE tenant = ?1 AND document = ?2 AND version = ?3")?;
     let mut unused = Vec::new();
     for name in names {
         let is_used = match name.split_once('.') {
-            None => content.exists([tenant.as_str(), &name])?,
+            None => content.exists([tenant.as_str(), hash_of(&name), &name])?,
             Some((document, version)) => {
                 text.exists(params![tenant.as_str(), document, version.parse::<u32>().ok()])?
             }
