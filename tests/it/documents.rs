@@ -18,6 +18,7 @@ mod injection;
 mod languages;
 mod life;
 mod object_storage;
+mod objects;
 mod quarantine;
 mod several;
 mod shared;

@@ -34,7 +34,7 @@ use super::{
 use crate::store::documents::{Tenant, fresh_name};
 
 /// How long one request may take, with those that repeat it.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(15);
 /// Content that is longer goes out in parts of so many bytes, one after the other.
 const PART_BYTES: u64 = 8 << 20;
 /// Objects that are removed at a time.

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// So long at the most after one who works was killed another one does.
-const TAKEN_WITHIN: Duration = Duration::from_secs(9);
+pub(super) const TAKEN_WITHIN: Duration = Duration::from_secs(9);
 
 /// Paragraphs that take some seconds.
 const LENGTHY: usize = 4000;
@@ -53,12 +53,12 @@ impl Several {
     }
 }
 
-async fn works(gateway: &TestGateway) -> bool {
+pub(super) async fn works(gateway: &TestGateway) -> bool {
     gateway.metric("cluster_works_on_documents").await > 0.5
 }
 
 /// Whether a word is found, by one search: others may be of another version while it changes.
-async fn sees(user: &User, word: &str) -> bool {
+pub(super) async fn sees(user: &User, word: &str) -> bool {
     !user.found(word, "text", "default").await.is_empty()
 }
 
@@ -241,8 +241,4 @@ async fn a_gateway_with_another_folder_is_noticed() {
     until_loaded(&gateway).await;
     User::of(&gateway).add("a.md", "The zanzibar policy.").await;
     assert!(User::of(&gateway).finds("zanzibar").await);
-
-    let objects = several.setup().set("RIVULET_KNOWLEDGE_URI", "s3://bucket/prefix").output(&["check"]).await;
-    let told = String::from_utf8_lossy(&objects.stderr).into_owned();
-    assert!(!objects.status.success() && told.contains("knowledge.uri is an object storage"), "{told}");
 }
