@@ -24,7 +24,7 @@ use object_store::{
     path::Path as Location,
 };
 use reqwest::Url;
-use tokio::{fs::File, io::AsyncReadExt, time::timeout};
+use tokio::{fs::File, io::AsyncReadExt, sync::Semaphore, time::timeout};
 
 use super::{
     folder::{Folder, GRACE},
@@ -37,6 +37,8 @@ use crate::store::documents::{Tenant, fresh_name};
 const DEADLINE: Duration = Duration::from_secs(15);
 /// Content that is longer goes out in parts of so many bytes, one after the other.
 const PART_BYTES: u64 = 8 << 20;
+/// Contents that go out at a time, each with a part of it in memory.
+const PLACED_AT_ONCE: usize = 8;
 /// Objects that are removed at a time.
 const REMOVED_AT_ONCE: usize = 8;
 
@@ -47,6 +49,7 @@ pub(super) struct Bucket {
     prefix: Location,
     /// Where content comes in.
     incoming: Folder,
+    placing: Semaphore,
 }
 
 impl Bucket {
@@ -57,7 +60,8 @@ impl Bucket {
         let registry = ObjectStoreRegistry::default();
         let made = timeout(DEADLINE, registry.get_store(url, &Default::default())).await.map_err(|_| late())?;
         let store = Arc::clone(&made.map_err(io::Error::other)?.inner);
-        Ok(Self { store, prefix, incoming: Folder::new(data_dir, GRACE) })
+        let placing = Semaphore::new(PLACED_AT_ONCE);
+        Ok(Self { store, prefix, incoming: Folder::new(data_dir, GRACE), placing })
     }
 
     fn of(&self, tenant: &Tenant, kind: Kind) -> Location {
@@ -76,6 +80,7 @@ impl Bucket {
     pub(super) async fn place(&self, tenant: &Tenant, mut part: Part) -> io::Result<String> {
         let (name, bytes) = (fresh_name(&part.hash()), part.bytes());
         let location = self.location(tenant, &name);
+        let _place = timeout(DEADLINE, self.placing.acquire()).await.map_err(|_| late())?;
         let mut file = File::open(part.flushed().await?).await?;
         if bytes <= PART_BYTES {
             within(self.store.put(&location, piece(&mut file, bytes).await?)).await?;
