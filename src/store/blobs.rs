@@ -9,7 +9,7 @@ use std::{collections::HashSet, io, path::Path, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
-use tokio::sync::RwLockReadGuard;
+use tokio::{sync::RwLockReadGuard, time::Instant};
 
 use self::{
     bucket::Bucket,
@@ -44,8 +44,18 @@ pub struct Placed<'a> {
     pub hash: String,
     /// How many they are.
     pub bytes: u64,
+    since: Instant,
     /// In a folder nobody takes it for an orphan; in an object storage nobody does before it is old.
     _referring: Option<RwLockReadGuard<'a, ()>>,
+}
+
+impl Placed<'_> {
+    /// Whether so much time has passed that other gateways may have taken it for an orphan: whoever refers to it by now has been
+    /// held up.
+    #[must_use]
+    pub fn may_be_gone(&self) -> bool {
+        self.since.elapsed() > ORPHAN_AGE / 2
+    }
 }
 
 impl Blobs {
@@ -116,16 +126,16 @@ impl Blobs {
     /// # Errors
     /// When the disk or the storage refuses; nothing is left then but what a storage does not let go.
     pub async fn place(&self, tenant: &Tenant, part: Part) -> io::Result<Placed<'_>> {
-        let (hash, bytes) = (part.hash(), part.bytes());
+        let (hash, bytes, since) = (part.hash(), part.bytes(), Instant::now());
         match &self.0 {
             Place::Folder(folder) => {
                 let referring = folder.referring().await;
                 part.put(&hash).await?;
-                Ok(Placed { file: hash.clone(), hash, bytes, _referring: Some(referring) })
+                Ok(Placed { file: hash.clone(), hash, bytes, since, _referring: Some(referring) })
             }
             Place::Bucket(bucket) => {
                 let file = bucket.place(tenant, part).await?;
-                Ok(Placed { file, hash, bytes, _referring: None })
+                Ok(Placed { file, hash, bytes, since, _referring: None })
             }
         }
     }
@@ -136,6 +146,7 @@ impl Blobs {
     /// # Errors
     /// When the disk or the storage does not tell.
     pub async fn hold(&self, tenant: &Tenant, file: &str, hash: &str) -> io::Result<Option<Placed<'_>>> {
+        let since = Instant::now();
         let (referring, bytes) = match &self.0 {
             Place::Folder(folder) => {
                 let referring = folder.referring().await;
@@ -143,7 +154,8 @@ impl Blobs {
             }
             Place::Bucket(bucket) => (None, bucket.hold(tenant, file).await?),
         };
-        let placed = |bytes| Placed { file: file.to_owned(), hash: hash.to_owned(), bytes, _referring: referring };
+        let placed =
+            |bytes| Placed { file: file.to_owned(), hash: hash.to_owned(), bytes, since, _referring: referring };
         Ok(bytes.map(placed))
     }
 

@@ -1,5 +1,7 @@
 //! Content that comes in, and becomes a version of a document with the work on it.
 
+use std::io;
+
 use super::{Documents, DocumentsError, Submission};
 use crate::{
     chat::{DocumentId, MessageId, Timestamp},
@@ -84,10 +86,14 @@ impl Documents {
         submission: Submission,
     ) -> Result<Accepted, DocumentsError> {
         let accepted = self.version(tenant, &submission, &placed, false).await;
-        let file = placed.file.clone();
+        let (file, may_be_gone) = (placed.file.clone(), placed.may_be_gone());
         drop(placed);
         // When it is not known what became of it, it goes as an orphan does.
         let accepted = accepted?;
+        if may_be_gone {
+            let held_up = "it was held up between its content and its row";
+            return Err(DocumentsError::Files(io::Error::new(io::ErrorKind::TimedOut, held_up)));
+        }
         self.let_go(tenant, accepted.left_over(Some(file))).await;
         Ok(accepted)
     }

@@ -88,6 +88,17 @@ async fn where_others_have_the_files_what_was_new_lately_stays() {
 }
 
 #[tokio::test]
+async fn what_was_placed_long_ago_is_not_relied_on() {
+    let data = tempfile::tempdir().expect("folder");
+    let blobs = Blobs::new(data.path());
+    let part = blobs.begin(&Tenant::new("t")).await.expect("begun");
+    let mut placed = blobs.place(&Tenant::new("t"), part).await.expect("placed");
+    assert!(!placed.may_be_gone());
+    placed.since -= ORPHAN_AGE;
+    assert!(placed.may_be_gone(), "others may have looked through the files");
+}
+
+#[tokio::test]
 async fn what_was_just_placed_is_no_orphan_and_texts_go_at_once() {
     let data = tempfile::tempdir().expect("folder");
     let blobs = Blobs::new(data.path());
