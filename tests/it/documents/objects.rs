@@ -2,6 +2,7 @@
 //! them, wherever these came in.
 
 use futures_util::future::join_all;
+use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
 use super::{
@@ -222,22 +223,20 @@ async fn what_was_placed_by_one_that_was_killed_before_its_row_is_swept_by_the_n
 
     // No row of a version is written.
     let (holding, connection) = tokio_postgres::connect(&objects.database, NoTls).await.unwrap();
-    let connection = tokio::spawn(connection);
+    let mut beside = JoinSet::new();
+    beside.spawn(async move { connection.await.unwrap() });
     holding.batch_execute("BEGIN; LOCK TABLE versions IN EXCLUSIVE MODE").await.unwrap();
-    let coming = tokio::spawn(async move {
-        let _cut_off = at_worker
-            .request(Method::POST, "/documents")
-            .header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"))
-            .body(form(&[("file", Some("new.md"), b"The yucatan policy.")]))
-            .send()
-            .await;
+    let coming = form(&[("file", Some("new.md"), b"The yucatan policy.")]);
+    let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+    let coming = at_worker.request(Method::POST, "/documents").header("content-type", kind).body(coming);
+    beside.spawn(async move {
+        coming.send().await.expect_err("it is killed");
     });
     until("what is placed", async || objects.contents().await.len() > before.len()).await;
     drop(worker.kill().await);
-    coming.await.unwrap();
     holding.batch_execute("ROLLBACK").await.unwrap();
     drop(holding);
-    connection.await.unwrap().unwrap();
+    beside.join_all().await;
 
     let killed = tokio::time::Instant::now();
     until("another one that works", async || works(&other).await).await;
