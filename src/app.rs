@@ -1,6 +1,6 @@
 //! The composition root: the only file that names concrete adapters. Start order, drain order.
 //!
-//! Start: the store, then everything that can fail for good, then the port; the embedding model and the sample documents
+//! Start: what the configuration alone decides, the store, then everything that can fail for good, then the port; the embedding model and the sample documents
 //! come in the background, since chat works without them. End: not ready, no new work, answers finish or are
 //! checkpointed, sockets close, the store closes last.
 
@@ -46,6 +46,7 @@ use crate::{
         SessionStore, StoreError,
         audit::AuditStore,
         folder,
+        postgres::PostgresStore,
         sqlite::{self, Holder, SqliteStore},
     },
     telemetry::{logging::Log, recorder},
@@ -100,6 +101,9 @@ pub enum AppError {
     /// There is no TLS.
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
+    /// The address of the database is none.
+    #[error("store.database_url: {0}")]
+    Database(StoreError),
     /// The address of other gateways' meeting place is none.
     #[error("cluster.redis_url: {0}")]
     Cluster(#[from] InvalidServer),
@@ -130,11 +134,17 @@ impl App {
     /// [`AppError`]: what keeps it from starting.
     pub async fn start(config: Config) -> Result<Self, AppError> {
         let metrics = recorder::install()?;
-        let auth = Authenticator::new(&config.auth)?; // Before anything is made that would stay.
+        // What the configuration alone decides, before anything is made that would stay.
+        let auth = Authenticator::new(&config.auth)?;
+        let tls = TlsFiles::of(&config).map(|files| Tls::open(&files)).transpose()?.map(Arc::new);
+        let server = config.cluster.redis_url.as_ref().map(|url| Server::parse(url.expose())).transpose()?;
+        if let Some(url) = &config.store.database_url {
+            PostgresStore::check_url(url.expose()).map_err(AppError::Database)?;
+        }
+        let model = Arc::new(Current::new(live::model(&config.llm)?));
         let data_dir = &config.server.data_dir;
         folder::prepare(data_dir).map_err(|source| AppError::DataDir { path: data_dir.clone(), source })?;
         let stores = Stores::open(&config).await?;
-        let model = Arc::new(Current::new(live::model(&config.llm)?));
         let cache = config.llm.cache();
         let knowledge = config.knowledge.enabled.then(|| {
             let knowledge = Knowledge::open(&config.knowledge, data_dir, Parsers::of_this_program());
@@ -152,10 +162,8 @@ impl App {
             Some(knowledge) => Some(open_documents(&config, &stores, knowledge).await?),
             None => None,
         };
-        let tls = TlsFiles::of(&config).map(|files| Tls::open(&files)).transpose()?.map(Arc::new);
         let (listener, address) = listen(config.server.bind)?;
         let admin = config.server.admin_bind.map(listen).transpose()?;
-        let server = config.cluster.redis_url.as_ref().map(|url| Server::parse(url.expose())).transpose()?;
         let redis = server.clone().map(Redis::at);
         let runner = runner(&config, &retriever, &model, redis.as_ref().map(|redis| (redis, &stores.sessions)));
         runner.budgets.load(&*stores.spending).await?;

@@ -9,7 +9,7 @@ use reqwest::Url;
 use tracing_subscriber::{EnvFilter, filter::Directive};
 
 use super::{
-    address::{is_loopback, is_origin, is_secure_url, plain_url},
+    address::{authority, is_loopback, is_origin, is_secure_url, plain_url},
     choices::Environment,
     error::{ConfigError, excerpt},
     layers::Layers,
@@ -321,6 +321,9 @@ fn warn(config: &Config, warnings: &mut Vec<String>) {
                 .to_owned(),
         );
     }
+    if config.server.environment == Environment::Production {
+        warnings.extend(config.cluster.redis_url.as_ref().and_then(open_to_others));
+    }
     if config.server.behind_proxy && config.server.trusted_proxies.is_empty() {
         warnings.push(
             "server.behind_proxy is set and server.trusted_proxies is not: all clients are taken for the proxy, and share \
@@ -349,6 +352,27 @@ fn warn(config: &Config, warnings: &mut Vec<String>) {
     if config.llm.base_url.is_none() && config.llm.model.is_some() {
         warnings.push("llm.model is set without a target: the built-in extractive model answers".to_owned());
     }
+}
+
+/// Why others could read or write to the Redis at this address, where they could.
+fn open_to_others(url: &Secret) -> Option<String> {
+    let authority = authority(url.expose());
+    let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let is_here = |host: &str| Url::parse(&format!("http://{host}")).is_ok_and(|url| is_loopback(&url));
+    if hosts.split(',').all(is_here) {
+        return None;
+    }
+    let has_password = credentials.split_once(':').is_some_and(|(_, password)| !password.is_empty());
+    let missing = match (url.expose().starts_with("rediss"), has_password) {
+        (true, true) => return None,
+        (false, true) => "no TLS (rediss://)",
+        (true, false) => "no password",
+        (false, false) => "no password and no TLS (rediss://)",
+    };
+    Some(format!(
+        "cluster.redis_url has {missing}: whoever is on the network between reads what is said in conversations, or can \
+         put words into them; leave it so only where the network is the gateways' own"
+    ))
 }
 
 /// A bare word would be taken for the name of a module, so that a misspelt level would silence everything.

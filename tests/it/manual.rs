@@ -13,7 +13,7 @@ use regex::Regex;
 
 use crate::harness::{Setup, TestGateway};
 
-const SECTIONS: &str = "server|session|llm|knowledge|auth|limits|telemetry";
+const SECTIONS: &str = "server|session|store|cluster|llm|knowledge|auth|limits|telemetry";
 /// Variables that begin like settings, and are for the tests, the examples, make and Compose, or not there on purpose.
 const OTHER_VARIABLES: [&str; 8] = ["CACHE", "URL", "TOKEN", "TEST", "IMAGE", "CORPUS", "BINARY", "SERVER_BNID"];
 /// Words of OpenTelemetry that look like settings.
@@ -125,7 +125,7 @@ fn settings_have_the_names_they_are_called_by() {
     let variables: BTreeSet<String> = keys.iter().map(|key| key.replace('.', "_").to_uppercase()).collect();
     for (path, text) in pages() {
         for key in found(&format!(r"`((?:{SECTIONS})\.[a-z0-9_]+)(?: = [^`]*)?`"), &text) {
-            let is_file = ["toml", "rs", "md", "ts"].iter().any(|end| key.ends_with(end));
+            let is_file = ["toml", "rs", "md", "ts", "yml"].iter().any(|end| key.ends_with(end));
             let is_other = is_file || ATTRIBUTES.contains(&key.as_str());
             assert!(is_other || keys.contains(&key), "{}: there is no setting {key}", path.display());
         }

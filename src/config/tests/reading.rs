@@ -100,6 +100,23 @@ fn what_would_not_do_what_it_says_is_refused_or_told() {
     let database = ("DATABASE_URL", "postgres://db/rivulet");
     refused(from_env(&[("REDIS_URL", "http://:hunter2@cache"), database]), &["REDIS_URL", "redis+sentinel://"]);
     from_env(&[("REDIS_URL", "redis+cluster://a:1,b:2"), database]).expect("fine");
+    let secret = ("JWT_SECRET_KEY", "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e75");
+    let production = [("ENVIRONMENT", "production"), ("REQUIRE_AUTHENTICATION", "true"), secret, database];
+    for (url, missing) in [
+        ("redis://cache", Some("no password and no TLS")),
+        ("redis://hunter2@cache", Some("no password and no TLS")),
+        ("redis://:hunter2@cache", Some("no TLS")),
+        ("rediss://cache:7000/3", Some("no password")),
+        ("rediss://u:hunter2@cache", None),
+        ("redis://127.0.0.1:7000", None),
+        ("redis+sentinel://localhost,[::1]:7/main", None),
+        ("redis+cluster://:hunter2@127.0.0.1:1,10.0.0.2:1", Some("no TLS")),
+        ("rediss+cluster://:hunter2@a,b", None),
+    ] {
+        let told = from_env(&[&production[..], &[("REDIS_URL", url)]].concat()).expect("fine").warnings.join("\n");
+        assert_eq!(missing.is_some(), told.contains("cluster.redis_url"), "{url}: {told}");
+        assert!(told.contains(missing.unwrap_or_default()) && !told.contains("hunter2"), "{url}: {told}");
+    }
     refused(from_env(&[("ENVIRONMENT", "staging")]), &["ENVIRONMENT", "one of development, production"]);
 
     let loaded = from_env(&[

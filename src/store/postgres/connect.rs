@@ -127,7 +127,7 @@ impl Link {
 }
 
 /// Reads a URL. Certificates are always checked, so the modes that ask for it are the one that demands TLS.
-fn parse(url: &str) -> Result<Config, StoreError> {
+pub(super) fn parse(url: &str) -> Result<Config, StoreError> {
     let url = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
     // Not what is wrong with it: a piece of a password would be shown.
     let unclear = |_| unavailable("its URL is not like postgres://user:password@host:port/database?sslmode=require");

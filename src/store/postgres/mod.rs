@@ -61,6 +61,14 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
+    /// Whether this can be the URL of a database. Asks nobody.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with what is wrong, never with the URL.
+    pub fn check_url(url: &str) -> Result<(), StoreError> {
+        connect::parse(url).map(drop)
+    }
+
     /// Opens the database at a URL, brings its layout up to date, and becomes one of its gateways.
     ///
     /// # Errors

@@ -47,7 +47,8 @@ fn with(setup: Setup, variables: &[(&str, &str)]) -> Setup {
     })
 }
 
-/// Neither of the two ways to start takes these settings, and both name all of `named` in lines that show no secret.
+/// Neither of the two ways to start takes these settings or makes anything, and both name all of `named` in lines that show no
+/// secret.
 async fn refused(what: &str, setup: &Setup, more: &[&str], named: &[&str]) -> Vec<String> {
     let checked = said(setup, &[&["check", "--json"], more].concat()).await;
     let failed = findings(&checked, "fail");
@@ -61,6 +62,7 @@ async fn refused(what: &str, setup: &Setup, more: &[&str], named: &[&str]) -> Ve
     assert!(failed.iter().all(|told| told.len() < 700 && !told.contains(char::is_control)), "{what}: {failed:?}");
     let all = [checked.out, checked.error, served.out, served.error].concat();
     assert!(!all.contains(HIDDEN), "{what}: {all}");
+    assert!(!setup.data.path().join("data").exists(), "{what}: something was made");
     failed
 }
 
@@ -161,6 +163,32 @@ const IN_VARIABLES: &[InVariables] = &[
         &[("DATABASE_URL", "mysql://u:hunter2@db.example/rivulet")],
         &["DATABASE_URL: store.database_url must be the address of a PostgreSQL database"],
     ),
+    ("a database without a host", &[("DATABASE_URL", "postgres:///hunter2")], &["store.database_url", "no host"]),
+    (
+        "a port of a database that is none",
+        &[("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:99999/d")],
+        &["store.database_url", "postgres://user:password@host"],
+    ),
+    (
+        "what no database knows",
+        &[("DATABASE_URL", "postgres://u:p@127.0.0.1/d?sslmode=hunter2")],
+        &["store.database_url", "postgres://user:password@host"],
+    ),
+    (
+        "another kind of cache",
+        &[("REDIS_URL", "memcached://:hunter2@cache")],
+        &["REDIS_URL: cluster.redis_url must be"],
+    ),
+    (
+        "a port of a Redis that is none",
+        &[("REDIS_URL", "redis://:hunter2@a:99999")],
+        &["cluster.redis_url", "redis://"],
+    ),
+    ("two that are no cluster", &[("REDIS_URL", "redis://:hunter2@a,b")], &["cluster.redis_url", "redis+cluster://"]),
+    ("a database of a Redis that is none", &[("REDIS_URL", "redis://a/hunter2")], &["cluster.redis_url", "/database"]),
+    ("Sentinels without a name", &[("REDIS_URL", "redis+sentinel://:hunter2@a")], &["cluster.redis_url", "/name"]),
+    ("a cluster without a node", &[("REDIS_URL", "redis+cluster://,,")], &["cluster.redis_url", "redis+cluster://"]),
+    ("a protocol of a Redis", &[("REDIS_URL", "redis://a?protocol=hunter2")], &["cluster.redis_url", "redis://"]),
     (
         "a password for the model",
         &[("OPENAI_BASE_URL", "https://u:hunter2@api.example/v1")],
