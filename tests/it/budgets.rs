@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use rivulet::mock_llm::{Fault, Options, Script};
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Setup, TestGateway, Upstream, soon, upstream};
+use crate::harness::{Client, Neighbour, Setup, TestGateway, Upstream, soon, upstream};
 
 const SECRET: &str = "a secret of the tests with more than 32 characters";
 
@@ -109,20 +109,24 @@ async fn answers_at_once_cannot_spend_one_budget_many_times() {
 async fn reasoning_is_paid_for_also_by_who_stops_before_the_first_word() {
     let reasoning = json!({"choices": [{"delta": {"reasoning": "x".repeat(4000)}}]});
     let reasons = Fault::Raw { pieces: vec![format!("data: {reasoning}\n\n").into()], pause: Duration::from_secs(60) };
-    let model = upstream(Options { rate: 0.0, faults: vec![reasons], ..Options::default() }).await;
     // For a prompt of about 150, 1,000 tokens of reasoning, and another prompt.
-    let gateway = Setup::with_upstream(&model.url).set("RIVULET_LIMITS_TOKENS_PER_DAY", "1500").start().await;
-    let mut client = gateway.connect().await;
+    let setup = Setup::bare().set("RIVULET_LIMITS_TOKENS_PER_DAY", "1500");
+    let setup = setup.set("RIVULET_AUTH_REQUIRED", "true").set("RIVULET_AUTH_JWT_SECRET", SECRET);
+    let bens = async |gateway: &TestGateway| Some(token(gateway, "t", "ben").await);
+    let (gateway, mut neighbour) = Neighbour::among(setup, bens, vec![reasons]).await;
+    let mut client = Client::connect_as(&gateway.socket(""), &token(&gateway, "t", "ann").await).await;
     client.say("Why?").await;
     while client.until("run.phase").await["phase"] != "thinking" {}
     client.tell(json!({ "type": "stop" })).await;
     assert_eq!(client.until("run.done").await["status"], "stopped");
+    neighbour.goes_on().await;
     client.say("Why not?").await;
     let ended = client.until("run.done").await;
     assert_eq!((&ended["status"], &ended["error"]["code"]), (&json!("error"), &json!("budget_exhausted")));
     client.say("And now?").await;
     assert_eq!(error(&mut client).await["code"], "budget_exhausted");
-    assert_eq!(model.stats.counts().requests, 2);
+    neighbour.goes_on().await;
+    assert_eq!(neighbour.model().counts().requests, 1 + 2, "the neighbour's is the one");
 }
 
 #[tokio::test]
@@ -219,14 +223,10 @@ async fn answers_wait_in_line_and_are_told_where() {
 
 #[tokio::test]
 async fn a_user_has_so_many_answers_at_once_and_others_have_theirs() {
-    let (model, gate) = Upstream::gated("One two three.", 1).await;
-    let gateway = Setup::with_upstream(&model.url)
-        .set("RIVULET_AUTH_REQUIRED", "true")
-        .set("RIVULET_AUTH_JWT_SECRET", SECRET)
-        .set("RIVULET_LIMITS_RUNS_PER_USER", "1")
-        .start()
-        .await;
-    let (ann, ben) = (token(&gateway, "t", "ann").await, token(&gateway, "t", "ben").await);
+    let setup = Setup::bare().set("RIVULET_AUTH_REQUIRED", "true").set("RIVULET_AUTH_JWT_SECRET", SECRET);
+    let bens = async |gateway: &TestGateway| Some(token(gateway, "t", "ben").await);
+    let (gateway, mut neighbour) = Neighbour::in_step(setup.set("RIVULET_LIMITS_RUNS_PER_USER", "1"), bens).await;
+    let ann = token(&gateway, "t", "ann").await;
     let mut first = Client::connect_as(&gateway.socket(""), &ann).await;
     first.say("A?").await;
     first.until("delta").await;
@@ -234,12 +234,10 @@ async fn a_user_has_so_many_answers_at_once_and_others_have_theirs() {
     second.say("B?").await;
     let phase = second.until("run.phase").await;
     assert_eq!((&phase["phase"], &phase["position"]), (&json!("queued"), &json!(1)));
-    let mut other = Client::connect_as(&gateway.socket(""), &ben).await;
-    other.say("C?").await;
-    other.until("delta").await;
-    gate.open();
-    for client in [&mut first, &mut second, &mut other] {
+    neighbour.goes_on().await;
+    assert_eq!(neighbour.model().counts().requests, 2);
+    neighbour.has_all().await;
+    for client in [&mut first, &mut second] {
         assert_eq!(client.answer().await.status(), "complete");
     }
-    assert_eq!(model.stats.counts().requests, 3);
 }

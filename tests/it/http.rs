@@ -5,7 +5,7 @@ use rivulet::mock_llm::DEFAULT_TEXT;
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpSocket};
 
-use crate::harness::{Setup, Upstream, soon};
+use crate::harness::{Neighbour, Setup, Upstream, soon};
 
 #[tokio::test]
 async fn health_metrics_and_version() {
@@ -70,7 +70,8 @@ async fn every_answer_carries_an_id_and_security_headers() {
 
 #[tokio::test]
 async fn only_listed_origins_may_read_answers() {
-    let gateway = Setup::bare().set("RIVULET_SERVER_ALLOWED_ORIGINS", "https://shop.example").start().await;
+    let setup = Setup::bare().set("RIVULET_SERVER_ALLOWED_ORIGINS", "https://shop.example");
+    let (gateway, mut neighbour) = Neighbour::of_nobody(setup).await;
     let client = reqwest::Client::new();
     for (origin, allowed) in [("https://shop.example", true), ("https://evil.example", false), ("null", false)] {
         for path in ["/api/v1/version", "/api/v1/sessions/s_unknown"] {
@@ -93,7 +94,9 @@ async fn only_listed_origins_may_read_answers() {
         // A browser sends simple requests without asking.
         let made = client.post(gateway.url("/api/v1/sessions")).header("origin", origin).send().await.unwrap();
         assert_eq!(made.status(), if allowed { 201 } else { 403 }, "{origin}");
+        neighbour.goes_on().await;
     }
+    neighbour.has_all().await;
 }
 
 #[tokio::test]

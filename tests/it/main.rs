@@ -24,6 +24,7 @@ mod dependencies;
 mod deviations;
 mod disk;
 mod documents;
+mod elsewhere;
 mod eval;
 mod faults;
 mod formats;

@@ -186,9 +186,9 @@ async fn an_http2_connection_without_requests_is_closed_and_one_that_listens_is_
     let session = client.post(format!("https://{}/api/v1/sessions", gateway.address)).json(&json!({}));
     let session = TestGateway::answer(session).await.1["session_id"].as_str().unwrap().to_owned();
     let events = format!("https://{}/api/v1/sessions/{session}/events", gateway.address);
-    let listening = certificate.client().get(events).send().await.unwrap();
-    let mut listening = listening.bytes_stream();
-    assert!(soon("the first event", listening.next()).await.unwrap().is_ok());
+    let neighbour = certificate.client().get(events).send().await.unwrap();
+    let mut neighbour = neighbour.bytes_stream();
+    assert!(soon("the first event", neighbour.next()).await.unwrap().is_ok());
 
     let stream = certificate.connect(&gateway, b"h2").await;
     let (sender, connection) =
@@ -197,7 +197,7 @@ async fn an_http2_connection_without_requests_is_closed_and_one_that_listens_is_
             .unwrap();
     timeout(Duration::from_secs(110), connection).await.expect("it is closed").unwrap();
     drop(sender);
-    assert!(soon("a sign of life", listening.next()).await.unwrap().is_ok());
+    assert!(soon("a sign of life", neighbour.next()).await.unwrap().is_ok());
 }
 
 #[tokio::test]

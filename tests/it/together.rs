@@ -19,12 +19,15 @@ use tokio::{
 
 use crate::{
     auth::{self, SECRET, call, knock, token},
-    harness::{Client, Gate, Redis, SHARED, SHARED_REDIS, Seed, Setup, TestGateway, Upstream, soon, upstream},
+    harness::{
+        Client, Gate, Neighbour, Redis, SHARED, SHARED_REDIS, Seed, Setup, TestGateway, Upstream, soon, upstream,
+    },
 };
 
 const LIMIT: usize = 30;
 
-async fn gateways<const N: usize>(setup: Setup, redis: &str) -> [TestGateway; N] {
+/// So many gateways with one database and one Redis, which know of one another.
+pub(crate) async fn gateways<const N: usize>(setup: Setup, redis: &str) -> [TestGateway; N] {
     let database = SHARED.fresh().await;
     let mut gateways = Vec::new();
     for _ in 0..N {
@@ -369,14 +372,18 @@ async fn try_at(gateway: &TestGateway, ticket: &str) -> u16 {
 #[tokio::test]
 async fn a_ticket_is_good_once_at_any_gateway() {
     let mut redis = Redis::start(&[]);
-    let gateways = gateways::<3>(auth::setup(), redis.url()).await;
+    let (setup, expected) = Neighbour::expected(auth::setup(), vec!["lump".parse().unwrap()]).await;
+    let gateways = gateways::<3>(setup, redis.url()).await;
     let [a, b, c] = &gateways;
+    let mut neighbour = expected.comes(a, Some(&token("neighbour"))).await;
     let made = ticket(a).await;
     assert_eq!((try_at(b, &made).await, try_at(b, &made).await, try_at(a, &made).await), (101, 401, 401));
-    for _ in 0..5 {
+    for _ in 0..3 {
         let made = ticket(c).await;
-        let tries = join_all((0..20).map(|n| try_at(&gateways[n % 3], &made))).await;
-        assert_eq!(tries.iter().filter(|status| **status == 101).count(), 1, "{tries:?}");
+        let tries = join_all((0..100).map(|n| try_at(&gateways[n % 3], &made))).await;
+        let [came_in, refused] = [101, 401].map(|wanted| tries.iter().filter(|status| **status == wanted).count());
+        assert_eq!((came_in, refused), (1, 99), "{tries:?}");
+        neighbour.goes_on().await;
     }
     // Of those who came in it is known who they are.
     let made = ticket(a).await;
@@ -393,6 +400,7 @@ async fn a_ticket_is_good_once_at_any_gateway() {
     let tries = [try_at(b, &made).await, try_at(b, &made).await, try_at(c, &made).await, try_at(c, &made).await];
     assert_eq!(tries, [101, 401, 101, 401], "once at each");
     assert_eq!(b.metric("limits_alone_total{scope=\"tickets\"}").await, 1.0);
+    neighbour.has_all().await;
 }
 
 #[tokio::test]

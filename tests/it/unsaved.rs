@@ -13,7 +13,7 @@ use rivulet::{
 use serde_json::{Value, json};
 use tokio_tungstenite::{connect_async, tungstenite::Error};
 
-use crate::harness::{Client, Setup, Talkative, TestGateway, Upstream, hub, soon};
+use crate::harness::{Client, Neighbour, Setup, Talkative, TestGateway, Upstream, hub, soon};
 
 fn path(session: &str) -> String {
     format!("/api/v1/sessions/{session}")
@@ -37,15 +37,17 @@ async fn delete(gateway: &TestGateway, session: &str) -> StatusCode {
 
 #[tokio::test]
 async fn a_socket_makes_a_session_that_is_stored_with_its_first_message() {
-    let upstream = Upstream::saying("Yes.", 0.0).await;
-    let gateway = Setup::with_upstream(&upstream.url).start().await;
+    let (gateway, mut neighbour) = Neighbour::of_nobody(Setup::bare()).await;
+    let others = listed(&gateway).await;
     let (mut used, unused) = (gateway.connect().await, gateway.connect().await);
-    assert_eq!(listed(&gateway).await, Vec::<Value>::new());
+    neighbour.goes_on().await;
+    assert_eq!((others.len(), listed(&gateway).await), (1, others), "the neighbour's is the one");
     let (status, found) = gateway.get(&path(&used.session())).await;
     assert_eq!((status, &found["message_count"], &found["messages"]), (200, &json!(0), &json!([])));
-    assert_eq!(used.ask("one").await.text, "Yes.");
+    assert_eq!(used.ask("one").await.status(), "complete");
+    neighbour.goes_on().await;
     let now = listed(&gateway).await;
-    assert_eq!((now.len(), &now[0]["session_id"]), (1, &json!(used.session())));
+    assert_eq!((now.len(), &now[0]["session_id"]), (2, &json!(used.session())));
     assert_eq!((&now[0]["message_count"], &now[0]["created_at"]), (&json!(2), &found["created_at"]));
     let (_, promised) = gateway.post("/api/v1/sessions", json!({})).await;
     let promised = promised["session_id"].as_str().unwrap();

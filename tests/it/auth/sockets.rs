@@ -12,7 +12,7 @@ use crate::harness::Memory;
 
 #[tokio::test]
 async fn every_kind_of_credential_opens_a_socket_in_its_order() {
-    let gateway = setup().start().await;
+    let (gateway, mut neighbour) = beside(setup()).await;
     let (ann, ben) = (token("ann"), token("ben"));
     let mut first = Client::connect_as(&gateway.socket(""), &ann).await;
     assert_eq!(first.ask("one").await.status(), "complete");
@@ -41,6 +41,7 @@ async fn every_kind_of_credential_opens_a_socket_in_its_order() {
     assert_eq!(fourth.answer().await.status(), "complete");
     assert_eq!(fourth.snapshot.as_ref().unwrap()["messages"].as_array().unwrap().len(), 4);
 
+    neighbour.goes_on().await;
     // The first that is there decides, and nothing after it is looked at.
     assert_eq!(knock(&ticket().await, &[bearer("x")]).await, 401);
     assert_eq!(knock(&format!("{own}?ticket=tk_x"), &[protocols(&ann)]).await, 401);
@@ -49,6 +50,7 @@ async fn every_kind_of_credential_opens_a_socket_in_its_order() {
     assert_eq!(knock(&own, &[protocols(&format!("{ann}, bearer.{ben}"))]).await, 401);
     for field in ["token", "access_token"] {
         assert_eq!(knock(&format!("{own}?{field}={ann}"), &[]).await, 400, "no token in the URL");
+        neighbour.goes_on().await;
     }
     // A browser sends cookies by itself, whoever's page asks: they are no credential.
     let cookie = ("cookie", format!("token={ann}; access_token={ann}; authorization=Bearer {ann}; session={own}"));
@@ -68,6 +70,7 @@ async fn every_kind_of_credential_opens_a_socket_in_its_order() {
     assert_eq!(knock(&unused, &[bearer(&ann)]).await, 101);
     assert_eq!(knock(&unused, &[]).await, 101, "who has a token needs no ticket");
     assert_eq!(knock(&gateway.socket(&first.session()), &[bearer(&ben)]).await, 404, "somebody else's");
+    neighbour.has_all().await;
 }
 
 #[tokio::test]

@@ -263,7 +263,7 @@ fn names() -> Vec<(&'static str, String, String)> {
 
 #[tokio::test]
 async fn names_lead_nowhere_and_bounds_are_exact() {
-    let gateway = setup().set("RIVULET_KNOWLEDGE_UPLOAD_BYTES", "100000").start().await;
+    let (gateway, mut neighbour) = Neighbour::of_nobody(setup().set("RIVULET_KNOWLEDGE_UPLOAD_BYTES", "100000")).await;
     let user = User::of(&gateway);
     let names = names();
     for (n, (what, given, shown)) in names.iter().enumerate() {
@@ -271,6 +271,7 @@ async fn names_lead_nowhere_and_bounds_are_exact() {
         assert_eq!(status, 202, "{what}: {accepted}");
         let (_, document) = user.get(&format!("/documents/{}", accepted["document"].as_str().unwrap())).await;
         assert_eq!(document["name"], *shown, "{what}");
+        neighbour.goes_on().await;
     }
     let kept = || files(&gateway.setup(), "/blobs/").len();
     assert!(files(&gateway.setup(), "passwd").is_empty() && kept() == names.len());
@@ -290,7 +291,9 @@ async fn names_lead_nowhere_and_bounds_are_exact() {
         let before = kept();
         let (status, accepted) = send(&gateway, &format!("Content-Type: {kind}\r\n"), &body).await;
         assert_eq!((status, kept()), (202, before + 1), "{what}: {accepted}");
+        neighbour.goes_on().await;
     }
+    neighbour.has_all().await;
     let bounded = setup().set("RIVULET_KNOWLEDGE_DOCUMENTS", "1").start().await;
     let user = User::of(&bounded);
     assert_eq!(user.upload("a.md", "# One").await.0, 202);

@@ -4,12 +4,15 @@ use super::{
     tenants::{SECRET, user},
     *,
 };
+use crate::harness::Neighbour;
 
 const SHOP: &str = "north/shop";
 const TEXT: &str = "# Tents\n\nThe pilfink is a tent for two.";
 
 struct Shop {
     gateway: TestGateway,
+    /// Somebody of another tenant, who has nothing to do with it.
+    neighbour: Neighbour,
     /// Whose it is,
     owner: User,
     /// who may read it,
@@ -24,7 +27,8 @@ impl Shop {
     async fn open() -> Self {
         let setup = setup().set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", SECRET);
         let setup = setup.set("RIVULET_LLM_CACHE_ENTRIES", "100").set("RIVULET_LLM_CACHE_SHARED", "true");
-        let gateway = setup.start().await;
+        let other = ["--tenant", "east", "--user", "neighbour"];
+        let (gateway, neighbour) = Neighbour::beside(setup, async |gateway| user(gateway, &other).await.token).await;
         let owner = user(&gateway, &["--tenant", "north", "--user", "ann", "--scope", "admin"]).await;
         let reader = user(&gateway, &["--tenant", "south", "--user", "bob", "--scope", "admin"]).await;
         let stranger = user(&gateway, &["--tenant", "west", "--user", "eve", "--scope", "admin"]).await;
@@ -32,7 +36,7 @@ impl Shop {
         let (_, accepted) = owner.send(Method::POST, "/documents", form(&parts)).await;
         owner.ended(accepted["job"].as_str().unwrap()).await;
         let document = accepted["document"].as_str().unwrap().to_owned();
-        Self { gateway, owner, reader, stranger, document }
+        Self { gateway, neighbour, owner, reader, stranger, document }
     }
 }
 
@@ -129,7 +133,7 @@ async fn what_is_shared_is_found_by_both_and_changed_by_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_taken_back_is_gone_at_once_and_in_every_cache() {
-    let Shop { gateway: _running, owner, reader, stranger, document } = Shop::open().await;
+    let Shop { gateway: _running, mut neighbour, owner, reader, stranger, document } = Shop::open().await;
     let path = format!("/documents/{document}");
     for way in ["taken back", "deleted"] {
         assert_eq!(owner.share("shop", &["south"]).await.0, 200);
@@ -147,6 +151,7 @@ async fn what_is_taken_back_is_gone_at_once_and_in_every_cache() {
             assert_eq!(none, (404, "not_found".to_owned(), "there is no such collection".to_owned()));
             assert_eq!(refusal(reader.search(mode, SHOP).await), none, "{way}");
             assert_eq!(refusal(stranger.search(mode, SHOP).await), none, "{way}");
+            neighbour.goes_on().await;
         }
         for (known, unknown) in [
             (path.clone(), "/documents/x".to_owned()),
@@ -158,6 +163,7 @@ async fn what_is_taken_back_is_gone_at_once_and_in_every_cache() {
         ] {
             let none = refusal(reader.get(&unknown).await);
             assert_eq!((refusal(reader.get(&known).await), none.0), (none.clone(), 404), "{way}: {known}");
+            neighbour.goes_on().await;
         }
         let told = reader.get("/collections").await.1.to_string();
         assert!(!told.contains("north"), "{told}");
@@ -165,4 +171,5 @@ async fn what_is_taken_back_is_gone_at_once_and_in_every_cache() {
     // One of the same name is another one.
     assert_eq!(owner.post("/collections", json!({"name": "shop"})).await.0, 201);
     assert_eq!(reader.search("text", SHOP).await.0, 404);
+    neighbour.has_all().await;
 }

@@ -6,7 +6,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::harness::Strace;
+use crate::harness::{Neighbour, Strace};
 
 #[tokio::test]
 async fn what_breaks_off_leaves_no_part_behind() {
@@ -50,7 +50,9 @@ async fn what_breaks_off_leaves_no_part_behind() {
 #[tokio::test]
 async fn a_document_ends_with_the_token_with_which_it_comes() {
     let setup = setup().set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", tenants::SECRET);
-    let gateway = setup.start().await;
+    let other = ["--user", "neighbour"];
+    let (gateway, mut neighbour) =
+        Neighbour::beside(setup, async |gateway| tenants::user(gateway, &other).await.token).await;
     let ann = tenants::user(&gateway, &["--user", "ann"]).await;
     let body = form(&[("file", Some("a.md"), &[b'a'; 50_000])]);
     let head = format!(
@@ -66,9 +68,11 @@ async fn a_document_ends_with_the_token_with_which_it_comes() {
     let mut answer = [0; 12];
     soon("an answer", stream.read_exact(&mut answer)).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 401");
+    neighbour.goes_on().await;
     until("the part to go", async || files(&gateway.setup(), ".part").is_empty()).await;
     let again = tenants::user(&gateway, &["--user", "ben"]).await;
     assert_eq!(again.get("/documents").await.1["documents"], json!([]));
+    neighbour.has_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
