@@ -16,6 +16,6 @@ pub use self::{
     owner::{Circle, Owner},
     run::{Author, Doing, Phase, RunError, Timing, Usage},
     source::{Citation, Source},
-    text::{byte_of, printable, utf16_len},
+    text::{byte_of, is_misleading, printable, utf16_len},
     time::Timestamp,
 };

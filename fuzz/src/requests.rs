@@ -92,6 +92,8 @@ impl<'a> Asked<'a> {
         let codings: Vec<_> = self.fields.get_all(header::TRANSFER_ENCODING).iter().collect();
         let is_known = |coding: &&HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
         assert!(codings.is_empty() || (codings.len() == 1 && codings.iter().all(is_known)) || told.is_refused());
+        let kinds = self.fields.get_all(header::CONTENT_TYPE).iter().count();
+        assert!(kinds <= 1 || told.is_refused(), "{kinds} types: {status}");
         let size: usize = self.fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         assert!(size <= HEAD || told.is_refused(), "{size} bytes: {status}");
     }

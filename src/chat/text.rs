@@ -44,8 +44,16 @@ pub fn printable(text: &str, most: usize) -> String {
 }
 
 fn is_plain(c: char) -> bool {
-    let turns = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    !c.is_control() && !turns
+    !c.is_control() && !is_misleading(c)
+}
+
+/// Whether it is a character that nobody sees, that ends a line, or that turns the direction of those behind it.
+#[must_use]
+pub const fn is_misleading(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
 }
 
 #[cfg(test)]

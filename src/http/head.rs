@@ -21,6 +21,9 @@ pub(super) fn check(head: &Parts) -> Result<(), Problem> {
     if hosts > 1 || (hosts == 0 && head.version >= Version::HTTP_11) {
         return Err(Problem::invalid_field("Host", "must be there once"));
     }
+    if head.headers.get_all(header::CONTENT_TYPE).iter().count() > 1 {
+        return Err(Problem::invalid_field("Content-Type", "must be there once"));
+    }
     let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
     if let Some(coding) = codings.next()
         && (codings.next().is_some() || !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"))
@@ -65,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_and_codings_are_unmistakable() {
+    fn hosts_types_and_codings_are_unmistakable() {
         let host = ("host", "localhost");
         for (version, fields, refused) in [
             (Version::HTTP_11, vec![host], None),
@@ -73,6 +76,7 @@ mod tests {
             (Version::HTTP_10, vec![], None),
             (Version::HTTP_11, vec![host, ("host", "localhost")], Some(400)),
             (Version::HTTP_10, vec![host, ("host", "other")], Some(400)),
+            (Version::HTTP_11, vec![host, ("content-type", "text/plain"), ("content-type", "text/plain")], Some(400)),
             (Version::HTTP_11, vec![host, ("transfer-encoding", " Chunked")], None),
             (Version::HTTP_11, vec![host, ("transfer-encoding", "gzip, chunked")], Some(501)),
             (Version::HTTP_11, vec![host, ("transfer-encoding", "gzip"), ("transfer-encoding", "chunked")], Some(501)),

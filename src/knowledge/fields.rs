@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::chat::is_misleading;
+
 /// The longest name of a file, in bytes; more is cut, but not its ending.
 const MAX_NAME: usize = 200;
 /// The longest ending of a name, in bytes; what is longer is none.
@@ -38,11 +40,6 @@ fn shortened(name: &str) -> String {
     };
     let stem = &stem[..stem.floor_char_boundary(MAX_NAME - ending.len())];
     format!("{}{ending}", stem.trim_end()).trim_end_matches(|c: char| c == '.' || c.is_whitespace()).to_owned()
-}
-
-/// Characters that nobody sees, or that turn the direction of those behind them.
-const fn is_misleading(c: char) -> bool {
-    matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{61C}')
 }
 
 /// What the source calls a document.
@@ -129,6 +126,7 @@ mod tests {
             ("/abs/ö b.txt ", Some("ö b.txt")),
             ("a.txt\0.exe", Some("a.txt.exe")),
             ("gnp\u{202e}.txt", Some("gnp.txt")),
+            ("a\u{2028}b\u{2029}.txt", Some("ab.txt")),
             ("..", None),
             ("a/", None),
             ("\0", None),
@@ -152,6 +150,7 @@ mod tests {
         assert!(key("https://example.com/a?b").is_ok() && key("").is_err() && key("a\nb").is_err());
         let (most, more) = ("ü".repeat(MAX_TITLE), "ü".repeat(MAX_TITLE + 1));
         assert!(title(&most).is_ok() && title(&more).is_err(), "characters are counted");
+        assert_eq!(title("A\u{2028} title\u{61c}").as_deref(), Ok("A title"));
         assert!(title(" A title ").is_ok_and(|title| title == "A title") && title("\n").is_err());
     }
 }

@@ -22,13 +22,15 @@ mod cursor;
 mod event;
 mod reading;
 mod transcript;
+mod whole;
 
-pub use copy::{Change, Copied, OutOfStep, Whole};
+pub use copy::{Change, Copied};
 pub use cursor::{Cursor, Saved};
 pub use event::{
     Attachment, By, Ending, Event, LiveRun, Presence, Progress, Recovered, RunDone, Snapshot, Step, There,
 };
 pub use transcript::Transcript;
+pub use whole::{OutOfStep, Whole};
 
 /// How long an event, and with a run's end its text, can be resumed from (docs/protocol.md: the run's life + 10 min).
 pub const RETENTION: Moment = 600_000_000;

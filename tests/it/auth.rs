@@ -41,9 +41,9 @@ pub(crate) fn now() -> u64 {
 }
 
 /// Signs anything.
-pub(crate) fn forge(header: &str, claims: &str, secret: &str) -> String {
+pub(crate) fn forge(header: &str, claims: impl AsRef<[u8]>, secret: &str) -> String {
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-    let message = format!("{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()));
+    let message = format!("{}.{}", encode(header.as_bytes()), encode(claims.as_ref()));
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     format!("{message}.{}", encode(hmac::sign(&key, message.as_bytes()).as_ref()))
 }

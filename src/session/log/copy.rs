@@ -4,18 +4,19 @@
 //! told is read behind a cursor, as readers are told everything: nothing is kept for a copy that is slow. A copy that does
 //! not fit what it is told says so, and is made anew. Pure.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Kept, Log, RunRecord, Withdrawal,
+    Log,
     cursor::Cursor,
     event::{By, Event, RunDone, Step},
+    whole::{OutOfStep, Said, Whole},
 };
 use crate::{
-    chat::{Doing, Feedback, Message, MessageId, RunId, Source},
-    session::{Moment, text::RunText},
+    chat::{Doing, Feedback, Message, MessageId},
+    session::Moment,
 };
 
 /// What happened in a log, for its copies.
@@ -42,43 +43,6 @@ pub enum Change {
     Done(u64, Arc<RunDone>, Option<Box<Message>>),
 }
 
-/// A whole log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Whole {
-    epoch: Arc<str>,
-    head: u64,
-    /// Each with its age in microseconds.
-    events: Vec<(u64, Event)>,
-    runs: Vec<Run>,
-    said: Said,
-}
-
-/// The newest messages, and how often that changed otherwise than by new ones.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Said {
-    messages: Vec<Arc<Message>>,
-    older: bool,
-    revision: u64,
-}
-
-/// Behind which offset, from whom, to whom, why.
-type Withdrawn = (u64, Box<str>, Box<str>, Box<str>);
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Run {
-    run: RunId,
-    message: MessageId,
-    question: MessageId,
-    model: Arc<str>,
-    sources: Arc<[Source]>,
-    started: u64,
-    done: Option<u64>,
-    doing: Doing,
-    text: String,
-    withdrawals: u32,
-    withdrawal: Option<Withdrawn>,
-}
-
 /// How far a copy is.
 #[derive(Debug, Clone, Default)]
 pub struct Copied {
@@ -86,11 +50,6 @@ pub struct Copied {
     cursor: Option<Cursor>,
     revision: u64,
 }
-
-/// The copy is not what it was taken for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the copy of a log does not go on here")]
-pub struct OutOfStep;
 
 impl Log {
     /// How far a copy is that carries the cursor `at` and has heard of so many `revision`s.
@@ -171,6 +130,9 @@ impl Log {
     /// # Errors
     /// [`OutOfStep`]: the copy has to be made anew.
     pub fn repeat(&mut self, change: Change, now: Moment) -> Result<(), OutOfStep> {
+        if self.is_unheard() && !matches!(change, Change::Whole(_)) {
+            return Err(OutOfStep);
+        }
         match change {
             Change::Whole(whole) => return self.take_over(*whole, now),
             Change::Said(said, others) => {
@@ -200,7 +162,7 @@ impl Log {
                 self.expect(seq)?;
                 match event {
                     Event::RunStart { run, message, question, replaces, model, version } => {
-                        if self.live().is_some() {
+                        if self.live().is_some() || self.runs.iter().any(|record| record.run == run) {
                             return Err(OutOfStep);
                         }
                         self.begin_run((run, message, question), replaces, By { model, version }, now);
@@ -242,52 +204,6 @@ impl Log {
         Ok(())
     }
 
-    /// All of it, for somebody who is to go on with it.
-    #[must_use]
-    pub fn whole(&self, now: Moment) -> Whole {
-        let runs = self.runs.iter().map(|record| Run {
-            run: record.run.clone(),
-            message: record.message.clone(),
-            question: record.question.clone(),
-            model: record.model.clone(),
-            sources: record.sources.clone(),
-            started: record.started,
-            done: record.done,
-            doing: record.doing,
-            text: record.text.as_str().to_owned(),
-            withdrawals: record.withdrawals,
-            withdrawal: record.withdrawal.as_ref().map(|withdrawal| {
-                let Withdrawal { keep, from, to, reason } = withdrawal;
-                (keep.utf16(), from.clone(), to.clone(), reason.clone())
-            }),
-        });
-        let events = self.events.iter().map(|kept| (now.saturating_sub(kept.at), kept.event.clone()));
-        let (events, runs) = (events.collect(), runs.collect());
-        Whole { epoch: self.epoch.clone(), head: self.head, events, runs, said: self.said() }
-    }
-
-    /// The same log, to go on with.
-    ///
-    /// # Errors
-    /// [`OutOfStep`]: there is no such log.
-    pub fn of_whole(whole: Whole, history: usize, now: Moment) -> Result<Self, OutOfStep> {
-        let mut log = Self::empty_copy(history);
-        log.take_over(whole, now)?;
-        if log.live().is_some() || log.is_unheard() { Err(OutOfStep) } else { Ok(log) }
-    }
-
-    /// An empty copy, which is to hear everything.
-    #[must_use]
-    pub fn empty_copy(history: usize) -> Self {
-        Self::new("", Vec::new(), false, history, 0)
-    }
-
-    /// Whether anything was heard yet of the log that this is to be a copy of.
-    #[must_use]
-    pub fn is_unheard(&self) -> bool {
-        self.epoch.is_empty()
-    }
-
     fn expect(&self, seq: u64) -> Result<(), OutOfStep> {
         if seq == self.head + 1 { Ok(()) } else { Err(OutOfStep) }
     }
@@ -305,61 +221,5 @@ impl Log {
         let answer = self.transcript.iter().find(is_answer)?;
         let run = answer.run.clone()?;
         Some(Message::pending(answer.id.clone(), answer.question.clone(), run, answer.created_at))
-    }
-
-    fn said(&self) -> Said {
-        let messages = self.transcript.iter().cloned().collect();
-        Said { messages, older: !self.transcript.is_whole(), revision: self.revision }
-    }
-
-    /// Becomes the same log. Readers of this copy may stay where they are when it is of the same epoch.
-    fn take_over(&mut self, whole: Whole, now: Moment) -> Result<(), OutOfStep> {
-        let Whole { epoch, head, events, runs, said } = whole;
-        if !(self.is_unheard() || self.epoch == epoch) || head < events.len() as u64 {
-            return Err(OutOfStep);
-        }
-        let before = std::mem::take(&mut self.runs);
-        for run in runs {
-            let mut text = RunText::default();
-            text.push(&run.text, now);
-            let withdrawal = match run.withdrawal {
-                Some((keep, from, to, reason)) => {
-                    Some(Withdrawal { keep: text.position(keep).ok_or(OutOfStep)?, from, to, reason })
-                }
-                None => None,
-            };
-            if run.done.is_some() {
-                text.seal();
-            }
-            self.runs.push_back(RunRecord {
-                message: run.message,
-                question: run.question,
-                model: run.model,
-                sources: run.sources,
-                started: run.started,
-                done: run.done,
-                doing: run.doing,
-                text,
-                // More than any reader here has been told of: all are told again.
-                withdrawals: match before.iter().find(|record| record.run == run.run) {
-                    Some(before) if run.withdrawals > 0 => before.withdrawals.max(run.withdrawals) + 1,
-                    _ => run.withdrawals,
-                },
-                withdrawal,
-                run: run.run,
-            });
-        }
-        (self.epoch, self.head, self.kept_bytes, self.events) = (epoch, 0, 0, VecDeque::with_capacity(events.len()));
-        self.head = head - events.len() as u64;
-        for (age, event) in events {
-            let bytes = self.bytes_of(&event);
-            self.head += 1;
-            self.kept_bytes += bytes;
-            self.events.push_back(Kept { at: now.saturating_sub(age), event, bytes });
-        }
-        self.transcript.reset(said.messages, said.older);
-        self.revision = said.revision;
-        self.phase_changes += 1;
-        Ok(())
     }
 }

@@ -5,6 +5,8 @@ use proptest::{collection::vec, prelude::*};
 use super::*;
 use crate::chat::{Rating, Timestamp, utf16_len};
 
+mod altered;
+
 /// A client that follows the rules of docs/protocol.md, and nothing else.
 #[derive(Debug, Clone, Default)]
 struct Client {

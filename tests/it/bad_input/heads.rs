@@ -112,6 +112,8 @@ fn bodies() -> Vec<(String, Vec<u16>)> {
         (typed(""), vec![415]),
         (typed("Content-Type: text/plain\r\n"), vec![415]),
         (typed("Content-Type: application/json; charset=utf-8\r\n"), vec![201]),
+        (typed("Content-Type: application/json\r\nContent-Type: text/plain\r\n"), vec![400]),
+        (typed("Content-Type: text/plain\r\nContent-Type: application/json\r\n"), vec![400]),
         (typed("Content-Type: application/json\r\nContent-Encoding: gzip\r\n"), vec![415]),
         ("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(999) + SMUGGLED, vec![200; 1000]),
     ]

@@ -47,8 +47,8 @@ impl Signer {
         }
     }
 
-    /// Signs texts as they are.
-    fn sealed(&self, header: &str, claims: &str) -> String {
+    /// Signs what is there as it is.
+    fn sealed(&self, header: &str, claims: impl AsRef<[u8]>) -> String {
         let Self::Pair(maker, _) = self else { return forge(header, claims, SECRET) };
         let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         format!("{message}.{}", maker.sign(&message))
@@ -190,14 +190,25 @@ fn badly_claimed(signer: &Signer) -> Vec<Row> {
         json!({"exp": (now() + 600).to_string()}),
         json!({"exp": now() as f64 + 600.5}),
         json!({"exp": -1}),
+        json!({"exp": 0}),
+        json!({"exp": u64::MAX, "iat": null}),
+        json!({"exp": i64::MIN}),
+        json!({"exp": true}),
+        json!({"exp": {"$date": now() + 600}}),
         json!({"exp": [now() + 600]}),
         json!({"exp": null}),
         json!({"exp": FAR, "iat": null}),
         json!({"nbf": now() + 60}),
         json!({"nbf": "now"}),
+        json!({"nbf": u64::MAX}),
         json!({"iat": now() + 60}),
         json!({"iat": now() - 400 * 24 * 3600}),
+        json!({"iat": u64::MAX}),
+        json!({"iat": i64::MIN}),
         json!({"aud": []}),
+        json!({"aud": ""}),
+        json!({"aud": [""]}),
+        json!({"aud": [["chat"]]}),
         json!({"aud": ["other"]}),
         json!({"aud": "chat "}),
         json!({"aud": {"chat": true}}),
@@ -208,6 +219,8 @@ fn badly_claimed(signer: &Signer) -> Vec<Row> {
         json!({"sub": null}),
         json!({"sub": 5}),
         json!({"sub": ""}),
+        json!({"sub": ["ann"]}),
+        json!({"sub": "a\u{0}"}),
         json!({"sub": "a\nb"}),
         json!({"sub": "x".repeat(500)}),
         json!({"sub": "x".repeat(10 << 10)}),
@@ -221,6 +234,9 @@ fn badly_claimed(signer: &Signer) -> Vec<Row> {
     }
     let (header, plain) = (header.to_string(), good.to_string());
     let nested = signer.sealed(&header, &plain);
+    let bytes = plain.replacen("\"ann\"", "\"a?n\"", 1).into_bytes();
+    let bytes: Vec<u8> = bytes.into_iter().map(|byte| if byte == b'?' { b'\xe4' } else { byte }).collect();
+    rows.push(("claims that are no UTF-8".to_owned(), signer.sealed(&header, bytes)));
     for (what, claims) in [
         ("sub twice", plain.replacen('{', r#"{"sub":"root","#, 1)),
         ("exp twice", plain.replacen("\"iat\"", "\"exp\"", 1)),
@@ -228,6 +244,7 @@ fn badly_claimed(signer: &Signer) -> Vec<Row> {
         ("exp beyond numbers", plain.replacen("\"exp\"", "\"exp\":1e400,\"x\"", 1)),
         ("two of them", format!("{plain} {plain}")),
         ("a list without end", "[".repeat(2000)),
+        ("half a character", plain.replacen("\"ann\"", r#""\ud800""#, 1)),
         ("none", "{}".to_owned()),
         ("no JSON", "sub".to_owned()),
         ("empty", String::new()),

@@ -187,6 +187,55 @@ fn of_borders() -> Vec<Row> {
         ),
         ("a name that is no UTF-8", form_of(), latin1, 400, "invalid_field", "a file name in UTF-8"),
         ("no name", form_of(), file("form-data; name=\"file\""), 400, "invalid_field", "needs a file name"),
+        (
+            "a name in an RFC 5987 of its own",
+            form_of(),
+            file(r"form-data; name=file; filename*=UTF-8''%C3%BC.md"),
+            400,
+            "invalid_field",
+            "needs a file name",
+        ),
+        (
+            "a name without its end",
+            form_of(),
+            file("form-data; name=\"file\"; filename=\"a.md"),
+            400,
+            "invalid_field",
+            "needs a file name",
+        ),
+        ("a name with a mark of a terminal", form_of(), file(&in_form("a\x1b[31m.md")), 400, broken, "is none"),
+        (
+            "a name over two lines",
+            form_of(),
+            file("form-data;\r\n name=\"file\"; filename=\"a.md\""),
+            400,
+            broken,
+            "is none",
+        ),
+        (
+            "another field",
+            form_of(),
+            file("form-data; name=\"files[]\"; filename=\"a.md\""),
+            400,
+            "invalid_field",
+            "`file` is missing",
+        ),
+        (
+            "a field in other letters",
+            form_of(),
+            file("form-data; name=\"File\"; filename=\"a.md\""),
+            400,
+            "invalid_field",
+            "`file` is missing",
+        ),
+        (
+            "a field within a name",
+            form_of(),
+            file("form-data; filename=\"; name=title; .md\"; name=\"file\""),
+            400,
+            "invalid_field",
+            "`file` is missing",
+        ),
         ("an empty name", form_of(), file(&in_form("")), 400, "invalid_field", "needs a file name"),
         ("a folder", form_of(), file(&in_form("../")), 400, "invalid_field", "needs a file name"),
         ("an attachment", form_of(), file("attachment; filename=\"a.md\""), 400, "invalid_field", "`file` is missing"),
@@ -211,9 +260,15 @@ async fn bad_forms_are_refused_and_leave_nothing() {
     }
     let whole = form(&[("file", Some("a.md"), TEXT)]);
     let packed = format!("Content-Type: {}\r\nContent-Encoding: gzip\r\n", kind(BOUNDARY));
-    for (what, head) in [("no type", ""), ("a packed one", packed.as_str())] {
+    let twice = format!("Content-Type: {}\r\nContent-Type: text/plain\r\n", kind(BOUNDARY));
+    let media = (415, json!("unsupported_media_type"));
+    for (what, head, answer) in [
+        ("no type", "", media.clone()),
+        ("a packed one", packed.as_str(), media),
+        ("two types", twice.as_str(), (400, json!("invalid_field"))),
+    ] {
         let (status, problem) = send(&gateway, head, &whole).await;
-        assert_eq!((status, &problem["code"]), (415, &json!("unsupported_media_type")), "{what}: {problem}");
+        assert_eq!((status, problem["code"].clone()), answer, "{what}: {problem}");
         leaves_nothing(&gateway, what);
     }
     // A line of 100 MB, twice at once.
@@ -251,6 +306,13 @@ fn names() -> Vec<(&'static str, String, String)> {
         row("another system's folder", "C:\\temp\\b.md", "b.md"),
         row("from the root", "/absolute/c.md", "c.md"),
         row("a direction turned", "exe.\u{202e}gnp.md", "exe.gnp.md"),
+        row("lines of its own", "a\u{2028}b\u{2029}.md", "ab.md"),
+        row("a mark of the order of bytes", "\u{feff}d.md", "d.md"),
+        row("a folder in percents", "a%2F..%2Fb%00.md", "a%2F..%2Fb%00.md"),
+        row("an encoded word", "=?UTF-8?Q?r=C3=A9.md?=.md", "=?UTF-8?Q?r=C3=A9.md?=.md"),
+        row("a name beside another one", "e.md\"; filename*=UTF-8''..%2Ff.md; x=\"", "e.md"),
+        row("two names", "f.md\"; filename=\"g.md", "f.md"),
+        row("a quoted mark", "a\\\"b.md", "a\"b.md"),
         ("300 bytes", long, cut),
         row("a device of another system", "CON.md", "CON.md"),
         row("a device that is a text", "nul.txt", "nul.txt"),
