@@ -1,8 +1,8 @@
 //! The composition root: the only file that names concrete adapters. Start order, drain order.
 //!
-//! Start: what the configuration alone decides, the store, then everything that can fail for good, then the port; the embedding model and the sample documents
-//! come in the background, since chat works without them. End: not ready, no new work, answers finish or are
-//! checkpointed, sockets close, the store closes last.
+//! Start: what the configuration alone decides, the store, then everything that can fail for good, then the port; the
+//! embedding model and the sample documents come in the background, since chat works without them. End: not ready, no new
+//! work, answers finish or are checkpointed, sockets close, the store closes last.
 
 use std::{
     io,
