@@ -41,7 +41,7 @@ pub(crate) fn now() -> u64 {
 }
 
 /// Signs anything.
-pub(crate) fn forge(header: &str, claims: impl AsRef<[u8]>, secret: &str) -> String {
+pub(crate) fn forge(header: &str, claims: &(impl AsRef<[u8]> + ?Sized), secret: &str) -> String {
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     let message = format!("{}.{}", encode(header.as_bytes()), encode(claims.as_ref()));
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());

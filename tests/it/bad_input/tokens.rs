@@ -48,7 +48,7 @@ impl Signer {
     }
 
     /// Signs what is there as it is.
-    fn sealed(&self, header: &str, claims: impl AsRef<[u8]>) -> String {
+    fn sealed(&self, header: &str, claims: &(impl AsRef<[u8]> + ?Sized)) -> String {
         let Self::Pair(maker, _) = self else { return forge(header, claims, SECRET) };
         let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         format!("{message}.{}", maker.sign(&message))
@@ -236,7 +236,7 @@ fn badly_claimed(signer: &Signer) -> Vec<Row> {
     let nested = signer.sealed(&header, &plain);
     let bytes = plain.replacen("\"ann\"", "\"a?n\"", 1).into_bytes();
     let bytes: Vec<u8> = bytes.into_iter().map(|byte| if byte == b'?' { b'\xe4' } else { byte }).collect();
-    rows.push(("claims that are no UTF-8".to_owned(), signer.sealed(&header, bytes)));
+    rows.push(("claims that are no UTF-8".to_owned(), signer.sealed(&header, &bytes)));
     for (what, claims) in [
         ("sub twice", plain.replacen('{', r#"{"sub":"root","#, 1)),
         ("exp twice", plain.replacen("\"iat\"", "\"exp\"", 1)),
