@@ -138,9 +138,8 @@ impl App {
         let auth = Authenticator::new(&config.auth)?;
         let tls = TlsFiles::of(&config).map(|files| Tls::open(&files)).transpose()?.map(Arc::new);
         let server = config.cluster.redis_url.as_ref().map(|url| Server::parse(url.expose())).transpose()?;
-        if let Some(url) = &config.store.database_url {
-            PostgresStore::check_url(url.expose()).map_err(AppError::Database)?;
-        }
+        let database = config.store.database_url.as_ref().map(|url| PostgresStore::check_url(url.expose()));
+        database.transpose().map_err(AppError::Database)?;
         let model = Arc::new(Current::new(live::model(&config.llm)?));
         let data_dir = &config.server.data_dir;
         folder::prepare(data_dir).map_err(|source| AppError::DataDir { path: data_dir.clone(), source })?;

@@ -359,11 +359,9 @@ fn open_to_others(url: &Secret) -> Option<String> {
     let authority = authority(url.expose());
     let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
     let is_here = |host: &str| Url::parse(&format!("http://{host}")).is_ok_and(|url| is_loopback(&url));
-    if hosts.split(',').all(is_here) {
-        return None;
-    }
     let has_password = credentials.split_once(':').is_some_and(|(_, password)| !password.is_empty());
     let missing = match (url.expose().starts_with("rediss"), has_password) {
+        _ if hosts.split(',').all(is_here) => return None,
         (true, true) => return None,
         (false, true) => "no TLS (rediss://)",
         (true, false) => "no password",
