@@ -3,7 +3,8 @@
 #
 # Says on a line of its own when it is ready: the server's process id and its URL, whose user may do anything. Stays while
 # standard input is open; each line `start` on it starts the server again, where it was killed. In the end, also when
-# whoever started it was killed, server and folder are gone. Arguments are settings of the server: `-c fsync=on`.
+# whoever started it was killed, server and folder are gone. Arguments are settings of the server: `-c fsync=on`; behind
+# `standby URL` the server is a standby of the one at that URL, whose user and databases it has.
 set -euo pipefail
 
 fail() {
@@ -31,15 +32,23 @@ trap finish EXIT
 trap '' INT # Ctrl-C is for whoever started this; then standard input ends.
 trap 'exit 1' TERM
 
+primary=
+if [ "${1:-}" = standby ]; then primary="$2" && shift 2; fi
+
 port="$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')"
 password=under-test
 printf '%s\n' "$password" >"$folder/password"
-mkdir "$folder/data"
+mkdir -m 700 "$folder/data"
 if [ "$(id -u)" -eq 0 ]; then chown -R postgres: "$folder"; fi
 cd / # The server's user need not see where this was started.
-"${as_user[@]}" "$bin/initdb" --pgdata "$folder/data" --username rivulet --pwfile "$folder/password" \
-    --auth scram-sha-256 --encoding UTF8 --locale C --no-sync >"$folder/initdb.log" 2>&1 ||
-    { cat "$folder/initdb.log" >&2; fail "initdb failed"; }
+if [ -n "$primary" ]; then
+    "${as_user[@]}" "$bin/pg_basebackup" --pgdata "$folder/data" --dbname "$primary" --write-recovery-conf \
+        --checkpoint fast --no-sync >"$folder/made.log" 2>&1 || { cat "$folder/made.log" >&2; fail "pg_basebackup failed"; }
+else
+    "${as_user[@]}" "$bin/initdb" --pgdata "$folder/data" --username rivulet --pwfile "$folder/password" \
+        --auth scram-sha-256 --encoding UTF8 --locale C --no-sync >"$folder/made.log" 2>&1 ||
+        { cat "$folder/made.log" >&2; fail "initdb failed"; }
+fi
 
 start() {
     rm -f "$folder/data/postmaster.pid"

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # A Redis of its own for tests, on free ports of 127.0.0.1, in a temporary folder, as ordinary processes:
-# `redis.sh [standalone|sentinel|cluster] [SETTING…]`.
+# `redis.sh [standalone|sentinel|cluster|replicated] [SETTING…]`.
 #
 #   standalone  one server
 #   sentinel    a primary, its replica, and three sentinels that put the replica in its place within some seconds
 #   cluster     three primaries without replicas
+#   replicated  the same, and a replica of each, in the same order, that takes its place within some seconds
 #
 # Settings are those of the servers, as their command line has them: `--appendonly yes`. RIVULET_TEST_REDIS names another
 # program than redis-server, such as Valkey's.
@@ -16,7 +17,7 @@
 set -euo pipefail
 
 mode=standalone
-case "${1:-}" in standalone | sentinel | cluster) mode="$1" && shift ;; esac
+case "${1:-}" in standalone | sentinel | cluster | replicated) mode="$1" && shift ;; esac
 settings=("$@")
 program="${RIVULET_TEST_REDIS:-redis-server}"
 PATH="$PATH:/usr/sbin"
@@ -68,11 +69,16 @@ case "$mode" in
 standalone) processes=1 needed=1 ;;
 sentinel) processes=5 needed=5 ;;
 cluster) processes=3 needed=6 ;; # Each speaks to the others on a second one.
+replicated) processes=6 needed=12 ;;
 esac
 read -ra ports < <(free_ports "$needed")
 
 is_sentinel() {
     [ "$mode" = sentinel ] && [ "$1" -ge 2 ]
+}
+
+is_cluster() {
+    [ "$mode" = cluster ] || [ "$mode" = replicated ]
 }
 
 # Servers and sentinels change these files themselves when roles change.
@@ -87,8 +93,8 @@ configure() {
     fi
     printf '%s\n' 'save ""' 'repl-diskless-sync-delay 0' >>"$own/conf"
     if [ "$mode-$1" = sentinel-1 ]; then printf 'replicaof 127.0.0.1 %s\n' "${ports[0]}" >>"$own/conf"; fi
-    if [ "$mode" = cluster ]; then
-        printf 'cluster-%s\n' 'enabled yes' "port ${ports[$1 + 3]}" 'config-file nodes' 'node-timeout 2000' >>"$own/conf"
+    if is_cluster; then
+        printf 'cluster-%s\n' 'enabled yes' "port ${ports[$1 + processes]}" 'config-file nodes' 'node-timeout 2000' >>"$own/conf"
     fi
 }
 
@@ -112,9 +118,28 @@ sentinels_agree() {
 
 cluster_is_whole() {
     local node
-    for node in 0 1 2; do
-        [[ "$(ask "$node" cluster info)" == *cluster_state:ok*cluster_slots_ok:16384*cluster_known_nodes:3* ]] || return 1
+    for ((node = 0; node < processes; node++)); do
+        [[ "$(ask "$node" cluster info)" == *cluster_state:ok*cluster_slots_ok:16384*cluster_known_nodes:$processes* ]] ||
+            return 1
     done
+}
+
+replicates() {
+    [ "$(ask "$1" cluster replicate "$2")" = OK ]
+}
+
+# Those that answer to be primaries have so many replicas that are up to date.
+has_replicas() {
+    local node replication primaries=0
+    for ((node = 0; node < processes; node++)); do
+        replication="$(ask "$node" info replication)"
+        case "$replication" in
+        *role:master*state=online*) primaries=$((primaries + 1)) ;;
+        *role:slave*master_link_status:up*) ;;
+        *) return 1 ;;
+        esac
+    done
+    [ "$primaries" -eq 3 ]
 }
 
 until_true() {
@@ -146,6 +171,10 @@ ready() {
     case "$mode" in
     sentinel) until_true sentinels_agree ;;
     cluster) until_true cluster_is_whole ;;
+    replicated)
+        until_true cluster_is_whole
+        until_true has_replicas
+        ;;
     esac
     local at processes_and_ports=() addresses=()
     for at in "${!pids[@]}"; do
@@ -156,7 +185,7 @@ ready() {
     case "$mode" in
     standalone) url="redis://${addresses[0]}" ;;
     sentinel) url="redis+sentinel://${addresses[*]:2}/mymaster" ;;
-    cluster) url="redis+cluster://${addresses[*]}" ;;
+    cluster | replicated) url="redis+cluster://${addresses[*]}" ;;
     esac
     printf '%s %s\n' "${processes_and_ports[*]}" "$url"
 }
@@ -170,11 +199,16 @@ for ((at = 0; at < processes; at++)); do
         until_true has_replica
     fi
 done
-if [ "$mode" = cluster ]; then
-    for at in 0 1 2; do
+if is_cluster; then
+    for ((at = 0; at < processes; at++)); do
         ask "$at" cluster set-config-epoch $((at + 1)) >/dev/null
-        ask "$at" cluster addslotsrange $((16384 * at / 3)) $((16384 * (at + 1) / 3 - 1)) >/dev/null
-        ask 0 cluster meet 127.0.0.1 "${ports[$at]}" "${ports[$at + 3]}" >/dev/null
+        if [ "$at" -lt 3 ]; then
+            ask "$at" cluster addslotsrange $((16384 * at / 3)) $((16384 * (at + 1) / 3 - 1)) >/dev/null
+        fi
+        ask 0 cluster meet 127.0.0.1 "${ports[$at]}" "${ports[$at + processes]}" >/dev/null
+    done
+    for ((at = 3; at < processes; at++)); do
+        until_true replicates "$at" "$(ask $((at - 3)) cluster myid)"
     done
 fi
 ready

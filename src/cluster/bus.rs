@@ -134,7 +134,7 @@ impl Bus {
         channel: &str,
         node: &(impl Fn() -> Option<NodeId> + Send),
     ) -> Result<(), RedisError> {
-        let mut is_up = false;
+        let (mut is_up, mut whole) = (false, Instant::now());
         while node().is_some_and(|now| self::channel(&now) == channel) {
             let heard_by = connection.publish(channel, PROBE, DEADLINE).await;
             if !is_up {
@@ -145,8 +145,12 @@ impl Bus {
                 is_up = true;
                 *self.working.write() = Some(connection.clone());
                 metrics::gauge!(CLUSTER_BUS_UP).set(1.0);
-            } else if heard_by.is_ok_and(|by| by == 0) || self.silence() > SILENCE {
+            } else if heard_by.is_ok_and(|by| by == 0) || self.silence() > SILENCE || whole.elapsed() > SILENCE {
                 return Ok(());
+            }
+            // What is said to others may go over another server than what comes back.
+            if connection.check(DEADLINE).await.is_ok() {
+                whole = Instant::now();
             }
             if timeout(PROBE_EVERY, self.lost.notified()).await.is_ok() {
                 return Ok(());

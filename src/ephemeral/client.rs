@@ -146,6 +146,7 @@ impl Redis {
             let asked = Instant::now();
             connection.ask::<()>(&probe, PATIENTLY).await?;
             let delay = asked.elapsed();
+            connection.check(PATIENTLY).await?;
             self.delay.store(micros(delay), Relaxed);
             if std::mem::take(&mut is_new) {
                 greet(connection.clone()).await;

@@ -7,11 +7,11 @@ use redis::{
     RedisConnectionInfo, RedisError, ScriptInvocation, TlsMode, Value,
     aio::MultiplexedConnection,
     cluster::ClusterClient,
-    cluster_async::ClusterConnection,
     sentinel::{SentinelClientBuilder, SentinelServerType},
 };
 use tokio::time::timeout;
 
+use super::slots::Slots;
 #[cfg(test)]
 use crate::simulation::Wire;
 
@@ -169,7 +169,7 @@ impl Server {
                 if let Some(password) = self.user.password() {
                     builder = builder.password(password);
                 }
-                Ok(Connection::Many(builder.build()?.get_async_connection().await?))
+                Ok(Connection::Many(Slots::over(builder.build()?.get_async_connection().await?)))
             }
             #[cfg(test)]
             Kind::Simulated(wire) => Ok(Connection::Simulated(wire.connect(pushed).await?)),
@@ -196,7 +196,7 @@ impl fmt::Debug for Server {
 #[derive(Clone)]
 pub(crate) enum Connection {
     One(MultiplexedConnection),
-    Many(ClusterConnection),
+    Many(Slots),
     #[cfg(test)]
     Simulated(Wire),
 }
@@ -232,12 +232,19 @@ impl Connection {
         timeout(deadline, run).await.unwrap_or_else(|_| Err(too_late()))
     }
 
+    /// Whether all that belongs to it is there, where that is more than one server: who asks one of them knows nothing of the
+    /// others.
+    pub(crate) async fn check(&mut self, deadline: Duration) -> Result<(), RedisError> {
+        let Self::Many(connection) = self else { return Ok(()) };
+        timeout(deadline, connection.check()).await.unwrap_or_else(|_| Err(too_late()))
+    }
+
     /// Has what is said in `channel` come here.
     pub(crate) async fn subscribe(&mut self, channel: &str, deadline: Duration) -> Result<(), RedisError> {
         let subscribed = async {
             match self {
                 Self::One(connection) => connection.subscribe(channel).await,
-                Self::Many(connection) => connection.ssubscribe(channel).await,
+                Self::Many(connection) => connection.subscribe(channel).await,
                 #[cfg(test)]
                 Self::Simulated(wire) => wire.subscribe(channel).await,
             }

@@ -18,10 +18,14 @@ const ANSWER: &str = "one two three four five six seven eight";
 
 async fn gateways<const N: usize>(upstream: &str, redis: &str) -> [TestGateway; N] {
     let database = SHARED.fresh().await;
+    alike(&Setup::with_upstream(upstream).set("DATABASE_URL", &database).set("REDIS_URL", redis)).await
+}
+
+/// Gateways that differ in their folders alone, and reach one another.
+pub(crate) async fn alike<const N: usize>(setup: &Setup) -> [TestGateway; N] {
     let mut gateways = Vec::new();
     for _ in 0..N {
-        let setup = Setup::with_upstream(upstream).set("DATABASE_URL", &database).set("REDIS_URL", redis);
-        gateways.push(setup.start().await);
+        gateways.push(setup.elsewhere().start().await);
     }
     for gateway in &gateways {
         reaches_others(gateway).await;
@@ -29,7 +33,7 @@ async fn gateways<const N: usize>(upstream: &str, redis: &str) -> [TestGateway; 
     gateways.try_into().unwrap_or_else(|_| unreachable!("so many were started"))
 }
 
-async fn reaches_others(gateway: &TestGateway) {
+pub(crate) async fn reaches_others(gateway: &TestGateway) {
     way_is(gateway, "ready").await;
 }
 

@@ -6,11 +6,12 @@ use std::{
     future::poll_fn,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use futures_util::{FutureExt, future::select_ok};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -18,7 +19,7 @@ use tokio::{
 use tokio_postgres::{
     AsyncMessage, Client, Config, Connection, NoTls,
     config::{Host, SslMode, TargetSessionAttrs},
-    error::Severity,
+    error::{Severity, SqlState},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
@@ -36,8 +37,13 @@ const SILENT: Duration = Duration::from_secs(10);
 /// Where the database is, and how it is spoken to.
 #[derive(Clone)]
 pub(super) struct Database {
-    config: Config,
+    /// One for each host of the URL.
+    hosts: Vec<Config>,
+    /// How long a connection may take.
+    patience: Duration,
     tls: Option<MakeRustlsConnect>,
+    /// How often a server was found to have become one that only reads.
+    demotions: Arc<AtomicU64>,
     tasks: TaskTracker,
 }
 
@@ -47,6 +53,9 @@ pub(super) struct Link {
     /// The server warned of something. It does so, for example, when it gives up waiting for its standbys, and the commit
     /// that waited succeeds all the same.
     warned: Arc<AtomicBool>,
+    /// Those of its database, and how many there were when it was made.
+    demotions: Arc<AtomicU64>,
+    demotions_before: u64,
     /// Drops the socket with the connection, whatever is under way on it.
     _driver: AbortOnDropHandle<()>,
 }
@@ -69,32 +78,32 @@ impl Database {
             config.ssl_mode(if is_near { SslMode::Disable } else { SslMode::Require });
         }
         let tls = (config.get_ssl_mode() != SslMode::Disable).then(tls).transpose()?;
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT_WITHIN);
-        }
+        let patience = *config.get_connect_timeout().unwrap_or(&CONNECT_WITHIN);
         if config.get_application_name().is_none() {
             config.application_name("rivulet");
         }
-        config.tcp_user_timeout(SILENT).keepalives_idle(SILENT).target_session_attrs(TargetSessionAttrs::ReadWrite);
-        Ok(Self { config, tls, tasks: TaskTracker::new() })
+        let hosts = (0..config.get_hosts().len()).map(|at| alone(&config, at)).collect();
+        let (demotions, tasks) = (Arc::default(), TaskTracker::new());
+        Ok(Self { hosts, patience, tls, demotions, tasks })
     }
 
-    /// A new connection.
+    /// A new connection, to whichever host of the URL may be written to.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], also when it does not stand in time.
     pub(super) async fn connect(&self) -> Result<Link, StoreError> {
-        let hosts = u32::try_from(self.config.get_hosts().len()).unwrap_or(1);
-        // The client's own clock looks at the sockets alone: a server that accepts and says nothing would be waited for.
-        let most = *self.config.get_connect_timeout().unwrap_or(&CONNECT_WITHIN) * hosts.max(1);
-        let connecting = async {
-            match &self.tls {
-                Some(tls) => self.config.connect(tls.clone()).await.map(|(client, wire)| self.link(client, wire)),
-                None => self.config.connect(NoTls).await.map(|(client, wire)| self.link(client, wire)),
-            }
-        };
-        let link = timeout(most, connecting).await.map_err(|_| unavailable("the database does not answer"))?;
-        link.map_err(|error| StoreError::Unavailable(described(&error)))
+        // All at once: one that accepts and says nothing must not hold up the others. The client's own clock looks at the
+        // sockets alone.
+        let connecting = select_ok(self.hosts.iter().map(|host| self.connect_to(host).boxed()));
+        let link = timeout(self.patience, connecting).await.map_err(|_| unavailable("the database does not answer"))?;
+        link.map(|(link, _others)| link).map_err(|error| StoreError::Unavailable(described(&error)))
+    }
+
+    async fn connect_to(&self, host: &Config) -> Result<Link, tokio_postgres::Error> {
+        match &self.tls {
+            Some(tls) => host.connect(tls.clone()).await.map(|(client, wire)| self.link(client, wire)),
+            None => host.connect(NoTls).await.map(|(client, wire)| self.link(client, wire)),
+        }
     }
 
     fn link<S, T>(&self, client: Client, connection: Connection<S, T>) -> Link
@@ -103,14 +112,16 @@ impl Database {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let warned = Arc::new(AtomicBool::new(false));
-        let driver = self.tasks.spawn(drive(connection, warned.clone()));
-        Link { client, warned, _driver: AbortOnDropHandle::new(driver) }
+        let driver = AbortOnDropHandle::new(self.tasks.spawn(drive(connection, warned.clone())));
+        let (demotions, demotions_before) = (self.demotions.clone(), self.demotions.load(Ordering::Acquire));
+        Link { client, warned, demotions, demotions_before, _driver: driver }
     }
 }
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Database").field("hosts", &self.config.get_hosts()).finish_non_exhaustive()
+        let hosts = self.hosts.iter().map(Config::get_hosts).collect::<Vec<_>>();
+        f.debug_struct("Database").field("hosts", &hosts).finish_non_exhaustive()
     }
 }
 
@@ -124,6 +135,22 @@ impl Link {
         self.client.batch_execute("COMMIT").await?;
         Ok(self.warned.load(Ordering::Acquire))
     }
+
+    /// Whether it is of no use any more: it has ended, or one to the same database has [found](Self::is_demoted_by) that the
+    /// server only reads. Behind a pooler, or where a server is told to refuse writes, connections outlive that.
+    pub(super) fn is_over(&self) -> bool {
+        self.client.is_closed() || self.demotions_before < self.demotions.load(Ordering::Acquire)
+    }
+
+    /// Whether this is what a server says that only reads; then all connections to the database are over: what is read there
+    /// may be old.
+    pub(super) fn is_demoted_by(&self, error: &tokio_postgres::Error) -> bool {
+        let is_demoted = error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
+        if is_demoted {
+            self.demotions.fetch_max(self.demotions_before + 1, Ordering::AcqRel);
+        }
+        is_demoted
+    }
 }
 
 /// Reads a URL. Certificates are always checked, so the modes that ask for it are the one that demands TLS.
@@ -136,6 +163,27 @@ pub(super) fn parse(url: &str) -> Result<Config, StoreError> {
         return Err(unavailable("its URL names no host"));
     }
     Ok(config)
+}
+
+/// The same, with one of its hosts.
+fn alone(all: &Config, at: usize) -> Config {
+    let mut config = Config::new();
+    match &all.get_hosts()[at] {
+        Host::Tcp(name) => config.host(name),
+        Host::Unix(path) => config.host_path(path),
+    };
+    let of_host = |numbers: &[u16]| numbers.get(at).or(numbers.first()).copied();
+    of_host(all.get_ports()).map(|port| config.port(port));
+    all.get_hostaddrs().get(at).map(|address| config.hostaddr(*address));
+    all.get_user().map(|user| config.user(user));
+    all.get_password().map(|password| config.password(password));
+    all.get_dbname().map(|name| config.dbname(name));
+    all.get_options().map(|options| config.options(options));
+    all.get_application_name().map(|name| config.application_name(name));
+    config.ssl_mode(all.get_ssl_mode()).ssl_negotiation(all.get_ssl_negotiation());
+    config.channel_binding(all.get_channel_binding()).keepalives(all.get_keepalives());
+    config.tcp_user_timeout(SILENT).keepalives_idle(SILENT).target_session_attrs(TargetSessionAttrs::ReadWrite);
+    config
 }
 
 fn tls() -> Result<MakeRustlsConnect, StoreError> {
@@ -199,7 +247,7 @@ mod tests {
             ("postgres://u@db.internal/db?sslmode=verify-full", SslMode::Require),
             ("postgres://u@localhost/db?sslmode=require", SslMode::Require),
         ] {
-            assert_eq!(Database::at(url).unwrap().config.get_ssl_mode(), mode, "{url}");
+            assert_eq!(Database::at(url).unwrap().hosts[0].get_ssl_mode(), mode, "{url}");
         }
     }
 

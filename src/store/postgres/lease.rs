@@ -139,13 +139,16 @@ struct Keeper {
 impl Keeper {
     /// Runs a statement, and says how many rows it changed or found.
     async fn execute(&mut self, sql: &str, values: &[(&(dyn ToSql + Sync), Type)]) -> Result<u64, StoreError> {
-        let link = match self.link.take().filter(|link| !link.client.is_closed()) {
+        let link = match self.link.take().filter(|link| !link.is_over()) {
             Some(link) => link,
             None => self.database.connect().await?,
         };
         let silent = |_| StoreError::Unavailable("the database does not answer".to_owned());
         let changed = timeout(PATIENCE, link.client.execute_typed(sql, values)).await.map_err(silent)?;
-        let changed = changed.map_err(|error| StoreError::Unavailable(described(&error)))?;
+        let changed = changed.map_err(|error| {
+            link.is_demoted_by(&error);
+            StoreError::Unavailable(described(&error))
+        })?;
         self.link = Some(link);
         Ok(changed)
     }

@@ -52,7 +52,7 @@ impl Readers {
         let reading = async {
             let link = self.link(slot).await?;
             match work(link.clone()).await {
-                Err(Failure::Lost(_)) if link.client.is_closed() => work(self.link(slot).await?).await,
+                Err(Failure::Lost(_)) if link.is_over() => work(self.link(slot).await?).await,
                 done => done,
             }
         };
@@ -69,7 +69,7 @@ impl Readers {
 
     async fn link(&self, slot: &Mutex<Option<Arc<Link>>>) -> Result<Arc<Link>, StoreError> {
         let mut slot = slot.lock().await;
-        if let Some(link) = slot.as_ref().filter(|link| !link.client.is_closed()) {
+        if let Some(link) = slot.as_ref().filter(|link| !link.is_over()) {
             return Ok(link.clone());
         }
         let link = Arc::new(self.database.connect().await?);

@@ -177,7 +177,7 @@ struct Writer {
 
 /// How a transaction ended without a commit.
 enum Ended {
-    /// The connection was over before.
+    /// The connection was over before, or is to a server that only reads.
     NotBegun(String),
     /// The database refused something in it.
     Refused(String),
@@ -209,7 +209,7 @@ impl Writer {
     }
 
     async fn link(&mut self) -> Result<Arc<Link>, StoreError> {
-        if let Some(link) = self.link.as_ref().filter(|link| !link.client.is_closed()) {
+        if let Some(link) = self.link.as_ref().filter(|link| !link.is_over()) {
             return Ok(link.clone());
         }
         self.link = None;
@@ -287,6 +287,7 @@ async fn transact(link: &Arc<Link>, operations: &[Operation]) -> Result<(), Ende
     let (begun, tried): (_, Vec<Result<(), _>>) = join(link.client.batch_execute(BEGIN), join_all(in_order)).await;
     let failed = |error: tokio_postgres::Error| match link.client.is_closed() || error.is_closed() {
         true => Ended::Unknown(described(&error)),
+        false if link.is_demoted_by(&error) => Ended::NotBegun(described(&error)),
         false => Ended::Refused(described(&error)),
     };
     if let Err(error) = &begun

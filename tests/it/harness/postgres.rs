@@ -25,10 +25,30 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Starts one, with these settings: `-c name=value`. Blocks until it takes connections.
     pub(crate) fn start(settings: &[&str]) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/postgres.sh");
         let settings = settings.iter().flat_map(|setting| ["-c", setting]);
+        Self::start_with(&settings.collect::<Vec<_>>())
+    }
+
+    /// Starts a standby of this one, and has every commit wait for it from now on.
+    pub(crate) async fn start_standby(&self) -> Self {
+        let standby = Self::start_with(&["standby", &self.url]);
+        self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await;
+        self.execute("SELECT pg_reload_conf()").await;
+        let follows = "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')
+            LOOP PERFORM pg_sleep(0.05); END LOOP; END $$";
+        self.execute(follows).await;
+        standby
+    }
+
+    /// The same URL as one of this server, with another one as a second host.
+    pub(crate) fn url_with(&self, other: &Self, url: &str) -> String {
+        url.replace(self.address(), &format!("{},{}", self.address(), other.address()))
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/postgres.sh");
         let mut script = Command::new(script)
-            .args(settings)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -23,6 +23,8 @@ pub(crate) enum Mode {
     Sentinel,
     /// Three primaries without replicas.
     Cluster,
+    /// The same, and a replica of each, in the same order.
+    Replicated,
 }
 
 /// Whose program it is.
