@@ -194,6 +194,7 @@ SECTIONS = [
         states("Shared limits and tickets", gauge("redis_up", ["instance"], how="min"), "{{instance}}", UP_OR_DOWN,
                about="Down where no Redis is configured."),
         graph("Gateways that live", "none", (gauge("cluster_nodes", ["instance"], how="max"), "by {{instance}}"),
+              (gauge("cluster_unreached", ["instance"], how="max"), "not reached by {{instance}}"),
               about="By the database, as each of them knows."),
         graph("Decided alone", "ops", (rate("limits_alone_total", ["scope"]), "{{scope}}"), stack=True,
               about="Because the Redis was away or too slow."),

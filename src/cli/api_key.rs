@@ -134,7 +134,7 @@ pub async fn run(args: Args, config: &Config) -> Result<(), ApiKeyCommandError> 
         }
         None => match &config.store.database_url {
             Some(url) => {
-                let store = Arc::new(PostgresStore::open(url.expose()).await?);
+                let store = Arc::new(PostgresStore::open_beside(url.expose()).await?);
                 let done = alone(store.clone(), args.task, config.auth.audit_days).await;
                 store.close().await;
                 done

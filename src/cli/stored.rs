@@ -56,7 +56,7 @@ pub(super) async fn database(config: &Config) -> Result<PostgresStore, StoreErro
         return Err(StoreError::Unavailable("store.database_url is not set".to_owned()));
     };
     let named = |error| StoreError::Unavailable(format!("store.database_url: {error}"));
-    PostgresStore::open(url.expose()).await.map_err(named)
+    PostgresStore::open_beside(url.expose()).await.map_err(named)
 }
 
 /// Closes what a command has worked with.

@@ -84,6 +84,8 @@ pub(super) struct Link {
     pub(super) asked: HashMap<u64, oneshot::Sender<Outcome>>,
     /// When it was heard last.
     pub(super) heard: Instant,
+    /// When somebody took what was sent to it last.
+    pub(super) reached: Instant,
     /// A message is on its way.
     pub(super) is_sending: bool,
     /// The store is being asked whether it is dead, and when it was last.
@@ -106,6 +108,7 @@ impl Link {
             records: VecDeque::new(),
             asked: HashMap::new(),
             heard: now,
+            reached: now,
             is_sending: false,
             is_asked_for: false,
             asked_for: now,
@@ -130,6 +133,11 @@ impl Link {
             (self.is_asked_for, self.asked_for) = (true, now);
         }
         may_be
+    }
+
+    /// Whether what is sent to it has come to nobody for some time.
+    pub(super) fn is_unreached(&self, now: Instant) -> bool {
+        now - self.reached > SILENT
     }
 
     /// Something that it sent is missing: nothing of it counts any more.
@@ -186,7 +194,7 @@ impl Link {
         self.dirty.push_back(id);
     }
 
-    /// Looks after it; `is_used`: sessions of it are shown here.
+    /// Looks after it; `is_used`: sessions of it are shown here, or it should be known whether it hears.
     pub(super) fn tend(&mut self, now: Instant, is_used: bool) {
         if now - self.heard > GONE && !self.followers.is_empty() {
             self.followers.clear();

@@ -6,12 +6,7 @@
 //! they are. When it is silent, it is asked of the store whether it is dead, and who has its sessions now (`owners.rs`). `mirrors.rs`
 //! is what is shown here.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -21,6 +16,7 @@ use tokio::{
 use tracing::{debug, warn};
 
 use super::{
+    apart::Apart,
     bus::{Bus, BusDown},
     fulfil::fulfil,
     left::Left,
@@ -34,10 +30,11 @@ use crate::{
     ephemeral::Redis,
     session::{Closed, Mirror, SessionHandle, log::There},
     store::{Fence, NodeId, SessionStore, StoreError},
-    telemetry::metrics::{CLUSTER_BUS_GAPS, CLUSTER_FOLLOWERS, CLUSTER_MIRRORS},
+    telemetry::metrics::CLUSTER_BUS_GAPS,
 };
 
 mod mirrors;
+mod others;
 mod owners;
 
 /// Orders of this gateway that wait.
@@ -59,6 +56,7 @@ pub struct Cluster {
     /// Turns of those who leave a log for another gateway: one that drains has thousands.
     pub(super) carrying: Semaphore,
     pub(super) left: parking_lot::Mutex<Left>,
+    apart: Arc<Apart>,
     work: Mutex<Work>,
 }
 
@@ -78,6 +76,7 @@ impl Cluster {
             orders,
             carrying: Semaphore::new(CARRIED_AT_ONCE),
             left: parking_lot::Mutex::default(),
+            apart: Arc::default(),
             work: Mutex::new(Work { inbox, orders: received }),
         })
     }
@@ -88,10 +87,16 @@ impl Cluster {
         self.bus.is_up()
     }
 
-    /// For how long others could not be reached.
+    /// How many of those that live could not be reached of late, although the way is there: they may use another Redis.
+    #[must_use]
+    pub fn unreached(&self) -> usize {
+        self.apart.unreached()
+    }
+
+    /// For how long others, or some of them, could not be reached.
     #[must_use]
     pub fn down_for(&self) -> Duration {
-        self.bus.down_for()
+        self.bus.down_for().max(self.apart.lasts())
     }
 
     /// Shows a session of another gateway.
@@ -110,6 +115,7 @@ impl Cluster {
         let Work { inbox, orders } = &mut *work;
         let mut peers = Peers {
             bus: self.bus.clone(),
+            apart: self.apart.clone(),
             home: Arc::new(home),
             me: None,
             store,
@@ -160,6 +166,7 @@ enum Done {
 
 struct Peers {
     bus: Arc<Bus>,
+    apart: Arc<Apart>,
     home: Arc<Home>,
     store: Arc<dyn SessionStore>,
     me: Option<NodeId>,
@@ -295,8 +302,10 @@ impl Peers {
             Done::Sent(node, sent) => {
                 let Some(link) = self.links.get_mut(&node) else { return };
                 link.is_sending = false;
-                if sent == Ok(false) {
-                    self.look_whether_gone(&node); // Nobody is there.
+                match sent {
+                    Ok(true) => link.reached = Instant::now(),
+                    Ok(false) => self.look_whether_gone(&node), // Nobody is there.
+                    Err(BusDown) => {}
                 }
             }
             Done::Found(from, record, session) => self.on_found(from, *record, session),
@@ -349,31 +358,6 @@ impl Peers {
             }
             _ => {}
         }
-    }
-
-    fn look_after_all(&mut self) {
-        let me = self.store.node();
-        if std::mem::replace(&mut self.me, me.clone()) != me {
-            // Others have taken this gateway for dead: whatever was between it and them is void.
-            self.links.clear();
-            self.mirrors.values().for_each(|shown| shown.mirror.close(Closed::Moved));
-            (self.mirrors, self.sessions) = (HashMap::new(), HashMap::new());
-        }
-        // While nothing comes through, who has what is of no use.
-        let (now, is_up) = (Instant::now(), self.bus.is_up());
-        self.look_after_mirrors(now, is_up);
-        let used: HashSet<NodeId> = self.mirrors.values().map(|shown| shown.owner.clone()).collect();
-        self.links.iter_mut().for_each(|(node, link)| link.tend(now, used.contains(node)));
-        if is_up {
-            used.iter().for_each(|node| self.look_whether_gone(node));
-        }
-        // Nobody could take what leaves while the store is away.
-        if is_up && self.store.lease().is_certain {
-            self.let_move();
-        }
-        self.links.retain(|_, link| !link.is_over(now));
-        metrics::gauge!(CLUSTER_MIRRORS).set(self.mirrors.len() as f64);
-        metrics::gauge!(CLUSTER_FOLLOWERS).set(self.links.values().map(Link::followers).sum::<usize>() as f64);
     }
 
     /// Sends what is to be sent, on every link that may.

@@ -113,7 +113,7 @@ struct Sessions {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ClusterHealth)]
 struct Cluster {
-    /// `ready` or `down`.
+    /// `ready`, `apart` (gateways with the same database cannot be reached: they use another Redis) or `down`.
     state: &'static str,
     /// Whether sessions are shared; without a database that is shared, limits and tickets alone.
     sessions: bool,
@@ -181,13 +181,14 @@ pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, 
     let kept = gateway.documents.as_ref().and_then(|documents| documents.health());
     let source = gateway.auth.key_source().map(|source| source.state());
     let (knowledge, model) = (knowledge(&gateway), model(&gateway));
-    let others = gateway.hub.reaches_others();
+    let (others, unreached) = (gateway.hub.reaches_others(), gateway.hub.unreached());
     let counted = gateway.redis.as_ref().map(|redis| redis.is_up());
     let is_damaged = kept.as_ref().is_some_and(|kept| kept.index.failed + kept.index.unwritable > 0);
     let is_degraded = is_damaged
         || matches!(knowledge, KnowledgeStatus::Failed(_))
         || model.state == "down"
         || others == Some(false)
+        || unreached > 0
         || counted == Some(false)
         || source.is_some_and(|(state, _)| state != SourceState::Ready);
     let (code, status) = match (store, is_degraded) {
@@ -206,7 +207,11 @@ pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, 
         model,
         sessions: Sessions { in_memory: gateway.hub.len() },
         cluster: counted.map(|counted| Cluster {
-            state: if counted && others != Some(false) { "ready" } else { "down" },
+            state: match counted && others != Some(false) {
+                true if unreached > 0 => "apart",
+                true => "ready",
+                false => "down",
+            },
             sessions: others.is_some(),
         }),
         keys: source.map(|(state, known)| Keys { state: state.as_str(), known }),

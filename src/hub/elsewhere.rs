@@ -34,6 +34,12 @@ impl Hub {
         self.cluster.as_ref().map(|cluster| cluster.is_up())
     }
 
+    /// How many gateways of the same store live and cannot be reached, although there is a way.
+    #[must_use]
+    pub fn unreached(&self) -> usize {
+        self.cluster.as_ref().map_or(0, |cluster| cluster.unreached())
+    }
+
     /// A session as it is stored, or as another gateway has it.
     pub(super) async fn bring(&self, id: &SessionId) -> Result<SessionHandle, StoreError> {
         let (until, mut loaded) = (Instant::now() + HOLD, self.load(id).await);
@@ -57,7 +63,7 @@ impl Hub {
         }
     }
 
-    /// While others cannot be reached they cannot show what is here: they may have what nobody uses here, so that whoever
+    /// While others, or some of them, cannot be reached they cannot show what is here: they may have what nobody uses here, so that whoever
     /// comes to them is served.
     pub(super) fn free_unwatched(&self) {
         if self.cluster.as_ref().is_none_or(|cluster| cluster.down_for() < ALONE) {

@@ -305,6 +305,11 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
         None
     }
 
+    /// The others with the same store that are alive, as of a few seconds ago.
+    fn others(&self) -> Vec<NodeId> {
+        Vec::new()
+    }
+
     /// How far what was taken still holds.
     fn lease(&self) -> Lease {
         Lease::SOLE

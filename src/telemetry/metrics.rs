@@ -184,6 +184,8 @@ declare::table! {
         scope = ["requests", "messages", "new_sessions", "uploads", "tickets", "runs", "tokens"],
     }
 
+    /// Gateways that live by the database and hear nothing of this one, although its way works.
+    gauge CLUSTER_UNREACHED = "cluster_unreached" {}
     /// Whether the way to other gateways works.
     gauge CLUSTER_BUS_UP = "cluster_bus_up" {}
     /// How often the way to other gateways was given up and begun anew.

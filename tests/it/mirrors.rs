@@ -41,7 +41,7 @@ async fn is_cut_off(gateway: &TestGateway) {
     way_is(gateway, "down").await;
 }
 
-async fn way_is(gateway: &TestGateway, state: &str) {
+pub(crate) async fn way_is(gateway: &TestGateway, state: &str) {
     soon("the way to others", async {
         while gateway.get("/health").await.1["components"]["cluster"]["state"] != state {
             sleep(Duration::from_millis(50)).await;
@@ -50,7 +50,7 @@ async fn way_is(gateway: &TestGateway, state: &str) {
     .await;
 }
 
-async fn come_back(gateway: &TestGateway, memory: Memory) -> Client {
+pub(crate) async fn come_back(gateway: &TestGateway, memory: Memory) -> Client {
     let (started, url, mut memory) = (Instant::now(), gateway.socket(&memory.session), memory);
     loop {
         match Client::try_resume(&url, memory).await {

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::{
     harness::{Client, Redis, SHARED, SHARED_REDIS, Setup, TestGateway, Upstream, soon},
-    mirrors::{alike, reaches_others},
+    mirrors::{alike, come_back, reaches_others, way_is},
 };
 
 const ANSWER: &str = "one two three four five six seven eight";
@@ -149,4 +149,35 @@ async fn whoever_comes_back_late_and_elsewhere_hears_the_rest_and_nothing_is_gen
     }
     assert_eq!(upstream.stats.requests().len(), 1);
     assert_eq!(other.get(&path).await.1["message_count"], 2);
+}
+
+#[tokio::test]
+async fn gateways_that_use_two_redis_say_so_and_free_what_nobody_watches() {
+    let (here, there) = (Redis::start(&[]), Redis::start(&[]));
+    let upstream = Upstream::saying(ANSWER, 500.0).await;
+    let database = SHARED.fresh().await;
+    let setup = Setup::with_upstream(&upstream.url).set("DATABASE_URL", &database);
+    let one = setup.clone().set("REDIS_URL", here.url()).start().await;
+    let other = setup.elsewhere().set("REDIS_URL", there.url()).start().await;
+    let (mut watched, mut idle) = (one.connect().await, one.connect().await);
+    watched.ask("Count").await;
+    idle.ask("Count").await;
+    let idle = idle.cut();
+    for gateway in [&one, &other] {
+        way_is(gateway, "apart").await;
+        assert_eq!(gateway.metric("cluster_unreached").await, 1.0);
+        assert_eq!(gateway.get("/ready").await.0, 200);
+    }
+    let mut idle = come_back(&other, idle).await;
+    idle.until("snapshot").await;
+    idle.tell(json!({"type": "send", "id": "again", "text": "Again"})).await;
+    assert_eq!(idle.answer().await.text, ANSWER);
+    // What somebody watches stays, and is one gateway's.
+    let question = json!({"session_id": watched.session(), "message": "Again"});
+    let (status, problem) = other.post("/api/v1/chat", question).await;
+    assert_eq!((status, &problem["code"]), (503, &json!("busy")), "{problem}");
+    watched.tell(json!({"type": "send", "id": "again", "text": "Again"})).await;
+    assert_eq!(watched.answer().await.text, ANSWER);
+    drop(other.kill().await);
+    reaches_others(&one).await;
 }

@@ -5,27 +5,21 @@
 //! node may be renewing at this very moment. A node that was taken for dead goes on under a new id, without what it had.
 //! All times are the database's own.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::{
     sync::{Notify, oneshot},
-    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, error::Elapsed, interval, sleep, timeout},
 };
 use tokio_postgres::types::{ToSql, Type};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::connect::{Database, Link, described};
+use super::connect::{Database, Link, described, unavailable};
 use crate::{
     chat::SessionId,
-    store::{Fence, Lease, StoreError},
+    store::{Fence, Lease, NodeId, StoreError},
     telemetry::metrics::{CLUSTER_LEASES_LOST, CLUSTER_NODES},
 };
 
@@ -64,20 +58,26 @@ type GivenUp = (SessionId, Fence, oneshot::Sender<()>);
 /// The lease of this process.
 pub(super) struct Leases {
     node: RwLock<Node>,
-    /// How many are alive.
-    alive: AtomicUsize,
+    /// Those that are alive, without this one.
+    others: RwLock<Vec<NodeId>>,
     given_up: Mutex<Vec<GivenUp>>,
     to_give_up: Notify,
 }
 
 impl Leases {
+    /// Those of a process that is no node: nobody knows its id, so it can take nothing.
+    pub(super) fn of_nobody() -> Self {
+        let now = Instant::now();
+        let node = Node { id: new_id(), life: 0, renewed: now, unbroken_since: now };
+        let (others, given_up) = (RwLock::default(), Mutex::default());
+        Self { node: RwLock::new(node), others, given_up, to_give_up: Notify::new() }
+    }
+
     /// Becomes a node.
     pub(super) async fn begin(link: &Link) -> Result<Self, StoreError> {
-        let (id, now) = (new_id(), Instant::now());
-        register(link, &id).await.map_err(|error| StoreError::Unavailable(described(&error)))?;
-        let node = Node { id, life: 0, renewed: now, unbroken_since: now };
-        let (alive, given_up) = (AtomicUsize::new(1), Mutex::default());
-        Ok(Self { node: RwLock::new(node), alive, given_up, to_give_up: Notify::new() })
+        let leases = Self::of_nobody();
+        register(link, &leases.node()).await.map_err(|error| StoreError::Unavailable(described(&error)))?;
+        Ok(leases)
     }
 
     /// The id under which this process writes now.
@@ -88,7 +88,11 @@ impl Leases {
     pub(super) fn lease(&self) -> Lease {
         let node = self.node.read();
         let is_certain = node.renewed.elapsed() < TTL.saturating_sub(MARGIN);
-        Lease { life: node.life, is_certain, nodes: self.alive.load(Relaxed) }
+        Lease { life: node.life, is_certain, nodes: self.others.read().len() + 1 }
+    }
+
+    pub(super) fn others(&self) -> Vec<NodeId> {
+        self.others.read().clone()
     }
 
     /// Lets others have a session. There are never more of them than were in memory.
@@ -137,20 +141,32 @@ struct Keeper {
 }
 
 impl Keeper {
-    /// Runs a statement, and says how many rows it changed or found.
+    /// Runs a statement, and says how many rows it changed.
     async fn execute(&mut self, sql: &str, values: &[(&(dyn ToSql + Sync), Type)]) -> Result<u64, StoreError> {
-        let link = match self.link.take().filter(|link| !link.is_over()) {
-            Some(link) => link,
-            None => self.database.connect().await?,
-        };
-        let silent = |_| StoreError::Unavailable("the database does not answer".to_owned());
-        let changed = timeout(PATIENCE, link.client.execute_typed(sql, values)).await.map_err(silent)?;
-        let changed = changed.map_err(|error| {
+        let link = self.link().await?;
+        let changed = timeout(PATIENCE, link.client.execute_typed(sql, values)).await;
+        self.judge(link, changed)
+    }
+
+    async fn link(&mut self) -> Result<Link, StoreError> {
+        match self.link.take().filter(|link| !link.is_over()) {
+            Some(link) => Ok(link),
+            None => self.database.connect().await,
+        }
+    }
+
+    /// Keeps a connection that has answered.
+    fn judge<T>(
+        &mut self,
+        link: Link,
+        answer: Result<Result<T, tokio_postgres::Error>, Elapsed>,
+    ) -> Result<T, StoreError> {
+        let answer = answer.map_err(|_| unavailable("the database does not answer"))?.map_err(|error| {
             link.is_demoted_by(&error);
             StoreError::Unavailable(described(&error))
         })?;
         self.link = Some(link);
-        Ok(changed)
+        Ok(answer)
     }
 
     async fn renew(&mut self) -> Result<(), StoreError> {
@@ -171,9 +187,11 @@ impl Keeper {
                 return Err(error);
             }
         }
-        let alive = self.execute("SELECT FROM nodes WHERE NOT dead", &[]).await?;
-        metrics::gauge!(CLUSTER_NODES).set(alive as f64);
-        self.leases.alive.store(usize::try_from(alive).unwrap_or(usize::MAX).max(1), Relaxed);
+        let link = self.link().await?;
+        let others = timeout(PATIENCE, link.client.query_typed(OTHERS, &[(&&*node, Type::TEXT)])).await;
+        let others = self.judge(link, others)?;
+        metrics::gauge!(CLUSTER_NODES).set(others.len() as f64 + 1.0);
+        *self.leases.others.write() = others.iter().map(|row| NodeId(row.get::<_, &str>(0).into())).collect();
         self.execute(FORGET, &[]).await?;
         Ok(())
     }
@@ -237,6 +255,7 @@ impl Keeper {
 const REGISTER: &str = "INSERT INTO nodes (id, expires_at) VALUES ($1, clock_timestamp() + make_interval(secs => $2))";
 const RENEW: &str =
     "UPDATE nodes SET expires_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1 AND NOT dead";
+const OTHERS: &str = "SELECT id FROM nodes WHERE NOT dead AND id <> $1";
 const BURY: &str = "UPDATE nodes SET dead = true WHERE NOT dead AND expires_at < clock_timestamp()";
 const FORGET: &str = "DELETE FROM nodes WHERE dead AND expires_at < clock_timestamp() - interval '1 hour'
     AND NOT EXISTS (SELECT FROM sessions WHERE sessions.node = nodes.id)";

@@ -74,13 +74,31 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError::Unavailable`] with the reason, never with the URL.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let (database, link) = Self::prepare(url).await?;
+        let store = Self::over(&database, Leases::begin(&link).await?);
+        store.tasks.spawn(store.leases.clone().keep(database, store.keeping.clone()));
+        Ok(store)
+    }
+
+    /// Opens it for a command beside its gateways, which is none of them: they do not count it, and it can take no sessions.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_beside(url: &str) -> Result<Self, StoreError> {
+        let (database, _link) = Self::prepare(url).await?;
+        Ok(Self::over(&database, Leases::of_nobody()))
+    }
+
+    async fn prepare(url: &str) -> Result<(Database, Arc<Link>), StoreError> {
         let database = Database::at(url)?;
         let link = Arc::new(database.connect().await?);
         schema::migrate(&link).await?;
-        let leases = Arc::new(Leases::begin(&link).await?);
-        let (keeping, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(leases.clone().keep(database.clone(), keeping.clone()));
-        Ok(Self { readers: Readers::new(&database), writers: Writers::start(&database), leases, keeping, tasks })
+        Ok((database, link))
+    }
+
+    fn over(database: &Database, leases: Leases) -> Self {
+        let (leases, keeping, tasks) = (Arc::new(leases), CancellationToken::new(), TaskTracker::new());
+        Self { readers: Readers::new(database), writers: Writers::start(database), leases, keeping, tasks }
     }
 
     /// Whether [`open`](Self::open) would take the database as it is, and what it has noted of where the documents lie. Changes
@@ -174,6 +192,10 @@ impl SessionStore for PostgresStore {
 
     fn node(&self) -> Option<NodeId> {
         Some(NodeId(self.leases.node()))
+    }
+
+    fn others(&self) -> Vec<NodeId> {
+        self.leases.others()
     }
 
     fn lease(&self) -> Lease {

@@ -99,6 +99,19 @@ async fn a_gateway_that_was_taken_for_dead_goes_on_under_another_name() {
 }
 
 #[tokio::test]
+async fn a_command_beside_gateways_is_none_of_them() {
+    let (one, _other, url) = two().await;
+    let beside = PostgresStore::open_beside(&url).await.expect("opens");
+    beside.create_session(record("s", 1)).await.expect("stored");
+    assert!(matches!(beside.take(&session_id("s")).await, Err(StoreError::Unavailable(_))));
+    while one.lease().nodes < 2 {
+        tokio::time::sleep(lease::RENEW_EVERY / 20).await;
+    }
+    assert_eq!(one.lease().nodes, 2);
+    one.take(&session_id("s")).await.expect("nobody has it");
+}
+
+#[tokio::test]
 async fn of_many_who_want_a_session_one_has_it() {
     let url = SHARED.fresh().await;
     let mut stores = Vec::new();
