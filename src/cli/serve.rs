@@ -8,6 +8,7 @@ use std::{
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot},
+    task::spawn_blocking,
 };
 use tracing::{info, warn};
 
@@ -96,8 +97,11 @@ async fn follow(settings: &SettingsArgs, hangup: &mut Signal, change: mpsc::Send
         if has_terminal && !io::stdin().is_terminal() {
             return;
         }
+        // Files may be on a disk that does not answer, and the gateway goes on meanwhile.
+        let settings = settings.clone();
+        let Ok(loaded) = spawn_blocking(move || settings.load()).await else { continue };
         // When nobody takes it, the gateway is about to end.
-        let _ended = change.send(settings.load()).await;
+        let _ended = change.send(loaded).await;
     }
     std::future::pending().await
 }

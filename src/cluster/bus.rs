@@ -142,6 +142,7 @@ impl Bus {
                 if heard_by? == 0 {
                     return Ok(());
                 }
+                connection.check(DEADLINE).await?;
                 is_up = true;
                 *self.working.write() = Some(connection.clone());
                 metrics::gauge!(CLUSTER_BUS_UP).set(1.0);

@@ -1,6 +1,6 @@
 //! What an assistant is: the keys of its file, as `assistants` reads them, and what they come to. Pure.
 //!
-//! What a file leaves out is as the gateway has it; what it sets can only be narrower.
+//! What a file leaves out is as the gateway has it. Of what bounds the cost of an answer, the smaller of both counts.
 
 use std::path::PathBuf;
 

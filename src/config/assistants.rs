@@ -3,11 +3,12 @@
 use std::{
     collections::BTreeSet,
     fs, io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use super::{
     assistant::{About, Assistant, DEFAULT_ASSISTANT, Knowing, Prompting, SECTIONS, Visibility, Writing, version},
+    choices::KnowledgeMode,
     error::{ConfigError, Origin, Refusal, excerpt},
     file,
     layers::Layers,
@@ -22,8 +23,11 @@ const MAX_NAME: usize = 40;
 const MAX_SUGGESTION: usize = 200;
 /// The most characters of a greeting.
 const MAX_GREETING: usize = 2000;
-/// The most bytes of a prompt: some 8,000 tokens, which is more than any model should be told each time.
-const MAX_PROMPT: usize = 32 << 10;
+/// The most bytes of a prompt: some 2,000 tokens, a third of what a model is told in all, so that room is left for documents
+/// and the conversation.
+const MAX_PROMPT: usize = 8 << 10;
+/// The most collections of one: each is a search for every question.
+const MAX_COLLECTIONS: usize = 8;
 /// The assistants of a folder.
 ///
 /// # Errors
@@ -83,7 +87,7 @@ fn files(config: &AssistantsConfig) -> Result<Vec<PathBuf>, ConfigError> {
 }
 
 fn read_one(path: &Path, targets: &[String]) -> Result<Assistant, Vec<ConfigError>> {
-    let text = file::text_of(path).map_err(|source| vec![ConfigError::Read { path: path.to_owned(), source }])?;
+    let text = text_of(path).map_err(|source| vec![ConfigError::Read { path: path.to_owned(), source }])?;
     let mut layers = Layers::of(SECTIONS);
     file::read_text(path, &text, &mut layers);
     let mut refused = layers.take_refused();
@@ -141,11 +145,36 @@ fn settle(
         let expected = "names of collections: 1 to 64 of the characters a-z, A-Z, 0-9, `-`, `_`, `.`";
         wrong("knowledge.collections", expected.to_owned(), other);
     }
+    let mut distinct = BTreeSet::new();
+    if let Some(twice) = knowledge.collections.iter().find(|name| !distinct.insert(*name)) {
+        wrong("knowledge.collections", "each named once".to_owned(), twice);
+    }
+    if !(1..=MAX_COLLECTIONS).contains(&knowledge.collections.len()) {
+        let found = format!("{} of them", knowledge.collections.len());
+        wrong("knowledge.collections", format!("1 to {MAX_COLLECTIONS}"), &found);
+    }
+    if knowledge.only_grounded && knowledge.mode == KnowledgeMode::Off {
+        wrong("knowledge.only_grounded", "false where knowledge.mode is off".to_owned(), "true");
+    }
     let prompting: Prompting = layers.section("prompt")?;
-    let prompt = prompt(path, prompting.file.as_deref())?;
+    let prompt = match &prompting.file {
+        Some(file) if !is_beside(file) => {
+            wrong("prompt.file", "the name of a file beside this one".to_owned(), &file.to_string_lossy());
+            None
+        }
+        file => prompt(path, file.as_deref())?,
+    };
     let version = version(&[text, prompt.as_deref().unwrap_or_default()]);
     let history = layers.section("history")?;
     Ok(Assistant { name, version, about, visibility, prompt, model, history, knowledge })
+}
+
+/// The text of a file, and of nothing else that lies there: a pipe would be waited for.
+fn text_of(path: &Path) -> io::Result<String> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+    }
+    file::text_of(path)
 }
 
 /// What the model is told: the text of the file that is named, or of the one that lies beside.
@@ -155,7 +184,7 @@ fn prompt(path: &Path, named: Option<&Path>) -> Result<Option<String>, ConfigErr
         None => (path.with_extension("md"), false),
     };
     let failed = |source| ConfigError::Read { path: file.clone(), source };
-    match file::text_of(&file) {
+    match text_of(&file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && !is_named => Ok(None),
         Err(error) => Err(failed(error)),
         Ok(text) if text.len() > MAX_PROMPT => {
@@ -176,6 +205,13 @@ fn visibility(text: &str) -> Option<Visibility> {
         Some(("scope", name)) if !name.is_empty() => Some(Visibility::Scope(name.to_owned())),
         _ => None,
     }
+}
+
+/// Whether it is a name and no way to somewhere else: whoever writes assistants need not be who may read everything, and
+/// what is in a prompt anybody may get the model to say.
+fn is_beside(file: &Path) -> bool {
+    let mut components = file.components();
+    matches!((components.next(), components.next()), (Some(Component::Normal(_)), None))
 }
 
 fn is_name(name: &str) -> bool {

@@ -35,6 +35,8 @@ const PROBE_EVERY: Duration = Duration::from_millis(500);
 const PROBE_AGAIN: Duration = Duration::from_millis(50);
 /// Pauses between two attempts to connect, at the least and at the most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// How long one of the servers of a cluster may not answer.
+const INCOMPLETE: Duration = Duration::from_millis(1500);
 /// What it is probed with is written: a server that only reads is of no use.
 const PROBE: &str = "rivulet:probe";
 /// How long [`PROBE`] stays, in milliseconds.
@@ -140,13 +142,18 @@ impl Redis {
         let mut connection = self.server.connect(move |push| redis.on_push(&push)).await?;
         let mut probe = redis::cmd("SET");
         probe.arg(PROBE).arg("").arg("PX").arg(PROBE_LIFE);
-        let mut is_new = true;
+        let (mut is_new, mut whole) = (true, Instant::now());
         let _of_the_one_before = self.lost.notified().now_or_never();
         loop {
             let asked = Instant::now();
             connection.ask::<()>(&probe, PATIENTLY).await?;
             let delay = asked.elapsed();
-            connection.check(PATIENTLY).await?;
+            match connection.check(PATIENTLY).await {
+                Ok(()) => whole = Instant::now(),
+                // One of several servers may be slow for a moment, and is not all of them.
+                Err(error) if is_new || whole.elapsed() > INCOMPLETE => return Err(error),
+                Err(_) => {}
+            }
             self.delay.store(micros(delay), Relaxed);
             if std::mem::take(&mut is_new) {
                 greet(connection.clone()).await;

@@ -12,7 +12,7 @@ use super::{
     idempotency::Key,
     problem::Problem,
     rates,
-    sessions::{assistant, session_id},
+    sessions::{assistant, may_ask, session_id},
 };
 use crate::{
     auth::Caller,
@@ -67,6 +67,7 @@ pub(super) async fn ask(
     Json(question): Json<Question>,
 ) -> Result<Reply<Response>, Problem> {
     check_text(&question.message)?;
+    let is_named = question.assistant.is_some();
     let assistant = assistant(&gateway, &caller, question.assistant.as_deref())?;
     let (hub, owner) = (&gateway.hub, caller.owner());
     let id = question.id.or(key.id());
@@ -78,6 +79,10 @@ pub(super) async fn ask(
             hub.open(&assistant.name, owner)?
         }
     };
+    if is_named && session.assistant() != assistant.name {
+        return Err(Problem::not_found("assistant")); // Another one answers in that conversation.
+    }
+    may_ask(&gateway, &caller, &session)?;
     let (viewer, at) = session.attach(None);
     let message = NewMessage { id, text: question.message, mode: SendMode::Reject, by };
     let receipt = session.send(message).await?;

@@ -10,7 +10,13 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{body::Json, gateway::Gateway, idempotency::Key, problem::Problem, sessions::session_id};
+use super::{
+    body::Json,
+    gateway::Gateway,
+    idempotency::Key,
+    problem::Problem,
+    sessions::{may_ask, session_id},
+};
 use crate::{
     auth::Caller,
     chat::{MessageId, RunId, SessionId},
@@ -67,6 +73,7 @@ pub(super) async fn send(
     check_text(&text)?;
     let id = id.or(key.id());
     let session = gateway.hub.get_own(&session_id(&session)?, caller.owner()).await?;
+    may_ask(&gateway, &caller, &session)?;
     let message = NewMessage { id, text, mode: mode.unwrap_or_default(), by };
     let receipt = session.send(message).await?;
     let Receipt { message, run, duplicate, queued, remaining } = receipt;

@@ -20,6 +20,7 @@ use crate::{
     chat::{Message, MessageId, SessionId, Timestamp},
     config::Assistant,
     limits::{Action, Visitor},
+    session::SessionHandle,
     store::{Scope, SessionRecord},
 };
 
@@ -166,6 +167,14 @@ pub(super) async fn delete(
 pub(super) fn assistant(gateway: &Gateway, caller: &Caller, name: Option<&str>) -> Result<Arc<Assistant>, Problem> {
     let found = gateway.runner.assistants.get(name).filter(|assistant| caller.is_shown(&assistant.visibility));
     found.ok_or_else(|| Problem::not_found("assistant"))
+}
+
+/// Whoever is not shown the assistant of a conversation any more can read what was said, and asks nothing more.
+pub(super) fn may_ask(gateway: &Gateway, caller: &Caller, session: &SessionHandle) -> Result<(), Problem> {
+    match gateway.runner.assistants.get(Some(session.assistant())) {
+        Some(assistant) if !caller.is_shown(&assistant.visibility) => Err(Problem::not_found("assistant")),
+        _ => Ok(()),
+    }
 }
 
 /// What cannot be an id belongs to no session: one answer for both.

@@ -54,11 +54,13 @@ impl Targets {
         targets.iter().for_each(|target| target.publish());
         let total = clock_of(config.total_s).ok_or_else(|| TargetsError::Clock("llm".to_owned(), "total_s"))?;
         let within = Duration::try_from_secs_f64(config.retry_s).unwrap_or(Duration::ZERO);
+        let extractive = Extractive::default();
         Ok(Some(Self {
             name: first.model().into(),
             plan: Plan {
                 rule: RetryRule { retries: config.retries, within },
-                fallback: (config.fallback == Fallback::Extractive).then(Extractive::default),
+                fallback: (config.fallback == Fallback::Extractive).then(|| extractive.clone()),
+                extractive,
                 targets,
                 total,
             },

@@ -1,7 +1,10 @@
 //! How a run goes: it waits for its turn, looks things up, asks the model. Uses `knowledge`, `limits`, `llm`, `telemetry`
 //! and its neighbours.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use async_stream::stream;
 use futures_util::{StreamExt, future::try_join_all, stream::BoxStream};
@@ -40,6 +43,9 @@ use crate::{
 
 /// Retrieval that takes longer is given up; the answer goes on without passages.
 const RETRIEVAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Says that nothing was found; one for all answers, for it bounds what it composes at once.
+static NOTHING_FOUND: LazyLock<Extractive> = LazyLock::new(Extractive::default);
 
 /// Generates answers.
 #[derive(Debug)]
@@ -143,7 +149,7 @@ impl Runner {
             };
             yield Before::Told(RunEvent::Asked(prompt_tokens));
             // What is not in the documents nobody is asked for.
-            let events = if is_silent { Extractive::default().stream(request) } else { self.model.stream(request) };
+            let events = if is_silent { NOTHING_FOUND.stream(request) } else { self.model.stream(request) };
             let answer = Answer::new(events, Writing::new(spending), place);
             yield Before::Answer(Box::new(answer));
         };

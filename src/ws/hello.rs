@@ -113,7 +113,10 @@ impl Arrival {
         let session = match self.session {
             Some(id) => {
                 let session = self.hub.get_own(&id, caller.owner()).await?;
-                if self.assistant.is_some_and(|wanted| wanted != session.assistant()) {
+                // Who is not shown it any more can read what was said, over HTTP.
+                let assistant = self.assistants.get(Some(session.assistant()));
+                let is_shown = assistant.is_none_or(|assistant| caller.is_shown(&assistant.visibility));
+                if !is_shown || self.assistant.is_some_and(|wanted| wanted != session.assistant()) {
                     return Err(NotAdmitted::NoAssistant);
                 }
                 session.catch_up(self.resume.as_deref()).await.map_err(HubError::from)?;
@@ -129,6 +132,7 @@ impl Arrival {
         };
         Ok(Socket {
             session,
+            assistants: self.assistants,
             resume_ttl: self.hub.resume_ttl(),
             resume: self.resume,
             connection: self.connection,

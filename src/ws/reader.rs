@@ -31,6 +31,9 @@ where
             }
         };
         match body {
+            ClientFrame::Send { .. } | ClientFrame::Redo { .. } if !self.socket.may_ask() => {
+                self.refuse(&error_frame(id, "not_found", "there is no such assistant".to_owned(), false));
+            }
             ClientFrame::Send { assistant: Some(name), .. } if name != self.socket.session.assistant() => {
                 let told = format!("`assistant` is {} in this conversation", self.socket.session.assistant());
                 self.refuse(&error_frame(id, "not_found", told, false));

@@ -5,12 +5,15 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     auth::{Authenticator, Caller},
     limits::Visitor,
+    run::Assistants,
     session::SessionHandle,
 };
 
 /// What a socket needs to know.
 #[derive(Debug)]
 pub struct Socket {
+    /// The assistants on offer.
+    pub assistants: Arc<Assistants>,
     /// Its session.
     pub session: SessionHandle,
     /// Checks further tokens.
@@ -27,4 +30,12 @@ pub struct Socket {
     pub connection: String,
     /// How long the end of the gateway may take.
     pub drain: Duration,
+}
+
+impl Socket {
+    /// Whether its caller is shown the assistant that answers in it; of one that is not on offer the session tells.
+    pub(super) fn may_ask(&self) -> bool {
+        let assistant = self.assistants.get(Some(self.session.assistant()));
+        assistant.is_none_or(|assistant| self.caller.is_shown(&assistant.visibility))
+    }
 }

@@ -6,7 +6,7 @@ use futures_util::{SinkExt, StreamExt};
 use reqwest::{Client as Http, Method};
 use rivulet::mock_llm::{Options, Script};
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
 use crate::{
     documents::{self, User, form},
@@ -52,6 +52,18 @@ fn system(asked: &Value) -> &str {
 
 async fn open(gateway: &TestGateway, assistant: &str) -> Client {
     Client::connect(&format!("{}?assistant={assistant}", gateway.socket(""))).await
+}
+
+/// Has the files read again, and waits for what the gateway says of it.
+async fn reload(gateway: &TestGateway, said: &str) {
+    let before = gateway.log().matches(said).count();
+    gateway.signal("HUP").await;
+    soon(said, async {
+        while gateway.log().matches(said).count() == before {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 async fn listed(gateway: &TestGateway, token: Option<&str>) -> Vec<Value> {
@@ -111,10 +123,10 @@ async fn each_answers_as_its_files_say() {
 #[tokio::test]
 async fn who_answers_is_chosen_where_a_conversation_begins() {
     let upstream = answering().await;
-    let files = [("books.toml", BOOKS), ("books.md", "You sell books.")];
+    let files = [("books.toml", BOOKS), ("books.md", "You sell books."), ("other.toml", "")];
     let setup = Setup::with_upstream(&upstream.url).set("RIVULET_ASSISTANTS_DEFAULT", "books");
     let gateway = with(setup, &files).start().await;
-    assert_eq!(names(&listed(&gateway, None).await), ["books"], "the plain one is not missed");
+    assert_eq!(names(&listed(&gateway, None).await), ["books", "other"], "the plain one is not missed");
     assert_eq!(gateway.connect().await.welcome["assistant"], "books");
 
     let (status, made) = gateway.post("/api/v1/sessions", json!({"assistant": "books"})).await;
@@ -125,6 +137,9 @@ async fn who_answers_is_chosen_where_a_conversation_begins() {
     assert_eq!((status, &body["code"]), (404, &json!("not_found")));
     let (status, _) = gateway.post("/api/v1/chat", json!({"message": "Hi", "assistant": "books"})).await;
     assert_eq!(status, 200);
+    let (_, other) = gateway.post("/api/v1/sessions", json!({"assistant": "other"})).await;
+    let asked_another = json!({"message": "Hi", "assistant": "books", "session_id": other["session_id"]});
+    assert_eq!(gateway.post("/api/v1/chat", asked_another).await.0, 404);
 
     let session = made["session_id"].as_str().unwrap();
     for url in
@@ -251,7 +266,10 @@ async fn one_that_is_not_for_everybody_does_not_exist_for_others() {
     assert_eq!(names(&listed(&gateway, Some(&south)).await), ["default"]);
     assert_eq!(names(&listed(&gateway, Some(&staff)).await), ["default", "staff"]);
     let url = |assistant: &str| format!("{}?assistant={assistant}", gateway.socket(""));
-    assert_eq!(Client::connect_as(&url("north"), &north).await.welcome["assistant"], "north");
+    let mut client = Client::connect_as(&url("north"), &north).await;
+    assert_eq!(client.welcome["assistant"], "north");
+    client.ask("Hi").await;
+    let session = client.session();
     for (assistant, token) in [("north", &south), ("staff", &south), ("staff", &north)] {
         let request = Http::new().post(gateway.url("/api/v1/sessions")).bearer_auth(token);
         let (status, body) = TestGateway::answer(request.json(&json!({"assistant": assistant}))).await;
@@ -264,6 +282,26 @@ async fn one_that_is_not_for_everybody_does_not_exist_for_others() {
         let Message::Close(Some(close)) = answer else { panic!("{answer:?}") };
         assert_eq!(u16::from(close.code), 4004, "{assistant}");
     }
+    // What was said can be read when it is not for them any more, and that is all.
+    fs::write(gateway.setup().data.path().join("assistants/north.toml"), "visibility = \"tenant:south\"").unwrap();
+    reload(&gateway, "the configuration was read again").await;
+    client.say("Hi").await;
+    assert_eq!(client.until("error").await["code"], "not_found", "on a socket that is open, too");
+    let path = format!("/api/v1/sessions/{session}");
+    let http = |method: Method, path: &str| Http::new().request(method, gateway.url(path)).bearer_auth(&north);
+    let (status, said) = TestGateway::answer(http(Method::GET, &path)).await;
+    assert_eq!((status, said["messages"].as_array().unwrap().len()), (200, 2));
+    for (path, body) in [
+        (format!("{path}/messages"), json!({"text": "Hi"})),
+        ("/api/v1/chat".to_owned(), json!({"message": "Hi", "session_id": session})),
+    ] {
+        let (status, body) = TestGateway::answer(http(Method::POST, &path).json(&body)).await;
+        assert_eq!((status, &body["code"]), (404, &json!("not_found")), "{path}");
+    }
+    let mut request = gateway.socket(&session).into_client_request().unwrap();
+    request.headers_mut().insert("authorization", format!("Bearer {north}").parse().unwrap());
+    let refused = soon("a refusal", tokio_tungstenite::connect_async(request)).await.unwrap_err();
+    assert!(refused.to_string().contains("404"), "{refused}");
 }
 
 #[tokio::test]
@@ -272,16 +310,7 @@ async fn the_files_are_read_again_and_what_is_answered_goes_on_as_it_began() {
     let setup = with(Setup::with_upstream(&upstream.url), &[("books.toml", ""), ("books.md", "You sell books.")]);
     let folder = setup.data.path().join("assistants");
     let gateway = setup.start().await;
-    let reload = async |said: &str| {
-        let before = gateway.log().matches(said).count();
-        gateway.signal("HUP").await;
-        soon(said, async {
-            while gateway.log().matches(said).count() == before {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
-    };
+    let reload = async |said: &str| reload(&gateway, said).await;
     let mut client = open(&gateway, "books").await;
     client.say("one").await;
     let first = client.until("run.start").await["version"].clone();

@@ -96,6 +96,19 @@ fn what_is_wrong_is_told_by_file_line_and_key_and_all_of_it_at_once() {
             "[knowledge]\ncollections = [\"../x\"]".into(),
             "knowledge.collections must be names of collections",
         ),
+        (
+            "a.toml",
+            "[prompt]\nfile = \"../b.md\"".into(),
+            "DIR/a.toml:2: prompt.file must be the name of a file beside this one",
+        ),
+        ("a.toml", "[prompt]\nfile = \"/etc/passwd\"".into(), "prompt.file must be the name of a file beside this one"),
+        (
+            "a.toml",
+            "[knowledge]\ncollections = []".into(),
+            "knowledge.collections must be 1 to 8, but is the text \"0 of them\"",
+        ),
+        ("a.toml", "[knowledge]\ncollections = [\"a\", \"a\"]".into(), "knowledge.collections must be each named once"),
+        ("a.toml", "[knowledge]\nmode = \"off\"\nonly_grounded = true".into(), "knowledge.only_grounded must be false"),
         ("a.toml", "[prompt]\nfile = \"b.md\"".into(), "cannot read the configuration file DIR/b.md"),
         ("a.toml", "title = ".into(), "DIR/a.toml:1:"),
         ("A b.toml", String::new(), "the name of the file must be 1 to 40 of the characters a-z, 0-9 and -"),
@@ -109,5 +122,5 @@ fn what_is_wrong_is_told_by_file_line_and_key_and_all_of_it_at_once() {
     let empty = read_all(&[("a.toml", ""), ("a.md", " \n")]).unwrap_err();
     assert!(empty.contains("there is nothing in it"), "{empty}");
     let long = read_all(&[("a.toml", ""), ("a.md", &"x".repeat(MAX_PROMPT + 1))]).unwrap_err();
-    assert!(long.contains("a prompt has at most 32768 bytes, and this one 32769"), "{long}");
+    assert!(long.contains("a prompt has at most 8192 bytes, and this one 8193"), "{long}");
 }

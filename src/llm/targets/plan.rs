@@ -16,7 +16,9 @@ pub(super) struct Plan {
     pub(super) rule: RetryRule,
     /// For the whole answer, all attempts included.
     pub(super) total: Duration,
-    /// Who answers when nobody else does.
+    /// Who could answer when nobody else does: one for all answers, for it bounds what it composes at once.
+    pub(super) extractive: Extractive,
+    /// Who does.
     pub(super) fallback: Option<Extractive>,
 }
 
@@ -30,7 +32,7 @@ impl Plan {
         }
         match choice.fallback {
             Some(Fallback::None) => plan.fallback = None,
-            Some(Fallback::Extractive) => plan.fallback = plan.fallback.or_else(|| Some(Extractive::default())),
+            Some(Fallback::Extractive) => plan.fallback = Some(self.extractive.clone()),
             None => {}
         }
         plan

@@ -51,6 +51,9 @@ impl Actor {
             self.queue.clear();
         }
         let Some(turn) = self.queue.pop_front() else { return };
+        if let Some(as_it_is_now) = self.deps.runner.assistants.get(Some(&self.shared.assistant)) {
+            self.assistant = as_it_is_now; // The question may have waited for long.
+        }
         let assistant = self.assistant.clone();
         let by =
             By { model: self.deps.runner.model_name(&assistant), version: Some(assistant.version.as_str().into()) };

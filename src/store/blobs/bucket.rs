@@ -6,7 +6,6 @@
 //! place the same bytes. Content comes in as a file of this machine first, so nothing goes out before it is whole and known.
 
 use std::{
-    future::ready,
     io::{self, ErrorKind},
     path::Path,
     sync::Arc,
@@ -15,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{
-    StreamExt,
+    StreamExt, TryStreamExt,
     stream::{self, BoxStream, try_unfold},
 };
 use lancedb::ObjectStoreRegistry;
@@ -41,6 +40,8 @@ const PART_BYTES: u64 = 8 << 20;
 const PLACED_AT_ONCE: usize = 8;
 /// Objects that are removed at a time.
 const REMOVED_AT_ONCE: usize = 8;
+/// How long it may take to remove what goes at once: others wait for that.
+const REMOVED_WITHIN: Duration = Duration::from_secs(60);
 
 /// The objects of all tenants below an address.
 #[derive(Debug)]
@@ -141,19 +142,22 @@ impl Bucket {
         Ok(found)
     }
 
-    /// Removes objects. What cannot be removed is told, and left for the next time.
+    /// Removes objects. When one cannot be removed, or all of it takes too long, the rest is left for the next sweep.
     pub(super) async fn remove(&self, tenant: &Tenant, names: &[String]) {
         let locations: Vec<Location> = names.iter().map(|name| self.location(tenant, name)).collect();
-        let removals = stream::iter(locations).map(|location| self.remove_one(location));
-        let failed: Vec<io::Error> = removals.buffer_unordered(REMOVED_AT_ONCE).filter_map(ready).collect().await;
-        if let Some(error) = failed.first() {
-            let objects = failed.len();
-            tracing::warn!(objects, %error, "objects that nobody needs cannot be removed");
+        let removals = stream::iter(locations)
+            .map(Ok)
+            .try_for_each_concurrent(REMOVED_AT_ONCE, |location| self.remove_one(location));
+        if let Err(error) = timeout(REMOVED_WITHIN, removals).await.unwrap_or_else(|_| Err(late())) {
+            tracing::warn!(objects = names.len(), %error, "objects that nobody needs go later");
         }
     }
 
-    async fn remove_one(&self, location: Location) -> Option<io::Error> {
-        within(self.store.delete(&location)).await.err().filter(|error| error.kind() != ErrorKind::NotFound)
+    async fn remove_one(&self, location: Location) -> io::Result<()> {
+        match within(self.store.delete(&location)).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     pub(super) async fn clear(&self) -> io::Result<()> {

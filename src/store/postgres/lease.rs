@@ -255,7 +255,7 @@ impl Keeper {
 const REGISTER: &str = "INSERT INTO nodes (id, expires_at) VALUES ($1, clock_timestamp() + make_interval(secs => $2))";
 const RENEW: &str =
     "UPDATE nodes SET expires_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1 AND NOT dead";
-const OTHERS: &str = "SELECT id FROM nodes WHERE NOT dead AND id <> $1";
+const OTHERS: &str = "SELECT id FROM nodes WHERE NOT dead AND expires_at > clock_timestamp() AND id <> $1";
 const BURY: &str = "UPDATE nodes SET dead = true WHERE NOT dead AND expires_at < clock_timestamp()";
 const FORGET: &str = "DELETE FROM nodes WHERE dead AND expires_at < clock_timestamp() - interval '1 hour'
     AND NOT EXISTS (SELECT FROM sessions WHERE sessions.node = nodes.id)";

@@ -255,9 +255,19 @@ async fn a_commit_whose_wait_for_the_standby_is_broken_off_is_no_acknowledgement
     // From now on commits wait for a standby that there is not.
     postgres.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'").await;
     postgres.execute("SELECT pg_reload_conf()").await;
+    // It has read that when one of them waits.
     let appending = {
         let (store, session) = (store.clone(), session.clone());
-        async move { store.append_turn(&session, fence, turn("q", "?", 2)).await }
+        async move {
+            for number in 2.. {
+                let question = format!("q{number}");
+                match store.append_turn(&session, fence, turn(&question, "?", number)).await {
+                    Ok(Appended::Stored) => assert!(number < 1000, "nothing waits"),
+                    other => return (question, number, other),
+                }
+            }
+            unreachable!("it goes on")
+        }
     };
     // An administrator who looks for what hangs, and cancels it.
     let cancelling = async {
@@ -268,7 +278,7 @@ async fn a_commit_whose_wait_for_the_standby_is_broken_off_is_no_acknowledgement
             tokio::time::sleep(TTL / 100).await;
         }
     };
-    let appended = tokio::select! {
+    let (question, number, appended) = tokio::select! {
         appended = appending => appended,
         () = cancelling => unreachable!("it goes on for ever"),
     };
@@ -278,6 +288,6 @@ async fn a_commit_whose_wait_for_the_standby_is_broken_off_is_no_acknowledgement
     postgres.execute("ALTER SYSTEM RESET synchronous_standby_names").await;
     postgres.execute("SELECT pg_reload_conf()").await;
     // The server has it all the same, and whoever asks again is told so.
-    let again = store.append_turn(&session, fence, turn("q", "?", 2)).await.expect("stored");
+    let again = store.append_turn(&session, fence, turn(&question, "?", number)).await.expect("stored");
     assert!(matches!(again, Appended::Exists(_)), "{again:?}");
 }

@@ -120,7 +120,7 @@ pub(super) async fn unused(link: Arc<Link>, tenant: Tenant, names: Vec<String>) 
 }
 
 pub(super) async fn tenants(link: Arc<Link>) -> Result<Vec<Tenant>, Failure> {
-    let found = link.client.query_typed("SELECT DISTINCT tenant FROM collections", &[]).await?;
+    let found = link.client.query_typed("SELECT tenant FROM collections UNION SELECT tenant FROM jobs", &[]).await?;
     Ok(found.iter().map(|row| tenant(row, 0)).collect::<Result<_, _>>()?)
 }
 

@@ -115,7 +115,7 @@ pub(super) fn unused(connection: &Connection, tenant: &Tenant, names: Vec<String
 
 pub(super) fn tenants(connection: &Connection) -> Result<Vec<Tenant>, StoreError> {
     let found = connection
-        .prepare_cached("SELECT DISTINCT tenant FROM collections")?
+        .prepare_cached("SELECT tenant FROM collections UNION SELECT tenant FROM jobs")?
         .query_map([], |row| Ok(Tenant::new(row.get_ref(0)?.as_str()?)))?
         .collect::<Result<_, _>>()?;
     Ok(found)
