@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use super::principal::{DEFAULT_TENANT, Principal, Right, UNLIMITED};
 use crate::{
     chat::{Owner, Timestamp},
-    config::Visibility,
+    config::{Assistant, Visibility},
     limits::Visitor,
+    run::Assistants,
 };
 
 /// Clocks differ: a token counts for so much longer than it says, and so much earlier.
@@ -110,9 +111,25 @@ impl Caller {
         self.0.as_ref().is_none_or(|grant| grant.principal.may(right))
     }
 
-    /// Whether it is shown what these may see. Where nobody need say who they are, everybody sees everything.
+    /// The assistant of this name, or the default one, when it is on offer and shown to it.
     #[must_use]
-    pub fn is_shown(&self, visibility: &Visibility) -> bool {
+    pub fn assistant(&self, offered: &Assistants, name: Option<&str>) -> Option<Arc<Assistant>> {
+        offered.get(name).filter(|assistant| self.is_shown(&assistant.visibility))
+    }
+
+    /// Those that it is shown, the default one first.
+    pub fn assistants(&self, offered: &Assistants) -> impl Iterator<Item = Arc<Assistant>> {
+        offered.all().into_iter().filter(|assistant| self.is_shown(&assistant.visibility))
+    }
+
+    /// Whether it may ask in a conversation with this one. Of one that is not on offer the conversation itself tells.
+    #[must_use]
+    pub fn may_ask(&self, offered: &Assistants, name: &str) -> bool {
+        offered.get(Some(name)).is_none_or(|assistant| self.is_shown(&assistant.visibility))
+    }
+
+    /// Whether it is shown what these may see. Where nobody need say who they are, everybody sees everything.
+    fn is_shown(&self, visibility: &Visibility) -> bool {
         self.0.as_ref().is_none_or(|grant| match visibility {
             Visibility::Everybody => true,
             Visibility::Tenant(tenant) => grant.principal.tenant() == tenant,

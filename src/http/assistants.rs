@@ -47,8 +47,7 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
 ) -> Reply<AssistantList> {
     let default = gateway.runner.assistants.default_one();
-    let all = gateway.runner.assistants.all().into_iter();
-    let shown = all.filter(|assistant| caller.is_shown(&assistant.visibility));
+    let shown = caller.assistants(&gateway.runner.assistants);
     Reply(AssistantList { assistants: shown.map(|one| Shown::of(&one, one.name == default.name)).collect() })
 }
 

@@ -98,8 +98,7 @@ pub(super) async fn create(
     if gateway.draining.is_cancelled() {
         return Err((&going_away()).into());
     }
-    let named = gateway.runner.assistants.get(asked.assistant.as_deref());
-    let assistant = named.filter(|assistant| caller.is_shown(&assistant.visibility)).ok_or_else(no_model)?;
+    let assistant = caller.assistant(&gateway.runner.assistants, asked.assistant.as_deref()).ok_or_else(no_model)?;
     gateway.runner.check(caller.owner(), &visitor, None).await?;
     let (is_stream, include_usage) = (asked.stream, asked.include_usage);
     let completion = Completion::start(&gateway, &caller, (assistant, asked), is_anew);

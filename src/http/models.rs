@@ -58,9 +58,8 @@ pub(super) fn no_model() -> Problem {
 /// The assistants, by names that choose them, and the models behind them, each once.
 fn models(gateway: &Gateway, caller: &Caller) -> Vec<Model> {
     let mut models = vec![Model::new(DEFAULT_ASSISTANT, OWN)];
-    let others = gateway.runner.assistants.all().into_iter().skip(1);
-    let shown = others.filter(|other| caller.is_shown(&other.visibility));
-    models.extend(shown.map(|other| Model::new(&format!("{ASSISTANT_PREFIX}{}", other.name), OWN)));
+    let others = caller.assistants(&gateway.runner.assistants).skip(1); // The default is for everybody.
+    models.extend(others.map(|other| Model::new(&format!("{ASSISTANT_PREFIX}{}", other.name), OWN)));
     let assistants = models.len();
     for target in gateway.model.targets() {
         if models.iter().all(|model| model.id != target.model) {

@@ -165,16 +165,13 @@ pub(super) async fn delete(
 
 /// The assistant that a caller asks for; one that is not shown to them is none.
 pub(super) fn assistant(gateway: &Gateway, caller: &Caller, name: Option<&str>) -> Result<Arc<Assistant>, Problem> {
-    let found = gateway.runner.assistants.get(name).filter(|assistant| caller.is_shown(&assistant.visibility));
-    found.ok_or_else(|| Problem::not_found("assistant"))
+    caller.assistant(&gateway.runner.assistants, name).ok_or_else(|| Problem::not_found("assistant"))
 }
 
 /// Whoever is not shown the assistant of a conversation any more can read what was said, and asks nothing more.
 pub(super) fn may_ask(gateway: &Gateway, caller: &Caller, session: &SessionHandle) -> Result<(), Problem> {
-    match gateway.runner.assistants.get(Some(session.assistant())) {
-        Some(assistant) if !caller.is_shown(&assistant.visibility) => Err(Problem::not_found("assistant")),
-        _ => Ok(()),
-    }
+    let may_ask = caller.may_ask(&gateway.runner.assistants, session.assistant());
+    if may_ask { Ok(()) } else { Err(Problem::not_found("assistant")) }
 }
 
 /// What cannot be an id belongs to no session: one answer for both.

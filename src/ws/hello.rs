@@ -114,18 +114,16 @@ impl Arrival {
             Some(id) => {
                 let session = self.hub.get_own(&id, caller.owner()).await?;
                 // Who is not shown it any more can read what was said, over HTTP.
-                let assistant = self.assistants.get(Some(session.assistant()));
-                let is_shown = assistant.is_none_or(|assistant| caller.is_shown(&assistant.visibility));
-                if !is_shown || self.assistant.is_some_and(|wanted| wanted != session.assistant()) {
+                let may_ask = caller.may_ask(&self.assistants, session.assistant());
+                if !may_ask || self.assistant.is_some_and(|wanted| wanted != session.assistant()) {
                     return Err(NotAdmitted::NoAssistant);
                 }
                 session.catch_up(self.resume.as_deref()).await.map_err(HubError::from)?;
                 session
             }
             None => {
-                let assistant = self.assistants.get(self.assistant.as_deref());
-                let shown = assistant.filter(|assistant| caller.is_shown(&assistant.visibility));
-                let assistant = shown.ok_or(NotAdmitted::NoAssistant)?;
+                let assistant = caller.assistant(&self.assistants, self.assistant.as_deref());
+                let assistant = assistant.ok_or(NotAdmitted::NoAssistant)?;
                 self.rates.take(Action::Sessions, &visitor).await?;
                 self.hub.open(&assistant.name, caller.owner())?
             }

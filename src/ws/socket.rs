@@ -35,7 +35,6 @@ pub struct Socket {
 impl Socket {
     /// Whether its caller is shown the assistant that answers in it; of one that is not on offer the session tells.
     pub(super) fn may_ask(&self) -> bool {
-        let assistant = self.assistants.get(Some(self.session.assistant()));
-        assistant.is_none_or(|assistant| self.caller.is_shown(&assistant.visibility))
+        self.caller.may_ask(&self.assistants, self.session.assistant())
     }
 }

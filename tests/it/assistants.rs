@@ -54,18 +54,6 @@ async fn open(gateway: &TestGateway, assistant: &str) -> Client {
     Client::connect(&format!("{}?assistant={assistant}", gateway.socket(""))).await
 }
 
-/// Has the files read again, and waits for what the gateway says of it.
-async fn reload(gateway: &TestGateway, said: &str) {
-    let before = gateway.log().matches(said).count();
-    gateway.signal("HUP").await;
-    soon(said, async {
-        while gateway.log().matches(said).count() == before {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-}
-
 async fn listed(gateway: &TestGateway, token: Option<&str>) -> Vec<Value> {
     let request = Http::new().get(gateway.url("/api/v1/assistants"));
     let request = token.map_or(request.try_clone().unwrap(), |token| request.bearer_auth(token));
@@ -284,7 +272,7 @@ async fn one_that_is_not_for_everybody_does_not_exist_for_others() {
     }
     // What was said can be read when it is not for them any more, and that is all.
     fs::write(gateway.setup().data.path().join("assistants/north.toml"), "visibility = \"tenant:south\"").unwrap();
-    reload(&gateway, "the configuration was read again").await;
+    gateway.reload("the configuration was read again").await;
     client.say("Hi").await;
     assert_eq!(client.until("error").await["code"], "not_found", "on a socket that is open, too");
     let path = format!("/api/v1/sessions/{session}");
@@ -310,13 +298,12 @@ async fn the_files_are_read_again_and_what_is_answered_goes_on_as_it_began() {
     let setup = with(Setup::with_upstream(&upstream.url), &[("books.toml", ""), ("books.md", "You sell books.")]);
     let folder = setup.data.path().join("assistants");
     let gateway = setup.start().await;
-    let reload = async |said: &str| reload(&gateway, said).await;
     let mut client = open(&gateway, "books").await;
     client.say("one").await;
     let first = client.until("run.start").await["version"].clone();
     client.deltas(1).await;
     fs::write(folder.join("books.md"), "You sell old books.").unwrap();
-    reload("the configuration was read again").await;
+    gateway.reload("the configuration was read again").await;
     gate.open();
     assert_eq!(client.answer().await.status(), "complete");
     client.say("two").await;
@@ -325,19 +312,19 @@ async fn the_files_are_read_again_and_what_is_answered_goes_on_as_it_began() {
     assert!(system(&asked(&upstream)).starts_with("You sell old books.\n"));
 
     fs::write(folder.join("books.toml"), "titel = 1").unwrap();
-    reload("the configuration stays as it was").await;
+    gateway.reload("the configuration stays as it was").await;
     assert_eq!(client.ask("three").await.status(), "complete");
     assert!(system(&asked(&upstream)).starts_with("You sell old books.\n"));
 
     // One that is taken away answers nobody, and comes back.
     fs::remove_file(folder.join("books.toml")).unwrap();
-    reload("the configuration was read again").await;
+    gateway.reload("the configuration was read again").await;
     let id = client.say("four").await;
     let error = client.until("error").await;
     assert_eq!((&error["code"], &error["re"]), (&json!("not_found"), &json!(id)));
     assert_eq!(names(&listed(&gateway, None).await), ["default"]);
     fs::write(folder.join("books.toml"), "").unwrap();
-    reload("the configuration was read again").await;
+    gateway.reload("the configuration was read again").await;
     assert_eq!(client.ask("five").await.status(), "complete");
 }
 

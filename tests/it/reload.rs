@@ -5,7 +5,7 @@ use std::fs;
 use rivulet::mock_llm::Options;
 use serde_json::json;
 
-use crate::harness::{Client, Setup, TestGateway, soon, upstream};
+use crate::harness::{Client, Setup, TestGateway, upstream};
 
 /// A gateway with a file that can be changed.
 async fn with_file(text: &str) -> TestGateway {
@@ -16,15 +16,8 @@ async fn with_file(text: &str) -> TestGateway {
 
 /// Writes the file anew, has it read, and waits for what the gateway says of it.
 async fn reload(gateway: &TestGateway, text: &str, said: &str) {
-    let before = gateway.log().matches(said).count();
     fs::write(gateway.setup().data.path().join("rivulet.toml"), text).unwrap();
-    gateway.signal("HUP").await;
-    soon(said, async {
-        while gateway.log().matches(said).count() == before {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    gateway.reload(said).await;
 }
 
 #[tokio::test]

@@ -198,6 +198,18 @@ impl TestGateway {
         assert!(sent.success());
     }
 
+    /// Has it read its files again, and waits for what it says of that.
+    pub(crate) async fn reload(&self, said: &str) {
+        let before = self.log().matches(said).count();
+        self.signal("HUP").await;
+        soon(said, async {
+            while self.log().matches(said).count() == before {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
     /// Bytes of memory it has now.
     pub(crate) fn memory(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
