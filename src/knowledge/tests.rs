@@ -282,13 +282,21 @@ async fn many_searches_at_once_are_answered_or_refused() {
     let data = tempfile::tempdir().expect("folder");
     let knowledge = knowledge(data.path());
     ingest(&knowledge, &sample().join("shop")).await;
-    let searches = (0..400).map(|i| {
-        let knowledge = &knowledge;
-        async move { knowledge.retrieve(&query(&format!("tent number {i}"), SearchMode::Text)).await }
-    });
-    let outcomes = futures_util::future::join_all(searches).await;
-    let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(KnowledgeError::Busy))).count();
-    let answered =
-        outcomes.iter().filter(|outcome| outcome.as_ref().is_ok_and(|found| !found.passages.is_empty())).count();
-    assert!(answered >= 256 && refused > 0 && answered + refused == 400, "{answered} {refused}");
+    // On a slow machine the view of the index comes to one after the other, and then none finds all places taken.
+    for round in 0..20 {
+        let searches = (0..400).map(|i| {
+            let knowledge = &knowledge;
+            async move { knowledge.retrieve(&query(&format!("tent number {round} {i}"), SearchMode::Text)).await }
+        });
+        let outcomes = futures_util::future::join_all(searches).await;
+        let (refused, others): (Vec<_>, Vec<_>) =
+            outcomes.into_iter().partition(|outcome| matches!(outcome, Err(KnowledgeError::Busy)));
+        let unanswered = others.iter().find(|outcome| outcome.as_ref().map_or(true, |found| found.passages.is_empty()));
+        assert!(unanswered.is_none(), "{unanswered:?}");
+        assert!(others.len() >= 256, "{} refused", refused.len());
+        if !refused.is_empty() {
+            return;
+        }
+    }
+    panic!("nothing was refused");
 }
