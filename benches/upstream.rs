@@ -86,7 +86,7 @@ fn endpoint(c: &mut Criterion) {
 }
 
 async fn answer(model: &Targets) {
-    let prompt = [PromptMessage { role: PromptRole::User, content: "What is a rivulet?".to_owned() }];
+    let prompt = [PromptMessage::new(PromptRole::User, "What is a rivulet?")];
     let mut events = model.stream(ChatRequest::new(prompt, "What is a rivulet?", 1_000_000));
     let mut bytes = 0;
     while let Some(event) = events.next().await {

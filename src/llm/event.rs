@@ -1,5 +1,6 @@
 //! What a model says. A leaf; uses `chat`.
 
+use super::call::Call;
 use crate::chat::{Author, Usage};
 
 /// One step of an answer.
@@ -21,6 +22,9 @@ pub enum ModelEvent {
     Text(String),
     /// Another model takes over after text was passed on; its text follows. At most once.
     Failover(Failover),
+    /// What it wants to be called before it goes on, whole and at least one, after whatever it said. At most once, and
+    /// [`ModelEvent::Finish`] follows.
+    Calls(Vec<Call>),
     /// What it cost; the last one counts.
     Usage(Usage),
     /// Why the text ends. At most once, nothing but [`ModelEvent::Usage`] follows.

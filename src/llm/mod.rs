@@ -6,6 +6,7 @@
 mod attempt;
 pub mod breaker;
 pub mod cache;
+mod call;
 mod chunk;
 mod clocks;
 mod current;
@@ -31,6 +32,7 @@ mod tokens;
 mod upstream_error;
 mod witness;
 
+pub use call::{Answered, Call, ToolOffer, ToolSpec};
 pub use current::Current;
 pub use error::{Clock, EndpointError, ModelError, Rejection, Stage, TargetsError};
 pub use event::{Failover, FinishReason, ModelEvent};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::call::{Answered, ToolOffer};
 use crate::{
     chat::{Message, Owner, Role, SessionId},
     config::Fallback,
@@ -12,17 +13,27 @@ use crate::{
 };
 
 /// One utterance of the prompt, as every chat-completion interface has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PromptMessage {
     /// Who says it.
     pub role: PromptRole,
     /// What is said.
     pub content: String,
+    /// What the model called after it, and what it was told came of that; of the model's own messages alone.
+    pub calls: Vec<Answered>,
+}
+
+impl PromptMessage {
+    /// Words alone.
+    #[must_use]
+    pub fn new(role: PromptRole, content: impl Into<String>) -> Self {
+        Self { role, content: content.into(), calls: Vec::new() }
+    }
 }
 
 impl From<&Message> for PromptMessage {
     fn from(message: &Message) -> Self {
-        Self { role: message.role.into(), content: message.text.clone() }
+        Self::new(message.role.into(), &message.text)
     }
 }
 
@@ -53,6 +64,8 @@ pub struct ChatRequest {
     pub prompt: Arc<[PromptMessage]>,
     /// The question alone, for models that work on the passages themselves.
     pub question: Arc<str>,
+    /// What it may call.
+    pub tools: ToolOffer,
     /// The passages alone, in the order in which the prompt numbers them, from 1.
     pub passages: Arc<[Passage]>,
     /// Whether the absence of passages means anything.
@@ -81,6 +94,7 @@ impl ChatRequest {
         Self {
             prompt: prompt.into(),
             question: question.into(),
+            tools: ToolOffer::default(),
             passages: Arc::new([]),
             knowledge: KnowledgeUse::default(),
             max_output_tokens,

@@ -86,8 +86,8 @@ pub fn compose(
         let begins = messages.iter().position(|message| message.role != PromptRole::Assistant);
         messages.drain(..begins.unwrap_or(messages.len()));
     }
-    messages.insert(0, PromptMessage { role: PromptRole::System, content: system });
-    messages.push(PromptMessage { role: PromptRole::User, content: question.to_owned() });
+    messages.insert(0, PromptMessage::new(PromptRole::System, system));
+    messages.push(PromptMessage::new(PromptRole::User, question));
     let mut prompt = in_turns(messages);
     if let Some(asked) = prompt.last_mut() {
         asked.content.insert_str(0, &block);
@@ -121,7 +121,7 @@ mod tests {
     use crate::run::quotation::fit_passages;
 
     fn message(role: PromptRole, text: &str) -> PromptMessage {
-        PromptMessage { role, content: text.to_owned() }
+        PromptMessage::new(role, text)
     }
 
     fn passage(text: &str) -> Passage {

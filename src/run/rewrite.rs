@@ -47,7 +47,7 @@ pub(super) fn prompt(question: &str, history: &[PromptMessage]) -> Option<Vec<Pr
     said.reverse();
     let question: String = question.chars().take(MAX_QUESTION_CHARS).collect();
     let asked = format!("The conversation:\n{}\nThe question:\n{question}", said.concat());
-    let message = |role, content| PromptMessage { role, content };
+    let message = |role, content| PromptMessage::new(role, content);
     Some(vec![message(PromptRole::System, INSTRUCTIONS.to_owned()), message(PromptRole::User, asked)])
 }
 
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     fn message(role: PromptRole, text: &str) -> PromptMessage {
-        PromptMessage { role, content: text.to_owned() }
+        PromptMessage::new(role, text)
     }
 
     #[test]

@@ -31,8 +31,8 @@ use crate::{
     },
     limits::{Budgets, Line, OverLimit, Rates, Spender, Visitor},
     llm::{
-        ChatModel, ChatRequest, KnowledgeUse, ModelStream, PromptMessage, PromptRole, Sharing, estimated_tokens,
-        extractive::Extractive,
+        ChatModel, ChatRequest, KnowledgeUse, ModelStream, PromptMessage, PromptRole, Sharing, ToolOffer,
+        estimated_tokens, extractive::Extractive,
     },
     store::documents::Tenant,
     telemetry::{
@@ -242,12 +242,13 @@ impl Runner {
             instructions: instructions.as_deref(),
         };
         let mut prompt = prompt::compose(&question, history, &passages, &told, keeps_history);
-        prompt.extend(request.beginning.map(|content| PromptMessage { role: PromptRole::Assistant, content }));
+        prompt.extend(request.beginning.map(|content| PromptMessage::new(PromptRole::Assistant, content)));
         let tokens = prompt_tokens(&prompt);
         let most =
             assistant.model.max_output_tokens.map_or(self.max_output_tokens, |own| own.min(self.max_output_tokens));
         let asked = ChatRequest {
             prompt: prompt.into(),
+            tools: ToolOffer::default(),
             question,
             passages: passages.into(),
             knowledge,

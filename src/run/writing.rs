@@ -71,6 +71,7 @@ impl Writing {
                 }
                 told.event = Some(RunEvent::Failover(failover));
             }
+            ModelEvent::Calls(_) => {} // Nothing was offered.
             ModelEvent::Usage(usage) => {
                 self.usage = Some(usage);
                 if !self.is_free {

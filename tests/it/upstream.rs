@@ -66,7 +66,7 @@ pub(crate) fn model(config: &LlmConfig) -> Targets {
 }
 
 pub(crate) fn request(max_output_tokens: u32) -> ChatRequest {
-    let message = |role, content: &str| PromptMessage { role, content: content.to_owned() };
+    let message = |role, content: &str| PromptMessage::new(role, content);
     let prompt = [message(PromptRole::System, "Be brief."), message(PromptRole::User, "What is a rivulet?")];
     ChatRequest::new(prompt, "What is a rivulet?", max_output_tokens)
 }
@@ -107,6 +107,7 @@ pub(crate) async fn read(mut stream: ModelStream) -> Answer {
                     assert!(is_first, "one switch per answer");
                     answer.failover = Some(failover);
                 }
+                Ok(ModelEvent::Calls(_)) => panic!("nothing was offered"),
                 Ok(ModelEvent::Usage(usage)) => answer.usage = Some(usage),
                 Ok(ModelEvent::Finish(reason)) => assert!(answer.finish.replace(reason).is_none()),
                 Err(error) => answer.error = Some(error),

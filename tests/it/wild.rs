@@ -93,13 +93,13 @@ async fn a_server_of_strict_turns_is_not_greeted_first() {
     let model = model(&LlmConfig { breaker_failures: 1, ..config(upstream.addr) });
     let turns =
         [("system", "Be brief."), ("assistant", "Hello!"), ("user", "Hi."), ("assistant", "Yes?"), ("user", "Q?")];
-    let prompt = turns.map(|(role, content)| PromptMessage {
-        role: match role {
+    let prompt = turns.map(|(role, content)| {
+        let role = match role {
             "system" => PromptRole::System,
             "user" => PromptRole::User,
             _ => PromptRole::Assistant,
-        },
-        content: content.to_owned(),
+        };
+        PromptMessage::new(role, content)
     });
     for _ in 0..2 {
         let answer = read(model.stream(ChatRequest { prompt: prompt.clone().into(), ..request(1024) })).await;

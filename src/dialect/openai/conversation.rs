@@ -69,7 +69,7 @@ pub(super) fn conversation(fields: &Fields<'_>) -> Result<Conversation, Invalid>
         question,
         // Some servers refuse a beginning that ends in white space.
         beginning: (!begun.is_empty()).then(|| begun.trim_end().to_owned()),
-        history: history.map(|said| PromptMessage { role: said.role, content: said.text }).collect(),
+        history: history.map(|said| PromptMessage::new(said.role, said.text)).collect(),
         instructions: (!instructions.is_empty()).then(|| instructions.join("\n\n")),
     })
 }

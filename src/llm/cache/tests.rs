@@ -12,7 +12,7 @@ use super::*;
 use crate::telemetry::spans::RunSpan;
 use crate::{
     chat::{Author, Owner, SessionId, Usage},
-    llm::{Choice, Failover, Parameters, PromptMessage, Sharing, breaker::BreakerState},
+    llm::{Choice, Failover, Parameters, PromptMessage, Sharing, ToolOffer, breaker::BreakerState},
 };
 
 /// Says always the same, and counts how often it was asked.
@@ -65,8 +65,9 @@ fn cached(events: Vec<Result<ModelEvent, ModelError>>) -> (Cached, Arc<Scripted>
 }
 
 fn request() -> ChatRequest {
-    let message = PromptMessage { role: PromptRole::User, content: "Why?".to_owned() };
+    let message = PromptMessage::new(PromptRole::User, "Why?");
     ChatRequest {
+        tools: ToolOffer::default(),
         prompt: [message].into(),
         question: "Why?".into(),
         passages: [].into(),
@@ -150,7 +151,7 @@ async fn whatever_makes_a_question_another_one_counts() {
     let (cached, model) = cached([by("first"), text("Yes."), STOP].map(Ok).into());
     let of = |name: &str| Some(Owner::new(name));
     let session = |id: &str| Sharing { session: SessionId::parse(id).ok(), ..request().sharing };
-    let message = |role, content: &str| PromptMessage { role, content: content.to_owned() };
+    let message = |role, content: &str| PromptMessage::new(role, content);
     let others = [
         request(),
         ChatRequest { asker: of("north/bob"), ..request() },

@@ -104,7 +104,7 @@ mod tests {
 
     fn request() -> ChatRequest {
         let parameters = Parameters { temperature: Some(0.5), seed: Some(1), ..Parameters::default() };
-        let prompt = [PromptMessage { role: PromptRole::System, content: "Be brief.".to_owned() }];
+        let prompt = [PromptMessage::new(PromptRole::System, "Be brief.")];
         ChatRequest { parameters: Arc::new(parameters), ..ChatRequest::new(prompt, "", 7) }
     }
 
@@ -135,7 +135,7 @@ mod tests {
         let turns = "roles must alternate user/assistant/user/assistant/...";
         assert_eq!(after(turns), None, "they do");
         let greeting = [PromptRole::System, PromptRole::Assistant, PromptRole::User]
-            .map(|role| PromptMessage { role, content: "Hello!".to_owned() });
+            .map(|role| PromptMessage::new(role, "Hello!"));
         let greeted = ChatRequest { prompt: Arc::new(greeting), ..request() };
         let other = first.after(first, &greeted, 400, turns).unwrap();
         assert!(!other.may_begin_with_assistant() && other.has_system());

@@ -77,7 +77,7 @@ fn openai_gets_the_newer_name_of_the_limit() {
 #[test]
 fn a_beginning_to_go_on_with_ends_without_white_space_and_instructions_may_have_no_role() {
     let endpoint = Endpoint::new(config("http://h/v1")).unwrap();
-    let said = |role, content: &str| PromptMessage { role, content: content.to_owned() };
+    let said = |role, content: &str| PromptMessage::new(role, content);
     let prompt = [
         said(PromptRole::System, "Be brief."),
         said(PromptRole::Assistant, "Hello \n"),

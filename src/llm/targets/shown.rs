@@ -47,7 +47,7 @@ impl Shown {
         match prompt.last_mut() {
             // The caller has begun the answer: what was written goes on with that.
             Some(begun) if begun.role == PromptRole::Assistant => begun.content.push_str(&self.text),
-            _ => prompt.push(PromptMessage { role: PromptRole::Assistant, content: self.text.clone() }),
+            _ => prompt.push(PromptMessage::new(PromptRole::Assistant, &self.text)),
         }
         ChatRequest { prompt: prompt.into(), ..request.clone() }
     }

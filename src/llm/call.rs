@@ -1,0 +1,43 @@
+//! Calls of tools: what a model is offered, what it asks for, and what it is told came of it. A leaf.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+/// A tool as a model is told of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolSpec {
+    /// At most 64 of `a-z A-Z 0-9 _ -`.
+    pub name: String,
+    /// What it does, for the model.
+    pub description: String,
+    /// What its arguments have to be: a JSON schema of an object.
+    pub parameters: Value,
+}
+
+/// What a model may call.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ToolOffer {
+    /// All there is to call; none: nothing is said of tools.
+    pub tools: Arc<[ToolSpec]>,
+    /// Whether it has to answer without them now: it is still told of them, for its earlier calls are in the prompt.
+    pub is_over: bool,
+}
+
+/// A call that a model has made, whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// What it calls; need not be anything that it was offered.
+    pub name: String,
+    /// An object; or, where the model wrote no JSON object, a text with what it wrote.
+    pub arguments: Value,
+}
+
+/// A call and what it is told came of it. Neither is ever without the other, so no prompt has a call without a result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answered {
+    /// What was called.
+    pub call: Call,
+    /// What came of it, in the words for the model.
+    pub result: String,
+}
