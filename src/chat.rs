@@ -9,13 +9,15 @@ mod run;
 mod source;
 mod text;
 mod time;
+mod tool;
 
 pub use self::{
-    id::{DocumentId, InvalidId, JobId, MAX_ID_CHARS, MessageId, RunId, SessionId},
+    id::{CallId, DocumentId, InvalidId, JobId, MAX_ID_CHARS, MessageId, RunId, SessionId},
     message::{Feedback, InvalidRating, Message, Rating, Role, Status},
     owner::{Circle, Owner},
     run::{Author, Doing, Phase, RunError, Timing, Usage},
     source::{Citation, Source},
     text::{byte_of, is_misleading, printable, utf16_len},
     time::Timestamp,
+    tool::{ToolCall, ToolOutcome, ToolStatus, ToolUse},
 };

@@ -81,6 +81,10 @@ id_type!(
     RunId, "r_"
 );
 id_type!(
+    /// One call of a tool. Never reused.
+    CallId, "c_"
+);
+id_type!(
     /// One document of the knowledge base. 32 hexadecimal digits when it was made here; never used again.
     DocumentId, ""
 );

@@ -7,6 +7,7 @@ use super::{
     id::{MessageId, RunId},
     source::{Citation, Source},
     time::Timestamp,
+    tool::ToolUse,
 };
 
 /// Who said a message.
@@ -90,6 +91,9 @@ pub struct Message {
     /// What was found for it, so that a reloaded page can show it again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Source>,
+    /// The tools that were called for it, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolUse>,
     /// What the person thinks of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feedback: Option<Feedback>,
@@ -113,6 +117,7 @@ impl Message {
             model: None,
             citations: Vec::new(),
             sources: Vec::new(),
+            tools: Vec::new(),
             feedback: None,
             created_at,
         }

@@ -305,7 +305,8 @@ impl Completion {
             match event {
                 // It has waited for its turn until now.
                 Some(RunEvent::Doing(Doing { phase: Phase::Retrieving, .. })) => self.started = Instant::now(),
-                Some(RunEvent::Doing(_) | RunEvent::Asked(_)) => {}
+                // What an assistant calls is its own affair here: the interface knows only calls for the caller to make.
+                Some(RunEvent::Doing(_) | RunEvent::Asked(_) | RunEvent::ToolCall(_) | RunEvent::ToolResult(..)) => {}
                 Some(RunEvent::Retrieved { sources, .. }) => self.sources = sources,
                 Some(RunEvent::By(author)) => {
                     self.cached = author.cached;

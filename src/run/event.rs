@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::outcome::Outcome;
 use crate::{
-    chat::{Author, Doing, Source},
+    chat::{Author, CallId, Doing, Source, ToolCall, ToolOutcome},
     llm::Failover,
 };
 
@@ -20,12 +20,16 @@ pub enum RunEvent {
         /// How long it took.
         took: Duration,
     },
-    /// A model is asked, with a prompt of about so many tokens.
+    /// A model is asked, with a prompt of about so many tokens; with tools more than once.
     Asked(u32),
     /// Who writes the text that follows.
     By(Author),
     /// A piece of the answer, never empty.
     Text(String),
+    /// A tool is called.
+    ToolCall(ToolCall),
+    /// What came of a call. There is exactly one for each, before the run ends of itself.
+    ToolResult(CallId, ToolOutcome),
     /// Another model takes over; its text follows.
     Failover(Failover),
     /// It is over; nothing follows.

@@ -10,13 +10,14 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
-    chat::{Doing, Feedback, Message, MessageId, Phase, Role, RunId, Source, Status},
+    chat::{Doing, Feedback, Message, MessageId, Phase, Role, RunId, Source, Status, ToolUse},
     session::{
         Moment,
         text::{RunText, TextPosition},
     },
 };
 
+mod calls;
 mod copy;
 mod cursor;
 mod event;
@@ -75,6 +76,8 @@ struct RunRecord {
     question: MessageId,
     model: Arc<str>,
     sources: Arc<[Source]>,
+    /// Few: a run may make so many calls.
+    tools: Vec<ToolUse>,
     started: u64,
     done: Option<u64>,
     doing: Doing,
@@ -197,6 +200,7 @@ impl Log {
             question,
             model,
             sources: Arc::from([]),
+            tools: Vec::new(),
             started: self.head,
             done: None,
             doing: Phase::Queued.into(),
@@ -347,6 +351,8 @@ impl Log {
             Event::Message(message) => message.text.len(),
             Event::RunStart { .. } => 0,
             Event::Sources { items, .. } => items.iter().map(|s| s.snippet.len() + s.title.len()).sum(),
+            Event::ToolCall { call, .. } => calls::bytes_of_call(call),
+            Event::ToolResult { outcome, .. } => calls::bytes_of_outcome(outcome),
             Event::RunDone(done) => self.runs.iter().find(|r| r.run == done.run).map_or(0, |r| r.text.as_str().len()),
         }
     }
@@ -361,6 +367,7 @@ impl Log {
             question: answer.question.clone().unwrap_or_else(|| answer.id.clone()), // Not told any more: it is over.
             model: answer.model.as_deref().unwrap_or_default().into(),
             sources: answer.sources.clone().into(),
+            tools: answer.tools.clone(),
             started: self.head,
             done: None,
             doing: Phase::Streaming.into(),

@@ -274,7 +274,10 @@ impl Client {
                                 wrong.push(format!("has {text:?} of {done:?} in {epoch}"));
                             }
                         }
-                        Event::Message(_) | Event::Sources { .. } => {}
+                        Event::Message(_)
+                        | Event::Sources { .. }
+                        | Event::ToolCall { .. }
+                        | Event::ToolResult { .. } => {}
                     }
                 }
                 Step::Delta { run, off, text, .. } => match runs.get_mut(run) {

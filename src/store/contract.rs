@@ -21,8 +21,10 @@ use super::{
     sqlite::SqliteStore,
 };
 use crate::chat::{
-    Citation, Feedback, Message, MessageId, Owner, Rating, RunId, SessionId, Source, Status, Timestamp, Usage,
+    CallId, Citation, Feedback, Message, MessageId, Owner, Rating, RunId, SessionId, Source, Status, Timestamp,
+    ToolCall, ToolOutcome, ToolStatus, ToolUse, Usage,
 };
+use serde_json::json;
 
 pub(super) fn session_id(text: &str) -> SessionId {
     SessionId::parse(text).expect("an id")
@@ -74,6 +76,21 @@ pub(super) fn finished(question: &str, text: &str, status: Status) -> FinishedAn
             heading: Some("Rates".to_owned()),
             score: 0.1 + 0.2,
             snippet: "From 4.1 %".to_owned(),
+        }],
+        tools: vec![ToolUse {
+            call: ToolCall {
+                call: CallId::parse("c-1").expect("an id"),
+                tool: "emi".to_owned(),
+                title: "Monthly instalment".to_owned(),
+                args: json!({"months": 36}),
+                off: 2,
+            },
+            outcome: ToolOutcome {
+                status: ToolStatus::Ok,
+                ms: 3,
+                summary: "16,251.22 a month".to_owned(),
+                data: Some(json!({"emi": 16251.22})),
+            },
         }],
         usage: Some(Usage { input: 7, output: 9, estimated: true }),
     }

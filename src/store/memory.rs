@@ -308,6 +308,7 @@ impl SessionStore for MemoryStore {
         message.model = answer.model;
         message.citations = answer.citations;
         message.sources = answer.sources;
+        message.tools = answer.tools;
         conversation.record.updated_at = conversation.record.updated_at.max(Timestamp::now());
         Ok(())
     }

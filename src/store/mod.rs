@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::chat::{Citation, Feedback, Message, MessageId, Owner, RunId, SessionId, Source, Status, Timestamp, Usage};
+use crate::chat::{
+    Citation, Feedback, Message, MessageId, Owner, RunId, SessionId, Source, Status, Timestamp, ToolUse, Usage,
+};
 
 pub mod audit;
 pub mod blobs;
@@ -179,6 +181,8 @@ pub struct FinishedAnswer {
     pub citations: Vec<Citation>,
     /// What was found for it.
     pub sources: Vec<Source>,
+    /// The tools that were called for it.
+    pub tools: Vec<ToolUse>,
     /// What it cost.
     pub usage: Option<Usage>,
 }
@@ -195,6 +199,7 @@ impl FinishedAnswer {
             model: message.model.clone(),
             citations: message.citations.clone(),
             sources: message.sources.clone(),
+            tools: message.tools.clone(),
             usage,
         }
     }

@@ -7,7 +7,10 @@ use serde_json::Value;
 
 use super::bounds::{FRAME_BYTES, SUBPROTOCOL, TEXT_CHARS};
 use crate::{
-    chat::{Citation, Doing, Message, MessageId, Phase, RunError, RunId, SessionId, Source, Status, Timing, Usage},
+    chat::{
+        CallId, Citation, Doing, Message, MessageId, Phase, RunError, RunId, SessionId, Source, Status, Timing,
+        ToolCall, ToolOutcome, ToolUse, Usage,
+    },
     session::{
         Receipt,
         log::{Attachment, Event, Presence, Recovered, Snapshot, Step},
@@ -105,6 +108,21 @@ enum Out<'a> {
     Failover { run: &'a RunId, keep: u64, from: &'a str, to: &'a str, reason: &'a str },
     #[serde(rename = "sources")]
     Sources { seq: u64, run: &'a RunId, items: &'a [Source] },
+    #[serde(rename = "tool.call")]
+    ToolCall {
+        seq: u64,
+        run: &'a RunId,
+        #[serde(flatten)]
+        call: &'a ToolCall,
+    },
+    #[serde(rename = "tool.result")]
+    ToolResult {
+        seq: u64,
+        run: &'a RunId,
+        call: &'a CallId,
+        #[serde(flatten)]
+        outcome: &'a ToolOutcome,
+    },
     #[serde(rename = "run.done")]
     RunDone {
         seq: u64,
@@ -162,6 +180,8 @@ struct SnapshotRun<'a> {
     model: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     sources: &'a [Source],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tools: &'a [ToolUse],
     off: u64,
     text: &'a str,
     phase: Phase,
@@ -246,6 +266,8 @@ pub fn event(seq: u64, event: &Event) -> String {
             Out::RunStart { seq, run, message, r#for: question, replaces, model, version }
         }
         Event::Sources { run, items } => Out::Sources { seq, run, items },
+        Event::ToolCall { run, call } => Out::ToolCall { seq, run, call },
+        Event::ToolResult { run, call, outcome } => Out::ToolResult { seq, run, call, outcome },
         Event::RunDone(done) => Out::RunDone {
             seq,
             run: &done.run,
@@ -293,6 +315,7 @@ pub fn snapshot(snapshot: &Snapshot) -> String {
         r#for: &live.question,
         model: &live.model,
         sources: &live.sources,
+        tools: &live.tools,
         off: 0,
         text: &live.text,
         phase: live.doing.phase,

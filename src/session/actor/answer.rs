@@ -161,7 +161,14 @@ impl Actor {
                     self.shared.log.lock().append_sources(running.sources.clone(), self.deps.clock.now());
                 }
             }
-            RunEvent::Asked(prompt_tokens) => running.prompt_tokens = Some(prompt_tokens),
+            RunEvent::Asked(prompt_tokens) => {
+                let before = running.prompt_tokens.unwrap_or(0); // A run with tools asks more than once.
+                running.prompt_tokens = Some(before.saturating_add(prompt_tokens));
+            }
+            RunEvent::ToolCall(call) => self.shared.log.lock().append_call(call, self.deps.clock.now()),
+            RunEvent::ToolResult(call, outcome) => {
+                self.shared.log.lock().append_result(&call, outcome, self.deps.clock.now());
+            }
             RunEvent::By(author) => {
                 self.shared.log.lock().set_model(author.model.clone());
                 running.author = Some(author);
@@ -185,7 +192,11 @@ impl Actor {
         };
         let Running { turn, assistant, events, started, prompt_tokens, author, mut timing, sources, .. } = *running;
         drop(events); // Closes the upstream connection, before anything else takes its time.
-        let text = self.shared.log.lock().live_text().unwrap_or_default().to_owned();
+        let (text, tools) = {
+            let mut log = self.shared.log.lock();
+            log.cancel_calls(self.deps.clock.now());
+            (log.live_text().unwrap_or_default().to_owned(), log.live_tools().to_vec())
+        };
         let mut outcome = outcome(&text);
         // The provider never said: it was stopped before. From the cache it cost nothing.
         if author.as_ref().is_some_and(|author| !author.cached) {
@@ -201,6 +212,7 @@ impl Actor {
             model: author.as_ref().map(|author| author.model.to_string()),
             citations: citations::find(&text, sources.len()),
             sources: sources.to_vec(),
+            tools,
             text,
             ..known.map_or_else(pending, Arc::unwrap_or_clone)
         });

@@ -15,7 +15,7 @@ use super::{
     whole::{OutOfStep, Said, Whole},
 };
 use crate::{
-    chat::{Doing, Feedback, Message, MessageId},
+    chat::{Doing, Feedback, Message, MessageId, ToolCall, ToolOutcome},
     session::Moment,
 };
 
@@ -168,11 +168,15 @@ impl Log {
                         self.begin_run((run, message, question), replaces, By { model, version }, now);
                     }
                     Event::Sources { items, .. } => self.append_sources(items, now),
+                    Event::ToolCall { call, .. } => self.append_call(ToolCall::clone(&call), now),
+                    Event::ToolResult { call, outcome, .. } => {
+                        self.append_result(&call, ToolOutcome::clone(&outcome), now);
+                    }
                     // They come with more than the event.
                     Event::Message(_) | Event::RunDone(_) => return Err(OutOfStep),
                 }
                 if self.head != seq {
-                    return Err(OutOfStep); // There was no run.
+                    return Err(OutOfStep); // There was no run, or no such call.
                 }
             }
             Change::Text(off, text) => {

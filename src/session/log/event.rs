@@ -5,7 +5,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    chat::{Author, Citation, Doing, Message, MessageId, Phase, RunError, RunId, Source, Status, Timing, Usage},
+    chat::{
+        Author, CallId, Citation, Doing, Message, MessageId, Phase, RunError, RunId, Source, Status, Timing, ToolCall,
+        ToolOutcome, ToolUse, Usage,
+    },
     session::{Moment, log::cursor::Cursor},
 };
 
@@ -36,6 +39,22 @@ pub enum Event {
         run: RunId,
         /// The passages, best first.
         items: Arc<[Source]>,
+    },
+    /// A tool is called for the answer.
+    ToolCall {
+        /// The run.
+        run: RunId,
+        /// What is called.
+        call: Arc<ToolCall>,
+    },
+    /// What came of a call.
+    ToolResult {
+        /// The run.
+        run: RunId,
+        /// Which call.
+        call: CallId,
+        /// What came of it.
+        outcome: Arc<ToolOutcome>,
     },
     /// An answer is over.
     RunDone(Arc<RunDone>),
@@ -215,6 +234,8 @@ pub struct LiveRun {
     pub model: Arc<str>,
     /// What was found for it.
     pub sources: Arc<[Source]>,
+    /// The tools that were called for it so far.
+    pub tools: Vec<ToolUse>,
     /// The text so far.
     pub text: String,
     /// What the run is doing.

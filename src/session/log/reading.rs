@@ -48,6 +48,7 @@ impl Log {
                 question: live.question.clone(),
                 model: live.model.clone(),
                 sources: live.sources.clone(),
+                tools: live.tools.clone(),
                 text: live.text.as_str().to_owned(),
                 doing: live.doing,
             }),
@@ -66,10 +67,13 @@ impl Log {
             return self.next_of_live(cursor, max_bytes);
         }
         let event = &self.events[index(cursor.seq + 1 - self.first())].event;
-        if matches!(event, Event::RunDone(_))
-            && let Some(delta) = self.next_text(cursor, max_bytes)
-        {
-            return delta; // The missing text of a run always comes before its end.
+        let lacks_text = match event {
+            Event::RunDone(_) => true,
+            Event::ToolCall { call, .. } => self.lacks_text_before(call.off, cursor),
+            _ => false,
+        };
+        if lacks_text && let Some(delta) = self.next_text(cursor, max_bytes) {
+            return delta; // The missing text of a run always comes before its end, and before a call that stands in it.
         }
         cursor.seq += 1;
         match event {
@@ -78,7 +82,7 @@ impl Log {
                 cursor.withdrawals = 0; // The reader may come back with an old cursor and hold more than that says.
             }
             Event::RunDone(_) => cursor.run = None,
-            Event::Message(_) | Event::Sources { .. } => {}
+            Event::Message(_) | Event::Sources { .. } | Event::ToolCall { .. } | Event::ToolResult { .. } => {}
         }
         Step::Event(cursor.seq, event)
     }
@@ -166,6 +170,13 @@ impl Log {
             }
         };
         Some(Cursor { seq, run, withdrawals: 0, phase: 0, caught_up: false })
+    }
+
+    /// Whether a reader does not hold what stands before `off` in its run yet, as it is now.
+    fn lacks_text_before(&self, off: u64, cursor: &Cursor) -> bool {
+        let Some((run, at)) = &cursor.run else { return false };
+        let record = self.runs.iter().rev().find(|record| record.run == *run);
+        at.utf16() < off || record.is_some_and(|record| record.withdrawals != cursor.withdrawals)
     }
 
     fn next_of_live(&self, cursor: &mut Cursor, max_bytes: usize) -> Step<'_> {

@@ -1,9 +1,12 @@
 //! The promise of the log: whatever a reader misses, repeats or is cut from, it ends with the same text.
 
+use std::collections::BTreeMap;
+
 use proptest::{collection::vec, prelude::*};
+use serde_json::json;
 
 use super::*;
-use crate::chat::{Rating, Timestamp, utf16_len};
+use crate::chat::{CallId, Rating, Timestamp, ToolCall, ToolOutcome, ToolStatus, utf16_len};
 
 mod altered;
 
@@ -17,6 +20,8 @@ struct Client {
     done: Vec<RunId>,
     /// The conversation: questions and answers in their order.
     shown: Vec<MessageId>,
+    /// The calls of tools, and how they stand.
+    calls: BTreeMap<CallId, ToolStatus>,
 }
 
 impl Client {
@@ -53,11 +58,13 @@ impl Client {
             if let (Role::Assistant, Some(run)) = (message.role, &message.run) {
                 self.texts.push((run.clone(), message.text.clone()));
                 self.done.push(run.clone());
+                self.calls.extend(calls_of(&message.tools));
             }
         }
         if let Some(live) = &snapshot.live {
             self.show_answer(&live.question, &live.message);
             self.texts.push((live.run.clone(), live.text.clone()));
+            self.calls.extend(calls_of(&live.tools));
             self.live = Some(live.run.clone());
         }
     }
@@ -100,7 +107,18 @@ impl Client {
                         self.live = Some(run.clone());
                     }
                     Event::Sources { run, .. } => assert_eq!(Some(run), self.live.as_ref()),
+                    Event::ToolCall { call, .. } => {
+                        assert_eq!(self.calls.insert(call.call.clone(), ToolStatus::Running), None);
+                    }
+                    Event::ToolResult { call, outcome, .. } => {
+                        let before = self.calls.insert(call.clone(), outcome.status);
+                        assert_eq!(before, Some(ToolStatus::Running), "one result for each call");
+                    }
                     Event::RunDone(done) => {
+                        assert!(
+                            self.calls.values().all(|status| *status != ToolStatus::Running),
+                            "a result for each call"
+                        );
                         assert_eq!(utf16_len(self.text(&done.run)), done.len, "text missing before run.done");
                         assert_eq!(crc32fast::hash(self.text(&done.run).as_bytes()), done.crc32);
                         self.live = None;
@@ -119,6 +137,10 @@ impl Client {
         }
         true
     }
+}
+
+fn calls_of(tools: &[ToolUse]) -> impl Iterator<Item = (CallId, ToolStatus)> + '_ {
+    tools.iter().map(|used| (used.call.call.clone(), used.outcome.status))
 }
 
 /// A client and its socket.
@@ -160,6 +182,12 @@ impl Reader {
                     self.socket = Some(cursor);
                 }
                 step => {
+                    if let Step::Event(_, Event::ToolCall { run, call }) = &step {
+                        // A copy may be about to hear it anew.
+                        let there = log.runs.iter().find(|record| record.run == *run).unwrap().text.end().utf16();
+                        let held = utf16_len(self.client.text(run));
+                        assert!(held >= call.off.min(there), "what stands before a call comes before it");
+                    }
                     if let Step::Delta { text, .. } = &step {
                         assert!(!text.is_empty() && text.len() <= max_bytes.max(4));
                     }
@@ -178,6 +206,8 @@ enum Op {
     Edit(usize),
     Text(String),
     Sources,
+    Call,
+    Result(usize),
     Phase(bool),
     Failover(u64),
     Finish(bool),
@@ -198,6 +228,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..8usize).prop_map(Op::Edit),
         12 => "[a-zä😀 ]{1,12}".prop_map(Op::Text),
         2 => Just(Op::Sources),
+        3 => Just(Op::Call),
+        3 => (0..4usize).prop_map(Op::Result),
         2 => any::<bool>().prop_map(Op::Phase),
         2 => (0..30u64).prop_map(Op::Failover),
         3 => any::<bool>().prop_map(Op::Finish),
@@ -295,8 +327,29 @@ impl Session {
         }
     }
 
+    fn call(&mut self) {
+        if let Some(text) = self.log.live_text() {
+            let (call, off) = (CallId::random(), utf16_len(text));
+            let (tool, title, args) = ("emi".to_owned(), "EMI".to_owned(), json!({"months": off}));
+            self.log.append_call(ToolCall { call, tool, title, args, off }, self.now);
+        }
+    }
+
+    fn result(&mut self, n: usize) {
+        let is_running = |used: &&ToolUse| used.outcome.status == ToolStatus::Running;
+        let call = self.log.live_tools().iter().filter(is_running).nth(n).map(|used| used.call.call.clone());
+        if let Some(call) = call {
+            let outcome = ToolOutcome { status: ToolStatus::Ok, data: Some(json!(n)), ..ToolOutcome::default() };
+            self.log.append_result(&call, outcome, self.now);
+            let head = self.log.head();
+            self.log.append_result(&call, ToolOutcome::default(), self.now);
+            assert_eq!(self.log.head(), head, "a second result is none");
+        }
+    }
+
     fn fail_over(&mut self, keep: u64) {
         if self.live.is_some() {
+            let keep = keep.max(self.log.live_tools().last().map_or(0, |used| used.call.off));
             self.log.fail_over(keep, "a", "b", "truncated");
             let left = self.log.live_text().unwrap().to_owned();
             let text = &mut self.texts.last_mut().unwrap().1;
@@ -307,11 +360,12 @@ impl Session {
 
     fn finish(&mut self, status: Status) {
         let Some((run, answer)) = self.live.take() else { return };
-        let text = self.log.live_text().unwrap().to_owned();
+        self.log.cancel_calls(self.now);
+        let (text, tools) = (self.log.live_text().unwrap().to_owned(), self.log.live_tools().to_vec());
         assert_eq!(text, self.texts.last().unwrap().1);
         let place = self.messages.iter_mut().find(|message| message.id == answer).unwrap();
         let question = place.question.clone();
-        let answer = Message { run: Some(run), question, ..message(&answer, Role::Assistant, &text, status) };
+        let answer = Message { run: Some(run), question, tools, ..message(&answer, Role::Assistant, &text, status) };
         *place = answer.clone();
         self.log.finish_run(Arc::new(answer), Ending::default(), self.now).unwrap();
         self.start();
@@ -330,6 +384,8 @@ fn apply(session: &mut Session, readers: &mut [Reader], op: &Op) {
         Op::Edit(n) => session.branch(*n, true),
         Op::Text(text) => session.text(text),
         Op::Sources => session.log.append_sources(Arc::from([]), session.now),
+        Op::Call => session.call(),
+        Op::Result(n) => session.result(*n),
         Op::Phase(thinking) => {
             session.log.set_doing(if *thinking { Phase::Thinking } else { Phase::Streaming }.into());
         }
@@ -448,6 +504,9 @@ proptest! {
             for answer in session.messages.iter().rev().take(SNAPSHOT_MESSAGES) {
                 if let Some(run) = &answer.run {
                     prop_assert_eq!(reader.client.text(run), &answer.text);
+                }
+                for (call, status) in calls_of(&answer.tools) {
+                    prop_assert_eq!(reader.client.calls.get(&call), Some(&status));
                 }
             }
         }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kept, Log, RunRecord, Withdrawal, event::Event};
 use crate::{
-    chat::{Doing, Message, MessageId, RunId, Source},
+    chat::{Doing, Message, MessageId, RunId, Source, ToolUse},
     session::{Moment, text::RunText},
 };
 
@@ -50,6 +50,8 @@ struct Run {
     question: MessageId,
     model: Arc<str>,
     sources: Arc<[Source]>,
+    #[serde(default)]
+    tools: Vec<ToolUse>,
     started: u64,
     done: Option<u64>,
     doing: Doing,
@@ -84,7 +86,7 @@ impl Whole {
         let are_numbered = numbered.all(|(seq, (_, event))| match event {
             Event::RunStart { run: id, .. } => run(id).is_some_and(|run| run.started == seq),
             Event::RunDone(done) => run(&done.run).is_some_and(|run| run.done == Some(seq)),
-            Event::Message(_) | Event::Sources { .. } => true,
+            Event::Message(_) | Event::Sources { .. } | Event::ToolCall { .. } | Event::ToolResult { .. } => true,
         });
         has_name
             && are_numbered
@@ -141,6 +143,7 @@ impl Log {
             question: record.question.clone(),
             model: record.model.clone(),
             sources: record.sources.clone(),
+            tools: record.tools.clone(),
             started: record.started,
             done: record.done,
             doing: record.doing,
@@ -200,10 +203,10 @@ impl Log {
             text.push(&run.text, now);
             let withdrawal = match run.withdrawal {
                 Some((keep, from, to, reason)) => {
-                    let keep = text.position(keep).ok_or(OutOfStep)?;
                     // Who heard of none here must forget what any of them withdrew.
-                    let before = known.and_then(|known| known.withdrawal.as_ref()).map_or(keep, |before| before.keep);
-                    Some(Withdrawal { keep: keep.min(before), from, to, reason })
+                    let before = known.and_then(|known| known.withdrawal.as_ref());
+                    let keep = before.map_or(keep, |before| keep.min(before.keep.utf16()));
+                    Some(Withdrawal { keep: text.position(keep).ok_or(OutOfStep)?, from, to, reason })
                 }
                 None => None,
             };
@@ -215,6 +218,7 @@ impl Log {
                 question: run.question,
                 model: run.model,
                 sources: run.sources,
+                tools: run.tools,
                 started: run.started,
                 done: run.done,
                 doing: run.doing,

@@ -83,7 +83,7 @@ pub(super) async fn an_answer_grows_and_ends(store: Arc<dyn SessionStore>) {
     let message = store.message(&session, &answer).await.expect("read").expect("there");
     assert_eq!((message.text, message.status), (end.text, end.status));
     assert_eq!((message.run, message.model), (Some(end.run), end.model));
-    assert_eq!((message.citations, message.sources), (end.citations, end.sources));
+    assert_eq!((message.citations, message.sources, message.tools), (end.citations, end.sources, end.tools));
     let record = store.session(&session).await.expect("read").expect("there");
     assert!(record.updated_at > Timestamp(2000), "ending an answer is a use: {}", record.updated_at);
 }

@@ -12,7 +12,7 @@ use crate::{
 pub(super) const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count, owner";
 /// A message; of a pending one with the pieces of its text that were kept.
 pub(super) const MESSAGE: &str = "id, role, text, status, run, model, citations, sources, created_at, question, replaces,
-    replaced, feedback, position,
+    replaced, feedback, position, tools,
     CASE status WHEN 'pending' THEN ARRAY(SELECT at FROM pieces WHERE answer = position ORDER BY pieces.id) END,
     CASE status WHEN 'pending' THEN ARRAY(SELECT pieces.text FROM pieces WHERE answer = position ORDER BY pieces.id) END";
 
@@ -30,8 +30,8 @@ pub(super) fn session(row: &Row) -> Result<SessionRecord, StoreError> {
 
 pub(super) fn message(row: &Row) -> Result<Message, StoreError> {
     let mut text = utf8(get(row, 2)?)?;
-    let ats: Option<Vec<i64>> = get(row, 14)?;
-    let pieces: Option<Vec<&[u8]>> = get(row, 15)?;
+    let ats: Option<Vec<i64>> = get(row, 15)?;
+    let pieces: Option<Vec<&[u8]>> = get(row, 16)?;
     for (at, piece) in ats.into_iter().flatten().zip(pieces.into_iter().flatten()) {
         continue_text(&mut text, usize::try_from(at).unwrap_or(usize::MAX), &utf8(piece)?);
     }
@@ -49,6 +49,7 @@ pub(super) fn message(row: &Row) -> Result<Message, StoreError> {
         replaces: optional_id(row, 10, MessageId::parse)?,
         replaced: get(row, 11)?,
         feedback: from_json(row, 12)?,
+        tools: from_json(row, 14)?.unwrap_or_default(),
     })
 }
 

@@ -274,6 +274,12 @@ const STEPS: &[(&str, i64)] = &[
     ALTER TABLE versions ADD COLUMN file text COLLATE \"C\";
 ",
     1,
+), (
+    "
+    -- tools: what was called for an answer, and what came of it.
+    ALTER TABLE messages ADD COLUMN tools text;
+",
+    1,
 )];
 
 /// Where it is written which steps were taken. Whoever makes it first makes it for all.

@@ -22,7 +22,7 @@ use crate::{
 const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count, owner";
 pub(super) const MESSAGE: &str =
     "id, role, text, status, run, model, citations, sources, created_at, question, replaces,
-     replaced, feedback";
+     replaced, feedback, tools";
 
 pub(super) fn insert_session(connection: &Connection, session: &SessionRecord) -> Result<(), StoreError> {
     if let Some(owner) = &session.owner {
@@ -169,10 +169,12 @@ pub(super) fn finish_answer(
         json_list(&answer.citations)?,
         json_list(&answer.sources)?,
         answer.usage.as_ref().map(json).transpose()?,
+        json_list(&answer.tools)?,
     ];
     let position = connection
         .prepare_cached(
-            "UPDATE messages SET text = ?3, status = ?4, run = ?5, model = ?6, citations = ?7, sources = ?8, usage = ?9
+            "UPDATE messages SET text = ?3, status = ?4, run = ?5, model = ?6, citations = ?7, sources = ?8, usage = ?9,
+                                 tools = ?10
              WHERE session_id = ?1 AND id = ?2 AND status = 'pending' RETURNING position",
         )?
         .query_row(values, |row| row.get(0))
@@ -296,6 +298,7 @@ pub(super) fn message_row(row: &Row<'_>) -> rusqlite::Result<Message> {
         replaces: optional_id(row, 10, MessageId::parse)?,
         replaced: row.get(11)?,
         feedback: from_json(row, 12)?,
+        tools: from_json(row, 13)?.unwrap_or_default(),
     })
 }
 

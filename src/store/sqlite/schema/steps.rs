@@ -233,4 +233,8 @@ pub(in crate::store::sqlite) const MIGRATIONS: &[&str] = &[
     -- file: the name under which the bytes lie, where that is not the hash.
     ALTER TABLE versions ADD COLUMN file TEXT;
 ",
+    "
+    -- tools: what was called for an answer, and what came of it.
+    ALTER TABLE messages ADD COLUMN tools TEXT;
+",
 ];

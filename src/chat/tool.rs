@@ -1,0 +1,83 @@
+//! Calls of tools within an answer, as everybody is shown them and as they are kept. Pure.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::id::CallId;
+
+/// A tool is called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ToolCall {
+    /// Never met twice.
+    pub call: CallId,
+    /// Its name, as the model wrote it.
+    pub tool: String,
+    /// Its name for people.
+    pub title: String,
+    /// What it is given: an object, or a text with what the model wrote instead. Cut where it is long.
+    pub args: Value,
+    /// Where in the answer's text it stands, in UTF-16 code units. Nothing before it is ever withdrawn.
+    pub off: u64,
+}
+
+/// How a call stands, or ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ToolStatus {
+    /// It has not ended.
+    #[default]
+    Running,
+    /// It has a result.
+    Ok,
+    /// The tool failed, there is none of that name, or no more calls were allowed.
+    Error,
+    /// Its arguments were not what the tool takes; it was not run.
+    Invalid,
+    /// It took too long.
+    Timeout,
+    /// The answer ended before it did.
+    Cancelled,
+}
+
+impl ToolStatus {
+    /// The name on the wire and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Invalid => "invalid",
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+pub struct ToolOutcome {
+    /// How it ended.
+    pub status: ToolStatus,
+    /// How long it took, in milliseconds.
+    #[serde(default)]
+    pub ms: u64,
+    /// What came of it, in a line for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub summary: String,
+    /// What came of it, in full, as far as that is not too long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+}
+
+/// A call with what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ToolUse {
+    /// What was called.
+    #[serde(flatten)]
+    pub call: ToolCall,
+    /// What came of it, so far.
+    #[serde(flatten)]
+    pub outcome: ToolOutcome,
+}
