@@ -20,11 +20,13 @@
 //! | [`session`] | the log, the actor that writes it, the viewers that read it |
 //! | [`run`] | one answer as a stream: retrieve → prompt → model → events |
 //! | [`limits`] | how much: budgets of tokens, how many answers at once |
+//! | [`tools`] | what models may have done: the tools of an assistant |
 //! | [`llm`] | models that answer: any OpenAI-compatible server, or sentences of the passages |
 //! | [`knowledge`] | documents cut, embedded, indexed, found |
 //! | [`store`] | what outlives the process |
 //! | [`ephemeral`] | what gateways share and may lose |
 //! | [`telemetry`], [`config`], [`chat`] | metrics and logs; settings; ids and value types |
+//! | [`formula`] | what tools take, and arithmetic |
 //!
 //! # A token's way
 //! upstream bytes → `llm::sse`, `llm::reading` → `llm::attempt` (clocks) → `llm::targets` (who is asked) → `run` → the session's actor appends it to
@@ -45,6 +47,7 @@ pub mod cluster;
 pub mod config;
 pub mod dialect;
 pub mod ephemeral;
+pub mod formula;
 pub mod http;
 pub mod hub;
 pub mod knowledge;
@@ -59,4 +62,5 @@ pub mod session;
 mod simulation;
 pub mod store;
 pub mod telemetry;
+pub mod tools;
 pub mod ws;

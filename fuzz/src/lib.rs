@@ -13,9 +13,11 @@ mod heads;
 mod names;
 mod parts;
 mod requests;
+mod tools;
 mod upstream;
 
 pub use self::{
     archive::archive, backup::backup, completions::completions, config::config, credentials::credentials,
-    documents::documents, frames::frames, heads::heads, names::names, requests::requests, upstream::upstream,
+    documents::documents, frames::frames, heads::heads, names::names, requests::requests, tools::tools,
+    upstream::upstream,
 };

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::{
     auth::Authenticator,
     config::{
-        Assistant, AuthConfig, Config, KnowledgeConfig, KnowledgeMode, LlmConfig, Loaded, Refusal, TargetSettings,
+        Assistant, AuthConfig, Config, KnowledgeConfig, KnowledgeMode, LlmConfig, Loaded, Refusal, TargetSettings, Tool,
     },
     ephemeral::Server,
     http::TlsFiles,
@@ -26,6 +26,7 @@ use crate::{
         postgres::PostgresStore,
         sqlite::{FILE_NAME, SqliteStore},
     },
+    tools::Toolbox,
 };
 
 /// How long a model server may take to answer.
@@ -278,8 +279,18 @@ fn assistant(assistant: &Assistant) -> Finding {
         KnowledgeMode::Off => "no documents".to_owned(),
         KnowledgeMode::Always => format!("documents of {}", knowledge.collections.join(", ")),
     };
-    let text = format!("{name}: version {version}, {tokens} tokens of prompt, asks {asked}, {documents}");
+    let text =
+        format!("{name}: version {version}, {tokens} tokens of prompt, asks {asked}, {documents}{}", tools(assistant));
     (Verdict::Good, "assistant", text)
+}
+
+/// Which tools it has, and what they cost with every question.
+fn tools(assistant: &Assistant) -> String {
+    let names: Vec<&str> = assistant.tools.offered.iter().map(Tool::name).collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(", tools {} ({} tokens)", names.join(", "), Toolbox::of(&assistant.tools).tokens()),
+    }
 }
 
 async fn models(config: &LlmConfig) -> Vec<Finding> {

@@ -9,6 +9,7 @@ use super::{
     declare::{self, section},
     key::{Key, Kind},
     layers::Sections,
+    tools::{Calling, OWN, Tools},
 };
 
 /// The name of the one that there is without any file.
@@ -36,6 +37,8 @@ pub struct Assistant {
     pub history: History,
     /// What it answers from.
     pub knowledge: Knowing,
+    /// What it can do besides.
+    pub tools: Tools,
 }
 
 section! {
@@ -105,7 +108,8 @@ section! {
 }
 
 /// All that a file may have.
-pub(super) const SECTIONS: Sections = &[About::KEYS, Prompting::KEYS, Writing::KEYS, History::KEYS, Knowing::KEYS];
+pub(super) const SECTIONS: Sections =
+    &[About::KEYS, Prompting::KEYS, Writing::KEYS, History::KEYS, Knowing::KEYS, Calling::KEYS, OWN];
 
 /// Who is shown an assistant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -132,6 +136,7 @@ impl Assistant {
             model: Writing::default(),
             history: History::default(),
             knowledge: Knowing::default(),
+            tools: Tools::default(),
         }
     }
 

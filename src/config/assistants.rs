@@ -13,6 +13,7 @@ use super::{
     file,
     layers::Layers,
     settings::{AssistantsConfig, LlmConfig},
+    tools,
 };
 
 /// The most assistants of a gateway, and the most suggestions of one.
@@ -166,7 +167,8 @@ fn settle(
     };
     let version = version(&[text, prompt.as_deref().unwrap_or_default()]);
     let history = layers.section("history")?;
-    Ok(Assistant { name, version, about, visibility, prompt, model, history, knowledge })
+    let tools = tools::read(path, text, layers, refused)?;
+    Ok(Assistant { name, version, about, visibility, prompt, model, history, knowledge, tools })
 }
 
 /// The text of a file, and of nothing else that lies there: a pipe would be waited for.

@@ -23,6 +23,7 @@ mod settings;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod variables;
 mod world;
 
@@ -40,5 +41,6 @@ pub use self::{
         TargetConfig, TelemetryConfig,
     },
     target::{TargetFault, TargetSettings},
+    tools::{BuiltIn, Calling, Does, OwnTool, Tool, Tools},
     variables::environment,
 };

@@ -7,7 +7,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::gateway::Gateway;
-use crate::{auth::Caller, config::Assistant};
+use crate::{
+    auth::Caller,
+    config::{Assistant, Tool},
+};
 
 /// An assistant.
 #[derive(Serialize, ToSchema)]
@@ -26,10 +29,22 @@ pub(super) struct Shown {
     suggestions: Vec<String>,
     /// The languages that it is meant for; none: whatever it is asked in.
     languages: Vec<String>,
+    /// What it can do besides.
+    tools: Vec<ShownTool>,
     /// Differs when the assistant does.
     version: String,
     /// Whether it answers those who ask for nobody in particular.
     default: bool,
+}
+
+/// A tool of an assistant.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AssistantTool)]
+struct ShownTool {
+    /// As events call it.
+    name: String,
+    /// What people read.
+    title: String,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -61,8 +76,15 @@ impl Shown {
             greeting: about.greeting.clone(),
             suggestions: about.suggestions.clone(),
             languages: about.languages.clone(),
+            tools: assistant.tools.offered.iter().map(ShownTool::of).collect(),
             version: assistant.version.clone(),
             default: is_default,
         }
+    }
+}
+
+impl ShownTool {
+    fn of(tool: &Tool) -> Self {
+        Self { name: tool.name().to_owned(), title: tool.title().to_owned() }
     }
 }

@@ -109,6 +109,22 @@ async fn each_answers_as_its_files_say() {
 }
 
 #[tokio::test]
+async fn whoever_chooses_one_sees_what_it_can_do() {
+    let upstream = answering().await;
+    let loan = include_str!("../files/assistants/loan.toml");
+    let files = [("loan.toml", loan), ("plain.toml", "")];
+    let gateway = with(Setup::with_upstream(&upstream.url), &files).start().await;
+    let offered = listed(&gateway, None).await;
+    let tools = json!([
+        {"name": "calc", "title": "Calculator"},
+        {"name": "time", "title": "Date and time"},
+        {"name": "emi", "title": "Monthly instalment"},
+        {"name": "eligibility", "title": "Eligibility"},
+    ]);
+    assert_eq!((&offered[1]["tools"], &offered[2]["tools"]), (&tools, &json!([])));
+}
+
+#[tokio::test]
 async fn who_answers_is_chosen_where_a_conversation_begins() {
     let upstream = answering().await;
     let files = [("books.toml", BOOKS), ("books.md", "You sell books."), ("other.toml", "")];

@@ -53,5 +53,6 @@ replays! {
     heads,
     names,
     requests,
+    tools,
     upstream,
 }

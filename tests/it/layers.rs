@@ -17,7 +17,7 @@ use std::{
 use self::{graph::Uses, source::Modules};
 
 /// From top to bottom. Leaves that everybody may use stand last.
-const HOUSE: [&str; 23] = [
+const HOUSE: [&str; 25] = [
     "main",
     "cli",
     "app",
@@ -33,12 +33,14 @@ const HOUSE: [&str; 23] = [
     "session",
     "run",
     "limits",
+    "tools",
     "llm",
     "knowledge",
     "store",
     "ephemeral",
     "telemetry",
     "config",
+    "formula",
     "chat",
     "lib",
 ];

@@ -1,0 +1,112 @@
+//! The tools of an assistant: which it has, how often and how long they may be called, and those that its file makes. Pure.
+
+mod fields;
+#[allow(unreachable_pub, dead_code, reason = "what the macros declare is public, with all that goes with it")]
+mod inputs;
+#[allow(unreachable_pub, dead_code, reason = "likewise")]
+mod own;
+mod read;
+
+use std::sync::Arc;
+
+pub(super) use self::read::read;
+use super::{
+    declare::{self, choice, section},
+    key::{Key, Kind},
+};
+use crate::formula::{Formula, Inputs};
+
+/// The tools of an assistant.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Tools {
+    /// How they are called.
+    pub calling: Calling,
+    /// Those that it has, in the order of `tools.use`.
+    pub offered: Vec<Tool>,
+}
+
+section! {
+    /// How an assistant calls its tools.
+    "tools" Calling {
+        /// Names of the tools that it has: those that are built in, and those of its own file.
+        names as "use": Vec<String> = Vec::new(), Kind::List;
+        /// How often the model is asked for one answer; the last time without tools.
+        max_rounds: u32 = 6, Kind::Integer(1, 12);
+        /// The most calls of one answer.
+        max_calls: u32 = 12, Kind::Integer(1, 64);
+        /// Seconds for a call.
+        call_s: f64 = 20.0, Kind::Number(1.0, 300.0);
+        /// Seconds for all calls of one answer together.
+        total_s: f64 = 60.0, Kind::Number(1.0, 600.0);
+        /// So many bytes of a result are given to the model.
+        result_bytes: usize = 8192, Kind::Integer(256, 65_536);
+    }
+}
+
+/// The tools that a file makes, as far as the file as a whole is concerned.
+pub(super) const OWN: &[Key] = &[Key { section: "", name: "tool", kind: Kind::Tables }];
+
+/// A tool that an assistant has.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Tool {
+    /// One that is there for all.
+    BuiltIn(BuiltIn),
+    /// One of its own file.
+    Own(Arc<OwnTool>),
+}
+
+choice! {
+    /// A tool that needs no more than its name.
+    BuiltIn {
+        /// Works out an expression.
+        Calc = "calc",
+        /// Knows the time, and days between dates.
+        Time = "time",
+    }
+}
+
+/// A tool that the file of an assistant makes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnTool {
+    /// What it is called: a letter, and up to 39 letters, digits and `_` more.
+    pub name: String,
+    /// What people read.
+    pub title: String,
+    /// What it does, for the model.
+    pub description: String,
+    /// What it takes.
+    pub inputs: Inputs,
+    /// What it does.
+    pub does: Does,
+}
+
+/// What a tool of an assistant's own does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Does {
+    /// It works something out.
+    Formula(Formula),
+}
+
+impl Tool {
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::BuiltIn(one) => one.name(),
+            Self::Own(one) => &one.name,
+        }
+    }
+
+    /// What people read.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        match self {
+            Self::BuiltIn(BuiltIn::Calc) => "Calculator",
+            Self::BuiltIn(BuiltIn::Time) => "Date and time",
+            Self::Own(one) => &one.title,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,18 @@
+//! What models may have done while they answer: the tools of an assistant.
+//!
+//! [`Toolbox`] is the whole interface: what a model is told of them, which is meant by a call, whether its arguments are
+//! right, and what comes of it. Knows no run and no log. Uses `llm`'s plain values, `config`, `formula` and `chat`, nothing
+//! else of ours.
+
+mod calc;
+mod error;
+mod output;
+mod time;
+mod toolbox;
+
+pub use self::{
+    error::ToolError,
+    output::Output,
+    toolbox::{Context, Tool, Toolbox},
+};
+pub use crate::formula::{Arguments, BadArguments};

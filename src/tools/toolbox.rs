@@ -1,0 +1,127 @@
+//! The tools of one assistant.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{calc, error::ToolError, output::Output, time};
+use crate::{
+    chat::Timestamp,
+    config::{self, BuiltIn, Does, OwnTool},
+    formula::{Arguments, BadArguments, Inputs},
+    llm::{ToolSpec, estimated_tokens},
+};
+
+/// The tools of one assistant.
+#[derive(Debug, Clone)]
+pub struct Toolbox {
+    tools: Vec<Tool>,
+    specs: Arc<[ToolSpec]>,
+}
+
+/// One tool.
+#[derive(Debug, Clone)]
+pub struct Tool {
+    configured: config::Tool,
+    inputs: Inputs,
+}
+
+/// What a tool is told besides its arguments.
+#[derive(Debug, Clone, Copy)]
+pub struct Context {
+    /// What time it is.
+    pub now: Timestamp,
+}
+
+impl Toolbox {
+    /// The tools that an assistant's file gives it.
+    #[must_use]
+    pub fn of(tools: &config::Tools) -> Self {
+        let tools: Vec<Tool> = tools.offered.iter().map(Tool::of).collect();
+        Self { specs: tools.iter().map(Tool::spec).collect(), tools }
+    }
+
+    /// What a model is told of them, in the order of the file; none: the assistant has no tools.
+    #[must_use]
+    pub fn specs(&self) -> Arc<[ToolSpec]> {
+        self.specs.clone()
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Tool> {
+        self.tools.iter().find(|tool| tool.name() == name)
+    }
+
+    /// About how many tokens it takes to tell a model of them.
+    #[must_use]
+    pub fn tokens(&self) -> u32 {
+        let length = |spec: &ToolSpec| spec.name.len() + spec.description.len() + spec.parameters.to_string().len();
+        estimated_tokens(self.specs.iter().map(length).sum())
+    }
+}
+
+impl Tool {
+    fn of(configured: &config::Tool) -> Self {
+        let inputs = match configured {
+            config::Tool::BuiltIn(BuiltIn::Calc) => calc::inputs(),
+            config::Tool::BuiltIn(BuiltIn::Time) => time::inputs(),
+            config::Tool::Own(own) => own.inputs.clone(),
+        };
+        Self { configured: configured.clone(), inputs }
+    }
+
+    fn spec(&self) -> ToolSpec {
+        let description = match &self.configured {
+            config::Tool::BuiltIn(BuiltIn::Calc) => calc::DESCRIPTION,
+            config::Tool::BuiltIn(BuiltIn::Time) => time::DESCRIPTION,
+            config::Tool::Own(own) => &own.description,
+        };
+        let (name, description) = (self.name().to_owned(), description.to_owned());
+        ToolSpec { name, description, parameters: self.inputs.schema() }
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.configured.name()
+    }
+
+    /// What people read.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.configured.title()
+    }
+
+    /// The arguments that a model has sent, as this tool takes them.
+    ///
+    /// # Errors
+    /// [`BadArguments`]: the call must not be run, and the model is told.
+    pub fn check(&self, arguments: &Value) -> Result<Arguments, BadArguments> {
+        self.inputs.check(arguments)
+    }
+
+    /// What comes of a call. To stop it is to drop this.
+    ///
+    /// # Errors
+    /// [`ToolError`] when nothing does.
+    pub async fn run(&self, arguments: &Arguments, context: Context) -> Result<Output, ToolError> {
+        match &self.configured {
+            config::Tool::BuiltIn(BuiltIn::Calc) => calc::run(arguments),
+            config::Tool::BuiltIn(BuiltIn::Time) => time::run(arguments, context.now),
+            config::Tool::Own(own) => compute(own, arguments),
+        }
+    }
+}
+
+fn compute(own: &OwnTool, arguments: &Arguments) -> Result<Output, ToolError> {
+    match &own.does {
+        Does::Formula(formula) => {
+            let computed = formula.compute(arguments)?;
+            Ok(Output { summary: computed.summary, data: Value::Object(computed.data) })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
