@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::{
     error::{ConfigError, Origin, excerpt},
-    key::{Key, Mismatch, nearest},
+    key::{Key, Kind, Mismatch, nearest},
     settings::Config,
 };
 
@@ -95,7 +95,8 @@ impl Layers {
     }
 
     fn table(&self, section: &str) -> Table {
-        let set = self.set.values().filter(|(key, ..)| key.section == section);
+        let is_own = |key: &Key| key.section == section && !matches!(key.kind, Kind::Tables);
+        let set = self.set.values().filter(|(key, ..)| is_own(key));
         set.map(|(key, value, _)| (key.name.to_owned(), value.clone())).collect()
     }
 

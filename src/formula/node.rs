@@ -156,7 +156,7 @@ impl Node {
                 exponent.write(f, 3)
             }
             Self::Chain(first, rest) => {
-                first.write(f, self.strength())?;
+                first.write(f, self.strength() + 1)?; // In parentheses, it is another chain.
                 for (operator, node) in rest {
                     write!(f, " {} ", operator.sign())?;
                     // With a minus behind it, `%` would be hundredths.

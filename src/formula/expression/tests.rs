@@ -86,7 +86,7 @@ fn what_is_no_expression_is_told_with_its_place() {
         ("1 2", "at character 3: `2` was not expected"),
         ("500,000", "at character 4: `,` was not expected"),
         ("1 < 2 < 3", "at character 7: `<` was not expected"),
-        ("5%%", "at character 3: `%` was not expected"),
+        ("5%%", "at character 4: a number or a name is missing"),
         ("sin(1)", "at character 1: there is no function `sin`"),
         ("1 + pow(2)", "at character 5: `pow` takes 2 values, not 1"),
         ("min()", "at character 5: `)` stands where a number or a name should"),
