@@ -4,6 +4,7 @@
 //! without passages is better than none, and the log says why. This file names the others, and has nothing of its own.
 
 mod assistants;
+mod calls;
 pub mod citations;
 mod event;
 mod outcome;
@@ -11,6 +12,7 @@ pub mod prompt;
 mod quotation;
 mod request;
 mod rewrite;
+mod rounds;
 mod runner;
 pub mod sources;
 mod stages;

@@ -1,4 +1,4 @@
-//! How a run goes: it waits for its turn, looks things up, asks the model. Uses `knowledge`, `limits`, `llm`, `telemetry`
+//! How a run goes: it waits for its turn, looks things up, asks the model. Uses `knowledge`, `limits`, `llm`, `tools`, `telemetry`
 //! and its neighbours.
 
 use std::{
@@ -18,7 +18,9 @@ use super::{
     prompt,
     quotation::fit_passages,
     request::RunRequest,
-    rewrite, sources,
+    rewrite,
+    rounds::Rounds,
+    sources,
     stages::{Answer, Before, Stages},
     watch::Watched,
     writing::{Told, Writing},
@@ -32,13 +34,14 @@ use crate::{
     limits::{Budgets, Line, OverLimit, Rates, Spender, Visitor},
     llm::{
         ChatModel, ChatRequest, KnowledgeUse, ModelStream, PromptMessage, PromptRole, Sharing, ToolOffer,
-        estimated_tokens, extractive::Extractive,
+        extractive::Extractive,
     },
     store::documents::Tenant,
     telemetry::{
         metrics::{KNOWLEDGE_RETRIEVALS, RETRIEVAL_DURATION},
         spans::RunSpan,
     },
+    tools::Toolbox,
 };
 
 /// Retrieval that takes longer is given up; the answer goes on without passages.
@@ -138,6 +141,7 @@ impl Runner {
             yield Before::Told(retrieved);
             yield Before::Told(RunEvent::Doing(Phase::Waiting.into()));
             let is_silent = request.assistant.knowledge.only_grounded && found.passages.is_empty();
+            let (toolbox, bounds) = (Toolbox::of(&request.assistant.tools), request.assistant.tools.calling.clone());
             let (request, prompt_tokens) = self.compose(request, found, span);
             let spending = match self.budgets.begin(&spender, prompt_tokens.into(), request.max_output_tokens.into()).await {
                 Ok(spending) => spending,
@@ -148,9 +152,16 @@ impl Runner {
                 }
             };
             yield Before::Told(RunEvent::Asked(prompt_tokens));
-            // What is not in the documents nobody is asked for.
-            let events = if is_silent { NOTHING_FOUND.stream(request) } else { self.model.stream(request) };
-            let answer = Answer::new(events, Writing::new(spending), place);
+            let writing = Writing::new(spending, prompt_tokens);
+            let answer = if is_silent {
+                // What is not in the documents nobody is asked for.
+                Answer::new(NOTHING_FOUND.stream(request), writing, place, None)
+            } else if toolbox.is_empty() {
+                Answer::new(self.model.stream(request), writing, place, None)
+            } else {
+                let budget = (self.budgets.clone(), spender);
+                Box::new(Rounds::new(self.model.clone(), budget, (toolbox, bounds), request)).ask(writing, place)
+            };
             yield Before::Answer(Box::new(answer));
         };
         watched.around(Stages::Before(before.boxed())).boxed()
@@ -182,12 +193,14 @@ impl Runner {
         }
         let prompt = rewrite::prompt(&request.question, &request.history)?;
         let most = self.max_output_tokens.min(rewrite::MAX_TOKENS);
-        let spending = self.budgets.begin(spender, prompt_tokens(&prompt).into(), most.into()).await.ok()?;
+        let tokens = prompt::tokens(&prompt);
+        let spending = self.budgets.begin(spender, tokens.into(), most.into()).await.ok()?;
         let asker = request.owner.clone();
         let (choice, span) = (assistants::choice(&request.assistant), span.clone());
         let asked = ChatRequest { choice, asker, span, ..ChatRequest::new(prompt, &request.question, most) };
         let started = Instant::now();
-        let written = timeout(rewrite::PATIENCE, written(self.model.stream(asked), Writing::new(spending))).await;
+        let written =
+            timeout(rewrite::PATIENCE, written(self.model.stream(asked), Writing::new(spending, tokens))).await;
         metrics::histogram!(RETRIEVAL_DURATION, "stage" => "rewrite").record(started.elapsed().as_secs_f64());
         let question = written.ok().flatten().as_deref().and_then(rewrite::question);
         if question.is_none() {
@@ -239,11 +252,12 @@ impl Runner {
             persona: assistant.prompt.as_deref(),
             documents: (knowing.mode == KnowledgeMode::Always)
                 .then_some(prompt::Documents { alone_count: knowing.only_grounded }),
+            has_tools: !assistant.tools.offered.is_empty(),
             instructions: instructions.as_deref(),
         };
         let mut prompt = prompt::compose(&question, history, &passages, &told, keeps_history);
         prompt.extend(request.beginning.map(|content| PromptMessage::new(PromptRole::Assistant, content)));
-        let tokens = prompt_tokens(&prompt);
+        let tokens = prompt::tokens(&prompt);
         let most =
             assistant.model.max_output_tokens.map_or(self.max_output_tokens, |own| own.min(self.max_output_tokens));
         let asked = ChatRequest {
@@ -266,10 +280,6 @@ impl Runner {
         };
         (asked, tokens)
     }
-}
-
-fn prompt_tokens(prompt: &[PromptMessage]) -> u32 {
-    estimated_tokens(prompt.iter().map(|message| message.content.len()).sum())
 }
 
 /// The whole of a short text that a model writes; `None` when it does not come to its end.

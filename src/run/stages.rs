@@ -1,4 +1,5 @@
-//! The two stages of a run as one stream: what comes before the model is asked, and its answer.
+//! The two stages of a run as one stream: what comes before the model is asked, and its answer; and again, where it calls
+//! tools.
 //!
 //! Before, much is awaited once; of the answer every token passes here. Uses `limits`' place in line, `llm`'s stream and its
 //! neighbours.
@@ -13,6 +14,7 @@ use futures_util::{Stream, StreamExt, stream::BoxStream};
 
 use super::{
     event::RunEvent,
+    rounds::Rounds,
     writing::{Told, Writing},
 };
 use crate::{limits::Place, llm::ModelStream};
@@ -29,13 +31,21 @@ pub(super) struct Answer {
     writing: Writing,
     ready: VecDeque<RunEvent>,
     is_over: bool,
+    /// How it goes on when tools are called; none where there are no tools.
+    rounds: Option<Box<Rounds>>,
     /// Given to the next one in line when the answer is over or nobody wants it any more.
-    _place: Place,
+    place: Place,
 }
 
 impl Answer {
-    pub(super) fn new(events: ModelStream, writing: Writing, place: Place) -> Self {
-        Self { events, writing, ready: VecDeque::new(), is_over: false, _place: place }
+    pub(super) fn new(events: ModelStream, writing: Writing, place: Place, rounds: Option<Box<Rounds>>) -> Self {
+        Self { events, writing, ready: VecDeque::new(), is_over: false, rounds, place }
+    }
+
+    /// What follows when it is over and tools are to be called; otherwise nothing does.
+    fn goes_on(self) -> Option<BoxStream<'static, Before>> {
+        let rounds = self.rounds.filter(|_| self.writing.has_calls())?;
+        Some(rounds.go_on(self.writing, self.place))
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<RunEvent>> {
@@ -46,11 +56,20 @@ impl Answer {
             if self.is_over {
                 return Poll::Ready(None);
             }
-            let Told { doing, event, end } = match ready!(self.events.poll_next_unpin(context)) {
+            let Told { doing, mut event, end } = match ready!(self.events.poll_next_unpin(context)) {
                 Some(event) => self.writing.take(event),
+                None if self.rounds.is_some() && self.writing.has_calls() => {
+                    self.is_over = true;
+                    return Poll::Ready(None);
+                }
                 None => Told { end: Some(self.writing.end()), ..Told::default() },
             };
-            self.is_over = end.is_some();
+            if let (Some(rounds), Some(event)) = (&mut self.rounds, &mut event) {
+                rounds.hear(event);
+            }
+            if end.is_some() {
+                (self.is_over, self.rounds) = (true, None);
+            }
             match (doing, event, end) {
                 (None, Some(event), None) => return Poll::Ready(Some(event)), // As nearly every token does.
                 (doing, event, end) => {
@@ -67,6 +86,7 @@ impl Answer {
 pub(super) enum Stages {
     Before(BoxStream<'static, Before>),
     Answer(Box<Answer>),
+    Over,
 }
 
 impl Stream for Stages {
@@ -75,7 +95,17 @@ impl Stream for Stages {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<RunEvent>> {
         loop {
             match &mut *self {
-                Self::Answer(answer) => return answer.poll_next(context),
+                Self::Answer(answer) => {
+                    if let Some(event) = ready!(answer.poll_next(context)) {
+                        return Poll::Ready(Some(event));
+                    }
+                    if let Self::Answer(answer) = std::mem::replace(&mut *self, Self::Over)
+                        && let Some(rounds) = answer.goes_on()
+                    {
+                        *self = Self::Before(rounds);
+                    }
+                }
+                Self::Over => return Poll::Ready(None),
                 Self::Before(before) => match ready!(before.poll_next_unpin(context)) {
                     Some(Before::Told(event)) => return Poll::Ready(Some(event)),
                     Some(Before::Answer(answer)) => *self = Self::Answer(answer),

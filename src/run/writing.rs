@@ -8,7 +8,7 @@ use super::{event::RunEvent, outcome::Outcome};
 use crate::{
     chat::{Author, Doing, Phase, Status, Usage},
     limits::{OverLimit, Spending},
-    llm::{Clock, FinishReason, ModelError, ModelEvent},
+    llm::{Call, Clock, FinishReason, ModelError, ModelEvent, estimated_tokens},
 };
 
 /// The most bytes of one answer, whatever `llm.max_output_tokens` allows. A snapshot with it, escaped, fits into what
@@ -18,6 +18,10 @@ pub const MAX_ANSWER_BYTES: usize = 2 << 20;
 /// An answer that is being written, and its bill.
 pub(super) struct Writing {
     spending: Spending,
+    /// About how long the prompt is.
+    prompt_tokens: u32,
+    /// What rounds before this one came to.
+    before: Written,
     doing: Doing,
     /// Nobody was asked for what comes, or somebody else pays for it.
     is_free: bool,
@@ -25,9 +29,19 @@ pub(super) struct Writing {
     author: Option<Author>,
     /// Something came of the model that may have its price.
     has_begun: bool,
+    /// Of all rounds.
     bytes: usize,
+    /// Of this round.
     usage: Option<Usage>,
+    calls: Vec<Call>,
     finish: Option<FinishReason>,
+}
+
+/// What a part of an answer came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Written {
+    pub(super) bytes: usize,
+    pub(super) usage: Option<Usage>,
 }
 
 /// What follows from an event.
@@ -41,10 +55,56 @@ pub(super) struct Told {
 }
 
 impl Writing {
-    /// Nothing has come yet. The prompt is charged to `spending`.
-    pub(super) fn new(spending: Spending) -> Self {
-        let doing = Phase::Waiting.into();
-        Self { spending, doing, is_free: false, author: None, has_begun: false, bytes: 0, usage: None, finish: None }
+    /// Nothing has come yet. The prompt, of about so many tokens, is charged to `spending`.
+    pub(super) fn new(spending: Spending, prompt_tokens: u32) -> Self {
+        Self::after(Written::default(), spending, prompt_tokens)
+    }
+
+    /// The same of a further round, after what came `before` it.
+    pub(super) fn after(before: Written, spending: Spending, prompt_tokens: u32) -> Self {
+        Self {
+            spending,
+            prompt_tokens,
+            before,
+            doing: Phase::Waiting.into(),
+            is_free: false,
+            author: None,
+            has_begun: false,
+            bytes: before.bytes,
+            usage: None,
+            calls: Vec::new(),
+            finish: None,
+        }
+    }
+
+    /// What the model wants to be called now that it has ended; none: its answer is over.
+    pub(super) fn take_calls(&mut self) -> Vec<Call> {
+        std::mem::take(&mut self.calls)
+    }
+
+    /// Whether there is anything to be called.
+    pub(super) fn has_calls(&self) -> bool {
+        !self.calls.is_empty()
+    }
+
+    /// Nothing more comes in this round. What it holds back of a budget is given back.
+    pub(super) fn over(self) -> Written {
+        Written { bytes: self.bytes, usage: Some(self.counted().unwrap_or_else(|| self.guessed(Usage::default()))) }
+    }
+
+    /// What all rounds have cost; of the last one only a guess when the provider did not say, and nothing when that is all
+    /// there is.
+    fn counted(&self) -> Option<Usage> {
+        match (self.before.usage, self.usage) {
+            (None, counted) => counted,
+            (Some(before), Some(counted)) => Some(sum(before, counted)),
+            (Some(before), None) => Some(self.guessed(before)),
+        }
+    }
+
+    fn guessed(&self, before: Usage) -> Usage {
+        let output = estimated_tokens(self.bytes - self.before.bytes);
+        sum(before, Usage { input: self.prompt_tokens, output, estimated: true })
     }
 
     /// Takes the next event.
@@ -67,11 +127,11 @@ impl Writing {
             ModelEvent::Text(text) => (told.event, told.end) = self.text(text),
             ModelEvent::Failover(failover) => {
                 if failover.keep == 0 {
-                    self.bytes = 0; // What is withdrawn does not count.
+                    self.bytes = self.before.bytes; // What is withdrawn does not count.
                 }
                 told.event = Some(RunEvent::Failover(failover));
             }
-            ModelEvent::Calls(_) => {} // Nothing was offered.
+            ModelEvent::Calls(calls) => self.calls = calls,
             ModelEvent::Usage(usage) => {
                 self.usage = Some(usage);
                 if !self.is_free {
@@ -86,7 +146,7 @@ impl Writing {
     /// The model says nothing more.
     pub(super) fn end(&self) -> Outcome {
         let outcome = self.finish.map_or_else(|| Outcome::broken_off(self.bytes == 0), Outcome::finished);
-        Outcome { usage: self.usage, ..outcome }
+        Outcome { usage: self.counted(), ..outcome }
     }
 
     /// What comes costs nothing, or does so no more; who writes is told anew then.
@@ -128,7 +188,7 @@ impl Writing {
             Err(refusal) => Some(self.refused(refusal)),
             Ok(()) if is_cut => {
                 warn!(bytes = self.bytes, "an answer was cut: it is too long");
-                Some(Outcome { status: Status::Length, usage: self.usage, error: None })
+                Some(Outcome { status: Status::Length, usage: self.counted(), error: None })
             }
             Ok(()) => None,
         };
@@ -141,7 +201,7 @@ impl Writing {
 
     fn refused(&self, refusal: OverLimit) -> Outcome {
         refusal.count();
-        Outcome { usage: self.usage, ..Outcome::refused(refusal, self.bytes == 0) }
+        Outcome { usage: self.counted(), ..Outcome::refused(refusal, self.bytes == 0) }
     }
 
     fn failed(&mut self, error: &ModelError) -> Outcome {
@@ -155,7 +215,15 @@ impl Writing {
         if was_refused && !self.has_begun {
             self.spending.waive();
         }
-        Outcome { usage: self.usage, ..Outcome::failed(error, self.bytes == 0) }
+        Outcome { usage: self.counted(), ..Outcome::failed(error, self.bytes == 0) }
+    }
+}
+
+fn sum(a: Usage, b: Usage) -> Usage {
+    Usage {
+        input: a.input.saturating_add(b.input),
+        output: a.output.saturating_add(b.output),
+        estimated: a.estimated || b.estimated,
     }
 }
 
@@ -178,7 +246,7 @@ mod tests {
     /// An answer to a prompt of 100 tokens, of a user who has 1,000 a day.
     fn begun() -> (Arc<Budgets>, Writing) {
         let budgets = Arc::new(Budgets::new(&LimitsConfig { tokens_per_day: 1000, ..LimitsConfig::default() }));
-        let writing = Writing::new(budgets.open(&user(), 100, 200).unwrap());
+        let writing = Writing::new(budgets.open(&user(), 100, 200).unwrap(), 100);
         (budgets, writing)
     }
 

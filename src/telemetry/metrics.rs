@@ -80,6 +80,10 @@ declare::table! {
         assistant, version,
         status = ["complete", "stopped", "length", "filtered", "incomplete", "error", "interrupted"],
     }
+    /// Calls of tools; `none`: of what is no tool, or was not run.
+    counter TOOL_CALLS = "tool_calls_total" { tool, status = ["ok", "error", "invalid", "timeout"] }
+    /// What they took.
+    histogram(SECONDS) TOOL_DURATION = "tool_duration_seconds" { tool }
     /// From a stop's arrival to the end of the generation; the connection to the model's server is closed with it.
     histogram(SECONDS) RUN_STOP = "run_stop_seconds" {}
     /// Pieces of answers that came in after the stop did.

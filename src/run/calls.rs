@@ -1,0 +1,156 @@
+//! The calls of one answer: which may be run, what of them is shown, and what the model is told came of them.
+//!
+//! Pure. Results are data: each goes to the model as JSON, cut where it is long. Uses `chat`, `llm`'s plain values and `tools`.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use crate::{
+    chat::{CallId, ToolCall, ToolOutcome, ToolStatus, printable},
+    config::Calling,
+    llm::Call,
+    tools::{Arguments, Output, Tool, ToolError, Toolbox},
+};
+
+/// With the same arguments a tool is run so often in one answer; further calls are answered from the first one.
+const SAME_CALLS: usize = 2;
+/// The longest arguments, and the longest data, that are shown and kept, in bytes of JSON.
+const SHOWN_BYTES: usize = 8 << 10;
+/// The longest name of a tool that is shown, and the longest summary, in bytes.
+const NAME_BYTES: usize = 64;
+const SUMMARY_BYTES: usize = 400;
+
+/// What an answer has called so far.
+#[derive(Debug)]
+pub(super) struct Calls {
+    most: u32,
+    result_bytes: usize,
+    made: u32,
+    /// By name and arguments: how often, and what the first one came to.
+    same: HashMap<(String, String), (usize, Option<Came>)>,
+}
+
+/// What a call came to: for everybody, and for the model.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Came {
+    pub(super) outcome: ToolOutcome,
+    pub(super) result: String,
+}
+
+/// A call, as it is shown, and what is done about it.
+pub(super) struct Planned<'a> {
+    pub(super) shown: ToolCall,
+    pub(super) call: Call,
+    pub(super) next: Next<'a>,
+}
+
+/// What is done about a call.
+pub(super) enum Next<'a> {
+    /// It is run.
+    Run(&'a Tool, Arguments),
+    /// It has its result without that.
+    Came(Came),
+}
+
+impl Calls {
+    pub(super) fn new(bounds: &Calling) -> Self {
+        let result_bytes = bounds.result_bytes;
+        Self { most: bounds.max_calls, result_bytes, made: 0, same: HashMap::new() }
+    }
+
+    /// Whether none may follow.
+    pub(super) const fn are_used_up(&self) -> bool {
+        self.made >= self.most
+    }
+
+    /// What is done about a call that stands at `off` in the answer.
+    pub(super) fn plan<'a>(&mut self, toolbox: &'a Toolbox, call: Call, off: u64) -> Planned<'a> {
+        let tool = toolbox.find(&call.name);
+        let checked = tool.map(|tool| (tool, tool.check(&call.arguments)));
+        let name = printable(&call.name, NAME_BYTES);
+        let args = match &checked {
+            Some((_, Ok(arguments))) => arguments.to_value(),
+            _ => call.arguments.clone(),
+        };
+        let next = if self.are_used_up() {
+            Next::Came(Came::not_run(
+                ToolStatus::Error,
+                &format!("no more than {} calls are made for an answer", self.most),
+            ))
+        } else {
+            match checked {
+                None => Next::Came(Came::not_run(ToolStatus::Error, &format!("there is no tool {name}"))),
+                Some((_, Err(wrong))) => Next::Came(Came::not_run(ToolStatus::Invalid, &wrong.to_string())),
+                Some((tool, Ok(arguments))) => match self.known(&call, &args) {
+                    Some(came) => Next::Came(came),
+                    None => Next::Run(tool, arguments),
+                },
+            }
+        };
+        self.made = self.made.saturating_add(1);
+        let title = tool.map_or_else(|| name.clone(), |tool| tool.title().to_owned());
+        Planned { shown: ToolCall { call: CallId::random(), tool: name, title, args: shown(args), off }, call, next }
+    }
+
+    /// What a call came to that was made often enough. Otherwise it is counted.
+    fn known(&mut self, call: &Call, args: &Value) -> Option<Came> {
+        let (count, first) = self.same.entry((call.name.clone(), args.to_string())).or_default();
+        *count += 1;
+        let came = first.as_ref().filter(|_| *count > SAME_CALLS)?;
+        let result = format!("{}\nThis was called before with the same arguments; it is not run again.", came.result);
+        Some(Came { outcome: ToolOutcome { ms: 0, ..came.outcome.clone() }, result })
+    }
+
+    /// A call was run.
+    pub(super) fn ran(&mut self, planned: &Planned<'_>, came: &Came) {
+        if let Next::Run(_, arguments) = &planned.next
+            && let Some((_, first @ None)) =
+                self.same.get_mut(&(planned.call.name.clone(), arguments.to_value().to_string()))
+        {
+            *first = Some(came.clone());
+        }
+    }
+
+    /// What a tool said, in so many milliseconds; `None`: nothing in the time that it had.
+    pub(super) fn came(&self, said: Option<Result<Output, ToolError>>, ms: u64) -> Came {
+        let (status, summary, data) = match said {
+            Some(Ok(output)) => (ToolStatus::Ok, output.summary, Some(output.data)),
+            Some(Err(error)) => (ToolStatus::Error, error.to_string(), None),
+            None => (ToolStatus::Timeout, "it took too long".to_owned(), None),
+        };
+        let result = data.as_ref().map_or_else(|| wrong(&summary), Value::to_string);
+        let data = data.filter(|data| data.to_string().len() <= SHOWN_BYTES);
+        let outcome = ToolOutcome { status, ms, summary: printable(&summary, SUMMARY_BYTES), data };
+        Came { outcome, result: cut(result, self.result_bytes) }
+    }
+}
+
+impl Came {
+    fn not_run(status: ToolStatus, why: &str) -> Self {
+        let outcome = ToolOutcome { status, summary: printable(why, SUMMARY_BYTES), ..ToolOutcome::default() };
+        Self { outcome, result: wrong(why) }
+    }
+}
+
+/// An error, as the model is told of it.
+fn wrong(why: &str) -> String {
+    json!({ "error": why }).to_string()
+}
+
+/// At most so many bytes of a result, and how much is missing.
+fn cut(mut result: String, most: usize) -> String {
+    if result.len() > most {
+        let kept = result.floor_char_boundary(most);
+        let missing = result.len() - kept;
+        result.truncate(kept);
+        result.push_str(&format!(" … {missing} bytes are left out: ask for less."));
+    }
+    result
+}
+
+/// Arguments as they are shown and kept.
+fn shown(args: Value) -> Value {
+    let text = args.to_string();
+    if text.len() <= SHOWN_BYTES { args } else { Value::String(printable(&text, SHOWN_BYTES)) }
+}
