@@ -60,6 +60,8 @@ choice! {
     BuiltIn {
         /// Works out an expression.
         Calc = "calc",
+        /// Looks into the documents of `knowledge.collections`.
+        Knowledge = "knowledge",
         /// Knows the time, and days between dates.
         Time = "time",
     }
@@ -102,6 +104,7 @@ impl Tool {
     pub fn title(&self) -> &str {
         match self {
             Self::BuiltIn(BuiltIn::Calc) => "Calculator",
+            Self::BuiltIn(BuiltIn::Knowledge) => "Search in the documents",
             Self::BuiltIn(BuiltIn::Time) => "Date and time",
             Self::Own(one) => &one.title,
         }

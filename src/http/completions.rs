@@ -307,7 +307,7 @@ impl Completion {
                 Some(RunEvent::Doing(Doing { phase: Phase::Retrieving, .. })) => self.started = Instant::now(),
                 // What an assistant calls is its own affair here: the interface knows only calls for the caller to make.
                 Some(RunEvent::Doing(_) | RunEvent::Asked(_) | RunEvent::ToolCall(_) | RunEvent::ToolResult(..)) => {}
-                Some(RunEvent::Retrieved { sources, .. }) => self.sources = sources,
+                Some(RunEvent::Retrieved { sources, .. } | RunEvent::Sources(sources)) => self.sources = sources,
                 Some(RunEvent::By(author)) => {
                     self.cached = author.cached;
                     author.model.as_ref().clone_into(&mut self.envelope.model);

@@ -112,14 +112,15 @@ impl Calls {
         }
     }
 
-    /// What a tool said, in so many milliseconds; `None`: nothing in the time that it had.
-    pub(super) fn came(&self, said: Option<Result<Output, ToolError>>, ms: u64) -> Came {
+    /// What a tool said, in so many milliseconds; `None`: nothing in the time that it had. `quoted`: the passages that it
+    /// found.
+    pub(super) fn came(&self, said: Option<Result<Output, ToolError>>, quoted: Option<String>, ms: u64) -> Came {
         let (status, summary, data) = match said {
             Some(Ok(output)) => (ToolStatus::Ok, output.summary, Some(output.data)),
             Some(Err(error)) => (ToolStatus::Error, error.to_string(), None),
             None => (ToolStatus::Timeout, "it took too long".to_owned(), None),
         };
-        let result = data.as_ref().map_or_else(|| wrong(&summary), Value::to_string);
+        let result = quoted.or_else(|| data.as_ref().map(Value::to_string)).unwrap_or_else(|| wrong(&summary));
         let data = data.filter(|data| data.to_string().len() <= SHOWN_BYTES);
         let outcome = ToolOutcome { status, ms, summary: printable(&summary, SUMMARY_BYTES), data };
         Came { outcome, result: cut(result, self.result_bytes) }

@@ -20,6 +20,8 @@ pub enum RunEvent {
         /// How long it took.
         took: Duration,
     },
+    /// These are the sources from now on: a tool has found more.
+    Sources(Arc<[Source]>),
     /// A model is asked, with a prompt of about so many tokens; with tools more than once.
     Asked(u32),
     /// Who writes the text that follows.

@@ -41,7 +41,8 @@ pub(super) fn quotations(passages: &[Passage]) -> String {
     format!("Quotations from the site's documents:\n\n{quoted}Question:\n")
 }
 
-fn quotation(n: usize, passage: &Passage) -> String {
+/// One of them.
+pub(super) fn quotation(n: usize, passage: &Passage) -> String {
     let heading = passage.heading.as_deref().map(|heading| format!(" › {heading}")).unwrap_or_default();
     let place = place(passage).map(|place| format!(" ({place})")).unwrap_or_default();
     let label = format!("{}{heading}{place}", passage.title).replace(LINE_ENDS, " ");

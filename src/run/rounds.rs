@@ -16,147 +16,134 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     calls::{Calls, Came, Next, Planned},
     event::RunEvent,
+    lookup::Lookup,
     outcome::Outcome,
     prompt,
-    stages::{Answer, Before},
+    round::Round,
+    shelf::Shelf,
+    stages::{Answer, Before, Ended},
     writing::Writing,
 };
 use crate::{
-    chat::{Doing, Phase, Timestamp, byte_of, utf16_len},
+    chat::{Phase, Timestamp},
     config::Calling,
+    knowledge::Passage,
     limits::{Budgets, Place, Spender},
-    llm::{Answered, ChatModel, ChatRequest, PromptMessage, PromptRole, ToolOffer},
+    llm::{Answered, ChatModel, ChatRequest, KnowledgeUse, PromptMessage, PromptRole, ToolOffer},
     telemetry::metrics::{TOOL_CALLS, TOOL_DURATION},
-    tools::{Context, Toolbox},
+    tools::{Context, Output, ToolError, Toolbox},
 };
 
 /// Calls that are run at a time.
 const PARALLEL: usize = 4;
-/// What stands between the texts of two rounds.
-const BREAK: &str = "\n\n";
 
 /// What an answer with tools has in hand.
 pub(super) struct Rounds {
-    model: Arc<dyn ChatModel>,
-    budgets: Arc<Budgets>,
-    spender: Spender,
-    toolbox: Arc<Toolbox>,
-    bounds: Calling,
+    pub(super) model: Arc<dyn ChatModel>,
+    pub(super) budgets: Arc<Budgets>,
+    pub(super) spender: Spender,
+    pub(super) lookup: Lookup,
+    pub(super) toolbox: Arc<Toolbox>,
+    pub(super) bounds: Calling,
     /// What the model was asked last.
-    request: ChatRequest,
-    /// How often it was asked.
+    pub(super) request: ChatRequest,
+}
+
+/// How far they are.
+struct Progress {
+    /// How often the model was asked.
     asked: u32,
     calls: Calls,
+    shelf: Shelf,
     /// What the tools may still take, all together.
     left: Duration,
-    /// Where this round's text begins in the answer, in UTF-16 code units.
-    begins: u64,
-    /// The text of this round.
-    said: String,
-    /// Whether it stands apart from that of earlier ones already.
-    is_apart: bool,
 }
 
 impl Rounds {
-    /// The model is about to be asked `request` with these tools.
-    pub(super) fn new(
-        model: Arc<dyn ChatModel>,
-        (budgets, spender): (Arc<Budgets>, Spender),
-        (toolbox, bounds): (Toolbox, Calling),
-        request: ChatRequest,
-    ) -> Self {
-        let left = Duration::try_from_secs_f64(bounds.total_s).unwrap_or_default();
-        let (toolbox, calls) = (Arc::new(toolbox), Calls::new(&bounds));
-        let (begins, said, is_apart) = (0, String::new(), true);
-        Self { model, budgets, spender, toolbox, bounds, request, asked: 0, calls, left, begins, said, is_apart }
+    /// Asks the model, with `found` before it.
+    pub(super) fn begin(self, found: &[Passage], writing: Writing, place: Place) -> Answer {
+        let progress = Progress {
+            asked: 0,
+            calls: Calls::new(&self.bounds),
+            shelf: Shelf::with(found),
+            left: Duration::try_from_secs_f64(self.bounds.total_s).unwrap_or_default(),
+        };
+        self.ask(progress, 0, writing, place)
     }
 
-    /// Asks the model once more.
-    pub(super) fn ask(mut self: Box<Self>, writing: Writing, place: Place) -> Answer {
-        self.asked += 1;
-        let is_over = self.asked >= self.bounds.max_rounds || self.calls.are_used_up();
+    /// Asks the model once more, for what follows `off` in the answer.
+    fn ask(mut self, mut progress: Progress, off: u64, writing: Writing, place: Place) -> Answer {
+        progress.asked += 1;
+        let is_over = progress.asked >= self.bounds.max_rounds || progress.calls.are_used_up();
         self.request.tools = ToolOffer { tools: self.toolbox.specs(), is_over };
         let events = self.model.stream(self.request.clone());
-        Answer::new(events, writing, place, Some(self))
-    }
-
-    /// Hears what is told of this round, and puts it where it belongs in the whole answer.
-    pub(super) fn hear(&mut self, event: &mut RunEvent) {
-        match event {
-            RunEvent::Text(text) => {
-                self.said.push_str(text);
-                if !self.is_apart {
-                    self.is_apart = true;
-                    text.insert_str(0, BREAK);
-                    self.begins += utf16_len(BREAK);
-                }
-            }
-            RunEvent::Failover(failover) => {
-                self.said.truncate(byte_of(&self.said, failover.keep));
-                failover.keep += self.begins;
-            }
-            _ => {}
-        }
+        let then = Box::new(|ended: Ended| self.go_on(progress, ended));
+        Answer::new(events, writing, place).then(Round::at(off), then)
     }
 
     /// Runs what the model has called, and asks it again.
-    pub(super) fn go_on(mut self: Box<Self>, mut writing: Writing, place: Place) -> BoxStream<'static, Before> {
+    fn go_on(mut self, mut progress: Progress, ended: Ended) -> BoxStream<'static, Before> {
         let steps = stream! {
-            self.begins += utf16_len(&self.said);
-            self.is_apart = self.begins == 0;
+            let Ended { mut writing, place, round } = ended;
+            let (off, said) = round.over();
             yield told(RunEvent::Doing(Phase::Tool.into()));
             let toolbox = Arc::clone(&self.toolbox);
             let mut planned = Vec::new();
             for call in writing.take_calls() {
-                let plan = self.calls.plan(&toolbox, call, self.begins);
+                let plan = progress.calls.plan(&toolbox, call, off);
                 yield told(RunEvent::ToolCall(plan.shown.clone()));
                 planned.push(plan);
             }
             let begun = Instant::now();
             let mut came: Vec<Option<Came>> = vec![None; planned.len()];
             {
-                let (calls, latest) = (&self.calls, begun + self.left);
                 let each = Duration::try_from_secs_f64(self.bounds.call_s).unwrap_or_default();
                 let mut runs = Vec::with_capacity(planned.len());
                 for (at, plan) in planned.iter().enumerate() {
-                    runs.push(run(calls, plan, each, latest).map(move |came| (at, came)).boxed());
+                    runs.push(run(plan, &self.lookup, each, begun + progress.left).map(move |ran| (at, ran)).boxed());
                 }
                 let mut running = stream::iter(runs).buffer_unordered(PARALLEL);
-                while let Some((at, one)) = running.next().await {
+                while let Some((at, ran)) = running.next().await {
+                    let (one, has_sources) = progress.take(ran);
+                    if has_sources {
+                        yield told(RunEvent::Sources(progress.shelf.sources()));
+                    }
                     count(&planned[at], &one);
                     yield told(RunEvent::ToolResult(planned[at].shown.call.clone(), one.outcome.clone()));
                     came[at] = Some(one);
                 }
             }
-            self.left = self.left.saturating_sub(begun.elapsed());
-            let answered = planned.into_iter().zip(came).filter_map(|(plan, came)| {
-                let came = came?;
-                self.calls.ran(&plan, &came);
-                Some(Answered { call: plan.call, result: came.result })
-            });
-            let answered = answered.collect();
-            self.remember(answered);
-            yield told(RunEvent::Doing(Doing::from(Phase::Waiting)));
+            progress.left = progress.left.saturating_sub(begun.elapsed());
+            let mut answered = Vec::with_capacity(planned.len());
+            for (plan, came) in planned.into_iter().zip(came) {
+                if let Some(came) = came {
+                    progress.calls.ran(&plan, &came);
+                    answered.push(Answered { call: plan.call, result: came.result });
+                }
+            }
+            self.remember(said, answered);
+            yield told(RunEvent::Doing(Phase::Waiting.into()));
             let tokens = prompt::tokens(&self.request.prompt);
             let written = writing.over(); // What it held back is free for what follows.
             let most = self.request.max_output_tokens.into();
             match self.budgets.begin(&self.spender, tokens.into(), most).await {
                 Ok(spending) => {
                     yield told(RunEvent::Asked(tokens));
-                    yield Before::Answer(Box::new(self.ask(Writing::after(written, spending, tokens), place)));
+                    let writing = Writing::after(written, spending, tokens);
+                    yield Before::Answer(Box::new(self.ask(progress, off, writing, place)));
                 }
                 Err(refusal) => {
                     refusal.count();
-                    yield told(RunEvent::End(Outcome { usage: written.usage, ..Outcome::refused(refusal, written.bytes == 0) }));
+                    let outcome = Outcome::refused(refusal, written.bytes == 0);
+                    yield told(RunEvent::End(Outcome { usage: written.usage, ..outcome }));
                 }
             }
         };
         steps.boxed()
     }
 
-    /// Adds this round to what the model is asked next.
-    fn remember(&mut self, calls: Vec<Answered>) {
-        let content = std::mem::take(&mut self.said);
+    /// Adds a round to what the model is asked next.
+    fn remember(&mut self, content: String, calls: Vec<Answered>) {
         let mut prompt = self.request.prompt.to_vec();
         match prompt.last_mut().filter(|last| last.role == PromptRole::Assistant && last.calls.is_empty()) {
             Some(begun) => {
@@ -170,21 +157,52 @@ impl Rounds {
     }
 }
 
-fn told(event: RunEvent) -> Before {
-    Before::Told(event)
+impl Progress {
+    /// What a call came to, and whether there are new sources by it.
+    fn take(&mut self, ran: Ran) -> (Came, bool) {
+        let (mut said, ms) = match ran {
+            Ran::Came(came) => return (came, false),
+            Ran::Said(said, ms) => (said, ms),
+        };
+        let found = match &mut said {
+            Some(Ok(output)) => std::mem::take(&mut output.passages),
+            _ => Vec::new(),
+        };
+        let known = self.shelf.len();
+        let quoted = (!found.is_empty()).then(|| self.shelf.quote(found));
+        (self.calls.came(said, quoted, ms), self.shelf.len() > known)
+    }
 }
 
-/// What a call comes to.
-async fn run(calls: &Calls, planned: &Planned<'_>, each: Duration, latest: Instant) -> Came {
+/// What came of running a call.
+enum Ran {
+    /// It was not run.
+    Came(Came),
+    /// What the tool said, in so many milliseconds; `None`: nothing in the time that it had.
+    Said(Option<Result<Output, ToolError>>, u64),
+}
+
+async fn run(planned: &Planned<'_>, lookup: &Lookup, each: Duration, latest: Instant) -> Ran {
     match &planned.next {
-        Next::Came(came) => came.clone(),
+        Next::Came(came) => Ran::Came(came.clone()),
         Next::Run(tool, arguments) => {
+            let search = |question: String| {
+                async move {
+                    let found = lookup.search(&question).await;
+                    (found.knowledge != KnowledgeUse::Unavailable).then_some(found.passages)
+                }
+                .boxed()
+            };
             let begun = Instant::now();
-            let running = tool.run(arguments, Context { now: Timestamp::now() });
+            let running = tool.run(arguments, Context { now: Timestamp::now(), search: &search });
             let said = timeout_at(latest.min(begun + each), running).await.ok();
-            calls.came(said, u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX))
+            Ran::Said(said, u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX))
         }
     }
+}
+
+fn told(event: RunEvent) -> Before {
+    Before::Told(event)
 }
 
 fn count(planned: &Planned<'_>, came: &Came) {
@@ -194,7 +212,7 @@ fn count(planned: &Planned<'_>, came: &Came) {
         Next::Came(_) => "none".to_owned(),
     };
     metrics::counter!(TOOL_CALLS, "tool" => tool.clone(), "status" => came.outcome.status.as_str()).increment(1);
-    metrics::histogram!(TOOL_DURATION, "tool" => tool).record(std::time::Duration::from_millis(came.outcome.ms));
+    metrics::histogram!(TOOL_DURATION, "tool" => tool).record(Duration::from_millis(came.outcome.ms));
 }
 
 #[cfg(test)]

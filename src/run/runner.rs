@@ -1,22 +1,19 @@
 //! How a run goes: it waits for its turn, looks things up, asks the model. Uses `knowledge`, `limits`, `llm`, `tools`, `telemetry`
 //! and its neighbours.
 
-use std::{
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::sync::{Arc, LazyLock};
 
 use async_stream::stream;
-use futures_util::{StreamExt, future::try_join_all, stream::BoxStream};
+use futures_util::{StreamExt, stream::BoxStream};
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::{
     assistants::{self, Assistants},
     event::RunEvent,
+    lookup::{Found, Lookup, Retrieval},
     outcome::Outcome,
     prompt,
-    quotation::fit_passages,
     request::RunRequest,
     rewrite,
     rounds::Rounds,
@@ -28,24 +25,15 @@ use super::{
 use crate::{
     chat::{Doing, Owner, Phase, SessionId, Status},
     config::{Assistant, KnowledgeMode},
-    knowledge::{
-        Collection, KnowledgeStatus, MAX_QUESTION_CHARS, Passage, Retrieved, Retriever, SearchMode, SearchQuery,
-    },
+    knowledge::{KnowledgeStatus, Retriever},
     limits::{Budgets, Line, OverLimit, Rates, Spender, Visitor},
     llm::{
         ChatModel, ChatRequest, KnowledgeUse, ModelStream, PromptMessage, PromptRole, Sharing, ToolOffer,
         extractive::Extractive,
     },
-    store::documents::Tenant,
-    telemetry::{
-        metrics::{KNOWLEDGE_RETRIEVALS, RETRIEVAL_DURATION},
-        spans::RunSpan,
-    },
+    telemetry::{metrics::RETRIEVAL_DURATION, spans::RunSpan},
     tools::Toolbox,
 };
-
-/// Retrieval that takes longer is given up; the answer goes on without passages.
-const RETRIEVAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Says that nothing was found; one for all answers, for it bounds what it composes at once.
 static NOTHING_FOUND: LazyLock<Extractive> = LazyLock::new(Extractive::default);
@@ -69,17 +57,6 @@ pub struct Runner {
     pub rates: Arc<Rates>,
     /// Who answers.
     pub assistants: Arc<Assistants>,
-}
-
-/// How much to look up.
-#[derive(Debug, Clone)]
-pub struct Retrieval {
-    /// Passages given to the model.
-    pub top_k: usize,
-    /// Passages that fit worse are left out.
-    pub min_score: f32,
-    /// Whether the model is asked first what a question that goes on from others is about.
-    pub rewrite: bool,
 }
 
 impl Runner {
@@ -140,8 +117,10 @@ impl Runner {
             let (found, retrieved) = self.look_up(&request, &spender, &span).await;
             yield Before::Told(retrieved);
             yield Before::Told(RunEvent::Doing(Phase::Waiting.into()));
-            let is_silent = request.assistant.knowledge.only_grounded && found.passages.is_empty();
+            let knowing = &request.assistant.knowledge;
+            let is_silent = knowing.only_grounded && knowing.mode == KnowledgeMode::Always && found.passages.is_empty();
             let (toolbox, bounds) = (Toolbox::of(&request.assistant.tools), request.assistant.tools.calling.clone());
+            let lookup = Lookup::of(self.retriever.clone(), &self.retrieval, &request);
             let (request, prompt_tokens) = self.compose(request, found, span);
             let spending = match self.budgets.begin(&spender, prompt_tokens.into(), request.max_output_tokens.into()).await {
                 Ok(spending) => spending,
@@ -155,12 +134,13 @@ impl Runner {
             let writing = Writing::new(spending, prompt_tokens);
             let answer = if is_silent {
                 // What is not in the documents nobody is asked for.
-                Answer::new(NOTHING_FOUND.stream(request), writing, place, None)
+                Answer::new(NOTHING_FOUND.stream(request), writing, place)
             } else if toolbox.is_empty() {
-                Answer::new(self.model.stream(request), writing, place, None)
+                Answer::new(self.model.stream(request), writing, place)
             } else {
-                let budget = (self.budgets.clone(), spender);
-                Box::new(Rounds::new(self.model.clone(), budget, (toolbox, bounds), request)).ask(writing, place)
+                let (model, budgets, toolbox) = (self.model.clone(), self.budgets.clone(), Arc::new(toolbox));
+                let found = request.passages.clone();
+                Rounds { model, budgets, spender, lookup, toolbox, bounds, request }.begin(&found, writing, place)
             };
             yield Before::Answer(Box::new(answer));
         };
@@ -177,10 +157,9 @@ impl Runner {
         let rewritten = if self.retrieval.rewrite { self.rewrite(request, spender, span).await } else { None };
         let question = rewritten.as_deref().unwrap_or(&request.question);
         let search = span.retrieval(&request.assistant.knowledge.collections.join(","));
-        let found = self.retrieve(question, request).await;
+        let found = Lookup::of(self.retriever.clone(), &self.retrieval, request).search(question).await;
         let is_failure = found.knowledge == KnowledgeUse::Unavailable;
         search.end(found.passages.len(), is_failure.then_some("unavailable"));
-        let found = Found { passages: fit_passages(found.passages), ..found };
         let sources = sources::from_passages(&found.passages);
         (found, RunEvent::Retrieved { sources, took: started.elapsed() })
     }
@@ -207,40 +186,6 @@ impl Runner {
             warn!("a question is searched for as it was asked: no model said what it is about");
         }
         question
-    }
-
-    async fn retrieve(&self, question: &str, request: &RunRequest) -> Found {
-        let knowing = &request.assistant.knowledge;
-        let top_k = knowing.top_k.unwrap_or(self.retrieval.top_k);
-        let tenant = Tenant::of(request.owner.as_ref());
-        let query = |collection| SearchQuery {
-            text: question.chars().take(MAX_QUESTION_CHARS).collect(),
-            collection,
-            top_k,
-            mode: SearchMode::Hybrid,
-            min_score: Some(knowing.min_score.unwrap_or(self.retrieval.min_score)),
-            filter: None,
-            owner: request.owner.clone(),
-            session: request.session.clone(),
-        };
-        metrics::counter!(KNOWLEDGE_RETRIEVALS).increment(1);
-        // Asked before the search: what is ready then was searched whole.
-        let status = self.retriever.status();
-        let searches = knowing.collections.iter().map(async |name| {
-            let collection = Collection::of(tenant.clone(), name)?;
-            self.retriever.retrieve(&query(collection)).await
-        });
-        let searched = timeout(RETRIEVAL_TIMEOUT, try_join_all(searches)).await;
-        match searched.map(|found| found.map(|found| best_of(found, top_k))) {
-            Ok(Ok(Retrieved { passages, version })) => {
-                let is_loading = status == KnowledgeStatus::Loading;
-                let knowledge = if is_loading { KnowledgeUse::Loading } else { KnowledgeUse::Searched };
-                return Found { passages, knowledge, version };
-            }
-            Ok(Err(error)) => warn!(%error, "answering without passages"),
-            Err(_) => warn!(after = ?RETRIEVAL_TIMEOUT, "retrieval timed out, answering without passages"),
-        }
-        Found { passages: Vec::new(), knowledge: KnowledgeUse::Unavailable, version: None }
     }
 
     /// What a model is asked, and about how many tokens that is.
@@ -297,26 +242,4 @@ async fn written(mut events: ModelStream, mut writing: Writing) -> Option<String
         }
     }
     (writing.end().status == Status::Complete).then_some(text)
-}
-
-/// What fits best of all that was found, and a state of all collections together.
-fn best_of(mut found: Vec<Retrieved>, top_k: usize) -> Retrieved {
-    if found.len() == 1
-        && let Some(alone) = found.pop()
-    {
-        return alone;
-    }
-    let version = found.iter().try_fold(0u64, |all, one| Some(all.rotate_left(1) ^ one.version?));
-    let mut passages: Vec<Passage> = found.into_iter().flat_map(|one| one.passages).collect();
-    passages.sort_by(|a, b| b.score.total_cmp(&a.score));
-    passages.truncate(top_k);
-    Retrieved { passages, version }
-}
-
-/// What retrieval came to.
-struct Found {
-    passages: Vec<Passage>,
-    knowledge: KnowledgeUse,
-    /// The state of the knowledge, or a later one.
-    version: Option<u64>,
 }

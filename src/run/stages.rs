@@ -14,7 +14,7 @@ use futures_util::{Stream, StreamExt, stream::BoxStream};
 
 use super::{
     event::RunEvent,
-    rounds::Rounds,
+    round::Round,
     writing::{Told, Writing},
 };
 use crate::{limits::Place, llm::ModelStream};
@@ -25,27 +25,42 @@ pub(super) enum Before {
     Answer(Box<Answer>),
 }
 
+/// A round whose model wants tools to be called.
+pub(super) struct Ended {
+    pub(super) writing: Writing,
+    pub(super) place: Place,
+    pub(super) round: Round,
+}
+
+/// What follows it.
+pub(super) type Then = Box<dyn FnOnce(Ended) -> BoxStream<'static, Before> + Send>;
+
 /// What a model says, as the run tells it.
 pub(super) struct Answer {
     events: ModelStream,
     writing: Writing,
     ready: VecDeque<RunEvent>,
     is_over: bool,
-    /// How it goes on when tools are called; none where there are no tools.
-    rounds: Option<Box<Rounds>>,
+    /// The round that it is of, and how it goes on when tools are called; none where there are no tools.
+    rounds: Option<(Round, Then)>,
     /// Given to the next one in line when the answer is over or nobody wants it any more.
     place: Place,
 }
 
 impl Answer {
-    pub(super) fn new(events: ModelStream, writing: Writing, place: Place, rounds: Option<Box<Rounds>>) -> Self {
-        Self { events, writing, ready: VecDeque::new(), is_over: false, rounds, place }
+    pub(super) fn new(events: ModelStream, writing: Writing, place: Place) -> Self {
+        Self { events, writing, ready: VecDeque::new(), is_over: false, rounds: None, place }
+    }
+
+    /// The same as one round of several, after which `then` follows when tools are called.
+    pub(super) fn then(self, round: Round, then: Then) -> Self {
+        Self { rounds: Some((round, then)), ..self }
     }
 
     /// What follows when it is over and tools are to be called; otherwise nothing does.
     fn goes_on(self) -> Option<BoxStream<'static, Before>> {
-        let rounds = self.rounds.filter(|_| self.writing.has_calls())?;
-        Some(rounds.go_on(self.writing, self.place))
+        let (round, then) = self.rounds.filter(|_| self.writing.has_calls())?;
+        Some(then(Ended { writing: self.writing, place: self.place, round }))
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<RunEvent>> {
@@ -64,8 +79,8 @@ impl Answer {
                 }
                 None => Told { end: Some(self.writing.end()), ..Told::default() },
             };
-            if let (Some(rounds), Some(event)) = (&mut self.rounds, &mut event) {
-                rounds.hear(event);
+            if let (Some((round, _)), Some(event)) = (&mut self.rounds, &mut event) {
+                round.hear(event);
             }
             if end.is_some() {
                 (self.is_over, self.rounds) = (true, None);

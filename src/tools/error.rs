@@ -14,6 +14,9 @@ pub enum ToolError {
     /// Nobody knows the time zone.
     #[error("there is no time zone `{0}`: name one like Europe/Berlin, or an offset like +05:30")]
     Zone(String),
+    /// The documents are away.
+    #[error("the documents cannot be searched at the moment")]
+    Documents,
     /// There is no such day.
     #[error("there is no day `{0}` in the years 1 to 9999: write it like 2026-02-28")]
     Day(String),

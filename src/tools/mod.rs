@@ -1,11 +1,12 @@
 //! What models may have done while they answer: the tools of an assistant.
 //!
 //! [`Toolbox`] is the whole interface: what a model is told of them, which is meant by a call, whether its arguments are
-//! right, and what comes of it. Knows no run and no log. Uses `llm`'s plain values, `config`, `formula` and `chat`, nothing
+//! right, and what comes of it. Knows no run and no log. Uses `llm`'s plain values, `config`, `formula`, passages of `knowledge` and `chat`, nothing
 //! else of ours.
 
 mod calc;
 mod error;
+mod knowledge;
 mod output;
 mod time;
 mod toolbox;
@@ -13,6 +14,6 @@ mod toolbox;
 pub use self::{
     error::ToolError,
     output::Output,
-    toolbox::{Context, Tool, Toolbox},
+    toolbox::{Context, Search, Tool, Toolbox},
 };
 pub use crate::formula::{Arguments, BadArguments};

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::{calc, error::ToolError, output::Output, time};
+use super::{calc, error::ToolError, knowledge, output::Output, time};
 use crate::{
     chat::Timestamp,
     config::{self, BuiltIn, Does, OwnTool},
     formula::{Arguments, BadArguments, Inputs},
+    knowledge::Passage,
     llm::{ToolSpec, estimated_tokens},
 };
 
@@ -26,11 +28,16 @@ pub struct Tool {
     inputs: Inputs,
 }
 
+/// Looks into the documents; `None` when they cannot be searched.
+pub type Search<'a> = dyn Fn(String) -> BoxFuture<'a, Option<Vec<Passage>>> + Send + Sync + 'a;
+
 /// What a tool is told besides its arguments.
-#[derive(Debug, Clone, Copy)]
-pub struct Context {
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
     /// What time it is.
     pub now: Timestamp,
+    /// The documents that the assistant answers from.
+    pub search: &'a Search<'a>,
 }
 
 impl Toolbox {
@@ -71,6 +78,7 @@ impl Tool {
     fn of(configured: &config::Tool) -> Self {
         let inputs = match configured {
             config::Tool::BuiltIn(BuiltIn::Calc) => calc::inputs(),
+            config::Tool::BuiltIn(BuiltIn::Knowledge) => knowledge::inputs(),
             config::Tool::BuiltIn(BuiltIn::Time) => time::inputs(),
             config::Tool::Own(own) => own.inputs.clone(),
         };
@@ -80,6 +88,7 @@ impl Tool {
     fn spec(&self) -> ToolSpec {
         let description = match &self.configured {
             config::Tool::BuiltIn(BuiltIn::Calc) => calc::DESCRIPTION,
+            config::Tool::BuiltIn(BuiltIn::Knowledge) => knowledge::DESCRIPTION,
             config::Tool::BuiltIn(BuiltIn::Time) => time::DESCRIPTION,
             config::Tool::Own(own) => &own.description,
         };
@@ -111,9 +120,10 @@ impl Tool {
     ///
     /// # Errors
     /// [`ToolError`] when nothing does.
-    pub async fn run(&self, arguments: &Arguments, context: Context) -> Result<Output, ToolError> {
+    pub async fn run(&self, arguments: &Arguments, context: Context<'_>) -> Result<Output, ToolError> {
         match &self.configured {
             config::Tool::BuiltIn(BuiltIn::Calc) => calc::run(arguments),
+            config::Tool::BuiltIn(BuiltIn::Knowledge) => knowledge::run(arguments, context.search).await,
             config::Tool::BuiltIn(BuiltIn::Time) => time::run(arguments, context.now),
             config::Tool::Own(own) => compute(own, arguments),
         }
@@ -124,7 +134,7 @@ fn compute(own: &OwnTool, arguments: &Arguments) -> Result<Output, ToolError> {
     match &own.does {
         Does::Formula(formula) => {
             let computed = formula.compute(arguments)?;
-            Ok(Output { summary: computed.summary, data: Value::Object(computed.data) })
+            Ok(Output { summary: computed.summary, data: Value::Object(computed.data), passages: Vec::new() })
         }
     }
 }

@@ -7,9 +7,9 @@ use parking_lot::Mutex;
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
-use super::*;
+use super::{super::round::BREAK, *};
 use crate::{
-    chat::{Author, CallId, Status, ToolStatus, Usage},
+    chat::{Author, CallId, Status, ToolStatus, Usage, byte_of, utf16_len},
     config::{Assistant, BuiltIn, KnowledgeMode, Tool, Tools},
     knowledge::NoKnowledge,
     llm::{Call, Failover, FinishReason, ModelError, ModelEvent, ModelStream},
@@ -18,7 +18,7 @@ use crate::{
 
 /// What a model says in one round.
 #[derive(Debug, Clone)]
-struct Round {
+struct Script {
     pieces: Vec<Piece>,
     end: End,
 }
@@ -41,7 +41,7 @@ enum End {
 /// Says what it is told to, and notes what it was asked.
 #[derive(Debug)]
 struct Scripted {
-    rounds: Mutex<VecDeque<Round>>,
+    rounds: Mutex<VecDeque<Script>>,
     asked: Mutex<Vec<ChatRequest>>,
 }
 
@@ -53,7 +53,7 @@ impl ChatModel for Scripted {
     fn stream(&self, request: ChatRequest) -> ModelStream {
         let is_over = request.tools.is_over;
         self.asked.lock().push(request);
-        let closing = Round { pieces: vec![Piece::Text("So.".to_owned())], end: End::Finish(FinishReason::Stop) };
+        let closing = Script { pieces: vec![Piece::Text("So.".to_owned())], end: End::Finish(FinishReason::Stop) };
         let round = self.rounds.lock().pop_front().unwrap_or(closing);
         let mut events = vec![Ok(ModelEvent::By(Author::new("scripted")))];
         let mut said = String::new();
@@ -93,7 +93,7 @@ impl ChatModel for Scripted {
     }
 }
 
-fn run(rounds: Vec<Round>, calling: Calling) -> (Arc<Scripted>, BoxStream<'static, RunEvent>) {
+fn run(rounds: Vec<Script>, calling: Calling) -> (Arc<Scripted>, BoxStream<'static, RunEvent>) {
     let model = Arc::new(Scripted { rounds: Mutex::new(rounds.into()), asked: Mutex::default() });
     let runner = Arc::new(Runner {
         retriever: Arc::new(NoKnowledge),
@@ -149,12 +149,16 @@ impl Heard {
                 assert!(self.calls.values().all(|status| *status != ToolStatus::Running), "a result for each call");
                 self.end = Some(outcome);
             }
-            RunEvent::Doing(_) | RunEvent::Retrieved { .. } | RunEvent::Asked(_) | RunEvent::By(_) => {}
+            RunEvent::Doing(_)
+            | RunEvent::Retrieved { .. }
+            | RunEvent::Sources(_)
+            | RunEvent::Asked(_)
+            | RunEvent::By(_) => {}
         }
     }
 }
 
-fn round() -> impl Strategy<Value = Round> {
+fn round() -> impl Strategy<Value = Script> {
     let piece = prop_oneof![
         4 => "[a-zä😀 ]{1,8}".prop_map(Piece::Text),
         1 => (0..20u64).prop_map(Piece::Failover),
@@ -172,11 +176,11 @@ fn round() -> impl Strategy<Value = Round> {
         1 => Just(End::Finish(FinishReason::Length)),
         1 => Just(End::Fails),
     ];
-    (vec(piece, 0..6), end).prop_map(|(pieces, end)| Round { pieces, end })
+    (vec(piece, 0..6), end).prop_map(|(pieces, end)| Script { pieces, end })
 }
 
 /// The text that all rounds together come to, when so many of them are asked for.
-fn text_of(rounds: &[Round], asked: usize) -> String {
+fn text_of(rounds: &[Script], asked: usize) -> String {
     let mut whole = String::new();
     for round in rounds.iter().take(asked) {
         let (before, mut said, mut is_apart) = (whole.clone(), String::new(), false);
@@ -243,7 +247,7 @@ proptest! {
     }
 }
 
-async fn heard(rounds: Vec<Round>) -> (Arc<Scripted>, Heard) {
+async fn heard(rounds: Vec<Script>) -> (Arc<Scripted>, Heard) {
     let (model, mut events) = run(rounds, Calling::default());
     let mut heard = Heard::default();
     while let Some(event) = events.next().await {
@@ -252,8 +256,8 @@ async fn heard(rounds: Vec<Round>) -> (Arc<Scripted>, Heard) {
     (model, heard)
 }
 
-fn asks(expressions: &[&str]) -> Round {
-    Round { pieces: Vec::new(), end: End::Calls(expressions.iter().map(|one| calls(&json!(one))).collect()) }
+fn asks(expressions: &[&str]) -> Script {
+    Script { pieces: Vec::new(), end: End::Calls(expressions.iter().map(|one| calls(&json!(one))).collect()) }
 }
 
 #[tokio::test]
@@ -282,7 +286,7 @@ async fn the_same_call_is_not_run_for_ever() {
 #[tokio::test]
 async fn a_call_of_what_is_not_there_is_told_and_the_answer_goes_on() {
     let unknown = Call { name: "transfer\u{202e}_money".to_owned(), arguments: json!({}) };
-    let (_, heard) = heard(vec![Round { pieces: Vec::new(), end: End::Calls(vec![unknown]) }]).await;
+    let (_, heard) = heard(vec![Script { pieces: Vec::new(), end: End::Calls(vec![unknown]) }]).await;
     assert_eq!(heard.calls.into_values().collect::<Vec<_>>(), [ToolStatus::Error]);
     assert!(
         heard.summaries[0].contains("no tool") && !heard.summaries[0].contains('\u{202e}'),

@@ -161,6 +161,10 @@ impl Actor {
                     self.shared.log.lock().append_sources(running.sources.clone(), self.deps.clock.now());
                 }
             }
+            RunEvent::Sources(sources) => {
+                running.sources = sources;
+                self.shared.log.lock().append_sources(running.sources.clone(), self.deps.clock.now());
+            }
             RunEvent::Asked(prompt_tokens) => {
                 let before = running.prompt_tokens.unwrap_or(0); // A run with tools asks more than once.
                 running.prompt_tokens = Some(before.saturating_add(prompt_tokens));

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use futures_util::FutureExt;
 use serde_json::json;
 
 use super::*;
@@ -18,7 +19,8 @@ async fn called(name: &str, arguments: Value) -> Result<Output, String> {
     let toolbox = loan();
     let tool = toolbox.find(name).unwrap();
     let arguments = tool.check(&arguments).map_err(|error| error.to_string())?;
-    let context = Context { now: Timestamp(0) };
+    let search = |_: String| async { None }.boxed();
+    let context = Context { now: Timestamp(0), search: &search };
     tool.run(&arguments, context).await.map_err(|error| error.to_string())
 }
 
