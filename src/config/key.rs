@@ -35,7 +35,7 @@ pub(super) enum Kind {
     /// Names and texts; the texts are shown nowhere.
     Headers,
     /// A list of tables, which are read elsewhere.
-    Tables,
+    Elsewhere,
     /// A list of tables with these keys; JSON in the environment.
     Targets(&'static [Key]),
 }
@@ -102,7 +102,7 @@ impl Kind {
             (Self::Number(min, max), Value::Float(number)) => (min..=max).contains(&number),
             (Self::List, Value::Array(items)) => items.iter().all(is_text),
             (Self::Networks, Value::Array(items)) => items.iter().all(is_network),
-            (Self::Tables, Value::Array(items)) => items.iter().all(Value::is_table),
+            (Self::Elsewhere, Value::Array(items)) => items.iter().all(Value::is_table),
             (Self::Headers, Value::Table(headers)) => headers.iter().all(|(name, value)| is_header(name, value)),
             _ => false,
         };
@@ -167,7 +167,7 @@ impl Kind {
             Self::List => "a list of texts that are not empty".to_owned(),
             Self::Networks => networks::EXPECTED.to_owned(),
             Self::Headers => "a table of header names and texts".to_owned(),
-            Self::Tables => "a list of tables".to_owned(),
+            Self::Elsewhere => "a list of tables".to_owned(),
             Self::Targets(_) => r#"a list of tables, and JSON in the environment, like [{"preset":"groq"}]"#.to_owned(),
         }
     }

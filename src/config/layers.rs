@@ -95,7 +95,7 @@ impl Layers {
     }
 
     fn table(&self, section: &str) -> Table {
-        let is_own = |key: &Key| key.section == section && !matches!(key.kind, Kind::Tables);
+        let is_own = |key: &Key| key.section == section && !matches!(key.kind, Kind::Elsewhere);
         let set = self.set.values().filter(|(key, ..)| is_own(key));
         set.map(|(key, value, _)| (key.name.to_owned(), value.clone())).collect()
     }

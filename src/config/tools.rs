@@ -44,7 +44,7 @@ section! {
 }
 
 /// The tools that a file makes, as far as the file as a whole is concerned.
-pub(super) const OWN: &[Key] = &[Key { section: "", name: "tool", kind: Kind::Tables }];
+pub(super) const OWN: &[Key] = &[Key { section: "", name: "tool", kind: Kind::Elsewhere }];
 
 /// A tool that an assistant has.
 #[derive(Debug, Clone, PartialEq)]

@@ -171,3 +171,17 @@ fn an_incomplete_model_folder_is_named() {
         assert_eq!(knowledge(&config).0, Verdict::Good);
     }
 }
+
+#[tokio::test]
+async fn tools_are_told_with_what_they_cost() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/assistants");
+    let data = tempfile::tempdir().expect("a folder");
+    let (folder, data) = (folder.to_str().expect("UTF-8"), data.path().to_str().expect("UTF-8"));
+    let (text, outcome) =
+        text(&[("RIVULET_ASSISTANTS_DIR", folder), ("RIVULET_SERVER_DATA_DIR", data), ("PORT", "0")]).await;
+    outcome.expect("would start");
+    let line = text.lines().find(|line| line.contains("loan: version")).expect("a line");
+    let tokens =
+        line.split_once("tools calc, time, emi, eligibility (").and_then(|(_, rest)| rest.strip_suffix(" tokens)"));
+    assert!(tokens.is_some_and(|tokens| tokens.parse::<u32>().is_ok_and(|tokens| tokens > 100)), "{line}");
+}
