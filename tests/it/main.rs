@@ -61,6 +61,7 @@ mod targets;
 mod telemetry;
 mod tls;
 mod together;
+mod tools;
 mod unsaved;
 mod upstream;
 mod wild;

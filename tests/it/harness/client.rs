@@ -35,6 +35,8 @@ pub(crate) struct Memory {
     pub(crate) texts: HashMap<String, String>,
     /// UTF-16 units that came although they were there already.
     pub(crate) repeated: u64,
+    /// Calls of tools, and how they stand.
+    pub(crate) tools: HashMap<String, String>,
     /// Failovers so far.
     pub(crate) failovers: usize,
     /// Messages said so far, to give each an id of its own.
@@ -297,7 +299,12 @@ impl Memory {
             "snapshot" => {
                 memory.seq = frame["seq"].as_u64().unwrap();
                 memory.texts.clear();
+                memory.tools.clear();
                 memory.live = None;
+                let listed = frame["messages"].as_array().unwrap().iter().chain(frame["runs"].as_array().unwrap());
+                for used in listed.flat_map(|one| one["tools"].as_array().into_iter().flatten()) {
+                    memory.tools.insert(string(&used["call"]), string(&used["status"]));
+                }
                 for message in frame["messages"].as_array().unwrap() {
                     if message["role"] == "assistant" {
                         memory.texts.insert(string(&message["run"]), string(&message["text"]));
@@ -315,7 +322,9 @@ impl Memory {
                 memory.texts.insert(string(&frame["run"]), String::new());
             }
             "sources" => {
-                assert_eq!(memory.texts[frame["run"].as_str().unwrap()], "", "sources come before the text");
+                let is_first = memory.tools.is_empty();
+                let text = &memory.texts[frame["run"].as_str().unwrap()];
+                assert!(!is_first || text.is_empty(), "sources come before the text, but for those of a tool");
                 assert!(frame.to_string().len() <= 16 << 10);
             }
             "delta" => {
@@ -335,7 +344,20 @@ impl Memory {
                 let units: Vec<u16> = held.encode_utf16().take(keep).collect();
                 *held = String::from_utf16(&units).unwrap();
             }
+            "tool.call" => {
+                let (call, off) = (string(&frame["call"]), frame["off"].as_u64().unwrap());
+                assert!(
+                    off <= utf16_len(&memory.texts[frame["run"].as_str().unwrap()]),
+                    "text before a call comes before it"
+                );
+                assert_eq!(memory.tools.insert(call, "running".to_owned()), None);
+            }
+            "tool.result" => {
+                let ended = memory.tools.insert(string(&frame["call"]), string(&frame["status"]));
+                assert_eq!(ended.as_deref(), Some("running"), "one result for each call");
+            }
             "run.done" => {
+                assert!(memory.tools.values().all(|status| status != "running"), "a result for each call");
                 let text = &memory.texts[frame["run"].as_str().unwrap()];
                 assert_eq!(frame["len"].as_u64().unwrap(), utf16_len(text), "{text:?}");
                 assert_eq!(frame["crc32"], format!("{:08x}", crc32fast::hash(text.as_bytes())));

@@ -1,0 +1,199 @@
+//! Assistants with tools, over real sockets and a model's server that calls them: what is shown, kept and told to the model.
+
+use std::fs;
+
+use reqwest::Client as Http;
+use rivulet::mock_llm::{Fault, Options};
+use serde_json::{Value, json};
+
+use crate::harness::{Client, Setup, TestGateway, Upstream, upstream};
+
+const LOAN: &str = include_str!("../files/assistants/loan.toml");
+const EMI: &str = r#"say "Let me see." and call emi {"principal":500000,"months":36}"#;
+
+/// With an assistant that has tools.
+fn lending(setup: Setup) -> Setup {
+    let folder = setup.data.path().join("assistants");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("loan.toml"), LOAN).unwrap();
+    setup
+}
+
+async fn calling(fault: Option<&str>) -> Upstream {
+    let faults = fault.into_iter().map(|name| name.parse::<Fault>().unwrap()).collect();
+    upstream(Options { faults, rate: 0.0, ..Options::default() }).await
+}
+
+async fn open(gateway: &TestGateway) -> Client {
+    Client::connect(&format!("{}?assistant=loan", gateway.socket(""))).await
+}
+
+/// All frames of the answer to a question, to its `run.done`.
+async fn frames(client: &mut Client, question: &str) -> Vec<Value> {
+    client.say(question).await;
+    let mut frames = Vec::new();
+    loop {
+        let frame = client.frame().await;
+        let is_over = frame["type"] == "run.done";
+        frames.push(frame);
+        if is_over {
+            return frames;
+        }
+    }
+}
+
+fn of_kind<'a>(frames: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    frames.iter().filter(|frame| frame["type"] == kind).collect()
+}
+
+/// What the model was asked, in order.
+fn asked(upstream: &Upstream) -> Vec<Value> {
+    upstream.stats.requests().iter().map(|request| serde_json::from_slice(&request.body).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_model_computes_with_a_tool_and_everybody_sees_it() {
+    let upstream = calling(None).await;
+    let gateway = lending(Setup::with_upstream(&upstream.url)).start().await;
+    let mut client = open(&gateway).await;
+    let frames = frames(&mut client, EMI).await;
+    let (calls, results) = (of_kind(&frames, "tool.call"), of_kind(&frames, "tool.result"));
+    let args = json!({"principal": 500_000, "annual_rate": 10.5, "months": 36});
+    assert_eq!(
+        (&calls[0]["tool"], &calls[0]["title"], &calls[0]["off"]),
+        (&json!("emi"), &json!("Monthly instalment"), &json!(11))
+    );
+    assert_eq!(calls[0]["args"], args, "with what was left out");
+    assert_eq!((&results[0]["status"], &results[0]["summary"]), (&json!("ok"), &json!("16,251.22 a month")));
+    assert_eq!(results[0]["data"], json!({"emi": 16251.22, "total": 585_043.92, "interest": 85_043.92}));
+    assert!(of_kind(&frames, "run.phase").iter().any(|frame| frame["phase"] == "tool"));
+    let run = calls[0]["run"].as_str().unwrap();
+    let text = client.memory.texts[run].clone();
+    assert!(text.starts_with("Let me see.\n\n") && text.contains("16251.22"), "{text}");
+    assert_eq!(frames.last().unwrap()["status"], "complete");
+    assert_eq!(frames.last().unwrap()["usage"]["estimated"], false);
+
+    // The model was offered its tools, and told what came of its call.
+    let asked = asked(&upstream);
+    assert_eq!(asked.len(), 2);
+    let names: Vec<_> = asked[0]["tools"].as_array().unwrap().iter().map(|tool| &tool["function"]["name"]).collect();
+    assert_eq!(names, ["calc", "time", "emi", "eligibility"]);
+    let told = asked[1]["messages"].as_array().unwrap();
+    let [called, result] = &told[told.len() - 2..] else { panic!("{told:?}") };
+    assert_eq!((&called["role"], &called["content"]), (&json!("assistant"), &json!("Let me see.")));
+    assert_eq!((&result["role"], &result["tool_call_id"]), (&json!("tool"), &called["tool_calls"][0]["id"]));
+    assert!(result["content"].as_str().unwrap().contains("16251.22"));
+
+    // It is with the message, in a snapshot, over HTTP and after a restart.
+    let expected = json!([{
+        "call": calls[0]["call"], "tool": "emi", "title": "Monthly instalment", "args": args, "off": 11, "status": "ok",
+        "ms": results[0]["ms"], "summary": "16,251.22 a month", "data": results[0]["data"],
+    }]);
+    let session = client.session();
+    let second = Client::connect(&gateway.socket(&session)).await;
+    let shown = |client: &Client| client.snapshot.as_ref().unwrap()["messages"][1]["tools"].clone();
+    assert_eq!(shown(&second), expected);
+    let gateway = gateway.kill().await.start().await;
+    assert_eq!(shown(&Client::connect(&gateway.socket(&session)).await), expected);
+    let (_, messages) = gateway.get(&format!("/api/v1/sessions/{session}")).await;
+    assert_eq!(messages["messages"][1]["tools"], expected);
+    assert_eq!(gateway.metric(r#"tool_calls_total{tool="emi",status="ok"}"#).await, 0.0, "it has begun anew");
+    let mut client = Client::connect(&gateway.socket(&session)).await;
+    client.ask(r#"call calc {"expression":"6 * 7"}"#).await;
+    assert_eq!(gateway.metric(r#"tool_calls_total{tool="calc",status="ok"}"#).await, 1.0);
+}
+
+#[tokio::test]
+async fn whatever_a_model_gets_wrong_it_is_told_and_the_answer_goes_on() {
+    let upstream = calling(None).await;
+    let gateway = lending(Setup::with_upstream(&upstream.url)).start().await;
+    let mut client = open(&gateway).await;
+    let question = r#"call emi {"principal":500000,"months":0} and call calc {"expression":"6 * 7"} and
+        call calc {"expression":"1 / 0"} and call emi {"principal":500000,"monts":36}"#;
+    let frames = frames(&mut client, question).await;
+    let status = |call: &Value| {
+        of_kind(&frames, "tool.result").into_iter().find(|result| result["call"] == call["call"]).unwrap().clone()
+    };
+    let results: Vec<_> = of_kind(&frames, "tool.call").into_iter().map(status).collect();
+    let statuses: Vec<_> = results.iter().map(|result| result["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["invalid", "ok", "error", "invalid"]);
+    assert!(results[0]["summary"].as_str().unwrap().contains("months: at least 6"), "{}", results[0]);
+    assert!(results[3]["summary"].as_str().unwrap().contains("monts"), "{}", results[3]);
+    assert_eq!(frames.last().unwrap()["status"], "complete");
+    let told = asked(&upstream).pop().unwrap()["messages"].as_array().unwrap().clone();
+    assert_eq!(told.iter().filter(|message| message["role"] == "tool").count(), 4, "a result for each call");
+}
+
+#[tokio::test]
+async fn whichever_way_a_server_writes_calls_they_are_the_same() {
+    for fault in [
+        "tools-index-zero",
+        "tools-no-index",
+        "tools-one-delta",
+        "tools-args-object",
+        "tools-args-repeat",
+        "tools-name-garbage",
+        "tools-name-every",
+        "tools-id-changes",
+        "tools-finish-stop",
+    ] {
+        let upstream = calling(Some(fault)).await;
+        let gateway = lending(Setup::with_upstream(&upstream.url)).start().await;
+        let mut client = open(&gateway).await;
+        let question = r#"call emi {"principal":500000,"months":36} and call calc {"expression":"6 * 7"}"#;
+        let frames = frames(&mut client, question).await;
+        let calls = of_kind(&frames, "tool.call");
+        let called: Vec<_> = calls.iter().map(|call| (call["tool"].as_str().unwrap(), call["args"].clone())).collect();
+        let emi = json!({"principal": 500_000, "annual_rate": 10.5, "months": 36});
+        assert_eq!(called, [("emi", emi), ("calc", json!({"expression": "6 * 7"}))], "{fault}");
+        assert!(of_kind(&frames, "tool.result").iter().all(|result| result["status"] == "ok"), "{fault}");
+        assert_eq!(frames.last().unwrap()["status"], "complete", "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_calls_for_ever_comes_to_an_end() {
+    let upstream = calling(Some("tools-loop")).await;
+    let gateway = lending(Setup::with_upstream(&upstream.url)).start().await;
+    let mut client = open(&gateway).await;
+    let frames = frames(&mut client, r#"call calc {"expression":"6 * 7"}"#).await;
+    assert_eq!(frames.last().unwrap()["status"], "complete", "{frames:?}");
+    let asked = asked(&upstream);
+    assert_eq!(asked.len(), 6, "as often as a model is asked");
+    let choices: Vec<_> = asked.iter().map(|request| &request["tool_choice"]).collect();
+    assert_eq!(choices.last().unwrap(), &"none", "{choices:?}");
+    assert!(of_kind(&frames, "tool.call").len() <= 12);
+}
+
+#[tokio::test]
+async fn a_socket_that_is_cut_between_calls_misses_nothing() {
+    let upstream = upstream(Options { rate: 20.0, ..Options::default() }).await;
+    let gateway = lending(Setup::with_upstream(&upstream.url)).start().await;
+    let mut client = open(&gateway).await;
+    client.say(r#"call calc {"expression":"6 * 7"} then call calc {"expression":"7 * 8"} then say "Done.""#).await;
+    client.until("tool.result").await;
+    let memory = client.cut();
+    let mut client = Client::resume(&gateway.socket(&memory.session.clone()), memory).await;
+    assert_eq!(client.welcome["recovered"], "full");
+    client.answer().await;
+    assert_eq!(client.memory.tools.len(), 2);
+}
+
+#[tokio::test]
+async fn other_interfaces_tell_the_answer_and_not_its_calls() {
+    let upstream = calling(None).await;
+    let gateway = lending(Setup::with_upstream(&upstream.url)).start().await;
+    let body = json!({"model": "assistant:loan", "messages": [{"role": "user", "content": EMI}]});
+    let request = Http::new().post(gateway.url("/v1/chat/completions")).json(&body);
+    let (status, answer) = TestGateway::answer(request).await;
+    assert_eq!(status, 200, "{answer}");
+    let message = &answer["choices"][0]["message"];
+    assert!(
+        message["content"].as_str().unwrap().contains("16251.22") && message.get("tool_calls").is_none(),
+        "{answer}"
+    );
+    assert_eq!(answer["choices"][0]["finish_reason"], "stop");
+    let (status, answer) = gateway.post("/api/v1/chat", json!({"message": EMI, "assistant": "loan"})).await;
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer["response"].as_str().unwrap().contains("16251.22"), "{answer}");
+}
