@@ -17,6 +17,8 @@ use crate::{
 const SAME_CALLS: usize = 2;
 /// The longest arguments, and the longest data, that are shown and kept, in bytes of JSON.
 const SHOWN_BYTES: usize = 8 << 10;
+/// The same of all calls of an answer together: what does not fit is left out.
+const SHOWN_BYTES_IN_ALL: usize = 64 << 10;
 /// The longest name of a tool that is shown, and the longest summary, in bytes.
 const NAME_BYTES: usize = 64;
 const SUMMARY_BYTES: usize = 400;
@@ -27,6 +29,8 @@ pub(super) struct Calls {
     most: u32,
     result_bytes: usize,
     made: u32,
+    /// What may be shown yet, in bytes of JSON.
+    room: usize,
     /// By name and arguments: how often, and what the first one came to.
     same: HashMap<(String, String), (usize, Option<Came>)>,
 }
@@ -56,7 +60,7 @@ pub(super) enum Next<'a> {
 impl Calls {
     pub(super) fn new(bounds: &Calling) -> Self {
         let result_bytes = bounds.result_bytes;
-        Self { most: bounds.max_calls, result_bytes, made: 0, same: HashMap::new() }
+        Self { most: bounds.max_calls, result_bytes, made: 0, room: SHOWN_BYTES_IN_ALL, same: HashMap::new() }
     }
 
     /// Whether none may follow.
@@ -90,7 +94,8 @@ impl Calls {
         };
         self.made = self.made.saturating_add(1);
         let title = tool.map_or_else(|| name.clone(), |tool| tool.title().to_owned());
-        Planned { shown: ToolCall { call: CallId::random(), tool: name, title, args: shown(args), off }, call, next }
+        let args = self.shown(args).unwrap_or(Value::Null);
+        Planned { shown: ToolCall { call: CallId::random(), tool: name, title, args, off }, call, next }
     }
 
     /// What a call came to that was made often enough. Otherwise it is counted.
@@ -100,6 +105,14 @@ impl Calls {
         let came = first.as_ref().filter(|_| *count > SAME_CALLS)?;
         let result = format!("{}\nThis was called before with the same arguments; it is not run again.", came.result);
         Some(Came { outcome: ToolOutcome { ms: 0, ..came.outcome.clone() }, result })
+    }
+
+    /// A value as it is shown and kept: its beginning where it is long, and nothing where there is no room any more.
+    fn shown(&mut self, value: Value) -> Option<Value> {
+        let text = value.to_string();
+        let value = if text.len() <= SHOWN_BYTES { value } else { Value::String(printable(&text, SHOWN_BYTES)) };
+        self.room = self.room.checked_sub(text.len().min(SHOWN_BYTES))?;
+        Some(value)
     }
 
     /// A call was run.
@@ -114,14 +127,14 @@ impl Calls {
 
     /// What a tool said, in so many milliseconds; `None`: nothing in the time that it had. `quoted`: the passages that it
     /// found.
-    pub(super) fn came(&self, said: Option<Result<Output, ToolError>>, quoted: Option<String>, ms: u64) -> Came {
+    pub(super) fn came(&mut self, said: Option<Result<Output, ToolError>>, quoted: Option<String>, ms: u64) -> Came {
         let (status, summary, data) = match said {
             Some(Ok(output)) => (ToolStatus::Ok, output.summary, Some(output.data)),
             Some(Err(error)) => (ToolStatus::Error, error.to_string(), None),
             None => (ToolStatus::Timeout, "it took too long".to_owned(), None),
         };
         let result = quoted.or_else(|| data.as_ref().map(Value::to_string)).unwrap_or_else(|| wrong(&summary));
-        let data = data.filter(|data| data.to_string().len() <= SHOWN_BYTES);
+        let data = data.filter(|data| data.to_string().len() <= SHOWN_BYTES).and_then(|data| self.shown(data));
         let outcome = ToolOutcome { status, ms, summary: printable(&summary, SUMMARY_BYTES), data };
         Came { outcome, result: cut(result, self.result_bytes) }
     }
@@ -148,10 +161,4 @@ fn cut(mut result: String, most: usize) -> String {
         result.push_str(&format!(" … {missing} bytes are left out: ask for less."));
     }
     result
-}
-
-/// Arguments as they are shown and kept.
-fn shown(args: Value) -> Value {
-    let text = args.to_string();
-    if text.len() <= SHOWN_BYTES { args } else { Value::String(printable(&text, SHOWN_BYTES)) }
 }

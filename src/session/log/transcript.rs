@@ -2,10 +2,17 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use crate::chat::{Feedback, Message, MessageId, Status};
+use super::calls;
+use crate::chat::{Feedback, Message, MessageId, Status, ToolUse};
 
 /// The most bytes of messages kept in memory; older ones are in the store.
 pub(super) const MAX_BYTES: usize = 256 << 10;
+
+/// What a message weighs: its text, and what tools were given and said for it.
+fn bytes_of(message: &Message) -> usize {
+    let used = |used: &ToolUse| calls::bytes_of_call(&used.call) + calls::bytes_of_outcome(&used.outcome);
+    message.text.len() + message.tools.iter().map(used).sum::<usize>()
+}
 
 /// The newest messages, pending answers included, in the order of the store.
 #[derive(Debug)]
@@ -52,7 +59,7 @@ impl Transcript {
     }
 
     pub(super) fn push(&mut self, message: Arc<Message>) {
-        self.bytes += message.text.len();
+        self.bytes += bytes_of(&message);
         self.messages.push_back(message);
         self.bound();
     }
@@ -76,7 +83,7 @@ impl Transcript {
     /// Puts a finished answer in the place of the pending one.
     pub(super) fn replace(&mut self, answer: Arc<Message>) {
         if let Some(slot) = self.messages.iter_mut().find(|message| message.id == answer.id) {
-            self.bytes = self.bytes + answer.text.len() - slot.text.len();
+            self.bytes = self.bytes + bytes_of(&answer) - bytes_of(slot);
             // It may have come while the answer was being stored.
             let feedback = slot.feedback.clone();
             *slot = answer;
@@ -94,7 +101,7 @@ impl Transcript {
                 return;
             }
             let Some(oldest) = self.messages.pop_front() else { return };
-            self.bytes -= oldest.text.len();
+            self.bytes -= bytes_of(&oldest);
             self.older = true;
         }
     }
