@@ -21,6 +21,14 @@ pub struct ToolCall {
     pub off: u64,
 }
 
+impl ToolCall {
+    /// What it weighs, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.title.len() + self.args.to_string().len()
+    }
+}
+
 /// How a call stands, or ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -71,6 +79,14 @@ pub struct ToolOutcome {
     pub data: Option<Value>,
 }
 
+impl ToolOutcome {
+    /// What it weighs, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.summary.len() + self.data.as_ref().map_or(0, |data| data.to_string().len())
+    }
+}
+
 /// A call with what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ToolUse {
@@ -80,4 +96,12 @@ pub struct ToolUse {
     /// What came of it, so far.
     #[serde(flatten)]
     pub outcome: ToolOutcome,
+}
+
+impl ToolUse {
+    /// What it weighs, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.call.bytes() + self.outcome.bytes()
+    }
 }

@@ -351,8 +351,8 @@ impl Log {
             Event::Message(message) => message.text.len(),
             Event::RunStart { .. } => 0,
             Event::Sources { items, .. } => items.iter().map(|s| s.snippet.len() + s.title.len()).sum(),
-            Event::ToolCall { call, .. } => calls::bytes_of_call(call),
-            Event::ToolResult { outcome, .. } => calls::bytes_of_outcome(outcome),
+            Event::ToolCall { call, .. } => call.bytes(),
+            Event::ToolResult { outcome, .. } => outcome.bytes(),
             Event::RunDone(done) => self.runs.iter().find(|r| r.run == done.run).map_or(0, |r| r.text.as_str().len()),
         }
     }

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::{Log, event::Event};
 use crate::{
     chat::{CallId, ToolCall, ToolOutcome, ToolStatus, ToolUse},
@@ -46,16 +44,4 @@ impl Log {
     pub fn live_tools(&self) -> &[ToolUse] {
         self.live().map_or(&[], |live| &live.tools)
     }
-}
-
-pub(super) fn bytes_of_call(call: &ToolCall) -> usize {
-    json_bytes(&call.args)
-}
-
-pub(super) fn bytes_of_outcome(outcome: &ToolOutcome) -> usize {
-    outcome.summary.len() + outcome.data.as_ref().map_or(0, json_bytes)
-}
-
-fn json_bytes(value: &Value) -> usize {
-    value.to_string().len()
 }

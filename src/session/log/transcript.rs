@@ -2,7 +2,6 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::calls;
 use crate::chat::{Feedback, Message, MessageId, Status, ToolUse};
 
 /// The most bytes of messages kept in memory; older ones are in the store.
@@ -10,8 +9,7 @@ pub(super) const MAX_BYTES: usize = 256 << 10;
 
 /// What a message weighs: its text, and what tools were given and said for it.
 fn bytes_of(message: &Message) -> usize {
-    let used = |used: &ToolUse| calls::bytes_of_call(&used.call) + calls::bytes_of_outcome(&used.outcome);
-    message.text.len() + message.tools.iter().map(used).sum::<usize>()
+    message.text.len() + message.tools.iter().map(ToolUse::bytes).sum::<usize>()
 }
 
 /// The newest messages, pending answers included, in the order of the store.
