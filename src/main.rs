@@ -42,7 +42,7 @@ enum Command {
     Restore(backup::RestoreArgs),
     /// A token for a user, on standard output
     Token(token::Args),
-    /// An OpenAI-compatible server that streams scripted text or faults
+    /// An OpenAI-compatible server that streams scripted text, calls of tools, or faults
     MockLlm(mock_llm::Args),
     /// Opens many sessions, sends messages and checks every text
     Load(load::Args),

@@ -1,11 +1,17 @@
-//! `rivulet mock-llm`: an OpenAI-compatible server that streams scripted text or injected faults.
+//! `rivulet mock-llm`: an OpenAI-compatible server that streams scripted text, calls of tools, or injected faults.
 
 use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::mock_llm::{FAULTS, Fault, MockLlm, Options, Script};
 
+/// What it calls.
+const TOOLS: &str = r#"Where a request offers tools, the user's last message can tell it to call some, for example:
+  say "Let me see." and call calc {"q":"2+2"} and call time {} then say "Done."
+This is a text with two calls, and when their results are there, a text. With nothing left to do it quotes the results."#;
+
 /// An OpenAI-compatible server that streams scripted text, for demos, tests and load.
 #[derive(Debug, clap::Args)]
+#[command(after_help = TOOLS)]
 pub struct Args {
     /// Address and port; port 0 takes a free one, which is printed.
     #[arg(long, default_value = "127.0.0.1:0")]

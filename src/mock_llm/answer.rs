@@ -6,13 +6,16 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
+use serde_json::{Map, Value, json};
 use tokio::time::{Interval, interval, sleep};
 
 use super::{
-    fault::Fault,
+    calls::{self, Written},
+    fault::{Fault, Quirk},
     options::Options,
+    plan::Round,
     request::CompletionRequest,
-    script::{Encoded, completion, usage_event},
+    script::{Encoded, Script, completion, usage_event},
     stamp::{Stamper, wall_clock_us},
     stats::Open,
 };
@@ -24,10 +27,29 @@ const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
 /// What goes back.
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
+/// What is to be said.
+pub(super) enum Said {
+    /// The script, as much of it as is wanted.
+    Script,
+    /// A text, calls, or both.
+    Round { text: Script, calls: Value, finish: &'static str },
+}
+
+impl Said {
+    /// The round of this number, and its events.
+    pub(super) fn round(round: Round, number: usize, quirk: Option<Quirk>, model: &str) -> (Self, Arc<Encoded>) {
+        let text = Script::new(&round.text);
+        let Written { deltas, message, finish } = calls::write(round.calls, number, quirk);
+        let encoded = text.encode_with(model, &deltas, finish);
+        (Self::Round { text, calls: message, finish }, Arc::new(encoded))
+    }
+}
+
 /// What is to be said, and how.
 pub(super) struct Answer {
     pub(super) fault: Fault,
     options: Arc<Options>,
+    said: Said,
     encoded: Arc<Encoded>,
     model: String,
     include_usage: bool,
@@ -42,17 +64,22 @@ impl Answer {
     pub(super) fn new(
         options: &Arc<Options>,
         asked: &CompletionRequest,
-        encoded: Arc<Encoded>,
+        (said, encoded): (Said, Arc<Encoded>),
         prompt_tokens: usize,
         fault: Fault,
     ) -> Self {
-        let wanted = if options.script.is_empty() { 0 } else { options.tokens.unwrap_or(options.script.len()) };
+        let wanted = match &said {
+            Said::Script if options.script.is_empty() => 0,
+            Said::Script => options.tokens.unwrap_or(options.script.len()),
+            Said::Round { .. } => encoded.tokens.len(),
+        };
         let tokens = wanted.min(asked.max_completion_tokens.or(asked.max_tokens).unwrap_or(usize::MAX));
         let slow = if let Fault::Slow(pause) = fault { pause } else { Duration::ZERO };
         Self {
             fault,
             first_token: options.first_token + slow,
             options: Arc::clone(options),
+            said,
             encoded,
             model: asked.model.clone(),
             include_usage: asked.stream_options.as_ref().is_some_and(|options| options.include_usage),
@@ -63,8 +90,18 @@ impl Answer {
     }
 
     pub(super) fn whole(&self) -> Bytes {
-        let finish = if self.is_cut { "length" } else { "stop" };
-        completion(&self.model, &self.options.script.text(self.tokens), finish, self.prompt_tokens, self.tokens)
+        let (text, calls, finish) = match &self.said {
+            Said::Script => (self.options.script.text(self.tokens), None, "stop"),
+            Said::Round { text, calls, finish } => (text.text(self.tokens.min(text.len())), calls.as_object(), *finish),
+        };
+        let content = Some(text).filter(|text| !text.is_empty() || calls.is_none_or(Map::is_empty));
+        let mut message = json!({ "role": "assistant", "content": content });
+        // What is cut has lost its calls.
+        for (name, call) in calls.filter(|_| !self.is_cut).into_iter().flatten() {
+            message[name] = call.clone();
+        }
+        let finish = if self.is_cut { "length" } else { finish };
+        completion(&self.model, &message, finish, self.prompt_tokens, self.tokens)
     }
 
     pub(super) fn stream(self, open: Open) -> Body {
@@ -77,7 +114,8 @@ impl Answer {
             let mut open = open;
             let mut pace = pace(self.options.rate);
             let mut allowed = self.options.allowed.clone();
-            let mut stamper = if self.options.stamped { Stamper::new(&self.encoded.stamp) } else { None };
+            let is_script = matches!(self.said, Said::Script);
+            let mut stamper = if self.options.stamped && is_script { Stamper::new(&self.encoded.stamp) } else { None };
             yield frame(self.encoded.role.clone());
             if !self.first_token.is_zero() {
                 sleep(self.first_token).await;

@@ -22,7 +22,7 @@ pub(super) const DONE: &str = "data: [DONE]\n\n";
 /// A stream that fails after `words` pieces of text.
 pub(super) fn failing(name: &str, words: usize) -> Option<Fault> {
     let error = json!({ "code": 500, "message": SAYS, "type": "server_error" });
-    let (before, after) = match name {
+    let (before, ending) = match name {
         "error-event" => ("", event(&json!({ "error": error })) + DONE),
         "flat-error" => ("", event(&json!({ "object": "error", "message": SAYS, "type": "x", "code": 500 })) + DONE),
         "stray-text" => ("", event(&json!({ "response": "word " })) + &said("word ") + &stop() + DONE),
@@ -40,8 +40,23 @@ pub(super) fn failing(name: &str, words: usize) -> Option<Fault> {
         "torn" => ("", torn()),
         _ => return None,
     };
+    Some(after(words, before.to_owned(), ending))
+}
+
+/// What Groq says of a call that it could not read: a 400, or an event after so many words.
+pub(super) fn tool_use_failed(words: Option<usize>, generation: &str) -> Fault {
+    let mut error = json!({ "message": SAYS, "type": "invalid_request_error", "code": "tool_use_failed",
+        "failed_generation": generation });
+    let Some(words) = words else {
+        return status(400, &[("content-type", "application/json")], json!({ "error": error }).to_string());
+    };
+    error["status_code"] = json!(400);
+    after(words, String::new(), format!("event: error\n{}", event(&json!({ "error": error }))))
+}
+
+fn after(words: usize, before: String, ending: String) -> Fault {
     let said = (0..words.min(MAX_WORDS)).map(|_| said("word "));
-    Some(raw([before.to_owned()].into_iter().chain(said).chain([after])))
+    raw([before].into_iter().chain(said).chain([ending]))
 }
 
 /// A stream that is whole, but differs.
@@ -108,11 +123,6 @@ pub(super) fn none(name: &str) -> Option<Fault> {
         "filter" => {
             let error = json!({ "error": { "message": SAYS, "type": null, "code": "content_filter" } });
             status(400, &json, error.to_string())
-        }
-        "tool-use-failed" => {
-            let error = json!({ "message": SAYS, "type": "invalid_request_error", "code": "tool_use_failed",
-                "failed_generation": "<function=search>{}</function>" });
-            status(400, &json, json!({ "error": error }).to_string())
         }
         _ => return None,
     })

@@ -41,6 +41,10 @@ pub enum Fault {
     Json,
     /// Refuses requests in which it finds something, and answers the others.
     Strict(Strict),
+    /// Writes calls of tools in a way of its own, and everything else as it should.
+    Tools(Quirk),
+    /// Could not read the call that its model wrote, and quotes it: with a 400, or in the stream after so many words.
+    ToolUseFailed(Option<usize>),
     /// Answers every other request, from the second on, and refuses the others with a 500.
     Flapping,
     /// Sends these pieces, one write each, as the body of the stream.
@@ -71,4 +75,39 @@ pub enum Strict {
     BlankPrefill,
     /// Roles that do not alternate, from the user's on.
     Alternate,
+    /// Tools.
+    Tools,
+}
+
+/// How calls of tools differ from what they should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quirk {
+    /// All of them have the index 0.
+    IndexZero,
+    /// None has an index.
+    NoIndex,
+    /// All of them come whole, in one event.
+    OneDelta,
+    /// Arguments are an object and no string.
+    ArgsObject,
+    /// The arguments come whole once more, behind their pieces.
+    ArgsRepeat,
+    /// The arguments are no JSON: their last bracket is missing.
+    ArgsBroken,
+    /// The model's marks stand behind the name.
+    NameGarbage,
+    /// The name is in every piece.
+    NameEvery,
+    /// Every piece has another id.
+    IdChanges,
+    /// The finish reason is `stop`.
+    FinishStop,
+    /// One call, as `function_call`.
+    Old,
+    /// Calls without end, as long as it may.
+    Loop,
+    /// The limit is reached within the arguments of the last call.
+    Length,
+    /// Calls a tool that nobody has offered.
+    Unknown,
 }

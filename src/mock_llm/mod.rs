@@ -1,4 +1,5 @@
-//! An OpenAI-compatible server that streams a script, or a fault, at a steady rate: for demos, tests and load.
+//! An OpenAI-compatible server that streams a script, calls of tools, or a fault, at a steady rate: for demos, tests and
+//! load.
 //!
 //! Cheap enough to feed thousands of streams from the machine that is measured: chunks are encoded once per model
 //! name and written as they are. Uses nothing of ours.
@@ -24,11 +25,15 @@ use serde_json::json;
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 
 mod answer;
+mod calls;
 mod deviation;
 mod fault;
 mod named;
 mod options;
+mod plan;
+mod reply;
 mod request;
+mod rules;
 mod script;
 pub mod stamp;
 mod stats;
@@ -36,13 +41,14 @@ mod strict;
 mod wild;
 
 use self::{
-    answer::{Answer, Body},
+    answer::{Answer, Body, Said},
     request::CompletionRequest,
+    script::Encoded,
     stats::Open,
 };
 
 pub use self::{
-    fault::{Fault, Strict},
+    fault::{Fault, Quirk, Strict},
     named::{FAULTS, UnknownFault},
     options::Options,
     script::{DEFAULT_TEXT, Script},
@@ -150,11 +156,20 @@ impl Service {
         let prompt_tokens = body.len().div_ceil(4);
         self.stats.remember(SeenRequest { headers: head.headers, body: body.clone() });
         let question = asked.messages.last().and_then(|message| message.content.as_str()).unwrap_or_default();
-        let open = Open::new(self.stats.clone(), question.to_owned());
-        let (number, mut fault) = self.next_fault();
-        if let Fault::Strict(strict) = fault {
-            fault = strict.judge(&body);
+        let mut open = Open::new(self.stats.clone(), question.to_owned());
+        let (number, fault) = self.next_fault();
+        if let Some(refusal) = rules::refusal(&asked) {
+            open.finished = true;
+            return Ok(error_response(StatusCode::BAD_REQUEST, &refusal));
         }
+        let fault = match fault {
+            Fault::Strict(strict) => strict.judge(&body),
+            Fault::ToolUseFailed(words) => {
+                let calls = reply::reply(&asked, false).0.map_or_else(Vec::new, |round| round.calls);
+                deviation::tool_use_failed(words.filter(|_| asked.stream), &calls::failed_generation(&calls))
+            }
+            fault => fault,
+        };
         let mut answered = self.by_fault(fault, asked, prompt_tokens, open).await?;
         let id = header::HeaderValue::from(number);
         answered.headers_mut().entry("x-request-id").or_insert(id);
@@ -177,8 +192,8 @@ impl Service {
             Fault::StallHeaders => std::future::pending().await,
             Fault::Raw { pieces, pause } => Ok(stream_response(answer::raw(pieces, pause, open))),
             fault => {
-                let encoded = self.stats.encoded(&self.options.script, &asked.model);
-                let answer = Answer::new(&self.options, &asked, encoded, prompt_tokens, fault);
+                let said = self.said(&asked, &fault);
+                let answer = Answer::new(&self.options, &asked, said, prompt_tokens, fault);
                 if !asked.stream || answer.fault == Fault::Json {
                     sleep(self.options.first_token).await;
                     open.finished = true;
@@ -186,6 +201,14 @@ impl Service {
                 }
                 Ok(stream_response(answer.stream(open)))
             }
+        }
+    }
+
+    fn said(&self, asked: &CompletionRequest, fault: &Fault) -> (Said, Arc<Encoded>) {
+        let quirk = if let Fault::Tools(quirk) = fault { Some(*quirk) } else { None };
+        match reply::reply(asked, quirk == Some(Quirk::Loop)) {
+            (Some(round), number) => Said::round(round, number, quirk, &asked.model),
+            (None, _) => (Said::Script, self.stats.encoded(&self.options.script, &asked.model)),
         }
     }
 

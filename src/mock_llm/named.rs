@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use super::{
     deviation,
-    fault::{Fault, Strict},
+    fault::{Fault, Quirk, Strict},
     wild,
 };
 
@@ -28,6 +28,7 @@ pub const FAULTS: &[&str] = &[
     "body:SHAPE",
     "filter",
     "tool-use-failed",
+    "tool-use-failed:N",
     "no-stream-options",
     "no-max-tokens",
     "no-max-completion-tokens",
@@ -36,6 +37,7 @@ pub const FAULTS: &[&str] = &[
     "no-prefill",
     "no-blank-prefill",
     "alternate",
+    "no-tools",
     "too-long:WORDS",
     "error-event:N",
     "flat-error:N",
@@ -46,6 +48,20 @@ pub const FAULTS: &[&str] = &[
     "ollama-error:N",
     "openrouter-error:N",
     "tools:N",
+    "tools-index-zero",
+    "tools-no-index",
+    "tools-one-delta",
+    "tools-args-object",
+    "tools-args-repeat",
+    "tools-args-broken",
+    "tools-name-garbage",
+    "tools-name-every",
+    "tools-id-changes",
+    "tools-finish-stop",
+    "tools-old",
+    "tools-loop",
+    "tools-length",
+    "tools-unknown",
     "finish:REASON",
     "empty-finish",
     "camel-finish",
@@ -129,6 +145,7 @@ impl FromStr for Fault {
             "stall-pinging" => count.map(Self::StallPinging),
             "cut" => count.map(Self::Cut),
             "end" => count.map(Self::End),
+            "tool-use-failed" => count.map(|words| Self::ToolUseFailed(number.and(Some(words)))),
             "no-done" => Ok(Self::NoDone),
             "no-finish" => Ok(Self::NoFinish),
             "json" => Ok(Self::Json),
@@ -137,6 +154,7 @@ impl FromStr for Fault {
         fault.or_else(|unknown| match (number, count) {
             (_, Ok(count)) if let Some(fault) = deviation::failing(name, count) => Ok(fault),
             (None, _) if let Some(strict) = Strict::named(name) => Ok(Self::Strict(strict)),
+            (None, _) if let Some(quirk) = Quirk::named(name) => Ok(Self::Tools(quirk)),
             (None, _) => {
                 let deviation = deviation::whole(name).or_else(|| deviation::none(name));
                 deviation.or_else(|| wild::stream(name)).ok_or(unknown)
@@ -191,9 +209,23 @@ mod tests {
         assert_eq!("cut:0".parse(), Ok(Fault::Cut(0)));
         assert!(matches!("status:429".parse(), Ok(Fault::Status { status: 429, .. })));
         assert_eq!("flapping".parse(), Ok(Fault::Flapping));
+        assert_eq!("tool-use-failed".parse(), Ok(Fault::ToolUseFailed(None)));
+        assert_eq!("tool-use-failed:0".parse(), Ok(Fault::ToolUseFailed(Some(0))));
+        assert_eq!("tools-loop".parse(), Ok(Fault::Tools(Quirk::Loop)));
         let resting: Fault = "status:429:7".parse().expect("a fault");
         assert!(matches!(&resting, Fault::Status { headers, .. } if headers[1].1 == "7"), "{resting:?}");
-        for unknown in ["", "status", "status:429:x", "status:99", "stall:x", "slow", "finish", "body:x", "nothing"] {
+        for unknown in [
+            "",
+            "status",
+            "status:429:x",
+            "status:99",
+            "stall:x",
+            "slow",
+            "finish",
+            "body:x",
+            "tools-loop:1",
+            "nothing",
+        ] {
             assert_eq!(unknown.parse::<Fault>(), Err(UnknownFault), "{unknown}");
         }
     }

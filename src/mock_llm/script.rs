@@ -59,15 +59,22 @@ impl Script {
 
     /// All of its chunks for `model`, ready to be sent.
     pub(super) fn encode(&self, model: &str) -> Encoded {
-        let delta = |delta: Value, finish: Option<&str>| {
+        self.encode_with(model, &[], "stop")
+    }
+
+    /// The same, with `more` behind the text, and with another reason to end.
+    pub(super) fn encode_with(&self, model: &str, more: &[Value], finish: &str) -> Encoded {
+        let delta = |delta: &Value, finish: Option<&str>| {
             chunk(model, json!([{ "index": 0, "delta": delta, "finish_reason": finish }]), None)
         };
+        let content = |text: &str| delta(&json!({ "content": text }), None);
+        let text = self.tokens.iter().map(|token| content(token));
         Encoded {
-            role: delta(json!({ "role": "assistant", "content": "" }), None),
-            tokens: self.tokens.iter().map(|token| delta(json!({ "content": token }), None)).collect(),
-            stamp: delta(json!({ "content": String::from_utf8_lossy(&stamp::write(0)) }), None),
-            stop: delta(json!({}), Some("stop")),
-            length: delta(json!({}), Some("length")),
+            role: delta(&json!({ "role": "assistant", "content": "" }), None),
+            tokens: text.chain(more.iter().map(|more| delta(more, None))).collect(),
+            stamp: content(&String::from_utf8_lossy(&stamp::write(0))),
+            stop: delta(&json!({}), Some(finish)),
+            length: delta(&json!({}), Some("length")),
         }
     }
 }
@@ -77,7 +84,7 @@ impl Script {
 pub(super) struct Encoded {
     /// Begins the answer, without text.
     pub(super) role: Bytes,
-    /// One event per token.
+    /// One event per token, and per piece of a call.
     pub(super) tokens: Vec<Bytes>,
     /// A token that is the stamp of moment 0.
     pub(super) stamp: Bytes,
@@ -95,14 +102,14 @@ pub(super) fn usage_event(model: &str, prompt_tokens: usize, completion_tokens: 
 /// A whole completion, for requests that want no stream.
 pub(super) fn completion(
     model: &str,
-    text: &str,
+    message: &Value,
     finish: &str,
     prompt_tokens: usize,
     completion_tokens: usize,
 ) -> Bytes {
     let completion = json!({
         "id": "chatcmpl-mock", "object": "chat.completion", "created": 0, "model": model,
-        "choices": [{ "index": 0, "message": { "role": "assistant", "content": text }, "finish_reason": finish }],
+        "choices": [{ "index": 0, "message": message, "finish_reason": finish }],
         "usage": usage(prompt_tokens, completion_tokens),
     });
     completion.to_string().into()

@@ -18,6 +18,7 @@ impl Strict {
             "no-prefill" => Self::Prefill,
             "no-blank-prefill" => Self::BlankPrefill,
             "alternate" => Self::Alternate,
+            "no-tools" => Self::Tools,
             _ => return None,
         })
     }
@@ -46,6 +47,7 @@ impl Strict {
             Self::Alternate => {
                 "After the optional system message, conversation roles must alternate user/assistant/user/assistant/..."
             }
+            Self::Tools => "mock does not support tools",
         };
         let error = serde_json::json!({ "error": { "message": says, "type": "invalid_request_error", "code": null } });
         deviation::status(400, &[("content-type", "application/json")], error.to_string())
@@ -66,6 +68,7 @@ impl Strict {
             Self::MaxTokens => asked.get("max_tokens").is_some(),
             Self::MaxCompletionTokens => asked.get("max_completion_tokens").is_some(),
             Self::Temperature => asked.get("temperature").is_some(),
+            Self::Tools => asked.get("tools").is_some(),
             Self::System => messages.iter().any(|(role, _)| *role == "system"),
             Self::Prefill => last.0 == "assistant",
             Self::BlankPrefill => last.0 == "assistant" && last.1.trim_end() != last.1,

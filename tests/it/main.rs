@@ -40,6 +40,7 @@ mod logs;
 mod manual;
 mod metrics;
 mod mirrors;
+mod mock_tools;
 mod monitoring;
 mod openapi;
 mod pacing;
