@@ -1,7 +1,7 @@
 //! The files of assistants: each is one, `NAME.toml` with a prompt beside it, and is checked like the configuration itself.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Component, Path, PathBuf},
 };
@@ -33,13 +33,17 @@ const MAX_COLLECTIONS: usize = 8;
 ///
 /// # Errors
 /// All that is wrong with their files.
-pub(super) fn read(config: &AssistantsConfig, llm: &LlmConfig) -> Result<Vec<Assistant>, Refusal> {
+pub(super) fn read(
+    config: &AssistantsConfig,
+    llm: &LlmConfig,
+    env: &BTreeMap<String, String>,
+) -> Result<Vec<Assistant>, Refusal> {
     let targets: Vec<String> = llm.settled_targets().unwrap_or_default().into_iter().map(|one| one.name).collect();
     let (mut offered, mut refused) = (Vec::new(), Vec::new());
     match files(config) {
         Ok(files) => {
             for path in files {
-                match read_one(&path, &targets) {
+                match read_one(&path, &targets, env) {
                     Ok(assistant) => offered.push(assistant),
                     Err(errors) => refused.extend(errors),
                 }
@@ -87,12 +91,12 @@ fn files(config: &AssistantsConfig) -> Result<Vec<PathBuf>, ConfigError> {
     Ok(files.into_iter().collect())
 }
 
-fn read_one(path: &Path, targets: &[String]) -> Result<Assistant, Vec<ConfigError>> {
+fn read_one(path: &Path, targets: &[String], env: &BTreeMap<String, String>) -> Result<Assistant, Vec<ConfigError>> {
     let text = text_of(path).map_err(|source| vec![ConfigError::Read { path: path.to_owned(), source }])?;
     let mut layers = Layers::of(SECTIONS);
     file::read_text(path, &text, &mut layers);
     let mut refused = layers.take_refused();
-    let settled = settle(path, &text, &layers, targets, &mut refused);
+    let settled = settle(path, &text, &layers, targets, env, &mut refused);
     match settled {
         Ok(assistant) if refused.is_empty() => Ok(assistant),
         settled => Err(refused.into_iter().chain(settled.err()).collect()),
@@ -104,6 +108,7 @@ fn settle(
     text: &str,
     layers: &Layers,
     targets: &[String],
+    env: &BTreeMap<String, String>,
     refused: &mut Vec<ConfigError>,
 ) -> Result<Assistant, ConfigError> {
     let mut wrong = |key: &str, expected: String, found: &str| {
@@ -167,7 +172,7 @@ fn settle(
     };
     let version = version(&[text, prompt.as_deref().unwrap_or_default()]);
     let history = layers.section("history")?;
-    let tools = tools::read(path, text, layers, refused)?;
+    let tools = tools::read(path, text, layers, env, refused)?;
     Ok(Assistant { name, version, about, visibility, prompt, model, history, knowledge, tools })
 }
 

@@ -55,8 +55,9 @@ impl Config {
         if let Some(path) = file {
             file::read(path, &mut layers);
         }
-        let mut loaded = Self::settle(layers, file, env, overrides)?;
-        loaded.config.offered = assistants::read(&loaded.config.assistants, &loaded.config.llm)?;
+        let env = env.into_iter().collect();
+        let mut loaded = Self::settle(layers, file, &env, overrides)?;
+        loaded.config.offered = assistants::read(&loaded.config.assistants, &loaded.config.llm, &env)?;
         Ok(loaded)
     }
 
@@ -71,29 +72,28 @@ impl Config {
     ) -> Result<Loaded, Refusal> {
         let mut layers = Layers::of(SECTIONS);
         file::read_text(path, text, &mut layers);
-        Self::settle(layers, Some(path), env, Overrides::default())
+        Self::settle(layers, Some(path), &env.into_iter().collect(), Overrides::default())
     }
 
     /// Puts on `layers` what lies above the file, and checks the whole.
     fn settle(
         mut layers: Layers,
         file: Option<&Path>,
-        env: impl IntoIterator<Item = (String, String)>,
+        env: &BTreeMap<String, String>,
         overrides: Overrides,
     ) -> Result<Loaded, Refusal> {
-        let env: BTreeMap<String, String> = env.into_iter().collect();
-        world::apply(&env, &mut layers);
-        variables::apply(&env, &mut layers);
+        world::apply(env, &mut layers);
+        variables::apply(env, &mut layers);
         if let Some(bind) = overrides.bind {
             layers.set_text("server.bind", &bind.to_string(), Origin::Flag("--bind"));
         }
         if let Some(folder) = overrides.data_dir {
             layers.set_text("server.data_dir", &folder.to_string_lossy(), Origin::Flag("--data-dir"));
         }
-        world::choose_model(&env, &mut layers);
+        world::choose_model(env, &mut layers);
         let mut refused = layers.take_refused();
         let mut config = layers.build().map_err(|error| Refusal(vec![error]))?;
-        let found = target::find_keys(&mut config.llm.targets, &env);
+        let found = target::find_keys(&mut config.llm.targets, env);
         refused.extend(found.map_err(|fault| rules::target_fault(&fault, &layers)).err());
         let mut warnings = Vec::new();
         rules::check(&mut config, &layers, &mut refused, &mut warnings);

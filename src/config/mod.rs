@@ -41,6 +41,6 @@ pub use self::{
         TargetConfig, TelemetryConfig,
     },
     target::{TargetFault, TargetSettings},
-    tools::{BuiltIn, Calling, Does, OwnTool, Tool, Tools},
+    tools::{BadPlace, BuiltIn, Calling, Does, HttpCall, Location, Method, OwnTool, Tool, Tools},
     variables::environment,
 };

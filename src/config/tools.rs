@@ -2,7 +2,11 @@
 
 mod fields;
 #[allow(unreachable_pub, dead_code, reason = "what the macros declare is public, with all that goes with it")]
+mod formula;
+mod http;
+#[allow(unreachable_pub, dead_code, reason = "likewise")]
 mod inputs;
+mod location;
 #[allow(unreachable_pub, dead_code, reason = "likewise")]
 mod own;
 mod read;
@@ -10,6 +14,10 @@ mod read;
 use std::sync::Arc;
 
 pub(super) use self::read::read;
+pub use self::{
+    http::{HttpCall, Method},
+    location::{BadPlace, Location},
+};
 use super::{
     declare::{self, choice, section},
     key::{Key, Kind},
@@ -87,6 +95,8 @@ pub struct OwnTool {
 pub enum Does {
     /// It works something out.
     Formula(Formula),
+    /// It asks a server.
+    Http(HttpCall),
 }
 
 impl Tool {

@@ -260,6 +260,15 @@ impl Arguments {
         self.0.get(name)?.as_str()
     }
 
+    /// One of them for programs to read, as a text.
+    #[must_use]
+    pub fn written(&self, name: &str) -> Option<String> {
+        Some(match self.0.get(name)? {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        })
+    }
+
     /// One of them for people to read.
     #[must_use]
     pub fn shown(&self, name: &str) -> Option<String> {

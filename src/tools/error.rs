@@ -1,6 +1,9 @@
-//! Why a tool had no result. A leaf.
+//! Why a tool had no result. Uses plain values alone.
 
-use crate::formula::{ArithmeticError, SyntaxError};
+use crate::{
+    config::BadPlace,
+    formula::{ArithmeticError, SyntaxError},
+};
 
 /// Why a tool had no result, in words for the model and for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,4 +23,16 @@ pub enum ToolError {
     /// There is no such day.
     #[error("there is no day `{0}` in the years 1 to 9999: write it like 2026-02-28")]
     Day(String),
+    /// An argument cannot stand where it would in an address.
+    #[error(transparent)]
+    Place(#[from] BadPlace),
+    /// The server could not be asked.
+    #[error("the server cannot be reached: {0}")]
+    Unreachable(String),
+    /// It refused, or sent elsewhere.
+    #[error("the server answered with status {0}")]
+    Status(u16),
+    /// What it answered is of no use.
+    #[error("the server's answer is {0}")]
+    Answer(&'static str),
 }

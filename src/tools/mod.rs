@@ -6,6 +6,8 @@
 
 mod calc;
 mod error;
+mod guard;
+mod http;
 mod knowledge;
 mod output;
 mod time;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::{calc, error::ToolError, knowledge, output::Output, time};
+use super::{calc, error::ToolError, http, knowledge, output::Output, time};
 use crate::{
     chat::Timestamp,
-    config::{self, BuiltIn, Does, OwnTool},
+    config::{self, BuiltIn, Does},
     formula::{Arguments, BadArguments, Inputs},
     knowledge::Passage,
     llm::{ToolSpec, estimated_tokens},
@@ -26,6 +26,7 @@ pub struct Toolbox {
 pub struct Tool {
     configured: config::Tool,
     inputs: Inputs,
+    client: http::Client,
 }
 
 /// Looks into the documents; `None` when they cannot be searched.
@@ -82,7 +83,7 @@ impl Tool {
             config::Tool::BuiltIn(BuiltIn::Time) => time::inputs(),
             config::Tool::Own(own) => own.inputs.clone(),
         };
-        Self { configured: configured.clone(), inputs }
+        Self { configured: configured.clone(), inputs, client: http::Client::default() }
     }
 
     fn spec(&self) -> ToolSpec {
@@ -125,16 +126,13 @@ impl Tool {
             config::Tool::BuiltIn(BuiltIn::Calc) => calc::run(arguments),
             config::Tool::BuiltIn(BuiltIn::Knowledge) => knowledge::run(arguments, context.search).await,
             config::Tool::BuiltIn(BuiltIn::Time) => time::run(arguments, context.now),
-            config::Tool::Own(own) => compute(own, arguments),
-        }
-    }
-}
-
-fn compute(own: &OwnTool, arguments: &Arguments) -> Result<Output, ToolError> {
-    match &own.does {
-        Does::Formula(formula) => {
-            let computed = formula.compute(arguments)?;
-            Ok(Output { summary: computed.summary, data: Value::Object(computed.data), passages: Vec::new() })
+            config::Tool::Own(own) => match &own.does {
+                Does::Formula(formula) => {
+                    let computed = formula.compute(arguments)?;
+                    Ok(Output { summary: computed.summary, data: Value::Object(computed.data), passages: Vec::new() })
+                }
+                Does::Http(call) => self.client.ask(call, arguments).await,
+            },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The tables of `[[tool]]`, entry by entry: each is held against its keys, and what is wrong is told with its line.
 
-use std::{ops::Range, path::Path};
+use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use toml::{
@@ -18,6 +18,8 @@ use crate::config::{
 pub(super) struct Source<'a> {
     pub(super) path: &'a Path,
     pub(super) text: &'a str,
+    /// The variables of which secrets are made.
+    pub(super) env: &'a BTreeMap<String, String>,
     pub(super) refused: &'a mut Vec<ConfigError>,
 }
 

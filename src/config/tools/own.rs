@@ -1,25 +1,24 @@
 //! One `[[tool]]` of an assistant's file.
 
-use std::ops::Range;
+use std::collections::BTreeMap;
 
+use ipnet::IpNet;
 use toml::{Spanned, de::DeValue};
 
 use super::{
-    Does, OwnTool,
+    Does, Method, OwnTool,
     fields::{self, Entry, NAME, Source, is_name},
-    inputs,
+    formula, http, inputs,
 };
 use crate::{
     config::{
         declare::{self, choice, section},
-        key::{Key, Kind, nearest},
+        key::{Key, Kind},
+        networks,
     },
-    formula::{CONSTANTS, Expression, Formula, Input, Inputs, Output, Takes, Template},
+    formula::Inputs,
 };
 
-/// The most intermediate values and results of a formula.
-const MAX_STEPS: usize = 32;
-const MAX_OUTPUTS: usize = 16;
 /// The longest description, in bytes: it is told the model with every question.
 const MAX_DESCRIPTION: usize = 1000;
 
@@ -28,6 +27,18 @@ choice! {
     Sort {
         /// It works something out.
         Formula = "formula",
+        /// It asks a server.
+        Http = "http",
+    }
+}
+
+choice! {
+    /// What a call changes.
+    Effect {
+        /// Nothing.
+        Read = "read",
+        /// Something.
+        Write = "write",
     }
 }
 
@@ -44,21 +55,33 @@ section! {
         description: Option<String> = None, Kind::Text;
         /// A line about its results, with their names in braces.
         summary: Option<String> = None, Kind::Line;
-    }
-}
-
-section! {
-    /// A result of a formula as it is written.
-    "" WrittenOutput {
-        /// How it is worked out.
-        expr: Option<String> = None, Kind::Text;
-        /// Its decimal places.
-        round: Option<u8> = None, Kind::Integer(0, 10);
+        /// How the server is asked.
+        method: Option<Method> = None, Kind::OneOf(Method::NAMES);
+        /// Where.
+        url: Option<String> = None, Kind::Url;
+        /// What is sent with it.
+        headers: BTreeMap<String, String> = BTreeMap::new(), Kind::Headers;
+        /// Addresses that are not public and may be asked all the same.
+        #[serde(deserialize_with = "networks::deserialize")]
+        private_hosts: Vec<IpNet> = Vec::new(), Kind::Networks;
+        /// What a call changes.
+        effect: Option<Effect> = None, Kind::OneOf(Effect::NAMES);
     }
 }
 
 /// The tables in a tool.
-const TABLES: [&str; 3] = ["input", "let", "output"];
+const TABLES: [&str; 4] = ["input", "let", "output", "pick"];
+/// What tools of one kind have, and others have not.
+const BELONGS: [(&str, Sort); 8] = [
+    ("let", Sort::Formula),
+    ("output", Sort::Formula),
+    ("method", Sort::Http),
+    ("url", Sort::Http),
+    ("headers", Sort::Http),
+    ("pick", Sort::Http),
+    ("private_hosts", Sort::Http),
+    ("effect", Sort::Http),
+];
 
 /// Reads the tool at this place of the list, from 0; `None` when it cannot be one.
 pub(super) fn read(source: &mut Source<'_>, at: usize, tool: &Spanned<DeValue<'_>>) -> Option<OwnTool> {
@@ -71,27 +94,50 @@ pub(super) fn read(source: &mut Source<'_>, at: usize, tool: &Spanned<DeValue<'_
         let found = written.name.as_deref().unwrap_or_default();
         source.refuse_text(format!("{within}.name"), NAME, found, &span);
     }
-    if written.kind.is_none() {
-        source.refuse(
-            format!("{within}.kind"),
-            format!("one of {}", Sort::NAMES.join(", ")),
-            "missing or wrong",
-            &span,
-        );
-    }
     let description = written.description.as_deref().map(str::trim).unwrap_or_default();
     if !(1..=MAX_DESCRIPTION).contains(&description.len()) {
         let expected = format!("what it does, for the model, in at most {MAX_DESCRIPTION} bytes");
         source.refuse(format!("{within}.description"), expected, format!("of {} bytes", description.len()), &span);
     }
     let inputs = inputs::read(source, &within, table);
-    let formula = formula(source, &within, tool, &inputs, written.summary.as_deref());
+    let Some(kind) = written.kind else {
+        let expected = format!("one of {}", Sort::NAMES.join(", "));
+        source.refuse(format!("{within}.kind"), expected, "missing or wrong", &span);
+        return None;
+    };
+    for Entry { name, span, .. } in fields::entries(table) {
+        if BELONGS.iter().any(|(other, of)| *other == name && *of != kind) {
+            source.refuse(
+                format!("{within}.{name}"),
+                format!("left out where kind is {}", kind.name()),
+                "there",
+                &span,
+            );
+        }
+    }
+    let does = match kind {
+        Sort::Formula => Does::Formula(formula::read(source, &within, tool, &inputs, written.summary.as_deref())),
+        Sort::Http => {
+            if written.effect == Some(Effect::Write) {
+                let expected = "read: nobody is asked before a call, so none may change anything";
+                source.refuse(format!("{within}.effect"), expected, "write", &span);
+            }
+            let asked = http::Written {
+                method: written.method.unwrap_or(Method::Get),
+                url: written.url.as_deref(),
+                headers: written.headers,
+                private_hosts: written.private_hosts,
+                summary: written.summary.as_deref(),
+            };
+            Does::Http(http::read(source, &within, tool, &inputs, asked)?)
+        }
+    };
     Some(OwnTool {
         name: name?.to_owned(),
         title: written.title.unwrap_or_else(|| name.unwrap_or_default().to_owned()),
         description: description.to_owned(),
         inputs: Inputs::new(inputs),
-        does: Does::Formula(formula),
+        does,
     })
 }
 
@@ -100,125 +146,4 @@ pub(super) fn name_of<'a>(tool: &'a Spanned<DeValue<'a>>) -> Option<&'a str> {
     let entries = fields::entries(tool.get_ref().as_table()?);
     let name = entries.into_iter().find(|entry| entry.name == "name")?.value.get_ref().as_str()?;
     is_name(name).then_some(name)
-}
-
-fn formula(
-    source: &mut Source<'_>,
-    within: &str,
-    tool: &Spanned<DeValue<'_>>,
-    inputs: &[Input],
-    summary: Option<&str>,
-) -> Formula {
-    let mut formula = Formula { steps: Vec::new(), outputs: Vec::new(), summary: None };
-    let Some(table) = tool.get_ref().as_table() else { return formula };
-    let numbers = inputs.iter().filter(|input| !matches!(input.takes, Takes::Text { .. }));
-    let mut known: Vec<String> = numbers.map(|input| input.name.clone()).collect();
-    for Entry { name, span, value } in source.table(within, "let", MAX_STEPS, table) {
-        let key = format!("{within}.let.{name}");
-        match value.get_ref().as_str() {
-            Some(text) => {
-                formula.steps.extend(expression(source, key.clone(), text, &span, &known).map(|e| (name.to_owned(), e)))
-            }
-            None => source.refuse(
-                key.clone(),
-                "an expression, as a text",
-                format!("of type {}", value.get_ref().type_str()),
-                &span,
-            ),
-        }
-        introduce(source, key, name, &span, &mut known);
-    }
-    let outputs = source.table(within, "output", MAX_OUTPUTS, table);
-    if outputs.is_empty() {
-        source.refuse(format!("{within}.output"), "a table with one result at least", "empty or missing", &tool.span());
-    }
-    for Entry { name, span, value } in outputs {
-        let key = format!("{within}.output.{name}");
-        let written: WrittenOutput = match value.get_ref().as_table() {
-            Some(table) => source.fields(&key, WrittenOutput::KEYS, &[], table),
-            None => WrittenOutput::default(),
-        };
-        match written.expr {
-            Some(text) => {
-                let read = expression(source, format!("{key}.expr"), &text, &span, &known);
-                formula.outputs.extend(read.map(|expression| Output {
-                    name: name.to_owned(),
-                    expression,
-                    round: written.round,
-                }));
-            }
-            None => source.refuse(key.clone(), "a table with an `expr`", "something else", &span),
-        }
-        introduce(source, key, name, &span, &mut known);
-    }
-    if let Some(text) = summary {
-        let texts = inputs.iter().map(|input| input.name.as_str());
-        let known: Vec<&str> = texts.chain(known.iter().map(String::as_str)).collect();
-        formula.summary = template(source, format!("{within}.summary"), text, &tool.span(), &known);
-    }
-    formula
-}
-
-/// A name stands for something from here on.
-fn introduce(source: &mut Source<'_>, key: String, name: &str, span: &Range<usize>, known: &mut Vec<String>) {
-    if !is_name(name) {
-        source.refuse_text(key, format!("named by {NAME}"), name, span);
-    } else if known.iter().any(|other| other == name) {
-        source.refuse_text(key, "a name that nothing above it has", name, span);
-    } else {
-        known.push(name.to_owned());
-    }
-}
-
-fn expression(
-    source: &mut Source<'_>,
-    key: String,
-    text: &str,
-    span: &Range<usize>,
-    known: &[String],
-) -> Option<Expression> {
-    let expression = match Expression::parse(text) {
-        Ok(expression) => expression,
-        Err(error) => {
-            source.refuse_text(key, format!("an expression ({error})"), text, span);
-            return None;
-        }
-    };
-    let is_known =
-        |name: &str| known.iter().any(|other| other == name) || CONSTANTS.iter().any(|(other, _)| *other == name);
-    if let Some(other) = expression.names().into_iter().find(|name| !is_known(name)) {
-        source.refuse_text(
-            key,
-            format!("made of numbers and names above it ({})", missing(other, known.iter().cloned())),
-            text,
-            span,
-        );
-        return None;
-    }
-    Some(expression)
-}
-
-fn template(source: &mut Source<'_>, key: String, text: &str, span: &Range<usize>, known: &[&str]) -> Option<Template> {
-    let template = match Template::parse(text) {
-        Ok(template) => template,
-        Err(error) => {
-            source.refuse_text(key, error.to_string(), text, span);
-            return None;
-        }
-    };
-    let other = template.names().find(|name| !known.contains(name)).map(str::to_owned);
-    if let Some(other) = other {
-        let missing = missing(&other, known.iter().map(|name| (*name).to_owned()));
-        source.refuse_text(key, format!("a line with names of inputs and results in braces ({missing})"), text, span);
-        return None;
-    }
-    Some(template)
-}
-
-fn missing(name: &str, known: impl Iterator<Item = String>) -> String {
-    let name = crate::config::error::excerpt(name);
-    match nearest(&name, known) {
-        nearest if nearest.is_empty() => format!("there is no `{name}`"),
-        nearest => format!("there is no `{name}`; the nearest one is `{nearest}`"),
-    }
 }

@@ -1,6 +1,6 @@
 //! From the file of an assistant to its tools.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use toml::de::DeTable;
 
@@ -24,10 +24,11 @@ pub(in crate::config) fn read(
     path: &Path,
     text: &str,
     layers: &Layers,
+    env: &BTreeMap<String, String>,
     refused: &mut Vec<ConfigError>,
 ) -> Result<Tools, ConfigError> {
     let calling: Calling = layers.section("tools")?;
-    let mut source = Source { path, text, refused };
+    let mut source = Source { path, text, env, refused };
     let (made, names) = made(&mut source);
     let origin = match layers.origin("tools.use") {
         Origin::Default => Origin::File(path.to_owned(), 1),

@@ -29,7 +29,8 @@ fn read_text(text: &str) -> Result<Tools, String> {
     let mut layers = Layers::of(SECTIONS);
     file::read_text(path, text, &mut layers);
     let mut refused = layers.take_refused();
-    let tools = read(path, text, &layers, &mut refused).map_err(|error| error.to_string())?;
+    let env = [("BUREAU_TOKEN".to_owned(), "s3cret-token".to_owned())].into();
+    let tools = read(path, text, &layers, &env, &mut refused).map_err(|error| error.to_string())?;
     if refused.is_empty() { Ok(tools) } else { Err(Refusal(refused).to_string()) }
 }
 
@@ -48,7 +49,7 @@ fn a_file_names_its_tools_and_makes_some() {
     let inputs: Vec<_> = emi.inputs.iter().map(|input| (&*input.name, input.unit.as_deref())).collect();
     assert_eq!(inputs, [("principal", Some("INR")), ("annual_rate", None), ("months", None)], "as they are written");
     assert_eq!(emi.inputs.iter().nth(1).unwrap().presence, Presence::Default(10.5.into()));
-    let Does::Formula(formula) = &emi.does;
+    let Does::Formula(formula) = &emi.does else { panic!("{emi:?}") };
     let steps: Vec<_> = formula.steps.iter().map(|(name, expression)| format!("{name}: {expression}")).collect();
     assert_eq!(steps, ["r: annual_rate / 1200", "f: (1 + r) ^ months"]);
     assert_eq!(read_text("").unwrap(), Tools::default());
