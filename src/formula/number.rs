@@ -127,7 +127,7 @@ mod tests {
             (0.0, 2, 0.0),
             (1e300, 2, 1e300),
             (f64::MAX, 2, f64::MAX),
-            (16251.219_999_999_99, 2, 16251.22),
+            (16_251.219_999_999_99, 2, 16251.22),
         ];
         for (value, places, expected) in rows {
             assert_eq!(round(value, places), expected, "{value} to {places}");
