@@ -22,7 +22,7 @@ fn live_log() -> Log {
     log.append_turn(question.clone(), answer.clone(), 0);
     log.start_run(
         (RunId::random(), answer.id.clone(), question.id.clone()),
-        By { model: "m".into(), version: None },
+        By { model: "m".into(), version: None, variant: None },
         0,
     );
     log

@@ -119,7 +119,7 @@ fn log() -> &'static Log {
                 log.finish_run(Arc::new(whole), Ending::default(), 0);
             }
             log.append_turn(Arc::new(asked), Arc::new(pending.clone()), 0);
-            log.start_run((run, answer, question), By { model: Arc::from("m"), version: None }, 0);
+            log.start_run((run, answer, question), By { model: Arc::from("m"), version: None, variant: None }, 0);
             log.append_text(TEXT, 0);
             before = Some(pending);
         }

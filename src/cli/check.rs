@@ -127,7 +127,10 @@ async fn of_machine(loaded: &Loaded) -> Vec<Finding> {
     findings.extend(database(&loaded.config).await);
     findings.extend(redis(&loaded.config).await);
     findings.extend(models(&loaded.config.llm).await);
-    findings.extend(loaded.config.offered.iter().map(assistant));
+    for one in &loaded.config.offered {
+        findings.push(assistant(one, None));
+        findings.extend(one.variants.iter().map(|variant| assistant(&variant.assistant, Some(variant.share))));
+    }
     findings.push(knowledge(&loaded.config.knowledge));
     findings.extend(spans(&loaded.config).await);
     findings
@@ -271,13 +274,17 @@ fn try_write(folder: &Path) -> io::Result<()> {
 }
 
 /// One finding per target, in their order; all are asked at once.
-fn assistant(assistant: &Assistant) -> Finding {
-    let Assistant { name, version, prompt, model, knowledge, .. } = assistant;
+fn assistant(assistant: &Assistant, share: Option<f64>) -> Finding {
+    let Assistant { name, version, variant, prompt, model, knowledge, .. } = assistant;
     let tokens = prompt.as_ref().map_or(0, |prompt| llm::estimated_tokens(prompt.len()));
     let asked = if model.targets.is_empty() { "any model".to_owned() } else { model.targets.join(", ") };
     let documents = match knowledge.mode {
         KnowledgeMode::Off => "no documents".to_owned(),
         KnowledgeMode::Always => format!("documents of {}", knowledge.collections.join(", ")),
+    };
+    let name = match (variant, share) {
+        (Some(variant), Some(share)) => format!("{name}, variant {variant} for {} %", share * 100.0),
+        _ => name.clone(),
     };
     let text =
         format!("{name}: version {version}, {tokens} tokens of prompt, asks {asked}, {documents}{}", tools(assistant));

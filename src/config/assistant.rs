@@ -2,10 +2,10 @@
 //!
 //! What a file leaves out is as the gateway has it. Of what bounds the cost of an answer, the smaller of both counts.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
-    choices::{Fallback, KnowledgeMode},
+    choices::{DrawnBy, Fallback, KnowledgeMode},
     declare::{self, section},
     key::{Key, Kind},
     layers::Sections,
@@ -17,6 +17,10 @@ pub const DEFAULT_ASSISTANT: &str = "default";
 
 /// So many hexadecimal digits tell two versions of an assistant apart.
 const VERSION_DIGITS: usize = 12;
+/// The most characters of a name.
+pub(super) const MAX_NAME: usize = 40;
+/// The most variants of an assistant: each is a label of metrics.
+const MAX_VARIANTS: usize = 8;
 
 /// Who answers: how it introduces itself, what it is told, who writes for it and from what.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +29,8 @@ pub struct Assistant {
     pub name: String,
     /// Differs when anything in its files does.
     pub version: String,
+    /// Which of its variants this is; `None`: it is as its file says.
+    pub variant: Option<String>,
     /// How it introduces itself.
     pub about: About,
     /// Who is shown it.
@@ -39,6 +45,19 @@ pub struct Assistant {
     pub knowledge: Knowing,
     /// What it can do besides.
     pub tools: Tools,
+    /// How it is drawn who gets a variant.
+    pub experiment: Experiment,
+    /// What some are answered by in its place.
+    pub variants: Vec<Variant>,
+}
+
+/// An assistant that differs from the one of its file in what is to be tried.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variant {
+    /// Who of all gets it, 0 to 1. All shares of an assistant are at most 1 together.
+    pub share: f64,
+    /// Whom they get.
+    pub assistant: Arc<Assistant>,
 }
 
 section! {
@@ -107,9 +126,50 @@ section! {
     }
 }
 
+section! {
+    /// How it is drawn who gets a variant.
+    "experiment" Experiment {
+        /// With another name all are drawn anew.
+        name: String = String::new(), Kind::Line;
+        /// Who stays with what was drawn.
+        by: DrawnBy = DrawnBy::User, Kind::OneOf(DrawnBy::NAMES);
+    }
+}
+
+section! {
+    /// A `[[variant]]`, as it is written.
+    "" Tried {
+        /// Its name, of which there is one.
+        name: String = String::new(), Kind::Line;
+        /// Who of all gets it.
+        share: f64 = 0.0, Kind::Number(0.0, 1.0);
+        /// What is otherwise for them: full names of settings, and values.
+        set: toml::Table = toml::Table::new(), Kind::Table;
+    }
+}
+
+section! {
+    /// What an assistant has several of.
+    "" Several {
+        /// What is tried with some of those who ask.
+        variant: Vec<Tried> = Vec::new(), Kind::Entries("variant", MAX_VARIANTS, Tried::KEYS);
+    }
+}
+
 /// All that a file may have.
-pub(super) const SECTIONS: Sections =
-    &[About::KEYS, Prompting::KEYS, Writing::KEYS, History::KEYS, Knowing::KEYS, Calling::KEYS, OWN];
+pub(super) const SECTIONS: Sections = &[
+    About::KEYS,
+    Prompting::KEYS,
+    Writing::KEYS,
+    History::KEYS,
+    Knowing::KEYS,
+    Calling::KEYS,
+    OWN,
+    Experiment::KEYS,
+    Several::KEYS,
+];
+/// The sections of which variants can set something: an answer depends on them.
+pub(super) const TRIED: Sections = &[Prompting::KEYS, Writing::KEYS, History::KEYS, Knowing::KEYS, Calling::KEYS];
 
 /// Who is shown an assistant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -130,6 +190,7 @@ impl Assistant {
         Self {
             name: DEFAULT_ASSISTANT.to_owned(),
             version: version(&[]),
+            variant: None,
             about: About { title: Some("Assistant".to_owned()), ..About::default() },
             visibility: Visibility::Everybody,
             prompt: None,
@@ -137,7 +198,15 @@ impl Assistant {
             history: History::default(),
             knowledge: Knowing::default(),
             tools: Tools::default(),
+            experiment: Experiment::default(),
+            variants: Vec::new(),
         }
+    }
+
+    /// What `share` of those who ask get in place of the one of the same file.
+    pub(super) fn into_variant(self, name: String, share: f64) -> Variant {
+        let version = version(&[&self.version, &name]);
+        Variant { share, assistant: Arc::new(Self { version, variant: Some(name), ..self }) }
     }
 
     /// Its name for people.
@@ -154,4 +223,10 @@ pub(super) fn version(files: &[&str]) -> String {
         hash.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
     }
     hash.finalize().to_hex()[..VERSION_DIGITS].to_owned()
+}
+
+/// Whether an assistant can have this name, or a variant of one.
+pub(super) fn is_name(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain)
 }

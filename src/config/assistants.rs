@@ -7,20 +7,22 @@ use std::{
 };
 
 use super::{
-    assistant::{About, Assistant, DEFAULT_ASSISTANT, Knowing, Prompting, SECTIONS, Visibility, Writing, version},
+    assistant::{
+        About, Assistant, DEFAULT_ASSISTANT, Experiment, History, Knowing, MAX_NAME, Prompting, SECTIONS, Visibility,
+        Writing, is_name, version,
+    },
     choices::KnowledgeMode,
     error::{ConfigError, Origin, Refusal, excerpt},
     file,
     layers::Layers,
     settings::{AssistantsConfig, LlmConfig},
-    tools,
+    tools, variants,
 };
 
 /// The most assistants of a gateway, and the most suggestions of one.
 const MAX_ASSISTANTS: usize = 64;
 const MAX_SUGGESTIONS: usize = 12;
-/// The most characters of a name, and of one suggestion.
-const MAX_NAME: usize = 40;
+/// The most characters of one suggestion.
 const MAX_SUGGESTION: usize = 200;
 /// The most characters of a greeting.
 const MAX_GREETING: usize = 2000;
@@ -97,8 +99,18 @@ fn read_one(path: &Path, targets: &[String], env: &BTreeMap<String, String>) -> 
     file::read_text(path, &text, &mut layers);
     let mut refused = layers.take_refused();
     let settled = settle(path, &text, &layers, targets, env, &mut refused);
+    let variants = variants::read(path, &text, &layers, &mut refused);
     match settled {
-        Ok(assistant) if refused.is_empty() => Ok(assistant),
+        // Each has all that is right already.
+        Ok(mut assistant) if refused.is_empty() => {
+            for variants::Read { name, share, layers } in variants {
+                match settle(path, &text, &layers, targets, env, &mut refused) {
+                    Ok(changed) => assistant.variants.push(changed.into_variant(name, share)),
+                    Err(error) => refused.push(error),
+                }
+            }
+            if refused.is_empty() { Ok(assistant) } else { Err(refused) }
+        }
         settled => Err(refused.into_iter().chain(settled.err()).collect()),
     }
 }
@@ -124,7 +136,7 @@ fn settle(
         let expected = format!("1 to {MAX_NAME} of the characters a-z, 0-9 and -");
         wrong("the name of the file", expected, &name);
     }
-    let about: About = layers.section("")?;
+    let about: About = layers.section(About::KEYS)?;
     let visibility = visibility(&about.visibility).unwrap_or_else(|| {
         wrong("visibility", "`everybody`, `tenant:NAME` or `scope:NAME`".to_owned(), &about.visibility);
         Visibility::Everybody
@@ -141,12 +153,12 @@ fn settle(
     if let Some(other) = about.languages.iter().find(|language| !is_language(language)) {
         wrong("languages", "a list of language tags, like en or pt-BR".to_owned(), other);
     }
-    let model: Writing = layers.section("model")?;
+    let model: Writing = layers.section(Writing::KEYS)?;
     if let Some(other) = model.targets.iter().find(|target| !targets.contains(target)) {
         let known = if targets.is_empty() { "there are none".to_owned() } else { targets.join(", ") };
         wrong("model.targets", format!("names of llm.targets ({known})"), other);
     }
-    let knowledge: Knowing = layers.section("knowledge")?;
+    let knowledge: Knowing = layers.section(Knowing::KEYS)?;
     if let Some(other) = knowledge.collections.iter().find(|name| !is_collection(name)) {
         let expected = "names of collections: 1 to 64 of the characters a-z, A-Z, 0-9, `-`, `_`, `.`";
         wrong("knowledge.collections", expected.to_owned(), other);
@@ -162,7 +174,7 @@ fn settle(
     if knowledge.only_grounded && knowledge.mode == KnowledgeMode::Off {
         wrong("knowledge.only_grounded", "false where knowledge.mode is off".to_owned(), "true");
     }
-    let prompting: Prompting = layers.section("prompt")?;
+    let prompting: Prompting = layers.section(Prompting::KEYS)?;
     let prompt = match &prompting.file {
         Some(file) if !is_beside(file) => {
             wrong("prompt.file", "the name of a file beside this one".to_owned(), &file.to_string_lossy());
@@ -171,9 +183,24 @@ fn settle(
         file => prompt(path, file.as_deref())?,
     };
     let version = version(&[text, prompt.as_deref().unwrap_or_default()]);
-    let history = layers.section("history")?;
+    let history = layers.section(History::KEYS)?;
     let tools = tools::read(path, text, layers, env, refused)?;
-    Ok(Assistant { name, version, about, visibility, prompt, model, history, knowledge, tools })
+    let experiment: Experiment = layers.section(Experiment::KEYS)?;
+    let (variant, variants) = (None, Vec::new());
+    Ok(Assistant {
+        name,
+        version,
+        variant,
+        about,
+        visibility,
+        prompt,
+        model,
+        history,
+        knowledge,
+        tools,
+        experiment,
+        variants,
+    })
 }
 
 /// The text of a file, and of nothing else that lies there: a pipe would be waited for.
@@ -219,11 +246,6 @@ fn visibility(text: &str) -> Option<Visibility> {
 fn is_beside(file: &Path) -> bool {
     let mut components = file.components();
     matches!((components.next(), components.next()), (Some(Component::Normal(_)), None))
-}
-
-fn is_name(name: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain)
 }
 
 /// A language, and perhaps more, as BCP 47 writes them; whether there is such a language is not looked at.

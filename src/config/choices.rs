@@ -53,6 +53,16 @@ choice! {
 }
 
 choice! {
+    /// Who stays with the variant of an assistant that was drawn.
+    DrawnBy {
+        /// A user, in all conversations; a conversation where it is not known who that is.
+        User = "user",
+        /// A conversation.
+        Session = "session",
+    }
+}
+
+choice! {
     /// When an assistant looks into the documents.
     KnowledgeMode {
         /// For every question, before the model is asked.

@@ -107,6 +107,21 @@ fn set(
     layers.set(key, checked, origin);
 }
 
+/// The line on which something is set within the table `at` of a list, from 1; that of the table when it is not there.
+pub(super) fn line_within(text: &str, (list, at): (&str, usize), names: &[&str]) -> usize {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let listed = document.get_ref().iter().find(|(key, _)| key.get_ref().as_ref() == list);
+    let Some(table) = listed.and_then(|(_, tables)| tables.get_ref().as_array()?.get(at)) else { return 1 };
+    let (mut inner, mut place) = (Some(table), table.span());
+    for name in names {
+        let fields = inner.and_then(|value| value.get_ref().as_table());
+        let field = fields.and_then(|fields| fields.iter().find(|(key, _)| key.get_ref().as_ref() == *name));
+        place = field.map_or(place, |(key, _)| key.span());
+        inner = field.map(|(_, value)| value);
+    }
+    position(text, place.start).0
+}
+
 /// Line and column of a byte, both from 1.
 pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);

@@ -36,12 +36,12 @@ pub(super) enum Kind {
     Headers,
     /// A list of tables, which are read elsewhere.
     Elsewhere,
-    /// A list of tables with these keys; JSON in the environment.
-    Targets(&'static [Key]),
+    /// So many tables with these keys, each of which is called so; JSON in the environment.
+    Entries(&'static str, usize, &'static [Key]),
+    /// A table; what is in it is checked by who reads it.
+    Table,
 }
 
-/// More targets than anybody lists; each has a connection pool.
-const MAX_TARGETS: usize = 32;
 /// The most bytes of a line.
 const MAX_LINE: usize = 256;
 
@@ -86,7 +86,9 @@ impl Kind {
     /// Checks a value that came typed, from the file.
     pub(super) fn check(&self, value: Value) -> Result<Value, Mismatch> {
         let value = match (self, value) {
-            (Self::Targets(keys), Value::Array(targets)) => return check_targets(keys, targets),
+            (Self::Entries(name, most, keys), Value::Array(tables)) => {
+                return check_tables((name, *most), keys, tables);
+            }
             (_, value) => value,
         };
         let fits = match (self, &value) {
@@ -103,6 +105,7 @@ impl Kind {
             (Self::List, Value::Array(items)) => items.iter().all(is_text),
             (Self::Networks, Value::Array(items)) => items.iter().all(is_network),
             (Self::Elsewhere, Value::Array(items)) => items.iter().all(Value::is_table),
+            (Self::Table, Value::Table(_)) => true,
             (Self::Headers, Value::Table(headers)) => headers.iter().all(|(name, value)| is_header(name, value)),
             _ => false,
         };
@@ -137,7 +140,7 @@ impl Kind {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Some(Value::Array(items.map(Value::from).collect()))
             }
-            Self::Targets(_) => serde_json::from_str(text).ok(),
+            Self::Entries(..) => serde_json::from_str(text).ok(),
             _ => None,
         };
         self.check(typed.unwrap_or_else(|| Value::from(text)))
@@ -168,13 +171,14 @@ impl Kind {
             Self::Networks => networks::EXPECTED.to_owned(),
             Self::Headers => "a table of header names and texts".to_owned(),
             Self::Elsewhere => "a list of tables".to_owned(),
-            Self::Targets(_) => r#"a list of tables, and JSON in the environment, like [{"preset":"groq"}]"#.to_owned(),
+            Self::Entries(..) => r#"a list of tables, and JSON in the environment, like [{"name":"x"}]"#.to_owned(),
+            Self::Table => "a table".to_owned(),
         }
     }
 
     fn describe(&self, value: &Value) -> String {
         match (self, value) {
-            (Self::Secret | Self::Url | Self::Headers | Self::Targets(_), value) => {
+            (Self::Secret | Self::Url | Self::Headers | Self::Entries(..), value) => {
                 format!("a {} that is not shown", value.type_str())
             }
             (_, Value::String(text)) => format!("the text \"{}\"", excerpt(text)),
@@ -191,24 +195,24 @@ impl Kind {
     }
 }
 
-fn check_targets(keys: &[Key], targets: Vec<Value>) -> Result<Value, Mismatch> {
-    if targets.len() > MAX_TARGETS {
-        let expected = format!("at most {MAX_TARGETS} targets");
-        return Err(Mismatch { expected, found: targets.len().to_string(), within: None });
+fn check_tables((name, most): (&str, usize), keys: &[Key], tables: Vec<Value>) -> Result<Value, Mismatch> {
+    if tables.len() > most {
+        let expected = format!("at most {most} {name}s");
+        return Err(Mismatch { expected, found: tables.len().to_string(), within: None });
     }
-    let checked = targets.into_iter().enumerate().map(|(at, target)| check_target(keys, at, target));
+    let checked = tables.into_iter().enumerate().map(|(at, table)| check_table(name, keys, at, table));
     Ok(Value::Array(checked.collect::<Result<_, _>>()?))
 }
 
-fn check_target(keys: &[Key], at: usize, target: Value) -> Result<Value, Mismatch> {
-    let Value::Table(target) = target else {
-        let found = format!("of type {}", target.type_str());
+fn check_table(name: &str, keys: &[Key], at: usize, table: Value) -> Result<Value, Mismatch> {
+    let Value::Table(table) = table else {
+        let found = format!("of type {}", table.type_str());
         return Err(Mismatch { expected: "a table".to_owned(), found, within: Some((at, String::new())) });
     };
-    let checked = target.into_iter().map(|(setting, value)| {
+    let checked = table.into_iter().map(|(setting, value)| {
         let Some(key) = keys.iter().find(|key| key.name == setting) else {
             let nearest = nearest(&setting, keys.iter().map(|key| key.name.to_owned()));
-            let expected = format!("a setting of a target (the nearest one is `{nearest}`)");
+            let expected = format!("a setting of a {name} (the nearest one is `{nearest}`)");
             return Err(Mismatch { expected, found: "none".to_owned(), within: Some((at, excerpt(&setting))) });
         };
         match key.kind.check(value) {

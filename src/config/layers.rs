@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::{
     error::{ConfigError, Origin, excerpt},
-    key::{Key, Kind, Mismatch, nearest},
+    key::{Key, Mismatch, nearest},
     settings::Config,
 };
 
@@ -83,20 +83,26 @@ impl Layers {
     /// What was set, over the defaults.
     pub(super) fn build(&self) -> Result<Config, ConfigError> {
         let mut sections = Table::new();
-        for section in self.sections.iter().filter_map(|keys| keys.first()).map(|key| key.section) {
-            sections.insert(section.to_owned(), Value::Table(self.table(section)));
+        for keys in self.sections.iter().copied() {
+            if let Some(first) = keys.first() {
+                sections.insert(first.section.to_owned(), Value::Table(self.table(keys)));
+            }
         }
         read(sections)
     }
 
-    /// What was set of a section, over the defaults.
-    pub(super) fn section<T: DeserializeOwned>(&self, name: &str) -> Result<T, ConfigError> {
-        read(self.table(name))
+    /// What was set of these keys, over the defaults.
+    pub(super) fn section<T: DeserializeOwned>(&self, keys: &'static [Key]) -> Result<T, ConfigError> {
+        read(self.table(keys))
     }
 
-    fn table(&self, section: &str) -> Table {
-        let is_own = |key: &Key| key.section == section && !matches!(key.kind, Kind::Elsewhere);
-        let set = self.set.values().filter(|(key, ..)| is_own(key));
+    /// The same once more, for others to be set over it.
+    pub(super) fn above(&self) -> Self {
+        Self { sections: self.sections, set: self.set.clone(), refused: Vec::new() }
+    }
+
+    fn table(&self, keys: &[Key]) -> Table {
+        let set = keys.iter().filter_map(|key| self.set.get(&key.full()));
         set.map(|(key, value, _)| (key.name.to_owned(), value.clone())).collect()
     }
 

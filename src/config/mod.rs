@@ -1,7 +1,7 @@
 //! The configuration: `rivulet.toml`, then the environment, then flags; later wins. Checked as a whole before
 //! a port is bound. Leaf of the house: everybody may use its own section, it uses nobody.
 //!
-//! `settings` declares every setting once, `choices` what some of them may be, `assistant` those of an assistant's file, `derived` has what follows from several; `key` says what a value must be. `file`,
+//! `settings` declares every setting once, `choices` what some of them may be, `assistant` those of an assistant's file, `variants` what is tried in it, `derived` has what follows from several; `key` says what a value must be. `file`,
 //! `variables` and `world` put what they read into `layers`, `rules` checks the whole, and `load` calls them in their order.
 
 mod address;
@@ -25,12 +25,16 @@ mod target;
 mod tests;
 mod tools;
 mod variables;
+mod variants;
 mod world;
 
 pub use self::{
     address::{is_loopback, server_url},
-    assistant::{About, Assistant, DEFAULT_ASSISTANT, History, Knowing, Prompting, Visibility, Writing},
-    choices::{Abandon, Environment, Fallback, KnowledgeMode, LogFormat, Unsupported},
+    assistant::{
+        About, Assistant, DEFAULT_ASSISTANT, Experiment, History, Knowing, Prompting, Several, Tried, Variant,
+        Visibility, Writing,
+    },
+    choices::{Abandon, DrawnBy, Environment, Fallback, KnowledgeMode, LogFormat, Unsupported},
     derived::{CacheRule, RateRules},
     error::{ConfigError, Origin, Refusal},
     load::{Loaded, Overrides},

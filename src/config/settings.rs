@@ -17,6 +17,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 const YEAR_S: i64 = 366 * 24 * 3600;
+/// More targets than anybody lists; each has a connection pool.
+const MAX_TARGETS: usize = 32;
 /// More tokens than anybody pays for on a day.
 const TOKENS: Kind = Kind::Integer(0, 1_000_000_000_000);
 
@@ -132,7 +134,7 @@ section! {
         /// The model's name at the provider.
         model: Option<String> = None, Kind::Text;
         /// The models that may answer, in the order of preference; instead of the three above.
-        targets: Vec<TargetConfig> = Vec::new(), Kind::Targets(TargetConfig::KEYS);
+        targets: Vec<TargetConfig> = Vec::new(), Kind::Entries("target", MAX_TARGETS, TargetConfig::KEYS);
         /// Seconds until the connection stands.
         connect_s: f64 = 5.0, CONNECT_S;
         /// Seconds until the first visible text.

@@ -45,7 +45,7 @@ use crate::{
     },
     limits::Visitor,
     llm::Failover,
-    run::{Outcome, RunEvent, RunRequest, citations, count_ended},
+    run::{Outcome, RunEvent, RunRequest, citations, count_ended, drawn},
     telemetry::metrics::{RUN_TTFT, RUNS_ACTIVE},
 };
 
@@ -99,6 +99,7 @@ pub(super) async fn create(
         return Err((&going_away()).into());
     }
     let assistant = caller.assistant(&gateway.runner.assistants, asked.assistant.as_deref()).ok_or_else(no_model)?;
+    let assistant = drawn(&assistant, caller.owner(), None);
     gateway.runner.check(caller.owner(), &visitor, None).await?;
     let (is_stream, include_usage) = (asked.stream, asked.include_usage);
     let completion = Completion::start(&gateway, &caller, (assistant, asked), is_anew);

@@ -1,7 +1,7 @@
 //! The assistants on offer, as the configuration has them at the moment. Uses `config`, `telemetry`, and `llm`'s plain
 //! values.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, iter::once, sync::Arc};
 
 use parking_lot::RwLock;
 
@@ -58,7 +58,7 @@ impl Assistants {
     pub fn all(&self) -> Vec<Arc<Assistant>> {
         let offer = self.0.read();
         let others = offer.all.values().filter(|other| other.name != offer.default.name);
-        std::iter::once(&offer.default).chain(others).cloned().collect()
+        once(&offer.default).chain(others).cloned().collect()
     }
 }
 
@@ -75,8 +75,13 @@ impl Offer {
         let default = all.get(&config.assistants.default).cloned().unwrap_or_else(|| Arc::new(Assistant::plain()));
         // Nothing is said of it in a file, or it is one of them.
         all.entry(default.name.clone()).or_insert_with(|| default.clone());
-        for Assistant { name, version, .. } in all.values().map(|assistant| &**assistant) {
-            recorder::begin_known(&[("assistant", name), ("version", version)]);
+        for one in all.values() {
+            for Assistant { name, version, variant, .. } in
+                once(one).chain(one.variants.iter().map(|one| &one.assistant)).map(|one| &**one)
+            {
+                let variant = variant.as_deref().unwrap_or_default();
+                recorder::begin_known(&[("assistant", name), ("version", version), ("variant", variant)]);
+            }
         }
         Self { default, all }
     }
@@ -86,8 +91,11 @@ impl Offer {
 pub fn count_ended(assistant: &Assistant, status: Status) {
     metrics::counter!(RUNS, "status" => status.as_str()).increment(1);
     let (name, version) = (assistant.name.clone(), assistant.version.clone());
-    metrics::counter!(ASSISTANT_RUNS, "assistant" => name, "version" => version, "status" => status.as_str())
-        .increment(1);
+    let variant = assistant.variant.clone().unwrap_or_default();
+    metrics::counter!(
+        ASSISTANT_RUNS, "assistant" => name, "version" => version, "variant" => variant, "status" => status.as_str()
+    )
+    .increment(1);
 }
 
 /// How an assistant's answers are written, as far as the caller leaves that open.

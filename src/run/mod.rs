@@ -7,6 +7,7 @@ mod assistants;
 mod calls;
 pub mod citations;
 mod event;
+mod experiment;
 mod lookup;
 mod outcome;
 pub mod prompt;
@@ -24,6 +25,7 @@ mod writing;
 
 pub use assistants::{Assistants, count_ended};
 pub use event::RunEvent;
+pub use experiment::drawn;
 pub use lookup::Retrieval;
 pub use outcome::Outcome;
 pub use request::RunRequest;

@@ -113,7 +113,7 @@ mod tests {
         fn what_is_saved_follows_the_text_whatever_is_withdrawn_and_whichever_write_fails(steps in steps()) {
             let id = MessageId::random();
             let mut log = Log::new("e", Vec::new(), false, 9, 0);
-            log.start_run((RunId::random(), id.clone(), MessageId::random()), crate::session::log::By { model: "m".into(), version: None }, 0);
+            log.start_run((RunId::random(), id.clone(), MessageId::random()), crate::session::log::By { model: "m".into(), version: None, variant: None }, 0);
             let (mut kept, mut saved) = (String::new(), Saved::default());
             for (written, stored) in steps.into_iter().chain([(Vec::new(), true)]) {
                 for text in written {

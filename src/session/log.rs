@@ -189,11 +189,13 @@ impl Log {
         &mut self,
         (run, message, question): (RunId, MessageId, MessageId),
         replaces: Option<MessageId>,
-        By { model, version }: By,
+        By { model, version, variant }: By,
         now: Moment,
     ) {
         let (id, answer, asked, name) = (run.clone(), message.clone(), question.clone(), model.clone());
-        self.append(Event::RunStart { run: id, message: answer, question: asked, replaces, model: name, version }, now);
+        let start =
+            Event::RunStart { run: id, message: answer, question: asked, replaces, model: name, version, variant };
+        self.append(start, now);
         self.runs.push_back(RunRecord {
             run,
             message,

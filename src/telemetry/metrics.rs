@@ -77,7 +77,7 @@ declare::table! {
     }
     /// The same by who answered.
     counter ASSISTANT_RUNS = "assistant_runs_total" {
-        assistant, version,
+        assistant, version, variant,
         status = ["complete", "stopped", "length", "filtered", "incomplete", "error", "interrupted"],
     }
     /// Calls of tools; `none`: of what is no tool, or was not run.

@@ -13,6 +13,8 @@ use crate::{
     harness::{Client, Setup, TestGateway, Upstream, soon, upstream},
 };
 
+mod variants;
+
 const SECRET: &str = "a secret of the tests with more than 32 characters";
 const BOOKS: &str = r#"
 title = "Books"
@@ -97,7 +99,8 @@ async fn each_answers_as_its_files_say() {
     assert!(system(&asked(&upstream)).starts_with("You are the assistant of a website."));
     assert!(asked(&upstream)["temperature"].is_null());
     let version = books["version"].as_str().unwrap();
-    let series = format!(r#"assistant_runs_total{{assistant="books",version="{version}",status="complete"}}"#);
+    let series =
+        format!(r#"assistant_runs_total{{assistant="books",version="{version}",variant="",status="complete"}}"#);
     assert_eq!(gateway.metric(&series).await, 3.0);
     // The conversation has it after a restart, too.
     let (memory, setup) = (client.cut(), gateway.kill().await);

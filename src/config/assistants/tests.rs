@@ -1,7 +1,7 @@
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::{KnowledgeMode, TargetConfig};
+use crate::config::{DrawnBy, KnowledgeMode, TargetConfig};
 
 fn folder(files: &[(&str, &str)]) -> (TempDir, AssistantsConfig) {
     let dir = tempfile::tempdir().unwrap();
@@ -51,6 +51,43 @@ fn a_file_is_an_assistant_with_the_prompt_beside_it() {
     let other = read_all(&[("books.toml", file), ("books.md", "You sell old books.")]).unwrap();
     assert_ne!(books.version, other[0].version);
     assert_eq!(books.version.len(), 12);
+}
+
+#[test]
+fn a_variant_is_the_file_with_what_it_sets() {
+    let file = r#"
+        [model]
+        temperature = 0.5
+        top_p = 0.5
+        [experiment]
+        name = "brief"
+        by = "session"
+        [[variant]]
+        name = "short"
+        share = 0.7
+        set = { "prompt.file" = "short.md", "model.temperature" = 0.1, "knowledge.mode" = "off" }
+        [[variant]]
+        name = "same"
+        share = 0.3
+    "#;
+    let found = read_all(&[("a.toml", file), ("a.md", "Long."), ("short.md", "Short.")]).unwrap();
+    let [all] = &*found else { panic!("{found:?}") };
+    assert_eq!(
+        (all.prompt.as_deref(), all.model.temperature, all.variant.as_deref()),
+        (Some("Long."), Some(0.5), None)
+    );
+    assert_eq!((&*all.experiment.name, all.experiment.by), ("brief", DrawnBy::Session));
+    let [short, same] = &*all.variants else { panic!("{:?}", all.variants) };
+    let (share, short) = (short.share, &short.assistant);
+    assert_eq!((share, &*short.name, short.variant.as_deref()), (0.7, "a", Some("short")));
+    assert_eq!((short.prompt.as_deref(), short.model.temperature), (Some("Short."), Some(0.1)));
+    assert_eq!((short.model.top_p, short.knowledge.mode), (Some(0.5), KnowledgeMode::Off));
+    let same = &same.assistant;
+    assert_eq!((same.prompt.as_deref(), same.model.temperature), (Some("Long."), Some(0.5)));
+    assert!(all.version != short.version && all.version != same.version && short.version != same.version);
+    let other = read_all(&[("a.toml", file), ("a.md", "Long."), ("short.md", "Shorter.")]).unwrap();
+    assert_eq!(other[0].version, all.version);
+    assert_ne!(other[0].variants[0].assistant.version, short.version);
 }
 
 #[test]
@@ -118,6 +155,49 @@ fn what_is_wrong_is_told_by_file_line_and_key_and_all_of_it_at_once() {
         ("a.toml", "[knowledge]\ncollections = [\"a\", \"a\"]".into(), "knowledge.collections must be each named once"),
         ("a.toml", "[knowledge]\nmode = \"off\"\nonly_grounded = true".into(), "knowledge.only_grounded must be false"),
         ("a.toml", "[prompt]\nfile = \"b.md\"".into(), "cannot read the configuration file DIR/b.md"),
+        (
+            "a.toml",
+            "\n[[variant]]\nname = \"b\"\nset = { \"model.temprature\" = 1 }".into(),
+            "DIR/a.toml:4: there is no setting `model.temprature`; the nearest one is `model.temperature`",
+        ),
+        (
+            "a.toml",
+            "[[variant]]\nname = \"b\"\n[variant.set]\n\"model.top_p\" = 0.1\n\"model.temperature\" = 3".into(),
+            "DIR/a.toml:5: model.temperature must be a number from 0 to 2, but is the number 3",
+        ),
+        (
+            "a.toml",
+            "[[variant]]\nname = \"b\"\nset = { \"model.targets\" = [\"else\"] }".into(),
+            "DIR/a.toml:3: model.targets must be names of llm.targets (own), but is the text \"else\"",
+        ),
+        (
+            "a.toml",
+            "[[variant]]\nname = \"b\"\nset = { title = \"B\" }".into(),
+            "DIR/a.toml:3: there is no setting `title`",
+        ),
+        ("a.toml", "[[variant]]\nname = \"b\"\nset = { \"prompt.file\" = \"b.md\" }".into(), "file DIR/b.md"),
+        (
+            "a.toml",
+            "[[variant]]\nshare = 0.5".into(),
+            "DIR/a.toml:1: variant[1].name must be 1 to 40 of the characters",
+        ),
+        (
+            "a.toml",
+            "[[variant]]\nname = \"b\"\nshare = 50".into(),
+            "DIR/a.toml:3: variant[1].share must be a number from 0 to 1",
+        ),
+        (
+            "a.toml",
+            "[[variant]]\nname = \"b\"\nshare = 0.5\n[[variant]]\nname = \"b\"\nshare = 0.75".into(),
+            "DIR/a.toml:5: variant[2].name must be another name than those of the others, but is \"b\" again\nDIR/a.toml:6: \
+             variant[2].share must be at most 1 together with those before it, but is 1.25",
+        ),
+        (
+            "a.toml",
+            "[[variant]]\nnam = \"b\"".into(),
+            "variant[1].nam must be a setting of a variant (the nearest one is `name`)",
+        ),
+        ("a.toml", "[experiment]\nby = \"day\"".into(), "experiment.by must be one of user, session"),
         ("a.toml", "title = ".into(), "DIR/a.toml:1:"),
         ("A b.toml", String::new(), "the name of the file must be 1 to 40 of the characters a-z, 0-9 and -"),
     ];

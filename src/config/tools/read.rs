@@ -27,7 +27,7 @@ pub(in crate::config) fn read(
     env: &BTreeMap<String, String>,
     refused: &mut Vec<ConfigError>,
 ) -> Result<Tools, ConfigError> {
-    let calling: Calling = layers.section("tools")?;
+    let calling: Calling = layers.section(Calling::KEYS)?;
     let mut source = Source { path, text, env, refused };
     let (made, names) = made(&mut source);
     let origin = match layers.origin("tools.use") {

@@ -96,6 +96,8 @@ enum Out<'a> {
         model: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         version: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        variant: Option<&'a str>,
     },
     #[serde(rename = "run.phase")]
     RunPhase {
@@ -261,9 +263,9 @@ pub fn step(step: &Step<'_>) -> Option<String> {
 pub fn event(seq: u64, event: &Event) -> String {
     json(&match event {
         Event::Message(message) => Out::Message { seq, message },
-        Event::RunStart { run, message, question, replaces, model, version } => {
-            let (replaces, version) = (replaces.as_ref(), version.as_deref());
-            Out::RunStart { seq, run, message, r#for: question, replaces, model, version }
+        Event::RunStart { run, message, question, replaces, model, version, variant } => {
+            let (replaces, version, variant) = (replaces.as_ref(), version.as_deref(), variant.as_deref());
+            Out::RunStart { seq, run, message, r#for: question, replaces, model, version, variant }
         }
         Event::Sources { run, items } => Out::Sources { seq, run, items },
         Event::ToolCall { run, call } => Out::ToolCall { seq, run, call },

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     chat::{Message, Phase, RunError, SessionId, Status, Timestamp, Timing, Usage},
     llm::{Failover, PromptMessage, estimated_tokens},
-    run::{Outcome, RunEvent, RunRequest, citations, count_ended},
+    run::{Outcome, RunEvent, RunRequest, citations, count_ended, drawn},
     session::{
         Closed,
         log::{By, Ending},
@@ -54,9 +54,12 @@ impl Actor {
         if let Some(as_it_is_now) = self.deps.runner.assistants.get(Some(&self.shared.assistant)) {
             self.assistant = as_it_is_now; // The question may have waited for long.
         }
-        let assistant = self.assistant.clone();
-        let by =
-            By { model: self.deps.runner.model_name(&assistant), version: Some(assistant.version.as_str().into()) };
+        let assistant = drawn(&self.assistant, self.shared.owner.as_ref(), Some(&self.shared.id));
+        let by = By {
+            model: self.deps.runner.model_name(&assistant),
+            version: Some(assistant.version.as_str().into()),
+            variant: assistant.variant.as_deref().map(Arc::from),
+        };
         let request = {
             let mut log = self.shared.log.lock();
             let now = self.deps.clock.now();

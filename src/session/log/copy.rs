@@ -161,11 +161,11 @@ impl Log {
             Change::Event(seq, event) => {
                 self.expect(seq)?;
                 match event {
-                    Event::RunStart { run, message, question, replaces, model, version } => {
+                    Event::RunStart { run, message, question, replaces, model, version, variant } => {
                         if self.live().is_some() || self.runs.iter().any(|record| record.run == run) {
                             return Err(OutOfStep);
                         }
-                        self.begin_run((run, message, question), replaces, By { model, version }, now);
+                        self.begin_run((run, message, question), replaces, By { model, version, variant }, now);
                     }
                     Event::Sources { items, .. } => self.append_sources(items, now),
                     Event::ToolCall { call, .. } => self.append_call(ToolCall::clone(&call), now),

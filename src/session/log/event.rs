@@ -32,6 +32,9 @@ pub enum Event {
         /// The version of the assistant that it answers for.
         #[serde(default)]
         version: Option<Arc<str>>,
+        /// Which variant of it, when it is one.
+        #[serde(default)]
+        variant: Option<Arc<str>>,
     },
     /// What was found for the answer.
     Sources {
@@ -67,6 +70,8 @@ pub struct By {
     pub model: Arc<str>,
     /// The version of the assistant that it writes for.
     pub version: Option<Arc<str>>,
+    /// Which variant of it, when it is one.
+    pub variant: Option<Arc<str>>,
 }
 
 /// How a run ended, with the proof of its text.

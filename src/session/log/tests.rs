@@ -313,7 +313,7 @@ impl Session {
         let run = RunId::random();
         self.log.start_run(
             (run.clone(), answer.clone(), question),
-            By { model: "model".into(), version: None },
+            By { model: "model".into(), version: None, variant: None },
             self.now,
         );
         self.texts.push((run.clone(), String::new()));
