@@ -9,6 +9,7 @@ use super::{
     declare::{self, section},
     key::{Key, Kind},
     layers::Sections,
+    localized::Localized,
     tools::{Calling, OWN, Tools},
 };
 
@@ -61,17 +62,17 @@ pub struct Variant {
 }
 
 section! {
-    /// How an assistant introduces itself.
+    /// How an assistant introduces itself; what people read may be in several languages.
     "" About {
         /// Its name for people; the name of its file when not set.
-        title: Option<String> = None, Kind::Line;
+        title: Option<Localized<String>> = None, Kind::Localized(&Kind::Line);
         /// What it is for, in a sentence.
-        description: Option<String> = None, Kind::Line;
+        description: Option<Localized<String>> = None, Kind::Localized(&Kind::Line);
         /// What it says first.
-        greeting: Option<String> = None, Kind::Text;
+        greeting: Option<Localized<String>> = None, Kind::Localized(&Kind::Text);
         /// Questions that one might begin with.
-        suggestions: Vec<String> = Vec::new(), Kind::List;
-        /// The languages that it is meant for, as in `en` or `pt-BR`.
+        suggestions: Localized<Vec<String>> = Localized::Same(Vec::new()), Kind::Localized(&Kind::List);
+        /// The languages that it is meant for, as in `en` or `pt-BR`; the first for who reads none of them.
         languages: Vec<String> = Vec::new(), Kind::List;
         /// To whom it is shown: `everybody`, `tenant:NAME` or `scope:NAME`.
         visibility: String = "everybody".to_owned(), Kind::Line;
@@ -156,6 +157,29 @@ section! {
     }
 }
 
+impl About {
+    /// The languages that each of its texts differs in, by setting.
+    pub(super) fn localized(&self) -> [(&'static str, Vec<&str>); 4] {
+        fn of<T>(text: Option<&Localized<T>>) -> Vec<&str> {
+            text.into_iter().flat_map(Localized::languages).collect()
+        }
+        [
+            ("title", of(self.title.as_ref())),
+            ("description", of(self.description.as_ref())),
+            ("greeting", of(self.greeting.as_ref())),
+            ("suggestions", of(Some(&self.suggestions))),
+        ]
+    }
+
+    /// Those of its languages that any of its texts differs in, the first of all before the others.
+    #[must_use]
+    pub fn written_in(&self) -> Vec<String> {
+        let localized = self.localized();
+        let is_there = |language: &&String| localized.iter().any(|(_, there)| there.contains(&language.as_str()));
+        self.languages.iter().filter(is_there).cloned().collect()
+    }
+}
+
 /// All that a file may have.
 pub(super) const SECTIONS: Sections = &[
     About::KEYS,
@@ -191,7 +215,7 @@ impl Assistant {
             name: DEFAULT_ASSISTANT.to_owned(),
             version: version(&[]),
             variant: None,
-            about: About { title: Some("Assistant".to_owned()), ..About::default() },
+            about: About { title: Some(Localized::Same("Assistant".to_owned())), ..About::default() },
             visibility: Visibility::Everybody,
             prompt: None,
             model: Writing::default(),
@@ -207,12 +231,6 @@ impl Assistant {
     pub(super) fn into_variant(self, name: String, share: f64) -> Variant {
         let version = version(&[&self.version, &name]);
         Variant { share, assistant: Arc::new(Self { version, variant: Some(name), ..self }) }
-    }
-
-    /// Its name for people.
-    #[must_use]
-    pub fn title(&self) -> &str {
-        self.about.title.as_deref().unwrap_or(&self.name)
     }
 }
 

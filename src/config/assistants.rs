@@ -15,6 +15,7 @@ use super::{
     error::{ConfigError, Origin, Refusal, excerpt},
     file,
     layers::Layers,
+    localized::Localized,
     settings::{AssistantsConfig, LlmConfig},
     tools, variants,
 };
@@ -141,17 +142,29 @@ fn settle(
         wrong("visibility", "`everybody`, `tenant:NAME` or `scope:NAME`".to_owned(), &about.visibility);
         Visibility::Everybody
     });
-    if let Some(long) = about.suggestions.iter().find(|text| text.chars().count() > MAX_SUGGESTION) {
+    if let Some(long) = about.suggestions.texts().flatten().find(|text| text.chars().count() > MAX_SUGGESTION) {
         wrong("suggestions", format!("of at most {MAX_SUGGESTION} characters each"), long);
     }
-    if let Some(long) = about.greeting.as_ref().filter(|text| text.chars().count() > MAX_GREETING) {
+    if let Some(long) =
+        about.greeting.iter().flat_map(Localized::texts).find(|text| text.chars().count() > MAX_GREETING)
+    {
         wrong("greeting", format!("of at most {MAX_GREETING} characters"), long);
     }
-    if about.suggestions.len() > MAX_SUGGESTIONS {
-        wrong("suggestions", format!("at most {MAX_SUGGESTIONS}"), &format!("{} of them", about.suggestions.len()));
+    if let Some(many) = about.suggestions.texts().map(Vec::len).find(|count| *count > MAX_SUGGESTIONS) {
+        wrong("suggestions", format!("at most {MAX_SUGGESTIONS}"), &format!("{many} of them"));
     }
     if let Some(other) = about.languages.iter().find(|language| !is_language(language)) {
         wrong("languages", "a list of language tags, like en or pt-BR".to_owned(), other);
+    }
+    for (key, languages) in about.localized() {
+        if let Some(other) = languages.iter().find(|language| !about.languages.iter().any(|known| known == *language)) {
+            wrong(key, "in languages that are in `languages`".to_owned(), other);
+        }
+        let first =
+            about.languages.first().filter(|first| !languages.is_empty() && !languages.contains(&first.as_str()));
+        if let Some(first) = first {
+            wrong(key, format!("in {first}, too, the first of `languages`"), &languages.join(", "));
+        }
     }
     let model: Writing = layers.section(Writing::KEYS)?;
     if let Some(other) = model.targets.iter().find(|target| !targets.contains(target)) {

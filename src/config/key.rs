@@ -38,6 +38,8 @@ pub(super) enum Kind {
     Elsewhere,
     /// So many tables with these keys, each of which is called so; JSON in the environment.
     Entries(&'static str, usize, &'static [Key]),
+    /// What the other kind is, or a table of such by language.
+    Localized(&'static Kind),
     /// A table; what is in it is checked by who reads it.
     Table,
 }
@@ -91,6 +93,11 @@ impl Kind {
             }
             (_, value) => value,
         };
+        if let Self::Localized(kind) = self {
+            let Value::Table(texts) = value else { return kind.check(value) };
+            let checked = texts.into_iter().map(|(language, text)| Ok((language, kind.check(text)?)));
+            return Ok(Value::Table(checked.collect::<Result<_, _>>()?));
+        }
         let fits = match (self, &value) {
             (Self::Text | Self::Secret | Self::Path | Self::Url, Value::String(text)) => !text.trim().is_empty(),
             (Self::Line, Value::String(text)) => {
@@ -172,6 +179,7 @@ impl Kind {
             Self::Headers => "a table of header names and texts".to_owned(),
             Self::Elsewhere => "a list of tables".to_owned(),
             Self::Entries(..) => r#"a list of tables, and JSON in the environment, like [{"name":"x"}]"#.to_owned(),
+            Self::Localized(kind) => kind.expected(),
             Self::Table => "a table".to_owned(),
         }
     }

@@ -1,8 +1,10 @@
 //! The configuration: `rivulet.toml`, then the environment, then flags; later wins. Checked as a whole before
 //! a port is bound. Leaf of the house: everybody may use its own section, it uses nobody.
 //!
-//! `settings` declares every setting once, `choices` what some of them may be, `assistant` those of an assistant's file, `variants` what is tried in it, `derived` has what follows from several; `key` says what a value must be. `file`,
-//! `variables` and `world` put what they read into `layers`, `rules` checks the whole, and `load` calls them in their order.
+//! `settings` declares every setting once, `choices` what some of them may be, `assistant` those of an assistant's
+//! file, `variants` what is tried in it, `localized` texts in several languages, `derived` has what follows from
+//! several; `key` says what a value must be. `file`, `variables` and `world` put what they read into `layers`, `rules`
+//! checks the whole, and `load` calls them in their order.
 
 mod address;
 mod assistant;
@@ -15,6 +17,7 @@ mod file;
 mod key;
 mod layers;
 mod load;
+mod localized;
 mod networks;
 mod preset;
 mod rules;
@@ -38,6 +41,7 @@ pub use self::{
     derived::{CacheRule, RateRules},
     error::{ConfigError, Origin, Refusal},
     load::{Loaded, Overrides},
+    localized::Localized,
     preset::Preset,
     secret::Secret,
     settings::{

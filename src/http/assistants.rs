@@ -2,15 +2,28 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, Json as Reply, extract::State};
-use serde::Serialize;
-use utoipa::ToSchema;
+use axum::{
+    Extension, Json as Reply,
+    extract::{Query, State, rejection::QueryRejection},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    response::AppendHeaders,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::gateway::Gateway;
+use super::{gateway::Gateway, language::Wanted, problem::Problem, sessions::query};
 use crate::{
     auth::Caller,
-    config::{Assistant, Tool},
+    config::{Assistant, Localized, Tool},
 };
+
+/// In which language they introduce themselves.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Language {
+    /// A language tag, which counts before those of `Accept-Language`.
+    lang: Option<String>,
+}
 
 /// An assistant.
 #[derive(Serialize, ToSchema)]
@@ -29,6 +42,9 @@ pub(super) struct Shown {
     suggestions: Vec<String>,
     /// The languages that it is meant for; none: whatever it is asked in.
     languages: Vec<String>,
+    /// Of these the one in which it introduces itself here, where that differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
     /// What it can do besides.
     tools: Vec<ShownTool>,
     /// Differs when the assistant does.
@@ -52,30 +68,55 @@ pub(super) struct AssistantList {
     assistants: Vec<Shown>,
 }
 
-/// Lists the assistants that one may ask, the default one first.
+/// Lists the assistants that one may ask, the default one first, each in the best of its languages for who asks.
 #[utoipa::path(
     get, path = "/assistants", tag = "Conversations", operation_id = "list_assistants",
-    responses((status = 200, description = "All of them", body = AssistantList)),
+    params(Language),
+    responses((status = 200, description = "All of them", body = AssistantList, headers(
+        ("content-language" = String, description = "The languages in which they introduce themselves"),
+    ))),
 )]
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
-) -> Reply<AssistantList> {
+    headers: HeaderMap,
+    language: Result<Query<Language>, QueryRejection>,
+) -> Result<(AppendHeaders<Vec<(HeaderName, HeaderValue)>>, Reply<AssistantList>), Problem> {
+    let Language { lang } = query(language)?;
+    let wanted = Wanted::of(lang.as_deref(), &headers);
     let default = gateway.runner.assistants.default_one();
     let shown = caller.assistants(&gateway.runner.assistants);
-    Reply(AssistantList { assistants: shown.map(|one| Shown::of(&one, one.name == default.name)).collect() })
+    let assistants: Vec<_> = shown.map(|one| Shown::of(&one, &wanted, one.name == default.name)).collect();
+    let mut languages: Vec<&str> = assistants.iter().filter_map(|one| one.language.as_deref()).collect();
+    languages.sort_unstable();
+    languages.dedup();
+    let mut head = vec![(header::VARY, HeaderValue::from_static("accept-language"))];
+    if !languages.is_empty() {
+        head.extend(HeaderValue::try_from(languages.join(", ")).map(|languages| (header::CONTENT_LANGUAGE, languages)));
+    }
+    Ok((AppendHeaders(head), Reply(AssistantList { assistants })))
 }
 
 impl Shown {
-    fn of(assistant: &Assistant, is_default: bool) -> Self {
+    fn of(assistant: &Assistant, wanted: &Wanted, is_default: bool) -> Self {
         let about = &assistant.about;
+        let written_in = about.written_in();
+        let language = wanted.best(&written_in);
+        let first = about.languages.first().map(String::as_str);
+        // Of what is not in that language, there is the first.
+        let text = |text: Option<&Localized<String>>| {
+            let text = text?;
+            text.get(language).or_else(|| text.get(first)).cloned()
+        };
+        let suggestions = &about.suggestions;
         Self {
             name: assistant.name.clone(),
-            title: assistant.title().to_owned(),
-            description: about.description.clone(),
-            greeting: about.greeting.clone(),
-            suggestions: about.suggestions.clone(),
+            title: text(about.title.as_ref()).unwrap_or_else(|| assistant.name.clone()),
+            description: text(about.description.as_ref()),
+            greeting: text(about.greeting.as_ref()),
+            suggestions: suggestions.get(language).or_else(|| suggestions.get(first)).cloned().unwrap_or_default(),
             languages: about.languages.clone(),
+            language: language.map(ToOwned::to_owned),
             tools: assistant.tools.offered.iter().map(ShownTool::of).collect(),
             version: assistant.version.clone(),
             default: is_default,

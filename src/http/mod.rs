@@ -28,6 +28,7 @@ mod idempotency;
 mod identity;
 mod jobs;
 mod knowledge;
+mod language;
 mod messages;
 mod models;
 mod names;

@@ -13,6 +13,7 @@ use crate::{
     harness::{Client, Setup, TestGateway, Upstream, soon, upstream},
 };
 
+mod languages;
 mod variants;
 
 const SECRET: &str = "a secret of the tests with more than 32 characters";

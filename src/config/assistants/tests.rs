@@ -25,6 +25,10 @@ fn read_all(files: &[(&str, &str)]) -> Result<Vec<Assistant>, String> {
         .map_err(|refusal| refusal.to_string().replace(&dir.path().display().to_string(), "DIR"))
 }
 
+fn title(text: &str) -> Option<Localized<String>> {
+    Some(Localized::Same(text.to_owned()))
+}
+
 #[test]
 fn a_file_is_an_assistant_with_the_prompt_beside_it() {
     let file = r#"
@@ -43,7 +47,7 @@ fn a_file_is_an_assistant_with_the_prompt_beside_it() {
     let names: Vec<_> = found.iter().map(|assistant| &*assistant.name).collect();
     assert_eq!(names, ["books"]);
     let books = &found[0];
-    assert_eq!((books.title(), books.prompt.as_deref()), ("Books", Some("You sell books.")));
+    assert_eq!((&books.about.title, books.prompt.as_deref()), (&title("Books"), Some("You sell books.")));
     assert_eq!(books.visibility, Visibility::Tenant("shop".to_owned()));
     assert_eq!((books.model.temperature, &*books.knowledge.collections[1]), (Some(0.0), "authors"));
     assert!(books.knowledge.only_grounded && books.knowledge.mode == KnowledgeMode::Always);
@@ -94,7 +98,7 @@ fn a_variant_is_the_file_with_what_it_sets() {
 fn whoever_is_the_default_must_be_there() {
     assert_eq!(read_all(&[]).unwrap(), []);
     let own = read_all(&[("default.toml", "title = \"Ours\"")]).unwrap();
-    assert_eq!((own.len(), own[0].title()), (1, "Ours"));
+    assert_eq!((own.len(), &own[0].about.title), (1, &title("Ours")));
     let (_dir, config) = folder(&[("a.toml", "")]);
     let of = |default: &str| {
         read(
@@ -198,6 +202,23 @@ fn what_is_wrong_is_told_by_file_line_and_key_and_all_of_it_at_once() {
             "variant[1].nam must be a setting of a variant (the nearest one is `name`)",
         ),
         ("a.toml", "[experiment]\nby = \"day\"".into(), "experiment.by must be one of user, session"),
+        (
+            "a.toml",
+            "languages = [\"en\"]\ngreeting = { en = \"Hi\", de = \"Hallo\" }".into(),
+            "DIR/a.toml:2: greeting must be in languages that are in `languages`, but is the text \"de\"",
+        ),
+        ("a.toml", "greeting = { en = \"Hi\" }".into(), "greeting must be in languages that are in `languages`"),
+        (
+            "a.toml",
+            "languages = [\"en\", \"de\"]\ntitle = { de = \"Hallo\" }".into(),
+            "DIR/a.toml:2: title must be in en, too, the first of `languages`, but is the text \"de\"",
+        ),
+        ("a.toml", "languages = [\"en\"]\ntitle = { en = 1 }".into(), "title must be one line of at most 256 bytes"),
+        (
+            "a.toml",
+            format!("languages = [\"en\"]\nsuggestions = {{ en = [\"{long}\"] }}"),
+            "suggestions must be of at most 200 characters each",
+        ),
         ("a.toml", "title = ".into(), "DIR/a.toml:1:"),
         ("A b.toml", String::new(), "the name of the file must be 1 to 40 of the characters a-z, 0-9 and -"),
     ];

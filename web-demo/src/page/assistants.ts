@@ -68,6 +68,6 @@ export function choiceOf({ name, default: isDefault }: Assistant): string | null
 }
 
 /** The language of its texts, as far as that is one. */
-export function languageOf({ languages }: Assistant): string {
-  return languages.length === 1 ? (languages[0] ?? "") : "";
+export function languageOf({ language, languages }: Assistant): string {
+  return language ?? (languages.length === 1 ? (languages[0] ?? "") : "");
 }

@@ -299,6 +299,8 @@ export interface Assistant {
   suggestions: string[];
   /** The languages that it is meant for; none: whatever it is asked in. */
   languages: string[];
+  /** Of these the one in which it introduces itself here, where that differs. */
+  language?: string;
   /** Differs when the assistant does. */
   version: string;
   /** Whether it answers those who ask for nobody in particular. */
