@@ -35,6 +35,12 @@ impl Owner {
     pub fn tenant(&self) -> &str {
         self.0.split('/').next().unwrap_or_default()
     }
+
+    /// Its name within the tenant: what stands behind that slash.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        self.0.split_once('/').map_or("", |(_, user)| user)
+    }
 }
 
 /// Those among whom what was made for one may be given to another, so that nobody outside learns from it what was asked.

@@ -276,7 +276,7 @@ fn try_write(folder: &Path) -> io::Result<()> {
 /// One finding per target, in their order; all are asked at once.
 fn assistant(assistant: &Assistant, share: Option<f64>) -> Finding {
     let Assistant { name, version, variant, prompt, model, knowledge, .. } = assistant;
-    let tokens = prompt.as_ref().map_or(0, |prompt| llm::estimated_tokens(prompt.len()));
+    let tokens = prompt.as_ref().map_or(0, |prompt| llm::estimated_tokens(prompt.bytes()));
     let asked = if model.targets.is_empty() { "any model".to_owned() } else { model.targets.join(", ") };
     let documents = match knowledge.mode {
         KnowledgeMode::Off => "no documents".to_owned(),

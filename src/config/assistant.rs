@@ -7,6 +7,7 @@ use std::{path::PathBuf, sync::Arc};
 use super::{
     choices::{DrawnBy, Fallback, KnowledgeMode},
     declare::{self, section},
+    instructions::Instructions,
     key::{Key, Kind},
     layers::Sections,
     localized::Localized,
@@ -37,7 +38,7 @@ pub struct Assistant {
     /// Who is shown it.
     pub visibility: Visibility,
     /// What the model is told that it is; `None`: what the gateway says of itself.
-    pub prompt: Option<String>,
+    pub prompt: Option<Instructions>,
     /// Who writes for it, and how.
     pub model: Writing,
     /// What of the conversation it is given.
@@ -84,6 +85,8 @@ section! {
     "prompt" Prompting {
         /// The file with what the model is told, beside this one; `NAME.md` when that is there.
         file: Option<PathBuf> = None, Kind::Path;
+        /// What its places of these names are filled with.
+        vars: toml::Table = toml::Table::new(), Kind::Table;
     }
 }
 

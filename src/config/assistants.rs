@@ -14,6 +14,7 @@ use super::{
     choices::KnowledgeMode,
     error::{ConfigError, Origin, Refusal, excerpt},
     file,
+    instructions::{Instructions, KNOWN, Unknown, is_var},
     layers::Layers,
     localized::Localized,
     settings::{AssistantsConfig, LlmConfig},
@@ -30,6 +31,9 @@ const MAX_GREETING: usize = 2000;
 /// The most bytes of a prompt: some 2,000 tokens, a third of what a model is told in all, so that room is left for documents
 /// and the conversation.
 const MAX_PROMPT: usize = 8 << 10;
+/// The most texts of one that its prompt is filled with, and the most characters of such a text.
+const MAX_VARS: usize = 32;
+const MAX_VAR: usize = 1000;
 /// The most collections of one: each is a search for every question.
 const MAX_COLLECTIONS: usize = 8;
 /// The assistants of a folder.
@@ -195,7 +199,44 @@ fn settle(
         }
         file => prompt(path, file.as_deref())?,
     };
-    let version = version(&[text, prompt.as_deref().unwrap_or_default()]);
+    let mut vars = BTreeMap::new();
+    for (name, value) in prompting.vars {
+        match value.as_str().filter(|value| value.chars().count() <= MAX_VAR) {
+            _ if !is_var(&name) || KNOWN.contains(&&*name) => {
+                let expected =
+                    format!("names of 1 to 40 of the characters a-z, A-Z, 0-9, - and _, none of {}", KNOWN.join(", "));
+                wrong("prompt.vars", expected, &name);
+            }
+            None => wrong("prompt.vars", format!("texts of at most {MAX_VAR} characters"), &value.to_string()),
+            Some(value) => drop(vars.insert(name, value.to_owned())),
+        }
+    }
+    if vars.len() > MAX_VARS {
+        wrong("prompt.vars", format!("at most {MAX_VARS}"), &format!("{} of them", vars.len()));
+    }
+    let version = version(&[text, prompt.as_ref().map_or("", |(_, text)| text)]);
+    let read = prompt.map(|(file, text)| (file, Instructions::read(&text, &vars, &about.languages)));
+    let prompt = match read {
+        Some((_, Ok(read))) => {
+            let bytes = read.bytes();
+            if bytes > MAX_PROMPT {
+                let expected = format!("such that the prompt has at most {MAX_PROMPT} bytes");
+                wrong("prompt.vars", expected, &format!("{bytes} bytes"));
+            }
+            Some(read)
+        }
+        Some((file, Err(unknown))) => {
+            let names = KNOWN.into_iter().chain(vars.keys().map(String::as_str)).collect::<Vec<_>>().join(", ");
+            refused.extend(unknown.into_iter().map(|Unknown { name, line }| ConfigError::Value {
+                key: "what stands in {{ }}".to_owned(),
+                expected: format!("one of {names}"),
+                found: name,
+                origin: Origin::File(file.clone(), line),
+            }));
+            None
+        }
+        None => None,
+    };
     let history = layers.section(History::KEYS)?;
     let tools = tools::read(path, text, layers, env, refused)?;
     let experiment: Experiment = layers.section(Experiment::KEYS)?;
@@ -224,8 +265,8 @@ fn text_of(path: &Path) -> io::Result<String> {
     file::text_of(path)
 }
 
-/// What the model is told: the text of the file that is named, or of the one that lies beside.
-fn prompt(path: &Path, named: Option<&Path>) -> Result<Option<String>, ConfigError> {
+/// What the model is told: the text of the file that is named, or of the one that lies beside, and which that is.
+fn prompt(path: &Path, named: Option<&Path>) -> Result<Option<(PathBuf, String)>, ConfigError> {
     let (file, is_named) = match named {
         Some(named) => (path.with_file_name(named), true),
         None => (path.with_extension("md"), false),
@@ -241,7 +282,10 @@ fn prompt(path: &Path, named: Option<&Path>) -> Result<Option<String>, ConfigErr
         Ok(text) if text.trim().is_empty() => {
             Err(failed(io::Error::new(io::ErrorKind::InvalidData, "there is nothing in it")))
         }
-        Ok(text) => Ok(Some(text.trim().to_owned())),
+        Ok(text) => {
+            let text = text.trim_end().to_owned(); // Its lines are counted from its beginning.
+            Ok(Some((file, text)))
+        }
     }
 }
 

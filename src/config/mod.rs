@@ -14,6 +14,7 @@ mod declare;
 mod derived;
 mod error;
 mod file;
+mod instructions;
 mod key;
 mod layers;
 mod load;
@@ -40,6 +41,7 @@ pub use self::{
     choices::{Abandon, DrawnBy, Environment, Fallback, KnowledgeMode, LogFormat, Unsupported},
     derived::{CacheRule, RateRules},
     error::{ConfigError, Origin, Refusal},
+    instructions::{Facts, Instructions},
     load::{Loaded, Overrides},
     localized::Localized,
     preset::Preset,

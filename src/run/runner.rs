@@ -23,8 +23,8 @@ use super::{
     writing::{Told, Writing},
 };
 use crate::{
-    chat::{Doing, Owner, Phase, SessionId, Status},
-    config::{Assistant, KnowledgeMode},
+    chat::{Doing, Owner, Phase, SessionId, Status, Timestamp},
+    config::{Assistant, Facts, KnowledgeMode},
     knowledge::{KnowledgeStatus, Retriever},
     limits::{Budgets, Line, OverLimit, Rates, Spender, Visitor},
     llm::{
@@ -193,8 +193,15 @@ impl Runner {
         let Found { passages, knowledge, version } = found;
         let RunRequest { assistant, question, history, instructions, owner, keeps_history, .. } = request;
         let knowing = &assistant.knowledge;
+        let today = Timestamp::now().to_string();
+        let facts = Facts {
+            today: today.split('T').next().unwrap_or_default(),
+            tenant: owner.as_ref().map(Owner::tenant),
+            user: owner.as_ref().map(Owner::user),
+        };
+        let persona = assistant.prompt.as_ref().map(|prompt| prompt.fill(&facts));
         let told = prompt::Told {
-            persona: assistant.prompt.as_deref(),
+            persona: persona.as_deref(),
             documents: (knowing.mode == KnowledgeMode::Always)
                 .then_some(prompt::Documents { alone_count: knowing.only_grounded }),
             has_tools: !assistant.tools.offered.is_empty(),

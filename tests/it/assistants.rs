@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod languages;
+mod prompts;
 mod variants;
 
 const SECRET: &str = "a secret of the tests with more than 32 characters";

@@ -1,7 +1,7 @@
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::{DrawnBy, KnowledgeMode, TargetConfig};
+use crate::config::{DrawnBy, Facts, KnowledgeMode, TargetConfig};
 
 fn folder(files: &[(&str, &str)]) -> (TempDir, AssistantsConfig) {
     let dir = tempfile::tempdir().unwrap();
@@ -29,6 +29,43 @@ fn title(text: &str) -> Option<Localized<String>> {
     Some(Localized::Same(text.to_owned()))
 }
 
+fn told(assistant: &Assistant) -> Option<String> {
+    let facts = Facts { today: "2026-11-27", tenant: None, user: None };
+    assistant.prompt.as_ref().map(|prompt| prompt.fill(&facts))
+}
+
+#[test]
+fn a_prompt_is_filled_in_and_what_nobody_knows_is_told_by_its_line() {
+    let file = "languages = [\"de\"]\n[prompt]\nvars = { shop = \"Zelte\" }";
+    let text = "You sell {{ shop }} on {{ today }}, in {{ language }}.";
+    let found = read_all(&[("a.toml", file), ("a.md", text)]).unwrap();
+    assert_eq!(told(&found[0]).as_deref(), Some("You sell Zelte on 2026-11-27, in de."));
+    let mut wrong = vec![(
+        file,
+        "\nHi\n{{ shp }}",
+        "DIR/a.md:3: what stands in {{ }} must be one of today, language, tenant, user, shop, but is shp",
+    )];
+    for (vars, expected) in [
+        ("{ a = 1 }", "DIR/a.toml:2: prompt.vars must be texts of at most 1000 characters, but is the text \"1\""),
+        ("{ \"a b\" = \"x\" }", "prompt.vars must be names of 1 to 40 of the characters"),
+        ("{ user = \"x\" }", "none of today, language, tenant, user, but is the text \"user\""),
+        ("1", "prompt.vars must be a table"),
+    ] {
+        wrong.push((Box::leak(format!("[prompt]\nvars = {vars}").into_boxed_str()), "x", expected));
+    }
+    let many = format!("[prompt]\nvars = {{ a = \"{}\" }}", "x".repeat(1000));
+    let nine = "{{ a }}".repeat(9);
+    wrong.push((
+        &many,
+        &nine,
+        "prompt.vars must be such that the prompt has at most 8192 bytes, but is the text \"9000 bytes\"",
+    ));
+    for (file, text, expected) in wrong {
+        let told = read_all(&[("a.toml", file), ("a.md", text)]).expect_err(file);
+        assert!(told.contains(expected), "{told}");
+    }
+}
+
 #[test]
 fn a_file_is_an_assistant_with_the_prompt_beside_it() {
     let file = r#"
@@ -47,7 +84,7 @@ fn a_file_is_an_assistant_with_the_prompt_beside_it() {
     let names: Vec<_> = found.iter().map(|assistant| &*assistant.name).collect();
     assert_eq!(names, ["books"]);
     let books = &found[0];
-    assert_eq!((&books.about.title, books.prompt.as_deref()), (&title("Books"), Some("You sell books.")));
+    assert_eq!((&books.about.title, told(books).as_deref()), (&title("Books"), Some("You sell books.")));
     assert_eq!(books.visibility, Visibility::Tenant("shop".to_owned()));
     assert_eq!((books.model.temperature, &*books.knowledge.collections[1]), (Some(0.0), "authors"));
     assert!(books.knowledge.only_grounded && books.knowledge.mode == KnowledgeMode::Always);
@@ -76,18 +113,15 @@ fn a_variant_is_the_file_with_what_it_sets() {
     "#;
     let found = read_all(&[("a.toml", file), ("a.md", "Long."), ("short.md", "Short.")]).unwrap();
     let [all] = &*found else { panic!("{found:?}") };
-    assert_eq!(
-        (all.prompt.as_deref(), all.model.temperature, all.variant.as_deref()),
-        (Some("Long."), Some(0.5), None)
-    );
+    assert_eq!((told(all).as_deref(), all.model.temperature, all.variant.as_deref()), (Some("Long."), Some(0.5), None));
     assert_eq!((&*all.experiment.name, all.experiment.by), ("brief", DrawnBy::Session));
     let [short, same] = &*all.variants else { panic!("{:?}", all.variants) };
     let (share, short) = (short.share, &short.assistant);
     assert_eq!((share, &*short.name, short.variant.as_deref()), (0.7, "a", Some("short")));
-    assert_eq!((short.prompt.as_deref(), short.model.temperature), (Some("Short."), Some(0.1)));
+    assert_eq!((told(short).as_deref(), short.model.temperature), (Some("Short."), Some(0.1)));
     assert_eq!((short.model.top_p, short.knowledge.mode), (Some(0.5), KnowledgeMode::Off));
     let same = &same.assistant;
-    assert_eq!((same.prompt.as_deref(), same.model.temperature), (Some("Long."), Some(0.5)));
+    assert_eq!((told(same).as_deref(), same.model.temperature), (Some("Long."), Some(0.5)));
     assert!(all.version != short.version && all.version != same.version && short.version != same.version);
     let other = read_all(&[("a.toml", file), ("a.md", "Long."), ("short.md", "Shorter.")]).unwrap();
     assert_eq!(other[0].version, all.version);
