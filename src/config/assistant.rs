@@ -47,6 +47,8 @@ pub struct Assistant {
     pub knowledge: Knowing,
     /// What it can do besides.
     pub tools: Tools,
+    /// How often it may be asked.
+    pub limits: Allowed,
     /// How it is drawn who gets a variant.
     pub experiment: Experiment,
     /// What some are answered by in its place.
@@ -131,6 +133,16 @@ section! {
 }
 
 section! {
+    /// How often an assistant may be asked by one and the same, besides what the gateway allows.
+    "limits" Allowed {
+        /// So many questions in `window_s`; not limited when not set.
+        requests: Option<u64> = None, Kind::Integer(1, 1_000_000);
+        /// In so many seconds.
+        window_s: u64 = 3600, Kind::Integer(1, 2_678_400);
+    }
+}
+
+section! {
     /// How it is drawn who gets a variant.
     "experiment" Experiment {
         /// With another name all are drawn anew.
@@ -192,6 +204,7 @@ pub(super) const SECTIONS: Sections = &[
     Knowing::KEYS,
     Calling::KEYS,
     OWN,
+    Allowed::KEYS,
     Experiment::KEYS,
     Several::KEYS,
 ];
@@ -225,6 +238,7 @@ impl Assistant {
             history: History::default(),
             knowledge: Knowing::default(),
             tools: Tools::default(),
+            limits: Allowed::default(),
             experiment: Experiment::default(),
             variants: Vec::new(),
         }

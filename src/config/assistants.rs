@@ -8,8 +8,8 @@ use std::{
 
 use super::{
     assistant::{
-        About, Assistant, DEFAULT_ASSISTANT, Experiment, History, Knowing, MAX_NAME, Prompting, SECTIONS, Visibility,
-        Writing, is_name, version,
+        About, Allowed, Assistant, DEFAULT_ASSISTANT, Experiment, History, Knowing, MAX_NAME, Prompting, SECTIONS,
+        Visibility, Writing, is_name, version,
     },
     choices::KnowledgeMode,
     error::{ConfigError, Origin, Refusal, excerpt},
@@ -239,6 +239,7 @@ fn settle(
     };
     let history = layers.section(History::KEYS)?;
     let tools = tools::read(path, text, layers, env, refused)?;
+    let limits: Allowed = layers.section(Allowed::KEYS)?;
     let experiment: Experiment = layers.section(Experiment::KEYS)?;
     let (variant, variants) = (None, Vec::new());
     Ok(Assistant {
@@ -252,6 +253,7 @@ fn settle(
         history,
         knowledge,
         tools,
+        limits,
         experiment,
         variants,
     })

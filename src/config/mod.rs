@@ -35,7 +35,7 @@ mod world;
 pub use self::{
     address::{is_loopback, server_url},
     assistant::{
-        About, Assistant, DEFAULT_ASSISTANT, Experiment, History, Knowing, Prompting, Several, Tried, Variant,
+        About, Allowed, Assistant, DEFAULT_ASSISTANT, Experiment, History, Knowing, Prompting, Several, Tried, Variant,
         Visibility, Writing,
     },
     choices::{Abandon, DrawnBy, Environment, Fallback, KnowledgeMode, LogFormat, Unsupported},

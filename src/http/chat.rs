@@ -18,7 +18,7 @@ use crate::{
     auth::Caller,
     chat::{Citation, Message, MessageId, Owner, Role, RunId, SessionId, Source, Status, Usage},
     dialect::chat_v1::check_text,
-    limits::{Action, Visitor},
+    limits::{Action, Standing, Visitor},
     session::{
         Closed, NewMessage, SendMode, SessionHandle, Viewer,
         log::{Event, RunDone, Step},
@@ -65,7 +65,7 @@ pub(super) async fn ask(
     Extension(by): Extension<Visitor>,
     key: Key,
     Json(question): Json<Question>,
-) -> Result<Reply<Response>, Problem> {
+) -> Result<(Option<Extension<Standing>>, Reply<Response>), Problem> {
     check_text(&question.message)?;
     let is_named = question.assistant.is_some();
     let assistant = assistant(&gateway, &caller, question.assistant.as_deref())?;
@@ -91,7 +91,7 @@ pub(super) async fn ask(
     let done = if receipt.duplicate {
         match repeated(&session, (viewer, &at.epoch), &run, receipt.queued).await? {
             Some(done) => done,
-            None => return stored(&gateway, session.id(), &run).await,
+            None => return Ok((None, stored(&gateway, session.id(), &run).await?)),
         }
     } else {
         wait(viewer, &run).await?
@@ -102,7 +102,8 @@ pub(super) async fn ask(
     // `run.done` follows the commit, so the store has the answer.
     let answer = hub.store().message(session.id(), &done.message).await?;
     let answer = answer.ok_or_else(|| Problem::not_found("session"))?;
-    Ok(Response::of(session.id(), Message { status: done.status, ..answer }, done.usage))
+    let response = Response::of(session.id(), Message { status: done.status, ..answer }, done.usage);
+    Ok((rates::of_assistant(receipt.standing), response))
 }
 
 impl Response {

@@ -33,6 +33,7 @@ use super::{
     models::no_model,
     places::ConnectionPermit,
     problem::Problem,
+    rates,
 };
 use crate::{
     auth::Caller,
@@ -43,7 +44,7 @@ use crate::{
         request::CompletionRequest,
         response::{self, Chunks, Envelope, Extension, finish_reason},
     },
-    limits::Visitor,
+    limits::{Action, Visitor},
     llm::Failover,
     run::{Outcome, RunEvent, RunRequest, citations, count_ended, drawn},
     telemetry::metrics::{RUN_TTFT, RUNS_ACTIVE},
@@ -100,14 +101,17 @@ pub(super) async fn create(
     }
     let assistant = caller.assistant(&gateway.runner.assistants, asked.assistant.as_deref()).ok_or_else(no_model)?;
     let assistant = drawn(&assistant, caller.owner(), None);
-    gateway.runner.check(caller.owner(), &visitor, None).await?;
+    let standing = gateway.runner.check(caller.owner(), &visitor, None, &assistant).await?;
     let (is_stream, include_usage) = (asked.stream, asked.include_usage);
     let completion = Completion::start(&gateway, &caller, (assistant, asked), is_anew);
-    if !is_stream {
-        return whole(completion).await;
-    }
-    let stream = Streamed { completion, include_usage, has_begun: false, _held_while_it_is_open: permit };
-    streamed(stream, WAITS).await
+    let mut response = if is_stream {
+        streamed(Streamed { completion, include_usage, has_begun: false, _held_while_it_is_open: permit }, WAITS)
+            .await?
+    } else {
+        whole(completion).await?
+    };
+    rates::note(&mut response, standing.filter(|standing| standing.action == Action::Assistant));
+    Ok(response)
 }
 
 /// Whether the answer that may be known already is not wanted.

@@ -15,13 +15,14 @@ use super::{
     gateway::Gateway,
     idempotency::Key,
     problem::Problem,
+    rates,
     sessions::{may_ask, session_id},
 };
 use crate::{
     auth::Caller,
     chat::{MessageId, RunId, SessionId},
     dialect::chat_v1::check_text,
-    limits::Visitor,
+    limits::{Standing, Visitor},
     session::{NewMessage, Receipt, SendMode, StopTarget},
 };
 
@@ -45,7 +46,7 @@ pub(super) struct Accepted {
     duplicate: bool,
     /// Whether others are answered before it.
     queued: bool,
-    /// How many messages may still be sent in the current minute.
+    /// How many messages may follow at once, where they are counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     remaining: Option<u64>,
 }
@@ -69,16 +70,17 @@ pub(super) async fn send(
     Path(session): Path<String>,
     key: Key,
     Json(Message { id, text, mode }): Json<Message>,
-) -> Result<(StatusCode, Reply<Accepted>), Problem> {
+) -> Result<(StatusCode, Option<Extension<Standing>>, Reply<Accepted>), Problem> {
     check_text(&text)?;
     let id = id.or(key.id());
     let session = gateway.hub.get_own(&session_id(&session)?, caller.owner()).await?;
     may_ask(&gateway, &caller, &session)?;
     let message = NewMessage { id, text, mode: mode.unwrap_or_default(), by };
     let receipt = session.send(message).await?;
-    let Receipt { message, run, duplicate, queued, remaining } = receipt;
+    let Receipt { message, run, duplicate, queued, standing } = receipt;
+    let remaining = standing.map(|standing| standing.left.remaining);
     let accepted = Accepted { message, run, duplicate, queued, remaining };
-    Ok((StatusCode::ACCEPTED, Reply(accepted)))
+    Ok((StatusCode::ACCEPTED, rates::of_assistant(standing), Reply(accepted)))
 }
 
 /// Stops an answer. What was written of it is kept.

@@ -12,6 +12,7 @@ use std::{
 };
 
 use axum::{
+    Extension,
     http::{Extensions, HeaderMap, HeaderName, HeaderValue},
     response::Response,
 };
@@ -61,9 +62,14 @@ pub(super) async fn take(rates: &Rates, action: Action, who: &Visitor) -> Result
     })
 }
 
-/// Leaves in an answer what its head is to say.
+/// What the head of an answer is to say in place of how many requests are left: what is left of an assistant.
+pub(super) fn of_assistant(standing: Option<Standing>) -> Option<Extension<Standing>> {
+    standing.filter(|standing| standing.action == Action::Assistant).map(Extension)
+}
+
+/// Leaves in an answer what its head is to say, when it says nothing else.
 pub(super) fn note(response: &mut Response, standing: Option<Standing>) {
-    if let Some(standing) = standing {
+    if let Some(standing) = standing.filter(|_| response.extensions().get::<Standing>().is_none()) {
         response.extensions_mut().insert(standing);
     }
 }

@@ -19,6 +19,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
@@ -105,39 +106,57 @@ impl Rates {
     /// # Errors
     /// [`OverLimit::TooOften`]; then nothing was taken.
     pub async fn take(&self, action: Action, who: &Visitor) -> Result<Option<Standing>, OverLimit> {
-        let Some(quota) = self.quota(action).filter(|_| *who != Visitor::Unlimited) else { return Ok(None) };
+        match self.quota(action).filter(|_| *who != Visitor::Unlimited) {
+            Some(quota) => self.take_of((action, quota), who).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes one out of the bucket of whoever that is.
+    async fn take_of(
+        &self,
+        (action, quota): (Action, Quota),
+        whose: &(impl Hash + Serialize),
+    ) -> Result<Standing, OverLimit> {
         let Some(Together { shared, store }) = self.together.as_ref().filter(|_| action.is_shared()) else {
-            return self.take_here((action, quota), who).map(Some);
+            return self.take_here((action, quota), whose);
         };
-        match shared.take(quota, key(&(action.name(), who))).await {
+        match shared.take(quota, key(&(action.name(), whose))).await {
             Ok(Ok(left)) => {
-                let _it_may_be_more_than_the_share = self.take_here((action, quota.share(store.lease().nodes)), who);
-                Ok(Some(Standing { action, quota, left }))
+                let _it_may_be_more_than_the_share = self.take_here((action, quota.share(store.lease().nodes)), whose);
+                Ok(Standing { action, quota, left })
             }
             Ok(Err(left)) => Err(OverLimit::TooOften(Standing { action, quota, left })),
             Err(Away) => {
                 metrics::counter!(LIMITS_ALONE, "scope" => action.name()).increment(1);
-                self.take_here((action, quota.share(store.lease().nodes)), who).map(Some)
+                self.take_here((action, quota.share(store.lease().nodes)), whose)
             }
         }
     }
 
     /// Takes a message of `who`, and of its session, which has a bucket of its own: whoever come together in it, it is one.
-    /// One gateway at a time writes to a session, and counts its messages.
+    /// One gateway at a time writes to a session, and counts its messages. An assistant that has a limit of its own, by its
+    /// name, is one more bucket. What is left is that of which there is least.
     ///
     /// # Errors
-    /// As [`take`](Self::take).
+    /// As [`take`](Self::take); what was taken before of another bucket stays so.
     pub async fn take_message(
         &self,
         who: &Visitor,
         session: Option<&SessionId>,
+        assistant: Option<(&str, Quota)>,
     ) -> Result<Option<Standing>, OverLimit> {
         if let (Some(session), Some(quota)) = (session, self.quota(Action::Messages))
             && *who != Visitor::Unlimited
         {
             self.take_here((Action::Messages, quota), session)?;
         }
-        self.take(Action::Messages, who).await
+        let own = match assistant.filter(|_| *who != Visitor::Unlimited) {
+            Some((name, quota)) => Some(self.take_of((Action::Assistant, quota), &(name, who)).await?),
+            None => None,
+        };
+        let of_all = self.take(Action::Messages, who).await?;
+        Ok(own.into_iter().chain(of_all).min_by_key(|standing| standing.left.remaining))
     }
 
     fn quota(&self, action: Action) -> Option<Quota> {
@@ -147,6 +166,7 @@ impl Rates {
             Action::OtherRequests => return (rules.requests > 0).then_some(OTHER_REQUESTS),
             Action::Messages => (rules.messages_per_min, Duration::from_secs(60)),
             Action::Sessions => (rules.sessions_per_hour, Duration::from_secs(3600)),
+            Action::Assistant => return None, // Each has its own.
             Action::Uploads => (rules.uploads_per_hour, Duration::from_secs(3600)),
         };
         (most > 0).then(|| Quota::new(most, window))
@@ -218,10 +238,35 @@ mod tests {
     fn a_session_is_one_whoever_come_together_in_it() {
         let rates = Rates::new(RateRules { messages_per_min: 2, ..RateRules::default() });
         let session = SessionId::random();
-        assert!(now(rates.take_message(&principal("t/ann"), Some(&session))).is_ok());
-        assert!(now(rates.take_message(&principal("t/ben"), Some(&session))).is_ok());
-        assert!(now(rates.take_message(&principal("t/eve"), Some(&session))).is_err());
-        assert!(now(rates.take_message(&principal("t/eve"), Some(&SessionId::random()))).is_ok());
+        assert!(now(rates.take_message(&principal("t/ann"), Some(&session), None)).is_ok());
+        assert!(now(rates.take_message(&principal("t/ben"), Some(&session), None)).is_ok());
+        assert!(now(rates.take_message(&principal("t/eve"), Some(&session), None)).is_err());
+        assert!(now(rates.take_message(&principal("t/eve"), Some(&SessionId::random()), None)).is_ok());
+    }
+
+    #[test]
+    fn an_assistant_has_a_bucket_of_its_own_for_each() {
+        let rates = Rates::new(RateRules { messages_per_min: 4, ..RateRules::default() });
+        let quota = Quota::new(2, Duration::from_secs(3600));
+        let asked = |who: &str, assistant: Option<(&'static str, Quota)>| {
+            let counted = now(rates.take_message(&principal(who), None, assistant));
+            counted.map(|standing| standing.map(|one| (one.action, one.left.remaining)))
+        };
+        let books = Some(("books", quota));
+        assert_eq!(asked("t/ann", books), Ok(Some((Action::Assistant, 1))));
+        assert_eq!(asked("t/ann", books), Ok(Some((Action::Assistant, 0))));
+        let refused = asked("t/ann", books).unwrap_err();
+        assert_eq!(
+            (refused.code(), refused.to_string()),
+            ("rate_limited", "too many questions to this assistant of late".to_owned())
+        );
+        assert_eq!(asked("t/ann", None), Ok(Some((Action::Messages, 1))), "what was refused was no message");
+        assert_eq!(asked("t/ann", Some(("boats", quota))), Ok(Some((Action::Messages, 0))), "the gateway's is tighter");
+        assert_eq!(asked("t/ben", books), Ok(Some((Action::Assistant, 1))));
+        assert_eq!(
+            now(rates.take_message(&Visitor::Unlimited, None, Some(("books", Quota::new(1, Duration::MAX))))),
+            Ok(None)
+        );
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub enum Action {
     Sessions,
     /// Documents that are sent.
     Uploads,
+    /// Questions to one assistant, which has a limit of its own.
+    Assistant,
 }
 
 impl Action {
@@ -32,6 +34,7 @@ impl Action {
             Self::Messages => "messages",
             Self::Sessions => "new_sessions",
             Self::Uploads => "uploads",
+            Self::Assistant => "assistant",
         }
     }
 
@@ -44,6 +47,7 @@ impl Action {
         match self {
             Self::OtherRequests => "other requests",
             Self::Sessions => "new sessions",
+            Self::Assistant => "questions to this assistant",
             _ => self.name(),
         }
     }

@@ -26,7 +26,7 @@ use crate::{
     chat::{Doing, Owner, Phase, SessionId, Status, Timestamp},
     config::{Assistant, Facts, KnowledgeMode},
     knowledge::{KnowledgeStatus, Retriever},
-    limits::{Budgets, Line, OverLimit, Rates, Spender, Visitor},
+    limits::{Budgets, Line, OverLimit, Rates, Spender, Standing, Visitor, quota::Quota},
     llm::{
         ChatModel, ChatRequest, KnowledgeUse, ModelStream, PromptMessage, PromptRole, Sharing, ToolOffer,
         extractive::Extractive,
@@ -75,7 +75,8 @@ impl Runner {
     }
 
     /// Whether a run of `owner` may begin now, or wait for its turn. Asked before a question is taken, which is counted
-    /// among those of `by` and of its session; how many of these may follow. Of budgets and the line nothing is promised.
+    /// among those of `by`, of its session and of the assistant; what is left of that of which there is least. Of budgets and
+    /// the line nothing is promised.
     ///
     /// # Errors
     /// [`OverLimit`]; then nothing was counted.
@@ -84,14 +85,17 @@ impl Runner {
         owner: Option<&Owner>,
         by: &Visitor,
         session: Option<&SessionId>,
-    ) -> Result<Option<u64>, OverLimit> {
+        assistant: &Assistant,
+    ) -> Result<Option<Standing>, OverLimit> {
+        let own =
+            assistant.limits.requests.map(|most| Quota::new(most, Duration::from_secs(assistant.limits.window_s)));
+        let own = own.map(|quota| (assistant.name.as_str(), quota));
         let spender = Spender::new(owner);
         let counted = match self.budgets.check(&spender).and_then(|()| self.line.check(&spender)) {
-            Ok(()) => self.rates.take_message(by, session).await,
+            Ok(()) => self.rates.take_message(by, session, own).await,
             Err(refusal) => Err(refusal),
         };
-        let standing = counted.inspect_err(|refusal| refusal.count())?;
-        Ok(standing.map(|standing| standing.left.remaining))
+        counted.inspect_err(|refusal| refusal.count())
     }
 
     /// A run. It does nothing until it is polled. Until it is polled again after [`RunEvent::Retrieved`], nothing is

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::moment::Moment;
 use crate::{
     chat::{Feedback, MessageId, RunId},
-    limits::{OverLimit, Visitor},
+    limits::{OverLimit, Standing, Visitor},
     store::StoreError,
 };
 
@@ -67,8 +67,8 @@ pub struct Receipt {
     pub duplicate: bool,
     /// Whether its run waits for another one.
     pub queued: bool,
-    /// How many messages may follow at once, where they are counted.
-    pub remaining: Option<u64>,
+    /// What is left of messages, where they are counted.
+    pub standing: Option<Standing>,
 }
 
 /// Why a message was not accepted.

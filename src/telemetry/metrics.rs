@@ -44,8 +44,8 @@ declare::table! {
     /// What was refused because somebody had enough already.
     counter RATE_LIMITED = "rate_limited_total" {
         scope = [
-            "connections", "connections_per_ip", "requests", "other_requests", "messages", "new_sessions", "uploads", "sessions", "tokens",
-            "waiting_runs",
+            "connections", "connections_per_ip", "requests", "other_requests", "messages", "assistant", "new_sessions", "uploads", "sessions",
+            "tokens", "waiting_runs",
         ],
     }
 
@@ -185,7 +185,7 @@ declare::table! {
     gauge REDIS_UP = "redis_up" {}
     /// What a gateway decided by itself, because that Redis was away or too slow.
     counter LIMITS_ALONE = "limits_alone_total" {
-        scope = ["requests", "messages", "new_sessions", "uploads", "tickets", "runs", "tokens"],
+        scope = ["requests", "messages", "assistant", "new_sessions", "uploads", "tickets", "runs", "tokens"],
     }
 
     /// Gateways that live by the database and hear nothing of this one, although its way works.

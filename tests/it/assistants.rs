@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod languages;
+mod limits;
 mod prompts;
 mod variants;
 

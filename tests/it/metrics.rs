@@ -102,7 +102,7 @@ async fn every_series_that_can_be_known_is_there_from_the_start() {
         assert!(told.contains(&format!("# HELP {} ", metric.name)), "{} has no help", metric.name);
     }
     let count = |metric: &str| told.lines().filter(|line| line.starts_with(&format!("{metric}{{"))).count();
-    assert_eq!(count("rate_limited_total"), 10);
+    assert_eq!(count("rate_limited_total"), 11);
     assert_eq!(count("cache_requests_total"), 12);
     assert_eq!(count("llm_requests_total"), 2 * 13, "of both targets");
     assert_eq!(count("gen_ai_client_token_usage_count"), 2 * 2);

@@ -225,7 +225,7 @@ pub fn ack_message(re: Option<&Value>, receipt: &Receipt) -> String {
         run: receipt.run.as_ref(),
         duplicate: Some(receipt.duplicate),
         queued: receipt.queued.then_some(true),
-        remaining: receipt.remaining,
+        remaining: receipt.standing.map(|standing| standing.left.remaining),
     })
 }
 

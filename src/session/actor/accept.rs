@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     chat::{Feedback, Message, MessageId, Role, RunId, Status, Timestamp},
+    limits::Standing,
     session::{Closed, NewMessage, Receipt, Redo, SendError, SendMode, command::Command},
     store::{Appended, Branch, Branched, StoreError, Turn},
 };
@@ -36,15 +37,16 @@ impl Actor {
         if is_vain || id.is_some_and(|id| self.knows(id)) {
             return self.on_counted(command, Ok(None));
         }
-        let (deps, shared, by) = (self.deps.clone(), self.shared.clone(), by.clone());
+        let (deps, shared, by, assistant) =
+            (self.deps.clone(), self.shared.clone(), by.clone(), self.assistant.clone());
         let counting = async move {
-            let counted = deps.runner.check(shared.owner.as_ref(), &by, Some(&shared.id)).await;
+            let counted = deps.runner.check(shared.owner.as_ref(), &by, Some(&shared.id), &assistant).await;
             (command, counted.map_err(SendError::Limit))
         };
         self.counting = Some(counting.boxed());
     }
 
-    pub(super) fn on_counted(&mut self, command: Command, counted: Result<Option<u64>, SendError>) {
+    pub(super) fn on_counted(&mut self, command: Command, counted: Result<Option<Standing>, SendError>) {
         match command {
             Command::Send(message, reply) => self.on_send(*message, counted, reply),
             Command::Redo(id, redo, reply) => self.on_redo(id, redo.0, counted, reply),
@@ -52,14 +54,14 @@ impl Actor {
         }
     }
 
-    fn on_send(&mut self, message: NewMessage, counted: Result<Option<u64>, SendError>, reply: Reply<Receipt>) {
+    fn on_send(&mut self, message: NewMessage, counted: Result<Option<Standing>, SendError>, reply: Reply<Receipt>) {
         let NewMessage { id, text, mode, .. } = message;
         let asked = Asked::Question { text: text.clone(), replaces: None };
-        let Some((_, reply, remaining)) = self.admit(id.as_ref(), asked, counted, reply) else { return };
+        let Some((_, reply, standing)) = self.admit(id.as_ref(), asked, counted, reply) else { return };
         let (run, at) = (RunId::random(), Timestamp::now());
         let question = Message::question(id.unwrap_or_else(MessageId::random), text, run.clone(), at);
         let answer = Message::pending(MessageId::random(), Some(question.id.clone()), run.clone(), at);
-        self.arrive(&question.id, Some(&question.id), &answer.id, (run, remaining));
+        self.arrive(&question.id, Some(&question.id), &answer.id, (run, standing));
         let opens = self.shared.unsaved.lock().as_deref().cloned();
         let turn = Turn { opens, question, answer };
         let (store, session, fence) = (self.deps.store.clone(), self.shared.id.clone(), self.shared.fence());
@@ -74,7 +76,7 @@ impl Actor {
         &mut self,
         id: Option<MessageId>,
         redo: Redo,
-        counted: Result<Option<u64>, SendError>,
+        counted: Result<Option<Standing>, SendError>,
         reply: Reply<Receipt>,
     ) {
         let (at, asked) = match redo {
@@ -85,7 +87,7 @@ impl Actor {
             return respond(reply, Err(SendError::NotFound));
         }
         let admitted = self.admit(id.as_ref(), asked, counted, reply);
-        let Some((asked, reply, remaining)) = admitted else { return };
+        let Some((asked, reply, standing)) = admitted else { return };
         let (run, now) = (RunId::random(), Timestamp::now());
         let id = id.unwrap_or_else(MessageId::random);
         let branch = match &asked {
@@ -101,7 +103,7 @@ impl Actor {
         let question =
             branch.question.as_ref().map_or_else(|| self.question_at(branch.at.as_ref()), |q| Some(q.id.clone()));
         let answer = branch.answer.id.clone();
-        self.arrive(&id, question.as_ref(), &answer, (run, remaining));
+        self.arrive(&id, question.as_ref(), &answer, (run, standing));
         let (store, session, fence) = (self.deps.store.clone(), self.shared.id.clone(), self.shared.fence());
         let newest = self.deps.window();
         let commit = async move {
@@ -264,9 +266,9 @@ impl Actor {
             Some(turn) => {
                 let Turn { question, answer, .. } = *turn;
                 let (asked, answer_id, since) = (Some(question.id.clone()), answer.id.clone(), Instant::now());
-                let (remaining, stopped, is_anew) = (None, false, false);
+                let (standing, stopped, is_anew) = (None, false, false);
                 let arrived =
-                    Arriving { id, question: asked, answer: answer_id, run, remaining, since, stopped, is_anew };
+                    Arriving { id, question: asked, answer: answer_id, run, standing, since, stopped, is_anew };
                 self.on_committed(question, answer, arrived, SendMode::Queue);
             }
             None => self.lose(), // What the conversation is now, is found out by whoever loads it.
@@ -279,9 +281,9 @@ impl Actor {
         &mut self,
         id: Option<&MessageId>,
         asked: Asked,
-        counted: Result<Option<u64>, SendError>,
+        counted: Result<Option<Standing>, SendError>,
         reply: Reply<Receipt>,
-    ) -> Option<(Asked, Reply<Receipt>, Option<u64>)> {
+    ) -> Option<(Asked, Reply<Receipt>, Option<Standing>)> {
         let known = id.and_then(|id| self.shared.log.lock().transcript().message(id).cloned());
         if let Some(known) = known {
             respond(reply, self.repeated(&asked, &known));
@@ -290,7 +292,7 @@ impl Actor {
         // While its twin is being committed: the store keeps the order of writes, so it will know the answer.
         let has_twin = self.waiting() < 2 * MAX_WAITING && self.arriving.iter().any(|known| Some(&known.id) == id);
         match (counted, id) {
-            (Ok(remaining), _) => return Some((asked, reply, remaining)),
+            (Ok(standing), _) => return Some((asked, reply, standing)),
             (Err(_), _) if has_twin => return Some((asked, reply, None)),
             (Err(refusal), Some(id)) => {
                 let (deps, session, id) = (self.deps.clone(), self.shared.id.clone(), id.clone());
@@ -336,13 +338,13 @@ impl Actor {
         id: &MessageId,
         question: Option<&MessageId>,
         answer: &MessageId,
-        (run, remaining): (RunId, Option<u64>),
+        (run, standing): (RunId, Option<Standing>),
     ) {
         let (id, question, answer) = (id.clone(), question.cloned(), answer.clone());
         // Only an answer anew has the id of the wish.
         let is_anew = id == answer;
         let since = Instant::now();
-        self.arriving.push(Arriving { id, question, answer, run, remaining, since, stopped: false, is_anew });
+        self.arriving.push(Arriving { id, question, answer, run, standing, since, stopped: false, is_anew });
     }
 
     fn arrived(&mut self, answer: &MessageId) -> Option<Arriving> {
@@ -367,20 +369,20 @@ impl Actor {
 
     /// Has a question answered, at once when no other answer is being written.
     fn enqueue(&mut self, question: Arc<Message>, arrived: Arriving) -> Receipt {
-        let (message, run, remaining) = (question.id.clone(), arrived.run.clone(), arrived.remaining);
+        let (message, run, standing) = (question.id.clone(), arrived.run.clone(), arrived.standing);
         let queued = !matches!(self.current, Current::Idle);
         let Arriving { answer, run: its_run, since, stopped, is_anew, .. } = arrived;
         self.queue.push_back(WaitingTurn { question, answer, run: its_run, since, stopped, is_anew });
         self.start_next();
         self.shared.wakers.wake();
-        Receipt { message, run: Some(run), duplicate: false, queued, remaining }
+        Receipt { message, run: Some(run), duplicate: false, queued, standing }
     }
 
     /// The answer to something whose id is known.
     fn repeated(&self, asked: &Asked, known: &Message) -> Result<Receipt, SendError> {
         let question = asked.is_met_by(known).ok_or(SendError::IdempotencyConflict)?;
         let queued = self.queue.iter().any(|turn| turn.question.id == question);
-        Ok(Receipt { message: question, run: known.run.clone(), duplicate: true, queued, remaining: None })
+        Ok(Receipt { message: question, run: known.run.clone(), duplicate: true, queued, standing: None })
     }
 
     fn storage_failed(&mut self, what: &str, error: &StoreError) -> SendError {

@@ -9,6 +9,7 @@ use tokio::{sync::oneshot, time::Instant};
 use crate::{
     chat::{Author, Feedback, Message, MessageId, Role, RunId, Source, Timing},
     config::Assistant,
+    limits::Standing,
     run::RunEvent,
     session::{Receipt, SendError, SendMode, command::Command, live::Listed, log::Ending},
     store::{Appended, Branched, SessionRecord, StoreError, Turn},
@@ -16,8 +17,8 @@ use crate::{
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, SendError>>;
 
-/// A wish for an answer, and how many may follow, where they are counted; or why it may not come in.
-pub(super) type Counted = (Command, Result<Option<u64>, SendError>);
+/// A wish for an answer, and what is left of messages, where they are counted; or why it may not come in.
+pub(super) type Counted = (Command, Result<Option<Standing>, SendError>);
 
 /// A question, and the answer that it is to get, while they are being committed.
 pub(super) struct Arriving {
@@ -27,8 +28,8 @@ pub(super) struct Arriving {
     pub(super) question: Option<MessageId>,
     pub(super) answer: MessageId,
     pub(super) run: RunId,
-    /// How many messages may follow, where they are counted.
-    pub(super) remaining: Option<u64>,
+    /// What is left of messages, where they are counted.
+    pub(super) standing: Option<Standing>,
     pub(super) since: Instant,
     /// Somebody stopped it before it began.
     pub(super) stopped: bool,
