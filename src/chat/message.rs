@@ -85,6 +85,12 @@ pub struct Message {
     /// Which model wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// The version of the assistant that it answers for, when it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Which variant of it, when it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
     /// Which parts of the text rest on which source.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub citations: Vec<Citation>,
@@ -115,6 +121,8 @@ impl Message {
             replaces: None,
             replaced: false,
             model: None,
+            version: None,
+            variant: None,
             citations: Vec::new(),
             sources: Vec::new(),
             tools: Vec::new(),

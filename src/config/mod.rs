@@ -2,8 +2,8 @@
 //! a port is bound. Leaf of the house: everybody may use its own section, it uses nobody.
 //!
 //! `settings` declares every setting once, `choices` what some of them may be, `assistant` those of an assistant's
-//! file, `variants` what is tried in it, `localized` texts in several languages, `derived` has what follows from
-//! several; `key` says what a value must be. `file`, `variables` and `world` put what they read into `layers`, `rules`
+//! file, `instructions` what it is told, `variants` what is tried in it, `localized` texts in several languages,
+//! `derived` has what follows from several; `key` says what a value must be. `file`, `variables` and `world` put what they read into `layers`, `rules`
 //! checks the whole, and `load` calls them in their order.
 
 mod address;

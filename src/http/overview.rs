@@ -29,6 +29,7 @@ use crate::{
     chat::{Phase, RunId, SessionId, Timestamp},
     hub,
     session::{RunReport, SessionReport},
+    store::FeedbackCount,
     telemetry::{
         metrics::{HTTP_IN_PROGRESS, RATE_LIMITED, RUN_TTFT, RUNS, RUNS_ACTIVE, TOKENS_DELIVERED, WS_CONNECTIONS},
         readings::Readings,
@@ -169,12 +170,15 @@ pub(super) struct FeedbackReport {
     feedback: Vec<DayFeedback>,
 }
 
-/// What was thought of a model's answers on a day.
+/// What was thought of a model's answers on a day, for a version of an assistant.
 #[derive(Serialize, ToSchema)]
 struct DayFeedback {
     #[schema(format = Date)]
     day: String,
     model: Option<String>,
+    assistant: String,
+    version: Option<String>,
+    variant: Option<String>,
     good: u64,
     bad: u64,
 }
@@ -231,7 +235,7 @@ pub(super) async fn stats(
     }))
 }
 
-/// What was thought of answers, by the day and the model.
+/// What was thought of answers, by the day, the model and the version of the assistant.
 #[utoipa::path(
     get, path = "/admin/feedback", tag = "Administration", operation_id = "get_feedback",
     params(Since),
@@ -253,7 +257,8 @@ pub(super) async fn feedback(
     let found = gateway.hub.store().feedback(whose(&caller, tenant.as_deref())?, since).await?;
     let feedback = found.into_iter().map(|row| {
         let day = row.day.to_string()[..10].to_owned();
-        DayFeedback { day, model: row.model, good: row.good, bad: row.bad }
+        let FeedbackCount { model, assistant, version, variant, good, bad, .. } = row;
+        DayFeedback { day, model, assistant, version, variant, good, bad }
     });
     Ok(Reply(FeedbackReport { days, feedback: feedback.collect() }))
 }

@@ -14,8 +14,8 @@ use self::{
     sessions::*, spending::what_was_spent_comes_back,
 };
 use super::{
-    Appended, Branch, Branched, Fence, FinishedAnswer, MAX_PAGE, MAX_SESSIONS, MessagePage, Piece, Scope,
-    SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn,
+    Appended, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_PAGE, MAX_SESSIONS, MessagePage, Piece,
+    Scope, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn,
     memory::MemoryStore,
     postgres::{PostgresStore, tests::server::SHARED},
     sqlite::SqliteStore,
@@ -63,6 +63,8 @@ pub(super) fn finished(question: &str, text: &str, status: Status) -> FinishedAn
         text: text.to_owned(),
         status,
         model: Some("small-1".to_owned()),
+        version: Some("0123456789ab".to_owned()),
+        variant: None,
         citations: vec![Citation { n: 1, start: 0, end: 4 }],
         sources: vec![Source {
             n: 1,
@@ -142,7 +144,7 @@ contracts!([
     a_question_is_edited,
     a_branch_begins_in_the_conversation_only,
     feedback_is_kept_with_its_message,
-    feedback_is_counted_by_day_and_model,
+    feedback_is_counted_by_day_model_and_version,
     limits_are_bounded,
     deleting_a_session_takes_all_of_it,
     expired_sessions_go_and_used_ones_stay,

@@ -276,8 +276,10 @@ impl SessionStore for MemoryStore {
 
     async fn feedback(&self, tenant: Option<&str>, since: Timestamp) -> Result<Vec<FeedbackCount>, StoreError> {
         let state = self.state.lock();
-        let rated =
-            state.sessions.values().flat_map(|it| it.messages.iter().map(|answer| (it.record.owner.as_ref(), answer)));
+        let rated = state.sessions.values().flat_map(|it| {
+            let (owner, assistant) = (it.record.owner.as_ref(), it.record.assistant.as_str());
+            it.messages.iter().map(move |answer| (owner, assistant, answer))
+        });
         Ok(feedback::count(rated, tenant, since))
     }
 
@@ -306,6 +308,8 @@ impl SessionStore for MemoryStore {
         message.status = answer.status;
         message.run = Some(answer.run);
         message.model = answer.model;
+        message.version = answer.version;
+        message.variant = answer.variant;
         message.citations = answer.citations;
         message.sources = answer.sources;
         message.tools = answer.tools;

@@ -177,6 +177,10 @@ pub struct FinishedAnswer {
     pub status: Status,
     /// Which model wrote it.
     pub model: Option<String>,
+    /// The version of the assistant that it answers for.
+    pub version: Option<String>,
+    /// Which variant of it, when it is one.
+    pub variant: Option<String>,
     /// What it cites.
     pub citations: Vec<Citation>,
     /// What was found for it.
@@ -197,6 +201,8 @@ impl FinishedAnswer {
             text: message.text.clone(),
             status: message.status,
             model: message.model.clone(),
+            version: message.version.clone(),
+            variant: message.variant.clone(),
             citations: message.citations.clone(),
             sources: message.sources.clone(),
             tools: message.tools.clone(),
@@ -372,7 +378,7 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
     async fn rate(&self, session: &SessionId, message: &MessageId, feedback: Feedback) -> Result<bool, StoreError>;
 
     /// What was thought of the answers of a tenant, or of all of them, that were asked for since a moment: counted by the
-    /// day and the model, the newest day first, at most [`MAX_FEEDBACK_COUNTS`] rows. Of nobody in particular only among all.
+    /// day, the model and the version of the assistant, the newest day first, at most [`MAX_FEEDBACK_COUNTS`] rows. Of nobody in particular only among all.
     async fn feedback(&self, tenant: Option<&str>, since: Timestamp) -> Result<Vec<FeedbackCount>, StoreError>;
 
     /// Keeps what was added to pending answers, one piece after the other; all of it, or nothing. It costs as much as the

@@ -217,6 +217,8 @@ impl Actor {
         let answer = Arc::new(Message {
             status: outcome.status,
             model: author.as_ref().map(|author| author.model.to_string()),
+            version: Some(assistant.version.clone()),
+            variant: assistant.variant.clone(),
             citations: citations::find(&text, sources.len()),
             sources: sources.to_vec(),
             tools,

@@ -114,7 +114,7 @@ pub(super) async fn a_branch_begins_in_the_conversation_only(store: Arc<dyn Sess
     ));
 }
 
-pub(super) async fn feedback_is_counted_by_day_and_model(store: Arc<dyn SessionStore>) {
+pub(super) async fn feedback_is_counted_by_day_model_and_version(store: Arc<dyn SessionStore>) {
     let day = 24 * 3600 * 1000;
     let rated = [
         ("north/ann", "n1", 100 * day, Rating::Good),
@@ -128,18 +128,26 @@ pub(super) async fn feedback_is_counted_by_day_and_model(store: Arc<dyn SessionS
         let record = SessionRecord { owner: Some(Owner::new(owner)), ..record(session.as_str(), 1000) };
         make(&*store, record).await;
         store.append_turn(&session, Fence::FIRST, turn(name, "?", at)).await.expect("stored");
-        store.finish_answer(&session, Fence::FIRST, finished(name, "!", Status::Complete)).await.expect("ended");
+        let variant = (name == "n3").then(|| "brief".to_owned());
+        let answer = FinishedAnswer { variant, ..finished(name, "!", Status::Complete) };
+        store.finish_answer(&session, Fence::FIRST, answer.clone()).await.expect("ended");
+        let message = store.message(&session, &answer.id).await.expect("read").expect("there");
+        assert_eq!((message.version, message.variant), (answer.version, answer.variant));
         let feedback = Feedback { value, comment: Some("\"value\":-1".to_owned()) };
         assert!(store.rate(&session, &message_id(&format!("a-{name}")), feedback).await.expect("kept"));
     }
     let of = async |tenant: Option<&str>, since: u64| {
         let counted = store.feedback(tenant, Timestamp(since * day)).await.expect("counted");
-        assert!(counted.iter().all(|row| row.model == finished("n1", "", Status::Complete).model));
-        counted.into_iter().map(|row| (row.day.0 / day, row.good, row.bad)).collect::<Vec<_>>()
+        let answer = finished("n1", "", Status::Complete);
+        let of = (&answer.model, "default", &answer.version);
+        assert!(counted.iter().all(|row| (&row.model, &*row.assistant, &row.version) == of));
+        let row = |row: FeedbackCount| (row.day.0 / day, row.variant.is_some(), row.good, row.bad);
+        counted.into_iter().map(row).collect::<Vec<_>>()
     };
-    assert_eq!(of(Some("north"), 0).await, [(101, 1, 1), (100, 1, 0)]);
-    assert_eq!(of(Some("north"), 101).await, [(101, 1, 1)]);
-    assert_eq!(of(None, 0).await, [(101, 1, 3), (100, 1, 0)]);
+    let north = [(101, false, 1, 0), (101, true, 0, 1), (100, false, 1, 0)];
+    assert_eq!(of(Some("north"), 0).await, north);
+    assert_eq!(of(Some("north"), 101).await, north[..2]);
+    assert_eq!(of(None, 0).await, [(101, false, 1, 2), north[1], north[2]]);
     assert_eq!(of(Some("south"), 0).await, []);
     assert_eq!(of(None, 102).await, []);
 }

@@ -213,12 +213,12 @@ pub(super) async fn finish(link: Arc<Link>, hand: Hand, answer: Arc<FinishedAnsw
             SELECT id FROM sessions WHERE id = $1 AND node = $2 AND fence = $3 FOR NO KEY UPDATE
         ), ended AS (
             UPDATE messages SET text = $5, status = $6, run = $7, model = $8, citations = $9, sources = $10, usage = $11,
-                                tools = $13
+                                tools = $13, version = $14, variant = $15
             FROM held WHERE session_id = held.id AND messages.id = $4 AND status = 'pending' RETURNING position
         ), forgotten AS (
             DELETE FROM pieces USING ended WHERE answer = ended.position
         ) UPDATE sessions SET updated_at = greatest(updated_at, $12) WHERE id = $1 AND EXISTS (SELECT FROM ended)";
-    let values: [(&(dyn ToSql + Sync), Type); 13] = [
+    let values: [(&(dyn ToSql + Sync), Type); 15] = [
         (&hand.session.as_str(), Type::TEXT),
         (&&*hand.node, Type::TEXT),
         (&(hand.fence.0 as i64), Type::INT8),
@@ -232,6 +232,8 @@ pub(super) async fn finish(link: Arc<Link>, hand: Hand, answer: Arc<FinishedAnsw
         (&usage, Type::TEXT),
         (&millis(Timestamp::now()), Type::INT8),
         (&tools, Type::TEXT),
+        (&answer.version, Type::TEXT),
+        (&answer.variant, Type::TEXT),
     ];
     if link.client.execute_typed(sql, &values).await? > 0 {
         return Ok(());

@@ -14,7 +14,8 @@ pub(super) const SESSION: &str = "id, assistant, metadata, created_at, updated_a
 pub(super) const MESSAGE: &str = "id, role, text, status, run, model, citations, sources, created_at, question, replaces,
     replaced, feedback, position, tools,
     CASE status WHEN 'pending' THEN ARRAY(SELECT at FROM pieces WHERE answer = position ORDER BY pieces.id) END,
-    CASE status WHEN 'pending' THEN ARRAY(SELECT pieces.text FROM pieces WHERE answer = position ORDER BY pieces.id) END";
+    CASE status WHEN 'pending' THEN ARRAY(SELECT pieces.text FROM pieces WHERE answer = position ORDER BY pieces.id) END,
+    version, variant";
 
 pub(super) fn session(row: &Row) -> Result<SessionRecord, StoreError> {
     Ok(SessionRecord {
@@ -50,6 +51,8 @@ pub(super) fn message(row: &Row) -> Result<Message, StoreError> {
         replaced: get(row, 11)?,
         feedback: from_json(row, 12)?,
         tools: from_json(row, 14)?.unwrap_or_default(),
+        version: get(row, 17)?,
+        variant: get(row, 18)?,
     })
 }
 

@@ -280,6 +280,12 @@ const STEPS: &[(&str, i64)] = &[
     ALTER TABLE messages ADD COLUMN tools text;
 ",
     1,
+), (
+    "
+    -- version, variant: of the assistant that the answer is for.
+    ALTER TABLE messages ADD COLUMN version text, ADD COLUMN variant text;
+",
+    1,
 )];
 
 /// Where it is written which steps were taken. Whoever makes it first makes it for all.

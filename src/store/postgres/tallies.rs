@@ -54,13 +54,15 @@ pub(super) async fn feedback(
 ) -> Result<Vec<FeedbackCount>, Failure> {
     // An owner is `tenant/user`, and `0` follows the slash.
     let (from, to) = (tenant.as_ref().map(|tenant| format!("{tenant}/")), tenant.as_ref().map(|t| format!("{t}0")));
-    let sql = "SELECT m.created_at / $1 * $1 AS day, m.model,
+    let sql = "SELECT m.created_at / $1 * $1 AS day, m.model, s.assistant, m.version, m.variant,
             count(*) FILTER (WHERE (m.feedback::json ->> 'value')::integer > 0),
             count(*) FILTER (WHERE (m.feedback::json ->> 'value')::integer < 0)
         FROM messages AS m JOIN sessions AS s ON s.id = m.session_id
         WHERE m.feedback IS NOT NULL AND m.created_at >= $2
         AND ($3::text IS NULL OR (s.owner >= $3 COLLATE \"C\" AND s.owner < $4 COLLATE \"C\"))
-        GROUP BY day, m.model ORDER BY day DESC, m.model COLLATE \"C\" NULLS FIRST LIMIT $5";
+        GROUP BY day, m.model, s.assistant, m.version, m.variant
+        ORDER BY day DESC, m.model COLLATE \"C\" NULLS FIRST, s.assistant COLLATE \"C\", m.version COLLATE \"C\" NULLS FIRST,
+            m.variant COLLATE \"C\" NULLS FIRST LIMIT $5";
     let values: [(&(dyn ToSql + Sync), Type); 5] = [
         (&(DAY_MS as i64), Type::INT8),
         (&millis(since), Type::INT8),
@@ -71,7 +73,15 @@ pub(super) async fn feedback(
     let found = link.client.query_typed(sql, &values).await?;
     let counted = found.iter().map(|row| {
         let count = |column| get(row, column).map(|count: i64| u64::try_from(count).unwrap_or(0));
-        Ok(FeedbackCount { day: timestamp(row, 0)?, model: get(row, 1)?, good: count(2)?, bad: count(3)? })
+        Ok(FeedbackCount {
+            day: timestamp(row, 0)?,
+            model: get(row, 1)?,
+            assistant: get(row, 2)?,
+            version: get(row, 3)?,
+            variant: get(row, 4)?,
+            good: count(5)?,
+            bad: count(6)?,
+        })
     });
     counted.collect()
 }

@@ -22,7 +22,7 @@ use crate::{
 const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count, owner";
 pub(super) const MESSAGE: &str =
     "id, role, text, status, run, model, citations, sources, created_at, question, replaces,
-     replaced, feedback, tools";
+     replaced, feedback, tools, version, variant";
 
 pub(super) fn insert_session(connection: &Connection, session: &SessionRecord) -> Result<(), StoreError> {
     if let Some(owner) = &session.owner {
@@ -170,11 +170,13 @@ pub(super) fn finish_answer(
         json_list(&answer.sources)?,
         answer.usage.as_ref().map(json).transpose()?,
         json_list(&answer.tools)?,
+        answer.version,
+        answer.variant,
     ];
     let position = connection
         .prepare_cached(
             "UPDATE messages SET text = ?3, status = ?4, run = ?5, model = ?6, citations = ?7, sources = ?8, usage = ?9,
-                                 tools = ?10
+                                 tools = ?10, version = ?11, variant = ?12
              WHERE session_id = ?1 AND id = ?2 AND status = 'pending' RETURNING position",
         )?
         .query_row(values, |row| row.get(0))
@@ -299,6 +301,8 @@ pub(super) fn message_row(row: &Row<'_>) -> rusqlite::Result<Message> {
         replaced: row.get(11)?,
         feedback: from_json(row, 12)?,
         tools: from_json(row, 13)?.unwrap_or_default(),
+        version: row.get(14)?,
+        variant: row.get(15)?,
     })
 }
 

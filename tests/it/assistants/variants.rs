@@ -72,8 +72,21 @@ async fn half_of_the_users_get_what_is_tried_and_stay_with_it() {
         assert_eq!(start["variant"], variant, "{start}");
         assert_eq!(client.answer().await.status(), "complete");
         versions.push(start["version"].clone());
+        let rating = json!({"type": "feedback", "id": "f", "message": start["message"], "value": 1});
+        client.tell(rating).await;
+        assert_eq!(client.until("ack").await["re"], "f");
+        let path = format!("/api/v1/sessions/{}", client.session());
+        let (_, said) = TestGateway::answer(http(Method::GET, &path, &tokens[user])).await;
+        let answer = said["messages"].as_array().unwrap().last().unwrap();
+        assert_eq!((&answer["version"], &answer["variant"]), (&start["version"], &variant), "{answer}");
     }
     assert!(versions[0] != versions[1] && versions[0] == versions[2], "a variant has a version of its own");
+    let (_, thought) = TestGateway::answer(http(Method::GET, "/api/v1/admin/feedback", &admin)).await;
+    for (version, variant, good) in [(&versions[0], json!("brief"), 2), (&versions[1], Value::Null, 1)] {
+        let is_it = |row: &&Value| row["version"] == *version;
+        let row = thought["feedback"].as_array().unwrap().iter().find(is_it).expect("a row of each version");
+        assert_eq!((&row["assistant"], &row["variant"], &row["good"]), (&json!("books"), &variant, &json!(good)));
+    }
     assert_eq!(counted(&gateway, &versions[0], "brief").await, (count + 2) as f64);
     assert_eq!(counted(&gateway, &versions[1], "").await, (200 - count + 1) as f64);
 }

@@ -237,4 +237,9 @@ pub(in crate::store::sqlite) const MIGRATIONS: &[&str] = &[
     -- tools: what was called for an answer, and what came of it.
     ALTER TABLE messages ADD COLUMN tools TEXT;
 ",
+    "
+    -- version, variant: of the assistant that the answer is for.
+    ALTER TABLE messages ADD COLUMN version TEXT;
+    ALTER TABLE messages ADD COLUMN variant TEXT;
+",
 ];
