@@ -1,6 +1,7 @@
 /** The log of one conversation in the test gateway, and the answer that a test writes into it. */
 import { randomUUID } from "node:crypto";
 import { crc32 } from "node:zlib";
+import type { ToolCall } from "../src/rivulet-client";
 
 /** A longer frame closes the socket. */
 export const FRAME_BYTES = 65_536;
@@ -20,6 +21,7 @@ interface Stored {
   text: string;
   status: string;
   run: string;
+  tools?: ToolCall[];
   replaces?: string;
   feedback?: object;
 }
@@ -179,11 +181,7 @@ export class GatewaySession {
   }
 
   #snapshot(send: Send): void {
-    const { live } = this;
-    const text = live ? this.texts.get(live.run) : "";
-    const runs = live
-      ? [{ run: live.run, message: live.id, off: 0, text, phase: "streaming" }]
-      : [];
+    const runs = this.live ? [this.live.described] : [];
     const messages = this.messages.slice(-50);
     const more = messages.length < this.messages.length ? messages[0]?.id : undefined;
     send({ type: "snapshot", seq: this.log.length, messages, runs, more });
@@ -208,6 +206,7 @@ export class Answer {
   readonly id: string;
   readonly run = `r_${randomUUID().slice(0, 8)}`;
   readonly question: string;
+  tools: ToolCall[] = [];
   readonly #session: GatewaySession;
 
   constructor(session: GatewaySession, question: string, id = `a_${randomUUID().slice(0, 8)}`) {
@@ -220,12 +219,32 @@ export class Answer {
     return this.#session.texts.get(this.run) ?? "";
   }
 
+  /** As in a snapshot. */
+  get described(): object {
+    const { run, id, text, tools } = this;
+    return { run, message: id, off: 0, text, tools, phase: "streaming" };
+  }
+
   phase(phase: string, position?: number): void {
     this.#session.broadcast({ type: "run.phase", run: this.run, phase, position });
   }
 
   sources(items: object[]): void {
     this.#session.record({ type: "sources", run: this.run, items });
+  }
+
+  /** Asks a tool; the card stands behind what was written so far. */
+  call(call: string, about: Partial<ToolCall> = {}): void {
+    const { run, text } = this;
+    const asked = { call, tool: "emi", title: "Monthly instalment", off: text.length, ...about };
+    this.tools.push({ ...asked, status: "running" });
+    this.#session.record({ type: "tool.call", run, ...asked });
+  }
+
+  result(call: string, status = "ok", about: Partial<ToolCall> = {}): void {
+    const result = { status, ms: 3, ...about };
+    this.tools = this.tools.map((one) => (one.call === call ? { ...one, ...result } : one));
+    this.#session.record({ type: "tool.result", run: this.run, call, ...result });
   }
 
   write(text: string): void {
@@ -237,9 +256,9 @@ export class Answer {
 
   done(status = "complete", more: object = {}): void {
     if (this.#session.live !== this) return;
-    const { id, run, text } = this;
+    const { id, run, text, tools } = this;
     this.#session.live = null;
-    this.#session.messages.push({ id, role: "assistant", text, status, run });
+    this.#session.messages.push({ id, role: "assistant", text, status, run, tools });
     this.#session.record({
       type: "run.done",
       run,

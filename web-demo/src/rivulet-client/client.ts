@@ -13,7 +13,6 @@ import {
   cursorOf,
   EMPTY_CONVERSATION,
   liveRun,
-  questionOf,
   withFeedback,
   withOlder,
   withoutPresence,
@@ -27,7 +26,6 @@ import type {
   ErrorFrame,
   Feedback,
   RequestFrame,
-  SendMode,
   ServerFrame,
 } from "./frames";
 import { readFrame } from "./frames";
@@ -35,8 +33,8 @@ import { Memory } from "./memory";
 import type { RivuletEvents, RivuletOptions } from "./options";
 import { newMessageId, Outbox, type Outgoing } from "./outbox";
 import { pageIsHidden, watchPage } from "./page-signals";
+import { editing, rating, regenerating, type SendOptions, sending, stopping } from "./requests";
 import { TypingSignal } from "./typing-signal";
-import { wellFormed } from "./well-formed";
 
 const DEFAULT_HEARTBEAT_S = 25;
 /** After the first refused upgrade, so many go by before the gateway is asked for the reason again. */
@@ -137,41 +135,31 @@ export class RivuletClient {
 
   /**
    * Sends a message and returns its id. Like all requests it goes out as soon as there is a socket, and
-   * again over further sockets until the server has answered it. Halves of surrogate pairs in the text
-   * become U+FFFD.
+   * again over further sockets until the server has answered it.
    */
-  send(text: string, { id = newMessageId(), mode }: { id?: string; mode?: SendMode } = {}): string {
-    return this.#ask({ type: "send", id, text: wellFormed(text), ...(mode && { mode }) });
+  send(text: string, options: SendOptions = {}): string {
+    return this.#ask(sending(text, options));
   }
 
   /** Puts `text` in the place of an own message and all that came after it; returns its new id. */
   edit(message: string, text: string): string {
-    return this.#ask({ type: "edit", id: newMessageId(), message, text: wellFormed(text) });
+    return this.#ask(editing(message, text));
   }
 
   /** Has an answer written anew, by default the last one; returns the id of the new answer. */
   regenerate(message?: string): string {
-    return this.#ask({ type: "regenerate", id: newMessageId(), ...(message && { message }) });
+    return this.#ask(regenerating(message));
   }
 
   /** Tells what the user thinks of an answer; a later word replaces an earlier one. */
   feedback(message: string, value: Feedback["value"], comment?: string): void {
-    const words = comment ? { comment: wellFormed(comment) } : {};
-    this.#ask({ type: "feedback", id: newMessageId(), message, value, ...words });
+    this.#ask(rating(message, value, comment));
   }
 
   /** Stops the answer that is being written, or the one that is about to be. */
   stop(): void {
-    const asked = this.#outbox.question();
-    const run = liveRun(this.#conversation)?.id ?? asked?.run;
-    const id = newMessageId();
-    if (run !== undefined) this.#ask({ type: "stop", id, run });
-    else if (asked) {
-      const { frame } = asked;
-      const answered = frame.type === "regenerate";
-      const question = answered ? questionOf(this.#conversation, frame.message) : frame.id;
-      if (question !== null) this.#ask({ type: "stop", id, for: question });
-    }
+    const frame = stopping(this.#conversation, this.#outbox.question());
+    if (frame !== null) this.#ask(frame);
   }
 
   /**
@@ -245,6 +233,7 @@ export class RivuletClient {
 
   /** What concerns the socket and the outbox rather than the conversation. */
   #react(frame: ServerFrame): void {
+    this.#outbox.seen(frame);
     switch (frame.type) {
       case "welcome":
         this.#session = frame.session;
@@ -268,16 +257,7 @@ export class RivuletClient {
         this.#acknowledged(frame);
         break;
       case "message":
-        this.#outbox.remove(frame.message.id);
-        this.#remember();
-        break;
-      case "run.start":
-        this.#outbox.remove(frame.message);
-        break;
       case "snapshot":
-        for (const { id } of frame.messages) this.#outbox.remove(id);
-        for (const { message } of frame.runs) this.#outbox.remove(message);
-        this.#outbox.removeAcked();
         this.#remember();
         break;
       case "error":

@@ -26,6 +26,7 @@ import {
   receiveText,
   withdrawText,
 } from "./run";
+import { settled, type ToolCalls, withCall, withResult } from "./tool-calls";
 
 export interface Message {
   readonly id: string;
@@ -39,6 +40,8 @@ export interface Message {
   /** No model was asked, the answer was known; only who saw its run end is told. */
   readonly cached?: boolean;
   readonly sources: readonly SourceItem[];
+  /** What tools were asked for, in order. */
+  readonly tools: ToolCalls;
   readonly feedback?: Feedback;
   /** The closing report of the run, when this client saw it. */
   readonly outcome?: RunDoneFrame;
@@ -114,6 +117,8 @@ export function applyFrame(state: Conversation, frame: ServerFrame): Step {
     case "message":
     case "run.start":
     case "sources":
+    case "tool.call":
+    case "tool.result":
     case "run.done":
       // An event that was applied already is being repeated.
       return frame.seq <= state.seq ? still(state) : logged({ ...state, seq: frame.seq }, frame);
@@ -208,12 +213,16 @@ function replaced(state: Conversation, frame: SnapshotFrame): Conversation {
 }
 
 function runOfSnapshot(live: SnapshotRun): Run {
-  const { run, message, model, sources = [], text, phase = "streaming", position } = live;
+  const { run, message, model, phase = "streaming", position } = live;
   const begun = enterPhase(beginRun(run, message, model), phase, position);
-  return { ...begun, sources, held: fromStart(text) };
+  const { sources = [], tools = [], text } = live;
+  return { ...begun, sources, tools, held: fromStart(text) };
 }
 
-type LoggedFrame = Extract<ServerFrame, { type: "message" | "run.start" | "sources" | "run.done" }>;
+type LoggedFrame = Extract<
+  ServerFrame,
+  { type: "message" | "run.start" | "sources" | "tool.call" | "tool.result" | "run.done" }
+>;
 
 function logged(state: Conversation, frame: LoggedFrame): Step {
   switch (frame.type) {
@@ -231,6 +240,14 @@ function logged(state: Conversation, frame: LoggedFrame): Step {
     }
     case "sources":
       return onRun(state, frame.run, (run) => ({ run: { ...run, sources: frame.items } }));
+    case "tool.call":
+      return onRun(state, frame.run, (run) => ({
+        run: { ...run, tools: withCall(run.tools, frame) },
+      }));
+    case "tool.result":
+      return onRun(state, frame.run, (run) => ({
+        run: { ...run, tools: withResult(run.tools, frame) },
+      }));
     case "run.done":
       return onRun(state, frame.run, (run) => finishRun(run, frame));
   }
@@ -275,6 +292,7 @@ function withAnswer(messages: readonly Message[], run: Run, question?: string): 
     status: run.outcome?.status ?? "streaming",
     run: run.id,
     sources: run.sources.length > 0 ? run.sources : (old?.sources ?? []),
+    tools: run.tools,
     ...(run.model !== undefined && { model: run.model }),
     ...(run.outcome?.cached && { cached: true }),
     ...(old?.feedback && { feedback: old.feedback }),
@@ -302,7 +320,9 @@ function upsert(state: Conversation, wire: WireMessage): readonly Message[] {
   if (old.run !== undefined && runs.get(old.run)?.message === old.id) return messages;
   const fresh = fromWire(wire);
   const sources = fresh.sources.length > 0 ? fresh.sources : old.sources;
-  return messages.map((message) => (message === old ? { ...old, ...fresh, sources } : message));
+  const tools = fresh.tools.length > 0 ? fresh.tools : old.tools;
+  const merged = { ...old, ...fresh, sources, tools };
+  return messages.map((message) => (message === old ? merged : message));
 }
 
 function fromWire(wire: WireMessage): Message {
@@ -312,6 +332,7 @@ function fromWire(wire: WireMessage): Message {
     text: wire.text,
     status: wire.status,
     sources: wire.sources ?? [],
+    tools: settled(wire.tools ?? []),
     ...(wire.run !== undefined && { run: wire.run }),
     ...(wire.model !== undefined && { model: wire.model }),
     ...(wire.feedback && { feedback: wire.feedback }),

@@ -37,6 +37,25 @@ export interface SourceItem {
   snippet: string;
 }
 
+/** What an answer has asked a tool for, and what came of it. Titles and summaries are plain text. */
+export interface ToolCall {
+  call: string;
+  /** The tool's name. */
+  tool: string;
+  /** Its name for people. */
+  title: string;
+  /** Any JSON, and so is `data`. */
+  args?: unknown;
+  /** Where in the answer's text it was made, in UTF-16 code units. */
+  off: number;
+  /** `running`, then `ok`, `error`, `invalid`, `timeout` or `cancelled`; later gateways may have others. */
+  status: string;
+  ms?: number;
+  /** What came of it, in a line. */
+  summary?: string;
+  data?: unknown;
+}
+
 /** Where in the answer a source is cited; offsets are UTF-16 code units. */
 export interface Citation {
   n: number;
@@ -72,6 +91,7 @@ export interface WireMessage {
   model?: string;
   citations?: Citation[];
   sources?: SourceItem[];
+  tools?: ToolCall[];
   /** The message that this one took the place of, with all that came after it. */
   replaces?: string;
   feedback?: Feedback;
@@ -132,6 +152,19 @@ export interface SourcesFrame {
   items: SourceItem[];
 }
 
+export interface ToolCallFrame extends Omit<ToolCall, "status" | "ms" | "summary" | "data"> {
+  type: "tool.call";
+  seq: number;
+  run: string;
+}
+
+export interface ToolResultFrame
+  extends Pick<ToolCall, "call" | "status" | "ms" | "summary" | "data"> {
+  type: "tool.result";
+  seq: number;
+  run: string;
+}
+
 export interface DeltaFrame {
   type: "delta";
   run: string;
@@ -172,6 +205,7 @@ export interface SnapshotRun {
   message: string;
   model?: string;
   sources?: SourceItem[];
+  tools?: ToolCall[];
   off: number;
   text: string;
   phase?: RunPhase;
@@ -224,6 +258,8 @@ export type ServerFrame =
   | RunStartFrame
   | RunPhaseFrame
   | SourcesFrame
+  | ToolCallFrame
+  | ToolResultFrame
   | DeltaFrame
   | FailoverFrame
   | RunDoneFrame

@@ -2,7 +2,7 @@
  * Requests on their way. Each keeps its id until the server has answered it, so that sending it again
  * after a reconnect cannot do the same thing twice.
  */
-import type { AckFrame, RequestFrame } from "./frames";
+import type { AckFrame, RequestFrame, ServerFrame } from "./frames";
 
 export interface Outgoing {
   readonly frame: RequestFrame;
@@ -42,8 +42,14 @@ export class Outbox {
     return frame;
   }
 
-  /** A snapshot has every acknowledged message, except those that were replaced meanwhile. */
-  removeAcked(): void {
+  /** Removes what shows up in the conversation with this frame. */
+  seen(frame: ServerFrame): void {
+    if (frame.type === "message") this.remove(frame.message.id);
+    if (frame.type === "run.start") this.remove(frame.message);
+    if (frame.type !== "snapshot") return;
+    for (const { id } of frame.messages) this.remove(id);
+    for (const { message } of frame.runs) this.remove(message);
+    // It has every acknowledged message, except those that were replaced meanwhile.
     for (const { frame, acked } of this.list()) if (acked) this.remove(frame.id);
   }
 

@@ -4,6 +4,7 @@
  */
 import type { ClientFrame, RunDoneFrame, RunPhase, SourceItem } from "./frames";
 import { fromStart, type HeldText, matches, NO_TEXT, place, truncate } from "./held-text";
+import { keptBy, settled, type ToolCalls } from "./tool-calls";
 
 /** A server that cannot give the right text after this many requests never will. */
 const MAX_SYNCS = 4;
@@ -17,6 +18,8 @@ export interface Run {
   readonly position?: number | undefined;
   readonly model?: string;
   readonly sources: readonly SourceItem[];
+  /** What tools were asked for, in order. */
+  readonly tools: ToolCalls;
   readonly held: HeldText;
   /** What the server said when the run was over. */
   readonly outcome?: RunDoneFrame;
@@ -33,8 +36,8 @@ interface Change {
 }
 
 export function beginRun(id: string, message: string, model?: string): Run {
-  const run: Run = { id, message, phase: "waiting", sources: [], held: NO_TEXT, syncs: 0 };
-  return writtenBy(run, model);
+  const nothing = { sources: [], tools: [], held: NO_TEXT, syncs: 0 };
+  return writtenBy({ id, message, phase: "waiting", ...nothing }, model);
 }
 
 /** A place in line is over with the phase that it belongs to. */
@@ -57,12 +60,12 @@ export function receiveText(run: Run, off: number, text: string): Change {
 }
 
 export function withdrawText(run: Run, keep: number, model?: string): Change {
-  const shortened = { ...run, held: truncate(run.held, keep) };
+  const shortened = { ...run, held: truncate(run.held, Math.max(keep, keptBy(run.tools))) };
   return { run: writtenBy(shortened, run.outcome?.model ?? model) };
 }
 
 export function finishRun(run: Run, outcome: RunDoneFrame): Change {
-  const done = { ...run, outcome, awaiting: undefined };
+  const done = { ...run, outcome, tools: settled(run.tools), awaiting: undefined };
   return verify(writtenBy(done, outcome.model), outcome);
 }
 
