@@ -2,13 +2,22 @@
  * Tells screen readers what happened: once that an answer begins, once the finished answer. Token by
  * token would drown the listener.
  */
-import type { Conversation, Message, RivuletClient } from "../rivulet-client";
+import type { Conversation, Message, RivuletClient, ToolCall } from "../rivulet-client";
 import { byId } from "./element";
 import { outcomeNote } from "./outcome";
+import { textAlone } from "./pieces";
+import { endText } from "./tool-words";
+
+/** Tools that end within this time are told of together: of two texts at once only one is heard. */
+const TOGETHER_MS = 500;
 
 export class Announcer {
   readonly #region = byId("announcer");
   readonly #pending = new Set<string>();
+  /** Calls of tools that were seen at work. */
+  readonly #working = new Set<string>();
+  /** How calls have ended, as long as it was not told. */
+  readonly #ended: string[] = [];
   /** The run that has begun and does nothing yet, as far as it was told: it may wait in line first. */
   #idle: string | null = null;
 
@@ -35,11 +44,27 @@ export class Announcer {
       const answer = messages.findLast((message) => message.id === id);
       // An answer may also end while there is no connection: then it comes in a snapshot, without its
       // run. Once another conversation is open, nobody waits for it.
+      if (answer) this.#note(answer.tools);
       if (answer?.run !== undefined && runs.has(answer.run)) continue;
       this.#pending.delete(id);
       if (answer) finished.push(summary(answer));
     }
+    if (this.#pending.size === 0) this.#working.clear();
     if (finished.length > 0) this.#say(finished.join(" "));
+  }
+
+  /** Each call is told of once, when it ends. */
+  #note(tools: readonly ToolCall[]): void {
+    for (const tool of tools) {
+      if (tool.status === "running") this.#working.add(tool.call);
+      else if (this.#working.delete(tool.call)) {
+        if (this.#ended.push(endText(tool)) === 1) setTimeout(() => this.#tellEnded(), TOGETHER_MS);
+      }
+    }
+  }
+
+  #tellEnded(): void {
+    if (this.#ended.length > 0) this.#say();
   }
 
   #atWork(run: string): void {
@@ -48,8 +73,9 @@ export class Announcer {
     this.#say("The answer is being written.");
   }
 
-  #say(text: string): void {
-    this.#region.textContent = text;
+  /** Whatever is said takes along what tools have ended. */
+  #say(text = ""): void {
+    this.#region.textContent = [...this.#ended.splice(0), text].join(" ").trim();
   }
 }
 
@@ -57,5 +83,5 @@ function summary(answer: Message): string {
   const note = outcomeNote(answer);
   const count = answer.sources.length;
   const sources = count > 0 ? ` ${count} ${count === 1 ? "source" : "sources"} listed.` : "";
-  return `Answer: ${answer.text} ${note ?? ""}${sources}`;
+  return `Answer: ${textAlone(answer.text, answer.tools)} ${note ?? ""}${sources}`;
 }

@@ -1,11 +1,12 @@
 /** One answer of the assistant. */
 import type { Feedback, Message, Run, SourceItem } from "../rivulet-client";
+import { AnswerBody } from "./answer-body";
 import { citedNumbers, claimOf, sourceName } from "./citations";
 import { copyButton } from "./copy-button";
 import { make } from "./element";
 import { FeedbackView, type TellFeedback } from "./feedback-view";
-import { MarkdownView } from "./markdown-view";
 import { outcomeFacts, outcomeNote, phaseText } from "./outcome";
+import { textAlone } from "./pieces";
 import { SourcesView, sourceId } from "./sources-view";
 
 export interface AnswerEvents {
@@ -18,13 +19,15 @@ export interface AnswerEvents {
 export class AnswerView {
   readonly root = make("article", { className: "message answer" });
   #message: Message;
-  readonly #text = new MarkdownView();
+  readonly #body = new AnswerBody();
   readonly #phase = make("p", { className: "phase" });
   readonly #note = make("p", { className: "note", hidden: true });
   readonly #sources: SourcesView;
   readonly #facts = make("span", { className: "facts" });
   readonly #cached = cachedMark();
-  readonly #copy = copyButton("Copy answer", () => this.#message.text);
+  readonly #copy = copyButton("Copy answer", () =>
+    textAlone(this.#message.text, this.#message.tools),
+  );
   readonly #again = make("button", { type: "button", className: "copy", textContent: "Try again" });
   readonly #feedback: FeedbackView;
   readonly #actions: HTMLElement;
@@ -34,7 +37,7 @@ export class AnswerView {
     this.#sources = new SourcesView(message.id, (source) =>
       events.openSource(source, this.#claimOf(source)),
     );
-    this.#text.root.addEventListener("click", (event) => {
+    this.#body.root.addEventListener("click", (event) => {
       const link = event.target instanceof Element ? event.target.closest("a.citation") : null;
       const source = this.#message.sources.find(({ n }) => String(n) === link?.textContent);
       if (!link || !source) return;
@@ -46,7 +49,7 @@ export class AnswerView {
     const buttons = [this.#copy, this.#again, this.#feedback.thumbs, this.#facts, this.#cached];
     this.#actions = make("div", { className: "actions" }, ...buttons);
     this.root.setAttribute("aria-label", "Answer");
-    this.root.append(this.#text.root, this.#phase, this.#note, this.#sources.root);
+    this.root.append(this.#body.root, this.#phase, this.#note, this.#sources.root);
     this.root.append(this.#actions, this.#feedback.root);
   }
 
@@ -67,10 +70,11 @@ export class AnswerView {
     this.root.toggleAttribute("data-live", live);
     const known = new Map(message.sources.map((source) => [source.n, sourceName(source)]));
     const idOf = (n: number): string => sourceId(message.id, n);
-    const whole = this.#text.show(message.text, known, idOf, until);
-    this.#sources.show(message.sources, citedNumbers(this.#text.root));
-    // An answer may have to wait in the middle, too, for the model that goes on with it.
-    this.#phase.hidden = !live || (message.text !== "" && run.phase !== "queued");
+    const whole = this.#body.show(message.text, message.tools, known, idOf, until);
+    this.#sources.show(message.sources, citedNumbers(this.#body.root));
+    // An answer may have to wait in the middle, too, for a tool or for the model that goes on with it.
+    const waits = run?.phase === "queued" || run?.phase === "tool";
+    this.#phase.hidden = !live || (this.#body.endsInText && !waits);
     this.#phase.textContent = live ? phaseText(run) : "";
     const note = live ? null : outcomeNote(message);
     this.#note.hidden = note === null;
@@ -86,7 +90,7 @@ export class AnswerView {
 
   /** What a source is cited for at first. */
   #claimOf({ n }: SourceItem): string {
-    const links = [...this.#text.root.querySelectorAll("a.citation")];
+    const links = [...this.#body.root.querySelectorAll("a.citation")];
     const link = links.find(({ textContent }) => textContent === String(n));
     return link ? claimOf(link) : "";
   }

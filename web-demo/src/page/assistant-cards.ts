@@ -29,7 +29,7 @@ export class AssistantCards {
     const { title, description = "" } = assistant;
     const button = make(
       "button",
-      { type: "button", className: "assistant", lang: languageOf(assistant) },
+      { type: "button", className: "option assistant", lang: languageOf(assistant) },
       make("span", { className: "assistant-title", dir: "auto", textContent: title }),
       make("span", { className: "assistant-text", dir: "auto", textContent: description }),
     );

@@ -14,6 +14,14 @@ const ITEM_INDENT = 2;
 interface Fence {
   readonly mark: string;
   readonly indent: number;
+  /** All of its line. */
+  readonly line: string;
+}
+
+interface Scan {
+  readonly pieces: string[];
+  /** The code that is not closed at the end. */
+  readonly open: Fence | null;
 }
 
 /**
@@ -21,6 +29,20 @@ interface Fence {
  * with what came before: a piece may hold several blocks, but no block is ever torn apart.
  */
 export function splitBlocks(text: string): string[] {
+  return scan(text).pieces;
+}
+
+/**
+ * What follows on `before`, as a text of its own: in code that is open there it begins with such code, so
+ * that what closes it closes it.
+ */
+export function reopened(before: string, after: string): string {
+  if (after.trim() === "") return after;
+  const { open } = scan(before);
+  return open === null ? after : `${open.line.trimStart()}\n${after}`;
+}
+
+function scan(text: string): Scan {
   const pieces: string[] = [];
   let lines: string[] = [];
   let fence: Fence | null = null;
@@ -53,7 +75,7 @@ export function splitBlocks(text: string): string[] {
     lines.push(line);
   }
   keep(pieces, lines);
-  return pieces;
+  return { pieces, open: fence };
 }
 
 function keep(pieces: string[], lines: readonly string[]): void {
@@ -67,7 +89,7 @@ function opened(line: string, list: boolean): Fence | null {
   const [, space = "", mark] = FENCE.exec(line) ?? [];
   // Deeper, outside of a list, it is code by its indentation.
   if (mark === undefined || (!list && space.length > 3)) return null;
-  return { mark, indent: space.length };
+  return { mark, indent: space.length, line };
 }
 
 function closes(line: string, { mark }: Fence): boolean {

@@ -1,6 +1,7 @@
 /** Puts the page together. */
 import "../styles/page.css";
 import "../styles/messages.css";
+import "../styles/tools.css";
 import "../styles/side.css";
 import "../styles/documents.css";
 import "../styles/reader.css";

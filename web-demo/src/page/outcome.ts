@@ -1,13 +1,13 @@
 /** What people read about the state and the end of an answer. */
 import type { Message, Run, RunPhase } from "../rivulet-client";
+import { duration, usingText } from "./tool-words";
 
-const PHASE: Readonly<Record<RunPhase, string>> = {
+const PHASE: Readonly<Record<Exclude<RunPhase, "tool">, string>> = {
   queued: "Waiting for its turn",
   retrieving: "Searching the knowledge",
   waiting: "Waiting for the model",
   thinking: "Thinking",
   streaming: "Writing",
-  tool: "Using a tool",
 };
 
 const NOTE: Readonly<Record<string, string>> = {
@@ -24,7 +24,8 @@ const SPENT_BEFORE = "What is left of the budget is not enough for this answer. 
 const SPENT_WITHIN =
   "The budget for answers was used up here. What was written is kept; its end is missing.";
 
-export function phaseText({ phase, position }: Pick<Run, "phase" | "position">): string {
+export function phaseText({ phase, position, tools }: Run): string {
+  if (phase === "tool") return usingText(tools);
   const text = PHASE[phase] ?? "Working";
   if (phase !== "queued" || position === undefined) return text;
   return position > 1 ? `${text}: ${position - 1} before this one` : "Next in line";
@@ -50,15 +51,11 @@ export function outcomeFacts({ model, outcome, verified }: Message): string {
   const { timing, usage } = outcome ?? {};
   return [
     model,
-    timing?.ttft_ms !== undefined && `first word after ${seconds(timing.ttft_ms)}`,
-    timing?.total_ms !== undefined && `${seconds(timing.total_ms)} in all`,
+    timing?.ttft_ms !== undefined && `first word after ${duration(timing.ttft_ms)}`,
+    timing?.total_ms !== undefined && `${duration(timing.total_ms)} in all`,
     usage && `${usage.estimated ? "about " : ""}${usage.output} tokens`,
     verified && "checksum right",
   ]
     .filter((fact) => typeof fact === "string")
     .join(" · ");
-}
-
-function seconds(ms: number): string {
-  return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;
 }

@@ -75,7 +75,7 @@ function card(message: string, source: SourceItem, open: OpenSource): HTMLElemen
   );
   const details = make(
     "details",
-    { id: sourceId(message, source.n), className: "source" },
+    { id: sourceId(message, source.n), className: "fold source" },
     summary,
   );
   details.append(make("blockquote", { textContent: source.snippet, dir: "auto" }));

@@ -66,7 +66,7 @@ export class Start {
       ...texts.map((text) => {
         const button = make(
           "button",
-          { type: "button", className: "suggestion", dir: "auto" },
+          { type: "button", className: "option suggestion", dir: "auto" },
           text,
         );
         button.addEventListener("click", () => this.#ask(text));

@@ -1,0 +1,89 @@
+/** The tools that were called at one place of an answer: a card each, with what was asked and what came of it. */
+import type { ToolCall } from "../rivulet-client";
+import { make } from "./element";
+import { apart } from "./faults";
+import { duration, statusText, toolTitle } from "./tool-words";
+import { valueView } from "./value-view";
+
+export class ToolCards {
+  readonly root = make("ul", { className: "tools" });
+  readonly #cards: ToolCard[] = [];
+
+  constructor() {
+    this.root.setAttribute("aria-label", "Tools");
+  }
+
+  show(calls: readonly ToolCall[]): void {
+    for (const { root } of this.#cards.splice(calls.length)) root.remove();
+    calls.forEach((call, at) => {
+      const card = this.#cards[at] ?? this.#newCard();
+      apart(() => card.show(call));
+    });
+  }
+
+  #newCard(): ToolCard {
+    const card = new ToolCard();
+    this.#cards.push(card);
+    this.root.append(card.root);
+    return card;
+  }
+}
+
+class ToolCard {
+  readonly root: HTMLElement;
+  readonly #title = make("span", { className: "tool-title" });
+  /** A mark alone would be seen by some only. */
+  readonly #status = make("span", { className: "tool-status", dir: "ltr" });
+  readonly #summary = make("span", { className: "tool-summary" });
+  readonly #time = make("span", { className: "tool-time", dir: "ltr" });
+  readonly #more = make("div", { className: "tool-more" });
+  /** Its direction is that of its title, and so of its marks; all else that others wrote has its own. */
+  readonly #details = make("details", { className: "fold tool", dir: "auto" });
+  #shown: ToolCall | null = null;
+
+  constructor() {
+    const mark = make("span", { className: "tool-mark", ariaHidden: "true" });
+    this.#details.append(
+      make("summary", {}, mark, this.#title, this.#status, this.#summary, this.#time),
+      this.#more,
+    );
+    this.#details.addEventListener("toggle", () => apart(() => this.#fill()));
+    this.root = make("li", {}, this.#details);
+  }
+
+  show(call: ToolCall): void {
+    if (call === this.#shown) return;
+    this.#shown = call;
+    const { status, summary = "", ms } = call;
+    this.#details.dataset.status = status;
+    this.#title.textContent = toolTitle(call);
+    this.#status.textContent = statusText(status);
+    this.#status.classList.toggle("visually-hidden", status === "ok");
+    this.#summary.textContent = summary;
+    this.#time.textContent = ms === undefined ? "" : duration(ms);
+    this.#fill();
+  }
+
+  /** Only what is open is made. */
+  #fill(): void {
+    const call = this.#shown;
+    if (!this.#details.open || call === null) {
+      this.#more.replaceChildren();
+      return;
+    }
+    const { tool, args, data } = call;
+    const name = make("code", { textContent: tool });
+    this.#more.replaceChildren(
+      make("p", { className: "tool-name", dir: "ltr" }, "Tool ", name),
+      ...(args === undefined ? [] : part("Arguments", args)),
+      ...(data === undefined ? [] : part("Result", data)),
+    );
+  }
+}
+
+function part(title: string, value: unknown): HTMLElement[] {
+  return [
+    make("p", { className: "tool-part", textContent: title, dir: "ltr" }),
+    valueView(value, title),
+  ];
+}

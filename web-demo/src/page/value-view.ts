@@ -1,0 +1,112 @@
+/**
+ * Any JSON for people: what has names as a table, everything else as text. It comes from models and from other
+ * systems, so it is only ever text, and there is a bound to how much of it is shown.
+ */
+import { make } from "./element";
+
+/** Of a table, and of all tables within one value together. */
+const MOST_ROWS = 50;
+const MOST_COLUMNS = 12;
+const MOST_CELLS = 1_000;
+/** In UTF-16 code units: of a cell, and of a text by itself. */
+const CELL = 300;
+const TEXT = 4_000;
+/** Tables within tables; what lies deeper is written as JSON. */
+const DEEPEST = 1;
+
+type Names = Readonly<Record<string, unknown>>;
+
+/** `label`: what it is, for who cannot see where it stands. */
+export function valueView(value: unknown, label: string): HTMLElement {
+  const root = make("div", { className: "value", tabIndex: 0 }, new Drawing().draw(value, 0));
+  root.setAttribute("role", "group");
+  root.setAttribute("aria-label", label);
+  return root;
+}
+
+class Drawing {
+  #cells = MOST_CELLS;
+
+  draw(value: unknown, depth: number): HTMLElement {
+    if (depth <= DEEPEST) {
+      if (isRows(value)) return this.#rows(value, depth);
+      if (isNames(value) && Object.keys(value).length > 0) return this.#names(value, depth);
+    }
+    const most = depth === 0 ? TEXT : CELL;
+    const isTree = typeof value === "object" && value !== null;
+    if (isTree)
+      return make("pre", { dir: "ltr", textContent: cut(json(value, depth === 0), most) });
+    return make("span", { dir: "auto", textContent: cut(String(value), most) });
+  }
+
+  /** A name and its value in each row. */
+  #names(value: Names, depth: number): HTMLElement {
+    const table = make("table", { className: "value-names" });
+    const names = Object.keys(value);
+    const shown = this.#take(names, 2);
+    for (const name of shown) {
+      const head = make("th", { scope: "row", dir: "auto", textContent: cut(name, CELL) });
+      table.append(make("tr", {}, head, this.#cell(value[name], depth)));
+    }
+    return withRest(table, names.length - shown.length);
+  }
+
+  /** Things of one kind, one in each row, below their names. */
+  #rows(value: readonly Names[], depth: number): HTMLElement {
+    const names = [...new Set(value.flatMap((row) => Object.keys(row)))];
+    const columns = names.slice(0, MOST_COLUMNS);
+    const head = make("tr");
+    for (const name of columns)
+      head.append(make("th", { scope: "col", dir: "auto", textContent: cut(name, CELL) }));
+    const hidden = names.length - columns.length;
+    if (hidden > 0) head.append(make("th", { scope: "col", dir: "ltr" }, `${hidden} more`));
+    const body = make("tbody");
+    const shown = this.#take(value, columns.length);
+    for (const row of shown)
+      body.append(make("tr", {}, ...columns.map((name) => this.#cell(row[name], depth))));
+    const table = make("table", { className: "value-rows" }, make("thead", {}, head), body);
+    return withRest(table, value.length - shown.length);
+  }
+
+  #cell(value: unknown, depth: number): HTMLElement {
+    if (value === undefined) return make("td");
+    const cell = make("td", {}, this.draw(value, depth + 1));
+    if (typeof value === "number") cell.className = "number";
+    return cell;
+  }
+
+  /** As many rows of so many cells as there is room for. */
+  #take<Row>(rows: readonly Row[], cells: number): readonly Row[] {
+    const shown = rows.slice(0, Math.min(MOST_ROWS, Math.floor(this.#cells / cells)));
+    this.#cells -= shown.length * cells;
+    return shown;
+  }
+}
+
+function isNames(value: unknown): value is Names {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isRows(value: unknown): value is readonly Names[] {
+  if (!Array.isArray(value) || value.length === 0) return false;
+  return value.every((row) => isNames(row) && Object.keys(row).length > 0);
+}
+
+function withRest(table: HTMLElement, more: number): HTMLElement {
+  if (more === 0) return table;
+  return make("div", {}, table, make("p", { dir: "ltr" }, `… ${more} more`));
+}
+
+function json(value: unknown, indented: boolean): string {
+  try {
+    return JSON.stringify(value, null, indented ? 2 : undefined);
+  } catch {
+    // What is nested too deep exhausts the stack.
+    return "…";
+  }
+}
+
+function cut(text: string, most: number): string {
+  if (text.length <= most) return text;
+  return `${text.slice(0, most)}… ${text.length - most} characters more`;
+}
