@@ -38,7 +38,8 @@ export class Conversation {
   begin() {
     const question = this.#messages.at(-1);
     const id = `a_${this.#messages.length}`;
-    this.#live = { id, role: "assistant", text: "", status: "complete", run: question.run };
+    const { run } = question;
+    this.#live = { id, role: "assistant", text: "", status: "complete", run, tools: [] };
     this.#event({ type: "run.start", run: question.run, message: id, for: question.id });
   }
 
@@ -46,6 +47,28 @@ export class Conversation {
     const { run, text: before } = this.#live;
     this.#live.text += text;
     this.say({ type: "delta", run, off: before.length, text });
+  }
+
+  phase(phase) {
+    this.say({ type: "run.phase", run: this.#live.run, phase });
+  }
+
+  /** Asks a tool, behind what was written so far. */
+  call(call, about = {}) {
+    const { run, text, tools } = this.#live;
+    const asked = { call, tool: "emi", title: "Monthly instalment", off: text.length, ...about };
+    tools.push({ ...asked, status: "running" });
+    this.#event({ type: "tool.call", run, ...asked });
+  }
+
+  result(call, status = "ok", about = {}) {
+    const { run, tools } = this.#live;
+    const result = { status, ms: 3, ...about };
+    Object.assign(
+      tools.find((tool) => tool.call === call),
+      result,
+    );
+    this.#event({ type: "tool.result", run, call, ...result });
   }
 
   done(status = "complete") {
@@ -74,7 +97,8 @@ export class Conversation {
     this.say({ type: "welcome", protocol: "chat.v1", heartbeat_s: 25, ...about });
     if (recovered === "new") return;
     const live = this.#live;
-    const runs = live ? [{ run: live.run, message: live.id, off: 0, text: live.text }] : [];
+    const { run, id: message, text, tools } = live ?? {};
+    const runs = live ? [{ run, message, off: 0, text, tools }] : [];
     this.say({ type: "snapshot", seq: this.#seq, messages: this.#messages, runs });
   }
 

@@ -60,6 +60,14 @@ const ATTACKS = [
   "<x/onpointerover=alert(1)>text",
 ];
 
+describe("lists and tables", () => {
+  it("count and align as they were written", () => {
+    const root = view("4. four\n5. five\n\n| a | b |\n|--:|---|\n| 1 | 2 |");
+    expect(root.querySelector("ol")?.start).toBe(4);
+    expect([...root.querySelectorAll("td")].map(({ align }) => align)).toEqual(["right", ""]);
+  });
+});
+
 describe("hostile text", () => {
   it.each(ATTACKS)("%j does nothing", (attack) => {
     expect(dangers(view(attack))).toEqual([]);

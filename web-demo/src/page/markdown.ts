@@ -71,6 +71,8 @@ export function renderBlock(block: string, links: Links): DocumentFragment {
   const fragment = DOMPurify.sanitize(marked.parser(tokens), {
     ALLOWED_TAGS,
     ALLOWED_ATTR: ["href", "align", "start", "class"],
+    // All others are taken for addresses, and only those of the kinds below stay.
+    ADD_URI_SAFE_ATTR: ["align", "start"],
     ALLOW_DATA_ATTR: false,
     ALLOW_ARIA_ATTR: false,
     ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,

@@ -33,37 +33,33 @@ class Drawing {
       if (isNames(value) && Object.keys(value).length > 0) return this.#names(value, depth);
     }
     const most = depth === 0 ? TEXT : CELL;
-    const isTree = typeof value === "object" && value !== null;
-    if (isTree)
-      return make("pre", { dir: "ltr", textContent: cut(json(value, depth === 0), most) });
-    return make("span", { dir: "auto", textContent: cut(String(value), most) });
+    if (typeof value !== "object" || value === null) return words(String(value), most);
+    return make("pre", { dir: "ltr", textContent: cut(json(value, depth === 0), most) });
   }
 
   /** A name and its value in each row. */
   #names(value: Names, depth: number): HTMLElement {
-    const table = make("table", { className: "value-names" });
+    const body = make("tbody");
     const names = Object.keys(value);
     const shown = this.#take(names, 2);
-    for (const name of shown) {
-      const head = make("th", { scope: "row", dir: "auto", textContent: cut(name, CELL) });
-      table.append(make("tr", {}, head, this.#cell(value[name], depth)));
-    }
-    return withRest(table, names.length - shown.length);
+    for (const name of shown)
+      body.append(make("tr", {}, named(name, "row"), this.#cell(value[name], depth)));
+    return withRest(make("table", {}, body), names.length - shown.length);
   }
 
   /** Things of one kind, one in each row, below their names. */
   #rows(value: readonly Names[], depth: number): HTMLElement {
     const names = [...new Set(value.flatMap((row) => Object.keys(row)))];
     const columns = names.slice(0, MOST_COLUMNS);
-    const head = make("tr");
-    for (const name of columns)
-      head.append(make("th", { scope: "col", dir: "auto", textContent: cut(name, CELL) }));
+    const head = make("tr", {}, ...columns.map((name) => named(name, "col")));
     const hidden = names.length - columns.length;
-    if (hidden > 0) head.append(make("th", { scope: "col", dir: "ltr" }, `${hidden} more`));
+    if (hidden > 0) head.append(named(`… ${hidden} more`, "col"));
     const body = make("tbody");
     const shown = this.#take(value, columns.length);
-    for (const row of shown)
-      body.append(make("tr", {}, ...columns.map((name) => this.#cell(row[name], depth))));
+    for (const row of shown) {
+      const own = (name: string): unknown => (Object.hasOwn(row, name) ? row[name] : undefined);
+      body.append(make("tr", {}, ...columns.map((name) => this.#cell(own(name), depth))));
+    }
     const table = make("table", { className: "value-rows" }, make("thead", {}, head), body);
     return withRest(table, value.length - shown.length);
   }
@@ -90,6 +86,14 @@ function isNames(value: unknown): value is Names {
 function isRows(value: unknown): value is readonly Names[] {
   if (!Array.isArray(value) || value.length === 0) return false;
   return value.every((row) => isNames(row) && Object.keys(row).length > 0);
+}
+
+function named(name: string, scope: "row" | "col"): HTMLElement {
+  return make("th", { scope }, words(name, CELL));
+}
+
+function words(text: string, most: number): HTMLElement {
+  return make("span", { dir: "auto", textContent: cut(text, most) });
 }
 
 function withRest(table: HTMLElement, more: number): HTMLElement {
