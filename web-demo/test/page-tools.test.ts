@@ -107,6 +107,7 @@ describe("a card", () => {
     answer.done("stopped");
     await shown(() => card().dataset.status === "cancelled");
     expect(line()).toBe("emiCancelled");
+    expect(one(".note").textContent).toContain("What was written is kept.");
   });
 
   it("shows on demand what was asked and what came back, as text", async () => {

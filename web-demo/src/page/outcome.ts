@@ -39,7 +39,7 @@ export function outcomeNote(message: Message): string | null {
   const error = message.outcome?.error;
   const detail = typeof error === "string" ? error : error?.message;
   const spent = typeof error === "object" && error.code === "budget_exhausted";
-  const unbegun = message.text === "";
+  const unbegun = message.text === "" && message.tools.length === 0;
   if (spent) return unbegun ? SPENT_BEFORE : SPENT_WITHIN;
   const note = message.status === "stopped" && unbegun ? STOPPED_BEFORE : NOTE[message.status];
   if (note === undefined) return null;
