@@ -48,6 +48,7 @@ export class AnswerBody {
       text.root.remove();
       cards.root.remove();
     }
+    this.root.hidden = text === "" && tools.length === 0;
     this.#endsInText = pieces.at(-1)?.text.trim() !== "";
     return whole;
   }
