@@ -112,6 +112,38 @@ test("a card is opened by keyboard, and shows tables of plain text", async () =>
   await close();
 });
 
+test("a card that is opened while the answer is written stays in sight", async () => {
+  const { conversation, page, close } = await open({ viewport: { width: 800, height: 600 } });
+  conversation.write("Before.\n\n".repeat(20));
+  conversation.call("c_1", { args: ARGS });
+  conversation.result("c_1", "ok", RESULT);
+  conversation.write("After.");
+  await stands(page, "Monthly instalment", "ok");
+  const top = () =>
+    line(page, "Monthly instalment").evaluate((one) => one.getBoundingClientRect().top);
+  for (const _ of ["at the end", "by a reader who has moved up"]) {
+    await line(page, "Monthly instalment").click();
+    await page.getByRole("group", { name: "Result" }).waitFor();
+    await page.getByRole("button", { name: "Jump to newest" }).waitFor();
+    const there = await top();
+    conversation.write(" More.\n\n".repeat(20));
+    const { length } = await page.evaluate(
+      () => window.rivulet.client.conversation.messages.at(-1).text,
+    );
+    conversation.write("The end.");
+    await page.waitForFunction(
+      (least) => window.rivulet.client.conversation.messages.at(-1).text.length > least,
+      length,
+    );
+    await page.evaluate(() => new Promise(requestAnimationFrame));
+    assert.ok(Math.abs((await top()) - there) < 1, `${await top()} was ${there}`);
+    await line(page, "Monthly instalment").click();
+    await page.getByRole("group", { name: "Result" }).waitFor({ state: "detached" });
+  }
+  conversation.done();
+  await close();
+});
+
 test("screen readers are told once how a tool has ended", async () => {
   const { conversation, page, close } = await open();
   await page.evaluate(() => {

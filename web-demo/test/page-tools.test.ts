@@ -61,7 +61,7 @@ const body = () =>
   });
 
 async function open(at = 0): Promise<HTMLElement> {
-  card(at).open = true;
+  card(at).querySelector("summary")?.click();
   const more = card(at).querySelector(".tool-more") as HTMLElement;
   await shown(() => more.childElementCount > 0);
   return more;
@@ -130,8 +130,8 @@ describe("a card", () => {
     expect(more.textContent).toContain("Tool emi");
     expect(all("img")).toHaveLength(0);
     expect(line()).toContain(MARKUP);
-    card().open = false;
-    await shown(() => more.childElementCount === 0);
+    card().querySelector("summary")?.click();
+    expect(more.childElementCount).toBe(0);
   });
 
   it("that is open takes in what comes", async () => {

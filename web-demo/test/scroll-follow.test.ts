@@ -70,6 +70,24 @@ describe("a reader at the end", () => {
     expect(jump()).toBe(false);
   });
 
+  it("who opens something is left with it, and is kept at the end again when it is closed", () => {
+    const message = document.querySelector("#messages > article");
+    const toggle = (by: number): void => {
+      height += by;
+      message?.dispatchEvent(new Event("toggle"));
+    };
+    toggle(300);
+    const there = log.scrollTop;
+    for (let token = 0; token < 5; token++) grow(24);
+    expect(log.scrollTop).toBe(there);
+    expect(jump()).toBe(true);
+    toggle(-420);
+    grow(24);
+    expect(atEnd()).toBe(true);
+    toggle(0);
+    expect(jump()).toBe(false);
+  });
+
   it.each([1, 3, 30, 400])("who moves up by %i px is left there", (by) => {
     scroll(-by);
     const there = log.scrollTop;

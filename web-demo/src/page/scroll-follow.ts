@@ -28,6 +28,8 @@ export class ScrollFollow {
     this.#log.addEventListener("scroll", () => this.#look(), { passive: true });
     // The message box grows at the expense of the conversation.
     new ResizeObserver(() => this.follow()).observe(this.#log);
+    // It does not bubble.
+    this.#messages.addEventListener("toggle", () => this.#unfolded(), { capture: true });
     this.#jump.addEventListener("click", () => {
       this.toNewest();
       byId("composer-text").focus();
@@ -79,6 +81,13 @@ export class ScrollFollow {
     if (this.#isEmpty()) this.#set(true);
     else if (arrived) this.#set(true);
     else if (up) this.#set(false);
+  }
+
+  /** What the reader has opened is read where it is, also when the end is out of sight now. */
+  #unfolded(): void {
+    this.#look();
+    this.#held = null;
+    if (this.#end - this.#top >= END_PX) this.#set(false);
   }
 
   /** The first block of text that the reader sees, or the message when it has none there. */

@@ -43,11 +43,10 @@ class ToolCard {
 
   constructor() {
     const mark = make("span", { className: "tool-mark", ariaHidden: "true" });
-    this.#details.append(
-      make("summary", {}, mark, this.#title, this.#status, this.#summary, this.#time),
-      this.#more,
-    );
-    this.#details.addEventListener("toggle", () => apart(() => this.#fill()));
+    const line = make("summary", {}, mark, this.#title, this.#status, this.#summary, this.#time);
+    // Before it opens: whoever hears of that finds all of it.
+    line.addEventListener("click", () => apart(() => this.#fill(!this.#details.open)));
+    this.#details.append(line, this.#more);
     this.root = make("li", {}, this.#details);
   }
 
@@ -61,13 +60,13 @@ class ToolCard {
     this.#status.classList.toggle("visually-hidden", status === "ok");
     this.#summary.textContent = summary;
     this.#time.textContent = ms === undefined ? "" : duration(ms);
-    this.#fill();
+    this.#fill(this.#details.open);
   }
 
   /** Only what is open is made. */
-  #fill(): void {
+  #fill(open: boolean): void {
     const call = this.#shown;
-    if (!this.#details.open || call === null) {
+    if (!open || call === null) {
       this.#more.replaceChildren();
       return;
     }
