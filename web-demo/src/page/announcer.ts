@@ -1,6 +1,6 @@
 /**
- * Tells screen readers what happened: once that an answer begins, once the finished answer. Token by
- * token would drown the listener.
+ * Tells screen readers what happened: once that an answer begins, once how each of its tools has ended, once
+ * the finished answer. Token by token would drown the listener.
  */
 import type { Conversation, Message, RivuletClient, ToolCall } from "../rivulet-client";
 import { byId } from "./element";
@@ -42,9 +42,9 @@ export class Announcer {
     const finished: string[] = [];
     for (const id of this.#pending) {
       const answer = messages.findLast((message) => message.id === id);
+      if (answer) this.#note(answer.tools);
       // An answer may also end while there is no connection: then it comes in a snapshot, without its
       // run. Once another conversation is open, nobody waits for it.
-      if (answer) this.#note(answer.tools);
       if (answer?.run !== undefined && runs.has(answer.run)) continue;
       this.#pending.delete(id);
       if (answer) finished.push(summary(answer));
