@@ -57,7 +57,7 @@ export class Conversation {
   call(call, about = {}) {
     const { run, text, tools } = this.#live;
     const asked = { call, tool: "emi", title: "Monthly instalment", off: text.length, ...about };
-    tools.push({ ...asked, status: "running" });
+    tools.push({ ...asked, status: "running", ms: 0 });
     this.#event({ type: "tool.call", run, ...asked });
   }
 

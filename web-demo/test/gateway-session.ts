@@ -237,7 +237,7 @@ export class Answer {
   call(call: string, about: Partial<ToolCall> = {}): void {
     const { run, text } = this;
     const asked = { call, tool: "emi", title: "Monthly instalment", off: text.length, ...about };
-    this.tools.push({ ...asked, status: "running" });
+    this.tools.push({ ...asked, status: "running", ms: 0 });
     this.#session.record({ type: "tool.call", run, ...asked });
   }
 

@@ -53,13 +53,14 @@ class ToolCard {
   show(call: ToolCall): void {
     if (call === this.#shown) return;
     this.#shown = call;
-    const { status, summary = "", ms } = call;
+    const { status, summary = "", ms = 0 } = call;
     this.#details.dataset.status = status;
     this.#title.textContent = toolTitle(call);
     this.#status.textContent = statusText(status);
     this.#status.classList.toggle("visually-hidden", status === "ok");
     this.#summary.textContent = summary;
-    this.#time.textContent = ms === undefined ? "" : duration(ms);
+    // None: it has not ended, or was not let to.
+    this.#time.textContent = ms > 0 ? duration(ms) : "";
     this.#fill(this.#details.open);
   }
 

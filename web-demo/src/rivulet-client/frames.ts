@@ -50,6 +50,7 @@ export interface ToolCall {
   off: number;
   /** `running`, then `ok`, `error`, `invalid`, `timeout` or `cancelled`; later gateways may have others. */
   status: string;
+  /** How long it took; 0 as long as that is not known. */
   ms?: number;
   /** What came of it, in a line. */
   summary?: string;
