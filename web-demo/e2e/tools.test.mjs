@@ -1,7 +1,19 @@
 /** The cards of the tools that an answer calls, in a real browser. */
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { ask, connected, launch, newestAnswer, openPage, violations } from "./browser.mjs";
+import {
+  ask,
+  connected,
+  finishedAnswer,
+  launch,
+  newestAnswer,
+  openPage,
+  violations,
+} from "./browser.mjs";
+import { OwnGateway, openAt } from "./own-gateway.mjs";
 import { Conversation } from "./scripted.mjs";
 
 let browser;
@@ -82,6 +94,55 @@ test("a card stands where the tool was called, and is the same after a reload", 
   await stands(page, "Products", "timeout");
   assert.deepEqual(await body(page), all);
   await close();
+});
+
+const LOAN = `title = "Loans"
+[tools]
+use = ["emi"]
+[[tool]]
+name = "emi"
+kind = "formula"
+title = "Monthly instalment"
+description = "Exact monthly instalment of a loan."
+summary = "{emi} a month"
+input.principal = { type = "number", min = 10000, max = 10000000 }
+input.annual_rate = { type = "number", min = 1, max = 36, default = 10.5 }
+input.months = { type = "integer", min = 6, max = 360 }
+let = { r = "annual_rate / 1200", f = "(1 + r) ^ months" }
+output.emi = { expr = "principal * r * f / (f - 1)", round = 2 }
+`;
+/** In the words of the mock model. */
+const EMI =
+  'say "Let me see." and call emi {"principal":500000,"months":36} and call emi {"months":3} then say "So it is."';
+
+test("a gateway's own tool computes, and its cards stay with the conversation", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "tools-"));
+  await writeFile(join(folder, "loan.toml"), LOAN);
+  const settings = { REQUIRE_AUTHENTICATION: "false", RIVULET_ASSISTANTS_DIR: folder };
+  const own = await OwnGateway.start(settings);
+  const { page, context, misdeeds } = await openAt(browser, own.url);
+  await connected(page);
+  await page.locator("#welcome").getByRole("button", { name: "Loans" }).click();
+  await page.waitForFunction(() => window.rivulet.client.conversation.assistant === "loan");
+  await ask(page, EMI);
+  const { status, text } = await finishedAnswer(page, 1);
+  assert.deepEqual([status, text.startsWith("Let me see.")], ["complete", true]);
+  await stands(page, "16,251.22 a month", "ok");
+  await stands(page, "Monthly instalment", "invalid");
+  const [before, , , after] = await body(page);
+  assert.deepEqual([before, after], ["Let me see.", "So it is."]);
+  await line(page, "16,251.22 a month").click();
+  const asked = page.getByRole("group", { name: "Arguments" });
+  await asked.getByRole("row", { name: "principal 500000" }).waitFor();
+  await page.getByRole("group", { name: "Result" }).getByText("16251.22").waitFor();
+  const shown = await body(page);
+  await page.reload();
+  await connected(page);
+  await stands(page, "16,251.22 a month", "ok");
+  assert.deepEqual(await body(page), shown);
+  assert.deepEqual(misdeeds, []);
+  await Promise.all([context.close(), own.stop()]);
+  await rm(folder, { recursive: true });
 });
 
 test("a card is opened by keyboard, and shows tables of plain text", async () => {
