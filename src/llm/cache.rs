@@ -6,7 +6,7 @@
 //! user, unless the operator lets users share: a quick answer tells that somebody has asked.
 //!
 //! Kept is what is good for the whole circle: an answer that ended of itself, with text, from a configured model alone,
-//! over knowledge that was searched whole. Uses `chat`, `config`'s [`CacheRule`] and `telemetry`.
+//! over knowledge that was searched whole, and without tools. Uses `chat`, `config`'s [`CacheRule`] and `telemetry`.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -148,6 +148,9 @@ impl Shared {
 
     /// What makes a request the same as another one; `None` when its answer is for nobody else.
     fn key_of(&self, request: &ChatRequest) -> Option<Key> {
+        if request.has_tools() {
+            return None; // What they tell is of this moment and for who asks.
+        }
         let knowledge = request.sharing.knowledge.filter(|_| request.knowledge == KnowledgeUse::Searched)?;
         let circle = Circle::of(request.asker.as_ref(), request.sharing.session.as_ref(), self.rule.shared)?;
         let parameters = serde_json::to_vec(&*request.parameters).ok()?;

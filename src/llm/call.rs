@@ -24,8 +24,16 @@ pub struct ToolOffer {
     pub is_over: bool,
 }
 
+impl ToolOffer {
+    /// What may be called now.
+    #[must_use]
+    pub fn callable(&self) -> &[ToolSpec] {
+        if self.is_over { &[] } else { &self.tools }
+    }
+}
+
 /// A call that a model has made, whole.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// What it calls; need not be anything that it was offered.
     pub name: String,
@@ -40,4 +48,22 @@ pub struct Answered {
     pub call: Call,
     /// What came of it, in the words for the model.
     pub result: String,
+}
+
+impl ToolSpec {
+    /// How long it is in a prompt, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.name.len() + self.description.len() + written(&self.parameters)
+    }
+}
+
+impl Answered {
+    /// How long it is in a prompt, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.call.name.len() + written(&self.call.arguments) + self.result.len()
+    }
+}
+
+fn written(value: &Value) -> usize {
+    value.to_string().len()
 }

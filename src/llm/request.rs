@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::call::{Answered, ToolOffer};
+use super::call::{Answered, ToolOffer, ToolSpec};
 use crate::{
     chat::{Message, Owner, Role, SessionId},
     config::Fallback,
@@ -28,6 +28,12 @@ impl PromptMessage {
     #[must_use]
     pub fn new(role: PromptRole, content: impl Into<String>) -> Self {
         Self { role, content: content.into(), calls: Vec::new() }
+    }
+
+    /// How long it is, with its calls and what came of them, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.content.len() + self.calls.iter().map(Answered::bytes).sum::<usize>()
     }
 }
 
@@ -106,6 +112,18 @@ impl ChatRequest {
             span: RunSpan::default(),
         }
     }
+
+    /// Whether it speaks of tools: of some that may be called, or of calls that were made.
+    #[must_use]
+    pub fn has_tools(&self) -> bool {
+        !self.tools.tools.is_empty() || self.prompt.iter().any(|message| !message.calls.is_empty())
+    }
+
+    /// How much a model is given to read, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.prompt.iter().map(PromptMessage::bytes).sum::<usize>()
+            + self.tools.tools.iter().map(ToolSpec::bytes).sum::<usize>()
+    }
 }
 
 /// Who may answer, of those that the configuration has.
@@ -170,4 +188,29 @@ pub enum KnowledgeUse {
     Loading,
     /// It could not be searched.
     Unavailable,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::llm::call::Call;
+
+    #[test]
+    fn calls_and_tools_are_a_part_of_what_is_read() {
+        let call = Call { name: "calc".to_owned(), arguments: json!({"x": 1}) };
+        let calls = vec![Answered { call, result: "one".to_owned() }];
+        let message = PromptMessage { calls, ..PromptMessage::new(PromptRole::Assistant, "So:") };
+        assert_eq!(message.bytes(), "So:".len() + "calc".len() + r#"{"x":1}"#.len() + "one".len());
+        let (asked, tool) = (
+            ChatRequest::new([message.clone()], "", 1),
+            ToolSpec { name: "calc".to_owned(), description: "Adds.".to_owned(), parameters: json!({}) },
+        );
+        assert!(asked.has_tools() && asked.bytes() == message.bytes());
+        let tools = ToolOffer { tools: [tool].into(), is_over: true };
+        let offered = ChatRequest { tools, ..ChatRequest::new([], "", 1) };
+        assert!(offered.has_tools() && offered.bytes() == "calcAdds.{}".len());
+        assert!(!ChatRequest::new([], "", 1).has_tools());
+    }
 }

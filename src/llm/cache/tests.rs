@@ -7,12 +7,16 @@ use std::{
 
 use futures_util::stream;
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::*;
 use crate::telemetry::spans::RunSpan;
 use crate::{
     chat::{Author, Owner, SessionId, Usage},
-    llm::{Choice, Failover, Parameters, PromptMessage, Sharing, ToolOffer, breaker::BreakerState},
+    llm::{
+        Answered, Call, Choice, Failover, Parameters, PromptMessage, Sharing, ToolOffer, ToolSpec,
+        breaker::BreakerState,
+    },
 };
 
 /// Says always the same, and counts how often it was asked.
@@ -137,6 +141,13 @@ async fn only_what_is_good_for_everybody_is_kept() {
     }
     let unknown = ChatRequest { sharing: Sharing::default(), ..request() };
     assert_eq!(asked_twice(good(), unknown).await, 2, "a state of the knowledge that cannot be told");
+    let tool = ToolSpec { name: "time".to_owned(), description: String::new(), parameters: Value::Null };
+    let offered = ToolOffer { tools: [tool].into(), is_over: true };
+    assert_eq!(asked_twice(good(), ChatRequest { tools: offered, ..request() }).await, 2, "tools");
+    let call = Call { name: "time".to_owned(), arguments: Value::Null };
+    let calls = vec![Answered { call, result: "noon".to_owned() }];
+    let prompt = [PromptMessage { calls, ..PromptMessage::new(PromptRole::Assistant, "") }];
+    assert_eq!(asked_twice(good(), ChatRequest { prompt: prompt.into(), ..request() }).await, 2, "what came of them");
     let failed =
         [Ok(by("first")), Ok(text("Yes.")), Err(ModelError::Truncated { target: "a".into(), detail: "".into() })];
     let (cached, model) = cached(failed.into());

@@ -1,6 +1,6 @@
 //! What is asked of a server: the body of a request, without what it refuses. Pure.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, iter};
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,10 @@ use super::{
     Endpoint,
     manner::{Manner, USAGE_OPTIONS},
 };
-use crate::llm::request::{ChatRequest, PromptMessage, PromptRole};
+use crate::llm::{
+    call::{Answered, ToolSpec},
+    request::{ChatRequest, PromptMessage, PromptRole},
+};
 
 impl Endpoint {
     /// The body of a request.
@@ -28,6 +31,12 @@ impl Endpoint {
         {
             body.extend(said.into_iter().filter(|(name, _)| manner.has(name)));
         }
+        if !request.tools.tools.is_empty() {
+            body["tools"] = request.tools.tools.iter().map(tool).collect();
+            if request.tools.is_over {
+                body["tool_choice"] = json!("none");
+            }
+        }
         for path in &self.strip {
             strip(&mut body, path);
         }
@@ -35,12 +44,20 @@ impl Endpoint {
     }
 }
 
+/// What servers take as the name of a tool, at the most.
+const MAX_NAME_BYTES: usize = 64;
+
+fn tool(tool: &ToolSpec) -> Value {
+    let (name, description, parameters) = (&tool.name, &tool.description, &tool.parameters);
+    json!({ "type": "function", "function": { "name": name, "description": description, "parameters": parameters } })
+}
+
 /// The messages of a prompt. White space at the end of a beginning that the model shall go on with is left out: servers
 /// refuse it, and models go on worse behind it.
 fn messages(prompt: &[PromptMessage], manner: Manner) -> Value {
     let mut instructions = Vec::new();
     let mut messages = Vec::with_capacity(prompt.len());
-    let mut has_asked = false;
+    let (mut has_asked, mut calls) = (false, 0);
     for (at, message) in prompt.iter().enumerate() {
         has_asked |= message.role == PromptRole::User;
         let is_last = at + 1 == prompt.len();
@@ -51,7 +68,9 @@ fn messages(prompt: &[PromptMessage], manner: Manner) -> Value {
                 continue;
             }
             PromptRole::System => ("system", Cow::from(&message.content)),
-            PromptRole::Assistant if is_last => ("assistant", Cow::from(message.content.trim_end())),
+            PromptRole::Assistant if is_last && message.calls.is_empty() => {
+                ("assistant", Cow::from(message.content.trim_end()))
+            }
             PromptRole::Assistant => ("assistant", Cow::from(&message.content)),
             PromptRole::User if instructions.is_empty() => ("user", Cow::from(&message.content)),
             PromptRole::User => {
@@ -59,12 +78,43 @@ fn messages(prompt: &[PromptMessage], manner: Manner) -> Value {
                 ("user", Cow::from(std::mem::take(&mut instructions).join("\n\n")))
             }
         };
-        messages.push(json!({ "role": role, "content": content }));
+        if message.calls.is_empty() {
+            messages.push(json!({ "role": role, "content": content }));
+        } else {
+            messages.extend(called(&content, &message.calls, calls));
+            calls += message.calls.len();
+        }
     }
     if !instructions.is_empty() {
         messages.push(json!({ "role": "user", "content": instructions.join("\n\n") }));
     }
     Value::from(messages)
+}
+
+/// What a model has said with its calls, and what came of each. `before`: how many calls the prompt had until then. Each has
+/// an id of nine letters and digits, as every server takes it, that is the same whenever the prompt is.
+fn called(content: &str, calls: &[Answered], before: usize) -> impl Iterator<Item = Value> {
+    let id = move |at: usize| format!("c{:08}", before + at + 1);
+    let made = calls.iter().enumerate().map(|(at, Answered { call, .. })| {
+        let arguments = if call.arguments.is_object() { call.arguments.to_string() } else { "{}".to_owned() };
+        json!({
+            "id": id(at), "type": "function", "function": { "name": name(&call.name), "arguments": arguments },
+        })
+    });
+    let content = (!content.is_empty()).then_some(content);
+    let message = json!({ "role": "assistant", "content": content, "tool_calls": made.collect::<Value>() });
+    let results = calls.iter().enumerate();
+    iter::once(message).chain(
+        results
+            .map(move |(at, answered)| json!({ "role": "tool", "tool_call_id": id(at), "content": answered.result })),
+    )
+}
+
+/// A name that servers take, whatever a model has called.
+fn name(name: &str) -> String {
+    let is_taken = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let name: String = name.chars().take(MAX_NAME_BYTES).map(|c| if is_taken(c) { c } else { '_' }).collect();
+    if name.is_empty() { "_".to_owned() } else { name }
 }
 
 /// Takes the parameter at `path` out of a request: names parted by dots, `[]` behind a name for all of its items.

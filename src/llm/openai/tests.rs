@@ -1,9 +1,10 @@
 //! What is decided without a connection; the rest is tested over HTTP.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::llm::{
+    call::{Answered, Call, ToolOffer, ToolSpec},
     request::{Parameters, PromptMessage, PromptRole},
     upstream_error::UpstreamError,
 };
@@ -91,4 +92,65 @@ fn a_beginning_to_go_on_with_ends_without_white_space_and_instructions_may_have_
     let without = manner.after(manner, &request, 400, "system role not supported").unwrap();
     let user = json!({ "role": "user", "content": "Be brief.\n\nWhy? " });
     assert_eq!(endpoint.body(&request, without)["messages"][1], user);
+}
+
+#[test]
+fn calls_and_what_came_of_them_go_together_under_ids_that_every_server_takes() {
+    let answered = |name: &str, arguments, result: &str| Answered {
+        call: Call { name: name.to_owned(), arguments },
+        result: result.to_owned(),
+    };
+    let called = |content: &str, calls| PromptMessage { calls, ..PromptMessage::new(PromptRole::Assistant, content) };
+    let calc = answered("calc", json!({ "x": "1+1" }), "2");
+    let prompt = [
+        PromptMessage::new(PromptRole::System, "Be brief."),
+        PromptMessage::new(PromptRole::User, "What is 1+1?"),
+        called("Let me see. ", vec![calc.clone(), answered("f ü", json!("1+"), "There is no such tool.")]),
+        called("", vec![calc]),
+    ];
+    let calculator = ToolSpec {
+        name: "calc".to_owned(),
+        description: "Calculates.".to_owned(),
+        parameters: json!({ "type": "object" }),
+    };
+    let tools = ToolOffer { tools: [calculator].into(), is_over: false };
+    let request = ChatRequest { tools, ..ChatRequest::new(prompt, "", 7) };
+    let endpoint = Endpoint::new(config("http://h/v1")).unwrap();
+    let manner = endpoint.learnt.manner();
+    let body = endpoint.body(&request, manner);
+    let function = |id: &str, name: &str, arguments: &str| json!({ "id": id, "type": "function", "function": { "name": name, "arguments": arguments } });
+    assert_eq!(
+        body["messages"],
+        json!([
+            { "role": "system", "content": "Be brief." },
+            { "role": "user", "content": "What is 1+1?" },
+            { "role": "assistant", "content": "Let me see. ", "tool_calls":
+                [function("c00000001", "calc", r#"{"x":"1+1"}"#), function("c00000002", "f__", "{}")] },
+            { "role": "tool", "tool_call_id": "c00000001", "content": "2" },
+            { "role": "tool", "tool_call_id": "c00000002", "content": "There is no such tool." },
+            { "role": "assistant", "content": null, "tool_calls": [function("c00000003", "calc", r#"{"x":"1+1"}"#)] },
+            { "role": "tool", "tool_call_id": "c00000003", "content": "2" },
+        ])
+    );
+    let offered = json!({ "name": "calc", "description": "Calculates.", "parameters": { "type": "object" } });
+    assert_eq!(body["tools"], json!([{ "type": "function", "function": offered }]));
+    assert_eq!(body.get("tool_choice"), None);
+
+    let over = ChatRequest { tools: ToolOffer { is_over: true, ..request.tools.clone() }, ..request.clone() };
+    let last = endpoint.body(&over, manner);
+    assert_eq!((&last["tools"], &last["tool_choice"]), (&body["tools"], &json!("none")));
+
+    // Without a role for instructions, and where the user has to begin.
+    let without = manner.after(manner, &request, 400, "system role not supported").unwrap();
+    let messages = endpoint.body(&request, without)["messages"].clone();
+    assert_eq!(messages[0], json!({ "role": "user", "content": "Be brief.\n\nWhat is 1+1?" }));
+    assert_eq!(messages.as_array().unwrap()[1..], body["messages"].as_array().unwrap()[2..]);
+    let begun = ChatRequest { prompt: request.prompt[2..].into(), ..request.clone() };
+    let first = manner.after(manner, &begun, 400, "the first message must be a user message").unwrap();
+    assert_eq!(endpoint.body(&begun, first)["messages"], json!([]), "neither without the other");
+
+    let plain = ChatRequest::new([PromptMessage::new(PromptRole::User, "Hi")], "", 7);
+    let expected = r#"{"max_tokens":7,"messages":[{"content":"Hi","role":"user"}],"model":"m","stream":true,"stream_options":{"include_usage":true}}"#;
+    let sent: Value = serde_json::from_str(expected).unwrap();
+    assert_eq!(endpoint.body(&plain, manner), sent, "nothing of it where there are no tools");
 }

@@ -76,8 +76,7 @@ pub(super) fn first_to_ask(untried: &[Arc<Target>], need: Need) -> Option<usize>
 
 /// What a request will use up of a rate limit: providers count the most that the answer may have.
 pub(super) fn need_of(request: &ChatRequest) -> Need {
-    let prompt = request.prompt.iter().map(|message| message.content.len()).sum();
-    Need::of(estimated_tokens(prompt).saturating_add(request.max_output_tokens))
+    Need::of(estimated_tokens(request.bytes()).saturating_add(request.max_output_tokens))
 }
 
 pub(super) fn paced(target: &Target, how: &'static str) {
