@@ -1,15 +1,19 @@
 //! Bodies of model servers: events, JSON, pages, or whatever else comes.
 
 use rivulet::llm::{
+    Call, FinishReason, ToolOffer, ToolSpec,
     reading::{End, Reading, Step},
     sse::{BodyEnd, Events, Item},
 };
+use serde_json::Value;
 
 use super::parts::cut;
 
 /// More than any input has.
 const BODY: usize = 1 << 20;
 const TEXT: usize = 64;
+/// The most calls of an answer.
+const MAX_CALLS: usize = 32;
 
 /// How a body was cut into pieces makes no difference; no answer is longer than it may be; and what is told of a body
 /// that breaks off is a beginning of what the whole one says.
@@ -21,14 +25,15 @@ pub fn upstream(bytes: &[u8]) {
     for way in ways() {
         assert_eq!(events(way), whole, "events, cut {}", way.len());
     }
-    for begins_in_thought in [false, true] {
-        let whole = answer(&[bytes], BODY, begins_in_thought, false);
+    for (begins_in_thought, offers) in [(false, false), (true, false), (false, true)] {
+        let answer = |pieces: &[&[u8]], most, breaks| answer(pieces, most, begins_in_thought, offers, breaks);
+        let whole = answer(&[bytes], BODY, false);
         for way in ways() {
-            assert_eq!(answer(way, BODY, begins_in_thought, false), whole, "an answer, cut {}", way.len());
+            assert_eq!(answer(way, BODY, false), whole, "an answer, cut {}", way.len());
         }
-        let short = answer(&[bytes], TEXT, begins_in_thought, false);
+        let short = answer(&[bytes], TEXT, false);
         assert!(short.text.len() <= TEXT, "{short:?}");
-        let half = answer(&[&bytes[..bytes.len() / 2]], BODY, begins_in_thought, true);
+        let half = answer(&[&bytes[..bytes.len() / 2]], BODY, true);
         if !whole.withdrawn && !half.withdrawn {
             assert!(whole.text.starts_with(&half.text), "{half:?} is no beginning of {whole:?}");
         }
@@ -55,12 +60,15 @@ struct Told {
     text: String,
     withdrawn: bool,
     bad: usize,
+    calls: Vec<Call>,
     end: Option<End>,
 }
 
-fn answer(pieces: &[&[u8]], most: usize, begins_in_thought: bool, breaks: bool) -> Told {
-    let mut reading = Reading::new(BODY, most, begins_in_thought);
-    let mut told = Told { text: String::new(), withdrawn: false, bad: 0, end: None };
+fn answer(pieces: &[&[u8]], most: usize, begins_in_thought: bool, offers: bool, breaks: bool) -> Told {
+    let tool = ToolSpec { name: "calc".to_owned(), description: String::new(), parameters: Value::Null };
+    let tools = ToolOffer { tools: [tool].into(), is_over: !offers };
+    let mut reading = Reading::new(BODY, most, begins_in_thought).offering(tools);
+    let mut told = Told { text: String::new(), withdrawn: false, bad: 0, calls: Vec::new(), end: None };
     let mut take = |reading: &mut Reading| {
         while let Some(step) = reading.take() {
             assert!(told.end.is_none(), "{step:?} behind the end");
@@ -75,6 +83,11 @@ fn answer(pieces: &[&[u8]], most: usize, begins_in_thought: bool, breaks: bool) 
                 }
                 Step::Thinking(_) => {}
                 Step::BadEvent => told.bad += 1,
+                Step::Calls(calls) => {
+                    assert!(offers && told.calls.is_empty() && (1..=MAX_CALLS).contains(&calls.len()), "{calls:?}");
+                    assert!(calls.iter().all(|call| !call.name.is_empty()), "{calls:?}");
+                    told.calls = calls;
+                }
                 Step::End(end) => told.end = Some(end),
             }
         }
@@ -90,5 +103,6 @@ fn answer(pieces: &[&[u8]], most: usize, begins_in_thought: bool, breaks: bool) 
     }
     take(&mut reading);
     assert!(told.end.is_some(), "there is an end");
+    assert!(told.calls.is_empty() || told.end == Some(End::Finished(FinishReason::Stop)), "{told:?}");
     told
 }

@@ -199,6 +199,8 @@ section! {
         continues as "continue": bool = false, Kind::Switch;
         /// Whether its answers begin with reasoning that no mark opens and `</think>` closes.
         begins_in_thought: bool = false, Kind::Switch;
+        /// Whether the model can call tools; one that cannot is passed by when some are offered.
+        tools: bool = true, Kind::Switch;
         /// As `llm.connect_s`.
         connect_s: Option<f64> = None, CONNECT_S;
         /// As `llm.first_token_s`.

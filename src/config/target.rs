@@ -32,6 +32,8 @@ pub struct TargetSettings {
     pub continues: bool,
     /// Whether its answers begin with reasoning that no mark opens.
     pub begins_in_thought: bool,
+    /// Whether the model can call tools.
+    pub tools: bool,
     /// Until the connection stands.
     pub connect_s: f64,
     /// Until the model says something.
@@ -117,6 +119,7 @@ impl LlmConfig {
             strip: refused.iter().map(|&name| name.to_owned()).chain(target.strip.iter().cloned()).collect(),
             continues: target.continues,
             begins_in_thought: target.begins_in_thought,
+            tools: target.tools,
             connect_s: target.connect_s.unwrap_or(self.connect_s),
             first_token_s: target.first_token_s.unwrap_or(self.first_token_s),
             gap_s: target.gap_s.unwrap_or(self.gap_s),

@@ -14,6 +14,7 @@ use futures_util::{FutureExt, Stream, future::BoxFuture};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
+    call::Call,
     clocks::{Clocks, Due, Progress},
     error::{ModelError, Stage},
     event::FinishReason,
@@ -34,6 +35,8 @@ pub(super) enum Said {
     Text(String),
     /// What was passed on before was reasoning, and does not count.
     Withdrawn,
+    /// What it wants to be called, whole; its finish follows.
+    Calls(Vec<Call>),
     /// Why the text ends, with proof that it does.
     Finish(FinishReason),
     /// What it cost.
@@ -125,6 +128,10 @@ impl Attempt {
             Step::Withdrawn => {
                 self.endpoint.has_thought(self.asker.as_ref());
                 Some(Said::Withdrawn)
+            }
+            Step::Calls(calls) => {
+                self.ledger.called();
+                Some(Said::Calls(calls))
             }
             Step::BadEvent => {
                 self.endpoint.count_bad_event();

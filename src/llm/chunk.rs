@@ -16,9 +16,11 @@ use super::{
 
 use self::field::{Result, count, word};
 
+mod called;
 mod field;
 mod said;
 
+pub(super) use called::CallPiece;
 pub(super) use said::Said;
 
 /// What was read of an event.

@@ -58,6 +58,8 @@ pub enum Rejection {
     Filter,
     /// So long a prompt: with a shorter one the same may succeed.
     ContextLength,
+    /// Tools, whichever they are: without any the same may succeed.
+    Tools,
 }
 
 /// Why a model did not answer, or did not finish. The texts are for the log; clients see [`ModelError::code`].

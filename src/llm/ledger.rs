@@ -37,6 +37,7 @@ pub(super) struct Ledger {
     /// Of text and reasoning: the second is not seen, and has the price of the first.
     said_bytes: usize,
     counted: Option<Usage>,
+    calls_tools: bool,
     finish: Option<FinishReason>,
     outcome: &'static str,
     is_failed: bool,
@@ -52,9 +53,10 @@ impl Ledger {
             started: Instant::now(),
             first_chunk: None,
             is_taken: false,
-            prompt_bytes: request.prompt.iter().map(|message| message.content.len()).sum(),
+            prompt_bytes: request.bytes(),
             said_bytes: 0,
             counted: None,
+            calls_tools: false,
             finish: None,
             outcome: "cancelled",
             is_failed: false,
@@ -75,6 +77,11 @@ impl Ledger {
     pub(super) fn said(&mut self, bytes: usize, now: Instant) {
         self.said_bytes += bytes;
         self.first_chunk.get_or_insert_with(|| now - self.started);
+    }
+
+    /// The model has called tools.
+    pub(super) const fn called(&mut self) {
+        self.calls_tools = true;
     }
 
     /// Notes the outcome, and what the provider has counted. Gives the usage, when there is something to count: what the
@@ -112,7 +119,7 @@ impl Drop for Ledger {
         self.span.end(&spans::Result {
             outcome: self.outcome,
             error,
-            finish: self.finish.map(finish_reason),
+            finish: self.finish.map(|reason| if self.calls_tools { "tool_calls" } else { finish_reason(reason) }),
             first_chunk: self.first_chunk,
             usage,
         });

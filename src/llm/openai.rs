@@ -181,7 +181,8 @@ impl Endpoint {
         drop(reservation); // The server has told what is left.
         let begins_in_thought = self.begins_in_thought || self.thought.lock().bind(request.asker.as_ref());
         let tokens = request.max_output_tokens;
-        let reading = Reading::new(allowed(tokens, BODY_BYTES), allowed(tokens, TEXT_BYTES), begins_in_thought);
+        let reading = Reading::new(allowed(tokens, BODY_BYTES), allowed(tokens, TEXT_BYTES), begins_in_thought)
+            .offering(request.tools);
         Ok(Body::new(response, reading, id, lease))
     }
 
@@ -219,7 +220,7 @@ impl Endpoint {
         self.pacer.lock().told(response.headers(), rests_for, Instant::now());
         let id = request_id(response.headers());
         debug!(target_name = self.name, id, status = response.status().as_u16(), "a target answers");
-        match self.head(response).await {
+        match self.head(response, !request.tools.callable().is_empty()).await {
             Ok(response) => Ok((response, id)),
             Err(error) => {
                 self.failed_as(id.as_deref());
@@ -229,9 +230,9 @@ impl Endpoint {
     }
 
     /// Judges the head of an answer; what its body is, that tells itself.
-    async fn head(&self, response: Response) -> Result<Response, ModelError> {
+    async fn head(&self, response: Response, may_call: bool) -> Result<Response, ModelError> {
         if !response.status().is_success() {
-            return Err(self.refused(response).await);
+            return self.refused(response, may_call).await;
         }
         let codings =
             response.headers().get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -8,9 +8,10 @@
 use serde::de::IgnoredAny;
 
 use self::answer::AnswerReader;
-pub use self::answer::{End, Step};
+pub use self::step::{End, Step};
 pub use super::upstream_error::UpstreamError;
 use super::{
+    call::ToolOffer,
     chunk::Chunk,
     json::{Json, Unreadable},
     sse::{BodyEnd, Events, Item},
@@ -18,8 +19,12 @@ use super::{
 use crate::chat::Usage;
 
 mod answer;
+mod arguments;
+mod calls;
 mod marks;
 mod reason;
+mod rescue;
+mod step;
 mod think;
 
 /// How far before its end an event may have been cut: no keep-alive is longer, in bytes.
@@ -53,6 +58,13 @@ impl Reading {
     pub fn new(body_bytes: usize, text_bytes: usize, begins_in_thought: bool) -> Self {
         let answer = AnswerReader::new(text_bytes, begins_in_thought);
         Self { events: Events::new(body_bytes), judge: Judge { answer, broken: None, odd: None } }
+    }
+
+    /// Takes calls of these tools for an answer.
+    #[must_use]
+    pub fn offering(mut self, tools: ToolOffer) -> Self {
+        self.judge.answer.offer(tools);
+        self
     }
 
     /// What comes next; `None` when that takes more bytes, and after [`Step::End`].

@@ -96,6 +96,32 @@ pub(super) fn is_of_turns(words: &str) -> bool {
         || says(&["first message", "first content", "start with", "begin with"]) && words.contains("user")
 }
 
+/// Ways to say that a model, or a server as it was started, knows no tools at all.
+const NO_TOOLS: &[&str] = &[
+    "not support tool",
+    "does not support function call",
+    "doesn't support tool",
+    "no endpoints found that support tool use",
+    "requires --enable-auto-tool-choice",
+    "tool calling is not supported",
+    "`tool calling` is not supported",
+    "tool use is not supported",
+    "tool_choice is not supported",
+    "tools are not supported",
+    "tools is not supported",
+    "`tools` is not supported",
+    "'tools' is not supported",
+    "function calling is not supported",
+    "function calling is not enabled",
+    "tools param requires",
+];
+
+/// Whether a refusal is about tools as such, and not about one of them.
+pub(super) fn is_of_tools(words: &str) -> bool {
+    let words = words.to_lowercase();
+    NO_TOOLS.iter().any(|phrase| words.contains(phrase))
+}
+
 /// What says that something is not known or not taken at all, whatever its value.
 const UNSUPPORTED: &[&str] = &[
     "additional properties",
@@ -199,6 +225,29 @@ mod tests {
         }
         for words in ["", "System role not supported", "the first message is too long", "no such user"] {
             assert!(!is_of_turns(words), "{words}");
+        }
+    }
+
+    #[test]
+    fn refusals_of_tools_are_known_in_the_words_of_many() {
+        for words in [
+            "registry.ollama.ai/library/gemma:latest does not support tools",
+            "\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set",
+            "No endpoints found that support tool use. To learn more about provider routing, visit: …",
+            "`tool calling` is not supported with this model",
+            "Unsupported parameter: 'tools' is not supported with this model.",
+            "tools param requires --jinja flag",
+            "Function calling is not enabled for this model",
+        ] {
+            assert!(is_of_tools(words), "{words}");
+        }
+        for words in [
+            "",
+            "Invalid 'tools[0].function.name': string does not match pattern",
+            "Failed to call a function. Please adjust your prompt.",
+            "no such model",
+        ] {
+            assert!(!is_of_tools(words), "{words}");
         }
     }
 

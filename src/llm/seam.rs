@@ -57,7 +57,8 @@ impl Seam {
         (!self.pending.is_empty()).then(|| self.join())
     }
 
-    fn join(&mut self) -> Joined {
+    /// The seam with what came until now, also when that is nothing: what follows is no text.
+    pub(super) fn join(&mut self) -> Joined {
         let text = std::mem::take(&mut self.pending);
         let begins_anew = self.before.len() >= LEAST && {
             let head = common_prefix(&self.before, &text);
@@ -106,6 +107,8 @@ mod tests {
         assert_eq!(joined("Tents go back within", &[" 60 days."]), keeps(" 60 days."));
         assert_eq!(joined("It is a", &["a tent"]), keeps("a tent"), "too short to tell");
         assert_eq!(joined("Tents go back", &[]), None);
+        assert_eq!(Seam::after("Tents go back ").join(), Joined { keeps: true, text: String::new() });
+        assert_eq!(Seam::anew().join(), Joined { keeps: false, text: String::new() });
     }
 
     #[test]

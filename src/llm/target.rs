@@ -34,6 +34,7 @@ pub(super) struct Target {
     clocks: Clocks,
     prices: Option<(f64, f64)>,
     weight: Option<f64>,
+    takes_tools: bool,
     /// It goes on with an answer that it is given the beginning of, as far as is known.
     continues: AtomicBool,
     standing: Mutex<Standing>,
@@ -74,6 +75,7 @@ impl Target {
             clocks,
             prices: settings.prices,
             weight: settings.weight,
+            takes_tools: settings.tools,
             continues: settings.continues.into(),
             standing,
         })
@@ -92,6 +94,11 @@ impl Target {
     /// Its share of the runs among its neighbours in the list that have one.
     pub(super) const fn weight(&self) -> Option<f64> {
         self.weight
+    }
+
+    /// Whether it can be asked this, whatever it may be like now: one that knows no tools is told of none.
+    pub(super) fn takes(&self, request: &ChatRequest) -> bool {
+        self.takes_tools || !request.has_tools()
     }
 
     /// Whether it goes on with an answer that it is given the beginning of.
@@ -220,7 +227,7 @@ impl Drop for Admission {
 /// What a failure says about the target: nothing, when the question is to blame, or the time that the whole run had.
 fn verdict(error: &ModelError) -> Verdict {
     match error {
-        ModelError::Rejected { reason: Rejection::Filter | Rejection::ContextLength, .. }
+        ModelError::Rejected { reason: Rejection::Filter | Rejection::ContextLength | Rejection::Tools, .. }
         | ModelError::Unusable { .. }
         | ModelError::Timeout { clock: Clock::Total, .. } => Verdict::Unknown,
         // A key, an account or a model that is not there is the target's fault, and stays so.

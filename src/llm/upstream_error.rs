@@ -15,6 +15,8 @@ pub enum Blame {
     ContextLength,
     /// What the model wrote.
     Output,
+    /// That there are tools in the request.
+    Tools,
 }
 
 /// What a provider says about a failure, wherever it says it.
@@ -26,6 +28,8 @@ pub struct UpstreamError {
     pub blame: Blame,
     /// Its words, all of them: a key must be taken out before anything is cut, or half of it would stay.
     pub detail: String,
+    /// What the model wrote, where that is to blame and is told.
+    pub generation: Option<String>,
 }
 
 impl UpstreamError {
@@ -33,8 +37,12 @@ impl UpstreamError {
     pub(super) fn new(status: Option<u16>, detail: &str) -> Self {
         let detail = detail.trim();
         let detail = if detail.is_empty() { "no reason given" } else { detail };
-        let blame = if refusal::is_too_long(None, detail) { Blame::ContextLength } else { Blame::Status };
-        Self { status, blame, detail: detail.to_owned() }
+        let blame = match () {
+            () if refusal::is_too_long(None, detail) => Blame::ContextLength,
+            () if refusal::is_of_tools(detail) => Blame::Tools,
+            () => Blame::Status,
+        };
+        Self { status, blame, detail: detail.to_owned(), generation: None }
     }
 
     /// Reads the value of an `error` field: a text, or an object with a message and a code of any type.
@@ -62,7 +70,8 @@ impl UpstreamError {
             () if codes().any(|code| refusal::is_too_long(Some(code), "")) => Blame::ContextLength,
             () => said.blame,
         };
-        Self { blame, ..said }
+        let generation = text("failed_generation").filter(|_| blame == Blame::Output).map(str::to_owned);
+        Self { blame, generation, ..said }
     }
 
     /// Reads an error body: JSON in any of the usual shapes, a web page, or plain text.
@@ -156,11 +165,15 @@ mod tests {
             ("plain", None, "plain"),
             (" ", None, "no reason given"),
         ] {
-            assert_eq!(of(body), UpstreamError { status, blame: Blame::Status, detail: detail.to_owned() }, "{body}");
+            let expected = UpstreamError { status, blame: Blame::Status, detail: detail.to_owned(), generation: None };
+            assert_eq!(of(body), expected, "{body}");
         }
         let blame = |body: &str| of(body).blame;
         assert_eq!(blame(r#"{"error":{"message":"no","code":"content_filter"}}"#), Blame::Filter);
         assert_eq!(blame(r#"{"error":{"message":"no","type":"exceed_context_size_error"}}"#), Blame::ContextLength);
         assert_eq!(blame(r#"{"detail":"prompt is too long: 9 tokens > 8 maximum"}"#), Blame::ContextLength);
+        assert_eq!(blame(r#"{"error":{"message":"gemma does not support tools","code":404}}"#), Blame::Tools);
+        let failed = of(r#"{"error":{"message":"m","code":"tool_use_failed","failed_generation":"<function=f>"}}"#);
+        assert_eq!((failed.blame, failed.generation.as_deref()), (Blame::Output, Some("<function=f>")));
     }
 }

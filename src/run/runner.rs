@@ -1,7 +1,10 @@
 //! How a run goes: it waits for its turn, looks things up, asks the model. Uses `knowledge`, `limits`, `llm`, `tools`, `telemetry`
 //! and its neighbours.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use async_stream::stream;
 use futures_util::{StreamExt, stream::BoxStream};

@@ -14,6 +14,7 @@ mod bad_input;
 mod branches;
 mod budgets;
 mod cache;
+mod calls;
 mod chat;
 mod checkpoints;
 mod clients;

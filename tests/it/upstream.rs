@@ -8,8 +8,8 @@ use rivulet::{
     chat::{Author, Usage},
     config::{LlmConfig, Secret},
     llm::{
-        ChatModel, ChatRequest, Clock, Failover, FinishReason, ModelError, ModelEvent, ModelStream, PromptMessage,
-        PromptRole, targets::Targets,
+        Call, ChatModel, ChatRequest, Clock, Failover, FinishReason, ModelError, ModelEvent, ModelStream,
+        PromptMessage, PromptRole, targets::Targets,
     },
     mock_llm::{DEFAULT_TEXT, Fault, MockLlm, Options, Script, Stats},
 };
@@ -82,6 +82,7 @@ pub(crate) struct Answer {
     pub(crate) by: Vec<Author>,
     pub(crate) queued: Vec<usize>,
     pub(crate) failover: Option<Failover>,
+    pub(crate) calls: Vec<Call>,
     pub(crate) error: Option<ModelError>,
 }
 
@@ -98,6 +99,7 @@ pub(crate) async fn read(mut stream: ModelStream) -> Answer {
                 Ok(ModelEvent::By(author)) => answer.by.push(author),
                 Ok(ModelEvent::Text(text)) => {
                     assert!(!text.is_empty() && answer.finish.is_none() && !answer.by.is_empty());
+                    assert!(answer.calls.is_empty(), "nothing follows calls");
                     answer.text.push_str(&text);
                 }
                 Ok(ModelEvent::Failover(failover)) => {
@@ -107,7 +109,11 @@ pub(crate) async fn read(mut stream: ModelStream) -> Answer {
                     assert!(is_first, "one switch per answer");
                     answer.failover = Some(failover);
                 }
-                Ok(ModelEvent::Calls(_)) => panic!("nothing was offered"),
+                Ok(ModelEvent::Calls(calls)) => {
+                    assert!(!calls.is_empty() && answer.calls.is_empty() && answer.finish.is_none());
+                    assert!(!answer.by.is_empty(), "somebody calls");
+                    answer.calls = calls;
+                }
                 Ok(ModelEvent::Usage(usage)) => answer.usage = Some(usage),
                 Ok(ModelEvent::Finish(reason)) => assert!(answer.finish.replace(reason).is_none()),
                 Err(error) => answer.error = Some(error),

@@ -53,6 +53,7 @@ fn targets_are_listed_in_order_and_presets_know_the_rest() {
         headers = { "X-Team" = "blue" }
         strip = ["stream_options"]
         continue = true
+        tools = false
         weight = 3
         input_price = 1
         [[llm.targets]]
@@ -78,6 +79,7 @@ fn targets_are_listed_in_order_and_presets_know_the_rest() {
         (local.strip.as_slice(), local.continues, local.prices),
         (&["stream_options".to_owned()][..], true, Some((1.0, 0.0)))
     );
+    assert_eq!((groq.tools, local.tools), (true, false));
     assert_eq!((groq.weight, local.weight), (None, Some(3.0)));
     assert_eq!(local.headers["X-Team"].expose(), "blue");
     assert_eq!(other.api_key, None, "a key goes to an address that was written out only when it is named there");

@@ -1,7 +1,10 @@
 //! What a model says in one piece, or in the whole: text, reasoning, calls of tools, under all the names and in all the
 //! shapes that are in use.
 
-use super::field::{Result, word};
+use super::{
+    called::{CallPiece, pieces},
+    field::{Result, word},
+};
 use crate::llm::json::{Json, Text, Value};
 
 /// What a model says.
@@ -15,6 +18,8 @@ pub(in crate::llm) struct Said<'a> {
     pub(in crate::llm) others: usize,
     /// Whether a tool is called.
     pub(in crate::llm) calls_tool: bool,
+    /// The calls, or pieces of them.
+    pub(in crate::llm) calls: Vec<CallPiece<'a>>,
     /// Something in it may have been text and could not be read as such.
     pub(in crate::llm) is_lost: bool,
 }
@@ -35,7 +40,7 @@ impl<'a> Said<'a> {
     fn members(&mut self, json: &mut Json<'a>) -> Result<()> {
         // Of a field that comes twice the last one counts, and of all that has content the first one that is there.
         let (mut content, mut text, mut refusal) = (None, None, None);
-        let (mut calls, mut older_calls) = (0, 0);
+        let (mut calls, mut older_calls) = (Called::default(), Called::default());
         while let Some(key) = json.key()? {
             match &*key {
                 "content" => content = Some(Self::of_content(json)?),
@@ -44,13 +49,15 @@ impl<'a> Said<'a> {
                 "reasoning_content" | "reasoning" | "reasoning_text" | "thinking" | "reasoning_details" => {
                     self.reasoning = self.reasoning.max(weight(json)?);
                 }
-                "tool_calls" => calls = weight(json)?,
-                "function_call" => older_calls = weight(json)?,
+                "tool_calls" => calls = Called::read(json)?,
+                "function_call" => older_calls = Called::read(json)?,
                 _ => json.skip()?,
             }
         }
-        self.others += calls + older_calls;
+        self.others += calls.weight + older_calls.weight;
         self.calls_tool = self.others > 0;
+        // The same under two names counts once.
+        self.calls = if calls.pieces.is_empty() { older_calls.pieces } else { calls.pieces };
         for said in [content, text, refusal].into_iter().flatten() {
             if self.text.is_empty() {
                 self.text = said.text;
@@ -128,6 +135,21 @@ impl<'a> Said<'a> {
     }
 }
 
+/// The value of a field of calls.
+#[derive(Default)]
+struct Called<'a> {
+    weight: usize,
+    pieces: Vec<CallPiece<'a>>,
+}
+
+impl<'a> Called<'a> {
+    fn read(json: &mut Json<'a>) -> Result<Self> {
+        let raw = json.raw()?;
+        let weight = weight_of(raw);
+        Ok(Self { weight, pieces: if weight > 0 { pieces(raw) } else { Vec::new() } })
+    }
+}
+
 /// The text of a part.
 enum Inner<'a> {
     Nothing,
@@ -164,11 +186,14 @@ fn inner<'a>(json: &mut Json<'a>) -> Result<Inner<'a>> {
 
 /// About how many bytes a model has written for the next value; none for one that is empty.
 fn weight(json: &mut Json<'_>) -> Result<usize> {
-    let raw = json.raw()?;
-    Ok(match raw.as_bytes().first() {
+    json.raw().map(weight_of)
+}
+
+fn weight_of(raw: &str) -> usize {
+    match raw.as_bytes().first() {
         Some(b'"' | b'\'') => raw.len() - 2,
         Some(b'{' | b'[') if raw[1..raw.len() - 1].trim().is_empty() => 0,
         _ if matches!(raw, "null" | "None" | "undefined" | "false" | "False" | "0") => 0,
         _ => raw.len(),
-    })
+    }
 }

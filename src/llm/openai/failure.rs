@@ -20,23 +20,31 @@ use crate::{
 pub(super) const MAX_DETAIL_BYTES: usize = 2048;
 
 impl Endpoint {
-    /// The server did not answer as one does that answers.
-    pub(super) async fn refused(&self, response: Response) -> ModelError {
+    /// The server did not answer as one does that answers. A refusal of what the model wrote, where that is told and a
+    /// tool may be called, is an answer all the same: the call may be in it.
+    pub(super) async fn refused(&self, response: Response, may_call: bool) -> Result<Response, ModelError> {
         let status = response.status();
         let retry_after = retry_after(response.headers());
         if status.is_redirection() {
             let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
             let detail = format!("it redirects to {to}; redirects are not followed, for the key would follow too");
-            return self.failed(status.as_u16(), &detail, None);
+            return Err(self.failed(status.as_u16(), &detail, None));
         }
-        let error = UpstreamError::from_body(&read_some(response).await);
+        let body = read_some(response).await;
+        let error = UpstreamError::from_body(&body);
         // What is said about the pace or with a failure of its own is not about the question.
         let is_client_error = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS;
-        match error.blame {
+        Err(match error.blame {
             Blame::Filter if is_client_error => self.rejected(status.as_u16(), &error, Rejection::Filter),
             // Some say it as if it were their own fault, which may pass.
             Blame::ContextLength if is_client_error || status.is_server_error() => {
                 self.rejected(status.as_u16(), &error, Rejection::ContextLength)
+            }
+            Blame::Tools if is_client_error || status.is_server_error() => {
+                self.rejected(status.as_u16(), &error, Rejection::Tools)
+            }
+            Blame::Output if is_client_error && may_call && error.generation.is_some() => {
+                return Ok(Response::from(http::Response::new(body)));
             }
             Blame::Output if is_client_error => self.unusable(&error.detail),
             _ => {
@@ -44,7 +52,7 @@ impl Endpoint {
                 let meant = error.status.filter(|meant| *meant >= 500).unwrap_or(status.as_u16());
                 self.failed(meant, &error.detail, retry_after)
             }
-        }
+        })
     }
 
     /// What a provider says within a stream that began well.
@@ -53,6 +61,7 @@ impl Endpoint {
             Blame::Status => self.failed(error.status.unwrap_or(500), &error.detail, None),
             Blame::Filter => self.rejected(error.status.unwrap_or(400), error, Rejection::Filter),
             Blame::ContextLength => self.rejected(error.status.unwrap_or(400), error, Rejection::ContextLength),
+            Blame::Tools => self.rejected(error.status.unwrap_or(400), error, Rejection::Tools),
             Blame::Output => self.unusable(&error.detail),
         }
     }

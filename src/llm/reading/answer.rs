@@ -4,15 +4,18 @@
 //! may have been text and could not be read ends the answer there: what is passed on is always a beginning of what the
 //! model said, and never a text with a hole. Pure.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 
 use super::{
+    calls::Calls,
     reason::{Reason, meaning},
+    step::{End, Step},
     think::{Think, Thought},
 };
 use crate::{
     chat::Usage,
     llm::{
+        call::ToolOffer,
         chunk::{Choice, Chunk, Counts, Said},
         event::FinishReason,
         json::{Text, join},
@@ -20,34 +23,6 @@ use crate::{
         upstream_error::UpstreamError,
     },
 };
-
-/// One step of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// It reasons, or writes what nobody asked for and nobody sees: so many bytes of that.
-    Thinking(u32),
-    /// A piece of visible text, never empty.
-    Text(String),
-    /// What was passed on before was reasoning, and does not count.
-    Withdrawn,
-    /// An event could not be read; its end follows.
-    BadEvent,
-    /// It is over; nothing follows.
-    End(End),
-}
-
-/// How an answer ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// It is whole, or its limit is known; there is proof.
-    Finished(FinishReason),
-    /// The provider says that it failed, or has nothing to say.
-    Failed(UpstreamError),
-    /// The proof is missing, or a part of it; what was missing.
-    Truncated(String),
-    /// The model wrote something that is no answer, which another time it may not do; what.
-    Unusable(&'static str),
-}
 
 /// A finish reason that was told, as long as nothing follows it.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +47,7 @@ pub(super) struct AnswerReader {
     half: Option<u16>,
     /// Whose text this is, where there are several choices.
     ours: Option<u64>,
+    calls: Calls,
     called_tool: bool,
     finish: Option<Finish>,
     /// A finish was told, and text followed: in this stream it proves nothing before the end.
@@ -102,6 +78,7 @@ impl AnswerReader {
             think: Think::new(begins_in_thought),
             half: None,
             ours: None,
+            calls: Calls::default(),
             called_tool: false,
             finish: None,
             was_early: false,
@@ -109,6 +86,11 @@ impl AnswerReader {
             messages: Messages::default(),
             counts: Counts::default(),
         }
+    }
+
+    /// What may be called in it.
+    pub(super) fn offer(&mut self, tools: ToolOffer) {
+        self.calls.offer(tools);
     }
 
     /// The next step.
@@ -123,7 +105,12 @@ impl AnswerReader {
 
     /// Whether nothing but usage is expected: silence is an end then.
     pub(super) fn has_finished(&self) -> bool {
-        self.is_over || !self.was_early && !self.text.is_empty() && self.finish.is_some_and(|finish| finish.is_apart)
+        self.is_over || !self.was_early && self.has_said() && self.finish.is_some_and(|finish| finish.is_apart)
+    }
+
+    /// Whether there is text, or a call.
+    const fn has_said(&self) -> bool {
+        !self.text.is_empty() || !self.calls.is_empty()
     }
 
     /// Whether nothing came of it so far.
@@ -153,7 +140,7 @@ impl AnswerReader {
             self.lose();
         }
         if let Some(error) = chunk.error.filter(|_| !self.has_finished()) {
-            self.end(End::Failed(error));
+            self.fail(error);
         }
     }
 
@@ -165,9 +152,17 @@ impl AnswerReader {
         }
     }
 
-    /// The provider says that it failed.
+    /// The provider says that it failed. What it could not read of the model may be a call.
     pub(super) fn fail(&mut self, error: UpstreamError) {
-        self.end(End::Failed(error));
+        let written = error.generation.as_deref().unwrap_or_default();
+        match self.calls.rescue(written) {
+            Some(calls) if !self.is_over => {
+                self.thinks(written.len());
+                self.steps.push_back(Step::Calls(calls));
+                self.end(End::Finished(FinishReason::Stop));
+            }
+            _ => self.end(End::Failed(error)),
+        }
     }
 
     /// The stream is over.
@@ -181,10 +176,13 @@ impl AnswerReader {
         }
     }
 
-    fn choice(&mut self, choice: Choice<'_>) {
+    fn choice(&mut self, mut choice: Choice<'_>) {
         if self.is_over {
             return;
         }
+        let Ok(has_calls) = self.calls.take(&mut choice) else {
+            return self.end(End::Unusable("the model called more tools than it may, or with more words"));
+        };
         let said = || choice.delta.iter().chain(&choice.message);
         let has_text = said().any(|said| !said.text.is_empty());
         let hidden: usize = said().map(|said| said.reasoning + said.others).sum();
@@ -207,16 +205,17 @@ impl AnswerReader {
             self.message(message, before, choice.finish.is_some());
         }
         if let Some(reason) = choice.finish {
-            self.finish(&reason, has_text);
+            self.finish(&reason, has_text || has_calls);
         }
     }
 
-    fn finish(&mut self, reason: &str, has_text: bool) {
+    fn finish(&mut self, reason: &str, has_said: bool) {
         let (reason, is_apart) = match meaning(reason) {
-            Reason::Known(reason) => (reason, !has_text),
+            Reason::Known(reason) => (reason, !has_said),
             Reason::Called => {
                 self.called_tool = true;
-                (FinishReason::Stop, false)
+                // Without calls to be made here, a server may make them itself and go on.
+                (FinishReason::Stop, !has_said && !self.calls.is_empty())
             }
             Reason::Failed => {
                 let detail = format!("it gave up with the finish reason {reason:?}");
@@ -265,7 +264,7 @@ impl AnswerReader {
     /// The answer as a whole, beside pieces of it or behind them; `before` is how much text there was before the pieces
     /// that came with it.
     fn message(&mut self, message: Said<'_>, before: usize, is_last: bool) {
-        let is_first = !std::mem::replace(&mut self.messages.any, true);
+        let is_first = !mem::replace(&mut self.messages.any, true);
         let said = [self.text.as_str(), self.think.held()].concat();
         let is_begun = !said.trim().is_empty() || self.half.is_some();
         if is_first && !is_begun || self.messages.are_pieces || message.text.is_empty() {
@@ -344,10 +343,10 @@ impl AnswerReader {
         let is_proof = self.is_proof(end);
         let is_cut = end.is_cut();
         match (self.finish, end) {
-            (Some(finish), _) if self.text.is_empty() && !is_cut => self.without_text(Some(finish.reason), end),
+            (Some(finish), _) if !self.has_said() && !is_cut => self.without_text(Some(finish.reason), end),
             (Some(finish), _) if !is_cut || self.has_finished() => End::Finished(finish.reason),
-            (_, BodyEnd::TooLong) if !self.text.is_empty() => End::Finished(FinishReason::Length),
-            (None, _) if is_proof && !self.text.is_empty() => End::Finished(FinishReason::Stop),
+            (_, BodyEnd::TooLong) if self.has_said() => End::Finished(FinishReason::Length),
+            (None, _) if is_proof && self.has_said() => End::Finished(FinishReason::Stop),
             (None, _) if is_proof || *end == BodyEnd::TooLong => self.without_text(None, end),
             _ => End::Truncated(end.to_string()),
         }
@@ -356,18 +355,26 @@ impl AnswerReader {
     /// An answer without any text. Ended by a known finish it is one all the same, which callers can order.
     fn without_text(&self, finish: Option<FinishReason>, end: &BodyEnd) -> End {
         match finish {
-            Some(FinishReason::Stop) | None if self.called_tool => {
-                End::Unusable("the model called a tool that nobody offered")
-            }
+            Some(FinishReason::Stop) | None if self.called_tool => End::Unusable(match self.calls.are_wanted() {
+                true => "the model called a tool, and the call did not come",
+                false => "the model called a tool that nobody offered",
+            }),
             Some(FinishReason::Stop) if self.think.is_open() => End::Unusable("the model did not end its reasoning"),
             Some(finish) => End::Finished(finish),
             None => End::Failed(UpstreamError::new(None, &format!("the answer is empty: {end}"))),
         }
     }
 
-    fn end(&mut self, end: End) {
-        if !std::mem::replace(&mut self.is_over, true) {
-            self.steps.push_back(Step::End(end));
+    fn end(&mut self, mut end: End) {
+        if mem::replace(&mut self.is_over, true) {
+            return;
         }
+        if end == End::Finished(FinishReason::Stop) && !self.calls.is_empty() {
+            match self.calls.finish() {
+                Some(calls) => self.steps.push_back(Step::Calls(calls)),
+                None => end = End::Unusable("the model called something that has no name"),
+            }
+        }
+        self.steps.push_back(Step::End(end));
     }
 }

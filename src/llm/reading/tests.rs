@@ -5,8 +5,13 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::llm::{FinishReason, upstream_error::Blame};
+use crate::llm::{
+    FinishReason,
+    call::{Call, ToolOffer, ToolSpec},
+    upstream_error::Blame,
+};
 
+mod calls;
 mod properties;
 mod shapes;
 
@@ -17,6 +22,7 @@ struct Told {
     thought: u32,
     withdrawn: u32,
     bad: u32,
+    calls: Vec<Call>,
     end: End,
     usage: Option<(u32, u32)>,
 }
@@ -27,9 +33,11 @@ fn run<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Told {
 
 fn run_with<'a>(mut reading: Reading, chunks: impl IntoIterator<Item = &'a [u8]>) -> Told {
     let mut told = (String::new(), 0, 0, 0, None);
+    let mut calls = Vec::new();
     let mut drain = |reading: &mut Reading| {
         while let Some(step) = reading.take() {
             assert!(told.4.is_none(), "nothing follows an end");
+            assert!(calls.is_empty() || step == Step::End(STOP), "calls are the last thing that is told");
             match step {
                 Step::Thinking(bytes) => told.1 += bytes,
                 Step::Text(text) => {
@@ -41,6 +49,7 @@ fn run_with<'a>(mut reading: Reading, chunks: impl IntoIterator<Item = &'a [u8]>
                     told.2 += 1;
                 }
                 Step::BadEvent => told.3 += 1,
+                Step::Calls(told) => calls = told,
                 Step::End(end) => told.4 = Some(end),
             }
         }
@@ -53,7 +62,7 @@ fn run_with<'a>(mut reading: Reading, chunks: impl IntoIterator<Item = &'a [u8]>
     drain(&mut reading);
     let (text, thought, withdrawn, bad, end) = told;
     let usage = reading.usage().map(|usage| (usage.input, usage.output));
-    Told { text, thought, withdrawn, bad, end: end.expect("an end"), usage }
+    Told { text, thought, withdrawn, bad, calls, end: end.expect("an end"), usage }
 }
 
 fn body(text: &str) -> Told {
@@ -93,7 +102,7 @@ const STOP: End = End::Finished(FinishReason::Stop);
 const LENGTH: End = End::Finished(FinishReason::Length);
 
 fn whole(told: &Told) -> &str {
-    assert_eq!((&told.end, told.bad, told.withdrawn), (&STOP, 0, 0), "{told:?}");
+    assert_eq!((&told.end, told.bad, told.withdrawn, told.calls.len()), (&STOP, 0, 0, 0), "{told:?}");
     &told.text
 }
 

@@ -90,7 +90,7 @@ impl Answer {
             need: need_of(&request),
             started,
             latest: started + plan.total,
-            untried: plan.in_order(),
+            untried: plan.in_order(&request),
             plan,
             request,
             state: State::Choosing,
@@ -237,14 +237,18 @@ impl Answer {
                     }
                 }
                 None => {
-                    if !asking.is_committed {
-                        asking.commit();
-                        self.ready.push_back(Ok(ModelEvent::By(Author::new(asking.turns.target.model()))));
-                    }
+                    self.commit(asking);
                     self.shown.text.push_str(&text);
                     self.ready.push_back(Ok(ModelEvent::Text(text)));
                 }
             },
+            Said::Calls(calls) => {
+                if let Some(joined) = asking.seam.as_mut().map(Seam::join) {
+                    self.join(asking, joined);
+                }
+                self.commit(asking);
+                self.ready.push_back(Ok(ModelEvent::Calls(calls)));
+            }
             Said::Withdrawn => self.withdraw(asking),
             Said::Finish(reason) => {
                 if let Some(joined) = asking.seam.as_mut().and_then(Seam::end) {
@@ -256,6 +260,14 @@ impl Answer {
                     self.ready.push_back(Ok(ModelEvent::Finish(reason)));
                 }
             }
+        }
+    }
+
+    /// What an attempt says is passed on from now on.
+    fn commit(&mut self, asking: &mut Asking) {
+        if !asking.is_committed {
+            asking.commit();
+            self.ready.push_back(Ok(ModelEvent::By(Author::new(asking.turns.target.model()))));
         }
     }
 
@@ -355,7 +367,7 @@ impl Answer {
         let fallback = self.plan.fallback.take().filter(|_| self.shown.text.is_empty());
         let Some(fallback) = fallback else {
             let error = self.shown.failure.take().or(self.last.take());
-            self.ready.push_back(Err(error.unwrap_or_else(|| self.plan.all_resting())));
+            self.ready.push_back(Err(error.unwrap_or_else(|| self.plan.nobody(&self.request))));
             return;
         };
         self.ready.push_back(Ok(ModelEvent::By(Author::new(&fallback.name()))));

@@ -6,7 +6,14 @@ use tokio::time::Instant;
 
 use crate::{
     config::Fallback,
-    llm::{error::ModelError, extractive::Extractive, order, request::Choice, retry::RetryRule, target::Target},
+    llm::{
+        error::ModelError,
+        extractive::Extractive,
+        order,
+        request::{ChatRequest, Choice},
+        retry::RetryRule,
+        target::Target,
+    },
 };
 
 /// Who is asked, and how patiently.
@@ -38,19 +45,27 @@ impl Plan {
         plan
     }
 
-    /// The targets, in the order in which one answer asks them.
-    pub(super) fn in_order(&self) -> Vec<Arc<Target>> {
-        let weights: Vec<_> = self.targets.iter().map(|target| target.weight()).collect();
-        order::drawn(&weights, rand::random).into_iter().map(|at| Arc::clone(&self.targets[at])).collect()
+    /// The targets that can be asked this, in the order in which one answer asks them.
+    pub(super) fn in_order(&self, request: &ChatRequest) -> Vec<Arc<Target>> {
+        let able: Vec<_> = self.able(request).collect();
+        let weights: Vec<_> = able.iter().map(|target| target.weight()).collect();
+        order::drawn(&weights, rand::random).into_iter().map(|at| Arc::clone(able[at])).collect()
     }
 
-    /// Every breaker is open.
-    pub(super) fn all_resting(&self) -> ModelError {
-        let soonest = self.targets.iter().filter_map(|target| target.report().open_for).min();
+    fn able(&self, request: &ChatRequest) -> impl Iterator<Item = &Arc<Target>> {
+        self.targets.iter().filter(|target| target.takes(request))
+    }
+
+    /// Nobody was asked: no target can be asked this, or the breakers of all that can are open.
+    pub(super) fn nobody(&self, request: &ChatRequest) -> ModelError {
+        let detail = match self.able(request).next() {
+            Some(_) => "failed too often and is left alone for a while",
+            None => "is declared to take no tools",
+        };
         ModelError::Unavailable {
             target: "every target".to_owned(),
-            detail: "failed too often and is left alone for a while".to_owned(),
-            retry_after: soonest,
+            detail: detail.to_owned(),
+            retry_after: self.able(request).filter_map(|target| target.report().open_for).min(),
         }
     }
 

@@ -46,7 +46,9 @@ impl Shown {
         let mut prompt = request.prompt.to_vec();
         match prompt.last_mut() {
             // The caller has begun the answer: what was written goes on with that.
-            Some(begun) if begun.role == PromptRole::Assistant => begun.content.push_str(&self.text),
+            Some(begun) if begun.role == PromptRole::Assistant && begun.calls.is_empty() => {
+                begun.content.push_str(&self.text)
+            }
             _ => prompt.push(PromptMessage::new(PromptRole::Assistant, &self.text)),
         }
         ChatRequest { prompt: prompt.into(), ..request.clone() }

@@ -14,6 +14,11 @@ fn piece() -> impl Strategy<Value = &'static str> {
         Just("data: {\"choices\":[{\"message\":{\"content\":\"a\"}}]}\n\n"),
         Just("data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"c\"}}]}\n\n"),
         Just("data: {\"choices\":[{\"delta\":{\"reasoning\":\"hm\"}}]}\n\n"),
+        Just(
+            "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"calc\",\"arguments\":\"{\"}}]}}]}\n\n"
+        ),
+        Just("data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"function\":{\"arguments\":\"}\"}}]}}]}\n\n"),
+        Just("data: {\"choices\":[{\"message\":{\"function_call\":{\"name\":\"time\",\"arguments\":{}}}}]}\n\n"),
         Just("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"),
         Just("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\n"),
         Just("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"x: ping\n\ny\":1}\n\n"),
@@ -99,6 +104,10 @@ proptest! {
         let whole = run([body.as_slice()]);
         prop_assert_eq!(&run(cut(&body, &cuts)), &whole);
         prop_assert_eq!(&run(body.chunks(1)), &whole);
+        let offered = || Reading::new(1 << 20, 1 << 10, false).offering(super::calls::offer(&["calc"]));
+        let whole = run_with(offered(), [body.as_slice()]);
+        prop_assert_eq!(&run_with(offered(), cut(&body, &cuts)), &whole);
+        prop_assert_eq!(&run_with(offered(), body.chunks(1)), &whole);
     }
 
     /// Nothing is lost or doubled, whatever is written between the pieces and however these are written.
@@ -149,5 +158,110 @@ proptest! {
         let told = run_with(Reading::new(1 << 20, limit, false), [stream(std::slice::from_ref(&event)).as_bytes()]);
         prop_assert!(told.text.len() <= limit && told.text.len() <= content.map_or(0, |text| text.len()));
         let _ = UpstreamError::from_body(event.to_string().as_bytes());
+    }
+}
+
+/// How a server writes its calls.
+#[derive(Debug, Clone, Copy)]
+struct Habits {
+    /// Every call has the same index, or none.
+    index: Option<bool>,
+    repeats_name: bool,
+    repeats_id: bool,
+    as_object: bool,
+    repeats_arguments: bool,
+    reason: &'static str,
+}
+
+fn habits() -> impl Strategy<Value = Habits> {
+    let reason = prop_oneof![Just("tool_calls"), Just("stop"), Just("")];
+    (any::<(Option<bool>, bool, bool, bool, bool)>(), reason).prop_map(
+        |((index, repeats_name, repeats_id, as_object, repeats_arguments), reason)| Habits {
+            index,
+            repeats_name,
+            repeats_id,
+            as_object,
+            repeats_arguments,
+            reason,
+        },
+    )
+}
+
+/// Calls with arguments of any kind, and where these are cut.
+fn calls() -> impl Strategy<Value = Vec<(Call, Vec<prop::sample::Index>)>> {
+    let value = prop_oneof![
+        any::<i64>().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        "[a-z{}\\[\\]\\\\\"é😀<|]{0,8}".prop_map(Value::from),
+        Just(json!({"a":[{}, "}"]})),
+    ];
+    let arguments = prop::collection::btree_map("[a-z\"]{1,4}", value, 0..4);
+    let call = (prop::sample::select(vec!["calc", "time"]), arguments)
+        .prop_map(|(name, arguments)| Call { name: name.to_owned(), arguments: arguments.into_iter().collect() });
+    prop::collection::vec((call, prop::collection::vec(any::<prop::sample::Index>(), 0..5)), 1..5)
+}
+
+/// The events in which a server of these habits writes a call.
+fn call_events(at: usize, (call, cuts): &(Call, Vec<prop::sample::Index>), habits: Habits) -> Vec<String> {
+    let written = call.arguments.to_string();
+    let parts: Vec<Value> = match habits.as_object {
+        true => vec![call.arguments.clone()],
+        false => {
+            let mut cuts: Vec<_> =
+                cuts.iter().map(|cut| written.floor_char_boundary(cut.index(written.len()))).collect();
+            cuts.extend([0, written.len()]);
+            cuts.sort_unstable();
+            let parts = cuts.windows(2).map(|cut| Value::from(&written[cut[0]..cut[1]]));
+            parts.chain(habits.repeats_arguments.then(|| Value::from(written.as_str()))).collect()
+        }
+    };
+    let event = |(part, arguments): (usize, Value)| {
+        let mut piece = json!({"function":{"arguments":arguments}});
+        if let Some(is_own) = habits.index {
+            piece["index"] = if is_own { at.into() } else { 0.into() };
+        }
+        if part == 0 || habits.repeats_id {
+            piece["id"] = format!("call_{at}").into();
+        }
+        if part == 0 || habits.repeats_name {
+            piece["function"]["name"] = call.name.as_str().into();
+        }
+        stream(&[json!({"choices":[{"index":0,"delta":{"tool_calls":[piece]}}]})])
+    };
+    parts.into_iter().enumerate().map(event).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// However calls are written, and whatever comes between: each is told once, whole and in order, at the end.
+    #[test]
+    fn calls_arrive_once_however_they_are_written(
+        wanted in calls(), habits in habits(), text in prop::option::of(Just("Let me see.")),
+        pings in prop::collection::vec((ping(), any::<prop::sample::Index>()), 0..6),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+    ) {
+        let mut events: Vec<String> = text.iter().map(|text| stream(&[said(text)])).collect();
+        for (at, call) in wanted.iter().enumerate() {
+            events.extend(call_events(at, call, habits));
+        }
+        for (ping, at) in pings {
+            let at = at.index(events.len() + 1);
+            events.insert(at, ping.to_owned());
+        }
+        if !habits.reason.is_empty() {
+            events.push(stream(&[finish(habits.reason)]));
+        }
+        let body = events.concat() + "data: [DONE]\n\n";
+        let reading = || Reading::new(1 << 20, 1 << 10, false).offering(super::calls::offer(&["calc", "time"]));
+        let told = run_with(reading(), [body.as_bytes()]);
+        let calls: Vec<Call> = wanted.into_iter().map(|(call, _)| call).collect();
+        prop_assert_eq!(&told.calls, &calls);
+        prop_assert_eq!((told.text.as_str(), &told.end, told.bad), (text.unwrap_or_default(), &STOP, 0));
+        prop_assert_eq!(&run_with(reading(), cut(body.as_bytes(), &cuts)), &told);
+        prop_assert_eq!(&run_with(reading(), body.as_bytes().chunks(1)), &told);
+        // Where it breaks off, nothing of them is told.
+        let begun = body.floor_char_boundary(body.len() / 2);
+        prop_assert!(run_with(reading(), [&body.as_bytes()[..begun]]).calls.is_empty());
     }
 }

@@ -27,7 +27,7 @@ fn errors_inside_a_stream_are_told_after_what_was_said() {
         (json!({"code":503,"message":"Loading model","type":"unavailable_error"}), Some(503), "Loading model (503)"),
         (json!("The model has crashed"), None, "The model has crashed"),
     ] {
-        let failed = UpstreamError { status, blame: Blame::Status, detail: detail.to_owned() };
+        let failed = UpstreamError { status, blame: Blame::Status, detail: detail.to_owned(), generation: None };
         let told = done(&[said("a"), json!({"error":error})]);
         assert_eq!((told.text.as_str(), &told.end), ("a", &End::Failed(failed.clone())));
         let told = done(&[json!({"choices":[],"x_groq":{"error":error}})]);
