@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{error::ToolError, output::Output, toolbox::Search};
+use super::{context::Search, error::ToolError, output::Output};
 use crate::{
     formula::{Arguments, Input, Inputs, Presence, Takes},
     knowledge::MAX_QUESTION_CHARS,

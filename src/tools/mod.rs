@@ -5,6 +5,7 @@
 //! else of ours.
 
 mod calc;
+mod context;
 mod error;
 mod guard;
 mod http;
@@ -14,8 +15,9 @@ mod time;
 mod toolbox;
 
 pub use self::{
+    context::Context,
     error::ToolError,
     output::Output,
-    toolbox::{Context, Search, Tool, Toolbox},
+    toolbox::{Tool, Toolbox},
 };
 pub use crate::formula::{Arguments, BadArguments};

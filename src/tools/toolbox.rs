@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::{calc, error::ToolError, http, knowledge, output::Output, time};
+use super::{calc, context::Context, error::ToolError, http, knowledge, output::Output, time};
 use crate::{
-    chat::Timestamp,
     config::{self, BuiltIn, Does},
     formula::{Arguments, BadArguments, Inputs},
-    knowledge::Passage,
     llm::{ToolSpec, estimated_tokens},
 };
 
@@ -27,18 +24,6 @@ pub struct Tool {
     configured: config::Tool,
     inputs: Inputs,
     client: http::Client,
-}
-
-/// Looks into the documents; `None` when they cannot be searched.
-pub type Search<'a> = dyn Fn(String) -> BoxFuture<'a, Option<Vec<Passage>>> + Send + Sync + 'a;
-
-/// What a tool is told besides its arguments.
-#[derive(Clone, Copy)]
-pub struct Context<'a> {
-    /// What time it is.
-    pub now: Timestamp,
-    /// The documents that the assistant answers from.
-    pub search: &'a Search<'a>,
 }
 
 impl Toolbox {

@@ -7,7 +7,7 @@ use rivulet::{
         Answered, Call, ChatModel, ChatRequest, FinishReason, ModelError, PromptMessage, PromptRole, Rejection,
         ToolOffer, ToolSpec,
     },
-    mock_llm::{DEFAULT_TEXT, Fault, Options, Script},
+    mock_llm::{Fault, Options, Script},
 };
 use serde_json::{Value, json};
 
@@ -28,6 +28,8 @@ const TWO_CALLS: &[&str] = &[
     "\n\ndata: [DONE]\n\n",
 ];
 const TEXT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Let me see.\"}}]}\n\n";
+/// Nothing but that.
+const NO_CALLS: &[&str] = &[TEXT, "data: [DONE]\n\n"];
 
 fn two() -> Vec<Call> {
     vec![call("calc", json!({ "x": "1+1" })), call("time", json!({}))]
@@ -116,7 +118,7 @@ async fn who_takes_over_may_call_without_a_word() {
 
 #[tokio::test]
 async fn a_target_without_tools_is_passed_by_where_some_are_offered() {
-    let (first, second) = (saying("first").await, upstream([raw(TWO_CALLS), Fault::None]).await);
+    let (first, second) = (saying("first").await, upstream([raw(TWO_CALLS), raw(NO_CALLS)]).await);
     let mut config = targets([&first, &second]);
     config.targets[0].tools = false;
     called(&ask(&config).await, "", "model-b");
@@ -126,7 +128,7 @@ async fn a_target_without_tools_is_passed_by_where_some_are_offered() {
     let made = PromptMessage { calls: vec![answered], ..PromptMessage::new(PromptRole::Assistant, "") };
     let prompt = [&request(9).prompt[..], &[made]].concat();
     let second_round = ChatRequest { prompt: prompt.into(), ..request(1024) };
-    assert_eq!(read(model(&config).stream(second_round)).await.text, DEFAULT_TEXT);
+    assert_eq!(read(model(&config).stream(second_round)).await.text, "Let me see.");
     assert_eq!((first.stats.counts().requests, second.stats.counts().requests), (1, 2));
 
     config.targets.truncate(1);
@@ -186,7 +188,7 @@ async fn a_call_that_the_server_could_not_read_is_made_all_the_same_when_it_was_
 
 #[tokio::test]
 async fn what_came_of_calls_is_in_the_next_prompt_and_the_last_one_may_not_call() {
-    let upstream = upstream([Fault::None, raw(TWO_CALLS)]).await;
+    let upstream = upstream([raw(NO_CALLS), raw(TWO_CALLS)]).await;
     let answered = Answered { call: two().remove(0), result: "2".to_owned() };
     let made = PromptMessage { calls: vec![answered], ..PromptMessage::new(PromptRole::Assistant, "Let me see.") };
     let prompt = [&request(9).prompt[..], &[made]].concat();
@@ -194,7 +196,7 @@ async fn what_came_of_calls_is_in_the_next_prompt_and_the_last_one_may_not_call(
     let last = ChatRequest { prompt: prompt.into(), tools, ..request(1024) };
     let model = model(&config(upstream.addr));
     let answer = read(model.stream(last.clone())).await;
-    assert_eq!((answer.text.as_str(), answer.finish), (DEFAULT_TEXT, Some(FinishReason::Stop)));
+    assert_eq!((answer.text.as_str(), answer.finish), ("Let me see.", Some(FinishReason::Stop)));
     let body = asked(&upstream).remove(0);
     let function = json!({ "name": "calc", "arguments": r#"{"x":"1+1"}"# });
     let calls = json!([{ "id": "c00000001", "type": "function", "function": function }]);
@@ -232,7 +234,6 @@ async fn every_way_in_which_servers_write_calls_comes_to_the_same() {
         "json",
         "no-done",
         "no-finish",
-        "late-usage",
     ] {
         called(&at(fault).await, "", "some-model");
     }

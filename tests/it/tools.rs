@@ -90,11 +90,13 @@ async fn a_model_computes_with_a_tool_and_everybody_sees_it() {
         "ms": results[0]["ms"], "summary": "16,251.22 a month", "data": results[0]["data"],
     }]);
     let session = client.session();
-    let second = Client::connect(&gateway.socket(&session)).await;
-    let shown = |client: &Client| client.snapshot.as_ref().unwrap()["messages"][1]["tools"].clone();
-    assert_eq!(shown(&second), expected);
+    let shown = async |gateway: &TestGateway| {
+        let mut other = Client::connect(&gateway.socket(&session)).await;
+        other.until("snapshot").await["messages"][1]["tools"].clone()
+    };
+    assert_eq!(shown(&gateway).await, expected);
     let gateway = gateway.kill().await.start().await;
-    assert_eq!(shown(&Client::connect(&gateway.socket(&session)).await), expected);
+    assert_eq!(shown(&gateway).await, expected);
     let (_, messages) = gateway.get(&format!("/api/v1/sessions/{session}")).await;
     assert_eq!(messages["messages"][1]["tools"], expected);
     assert_eq!(gateway.metric(r#"tool_calls_total{tool="emi",status="ok"}"#).await, 0.0, "it has begun anew");
