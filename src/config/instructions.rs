@@ -93,7 +93,7 @@ impl Instructions {
     #[must_use]
     pub fn fill(&self, facts: &Facts<'_>) -> String {
         let piece = |piece| match piece {
-            &Piece::Text(ref text) => Cow::Borrowed(text.as_str()),
+            Piece::Text(text) => Cow::Borrowed(text.as_str()),
             Piece::Today => Cow::Borrowed(facts.today),
             Piece::Tenant => one_line(facts.tenant),
             Piece::User => one_line(facts.user),

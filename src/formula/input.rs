@@ -239,12 +239,6 @@ impl Takes {
 }
 
 impl Arguments {
-    /// All of them, as a JSON object.
-    #[must_use]
-    pub fn to_value(&self) -> Value {
-        Value::Object(self.0.clone())
-    }
-
     /// One of them as a number; a truth is 1 or 0. `None` where there is none.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<f64> {

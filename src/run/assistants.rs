@@ -1,7 +1,11 @@
-//! The assistants on offer, as the configuration has them at the moment. Uses `config`, `telemetry`, and `llm`'s plain
-//! values.
+//! The assistants on offer, as the configuration has them at the moment, with their tools. Uses `config`, `telemetry`, `tools`,
+//! and `llm`'s plain values.
 
-use std::{collections::BTreeMap, iter::once, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    iter::once,
+    sync::Arc,
+};
 
 use parking_lot::RwLock;
 
@@ -13,6 +17,7 @@ use crate::{
         metrics::{ASSISTANT_RUNS, RUNS},
         recorder,
     },
+    tools::Toolbox,
 };
 
 /// The assistants on offer. An answer that is being written goes on with the one that it began with.
@@ -23,6 +28,8 @@ pub struct Assistants(RwLock<Offer>);
 struct Offer {
     default: Arc<Assistant>,
     all: BTreeMap<String, Arc<Assistant>>,
+    /// The tools of each, by name and version; their connections are kept.
+    toolboxes: HashMap<(String, String), Arc<Toolbox>>,
 }
 
 impl Assistants {
@@ -45,6 +52,17 @@ impl Assistants {
             None => Some(offer.default.clone()),
             Some(name) => offer.all.get(name).cloned(),
         }
+    }
+
+    /// The tools of an assistant; `None` when it has none.
+    #[must_use]
+    pub fn toolbox(&self, assistant: &Assistant) -> Option<Arc<Toolbox>> {
+        if assistant.tools.offered.is_empty() {
+            return None;
+        }
+        let known = self.0.read().toolboxes.get(&(assistant.name.clone(), assistant.version.clone())).cloned();
+        // One that is on offer no more has its last questions to answer.
+        Some(known.unwrap_or_else(|| Arc::new(Toolbox::of(&assistant.tools))))
     }
 
     /// Who answers those who ask for nobody in particular.
@@ -75,15 +93,19 @@ impl Offer {
         let default = all.get(&config.assistants.default).cloned().unwrap_or_else(|| Arc::new(Assistant::plain()));
         // Nothing is said of it in a file, or it is one of them.
         all.entry(default.name.clone()).or_insert_with(|| default.clone());
+        let mut toolboxes = HashMap::new();
         for one in all.values() {
-            for Assistant { name, version, variant, .. } in
+            for Assistant { name, version, variant, tools, .. } in
                 once(one).chain(one.variants.iter().map(|one| &one.assistant)).map(|one| &**one)
             {
                 let variant = variant.as_deref().unwrap_or_default();
                 recorder::begin_known(&[("assistant", name), ("version", version), ("variant", variant)]);
+                if !tools.offered.is_empty() {
+                    toolboxes.insert((name.clone(), version.clone()), Arc::new(Toolbox::of(tools)));
+                }
             }
         }
-        Self { default, all }
+        Self { default, all, toolboxes }
     }
 }
 

@@ -74,7 +74,7 @@ impl Calls {
         let checked = tool.map(|tool| (tool, tool.check(&call.arguments)));
         let name = printable(&call.name, NAME_BYTES);
         let args = match &checked {
-            Some((_, Ok(arguments))) => arguments.to_value(),
+            Some((_, Ok(arguments))) => all_of(arguments),
             _ => call.arguments.clone(),
         };
         let next = if self.are_used_up() {
@@ -119,7 +119,7 @@ impl Calls {
     pub(super) fn ran(&mut self, planned: &Planned<'_>, came: &Came) {
         if let Next::Run(_, arguments) = &planned.next
             && let Some((_, first @ None)) =
-                self.same.get_mut(&(planned.call.name.clone(), arguments.to_value().to_string()))
+                self.same.get_mut(&(planned.call.name.clone(), all_of(arguments).to_string()))
         {
             *first = Some(came.clone());
         }
@@ -145,6 +145,10 @@ impl Came {
         let outcome = ToolOutcome { status, summary: printable(why, SUMMARY_BYTES), ..ToolOutcome::default() };
         Self { outcome, result: wrong(why) }
     }
+}
+
+fn all_of(arguments: &Arguments) -> Value {
+    Value::Object(arguments.as_json().clone())
 }
 
 /// An error, as the model is told of it.

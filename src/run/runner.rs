@@ -35,7 +35,6 @@ use crate::{
         extractive::Extractive,
     },
     telemetry::{metrics::RETRIEVAL_DURATION, spans::RunSpan},
-    tools::Toolbox,
 };
 
 /// Says that nothing was found; one for all answers, for it bounds what it composes at once.
@@ -126,7 +125,7 @@ impl Runner {
             yield Before::Told(RunEvent::Doing(Phase::Waiting.into()));
             let knowing = &request.assistant.knowledge;
             let is_silent = knowing.only_grounded && knowing.mode == KnowledgeMode::Always && found.passages.is_empty();
-            let (toolbox, bounds) = (Toolbox::of(&request.assistant.tools), request.assistant.tools.calling.clone());
+            let (toolbox, bounds) = (self.assistants.toolbox(&request.assistant), request.assistant.tools.calling.clone());
             let lookup = Lookup::of(self.retriever.clone(), &self.retrieval, &request);
             let (request, prompt_tokens) = self.compose(request, found, span);
             let spending = match self.budgets.begin(&spender, prompt_tokens.into(), request.max_output_tokens.into()).await {
@@ -142,12 +141,12 @@ impl Runner {
             let answer = if is_silent {
                 // What is not in the documents nobody is asked for.
                 Answer::new(NOTHING_FOUND.stream(request), writing, place)
-            } else if toolbox.is_empty() {
-                Answer::new(self.model.stream(request), writing, place)
-            } else {
-                let (model, budgets, toolbox) = (self.model.clone(), self.budgets.clone(), Arc::new(toolbox));
+            } else if let Some(toolbox) = toolbox {
+                let (model, budgets) = (self.model.clone(), self.budgets.clone());
                 let found = request.passages.clone();
                 Rounds { model, budgets, spender, lookup, toolbox, bounds, request }.begin(&found, writing, place)
+            } else {
+                Answer::new(self.model.stream(request), writing, place)
             };
             yield Before::Answer(Box::new(answer));
         };

@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use crate::{chat::Timestamp, knowledge::Passage};
 
 /// Looks into the documents; `None` when they cannot be searched.
-pub type Search<'a> = dyn Fn(String) -> BoxFuture<'a, Option<Vec<Passage>>> + Send + Sync + 'a;
+pub(super) type Search<'a> = dyn Fn(String) -> BoxFuture<'a, Option<Vec<Passage>>> + Send + Sync + 'a;
 
 /// What a tool is told besides its arguments.
 #[derive(Clone, Copy)]

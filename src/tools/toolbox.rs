@@ -40,12 +40,6 @@ impl Toolbox {
         self.specs.clone()
     }
 
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.tools.is_empty()
-    }
-
     /// The one of this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Tool> {

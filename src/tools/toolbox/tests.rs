@@ -4,7 +4,10 @@ use futures_util::FutureExt;
 use serde_json::json;
 
 use super::*;
-use crate::config::{Config, Overrides};
+use crate::{
+    chat::Timestamp,
+    config::{Config, Overrides},
+};
 
 /// The tools of an assistant in `tests/files`.
 fn loan() -> Toolbox {
