@@ -115,11 +115,13 @@ output.emi = { expr = "principal * r * f / (f - 1)", round = 2 }
 const EMI =
   'say "Let me see." and call emi {"principal":500000,"months":36} and call emi {"months":3} then say "So it is."';
 
-test("a gateway's own tool computes, and its cards stay with the conversation", async () => {
+test("a gateway's own tool computes, and its cards stay with the conversation", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "tools-"));
   await writeFile(join(folder, "loan.toml"), LOAN);
   const settings = { REQUIRE_AUTHENTICATION: "false", RIVULET_ASSISTANTS_DIR: folder };
+  t.after(() => rm(folder, { recursive: true }));
   const own = await OwnGateway.start(settings);
+  t.after(() => own.stop());
   const { page, context, misdeeds } = await openAt(browser, own.url);
   await connected(page);
   await page.locator("#welcome").getByRole("button", { name: "Loans" }).click();
@@ -141,8 +143,7 @@ test("a gateway's own tool computes, and its cards stay with the conversation", 
   await stands(page, "16,251.22 a month", "ok");
   assert.deepEqual(await body(page), shown);
   assert.deepEqual(misdeeds, []);
-  await Promise.all([context.close(), own.stop()]);
-  await rm(folder, { recursive: true });
+  await context.close();
 });
 
 test("a card is opened by keyboard, and shows tables of plain text", async () => {
