@@ -92,13 +92,13 @@ impl Instructions {
     /// The text as it is for somebody, today.
     #[must_use]
     pub fn fill(&self, facts: &Facts<'_>) -> String {
-        let piece = |piece| match piece {
+        let pieces = self.0.iter().map(|piece| match piece {
             Piece::Text(text) => Cow::Borrowed(text.as_str()),
             Piece::Today => Cow::Borrowed(facts.today),
             Piece::Tenant => one_line(facts.tenant),
             Piece::User => one_line(facts.user),
-        };
-        self.0.iter().map(piece).collect()
+        });
+        pieces.collect()
     }
 
     /// About how many bytes it has, filled in.

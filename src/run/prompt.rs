@@ -132,11 +132,7 @@ fn in_turns(messages: Vec<PromptMessage>) -> Vec<PromptMessage> {
 /// About how many tokens a prompt has.
 #[must_use]
 pub fn tokens(prompt: &[PromptMessage]) -> u32 {
-    estimated_tokens(prompt.iter().map(|message| message.content.len() + calls_bytes(message)).sum())
-}
-
-fn calls_bytes(message: &PromptMessage) -> usize {
-    message.calls.iter().map(|one| one.call.name.len() + one.call.arguments.to_string().len() + one.result.len()).sum()
+    estimated_tokens(prompt.iter().map(PromptMessage::bytes).sum())
 }
 
 /// Keeps what tools have answered within its bounds: of what is not the newest, the oldest is shortened first.
