@@ -93,6 +93,7 @@ impl Offer {
         let default = all.get(&config.assistants.default).cloned().unwrap_or_else(|| Arc::new(Assistant::plain()));
         // Nothing is said of it in a file, or it is one of them.
         all.entry(default.name.clone()).or_insert_with(|| default.clone());
+        recorder::begin_known(&[("tool", "none")]);
         let mut toolboxes = HashMap::new();
         for one in all.values() {
             for Assistant { name, version, variant, tools, .. } in
@@ -100,6 +101,9 @@ impl Offer {
             {
                 let variant = variant.as_deref().unwrap_or_default();
                 recorder::begin_known(&[("assistant", name), ("version", version), ("variant", variant)]);
+                for tool in &tools.offered {
+                    recorder::begin_known(&[("tool", tool.name())]);
+                }
                 if !tools.offered.is_empty() {
                     toolboxes.insert((name.clone(), version.clone()), Arc::new(Toolbox::of(tools)));
                 }

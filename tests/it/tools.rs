@@ -2,11 +2,13 @@
 
 use std::fs;
 
+use axum::{Json, Router};
 use reqwest::Client as Http;
 use rivulet::mock_llm::{Fault, Options};
 use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-use crate::harness::{Client, Setup, TestGateway, Upstream, upstream};
+use crate::harness::{Client, Setup, TestGateway, Upstream, soon, upstream};
 
 const LOAN: &str = include_str!("../files/assistants/loan.toml");
 const EMI: &str = r#"say "Let me see." and call emi {"principal":500000,"months":36}"#;
@@ -100,7 +102,8 @@ async fn a_model_computes_with_a_tool_and_everybody_sees_it() {
     assert_eq!(messages["messages"][1]["tools"], expected);
     assert_eq!(gateway.metric(r#"tool_calls_total{tool="emi",status="ok"}"#).await, 0.0, "it has begun anew");
     let mut client = Client::connect(&gateway.socket(&session)).await;
-    client.ask(r#"call calc {"expression":"6 * 7"}"#).await;
+    client.tell(json!({"type": "send", "id": "again", "text": r#"call calc {"expression":"6 * 7"}"#})).await;
+    client.answer().await;
     assert_eq!(gateway.metric(r#"tool_calls_total{tool="calc",status="ok"}"#).await, 1.0);
 }
 
@@ -197,4 +200,126 @@ async fn other_interfaces_tell_the_answer_and_not_its_calls() {
     let (status, answer) = gateway.post("/api/v1/chat", json!({"message": EMI, "assistant": "loan"})).await;
     assert_eq!(status, 200, "{answer}");
     assert!(answer["response"].as_str().unwrap().contains("16251.22"), "{answer}");
+}
+
+/// A server that says what it is asked for: how many were asked at once, and whether a connection was closed before it
+/// answered.
+struct Slow {
+    url: String,
+    asked: watch::Sender<usize>,
+    left: watch::Sender<usize>,
+    answers: watch::Sender<bool>,
+    _running: JoinSet<()>,
+}
+
+/// Counts whoever goes before it has its answer.
+struct Leaving(watch::Sender<usize>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.send_modify(|left| *left += 1);
+    }
+}
+
+async fn slow() -> Slow {
+    let (asked, left, answers) = (watch::channel(0).0, watch::channel(0).0, watch::channel(false).0);
+    let (seen, gone, may) = (asked.clone(), left.clone(), answers.clone());
+    let router = Router::new().fallback(move || {
+        let (seen, gone, mut may) = (seen.clone(), gone.clone(), may.subscribe());
+        async move {
+            seen.send_modify(|asked| *asked += 1);
+            let leaving = Leaving(gone);
+            may.wait_for(|may| *may).await.unwrap();
+            std::mem::forget(leaving);
+            Json(json!({"score": 712}))
+        }
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut running = JoinSet::new();
+    running.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    Slow { url, asked, left, answers, _running: running }
+}
+
+/// An assistant that asks this server, with so many seconds for a call.
+fn scoring(setup: Setup, server: &str, call_s: u32) -> Setup {
+    let file = format!(
+        "[knowledge]\nmode = \"off\"\n[tools]\nuse = [\"score\"]\ncall_s = {call_s}\n[[tool]]\nname = \"score\"\n\
+         kind = \"http\"\ndescription = \"Asks.\"\nurl = \"{server}/v1/{{pan}}\"\nprivate_hosts = [\"127.0.0.1\"]\n\
+         input.pan = {{ type = \"string\" }}\n"
+    );
+    let folder = setup.data.path().join("assistants");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("loan.toml"), file).unwrap();
+    setup
+}
+
+const BOTH: &str = r#"say "Let me see." and call score {"pan":"a"} and call score {"pan":"b"}"#;
+
+#[tokio::test]
+async fn calls_of_a_round_run_at_the_same_time_and_a_reader_sees_that_they_run() {
+    let (upstream, server) = (calling(None).await, slow().await);
+    let gateway = scoring(Setup::with_upstream(&upstream.url), &server.url, 30).start().await;
+    let mut client = open(&gateway).await;
+    client.say(BOTH).await;
+    soon("both are asked", server.asked.subscribe().wait_for(|asked| *asked == 2)).await.unwrap();
+    while client.until("run.phase").await["phase"] != "tool" {}
+    let mut second = Client::connect(&gateway.socket(&client.session())).await;
+    let shown = second.until("snapshot").await["runs"][0].clone();
+    assert_eq!((&shown["text"], &shown["phase"]), (&json!("Let me see."), &json!("tool")));
+    assert_eq!(shown["tools"].as_array().unwrap().len(), 2);
+    assert_eq!(shown["tools"][1]["status"], "running");
+    server.answers.send_replace(true);
+    for client in [&mut client, &mut second] {
+        client.answer().await;
+        assert!(client.memory.tools.values().all(|status| status == "ok"));
+    }
+}
+
+#[tokio::test]
+async fn a_stop_cancels_what_runs() {
+    let (upstream, server) = (calling(None).await, slow().await);
+    let gateway = scoring(Setup::with_upstream(&upstream.url), &server.url, 30).start().await;
+    let mut client = open(&gateway).await;
+    client.say(BOTH).await;
+    soon("both are asked", server.asked.subscribe().wait_for(|asked| *asked == 2)).await.unwrap();
+    client.tell(json!({"type": "stop"})).await;
+    let done = client.until("run.done").await;
+    assert_eq!(done["status"], "stopped");
+    assert!(client.memory.tools.values().all(|status| status == "cancelled"), "{:?}", client.memory.tools);
+    soon("nobody waits for them", server.left.subscribe().wait_for(|left| *left == 2)).await.unwrap();
+    // The next question is answered, and its prompt has no call without a result.
+    server.answers.send_replace(true);
+    assert_eq!(client.ask("What is a rivulet?").await.status(), "complete");
+}
+
+#[tokio::test]
+async fn a_call_that_takes_too_long_is_given_up_and_the_answer_goes_on() {
+    let (upstream, server) = (calling(None).await, slow().await);
+    let gateway = scoring(Setup::with_upstream(&upstream.url), &server.url, 1).start().await;
+    let mut client = open(&gateway).await;
+    let frames = frames(&mut client, BOTH).await;
+    assert!(of_kind(&frames, "tool.result").iter().all(|result| result["status"] == "timeout"), "{frames:?}");
+    assert_eq!(frames.last().unwrap()["status"], "complete");
+    assert_eq!(gateway.metric(r#"tool_calls_total{tool="score",status="timeout"}"#).await, 2.0);
+}
+
+#[tokio::test]
+async fn what_was_said_before_a_call_stays_when_the_model_breaks_off_after_it() {
+    let first =
+        upstream(Options { faults: vec![Fault::None, "end:2".parse().unwrap()], rate: 0.0, ..Options::default() })
+            .await;
+    let second = calling(None).await;
+    let targets = [("first", &first.url), ("second", &second.url)]
+        .map(|(name, url)| json!({"name": name, "base_url": url, "model": "m"}));
+    let setup = lending(Setup::bare()).set("RIVULET_LLM_TARGETS", &json!(targets).to_string());
+    let gateway = setup.set("RIVULET_LLM_RETRIES", "0").start().await;
+    let mut client = open(&gateway).await;
+    let frames = frames(&mut client, EMI).await;
+    let done = frames.last().unwrap();
+    assert_eq!((&done["status"], of_kind(&frames, "failover").len()), (&json!("complete"), 1), "{frames:?}");
+    let text = &client.memory.texts[done["run"].as_str().unwrap()];
+    assert_eq!(text.matches("Let me see.").count(), 1, "{text}");
+    assert_eq!(text.matches("16251.22").count(), 1, "{text}");
+    assert_eq!(of_kind(&frames, "tool.call").len(), 1, "what was called is not called again");
 }
