@@ -3,12 +3,15 @@
 use std::fs;
 
 use axum::{Json, Router};
-use reqwest::Client as Http;
+use reqwest::{Client as Http, Method};
 use rivulet::mock_llm::{Fault, Options};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-use crate::harness::{Client, Setup, TestGateway, Upstream, soon, upstream};
+use crate::{
+    documents::{self, User, form},
+    harness::{Client, Setup, TestGateway, Upstream, soon, upstream},
+};
 
 const LOAN: &str = include_str!("../files/assistants/loan.toml");
 const EMI: &str = r#"say "Let me see." and call emi {"principal":500000,"months":36}"#;
@@ -322,4 +325,37 @@ async fn what_was_said_before_a_call_stays_when_the_model_breaks_off_after_it() 
     assert_eq!(text.matches("Let me see.").count(), 1, "{text}");
     assert_eq!(text.matches("16251.22").count(), 1, "{text}");
     assert_eq!(of_kind(&frames, "tool.call").len(), 1, "what was called is not called again");
+}
+
+#[tokio::test]
+async fn a_model_looks_into_the_documents_in_words_of_its_own() {
+    let upstream = calling(None).await;
+    let setup = documents::setup().set("RIVULET_LLM_BASE_URL", &upstream.url);
+    let folder = setup.data.path().join("assistants");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("loan.toml"), "[knowledge]\nmode = \"off\"\n[tools]\nuse = [\"knowledge\"]\n").unwrap();
+    let gateway = setup.start().await;
+    let text = "# Tents\n\nA tent can be returned within sixty days of the purchase.\n";
+    let user = User::of(&gateway);
+    let (status, accepted) =
+        user.send(Method::POST, "/documents", form(&[("file", Some("tents.md"), text.as_bytes())])).await;
+    assert_eq!(status, 202, "{accepted}");
+    assert_eq!(user.ended(accepted["job"].as_str().unwrap()).await["state"], "done");
+
+    let mut client = open(&gateway).await;
+    let question = r#"call knowledge {"query":"Within how many days can a tent be returned?"} then
+        call knowledge {"query":"How long may one keep a tent?"} and call knowledge {"query":"Zeppelin"}"#;
+    let frames = frames(&mut client, question).await;
+    let results = of_kind(&frames, "tool.result");
+    assert_eq!((&results[0]["status"], &results[0]["summary"]), (&json!("ok"), &json!("1 passage found")));
+    assert_eq!(results.len(), 3, "{frames:?}");
+    let sources = of_kind(&frames, "sources");
+    assert_eq!(sources.len(), 1, "what is known already is not told again");
+    assert_eq!((&sources[0]["items"][0]["title"], &sources[0]["items"][0]["n"]), (&json!("Tents"), &json!(1)));
+    let done = frames.last().unwrap();
+    assert_eq!((&done["status"], &done["citations"][0]["n"]), (&json!("complete"), &json!(1)), "{done}");
+    let told = asked(&upstream).pop().unwrap();
+    let quoted = told["messages"].as_array().unwrap().iter().filter(|message| message["role"] == "tool");
+    let quoted: Vec<_> = quoted.map(|message| message["content"].as_str().unwrap()).collect();
+    assert!(quoted[0].starts_with("[1]\n> ") && quoted[0].contains("> A tent can be returned"), "{quoted:?}");
 }
