@@ -19,7 +19,7 @@ impl Expression {
     /// Reads one.
     ///
     /// # Errors
-    /// [`SyntaxError`] for what is none, is longer than [`MAX_CHARS`], or nested deeper than 64.
+    /// [`SyntaxError`] for what is none, is longer than [`MAX_CHARS`](super::MAX_CHARS), or nested deeper than 64.
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
         Parser::parse(text).map(Self)
     }

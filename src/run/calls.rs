@@ -166,3 +166,52 @@ fn cut(mut result: String, most: usize) -> String {
     }
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{BuiltIn, Tool as Configured, Tools};
+
+    fn toolbox() -> Toolbox {
+        Toolbox::of(&Tools { offered: vec![Configured::BuiltIn(BuiltIn::Calc)], ..Tools::default() })
+    }
+
+    fn call(expression: &str) -> Call {
+        Call { name: "calc".to_owned(), arguments: json!({ "expression": expression }) }
+    }
+
+    fn said(data: Value) -> Option<Result<Output, ToolError>> {
+        Some(Ok(Output { summary: "x".repeat(1000), data, passages: Vec::new() }))
+    }
+
+    #[test]
+    fn what_is_long_is_cut_and_the_model_hears_by_how_much() {
+        let mut calls = Calls::new(&Calling { result_bytes: 256, ..Calling::default() });
+        let came = calls.came(said(json!("ä".repeat(5000))), None, 1);
+        assert!(
+            came.result.starts_with("\"ää") && came.result.ends_with("9747 bytes are left out: ask for less."),
+            "{}",
+            came.result
+        );
+        assert_eq!((came.outcome.data, came.outcome.summary.len()), (None, SUMMARY_BYTES));
+        let short = calls.came(said(json!({"a": 1})), None, 1);
+        assert_eq!((&*short.result, short.outcome.data), (r#"{"a":1}"#, Some(json!({"a": 1}))));
+    }
+
+    #[test]
+    fn what_is_shown_is_bounded_for_all_calls_together() {
+        let (toolbox, mut calls) = (toolbox(), Calls::new(&Calling::default()));
+        let long = "1".repeat(20_000);
+        let shown: Vec<_> = (0..10).map(|_| calls.plan(&toolbox, call(&long), 0).shown.args).collect();
+        assert!(shown[..8].iter().all(|args| args.as_str().is_some_and(|args| args.len() == SHOWN_BYTES)));
+        assert_eq!(shown[8..], [Value::Null, Value::Null]);
+    }
+
+    #[test]
+    fn no_more_are_run_than_may_be() {
+        let (toolbox, mut calls) = (toolbox(), Calls::new(&Calling { max_calls: 1, ..Calling::default() }));
+        let is_run = |planned: &Planned<'_>| matches!(planned.next, Next::Run(..));
+        assert!(is_run(&calls.plan(&toolbox, call("1 + 1"), 0)));
+        assert!(calls.are_used_up() && !is_run(&calls.plan(&toolbox, call("1 + 2"), 0)));
+    }
+}

@@ -156,8 +156,10 @@ pub fn shorten_results(prompt: &mut [PromptMessage]) {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
+    use crate::llm::{Answered, Call};
 
     const TOLD: Told<'_> =
         Told { persona: None, documents: Some(Documents { alone_count: false }), has_tools: false, instructions: None };
@@ -219,6 +221,24 @@ mod tests {
         assert_eq!(cut[1].1, "One");
         let kept = roles(&[(Assistant, "Hi"), (Assistant, "there"), (User, "One")], true);
         assert_eq!(kept[1], (Assistant, "Hi\n\nthere".to_owned()), "a caller's own history is never cut");
+    }
+
+    #[test]
+    fn of_what_tools_said_the_oldest_is_shortened_first() {
+        let answered = |bytes: usize| {
+            let call = Call { name: "calc".to_owned(), arguments: json!({}) };
+            let calls = vec![Answered { call, result: "x".repeat(bytes) }];
+            PromptMessage { calls, ..message(PromptRole::Assistant, "") }
+        };
+        let lengths = |prompt: &[PromptMessage]| -> Vec<_> {
+            prompt.iter().flat_map(|message| &message.calls).map(|one| one.result.len()).collect()
+        };
+        let mut prompt = [answered(8000), answered(100), answered(7000), answered(8000), answered(60_000)];
+        shorten_results(&mut prompt);
+        assert_eq!(lengths(&prompt), [204, 100, 7000, 8000, 60_000], "what it has not seen yet is whole");
+        let before = prompt.clone();
+        shorten_results(&mut prompt);
+        assert_eq!(prompt, before);
     }
 
     proptest! {
