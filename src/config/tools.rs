@@ -38,8 +38,8 @@ section! {
     "tools" Calling {
         /// Names of the tools that it has: those that are built in, and those of its own file.
         names as "use": Vec<String> = Vec::new(), Kind::List;
-        /// How often the model is asked for one answer; the last time without tools.
-        max_rounds: u32 = 6, Kind::Integer(1, 12);
+        /// How often the model is asked for one answer; the last time without tools. Once more when it calls some all the same.
+        max_rounds: u32 = 6, Kind::Integer(2, 12);
         /// The most calls of one answer.
         max_calls: u32 = 12, Kind::Integer(1, 64);
         /// Seconds for a call.

@@ -171,20 +171,25 @@ impl Input {
                 min.map(|min| put("minimum", number::json(min)));
                 max.map(|max| put("maximum", number::json(max)));
             }
-            Takes::Text { max_chars, pattern } => {
+            Takes::Text { .. } => {
                 put("type", "string".into());
-                put("maxLength", (*max_chars).into());
-                pattern.as_ref().map(|pattern| put("pattern", pattern.as_str().into()));
             }
             Takes::Boolean => {
                 put("type", "boolean".into());
             }
         }
-        let description = match (&self.description, &self.unit) {
-            (Some(description), Some(unit)) => Some(format!("{description} ({unit})")),
-            (description, unit) => description.as_ref().or(unit.as_ref()).cloned(),
-        };
-        description.map(|description| put("description", description.into()));
+        let mut notes: Vec<String> = self.unit.iter().cloned().collect();
+        if let Takes::Text { max_chars, pattern } = &self.takes {
+            // In words: servers that make grammars of schemas refuse long lengths and many patterns, and the whole request.
+            notes.push(format!("at most {max_chars} characters"));
+            notes.extend(pattern.as_ref().map(|pattern| format!("of the form {}", pattern.as_str())));
+        }
+        let (description, notes) = (self.description.as_deref().unwrap_or_default(), notes.join(", "));
+        match (description, notes.as_str()) {
+            ("", "") => {}
+            (text, "") | ("", text) => drop(put("description", text.into())),
+            (text, notes) => drop(put("description", format!("{text} ({notes})").into())),
+        }
         if !self.choices.is_empty() {
             put("enum", self.choices.clone().into());
         }

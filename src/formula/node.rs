@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{function::Function, number::written};
+use super::{
+    function::Function,
+    number::{self, written},
+};
 
 /// Names that everybody knows; an input or a result of the same name counts instead.
 pub const CONSTANTS: [(&str, f64); 2] = [("pi", std::f64::consts::PI), ("e", std::f64::consts::E)];
@@ -220,6 +223,7 @@ impl Comparison {
         [Self::AtMost, Self::AtLeast, Self::Equal, Self::Different, Self::Less, Self::Greater];
 
     fn holds(self, left: f64, right: f64) -> bool {
+        let (left, right) = (number::tidy(left), number::tidy(right));
         match self {
             Self::Less => left < right,
             Self::AtMost => left <= right,

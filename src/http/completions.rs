@@ -233,6 +233,8 @@ struct Completion {
     envelope: Envelope,
     text: String,
     sources: Arc<[Source]>,
+    /// Whether a tool has found some of them, perhaps after the first text.
+    has_found_more: bool,
     cached: bool,
     /// Why a model was asked, when one was.
     asked: Asked,
@@ -290,6 +292,7 @@ impl Completion {
             },
             text: String::new(),
             sources: Arc::from([]),
+            has_found_more: false,
             cached: false,
             asked: Asked::Miss,
             started: Instant::now(),
@@ -312,7 +315,8 @@ impl Completion {
                 Some(RunEvent::Doing(Doing { phase: Phase::Retrieving, .. })) => self.started = Instant::now(),
                 // What an assistant calls is its own affair here: the interface knows only calls for the caller to make.
                 Some(RunEvent::Doing(_) | RunEvent::Asked(_) | RunEvent::ToolCall(_) | RunEvent::ToolResult(..)) => {}
-                Some(RunEvent::Retrieved { sources, .. } | RunEvent::Sources(sources)) => self.sources = sources,
+                Some(RunEvent::Retrieved { sources, .. }) => self.sources = sources,
+                Some(RunEvent::Sources(sources)) => (self.sources, self.has_found_more) = (sources, true),
                 Some(RunEvent::By(author)) => {
                     self.cached = author.cached;
                     author.model.as_ref().clone_into(&mut self.envelope.model);
@@ -358,8 +362,9 @@ impl Completion {
     }
 
     /// What the gateway says at the end of a whole answer.
-    fn ending(&self, outcome: &Outcome) -> Extension<'static> {
+    fn ending(&self, outcome: &Outcome) -> Extension<'_> {
         Extension {
+            sources: self.has_found_more.then_some(&*self.sources),
             status: Some(outcome.status),
             citations: Some(citations::find(&self.text, self.sources.len())),
             cached: Some(self.cached),

@@ -151,11 +151,12 @@ impl Rates {
         {
             self.take_here((Action::Messages, quota), session)?;
         }
+        let of_all = self.take(Action::Messages, who).await?;
+        // The longest window last: what the others refuse must not use it up.
         let own = match assistant.filter(|_| *who != Visitor::Unlimited) {
             Some((name, quota)) => Some(self.take_of((Action::Assistant, quota), &(name, who)).await?),
             None => None,
         };
-        let of_all = self.take(Action::Messages, who).await?;
         Ok(own.into_iter().chain(of_all).min_by_key(|standing| standing.left.remaining))
     }
 
@@ -260,8 +261,10 @@ mod tests {
             (refused.code(), refused.to_string()),
             ("rate_limited", "too many questions to this assistant of late".to_owned())
         );
-        assert_eq!(asked("t/ann", None), Ok(Some((Action::Messages, 1))), "what was refused was no message");
         assert_eq!(asked("t/ann", Some(("boats", quota))), Ok(Some((Action::Messages, 0))), "the gateway's is tighter");
+        let tents = Some(("tents", quota));
+        assert_eq!(asked("t/ann", tents).unwrap_err().to_string(), "too many messages of late");
+        assert_eq!(asked("t/ben", tents), Ok(Some((Action::Assistant, 1))));
         assert_eq!(asked("t/ben", books), Ok(Some((Action::Assistant, 1))));
         assert_eq!(
             now(rates.take_message(&Visitor::Unlimited, None, Some(("books", Quota::new(1, Duration::MAX))))),

@@ -20,16 +20,9 @@ pub struct ToolSpec {
 pub struct ToolOffer {
     /// All there is to call; none: nothing is said of tools.
     pub tools: Arc<[ToolSpec]>,
-    /// Whether it has to answer without them now: it is still told of them, for its earlier calls are in the prompt.
+    /// Whether it is to answer without them now: it is still told of them, for its earlier calls are in the prompt. Where a
+    /// server does not pass that on, the model may call all the same.
     pub is_over: bool,
-}
-
-impl ToolOffer {
-    /// What may be called now.
-    #[must_use]
-    pub fn callable(&self) -> &[ToolSpec] {
-        if self.is_over { &[] } else { &self.tools }
-    }
 }
 
 /// A call that a model has made, whole.

@@ -220,7 +220,7 @@ impl Endpoint {
         self.pacer.lock().told(response.headers(), rests_for, Instant::now());
         let id = request_id(response.headers());
         debug!(target_name = self.name, id, status = response.status().as_u16(), "a target answers");
-        match self.head(response, !request.tools.callable().is_empty()).await {
+        match self.head(response, !request.tools.tools.is_empty()).await {
             Ok(response) => Ok((response, id)),
             Err(error) => {
                 self.failed_as(id.as_deref());

@@ -15,10 +15,14 @@ use crate::{
 
 /// With the same arguments a tool is run so often in one answer; further calls are answered from the first one.
 const SAME_CALLS: usize = 2;
+/// So many results of one round are as long as results may be; of more, each has less.
+const WHOLE_RESULTS: usize = 4;
 /// The longest arguments, and the longest data, that are shown and kept, in bytes of JSON.
 const SHOWN_BYTES: usize = 8 << 10;
 /// The same of all calls of an answer together: what does not fit is left out.
 const SHOWN_BYTES_IN_ALL: usize = 64 << 10;
+/// The longest words for the model of why a call was not run, in bytes.
+const MAX_REFUSAL_BYTES: usize = 2 << 10;
 /// The longest name of a tool that is shown, and the longest summary, in bytes.
 const NAME_BYTES: usize = 64;
 const SUMMARY_BYTES: usize = 400;
@@ -28,6 +32,10 @@ const SUMMARY_BYTES: usize = 400;
 pub(super) struct Calls {
     most: u32,
     result_bytes: usize,
+    /// The same for those of this round, of which there may be many.
+    each: usize,
+    /// Whether none is run any more.
+    are_over: bool,
     made: u32,
     /// What may be shown yet, in bytes of JSON.
     room: usize,
@@ -59,8 +67,22 @@ pub(super) enum Next<'a> {
 
 impl Calls {
     pub(super) fn new(bounds: &Calling) -> Self {
-        let result_bytes = bounds.result_bytes;
-        Self { most: bounds.max_calls, result_bytes, made: 0, room: SHOWN_BYTES_IN_ALL, same: HashMap::new() }
+        let (result_bytes, each) = (bounds.result_bytes, bounds.result_bytes);
+        Self {
+            most: bounds.max_calls,
+            result_bytes,
+            each,
+            are_over: false,
+            made: 0,
+            room: SHOWN_BYTES_IN_ALL,
+            same: HashMap::new(),
+        }
+    }
+
+    /// So many calls follow, at once. Together, their results have no more room than those of a few.
+    pub(super) fn begin(&mut self, calls: usize, are_over: bool) {
+        self.each = (self.result_bytes * WHOLE_RESULTS / calls.max(WHOLE_RESULTS)).min(self.result_bytes);
+        self.are_over = are_over;
     }
 
     /// Whether none may follow.
@@ -77,11 +99,12 @@ impl Calls {
             Some((_, Ok(arguments))) => all_of(arguments),
             _ => call.arguments.clone(),
         };
-        let next = if self.are_used_up() {
-            Next::Came(Came::not_run(
-                ToolStatus::Error,
-                &format!("no more than {} calls are made for an answer", self.most),
-            ))
+        let next = if self.are_over {
+            let why = "no more tools are called for this answer: answer with what is known by now";
+            Next::Came(Came::not_run(ToolStatus::Error, why))
+        } else if self.are_used_up() {
+            let why = format!("no more than {} calls are made for an answer", self.most);
+            Next::Came(Came::not_run(ToolStatus::Error, &why))
         } else {
             match checked {
                 None => Next::Came(Came::not_run(ToolStatus::Error, &format!("there is no tool {name}"))),
@@ -102,7 +125,13 @@ impl Calls {
     fn known(&mut self, call: &Call, args: &Value) -> Option<Came> {
         let (count, first) = self.same.entry((call.name.clone(), args.to_string())).or_default();
         *count += 1;
-        let came = first.as_ref().filter(|_| *count > SAME_CALLS)?;
+        if *count <= SAME_CALLS {
+            return None;
+        }
+        let Some(came) = first else {
+            let why = "it is being called with the same arguments already";
+            return Some(Came::not_run(ToolStatus::Error, why));
+        };
         let result = format!("{}\nThis was called before with the same arguments; it is not run again.", came.result);
         Some(Came { outcome: ToolOutcome { ms: 0, ..came.outcome.clone() }, result })
     }
@@ -115,13 +144,13 @@ impl Calls {
         Some(value)
     }
 
-    /// A call was run.
+    /// A call was run. What it came to is kept for the same call, unless that is known to have come to something.
     pub(super) fn ran(&mut self, planned: &Planned<'_>, came: &Came) {
         if let Next::Run(_, arguments) = &planned.next
-            && let Some((_, first @ None)) =
-                self.same.get_mut(&(planned.call.name.clone(), all_of(arguments).to_string()))
+            && let Some((_, known)) = self.same.get_mut(&(planned.call.name.clone(), all_of(arguments).to_string()))
+            && known.as_ref().is_none_or(|known| known.outcome.status != ToolStatus::Ok)
         {
-            *first = Some(came.clone());
+            *known = Some(came.clone());
         }
     }
 
@@ -136,14 +165,14 @@ impl Calls {
         let result = quoted.or_else(|| data.as_ref().map(Value::to_string)).unwrap_or_else(|| wrong(&summary));
         let data = data.filter(|data| data.to_string().len() <= SHOWN_BYTES).and_then(|data| self.shown(data));
         let outcome = ToolOutcome { status, ms, summary: printable(&summary, SUMMARY_BYTES), data };
-        Came { outcome, result: cut(result, self.result_bytes) }
+        Came { outcome, result: cut(result, self.each) }
     }
 }
 
 impl Came {
     fn not_run(status: ToolStatus, why: &str) -> Self {
         let outcome = ToolOutcome { status, summary: printable(why, SUMMARY_BYTES), ..ToolOutcome::default() };
-        Self { outcome, result: wrong(why) }
+        Self { outcome, result: cut(wrong(why), MAX_REFUSAL_BYTES) }
     }
 }
 

@@ -25,6 +25,7 @@ after the sentence that rests on it. When they do not, say that the documents do
 /// And what it says then.
 const CERTAIN: &str = ", and say what you know to be certain, without a citation.";
 const NOTHING_ELSE: &str = ", and nothing else.";
+const NOTHING_BUT_TOOLS: &str = ", and nothing else but what your tools tell you.";
 
 /// What it is told of its tools.
 const TOOLS: &str = "\
@@ -50,8 +51,8 @@ pub struct Told<'a> {
     pub persona: Option<&'a str>,
     /// How it answers from documents, when it does.
     pub documents: Option<Documents>,
-    /// Whether it has tools.
-    pub has_tools: bool,
+    /// About how many tokens it takes to tell it of its tools; 0: it has none.
+    pub tool_tokens: u32,
     /// What the caller tells it besides.
     pub instructions: Option<&'a str>,
 }
@@ -73,9 +74,13 @@ pub fn compose(
     if let Some(documents) = told.documents {
         system.push('\n');
         system.push_str(QUOTATIONS);
-        system.push_str(if documents.alone_count { NOTHING_ELSE } else { CERTAIN });
+        system.push_str(match (documents.alone_count, told.tool_tokens) {
+            (true, 0) => NOTHING_ELSE,
+            (true, _) => NOTHING_BUT_TOOLS,
+            (false, _) => CERTAIN,
+        });
     }
-    if told.has_tools {
+    if told.tool_tokens > 0 {
         system.push('\n');
         system.push_str(TOOLS);
     }
@@ -85,7 +90,10 @@ pub fn compose(
     }
     let block = quotations(passages);
     let mut left = PROMPT_TOKENS.saturating_sub(
-        estimated_tokens(system.len()) + estimated_tokens(block.len()) + estimated_tokens(question.len()),
+        estimated_tokens(system.len())
+            + estimated_tokens(block.len())
+            + estimated_tokens(question.len())
+            + told.tool_tokens,
     );
     let mut messages: Vec<_> = history
         .into_iter()
@@ -162,7 +170,7 @@ mod tests {
     use crate::llm::{Answered, Call};
 
     const TOLD: Told<'_> =
-        Told { persona: None, documents: Some(Documents { alone_count: false }), has_tools: false, instructions: None };
+        Told { persona: None, documents: Some(Documents { alone_count: false }), tool_tokens: 0, instructions: None };
     use crate::run::quotation::fit_passages;
 
     fn message(role: PromptRole, text: &str) -> PromptMessage {

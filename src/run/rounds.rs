@@ -25,8 +25,8 @@ use super::{
     writing::Writing,
 };
 use crate::{
-    chat::{Phase, Timestamp},
-    config::Calling,
+    chat::{Phase, Status, Timestamp},
+    config::{Calling, Fallback},
     knowledge::Passage,
     limits::{Budgets, Place, Spender},
     llm::{Answered, ChatModel, ChatRequest, KnowledgeUse, PromptMessage, PromptRole, ToolOffer},
@@ -57,6 +57,10 @@ struct Progress {
     shelf: Shelf,
     /// What the tools may still take, all together.
     left: Duration,
+    /// The most tokens of the whole answer.
+    most: u32,
+    /// Whether the model was told that there shall be no more calls.
+    is_over: bool,
 }
 
 impl Rounds {
@@ -67,6 +71,8 @@ impl Rounds {
             calls: Calls::new(&self.bounds),
             shelf: Shelf::with(found),
             left: Duration::try_from_secs_f64(self.bounds.total_s).unwrap_or_default(),
+            most: self.request.max_output_tokens,
+            is_over: false,
         };
         self.ask(progress, 0, writing, place)
     }
@@ -74,8 +80,12 @@ impl Rounds {
     /// Asks the model once more, for what follows `off` in the answer.
     fn ask(mut self, mut progress: Progress, off: u64, writing: Writing, place: Place) -> Answer {
         progress.asked += 1;
-        let is_over = progress.asked >= self.bounds.max_rounds || progress.calls.are_used_up();
-        self.request.tools = ToolOffer { tools: self.toolbox.specs(), is_over };
+        self.request.tools = if progress.is_over {
+            ToolOffer::default() // It called all the same. There is nothing to be called now.
+        } else {
+            progress.is_over = progress.asked >= self.bounds.max_rounds || progress.calls.are_used_up();
+            ToolOffer { tools: self.toolbox.specs(), is_over: progress.is_over }
+        };
         let events = self.model.stream(self.request.clone());
         let then = Box::new(|ended: Ended| self.go_on(progress, ended));
         Answer::new(events, writing, place).then(Round::at(off), then)
@@ -89,7 +99,9 @@ impl Rounds {
             yield told(RunEvent::Doing(Phase::Tool.into()));
             let toolbox = Arc::clone(&self.toolbox);
             let mut planned = Vec::new();
-            for call in writing.take_calls() {
+            let calls = writing.take_calls();
+            progress.calls.begin(calls.len(), progress.is_over);
+            for call in calls {
                 let plan = progress.calls.plan(&toolbox, call, off);
                 yield told(RunEvent::ToolCall(plan.shown.clone()));
                 planned.push(plan);
@@ -122,9 +134,20 @@ impl Rounds {
                 }
             }
             self.remember(said, answered);
+            // Who stands in for a model has these alone.
+            self.request.passages = progress.shelf.passages().into();
+            if self.request.passages.is_empty() {
+                self.request.choice.fallback = Some(Fallback::None);
+            }
             yield told(RunEvent::Doing(Phase::Waiting.into()));
-            let tokens = prompt::tokens(&self.request.prompt);
+            let tokens = prompt::tokens(&self.request.prompt).saturating_add(self.toolbox.tokens());
             let written = writing.over(); // What it held back is free for what follows.
+            let spent = written.usage.map_or(0, |usage| usage.output);
+            self.request.max_output_tokens = progress.most.saturating_sub(spent);
+            if self.request.max_output_tokens == 0 {
+                yield told(RunEvent::End(Outcome { status: Status::Length, usage: written.usage, error: None }));
+                return;
+            }
             let most = self.request.max_output_tokens.into();
             match self.budgets.begin(&self.spender, tokens.into(), most).await {
                 Ok(spending) => {

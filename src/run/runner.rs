@@ -127,7 +127,7 @@ impl Runner {
             let is_silent = knowing.only_grounded && knowing.mode == KnowledgeMode::Always && found.passages.is_empty();
             let (toolbox, bounds) = (self.assistants.toolbox(&request.assistant), request.assistant.tools.calling.clone());
             let lookup = Lookup::of(self.retriever.clone(), &self.retrieval, &request);
-            let (request, prompt_tokens) = self.compose(request, found, span);
+            let (request, prompt_tokens) = self.compose(request, found, toolbox.as_ref().map_or(0, |toolbox| toolbox.tokens()), span);
             let spending = match self.budgets.begin(&spender, prompt_tokens.into(), request.max_output_tokens.into()).await {
                 Ok(spending) => spending,
                 Err(refusal) => {
@@ -138,13 +138,13 @@ impl Runner {
             };
             yield Before::Told(RunEvent::Asked(prompt_tokens));
             let writing = Writing::new(spending, prompt_tokens);
-            let answer = if is_silent {
-                // What is not in the documents nobody is asked for.
-                Answer::new(NOTHING_FOUND.stream(request), writing, place)
-            } else if let Some(toolbox) = toolbox {
+            let answer = if let Some(toolbox) = toolbox {
                 let (model, budgets) = (self.model.clone(), self.budgets.clone());
                 let found = request.passages.clone();
                 Rounds { model, budgets, spender, lookup, toolbox, bounds, request }.begin(&found, writing, place)
+            } else if is_silent {
+                // What is not in the documents nobody is asked for; where there are tools, they may know.
+                Answer::new(NOTHING_FOUND.stream(request), writing, place)
             } else {
                 Answer::new(self.model.stream(request), writing, place)
             };
@@ -195,7 +195,7 @@ impl Runner {
     }
 
     /// What a model is asked, and about how many tokens that is.
-    fn compose(&self, request: RunRequest, found: Found, span: RunSpan) -> (ChatRequest, u32) {
+    fn compose(&self, request: RunRequest, found: Found, tool_tokens: u32, span: RunSpan) -> (ChatRequest, u32) {
         let Found { passages, knowledge, version } = found;
         let RunRequest { assistant, question, history, instructions, owner, keeps_history, .. } = request;
         let knowing = &assistant.knowledge;
@@ -210,12 +210,12 @@ impl Runner {
             persona: persona.as_deref(),
             documents: (knowing.mode == KnowledgeMode::Always)
                 .then_some(prompt::Documents { alone_count: knowing.only_grounded }),
-            has_tools: !assistant.tools.offered.is_empty(),
+            tool_tokens,
             instructions: instructions.as_deref(),
         };
         let mut prompt = prompt::compose(&question, history, &passages, &told, keeps_history);
         prompt.extend(request.beginning.map(|content| PromptMessage::new(PromptRole::Assistant, content)));
-        let tokens = prompt::tokens(&prompt);
+        let tokens = prompt::tokens(&prompt).saturating_add(tool_tokens);
         let most =
             assistant.model.max_output_tokens.map_or(self.max_output_tokens, |own| own.min(self.max_output_tokens));
         let asked = ChatRequest {

@@ -27,9 +27,14 @@ impl Shelf {
         from_passages(&self.passages)
     }
 
+    /// All of them.
+    pub(super) fn passages(&self) -> &[Passage] {
+        &self.passages
+    }
+
     /// Adds what was found and is not there yet, as far as there is room, and quotes all of it with its numbers.
     pub(super) fn quote(&mut self, found: Vec<Passage>) -> String {
-        let mut quoted = String::new();
+        let (mut quoted, mut left_out) = (String::new(), 0);
         for passage in found {
             let is_it = |known: &Passage| (&known.document, known.chunk) == (&passage.document, passage.chunk);
             let at = self.passages.iter().position(is_it).unwrap_or(self.passages.len());
@@ -37,10 +42,14 @@ impl Shelf {
                 self.passages.push(passage);
                 if self.sources().len() < self.passages.len() {
                     self.passages.pop(); // What cannot be shown is not cited.
+                    left_out += 1;
                     continue;
                 }
             }
             quoted.push_str(&quotation(at + 1, &self.passages[at]));
+        }
+        if left_out > 0 {
+            quoted.push_str(&format!("{left_out} more were found, and no more can be cited in this answer.\n"));
         }
         quoted
     }

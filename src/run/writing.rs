@@ -123,7 +123,10 @@ impl Writing {
                 told.end = spent.err().map(|refusal| self.refused(refusal));
             }
             ModelEvent::Free(is_free) => told.event = self.free(is_free),
-            ModelEvent::By(author) => told.event = Some(self.by(author)),
+            ModelEvent::By(author) => {
+                self.calls.clear(); // Whose they were writes no more.
+                told.event = Some(self.by(author));
+            }
             ModelEvent::Text(text) => (told.event, told.end) = self.text(text),
             ModelEvent::Failover(failover) => {
                 if failover.keep == 0 {

@@ -22,9 +22,9 @@ enum Piece {
     Argument(String),
 }
 
-/// An argument cannot stand where it would: a part of a path is neither empty nor dots alone.
+/// An argument cannot stand where it would: a part of a path is neither empty nor dots alone, and has no control character.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}: neither empty nor . or ..")]
+#[error("{0}: neither empty nor . or .., and no control character")]
 pub struct BadPlace(pub String);
 
 impl Location {
@@ -81,8 +81,9 @@ impl Location {
                     Piece::Fixed(text) => text.clone(),
                     Piece::Argument(name) => {
                         let value = arguments.written(name).unwrap_or_default();
-                        // With all else escaped, these alone would be another path.
-                        if matches!(value.as_str(), "" | "." | "..") {
+                        // With all else escaped, these alone would be another path; tabs and line ends are passed over in
+                        // addresses, and what is left may be one of these.
+                        if matches!(value.as_str(), "" | "." | "..") || value.contains(char::is_control) {
                             return Err(BadPlace(name.clone()));
                         }
                         value
@@ -167,8 +168,12 @@ mod tests {
         for (id, expected) in rows {
             assert_eq!(filled(at, id).as_deref(), Ok(expected));
         }
-        for id in ["", ".", ".."] {
-            assert_eq!(filled(at, id), Err("id: neither empty nor . or ..".to_owned()), "{id}");
+        for id in ["", ".", "..", "\t", ".\t.", "..\r", "..\n", "7\n8", "\u{85}"] {
+            assert_eq!(
+                filled(at, id),
+                Err("id: neither empty nor . or .., and no control character".to_owned()),
+                "{id}"
+            );
         }
         assert_eq!(filled("http://api.example", "x").as_deref(), Ok("http://api.example/"));
         assert_eq!(filled("http://api.example?q={id}", "x y").as_deref(), Ok("http://api.example/?q=x+y"));

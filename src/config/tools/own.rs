@@ -122,6 +122,10 @@ pub(super) fn read(source: &mut Source<'_>, at: usize, tool: &Spanned<DeValue<'_
                 let expected = "read: nobody is asked before a call, so none may change anything";
                 source.refuse(format!("{within}.effect"), expected, "write", &span);
             }
+            if written.method == Some(Method::Post) && written.effect.is_none() {
+                let expected = "read, that a call changes nothing, where the method is POST";
+                source.refuse(format!("{within}.effect"), expected, "missing", &tool.span());
+            }
             let asked = http::Written {
                 method: written.method.unwrap_or(Method::Get),
                 url: written.url.as_deref(),

@@ -66,7 +66,7 @@ fn what_is_wrong_is_told_with_its_line() {
             "loan.toml:3: tools.use must be names of tools (the nearest one is `calc`), but is the text \"clac\"",
         ),
         ("\"calc\", \"emi\"", "\"emi\", \"emi\"", "loan.toml:3: tools.use must be each named once"),
-        ("call_s = 5", "max_rounds = 13", "loan.toml:4: tools.max_rounds must be a whole number from 1 to 12"),
+        ("call_s = 5", "max_rounds = 13", "loan.toml:4: tools.max_rounds must be a whole number from 2 to 12"),
         ("call_s = 5", "calls = 5", "loan.toml:4: there is no setting `tools.calls`; the nearest one is `tools."),
         ("name = \"emi\"", "name = \"Emi\"", "loan.toml:5: tool[1].name must be a letter a-z"),
         ("name = \"emi\"", "name = \"calc\"", "loan.toml:5: tool[1].name must be a name that no other tool has"),

@@ -101,7 +101,8 @@ fn called(content: &str, calls: &[Answered], before: usize) -> impl Iterator<Ite
             "id": id(at), "type": "function", "function": { "name": name(&call.name), "arguments": arguments },
         })
     });
-    let content = (!content.is_empty()).then_some(content);
+    // Some servers refuse a text of blanks.
+    let content = (!content.trim().is_empty()).then_some(content);
     let message = json!({ "role": "assistant", "content": content, "tool_calls": made.collect::<Value>() });
     let results = calls.iter().enumerate();
     iter::once(message).chain(

@@ -54,9 +54,7 @@ impl Calls {
 
     /// What may be called.
     pub(super) fn offer(&mut self, tools: ToolOffer) {
-        if !tools.is_over {
-            self.offered = tools.tools;
-        }
+        self.offered = tools.tools;
     }
 
     /// Whether something may be called.

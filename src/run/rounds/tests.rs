@@ -41,6 +41,7 @@ enum End {
 /// Says what it is told to, and notes what it was asked.
 #[derive(Debug)]
 struct Scripted {
+    is_stubborn: bool,
     rounds: Mutex<VecDeque<Script>>,
     asked: Mutex<Vec<ChatRequest>>,
 }
@@ -51,7 +52,8 @@ impl ChatModel for Scripted {
     }
 
     fn stream(&self, request: ChatRequest) -> ModelStream {
-        let is_over = request.tools.is_over;
+        // A server that does not pass on that nothing shall be called; what nobody offers is no call anywhere.
+        let may_call = !request.tools.is_over || self.is_stubborn && !request.tools.tools.is_empty();
         self.asked.lock().push(request);
         let closing = Script { pieces: vec![Piece::Text("So.".to_owned())], end: End::Finish(FinishReason::Stop) };
         let round = self.rounds.lock().pop_front().unwrap_or(closing);
@@ -74,7 +76,7 @@ impl ChatModel for Scripted {
             }
         }
         match round.end {
-            End::Calls(calls) if !is_over => {
+            End::Calls(calls) if may_call => {
                 events.push(Ok(ModelEvent::Calls(calls)));
                 events.push(Ok(ModelEvent::Finish(FinishReason::Stop)));
             }
@@ -93,8 +95,8 @@ impl ChatModel for Scripted {
     }
 }
 
-fn run(rounds: Vec<Script>, calling: Calling) -> (Arc<Scripted>, BoxStream<'static, RunEvent>) {
-    let model = Arc::new(Scripted { rounds: Mutex::new(rounds.into()), asked: Mutex::default() });
+fn run(rounds: Vec<Script>, calling: Calling, is_stubborn: bool) -> (Arc<Scripted>, BoxStream<'static, RunEvent>) {
+    let model = Arc::new(Scripted { is_stubborn, rounds: Mutex::new(rounds.into()), asked: Mutex::default() });
     let runner = Arc::new(Runner {
         retriever: Arc::new(NoKnowledge),
         model: model.clone(),
@@ -204,10 +206,10 @@ fn text_of(rounds: &[Script], asked: usize) -> String {
 
 proptest! {
     #[test]
-    fn an_answer_in_rounds_is_whole(rounds in vec(round(), 0..8), most in 1..5u32, most_calls in 1..9u32, stops in prop::option::of(0..30usize)) {
+    fn an_answer_in_rounds_is_whole(rounds in vec(round(), 0..8), most in 1..5u32, most_calls in 1..9u32, stops in prop::option::of(0..30usize), is_stubborn: bool) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let calling = Calling { max_rounds: most, max_calls: most_calls, ..Calling::default() };
-        let (model, mut events) = run(rounds.clone(), calling);
+        let (model, mut events) = run(rounds.clone(), calling, is_stubborn);
         let mut heard = Heard::default();
         runtime.block_on(async {
             let mut steps = 0;
@@ -220,10 +222,10 @@ proptest! {
             }
         });
         let asked = model.asked.lock();
-        prop_assert!(asked.len() <= most as usize);
+        prop_assert!(asked.len() <= most as usize + usize::from(is_stubborn));
         for (n, request) in asked.iter().enumerate() {
-            let is_last = n + 1 == most as usize;
-            prop_assert!(!is_last || request.tools.is_over, "the last round goes without tools");
+            let is_last = n + 1 >= most as usize;
+            prop_assert!(!is_last || request.tools.is_over || request.tools.tools.is_empty(), "the last goes without tools");
             let answered: Vec<_> = request.prompt.iter().flat_map(|message| &message.calls).collect();
             prop_assert_eq!(request.prompt.iter().filter(|message| !message.calls.is_empty()).count(), n);
             prop_assert!(answered.iter().all(|one| !one.result.is_empty()));
@@ -248,7 +250,7 @@ proptest! {
 }
 
 async fn heard(rounds: Vec<Script>) -> (Arc<Scripted>, Heard) {
-    let (model, mut events) = run(rounds, Calling::default());
+    let (model, mut events) = run(rounds, Calling::default(), false);
     let mut heard = Heard::default();
     while let Some(event) = events.next().await {
         heard.hear(event);

@@ -75,7 +75,7 @@ async fn a_server_is_asked_and_what_is_wanted_is_taken_out_of_its_answer() {
     let output = called(&tool, json!({"pan": "../x"})).await.unwrap();
     assert_eq!((output.data, &*output.summary), (json!({"score": 712}), "712 for ../x"));
     assert_eq!(*asked.lock(), ["GET /v1/..%2Fx Bearer s3cret "]);
-    let posted = here(port, "/v1/score") + "method = \"POST\"";
+    let posted = here(port, "/v1/score") + "method = \"POST\"\neffect = \"read\"";
     let output = called(&posted, json!({"pan": "ABC"})).await.unwrap();
     assert_eq!(output.data["data"]["of"], json!(["a"]));
     assert_eq!(asked.lock()[1], "POST /v1/score - {\"pan\":\"ABC\"}");
