@@ -359,3 +359,22 @@ async fn a_model_looks_into_the_documents_in_words_of_its_own() {
     let quoted: Vec<_> = quoted.map(|message| message["content"].as_str().unwrap()).collect();
     assert!(quoted[0].starts_with("[1]\n> ") && quoted[0].contains("> A tent can be returned"), "{quoted:?}");
 }
+
+#[tokio::test]
+async fn a_model_whose_server_does_not_say_that_nothing_shall_be_called_is_asked_once_more() {
+    let faults = vec![Fault::None, "tools:0".parse().unwrap(), Fault::None];
+    let upstream = upstream(Options { faults, rate: 0.0, ..Options::default() }).await;
+    let setup = lending(Setup::with_upstream(&upstream.url));
+    let file = setup.data.path().join("assistants/loan.toml");
+    fs::write(&file, LOAN.replace("max_rounds = 6", "max_rounds = 2")).unwrap();
+    let gateway = setup.start().await;
+    let mut client = open(&gateway).await;
+    let frames = frames(&mut client, r#"call calc {"expression":"6 * 7"}"#).await;
+    assert_eq!(frames.last().unwrap()["status"], "complete", "{frames:?}");
+    let statuses: Vec<_> = of_kind(&frames, "tool.result").iter().map(|result| result["status"].clone()).collect();
+    assert!(statuses[0] == "ok" && statuses[1..].iter().all(|status| status == "error"), "{statuses:?}");
+    let asked = asked(&upstream);
+    let told: Vec<_> =
+        asked.iter().map(|request| (request["tool_choice"] == "none", request["tools"].is_array())).collect();
+    assert_eq!(told, [(false, true), (true, true), (false, false)]);
+}

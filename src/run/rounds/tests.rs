@@ -53,7 +53,7 @@ impl ChatModel for Scripted {
 
     fn stream(&self, request: ChatRequest) -> ModelStream {
         // A server that does not pass on that nothing shall be called; what nobody offers is no call anywhere.
-        let may_call = !request.tools.is_over || self.is_stubborn && !request.tools.tools.is_empty();
+        let may_call = !request.tools.tools.is_empty() && (!request.tools.is_over || self.is_stubborn);
         self.asked.lock().push(request);
         let closing = Script { pieces: vec![Piece::Text("So.".to_owned())], end: End::Finish(FinishReason::Stop) };
         let round = self.rounds.lock().pop_front().unwrap_or(closing);

@@ -97,7 +97,7 @@ async fn answers_that_are_of_no_use_are_told_in_words() {
     assert_eq!(asked.lock().len(), rows.len(), "nobody follows where it sends");
     assert_eq!(
         called(&here(port, "/v1/{pan}"), json!({"pan": ".."})).await,
-        Err("pan: neither empty nor . or ..".to_owned())
+        Err("pan: neither empty nor . or .., and no control character".to_owned())
     );
 }
 
