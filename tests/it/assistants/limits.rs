@@ -1,5 +1,6 @@
 //! How often an assistant may be asked: by each, on every way in, and at all gateways together.
 
+use futures_util::future::join_all;
 use reqwest::{Client as Http, Response};
 use serde_json::{Value, json};
 
@@ -9,9 +10,12 @@ use crate::{
     together::gateways,
 };
 
-fn hourly(requests: u32) -> String {
-    format!("[limits]\nrequests = {requests}\n[knowledge]\nmode = \"off\"")
+/// So many questions in so long that none comes back while a test runs.
+fn monthly(requests: u32) -> String {
+    format!("[limits]\nrequests = {requests}\nwindow_s = {MONTH_S}\n[knowledge]\nmode = \"off\"")
 }
+
+const MONTH_S: u64 = 2_678_400;
 
 async fn chat(gateway: &TestGateway, path: &str, token: Option<&str>, body: Value) -> Response {
     let request = Http::new().post(gateway.url(path)).json(&body);
@@ -34,7 +38,7 @@ async fn an_assistant_is_asked_so_often_by_each_and_the_next_is_refused() {
     let upstream = answering().await;
     let setup = Setup::with_upstream(&upstream.url).set("JWT_SECRET_KEY", SECRET);
     let setup = setup.set("RATE_LIMIT_REQUESTS", "1000").set("RIVULET_LIMITS_MESSAGES_PER_MIN", "1000");
-    let gateway = with(setup, &[("books.toml", &hourly(100)), ("free.toml", "")]).start().await;
+    let gateway = with(setup, &[("books.toml", &monthly(100)), ("free.toml", "")]).start().await;
     let token = async |user: &str| {
         let output = gateway.setup().output(&["token", "--user", user]).await;
         assert!(output.status.success(), "{output:?}");
@@ -58,7 +62,7 @@ async fn an_assistant_is_asked_so_often_by_each_and_the_next_is_refused() {
             1 => {
                 let told = chat(&gateway, "/v1/chat/completions", Some(&ann), completion.clone()).await;
                 assert_eq!((told.status().as_u16(), remaining(&told)), (200, Some(left)));
-                assert_eq!(head(&told, "ratelimit-policy"), "\"assistant\";q=100;w=3600");
+                assert_eq!(head(&told, "ratelimit-policy"), format!("\"assistant\";q=100;w={MONTH_S}"));
             }
             2 => {
                 let body = json!({"message": "Hi", "assistant": "books"});
@@ -79,7 +83,7 @@ async fn an_assistant_is_asked_so_often_by_each_and_the_next_is_refused() {
     let id = client.say("Hi").await;
     let error = client.until("error").await;
     assert_eq!((&error["code"], &error["re"], &error["retryable"]), (&json!("rate_limited"), &json!(id), &json!(true)));
-    assert!((1..=36_000).contains(&error["retry_in_ms"].as_u64().unwrap()), "{error}");
+    assert!((1..=10 * MONTH_S).contains(&error["retry_in_ms"].as_u64().unwrap()), "{error}");
     for (path, body) in [
         ("/v1/chat/completions", completion.clone()),
         ("/api/v1/chat", json!({"message": "Hi", "assistant": "books"})),
@@ -87,7 +91,7 @@ async fn an_assistant_is_asked_so_often_by_each_and_the_next_is_refused() {
     ] {
         let refused = chat(&gateway, path, Some(&ann), body).await;
         assert_eq!((refused.status().as_u16(), remaining(&refused)), (429, Some(0)), "{path}");
-        assert!((1..=36).contains(&head(&refused, "retry-after").parse::<u64>().unwrap()), "{path}");
+        assert!((1..=MONTH_S / 100).contains(&head(&refused, "retry-after").parse::<u64>().unwrap()), "{path}");
     }
     assert_eq!(upstream.stats.counts().requests, asked, "nobody was asked for what was refused");
     assert_eq!(gateway.metric("rate_limited_total{scope=\"assistant\"}").await, 4.0);
@@ -107,12 +111,12 @@ async fn an_assistant_is_asked_so_often_by_each_and_the_next_is_refused() {
 #[tokio::test]
 async fn gateways_count_together_what_an_assistant_is_asked() {
     let upstream = answering().await;
-    let setup = with(Setup::with_upstream(&upstream.url), &[("books.toml", &hourly(5))]);
+    let setup = with(Setup::with_upstream(&upstream.url), &[("books.toml", &monthly(5))]);
     let folder = setup.data.path().join("assistants").display().to_string();
     let redis = SHARED_REDIS.fresh();
     let gateways = gateways::<2>(setup.set("RIVULET_ASSISTANTS_DIR", &folder), &redis).await;
     let mut told = Vec::new();
-    for at in 0..6 {
+    for at in 0..12 {
         let mut client = open(&gateways[at % 2], "books").await;
         client.say("Hi").await;
         let answer = loop {
@@ -123,8 +127,14 @@ async fn gateways_count_together_what_an_assistant_is_asked() {
         };
         told.push((answer["remaining"].clone(), answer["code"].clone()));
     }
+    // What a gateway decided by itself, because the Redis was slow for a moment, comes on top.
+    let metric = "limits_alone_total{scope=\"assistant\"}";
+    let alone = join_all(gateways.iter().map(|gateway| gateway.metric(metric))).await.iter().sum::<f64>() as usize;
     let refused = (Value::Null, json!("rate_limited"));
-    let mut expected: Vec<_> = (0..5).rev().map(|left| (json!(left), Value::Null)).collect();
-    expected.push(refused);
-    assert_eq!(told, expected);
+    let answered = told.iter().filter(|one| **one != refused).count();
+    assert!((5..=5 + alone).contains(&answered), "{told:?}, {alone} alone");
+    if alone == 0 {
+        let left: Vec<_> = told[..5].iter().map(|(left, _)| left.clone()).collect();
+        assert_eq!(left, [4, 3, 2, 1, 0].map(Value::from));
+    }
 }
