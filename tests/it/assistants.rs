@@ -117,7 +117,7 @@ async fn each_answers_as_its_files_say() {
 #[tokio::test]
 async fn whoever_chooses_one_sees_what_it_can_do() {
     let upstream = answering().await;
-    let loan = include_str!("../files/assistants/loan.toml");
+    let loan = include_str!("../assistants/loan.toml");
     let files = [("loan.toml", loan), ("plain.toml", "")];
     let gateway = with(Setup::with_upstream(&upstream.url), &files).start().await;
     let offered = listed(&gateway, None).await;

@@ -13,7 +13,7 @@ use crate::{
     harness::{Client, Setup, TestGateway, Upstream, soon, upstream},
 };
 
-const LOAN: &str = include_str!("../files/assistants/loan.toml");
+const LOAN: &str = include_str!("../assistants/loan.toml");
 const EMI: &str = r#"say "Let me see." and call emi {"principal":500000,"months":36}"#;
 
 /// With an assistant that has tools.

@@ -174,7 +174,7 @@ fn an_incomplete_model_folder_is_named() {
 
 #[tokio::test]
 async fn tools_are_told_with_what_they_cost() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/assistants");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/assistants");
     let data = tempfile::tempdir().expect("a folder");
     let (folder, data) = (folder.to_str().expect("UTF-8"), data.path().to_str().expect("UTF-8"));
     let (text, outcome) =

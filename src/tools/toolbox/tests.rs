@@ -9,9 +9,9 @@ use crate::{
     config::{Config, Overrides},
 };
 
-/// The tools of an assistant in `tests/files`.
+/// The tools of an assistant in `tests/assistants`.
 fn loan() -> Toolbox {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/assistants");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/assistants");
     let env = [("RIVULET_ASSISTANTS_DIR".to_owned(), folder.display().to_string())];
     let loaded = Config::load(None, env, Overrides::default()).unwrap();
     let loan = loaded.config.offered.iter().find(|one| one.name == "loan").unwrap();
