@@ -231,6 +231,8 @@ async fn a_standby_that_takes_the_place_of_its_primary_has_all_that_was_acknowle
     let mut writer = gateways[1].connect().await;
     primary.kill();
     let killed = Instant::now();
+    // It may store something yet while it dies.
+    soon("a refusal", async { while gateways[1].get("/ready").await.0 == 200 {} }).await;
     writer.tell(json!({"type": "send", "id": "w", "text": "Count"})).await;
     let refused = ack_or_error(&mut writer).await;
     assert_eq!((&refused["code"], &refused["retryable"]), (&json!("storage_unavailable"), &json!(true)), "{refused}");

@@ -72,7 +72,7 @@ async fn what_is_said_again_because_no_answer_came_is_done_once() {
         redis.stop();
         let question = json!({"session_id": owner.session(), "message": "Again"});
         let ((status, answer), ()) = tokio::join!(other.post("/api/v1/chat", question), async {
-            sleep(Duration::from_millis(1300)).await;
+            sleep(Duration::from_millis(900)).await;
             redis.go_on();
         });
         assert_eq!((status, &answer["response"]), (200, &json!(ANSWER)), "{answer}");
