@@ -2,6 +2,7 @@
 //!
 //! Plain data. Imports nothing of ours, does no I/O, knows no clock but the one it is told.
 
+mod digest;
 mod id;
 mod message;
 mod owner;
@@ -12,12 +13,13 @@ mod time;
 mod tool;
 
 pub use self::{
+    digest::digest,
     id::{CallId, DocumentId, InvalidId, JobId, MAX_ID_CHARS, MessageId, RunId, SessionId},
     message::{Feedback, InvalidRating, Message, Rating, Role, Status},
     owner::{Circle, Owner},
     run::{Author, Doing, Phase, RunError, Timing, Usage},
     source::{Citation, Source},
-    text::{byte_of, is_misleading, printable, utf16_len},
+    text::{byte_of, is_misleading, is_plain, printable, utf16_len},
     time::Timestamp,
     tool::{ToolCall, ToolOutcome, ToolStatus, ToolUse},
 };

@@ -43,7 +43,9 @@ pub fn printable(text: &str, most: usize) -> String {
     shown
 }
 
-fn is_plain(c: char) -> bool {
+/// Whether it is a character that may stand in a line as it is: neither a control nor a misleading one.
+#[must_use]
+pub fn is_plain(c: char) -> bool {
     !c.is_control() && !is_misleading(c)
 }
 

@@ -13,6 +13,7 @@ use super::{
     localized::Localized,
     tools::{Calling, OWN, Tools},
 };
+use crate::chat::digest;
 
 /// The name of the one that there is without any file.
 pub const DEFAULT_ASSISTANT: &str = "default";
@@ -253,11 +254,7 @@ impl Assistant {
 
 /// What tells these files from any others.
 pub(super) fn version(files: &[&str]) -> String {
-    let mut hash = blake3::Hasher::new();
-    for text in files {
-        hash.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
-    }
-    hash.finalize().to_hex()[..VERSION_DIGITS].to_owned()
+    digest(files.iter().map(|text| text.as_bytes())).to_hex()[..VERSION_DIGITS].to_owned()
 }
 
 /// Whether an assistant can have this name, or a variant of one.

@@ -120,6 +120,25 @@ fn read_one(path: &Path, targets: &[String], env: &BTreeMap<String, String>) -> 
     }
 }
 
+/// A file that is being read, and what is wrong with it.
+struct Reading<'a> {
+    path: &'a Path,
+    layers: &'a Layers,
+    refused: &'a mut Vec<ConfigError>,
+}
+
+impl Reading<'_> {
+    /// What a key says cannot be used.
+    fn wrong(&mut self, key: &str, expected: String, found: &str) {
+        let origin = match self.layers.origin(key) {
+            Origin::Default => Origin::File(self.path.to_owned(), 1),
+            written => written,
+        };
+        let found = format!("the text \"{}\"", excerpt(found));
+        self.refused.push(ConfigError::Value { key: key.to_owned(), expected, found, origin });
+    }
+}
+
 fn settle(
     path: &Path,
     text: &str,
@@ -128,117 +147,24 @@ fn settle(
     env: &BTreeMap<String, String>,
     refused: &mut Vec<ConfigError>,
 ) -> Result<Assistant, ConfigError> {
-    let mut wrong = |key: &str, expected: String, found: &str| {
-        let origin = match layers.origin(key) {
-            Origin::Default => Origin::File(path.to_owned(), 1),
-            written => written,
-        };
-        let found = format!("the text \"{}\"", excerpt(found));
-        refused.push(ConfigError::Value { key: key.to_owned(), expected, found, origin });
-    };
+    let mut reading = Reading { path, layers, refused };
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     if !is_name(&name) {
         let expected = format!("1 to {MAX_NAME} of the characters a-z, 0-9 and -");
-        wrong("the name of the file", expected, &name);
+        reading.wrong("the name of the file", expected, &name);
     }
     let about: About = layers.section(About::KEYS)?;
-    let visibility = visibility(&about.visibility).unwrap_or_else(|| {
-        wrong("visibility", "`everybody`, `tenant:NAME` or `scope:NAME`".to_owned(), &about.visibility);
-        Visibility::Everybody
-    });
-    if let Some(long) = about.suggestions.texts().flatten().find(|text| text.chars().count() > MAX_SUGGESTION) {
-        wrong("suggestions", format!("of at most {MAX_SUGGESTION} characters each"), long);
-    }
-    if let Some(long) =
-        about.greeting.iter().flat_map(Localized::texts).find(|text| text.chars().count() > MAX_GREETING)
-    {
-        wrong("greeting", format!("of at most {MAX_GREETING} characters"), long);
-    }
-    if let Some(many) = about.suggestions.texts().map(Vec::len).find(|count| *count > MAX_SUGGESTIONS) {
-        wrong("suggestions", format!("at most {MAX_SUGGESTIONS}"), &format!("{many} of them"));
-    }
-    if let Some(other) = about.languages.iter().find(|language| !is_language(language)) {
-        wrong("languages", "a list of language tags, like en or pt-BR".to_owned(), other);
-    }
-    for (key, languages) in about.localized() {
-        if let Some(other) = languages.iter().find(|language| !about.languages.iter().any(|known| known == *language)) {
-            wrong(key, "in languages that are in `languages`".to_owned(), other);
-        }
-        let first =
-            about.languages.first().filter(|first| !languages.is_empty() && !languages.contains(&first.as_str()));
-        if let Some(first) = first {
-            wrong(key, format!("in {first}, too, the first of `languages`"), &languages.join(", "));
-        }
-    }
+    let visibility = introduces(&mut reading, &about);
     let model: Writing = layers.section(Writing::KEYS)?;
     if let Some(other) = model.targets.iter().find(|target| !targets.contains(target)) {
         let known = if targets.is_empty() { "there are none".to_owned() } else { targets.join(", ") };
-        wrong("model.targets", format!("names of llm.targets ({known})"), other);
+        reading.wrong("model.targets", format!("names of llm.targets ({known})"), other);
     }
     let knowledge: Knowing = layers.section(Knowing::KEYS)?;
-    if let Some(other) = knowledge.collections.iter().find(|name| !is_collection(name)) {
-        let expected = "names of collections: 1 to 64 of the characters a-z, A-Z, 0-9, `-`, `_`, `.`";
-        wrong("knowledge.collections", expected.to_owned(), other);
-    }
-    let mut distinct = BTreeSet::new();
-    if let Some(twice) = knowledge.collections.iter().find(|name| !distinct.insert(*name)) {
-        wrong("knowledge.collections", "each named once".to_owned(), twice);
-    }
-    if !(1..=MAX_COLLECTIONS).contains(&knowledge.collections.len()) {
-        let found = format!("{} of them", knowledge.collections.len());
-        wrong("knowledge.collections", format!("1 to {MAX_COLLECTIONS}"), &found);
-    }
-    if knowledge.only_grounded && knowledge.mode == KnowledgeMode::Off {
-        wrong("knowledge.only_grounded", "false where knowledge.mode is off".to_owned(), "true");
-    }
-    let prompting: Prompting = layers.section(Prompting::KEYS)?;
-    let prompt = match &prompting.file {
-        Some(file) if !is_beside(file) => {
-            wrong("prompt.file", "the name of a file beside this one".to_owned(), &file.to_string_lossy());
-            None
-        }
-        file => prompt(path, file.as_deref())?,
-    };
-    let mut vars = BTreeMap::new();
-    for (name, value) in prompting.vars {
-        match value.as_str().filter(|value| value.chars().count() <= MAX_VAR) {
-            _ if !is_var(&name) || KNOWN.contains(&&*name) => {
-                let expected =
-                    format!("names of 1 to 40 of the characters a-z, A-Z, 0-9, - and _, none of {}", KNOWN.join(", "));
-                wrong("prompt.vars", expected, &name);
-            }
-            None => wrong("prompt.vars", format!("texts of at most {MAX_VAR} characters"), &value.to_string()),
-            Some(value) => drop(vars.insert(name, value.to_owned())),
-        }
-    }
-    if vars.len() > MAX_VARS {
-        wrong("prompt.vars", format!("at most {MAX_VARS}"), &format!("{} of them", vars.len()));
-    }
-    let version = version(&[text, prompt.as_ref().map_or("", |(_, text)| text)]);
-    let read = prompt.map(|(file, text)| (file, Instructions::read(&text, &vars, &about.languages)));
-    let prompt = match read {
-        Some((_, Ok(read))) => {
-            let bytes = read.bytes();
-            if bytes > MAX_PROMPT {
-                let expected = format!("such that the prompt has at most {MAX_PROMPT} bytes");
-                wrong("prompt.vars", expected, &format!("{bytes} bytes"));
-            }
-            Some(read)
-        }
-        Some((file, Err(unknown))) => {
-            let names = KNOWN.into_iter().chain(vars.keys().map(String::as_str)).collect::<Vec<_>>().join(", ");
-            refused.extend(unknown.into_iter().map(|Unknown { name, line }| ConfigError::Value {
-                key: "what stands in {{ }}".to_owned(),
-                expected: format!("one of {names}"),
-                found: name,
-                origin: Origin::File(file.clone(), line),
-            }));
-            None
-        }
-        None => None,
-    };
+    knows(&mut reading, &knowledge);
+    let (version, prompt) = is_told(&mut reading, text, layers.section(Prompting::KEYS)?, &about.languages)?;
     let history = layers.section(History::KEYS)?;
-    let tools = tools::read(path, text, layers, env, refused)?;
+    let tools = tools::read(path, text, layers, env, reading.refused)?;
     let limits: Allowed = layers.section(Allowed::KEYS)?;
     let experiment: Experiment = layers.section(Experiment::KEYS)?;
     let (variant, variants) = (None, Vec::new());
@@ -257,6 +183,113 @@ fn settle(
         experiment,
         variants,
     })
+}
+
+/// How it introduces itself, and to whom.
+fn introduces(reading: &mut Reading<'_>, about: &About) -> Visibility {
+    let visibility = visibility(&about.visibility).unwrap_or_else(|| {
+        reading.wrong("visibility", "`everybody`, `tenant:NAME` or `scope:NAME`".to_owned(), &about.visibility);
+        Visibility::Everybody
+    });
+    if let Some(long) = about.suggestions.texts().flatten().find(|text| text.chars().count() > MAX_SUGGESTION) {
+        reading.wrong("suggestions", format!("of at most {MAX_SUGGESTION} characters each"), long);
+    }
+    if let Some(long) =
+        about.greeting.iter().flat_map(Localized::texts).find(|text| text.chars().count() > MAX_GREETING)
+    {
+        reading.wrong("greeting", format!("of at most {MAX_GREETING} characters"), long);
+    }
+    if let Some(many) = about.suggestions.texts().map(Vec::len).find(|count| *count > MAX_SUGGESTIONS) {
+        reading.wrong("suggestions", format!("at most {MAX_SUGGESTIONS}"), &format!("{many} of them"));
+    }
+    if let Some(other) = about.languages.iter().find(|language| !is_language(language)) {
+        reading.wrong("languages", "a list of language tags, like en or pt-BR".to_owned(), other);
+    }
+    for (key, languages) in about.localized() {
+        if let Some(other) = languages.iter().find(|language| !about.languages.iter().any(|known| known == *language)) {
+            reading.wrong(key, "in languages that are in `languages`".to_owned(), other);
+        }
+        let first =
+            about.languages.first().filter(|first| !languages.is_empty() && !languages.contains(&first.as_str()));
+        if let Some(first) = first {
+            reading.wrong(key, format!("in {first}, too, the first of `languages`"), &languages.join(", "));
+        }
+    }
+    visibility
+}
+
+/// What it answers from.
+fn knows(reading: &mut Reading<'_>, knowledge: &Knowing) {
+    if let Some(other) = knowledge.collections.iter().find(|name| !is_collection(name)) {
+        let expected = "names of collections: 1 to 64 of the characters a-z, A-Z, 0-9, `-`, `_`, `.`";
+        reading.wrong("knowledge.collections", expected.to_owned(), other);
+    }
+    let mut distinct = BTreeSet::new();
+    if let Some(twice) = knowledge.collections.iter().find(|name| !distinct.insert(*name)) {
+        reading.wrong("knowledge.collections", "each named once".to_owned(), twice);
+    }
+    if !(1..=MAX_COLLECTIONS).contains(&knowledge.collections.len()) {
+        let found = format!("{} of them", knowledge.collections.len());
+        reading.wrong("knowledge.collections", format!("1 to {MAX_COLLECTIONS}"), &found);
+    }
+    if knowledge.only_grounded && knowledge.mode == KnowledgeMode::Off {
+        reading.wrong("knowledge.only_grounded", "false where knowledge.mode is off".to_owned(), "true");
+    }
+}
+
+/// Its version, and what it is told that it is.
+fn is_told(
+    reading: &mut Reading<'_>,
+    text: &str,
+    prompting: Prompting,
+    languages: &[String],
+) -> Result<(String, Option<Instructions>), ConfigError> {
+    let prompt = match &prompting.file {
+        Some(file) if !is_beside(file) => {
+            reading.wrong("prompt.file", "the name of a file beside this one".to_owned(), &file.to_string_lossy());
+            None
+        }
+        file => prompt(reading.path, file.as_deref())?,
+    };
+    let mut vars = BTreeMap::new();
+    for (name, value) in prompting.vars {
+        match value.as_str().filter(|value| value.chars().count() <= MAX_VAR) {
+            _ if !is_var(&name) || KNOWN.contains(&&*name) => {
+                let expected =
+                    format!("names of 1 to 40 of the characters a-z, A-Z, 0-9, - and _, none of {}", KNOWN.join(", "));
+                reading.wrong("prompt.vars", expected, &name);
+            }
+            None => reading.wrong("prompt.vars", format!("texts of at most {MAX_VAR} characters"), &value.to_string()),
+            Some(value) => drop(vars.insert(name, value.to_owned())),
+        }
+    }
+    if vars.len() > MAX_VARS {
+        reading.wrong("prompt.vars", format!("at most {MAX_VARS}"), &format!("{} of them", vars.len()));
+    }
+    let version = version(&[text, prompt.as_ref().map_or("", |(_, text)| text)]);
+    let read = prompt.map(|(file, text)| (file, Instructions::read(&text, &vars, languages)));
+    let prompt = match read {
+        Some((_, Ok(read))) => {
+            let bytes = read.bytes();
+            if bytes > MAX_PROMPT {
+                let expected = format!("such that the prompt has at most {MAX_PROMPT} bytes");
+                reading.wrong("prompt.vars", expected, &format!("{bytes} bytes"));
+            }
+            Some(read)
+        }
+        Some((file, Err(unknown))) => {
+            let names = KNOWN.into_iter().chain(vars.keys().map(String::as_str)).collect::<Vec<_>>().join(", ");
+            reading.refused.extend(unknown.into_iter().map(|Unknown { name, line }| ConfigError::Value {
+                key: "what stands in {{ }}".to_owned(),
+                expected: format!("one of {names}"),
+                found: name,
+                origin: Origin::File(file.clone(), line),
+            }));
+            None
+        }
+        None => None,
+    };
+    Ok((version, prompt))
 }
 
 /// The text of a file, and of nothing else that lies there: a pipe would be waited for.

@@ -5,6 +5,8 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use crate::chat::is_plain;
+
 /// What stands in place of a name that is not known.
 const NOBODY: &str = "unknown";
 /// The most characters of a name that somebody has chosen.
@@ -143,11 +145,7 @@ fn language(languages: &[String]) -> String {
 /// What somebody has chosen, so that it begins no line of its own and cannot hide what it says.
 fn one_line(chosen: Option<&str>) -> Cow<'_, str> {
     let Some(chosen) = chosen else { return Cow::Borrowed(NOBODY) };
-    let is_shown = |c: &char| {
-        !c.is_control()
-            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    let shown: String = chosen.chars().filter(is_shown).take(MAX_CHOSEN).collect();
+    let shown: String = chosen.chars().filter(|c| is_plain(*c)).take(MAX_CHOSEN).collect();
     if shown.trim().is_empty() { Cow::Borrowed(NOBODY) } else { Cow::Owned(shown) }
 }
 

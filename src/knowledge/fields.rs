@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::chat::is_misleading;
+use crate::chat::{is_misleading, is_plain};
 
 /// The longest name of a file, in bytes; more is cut, but not its ending.
 const MAX_NAME: usize = 200;
@@ -21,7 +21,7 @@ const MAX_METADATA: usize = 4096;
 /// When nothing is left of it.
 pub fn file_name(given: &str) -> Result<String, Unfit> {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
-    let shown: String = last.chars().filter(|c| !c.is_control() && !is_misleading(*c)).collect();
+    let shown: String = last.chars().filter(|c| is_plain(*c)).collect();
     let name = shortened(shown.trim());
     if name.trim_matches('.').is_empty() {
         return Err(Unfit::new("file", "needs a file name in UTF-8"));

@@ -5,7 +5,10 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use moka::{future::Cache, policy::EvictionPolicy};
 
-use crate::telemetry::caches::{CacheReport, Lookup, Lookups};
+use crate::{
+    chat::digest,
+    telemetry::caches::{CacheReport, Lookup, Lookups},
+};
 
 /// A hash of everything that a value depends on.
 pub(super) type Key = [u8; 32];
@@ -67,11 +70,7 @@ impl<V: Clone + Send + Sync + 'static> Memo<V> {
 
 /// The key of these parts, whose borders cannot be mistaken.
 pub(super) fn key<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Key {
-    let mut hasher = blake3::Hasher::new();
-    for part in parts {
-        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
-    }
-    *hasher.finalize().as_bytes()
+    *digest(parts).as_bytes()
 }
 
 #[cfg(test)]

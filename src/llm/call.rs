@@ -45,7 +45,8 @@ pub struct Answered {
 
 impl ToolSpec {
     /// How long it is in a prompt, in bytes.
-    pub(super) fn bytes(&self) -> usize {
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         self.name.len() + self.description.len() + written(&self.parameters)
     }
 }

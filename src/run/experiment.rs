@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
-    chat::{Owner, SessionId},
+    chat::{Owner, SessionId, digest},
     config::{Assistant, DrawnBy},
 };
 
@@ -31,13 +31,8 @@ pub fn drawn(assistant: &Arc<Assistant>, owner: Option<&Owner>, session: Option<
 /// A number from 0 to less than 1 that always is the same for these texts, and even over many.
 #[expect(clippy::cast_precision_loss, reason = "53 bits are what a number has")]
 fn draw(texts: &[&str]) -> f64 {
-    let mut hash = blake3::Hasher::new();
-    for text in texts {
-        hash.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
-    }
-    let mut bytes = [0; 8];
-    hash.finalize_xof().fill(&mut bytes);
-    (u64::from_le_bytes(bytes) >> 11) as f64 / (1u64 << 53) as f64
+    let [a, b, c, d, e, f, g, h, ..] = *digest(texts.iter().map(|text| text.as_bytes())).as_bytes();
+    (u64::from_le_bytes([a, b, c, d, e, f, g, h]) >> 11) as f64 / (1u64 << 53) as f64
 }
 
 #[cfg(test)]

@@ -27,7 +27,6 @@ use super::{
 use crate::{
     chat::{Phase, Status, Timestamp},
     config::{Calling, Fallback},
-    knowledge::Passage,
     limits::{Budgets, Place, Spender},
     llm::{Answered, ChatModel, ChatRequest, KnowledgeUse, PromptMessage, PromptRole, ToolOffer},
     telemetry::metrics::{TOOL_CALLS, TOOL_DURATION},
@@ -64,12 +63,12 @@ struct Progress {
 }
 
 impl Rounds {
-    /// Asks the model, with `found` before it.
-    pub(super) fn begin(self, found: &[Passage], writing: Writing, place: Place) -> Answer {
+    /// Asks the model.
+    pub(super) fn begin(self, writing: Writing, place: Place) -> Answer {
         let progress = Progress {
             asked: 0,
             calls: Calls::new(&self.bounds),
-            shelf: Shelf::with(found),
+            shelf: Shelf::with(&self.request.passages),
             left: Duration::try_from_secs_f64(self.bounds.total_s).unwrap_or_default(),
             most: self.request.max_output_tokens,
             is_over: false,

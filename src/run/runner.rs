@@ -120,14 +120,16 @@ impl Runner {
                 place.wait_for_seats().await;
             }
             yield Before::Told(RunEvent::Doing(Phase::Retrieving.into()));
-            let (found, retrieved) = self.look_up(&request, &spender, &span).await;
+            let lookup = Lookup::of(self.retriever.clone(), &self.retrieval, &request);
+            let (found, retrieved) = self.look_up(&lookup, &request, &spender, &span).await;
             yield Before::Told(retrieved);
             yield Before::Told(RunEvent::Doing(Phase::Waiting.into()));
             let knowing = &request.assistant.knowledge;
             let is_silent = knowing.only_grounded && knowing.mode == KnowledgeMode::Always && found.passages.is_empty();
-            let (toolbox, bounds) = (self.assistants.toolbox(&request.assistant), request.assistant.tools.calling.clone());
-            let lookup = Lookup::of(self.retriever.clone(), &self.retrieval, &request);
-            let (request, prompt_tokens) = self.compose(request, found, toolbox.as_ref().map_or(0, |toolbox| toolbox.tokens()), span);
+            let assistant = request.assistant.clone();
+            let toolbox = self.assistants.toolbox(&assistant);
+            let tool_tokens = toolbox.as_ref().map_or(0, |toolbox| toolbox.tokens());
+            let (request, prompt_tokens) = self.compose(request, found, tool_tokens, span);
             let spending = match self.budgets.begin(&spender, prompt_tokens.into(), request.max_output_tokens.into()).await {
                 Ok(spending) => spending,
                 Err(refusal) => {
@@ -140,8 +142,8 @@ impl Runner {
             let writing = Writing::new(spending, prompt_tokens);
             let answer = if let Some(toolbox) = toolbox {
                 let (model, budgets) = (self.model.clone(), self.budgets.clone());
-                let found = request.passages.clone();
-                Rounds { model, budgets, spender, lookup, toolbox, bounds, request }.begin(&found, writing, place)
+                let bounds = assistant.tools.calling.clone();
+                Rounds { model, budgets, spender, lookup, toolbox, bounds, request }.begin(writing, place)
             } else if is_silent {
                 // What is not in the documents nobody is asked for; where there are tools, they may know.
                 Answer::new(NOTHING_FOUND.stream(request), writing, place)
@@ -154,7 +156,13 @@ impl Runner {
     }
 
     /// Searches for passages, as many as fit into the prompt.
-    async fn look_up(&self, request: &RunRequest, spender: &Spender, span: &RunSpan) -> (Found, RunEvent) {
+    async fn look_up(
+        &self,
+        lookup: &Lookup,
+        request: &RunRequest,
+        spender: &Spender,
+        span: &RunSpan,
+    ) -> (Found, RunEvent) {
         let started = Instant::now();
         if request.assistant.knowledge.mode == KnowledgeMode::Off {
             let nothing = RunEvent::Retrieved { sources: Arc::from([]), took: started.elapsed() };
@@ -163,7 +171,7 @@ impl Runner {
         let rewritten = if self.retrieval.rewrite { self.rewrite(request, spender, span).await } else { None };
         let question = rewritten.as_deref().unwrap_or(&request.question);
         let search = span.retrieval(&request.assistant.knowledge.collections.join(","));
-        let found = Lookup::of(self.retriever.clone(), &self.retrieval, request).search(question).await;
+        let found = lookup.search(question).await;
         let is_failure = found.knowledge == KnowledgeUse::Unavailable;
         search.end(found.passages.len(), is_failure.then_some("unavailable"));
         let sources = sources::from_passages(&found.passages);
@@ -199,13 +207,12 @@ impl Runner {
         let Found { passages, knowledge, version } = found;
         let RunRequest { assistant, question, history, instructions, owner, keeps_history, .. } = request;
         let knowing = &assistant.knowledge;
-        let today = Timestamp::now().to_string();
-        let facts = Facts {
-            today: today.split('T').next().unwrap_or_default(),
-            tenant: owner.as_ref().map(Owner::tenant),
-            user: owner.as_ref().map(Owner::user),
-        };
-        let persona = assistant.prompt.as_ref().map(|prompt| prompt.fill(&facts));
+        let persona = assistant.prompt.as_ref().map(|prompt| {
+            let now = Timestamp::now().to_string();
+            let today = now.split('T').next().unwrap_or_default();
+            let (tenant, user) = (owner.as_ref().map(Owner::tenant), owner.as_ref().map(Owner::user));
+            prompt.fill(&Facts { today, tenant, user })
+        });
         let told = prompt::Told {
             persona: persona.as_deref(),
             documents: (knowing.mode == KnowledgeMode::Always)

@@ -16,6 +16,7 @@ use crate::{
 pub struct Toolbox {
     tools: Vec<Tool>,
     specs: Arc<[ToolSpec]>,
+    tokens: u32,
 }
 
 /// One tool.
@@ -31,7 +32,8 @@ impl Toolbox {
     #[must_use]
     pub fn of(tools: &config::Tools) -> Self {
         let tools: Vec<Tool> = tools.offered.iter().map(Tool::of).collect();
-        Self { specs: tools.iter().map(Tool::spec).collect(), tools }
+        let specs: Arc<[ToolSpec]> = tools.iter().map(Tool::spec).collect();
+        Self { tokens: estimated_tokens(specs.iter().map(ToolSpec::bytes).sum()), tools, specs }
     }
 
     /// What a model is told of them, in the order of the file; none: the assistant has no tools.
@@ -48,9 +50,8 @@ impl Toolbox {
 
     /// About how many tokens it takes to tell a model of them.
     #[must_use]
-    pub fn tokens(&self) -> u32 {
-        let length = |spec: &ToolSpec| spec.name.len() + spec.description.len() + spec.parameters.to_string().len();
-        estimated_tokens(self.specs.iter().map(length).sum())
+    pub const fn tokens(&self) -> u32 {
+        self.tokens
     }
 }
 

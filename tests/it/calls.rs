@@ -207,6 +207,19 @@ async fn what_came_of_calls_is_in_the_next_prompt_and_the_last_one_says_that_the
     called(&read(model.stream(last)).await, "", "some-model");
 }
 
+/// The faults of the mock with which the same calls are written in other ways.
+pub(crate) const OTHER_WAYS: [&str; 9] = [
+    "tools-index-zero",
+    "tools-no-index",
+    "tools-one-delta",
+    "tools-args-object",
+    "tools-args-repeat",
+    "tools-name-garbage",
+    "tools-name-every",
+    "tools-id-changes",
+    "tools-finish-stop",
+];
+
 /// What comes of a question that says what is to be called, at a server with this fault.
 async fn at(fault: &str) -> Answer {
     let upstream = upstream([fault.parse().expect(fault)]).await;
@@ -217,23 +230,7 @@ async fn at(fault: &str) -> Answer {
 
 #[tokio::test]
 async fn every_way_in_which_servers_write_calls_comes_to_the_same() {
-    for fault in [
-        "none",
-        "tools-index-zero",
-        "tools-no-index",
-        "tools-one-delta",
-        "tools-args-object",
-        "tools-args-repeat",
-        "tools-name-garbage",
-        "tools-name-every",
-        "tools-id-changes",
-        "tools-finish-stop",
-        "tools-loop",
-        "tool-use-failed",
-        "json",
-        "no-done",
-        "no-finish",
-    ] {
+    for fault in ["none", "tools-loop", "tool-use-failed", "json", "no-done", "no-finish"].iter().chain(&OTHER_WAYS) {
         called(&at(fault).await, "", "some-model");
     }
     called(&at("tool-use-failed:2").await, "word word ", "some-model");

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{
+    calls::OTHER_WAYS,
     documents::{self, User, form},
     harness::{Client, Setup, TestGateway, Upstream, soon, upstream},
 };
@@ -133,17 +134,7 @@ async fn whatever_a_model_gets_wrong_it_is_told_and_the_answer_goes_on() {
 
 #[tokio::test]
 async fn whichever_way_a_server_writes_calls_they_are_the_same() {
-    for fault in [
-        "tools-index-zero",
-        "tools-no-index",
-        "tools-one-delta",
-        "tools-args-object",
-        "tools-args-repeat",
-        "tools-name-garbage",
-        "tools-name-every",
-        "tools-id-changes",
-        "tools-finish-stop",
-    ] {
+    for fault in OTHER_WAYS {
         let upstream = calling(Some(fault)).await;
         let gateway = lending(Setup::with_upstream(&upstream.url)).start().await;
         let mut client = open(&gateway).await;

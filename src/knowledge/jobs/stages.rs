@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Documents, ended::Ended, live::Live, term::Term};
 use crate::{
+    chat::digest,
     knowledge::{
         Collection,
         blocking::{StopOnDrop, blocking},
@@ -170,11 +171,9 @@ impl Documents {
 
 /// Changes with everything that the rows of a version are made of, and tells which version it is.
 fn doc_hash(version: u32, extracted: &Extracted) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for part in [&format!("{:?}", extracted.format), &extracted.title, &extracted.text] {
-        hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
-    }
-    format!("{OURS}{version}-{}", &hasher.finalize().to_hex()[..32])
+    let format = format!("{:?}", extracted.format);
+    let parts = [&format, &extracted.title, &extracted.text].map(|part| part.as_bytes());
+    format!("{OURS}{version}-{}", &digest(parts).to_hex()[..32])
 }
 
 /// The version that rows with this hash are of.
