@@ -47,6 +47,7 @@ async def gateway(binary, folder, **env):
         "PATH": os.environ["PATH"],
         "RIVULET_KNOWLEDGE_ENABLED": "false",
         "RIVULET_LLM_CACHE_ENTRIES": "0",
+        "RIVULET_LLM_MAX_OUTPUT_TOKENS": "100000",
         "RIVULET_TELEMETRY_LOG_LEVEL": "info",
         **env,
     }
