@@ -2,6 +2,8 @@
 //!
 //! Plain data. Imports nothing of ours, does no I/O, knows no clock but the one it is told.
 
+mod approval;
+mod decision;
 mod digest;
 mod id;
 mod message;
@@ -13,6 +15,8 @@ mod time;
 mod tool;
 
 pub use self::{
+    approval::{Approval, Approver, InvalidApprover},
+    decision::{Decision, Undecided},
     digest::digest,
     id::{CallId, DocumentId, InvalidId, JobId, MAX_ID_CHARS, MessageId, RunId, SessionId},
     message::{Feedback, InvalidRating, Message, Rating, Role, Status},

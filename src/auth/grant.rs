@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::principal::{DEFAULT_TENANT, Principal, Right, UNLIMITED};
 use crate::{
-    chat::{Owner, Timestamp},
+    chat::{CallId, Decision, Owner, Timestamp},
     config::{Assistant, Visibility},
     limits::Visitor,
     run::Assistants,
@@ -135,6 +135,21 @@ impl Caller {
             Visibility::Tenant(tenant) => grant.principal.tenant() == tenant,
             Visibility::Scope(scope) => grant.principal.has_scope(scope),
         })
+    }
+
+    /// What it says to a call that has to be allowed.
+    #[must_use]
+    pub fn decision(&self, call: CallId, digest: String, is_approved: bool, comment: Option<String>) -> Decision {
+        let principal = self.0.as_ref().map(|grant| &grant.principal);
+        Decision {
+            call,
+            digest,
+            is_approved,
+            comment,
+            by: principal.map(|principal| principal.user().to_owned()),
+            is_owner: true,
+            scopes: principal.map(|principal| principal.scopes().to_vec()),
+        }
     }
 
     /// Whose requests are counted; `unknown`, when it is not known who makes them.

@@ -40,6 +40,9 @@ pub enum Status {
     Error,
     /// The gateway ended while it was being written; the text is the last checkpoint.
     Interrupted,
+    /// It stands as far as it goes: a tool is to be called, and somebody has to allow that first.
+    #[serde(rename = "awaiting_approval")]
+    AwaitingApproval,
 }
 
 impl Status {
@@ -55,6 +58,7 @@ impl Status {
             Self::Incomplete => "incomplete",
             Self::Error => "error",
             Self::Interrupted => "interrupted",
+            Self::AwaitingApproval => "awaiting_approval",
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::id::CallId;
+use super::{approval::Approval, id::CallId};
 
 /// A tool is called.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -19,6 +19,9 @@ pub struct ToolCall {
     pub args: Value,
     /// Where in the answer's text it stands, in UTF-16 code units. Nothing before it is ever withdrawn.
     pub off: u64,
+    /// Whether it changes something: it is kept before it runs, and never run again by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changes: bool,
 }
 
 impl ToolCall {
@@ -46,6 +49,14 @@ pub enum ToolStatus {
     Timeout,
     /// The answer ended before it did.
     Cancelled,
+    /// It is not called until somebody allows it.
+    Waiting,
+    /// It was allowed, and is called by the answer that follows.
+    Approved,
+    /// It was not allowed.
+    Denied,
+    /// It waited, and the conversation went on without it.
+    Superseded,
 }
 
 impl ToolStatus {
@@ -59,6 +70,10 @@ impl ToolStatus {
             Self::Invalid => "invalid",
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
+            Self::Waiting => "waiting",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Superseded => "superseded",
         }
     }
 }
@@ -77,13 +92,25 @@ pub struct ToolOutcome {
     /// What came of it, in full, as far as that is not too long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
+    /// What had to be allowed before, where something had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
 }
 
 impl ToolOutcome {
     /// What it weighs, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.summary.len() + self.data.as_ref().map_or(0, |data| data.to_string().len())
+        self.summary.len()
+            + self.data.as_ref().map_or(0, |data| data.to_string().len())
+            + self.approval.as_ref().map_or(0, Approval::bytes)
+    }
+
+    /// The end of a call that has none of its own.
+    #[must_use]
+    pub fn ended(status: ToolStatus, call: &ToolCall) -> Self {
+        let summary = if call.changes { "whether it came to anything is not known" } else { "" };
+        Self { status, summary: summary.to_owned(), ..Self::default() }
     }
 }
 
@@ -103,5 +130,13 @@ impl ToolUse {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.call.bytes() + self.outcome.bytes()
+    }
+
+    /// The gateway ended while it ran.
+    pub(super) fn interrupt(&mut self) {
+        let ended = ToolOutcome::ended(ToolStatus::Error, &self.call);
+        let summary =
+            if ended.summary.is_empty() { "interrupted".to_owned() } else { format!("interrupted: {}", ended.summary) };
+        self.outcome = ToolOutcome { summary, ..ended };
     }
 }

@@ -51,6 +51,6 @@ pub use self::{
         TargetConfig, TelemetryConfig,
     },
     target::{TargetFault, TargetSettings},
-    tools::{BadPlace, BuiltIn, Calling, Does, HttpCall, Location, Method, OwnTool, Tool, Tools},
+    tools::{Asks, BadPlace, BuiltIn, Calling, Does, HttpCall, Location, Method, OwnTool, Tool, Tools},
     variables::environment,
 };

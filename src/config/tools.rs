@@ -22,7 +22,10 @@ use super::{
     declare::{self, choice, section},
     key::{Key, Kind},
 };
-use crate::formula::{Formula, Inputs};
+use crate::{
+    chat::Approver,
+    formula::{Formula, Inputs},
+};
 
 /// The tools of an assistant.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -88,6 +91,19 @@ pub struct OwnTool {
     pub inputs: Inputs,
     /// What it does.
     pub does: Does,
+    /// Whether a call changes something.
+    pub changes: bool,
+    /// Who has to allow each call; `None`: nobody.
+    pub asks: Option<Asks>,
+}
+
+/// Who has to allow a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asks {
+    /// Who.
+    pub approver: Approver,
+    /// How long they are waited for, in hours.
+    pub ttl_h: u64,
 }
 
 /// What a tool of an assistant's own does.
@@ -118,6 +134,20 @@ impl Tool {
             Self::BuiltIn(BuiltIn::Time) => "Date and time",
             Self::Own(one) => &one.title,
         }
+    }
+}
+
+impl Tool {
+    /// Whether a call changes something.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        matches!(self, Self::Own(one) if one.changes)
+    }
+
+    /// Who has to allow each call.
+    #[must_use]
+    pub fn asks(&self) -> Option<&Asks> {
+        if let Self::Own(one) = self { one.asks.as_ref() } else { None }
     }
 }
 

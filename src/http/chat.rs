@@ -160,12 +160,12 @@ async fn stored(gateway: &Gateway, session: &SessionId, run: &RunId) -> Result<R
         let oldest = page.messages.first().map(|message| message.id.clone());
         let is_answer = |message: &Message| message.role == Role::Assistant && message.run.as_ref() == Some(run);
         if let Some(answer) = page.messages.into_iter().find(is_answer) {
-            let status = match answer.status {
+            let answer = match answer.status {
                 Status::Error => return Err(failed()),
-                Status::Pending => Status::Interrupted, // Nobody writes it any more.
-                status => status,
+                Status::Pending => answer.interrupted(), // Nobody writes it any more.
+                _ => answer,
             };
-            return Ok(Response::of(session, Message { status, ..answer }, None));
+            return Ok(Response::of(session, answer, None));
         }
         before = oldest.filter(|_| page.more);
         if before.is_none() {

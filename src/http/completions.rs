@@ -314,7 +314,13 @@ impl Completion {
                 // It has waited for its turn until now.
                 Some(RunEvent::Doing(Doing { phase: Phase::Retrieving, .. })) => self.started = Instant::now(),
                 // What an assistant calls is its own affair here: the interface knows only calls for the caller to make.
-                Some(RunEvent::Doing(_) | RunEvent::Asked(_) | RunEvent::ToolCall(_) | RunEvent::ToolResult(..)) => {}
+                Some(
+                    RunEvent::Doing(_)
+                    | RunEvent::Asked(_)
+                    | RunEvent::ToolCall(_)
+                    | RunEvent::ToolResult(..)
+                    | RunEvent::Keep,
+                ) => {}
                 Some(RunEvent::Retrieved { sources, .. }) => self.sources = sources,
                 Some(RunEvent::Sources(sources)) => (self.sources, self.has_found_more) = (sources, true),
                 Some(RunEvent::By(author)) => {

@@ -77,10 +77,14 @@ pub(super) async fn send(
     may_ask(&gateway, &caller, &session)?;
     let message = NewMessage { id, text, mode: mode.unwrap_or_default(), by };
     let receipt = session.send(message).await?;
-    let Receipt { message, run, duplicate, queued, standing } = receipt;
-    let remaining = standing.map(|standing| standing.left.remaining);
-    let accepted = Accepted { message, run, duplicate, queued, remaining };
-    Ok((StatusCode::ACCEPTED, rates::of_assistant(standing), Reply(accepted)))
+    Ok((StatusCode::ACCEPTED, rates::of_assistant(receipt.standing), Reply(Accepted::of(receipt))))
+}
+
+impl Accepted {
+    pub(super) fn of(Receipt { message, run, duplicate, queued, standing }: Receipt) -> Self {
+        let remaining = standing.map(|standing| standing.left.remaining);
+        Self { message, run, duplicate, queued, remaining }
+    }
 }
 
 /// Stops an answer. What was written of it is kept.

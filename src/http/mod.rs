@@ -4,6 +4,7 @@
 //! `llm`, `knowledge`, `telemetry`.
 
 mod admin;
+mod approvals;
 mod assistants;
 mod audit;
 mod auth;

@@ -37,7 +37,10 @@ fn status_of(code: &str) -> StatusCode {
             StatusCode::BAD_REQUEST
         }
         "not_found" => StatusCode::NOT_FOUND,
-        "idempotency_conflict" | "run_not_active" => StatusCode::CONFLICT,
+        "forbidden" => StatusCode::FORBIDDEN,
+        "idempotency_conflict" | "run_not_active" | "already_decided" | "digest_mismatch" | "expired" => {
+            StatusCode::CONFLICT
+        }
         "budget_exhausted" | "rate_limited" | "queue_full" | "too_many" => StatusCode::TOO_MANY_REQUESTS,
         "upstream_unavailable" | "upstream_rejected" => StatusCode::BAD_GATEWAY,
         "upstream_timeout" => StatusCode::GATEWAY_TIMEOUT,

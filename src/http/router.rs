@@ -16,7 +16,8 @@ use tower_http::{
 use utoipa_axum::routes;
 
 use super::{
-    admin, assistants, audit, auth, chat, collections, completions, contents, credentials, documents, events,
+    admin, approvals, assistants, audit, auth, chat, collections, completions, contents, credentials, documents,
+    events,
     gateway::Gateway,
     health, identity, jobs, knowledge, messages, models,
     openapi::{self, Routes},
@@ -63,7 +64,7 @@ pub fn surface(gateway: Gateway, apart: bool) -> Surface {
 fn api(gateway: &Arc<Gateway>) -> Routes {
     let callers = tokens(gateway)
         .routes(routes!(auth::ticket))
-        .merge(may(Right::Chat, while_allowed(gateway, conversations())))
+        .merge(may(Right::Chat, while_allowed(gateway, conversations().merge(decisions(gateway)))))
         .merge(may(Right::ReadKnowledge, while_allowed(gateway, openapi::routes().routes(routes!(knowledge::query)))))
         .merge(noted(gateway, while_allowed(gateway, knowledge_base())));
     known(gateway, callers)
@@ -89,6 +90,11 @@ fn conversations() -> Routes {
         .routes(routes!(messages::send))
         .routes(routes!(messages::stop))
         .routes(routes!(chat::ask))
+        .routes(routes!(approvals::list))
+}
+
+fn decisions(gateway: &Arc<Gateway>) -> Routes {
+    noted(gateway, openapi::routes().routes(routes!(approvals::decide)))
 }
 
 /// Documents, collections, and the work on them.

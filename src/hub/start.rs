@@ -68,7 +68,7 @@ impl Hub {
     /// An answer that is pending while no actor writes it was left by a session that failed.
     async fn settle(&self, session: &SessionId, fence: Fence, message: &mut Message) -> Result<(), StoreError> {
         let (Status::Pending, Some(run)) = (message.status, message.run.clone()) else { return Ok(()) };
-        message.status = Status::Interrupted;
+        *message = message.clone().interrupted();
         let answer = FinishedAnswer::of(message, run, None);
         match self.deps.store.finish_answer(session, fence, answer).await {
             // What is stored can be read all the same; whoever loads the session next tries again.

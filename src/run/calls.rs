@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use crate::{
-    chat::{CallId, ToolCall, ToolOutcome, ToolStatus, printable},
+    chat::{Approval, CallId, Message, Timestamp, ToolCall, ToolOutcome, ToolStatus, ToolUse, printable},
     config::Calling,
-    llm::Call,
+    llm::{Answered, Call},
     tools::{Arguments, Output, Tool, ToolError, Toolbox},
 };
 
-/// With the same arguments a tool is run so often in one answer; further calls are answered from the first one.
+/// With the same arguments a tool is run so often in one answer, and one that changes something once; further calls are
+/// answered from the first one.
 const SAME_CALLS: usize = 2;
 /// So many results of one round are as long as results may be; of more, each has less.
 const WHOLE_RESULTS: usize = 4;
@@ -36,6 +37,10 @@ pub(super) struct Calls {
     each: usize,
     /// Whether none is run any more.
     are_over: bool,
+    /// Whether there is a conversation that keeps them, and somebody who can be asked.
+    are_kept: bool,
+    /// Whether one of this round waits to be allowed.
+    has_waiting: bool,
     made: u32,
     /// What may be shown yet, in bytes of JSON.
     room: usize,
@@ -63,16 +68,21 @@ pub(super) enum Next<'a> {
     Run(&'a Tool, Arguments),
     /// It has its result without that.
     Came(Came),
+    /// It is run when somebody has allowed it, if they do.
+    Wait(Box<Came>),
 }
 
 impl Calls {
-    pub(super) fn new(bounds: &Calling) -> Self {
+    /// `are_kept`: calls that change something, or have to be allowed, can be made.
+    pub(super) fn new(bounds: &Calling, are_kept: bool) -> Self {
         let (result_bytes, each) = (bounds.result_bytes, bounds.result_bytes);
         Self {
             most: bounds.max_calls,
             result_bytes,
             each,
             are_over: false,
+            are_kept,
+            has_waiting: false,
             made: 0,
             room: SHOWN_BYTES_IN_ALL,
             same: HashMap::new(),
@@ -82,7 +92,7 @@ impl Calls {
     /// So many calls follow, at once. Together, their results have no more room than those of a few.
     pub(super) fn begin(&mut self, calls: usize, are_over: bool) {
         self.each = (self.result_bytes * WHOLE_RESULTS / calls.max(WHOLE_RESULTS)).min(self.result_bytes);
-        self.are_over = are_over;
+        (self.are_over, self.has_waiting) = (are_over, false);
     }
 
     /// Whether none may follow.
@@ -91,7 +101,8 @@ impl Calls {
     }
 
     /// What is done about a call that stands at `off` in the answer.
-    pub(super) fn plan<'a>(&mut self, toolbox: &'a Toolbox, call: Call, off: u64) -> Planned<'a> {
+    pub(super) fn plan<'a>(&mut self, toolbox: &'a Toolbox, call: Call, off: u64, now: Timestamp) -> Planned<'a> {
+        let id = CallId::random();
         let tool = toolbox.find(&call.name);
         let checked = tool.map(|tool| (tool, tool.check(&call.arguments)));
         let name = printable(&call.name, NAME_BYTES);
@@ -109,23 +120,71 @@ impl Calls {
             match checked {
                 None => Next::Came(Came::not_run(ToolStatus::Error, &format!("there is no tool {name}"))),
                 Some((_, Err(wrong))) => Next::Came(Came::not_run(ToolStatus::Invalid, &wrong.to_string())),
-                Some((tool, Ok(arguments))) => match self.known(&call, &args) {
+                Some((tool, Ok(arguments))) => match self.known(&call, &args, tool.changes()) {
                     Some(came) => Next::Came(came),
-                    None => Next::Run(tool, arguments),
+                    None => self.allowed(tool, arguments, &args, &id, now),
                 },
             }
         };
         self.made = self.made.saturating_add(1);
         let title = tool.map_or_else(|| name.clone(), |tool| tool.title().to_owned());
         let args = self.shown(args).unwrap_or(Value::Null);
-        Planned { shown: ToolCall { call: CallId::random(), tool: name, title, args, off }, call, next }
+        let changes = tool.is_some_and(Tool::changes);
+        Planned { shown: ToolCall { call: id, tool: name, title, args, off, changes }, call, next }
+    }
+
+    /// What is done about a call that could be run: it may have to be allowed.
+    fn allowed<'a>(
+        &mut self,
+        tool: &'a Tool,
+        arguments: Arguments,
+        args: &Value,
+        id: &CallId,
+        now: Timestamp,
+    ) -> Next<'a> {
+        let refused = |why| Next::Came(Came::not_run(ToolStatus::Error, why));
+        let asks = match tool.asks() {
+            _ if (tool.changes() || tool.asks().is_some()) && !self.are_kept => {
+                return refused("this is called in conversations alone, where it is kept and somebody can be asked");
+            }
+            None => return Next::Run(tool, arguments),
+            Some(_) if self.has_waiting => {
+                return refused("one call has to be allowed after the other: call this once more afterwards");
+            }
+            // Whoever allows it is shown all of it.
+            Some(_) if args.to_string().len() > SHOWN_BYTES.min(self.room) => {
+                return refused("its arguments are too long to be shown to whoever has to allow it");
+            }
+            Some(asks) => asks,
+        };
+        self.has_waiting = true;
+        let until = now.plus_seconds(asks.ttl_h.saturating_mul(3600));
+        let approval = Approval::of(id.clone(), tool.name(), args, asks.approver.clone(), until);
+        let outcome = ToolOutcome { status: ToolStatus::Waiting, approval: Some(approval), ..ToolOutcome::default() };
+        Next::Wait(Box::new(Came { outcome, result: String::new() }))
+    }
+
+    /// What is done about a call that has waited, and is decided.
+    pub(super) fn resume<'a>(toolbox: &'a Toolbox, used: &ToolUse) -> Planned<'a> {
+        let call = Call { name: used.call.tool.clone(), arguments: used.call.args.clone() };
+        let next = match (used.outcome.status, toolbox.find(&call.name)) {
+            (ToolStatus::Approved, Some(tool)) => match tool.check(&call.arguments) {
+                Ok(arguments) => Next::Run(tool, arguments),
+                Err(wrong) => Next::Came(Came::not_run(ToolStatus::Invalid, &wrong.to_string())),
+            },
+            (ToolStatus::Approved, None) => {
+                Next::Came(Came::not_run(ToolStatus::Error, "there is no such tool any more"))
+            }
+            _ => Next::Came(denied(used)),
+        };
+        Planned { shown: ToolCall { call: CallId::random(), off: 0, ..used.call.clone() }, call, next }
     }
 
     /// What a call came to that was made often enough. Otherwise it is counted.
-    fn known(&mut self, call: &Call, args: &Value) -> Option<Came> {
+    fn known(&mut self, call: &Call, args: &Value, changes: bool) -> Option<Came> {
         let (count, first) = self.same.entry((call.name.clone(), args.to_string())).or_default();
         *count += 1;
-        if *count <= SAME_CALLS {
+        if *count <= if changes { 1 } else { SAME_CALLS } {
             return None;
         }
         let Some(came) = first else {
@@ -156,15 +215,26 @@ impl Calls {
 
     /// What a tool said, in so many milliseconds; `None`: nothing in the time that it had. `quoted`: the passages that it
     /// found.
-    pub(super) fn came(&mut self, said: Option<Result<Output, ToolError>>, quoted: Option<String>, ms: u64) -> Came {
+    pub(super) fn came(
+        &mut self,
+        said: Option<Result<Output, ToolError>>,
+        quoted: Option<String>,
+        ms: u64,
+        changes: bool,
+    ) -> Came {
         let (status, summary, data) = match said {
             Some(Ok(output)) => (ToolStatus::Ok, output.summary, Some(output.data)),
             Some(Err(error)) => (ToolStatus::Error, error.to_string(), None),
+            None if changes => {
+                let why = "it took too long, and whether it came to anything is not known: it is not called again";
+                (ToolStatus::Timeout, why.to_owned(), None)
+            }
             None => (ToolStatus::Timeout, "it took too long".to_owned(), None),
         };
         let result = quoted.or_else(|| data.as_ref().map(Value::to_string)).unwrap_or_else(|| wrong(&summary));
         let data = data.filter(|data| data.to_string().len() <= SHOWN_BYTES).and_then(|data| self.shown(data));
-        let outcome = ToolOutcome { status, ms, summary: printable(&summary, SUMMARY_BYTES), data };
+        let summary = printable(&summary, SUMMARY_BYTES);
+        let outcome = ToolOutcome { status, ms, summary, data, approval: None };
         Came { outcome, result: cut(result, self.each) }
     }
 }
@@ -174,6 +244,32 @@ impl Came {
         let outcome = ToolOutcome { status, summary: printable(why, SUMMARY_BYTES), ..ToolOutcome::default() };
         Self { outcome, result: cut(wrong(why), MAX_REFUSAL_BYTES) }
     }
+}
+
+/// The calls of an answer that is gone on from, with what the model is told came of each; without the one that is decided.
+pub(super) fn answered(answer: &Message) -> Vec<Answered> {
+    let others = answer.tools.iter().filter(|used| used.outcome.approval.is_none());
+    let each = others.map(|used| {
+        let ToolOutcome { summary, data, .. } = &used.outcome;
+        let result = data.as_ref().map_or_else(|| wrong(summary), Value::to_string);
+        Answered { call: Call { name: used.call.tool.clone(), arguments: used.call.args.clone() }, result }
+    });
+    each.collect()
+}
+
+/// The call of an answer that was decided.
+pub(super) fn decided(answer: &Message) -> Option<&ToolUse> {
+    let is_it = |used: &&ToolUse| matches!(used.outcome.status, ToolStatus::Approved | ToolStatus::Denied);
+    answer.tools.iter().find(is_it)
+}
+
+fn denied(used: &ToolUse) -> Came {
+    let comment = used.outcome.approval.as_ref().and_then(|approval| approval.comment.as_deref());
+    let why = match comment {
+        Some(comment) => format!("it was not allowed, and not done. They said: {comment}"),
+        None => "it was not allowed, and not done".to_owned(),
+    };
+    Came::not_run(ToolStatus::Denied, &why)
 }
 
 fn all_of(arguments: &Arguments) -> Value {
@@ -215,32 +311,32 @@ mod tests {
 
     #[test]
     fn what_is_long_is_cut_and_the_model_hears_by_how_much() {
-        let mut calls = Calls::new(&Calling { result_bytes: 256, ..Calling::default() });
-        let came = calls.came(said(json!("ä".repeat(5000))), None, 1);
+        let mut calls = Calls::new(&Calling { result_bytes: 256, ..Calling::default() }, true);
+        let came = calls.came(said(json!("ä".repeat(5000))), None, 1, false);
         assert!(
             came.result.starts_with("\"ää") && came.result.ends_with("9747 bytes are left out: ask for less."),
             "{}",
             came.result
         );
         assert_eq!((came.outcome.data, came.outcome.summary.len()), (None, SUMMARY_BYTES));
-        let short = calls.came(said(json!({"a": 1})), None, 1);
+        let short = calls.came(said(json!({"a": 1})), None, 1, false);
         assert_eq!((&*short.result, short.outcome.data), (r#"{"a":1}"#, Some(json!({"a": 1}))));
     }
 
     #[test]
     fn what_is_shown_is_bounded_for_all_calls_together() {
-        let (toolbox, mut calls) = (toolbox(), Calls::new(&Calling::default()));
+        let (toolbox, mut calls) = (toolbox(), Calls::new(&Calling::default(), true));
         let long = "1".repeat(20_000);
-        let shown: Vec<_> = (0..10).map(|_| calls.plan(&toolbox, call(&long), 0).shown.args).collect();
+        let shown: Vec<_> = (0..10).map(|_| calls.plan(&toolbox, call(&long), 0, Timestamp(0)).shown.args).collect();
         assert!(shown[..8].iter().all(|args| args.as_str().is_some_and(|args| args.len() == SHOWN_BYTES)));
         assert_eq!(shown[8..], [Value::Null, Value::Null]);
     }
 
     #[test]
     fn no_more_are_run_than_may_be() {
-        let (toolbox, mut calls) = (toolbox(), Calls::new(&Calling { max_calls: 1, ..Calling::default() }));
+        let (toolbox, mut calls) = (toolbox(), Calls::new(&Calling { max_calls: 1, ..Calling::default() }, true));
         let is_run = |planned: &Planned<'_>| matches!(planned.next, Next::Run(..));
-        assert!(is_run(&calls.plan(&toolbox, call("1 + 1"), 0)));
-        assert!(calls.are_used_up() && !is_run(&calls.plan(&toolbox, call("1 + 2"), 0)));
+        assert!(is_run(&calls.plan(&toolbox, call("1 + 1"), 0, Timestamp(0))));
+        assert!(calls.are_used_up() && !is_run(&calls.plan(&toolbox, call("1 + 2"), 0, Timestamp(0))));
     }
 }

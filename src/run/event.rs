@@ -32,6 +32,8 @@ pub enum RunEvent {
     ToolCall(ToolCall),
     /// What came of a call. There is exactly one for each, before the run ends of itself.
     ToolResult(CallId, ToolOutcome),
+    /// What was told so far has to be kept before it goes on: it is not to be polled again until it is.
+    Keep,
     /// Another model takes over; its text follows.
     Failover(Failover),
     /// It is over; nothing follows.

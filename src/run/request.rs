@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    chat::{Owner, RunId, SessionId},
+    chat::{Message, Owner, RunId, SessionId},
     config::Assistant,
     llm::{Parameters, PromptMessage},
 };
@@ -23,6 +23,8 @@ pub struct RunRequest {
     pub owner: Option<Owner>,
     /// How the answer begins, when it does already: it is to be gone on with.
     pub beginning: Option<String>,
+    /// The answer that it goes on from: what waited in it is decided.
+    pub resumes: Option<Arc<Message>>,
     /// How it is to be written.
     pub parameters: Arc<Parameters>,
     /// The most tokens of the answer, when it shall be fewer than usual.
@@ -51,6 +53,7 @@ impl RunRequest {
             history,
             instructions: None,
             beginning: None,
+            resumes: None,
             owner,
             parameters: Arc::default(),
             max_output_tokens: None,

@@ -14,7 +14,7 @@ use futures_util::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    calls::{Calls, Came, Next, Planned},
+    calls::{self, Calls, Came, Next, Planned},
     event::RunEvent,
     lookup::Lookup,
     outcome::Outcome,
@@ -25,7 +25,7 @@ use super::{
     writing::Writing,
 };
 use crate::{
-    chat::{Phase, Status, Timestamp},
+    chat::{Message, Phase, Status, Timestamp, ToolStatus},
     config::{Calling, Fallback},
     limits::{Budgets, Place, Spender},
     llm::{Answered, ChatModel, ChatRequest, KnowledgeUse, PromptMessage, PromptRole, ToolOffer},
@@ -44,6 +44,8 @@ pub(super) struct Rounds {
     pub(super) lookup: Lookup,
     pub(super) toolbox: Arc<Toolbox>,
     pub(super) bounds: Calling,
+    /// Whether calls are kept, and somebody can be asked.
+    pub(super) are_kept: bool,
     /// What the model was asked last.
     pub(super) request: ChatRequest,
 }
@@ -65,15 +67,52 @@ struct Progress {
 impl Rounds {
     /// Asks the model.
     pub(super) fn begin(self, writing: Writing, place: Place) -> Answer {
-        let progress = Progress {
+        let progress = self.progress();
+        self.ask(progress, 0, writing, place)
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
             asked: 0,
-            calls: Calls::new(&self.bounds),
+            calls: Calls::new(&self.bounds, self.are_kept),
             shelf: Shelf::with(&self.request.passages),
             left: Duration::try_from_secs_f64(self.bounds.total_s).unwrap_or_default(),
             most: self.request.max_output_tokens,
             is_over: false,
+        }
+    }
+
+    /// Runs the call that was waited for, if it was allowed, and asks the model what it says to that.
+    pub(super) fn resume(mut self, answer: Arc<Message>, writing: Writing, place: Place) -> BoxStream<'static, Before> {
+        let steps = stream! {
+            let mut progress = self.progress();
+            let mut answered = calls::answered(&answer);
+            let toolbox = Arc::clone(&self.toolbox);
+            if let Some(used) = calls::decided(&answer) {
+                let planned = Calls::resume(&toolbox, used);
+                let is_shown = used.outcome.status == ToolStatus::Approved;
+                if is_shown {
+                    yield told(RunEvent::Doing(Phase::Tool.into()));
+                    yield told(RunEvent::ToolCall(planned.shown.clone()));
+                    yield told(RunEvent::Keep);
+                }
+                let each = Duration::try_from_secs_f64(self.bounds.call_s).unwrap_or_default();
+                let ran = run(&planned, &self.lookup, each, Instant::now() + each).await;
+                let (came, has_sources) = progress.take(ran, planned.shown.changes);
+                if has_sources {
+                    yield told(RunEvent::Sources(progress.shelf.sources()));
+                }
+                count(&planned, &came);
+                if is_shown {
+                    yield told(RunEvent::ToolResult(planned.shown.call.clone(), came.outcome.clone()));
+                }
+                answered.push(Answered { call: planned.call, result: came.result });
+            }
+            self.remember(answer.text.clone(), answered);
+            yield told(RunEvent::Doing(Phase::Waiting.into()));
+            yield Before::Answer(Box::new(self.ask(progress, 0, writing, place)));
         };
-        self.ask(progress, 0, writing, place)
+        steps.boxed()
     }
 
     /// Asks the model once more, for what follows `off` in the answer.
@@ -101,21 +140,28 @@ impl Rounds {
             let calls = writing.take_calls();
             progress.calls.begin(calls.len(), progress.is_over);
             for call in calls {
-                let plan = progress.calls.plan(&toolbox, call, off);
+                let plan = progress.calls.plan(&toolbox, call, off, Timestamp::now());
                 yield told(RunEvent::ToolCall(plan.shown.clone()));
                 planned.push(plan);
             }
+            // One that changes something is known to have been called whatever happens, and they are called in their order.
+            let changes = planned.iter().any(|plan| plan.shown.changes && matches!(plan.next, Next::Run(..)));
+            if changes {
+                yield told(RunEvent::Keep);
+            }
+            let at_once = if changes { 1 } else { PARALLEL };
             let begun = Instant::now();
             let mut came: Vec<Option<Came>> = vec![None; planned.len()];
             {
                 let each = Duration::try_from_secs_f64(self.bounds.call_s).unwrap_or_default();
                 let mut runs = Vec::with_capacity(planned.len());
-                for (at, plan) in planned.iter().enumerate() {
+                let not_waiting = planned.iter().enumerate().filter(|(_, plan)| !matches!(plan.next, Next::Wait(_)));
+                for (at, plan) in not_waiting {
                     runs.push(run(plan, &self.lookup, each, begun + progress.left).map(move |ran| (at, ran)).boxed());
                 }
-                let mut running = stream::iter(runs).buffer_unordered(PARALLEL);
+                let mut running = stream::iter(runs).buffer_unordered(at_once);
                 while let Some((at, ran)) = running.next().await {
-                    let (one, has_sources) = progress.take(ran);
+                    let (one, has_sources) = progress.take(ran, planned[at].shown.changes);
                     if has_sources {
                         yield told(RunEvent::Sources(progress.shelf.sources()));
                     }
@@ -125,6 +171,17 @@ impl Rounds {
                 }
             }
             progress.left = progress.left.saturating_sub(begun.elapsed());
+            let waiting = planned.iter().find_map(|plan| match &plan.next {
+                Next::Wait(came) => Some((plan, came)),
+                _ => None,
+            });
+            if let Some((plan, came)) = waiting {
+                count(plan, came);
+                yield told(RunEvent::ToolResult(plan.shown.call.clone(), came.outcome.clone()));
+                let usage = writing.over().usage;
+                yield told(RunEvent::End(Outcome { status: Status::AwaitingApproval, usage, error: None }));
+                return;
+            }
             let mut answered = Vec::with_capacity(planned.len());
             for (plan, came) in planned.into_iter().zip(came) {
                 if let Some(came) = came {
@@ -181,7 +238,7 @@ impl Rounds {
 
 impl Progress {
     /// What a call came to, and whether there are new sources by it.
-    fn take(&mut self, ran: Ran) -> (Came, bool) {
+    fn take(&mut self, ran: Ran, changes: bool) -> (Came, bool) {
         let (mut said, ms) = match ran {
             Ran::Came(came) => return (came, false),
             Ran::Said(said, ms) => (said, ms),
@@ -192,7 +249,7 @@ impl Progress {
         };
         let known = self.shelf.len();
         let quoted = (!found.is_empty()).then(|| self.shelf.quote(found));
-        (self.calls.came(said, quoted, ms), self.shelf.len() > known)
+        (self.calls.came(said, quoted, ms, changes), self.shelf.len() > known)
     }
 }
 
@@ -207,6 +264,7 @@ enum Ran {
 async fn run(planned: &Planned<'_>, lookup: &Lookup, each: Duration, latest: Instant) -> Ran {
     match &planned.next {
         Next::Came(came) => Ran::Came(came.clone()),
+        Next::Wait(came) => Ran::Came(Came::clone(came)),
         Next::Run(tool, arguments) => {
             let search = |question: String| {
                 async move {
@@ -216,7 +274,8 @@ async fn run(planned: &Planned<'_>, lookup: &Lookup, each: Duration, latest: Ins
                 .boxed()
             };
             let begun = Instant::now();
-            let running = tool.run(arguments, Context { now: Timestamp::now(), search: &search });
+            let context = Context { call: &planned.shown.call, now: Timestamp::now(), search: &search };
+            let running = tool.run(arguments, context);
             let said = timeout_at(latest.min(begun + each), running).await.ok();
             Ran::Said(said, u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX))
         }
@@ -231,6 +290,7 @@ fn count(planned: &Planned<'_>, came: &Came) {
     // What a model makes up is no label.
     let tool = match &planned.next {
         Next::Run(tool, _) => tool.name().to_owned(),
+        Next::Wait(_) => planned.call.name.clone(),
         Next::Came(_) => "none".to_owned(),
     };
     metrics::counter!(TOOL_CALLS, "tool" => tool.clone(), "status" => came.outcome.status.as_str()).increment(1);

@@ -129,6 +129,7 @@ impl Runner {
             let assistant = request.assistant.clone();
             let toolbox = self.assistants.toolbox(&assistant);
             let tool_tokens = toolbox.as_ref().map_or(0, |toolbox| toolbox.tokens());
+            let (resumes, are_kept) = (request.resumes.clone(), request.session.is_some());
             let (request, prompt_tokens) = self.compose(request, found, tool_tokens, span);
             let spending = match self.budgets.begin(&spender, prompt_tokens.into(), request.max_output_tokens.into()).await {
                 Ok(spending) => spending,
@@ -143,7 +144,17 @@ impl Runner {
             let answer = if let Some(toolbox) = toolbox {
                 let (model, budgets) = (self.model.clone(), self.budgets.clone());
                 let bounds = assistant.tools.calling.clone();
-                Rounds { model, budgets, spender, lookup, toolbox, bounds, request }.begin(writing, place)
+                let rounds = Rounds { model, budgets, spender, lookup, toolbox, bounds, are_kept, request };
+                match resumes {
+                    None => rounds.begin(writing, place),
+                    Some(answer) => {
+                        let mut steps = rounds.resume(answer, writing, place);
+                        while let Some(step) = steps.next().await {
+                            yield step;
+                        }
+                        return;
+                    }
+                }
             } else if is_silent {
                 // What is not in the documents nobody is asked for; where there are tools, they may know.
                 Answer::new(NOTHING_FOUND.stream(request), writing, place)

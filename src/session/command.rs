@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::moment::Moment;
 use crate::{
-    chat::{Feedback, MessageId, RunId},
+    chat::{Decision, Feedback, MessageId, RunId, Undecided},
     limits::{OverLimit, Standing, Visitor},
     store::StoreError,
 };
@@ -54,6 +54,8 @@ pub enum Redo {
         /// The text of the new one; the caller has checked its bounds.
         text: String,
     },
+    /// Go on with the call that the newest answer waits with, or without it.
+    Decide(Decision),
 }
 
 /// What became of a message. Given only after it is durably stored.
@@ -92,6 +94,9 @@ pub enum SendError {
     /// Only what a user said can be edited.
     #[error("`message` is an answer, and only what a user said can be edited")]
     NotAQuestion,
+    /// Nothing was decided.
+    #[error(transparent)]
+    Undecided(Undecided),
     /// The store did not take it; nothing was changed.
     #[error("the message could not be stored")]
     StorageUnavailable,
@@ -128,6 +133,11 @@ impl SendError {
             Self::IdempotencyConflict => "idempotency_conflict",
             Self::NotFound | Self::Gone | Self::NoAssistant => "not_found",
             Self::NotAQuestion => "invalid_field",
+            Self::Undecided(Undecided::Unknown) => "not_found",
+            Self::Undecided(Undecided::Already) => "already_decided",
+            Self::Undecided(Undecided::Expired) => "expired",
+            Self::Undecided(Undecided::Altered) => "digest_mismatch",
+            Self::Undecided(Undecided::Others) => "forbidden",
             Self::StorageUnavailable => "storage_unavailable",
             Self::Internal => "internal",
         }
@@ -141,6 +151,7 @@ impl SendError {
             Self::IdempotencyConflict
                 | Self::NotFound
                 | Self::NotAQuestion
+                | Self::Undecided(_)
                 | Self::TooManySessions
                 | Self::Gone
                 | Self::NoAssistant

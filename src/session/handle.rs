@@ -28,7 +28,7 @@ use super::{
     wakers::Wakers,
 };
 use crate::{
-    chat::{Feedback, MessageId, Owner, RunId, SessionId},
+    chat::{Decision, Feedback, MessageId, Owner, RunId, SessionId},
     limits::Visitor,
     store::{Fence, SessionRecord, StoreError},
 };
@@ -210,6 +210,15 @@ impl SessionHandle {
     /// perhaps before [`SendError::Internal`].
     pub async fn redo(&self, id: Option<MessageId>, redo: Redo, by: Visitor) -> Result<Receipt, SendError> {
         self.ask(|reply| Command::Redo(id, Box::new((redo, by)), reply)).await
+    }
+
+    /// Goes on with the call that waits, or without it; returns after that is stored. It is counted among the messages of `by`.
+    ///
+    /// # Errors
+    /// As of [`SessionHandle::redo`], and [`SendError::Undecided`].
+    pub async fn decide(&self, decision: Decision, by: Visitor) -> Result<Receipt, SendError> {
+        let id = decision.answer().map_err(SendError::Undecided)?;
+        self.redo(Some(id), Redo::Decide(decision), by).await
     }
 
     /// Keeps what the person thinks of a message; returns after that is stored.

@@ -84,9 +84,10 @@ impl LiveRun {
     pub fn unsaved(&self) -> Option<(Piece, Saved)> {
         let mut saved = *self.saved.lock();
         let log = self.shared.log.lock();
-        let (at, text) = log.unsaved(&self.answer, &mut saved)?;
+        let (at, text, tools) = log.unsaved(&self.answer, &mut saved)?;
+        let (text, tools) = (text.to_owned(), tools.map(<[_]>::to_vec));
         let (session, answer) = (self.shared.id.clone(), self.answer.clone());
-        Some((Piece { session, fence: self.shared.fence(), answer, at, text: text.to_owned() }, saved))
+        Some((Piece { session, fence: self.shared.fence(), answer, at, text, tools }, saved))
     }
 
     /// Notes what is stored now.
@@ -123,7 +124,7 @@ mod tests {
                     }
                 }
                 let mut next = saved;
-                if let Some((at, text)) = log.unsaved(&id, &mut next) {
+                if let Some((at, text, _)) = log.unsaved(&id, &mut next) {
                     prop_assert!(kept.is_char_boundary(at), "a hole at {at} of {kept:?}");
                     if stored {
                         kept.truncate(at);

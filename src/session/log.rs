@@ -10,7 +10,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
-    chat::{Doing, Feedback, Message, MessageId, Phase, Role, RunId, Source, Status, ToolUse},
+    chat::{Doing, Feedback, Message, MessageId, Phase, Role, RunId, Source, Status, ToolStatus, ToolUse},
     session::{
         Moment,
         text::{RunText, TextPosition},
@@ -28,7 +28,7 @@ mod whole;
 pub use copy::{Change, Copied};
 pub use cursor::{Cursor, Saved};
 pub use event::{
-    Attachment, By, Ending, Event, LiveRun, Presence, Progress, Recovered, RunDone, Snapshot, Step, There,
+    Attachment, By, Decided, Ending, Event, LiveRun, Presence, Progress, Recovered, RunDone, Snapshot, Step, There,
 };
 pub use transcript::Transcript;
 pub use whole::{OutOfStep, Whole};
@@ -279,10 +279,10 @@ impl Log {
     }
 
     /// What was written of the live run, which is to become the message `answer`, since `saved`, which is moved behind
-    /// it: an offset (in bytes), and the text that stands behind it now. `None` when nothing is new, or that run is
-    /// over.
+    /// it: an offset (in bytes), the text that stands behind it now, and all calls when one of them has changed. `None`
+    /// when nothing is new, or that run is over.
     #[must_use]
-    pub fn unsaved(&self, answer: &MessageId, saved: &mut Saved) -> Option<(usize, &str)> {
+    pub fn unsaved(&self, answer: &MessageId, saved: &mut Saved) -> Option<(usize, &str, Option<&[ToolUse]>)> {
         let live = self.live().filter(|live| live.message == *answer)?;
         let before = *saved;
         if saved.withdrawals != live.withdrawals {
@@ -292,7 +292,10 @@ impl Log {
         }
         let from = saved.at.byte();
         let text = live.text.read(&mut saved.at, usize::MAX);
-        (*saved != before).then_some((from, text))
+        let ended = live.tools.iter().filter(|used| used.outcome.status != ToolStatus::Running).count();
+        saved.calls = live.tools.len() + ended;
+        let tools = (saved.calls != before.calls).then_some(live.tools.as_slice());
+        (*saved != before).then_some((from, text, tools))
     }
 
     /// Ends the live run; its answer is in the transcript from now on. `None` when no run is live.
@@ -355,6 +358,7 @@ impl Log {
             Event::Sources { items, .. } => items.iter().map(|s| s.snippet.len() + s.title.len()).sum(),
             Event::ToolCall { call, .. } => call.bytes(),
             Event::ToolResult { outcome, .. } => outcome.bytes(),
+            Event::Decided(decided) => decided.comment.as_ref().map_or(0, String::len),
             Event::RunDone(done) => self.runs.iter().find(|r| r.run == done.run).map_or(0, |r| r.text.as_str().len()),
         }
     }

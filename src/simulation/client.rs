@@ -277,7 +277,8 @@ impl Client {
                         Event::Message(_)
                         | Event::Sources { .. }
                         | Event::ToolCall { .. }
-                        | Event::ToolResult { .. } => {}
+                        | Event::ToolResult { .. }
+                        | Event::Decided(_) => {}
                     }
                 }
                 Step::Delta { run, off, text, .. } => match runs.get_mut(run) {

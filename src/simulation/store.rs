@@ -23,10 +23,10 @@ use tokio_util::task::TaskTracker;
 
 use super::process::Process;
 use crate::{
-    chat::{Feedback, Message, MessageId, Owner, SessionId, Status, Timestamp},
+    chat::{CallId, Feedback, Message, MessageId, Owner, SessionId, Status, Timestamp},
     store::{
-        Appended, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, Lease, MessagePage, NodeId, Piece, Scope,
-        SessionPage, SessionRecord, SessionStore, StoreError, Turn, memory::MemoryStore,
+        Appended, Awaited, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, Lease, MessagePage,
+        NodeId, Piece, Scope, SessionPage, SessionRecord, SessionStore, StoreError, Turn, memory::MemoryStore,
     },
 };
 
@@ -125,7 +125,7 @@ impl Database {
         let left = now(self.content.messages(session, None, 500, Scope::Everything))?.messages;
         for mut message in left.into_iter().filter(|message| message.status == Status::Pending) {
             let Some(run) = message.run.clone() else { continue };
-            message.status = Status::Interrupted;
+            message = message.interrupted();
             now(self.content.finish_answer(session, Fence(fence + 1), FinishedAnswer::of(&message, run, None)))?;
         }
         Ok(Fence(fence + 1))
@@ -407,16 +407,22 @@ impl SessionStore for Client {
         self.read(|database| now(database.content.feedback(tenant, since))).await
     }
 
-    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError> {
+    async fn awaiting(&self, whose: Awaiting<'_>, call: Option<&CallId>) -> Result<Vec<Awaited>, StoreError> {
+        self.read(|database| now(database.content.awaiting(whose, call))).await
+    }
+
+    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<usize, StoreError> {
+        let mut kept = 0;
         for piece in pieces {
             let session = piece.session.clone();
-            self.write(&session, move |database, me| {
-                let held = database.tables.lock().hold(&piece.session, me, piece.fence);
-                if held.is_ok() { now(database.content.checkpoint(vec![piece])) } else { Ok(()) }
-            })
-            .await?;
+            kept += self
+                .write(&session, move |database, me| {
+                    let held = database.tables.lock().hold(&piece.session, me, piece.fence);
+                    if held.is_ok() { now(database.content.checkpoint(vec![piece])) } else { Ok(0) }
+                })
+                .await?;
         }
-        Ok(())
+        Ok(kept)
     }
 
     async fn finish_answer(&self, session: &SessionId, fence: Fence, answer: FinishedAnswer) -> Result<(), StoreError> {

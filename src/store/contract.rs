@@ -14,15 +14,15 @@ use self::{
     sessions::*, spending::what_was_spent_comes_back,
 };
 use super::{
-    Appended, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_PAGE, MAX_SESSIONS, MessagePage, Piece,
-    Scope, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn,
+    Appended, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_PAGE, MAX_SESSIONS, MessagePage,
+    Piece, Scope, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn,
     memory::MemoryStore,
     postgres::{PostgresStore, tests::server::SHARED},
     sqlite::SqliteStore,
 };
 use crate::chat::{
-    CallId, Citation, Feedback, Message, MessageId, Owner, Rating, RunId, SessionId, Source, Status, Timestamp,
-    ToolCall, ToolOutcome, ToolStatus, ToolUse, Usage,
+    Approval, Approver, CallId, Citation, Feedback, Message, MessageId, Owner, Rating, RunId, SessionId, Source,
+    Status, Timestamp, ToolCall, ToolOutcome, ToolStatus, ToolUse, Usage,
 };
 use serde_json::json;
 
@@ -53,6 +53,7 @@ pub(super) fn turn(question: &str, text: &str, created_at: u64) -> Turn {
         opens: None,
         answer: Message::pending(message_id(&format!("a-{question}")), Some(id.clone()), run.clone(), created_at),
         question: Message::question(id, text.to_owned(), run, created_at),
+        lapses: None,
     }
 }
 
@@ -86,12 +87,14 @@ pub(super) fn finished(question: &str, text: &str, status: Status) -> FinishedAn
                 title: "Monthly instalment".to_owned(),
                 args: json!({"months": 36}),
                 off: 2,
+                changes: false,
             },
             outcome: ToolOutcome {
                 status: ToolStatus::Ok,
                 ms: 3,
                 summary: "16,251.22 a month".to_owned(),
                 data: Some(json!({"emi": 16251.22})),
+                approval: None,
             },
         }],
         usage: Some(Usage { input: 7, output: 9, estimated: true }),
@@ -100,7 +103,7 @@ pub(super) fn finished(question: &str, text: &str, status: Status) -> FinishedAn
 
 pub(super) fn piece(question: &str, at: usize, text: &str) -> Piece {
     let answer = message_id(&format!("a-{question}"));
-    Piece { session: session_id("s"), fence: Fence::FIRST, answer, at, text: text.to_owned() }
+    Piece { session: session_id("s"), fence: Fence::FIRST, answer, at, text: text.to_owned(), tools: None }
 }
 
 /// Runs every test of the contract against one way of making a store.
@@ -140,6 +143,8 @@ contracts!([
     an_ended_answer_stays_as_it_is,
     what_cannot_be_read_again_is_refused,
     messages_are_paged_backwards,
+    calls_are_kept_while_an_answer_grows,
+    an_answer_waits_and_another_goes_on_from_it_once,
     an_answer_is_written_anew,
     a_question_is_edited,
     a_branch_begins_in_the_conversation_only,

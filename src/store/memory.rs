@@ -12,11 +12,11 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::{
-    Appended, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MAX_SESSIONS, MessagePage,
-    Piece, Scope, SessionPage, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn, continue_text,
-    feedback, refuse_unfit, session_taken, unknown_answer,
+    Appended, Awaited, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_EXPIRED, MAX_PAGE,
+    MAX_SESSIONS, MessagePage, Piece, Scope, SessionPage, SessionRecord, SessionStore, SpendingStore, Spent,
+    StoreError, Turn, continue_text, feedback, refuse_unfit, session_taken, unknown_answer,
 };
-use crate::chat::{Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp};
+use crate::chat::{CallId, Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp, ToolUse};
 
 /// A [`SessionStore`] without a disk.
 ///
@@ -138,6 +138,24 @@ impl Conversation {
         position.zip(answer.map(|(answer, _)| answer)).ok_or_else(|| Box::new(Branched::NotFound))
     }
 
+    /// What waited in the answer `at` is decided, and another one goes on from it.
+    fn go_on(&mut self, at: Option<&MessageId>, tools: Vec<ToolUse>, mut answer: Message, newest: usize) -> Branched {
+        let at = at.and_then(|at| self.positions.get(at).copied());
+        let waiting = at
+            .map(|at| &mut self.messages[at])
+            .filter(|answer| answer.status == Status::AwaitingApproval && !answer.replaced);
+        let Some(waiting) = waiting else { return Branched::NotFound };
+        (waiting.tools, waiting.status) = (tools, Status::Complete);
+        let asked = waiting.question.clone();
+        let Some(question) = asked.and_then(|asked| self.message(&asked).cloned()) else { return Branched::NotFound };
+        answer.question = Some(question.id.clone());
+        self.record.updated_at = self.record.updated_at.max(answer.created_at);
+        self.record.message_count += 1;
+        self.push(answer);
+        let page = self.page(None, newest.min(MAX_PAGE), Scope::Conversation);
+        Branched::Stored { question: Box::new(question), page }
+    }
+
     fn push(&mut self, message: Message) {
         self.positions.insert(message.id.clone(), self.messages.len());
         self.messages.push(message);
@@ -210,6 +228,12 @@ impl SessionStore for MemoryStore {
         if conversation.messages.len() + 2 > self.max_messages {
             return Err(full(self.max_messages));
         }
+        let lapsed = turn.lapses.and_then(|lapsed| conversation.positions.get(&lapsed).copied());
+        if let Some(lapsed) = lapsed.map(|at| &mut conversation.messages[at])
+            && lapsed.status == Status::AwaitingApproval
+        {
+            *lapsed = Message { status: Status::Complete, ..lapsed.clone() }.settled();
+        }
         let record = &mut conversation.record;
         record.updated_at = record.updated_at.max(turn.question.created_at);
         record.message_count += 2;
@@ -230,6 +254,9 @@ impl SessionStore for MemoryStore {
         let new = branch.question.as_ref().unwrap_or(&branch.answer);
         if let Some(existing) = conversation.message(&new.id) {
             return Ok(Branched::Exists(Box::new(existing.clone())));
+        }
+        if let Some(tools) = branch.decided {
+            return Ok(conversation.go_on(branch.at.as_ref(), tools, branch.answer, newest));
         }
         let (at, first) = match conversation.branching_point(&branch) {
             Ok(found) => found,
@@ -283,15 +310,40 @@ impl SessionStore for MemoryStore {
         Ok(feedback::count(rated, tenant, since))
     }
 
-    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError> {
-        let mut state = self.state.lock();
-        for Piece { session, answer, at, text, .. } in pieces {
+    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<usize, StoreError> {
+        let (mut state, mut kept) = (self.state.lock(), 0);
+        for Piece { session, answer, at, text, tools, .. } in pieces {
             let Some(conversation) = state.sessions.get_mut(&session) else { continue };
             if let Ok(Some(message)) = conversation.pending(&answer) {
                 continue_text(&mut message.text, at, &text);
+                if let Some(tools) = tools {
+                    message.tools = tools;
+                }
+                kept += 1;
             }
         }
-        Ok(())
+        Ok(kept)
+    }
+
+    async fn awaiting(&self, whose: Awaiting<'_>, call: Option<&CallId>) -> Result<Vec<Awaited>, StoreError> {
+        let (from, to) = whose.bounds();
+        let state = self.state.lock();
+        let mut found = Vec::new();
+        for (session, conversation) in &state.sessions {
+            let Some(owner) = conversation.record.owner.clone() else { continue };
+            let waits = |message: &&Message| {
+                let is_it = |used: &ToolUse| call.is_none_or(|call| used.call.call == *call);
+                !message.replaced && message.waiting().is_some_and(is_it)
+            };
+            if (from.as_str()..=to.as_str()).contains(&owner.as_str())
+                && let Some(answer) = conversation.messages.iter().rev().find(waits)
+            {
+                found.push(Awaited { session: session.clone(), owner, answer: answer.clone() });
+            }
+        }
+        found.sort_by_key(|awaited| Reverse(awaited.answer.created_at));
+        found.truncate(MAX_PAGE);
+        Ok(found)
     }
 
     async fn finish_answer(

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::chat::{
-    Citation, Feedback, Message, MessageId, Owner, RunId, SessionId, Source, Status, Timestamp, ToolUse, Usage,
+    CallId, Citation, Feedback, Message, MessageId, Owner, RunId, SessionId, Source, Status, Timestamp, ToolUse, Usage,
 };
 
 pub mod audit;
@@ -113,6 +113,8 @@ pub struct Turn {
     pub question: Message,
     /// The answer, [`Status::Pending`] and empty.
     pub answer: Message,
+    /// The answer whose call waits to be allowed, which it is for nothing now: [`Status::AwaitingApproval`] until here.
+    pub lapses: Option<MessageId>,
 }
 
 /// What became of a [`Turn`] that was to be stored.
@@ -134,6 +136,8 @@ pub struct Branch {
     pub question: Option<Message>,
     /// The answer to come, [`Status::Pending`] and empty. The store fills in its question.
     pub answer: Message,
+    /// The answer at `at` is not replaced, but gone on from: what waited in it is decided, and these are its calls now.
+    pub decided: Option<Vec<ToolUse>>,
 }
 
 /// What became of a [`Branch`] that was to be stored.
@@ -213,7 +217,7 @@ impl FinishedAnswer {
 
 /// What was added to an answer that is being written: behind the first `at` bytes of its text stands `text` now. So it
 /// takes back what stood there, and to store it twice does no harm.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Piece {
     /// The session.
     pub session: SessionId,
@@ -225,6 +229,8 @@ pub struct Piece {
     pub at: usize,
     /// The text.
     pub text: String,
+    /// All of the answer's calls as they stand, where that has changed.
+    pub tools: Option<Vec<ToolUse>>,
 }
 
 /// Continues `written` by a piece. One that would leave a hole is left out: what stands there is what was said.
@@ -242,6 +248,37 @@ pub struct MessagePage {
     pub messages: Vec<Message>,
     /// Whether there are older ones.
     pub more: bool,
+}
+
+/// Whose waiting calls are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaiting<'a> {
+    /// Those of this owner.
+    Of(&'a Owner),
+    /// Those of all owners of this tenant.
+    Tenant(&'a str),
+}
+
+impl Awaiting<'_> {
+    /// The names of their owners lie between these, which are included.
+    fn bounds(self) -> (String, String) {
+        match self {
+            Self::Of(owner) => (owner.as_str().to_owned(), owner.as_str().to_owned()),
+            // An owner is `tenant/user`, and `0` follows the slash.
+            Self::Tenant(tenant) => (format!("{tenant}/"), format!("{tenant}0")),
+        }
+    }
+}
+
+/// An answer in which a call waits to be allowed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Awaited {
+    /// Where.
+    pub session: SessionId,
+    /// Whose that is.
+    pub owner: Owner,
+    /// The answer.
+    pub answer: Message,
 }
 
 /// A page of sessions, newest first.
@@ -383,8 +420,11 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
 
     /// Keeps what was added to pending answers, one piece after the other; all of it, or nothing. It costs as much as the
     /// pieces are long, however long the answers are. An answer that is finished already stays as it is, and of one
-    /// that is not there (any more), or is another gateway's, nothing is kept.
-    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError>;
+    /// that is not there (any more), or is another gateway's, nothing is kept. Of how many something is.
+    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<usize, StoreError>;
+
+    /// Answers in which a call waits to be allowed, or this one does; the newest first, at most [`MAX_PAGE`].
+    async fn awaiting(&self, whose: Awaiting<'_>, call: Option<&CallId>) -> Result<Vec<Awaited>, StoreError>;
 
     /// Ends a pending answer. One that is finished already stays as it is.
     ///

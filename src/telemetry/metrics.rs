@@ -73,7 +73,7 @@ declare::table! {
     gauge RUNS_WAITING = "runs_waiting" {}
     /// Ended runs.
     counter RUNS = "runs_total" {
-        status = ["complete", "stopped", "length", "filtered", "incomplete", "error", "interrupted"],
+        status = ["complete", "stopped", "length", "filtered", "incomplete", "error", "interrupted", "awaiting_approval"],
     }
     /// The same by who answered.
     counter ASSISTANT_RUNS = "assistant_runs_total" {
@@ -81,7 +81,9 @@ declare::table! {
         status = ["complete", "stopped", "length", "filtered", "incomplete", "error", "interrupted"],
     }
     /// Calls of tools; `none`: of what is no tool, or was not run.
-    counter TOOL_CALLS = "tool_calls_total" { tool, status = ["ok", "error", "invalid", "timeout"] }
+    counter TOOL_CALLS = "tool_calls_total" { tool, status = ["ok", "error", "invalid", "timeout", "waiting", "denied"] }
+    /// What was said to calls that had to be allowed.
+    counter APPROVALS = "approvals_total" { decision = ["approved", "denied"] }
     /// What they took.
     histogram(SECONDS) TOOL_DURATION = "tool_duration_seconds" { tool }
     /// From a stop's arrival to the end of the generation; the connection to the model's server is closed with it.

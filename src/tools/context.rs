@@ -2,7 +2,10 @@
 
 use futures_util::future::BoxFuture;
 
-use crate::{chat::Timestamp, knowledge::Passage};
+use crate::{
+    chat::{CallId, Timestamp},
+    knowledge::Passage,
+};
 
 /// Looks into the documents; `None` when they cannot be searched.
 pub(super) type Search<'a> = dyn Fn(String) -> BoxFuture<'a, Option<Vec<Passage>>> + Send + Sync + 'a;
@@ -10,6 +13,8 @@ pub(super) type Search<'a> = dyn Fn(String) -> BoxFuture<'a, Option<Vec<Passage>
 /// What a tool is told besides its arguments.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
+    /// Which call it is.
+    pub call: &'a CallId,
     /// What time it is.
     pub now: Timestamp,
     /// The documents that the assistant answers from.

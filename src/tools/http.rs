@@ -25,6 +25,8 @@ use crate::{
     llm::innermost,
 };
 
+/// By which a server knows what it was told before (draft-ietf-httpapi-idempotency-key-header).
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// Until the connection stands.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Longer answers are refused, in bytes.
@@ -37,8 +39,13 @@ const SHOWN: usize = 80;
 pub(super) struct Client(Arc<OnceLock<Result<reqwest::Client, String>>>);
 
 impl Client {
-    /// Asks the server of a tool.
-    pub(super) async fn ask(&self, call: &HttpCall, arguments: &Arguments) -> Result<Output, ToolError> {
+    /// Asks the server of a tool. `once`: what tells it this call, which changes something, from any others.
+    pub(super) async fn ask(
+        &self,
+        call: &HttpCall,
+        arguments: &Arguments,
+        once: Option<&str>,
+    ) -> Result<Output, ToolError> {
         let guard = Guard::new(&call.private_hosts);
         let url = call.location.fill(arguments)?;
         // What is no name is not resolved.
@@ -55,6 +62,10 @@ impl Client {
         let request = headers.fold(request.header(ACCEPT, "application/json"), |request, (name, value)| {
             request.header(name, value.expose())
         });
+        let request = match once {
+            Some(once) => request.header(IDEMPOTENCY_KEY, once),
+            None => request,
+        };
         let response = request.send().await.map_err(|error| ToolError::Unreachable(innermost(error)))?;
         let answer = read(response).await?;
         Ok(picked(call, arguments, answer))

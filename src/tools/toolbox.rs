@@ -89,6 +89,18 @@ impl Tool {
         self.configured.title()
     }
 
+    /// Whether a call changes something.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        self.configured.changes()
+    }
+
+    /// Who has to allow each call, and how long they are waited for.
+    #[must_use]
+    pub fn asks(&self) -> Option<&config::Asks> {
+        self.configured.asks()
+    }
+
     /// The arguments that a model has sent, as this tool takes them.
     ///
     /// # Errors
@@ -111,7 +123,10 @@ impl Tool {
                     let computed = formula.compute(arguments)?;
                     Ok(Output { summary: computed.summary, data: Value::Object(computed.data), passages: Vec::new() })
                 }
-                Does::Http(call) => self.client.ask(call, arguments).await,
+                Does::Http(call) => {
+                    let once = own.changes.then(|| context.call.as_str());
+                    self.client.ask(call, arguments, once).await
+                }
             },
         }
     }

@@ -47,6 +47,11 @@ where
                 let by = self.socket.visitor.clone();
                 self.call(id, |session, id| async move { receipt(id, session.redo(new, redo, by).await) });
             }
+            ClientFrame::Approve { call, digest, is_approved, comment } => {
+                let decision = self.socket.caller.decision(call, digest, is_approved, comment);
+                let by = self.socket.visitor.clone();
+                self.call(id, |session, id| async move { receipt(id, session.decide(decision, by).await) });
+            }
             ClientFrame::Feedback { message, feedback } => {
                 self.call(id, |session, id| async move { rated(id, session.rate(message, feedback).await) });
             }

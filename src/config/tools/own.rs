@@ -1,16 +1,17 @@
 //! One `[[tool]]` of an assistant's file.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use ipnet::IpNet;
 use toml::{Spanned, de::DeValue};
 
 use super::{
-    Does, Method, OwnTool,
+    Asks, Does, Method, OwnTool,
     fields::{self, Entry, NAME, Source, is_name},
     formula, http, inputs,
 };
 use crate::{
+    chat::Approver,
     config::{
         declare::{self, choice, section},
         key::{Key, Kind},
@@ -19,6 +20,8 @@ use crate::{
     formula::Inputs,
 };
 
+/// How many hours a call waits to be allowed.
+const APPROVAL_TTL_H: u64 = 24;
 /// The longest description, in bytes: it is told the model with every question.
 const MAX_DESCRIPTION: usize = 1000;
 
@@ -39,6 +42,16 @@ choice! {
         Read = "read",
         /// Something.
         Write = "write",
+    }
+}
+
+choice! {
+    /// Whether a call has to be allowed before.
+    Asked {
+        /// Each of them.
+        Always = "always",
+        /// None.
+        Never = "never",
     }
 }
 
@@ -66,6 +79,12 @@ section! {
         private_hosts: Vec<IpNet> = Vec::new(), Kind::Networks;
         /// What a call changes.
         effect: Option<Effect> = None, Kind::OneOf(Effect::NAMES);
+        /// Whether calls have to be allowed; when not set, those that change something.
+        approval: Option<Asked> = None, Kind::OneOf(Asked::NAMES);
+        /// Who allows them.
+        approver: Option<String> = None, Kind::Line;
+        /// How many hours they are waited for.
+        approval_ttl_h: Option<u64> = None, Kind::Integer(1, 720);
     }
 }
 
@@ -115,15 +134,16 @@ pub(super) fn read(source: &mut Source<'_>, at: usize, tool: &Spanned<DeValue<'_
             );
         }
     }
+    let changes = written.effect == Some(Effect::Write);
+    if changes && kind == Sort::Http && written.method != Some(Method::Post) {
+        source.refuse(format!("{within}.method"), "POST where a call changes something", "another one", &span);
+    }
+    let asks = asks(source, &within, &written, changes, &span);
     let does = match kind {
         Sort::Formula => Does::Formula(formula::read(source, &within, tool, &inputs, written.summary.as_deref())),
         Sort::Http => {
-            if written.effect == Some(Effect::Write) {
-                let expected = "read: nobody is asked before a call, so none may change anything";
-                source.refuse(format!("{within}.effect"), expected, "write", &span);
-            }
             if written.method == Some(Method::Post) && written.effect.is_none() {
-                let expected = "read, that a call changes nothing, where the method is POST";
+                let expected = "read or write, as a call changes nothing or something, where the method is POST";
                 source.refuse(format!("{within}.effect"), expected, "missing", &tool.span());
             }
             let asked = http::Written {
@@ -142,7 +162,27 @@ pub(super) fn read(source: &mut Source<'_>, at: usize, tool: &Spanned<DeValue<'_
         description: description.to_owned(),
         inputs: Inputs::new(inputs),
         does,
+        changes,
+        asks,
     })
+}
+
+/// Who has to allow each call.
+fn asks(source: &mut Source<'_>, within: &str, written: &Written, changes: bool, span: &Range<usize>) -> Option<Asks> {
+    let is_asked = written.approval.map_or(changes, |asked| asked == Asked::Always);
+    let settings = [("approver", written.approver.is_some()), ("approval_ttl_h", written.approval_ttl_h.is_some())];
+    for (name, _) in settings.into_iter().filter(|(_, is_there)| *is_there && !is_asked) {
+        source.refuse(format!("{within}.{name}"), "left out where no call has to be allowed", "there", span);
+    }
+    let approver = match Approver::parse(written.approver.as_deref().unwrap_or("user")) {
+        Ok(approver) => approver,
+        Err(invalid) => {
+            let found = written.approver.as_deref().unwrap_or_default();
+            source.refuse_text(format!("{within}.approver"), &invalid.to_string(), found, span);
+            return None;
+        }
+    };
+    is_asked.then(|| Asks { approver, ttl_h: written.approval_ttl_h.unwrap_or(APPROVAL_TTL_H) })
 }
 
 /// What a tool is called, where that can be a name.

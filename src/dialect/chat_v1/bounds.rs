@@ -6,7 +6,7 @@ pub const SUBPROTOCOL: &str = "chat.v1";
 pub const FRAME_BYTES: usize = 64 << 10;
 /// The longest message of a user, in characters (Unicode scalar values).
 pub const TEXT_CHARS: usize = 16_384;
-/// The longest comment of a `feedback`, in characters.
+/// The longest comment of a `feedback` or an `approve`, in characters.
 pub const COMMENT_CHARS: usize = 2_000;
 /// The most text in one delta, in bytes.
 pub const DELTA_BYTES: usize = 32 << 10;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::bounds::{COMMENT_CHARS, TEXT_CHARS};
 use crate::{
-    chat::{Feedback, MessageId, Rating, RunId},
+    chat::{CallId, Feedback, MessageId, Rating, RunId},
     config::Secret,
     dialect::json,
     session::{Redo, SendMode, StopTarget},
@@ -58,6 +58,17 @@ pub enum ClientFrame {
         id: Option<MessageId>,
         /// Which way. The text of an edit is checked as that of a message is.
         redo: Redo,
+    },
+    /// Whether a call that waits is allowed.
+    Approve {
+        /// Which.
+        call: CallId,
+        /// What was shown.
+        digest: String,
+        /// Whether it is.
+        is_approved: bool,
+        /// What is said to it, within [`COMMENT_CHARS`].
+        comment: Option<String>,
     },
     /// What the person thinks of a message.
     Feedback {
@@ -148,6 +159,18 @@ pub fn check_text(text: &str) -> Result<(), FrameError> {
     Ok(())
 }
 
+/// Checks what somebody says to an answer or a call; nothing when it is blank.
+///
+/// # Errors
+/// [`FrameError`] with `invalid_field`.
+pub fn check_comment(comment: Option<String>) -> Result<Option<String>, FrameError> {
+    let comment = comment.filter(|comment| !comment.trim().is_empty());
+    if comment.as_ref().is_some_and(|comment| comment.chars().count() > COMMENT_CHARS) {
+        return Err(invalid("comment", &format!("is longer than {COMMENT_CHARS} characters")));
+    }
+    Ok(comment)
+}
+
 /// What a frame says, taken out field by field.
 struct FrameFields(Map<String, Value>);
 
@@ -173,6 +196,7 @@ impl FrameFields {
                 check_text(&text)?;
                 Ok(ClientFrame::Redo { id: self.message_id()?, redo: Redo::Edit { at, text } })
             }
+            "approve" => self.approve(),
             "feedback" => self.feedback(),
             "typing" => Ok(ClientFrame::Typing { on: self.switch("on")? }),
             "stop" => self.stop(),
@@ -226,11 +250,20 @@ impl FrameFields {
         let value = self.0.get("value").and_then(Value::as_i64).and_then(|value| i8::try_from(value).ok());
         let value =
             value.and_then(|value| Rating::try_from(value).ok()).ok_or_else(|| invalid("value", "must be 1 or -1"))?;
-        let comment = self.string("comment")?.filter(|comment| !comment.trim().is_empty());
-        if comment.as_ref().is_some_and(|comment| comment.chars().count() > COMMENT_CHARS) {
-            return Err(invalid("comment", &format!("is longer than {COMMENT_CHARS} characters")));
-        }
+        let comment = check_comment(self.string("comment")?)?;
         Ok(ClientFrame::Feedback { message, feedback: Feedback { value, comment } })
+    }
+
+    fn approve(&mut self) -> Result<ClientFrame, FrameError> {
+        let call = self.id("approval", CallId::parse)?.ok_or_else(|| invalid("approval", "is missing"))?;
+        let digest = self.string("digest")?.ok_or_else(|| invalid("digest", "is missing"))?;
+        let is_approved = match self.string("decision")?.as_deref() {
+            Some("approved") => true,
+            Some("denied") => false,
+            _ => return Err(invalid("decision", "must be approved or denied")),
+        };
+        let comment = check_comment(self.string("comment")?)?;
+        Ok(ClientFrame::Approve { call, digest, is_approved, comment })
     }
 
     fn stop(&mut self) -> Result<ClientFrame, FrameError> {

@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::bounds::{FRAME_BYTES, SUBPROTOCOL, TEXT_CHARS};
 use crate::{
     chat::{
-        CallId, Citation, Doing, Message, MessageId, Phase, RunError, RunId, SessionId, Source, Status, Timing,
-        ToolCall, ToolOutcome, ToolUse, Usage,
+        Approval, CallId, Citation, Doing, Message, MessageId, Phase, RunError, RunId, SessionId, Source, Status,
+        Timing, ToolCall, ToolOutcome, ToolStatus, ToolUse, Usage,
     },
     session::{
         Receipt,
-        log::{Attachment, Event, Presence, Recovered, Snapshot, Step},
+        log::{Attachment, Decided, Event, Presence, Recovered, Snapshot, Step},
     },
 };
 
@@ -124,6 +124,20 @@ enum Out<'a> {
         call: &'a CallId,
         #[serde(flatten)]
         outcome: &'a ToolOutcome,
+    },
+    #[serde(rename = "approval.request")]
+    ApprovalRequest { seq: u64, run: &'a RunId, call: &'a CallId, approval: &'a Approval },
+    #[serde(rename = "approval.resolved")]
+    ApprovalResolved {
+        seq: u64,
+        message: &'a MessageId,
+        call: &'a CallId,
+        approval: &'a CallId,
+        decision: ToolStatus,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        comment: Option<&'a str>,
     },
     #[serde(rename = "run.done")]
     RunDone {
@@ -269,7 +283,17 @@ pub fn event(seq: u64, event: &Event) -> String {
         }
         Event::Sources { run, items } => Out::Sources { seq, run, items },
         Event::ToolCall { run, call } => Out::ToolCall { seq, run, call },
-        Event::ToolResult { run, call, outcome } => Out::ToolResult { seq, run, call, outcome },
+        Event::ToolResult { run, call, outcome } => match &outcome.approval {
+            Some(approval) if outcome.status == ToolStatus::Waiting => {
+                Out::ApprovalRequest { seq, run, call, approval }
+            }
+            _ => Out::ToolResult { seq, run, call, outcome },
+        },
+        Event::Decided(decided) => {
+            let Decided { message, call, decision, by, comment } = &**decided;
+            let (by, comment) = (by.as_deref(), comment.as_deref());
+            Out::ApprovalResolved { seq, message, call, approval: call, decision: *decision, by, comment }
+        }
         Event::RunDone(done) => Out::RunDone {
             seq,
             run: &done.run,

@@ -52,7 +52,12 @@ pub const fn finish_reason(status: Status) -> Option<&'static str> {
         Status::Complete => Some("stop"),
         Status::Length => Some("length"),
         Status::Filtered => Some("content_filter"),
-        Status::Pending | Status::Stopped | Status::Incomplete | Status::Error | Status::Interrupted => None,
+        Status::Pending
+        | Status::Stopped
+        | Status::Incomplete
+        | Status::Error
+        | Status::Interrupted
+        | Status::AwaitingApproval => None,
     }
 }
 

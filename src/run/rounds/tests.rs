@@ -155,6 +155,7 @@ impl Heard {
             | RunEvent::Retrieved { .. }
             | RunEvent::Sources(_)
             | RunEvent::Asked(_)
+            | RunEvent::Keep
             | RunEvent::By(_) => {}
         }
     }

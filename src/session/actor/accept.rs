@@ -12,10 +12,11 @@ use super::{
     turn::{Accepting, Arriving, Asked, Current, Doubtful, Reply, WaitingTurn},
 };
 use crate::{
-    chat::{Feedback, Message, MessageId, Role, RunId, Status, Timestamp},
+    chat::{Decision, Feedback, Message, MessageId, Role, RunId, Status, Timestamp, Undecided},
     limits::Standing,
-    session::{Closed, NewMessage, Receipt, Redo, SendError, SendMode, command::Command},
+    session::{Closed, NewMessage, Receipt, Redo, SendError, SendMode, command::Command, log::Decided},
     store::{Appended, Branch, Branched, StoreError, Turn},
+    telemetry::metrics::APPROVALS,
 };
 
 /// The most messages that wait behind a running answer, commits in flight included.
@@ -63,7 +64,7 @@ impl Actor {
         let answer = Message::pending(MessageId::random(), Some(question.id.clone()), run.clone(), at);
         self.arrive(&question.id, Some(&question.id), &answer.id, (run, standing));
         let opens = self.shared.unsaved.lock().as_deref().cloned();
-        let turn = Turn { opens, question, answer };
+        let turn = Turn { opens, question, answer, lapses: self.awaiting() };
         let (store, session, fence) = (self.deps.store.clone(), self.shared.id.clone(), self.shared.fence());
         let commit = async move {
             let result = store.append_turn(&session, fence, turn.clone()).await;
@@ -79,31 +80,48 @@ impl Actor {
         counted: Result<Option<Standing>, SendError>,
         reply: Reply<Receipt>,
     ) {
+        let mut decided = None;
         let (at, asked) = match redo {
             Redo::Regenerate { at } => (at.clone(), Asked::Answer { at }),
             Redo::Edit { at, text } => (Some(at.clone()), Asked::Question { text, replaces: Some(at) }),
+            Redo::Decide(decision) => {
+                let answer = self.decide(&decision);
+                let at = answer.as_ref().ok().map(|answer| answer.id.clone());
+                decided = Some((decision, answer));
+                (at, Asked::Decided)
+            }
         };
         if self.shared.unsaved.lock().is_some() {
             return respond(reply, Err(SendError::NotFound));
         }
         let admitted = self.admit(id.as_ref(), asked, counted, reply);
         let Some((asked, reply, standing)) = admitted else { return };
+        let decided = match decided {
+            Some((_, Err(undecided))) => return respond(reply, Err(SendError::Undecided(undecided))),
+            Some((decision, Ok(answer))) => Some((decision, answer)),
+            None => None,
+        };
         let (run, now) = (RunId::random(), Timestamp::now());
         let id = id.unwrap_or_else(MessageId::random);
+        let tools = decided.as_ref().map(|(_, answer)| answer.tools.clone());
         let branch = match &asked {
             Asked::Question { text, .. } => {
                 let question = Message::question(id.clone(), text.clone(), run.clone(), now);
                 let answer = Message::pending(MessageId::random(), Some(id.clone()), run.clone(), now);
-                Branch { at, question: Some(question), answer }
+                Branch { at, question: Some(question), answer, decided: None }
             }
-            Asked::Answer { .. } => {
-                Branch { at, question: None, answer: Message::pending(id.clone(), None, run.clone(), now) }
+            Asked::Answer { .. } | Asked::Decided => {
+                let answer = Message::pending(id.clone(), None, run.clone(), now);
+                Branch { at, question: None, answer, decided: tools }
             }
         };
         let question =
             branch.question.as_ref().map_or_else(|| self.question_at(branch.at.as_ref()), |q| Some(q.id.clone()));
         let answer = branch.answer.id.clone();
         self.arrive(&id, question.as_ref(), &answer, (run, standing));
+        if let (Some((decision, answer)), Some(arriving)) = (decided, self.arriving.last_mut()) {
+            arriving.resumes = Some(Decided::of(&decision, &answer));
+        }
         let (store, session, fence) = (self.deps.store.clone(), self.shared.id.clone(), self.shared.fence());
         let newest = self.deps.window();
         let commit = async move {
@@ -111,6 +129,23 @@ impl Actor {
             Accepting::Branched { asked, answer, reply, result }
         };
         self.accepting.push_back(commit.boxed());
+    }
+
+    /// The answer that waits for a decision as it is with it.
+    fn decide(&self, decision: &Decision) -> Result<Message, Undecided> {
+        let log = self.shared.log.lock();
+        let is_it = |answer: &&Arc<Message>| answer.tools.iter().any(|used| used.call.call == decision.call);
+        let answer = log.transcript().iter().rev().find(is_it).ok_or(Undecided::Unknown)?;
+        decision.applied(answer, Timestamp::now())
+    }
+
+    /// The answer that waits until something is decided, or will when it is stored.
+    fn awaiting(&self) -> Option<MessageId> {
+        if let Current::Storing(storing) = &self.current {
+            return storing.answer.waiting().map(|_| storing.answer.id.clone());
+        }
+        let log = self.shared.log.lock();
+        log.transcript().iter().rev().find(|answer| answer.waiting().is_some()).map(|answer| answer.id.clone())
     }
 
     /// The question that an answer anew would be for, as far as the transcript in memory reaches.
@@ -189,13 +224,19 @@ impl Actor {
                         // An answer whose end could not be stored is over all the same.
                         for left in page.messages.iter_mut().filter(|left| left.id != answer) {
                             if left.status == Status::Pending {
-                                left.status = Status::Interrupted;
+                                *left = left.clone().interrupted();
                             }
                         }
                         let question: Arc<Message> = question.into();
                         let edited = matches!(asked, Asked::Question { .. }).then(|| question.clone());
                         let now = self.deps.clock.now();
-                        self.shared.log.lock().branch(page.messages, page.more, edited, now);
+                        let mut log = self.shared.log.lock();
+                        log.branch(page.messages, page.more, edited, now);
+                        if let Some(decided) = &arrived.resumes {
+                            metrics::counter!(APPROVALS, "decision" => decided.decision.as_str()).increment(1);
+                            log.decide(decided.clone(), now);
+                        }
+                        drop(log);
                         Ok(self.enqueue(question, arrived))
                     }
                     Ok(Branched::Exists(known)) => {
@@ -266,9 +307,18 @@ impl Actor {
             Some(turn) => {
                 let Turn { question, answer, .. } = *turn;
                 let (asked, answer_id, since) = (Some(question.id.clone()), answer.id.clone(), Instant::now());
-                let (standing, stopped, is_anew) = (None, false, false);
-                let arrived =
-                    Arriving { id, question: asked, answer: answer_id, run, standing, since, stopped, is_anew };
+                let (standing, stopped, is_anew, resumes) = (None, false, false, None);
+                let arrived = Arriving {
+                    id,
+                    question: asked,
+                    answer: answer_id,
+                    run,
+                    standing,
+                    since,
+                    stopped,
+                    is_anew,
+                    resumes,
+                };
                 self.on_committed(question, answer, arrived, SendMode::Queue);
             }
             None => self.lose(), // What the conversation is now, is found out by whoever loads it.
@@ -329,7 +379,8 @@ impl Actor {
             || self.shared.log.lock().transcript().message(id).is_some()
     }
 
-    fn waiting(&self) -> usize {
+    /// How many questions wait, or are being committed.
+    pub(super) fn waiting(&self) -> usize {
         self.queue.len() + self.arriving.len()
     }
 
@@ -344,7 +395,8 @@ impl Actor {
         // Only an answer anew has the id of the wish.
         let is_anew = id == answer;
         let since = Instant::now();
-        self.arriving.push(Arriving { id, question, answer, run, standing, since, stopped: false, is_anew });
+        let (stopped, resumes) = (false, None);
+        self.arriving.push(Arriving { id, question, answer, run, standing, since, stopped, is_anew, resumes });
     }
 
     fn arrived(&mut self, answer: &MessageId) -> Option<Arriving> {
@@ -355,7 +407,10 @@ impl Actor {
     /// The message is durable: now it exists for everybody.
     fn on_committed(&mut self, question: Message, answer: Message, arrived: Arriving, mode: SendMode) -> Receipt {
         let (question, now) = (Arc::new(question), self.deps.clock.now());
-        self.shared.log.lock().append_turn(question.clone(), Arc::new(answer), now);
+        let mut log = self.shared.log.lock();
+        log.supersede(now);
+        log.append_turn(question.clone(), Arc::new(answer), now);
+        drop(log);
         if mode == SendMode::Replace {
             for earlier in &mut self.queue {
                 earlier.stopped = true;
@@ -371,8 +426,8 @@ impl Actor {
     fn enqueue(&mut self, question: Arc<Message>, arrived: Arriving) -> Receipt {
         let (message, run, standing) = (question.id.clone(), arrived.run.clone(), arrived.standing);
         let queued = !matches!(self.current, Current::Idle);
-        let Arriving { answer, run: its_run, since, stopped, is_anew, .. } = arrived;
-        self.queue.push_back(WaitingTurn { question, answer, run: its_run, since, stopped, is_anew });
+        let Arriving { answer, run: its_run, since, stopped, is_anew, resumes, .. } = arrived;
+        self.queue.push_back(WaitingTurn { question, answer, run: its_run, since, stopped, is_anew, resumes });
         self.start_next();
         self.shared.wakers.wake();
         Receipt { message, run: Some(run), duplicate: false, queued, standing }

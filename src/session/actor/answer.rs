@@ -15,14 +15,14 @@ use super::{
     turn::{Current, Running, Storing},
 };
 use crate::{
-    chat::{Message, Phase, RunError, SessionId, Status, Timestamp, Timing, Usage},
+    chat::{Message, Phase, RunError, SessionId, Status, Timestamp, Timing, ToolStatus, Usage},
     llm::{Failover, PromptMessage, estimated_tokens},
     run::{Outcome, RunEvent, RunRequest, citations, count_ended, drawn},
     session::{
         Closed,
-        log::{By, Ending},
+        log::{By, Decided, Ending},
     },
-    store::{Fence, FinishedAnswer, SessionStore, StoreError},
+    store::{Fence, FinishedAnswer, Piece, SessionStore, StoreError},
     telemetry::metrics::{RUN_TTFT, RUNS_ACTIVE},
 };
 
@@ -74,7 +74,8 @@ impl Actor {
             history.reverse();
             let request = RunRequest::new(assistant.clone(), &turn.question.text, history, self.shared.owner.clone());
             let (session, run) = (Some(self.shared.id.clone()), Some(turn.run.clone()));
-            RunRequest { is_anew: turn.is_anew, session, run, ..request }
+            let resumes = turn.resumes.as_ref().and_then(|decided| log.transcript().message(&decided.message));
+            RunRequest { is_anew: turn.is_anew, resumes: resumes.cloned(), session, run, ..request }
         };
         metrics::gauge!(RUNS_ACTIVE).increment(1.0);
         let stopped = turn.stopped;
@@ -88,6 +89,7 @@ impl Actor {
             author: None,
             timing: Timing::default(),
             sources: Arc::from([]),
+            keeping: None,
             _listed: listed,
         }));
         if stopped {
@@ -113,6 +115,16 @@ impl Actor {
     /// Takes what the run has ready: what one read of the upstream brought is one append and one wake.
     fn poll_run(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Current::Running(running) = &mut self.current else { return Poll::Pending };
+        if let Some(keeping) = &mut running.keeping {
+            let kept = ready!(keeping.as_mut().poll(context));
+            running.keeping = None;
+            if !matches!(kept, Ok(1..)) {
+                error!(session = %self.shared.id, ?kept, "a call could not be kept, and was not made");
+                self.end_run(|_| unkept());
+                return Poll::Ready(());
+            }
+            return self.poll_run(context);
+        }
         let (text, pieces, next) = running.poll(context);
         if pieces > 0 {
             self.on_text(&text, pieces);
@@ -176,6 +188,21 @@ impl Actor {
             RunEvent::ToolResult(call, outcome) => {
                 self.shared.log.lock().append_result(&call, outcome, self.deps.clock.now());
             }
+            RunEvent::Keep => {
+                let log = self.shared.log.lock();
+                let (text, tools) = (log.live_text().unwrap_or_default(), log.live_tools().to_vec());
+                let piece = Piece {
+                    session: self.shared.id.clone(),
+                    fence: self.shared.fence(),
+                    answer: running.turn.answer.clone(),
+                    at: 0,
+                    text: text.to_owned(),
+                    tools: Some(tools),
+                };
+                drop(log);
+                let store = self.deps.store.clone();
+                running.keeping = Some(async move { store.checkpoint(vec![piece]).await }.boxed());
+            }
             RunEvent::By(author) => {
                 self.shared.log.lock().set_model(author.model.clone());
                 running.author = Some(author);
@@ -205,6 +232,9 @@ impl Actor {
             (log.live_text().unwrap_or_default().to_owned(), log.live_tools().to_vec())
         };
         let mut outcome = outcome(&text);
+        if outcome.status == Status::AwaitingApproval && self.waiting() > 0 {
+            outcome.status = Status::Complete; // Something else was said meanwhile.
+        }
         // The provider never said: it was stopped before. From the cache it cost nothing.
         if author.as_ref().is_some_and(|author| !author.cached) {
             let (input, output) = (prompt_tokens.unwrap_or(0), estimated_tokens(text.len()));
@@ -214,7 +244,7 @@ impl Actor {
         let known = self.shared.log.lock().transcript().message(&turn.answer).cloned();
         let (question, run) = (Some(turn.question.id.clone()), turn.run.clone());
         let pending = || Message::pending(turn.answer.clone(), question, run, Timestamp::now());
-        let answer = Arc::new(Message {
+        let answer = Message {
             status: outcome.status,
             model: author.as_ref().map(|author| author.model.to_string()),
             version: Some(assistant.version.clone()),
@@ -224,7 +254,8 @@ impl Actor {
             tools,
             text,
             ..known.map_or_else(pending, Arc::unwrap_or_clone)
-        });
+        };
+        let answer = Arc::new(answer.settled());
         let (citations, usage) = (answer.citations.clone(), outcome.usage);
         let ending = Ending { author, citations, usage, timing, error: outcome.error };
         let (store, session) = (self.deps.store.clone(), (self.shared.id.clone(), self.shared.fence()));
@@ -245,12 +276,21 @@ impl Actor {
             error!(session = %self.shared.id, %error, "an answer could not be stored");
             self.differs = true;
             answer = Arc::new(Message { status: Status::Error, ..(*answer).clone() });
-            ending.error = Some(RunError::new("storage_unavailable", "The answer could not be stored.", true));
+            ending.error = Some(unkept_error("The answer could not be stored."));
         }
         let now = self.deps.clock.now();
         count_ended(&assistant, answer.status);
         metrics::gauge!(RUNS_ACTIVE).decrement(1.0);
-        self.shared.log.lock().finish_run(answer, ending, now);
+        let mut log = self.shared.log.lock();
+        log.finish_run(answer.clone(), ending, now);
+        if !self.queue.is_empty() {
+            log.supersede(now);
+        }
+        for used in answer.tools.iter().filter(|used| used.outcome.status == ToolStatus::Superseded) {
+            let (message, call, decision) = (answer.id.clone(), used.call.call.clone(), ToolStatus::Superseded);
+            log.decide(Decided { message, call, decision, by: None, comment: None }, now);
+        }
+        drop(log);
         self.shared.touched.store(now, Ordering::Relaxed);
         self.start_next();
         self.shared.wakers.wake();
@@ -288,6 +328,19 @@ async fn commit_answer(
         }
     }
     store.finish_answer(&session, fence, answer).await
+}
+
+/// A call was to be made, and could not be kept before.
+fn unkept() -> Outcome {
+    Outcome {
+        status: Status::Error,
+        usage: None,
+        error: Some(unkept_error("The call could not be stored, and was not made.")),
+    }
+}
+
+fn unkept_error(message: &str) -> RunError {
+    RunError::new("storage_unavailable", message, true)
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -11,7 +11,12 @@ use crate::{
     config::Assistant,
     limits::Standing,
     run::RunEvent,
-    session::{Receipt, SendError, SendMode, command::Command, live::Listed, log::Ending},
+    session::{
+        Receipt, SendError, SendMode,
+        command::Command,
+        live::Listed,
+        log::{Decided, Ending},
+    },
     store::{Appended, Branched, SessionRecord, StoreError, Turn},
 };
 
@@ -35,6 +40,8 @@ pub(super) struct Arriving {
     pub(super) stopped: bool,
     /// There was an answer already, and another one is wanted.
     pub(super) is_anew: bool,
+    /// The decision with which it goes on from another answer.
+    pub(super) resumes: Option<Decided>,
 }
 
 /// A wish that was answered as not stored, by its id.
@@ -51,6 +58,8 @@ pub(super) enum Asked {
     Question { text: String, replaces: Option<MessageId> },
     /// An answer in the place of that one, or to that question; of no matter which, in the place of any.
     Answer { at: Option<MessageId> },
+    /// The one that goes on from a decision: what was decided stands in its id.
+    Decided,
 }
 
 impl Asked {
@@ -64,6 +73,7 @@ impl Asked {
                 let same = at.is_none() || *at == known.replaces || *at == known.question;
                 known.question.clone().filter(|_| same)
             }
+            (Self::Decided, Role::Assistant) => known.question.clone(),
             _ => None,
         }
     }
@@ -103,6 +113,8 @@ pub(super) struct WaitingTurn {
     pub(super) stopped: bool,
     /// There was an answer already, and another one is wanted.
     pub(super) is_anew: bool,
+    /// The decision with which it goes on from another answer.
+    pub(super) resumes: Option<Decided>,
 }
 
 /// What the session is busy with.
@@ -124,6 +136,8 @@ pub(super) struct Running {
     pub(super) author: Option<Author>,
     pub(super) timing: Timing,
     pub(super) sources: Arc<[Source]>,
+    /// What was told has to be kept before it goes on.
+    pub(super) keeping: Option<BoxFuture<'static, Result<usize, StoreError>>>,
     /// For those who look after all runs.
     pub(super) _listed: Listed,
 }

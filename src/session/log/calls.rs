@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Log, event::Event};
+use super::{
+    Log,
+    event::{Decided, Event},
+};
 use crate::{
     chat::{CallId, ToolCall, ToolOutcome, ToolStatus, ToolUse},
     session::Moment,
@@ -34,8 +37,24 @@ impl Log {
         let is_running = |used: &&ToolUse| used.outcome.status == ToolStatus::Running;
         let running: Vec<_> = self.live_tools().iter().filter(is_running).map(|used| used.call.call.clone()).collect();
         for call in running {
-            let outcome = ToolOutcome { status: ToolStatus::Cancelled, ..ToolOutcome::default() };
+            let Some(used) = self.live_tools().iter().find(|used| used.call.call == call) else { continue };
+            let outcome = ToolOutcome::ended(ToolStatus::Cancelled, &used.call);
             self.append_result(&call, outcome, now);
+        }
+    }
+
+    /// Notes what became of a call that waited to be allowed.
+    pub fn decide(&mut self, decided: Decided, now: Moment) {
+        self.transcript.decide(&decided);
+        self.append(Event::Decided(Arc::new(decided)), now);
+    }
+
+    /// The conversation goes on without the call that waits, when one does.
+    pub fn supersede(&mut self, now: Moment) {
+        let waiting = self.transcript.iter().rev().find(|answer| answer.waiting().is_some()).cloned();
+        if let Some((answer, used)) = waiting.as_ref().and_then(|answer| Some((answer, answer.waiting()?))) {
+            let (message, call) = (answer.id.clone(), used.call.call.clone());
+            self.decide(Decided { message, call, decision: ToolStatus::Superseded, by: None, comment: None }, now);
         }
     }
 

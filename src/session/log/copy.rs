@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Log,
     cursor::Cursor,
-    event::{By, Event, RunDone, Step},
+    event::{By, Decided, Event, RunDone, Step},
     whole::{OutOfStep, Said, Whole},
 };
 use crate::{
@@ -172,6 +172,7 @@ impl Log {
                     Event::ToolResult { call, outcome, .. } => {
                         self.append_result(&call, ToolOutcome::clone(&outcome), now);
                     }
+                    Event::Decided(decided) => self.decide(Decided::clone(&decided), now),
                     // They come with more than the event.
                     Event::Message(_) | Event::RunDone(_) => return Err(OutOfStep),
                 }

@@ -20,4 +20,6 @@ pub struct Saved {
     pub(super) at: TextPosition,
     /// Withdrawals in that run that are stored, too.
     pub(super) withdrawals: u32,
+    /// How many calls, and ends of calls, are.
+    pub(super) calls: usize,
 }

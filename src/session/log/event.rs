@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     chat::{
-        Author, CallId, Citation, Doing, Message, MessageId, Phase, RunError, RunId, Source, Status, Timing, ToolCall,
-        ToolOutcome, ToolUse, Usage,
+        Author, CallId, Citation, Decision, Doing, Message, MessageId, Phase, RunError, RunId, Source, Status, Timing,
+        ToolCall, ToolOutcome, ToolStatus, ToolUse, Usage,
     },
     session::{Moment, log::cursor::Cursor},
 };
@@ -59,8 +59,41 @@ pub enum Event {
         /// What came of it.
         outcome: Arc<ToolOutcome>,
     },
+    /// What became of a call that waited to be allowed.
+    Decided(Arc<Decided>),
     /// An answer is over.
     RunDone(Arc<RunDone>),
+}
+
+/// What became of a call that waited to be allowed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decided {
+    /// The answer that it waited in.
+    pub message: MessageId,
+    /// The call.
+    pub call: CallId,
+    /// Approved, denied or superseded.
+    pub decision: ToolStatus,
+    /// Who decided, where that is known.
+    pub by: Option<String>,
+    /// What they said.
+    pub comment: Option<String>,
+}
+
+impl Decided {
+    /// By a decision, with which the answer that waited is as it is now.
+    #[must_use]
+    pub fn of(decision: &Decision, answer: &Message) -> Self {
+        let used = answer.tools.iter().find(|used| used.call.call == decision.call);
+        let approval = used.and_then(|used| used.outcome.approval.as_ref());
+        Self {
+            message: answer.id.clone(),
+            call: decision.call.clone(),
+            decision: decision.status(),
+            by: decision.by.clone(),
+            comment: approval.and_then(|approval| approval.comment.clone()),
+        }
+    }
 }
 
 /// Who answers.

@@ -82,7 +82,11 @@ impl Log {
                 cursor.withdrawals = 0; // The reader may come back with an old cursor and hold more than that says.
             }
             Event::RunDone(_) => cursor.run = None,
-            Event::Message(_) | Event::Sources { .. } | Event::ToolCall { .. } | Event::ToolResult { .. } => {}
+            Event::Message(_)
+            | Event::Sources { .. }
+            | Event::ToolCall { .. }
+            | Event::ToolResult { .. }
+            | Event::Decided(_) => {}
         }
         Step::Event(cursor.seq, event)
     }

@@ -114,6 +114,10 @@ impl Client {
                         let before = self.calls.insert(call.clone(), outcome.status);
                         assert_eq!(before, Some(ToolStatus::Running), "one result for each call");
                     }
+                    Event::Decided(decided) => {
+                        let before = self.calls.insert(decided.call.clone(), decided.decision);
+                        assert_eq!(before, Some(ToolStatus::Waiting), "what waits is decided once");
+                    }
                     Event::RunDone(done) => {
                         assert!(
                             self.calls.values().all(|status| *status != ToolStatus::Running),
@@ -331,7 +335,7 @@ impl Session {
         if let Some(text) = self.log.live_text() {
             let (call, off) = (CallId::random(), utf16_len(text));
             let (tool, title, args) = ("emi".to_owned(), "EMI".to_owned(), json!({"months": off}));
-            self.log.append_call(ToolCall { call, tool, title, args, off }, self.now);
+            self.log.append_call(ToolCall { call, tool, title, args, off, changes: false }, self.now);
         }
     }
 

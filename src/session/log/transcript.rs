@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use super::event::Decided;
 use crate::chat::{Feedback, Message, MessageId, Status, ToolUse};
 
 /// The most bytes of messages kept in memory; older ones are in the store.
@@ -75,6 +76,22 @@ impl Transcript {
     pub(super) fn rate(&mut self, id: &MessageId, feedback: Feedback) {
         if let Some(slot) = self.messages.iter_mut().rev().find(|message| message.id == *id) {
             Arc::make_mut(slot).feedback = Some(feedback);
+        }
+    }
+
+    /// Notes what became of a call that waits.
+    pub(super) fn decide(&mut self, decided: &Decided) {
+        let Some(slot) = self.messages.iter_mut().rev().find(|message| message.id == decided.message) else { return };
+        if slot.status == Status::AwaitingApproval {
+            let answer = Arc::make_mut(slot);
+            answer.status = Status::Complete;
+            if let Some(used) = answer.tools.iter_mut().find(|used| used.call.call == decided.call) {
+                used.outcome.status = decided.decision;
+                if let Some(approval) = &mut used.outcome.approval {
+                    approval.by.clone_from(&decided.by);
+                    approval.comment.clone_from(&decided.comment);
+                }
+            }
         }
     }
 

@@ -86,7 +86,11 @@ impl Whole {
         let are_numbered = numbered.all(|(seq, (_, event))| match event {
             Event::RunStart { run: id, .. } => run(id).is_some_and(|run| run.started == seq),
             Event::RunDone(done) => run(&done.run).is_some_and(|run| run.done == Some(seq)),
-            Event::Message(_) | Event::Sources { .. } | Event::ToolCall { .. } | Event::ToolResult { .. } => true,
+            Event::Message(_)
+            | Event::Sources { .. }
+            | Event::ToolCall { .. }
+            | Event::ToolResult { .. }
+            | Event::Decided(_) => true,
         });
         has_name
             && are_numbered

@@ -56,6 +56,23 @@ pub(super) async fn a_session_is_stored_with_its_first_turn(store: Arc<dyn Sessi
     assert_eq!(store.session(&session_id("t")).await.expect("read"), None);
 }
 
+pub(super) async fn calls_are_kept_while_an_answer_grows(store: Arc<dyn SessionStore>) {
+    let session = with_session(&*store).await;
+    store.append_turn(&session, Fence::FIRST, turn("q", "?", 5000)).await.expect("stored");
+    let mut tools = finished("q", "", Status::Complete).tools;
+    tools[0].outcome = ToolOutcome::default();
+    let called = Piece { tools: Some(tools.clone()), ..piece("q", 0, "Let me see.") };
+    let lost = Piece { session: session_id("nobody"), ..called.clone() };
+    assert_eq!(store.checkpoint(vec![called.clone(), lost]).await.expect("kept"), 1);
+    assert_eq!(store.checkpoint(vec![piece("q", 11, " So")]).await.expect("kept"), 1, "and the calls stay");
+    let read = async || store.message(&session, &message_id("a-q")).await.expect("read").expect("there");
+    let pending = read().await;
+    assert_eq!((pending.text.as_str(), &pending.tools), ("Let me see. So", &tools));
+    store.finish_answer(&session, Fence::FIRST, finished("q", "Done", Status::Complete)).await.expect("ended");
+    assert_eq!(store.checkpoint(vec![called]).await.expect("nothing"), 0, "it has ended");
+    assert_eq!(read().await.tools, finished("q", "", Status::Complete).tools);
+}
+
 pub(super) async fn an_answer_grows_and_ends(store: Arc<dyn SessionStore>) {
     let session = with_session(&*store).await;
     store.append_turn(&session, Fence::FIRST, turn("q", "?", 2000)).await.expect("stored");

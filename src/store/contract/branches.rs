@@ -8,6 +8,7 @@ fn another_answer(id: &str, at: Option<&str>) -> Branch {
         at: at.map(message_id),
         question: None,
         answer: Message::pending(message_id(id), None, run, Timestamp(7000)),
+        decided: None,
     }
 }
 
@@ -36,6 +37,74 @@ async fn stored(store: &dyn SessionStore, session: &SessionId, branch: Branch) -
         Branched::Stored { question, page } => (*question, page),
         refused => panic!("{refused:?}"),
     }
+}
+
+/// An answer in which a call waits.
+fn waiting(question: &str, call: &CallId) -> FinishedAnswer {
+    let mut answer = finished(question, "Shall I?", Status::AwaitingApproval);
+    answer.tools[0].call.call = call.clone();
+    let args = answer.tools[0].call.args.clone();
+    let outcome = &mut answer.tools[0].outcome;
+    outcome.status = ToolStatus::Waiting;
+    outcome.approval = Some(Approval::of(call.clone(), "emi", &args, Approver::User, Timestamp(9000)));
+    answer
+}
+
+pub(super) async fn an_answer_waits_and_another_goes_on_from_it_once(store: Arc<dyn SessionStore>) {
+    let owner = Owner::new("acme/ann");
+    let session = make(&*store, SessionRecord { owner: Some(owner.clone()), ..record("s", 1000) }).await;
+    let calls = [CallId::random(), CallId::random(), CallId::random()];
+    let found = async |whose: Awaiting<'_>, call: Option<&CallId>| {
+        let found = store.awaiting(whose, call).await.expect("read");
+        found.into_iter().map(|one| (one.session, one.owner, one.answer.id)).collect::<Vec<_>>()
+    };
+    store.append_turn(&session, Fence::FIRST, turn("q1", "?", 2000)).await.expect("stored");
+    store.finish_answer(&session, Fence::FIRST, waiting("q1", &calls[0])).await.expect("ended");
+    let it = (session.clone(), owner.clone(), message_id("a-q1"));
+    assert_eq!(found(Awaiting::Of(&owner), None).await, [it.clone()]);
+    assert_eq!(found(Awaiting::Tenant("acme"), Some(&calls[0])).await, [it]);
+    assert_eq!(found(Awaiting::Tenant("acme"), Some(&calls[1])).await, []);
+    for whose in [Awaiting::Of(&Owner::new("acme/anna")), Awaiting::Tenant("acm"), Awaiting::Tenant("acme2")] {
+        assert_eq!(found(whose, None).await, []);
+    }
+
+    let mut tools = waiting("q1", &calls[0]).tools;
+    tools[0].outcome.status = ToolStatus::Approved;
+    let yes = |id: &str, at: &str| Branch { decided: Some(tools.clone()), ..another_answer(id, Some(at)) };
+    let (question, now) = stored(&*store, &session, yes("b", "a-q1")).await;
+    assert_eq!((question.id, ids(&now.messages)), (message_id("q1"), vec!["q1", "a-q1", "b"]));
+    assert_eq!((now.messages[1].status, &now.messages[1].tools), (Status::Complete, &tools));
+    assert_eq!((now.messages[2].status, &now.messages[2].question), (Status::Pending, &Some(message_id("q1"))));
+    assert_eq!(store.session(&session).await.expect("read").expect("there").message_count, 3);
+    assert_eq!(found(Awaiting::Of(&owner), None).await, []);
+    let again = store.branch(&session, Fence::FIRST, yes("b", "a-q1"), 9).await.expect("known");
+    assert!(matches!(again, Branched::Exists(_)), "{again:?}");
+    for (id, at) in [("c", "a-q1"), ("d", "b"), ("e", "q1"), ("f", "nothing")] {
+        assert_eq!(
+            store.branch(&session, Fence::FIRST, yes(id, at), 9).await.expect("read"),
+            Branched::NotFound,
+            "{at}"
+        );
+    }
+
+    // Anew means all that came of the question.
+    let (_, now) = stored(&*store, &session, another_answer("g", Some("b"))).await;
+    assert_eq!((ids(&now.messages), &now.messages[1].replaces), (vec!["q1", "g"], &Some(message_id("a-q1"))));
+
+    // Something else is said instead: it waits for nothing any more.
+    store.append_turn(&session, Fence::FIRST, turn("q2", "?", 3000)).await.expect("stored");
+    store.finish_answer(&session, Fence::FIRST, waiting("q2", &calls[1])).await.expect("ended");
+    let lapses = Some(message_id("a-q2"));
+    store.append_turn(&session, Fence::FIRST, Turn { lapses, ..turn("q3", "!", 4000) }).await.expect("stored");
+    let left = store.message(&session, &message_id("a-q2")).await.expect("read").expect("there");
+    assert_eq!((left.status, left.tools[0].outcome.status), (Status::Complete, ToolStatus::Superseded));
+    assert_eq!(found(Awaiting::Of(&owner), None).await, []);
+
+    // What is replaced waits for nothing either.
+    store.finish_answer(&session, Fence::FIRST, waiting("q3", &calls[2])).await.expect("ended");
+    assert_eq!(found(Awaiting::Of(&owner), None).await.len(), 1);
+    stored(&*store, &session, another_answer("h", Some("q3"))).await;
+    assert_eq!(found(Awaiting::Of(&owner), None).await, []);
 }
 
 pub(super) async fn an_answer_is_written_anew(store: Arc<dyn SessionStore>) {

@@ -11,9 +11,10 @@ use super::{
     writer::Failure,
 };
 use crate::{
-    chat::{Feedback, Message, MessageId, Role, RunId, SessionId, Timestamp},
+    chat::{CallId, Feedback, Message, MessageId, Role, RunId, SessionId, Timestamp, ToolUse},
     store::{
-        Appended, Branch, Branched, Fence, FinishedAnswer, MessagePage, Piece, Scope, StoreError, Turn,
+        Appended, Awaited, Branch, Branched, Fence, FinishedAnswer, MAX_PAGE, MessagePage, Piece, Scope, StoreError,
+        Turn,
         columns::{json, json_list, millis, role_name},
         unknown_answer,
     },
@@ -35,6 +36,14 @@ impl Hand {
 
 /// Stores a turn. One statement where nothing speaks against it, for each costs the server as much to plan as to do.
 pub(super) async fn append_turn(link: Arc<Link>, hand: Hand, turn: Arc<Turn>) -> Result<Appended, Failure> {
+    if let Some(lapsed) = &turn.lapses {
+        hand.hold(&link).await?;
+        let sql = "UPDATE messages SET status = 'complete'
+            WHERE session_id = $1 AND id = $2 AND status = 'awaiting_approval'";
+        let values: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&hand.session.as_str(), Type::TEXT), (&lapsed.as_str(), Type::TEXT)];
+        link.client.execute_typed(sql, &values).await?;
+    }
     if try_append(&link, &hand, &turn).await? {
         return Ok(Appended::Stored);
     }
@@ -179,30 +188,36 @@ pub(super) async fn rate(
     Ok(changed > 0)
 }
 
-/// Keeps pieces of answers. Who holds an answer's session meanwhile, or ends the answer, waits for it.
-pub(super) async fn keep(link: Arc<Link>, node: Arc<str>, pieces: Arc<Vec<Piece>>) -> Result<(), Failure> {
+/// Keeps pieces of answers; of how many. Who holds an answer's session meanwhile, or ends the answer, waits for it.
+pub(super) async fn keep(link: Arc<Link>, node: Arc<str>, pieces: Arc<Vec<Piece>>) -> Result<usize, Failure> {
     let sessions: Vec<&str> = pieces.iter().map(|piece| piece.session.as_str()).collect();
     let fences: Vec<i64> = pieces.iter().map(|piece| piece.fence.0 as i64).collect();
     let answers: Vec<&str> = pieces.iter().map(|piece| piece.answer.as_str()).collect();
     let ats: Vec<i64> = pieces.iter().map(|piece| i64::try_from(piece.at).unwrap_or(i64::MAX)).collect();
     let texts: Vec<&[u8]> = pieces.iter().map(|piece| piece.text.as_bytes()).collect();
+    let tools = pieces.iter().map(|piece| piece.tools.as_deref().map(json_list).transpose());
+    let tools: Vec<Option<String>> = tools.map(|tools| tools.map(Option::flatten)).collect::<Result<_, _>>()?;
     let sql = "WITH held AS (
-            SELECT messages.position, given.at, given.text, given.n
-            FROM unnest($2, $3, $4, $5, $6) WITH ORDINALITY AS given (session, fence, answer, at, text, n)
+            SELECT messages.position, given.at, given.text, given.tools, given.n
+            FROM unnest($2, $3, $4, $5, $6, $7) WITH ORDINALITY AS given (session, fence, answer, at, text, tools, n)
             JOIN sessions ON sessions.id = given.session AND sessions.node = $1 AND sessions.fence = given.fence
             JOIN messages ON messages.session_id = given.session AND messages.id = given.answer
             WHERE messages.status = 'pending' FOR NO KEY UPDATE OF sessions, messages
+        ), called AS (
+            UPDATE messages SET tools = held.tools FROM held
+            WHERE messages.position = held.position AND held.tools IS NOT NULL
         ) INSERT INTO pieces (answer, at, text) SELECT position, at, text FROM held ORDER BY n";
-    let values: [(&(dyn ToSql + Sync), Type); 6] = [
+    let values: [(&(dyn ToSql + Sync), Type); 7] = [
         (&&*node, Type::TEXT),
         (&sessions, Type::TEXT_ARRAY),
         (&fences, Type::INT8_ARRAY),
         (&answers, Type::TEXT_ARRAY),
         (&ats, Type::INT8_ARRAY),
         (&texts, Type::BYTEA_ARRAY),
+        (&tools, Type::TEXT_ARRAY),
     ];
-    link.client.execute_typed(sql, &values).await?;
-    Ok(())
+    let kept = link.client.execute_typed(sql, &values).await?;
+    Ok(usize::try_from(kept).unwrap_or(usize::MAX))
 }
 
 pub(super) async fn finish(link: Arc<Link>, hand: Hand, answer: Arc<FinishedAnswer>) -> Result<(), Failure> {
@@ -259,6 +274,9 @@ pub(super) async fn branch(
     let Some(at) = branching_point(&link, &hand.session, branch.at.as_ref()).await? else {
         return Ok(Branched::NotFound);
     };
+    if let Some(tools) = &branch.decided {
+        return go_on(&link, &hand, &at, tools, branch.answer.clone(), newest).await;
+    }
     let mut answer = branch.answer.clone();
     let (question, first) = match (&branch.question, at.role) {
         (Some(_), Role::Assistant) => return Ok(Branched::NotAQuestion),
@@ -291,6 +309,54 @@ pub(super) async fn branch(
     Ok(Branched::Stored { question: Box::new(question), page })
 }
 
+/// What waited in the answer `at` is decided, and another one goes on from it.
+async fn go_on(
+    link: &Link,
+    hand: &Hand,
+    at: &Message,
+    tools: &[ToolUse],
+    mut answer: Message,
+    newest: usize,
+) -> Result<Branched, Failure> {
+    let sql = "UPDATE messages SET tools = $3, status = 'complete'
+        WHERE session_id = $1 AND id = $2 AND status = 'awaiting_approval'";
+    let tools = json_list(tools)?;
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&hand.session.as_str(), Type::TEXT), (&at.id.as_str(), Type::TEXT), (&tools, Type::TEXT)];
+    let Some(asked) = &at.question else { return Ok(Branched::NotFound) };
+    let Some(question) = one(link, &hand.session, asked).await? else { return Ok(Branched::NotFound) };
+    if link.client.execute_typed(sql, &values).await? == 0 {
+        return Ok(Branched::NotFound);
+    }
+    answer.question = Some(question.id.clone());
+    insert(link, hand, &answer).await?;
+    note_use(link, &hand.session, answer.created_at, 1).await?;
+    let page = page(link, &hand.session, None, newest, Scope::Conversation).await?;
+    Ok(Branched::Stored { question: Box::new(question), page })
+}
+
+/// Answers in which a call waits, of sessions whose owners lie between these.
+pub(super) async fn awaiting(
+    link: &Link,
+    (from, to): &(String, String),
+    call: Option<&CallId>,
+) -> Result<Vec<Awaited>, Failure> {
+    let sql = format!(
+        "SELECT {MESSAGE}, session_id, (SELECT owner FROM sessions WHERE sessions.id = session_id) FROM messages
+         WHERE status = 'awaiting_approval' AND NOT replaced
+         AND EXISTS (SELECT FROM sessions WHERE sessions.id = session_id AND owner BETWEEN $1 AND $2)
+         AND ($3::text IS NULL OR strpos(tools, $3) > 0) ORDER BY position DESC LIMIT $4"
+    );
+    let values: [(&(dyn ToSql + Sync), Type); 4] = [
+        (from, Type::TEXT),
+        (to, Type::TEXT),
+        (&call.map(CallId::as_str), Type::TEXT),
+        (&(MAX_PAGE as i64), Type::INT8),
+    ];
+    let found = link.client.query_typed(&sql, &values).await?;
+    found.iter().map(|row| Ok(rows::awaited(row)?)).collect()
+}
+
 async fn replace_from(link: &Link, session: &SessionId, first: &MessageId) -> Result<u64, Failure> {
     let sql = "UPDATE messages SET replaced = true WHERE session_id = $1 AND NOT replaced
         AND position >= (SELECT position FROM messages WHERE session_id = $1 AND id = $2)";
@@ -310,19 +376,23 @@ async fn branching_point(link: &Link, session: &SessionId, at: Option<&MessageId
     Ok(row.as_ref().map(rows::message).transpose()?)
 }
 
-/// The question that `known` is, or answers, and the answer that it has in the conversation.
+/// The question that `known` is, or answers, and the first answer that it has in the conversation: others go on from it.
 async fn question_and_answer(
     link: &Link,
     session: &SessionId,
     known: Message,
 ) -> Result<Option<(Message, MessageId)>, Failure> {
-    if known.role == Role::Assistant {
-        let Some(id) = &known.question else { return Ok(None) };
-        return Ok(one(link, session, id).await?.map(|question| (question, known.id)));
-    }
-    let sql = "SELECT id FROM messages WHERE session_id = $1 AND question = $2 AND NOT replaced";
-    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&session.as_str(), Type::TEXT), (&known.id.as_str(), Type::TEXT)];
+    let question = match (known.role, &known.question) {
+        (Role::User, _) => Some(known),
+        (Role::Assistant, Some(id)) => one(link, session, id).await?,
+        (Role::Assistant, None) => None,
+    };
+    let Some(question) = question else { return Ok(None) };
+    let sql = "SELECT id FROM messages WHERE session_id = $1 AND question = $2 AND NOT replaced
+        ORDER BY position LIMIT 1";
+    let values: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&session.as_str(), Type::TEXT), (&question.id.as_str(), Type::TEXT)];
     let row = link.client.query_typed_opt(sql, &values).await?;
     let answer = row.as_ref().map(|row| rows::id(row, 0, MessageId::parse)).transpose()?;
-    Ok(answer.map(|answer| (known, answer)))
+    Ok(answer.map(|answer| (question, answer)))
 }

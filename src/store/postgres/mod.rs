@@ -20,12 +20,12 @@ use self::{
     writer::{Failure, Writers},
 };
 use super::{
-    Appended, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, Lease, MAX_EXPIRED, MAX_PAGE, MessagePage,
-    NodeId, Piece, Scope, SessionPage, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn,
-    refuse_unfit, session_taken,
+    Appended, Awaited, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, Lease, MAX_EXPIRED, MAX_PAGE,
+    MessagePage, NodeId, Piece, Scope, SessionPage, SessionRecord, SessionStore, SpendingStore, Spent, StoreError,
+    Turn, refuse_unfit, session_taken,
 };
 use crate::{
-    chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp},
+    chat::{CallId, Feedback, Message, MessageId, Owner, SessionId, Timestamp},
     telemetry::metrics::DATABASE_DURATION,
 };
 
@@ -261,7 +261,7 @@ impl SessionStore for PostgresStore {
         self.read("feedback", |link| tallies::feedback(link, tenant.map(str::to_owned), since)).await
     }
 
-    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError> {
+    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<usize, StoreError> {
         // Each with the other writes of its session: no two connections wait for each other then.
         let mut parts: Vec<(usize, Vec<Piece>)> = Vec::new();
         for piece in pieces {
@@ -279,7 +279,12 @@ impl SessionStore for PostgresStore {
                 self.write("checkpoint", &key, keep).await
             })
         });
-        futures_util::future::try_join_all(kept).await.map(drop)
+        Ok(futures_util::future::try_join_all(kept).await?.into_iter().sum())
+    }
+
+    async fn awaiting(&self, whose: Awaiting<'_>, call: Option<&CallId>) -> Result<Vec<Awaited>, StoreError> {
+        let owners = &whose.bounds();
+        self.read("awaiting", |link| async move { messages::awaiting(&link, owners, call).await }).await
     }
 
     async fn finish_answer(&self, session: &SessionId, fence: Fence, answer: FinishedAnswer) -> Result<(), StoreError> {

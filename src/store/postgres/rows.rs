@@ -6,7 +6,7 @@ use tokio_postgres::{Row, types::FromSql};
 use super::connect::unavailable;
 use crate::{
     chat::{Message, MessageId, Owner, RunId, SessionId, Status, Timestamp},
-    store::{SessionRecord, StoreError, columns::time, continue_text},
+    store::{Awaited, SessionRecord, StoreError, columns::time, continue_text},
 };
 
 pub(super) const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count, owner";
@@ -36,7 +36,7 @@ pub(super) fn message(row: &Row) -> Result<Message, StoreError> {
     for (at, piece) in ats.into_iter().flatten().zip(pieces.into_iter().flatten()) {
         continue_text(&mut text, usize::try_from(at).unwrap_or(usize::MAX), &utf8(piece)?);
     }
-    Ok(Message {
+    let message = Message {
         id: id(row, 0, MessageId::parse)?,
         role: name(row, 1)?,
         text,
@@ -53,7 +53,13 @@ pub(super) fn message(row: &Row) -> Result<Message, StoreError> {
         tools: from_json(row, 14)?.unwrap_or_default(),
         version: get(row, 17)?,
         variant: get(row, 18)?,
-    })
+    };
+    Ok(message.settled())
+}
+
+/// An answer of [`MESSAGE`] with its session and that one's owner.
+pub(super) fn awaited(row: &Row) -> Result<Awaited, StoreError> {
+    Ok(Awaited { session: id(row, 19, SessionId::parse)?, owner: Owner::new(get(row, 20)?), answer: message(row)? })
 }
 
 /// Where a message of [`MESSAGE`] stands.

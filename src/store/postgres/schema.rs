@@ -286,6 +286,12 @@ const STEPS: &[(&str, i64)] = &[
     ALTER TABLE messages ADD COLUMN version text, ADD COLUMN variant text;
 ",
     1,
+), (
+    "
+    -- Calls that wait to be allowed are found without looking at all answers.
+    CREATE INDEX messages_awaiting ON messages (session_id) WHERE status = 'awaiting_approval';
+",
+    1,
 )];
 
 /// Where it is written which steps were taken. Whoever makes it first makes it for all.

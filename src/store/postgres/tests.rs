@@ -48,7 +48,7 @@ async fn a_session_is_one_gateways_until_it_is_given_up() {
     assert!(taken > fence);
     assert!(is_fenced(&one.append_turn(&session, fence, turn("q2", "?", 3)).await));
     assert!(is_fenced(&one.finish_answer(&session, fence, finished("q", "late", Status::Complete)).await));
-    let branch = Branch { at: None, question: None, answer: turn("b", "", 3).answer };
+    let branch = Branch { at: None, question: None, answer: turn("b", "", 3).answer, decided: None };
     assert!(is_fenced(&one.branch(&session, fence, branch, 9).await));
     one.checkpoint(vec![piece("q", 0, "late")]).await.expect("nothing is kept of it");
     let answer = other.message(&session, &message_id("a-q")).await.expect("read").expect("there");

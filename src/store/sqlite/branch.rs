@@ -3,10 +3,13 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    super::{Branch, Branched, Scope, StoreError, columns::millis},
+    super::{
+        Branch, Branched, Scope, StoreError,
+        columns::{json_list, millis},
+    },
     rows::{MESSAGE, id, insert_message, message, message_row, messages, session_exists},
 };
-use crate::chat::{Message, MessageId, Role, RunId, SessionId};
+use crate::chat::{Message, MessageId, Role, RunId, SessionId, ToolUse};
 
 pub(super) fn branch(
     connection: &Connection,
@@ -22,6 +25,9 @@ pub(super) fn branch(
         return Ok(Branched::Exists(Box::new(existing)));
     }
     let Some(at) = branching_point(connection, session, branch)? else { return Ok(Branched::NotFound) };
+    if let Some(tools) = &branch.decided {
+        return go_on(connection, session, &at, tools, branch.answer.clone(), newest);
+    }
     let mut answer = branch.answer.clone();
     let (question, first) = match (&branch.question, at.role) {
         (Some(_), Role::Assistant) => return Ok(Branched::NotAQuestion),
@@ -59,6 +65,34 @@ pub(super) fn branch(
     Ok(Branched::Stored { question: Box::new(question), page })
 }
 
+/// What waited in the answer `at` is decided, and another one goes on from it.
+fn go_on(
+    connection: &Connection,
+    session: &SessionId,
+    at: &Message,
+    tools: &[ToolUse],
+    mut answer: Message,
+    newest: usize,
+) -> Result<Branched, StoreError> {
+    let decided = connection
+        .prepare_cached(
+            "UPDATE messages SET tools = ?3, status = 'complete'
+             WHERE session_id = ?1 AND id = ?2 AND status = 'awaiting_approval'",
+        )?
+        .execute(params![session.as_str(), at.id.as_str(), json_list(tools)?])?;
+    let question = at.question.as_ref().map(|id| message(connection, session, id)).transpose()?.flatten();
+    let (true, Some(question)) = (decided > 0, question) else { return Ok(Branched::NotFound) };
+    answer.question = Some(question.id.clone());
+    insert_message(connection, session, &answer)?;
+    connection
+        .prepare_cached(
+            "UPDATE sessions SET message_count = message_count + 1, updated_at = max(updated_at, ?2) WHERE id = ?1",
+        )?
+        .execute(params![session.as_str(), millis(answer.created_at)])?;
+    let page = messages(connection, session, None, newest, Scope::Conversation)?;
+    Ok(Branched::Stored { question: Box::new(question), page })
+}
+
 /// The message of the conversation at which a branch begins.
 fn branching_point(
     connection: &Connection,
@@ -77,19 +111,22 @@ fn branching_point(
     }
 }
 
-/// The question that `message` is, or answers, and the answer that it has in the conversation.
+/// The question that `message` is, or answers, and the first answer that it has in the conversation: others go on from it.
 fn question_and_answer(
     connection: &Connection,
     session: &SessionId,
     known: Message,
 ) -> Result<Option<(Message, MessageId)>, StoreError> {
-    if known.role == Role::Assistant {
-        let question = known.question.as_ref().map(|id| message(connection, session, id)).transpose()?.flatten();
-        return Ok(question.map(|question| (question, known.id)));
-    }
+    let question = match known.role {
+        Role::User => Some(known),
+        Role::Assistant => known.question.as_ref().map(|id| message(connection, session, id)).transpose()?.flatten(),
+    };
+    let Some(question) = question else { return Ok(None) };
+    let sql =
+        "SELECT id FROM messages WHERE session_id = ?1 AND question = ?2 AND replaced = 0 ORDER BY position LIMIT 1";
     let answer = connection
-        .prepare_cached("SELECT id FROM messages WHERE session_id = ?1 AND question = ?2 AND replaced = 0")?
-        .query_row([session.as_str(), known.id.as_str()], |row| id(row, 0, MessageId::parse))
+        .prepare_cached(sql)?
+        .query_row([session.as_str(), question.id.as_str()], |row| id(row, 0, MessageId::parse))
         .optional()?;
-    Ok(answer.map(|answer| (known, answer)))
+    Ok(answer.map(|answer| (question, answer)))
 }

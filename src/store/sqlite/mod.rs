@@ -17,11 +17,11 @@ use tokio::time::Instant;
 pub use self::lock::Holder;
 use self::threads::{Readers, Writer};
 use super::{
-    Appended, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_EXPIRED, MAX_PAGE, MessagePage, Piece, Scope,
-    SessionPage, SessionRecord, SessionStore, StoreError, Turn, refuse_unfit,
+    Appended, Awaited, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_EXPIRED, MAX_PAGE,
+    MessagePage, Piece, Scope, SessionPage, SessionRecord, SessionStore, StoreError, Turn, refuse_unfit,
 };
 use crate::{
-    chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp},
+    chat::{CallId, Feedback, Message, MessageId, Owner, SessionId, Timestamp},
     telemetry::metrics::DATABASE_DURATION,
 };
 
@@ -262,8 +262,13 @@ impl SessionStore for SqliteStore {
         self.read("feedback", move |connection| feedback::feedback(connection, tenant.as_deref(), since)).await
     }
 
-    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError> {
+    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<usize, StoreError> {
         self.write("checkpoint", move |connection| pieces::keep(connection, &pieces)).await
+    }
+
+    async fn awaiting(&self, whose: Awaiting<'_>, call: Option<&CallId>) -> Result<Vec<Awaited>, StoreError> {
+        let (owners, call) = (whose.bounds(), call.cloned());
+        self.read("awaiting", move |connection| rows::awaiting(connection, &owners, call.as_ref())).await
     }
 
     async fn finish_answer(

@@ -3,18 +3,25 @@
 
 use rusqlite::{Connection, params};
 
-use super::super::{Piece, StoreError, continue_text};
+use super::super::{Piece, StoreError, columns::json_list, continue_text};
 use crate::chat::{Message, SessionId, Status};
 
-pub(super) fn keep(connection: &Connection, pieces: &[Piece]) -> Result<(), StoreError> {
+/// Of how many answers something is kept.
+pub(super) fn keep(connection: &Connection, pieces: &[Piece]) -> Result<usize, StoreError> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO pieces (answer, at, text)
          SELECT position, ?3, ?4 FROM messages WHERE session_id = ?1 AND id = ?2 AND status = 'pending'",
     )?;
-    for Piece { session, answer, at, text, .. } in pieces {
-        statement.execute(params![session.as_str(), answer.as_str(), *at as i64, text])?;
+    let mut call = connection
+        .prepare_cached("UPDATE messages SET tools = ?3 WHERE session_id = ?1 AND id = ?2 AND status = 'pending'")?;
+    let mut kept = 0;
+    for Piece { session, answer, at, text, tools, .. } in pieces {
+        kept += statement.execute(params![session.as_str(), answer.as_str(), *at as i64, text])?;
+        if let Some(tools) = tools {
+            call.execute(params![session.as_str(), answer.as_str(), json_list(tools)?])?;
+        }
     }
-    Ok(())
+    Ok(kept)
 }
 
 /// The answer has ended: its text is with it.

@@ -11,9 +11,9 @@ use super::{
     pieces,
 };
 use crate::{
-    chat::{Feedback, Message, MessageId, Owner, RunId, SessionId, Status, Timestamp},
+    chat::{CallId, Feedback, Message, MessageId, Owner, RunId, SessionId, Status, Timestamp},
     store::{
-        MAX_SESSIONS,
+        Awaited, MAX_PAGE, MAX_SESSIONS,
         columns::{json, json_list, millis, role_name, time},
         session_taken, unknown_answer,
     },
@@ -100,6 +100,14 @@ pub(super) fn append_turn(connection: &Connection, session: &SessionId, turn: &T
     }
     if let Some(existing) = message(connection, session, &turn.question.id)? {
         return Ok(Appended::Exists(Box::new(existing)));
+    }
+    if let Some(lapsed) = &turn.lapses {
+        connection
+            .prepare_cached(
+                "UPDATE messages SET status = 'complete'
+                 WHERE session_id = ?1 AND id = ?2 AND status = 'awaiting_approval'",
+            )?
+            .execute([session.as_str(), lapsed.as_str()])?;
     }
     insert_message(connection, session, &turn.question)?;
     insert_message(connection, session, &turn.answer)?;
@@ -286,7 +294,7 @@ fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
 }
 
 pub(super) fn message_row(row: &Row<'_>) -> rusqlite::Result<Message> {
-    Ok(Message {
+    let message = Message {
         id: id(row, 0, MessageId::parse)?,
         role: name(row, 1)?,
         text: row.get(2)?,
@@ -303,7 +311,30 @@ pub(super) fn message_row(row: &Row<'_>) -> rusqlite::Result<Message> {
         tools: from_json(row, 13)?.unwrap_or_default(),
         version: row.get(14)?,
         variant: row.get(15)?,
-    })
+    };
+    Ok(message.settled())
+}
+
+/// Answers in which a call waits, of sessions whose owners lie between these.
+pub(super) fn awaiting(
+    connection: &Connection,
+    (from, to): &(String, String),
+    call: Option<&CallId>,
+) -> Result<Vec<Awaited>, StoreError> {
+    let sql = format!(
+        "SELECT {MESSAGE}, session_id, (SELECT owner FROM sessions WHERE sessions.id = session_id) FROM messages
+         WHERE status = 'awaiting_approval' AND replaced = 0
+         AND EXISTS (SELECT 1 FROM sessions WHERE sessions.id = session_id AND owner BETWEEN ?1 AND ?2)
+         AND (?3 IS NULL OR instr(tools, ?3) > 0) ORDER BY position DESC LIMIT ?4"
+    );
+    let found = connection
+        .prepare_cached(&sql)?
+        .query_map(params![from, to, call.map(CallId::as_str), MAX_PAGE as i64], |row| {
+            let owner = Owner::new(row.get_ref(17)?.as_str()?);
+            Ok(Awaited { session: id(row, 16, SessionId::parse)?, owner, answer: message_row(row)? })
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(found)
 }
 
 /// The rows asked for, and whether there was one more.

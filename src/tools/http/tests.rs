@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 use super::*;
 use crate::{
-    chat::Timestamp,
+    chat::{CallId, Timestamp},
     config::{Config, Overrides},
     tools::{Context, Toolbox},
 };
@@ -59,7 +59,10 @@ async fn called(tool: &str, arguments: Value) -> Result<Output, String> {
     let tool = toolbox.find("score").unwrap();
     let arguments = tool.check(&arguments).unwrap();
     let search = |_: String| async { None }.boxed();
-    tool.run(&arguments, Context { now: Timestamp(0), search: &search }).await.map_err(|error| error.to_string())
+    let call = CallId::parse("c-1").unwrap();
+    tool.run(&arguments, Context { call: &call, now: Timestamp(0), search: &search })
+        .await
+        .map_err(|error| error.to_string())
 }
 
 fn here(port: u16, path: &str) -> String {
@@ -147,7 +150,7 @@ async fn no_way_of_writing_it_leads_into_the_own_network() {
 #[tokio::test]
 async fn what_is_wrong_with_one_is_told_with_its_line() {
     let with = |more: &str| format!("url = \"https://bureau.example/{{pan}}\"\n{more}");
-    let rows: [(&str, &str); 11] = [
+    let rows: [(&str, &str); 13] = [
         ("", "tool.score.url must be an http:// or https:// address"),
         ("url = \"https://bureau.example/\"", "tool.score.url must be an address with a place for the input `pan`"),
         (
@@ -155,7 +158,9 @@ async fn what_is_wrong_with_one_is_told_with_its_line() {
             "tool.score.url must be an address with places for inputs alone, but is one with a place for `pin`",
         ),
         ("url = \"https://{pan}.example/\"", "tool.score.url must be an address whose server is fixed"),
-        (&with("effect = \"write\""), "tool.score.effect must be read: nobody is asked before a call"),
+        (&with("effect = \"write\""), "tool.score.method must be POST where a call changes something"),
+        (&with("approver = \"user\""), "tool.score.approver must be left out where no call has to be allowed"),
+        (&with("approval = \"always\"\napprover = \"boss\""), "tool.score.approver must be user, or scope: and a name"),
         (
             &with("headers = { A = \"{env.NOBODY}\" }"),
             "tool.score.headers.A must be made of variables that are set (NOBODY is not)",

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    chat::Timestamp,
+    chat::{CallId, Timestamp},
     config::{Config, Overrides},
 };
 
@@ -23,7 +23,8 @@ async fn called(name: &str, arguments: Value) -> Result<Output, String> {
     let tool = toolbox.find(name).unwrap();
     let arguments = tool.check(&arguments).map_err(|error| error.to_string())?;
     let search = |_: String| async { None }.boxed();
-    let context = Context { now: Timestamp(0), search: &search };
+    let call = CallId::random();
+    let context = Context { call: &call, now: Timestamp(0), search: &search };
     tool.run(&arguments, context).await.map_err(|error| error.to_string())
 }
 

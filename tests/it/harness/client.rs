@@ -356,6 +356,14 @@ impl Memory {
                 let ended = memory.tools.insert(string(&frame["call"]), string(&frame["status"]));
                 assert_eq!(ended.as_deref(), Some("running"), "one result for each call");
             }
+            "approval.request" => {
+                let asked = memory.tools.insert(string(&frame["call"]), "waiting".to_owned());
+                assert_eq!(asked.as_deref(), Some("running"), "what waits does not run");
+            }
+            "approval.resolved" => {
+                let waited = memory.tools.insert(string(&frame["call"]), string(&frame["decision"]));
+                assert_eq!(waited.as_deref(), Some("waiting"), "what waits is decided once");
+            }
             "run.done" => {
                 assert!(memory.tools.values().all(|status| status != "running"), "a result for each call");
                 let text = &memory.texts[frame["run"].as_str().unwrap()];

@@ -11,14 +11,14 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use rivulet::{
-    chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp},
+    chat::{CallId, Feedback, Message, MessageId, Owner, SessionId, Timestamp},
     hub::{Hub, Policy},
     knowledge::NoKnowledge,
     llm::{ChatModel, ChatRequest, FinishReason, ModelEvent, ModelStream},
     run::{Retrieval, Runner},
     store::{
-        Appended, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MessagePage, Piece, Scope, SessionPage,
-        SessionRecord, SessionStore, StoreError, Turn, memory::MemoryStore,
+        Appended, Awaited, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MessagePage, Piece, Scope,
+        SessionPage, SessionRecord, SessionStore, StoreError, Turn, memory::MemoryStore,
     },
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -170,7 +170,10 @@ impl SessionStore for Wayward {
     async fn feedback(&self, tenant: Option<&str>, since: Timestamp) -> Result<Vec<FeedbackCount>, StoreError> {
         self.inner.feedback(tenant, since).await
     }
-    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<(), StoreError> {
+    async fn awaiting(&self, whose: Awaiting<'_>, call: Option<&CallId>) -> Result<Vec<Awaited>, StoreError> {
+        self.inner.awaiting(whose, call).await
+    }
+    async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<usize, StoreError> {
         let checkpoint = UnderWay::begin(&self.checkpoints);
         self.most_checkpoints.fetch_max(checkpoint.before + 1, Ordering::SeqCst);
         let _under_way = self.enter().await?;

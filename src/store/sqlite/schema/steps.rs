@@ -242,4 +242,8 @@ pub(in crate::store::sqlite) const MIGRATIONS: &[&str] = &[
     ALTER TABLE messages ADD COLUMN version TEXT;
     ALTER TABLE messages ADD COLUMN variant TEXT;
 ",
+    "
+    -- Calls that wait to be allowed are found without looking at all answers.
+    CREATE INDEX messages_awaiting ON messages (session_id) WHERE status = 'awaiting_approval';
+",
 ];
