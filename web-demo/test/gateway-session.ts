@@ -1,7 +1,7 @@
 /** The log of one conversation in the test gateway, and the answer that a test writes into it. */
 import { randomUUID } from "node:crypto";
 import { crc32 } from "node:zlib";
-import type { ToolCall } from "../src/rivulet-client";
+import type { Approval, ToolCall } from "../src/rivulet-client";
 
 /** A longer frame closes the socket. */
 export const FRAME_BYTES = 65_536;
@@ -41,7 +41,7 @@ export class GatewaySession {
   readonly messages: Stored[] = [];
   readonly texts = new Map<string, string>();
   live: Answer | null = null;
-  readonly #waiting: { answer: Answer; begun: () => void; replaces?: string | undefined }[] = [];
+  readonly #waiting: { answer: Answer; begun: () => void; more: object }[] = [];
   readonly #viewers = new Map<Send, Viewer>();
 
   constructor(id: string, assistant: string) {
@@ -132,6 +132,29 @@ export class GatewaySession {
     return answer !== undefined;
   }
 
+  /** The call that has waited, or waits, for this approval, and its answer. */
+  approval(id: string): { message: Stored; call: ToolCall } | undefined {
+    for (const message of this.messages)
+      for (const call of message.tools ?? [])
+        if (call.approval?.id === id) return { message, call };
+    return undefined;
+  }
+
+  /** Decides, and has the question answered once more when nothing else waits. */
+  resolve(id: string, decision: string, about: object, begun: (answer: Answer) => void): void {
+    const found = this.approval(id);
+    if (!found?.call.approval) return;
+    const { message, call } = found;
+    call.status = decision;
+    Object.assign(found.call.approval, about);
+    const what = { message: message.id, call: call.call, approval: id, decision, ...about };
+    this.record({ type: "approval.resolved", ...what });
+    if (decision === "superseded" || message.tools?.some(({ status }) => status === "waiting"))
+      return;
+    const answer = new Answer(this, this.questionOf(message.run));
+    this.begin(answer, () => begun(answer), { continues: message.id });
+  }
+
   textFrom(run: string, off: number): object {
     return { type: "delta", run, off, text: (this.texts.get(run) ?? "").slice(off) };
   }
@@ -152,11 +175,11 @@ export class GatewaySession {
   }
 
   /** Has an answer written; `begun` is called when its turn has come. */
-  begin(answer: Answer, begun: () => void, replaces?: string): void {
+  begin(answer: Answer, begun: () => void, more: object = {}): void {
     this.texts.set(answer.run, "");
     for (const message of this.messages)
       if (message.id === answer.question) message.run = answer.run;
-    this.#waiting.push({ answer, begun, replaces });
+    this.#waiting.push({ answer, begun, more });
     if (!this.live) this.startNext();
   }
 
@@ -166,7 +189,7 @@ export class GatewaySession {
     const { id, run, question } = next.answer;
     this.live = next.answer;
     const about = { run, message: id, for: question, model: "test-model" };
-    this.record({ type: "run.start", ...about, replaces: next.replaces });
+    this.record({ type: "run.start", ...about, ...next.more });
     next.begun();
   }
 
@@ -245,6 +268,18 @@ export class Answer {
     const result = { status, ms: 3, ...about };
     this.tools = this.tools.map((one) => (one.call === call ? { ...one, ...result } : one));
     this.#session.record({ type: "tool.result", run: this.run, call, ...result });
+  }
+
+  /** Has a call wait for somebody's word. */
+  wait(call: string, about: Partial<Approval> = {}): Approval {
+    const id = `a_${randomUUID().slice(0, 8)}`;
+    const expires_at = new Date(Date.now() + 3_600_000).toISOString();
+    const approval = { id, digest: "d".repeat(64), approver: "user", expires_at, ...about };
+    this.tools = this.tools.map((one) =>
+      one.call === call ? { ...one, status: "waiting", approval: { ...approval } } : one,
+    );
+    this.#session.record({ type: "approval.request", run: this.run, call, approval });
+    return approval;
   }
 
   write(text: string): void {

@@ -22,6 +22,9 @@ interface ClientSays {
   message?: string;
   value?: number;
   comment?: string;
+  approval?: string;
+  digest?: string;
+  decision?: string;
   on?: boolean;
   token?: string;
   resume?: string;
@@ -49,6 +52,8 @@ export class Gateway {
   /** Who is on offer, the default one first. */
   assistants = [assistant("default", { default: true })];
   onQuestion: OnQuestion = () => {};
+  /** Answers that go on with what was decided. */
+  onDecided: (answer: Answer) => void = () => {};
   /** Lets a test swallow a frame before it is looked at. */
   intercept: (frame: ClientSays, socket: WebSocket) => boolean = () => false;
   readonly server: Server;
@@ -186,12 +191,28 @@ export class Gateway {
       const found = session.rate(message, { value, comment });
       send(found ? { type: "ack", re } : { type: "error", re, code: "not_found", message: "" });
     }
+    if (type === "approve") this.#decide(frame, session, send);
     if (type !== "stop") return;
     const { live } = session;
     if (live) {
       send({ type: "ack", re, run: live.run });
       live.done("stopped");
     } else send({ type: "error", re, code: "run_not_active", message: "It is over" });
+  }
+
+  #decide(frame: ClientSays, session: GatewaySession, send: (frame: object) => void): void {
+    const { id: re, approval = "", digest, decision = "", comment } = frame;
+    const refuse = (code: string): void => send({ type: "error", re, code, message: code });
+    const call = session.approval(approval)?.call;
+    if (!call?.approval) refuse("not_found");
+    else if (call.status !== "waiting") refuse("already_decided");
+    else if (Date.parse(call.approval.expires_at) <= Date.now()) refuse("expired");
+    else if (call.approval.digest !== digest) refuse("digest_mismatch");
+    else {
+      send({ type: "ack", re });
+      const about = { by: "alice", ...(comment !== undefined && { comment }) };
+      session.resolve(approval, decision, about, (answer) => this.onDecided(answer));
+    }
   }
 
   #take(frame: ClientSays, session: GatewaySession, send: (frame: object) => void): void {
@@ -203,6 +224,11 @@ export class Gateway {
     else {
       const answer = new Answer(session, re);
       const queued = session.live !== null;
+      // Whoever writes on has not approved.
+      for (const { tools = [] } of session.messages)
+        for (const { status, approval } of tools)
+          if (status === "waiting" && approval)
+            session.resolve(approval.id, "superseded", {}, () => {});
       send({ type: "ack", re, message: re, run: answer.run, duplicate: false, queued });
       session.ask(answer, text, () => this.onQuestion(answer, text, session));
     }
@@ -227,7 +253,7 @@ export class Gateway {
     session.drop(old);
     const begun = (): void => this.onQuestion(answer, frame.text ?? "", session);
     if (type === "edit") session.ask(answer, frame.text ?? "", begun, old.id);
-    else session.begin(answer, begun, old.id);
+    else session.begin(answer, begun, { replaces: old.id });
   }
 }
 

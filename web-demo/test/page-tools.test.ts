@@ -86,17 +86,17 @@ describe("a card", () => {
   });
 
   it("says how it ended in words, also those that are not known here", async () => {
-    for (const status of ["error", "invalid", "timeout", "cancelled", "denied"]) {
+    for (const status of ["error", "invalid", "timeout", "cancelled", "deferred"]) {
       answer.call(status);
       answer.result(status, status, { summary: "Why" });
     }
-    await shown(() => card(4)?.dataset.status === "denied");
+    await shown(() => card(4)?.dataset.status === "deferred");
     expect(all(".tool-status").map(({ textContent }) => textContent)).toEqual([
       "Failed",
       "Asked wrongly",
       "Took too long",
       "Cancelled",
-      "denied",
+      "deferred",
     ]);
     expect(all(".tools"), "one list for one place").toHaveLength(1);
   });

@@ -34,6 +34,11 @@ export class Announcer {
       if (phase !== "queued") this.#atWork(run);
     });
     client.on("delta", ({ run }) => this.#atWork(run));
+    client.on("approval.resolved", ({ message, call }) => {
+      const answer = client.conversation.messages.findLast(({ id }) => id === message);
+      const tool = answer?.tools.find((one) => one.call === call);
+      if (tool) this.#end(tool);
+    });
     client.on("change", () => this.#announce(client.conversation));
   }
 
@@ -57,10 +62,12 @@ export class Announcer {
   #note(tools: readonly ToolCall[]): void {
     for (const tool of tools) {
       if (tool.status === "running") this.#working.add(tool.call);
-      else if (this.#working.delete(tool.call)) {
-        if (this.#ended.push(endText(tool)) === 1) setTimeout(() => this.#tellEnded(), TOGETHER_MS);
-      }
+      else if (this.#working.delete(tool.call)) this.#end(tool);
     }
+  }
+
+  #end(tool: ToolCall): void {
+    if (this.#ended.push(endText(tool)) === 1) setTimeout(() => this.#tellEnded(), TOGETHER_MS);
   }
 
   #tellEnded(): void {

@@ -3,6 +3,7 @@
  * it was called. Without calls it is one text.
  */
 import type { ToolCall } from "../rivulet-client";
+import type { Decide } from "./approvals";
 import { reopened } from "./blocks";
 import type { Known } from "./citations";
 import { make } from "./element";
@@ -18,7 +19,12 @@ interface Part {
 export class AnswerBody {
   readonly root = make("div", { className: "answer-body" });
   readonly #parts: Part[] = [];
+  readonly #decide: Decide;
   #endsInText = false;
+
+  constructor(decide: Decide) {
+    this.#decide = decide;
+  }
 
   /** Whether there is text behind the last card. */
   get endsInText(): boolean {
@@ -56,7 +62,7 @@ export class AnswerBody {
   #part(at: number): Part {
     const known = this.#parts[at];
     if (known) return known;
-    const part = { text: new MarkdownView(), cards: new ToolCards() };
+    const part = { text: new MarkdownView(), cards: new ToolCards(this.#decide) };
     this.#parts.push(part);
     this.root.append(part.text.root);
     return part;

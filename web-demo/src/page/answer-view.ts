@@ -1,6 +1,7 @@
 /** One answer of the assistant. */
 import type { Feedback, Message, Run, SourceItem } from "../rivulet-client";
 import { AnswerBody } from "./answer-body";
+import type { Decide } from "./approvals";
 import { citedNumbers, claimOf, sourceName } from "./citations";
 import { copyButton } from "./copy-button";
 import { make } from "./element";
@@ -12,6 +13,7 @@ import { SourcesView, sourceId } from "./sources-view";
 export interface AnswerEvents {
   tryAgain(): void;
   feedback: TellFeedback;
+  decide: Decide;
   /** `claim`: the sentence that it is cited for, if it is cited. */
   openSource(source: SourceItem, claim: string): void;
 }
@@ -19,7 +21,7 @@ export interface AnswerEvents {
 export class AnswerView {
   readonly root = make("article", { className: "message answer" });
   #message: Message;
-  readonly #body = new AnswerBody();
+  readonly #body: AnswerBody;
   readonly #phase = make("p", { className: "phase" });
   readonly #note = make("p", { className: "note", hidden: true });
   readonly #sources: SourcesView;
@@ -34,6 +36,7 @@ export class AnswerView {
 
   constructor(message: Message, events: AnswerEvents) {
     this.#message = message;
+    this.#body = new AnswerBody(events.decide);
     this.#sources = new SourcesView(message.id, (source) =>
       events.openSource(source, this.#claimOf(source)),
     );

@@ -1,5 +1,6 @@
 /** The message box with Send and Stop. */
 import { liveRun, type RivuletClient } from "../rivulet-client";
+import { isWaiting } from "./approvals";
 import { byId } from "./element";
 
 /** From this share of the limit on, the count is worth a look. */
@@ -11,6 +12,7 @@ export class Composer {
   readonly #send = byId<HTMLButtonElement>("send");
   readonly #stop = byId<HTMLButtonElement>("stop");
   readonly #count = byId("composer-count");
+  readonly #waiting = byId("composer-waiting");
   readonly #onSent: () => void;
   #limit = Number.POSITIVE_INFINITY;
 
@@ -45,6 +47,7 @@ export class Composer {
   /** Shows what can be done now. */
   paint(): void {
     this.#stop.hidden = liveRun(this.#client.conversation) === null;
+    this.#waiting.hidden = !isWaiting(this.#client);
     this.#send.disabled = !this.#sendable();
   }
 

@@ -2,12 +2,13 @@
 import "../styles/page.css";
 import "../styles/messages.css";
 import "../styles/tools.css";
+import "../styles/approvals.css";
 import "../styles/side.css";
 import "../styles/documents.css";
 import "../styles/reader.css";
 import "../styles/sign-in.css";
 import "../styles/assistants.css";
-import { type Assistant, RivuletClient } from "../rivulet-client";
+import { type Assistant, type ErrorFrame, RivuletClient } from "../rivulet-client";
 import { Account } from "../sign-in/account";
 import { arrivalOf } from "../sign-in/arrival";
 import { SignInCard } from "../sign-in/card";
@@ -122,7 +123,10 @@ signIn.on("entered", ({ other }) => {
   } else if (client.state.name === "connected") void client.renewToken();
   else client.connect();
 });
-client.on("refused", ({ frame }) => {
+/** What was refused and is told where it was asked. */
+let toldElsewhere: ErrorFrame | null = null;
+client.on("refused", ({ error, frame }) => {
+  if (frame.type === "approve") toldElsewhere = error;
   if (frame.type === "send") composer.restore(frame.text);
   if (frame.type === "edit") transcript.edit(frame.message, frame.text);
 });
@@ -130,7 +134,7 @@ client.on("error", (error) => {
   // Nobody asked for what has no id, like the signs of typing. A stop that came too late and a text that
   // is no longer kept are no news for the user.
   const asked = error.re !== undefined && !error.re.startsWith("sync:");
-  if (asked && error.code !== "run_not_active") notices.error(error);
+  if (asked && error !== toldElsewhere && error.code !== "run_not_active") notices.error(error);
 });
 client.on("sessionLost", ({ known }) => {
   history.replaceState(null, "", here);

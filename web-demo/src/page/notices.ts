@@ -23,6 +23,9 @@ const TEXT: Readonly<Record<string, string>> = {
   upstream_rejected: "The model refused the request.",
   budget_exhausted: "The budget for answers is used up for now.",
   storage_unavailable: "The gateway cannot store messages at the moment.",
+  already_decided: "This has been decided already.",
+  expired: "It is too late: this has expired.",
+  digest_mismatch: "What is asked for has changed. Reload the page to see it.",
   idempotency_conflict: "This message was sent before with another text.",
 };
 
@@ -33,6 +36,13 @@ const ADVICE: Readonly<Record<string, string>> = {
   budget_exhausted: "Try again later.",
 };
 
+/** In words of people, and what to do about it. */
+export function errorText({ code, message, retry_in_ms: wait = 0 }: ErrorFrame): string {
+  const advice = wait > 0 ? `Try again ${whenText(wait)}.` : ADVICE[code];
+  const text = TEXT[code] ?? message;
+  return advice ? `${text} ${advice}` : text;
+}
+
 export class Notices {
   readonly #place = byId("notices");
 
@@ -41,13 +51,12 @@ export class Notices {
   }
 
   /** Takes the place of an earlier one of the same kind: whoever tries again reads it once. */
-  error({ code, message, retry_in_ms: wait = 0 }: ErrorFrame): void {
+  error(error: ErrorFrame): void {
+    const { code, retry_in_ms: wait = 0 } = error;
     for (const old of this.#place.querySelectorAll<HTMLElement>(".notice"))
       if (old.dataset.code === code) old.remove();
-    const advice = wait > 0 ? `Try again ${whenText(wait)}.` : ADVICE[code];
-    const text = TEXT[code] ?? message;
     const shown = Math.min(Math.max(SHOWN_MS, wait), LONGEST_SHOWN_MS);
-    this.#add(advice ? `${text} ${advice}` : text, shown).dataset.code = code;
+    this.#add(errorText(error), shown).dataset.code = code;
   }
 
   #add(text: string, shownMs: number): HTMLElement {

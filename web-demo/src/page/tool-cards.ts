@@ -1,15 +1,19 @@
 /** The tools that were called at one place of an answer: a card each, with what was asked and what came of it. */
 import type { ToolCall } from "../rivulet-client";
+import { ApprovalView } from "./approval-view";
+import type { Decide } from "./approvals";
 import { make } from "./element";
 import { apart } from "./faults";
-import { duration, statusText, toolTitle } from "./tool-words";
+import { decidedText, duration, statusNow, statusText, toolTitle } from "./tool-words";
 import { valueView } from "./value-view";
 
 export class ToolCards {
   readonly root = make("ul", { className: "tools" });
   readonly #cards: ToolCard[] = [];
+  readonly #decide: Decide;
 
-  constructor() {
+  constructor(decide: Decide) {
+    this.#decide = decide;
     this.root.setAttribute("aria-label", "Tools");
   }
 
@@ -22,7 +26,7 @@ export class ToolCards {
   }
 
   #newCard(): ToolCard {
-    const card = new ToolCard();
+    const card = new ToolCard(this.#decide);
     this.#cards.push(card);
     this.root.append(card.root);
     return card;
@@ -39,29 +43,55 @@ class ToolCard {
   readonly #more = make("div", { className: "tool-more" });
   /** Its direction is that of its title, and so of its marks; all else that others wrote has its own. */
   readonly #details = make("details", { className: "fold tool", dir: "auto" });
+  readonly #line: HTMLElement;
+  readonly #decide: Decide;
+  #approval: ApprovalView | null = null;
   #shown: ToolCall | null = null;
 
-  constructor() {
+  constructor(decide: Decide) {
+    this.#decide = decide;
     const mark = make("span", { className: "tool-mark", ariaHidden: "true" });
-    const line = make("summary", {}, mark, this.#title, this.#status, this.#summary, this.#time);
+    this.#line = make("summary", {}, mark, this.#title, this.#status, this.#summary, this.#time);
     // Before it opens: whoever hears of that finds all of it.
-    line.addEventListener("click", () => apart(() => this.#fill(!this.#details.open)));
-    this.#details.append(line, this.#more);
+    this.#line.addEventListener("click", () => apart(() => this.#fill(!this.#details.open)));
+    this.#details.append(this.#line, this.#more);
     this.root = make("li", {}, this.#details);
   }
 
   show(call: ToolCall): void {
     if (call === this.#shown) return;
     this.#shown = call;
-    const { status, summary = "", ms = 0 } = call;
+    this.#paint(call);
+    this.#fill(this.#details.open);
+  }
+
+  #paint(call: ToolCall): void {
+    const { summary = "", ms = 0 } = call;
+    const status = statusNow(call);
     this.#details.dataset.status = status;
     this.#title.textContent = toolTitle(call);
     this.#status.textContent = statusText(status);
     this.#status.classList.toggle("visually-hidden", status === "ok");
-    this.#summary.textContent = summary;
+    this.#summary.textContent = summary || decidedText(call);
     // None: it has not ended, or was not let to.
     this.#time.textContent = ms > 0 ? duration(ms) : "";
-    this.#fill(this.#details.open);
+    this.#ask(call, status === "waiting");
+  }
+
+  /** What waits for a word asks for it, without being opened. */
+  #ask(call: ToolCall, waits: boolean): void {
+    if (waits && call.approval) {
+      this.#approval ??= new ApprovalView(this.#decide, () => {
+        if (this.#shown) this.#paint(this.#shown);
+      });
+      this.#approval.show(call);
+      this.#details.after(this.#approval.root);
+    } else if (this.#approval) {
+      const focused = this.#approval.root.contains(document.activeElement);
+      this.#approval.root.remove();
+      this.#approval = null;
+      if (focused) this.#line.focus({ preventScroll: true });
+    }
   }
 
   /** Only what is open is made. */

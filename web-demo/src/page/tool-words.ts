@@ -8,10 +8,27 @@ const STATUS: Readonly<Record<string, string>> = {
   invalid: "Asked wrongly",
   timeout: "Took too long",
   cancelled: "Cancelled",
+  waiting: "Waits for approval",
+  approved: "Approved",
+  denied: "Denied",
+  superseded: "Set aside",
+  expired: "Expired",
 };
 
 export function toolTitle({ title, tool }: ToolCall): string {
   return title || tool;
+}
+
+/** Whether it still waits for somebody's word. */
+export function isOpen({ status, approval }: ToolCall): boolean {
+  if (status !== "waiting" || approval === undefined) return false;
+  // A time that cannot be read is over for the gateway alone.
+  return !(Date.parse(approval.expires_at) <= Date.now());
+}
+
+/** How it stands by now: what waits is `expired` when its time is over, which no event tells. */
+export function statusNow(call: ToolCall): string {
+  return call.status === "waiting" && call.approval && !isOpen(call) ? "expired" : call.status;
 }
 
 /** One that is not known here is shown as it is. */
@@ -27,9 +44,19 @@ export function usingText(tools: readonly ToolCall[]): string {
   return `Using ${toolTitle(first)}${more}`;
 }
 
+/** Who has decided, and what they said, as far as that is told. */
+export function decidedText({ approval }: ToolCall): string {
+  return [approval?.by && `by ${approval.by}`, approval?.comment].filter(Boolean).join(": ");
+}
+
 /** For who does not see the card: "Monthly instalment: 16,251.22 a month." */
 export function endText(call: ToolCall): string {
-  const { status, summary } = call;
+  const { summary, approval } = call;
+  const status = statusNow(call);
+  if (status === "waiting") {
+    const who = approval?.approver === "user" ? "your approval" : "the approval of a colleague";
+    return `${toolTitle(call)}: Waits for ${who}.`;
+  }
   const words = [status !== "ok" && statusText(status), summary].filter(Boolean).join(": ");
   return `${toolTitle(call)}: ${words || statusText(status)}.`;
 }

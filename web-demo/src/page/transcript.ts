@@ -12,6 +12,7 @@ import {
   type SourceItem,
 } from "../rivulet-client";
 import { AnswerView } from "./answer-view";
+import { Approvals } from "./approvals";
 import { byId } from "./element";
 import { apart } from "./faults";
 import { type Delivery, QuestionView } from "./question-view";
@@ -54,6 +55,7 @@ interface Pending {
 export class Transcript {
   readonly #client: RivuletClient;
   readonly #events: TranscriptEvents;
+  readonly #approvals: Approvals;
   readonly #list = byId("messages");
   readonly #welcome = byId("welcome");
   readonly #entries = new Map<string, Entry>();
@@ -61,6 +63,7 @@ export class Transcript {
   constructor(client: RivuletClient, events: TranscriptEvents) {
     this.#client = client;
     this.#events = events;
+    this.#approvals = new Approvals(client);
   }
 
   /** Says whether something is left to be painted. A fault of one message does not reach the others. */
@@ -138,6 +141,7 @@ export class Transcript {
         this.#events.asked();
       },
       feedback: (value, comment) => this.#client.feedback(message.id, value, comment),
+      decide: this.#approvals.decide,
       openSource: (source, claim) => this.#events.openSource(source, claim),
     });
   }

@@ -22,7 +22,9 @@ import { Emitter } from "./emitter";
 import { CODE_OF_FATE, Endpoint } from "./endpoint";
 import type {
   AckFrame,
+  Approval,
   ClientFrame,
+  Decision,
   ErrorFrame,
   Feedback,
   RequestFrame,
@@ -33,7 +35,15 @@ import { Memory } from "./memory";
 import type { RivuletEvents, RivuletOptions } from "./options";
 import { newMessageId, Outbox, type Outgoing } from "./outbox";
 import { pageIsHidden, watchPage } from "./page-signals";
-import { editing, rating, regenerating, type SendOptions, sending, stopping } from "./requests";
+import {
+  deciding,
+  editing,
+  rating,
+  regenerating,
+  type SendOptions,
+  sending,
+  stopping,
+} from "./requests";
 import { TypingSignal } from "./typing-signal";
 
 const DEFAULT_HEARTBEAT_S = 25;
@@ -154,6 +164,11 @@ export class RivuletClient {
   /** Tells what the user thinks of an answer; a later word replaces an earlier one. */
   feedback(message: string, value: Feedback["value"], comment?: string): void {
     this.#ask(rating(message, value, comment));
+  }
+
+  /** Says whether a call that waits is to be carried out; returns the id of this request. */
+  decide(approval: Pick<Approval, "id" | "digest">, decision: Decision, comment?: string): string {
+    return this.#ask(deciding(approval, decision, comment));
   }
 
   /** Stops the answer that is being written, or the one that is about to be. */

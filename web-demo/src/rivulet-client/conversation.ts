@@ -4,6 +4,7 @@
  */
 import { formatCursor } from "./cursor";
 import type {
+  ApprovalResolvedFrame,
   ClientFrame,
   Feedback,
   HistoryPage,
@@ -26,7 +27,14 @@ import {
   receiveText,
   withdrawText,
 } from "./run";
-import { settled, type ToolCalls, withCall, withResult } from "./tool-calls";
+import {
+  settled,
+  type ToolCalls,
+  withCall,
+  withDecision,
+  withRequest,
+  withResult,
+} from "./tool-calls";
 
 export interface Message {
   readonly id: string;
@@ -119,6 +127,8 @@ export function applyFrame(state: Conversation, frame: ServerFrame): Step {
     case "sources":
     case "tool.call":
     case "tool.result":
+    case "approval.request":
+    case "approval.resolved":
     case "run.done":
       // An event that was applied already is being repeated.
       return frame.seq <= state.seq ? still(state) : logged({ ...state, seq: frame.seq }, frame);
@@ -221,7 +231,17 @@ function runOfSnapshot(live: SnapshotRun): Run {
 
 type LoggedFrame = Extract<
   ServerFrame,
-  { type: "message" | "run.start" | "sources" | "tool.call" | "tool.result" | "run.done" }
+  {
+    type:
+      | "message"
+      | "run.start"
+      | "sources"
+      | "tool.call"
+      | "tool.result"
+      | "approval.request"
+      | "approval.resolved"
+      | "run.done";
+  }
 >;
 
 function logged(state: Conversation, frame: LoggedFrame): Step {
@@ -248,9 +268,28 @@ function logged(state: Conversation, frame: LoggedFrame): Step {
       return onRun(state, frame.run, (run) => ({
         run: { ...run, tools: withResult(run.tools, frame) },
       }));
+    case "approval.request":
+      return onRun(state, frame.run, (run) => ({
+        run: { ...run, tools: withRequest(run.tools, frame) },
+      }));
+    case "approval.resolved":
+      return still(decided(state, frame));
     case "run.done":
       return onRun(state, frame.run, (run) => finishRun(run, frame));
   }
+}
+
+/** The answer that waited is over by then, but its text may still be being checked, by its run. */
+function decided(state: Conversation, frame: ApprovalResolvedFrame): Conversation {
+  const change = <Of extends Message | Run>(one: Of): Of => {
+    const tools = withDecision(one.tools, frame);
+    return tools === one.tools ? one : { ...one, tools };
+  };
+  const messages = state.messages.map((one) => (one.id === frame.message ? change(one) : one));
+  const runs = new Map(
+    [...state.runs].map(([id, run]) => [id, run.message === frame.message ? change(run) : run]),
+  );
+  return { ...state, messages, runs };
 }
 
 /** Drops what message `id` takes the place of, and everything after it. */

@@ -4,6 +4,16 @@
  * Fields the page does not read are left out on purpose: both sides ignore what they do not know, so
  * these types say what this client relies on, not everything that a server may send.
  */
+import type {
+  ApprovalRequestFrame,
+  ApprovalResolvedFrame,
+  ApproveFrame,
+  ToolCall,
+  ToolCallFrame,
+  ToolResultFrame,
+} from "./tool-frames";
+
+export type * from "./tool-frames";
 
 export type RunStatus =
   | "complete"
@@ -12,7 +22,8 @@ export type RunStatus =
   | "filtered"
   | "incomplete"
   | "error"
-  | "interrupted";
+  | "interrupted"
+  | "awaiting_approval";
 
 export type RunPhase = "queued" | "retrieving" | "waiting" | "thinking" | "streaming" | "tool";
 
@@ -35,26 +46,6 @@ export interface SourceItem {
   heading?: string;
   score: number;
   snippet: string;
-}
-
-/** What an answer has asked a tool for, and what came of it. Titles and summaries are plain text. */
-export interface ToolCall {
-  call: string;
-  /** The tool's name. */
-  tool: string;
-  /** Its name for people. */
-  title: string;
-  /** Any JSON, and so is `data`. */
-  args?: unknown;
-  /** Where in the answer's text it was made, in UTF-16 code units. */
-  off: number;
-  /** `running`, then `ok`, `error`, `invalid`, `timeout` or `cancelled`; later gateways may have others. */
-  status: string;
-  /** How long it took; 0 as long as that is not known. */
-  ms?: number;
-  /** What came of it, in a line. */
-  summary?: string;
-  data?: unknown;
 }
 
 /** Where in the answer a source is cited; offsets are UTF-16 code units. */
@@ -153,19 +144,6 @@ export interface SourcesFrame {
   items: SourceItem[];
 }
 
-export interface ToolCallFrame extends Omit<ToolCall, "status" | "ms" | "summary" | "data"> {
-  type: "tool.call";
-  seq: number;
-  run: string;
-}
-
-export interface ToolResultFrame
-  extends Pick<ToolCall, "call" | "status" | "ms" | "summary" | "data"> {
-  type: "tool.result";
-  seq: number;
-  run: string;
-}
-
 export interface DeltaFrame {
   type: "delta";
   run: string;
@@ -261,6 +239,8 @@ export type ServerFrame =
   | SourcesFrame
   | ToolCallFrame
   | ToolResultFrame
+  | ApprovalRequestFrame
+  | ApprovalResolvedFrame
   | DeltaFrame
   | FailoverFrame
   | RunDoneFrame
@@ -307,7 +287,13 @@ export interface StopFrame {
 }
 
 /** The frames that are sent until the server has answered them. */
-export type RequestFrame = SendFrame | EditFrame | RegenerateFrame | FeedbackFrame | StopFrame;
+export type RequestFrame =
+  | SendFrame
+  | EditFrame
+  | RegenerateFrame
+  | FeedbackFrame
+  | StopFrame
+  | ApproveFrame;
 
 export type ClientFrame =
   | RequestFrame

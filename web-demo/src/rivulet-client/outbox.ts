@@ -84,6 +84,7 @@ function asks({ type }: RequestFrame): boolean {
 
 function revises(frame: RequestFrame, old: RequestFrame): boolean {
   if (frame.type === "feedback") return old.type === "feedback" && old.message === frame.message;
+  if (frame.type === "approve") return old.type === "approve" && old.approval === frame.approval;
   if (frame.type !== "stop" || old.type !== "stop") return false;
   return old.run === frame.run && old.for === frame.for;
 }

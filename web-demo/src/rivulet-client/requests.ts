@@ -1,6 +1,6 @@
 /** What a user may ask of the gateway, as frames. Halves of surrogate pairs in texts become U+FFFD. */
 import { type Conversation, liveRun, questionOf } from "./conversation";
-import type { Feedback, RequestFrame, SendMode } from "./frames";
+import type { Approval, Decision, Feedback, RequestFrame, SendMode } from "./frames";
 import { newMessageId, type Outgoing } from "./outbox";
 import { wellFormed } from "./well-formed";
 
@@ -28,6 +28,15 @@ export function rating(
 ): RequestFrame {
   const words = comment ? { comment: wellFormed(comment) } : {};
   return { type: "feedback", id: newMessageId(), message, value, ...words };
+}
+
+export function deciding(
+  { id: approval, digest }: Pick<Approval, "id" | "digest">,
+  decision: Decision,
+  comment: string | undefined,
+): RequestFrame {
+  const words = comment ? { comment: wellFormed(comment) } : {};
+  return { type: "approve", id: newMessageId(), approval, digest, decision, ...words };
 }
 
 /** `asked`: the newest request for an answer that is still on its way. `null`: there is nothing to stop. */

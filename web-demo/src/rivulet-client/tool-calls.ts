@@ -1,5 +1,14 @@
-/** The calls of tools in one answer. Each is begun by one event, and ended by another or with the answer. */
-import type { ToolCall, ToolCallFrame, ToolResultFrame } from "./frames";
+/**
+ * The calls of tools in one answer. Each is begun by one event, and ended by another or with the answer; those that
+ * wait for an approval outlive it.
+ */
+import type {
+  ApprovalRequestFrame,
+  ApprovalResolvedFrame,
+  ToolCall,
+  ToolCallFrame,
+  ToolResultFrame,
+} from "./frames";
 
 export type ToolCalls = readonly ToolCall[];
 
@@ -12,6 +21,23 @@ export function withCall(calls: ToolCalls, frame: ToolCallFrame): ToolCalls {
 export function withResult(calls: ToolCalls, frame: ToolResultFrame): ToolCalls {
   const { type, seq, run, ...result } = frame;
   return calls.map((one) => (one.call === result.call ? { ...one, ...result } : one));
+}
+
+export function withRequest(calls: ToolCalls, { call, approval }: ApprovalRequestFrame): ToolCalls {
+  return calls.map((one) => (one.call === call ? { ...one, status: "waiting", approval } : one));
+}
+
+/** The same calls when none of them has waited for it. */
+export function withDecision(
+  calls: ToolCalls,
+  { call, approval: id, decision, by, comment }: ApprovalResolvedFrame,
+): ToolCalls {
+  if (!calls.some((one) => one.call === call && one.status === "waiting")) return calls;
+  const words = { ...(by !== undefined && { by }), ...(comment !== undefined && { comment }) };
+  return calls.map((one) => {
+    if (one.call !== call || one.approval?.id !== id) return one;
+    return { ...one, status: decision, approval: { ...one.approval, ...words } };
+  });
 }
 
 /** The calls of an answer that is over: nothing comes of those that have no result. */
