@@ -40,6 +40,12 @@ export class Gateway {
   readonly upgrades: URL[] = [];
   /** The paths of all plain requests. */
   readonly requests: string[] = [];
+  /** Who made the plain requests, as their heads say. */
+  readonly bearers: (string | undefined)[] = [];
+  /** What is at `artifacts/ID`. */
+  readonly artifacts = new Map<string, string>();
+  /** How many of the next requests for these fail. */
+  failures = 0;
   /** How many of the next upgrades are refused. */
   refusals = 0;
   /** Plain requests are heard and never answered. */
@@ -63,6 +69,7 @@ export class Gateway {
     this.server = createServer((request, response) => {
       const { pathname, searchParams } = new URL(request.url ?? "", "http://gateway");
       this.requests.push(pathname);
+      this.bearers.push(request.headers.authorization);
       if (this.silent) return;
       if (this.tickets !== null) {
         response.writeHead(401).end();
@@ -71,6 +78,13 @@ export class Gateway {
       if (pathname === "/api/v1/assistants") {
         response.writeHead(200, { "content-type": "application/json" });
         response.end(JSON.stringify({ assistants: this.assistants }));
+        return;
+      }
+      const made = /^\/api\/v1\/artifacts\/([^/]+)$/.exec(pathname)?.[1];
+      if (made !== undefined) {
+        const content = this.artifacts.get(decodeURIComponent(made));
+        const status = this.failures-- > 0 ? 503 : content === undefined ? 404 : 200;
+        response.writeHead(status).end(content);
         return;
       }
       const id = /^\/api\/v1\/sessions\/([^/]+)$/.exec(pathname)?.[1];

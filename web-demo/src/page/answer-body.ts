@@ -3,13 +3,12 @@
  * it was called. Without calls it is one text.
  */
 import type { ToolCall } from "../rivulet-client";
-import type { Decide } from "./approvals";
 import { reopened } from "./blocks";
 import type { Known } from "./citations";
 import { make } from "./element";
 import { MarkdownView } from "./markdown-view";
 import { piecesOf } from "./pieces";
-import { ToolCards } from "./tool-cards";
+import { type CardServices, ToolCards } from "./tool-cards";
 
 interface Part {
   readonly text: MarkdownView;
@@ -19,11 +18,11 @@ interface Part {
 export class AnswerBody {
   readonly root = make("div", { className: "answer-body" });
   readonly #parts: Part[] = [];
-  readonly #decide: Decide;
+  readonly #services: CardServices;
   #endsInText = false;
 
-  constructor(decide: Decide) {
-    this.#decide = decide;
+  constructor(services: CardServices) {
+    this.#services = services;
   }
 
   /** Whether there is text behind the last card. */
@@ -62,7 +61,7 @@ export class AnswerBody {
   #part(at: number): Part {
     const known = this.#parts[at];
     if (known) return known;
-    const part = { text: new MarkdownView(), cards: new ToolCards(this.#decide) };
+    const part = { text: new MarkdownView(), cards: new ToolCards(this.#services) };
     this.#parts.push(part);
     this.root.append(part.text.root);
     return part;

@@ -1,7 +1,6 @@
 /** One answer of the assistant. */
 import type { Feedback, Message, Run, SourceItem } from "../rivulet-client";
 import { AnswerBody } from "./answer-body";
-import type { Decide } from "./approvals";
 import { citedNumbers, claimOf, sourceName } from "./citations";
 import { copyButton } from "./copy-button";
 import { make } from "./element";
@@ -9,11 +8,13 @@ import { FeedbackView, type TellFeedback } from "./feedback-view";
 import { outcomeFacts, outcomeNote, phaseText } from "./outcome";
 import { textAlone } from "./pieces";
 import { SourcesView, sourceId } from "./sources-view";
+import type { CardServices } from "./tool-cards";
 
 export interface AnswerEvents {
   tryAgain(): void;
   feedback: TellFeedback;
-  decide: Decide;
+  /** For the cards of its tools. */
+  services: CardServices;
   /** `claim`: the sentence that it is cited for, if it is cited. */
   openSource(source: SourceItem, claim: string): void;
 }
@@ -36,7 +37,7 @@ export class AnswerView {
 
   constructor(message: Message, events: AnswerEvents) {
     this.#message = message;
-    this.#body = new AnswerBody(events.decide);
+    this.#body = new AnswerBody(events.services);
     this.#sources = new SourcesView(message.id, (source) =>
       events.openSource(source, this.#claimOf(source)),
     );

@@ -3,6 +3,7 @@ import "../styles/page.css";
 import "../styles/messages.css";
 import "../styles/tools.css";
 import "../styles/approvals.css";
+import "../styles/artifacts.css";
 import "../styles/side.css";
 import "../styles/documents.css";
 import "../styles/reader.css";
@@ -59,6 +60,7 @@ const composer = new Composer(client, () => scroll.toNewest());
 const transcript = new Transcript(client, {
   asked: () => scroll.toNewest(),
   homeless: (text) => composer.restore(text),
+  around: (change) => scroll.around(change),
   openSource: (source, claim) => documents.openSource(source, claim),
 });
 const voice = new StatusVoice();

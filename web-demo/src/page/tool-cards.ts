@@ -2,18 +2,24 @@
 import type { ToolCall } from "../rivulet-client";
 import { ApprovalView } from "./approval-view";
 import type { Decide } from "./approvals";
+import { ArtifactCards, type ArtifactServices } from "./artifact-cards";
 import { make } from "./element";
 import { apart } from "./faults";
 import { decidedText, duration, statusNow, statusText, toolTitle } from "./tool-words";
 import { valueView } from "./value-view";
 
+/** What the cards need of the page around them. */
+export interface CardServices extends ArtifactServices {
+  readonly decide: Decide;
+}
+
 export class ToolCards {
   readonly root = make("ul", { className: "tools" });
   readonly #cards: ToolCard[] = [];
-  readonly #decide: Decide;
+  readonly #services: CardServices;
 
-  constructor(decide: Decide) {
-    this.#decide = decide;
+  constructor(services: CardServices) {
+    this.#services = services;
     this.root.setAttribute("aria-label", "Tools");
   }
 
@@ -26,7 +32,7 @@ export class ToolCards {
   }
 
   #newCard(): ToolCard {
-    const card = new ToolCard(this.#decide);
+    const card = new ToolCard(this.#services);
     this.#cards.push(card);
     this.root.append(card.root);
     return card;
@@ -44,12 +50,13 @@ class ToolCard {
   /** Its direction is that of its title, and so of its marks; all else that others wrote has its own. */
   readonly #details = make("details", { className: "fold tool", dir: "auto" });
   readonly #line: HTMLElement;
-  readonly #decide: Decide;
+  readonly #services: CardServices;
+  #files: ArtifactCards | null = null;
   #approval: ApprovalView | null = null;
   #shown: ToolCall | null = null;
 
-  constructor(decide: Decide) {
-    this.#decide = decide;
+  constructor(services: CardServices) {
+    this.#services = services;
     const mark = make("span", { className: "tool-mark", ariaHidden: "true" });
     this.#line = make("summary", {}, mark, this.#title, this.#status, this.#summary, this.#time);
     // Before it opens: whoever hears of that finds all of it.
@@ -63,6 +70,12 @@ class ToolCard {
     this.#shown = call;
     this.#paint(call);
     this.#fill(this.#details.open);
+    const { artifacts = [] } = call;
+    if (artifacts.length > 0 && this.#files === null) {
+      this.#files = new ArtifactCards(this.#services);
+      this.root.append(this.#files.root);
+    }
+    this.#files?.show(artifacts);
   }
 
   #paint(call: ToolCall): void {
@@ -81,7 +94,7 @@ class ToolCard {
   /** What waits for a word asks for it, without being opened. */
   #ask(call: ToolCall, waits: boolean): void {
     if (waits && call.approval) {
-      this.#approval ??= new ApprovalView(this.#decide, () => {
+      this.#approval ??= new ApprovalView(this.#services.decide, () => {
         if (this.#shown) this.#paint(this.#shown);
       });
       this.#approval.show(call);

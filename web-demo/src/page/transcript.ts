@@ -2,6 +2,8 @@
  * The list of messages. States never change in place, so a message that is the same object as last
  * time needs no look at all: a token costs one message, however long the conversation is.
  */
+
+import { contentOf } from "../documents/artifacts";
 import {
   type Feedback,
   liveRun,
@@ -16,12 +18,15 @@ import { Approvals } from "./approvals";
 import { byId } from "./element";
 import { apart } from "./faults";
 import { type Delivery, QuestionView } from "./question-view";
+import type { CardServices } from "./tool-cards";
 
 export interface TranscriptEvents {
   /** Something was asked whose answer will come at the end. */
   asked(): void;
   /** A text that was being typed has lost its place. */
   homeless(text: string): void;
+  /** Changes the conversation beside all painting, and keeps in sight what is. */
+  around?(change: () => void): void;
   /** A passage is to be shown where it stands, with what supports `claim`. */
   openSource(source: SourceItem, claim: string): void;
 }
@@ -55,7 +60,7 @@ interface Pending {
 export class Transcript {
   readonly #client: RivuletClient;
   readonly #events: TranscriptEvents;
-  readonly #approvals: Approvals;
+  readonly #services: CardServices;
   readonly #list = byId("messages");
   readonly #welcome = byId("welcome");
   readonly #entries = new Map<string, Entry>();
@@ -63,7 +68,12 @@ export class Transcript {
   constructor(client: RivuletClient, events: TranscriptEvents) {
     this.#client = client;
     this.#events = events;
-    this.#approvals = new Approvals(client);
+    const { around = (change) => change() } = events;
+    this.#services = {
+      decide: new Approvals(client).decide,
+      content: (artifact) => contentOf(client.endpoint, artifact),
+      around,
+    };
   }
 
   /** Says whether something is left to be painted. A fault of one message does not reach the others. */
@@ -141,7 +151,7 @@ export class Transcript {
         this.#events.asked();
       },
       feedback: (value, comment) => this.#client.feedback(message.id, value, comment),
-      decide: this.#approvals.decide,
+      services: this.#services,
       openSource: (source, claim) => this.#events.openSource(source, claim),
     });
   }

@@ -5,10 +5,11 @@ import { Shelf } from "../../documents/shelf";
 import { send } from "../../documents/upload";
 import { MAX_WAITING, type NewTransfer, Uploads } from "../../documents/uploads";
 import type { RivuletClient, SourceItem } from "../../rivulet-client";
-import { byId, make } from "../element";
+import { byId } from "../element";
 import { apart } from "../faults";
 import type { Notices } from "../notices";
 import { Painter } from "../painter";
+import { save } from "../save";
 import type { StatusVoice } from "../status-voice";
 import { CollectionPicker } from "./collection-picker";
 import type { DocumentEvents } from "./document-row";
@@ -201,9 +202,6 @@ export class Documents {
   async #download(id: string, version: number): Promise<void> {
     const { versions } = await this.#api.versions(id);
     const name = versions.find((one) => one.version === version)?.name ?? "document";
-    const href = URL.createObjectURL(await this.#api.original(id, version));
-    make("a", { href, download: name }).click();
-    // Not before the browser has begun to save it.
-    setTimeout(() => URL.revokeObjectURL(href), 60_000);
+    save(await this.#api.original(id, version), name);
   }
 }

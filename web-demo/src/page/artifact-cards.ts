@@ -1,0 +1,222 @@
+/** The files that a tool has made: a card each, charts and tables with what is in them. */
+import { columnsOf, readCsv, toCsv } from "../charts/csv";
+import { type Chart, cellOf, NotDrawable, readChart } from "../charts/spec";
+import { Problem, problemText } from "../documents/problem";
+import { sizeText } from "../documents/words";
+import type { Artifact } from "../rivulet-client";
+import { ChartView } from "./chart-view";
+import { make } from "./element";
+import { throwLater } from "./faults";
+import { canShow, fileName, save, tabFor } from "./save";
+import { MOST_ROWS, tableView } from "./table-view";
+
+/** What is larger is not read here, only saved. */
+const LARGEST = 2 * 1024 * 1024;
+/** How far below what is in sight a chart is fetched already. */
+const AHEAD = "300px";
+
+const CHART = "application/vnd.vegalite.v5+json";
+
+/** What the cards need of the page around them. */
+export interface ArtifactServices {
+  /** Rejects with a `Problem`. */
+  content(artifact: Artifact): Promise<Blob>;
+  /** Changes what is in the conversation, and keeps in sight what is. */
+  around(change: () => void): void;
+}
+
+export class ArtifactCards {
+  readonly root = make("ul", { className: "artifacts", ariaLabel: "Files" });
+  readonly #services: ArtifactServices;
+  readonly #cards = new Map<string, ArtifactCard>();
+
+  constructor(services: ArtifactServices) {
+    this.#services = services;
+  }
+
+  /** A file never changes. */
+  show(artifacts: readonly Artifact[]): void {
+    for (const artifact of artifacts) {
+      if (this.#cards.has(artifact.artifact)) continue;
+      const card = new ArtifactCard(artifact, this.#services);
+      this.#cards.set(artifact.artifact, card);
+      this.root.append(card.root);
+      card.load();
+    }
+  }
+}
+
+class ArtifactCard {
+  readonly root: HTMLElement;
+  readonly #artifact: Artifact;
+  readonly #services: ArtifactServices;
+  readonly #body = make("div", { className: "artifact-body", hidden: true });
+  readonly #note = make("p", { className: "artifact-note", hidden: true });
+  readonly #buttons = make("div", { className: "artifact-buttons" });
+
+  constructor(artifact: Artifact, services: ArtifactServices) {
+    this.#artifact = artifact;
+    this.#services = services;
+    const { kind, media, bytes } = artifact;
+    const name = make("span", {
+      className: "artifact-title",
+      dir: "auto",
+      textContent: this.#title,
+    });
+    const size = make("span", { className: "artifact-size", textContent: sizeText(bytes) });
+    const line = make("div", { className: "artifact-line" }, name, size, this.#buttons);
+    this.#note.setAttribute("role", "status");
+    this.root = make("li", { className: "artifact" }, line, this.#note, this.#body);
+    this.root.dataset.kind = kind;
+    if (canShow(media)) this.#add("Open", () => this.#open());
+    if (media !== CHART) this.#add("Download", () => this.#download());
+  }
+
+  get #title(): string {
+    return this.#artifact.title || "File";
+  }
+
+  /** Charts and tables are read when they come into sight. */
+  load(): void {
+    const { kind, bytes } = this.#artifact;
+    if ((kind !== "chart" && kind !== "table") || bytes > LARGEST) return;
+    this.#body.hidden = false;
+    this.root.dataset.loading = "";
+    const read = (): void => void this.#read();
+    if (typeof IntersectionObserver === "undefined") {
+      read();
+      return;
+    }
+    const seen = new IntersectionObserver(
+      (entries) => {
+        if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+        seen.disconnect();
+        read();
+      },
+      { rootMargin: AHEAD },
+    );
+    seen.observe(this.root);
+  }
+
+  async #read(): Promise<void> {
+    try {
+      const text = await (await this.#services.content(this.#artifact)).text();
+      this.#change(() => {
+        if (this.#artifact.kind === "chart") this.#showChart(readChart(text));
+        else this.#showTable(text);
+      });
+    } catch (error) {
+      this.#change(() => {
+        this.#body.hidden = true;
+        this.#fail(error);
+        // Not that it is over: that can be tried again.
+        if (!isGone(error) && !(error instanceof NotDrawable)) this.#offerAgain();
+      });
+    }
+  }
+
+  #change(step: () => void): void {
+    this.#services.around(() => {
+      delete this.root.dataset.loading;
+      step();
+    });
+  }
+
+  #showChart(chart: Chart): void {
+    const title = chart.title || this.#title;
+    this.root.querySelector(".artifact-title")?.replaceChildren(title);
+    const columns = columnsOf(chart.rows);
+    const rows = chart.rows.slice(0, MOST_ROWS);
+    const cells = rows.map((row) => columns.map((name) => String(cellOf(row, name) ?? "")));
+    const table = tableView(`${title}: table`, columns, cells, chart.rows.length);
+    table.hidden = true;
+    const toggle = this.#add("As table", () => {
+      table.hidden = !table.hidden;
+      toggle.ariaExpanded = String(!table.hidden);
+      // What the reader has opened is read where it is.
+      this.root.dispatchEvent(new Event("toggle"));
+    });
+    toggle.ariaExpanded = "false";
+    this.#add("As CSV", () => {
+      const csv = new Blob([toCsv(chart.rows)], { type: "text/csv" });
+      save(csv, fileName(title, "text/csv"));
+    });
+    this.#body.replaceChildren(new ChartView(chart, title).root, table);
+  }
+
+  #showTable(text: string): void {
+    const { header, rows, total } = readCsv(text, MOST_ROWS);
+    this.#body.replaceChildren(tableView(this.#title, header, rows, total));
+  }
+
+  #open(): void {
+    const tab = tabFor(this.#artifact.media);
+    void this.#with(
+      (content) => (tab ? tab.show(content) : this.#save(content)),
+      () => tab?.close(),
+    );
+  }
+
+  #download(): void {
+    void this.#with((content) => this.#save(content));
+  }
+
+  #save(content: Blob): void {
+    save(content, fileName(this.#title, this.#artifact.media));
+  }
+
+  /** By a request of the page: a link alone would not say who asks. */
+  async #with(use: (content: Blob) => void, failed: () => void = () => {}): Promise<void> {
+    this.#setBusy(true);
+    try {
+      use(await this.#services.content(this.#artifact));
+      this.#note.hidden = true;
+    } catch (error) {
+      failed();
+      this.#fail(error);
+    }
+    this.#setBusy(false);
+  }
+
+  #fail(error: unknown): void {
+    this.#note.textContent = reason(error);
+    this.#note.hidden = false;
+    if (isGone(error)) this.#buttons.replaceChildren();
+    if (!(error instanceof Problem) && !(error instanceof NotDrawable)) throwLater(error);
+  }
+
+  #offerAgain(): void {
+    const again = this.#add("Try again", () => {
+      again.remove();
+      this.#note.hidden = true;
+      this.load();
+    });
+  }
+
+  #add(label: string, act: () => void): HTMLButtonElement {
+    const button = make("button", { type: "button", className: "copy", textContent: label });
+    const about = make("span", { className: "visually-hidden", textContent: `: ${this.#title}` });
+    button.append(about);
+    button.addEventListener("click", () => {
+      if (button.ariaDisabled !== "true") act();
+    });
+    this.#buttons.append(button);
+    return button;
+  }
+
+  /** Not `disabled`: whoever has pressed one by keyboard stays where they are. */
+  #setBusy(busy: boolean): void {
+    for (const button of this.#buttons.querySelectorAll("button"))
+      button.ariaDisabled = String(busy);
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Problem && error.status === 404;
+}
+
+function reason(error: unknown): string {
+  if (isGone(error)) return "Expired: this file is not kept any more. Ask for it again.";
+  if (error instanceof NotDrawable) return `This cannot be drawn. ${error.message}.`;
+  return problemText(error);
+}
