@@ -14,33 +14,50 @@ export class Conversation {
   #messages = [];
   #seq = 0;
   #live = null;
-  #socket = null;
+  /** Those that a page is still behind. */
+  #sockets = new Set();
+  /** The content of files that tools have made, by id. */
+  #files = new Map();
+  /** What requests for them say of who asks. */
+  askedBy = [];
 
   /** To be called before the page is opened. */
   async behind(context) {
     await context.routeWebSocket(/\/api\/v1\/ws/, (socket) => {
-      this.#socket = socket;
+      this.#sockets.add(socket);
       socket.onMessage((data) => this.#take(JSON.parse(data), socket));
-      this.#welcome();
+      socket.onClose(() => this.#sockets.delete(socket));
+      this.#welcome(socket);
+    });
+    await context.route(/\/api\/v1\/artifacts\//, (route) => {
+      const request = route.request();
+      this.askedBy.push(request.headers().authorization);
+      const body = this.#files.get(new URL(request.url()).pathname.split("/").at(-1));
+      if (body === undefined) return route.fulfill({ status: 404, json: { code: "not_found" } });
+      return route.fulfill({ body, contentType: "application/octet-stream" });
     });
   }
 
   /** Closes the socket with a code. */
   close(code) {
-    this.#socket.close({ code, reason: "" });
+    for (const socket of this.#sockets) socket.close({ code, reason: "" });
+    this.#sockets.clear();
   }
 
+  /** To all tabs. */
   say(frame) {
-    this.#socket.send(JSON.stringify(frame));
+    for (const socket of this.#sockets) socket.send(JSON.stringify(frame));
   }
 
   /** Begins an answer to the last question. */
-  begin() {
-    const question = this.#messages.at(-1);
+  begin(more = {}) {
+    const question = this.#messages.findLast(({ role }) => role === "user");
     const id = `a_${this.#messages.length}`;
-    const { run } = question;
-    this.#live = { id, role: "assistant", text: "", status: "complete", run, tools: [] };
-    this.#event({ type: "run.start", run: question.run, message: id, for: question.id });
+    const answers = this.#messages.filter(({ for: asked }) => asked === question.id).length;
+    const run = answers === 0 ? question.run : `${question.run}_${answers}`;
+    const about = { id, role: "assistant", for: question.id, run };
+    this.#live = { ...about, text: "", status: "complete", tools: [] };
+    this.#event({ type: "run.start", run, message: id, for: question.id, ...more });
   }
 
   write(text) {
@@ -71,6 +88,40 @@ export class Conversation {
     this.#event({ type: "tool.result", run, call, ...result });
   }
 
+  /** Makes a file, as what `result` tells of one. */
+  made(artifact, content, about = {}) {
+    this.#files.set(artifact, content);
+    const file = { kind: "file", title: "Letter", media: "application/pdf" };
+    return { artifact, bytes: Buffer.byteLength(content), ...file, ...about };
+  }
+
+  /** The file is not kept any more. */
+  lose(artifact) {
+    this.#files.delete(artifact);
+  }
+
+  /** Has a call wait for somebody's word. */
+  wait(call, about = {}) {
+    const { run, tools } = this.#live;
+    const expires_at = new Date(Date.now() + 3_600_000).toISOString();
+    const approval = { id: `w_${call}`, digest: "d".repeat(64), approver: "user", expires_at };
+    Object.assign(approval, about);
+    const waiting = tools.find((tool) => tool.call === call);
+    Object.assign(waiting, { status: "waiting", approval });
+    this.#event({ type: "approval.request", run, call, approval });
+  }
+
+  /** Somebody has decided. */
+  resolve(id, decision, about = {}) {
+    for (const { id: message, tools = [] } of this.#messages)
+      for (const tool of tools) {
+        if (tool.approval?.id !== id) continue;
+        tool.status = decision;
+        const what = { message, call: tool.call, approval: id, decision, ...about };
+        this.#event({ type: "approval.resolved", ...what });
+      }
+  }
+
   done(status = "complete") {
     const { id, run, text } = this.#live;
     this.#messages.push({ ...this.#live, status });
@@ -90,32 +141,38 @@ export class Conversation {
     this.say({ ...frame, seq: ++this.#seq });
   }
 
-  #welcome() {
+  #welcome(socket) {
+    const say = (frame) => socket.send(JSON.stringify(frame));
     const recovered = this.#seq > 0 ? "snapshot" : "new";
     const limits = { frame_bytes: 65_536, text_chars: 16_384 };
     const about = { session: "s_scripted", epoch: EPOCH, seq: this.#seq, recovered, limits };
-    this.say({ type: "welcome", protocol: "chat.v1", heartbeat_s: 25, ...about });
+    say({ type: "welcome", protocol: "chat.v1", heartbeat_s: 25, ...about });
     if (recovered === "new") return;
     const live = this.#live;
     const { run, id: message, text, tools } = live ?? {};
     const runs = live ? [{ run, message, off: 0, text, tools }] : [];
-    this.say({ type: "snapshot", seq: this.#seq, messages: this.#messages, runs });
+    say({ type: "snapshot", seq: this.#seq, messages: this.#messages, runs });
   }
 
   #take(frame, socket) {
     if (frame.type !== "pong") this.heard.push(frame);
     if (this.intercept(frame, socket)) return;
     const { id: re, type } = frame;
-    if (type === "ping") this.say({ type: "pong", t: frame.t });
+    const say = (answer) => socket.send(JSON.stringify(answer));
+    if (type === "ping") say({ type: "pong", t: frame.t });
+    if (type === "approve") {
+      say({ type: "ack", re });
+      this.resolve(frame.approval, frame.decision);
+    }
     if (type === "stop") {
-      this.say({ type: "ack", re, run: frame.run });
+      say({ type: "ack", re, run: frame.run });
       this.done("stopped");
     }
     if (type !== "send") return;
     const run = `r_${this.#messages.length}`;
     const message = { id: re, role: "user", text: frame.text, status: "complete", run };
     this.#messages.push(message);
-    this.say({ type: "ack", re, message: re, run });
+    say({ type: "ack", re, message: re, run });
     this.#event({ type: "message", message });
   }
 }

@@ -72,7 +72,7 @@ describe("what waits for approval", () => {
     const group = one(".approval");
     expect(group.getAttribute("role")).toBe("group");
     expect(group.getAttribute("aria-label")).toBe("Approval: Sanction letter");
-    const asked = all(".approval-args > *").map(({ textContent }) => textContent);
+    const asked = all(".approval-args dl > *").map(({ textContent }) => textContent);
     const terms = '{\n  "months": 36\n}';
     expect(asked).toEqual(["name", "Asha Rao", "amount", "500000", "terms", terms]);
     expect(one(".approval-terms").textContent).toMatch(/^You decide, until /);

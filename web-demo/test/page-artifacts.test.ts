@@ -85,8 +85,8 @@ const all = (selector: string) => [...document.querySelectorAll<HTMLElement>(sel
 const one = (selector: string) => all(selector)[0] as HTMLElement;
 const shown = (look: () => unknown) => vi.waitFor(() => expect(look()).toBeTruthy());
 const button = (label: string) =>
-  all(".artifact-buttons button").find(({ textContent }) =>
-    textContent?.startsWith(`${label}:`),
+  all(".artifact-buttons button").find(({ ariaLabel }) =>
+    ariaLabel?.startsWith(`${label}:`),
   ) as HTMLElement;
 const textOf = (address: string | undefined) => blobs.get(address ?? "")?.text();
 

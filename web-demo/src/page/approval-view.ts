@@ -16,7 +16,7 @@ export class ApprovalView {
   readonly #decide: Decide;
   readonly #lapsed: () => void;
   readonly #question = make("p", { className: "approval-question" });
-  readonly #args = make("dl", { className: "approval-args", tabIndex: 0 });
+  readonly #args = make("div", { className: "approval-args", tabIndex: 0 });
   readonly #terms = make("p", { className: "approval-terms" });
   readonly #approve = this.#button("Approve", "approved");
   readonly #deny = this.#button("Deny", "denied");
@@ -94,12 +94,13 @@ export class ApprovalView {
 
 function listOf(args: unknown): HTMLElement[] {
   if (args === undefined || args === null)
-    return [make("dd", {}, "Its arguments are too long to be shown.")];
-  if (typeof args !== "object" || Array.isArray(args)) return [make("dd", {}, words(args))];
-  return Object.entries(args).flatMap(([name, value]) => [
+    return [make("p", {}, "Its arguments are too long to be shown.")];
+  if (typeof args !== "object" || Array.isArray(args)) return [words(args)];
+  const entries = Object.entries(args).flatMap(([name, value]) => [
     make("dt", { dir: "auto", textContent: name }),
     make("dd", {}, words(value)),
   ]);
+  return entries.length > 0 ? [make("dl", {}, ...entries)] : [];
 }
 
 function words(value: unknown): HTMLElement {

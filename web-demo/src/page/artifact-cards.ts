@@ -5,7 +5,7 @@ import { Problem, problemText } from "../documents/problem";
 import { sizeText } from "../documents/words";
 import type { Artifact } from "../rivulet-client";
 import { ChartView } from "./chart-view";
-import { make } from "./element";
+import { byId, make } from "./element";
 import { throwLater } from "./faults";
 import { canShow, fileName, save, tabFor } from "./save";
 import { MOST_ROWS, tableView } from "./table-view";
@@ -53,11 +53,13 @@ class ArtifactCard {
   readonly #body = make("div", { className: "artifact-body", hidden: true });
   readonly #note = make("p", { className: "artifact-note", hidden: true });
   readonly #buttons = make("div", { className: "artifact-buttons" });
+  #title: string;
 
   constructor(artifact: Artifact, services: ArtifactServices) {
     this.#artifact = artifact;
     this.#services = services;
-    const { kind, media, bytes } = artifact;
+    const { kind, media, bytes, title } = artifact;
+    this.#title = title || "File";
     const name = make("span", {
       className: "artifact-title",
       dir: "auto",
@@ -70,10 +72,6 @@ class ArtifactCard {
     this.root.dataset.kind = kind;
     if (canShow(media)) this.#add("Open", () => this.#open());
     if (media !== CHART) this.#add("Download", () => this.#download());
-  }
-
-  get #title(): string {
-    return this.#artifact.title || "File";
   }
 
   /** Charts and tables are read when they come into sight. */
@@ -93,7 +91,7 @@ class ArtifactCard {
         seen.disconnect();
         read();
       },
-      { rootMargin: AHEAD },
+      { root: byId("log"), rootMargin: AHEAD },
     );
     seen.observe(this.root);
   }
@@ -124,6 +122,7 @@ class ArtifactCard {
 
   #showChart(chart: Chart): void {
     const title = chart.title || this.#title;
+    this.#title = title;
     this.root.querySelector(".artifact-title")?.replaceChildren(title);
     const columns = columnsOf(chart.rows);
     const rows = chart.rows.slice(0, MOST_ROWS);
@@ -195,8 +194,7 @@ class ArtifactCard {
 
   #add(label: string, act: () => void): HTMLButtonElement {
     const button = make("button", { type: "button", className: "copy", textContent: label });
-    const about = make("span", { className: "visually-hidden", textContent: `: ${this.#title}` });
-    button.append(about);
+    button.ariaLabel = `${label}: ${this.#title}`;
     button.addEventListener("click", () => {
       if (button.ariaDisabled !== "true") act();
     });
