@@ -121,7 +121,7 @@ const MONTHS = Array.from({ length: 24 }, (_, at) => {
   return { month, imports: level, exports: level - 20, low: level - 8, high: level + 8 };
 });
 const line = (y, more = {}) => ({
-  x: { field: "month", type: "temporal" },
+  x: { field: "month", type: "temporal", title: "Month" },
   y: { field: y, type: "quantitative" },
   ...more,
 });

@@ -58,6 +58,22 @@ describe("a chart", () => {
     expect(JSON.stringify(series)).not.toContain("elsewhere");
   });
 
+  it("as the gateway writes it has names for people", () => {
+    const values = [
+      { x: "2024-01", value: 1, series: "imports" },
+      { x: "2024-02", low: 1, high: 3 },
+    ];
+    const x = { field: "x", type: "temporal", title: "month" };
+    const y = (field: string) => ({ field, type: "quantitative" });
+    const layer = [
+      { mark: "area", encoding: { x, y: y("low"), y2: { field: "high" } } },
+      { mark: "line", encoding: { x, y: { ...y("value"), title: "imports" } } },
+    ];
+    const { series, titles, rows } = readChart(spec({ layer }, {}, values));
+    expect(series.map(({ name }) => name)).toEqual(["low – high", "imports"]);
+    expect(toCsv(rows, titles)).toMatch(/^month,imports,series,low,high\r\n/);
+  });
+
   it("is refused with whatever does not belong in it", () => {
     const layer = (about: object) => ({
       layer: [{ mark: "line", encoding: { x: X, y: Y }, ...about }],
@@ -87,6 +103,7 @@ describe("a chart", () => {
       [spec({}, { x: { field: "month", type: "nominal" } }), /type of x/],
       [spec({}, { y: { ...Y, aggregate: "sum" } }), /“aggregate”/],
       [spec({}, { y: { ...Y, type: "temporal" } }), /type of y/],
+      [spec({}, { y: { ...Y, title: { signal: "x" } } }), /no title/],
       [spec({}, { color: { value: "red", field: "who" } }), /color/],
       [spec({}, { color: { field: "who", scale: {} } }), /“scale”/],
       [spec({}, { color: { value: 3 } }), /no color/],
@@ -221,9 +238,9 @@ describe("a table as a file", () => {
       { name: " =1" },
       { name: "a=1", n: 1e21 },
     ];
-    expect(toCsv(rows)).toBe(
+    expect(toCsv(rows, new Map([["on", "=on"]]))).toBe(
       [
-        "name,n,on,more",
+        "name,n,'=on,more",
         `"'=HYPERLINK(""x"")",-3,true,`,
         `'+1,0.1,,"a,b"`,
         "'-1,,,",
@@ -234,14 +251,20 @@ describe("a table as a file", () => {
         "",
       ].join("\r\n"),
     );
-    expect(toCsv([{ "=1+1": 1 }])).toBe("'=1+1\r\n1\r\n");
+    expect(toCsv([{ "=1+1": 1 }], new Map())).toBe("'=1+1\r\n1\r\n");
   });
 
   it("is read back as it was written", () => {
     const word = fc.string({ unit: "grapheme" }).filter((text) => !/^[\s=+\-@＝＋－＠]/.test(text));
     fc.assert(
       fc.property(fc.array(fc.tuple(word, word), { minLength: 1 }), (cells) => {
-        const { header, rows, total } = readCsv(toCsv(cells.map(([a, b]) => ({ a, b }))), 200);
+        const { header, rows, total } = readCsv(
+          toCsv(
+            cells.map(([a, b]) => ({ a, b })),
+            new Map(),
+          ),
+          200,
+        );
         expect(header).toEqual(["a", "b"]);
         expect(rows).toEqual(cells.slice(0, 200));
         expect(total).toBe(cells.length);

@@ -20,11 +20,12 @@ export function columnsOf(rows: readonly Row[]): string[] {
   return [...new Set(rows.flatMap((row) => Object.keys(row)))];
 }
 
-/** A number is itself; words that a spreadsheet would take for a formula have a `'` before them. */
-export function toCsv(rows: readonly Row[]): string {
+/** `titles`: of columns that have another name for people. A number is itself; words that a spreadsheet would take for a formula have a `'` before them. */
+export function toCsv(rows: readonly Row[], titles: ReadonlyMap<string, string>): string {
   const columns = columnsOf(rows);
   const lines = rows.map((row) => columns.map((name) => field(cellOf(row, name))));
-  return [columns.map(field), ...lines].map((line) => `${line.join(",")}\r\n`).join("");
+  const header = columns.map((name) => field(titles.get(name) ?? name));
+  return [header, ...lines].map((line) => `${line.join(",")}\r\n`).join("");
 }
 
 function field(cell: Cell): string {

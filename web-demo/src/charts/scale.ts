@@ -79,10 +79,13 @@ export function timeText(ms: number, all: readonly number[]): string {
   return new Intl.DateTimeFormat(undefined, { ...options, timeZone: "UTC" }).format(ms);
 }
 
-const exact = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 12 });
+const usual = new Intl.NumberFormat(undefined, { maximumFractionDigits: 3 });
+const odd = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
 
+/** As exactly as it is read; tables and files have all digits. */
 export function numberText(value: number): string {
-  return exact.format(value);
+  const size = Math.abs(value);
+  return size === 0 || (size >= 0.01 && size < 1e15) ? usual.format(value) : odd.format(value);
 }
 
 /** Ends that lie so far apart that numbers between them can be told from each other. */

@@ -51,6 +51,8 @@ export interface Chart {
   /** All places on the axis, each once: categories as they come, the others ascending, times in ms. */
   readonly xs: readonly (number | string)[];
   readonly series: readonly Series[];
+  /** What fields are called for people, where that is another name. */
+  readonly titles: ReadonlyMap<string, string>;
   readonly rows: readonly Row[];
 }
 
@@ -81,7 +83,8 @@ export function readChart(json: string): Chart {
   if (series.length > MOST_SERIES) throw new NotDrawable("It has too many series");
   if (!series.some(({ points }) => points.some(({ y }) => y !== null)))
     throw new NotDrawable("There is nothing in it");
-  return { title, kind, field, xs, series, rows };
+  const titles = new Map(layers.flatMap(({ titles }) => titles));
+  return { title, kind, field, xs, series, titles, rows };
 }
 
 interface Layer {
@@ -89,19 +92,23 @@ interface Layer {
   readonly x: { readonly field: string; readonly kind: Kind };
   readonly y: string;
   readonly y2: string | null;
+  readonly titles: readonly (readonly [field: string, title: string])[];
   readonly colour: { readonly field: string } | { readonly value: string } | null;
 }
 
 function layerOf(layer: unknown): Layer {
   const { mark, encoding } = names(layer, "a layer", ["mark", "encoding"]);
   const channels = names(encoding, "encoding", ["x", "y", "y2", "color"]);
-  const x = names(channels.x, "x", ["field", "type"]);
-  const y = names(channels.y, "y", ["field", "type"]);
+  const x = names(channels.x, "x", ["field", "type", "title"]);
+  const y = names(channels.y, "y", ["field", "type", "title"]);
   oneOf(y.type, ["quantitative"] as const, "the type of y");
   return {
     mark: oneOf(mark, MARKS, "the mark"),
     x: { field: text(x.field, "x"), kind: oneOf(x.type, KINDS, "the type of x") },
     y: text(y.field, "y"),
+    titles: [x, y].flatMap(({ field, title }) =>
+      title === undefined ? [] : [[text(field, "field"), text(title, "title")] as const],
+    ),
     y2: channels.y2 === undefined ? null : text(names(channels.y2, "y2", ["field"]).field, "y2"),
     colour: channels.color === undefined ? null : colourOf(channels.color),
   };
@@ -150,16 +157,22 @@ function place(row: Row, field: string, kind: Kind): number | string | null {
 }
 
 function seriesOf(
-  { mark, x, y, y2, colour }: Layer,
+  { mark, x, y, y2, titles, colour }: Layer,
   rows: readonly Row[],
   at: ReadonlyMap<number | string, number>,
   colours: Map<string, number>,
 ): Series[] {
   const found = new Map<string, Point[]>();
+  const measured = titles.findLast(([field]) => field === y)?.[1] ?? y;
   const by = colour && "field" in colour ? colour.field : null;
   for (const row of rows) {
     const where = place(row, x.field, x.kind);
-    const name = by === null ? (y2 === null ? y : `${y} – ${y2}`) : String(cellOf(row, by) ?? "–");
+    const name =
+      by === null
+        ? y2 === null
+          ? measured
+          : `${measured} – ${y2}`
+        : String(cellOf(row, by) ?? "–");
     const points = found.get(name) ?? [];
     found.set(name, points);
     const index = where === null ? undefined : at.get(where);

@@ -127,7 +127,8 @@ class ArtifactCard {
     const columns = columnsOf(chart.rows);
     const rows = chart.rows.slice(0, MOST_ROWS);
     const cells = rows.map((row) => columns.map((name) => String(cellOf(row, name) ?? "")));
-    const table = tableView(`${title}: table`, columns, cells, chart.rows.length);
+    const header = columns.map((name) => chart.titles.get(name) ?? name);
+    const table = tableView(`${title}: table`, header, cells, chart.rows.length);
     table.hidden = true;
     const toggle = this.#add("As table", () => {
       table.hidden = !table.hidden;
@@ -137,7 +138,7 @@ class ArtifactCard {
     });
     toggle.ariaExpanded = "false";
     this.#add("As CSV", () => {
-      const csv = new Blob([toCsv(chart.rows)], { type: "text/csv" });
+      const csv = new Blob([toCsv(chart.rows, chart.titles)], { type: "text/csv" });
       save(csv, fileName(title, "text/csv"));
     });
     this.#body.replaceChildren(new ChartView(chart, title).root, table);

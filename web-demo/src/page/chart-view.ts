@@ -20,6 +20,8 @@ const COLOURS = 6;
 const TOP = 10;
 const RIGHT = 14;
 const BOTTOM = 26;
+/** Of the name of an axis. */
+const LINE = 18;
 const RADIUS = 3.5;
 
 /** Where things are, in pixels. */
@@ -76,6 +78,7 @@ export class ChartView {
     this.#plot.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     this.#plot.replaceChildren(
       ...axes(this.#frame),
+      ...axisNames(this.#chart, this.#frame),
       ...marks(this.#chart, this.#frame),
       this.#line,
     );
@@ -162,7 +165,8 @@ export class ChartView {
   }
 }
 
-function frameOf({ kind, xs, series }: Chart, width: number): Frame {
+function frameOf(chart: Chart, width: number): Frame {
+  const { kind, xs, series } = chart;
   const ends = series.flatMap(({ points }) => points.flatMap(({ y, y2 }) => [y, y2]));
   const values = ends.filter((end) => end !== null);
   // Of what is measured from the ground, the ground is in sight.
@@ -170,7 +174,10 @@ function frameOf({ kind, xs, series }: Chart, width: number): Frame {
   const yAxis = numberAxis(Math.min(...values), Math.max(...values), 5);
   const longest = Math.max(...yAxis.ticks.map(({ label }) => label.length));
   const left = Math.min(Math.ceil(longest * CHARACTER) + 14, width * 0.4);
-  const [right, top, bottom] = [width - RIGHT, TOP, HEIGHT - BOTTOM];
+  const { across, up } = namesOf(chart);
+  const right = width - RIGHT;
+  const top = TOP + (up === null ? 0 : LINE);
+  const bottom = HEIGHT - BOTTOM - (across === null ? 0 : LINE);
   const room = right - left;
   const y = (value: number): number =>
     bottom - ((value - yAxis.from) / (yAxis.to - yAxis.from)) * (bottom - top);
@@ -213,6 +220,22 @@ function axes({ left, right, bottom, y, yAxis, xTicks }: Frame): SVGElement[] {
   });
   const ground = draw("line", { class: "chart-foot", x1: left, x2: right, y1: bottom, y2: bottom });
   return [...rows, ...columns, ground];
+}
+
+/** What the axes are called, where that is known. What several lines measure, the legend says. */
+function namesOf({ field, series, titles }: Chart) {
+  const [only] = series.length === 1 ? series : [];
+  const up = only && [...titles.values()].includes(only.name) ? only.name : null;
+  return { across: titles.get(field) ?? null, up };
+}
+
+function axisNames(chart: Chart, { left, right, top }: Frame): SVGElement[] {
+  const { across, up } = namesOf(chart);
+  const middle = { x: (left + right) / 2, y: HEIGHT - 6, "text-anchor": "middle" };
+  return [
+    ...(across === null ? [] : [words(short(across), middle)]),
+    ...(up === null ? [] : [words(short(up), { x: 2, y: top - LINE + 4 })]),
+  ];
 }
 
 function marks({ series }: Chart, frame: Frame): SVGElement[] {

@@ -1,4 +1,5 @@
 /** Short messages about things that went wrong, above the message box. */
+import { sentence } from "../documents/problem";
 import type { ErrorFrame } from "../rivulet-client";
 import { byId, make } from "./element";
 import { whenText } from "./when";
@@ -39,7 +40,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 /** In words of people, and what to do about it. */
 export function errorText({ code, message, retry_in_ms: wait = 0 }: ErrorFrame): string {
   const advice = wait > 0 ? `Try again ${whenText(wait)}.` : ADVICE[code];
-  const text = TEXT[code] ?? message;
+  const text = TEXT[code] ?? sentence(message);
   return advice ? `${text} ${advice}` : text;
 }
 
