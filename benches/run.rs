@@ -78,6 +78,7 @@ fn whole_runs(c: &mut Criterion) {
                 budgets: Arc::default(),
                 rates: Arc::default(),
                 assistants: Arc::default(),
+                artifacts: Arc::default(),
             });
             let hour = Duration::from_secs(3600);
             let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 2, sessions: 0 };

@@ -41,9 +41,9 @@ use crate::{
     },
     limits::{Budgets, Capacity, Line, Rates},
     llm::{ChatModel, Current, TargetsError},
-    run::{Assistants, Retrieval, Runner},
+    run::{Artifacts, Assistants, Retrieval, Runner},
     store::{
-        SessionStore, StoreError,
+        StoreError,
         audit::AuditStore,
         folder,
         postgres::PostgresStore,
@@ -164,7 +164,7 @@ impl App {
         let (listener, address) = listen(config.server.bind)?;
         let admin = config.server.admin_bind.map(listen).transpose()?;
         let redis = server.clone().map(Redis::at);
-        let runner = runner(&config, &retriever, &model, redis.as_ref().map(|redis| (redis, &stores.sessions)));
+        let runner = runner(&config, &retriever, &model, &stores, redis.as_ref());
         runner.budgets.load(&*stores.spending).await?;
         // Who shares no store has no sessions to show to others.
         let others =
@@ -324,15 +324,16 @@ fn runner(
     config: &Config,
     retriever: &Arc<dyn Retriever>,
     model: &Arc<Current>,
-    together: Option<(&Arc<Redis>, &Arc<dyn SessionStore>)>,
+    stores: &Stores,
+    redis: Option<&Arc<Redis>>,
 ) -> Arc<Runner> {
     let (rates, line) = (Rates::new(config.rate_rules()), Line::new(&config.limits));
     let budgets = Budgets::new(&config.limits);
-    let (rates, line, budgets) = match together {
-        Some((redis, store)) => (
-            rates.together(redis.clone(), store.clone()),
+    let (rates, line, budgets) = match redis {
+        Some(redis) => (
+            rates.together(redis.clone(), stores.sessions.clone()),
             line.together(redis.clone()),
-            budgets.together(redis.clone(), store.clone()),
+            budgets.together(redis.clone(), stores.sessions.clone()),
         ),
         None => (rates, line, budgets),
     };
@@ -350,6 +351,7 @@ fn runner(
         budgets: Arc::new(budgets),
         rates: Arc::new(rates),
         assistants: Arc::new(Assistants::of(config)),
+        artifacts: Arc::new(Artifacts::kept_in(stores.artifacts.clone(), &config.artifacts)),
     })
 }
 

@@ -3,6 +3,7 @@
 //! Plain data. Imports nothing of ours, does no I/O, knows no clock but the one it is told.
 
 mod approval;
+mod artifact;
 mod decision;
 mod digest;
 mod id;
@@ -16,9 +17,10 @@ mod tool;
 
 pub use self::{
     approval::{Approval, Approver, InvalidApprover},
+    artifact::{Artifact, ArtifactKind},
     decision::{Decision, Undecided},
     digest::digest,
-    id::{CallId, DocumentId, InvalidId, JobId, MAX_ID_CHARS, MessageId, RunId, SessionId},
+    id::{ArtifactId, CallId, DocumentId, InvalidId, JobId, MAX_ID_CHARS, MessageId, RunId, SessionId},
     message::{Feedback, InvalidRating, Message, Rating, Role, Status},
     owner::{Circle, Owner},
     run::{Author, Doing, Phase, RunError, Timing, Usage},

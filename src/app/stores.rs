@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     config::Config,
     store::{
-        DocumentStore, SessionStore, SpendingStore, StoreError,
+        ArtifactStore, DocumentStore, SessionStore, SpendingStore, StoreError,
         audit::AuditStore,
         blobs::Blobs,
         credentials::CredentialStore,
@@ -20,6 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Stores {
     pub(super) sessions: Arc<dyn SessionStore>,
+    pub(super) artifacts: Arc<dyn ArtifactStore>,
     pub(super) spending: Arc<dyn SpendingStore>,
     pub(super) credentials: Arc<dyn CredentialStore>,
     pub(super) audit: Arc<dyn AuditStore>,
@@ -42,10 +43,11 @@ impl Stores {
 
     fn of<S>(store: Arc<S>, folder: Arc<SqliteStore>, database: Option<Arc<PostgresStore>>) -> Self
     where
-        S: SessionStore + SpendingStore + CredentialStore + AuditStore + DocumentStore,
+        S: SessionStore + ArtifactStore + SpendingStore + CredentialStore + AuditStore + DocumentStore,
     {
-        let (sessions, spending, credentials) = (store.clone(), store.clone(), store.clone());
-        Self { sessions, spending, credentials, audit: store.clone(), documents: store, folder, database }
+        let (sessions, artifacts, spending) = (store.clone(), store.clone(), store.clone());
+        let (credentials, audit, documents) = (store.clone(), store.clone(), store);
+        Self { sessions, artifacts, spending, credentials, audit, documents, folder, database }
     }
 
     /// The documents and their files.

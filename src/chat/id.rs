@@ -85,6 +85,10 @@ id_type!(
     CallId, "c_"
 );
 id_type!(
+    /// One file that a tool has made. Never reused.
+    ArtifactId, "f_"
+);
+id_type!(
     /// One document of the knowledge base. 32 hexadecimal digits when it was made here; never used again.
     DocumentId, ""
 );

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{approval::Approval, id::CallId};
+use super::{approval::Approval, artifact::Artifact, id::CallId};
 
 /// A tool is called.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -95,15 +95,18 @@ pub struct ToolOutcome {
     /// What had to be allowed before, where something had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// What it has made, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
 }
 
 impl ToolOutcome {
     /// What it weighs, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.summary.len()
-            + self.data.as_ref().map_or(0, |data| data.to_string().len())
-            + self.approval.as_ref().map_or(0, Approval::bytes)
+        let data = self.data.as_ref().map_or(0, |data| data.to_string().len());
+        let approval = self.approval.as_ref().map_or(0, Approval::bytes);
+        self.summary.len() + data + approval + self.artifacts.iter().map(Artifact::weight).sum::<usize>()
     }
 
     /// The end of a call that has none of its own.

@@ -47,8 +47,8 @@ pub use self::{
     preset::Preset,
     secret::Secret,
     settings::{
-        AssistantsConfig, AuthConfig, Config, KnowledgeConfig, LimitsConfig, LlmConfig, ServerConfig, SessionConfig,
-        TargetConfig, TelemetryConfig,
+        ArtifactsConfig, AssistantsConfig, AuthConfig, Config, KnowledgeConfig, LimitsConfig, LlmConfig, ServerConfig,
+        SessionConfig, TargetConfig, TelemetryConfig,
     },
     target::{TargetFault, TargetSettings},
     tools::{Asks, BadPlace, BuiltIn, Calling, Does, HttpCall, Location, Method, OwnTool, Tool, Tools},

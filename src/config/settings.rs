@@ -46,6 +46,8 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// Where assistants are described.
     pub assistants: AssistantsConfig,
+    /// How long what their tools make is kept.
+    pub artifacts: ArtifactsConfig,
     /// Those that were found there.
     #[serde(skip)]
     pub offered: Vec<Assistant>,
@@ -59,6 +61,7 @@ pub(super) const SECTIONS: Sections = &[
     ClusterConfig::KEYS,
     LlmConfig::KEYS,
     AssistantsConfig::KEYS,
+    ArtifactsConfig::KEYS,
     KnowledgeConfig::KEYS,
     AuthConfig::KEYS,
     LimitsConfig::KEYS,
@@ -225,6 +228,16 @@ section! {
         dir: PathBuf = "./assistants".into(), Kind::Path;
         /// Who answers those who ask for nobody in particular.
         default: String = DEFAULT_ASSISTANT.to_owned(), Kind::Line;
+    }
+}
+
+section! {
+    /// `artifacts.*`
+    "artifacts" ArtifactsConfig {
+        /// Days after which a file that a tool has made goes.
+        keep_days: u32 = 7, Kind::Integer(1, 3660);
+        /// The most such files of a user; of those who need not say who they are, of a session.
+        keep: usize = 100, Kind::Integer(1, 10_000);
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod admin;
 mod approvals;
+mod artifacts;
 mod assistants;
 mod audit;
 mod auth;

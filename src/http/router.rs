@@ -16,8 +16,8 @@ use tower_http::{
 use utoipa_axum::routes;
 
 use super::{
-    admin, approvals, assistants, audit, auth, chat, collections, completions, contents, credentials, documents,
-    events,
+    admin, approvals, artifacts, assistants, audit, auth, chat, collections, completions, contents, credentials,
+    documents, events,
     gateway::Gateway,
     health, identity, jobs, knowledge, messages, models,
     openapi::{self, Routes},
@@ -90,6 +90,7 @@ fn conversations() -> Routes {
         .routes(routes!(messages::send))
         .routes(routes!(messages::stop))
         .routes(routes!(chat::ask))
+        .routes(routes!(artifacts::show))
         .routes(routes!(approvals::list))
 }
 

@@ -48,7 +48,10 @@ impl Hub {
                     self.passivate().await;
                     self.trim().await;
                 }
-                _ = expiry.tick() => self.expire().await,
+                _ = expiry.tick() => {
+                    self.expire().await;
+                    self.deps.runner.artifacts.sweep().await;
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use crate::{
-    chat::{Approval, CallId, Message, Timestamp, ToolCall, ToolOutcome, ToolStatus, ToolUse, printable},
+    chat::{Approval, Artifact, CallId, Message, Timestamp, ToolCall, ToolOutcome, ToolStatus, ToolUse, printable},
     config::Calling,
     llm::{Answered, Call},
     tools::{Arguments, Output, Tool, ToolError, Toolbox},
@@ -214,11 +214,12 @@ impl Calls {
     }
 
     /// What a tool said, in so many milliseconds; `None`: nothing in the time that it had. `quoted`: the passages that it
-    /// found.
+    /// found; `artifacts`: what is kept of what it made.
     pub(super) fn came(
         &mut self,
         said: Option<Result<Output, ToolError>>,
         quoted: Option<String>,
+        artifacts: Vec<Artifact>,
         ms: u64,
         changes: bool,
     ) -> Came {
@@ -234,7 +235,7 @@ impl Calls {
         let result = quoted.or_else(|| data.as_ref().map(Value::to_string)).unwrap_or_else(|| wrong(&summary));
         let data = data.filter(|data| data.to_string().len() <= SHOWN_BYTES).and_then(|data| self.shown(data));
         let summary = printable(&summary, SUMMARY_BYTES);
-        let outcome = ToolOutcome { status, ms, summary, data, approval: None };
+        let outcome = ToolOutcome { status, ms, summary, data, approval: None, artifacts };
         Came { outcome, result: cut(result, self.each) }
     }
 }
@@ -306,20 +307,20 @@ mod tests {
     }
 
     fn said(data: Value) -> Option<Result<Output, ToolError>> {
-        Some(Ok(Output { summary: "x".repeat(1000), data, passages: Vec::new() }))
+        Some(Ok(Output { summary: "x".repeat(1000), data, ..Output::default() }))
     }
 
     #[test]
     fn what_is_long_is_cut_and_the_model_hears_by_how_much() {
         let mut calls = Calls::new(&Calling { result_bytes: 256, ..Calling::default() }, true);
-        let came = calls.came(said(json!("ä".repeat(5000))), None, 1, false);
+        let came = calls.came(said(json!("ä".repeat(5000))), None, Vec::new(), 1, false);
         assert!(
             came.result.starts_with("\"ää") && came.result.ends_with("9747 bytes are left out: ask for less."),
             "{}",
             came.result
         );
         assert_eq!((came.outcome.data, came.outcome.summary.len()), (None, SUMMARY_BYTES));
-        let short = calls.came(said(json!({"a": 1})), None, 1, false);
+        let short = calls.came(said(json!({"a": 1})), None, Vec::new(), 1, false);
         assert_eq!((&*short.result, short.outcome.data), (r#"{"a":1}"#, Some(json!({"a": 1}))));
     }
 

@@ -3,6 +3,7 @@
 //! Uses `llm`, `knowledge`, `chat`, and the assistants of `config`. What fails before the model is asked (retrieval) does not end a run: an answer
 //! without passages is better than none, and the log says why. This file names the others, and has nothing of its own.
 
+mod artifacts;
 mod assistants;
 mod calls;
 pub mod citations;
@@ -23,6 +24,7 @@ mod stages;
 mod watch;
 mod writing;
 
+pub use artifacts::Artifacts;
 pub use assistants::{Assistants, count_ended};
 pub use event::RunEvent;
 pub use experiment::drawn;

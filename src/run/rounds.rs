@@ -14,6 +14,7 @@ use futures_util::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{
+    artifacts::Artifacts,
     calls::{self, Calls, Came, Next, Planned},
     event::RunEvent,
     lookup::Lookup,
@@ -25,7 +26,7 @@ use super::{
     writing::Writing,
 };
 use crate::{
-    chat::{Message, Phase, Status, Timestamp, ToolStatus},
+    chat::{Artifact, Message, Phase, Status, Timestamp, ToolStatus},
     config::{Calling, Fallback},
     limits::{Budgets, Place, Spender},
     llm::{Answered, ChatModel, ChatRequest, KnowledgeUse, PromptMessage, PromptRole, ToolOffer},
@@ -42,6 +43,7 @@ pub(super) struct Rounds {
     pub(super) budgets: Arc<Budgets>,
     pub(super) spender: Spender,
     pub(super) lookup: Lookup,
+    pub(super) artifacts: Arc<Artifacts>,
     pub(super) toolbox: Arc<Toolbox>,
     pub(super) bounds: Calling,
     /// Whether calls are kept, and somebody can be asked.
@@ -97,7 +99,7 @@ impl Rounds {
                     yield told(RunEvent::Keep);
                 }
                 let each = Duration::try_from_secs_f64(self.bounds.call_s).unwrap_or_default();
-                let ran = run(&planned, &self.lookup, each, Instant::now() + each).await;
+                let ran = self.run(&planned, each, Instant::now() + each).await;
                 let (came, has_sources) = progress.take(ran, planned.shown.changes);
                 if has_sources {
                     yield told(RunEvent::Sources(progress.shelf.sources()));
@@ -157,7 +159,7 @@ impl Rounds {
                 let mut runs = Vec::with_capacity(planned.len());
                 let not_waiting = planned.iter().enumerate().filter(|(_, plan)| !matches!(plan.next, Next::Wait(_)));
                 for (at, plan) in not_waiting {
-                    runs.push(run(plan, &self.lookup, each, begun + progress.left).map(move |ran| (at, ran)).boxed());
+                    runs.push(self.run(plan, each, begun + progress.left).map(move |ran| (at, ran)).boxed());
                 }
                 let mut running = stream::iter(runs).buffer_unordered(at_once);
                 while let Some((at, ran)) = running.next().await {
@@ -221,6 +223,36 @@ impl Rounds {
         steps.boxed()
     }
 
+    /// Runs a call, unless it has its result already.
+    async fn run(&self, planned: &Planned<'_>, each: Duration, latest: Instant) -> Ran {
+        let (tool, arguments) = match &planned.next {
+            Next::Came(came) => return Ran::Came(came.clone()),
+            Next::Wait(came) => return Ran::Came(Came::clone(came)),
+            Next::Run(tool, arguments) => (tool, arguments),
+        };
+        let search = |question: String| {
+            async move {
+                let found = self.lookup.search(&question).await;
+                (found.knowledge != KnowledgeUse::Unavailable).then_some(found.passages)
+            }
+            .boxed()
+        };
+        let running = async {
+            let context = Context { call: &planned.shown.call, now: Timestamp::now(), search: &search };
+            let mut output = tool.run(arguments, context).await?;
+            let made = std::mem::take(&mut output.files);
+            let kept = self.artifacts.keep(self.request.sharing.session.as_ref(), made).await?;
+            Ok((output, kept))
+        };
+        let begun = Instant::now();
+        let (said, kept) = match timeout_at(latest.min(begun + each), running).await {
+            Ok(Ok((output, kept))) => (Some(Ok(output)), kept),
+            Ok(Err(error)) => (Some(Err(error)), Vec::new()),
+            Err(_) => (None, Vec::new()),
+        };
+        Ran::Said(said, kept, u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
     /// Adds a round to what the model is asked next.
     fn remember(&mut self, content: String, calls: Vec<Answered>) {
         let mut prompt = self.request.prompt.to_vec();
@@ -239,9 +271,9 @@ impl Rounds {
 impl Progress {
     /// What a call came to, and whether there are new sources by it.
     fn take(&mut self, ran: Ran, changes: bool) -> (Came, bool) {
-        let (mut said, ms) = match ran {
+        let (mut said, artifacts, ms) = match ran {
             Ran::Came(came) => return (came, false),
-            Ran::Said(said, ms) => (said, ms),
+            Ran::Said(said, artifacts, ms) => (said, artifacts, ms),
         };
         let found = match &mut said {
             Some(Ok(output)) => std::mem::take(&mut output.passages),
@@ -249,7 +281,7 @@ impl Progress {
         };
         let known = self.shelf.len();
         let quoted = (!found.is_empty()).then(|| self.shelf.quote(found));
-        (self.calls.came(said, quoted, ms, changes), self.shelf.len() > known)
+        (self.calls.came(said, quoted, artifacts, ms, changes), self.shelf.len() > known)
     }
 }
 
@@ -257,29 +289,8 @@ impl Progress {
 enum Ran {
     /// It was not run.
     Came(Came),
-    /// What the tool said, in so many milliseconds; `None`: nothing in the time that it had.
-    Said(Option<Result<Output, ToolError>>, u64),
-}
-
-async fn run(planned: &Planned<'_>, lookup: &Lookup, each: Duration, latest: Instant) -> Ran {
-    match &planned.next {
-        Next::Came(came) => Ran::Came(came.clone()),
-        Next::Wait(came) => Ran::Came(Came::clone(came)),
-        Next::Run(tool, arguments) => {
-            let search = |question: String| {
-                async move {
-                    let found = lookup.search(&question).await;
-                    (found.knowledge != KnowledgeUse::Unavailable).then_some(found.passages)
-                }
-                .boxed()
-            };
-            let begun = Instant::now();
-            let context = Context { call: &planned.shown.call, now: Timestamp::now(), search: &search };
-            let running = tool.run(arguments, context);
-            let said = timeout_at(latest.min(begun + each), running).await.ok();
-            Ran::Said(said, u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX))
-        }
-    }
+    /// What the tool said, and what is kept of what it made, in so many milliseconds; `None`: nothing in the time that it had.
+    Said(Option<Result<Output, ToolError>>, Vec<Artifact>, u64),
 }
 
 fn told(event: RunEvent) -> Before {

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::{
+    artifacts::Artifacts,
     assistants::{self, Assistants},
     event::RunEvent,
     lookup::{Found, Lookup, Retrieval},
@@ -59,6 +60,8 @@ pub struct Runner {
     pub rates: Arc<Rates>,
     /// Who answers.
     pub assistants: Arc<Assistants>,
+    /// Keeps what tools make.
+    pub artifacts: Arc<Artifacts>,
 }
 
 impl Runner {
@@ -142,9 +145,9 @@ impl Runner {
             yield Before::Told(RunEvent::Asked(prompt_tokens));
             let writing = Writing::new(spending, prompt_tokens);
             let answer = if let Some(toolbox) = toolbox {
-                let (model, budgets) = (self.model.clone(), self.budgets.clone());
+                let (model, budgets, artifacts) = (self.model.clone(), self.budgets.clone(), self.artifacts.clone());
                 let bounds = assistant.tools.calling.clone();
-                let rounds = Rounds { model, budgets, spender, lookup, toolbox, bounds, are_kept, request };
+                let rounds = Rounds { model, budgets, spender, lookup, artifacts, toolbox, bounds, are_kept, request };
                 match resumes {
                     None => rounds.begin(writing, place),
                     Some(answer) => {

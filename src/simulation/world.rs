@@ -148,6 +148,7 @@ impl World {
             budgets: Arc::default(),
             rates: Arc::default(),
             assistants: Arc::default(),
+            artifacts: Arc::default(),
         };
         let hour = Duration::from_secs(3600);
         let policy = Policy { idle: IDLE, ttl: hour, abandon: None, history_messages: 4, sessions: 0 };

@@ -1,6 +1,7 @@
 //! What every [`SessionStore`] has to do, tried on each of them.
 
 mod answers;
+mod artifacts;
 pub(super) mod audit;
 mod branches;
 mod credentials;
@@ -10,19 +11,19 @@ mod spending;
 use std::sync::Arc;
 
 use self::{
-    answers::*, audit::entries_come_back_newest_first_by_tenant_and_leave_by_age, branches::*, credentials::*,
-    sessions::*, spending::what_was_spent_comes_back,
+    answers::*, artifacts::*, audit::entries_come_back_newest_first_by_tenant_and_leave_by_age, branches::*,
+    credentials::*, sessions::*, spending::what_was_spent_comes_back,
 };
 use super::{
-    Appended, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_PAGE, MAX_SESSIONS, MessagePage,
-    Piece, Scope, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn,
+    Appended, ArtifactStore, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_PAGE, MAX_SESSIONS,
+    MessagePage, Piece, Scope, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn,
     memory::MemoryStore,
     postgres::{PostgresStore, tests::server::SHARED},
     sqlite::SqliteStore,
 };
 use crate::chat::{
-    Approval, Approver, CallId, Citation, Feedback, Message, MessageId, Owner, Rating, RunId, SessionId, Source,
-    Status, Timestamp, ToolCall, ToolOutcome, ToolStatus, ToolUse, Usage,
+    Approval, Approver, Artifact, ArtifactId, ArtifactKind, CallId, Citation, Feedback, Message, MessageId, Owner,
+    Rating, RunId, SessionId, Source, Status, Timestamp, ToolCall, ToolOutcome, ToolStatus, ToolUse, Usage,
 };
 use serde_json::json;
 
@@ -95,6 +96,13 @@ pub(super) fn finished(question: &str, text: &str, status: Status) -> FinishedAn
                 summary: "16,251.22 a month".to_owned(),
                 data: Some(json!({"emi": 16251.22})),
                 approval: None,
+                artifacts: vec![Artifact {
+                    artifact: ArtifactId::parse("f-1").expect("an id"),
+                    kind: ArtifactKind::File,
+                    title: "Offer.pdf".to_owned(),
+                    media: "application/pdf".to_owned(),
+                    bytes: 7,
+                }],
             },
         }],
         usage: Some(Usage { input: 7, output: 9, estimated: true }),
@@ -157,6 +165,9 @@ contracts!([
     racing_duplicates_are_stored_once,
     two_hundred_turns_at_once_all_arrive,
     any_text_survives,
+    artifacts_are_their_owners_and_go_with_the_session,
+    the_newest_artifacts_of_an_owner_stay,
+    old_artifacts_go,
 ]);
 
 macro_rules! contracts_of_who_may {

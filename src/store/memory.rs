@@ -12,11 +12,15 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::{
-    Appended, Awaited, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_EXPIRED, MAX_PAGE,
-    MAX_SESSIONS, MessagePage, Piece, Scope, SessionPage, SessionRecord, SessionStore, SpendingStore, Spent,
-    StoreError, Turn, continue_text, feedback, refuse_unfit, session_taken, unknown_answer,
+    Appended, ArtifactStore, Awaited, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_EXPIRED,
+    MAX_PAGE, MAX_SESSIONS, MessagePage, Piece, Scope, SessionPage, SessionRecord, SessionStore, SpendingStore, Spent,
+    StoreError, Turn,
+    artifacts::{KeptArtifact, MAX_OLD_ARTIFACTS, refuse_long},
+    continue_text, feedback, refuse_unfit, session_taken, unknown_answer,
 };
-use crate::chat::{CallId, Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp, ToolUse};
+use crate::chat::{
+    ArtifactId, CallId, Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp, ToolUse,
+};
 
 /// A [`SessionStore`] without a disk.
 ///
@@ -35,6 +39,8 @@ struct State {
     sessions: HashMap<SessionId, Conversation>,
     /// The order in which sessions are listed.
     by_age: BTreeSet<(Reverse<Timestamp>, SessionId)>,
+    /// In the order in which they were made.
+    artifacts: Vec<(SessionId, KeptArtifact)>,
 }
 
 struct Conversation {
@@ -90,6 +96,7 @@ impl State {
 
     fn remove(&mut self, id: &SessionId) -> bool {
         let Some(conversation) = self.sessions.remove(id) else { return false };
+        self.artifacts.retain(|(session, _)| session != id);
         self.by_age.remove(&(Reverse(conversation.record.created_at), id.clone()))
     }
 }
@@ -418,6 +425,46 @@ impl SpendingStore for MemoryStore {
             Spent { account, tokens: *all }
         });
         Ok(noted.collect())
+    }
+}
+
+#[async_trait]
+impl ArtifactStore for MemoryStore {
+    async fn keep_artifact(&self, session: &SessionId, new: KeptArtifact, most: usize) -> Result<(), StoreError> {
+        refuse_long(&new)?;
+        let mut state = self.state.lock();
+        let owner = state.conversation(session)?.record.owner.clone();
+        state.artifacts.push((session.clone(), new));
+        let State { sessions, artifacts, .. } = &mut *state;
+        let is_own = |of: &SessionId| match &owner {
+            Some(owner) => sessions.get(of).is_some_and(|it| it.record.owner.as_ref() == Some(owner)),
+            None => of == session,
+        };
+        let mut surplus = artifacts.iter().filter(|(of, _)| is_own(of)).count().saturating_sub(most);
+        artifacts.retain(|(of, _)| {
+            let goes = surplus > 0 && is_own(of);
+            surplus -= usize::from(goes);
+            !goes
+        });
+        Ok(())
+    }
+
+    async fn artifact(&self, owner: Option<&Owner>, id: &ArtifactId) -> Result<Option<KeptArtifact>, StoreError> {
+        let state = self.state.lock();
+        let found = state.artifacts.iter().find(|(_, kept)| kept.artifact.artifact == *id);
+        let own = found.filter(|(of, _)| state.conversation(of).is_ok_and(|it| it.record.owner.as_ref() == owner));
+        Ok(own.map(|(_, kept)| kept.clone()))
+    }
+
+    async fn delete_old_artifacts(&self, cutoff: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let mut state = self.state.lock();
+        let (before, mut left) = (state.artifacts.len(), limit.min(MAX_OLD_ARTIFACTS));
+        state.artifacts.retain(|(_, kept)| {
+            let goes = left > 0 && kept.created_at < cutoff;
+            left -= usize::from(goes);
+            !goes
+        });
+        Ok(before - state.artifacts.len())
     }
 }
 

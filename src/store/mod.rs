@@ -13,6 +13,7 @@ use crate::chat::{
     CallId, Citation, Feedback, Message, MessageId, Owner, RunId, SessionId, Source, Status, Timestamp, ToolUse, Usage,
 };
 
+pub mod artifacts;
 pub mod audit;
 pub mod blobs;
 mod columns;
@@ -28,6 +29,7 @@ pub mod postgres;
 mod spending;
 pub mod sqlite;
 
+pub use artifacts::ArtifactStore;
 pub use documents::DocumentStore;
 pub use feedback::{FeedbackCount, MAX_FEEDBACK_COUNTS};
 pub use spending::{SpendingStore, Spent};

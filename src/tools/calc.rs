@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Output, ToolError> {
     Ok(Output {
         summary: format!("{shown} = {}", number::grouped(value, None)),
         data: json!({"result": number::json(number::tidy(value))}),
-        passages: Vec::new(),
+        ..Output::default()
     })
 }
 

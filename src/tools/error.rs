@@ -20,6 +20,9 @@ pub enum ToolError {
     /// The documents are away.
     #[error("the documents cannot be searched at the moment")]
     Documents,
+    /// What it has made cannot be kept for people.
+    #[error("what it made cannot be kept: {0}")]
+    NotKept(&'static str),
     /// There is no such day.
     #[error("there is no day `{0}` in the years 1 to 9999: write it like 2026-02-28")]
     Day(String),

@@ -117,11 +117,7 @@ async fn read(mut response: Response) -> Result<Value, ToolError> {
 fn picked(call: &HttpCall, arguments: &Arguments, answer: Value) -> Output {
     if call.pick.is_empty() {
         let summary = call.summary.as_ref().map(|line| line.fill(|name| arguments.shown(name).unwrap_or_default()));
-        return Output {
-            summary: summary.unwrap_or_else(|| "answered".to_owned()),
-            data: answer,
-            passages: Vec::new(),
-        };
+        return Output { summary: summary.unwrap_or_else(|| "answered".to_owned()), data: answer, ..Output::default() };
     }
     let found = call.pick.iter().filter_map(|(name, pointer)| Some((name, answer.pointer(pointer)?)));
     let data: Map<String, Value> = found.map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -129,7 +125,7 @@ fn picked(call: &HttpCall, arguments: &Arguments, answer: Value) -> Output {
         Some(line) => line.fill(|name| data.get(name).map(shown).or_else(|| arguments.shown(name)).unwrap_or_default()),
         None => data.iter().map(|(name, value)| format!("{name} {}", shown(value))).collect::<Vec<_>>().join(", "),
     };
-    Output { summary, data: Value::Object(data), passages: Vec::new() }
+    Output { summary, data: Value::Object(data), ..Output::default() }
 }
 
 /// A value in a line for people.

@@ -34,5 +34,5 @@ pub(super) async fn run(arguments: &Arguments, search: &Search<'_>) -> Result<Ou
         found => format!("{found} passages found"),
     };
     let titles: Vec<_> = passages.iter().map(|passage| passage.title.clone()).collect();
-    Ok(Output { summary, data: json!({ "passages": titles }), passages })
+    Ok(Output { summary, data: json!({ "passages": titles }), passages, ..Output::default() })
 }

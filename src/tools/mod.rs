@@ -17,7 +17,7 @@ mod toolbox;
 pub use self::{
     context::Context,
     error::ToolError,
-    output::Output,
+    output::{Made, Output},
     toolbox::{Tool, Toolbox},
 };
 pub use crate::formula::{Arguments, BadArguments};

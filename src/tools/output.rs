@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::knowledge::Passage;
+use crate::{chat::ArtifactKind, knowledge::Passage};
 
 /// What came of a call.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Output {
     /// A line for people.
     pub summary: String,
@@ -13,4 +13,19 @@ pub struct Output {
     pub data: Value,
     /// What was found in the documents; the model is given that in place of the result, with numbers to cite it by.
     pub passages: Vec<Passage>,
+    /// What it has made, for people: the model is told of it in the result, or not at all.
+    pub files: Vec<Made>,
+}
+
+/// A file that a tool has made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Made {
+    /// What sort it is.
+    pub kind: ArtifactKind,
+    /// What people call it.
+    pub title: String,
+    /// Its media type.
+    pub media: &'static str,
+    /// Its content.
+    pub bytes: Vec<u8>,
 }

@@ -79,7 +79,7 @@ pub(super) fn run(arguments: &Arguments, now: Timestamp) -> Result<Output, ToolE
             None => format!("{}, {zone}", now.format("%A, %-d %B %Y, %H:%M")),
         });
     }
-    Ok(Output { summary: told.join("; "), data: Value::Object(data), passages: Vec::new() })
+    Ok(Output { summary: told.join("; "), data: Value::Object(data), ..Output::default() })
 }
 
 fn counted(days: i64) -> String {

@@ -121,7 +121,7 @@ impl Tool {
             config::Tool::Own(own) => match &own.does {
                 Does::Formula(formula) => {
                     let computed = formula.compute(arguments)?;
-                    Ok(Output { summary: computed.summary, data: Value::Object(computed.data), passages: Vec::new() })
+                    Ok(Output { summary: computed.summary, data: Value::Object(computed.data), ..Output::default() })
                 }
                 Does::Http(call) => {
                     let once = own.changes.then(|| context.call.as_str());

@@ -106,6 +106,7 @@ fn run(rounds: Vec<Script>, calling: Calling, is_stubborn: bool) -> (Arc<Scripte
         budgets: Arc::default(),
         rates: Arc::default(),
         assistants: Arc::default(),
+        artifacts: Arc::default(),
     });
     let mut assistant = Assistant::plain();
     assistant.knowledge.mode = KnowledgeMode::Off;

@@ -4,7 +4,8 @@
 //! the same transaction (`sessions.rs`). Who is alive is in `lease.rs`. Writes are committed together, those of a session
 //! one after the other (`writer.rs`); reads go side by side (`reader.rs`). Only plain SQL, and nothing that belongs to a
 //! connection beyond a transaction, so that a pooler may stand in between. The layout is in `schema.rs`, statements in
-//! `sessions.rs`, `messages.rs`, `tallies.rs`, `credentials.rs` and `audit.rs`.
+//! `sessions.rs`, `messages.rs`, `tallies.rs`, `credentials.rs`,
+//! `artifacts.rs` and `audit.rs`.
 
 use std::{fmt, hash::Hash, sync::Arc};
 
@@ -29,6 +30,7 @@ use crate::{
     telemetry::metrics::DATABASE_DURATION,
 };
 
+mod artifacts;
 mod audit;
 mod connect;
 mod credentials;

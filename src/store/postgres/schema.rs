@@ -292,6 +292,26 @@ const STEPS: &[(&str, i64)] = &[
     CREATE INDEX messages_awaiting ON messages (session_id) WHERE status = 'awaiting_approval';
 ",
     1,
+), (
+    "
+    -- Files that tools have made, in their order. owner: of the session, so that nobody else's is found.
+    CREATE TABLE artifacts (
+        position   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        id         text COLLATE \"C\" NOT NULL UNIQUE,
+        session_id text COLLATE \"C\" NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        owner      text COLLATE \"C\",
+        kind       text NOT NULL,
+        title      text NOT NULL,
+        media      text NOT NULL,
+        content    bytea NOT NULL,
+        created_at bigint NOT NULL
+    );
+    ALTER TABLE artifacts ALTER COLUMN content SET STORAGE EXTERNAL; -- Most of what is in it is compressed already.
+    CREATE INDEX artifacts_of_session ON artifacts (session_id, position);
+    CREATE INDEX artifacts_of_owner ON artifacts (owner, position) WHERE owner IS NOT NULL;
+    CREATE INDEX artifacts_by_age ON artifacts (created_at);
+",
+    1,
 )];
 
 /// Where it is written which steps were taken. Whoever makes it first makes it for all.

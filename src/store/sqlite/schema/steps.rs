@@ -246,4 +246,21 @@ pub(in crate::store::sqlite) const MIGRATIONS: &[&str] = &[
     -- Calls that wait to be allowed are found without looking at all answers.
     CREATE INDEX messages_awaiting ON messages (session_id) WHERE status = 'awaiting_approval';
 ",
+    "
+    -- Files that tools have made, in their order. owner: of the session, so that nobody else's is found.
+    CREATE TABLE artifacts (
+        position   INTEGER PRIMARY KEY,
+        id         TEXT NOT NULL UNIQUE,
+        session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        owner      TEXT,
+        kind       TEXT NOT NULL,
+        title      TEXT NOT NULL,
+        media      TEXT NOT NULL,
+        content    BLOB NOT NULL,
+        created_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX artifacts_of_session ON artifacts (session_id, position);
+    CREATE INDEX artifacts_of_owner ON artifacts (owner, position) WHERE owner IS NOT NULL;
+    CREATE INDEX artifacts_by_age ON artifacts (created_at);
+",
 ];
