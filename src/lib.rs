@@ -26,6 +26,7 @@
 //! | [`store`] | what outlives the process |
 //! | [`ephemeral`] | what gateways share and may lose |
 //! | [`telemetry`], [`config`], [`chat`] | metrics and logs; settings; ids and value types |
+//! | [`letter`] | documents that tools write: a text form, pages, PDF |
 //! | [`formula`] | what tools take, and arithmetic |
 //!
 //! # A token's way
@@ -51,6 +52,7 @@ pub mod formula;
 pub mod http;
 pub mod hub;
 pub mod knowledge;
+pub mod letter;
 pub mod limits;
 pub mod llm;
 pub mod load;

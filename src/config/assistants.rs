@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
         About, Allowed, Assistant, DEFAULT_ASSISTANT, Experiment, History, Knowing, MAX_NAME, Prompting, SECTIONS,
         Visibility, Writing, is_name, version,
     },
+    beside::{is_beside, text_of},
     choices::KnowledgeMode,
     error::{ConfigError, Origin, Refusal, excerpt},
     file,
@@ -162,9 +163,10 @@ fn settle(
     }
     let knowledge: Knowing = layers.section(Knowing::KEYS)?;
     knows(&mut reading, &knowledge);
-    let (version, prompt) = is_told(&mut reading, text, layers.section(Prompting::KEYS)?, &about.languages)?;
+    let (told, prompt) = is_told(&mut reading, text, layers.section(Prompting::KEYS)?, &about.languages)?;
     let history = layers.section(History::KEYS)?;
     let tools = tools::read(path, text, layers, env, reading.refused)?;
+    let version = tools.templates().fold(told, |told, template| version(&[&told, template]));
     let limits: Allowed = layers.section(Allowed::KEYS)?;
     let experiment: Experiment = layers.section(Experiment::KEYS)?;
     let (variant, variants) = (None, Vec::new());
@@ -292,14 +294,6 @@ fn is_told(
     Ok((version, prompt))
 }
 
-/// The text of a file, and of nothing else that lies there: a pipe would be waited for.
-fn text_of(path: &Path) -> io::Result<String> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
-    }
-    file::text_of(path)
-}
-
 /// What the model is told: the text of the file that is named, or of the one that lies beside, and which that is.
 fn prompt(path: &Path, named: Option<&Path>) -> Result<Option<(PathBuf, String)>, ConfigError> {
     let (file, is_named) = match named {
@@ -331,13 +325,6 @@ fn visibility(text: &str) -> Option<Visibility> {
         Some(("scope", name)) if !name.is_empty() => Some(Visibility::Scope(name.to_owned())),
         _ => None,
     }
-}
-
-/// Whether it is a name and no way to somewhere else: whoever writes assistants need not be who may read everything, and
-/// what is in a prompt anybody may get the model to say.
-fn is_beside(file: &Path) -> bool {
-    let mut components = file.components();
-    matches!((components.next(), components.next()), (Some(Component::Normal(_)), None))
 }
 
 /// A language, and perhaps more, as BCP 47 writes them; whether there is such a language is not looked at.

@@ -9,6 +9,7 @@
 mod address;
 mod assistant;
 mod assistants;
+mod beside;
 mod choices;
 mod declare;
 mod derived;
@@ -51,6 +52,8 @@ pub use self::{
         SessionConfig, TargetConfig, TelemetryConfig,
     },
     target::{TargetFault, TargetSettings},
-    tools::{Asks, BadPlace, BuiltIn, Calling, Does, HttpCall, Location, Method, OwnTool, Tool, Tools},
+    tools::{
+        Asks, BadPlace, BuiltIn, Calling, DocumentCall, Does, HttpCall, Location, Method, OwnTool, TODAY, Tool, Tools,
+    },
     variables::environment,
 };

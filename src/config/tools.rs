@@ -1,5 +1,6 @@
 //! The tools of an assistant: which it has, how often and how long they may be called, and those that its file makes. Pure.
 
+mod document;
 mod fields;
 #[allow(unreachable_pub, dead_code, reason = "what the macros declare is public, with all that goes with it")]
 mod formula;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub(super) use self::read::read;
 pub use self::{
+    document::{DocumentCall, TODAY},
     http::{HttpCall, Method},
     location::{BadPlace, Location},
 };
@@ -113,6 +115,21 @@ pub enum Does {
     Formula(Formula),
     /// It asks a server.
     Http(HttpCall),
+    /// It writes a document.
+    Document(DocumentCall),
+}
+
+impl Tools {
+    /// The texts of files beside the assistant's that they are made of.
+    pub(super) fn templates(&self) -> impl Iterator<Item = &str> {
+        self.offered.iter().filter_map(|tool| match tool {
+            Tool::Own(own) => match &own.does {
+                Does::Document(document) => Some(document.letter.text()),
+                Does::Formula(_) | Does::Http(_) => None,
+            },
+            Tool::BuiltIn(_) => None,
+        })
+    }
 }
 
 impl Tool {

@@ -9,7 +9,7 @@ use super::{expression::Expression, input::Arguments, node::ArithmeticError, num
 pub struct Formula {
     /// What is worked out first, by name, and is no result.
     pub steps: Vec<(String, Expression)>,
-    /// The results, at least one.
+    /// The results.
     pub outputs: Vec<Output>,
     /// What people read of them; without, all of them with their names.
     pub summary: Option<Template>,
@@ -33,6 +33,8 @@ pub struct Computed {
     pub data: Map<String, Value>,
     /// A line for people.
     pub summary: String,
+    /// The results by name, as people read them.
+    pub shown: Vec<(String, String)>,
 }
 
 impl Formula {
@@ -56,18 +58,24 @@ impl Formula {
         let results: Vec<(&Output, f64)> =
             self.outputs.iter().zip(&known[self.steps.len()..]).map(|(o, k)| (o, k.1)).collect();
         let data = results.iter().map(|(output, value)| (output.name.clone(), number::json(number::tidy(*value))));
-        Ok(Computed { data: data.collect(), summary: self.summarize(&results, arguments) })
-    }
-
-    fn summarize(&self, results: &[(&Output, f64)], arguments: &Arguments) -> String {
-        let shown = |(output, value): &(&Output, f64)| number::grouped(*value, output.round);
-        let Some(line) = &self.summary else {
-            let all = results.iter().map(|result| format!("{} {}", result.0.name, shown(result)));
-            return all.collect::<Vec<_>>().join(", ");
+        let shown = results.iter().map(|(output, value)| (output.name.clone(), number::grouped(*value, output.round)));
+        let mut computed = Computed { data: data.collect(), summary: String::new(), shown: shown.collect() };
+        computed.summary = match &self.summary {
+            Some(line) => line.fill(|name| computed.value(name, arguments).unwrap_or_default()),
+            None => {
+                let all = computed.shown.iter().map(|(name, shown)| format!("{name} {shown}"));
+                all.collect::<Vec<_>>().join(", ")
+            }
         };
-        line.fill(|name| {
-            let result = results.iter().find(|(output, _)| output.name == name);
-            result.map(shown).or_else(|| arguments.shown(name)).unwrap_or_default()
-        })
+        Ok(computed)
+    }
+}
+
+impl Computed {
+    /// A result, or else an argument, as people read it.
+    #[must_use]
+    pub fn value(&self, name: &str, arguments: &Arguments) -> Option<String> {
+        let result = self.shown.iter().find(|(other, _)| other == name);
+        result.map(|(_, shown)| shown.clone()).or_else(|| arguments.shown(name))
     }
 }

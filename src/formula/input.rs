@@ -76,6 +76,14 @@ pub struct Arguments(Map<String, Value>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadArguments(Vec<String>);
 
+impl BadArguments {
+    /// What is wrong with one of them.
+    #[must_use]
+    pub fn of(name: &str, problem: &str) -> Self {
+        Self(vec![format!("{name}: {problem}")])
+    }
+}
+
 impl Inputs {
     /// These. Of several with one name the first one counts.
     #[must_use]

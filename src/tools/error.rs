@@ -3,6 +3,7 @@
 use crate::{
     config::BadPlace,
     formula::{ArithmeticError, SyntaxError},
+    letter::LetterError,
 };
 
 /// Why a tool had no result, in words for the model and for people.
@@ -29,6 +30,9 @@ pub enum ToolError {
     /// An argument cannot stand where it would in an address.
     #[error(transparent)]
     Place(#[from] BadPlace),
+    /// No document can be made of it.
+    #[error(transparent)]
+    Letter(#[from] LetterError),
     /// The server could not be asked.
     #[error("the server cannot be reached: {0}")]
     Unreachable(String),

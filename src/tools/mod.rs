@@ -6,6 +6,7 @@
 
 mod calc;
 mod context;
+mod document;
 mod error;
 mod guard;
 mod http;

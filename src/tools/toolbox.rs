@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{calc, context::Context, error::ToolError, http, knowledge, output::Output, time};
+use super::{calc, context::Context, document, error::ToolError, http, knowledge, output::Output, time};
 use crate::{
-    config::{self, BuiltIn, Does},
+    config::{self, BuiltIn, DocumentCall, Does},
     formula::{Arguments, BadArguments, Inputs},
     llm::{ToolSpec, estimated_tokens},
 };
@@ -73,7 +73,11 @@ impl Tool {
             config::Tool::BuiltIn(BuiltIn::Time) => time::DESCRIPTION,
             config::Tool::Own(own) => &own.description,
         };
-        let (name, description) = (self.name().to_owned(), description.to_owned());
+        let description = match self.document() {
+            Some(_) => format!("{description} {}", document::NOTE),
+            None => description.to_owned(),
+        };
+        let name = self.name().to_owned();
         ToolSpec { name, description, parameters: self.inputs.schema() }
     }
 
@@ -106,7 +110,20 @@ impl Tool {
     /// # Errors
     /// [`BadArguments`]: the call must not be run, and the model is told.
     pub fn check(&self, arguments: &Value) -> Result<Arguments, BadArguments> {
-        self.inputs.check(arguments)
+        let arguments = self.inputs.check(arguments)?;
+        self.document().map_or(Ok(()), |_| document::check(&arguments))?;
+        Ok(arguments)
+    }
+
+    /// What it writes, when it does.
+    fn document(&self) -> Option<&DocumentCall> {
+        match &self.configured {
+            config::Tool::Own(own) => match &own.does {
+                Does::Document(document) => Some(document),
+                Does::Formula(_) | Does::Http(_) => None,
+            },
+            config::Tool::BuiltIn(_) => None,
+        }
     }
 
     /// What comes of a call. To stop it is to drop this.
@@ -127,6 +144,7 @@ impl Tool {
                     let once = own.changes.then(|| context.call.as_str());
                     self.client.ask(call, arguments, once).await
                 }
+                Does::Document(document) => document::run(document, &own.title, arguments, context.now),
             },
         }
     }

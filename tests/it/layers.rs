@@ -17,7 +17,7 @@ use std::{
 use self::{graph::Uses, source::Modules};
 
 /// From top to bottom. Leaves that everybody may use stand last.
-const HOUSE: [&str; 25] = [
+const HOUSE: [&str; 26] = [
     "main",
     "cli",
     "app",
@@ -40,6 +40,7 @@ const HOUSE: [&str; 25] = [
     "ephemeral",
     "telemetry",
     "config",
+    "letter",
     "formula",
     "chat",
     "lib",

@@ -1,4 +1,4 @@
-//! `kind = "formula"`: intermediate values, results, and a line about them.
+//! `kind = "formula"`: intermediate values, results, and a line about them. Documents have them, too.
 
 use std::ops::Range;
 
@@ -35,6 +35,7 @@ pub(super) fn read(
     tool: &Spanned<DeValue<'_>>,
     inputs: &[Input],
     summary: Option<&str>,
+    needs_results: bool,
 ) -> Formula {
     let mut formula = Formula { steps: Vec::new(), outputs: Vec::new(), summary: None };
     let Some(table) = tool.get_ref().as_table() else { return formula };
@@ -56,7 +57,7 @@ pub(super) fn read(
         introduce(source, key, name, &span, &mut known);
     }
     let outputs = source.table(within, "output", MAX_OUTPUTS, table);
-    if outputs.is_empty() {
+    if outputs.is_empty() && needs_results {
         source.refuse(format!("{within}.output"), "a table with one result at least", "empty or missing", &tool.span());
     }
     for Entry { name, span, value } in outputs {
@@ -148,7 +149,7 @@ pub(super) fn template(
     Some(template)
 }
 
-fn missing(name: &str, known: impl Iterator<Item = String>) -> String {
+pub(super) fn missing(name: &str, known: impl Iterator<Item = String>) -> String {
     let name = excerpt(name);
     match nearest(&name, known) {
         nearest if nearest.is_empty() => format!("there is no `{name}`"),

@@ -1,12 +1,12 @@
 //! One `[[tool]]` of an assistant's file.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range, path::PathBuf};
 
 use ipnet::IpNet;
 use toml::{Spanned, de::DeValue};
 
 use super::{
-    Asks, Does, Method, OwnTool,
+    Asks, Does, Method, OwnTool, document,
     fields::{self, Entry, NAME, Source, is_name},
     formula, http, inputs,
 };
@@ -32,6 +32,16 @@ choice! {
         Formula = "formula",
         /// It asks a server.
         Http = "http",
+        /// It writes a document.
+        Document = "document",
+    }
+}
+
+choice! {
+    /// What a document is written as.
+    Format {
+        /// A PDF.
+        Pdf = "pdf",
     }
 }
 
@@ -77,6 +87,10 @@ section! {
         /// Addresses that are not public and may be asked all the same.
         #[serde(deserialize_with = "networks::deserialize")]
         private_hosts: Vec<IpNet> = Vec::new(), Kind::Networks;
+        /// The file with what a document says, beside this one.
+        template: Option<PathBuf> = None, Kind::Path;
+        /// What a document is written as.
+        format: Option<Format> = None, Kind::OneOf(Format::NAMES);
         /// What a call changes.
         effect: Option<Effect> = None, Kind::OneOf(Effect::NAMES);
         /// Whether calls have to be allowed; when not set, those that change something.
@@ -91,15 +105,17 @@ section! {
 /// The tables in a tool.
 const TABLES: [&str; 4] = ["input", "let", "output", "pick"];
 /// What tools of one kind have, and others have not.
-const BELONGS: [(&str, Sort); 8] = [
-    ("let", Sort::Formula),
-    ("output", Sort::Formula),
-    ("method", Sort::Http),
-    ("url", Sort::Http),
-    ("headers", Sort::Http),
-    ("pick", Sort::Http),
-    ("private_hosts", Sort::Http),
-    ("effect", Sort::Http),
+const BELONGS: [(&str, &[Sort]); 10] = [
+    ("let", &[Sort::Formula, Sort::Document]),
+    ("output", &[Sort::Formula, Sort::Document]),
+    ("method", &[Sort::Http]),
+    ("url", &[Sort::Http]),
+    ("headers", &[Sort::Http]),
+    ("pick", &[Sort::Http]),
+    ("private_hosts", &[Sort::Http]),
+    ("template", &[Sort::Document]),
+    ("format", &[Sort::Document]),
+    ("effect", &[Sort::Http, Sort::Document]),
 ];
 
 /// Reads the tool at this place of the list, from 0; `None` when it cannot be one.
@@ -125,7 +141,7 @@ pub(super) fn read(source: &mut Source<'_>, at: usize, tool: &Spanned<DeValue<'_
         return None;
     };
     for Entry { name, span, .. } in fields::entries(table) {
-        if BELONGS.iter().any(|(other, of)| *other == name && *of != kind) {
+        if BELONGS.iter().any(|(other, of)| *other == name && !of.contains(&kind)) {
             source.refuse(
                 format!("{within}.{name}"),
                 format!("left out where kind is {}", kind.name()),
@@ -140,7 +156,7 @@ pub(super) fn read(source: &mut Source<'_>, at: usize, tool: &Spanned<DeValue<'_
     }
     let asks = asks(source, &within, &written, changes, &span);
     let does = match kind {
-        Sort::Formula => Does::Formula(formula::read(source, &within, tool, &inputs, written.summary.as_deref())),
+        Sort::Formula => Does::Formula(formula::read(source, &within, tool, &inputs, written.summary.as_deref(), true)),
         Sort::Http => {
             if written.method == Some(Method::Post) && written.effect.is_none() {
                 let expected = "read or write, as a call changes nothing or something, where the method is POST";
@@ -154,6 +170,15 @@ pub(super) fn read(source: &mut Source<'_>, at: usize, tool: &Spanned<DeValue<'_
                 summary: written.summary.as_deref(),
             };
             Does::Http(http::read(source, &within, tool, &inputs, asked)?)
+        }
+        Sort::Document => {
+            if written.effect != Some(Effect::Read) {
+                let expected = "read: nobody is asked before a call, so none may change anything";
+                let found = written.effect.map_or("missing", Effect::name);
+                source.refuse(format!("{within}.effect"), expected, found, &span);
+            }
+            let (summary, template) = (written.summary.as_deref(), written.template.as_deref());
+            Does::Document(document::read(source, &within, tool, &inputs, summary, template)?)
         }
     };
     Some(OwnTool {
