@@ -1,8 +1,8 @@
 //! Where lines stand on pages of A4. Pure.
 
 use super::{
+    block::{Block, Table},
     font::Face,
-    template::{Block, Table},
 };
 
 /// The width and the height of a page, and of its margins, in points.

@@ -5,6 +5,7 @@
 //! empty line between two, and a new line after one that ends in a backslash.
 
 use super::{
+    block::{Block, Table},
     font::{Unwritable, written},
     layout, pdf,
 };
@@ -22,24 +23,6 @@ const MAX_FILLED: usize = 256 << 10;
 pub struct Letter {
     text: String,
     blocks: Vec<Block<Template>>,
-}
-
-/// What stands below one another.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Block<T> {
-    Heading(T),
-    Paragraph(T),
-    Table(Table<T>),
-}
-
-/// Rows of as many cells as there are columns.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Table<T> {
-    /// Whether the first row is a head.
-    pub(super) has_head: bool,
-    /// Which columns stand at the right.
-    pub(super) at_right: Vec<bool>,
-    pub(super) rows: Vec<Vec<T>>,
 }
 
 /// A line of a template that cannot be.

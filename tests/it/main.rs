@@ -8,6 +8,7 @@
 )]
 
 mod approvals;
+mod artifacts;
 mod assistants;
 mod auth;
 mod backup;

@@ -267,3 +267,56 @@ fn what_is_wrong_is_told_by_file_line_and_key_and_all_of_it_at_once() {
     let long = read_all(&[("a.toml", ""), ("a.md", &"x".repeat(MAX_PROMPT + 1))]).unwrap_err();
     assert!(long.contains("a prompt has at most 8192 bytes, and this one 8193"), "{long}");
 }
+
+#[test]
+fn the_template_of_a_document_is_part_of_the_assistant() {
+    const FILE: &str = include_str!("../../../tests/assistants/bank.toml");
+    const LETTER: &str = include_str!("../../../tests/assistants/letter.txt");
+    let read = |file: &str, letter: &str| read_all(&[("bank.toml", file), ("letter.txt", letter)]);
+    let version = |letter: &str| read(FILE, letter).unwrap()[0].version.clone();
+    assert_eq!(version(LETTER), version(LETTER));
+    assert_ne!(version(LETTER), version(&format!("{LETTER}\nP.S.")));
+    let long = "x".repeat(40_000);
+    let rows = [
+        (
+            "letter.txt\"",
+            "letter.txt\"",
+            "Dear\n{nam}",
+            "letter.txt:2: tool.sanction_letter.template must be names of inputs and results alone in braces, or `today` \
+             (there is no `nam`; the nearest one is `name`)",
+        ),
+        (
+            "letter.txt\"",
+            "letter.txt\"",
+            "प्रिय {name}",
+            "letter.txt:1: tool.sanction_letter.template must be letters of Western",
+        ),
+        ("letter.txt\"", "letter.txt\"", &long, "a template has at most 32768 bytes, and this one 40000"),
+        ("letter.txt\"", "lost.txt\"", LETTER, "lost.txt"),
+        (
+            "letter.txt\"",
+            "../letter.txt\"",
+            LETTER,
+            "tool.sanction_letter.template must be the name of a file beside this one",
+        ),
+        ("\"read\"", "\"write\"", LETTER, "tool.sanction_letter.effect must be read"),
+        ("effect = \"read\"", "", LETTER, "tool.sanction_letter.effect must be read"),
+        ("format = \"pdf\"", "format = \"docx\"", LETTER, "tool.sanction_letter.format must be one of pdf"),
+        (
+            "format = \"pdf\"",
+            "url = \"http://a\"",
+            LETTER,
+            "tool.sanction_letter.url must be left out where kind is document",
+        ),
+        (
+            "kind = \"document\"",
+            "kind = \"formula\"",
+            LETTER,
+            "tool.sanction_letter.template must be left out where kind is formula",
+        ),
+    ];
+    for (from, to, letter, expected) in rows {
+        let told = read(&FILE.replace(from, to), letter).expect_err(to);
+        assert!(told.contains(expected), "{to}: {told}");
+    }
+}

@@ -71,7 +71,7 @@ fn what_is_wrong_is_told_with_its_line() {
         ("name = \"emi\"", "name = \"Emi\"", "loan.toml:5: tool[1].name must be a letter a-z"),
         ("name = \"emi\"", "name = \"calc\"", "loan.toml:5: tool[1].name must be a name that no other tool has"),
         ("kind = \"formula\"", "kind = \"formla\"", "loan.toml:7: tool.emi.kind must be one of formula"),
-        ("kind = \"formula\"", "", "loan.toml:5: tool.emi.kind must be one of formula, http, but is missing"),
+        ("kind = \"formula\"", "", "loan.toml:5: tool.emi.kind must be one of formula, http, document, but is missing"),
         ("title =", "titel =", "loan.toml:8: there is no setting `tool.emi.titel`; the nearest one is `title`"),
         (
             "input.months",
