@@ -9,12 +9,13 @@ use super::id::ArtifactId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ArtifactKind {
-    /// One to be opened or saved.
-    File,
     /// A chart, to be drawn.
     Chart,
     /// Rows and columns.
     Table,
+    /// One to be opened or saved; also what another version of the gateway has another word for.
+    #[serde(other)]
+    File,
 }
 
 impl ArtifactKind {

@@ -143,3 +143,29 @@ impl ToolUse {
         self.outcome = ToolOutcome { summary, ..ended };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{super::artifact::ArtifactKind, *};
+
+    #[test]
+    fn what_another_version_has_written_can_be_read() {
+        let call = json!({"call": "c_1", "tool": "t", "title": "T", "args": {}, "off": 0, "status": "ok", "ms": 1});
+        let before: ToolUse = serde_json::from_value(call.clone()).unwrap();
+        assert!(before.outcome.artifacts.is_empty());
+        assert_eq!(serde_json::to_value(&before).unwrap(), call, "as it was before there were any");
+
+        let artifact =
+            |kind: &str| json!({"artifact": "f_1", "kind": kind, "title": "A", "media": "a/b", "bytes": 3, "more": 1});
+        let mut later = call;
+        later["artifacts"] = json!([artifact("chart"), artifact("hologram")]);
+        let read: ToolUse = serde_json::from_value(later).unwrap();
+        let kinds: Vec<_> = read.outcome.artifacts.iter().map(|one| one.kind).collect();
+        assert_eq!(kinds, [ArtifactKind::Chart, ArtifactKind::File]);
+        let sent = rmp_serde::to_vec_named(&read).unwrap();
+        assert_eq!(rmp_serde::from_slice::<ToolUse>(&sent).unwrap(), read, "as gateways tell one another");
+        assert_eq!(serde_json::to_value(read.outcome.artifacts[0].kind).unwrap(), ArtifactKind::Chart.as_str());
+    }
+}
