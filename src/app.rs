@@ -34,7 +34,7 @@ use crate::{
     http::{self, Clients, Gateway, Notices, Origins, Tls, TlsError, TlsFiles, Uploads, server::Port},
     hub::{Hub, INTERRUPT_GRACE, Policy},
     knowledge::{
-        Knowledge, NoKnowledge, Retriever,
+        Knowledge, NoKnowledge, Retriever, Vectors,
         jobs::{Bounds, Documents, DocumentsError},
         parser::Parsers,
         preload,
@@ -179,8 +179,13 @@ impl App {
             Some(redis) => auth.with_redis(redis.clone()),
             None => auth,
         });
-        let gateway =
-            Gateway { documents, redis, ..gateway(&config, &hub, (auth, stores.audit.clone()), runner, metrics) };
+        let vectors = knowledge.map(|knowledge| Vectors::of(knowledge, &config.knowledge.model));
+        let gateway = Gateway {
+            documents,
+            vectors,
+            redis,
+            ..gateway(&config, &hub, (auth, stores.audit.clone()), runner, metrics)
+        };
         let app = Self { listener, address, admin, tls, hub, stores, others, model, gateway, config };
         let holder = Holder { url: app.url(), admin_url: app.admin_url().unwrap_or_else(|| app.url()) };
         SqliteStore::announce(app.config.server.data_dir.join(sqlite::FILE_NAME), &holder)?;
@@ -382,6 +387,7 @@ fn gateway(
         audit_days: config.auth.audit_days,
         retriever: runner.retriever.clone(),
         documents: None,
+        vectors: None,
         redis: None,
         uploads: Uploads::default(),
         model: runner.model.clone(),

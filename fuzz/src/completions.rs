@@ -6,6 +6,7 @@ use rivulet::{
         json,
         openai::{Invalid, request::CompletionRequest},
     },
+    llm::PromptMessage,
 };
 use serde_json::Value;
 
@@ -33,9 +34,11 @@ pub fn completions(bytes: &[u8]) {
 fn taken(request: &CompletionRequest) {
     let says_something = |text: &str| !text.trim().is_empty();
     assert!(says_something(&request.question), "{request:?}");
-    let beginning = request.beginning.as_deref();
-    assert!(beginning.is_none_or(|text| says_something(text) && text.trim_end() == text), "{request:?}");
-    assert!(request.history.iter().all(|message| says_something(&message.content)), "{request:?}");
+    let stands = |message: &PromptMessage| says_something(&message.content) || !message.calls.is_empty();
+    assert!(request.history.iter().chain(&request.begun).all(stands), "{request:?}");
+    let last = request.begun.last().filter(|last| last.calls.is_empty());
+    assert!(last.is_none_or(|last| last.content.trim_end() == last.content), "{request:?}");
+    assert!(request.tools.tools.len() <= 128, "{request:?}");
     assert!(request.instructions.as_deref().is_none_or(says_something), "{request:?}");
     assert!(request.max_output_tokens.is_none_or(|most| most > 0), "{request:?}");
     let parameters = &request.parameters;

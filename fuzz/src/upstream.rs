@@ -65,8 +65,9 @@ struct Told {
 }
 
 fn answer(pieces: &[&[u8]], most: usize, begins_in_thought: bool, offers: bool, breaks: bool) -> Told {
-    let tool = ToolSpec { name: "calc".to_owned(), description: String::new(), parameters: Value::Null };
-    let tools = ToolOffer { tools: offers.then_some(tool).into_iter().collect(), is_over: false };
+    let tool =
+        ToolSpec { name: "calc".to_owned(), description: String::new(), parameters: Value::Null, is_strict: false };
+    let tools = ToolOffer { tools: offers.then_some(tool).into_iter().collect(), ..ToolOffer::default() };
     let mut reading = Reading::new(BODY, most, begins_in_thought).offering(tools);
     let mut told = Told { text: String::new(), withdrawn: false, bad: 0, calls: Vec::new(), end: None };
     let mut take = |reading: &mut Reading| {

@@ -33,7 +33,8 @@ choice! {
 }
 
 choice! {
-    /// What becomes of a request to `/v1` for tools that need not be used, for JSON, or for another length of answers.
+    /// What becomes of a request to `/v1` for functions that need not be used, for tools where no target takes any, for JSON, or
+    /// for another length of answers.
     Unsupported {
         /// It is refused, and says by name why.
         Refuse = "refuse",

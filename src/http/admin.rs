@@ -91,7 +91,7 @@ pub(super) async fn caches(gateway: &Gateway) -> [Cache; 3] {
 
 impl From<TargetReport> for Target {
     fn from(report: TargetReport) -> Self {
-        let TargetReport { name, model, breaker, open_for, failures, last_failure, tokens_left, requests_left } =
+        let TargetReport { name, model, breaker, open_for, failures, last_failure, tokens_left, requests_left, .. } =
             report;
         let open_for_ms = open_for.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
         let breaker = breaker.as_str();

@@ -11,7 +11,7 @@ use crate::{
     config::Unsupported,
     ephemeral::Redis,
     hub::Hub,
-    knowledge::{Retriever, jobs::Documents},
+    knowledge::{Retriever, Vectors, jobs::Documents},
     llm::ChatModel,
     run::Runner,
     store::audit::AuditStore,
@@ -28,6 +28,8 @@ pub struct Gateway {
     pub retriever: Arc<dyn Retriever>,
     /// The documents in it; `None` where there is no knowledge.
     pub documents: Option<Arc<Documents>>,
+    /// Makes vectors of texts; `None` where there is no knowledge.
+    pub vectors: Option<Vectors>,
     /// What gateways count in together; `None` where one counts for itself.
     pub redis: Option<Arc<Redis>>,
     /// Documents that are coming in.

@@ -20,6 +20,7 @@ mod contents;
 mod credentials;
 mod desk;
 mod documents;
+mod embeddings;
 mod event_stream;
 mod events;
 mod fields;

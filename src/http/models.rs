@@ -22,7 +22,8 @@ use crate::{
 /// The owner of what is the gateway's own.
 const OWN: &str = "rivulet";
 
-/// The assistants, and the models that write for them: these are for menus, as the gateway chooses by itself.
+/// The assistants, and the models that write for them: these are for menus, as the gateway chooses by itself. The last one makes
+/// the vectors of `/v1/embeddings`.
 #[utoipa::path(
     get, path = "/models", tag = "OpenAI", operation_id = "list_models",
     responses((status = 200, description = "All of them", body = ModelList)),
@@ -55,7 +56,7 @@ pub(super) fn no_model() -> Problem {
     Problem { param: Some("model".to_owned()), ..problem }
 }
 
-/// The assistants, by names that choose them, and the models behind them, each once.
+/// The assistants, by names that choose them, the models behind them, each once, and the one that makes vectors.
 fn models(gateway: &Gateway, caller: &Caller) -> Vec<Model> {
     let mut models = vec![Model::new(DEFAULT_ASSISTANT, OWN)];
     let others = caller.assistants(&gateway.runner.assistants).skip(1); // The default is for everybody.
@@ -69,5 +70,6 @@ fn models(gateway: &Gateway, caller: &Caller) -> Vec<Model> {
     if models.len() == assistants {
         models.push(Model::new(&gateway.model.name(), OWN));
     }
+    models.extend(gateway.vectors.as_ref().map(|vectors| Model::new(vectors.model(), OWN)));
     models
 }

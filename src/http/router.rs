@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::{
     admin, approvals, artifacts, assistants, audit, auth, chat, collections, completions, contents, credentials,
-    documents, events,
+    documents, embeddings, events,
     gateway::Gateway,
     health, identity, jobs, knowledge, messages, models,
     openapi::{self, Routes},
@@ -122,7 +122,11 @@ fn knowledge_base() -> Routes {
 }
 
 fn openai() -> Routes {
-    openapi::routes().routes(routes!(completions::create)).routes(routes!(models::list)).routes(routes!(models::show))
+    openapi::routes()
+        .routes(routes!(completions::create))
+        .routes(routes!(embeddings::create))
+        .routes(routes!(models::list))
+        .routes(routes!(models::show))
 }
 
 fn administration() -> Routes {

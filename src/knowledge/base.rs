@@ -149,9 +149,7 @@ impl Knowledge {
                 tracing::debug!(%error, "searching by words only");
                 Ok(None)
             }
-            Err(EmbedError::Loading) => Err(KnowledgeError::Loading),
-            Err(EmbedError::Busy) => Err(KnowledgeError::Busy),
-            Err(error) => Err(KnowledgeError::Unavailable(error.to_string())),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What the whole knowledge base fails with.
 
+use super::embed::EmbedError;
+
 /// Why nothing can be said about the knowledge.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum KnowledgeError {
@@ -15,4 +17,14 @@ pub enum KnowledgeError {
     /// More is waiting than may wait.
     #[error("too many searches are waiting")]
     Busy,
+}
+
+impl From<EmbedError> for KnowledgeError {
+    fn from(error: EmbedError) -> Self {
+        match error {
+            EmbedError::Loading => Self::Loading,
+            EmbedError::Busy => Self::Busy,
+            error => Self::Unavailable(error.to_string()),
+        }
+    }
 }

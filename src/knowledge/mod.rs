@@ -38,6 +38,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod tombstones;
+mod vectors;
 
 pub use base::Knowledge;
 pub use collection::Collection;
@@ -48,6 +49,7 @@ pub use ingest::{
     Handed, IngestError, IngestFailure, IngestProgress, IngestSummary, Intake, Own, Receipt, WORK_GONE, WatchEvent,
     ingest, preload, watch, work_outcome,
 };
+pub use vectors::{Embedded, Vectors};
 
 /// The collection used when nobody names one.
 pub use crate::store::documents::DEFAULT_COLLECTION;

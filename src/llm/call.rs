@@ -13,6 +13,8 @@ pub struct ToolSpec {
     pub description: String,
     /// What its arguments have to be: a JSON schema of an object.
     pub parameters: Value,
+    /// Whether a server that can shall see to it that they are.
+    pub is_strict: bool,
 }
 
 /// What a model may call.
@@ -20,9 +22,40 @@ pub struct ToolSpec {
 pub struct ToolOffer {
     /// All there is to call; none: nothing is said of tools.
     pub tools: Arc<[ToolSpec]>,
-    /// Whether it is to answer without them now: it is still told of them, for its earlier calls are in the prompt. Where a
-    /// server does not pass that on, the model may call all the same.
-    pub is_over: bool,
+    /// What it is to call of them.
+    pub choice: ToolChoice,
+    /// Whether an answer may have one call at the most: further ones are left out.
+    pub one_at_a_time: bool,
+}
+
+/// What a model is to call. Where a server does not pass that on, the model may do otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ToolChoice {
+    /// What it likes, or nothing.
+    #[default]
+    Auto,
+    /// Nothing: it is still told of its tools, for its earlier calls are in the prompt.
+    Nothing,
+    /// Something.
+    Something,
+    /// The tool of this name.
+    Named(String),
+}
+
+impl ToolChoice {
+    /// Whether a text alone is no answer.
+    #[must_use]
+    pub const fn wants_a_call(&self) -> bool {
+        matches!(self, Self::Something | Self::Named(_))
+    }
+}
+
+impl ToolOffer {
+    /// How long it is in a prompt, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.tools.iter().map(ToolSpec::bytes).sum()
+    }
 }
 
 /// A call that a model has made, whole.

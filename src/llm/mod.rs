@@ -32,7 +32,7 @@ mod tokens;
 mod upstream_error;
 mod witness;
 
-pub use call::{Answered, Call, ToolOffer, ToolSpec};
+pub use call::{Answered, Call, ToolChoice, ToolOffer, ToolSpec};
 pub use current::Current;
 pub use error::{Clock, EndpointError, ModelError, Rejection, Stage, TargetsError};
 pub use event::{Failover, FinishReason, ModelEvent};

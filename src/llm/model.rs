@@ -20,6 +20,8 @@ pub struct TargetReport {
     pub name: String,
     /// The model's name at the provider.
     pub model: String,
+    /// Whether it can be asked for calls.
+    pub takes_tools: bool,
     /// Whether it is asked.
     pub breaker: BreakerState,
     /// How long it is left alone from now on.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::call::{Answered, ToolOffer, ToolSpec};
+use super::call::{Answered, ToolOffer};
 use crate::{
     chat::{Message, Owner, Role, SessionId},
     config::Fallback,
@@ -121,8 +121,7 @@ impl ChatRequest {
 
     /// How much a model is given to read, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.prompt.iter().map(PromptMessage::bytes).sum::<usize>()
-            + self.tools.tools.iter().map(ToolSpec::bytes).sum::<usize>()
+        self.prompt.iter().map(PromptMessage::bytes).sum::<usize>() + self.tools.bytes()
     }
 }
 
@@ -195,7 +194,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::llm::call::Call;
+    use crate::llm::call::{Call, ToolSpec};
 
     #[test]
     fn calls_and_tools_are_a_part_of_what_is_read() {
@@ -205,10 +204,15 @@ mod tests {
         assert_eq!(message.bytes(), "So:".len() + "calc".len() + r#"{"x":1}"#.len() + "one".len());
         let (asked, tool) = (
             ChatRequest::new([message.clone()], "", 1),
-            ToolSpec { name: "calc".to_owned(), description: "Adds.".to_owned(), parameters: json!({}) },
+            ToolSpec {
+                name: "calc".to_owned(),
+                description: "Adds.".to_owned(),
+                parameters: json!({}),
+                is_strict: false,
+            },
         );
         assert!(asked.has_tools() && asked.bytes() == message.bytes());
-        let tools = ToolOffer { tools: [tool].into(), is_over: true };
+        let tools = ToolOffer { tools: [tool].into(), ..ToolOffer::default() };
         let offered = ChatRequest { tools, ..ChatRequest::new([], "", 1) };
         assert!(offered.has_tools() && offered.bytes() == "calcAdds.{}".len());
         assert!(!ChatRequest::new([], "", 1).has_tools());

@@ -145,6 +145,7 @@ impl Target {
         TargetReport {
             name: self.name().to_owned(),
             model: self.model().to_owned(),
+            takes_tools: self.takes_tools,
             breaker,
             open_for: match breaker {
                 BreakerState::Open(until) => Some(until.saturating_duration_since(Instant::now())),

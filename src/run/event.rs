@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::outcome::Outcome;
 use crate::{
     chat::{Author, CallId, Doing, Source, ToolCall, ToolOutcome},
-    llm::Failover,
+    llm::{Call, Failover},
 };
 
 /// A step of a run.
@@ -34,6 +34,9 @@ pub enum RunEvent {
     ToolResult(CallId, ToolOutcome),
     /// What was told so far has to be kept before it goes on: it is not to be polled again until it is.
     Keep,
+    /// What the caller is to call, of the tools that it has: the answer goes on with what comes of that, in another run. Told
+    /// once, right before the end.
+    Called(Vec<Call>),
     /// Another model takes over; its text follows.
     Failover(Failover),
     /// It is over; nothing follows.

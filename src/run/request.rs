@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     chat::{Message, Owner, RunId, SessionId},
     config::Assistant,
-    llm::{Parameters, PromptMessage},
+    llm::{Parameters, PromptMessage, ToolOffer},
 };
 
 /// What is to be answered.
@@ -21,8 +21,10 @@ pub struct RunRequest {
     pub assistant: Arc<Assistant>,
     /// Who asks; `None` where nobody need say so.
     pub owner: Option<Owner>,
-    /// How the answer begins, when it does already: it is to be gone on with.
-    pub beginning: Option<String>,
+    /// What was said and called since the question: it is to be gone on with.
+    pub begun: Vec<PromptMessage>,
+    /// What the caller has that may be called. The assistant's own tools are not offered beside it.
+    pub tools: ToolOffer,
     /// The answer that it goes on from: what waited in it is decided.
     pub resumes: Option<Arc<Message>>,
     /// How it is to be written.
@@ -52,7 +54,8 @@ impl RunRequest {
             question: question.into(),
             history,
             instructions: None,
-            beginning: None,
+            begun: Vec::new(),
+            tools: ToolOffer::default(),
             resumes: None,
             owner,
             parameters: Arc::default(),

@@ -29,7 +29,7 @@ use crate::{
     chat::{Artifact, Message, Phase, Status, Timestamp, ToolStatus},
     config::{Calling, Fallback},
     limits::{Budgets, Place, Spender},
-    llm::{Answered, ChatModel, ChatRequest, KnowledgeUse, PromptMessage, PromptRole, ToolOffer},
+    llm::{Answered, ChatModel, ChatRequest, KnowledgeUse, PromptMessage, PromptRole, ToolChoice, ToolOffer},
     telemetry::metrics::{TOOL_CALLS, TOOL_DURATION},
     tools::{Context, Output, ToolError, Toolbox},
 };
@@ -124,7 +124,8 @@ impl Rounds {
             ToolOffer::default() // It called all the same. There is nothing to be called now.
         } else {
             progress.is_over = progress.asked >= self.bounds.max_rounds || progress.calls.are_used_up();
-            ToolOffer { tools: self.toolbox.specs(), is_over: progress.is_over }
+            let choice = if progress.is_over { ToolChoice::Nothing } else { ToolChoice::Auto };
+            ToolOffer { tools: self.toolbox.specs(), choice, ..ToolOffer::default() }
         };
         let events = self.model.stream(self.request.clone());
         let then = Box::new(|ended: Ended| self.go_on(progress, ended));

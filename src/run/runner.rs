@@ -28,13 +28,10 @@ use super::{
 };
 use crate::{
     chat::{Doing, Owner, Phase, SessionId, Status, Timestamp},
-    config::{Assistant, Facts, KnowledgeMode},
+    config::{Assistant, Facts, Fallback, KnowledgeMode},
     knowledge::{KnowledgeStatus, Retriever},
     limits::{Budgets, Line, OverLimit, Rates, Spender, Standing, Visitor, quota::Quota},
-    llm::{
-        ChatModel, ChatRequest, KnowledgeUse, ModelStream, PromptMessage, PromptRole, Sharing, ToolOffer,
-        extractive::Extractive,
-    },
+    llm::{ChatModel, ChatRequest, KnowledgeUse, ModelStream, Sharing, estimated_tokens, extractive::Extractive},
     telemetry::{metrics::RETRIEVAL_DURATION, spans::RunSpan},
 };
 
@@ -128,10 +125,15 @@ impl Runner {
             yield Before::Told(retrieved);
             yield Before::Told(RunEvent::Doing(Phase::Waiting.into()));
             let knowing = &request.assistant.knowledge;
-            let is_silent = knowing.only_grounded && knowing.mode == KnowledgeMode::Always && found.passages.is_empty();
+            let has_callers = !request.tools.tools.is_empty() || request.begun.iter().any(|begun| !begun.calls.is_empty());
+            let is_silent = knowing.only_grounded
+                && knowing.mode == KnowledgeMode::Always
+                && found.passages.is_empty()
+                && !has_callers;
             let assistant = request.assistant.clone();
-            let toolbox = self.assistants.toolbox(&assistant);
-            let tool_tokens = toolbox.as_ref().map_or(0, |toolbox| toolbox.tokens());
+            let toolbox = if has_callers { None } else { self.assistants.toolbox(&assistant) };
+            let tool_tokens =
+                toolbox.as_ref().map_or_else(|| estimated_tokens(request.tools.bytes()), |toolbox| toolbox.tokens());
             let (resumes, are_kept) = (request.resumes.clone(), request.session.is_some());
             let (request, prompt_tokens) = self.compose(request, found, tool_tokens, span);
             let spending = match self.budgets.begin(&spender, prompt_tokens.into(), request.max_output_tokens.into()).await {
@@ -235,19 +237,25 @@ impl Runner {
             instructions: instructions.as_deref(),
         };
         let mut prompt = prompt::compose(&question, history, &passages, &told, keeps_history);
-        prompt.extend(request.beginning.map(|content| PromptMessage::new(PromptRole::Assistant, content)));
+        let rests_on_calls = request.begun.iter().any(|begun| !begun.calls.is_empty());
+        prompt.extend(request.begun);
         let tokens = prompt::tokens(&prompt).saturating_add(tool_tokens);
         let most =
             assistant.model.max_output_tokens.map_or(self.max_output_tokens, |own| own.min(self.max_output_tokens));
+        let mut choice = assistants::choice(&assistant);
+        // Who stands in for a model has passages alone.
+        if request.tools.choice.wants_a_call() || rests_on_calls && passages.is_empty() {
+            choice.fallback = Some(Fallback::None);
+        }
         let asked = ChatRequest {
             prompt: prompt.into(),
-            tools: ToolOffer::default(),
+            tools: request.tools,
             question,
             passages: passages.into(),
             knowledge,
             max_output_tokens: request.max_output_tokens.map_or(most, |tokens| tokens.min(most)),
             parameters: assistants::parameters(&assistant, &request.parameters),
-            choice: assistants::choice(&assistant),
+            choice,
             may_withdraw: request.may_withdraw,
             sharing: Sharing {
                 session: request.session,

@@ -77,7 +77,11 @@ impl Answer {
                     self.is_over = true;
                     return Poll::Ready(None);
                 }
-                None => Told { end: Some(self.writing.end()), ..Told::default() },
+                None => {
+                    let calls = self.writing.take_calls();
+                    let event = (!calls.is_empty()).then_some(RunEvent::Called(calls));
+                    Told { event, end: Some(self.writing.end()), ..Told::default() }
+                }
             };
             if let (Some((round, _)), Some(event)) = (&mut self.rounds, &mut event) {
                 round.hear(event);

@@ -78,7 +78,7 @@ impl Tool {
             None => description.to_owned(),
         };
         let name = self.name().to_owned();
-        ToolSpec { name, description, parameters: self.inputs.schema() }
+        ToolSpec { name, description, parameters: self.inputs.schema(), is_strict: false }
     }
 
     /// What it is called.

@@ -5,7 +5,7 @@ use rivulet::{
     config::{Fallback, LlmConfig},
     llm::{
         Answered, Call, ChatModel, ChatRequest, FinishReason, ModelError, PromptMessage, PromptRole, Rejection,
-        ToolOffer, ToolSpec,
+        ToolChoice, ToolOffer, ToolSpec,
     },
     mock_llm::{Fault, Options, Script},
 };
@@ -44,8 +44,9 @@ fn tools() -> ToolOffer {
         name: name.to_owned(),
         description: format!("What {name} does."),
         parameters: json!({ "type": "object" }),
+        is_strict: false,
     };
-    ToolOffer { tools: [tool("calc"), tool("time")].into(), is_over: false }
+    ToolOffer { tools: [tool("calc"), tool("time")].into(), ..ToolOffer::default() }
 }
 
 fn offering() -> ChatRequest {
@@ -192,7 +193,7 @@ async fn what_came_of_calls_is_in_the_next_prompt_and_the_last_one_says_that_the
     let answered = Answered { call: two().remove(0), result: "2".to_owned() };
     let made = PromptMessage { calls: vec![answered], ..PromptMessage::new(PromptRole::Assistant, "Let me see.") };
     let prompt = [&request(9).prompt[..], &[made]].concat();
-    let tools = ToolOffer { is_over: true, ..tools() };
+    let tools = ToolOffer { choice: ToolChoice::Nothing, ..tools() };
     let last = ChatRequest { prompt: prompt.into(), tools, ..request(1024) };
     let model = model(&config(upstream.addr));
     let answer = read(model.stream(last.clone())).await;

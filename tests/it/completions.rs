@@ -11,6 +11,7 @@ use crate::harness::{Setup, TestGateway, Upstream, soon};
 mod connections;
 mod faults;
 mod forms;
+mod tools;
 
 /// What came back: a whole answer, an error, or a stream as far as it went.
 #[derive(Debug, Default)]
@@ -213,7 +214,7 @@ async fn refusals_have_the_interfaces_form_and_name_the_field() {
         (post().header(stranger[0].0, stranger[0].1).json(&question), 403, "forbidden"),
         (post().header("host", "evil.example").json(&question), 421, "forbidden"),
         (client.get(gateway.url("/v1/chat/completions")), 405, "method_not_allowed"),
-        (client.post(gateway.url("/v1/embeddings")).json(&question), 404, "not_found"),
+        (client.post(gateway.url("/v1/responses")).json(&question), 404, "not_found"),
         (client.get(gateway.url("/v1/models/gpt-99")), 404, "model_not_found"),
     ] {
         let told = Told::of(soon("an answer", request.send()).await.unwrap()).await;

@@ -28,6 +28,7 @@ mod deviations;
 mod disk;
 mod documents;
 mod elsewhere;
+mod embeddings;
 mod eval;
 mod failover;
 mod faults;

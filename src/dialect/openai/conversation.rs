@@ -1,11 +1,13 @@
-//! The messages of a request as a prompt has them: instructions, history, question, and the beginning of the answer. Pure.
+//! The messages of a request as a prompt has them: instructions, history, question, and what was said since that. Pure.
 //!
 //! Histories are as old as a conversation, and were often begun with another model: an empty turn or a picture in them
-//! must not make the conversation unanswerable for ever. They are left out; only in the question they are refused.
+//! must not make the conversation unanswerable for ever. They are left out; only in the question, and in what tools said
+//! since that, they are refused.
 
 use serde_json::Value;
 
 use super::{
+    calls::{Came, Made, Open},
     fields::{Fields, Invalid, invalid, unsupported},
     values::is_empty,
 };
@@ -14,7 +16,7 @@ use crate::llm::{PromptMessage, PromptRole};
 /// The messages as a prompt has them.
 pub(super) struct Conversation {
     pub(super) question: String,
-    pub(super) beginning: Option<String>,
+    pub(super) begun: Vec<PromptMessage>,
     pub(super) history: Vec<PromptMessage>,
     pub(super) instructions: Option<String>,
 }
@@ -27,24 +29,39 @@ struct Said {
     content: String,
     /// The first of its parts that is no text.
     foreign: Option<String>,
+    calls: Vec<Made>,
 }
 
 impl Said {
     fn is_blank(&self) -> bool {
-        self.text.trim().is_empty()
+        self.text.trim().is_empty() && self.calls.is_empty()
+    }
+
+    fn into_message(self) -> PromptMessage {
+        let calls = self.calls.into_iter().map(Made::answered).collect();
+        PromptMessage { calls, ..PromptMessage::new(self.role, self.text) }
     }
 }
 
 /// Sorts the messages of a request.
 ///
 /// The question is what the user said last, or, where only instructions were given, the last of them: requests for a title
-/// are often like that. What the assistant says behind the question is how the answer begins.
-pub(super) fn conversation(fields: &Fields<'_>) -> Result<Conversation, Invalid> {
-    let messages = fields.required("messages")?.as_array().filter(|messages| !messages.is_empty());
+/// are often like that. Behind it stands what the assistant has called, and how the answer begins.
+pub(super) fn conversation(request: &Fields<'_>) -> Result<Conversation, Invalid> {
+    let messages = request.required("messages")?.as_array().filter(|messages| !messages.is_empty());
     let messages = messages.ok_or_else(|| invalid("messages", "must be a list of at least one message"))?;
-    let (mut instructions, mut turns) = (Vec::new(), Vec::new());
+    let (mut instructions, mut turns, mut open) = (Vec::new(), Vec::<Said>::new(), Open::default());
     for (at, value) in messages.iter().enumerate().filter(|(_, value)| !value.is_null()) {
-        let said = message(value, &format!("messages[{at}]."))?;
+        let path = format!("messages[{at}].");
+        let fields = Fields::of(value, &path)?;
+        let Some(role) = role(&fields)? else {
+            let (turn, call) = open.end(&fields)?;
+            let (result, foreign) = read_text(&fields)?;
+            turns[turn].calls[call].came(Came { result, foreign });
+            continue;
+        };
+        let said = message(&fields, role)?;
+        open.begin(turns.len(), &said.calls)?;
         match (said.role, said.foreign) {
             (PromptRole::System, Some(foreign)) => return Err(unsupported(&foreign)),
             // Some clients send instructions that were left empty.
@@ -53,9 +70,9 @@ pub(super) fn conversation(fields: &Fields<'_>) -> Result<Conversation, Invalid>
             (_, foreign) => turns.push(Said { foreign, ..said }),
         }
     }
+    turns.iter().flat_map(|said| &said.calls).try_for_each(Made::check)?;
     let answered = turns.iter().rposition(|said| said.role == PromptRole::User).map_or(0, |at| at + 1);
-    let begun = turns.split_off(answered).into_iter().filter(|said| !said.is_blank());
-    let begun = begun.map(|said| said.text).collect::<Vec<_>>().join("\n\n");
+    let begun = begun(turns.split_off(answered))?;
     let question = match turns.pop() {
         Some(Said { foreign: Some(foreign), .. }) => return Err(unsupported(&foreign)),
         Some(said) if said.is_blank() => {
@@ -67,36 +84,70 @@ pub(super) fn conversation(fields: &Fields<'_>) -> Result<Conversation, Invalid>
     let history = turns.into_iter().filter(|said| !said.is_blank());
     Ok(Conversation {
         question,
-        // Some servers refuse a beginning that ends in white space.
-        beginning: (!begun.is_empty()).then(|| begun.trim_end().to_owned()),
-        history: history.map(|said| PromptMessage::new(said.role, said.text)).collect(),
+        begun,
+        history: history.map(Said::into_message).collect(),
         instructions: (!instructions.is_empty()).then(|| instructions.join("\n\n")),
     })
 }
 
-fn message(value: &Value, path: &str) -> Result<Said, Invalid> {
-    let fields = value.as_object().ok_or_else(|| invalid(path.trim_end_matches('.'), "must be an object"))?;
-    let fields = Fields { fields, path };
-    let role = match fields.required("role")?.as_str() {
+/// What was said and called since the question.
+fn begun(said: Vec<Said>) -> Result<Vec<PromptMessage>, Invalid> {
+    if let Some(foreign) = said.iter().flat_map(|said| &said.calls).find_map(Made::foreign) {
+        return Err(unsupported(foreign));
+    }
+    let mut begun = Vec::<PromptMessage>::new();
+    for message in said.into_iter().filter(|said| !said.is_blank()).map(Said::into_message) {
+        match begun.last_mut().filter(|before| before.calls.is_empty()) {
+            Some(before) => {
+                before.content.push_str("\n\n");
+                before.content.push_str(&message.content);
+                before.calls = message.calls;
+            }
+            None => begun.push(message),
+        }
+    }
+    if let Some(last) = begun.last_mut().filter(|last| last.calls.is_empty()) {
+        // Some servers refuse a beginning that ends in white space.
+        last.content.truncate(last.content.trim_end().len());
+    }
+    Ok(begun)
+}
+
+/// Who says a message; `None`: it is what came of a call.
+fn role(message: &Fields<'_>) -> Result<Option<PromptRole>, Invalid> {
+    Ok(Some(match message.required("role")?.as_str() {
         Some("system" | "developer") => PromptRole::System,
         Some("user") => PromptRole::User,
         Some("assistant") => PromptRole::Assistant,
-        Some("tool" | "function") => return Err(unsupported(&fields.path("role"))),
-        _ => return Err(fields.invalid("role", "must be `system`, `developer`, `user` or `assistant`")),
-    };
-    for name in ["tool_calls", "function_call", "audio"] {
+        Some("tool") => return Ok(None),
+        Some("function") => return Err(unsupported(&message.path("role"))),
+        _ => return Err(message.invalid("role", "must be `system`, `developer`, `user`, `assistant` or `tool`")),
+    }))
+}
+
+fn message(fields: &Fields<'_>, role: PromptRole) -> Result<Said, Invalid> {
+    for name in ["function_call", "audio"] {
         if fields.get(name).is_some_and(|value| !is_empty(value)) {
             return Err(unsupported(&fields.path(name)));
         }
     }
-    let (text, foreign) = match fields.get("content") {
+    let calls = Made::of(fields)?;
+    if role != PromptRole::Assistant && !calls.is_empty() {
+        return Err(fields.invalid("tool_calls", "are the assistant's alone"));
+    }
+    let (text, foreign) = read_text(fields)?;
+    Ok(Said { role, text, content: fields.path("content"), foreign, calls })
+}
+
+/// The text of a message, and the first of its parts that is none.
+fn read_text(message: &Fields<'_>) -> Result<(String, Option<String>), Invalid> {
+    match message.get("content") {
         // What a model said instead of an answer was said all the same.
-        None => (fields.get("refusal").and_then(Value::as_str).unwrap_or_default().to_owned(), None),
-        Some(Value::String(text)) => (text.clone(), None),
-        Some(Value::Array(parts)) => read_parts(parts, &fields)?,
-        Some(_) => return Err(fields.invalid("content", "must be a text or a list of parts")),
-    };
-    Ok(Said { role, text, content: fields.path("content"), foreign })
+        None => Ok((message.get("refusal").and_then(Value::as_str).unwrap_or_default().to_owned(), None)),
+        Some(Value::String(text)) => Ok((text.clone(), None)),
+        Some(Value::Array(parts)) => read_parts(parts, message),
+        Some(_) => Err(message.invalid("content", "must be a text or a list of parts")),
+    }
 }
 
 /// The texts of a message's parts, one below the other, and the first part that is none.

@@ -40,6 +40,12 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// Those of an object that stands at `path`, which ends in a dot.
+    pub(super) fn of(value: &'a Value, path: &'a str) -> Result<Self, Invalid> {
+        let fields = value.as_object().ok_or_else(|| invalid(path.trim_end_matches('.'), "must be an object"))?;
+        Ok(Self { fields, path })
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&'a Value> {
         self.fields.get(name).filter(|value| !value.is_null())
     }
@@ -54,6 +60,12 @@ impl<'a> Fields<'a> {
 
     pub(super) fn required(&self, name: &str) -> Result<&'a Value, Invalid> {
         self.get(name).ok_or_else(|| self.invalid(name, "is missing"))
+    }
+
+    /// A text that has to be there.
+    pub(super) fn text(&self, name: &str) -> Result<&'a str, Invalid> {
+        let text = self.required(name)?.as_str().filter(|text| !text.is_empty());
+        text.ok_or_else(|| self.invalid(name, "must be a text"))
     }
 
     pub(super) fn boolean(&self, name: &str) -> Result<Option<bool>, Invalid> {

@@ -2,7 +2,7 @@
 //!
 //! What would make another answer than the one that was asked for, if it were ignored, is refused, unless the operator
 //! has such things answered in text. What only describes the caller, or leaves the choice to the server, is ignored.
-//! `null` is as good as absent, everywhere. Uses `values.rs` and `conversation.rs`.
+//! `null` is as good as absent, everywhere. Uses `values.rs`, `conversation.rs` and `tools.rs`.
 
 use std::sync::Arc;
 
@@ -11,11 +11,12 @@ use serde_json::Value;
 use super::{
     conversation::{Conversation, conversation},
     fields::{Fields, Invalid, invalid, unsupported},
+    tools::offer,
     values::{is_empty, whole},
 };
 use crate::{
     config::Unsupported,
-    llm::{Parameters, PromptMessage},
+    llm::{Parameters, PromptMessage, ToolChoice, ToolOffer},
 };
 
 /// What stands before the name of an assistant where a model is asked for.
@@ -32,8 +33,10 @@ pub struct CompletionRequest {
     pub assistant: Option<String>,
     /// What is to be answered.
     pub question: String,
-    /// How the answer begins: it is to be gone on with.
-    pub beginning: Option<String>,
+    /// What the assistant has said and called since the question: it is to be gone on with.
+    pub begun: Vec<PromptMessage>,
+    /// What the caller has that may be called.
+    pub tools: ToolOffer,
     /// What was said before the question, oldest first.
     pub history: Vec<PromptMessage>,
     /// The messages of `system` and `developer`, with an empty line between them.
@@ -60,21 +63,43 @@ impl CompletionRequest {
         let fields = Fields { fields, path: "" };
         fields.refuse_what_cannot_be_had(policy)?;
         let assistant = fields.assistant()?;
-        let Conversation { question, beginning, history, instructions } = conversation(&fields)?;
+        let Conversation { question, begun, history, instructions } = conversation(&fields)?;
+        let has_calls = history.iter().chain(&begun).any(|message| !message.calls.is_empty());
+        let mut tools = offer(&fields)?;
+        if tools.choice == ToolChoice::Nothing && !has_calls {
+            tools = ToolOffer::default(); // They ask for nothing.
+        }
         let parameters = fields.parameters()?;
+        let may_share = fields.option("rivulet", "cache")?.unwrap_or(parameters.temperature == Some(0.0));
         Ok(Self {
             assistant,
             question,
-            beginning,
+            begun,
             history,
             instructions,
             // Who wants other words, or leaves that open, should not get the same ones again.
-            may_share: fields.option("rivulet", "cache")?.unwrap_or(parameters.temperature == Some(0.0)),
+            may_share: may_share && !has_calls && tools.tools.is_empty(),
+            tools,
             parameters: Arc::new(parameters),
             max_output_tokens: fields.max_output_tokens()?,
             stream: fields.boolean("stream")?.unwrap_or(false),
             include_usage: fields.option("stream_options", "include_usage")?.unwrap_or(false),
         })
+    }
+
+    /// Who could be asked takes no tools: then a text is the answer, where that is one and `policy` has it so.
+    ///
+    /// # Errors
+    /// [`Invalid`] otherwise.
+    pub fn leave_out_tools(&mut self, policy: Unsupported) -> Result<(), Invalid> {
+        if self.tools.choice.wants_a_call() {
+            return Err(unsupported("tool_choice"));
+        }
+        if policy == Unsupported::Refuse {
+            return Err(unsupported("tools").unless_in_text());
+        }
+        self.tools = ToolOffer::default();
+        Ok(())
     }
 }
 
@@ -129,7 +154,7 @@ impl Fields<'_> {
 
     /// What the gateway does not do and must not pass over in silence.
     fn refuse_what_cannot_be_had(&self, policy: Unsupported) -> Result<(), Invalid> {
-        // Tools that may not be used ask for nothing.
+        // Functions that may not be used ask for nothing.
         let declines = |name: &str| self.get(name).is_some_and(|choice| choice == "none");
         for Wish { name, is_harmless, in_text, declined_by } in UNSUPPORTED {
             let asks = self.get(name).is_some_and(|value| !is_harmless(value));
@@ -163,10 +188,8 @@ impl Wish {
     }
 }
 
-const UNSUPPORTED: [Wish; 14] = [
+const UNSUPPORTED: [Wish; 12] = [
     Wish::refused("n", |value| whole(value) == Some(1)),
-    Wish { declined_by: Some("tool_choice"), ..Wish::in_text("tools", is_empty) },
-    Wish::refused("tool_choice", |value| matches!(value.as_str(), Some("none" | "auto"))),
     Wish { declined_by: Some("function_call"), ..Wish::in_text("functions", is_empty) },
     Wish::refused("function_call", |value| matches!(value.as_str(), Some("none" | "auto"))),
     Wish::in_text("response_format", |value| value["type"] == "text"),

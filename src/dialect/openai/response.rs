@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::called::{Piece, ToolCall};
 use crate::chat::{Citation, Source, Status, Usage};
 
 /// The end of a whole stream. One that broke off has none.
@@ -61,11 +62,14 @@ pub const fn finish_reason(status: Status) -> Option<&'static str> {
     }
 }
 
-/// A whole answer.
+/// What ends in calls.
+pub const TOOL_CALLS: &str = "tool_calls";
+
+/// A whole answer: a text, and what the caller is to call.
 #[must_use]
 pub fn completion(
     envelope: &Envelope,
-    text: &str,
+    (text, calls): (&str, &[ToolCall]),
     finish: &str,
     usage: Option<Usage>,
     extension: &Extension<'_>,
@@ -77,7 +81,12 @@ pub fn completion(
         model: &envelope.model,
         choices: [Choice {
             index: 0,
-            message: Message { role: "assistant", content: text, refusal: None },
+            message: Message {
+                role: "assistant",
+                content: (calls.is_empty() || !text.is_empty()).then_some(text),
+                refusal: None,
+                tool_calls: calls,
+            },
             logprobs: None,
             finish_reason: finish,
         }],
@@ -99,13 +108,20 @@ impl Chunks<'_> {
     /// The first one: who speaks, and the sources.
     #[must_use]
     pub fn begin(&self, extension: &Extension<'_>) -> String {
-        self.event(Delta { role: Some("assistant"), content: Some("") }, None, Some(extension))
+        self.event(Delta { role: Some("assistant"), content: Some(""), ..Delta::default() }, None, Some(extension))
     }
 
     /// A piece of the answer.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
-        self.event(Delta { role: None, content: Some(text) }, None, None)
+        self.event(Delta { content: Some(text), ..Delta::default() }, None, None)
+    }
+
+    /// What the caller is to call: of each, what it is, and then all of its arguments.
+    #[must_use]
+    pub fn calls(&self, calls: &[ToolCall]) -> String {
+        let pieces = calls.iter().enumerate().flat_map(|(index, call)| call.pieces(index));
+        pieces.map(|piece| self.event(Delta { tool_calls: Some([piece]), ..Delta::default() }, None, None)).collect()
     }
 
     /// The answer is whole: why it ends, what it cost where that was asked for, and the end of the stream.
@@ -252,8 +268,11 @@ struct Choice<'a> {
 #[schema(as = CompletionMessage)]
 struct Message<'a> {
     role: &'static str,
-    content: &'a str,
+    /// Not there where nothing was said before calls.
+    content: Option<&'a str>,
     refusal: Option<()>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tool_calls: &'a [ToolCall],
 }
 
 #[derive(Serialize)]
@@ -284,6 +303,8 @@ struct Delta<'a> {
     role: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[Piece<'a>; 1]>,
 }
 
 #[derive(Serialize, ToSchema)]

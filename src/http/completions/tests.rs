@@ -1,9 +1,17 @@
 use axum::{body::to_bytes, http::StatusCode};
-use futures_util::future::pending;
-use tokio_util::task::TaskTracker;
+use futures_util::{
+    StreamExt,
+    future::pending,
+    stream::{self, BoxStream},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::*;
-use crate::chat::Author;
+use crate::{
+    chat::{Author, Status},
+    llm::{Call, Failover},
+    run::RunEvent,
+};
 
 const SHORT: Waits = Waits { head: Duration::from_millis(20), keep_alive: Duration::from_millis(20) };
 
@@ -84,6 +92,49 @@ async fn what_was_withdrawn_is_not_in_a_whole_answer_and_breaks_a_stream() {
     // Nothing is taken back when another model goes on at the very end.
     let told = stream_of(of(vec![text("a"), failover(1), text("b"), whole_end()]), WAITS).await.unwrap();
     assert!(told.ends_with(response::DONE), "{told}");
+}
+
+fn calls() -> RunEvent {
+    let call = |name: &str, arguments| Call { name: name.to_owned(), arguments };
+    RunEvent::Called(vec![call("calc", json!({"x": 1})), call("time", json!("{"))])
+}
+
+#[tokio::test]
+async fn calls_are_told_whole_behind_the_text_and_are_why_it_ends() {
+    let told = body(whole(of(vec![text("So:"), calls(), whole_end()])).await.unwrap()).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let (choice, alone) = (&told["choices"][0], of(vec![calls(), whole_end()]));
+    assert_eq!((&choice["finish_reason"], &choice["message"]["content"]), (&json!("tool_calls"), &json!("So:")));
+    let called = choice["message"]["tool_calls"].as_array().unwrap();
+    assert_eq!(called[0]["function"], json!({"name": "calc", "arguments": "{\"x\":1}"}));
+    assert_eq!(called[1]["function"], json!({"name": "time", "arguments": "{"}), "as the model wrote it");
+    let ids: Vec<_> = called.iter().map(|call| call["id"].as_str().unwrap()).collect();
+    assert!(ids.iter().all(|id| id.starts_with("call_") && id.len() == 37) && ids[0] != ids[1], "{ids:?}");
+    let alone: Value = serde_json::from_str(&body(whole(alone).await.unwrap()).await).unwrap();
+    assert_eq!(alone["choices"][0]["message"]["content"], Value::Null);
+
+    let told = stream_of(of(vec![text("So:"), calls(), whole_end()]), WAITS).await.unwrap();
+    let events = told.lines().filter_map(|line| line.strip_prefix("data: {"));
+    let events = events.map(|event| serde_json::from_str::<Value>(&format!("{{{event}")).unwrap());
+    let deltas: Vec<_> = events.filter(|event| event["choices"][0]["delta"].get("tool_calls").is_some()).collect();
+    let pieces: Vec<_> = deltas.iter().map(|event| &event["choices"][0]["delta"]["tool_calls"][0]).collect();
+    assert_eq!(pieces.iter().map(|piece| piece["index"].as_u64().unwrap()).collect::<Vec<_>>(), [0, 0, 1, 1]);
+    assert_eq!(pieces[0]["function"], json!({"name": "calc", "arguments": ""}));
+    assert_eq!(*pieces[1], json!({"index": 0, "function": {"arguments": "{\"x\":1}"}}));
+    assert!(told.contains(r#""finish_reason":"tool_calls""#) && told.ends_with(response::DONE), "{told}");
+}
+
+#[tokio::test]
+async fn what_may_not_be_called_is_not_told() {
+    let of = |events| {
+        let mut completion = of(events);
+        completion.may_call = false;
+        completion
+    };
+    let told = body(whole(of(vec![text("So."), calls(), whole_end()])).await.unwrap()).await;
+    assert!(told.contains(r#""finish_reason":"stop""#) && !told.contains("calc"), "{told}");
+    let problem = whole(of(vec![calls(), whole_end()])).await.unwrap_err();
+    assert_eq!((problem.status, &*problem.code), (StatusCode::BAD_GATEWAY, "upstream_unavailable"));
 }
 
 #[tokio::test]

@@ -78,6 +78,24 @@ impl ReadyModel {
         let encoded = self.tokenizer.encode_fast(text, false);
         encoded.map_or_else(|_| text.chars().count().div_ceil(2), |encoding| encoding.len())
     }
+
+    /// What the model reads of a text that it is given as a document is.
+    #[must_use]
+    pub fn read(&self, text: &str) -> Read {
+        let text = format!("{}{text}", self.description.before_document);
+        let encoded = self.tokenizer.encode_fast(text.as_str(), true);
+        let (all, most) = (encoded.map_or(0, |encoding| encoding.len()), self.description.max_tokens);
+        Read { tokens: all.min(most), is_cut: all > most }
+    }
+}
+
+/// What the model reads of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Read {
+    /// Its tokens, with the model's own marks.
+    pub tokens: usize,
+    /// Whether the text has more.
+    pub is_cut: bool,
 }
 
 impl fmt::Debug for ReadyModel {

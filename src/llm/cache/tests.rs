@@ -40,6 +40,7 @@ impl ChatModel for Scripted {
         let target = |name: &str, model: &str| TargetReport {
             name: name.to_owned(),
             model: model.to_owned(),
+            takes_tools: true,
             breaker: BreakerState::Closed,
             open_for: None,
             failures: 0,
@@ -141,8 +142,9 @@ async fn only_what_is_good_for_everybody_is_kept() {
     }
     let unknown = ChatRequest { sharing: Sharing::default(), ..request() };
     assert_eq!(asked_twice(good(), unknown).await, 2, "a state of the knowledge that cannot be told");
-    let tool = ToolSpec { name: "time".to_owned(), description: String::new(), parameters: Value::Null };
-    let offered = ToolOffer { tools: [tool].into(), is_over: true };
+    let tool =
+        ToolSpec { name: "time".to_owned(), description: String::new(), parameters: Value::Null, is_strict: false };
+    let offered = ToolOffer { tools: [tool].into(), ..ToolOffer::default() };
     assert_eq!(asked_twice(good(), ChatRequest { tools: offered, ..request() }).await, 2, "tools");
     let call = Call { name: "time".to_owned(), arguments: Value::Null };
     let calls = vec![Answered { call, result: "noon".to_owned() }];

@@ -9,11 +9,13 @@ use crate::llm::{
 
 /// Asks for the usage at the end of a stream. Not every server knows it.
 pub(super) const USAGE_OPTIONS: &str = "stream_options";
+/// Whether there may be several calls at once. Not every server knows it either.
+pub(super) const PARALLEL: &str = "parallel_tool_calls";
 /// The limit of tokens, by its older name and by its newer one.
 const LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 /// What can be left out, each with a bit of its own.
-const OPTIONAL: [&str; 7] =
-    [USAGE_OPTIONS, "temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "stop"];
+const OPTIONAL: [&str; 8] =
+    [USAGE_OPTIONS, "temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "stop", PARALLEL];
 const NEWER_LIMIT: u32 = 1 << 16;
 const NO_SYSTEM: u32 = 1 << 17;
 const USER_FIRST: u32 = 1 << 18;
@@ -77,9 +79,11 @@ impl Manner {
         } else if self.has(USAGE_OPTIONS) && [USAGE_OPTIONS, "include_usage"].iter().any(|name| words.contains(name)) {
             other |= 1;
         } else if let Some(refused) = refusal::Unsupported::of(words) {
-            let sent = serde_json::to_value(&*request.parameters).unwrap_or_default();
+            let parameters = serde_json::to_value(&*request.parameters).unwrap_or_default();
+            let is_sent =
+                |name: &str| parameters.get(name).is_some() || name == PARALLEL && request.tools.one_at_a_time;
             for (name, bit) in OPTIONAL.iter().zip(0..) {
-                if self.has(name) && sent.get(name).is_some() && refused.names(name) {
+                if self.has(name) && is_sent(name) && refused.names(name) {
                     other |= 1 << bit;
                 }
             }
@@ -100,7 +104,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::llm::request::{Parameters, PromptMessage};
+    use crate::llm::{
+        call::ToolOffer,
+        request::{Parameters, PromptMessage},
+    };
 
     fn request() -> ChatRequest {
         let parameters = Parameters { temperature: Some(0.5), seed: Some(1), ..Parameters::default() };
@@ -132,6 +139,10 @@ mod tests {
         ] {
             assert_eq!(after(words), None, "{words}");
         }
+        let one = ToolOffer { one_at_a_time: true, ..ToolOffer::default() };
+        let one = ChatRequest { tools: one, ..request() };
+        let without = first.after(first, &one, 400, "Unknown field: parallel_tool_calls").unwrap();
+        assert!(!without.has(PARALLEL) && first.has(PARALLEL));
         let turns = "roles must alternate user/assistant/user/assistant/...";
         assert_eq!(after(turns), None, "they do");
         let greeting = [PromptRole::System, PromptRole::Assistant, PromptRole::User]

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::{
     Endpoint,
-    manner::{Manner, USAGE_OPTIONS},
+    manner::{Manner, PARALLEL, USAGE_OPTIONS},
 };
 use crate::llm::{
-    call::{Answered, ToolSpec},
+    call::{Answered, ToolChoice, ToolSpec},
     request::{ChatRequest, PromptMessage, PromptRole},
 };
 
@@ -33,8 +33,16 @@ impl Endpoint {
         }
         if !request.tools.tools.is_empty() {
             body["tools"] = request.tools.tools.iter().map(tool).collect();
-            if request.tools.is_over {
-                body["tool_choice"] = json!("none");
+            match &request.tools.choice {
+                ToolChoice::Auto => {}
+                ToolChoice::Nothing => body["tool_choice"] = json!("none"),
+                ToolChoice::Something => body["tool_choice"] = json!("required"),
+                ToolChoice::Named(name) => {
+                    body["tool_choice"] = json!({ "type": "function", "function": { "name": name } });
+                }
+            }
+            if request.tools.one_at_a_time && manner.has(PARALLEL) {
+                body[PARALLEL] = json!(false);
             }
         }
         for path in &self.strip {
@@ -49,7 +57,11 @@ const MAX_NAME_BYTES: usize = 64;
 
 fn tool(tool: &ToolSpec) -> Value {
     let (name, description, parameters) = (&tool.name, &tool.description, &tool.parameters);
-    json!({ "type": "function", "function": { "name": name, "description": description, "parameters": parameters } })
+    let mut function = json!({ "name": name, "description": description, "parameters": parameters });
+    if tool.is_strict {
+        function["strict"] = json!(true);
+    }
+    json!({ "type": "function", "function": function })
 }
 
 /// The messages of a prompt. White space at the end of a beginning that the model shall go on with is left out: servers

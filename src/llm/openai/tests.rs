@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::llm::{
-    call::{Answered, Call, ToolOffer, ToolSpec},
+    call::{Answered, Call, ToolChoice, ToolOffer, ToolSpec},
     request::{Parameters, PromptMessage, PromptRole},
     upstream_error::UpstreamError,
 };
@@ -112,8 +112,9 @@ fn calls_and_what_came_of_them_go_together_under_ids_that_every_server_takes() {
         name: "calc".to_owned(),
         description: "Calculates.".to_owned(),
         parameters: json!({ "type": "object" }),
+        is_strict: false,
     };
-    let tools = ToolOffer { tools: [calculator].into(), is_over: false };
+    let tools = ToolOffer { tools: [calculator].into(), ..ToolOffer::default() };
     let request = ChatRequest { tools, ..ChatRequest::new(prompt, "", 7) };
     let endpoint = Endpoint::new(config("http://h/v1")).unwrap();
     let manner = endpoint.learnt.manner();
@@ -136,7 +137,8 @@ fn calls_and_what_came_of_them_go_together_under_ids_that_every_server_takes() {
     assert_eq!(body["tools"], json!([{ "type": "function", "function": offered }]));
     assert_eq!(body.get("tool_choice"), None);
 
-    let over = ChatRequest { tools: ToolOffer { is_over: true, ..request.tools.clone() }, ..request.clone() };
+    let over =
+        ChatRequest { tools: ToolOffer { choice: ToolChoice::Nothing, ..request.tools.clone() }, ..request.clone() };
     let last = endpoint.body(&over, manner);
     assert_eq!((&last["tools"], &last["tool_choice"]), (&body["tools"], &json!("none")));
 

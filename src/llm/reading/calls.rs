@@ -30,6 +30,8 @@ pub(super) struct TooMuch;
 pub(super) struct Calls {
     /// What may be called; none: calls are no answer.
     offered: Arc<[ToolSpec]>,
+    /// Whether there may be one at the most.
+    one_at_a_time: bool,
     begun: Vec<Begun>,
     bytes: usize,
     /// Some came in pieces, and not as messages alone.
@@ -54,7 +56,7 @@ impl Calls {
 
     /// What may be called.
     pub(super) fn offer(&mut self, tools: ToolOffer) {
-        self.offered = tools.tools;
+        (self.offered, self.one_at_a_time) = (tools.tools, tools.one_at_a_time);
     }
 
     /// Whether something may be called.
@@ -106,14 +108,20 @@ impl Calls {
     /// All of them, when nothing more comes. `None` when nobody can tell what one of them calls.
     pub(super) fn finish(&mut self) -> Option<Vec<Call>> {
         let call = |begun: Begun| Call { name: begun.name, arguments: arguments(&begun.arguments.mended()) };
-        mem::take(&mut self.begun).into_iter().map(|begun| (!begun.name.is_empty()).then(|| call(begun))).collect()
+        let begun = mem::take(&mut self.begun).into_iter().take(self.most());
+        begun.map(|begun| (!begun.name.is_empty()).then(|| call(begun))).collect()
     }
 
     /// The calls in what a model wrote and its server could not read; instead of what came until then.
     pub(super) fn rescue(&mut self, written: &str) -> Option<Vec<Call>> {
-        let calls = rescue::calls(written, &self.offered)?;
+        let mut calls = rescue::calls(written, &self.offered)?;
+        calls.truncate(self.most());
         self.begun.clear();
         Some(calls)
+    }
+
+    const fn most(&self) -> usize {
+        if self.one_at_a_time { 1 } else { MAX_CALLS }
     }
 
     /// The call that a piece goes on with; `None`: it begins one.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::llm::{
     FinishReason,
-    call::{Call, ToolOffer, ToolSpec},
+    call::{Call, ToolChoice, ToolOffer, ToolSpec},
     upstream_error::Blame,
 };
 

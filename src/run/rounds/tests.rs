@@ -53,7 +53,8 @@ impl ChatModel for Scripted {
 
     fn stream(&self, request: ChatRequest) -> ModelStream {
         // A server that does not pass on that nothing shall be called; what nobody offers is no call anywhere.
-        let may_call = !request.tools.tools.is_empty() && (!request.tools.is_over || self.is_stubborn);
+        let may_call =
+            !request.tools.tools.is_empty() && (request.tools.choice == ToolChoice::Auto || self.is_stubborn);
         self.asked.lock().push(request);
         let closing = Script { pieces: vec![Piece::Text("So.".to_owned())], end: End::Finish(FinishReason::Stop) };
         let round = self.rounds.lock().pop_front().unwrap_or(closing);
@@ -152,6 +153,7 @@ impl Heard {
                 assert!(self.calls.values().all(|status| *status != ToolStatus::Running), "a result for each call");
                 self.end = Some(outcome);
             }
+            RunEvent::Called(_) => panic!("the caller has no tools"),
             RunEvent::Doing(_)
             | RunEvent::Retrieved { .. }
             | RunEvent::Sources(_)
@@ -227,7 +229,7 @@ proptest! {
         prop_assert!(asked.len() <= most as usize + usize::from(is_stubborn));
         for (n, request) in asked.iter().enumerate() {
             let is_last = n + 1 >= most as usize;
-            prop_assert!(!is_last || request.tools.is_over || request.tools.tools.is_empty(), "the last goes without tools");
+            prop_assert!(!is_last || request.tools.choice == ToolChoice::Nothing || request.tools.tools.is_empty(), "the last goes without tools");
             let answered: Vec<_> = request.prompt.iter().flat_map(|message| &message.calls).collect();
             prop_assert_eq!(request.prompt.iter().filter(|message| !message.calls.is_empty()).count(), n);
             prop_assert!(answered.iter().all(|one| !one.result.is_empty()));

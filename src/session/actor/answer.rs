@@ -211,6 +211,7 @@ impl Actor {
             RunEvent::Failover(Failover { keep, from, to, reason }) => {
                 self.shared.log.lock().fail_over(keep, &from, &to, reason);
             }
+            RunEvent::Called(_) => {} // Who asks in a conversation has no tools.
             RunEvent::End(outcome) => self.end_run(|_| outcome),
         }
     }

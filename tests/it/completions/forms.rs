@@ -78,14 +78,14 @@ async fn numbers_of_every_form_reach_the_model_as_numbers() {
 }
 
 #[tokio::test]
-async fn tools_and_formats_are_refused_by_name_or_answered_in_text_as_the_operator_likes() {
+async fn functions_and_formats_are_refused_by_name_or_answered_in_text_as_the_operator_likes() {
     let upstream = Upstream::saying("Yes.", 0.0).await;
     let (strict, lenient) = (Setup::with_upstream(&upstream.url), Setup::with_upstream(&upstream.url));
     let strict = strict.start().await;
     let lenient = lenient.set("RIVULET_LLM_UNSUPPORTED", "text").start().await;
-    let tools = json!([{"type": "function", "function": {"name": "f", "parameters": {}}}]);
+    let functions = json!([{"name": "f", "parameters": {}}]);
     for (fields, param) in [
-        (json!({"tools": tools, "tool_choice": "auto"}), "tools"),
+        (json!({"functions": functions, "function_call": "auto"}), "functions"),
         (json!({"response_format": {"type": "json_object"}}), "response_format"),
         (json!({"verbosity": "low"}), "verbosity"),
     ] {
@@ -95,7 +95,7 @@ async fn tools_and_formats_are_refused_by_name_or_answered_in_text_as_the_operat
         let (told, sent) = asked(&lenient, &upstream, fields).await;
         assert_eq!((told.text().as_str(), told.finish(), sent.get(param)), ("Yes.", Some("stop"), None));
     }
-    let forced = with(question("Q?"), json!({"tools": tools, "tool_choice": "required"}));
+    let forced = with(question("Q?"), json!({"functions": functions, "function_call": {"name": "f"}}));
     assert_eq!(ask(&lenient, &forced).await.code(), Some("unsupported_parameter"));
 }
 

@@ -17,6 +17,7 @@ const [url, binary] = process.argv.slice(2);
 assert.ok(url && binary, "usage: sdk.mjs URL-OF-THE-GATEWAY RIVULET-BINARY");
 
 const PATIENCE_MS = 20_000;
+const vectors = "all-MiniLM-L6-v2";
 const messages = [{ role: "user", content: "How long can I return a tent?" }];
 const folder = mkdtempSync(join(tmpdir(), "rivulet-sdk-"));
 const programs = [];
@@ -112,10 +113,51 @@ const checks = {
     assert.equal(await helper.finalContent(), text);
   },
 
+  async "calls of the program's tools, whole whichever way a server writes them, and the answer to their results"() {
+    const content = 'call calc {"x":"1+1"} and call time {} then say "Done."';
+    const question = { role: "user", content };
+    const parameters = { type: "object", properties: { x: { type: "string" } } };
+    const tools = ["calc", "time"].map((name) => ({ type: "function", function: { name, parameters } }));
+    for (const fault of [[], ["--fault", "tools-index-zero"], ["--fault", "tools-args-repeat"]]) {
+      const ai = client(await gateway({ RIVULET_LLM_BASE_URL: await model("--rate", "0", ...fault) }));
+      const whole = await ask(ai, { messages: [question], tools });
+      const helper = ai.chat.completions.stream({ model: "default", messages: [question], tools });
+      for (const answer of [whole, await helper.finalChatCompletion()]) {
+        const { finish_reason, message } = answer.choices[0];
+        assert.equal(finish_reason, "tool_calls");
+        const called = message.tool_calls.map((call) => [call.function.name, JSON.parse(call.function.arguments)]);
+        assert.deepEqual(called, [["calc", { x: "1+1" }], ["time", {}]]);
+        const results = message.tool_calls.map(({ id }) => ({ role: "tool", tool_call_id: id, content: "2" }));
+        const done = await ask(ai, { messages: [question, message, ...results], tools });
+        assert.equal(done.choices[0].message.content, "Done.");
+        const error = await raised(OpenAI.BadRequestError, ask(ai, { messages: [question, message], tools }));
+        assert.equal(error.param, "messages[1].tool_calls[0].id");
+      }
+      // The package makes the calls itself.
+      const made = [];
+      const runnable = tools.map((tool) => ({
+        ...tool,
+        function: { ...tool.function, function: (args) => made.push(args) && "2", parse: JSON.parse },
+      }));
+      const runner = ai.chat.completions.runTools({ model: "default", messages: [question], tools: runnable, stream: true });
+      assert.equal(await runner.finalContent(), "Done.");
+      assert.deepEqual(made, [{ x: "1+1" }, {}]);
+    }
+  },
+
+  async "vectors of texts, as the package asks for them and as numbers"() {
+    const ask = (options) => client(url).embeddings.create({ model: vectors, input: ["a tent", "bread"], ...options });
+    const [packed, plain] = [await ask(), await ask({ encoding_format: "float" })];
+    assert.equal(packed.data[1].embedding.length, 384);
+    packed.data[0].embedding.forEach((number, at) => assert.ok(Math.abs(number - plain.data[0].embedding[at]) < 1e-4));
+    const error = await raised(OpenAI.NotFoundError, ask({ model: "text-embedding-3-small" }));
+    assert.equal(error.code, "model_not_found");
+  },
+
   async "models are listed and found"() {
     const names = [];
     for await (const one of client(url).models.list()) names.push(one.id);
-    assert.deepEqual(names, ["default", "assistant:autbot", "extractive"]);
+    assert.deepEqual(names, ["default", "assistant:autbot", "extractive", vectors]);
     assert.equal((await client(url).models.retrieve("default")).owned_by, "rivulet");
     const error = await raised(OpenAI.NotFoundError, client(url).models.retrieve("gpt-99"));
     assert.equal(error.code, "model_not_found");

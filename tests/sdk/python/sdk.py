@@ -22,6 +22,7 @@ import openai
 from openai import AsyncOpenAI, OpenAI
 
 QUESTION = [{"role": "user", "content": "How long can I return a tent?"}]
+MODELS = ["default", "assistant:autbot", "extractive", "all-MiniLM-L6-v2"]
 PATIENCE_S = 20
 SECRET = "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e7596ad3b8c7e5f1024"
 
@@ -81,6 +82,11 @@ def ask(ai, **options):
     return ai.chat.completions.create(**{"model": "default", "messages": QUESTION, **options})
 
 
+def tool(name):
+    schema = {"type": "object", "properties": {"x": {"type": "string"}}}
+    return {"type": "function", "function": {"name": name, "description": "Does it.", "parameters": schema}}
+
+
 def raised(kind, call):
     """The error of this very kind that the call raises."""
     try:
@@ -128,13 +134,57 @@ def odd_requests(url, _):
         {"messages": alone, "presence_penalty": 0, "max_tokens": 1024.0},
         {"messages": begun},
         {"messages": holes, "max_tokens": -1, "temperature": "0.7", "stop": "", "seed": 1.0},
-        {"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "none"},
+        {"tools": [tool("f")], "tool_choice": "none"},
+        {"tools": [tool("f")]},
     ]:
         answer = ask(ai, **options)
         check("60 days" in answer.choices[0].message.content, f"{options}: answered {answer}")
     # The gateway of these tests keeps nothing.
     raw = ai.chat.completions.with_raw_response.create(model="default", messages=QUESTION, temperature=0)
     check(raw.headers["cache-status"].startswith("rivulet; fwd="), raw.headers["cache-status"])
+
+
+def tools(_, programs):
+    """calls of the program's tools, whole whichever way a server writes them, and the answer to their results; streamed too"""
+    ask_for = 'say "Let me see." and call calc {"x":"1+1"} and call time {} then say "Done."'
+    question = {"role": "user", "content": ask_for}
+    offered = [tool("calc"), tool("time")]
+    for fault in [[], ["--fault", "tools-index-zero"], ["--fault", "tools-args-object"], ["--fault", "tools-finish-stop"]]:
+        ai = client(programs.gateway(RIVULET_LLM_BASE_URL=programs.model("--rate", "0", *fault)))
+        answer = ask(ai, messages=[question], tools=offered)
+        with ai.chat.completions.stream(model="default", messages=[question], tools=offered) as stream:
+            for _event in stream:
+                pass
+            streamed = stream.get_final_completion()
+        for told in [answer, streamed]:
+            choice = told.choices[0]
+            check((choice.finish_reason, choice.message.content) == ("tool_calls", "Let me see."), choice)
+            called = [(call.function.name, call.function.arguments) for call in choice.message.tool_calls]
+            check(called == [("calc", '{"x":"1+1"}'), ("time", "{}")], f"{fault}: called {called}")
+            results = [{"role": "tool", "tool_call_id": call.id, "content": "2"} for call in choice.message.tool_calls]
+            done = ask(ai, messages=[question, choice.message, *results], tools=offered)
+            check((done.choices[0].message.content, done.choices[0].finish_reason) == ("Done.", "stop"), done)
+        called = ask(ai, messages=[question], tools=offered, parallel_tool_calls=False).choices[0].message.tool_calls
+        check(len(called) == 1, f"{fault}: called {called}")
+    error = raised(openai.BadRequestError, lambda: ask(ai, messages=[question, choice.message], tools=offered))
+    check(error.param == "messages[1].tool_calls[0].id", error)
+
+
+def embeddings(url, _):
+    """vectors of texts: as the package asks for them, and as numbers; what is wrong is refused"""
+    ai = client(url)
+    texts = ["How long can I return a tent?", "Returning a tent", "A recipe of bread"]
+    made = ai.embeddings.create(model=MODELS[-1], input=texts)
+    near, far = (sum(a * b for a, b in zip(made.data[0].embedding, made.data[at].embedding)) for at in [1, 2])
+    check(len(made.data[0].embedding) == 384 and near > far + 0.2, f"{near} and {far}")
+    check(made.usage.prompt_tokens > 10 and made.model == MODELS[-1], made.usage)
+    as_numbers = ai.embeddings.create(model=MODELS[-1], input=texts[0], encoding_format="float", dimensions=384)
+    off = max(abs(a - b) for a, b in zip(as_numbers.data[0].embedding, made.data[0].embedding))
+    check(off < 1e-4, f"the numbers differ by {off}")
+    error = raised(openai.NotFoundError, lambda: ai.embeddings.create(model="text-embedding-3-small", input="x"))
+    check(error.code == "model_not_found", error)
+    error = raised(openai.BadRequestError, lambda: ai.embeddings.create(model=MODELS[-1], input=[1, 2]))
+    check((error.code, error.param) == ("unsupported_parameter", "input[0]"), error)
 
 
 def streams(url, _):
@@ -166,7 +216,7 @@ def asynchronous(url, _):
             texts = await asyncio.gather(*(one() for _ in range(8)))
             check(all("60 days" in text for text in texts), f"streamed {texts}")
             names = [model.id async for model in ai.models.list()]
-            check(names == ["default", "assistant:autbot", "extractive"], f"the models are {names}")
+            check(names == MODELS, f"the models are {names}")
 
     asyncio.run(all_of_them())
 
@@ -174,7 +224,7 @@ def asynchronous(url, _):
 def models(url, _):
     """models are listed and found"""
     ai = client(url)
-    check([model.id for model in ai.models.list()] == ["default", "assistant:autbot", "extractive"], "other models")
+    check([model.id for model in ai.models.list()] == MODELS, "other models")
     check(ai.models.retrieve("default").owned_by == "rivulet", "another owner")
     error = raised(openai.NotFoundError, lambda: ai.models.retrieve("gpt-99"))
     check((error.code, error.param) == ("model_not_found", "model"), error)
@@ -187,7 +237,8 @@ def refusals(url, _):
         ({"temperature": 3}, "invalid_field", "temperature"),
         ({"n": 2}, "unsupported_parameter", "n"),
         ({"messages": [{"role": "user", "content": ""}]}, "empty_text", "messages[0].content"),
-        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "unsupported_parameter", "tools"),
+        ({"tools": [{"type": "function", "function": {"name": "f g"}}]}, "invalid_field", "tools[0].function.name"),
+        ({"functions": [{"name": "f"}]}, "unsupported_parameter", "functions"),
     ]:
         error = raised(openai.BadRequestError, lambda: ask(ai, **options))
         check((error.code, error.param, error.type) == (code, param, "invalid_request_error"), error)
@@ -256,7 +307,7 @@ def leaving(_, programs):
         check(time.monotonic() < deadline, "the answer goes on")
 
 
-CHECKS = [whole_answers, conversations, odd_requests, streams, asynchronous, models, refusals, keys, broken_streams,
+CHECKS = [whole_answers, conversations, odd_requests, tools, embeddings, streams, asynchronous, models, refusals, keys, broken_streams,
           failing_models, leaving]
 
 

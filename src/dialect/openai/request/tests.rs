@@ -4,6 +4,8 @@ use serde_json::{Map, json};
 use super::*;
 use crate::llm::PromptRole;
 
+mod tools;
+
 fn with(fields: Value) -> Value {
     let mut body = json!({"model": "any", "messages": [{"role": "user", "content": "Q?"}]});
     body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -12,6 +14,20 @@ fn with(fields: Value) -> Value {
 
 fn parse(fields: Value) -> CompletionRequest {
     CompletionRequest::parse(&with(fields), Unsupported::Refuse).unwrap()
+}
+
+fn tool(name: &str) -> Value {
+    json!({"type": "function", "function": {"name": name, "description": "Does it.", "parameters": {"type": "object"}}})
+}
+
+/// A message with calls of these ids.
+fn called(ids: &[&str]) -> Value {
+    let call = |id: &&str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{\"x\":1}"}});
+    json!({"role": "assistant", "content": null, "tool_calls": ids.iter().map(call).collect::<Value>()})
+}
+
+fn result(id: &str, text: &str) -> Value {
+    json!({"role": "tool", "tool_call_id": id, "content": text})
 }
 
 fn refused(body: &Value) -> (&'static str, String) {
@@ -130,8 +146,8 @@ fn what_the_gateway_does_not_do_is_not_passed_over() {
     let image = json!([{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": "x"}}]);
     for (fields, param) in [
         (json!({"n": 2}), "n"),
-        (json!({"tools": [{"type": "function"}]}), "tools"),
-        (json!({"tool_choice": "required"}), "tool_choice"),
+        (json!({"tools": [{"type": "web_search"}]}), "tools[0].type"),
+        (json!({"tools": [tool("f")], "tool_choice": {"type": "allowed_tools", "tools": []}}), "tool_choice.type"),
         (json!({"functions": [{"name": "f"}]}), "functions"),
         (json!({"function_call": {"name": "f"}}), "function_call"),
         (json!({"response_format": {"type": "json_object"}}), "response_format"),
@@ -141,11 +157,18 @@ fn what_the_gateway_does_not_do_is_not_passed_over() {
         (json!({"audio": {"voice": "x"}}), "audio"),
         (json!({"modalities": ["text", "audio"]}), "modalities"),
         (json!({"prediction": {"type": "content"}}), "prediction"),
-        (json!({"messages": [{"role": "tool", "content": "4", "tool_call_id": "c"}]}), "messages[0].role"),
+        (json!({"messages": [{"role": "function", "content": "4", "name": "f"}]}), "messages[0].role"),
         (json!({"messages": [{"role": "user", "content": image}]}), "messages[0].content[1].type"),
         (
-            json!({"messages": [{"role": "assistant", "content": "a", "tool_calls": [{"id": "c"}]}]}),
-            "messages[0].tool_calls",
+            json!({"messages": [{"role": "assistant", "content": "a", "function_call": {"name": "f"}}]}),
+            "messages[0].function_call",
+        ),
+        (
+            json!({"messages": [
+                {"role": "user", "content": "a"}, called(&["c"]),
+                {"role": "tool", "tool_call_id": "c", "content": image},
+            ]}),
+            "messages[2].content[1].type",
         ),
     ] {
         assert_eq!(refused(&with(fields)), ("unsupported_parameter", param.to_owned()));
@@ -159,8 +182,8 @@ fn the_last_instruction_is_the_question_where_there_is_no_other() {
     assert_eq!((title.question.as_str(), title.instructions.as_deref()), ("Make a title of: …", Some("Be brief.")));
     let alone = parse(json!({"messages": [system("Make a title."), {"role": "assistant", "content": "Title:"}]}));
     assert_eq!(
-        (alone.question.as_str(), alone.instructions, alone.beginning.as_deref()),
-        ("Make a title.", None, Some("Title:"))
+        (alone.question.as_str(), alone.instructions, alone.begun),
+        ("Make a title.", None, vec![PromptMessage::new(PromptRole::Assistant, "Title:")])
     );
 }
 
@@ -175,7 +198,8 @@ fn what_the_assistant_says_last_is_how_the_answer_begins() {
         {"role": "assistant", "content": "upon \n"},
         {"role": "assistant", "content": ""},
     ]}));
-    assert_eq!((request.question.as_str(), request.beginning.as_deref()), ("A tale.", Some("Once\n\nupon")));
+    let begun = vec![PromptMessage::new(PromptRole::Assistant, "Once\n\nupon")];
+    assert_eq!((request.question.as_str(), request.begun), ("A tale.", begun));
     assert_eq!(request.history.len(), 2);
 }
 
@@ -217,10 +241,8 @@ fn numbers_and_switches_are_taken_in_every_form_that_leaves_no_doubt() {
 
 #[test]
 fn an_operator_may_have_wishes_answered_in_text() {
-    let tools = json!([{"type": "function", "function": {"name": "f"}}]);
+    let tools = json!([tool("f")]);
     for wish in [
-        json!({"tools": tools}),
-        json!({"tools": tools, "tool_choice": "auto", "parallel_tool_calls": false}),
         json!({"functions": tools, "function_call": "auto"}),
         json!({"response_format": {"type": "json_object"}}),
         json!({"response_format": {"type": "json_schema", "json_schema": {}}}),
@@ -232,10 +254,17 @@ fn an_operator_may_have_wishes_answered_in_text() {
         assert_eq!(answered, parse(json!({})));
     }
     // A text is no answer to these.
-    for wish in [json!({"tools": tools, "tool_choice": "required"}), json!({"n": 2}), json!({"logprobs": true})] {
+    for wish in [json!({"n": 2}), json!({"logprobs": true})] {
         let error = CompletionRequest::parse(&with(wish), Unsupported::Text).unwrap_err();
         assert_eq!((error.code, error.problem.contains("llm.unsupported")), ("unsupported_parameter", false));
     }
+    // The same where there are tools, and nobody who takes them.
+    let (mut auto, mut required) =
+        (parse(json!({"tools": tools})), parse(json!({"tools": tools, "tool_choice": "required"})));
+    assert_eq!(auto.leave_out_tools(Unsupported::Refuse).unwrap_err().param, "tools");
+    assert_eq!(required.leave_out_tools(Unsupported::Text).unwrap_err().param, "tool_choice");
+    auto.leave_out_tools(Unsupported::Text).unwrap();
+    assert_eq!(auto, parse(json!({})));
     // Whose tools may not be used asks for a text, whoever is asked.
     for wish in [json!({"tools": tools, "tool_choice": "none"}), json!({"functions": tools, "function_call": "none"})] {
         assert_eq!(parse(wish), parse(json!({})));
@@ -269,6 +298,11 @@ fn value() -> impl Strategy<Value = Value> {
         "[a-z]{0,8}".prop_map(Value::from),
         Just(json!("user")),
         Just(json!("text")),
+        Just(json!("tool")),
+        Just(json!("assistant")),
+        Just(called(&["c"])),
+        Just(result("c", "1")),
+        Just(tool("f")),
     ];
     let key = prop_oneof!["[a-z]{1,4}", Just("role".to_owned()), Just("content".to_owned()), Just("type".to_owned())];
     leaf.prop_recursive(4, 24, 4, move |inner| {
@@ -291,6 +325,7 @@ proptest! {
             prop_assert!(!request.question.trim().is_empty());
             prop_assert!(request.parameters.temperature.is_none_or(|number| (0.0..=2.0).contains(&number)));
             prop_assert!(request.parameters.stop.len() <= 4);
+            prop_assert!(request.tools.tools.len() <= 128);
         }
     }
 }

@@ -4,8 +4,13 @@ use super::*;
 use crate::llm::reading::{arguments::MAX_CALLS, calls::MAX_CALL_BYTES};
 
 pub(super) fn offer(names: &[&str]) -> ToolOffer {
-    let tool = |name: &&str| ToolSpec { name: (*name).to_owned(), description: String::new(), parameters: json!({}) };
-    ToolOffer { tools: names.iter().map(tool).collect(), is_over: false }
+    let tool = |name: &&str| ToolSpec {
+        name: (*name).to_owned(),
+        description: String::new(),
+        parameters: json!({}),
+        is_strict: false,
+    };
+    ToolOffer { tools: names.iter().map(tool).collect(), ..ToolOffer::default() }
 }
 
 pub(super) fn call(name: &str, arguments: Value) -> Call {
@@ -211,7 +216,7 @@ fn calls_that_nobody_can_make_are_no_answer() {
     let finished = pieces(&[piece(0, "a", "calc", "{}")], "tool_calls");
     is_unusable(done(&finished));
     // A server that does not pass on that there shall be none.
-    let over = ToolOffer { is_over: true, ..offer(&["calc"]) };
+    let over = ToolOffer { choice: ToolChoice::Nothing, ..offer(&["calc"]) };
     let reading = Reading::new(1 << 20, 1 << 10, false).offering(over);
     assert_eq!(run_with(reading, [stream(&finished).as_bytes()]).calls.len(), 1);
 
