@@ -2,7 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use super::{expression::Expression, input::Arguments, node::ArithmeticError, number, template::Template};
+use super::{
+    expression::Expression,
+    input::Arguments,
+    node::ArithmeticError,
+    number,
+    template::{Filling, Template},
+};
 
 /// A calculation. Each name is known to what stands after it.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +67,12 @@ impl Formula {
         let shown = results.iter().map(|(output, value)| (output.name.clone(), number::grouped(*value, output.round)));
         let mut computed = Computed { data: data.collect(), summary: String::new(), shown: shown.collect() };
         computed.summary = match &self.summary {
-            Some(line) => line.fill(|name| computed.value(name, arguments).unwrap_or_default()),
+            Some(line) => line.fill(|name| {
+                let result = results.iter().find(|(output, _)| output.name == name);
+                let result = result.map(|(output, value)| Filling::Number(*value, output.round));
+                let given = || arguments.as_json().get(name).map(Filling::from);
+                result.or_else(given).unwrap_or_else(|| String::new().into())
+            }),
             None => {
                 let all = computed.shown.iter().map(|(name, shown)| format!("{name} {shown}"));
                 all.collect::<Vec<_>>().join(", ")

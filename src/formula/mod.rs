@@ -18,5 +18,5 @@ pub use self::{
     node::{ArithmeticError, CONSTANTS},
     parse::{MAX_CHARS, SyntaxError},
     pattern::{Pattern, PatternError},
-    template::{Template, TemplateError},
+    template::{Filling, Template, TemplateError},
 };

@@ -1,4 +1,9 @@
-//! A line with names in braces: `{emi} a month`. Pure.
+//! A line with names in braces: `{emi} a month`. A number is written to its own decimal places, or as the place says:
+//! `{total:money}` to two, `{share:0}` to none. Pure.
+
+use serde_json::Value;
+
+use super::number;
 
 /// A line in which values take the places of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -7,28 +12,50 @@ pub struct Template(Vec<Part>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),
-    Name(String),
+    /// A name, and to how many decimal places a number is written that it stands for.
+    Place(String, Option<u8>),
+}
+
+/// What takes the place of a name.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Filling {
+    /// As it is.
+    Text(String),
+    /// To as many decimal places as are named, unless the template says how many.
+    Number(f64, Option<u8>),
 }
 
 /// Why a line is no template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a line with names in braces, each brace with its other one")]
+#[error(
+    "a line with names in braces, each brace with its other one, and behind a name nothing but `:money` or `:0` to `:10`"
+)]
 pub struct TemplateError;
+
+/// The most decimal places that can be asked for, and those of amounts.
+const MAX_PLACES: u8 = 10;
+const MONEY: u8 = 2;
 
 impl Template {
     /// Reads one.
     ///
     /// # Errors
-    /// [`TemplateError`] when braces do not match.
+    /// [`TemplateError`] when braces do not match, and for a form that there is not.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
-            let (name, behind) = after.split_once('}').ok_or(TemplateError)?;
-            if before.contains('}') || name.contains('{') {
+            let (place, behind) = after.split_once('}').ok_or(TemplateError)?;
+            if before.contains('}') || place.contains('{') {
                 return Err(TemplateError);
             }
-            parts.extend([Part::Text(before.to_owned()), Part::Name(name.trim().to_owned())]);
+            let (name, form) = place.split_once(':').map_or((place, None), |(name, form)| (name, Some(form.trim())));
+            let places = match form {
+                None => None,
+                Some("money") => Some(MONEY),
+                Some(form) => Some(form.parse().ok().filter(|places| *places <= MAX_PLACES).ok_or(TemplateError)?),
+            };
+            parts.extend([Part::Text(before.to_owned()), Part::Place(name.trim().to_owned(), places)]);
             rest = behind;
         }
         if rest.contains('}') {
@@ -41,18 +68,36 @@ impl Template {
     /// The names that stand in it.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
-            Part::Name(name) => Some(name.as_str()),
+            Part::Place(name, _) => Some(name.as_str()),
             Part::Text(_) => None,
         })
     }
 
     /// The line, with what `value` has for each name.
-    pub fn fill(&self, value: impl Fn(&str) -> String) -> String {
+    pub fn fill<F: Into<Filling>>(&self, value: impl Fn(&str) -> F) -> String {
         let filled = self.0.iter().map(|part| match part {
             Part::Text(text) => text.clone(),
-            Part::Name(name) => value(name),
+            Part::Place(name, places) => match value(name).into() {
+                Filling::Text(text) => text,
+                Filling::Number(number, own) => number::grouped(number, places.or(own)),
+            },
         });
         filled.collect()
+    }
+}
+
+impl From<String> for Filling {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&Value> for Filling {
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::String(text) => Self::Text(text.clone()),
+            other => other.as_f64().map_or_else(|| Self::Text(other.to_string()), |number| Self::Number(number, None)),
+        }
     }
 }
 
@@ -66,8 +111,19 @@ mod tests {
         assert_eq!(line.names().collect::<Vec<_>>(), ["emi", "total"]);
         assert_eq!(line.fill(str::to_uppercase), "EMI a month, TOTAL in all");
         assert_eq!(Template::parse("no names").unwrap().fill(str::to_owned), "no names");
-        for text in ["{emi", "emi}", "{a{b}}", "}{", "{a} }"] {
+        for text in ["{emi", "emi}", "{a{b}}", "}{", "{a} }", "{emi:}", "{emi:11}", "{emi:euro}"] {
             assert_eq!(Template::parse(text), Err(TemplateError), "{text}");
         }
+    }
+
+    #[test]
+    fn a_place_says_how_its_number_is_written() {
+        let line = Template::parse("{a:money} {a} {a:0} {b:money} {c: money }").unwrap();
+        let value = |name: &str| match name {
+            "a" => Filling::Number(644_817.5, None),
+            "b" => Filling::from(&Value::from(3)),
+            _ => Filling::from("as it is".to_owned()),
+        };
+        assert_eq!(line.fill(value), "644,817.50 644,817.5 644,818 3.00 as it is");
     }
 }

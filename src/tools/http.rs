@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     config::{HttpCall, Method},
-    formula::{Arguments, number},
+    formula::{Arguments, Filling, number},
     llm::innermost,
 };
 
@@ -116,16 +116,24 @@ async fn read(mut response: Response) -> Result<Value, ToolError> {
 /// What of an answer is the result.
 fn picked(call: &HttpCall, arguments: &Arguments, answer: Value) -> Output {
     if call.pick.is_empty() {
-        let summary = call.summary.as_ref().map(|line| line.fill(|name| arguments.shown(name).unwrap_or_default()));
+        let summary = call.summary.as_ref().map(|line| line.fill(|name| filling(arguments.as_json().get(name))));
         return Output { summary: summary.unwrap_or_else(|| "answered".to_owned()), data: answer, ..Output::default() };
     }
     let found = call.pick.iter().filter_map(|(name, pointer)| Some((name, answer.pointer(pointer)?)));
     let data: Map<String, Value> = found.map(|(name, value)| (name.clone(), value.clone())).collect();
     let summary = match &call.summary {
-        Some(line) => line.fill(|name| data.get(name).map(shown).or_else(|| arguments.shown(name)).unwrap_or_default()),
+        Some(line) => line.fill(|name| filling(data.get(name).or_else(|| arguments.as_json().get(name)))),
         None => data.iter().map(|(name, value)| format!("{name} {}", shown(value))).collect::<Vec<_>>().join(", "),
     };
     Output { summary, data: Value::Object(data), ..Output::default() }
+}
+
+fn filling(value: Option<&Value>) -> Filling {
+    match value {
+        Some(number @ Value::Number(_)) => number.into(),
+        Some(other) => shown(other).into(),
+        None => String::new().into(),
+    }
 }
 
 /// A value in a line for people.
