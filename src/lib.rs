@@ -57,6 +57,7 @@ pub mod limits;
 pub mod llm;
 pub mod load;
 pub mod mock_llm;
+pub mod rules;
 pub mod run;
 pub mod session;
 #[cfg(test)]

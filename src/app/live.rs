@@ -12,7 +12,7 @@ use crate::{
     http::{Clients, Tls, TlsError, TlsFiles},
     hub::Hub,
     limits::Capacity,
-    llm::{ChatModel, Current, TargetsError, cache::Cached, extractive::Extractive, targets::Targets},
+    llm::{ChatModel, Current, StandIn, TargetsError, cache::Cached, targets::Targets},
     run::Runner,
     store::{SpendingStore, StoreError},
     telemetry::{
@@ -122,7 +122,7 @@ impl Live {
 pub(super) fn model(llm: &LlmConfig) -> Result<Arc<dyn ChatModel>, TargetsError> {
     let model: Arc<dyn ChatModel> = match Targets::from_config(llm)? {
         Some(targets) => Arc::new(targets),
-        None => Arc::new(Extractive::default()),
+        None => Arc::new(StandIn::default()),
     };
     Ok(match llm.cache() {
         Some(rule) => Arc::new(Cached::new(model, rule)),

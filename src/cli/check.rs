@@ -286,9 +286,17 @@ fn assistant(assistant: &Assistant, share: Option<f64>) -> Finding {
         (Some(variant), Some(share)) => format!("{name}, variant {variant} for {} %", share * 100.0),
         _ => name.clone(),
     };
-    let text =
-        format!("{name}: version {version}, {tokens} tokens of prompt, asks {asked}, {documents}{}", tools(assistant));
+    let text = format!(
+        "{name}: version {version}, {tokens} tokens of prompt, asks {asked}, {documents}{}{}",
+        tools(assistant),
+        rules(assistant)
+    );
     (Verdict::Good, "assistant", text)
+}
+
+/// Whether it answers without a model.
+fn rules(assistant: &Assistant) -> String {
+    assistant.rules.as_ref().map_or_else(String::new, |rules| format!(", rules for {} intents", rules.intents.len()))
 }
 
 /// Which tools it has, and what they cost with every question.

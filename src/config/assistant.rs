@@ -13,7 +13,7 @@ use super::{
     localized::Localized,
     tools::{Calling, OWN, Tools},
 };
-use crate::chat::digest;
+use crate::{chat::digest, rules::Rules};
 
 /// The name of the one that there is without any file.
 pub const DEFAULT_ASSISTANT: &str = "default";
@@ -48,6 +48,8 @@ pub struct Assistant {
     pub knowledge: Knowing,
     /// What it can do besides.
     pub tools: Tools,
+    /// How it answers without a model; `None`: there is no file of it.
+    pub rules: Option<Arc<Rules>>,
     /// How often it may be asked.
     pub limits: Allowed,
     /// How it is drawn who gets a variant.
@@ -104,7 +106,7 @@ section! {
         top_p: Option<f64> = None, Kind::Number(0.0, 1.0);
         /// The most tokens of an answer; the gateway's when that is less.
         max_output_tokens: Option<u32> = None, Kind::Integer(1, 1_000_000);
-        /// Who answers when no target does; the gateway's when not set.
+        /// Who answers when no target does; when not set, its rules where it has some, and else the gateway's.
         fallback: Option<Fallback> = None, Kind::OneOf(Fallback::NAMES);
     }
 }
@@ -239,10 +241,17 @@ impl Assistant {
             history: History::default(),
             knowledge: Knowing::default(),
             tools: Tools::default(),
+            rules: None,
             limits: Allowed::default(),
             experiment: Experiment::default(),
             variants: Vec::new(),
         }
+    }
+
+    /// Who answers when no target does; `None`: whoever does for all.
+    #[must_use]
+    pub fn fallback(&self) -> Option<Fallback> {
+        self.model.fallback.or_else(|| self.rules.as_ref().map(|_| Fallback::Rules))
     }
 
     /// What `share` of those who ask get in place of the one of the same file.

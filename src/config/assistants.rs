@@ -12,10 +12,11 @@ use super::{
         Visibility, Writing, is_name, version,
     },
     beside::{is_beside, text_of},
-    choices::KnowledgeMode,
+    choices::{Fallback, KnowledgeMode},
     error::{ConfigError, Origin, Refusal, excerpt},
     file,
     instructions::{Instructions, KNOWN, Unknown, is_var},
+    intents,
     layers::Layers,
     localized::Localized,
     settings::{AssistantsConfig, LlmConfig},
@@ -88,7 +89,12 @@ fn files(config: &AssistantsConfig) -> Result<Vec<PathBuf>, ConfigError> {
     let mut files = BTreeSet::new();
     for entry in entries {
         let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
+        if let Some(of) = intents::belongs_to(&path) {
+            if !of.is_file() {
+                let (path, of) = (path.display(), of.display());
+                return Err(ConfigError::Refused(format!("{path}: there is no {of}, whose rules these could be")));
+            }
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
             files.insert(path);
         }
         if files.len() > MAX_ASSISTANTS {
@@ -167,6 +173,13 @@ fn settle(
     let history = layers.section(History::KEYS)?;
     let tools = tools::read(path, text, layers, env, reading.refused)?;
     let version = tools.templates().fold(told, |told, template| version(&[&told, template]));
+    let rules = intents::read(path, &tools, &about.languages, reading.refused)?;
+    if model.fallback == Some(Fallback::Rules) && rules.is_none() {
+        let beside = intents::beside(path);
+        let expected = format!("none or extractive, where there is no {}", beside.display());
+        reading.wrong("model.fallback", expected, "rules");
+    }
+    let version = rules.iter().fold(version, |version, rules| self::version(&[&version, &rules.version]));
     let limits: Allowed = layers.section(Allowed::KEYS)?;
     let experiment: Experiment = layers.section(Experiment::KEYS)?;
     let (variant, variants) = (None, Vec::new());
@@ -181,6 +194,7 @@ fn settle(
         history,
         knowledge,
         tools,
+        rules,
         limits,
         experiment,
         variants,

@@ -29,7 +29,14 @@ choice! {
         None = "none",
         /// The extractive model, which says so.
         Extractive = "extractive",
+        /// The rules of an assistant, which say so, too.
+        Rules = "rules",
     }
+}
+
+impl Fallback {
+    /// Those that there are for all assistants together: rules belong to one.
+    pub(super) const OF_ALL: &[&str] = &[Self::None.name(), Self::Extractive.name()];
 }
 
 choice! {

@@ -2,7 +2,7 @@
 //! a port is bound. Leaf of the house: everybody may use its own section, it uses nobody.
 //!
 //! `settings` declares every setting once, `choices` what some of them may be, `assistant` those of an assistant's
-//! file, `instructions` what it is told, `variants` what is tried in it, `localized` texts in several languages,
+//! file, `instructions` what it is told, `intents` how it answers without a model, `variants` what is tried in it, `localized` texts in several languages,
 //! `derived` has what follows from several; `key` says what a value must be. `file`, `variables` and `world` put what they read into `layers`, `rules`
 //! checks the whole, and `load` calls them in their order.
 
@@ -16,6 +16,8 @@ mod derived;
 mod error;
 mod file;
 mod instructions;
+#[allow(unreachable_pub, dead_code, reason = "what the macros declare is public, with all that goes with it")]
+mod intents;
 mod key;
 mod layers;
 mod load;

@@ -159,7 +159,7 @@ section! {
         /// Seconds for which it is left alone; then one run tries it.
         breaker_open_s: f64 = 300.0, DAY_S;
         /// Who answers when no target does.
-        fallback: Fallback = Fallback::None, Kind::OneOf(Fallback::NAMES);
+        fallback: Fallback = Fallback::None, Kind::OneOf(Fallback::OF_ALL);
         /// The most tokens of an answer.
         max_output_tokens: u32 = 1024, Kind::Integer(1, 1_000_000);
         /// What becomes of a request to `/v1` for what a text may stand in for.

@@ -1,7 +1,7 @@
 //! The tools of an assistant: which it has, how often and how long they may be called, and those that its file makes. Pure.
 
 mod document;
-mod fields;
+pub(super) mod fields;
 #[allow(unreachable_pub, dead_code, reason = "what the macros declare is public, with all that goes with it")]
 mod formula;
 mod http;

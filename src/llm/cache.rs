@@ -163,6 +163,7 @@ impl Shared {
             add(&mut key, target.as_bytes());
         }
         key.update(&[request.choice.fallback.map_or(0, |fallback| 1 + fallback as u8)]);
+        add(&mut key, request.choice.by_rules().map_or("", |rules| &rules.version).as_bytes());
         for message in request.prompt.iter() {
             key.update(&[match message.role {
                 PromptRole::System => 0,

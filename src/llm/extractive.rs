@@ -6,13 +6,12 @@
 
 use std::{sync::Arc, thread::available_parallelism, time::Duration};
 
-use tokio::{sync::Semaphore, task::spawn_blocking, time::interval};
+use futures_util::StreamExt;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{
-    ChatModel, ChatRequest, FinishReason, KnowledgeUse, ModelError, ModelEvent, ModelStream, estimated_tokens,
-};
-use crate::chat::{Author, Usage};
+use super::{ChatModel, ChatRequest, KnowledgeUse, ModelError, ModelStream, spoken::spoken};
+use crate::chat::Author;
 
 mod compose;
 mod question;
@@ -51,7 +50,7 @@ impl Extractive {
 
     /// Composes the answer, in its turn and on another thread. The place goes along with the work: a run that is
     /// dropped gives it back at once while it waits or has not begun, and else when the work is really over.
-    async fn compose(&self, request: &ChatRequest) -> Result<String, ModelError> {
+    pub(super) async fn compose(&self, request: &ChatRequest) -> Result<String, ModelError> {
         let place = self.places.clone().acquire_owned().await.map_err(|closed| failed(&closed))?;
         let (question, passages) = (request.question.clone(), request.passages.clone());
         let work = spawn_blocking(move || {
@@ -92,40 +91,26 @@ impl ChatModel for Extractive {
                     return;
                 }
             };
-            let mut beat = (!model.pace.is_zero()).then(|| interval(model.pace));
-            yield Ok(ModelEvent::By(Author::new(NAME)));
-            let mut said = 0;
-            let mut finish = FinishReason::Stop;
-            for word in answer.split_inclusive(' ') {
-                if estimated_tokens(said + word.len()) > request.max_output_tokens {
-                    finish = FinishReason::Length;
-                    break;
-                }
-                if let Some(beat) = &mut beat {
-                    beat.tick().await;
-                }
-                said += word.len();
-                yield Ok(ModelEvent::Text(word.to_owned()));
-            }
             let passages = request.passages.iter().map(|passage| passage.text.len()).sum::<usize>();
             let read = compose::read(&request.question).len() + passages;
-            yield Ok(ModelEvent::Finish(finish));
-            yield Ok(ModelEvent::Usage(Usage {
-                input: estimated_tokens(read),
-                output: estimated_tokens(said),
-                estimated: true,
-            }));
+            let mut spoken = spoken(Author::new(NAME), answer, read, model.pace, request.max_output_tokens);
+            while let Some(event) = spoken.next().await {
+                yield event;
+            }
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::StreamExt;
     use tokio::time::Instant;
 
     use super::*;
-    use crate::{knowledge::Passage, llm::PromptMessage};
+    use crate::{
+        chat::Usage,
+        knowledge::Passage,
+        llm::{FinishReason, ModelEvent, PromptMessage},
+    };
 
     fn request(max_output_tokens: u32) -> ChatRequest {
         let passage =

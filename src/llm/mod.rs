@@ -1,7 +1,7 @@
 //! The upstream side: models that answer.
 //!
 //! [`ChatModel`] is the whole interface. This file names the others and has nothing of its own; none of them uses another
-//! one that uses it. Uses `chat`, `config`, `telemetry` and the knowledge's passages, nothing else of ours.
+//! one that uses it. Uses `chat`, `config`, `rules`, `telemetry` and the knowledge's passages, nothing else of ours.
 
 mod attempt;
 pub mod breaker;
@@ -25,7 +25,9 @@ mod refusal;
 mod request;
 mod retry;
 mod seam;
+mod spoken;
 pub mod sse;
+mod stand_in;
 mod target;
 pub mod targets;
 mod tokens;
@@ -39,4 +41,5 @@ pub use event::{Failover, FinishReason, ModelEvent};
 pub use http::{client_for, innermost};
 pub use model::{ChatModel, ModelStream, TargetReport};
 pub use request::{ChatRequest, Choice, KnowledgeUse, Parameters, PromptMessage, PromptRole, Sharing};
+pub use stand_in::{BY_RULES, FALLBACK_NOTICE, RULES_NOTICE, StandIn};
 pub(crate) use tokens::estimated_tokens;

@@ -1,4 +1,4 @@
-//! What a model is asked. A leaf; uses `chat`, `config`, the knowledge's [`Passage`] and `telemetry`.
+//! What a model is asked. A leaf; uses `chat`, `config`, `rules`, the knowledge's [`Passage`] and `telemetry`.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use crate::{
     chat::{Message, Owner, Role, SessionId},
     config::Fallback,
     knowledge::Passage,
+    rules::Rules,
     telemetry::spans::RunSpan,
 };
 
@@ -132,6 +133,15 @@ pub struct Choice {
     pub targets: Arc<[String]>,
     /// Who answers when none of them does; the configuration's when not said.
     pub fallback: Option<Fallback>,
+    /// The rules by which it answers, where it does.
+    pub rules: Option<Arc<Rules>>,
+}
+
+impl Choice {
+    /// The rules that answer when no target does.
+    pub(super) fn by_rules(&self) -> Option<&Arc<Rules>> {
+        self.rules.as_ref().filter(|_| self.fallback == Some(Fallback::Rules))
+    }
 }
 
 /// With whom an answer may be shared, besides who asks.

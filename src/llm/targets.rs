@@ -8,10 +8,10 @@ use self::{answer::Answer, plan::Plan};
 use super::{
     breaker::{BreakerRule, Trip},
     error::TargetsError,
-    extractive::Extractive,
     model::{ChatModel, ModelStream, TargetReport},
     request::ChatRequest,
     retry::RetryRule,
+    stand_in::StandIn,
     target::{Target, clock_of},
 };
 use crate::config::{Fallback, LlmConfig};
@@ -21,7 +21,7 @@ mod plan;
 mod shown;
 mod turns;
 
-pub use answer::FALLBACK_NOTICE;
+pub use super::stand_in::FALLBACK_NOTICE;
 
 /// The configured targets as one [`ChatModel`].
 #[derive(Debug)]
@@ -54,13 +54,13 @@ impl Targets {
         targets.iter().for_each(|target| target.publish());
         let total = clock_of(config.total_s).ok_or_else(|| TargetsError::Clock("llm".to_owned(), "total_s"))?;
         let within = Duration::try_from_secs_f64(config.retry_s).unwrap_or(Duration::ZERO);
-        let extractive = Extractive::default();
+        let stand_in = StandIn::default();
         Ok(Some(Self {
             name: first.model().into(),
             plan: Plan {
                 rule: RetryRule { retries: config.retries, within },
-                fallback: (config.fallback == Fallback::Extractive).then(|| extractive.clone()),
-                extractive,
+                fallback: (config.fallback == Fallback::Extractive).then(|| stand_in.clone()),
+                stand_in,
                 targets,
                 total,
             },

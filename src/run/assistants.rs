@@ -139,5 +139,6 @@ pub(super) fn parameters(assistant: &Assistant, asked: &Arc<Parameters>) -> Arc<
 
 /// Who may write for it.
 pub(super) fn choice(assistant: &Assistant) -> Choice {
-    Choice { targets: assistant.model.targets.as_slice().into(), fallback: assistant.model.fallback }
+    let (targets, rules) = (assistant.model.targets.as_slice().into(), assistant.rules.clone());
+    Choice { targets, fallback: assistant.fallback(), rules }
 }

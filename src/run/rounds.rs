@@ -193,9 +193,9 @@ impl Rounds {
                 }
             }
             self.remember(said, answered);
-            // Who stands in for a model has these alone.
+            // Who stands in for a model has these alone; rules have what came of the calls.
             self.request.passages = progress.shelf.passages().into();
-            if self.request.passages.is_empty() {
+            if self.request.passages.is_empty() && self.request.choice.fallback != Some(Fallback::Rules) {
                 self.request.choice.fallback = Some(Fallback::None);
             }
             yield told(RunEvent::Doing(Phase::Waiting.into()));

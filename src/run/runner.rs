@@ -31,7 +31,10 @@ use crate::{
     config::{Assistant, Facts, Fallback, KnowledgeMode},
     knowledge::{KnowledgeStatus, Retriever},
     limits::{Budgets, Line, OverLimit, Rates, Spender, Standing, Visitor, quota::Quota},
-    llm::{ChatModel, ChatRequest, KnowledgeUse, ModelStream, Sharing, estimated_tokens, extractive::Extractive},
+    llm::{
+        BY_RULES, ChatModel, ChatRequest, Choice, KnowledgeUse, ModelStream, Sharing, estimated_tokens,
+        extractive::Extractive,
+    },
     telemetry::{metrics::RETRIEVAL_DURATION, spans::RunSpan},
 };
 
@@ -66,7 +69,11 @@ impl Runner {
     #[must_use]
     pub fn model_name(&self, assistant: &Assistant) -> Arc<str> {
         let chosen = assistant.model.targets.first();
-        let target = chosen.and_then(|name| self.model.targets().into_iter().find(|target| target.name == *name));
+        let targets = self.model.targets();
+        if targets.is_empty() && assistant.fallback() == Some(Fallback::Rules) {
+            return BY_RULES.into();
+        }
+        let target = chosen.and_then(|name| targets.into_iter().find(|target| target.name == *name));
         target.map_or_else(|| self.model.name(), |target| target.model.into())
     }
 
@@ -205,7 +212,9 @@ impl Runner {
         let tokens = prompt::tokens(&prompt);
         let spending = self.budgets.begin(spender, tokens.into(), most.into()).await.ok()?;
         let asker = request.owner.clone();
-        let (choice, span) = (assistants::choice(&request.assistant), span.clone());
+        // Who stands in for models rewrites nothing.
+        let choice = Choice { fallback: Some(Fallback::None), ..assistants::choice(&request.assistant) };
+        let span = span.clone();
         let asked = ChatRequest { choice, asker, span, ..ChatRequest::new(prompt, &request.question, most) };
         let started = Instant::now();
         let written =

@@ -17,7 +17,7 @@ use std::{
 use self::{graph::Uses, source::Modules};
 
 /// From top to bottom. Leaves that everybody may use stand last.
-const HOUSE: [&str; 26] = [
+const HOUSE: [&str; 27] = [
     "main",
     "cli",
     "app",
@@ -40,6 +40,7 @@ const HOUSE: [&str; 26] = [
     "ephemeral",
     "telemetry",
     "config",
+    "rules",
     "letter",
     "formula",
     "chat",

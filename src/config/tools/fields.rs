@@ -15,23 +15,23 @@ use crate::config::{
 };
 
 /// A file, and what is wrong with it.
-pub(super) struct Source<'a> {
-    pub(super) path: &'a Path,
-    pub(super) text: &'a str,
+pub(in crate::config) struct Source<'a> {
+    pub(in crate::config) path: &'a Path,
+    pub(in crate::config) text: &'a str,
     /// The variables of which secrets are made.
-    pub(super) env: &'a BTreeMap<String, String>,
-    pub(super) refused: &'a mut Vec<ConfigError>,
+    pub(in crate::config) env: &'a BTreeMap<String, String>,
+    pub(in crate::config) refused: &'a mut Vec<ConfigError>,
 }
 
 /// An entry of a table: its name, where that stands, and its value.
-pub(super) struct Entry<'a> {
-    pub(super) name: &'a str,
-    pub(super) span: Range<usize>,
-    pub(super) value: &'a Spanned<DeValue<'a>>,
+pub(in crate::config) struct Entry<'a> {
+    pub(in crate::config) name: &'a str,
+    pub(in crate::config) span: Range<usize>,
+    pub(in crate::config) value: &'a Spanned<DeValue<'a>>,
 }
 
 /// The entries of a table, in the order in which they were written.
-pub(super) fn entries<'a>(table: &'a DeTable<'a>) -> Vec<Entry<'a>> {
+pub(in crate::config) fn entries<'a>(table: &'a DeTable<'a>) -> Vec<Entry<'a>> {
     let mut entries: Vec<_> =
         table.iter().map(|(name, value)| Entry { name: name.get_ref().as_ref(), span: name.span(), value }).collect();
     entries.sort_by_key(|entry| entry.span.start);
@@ -40,7 +40,7 @@ pub(super) fn entries<'a>(table: &'a DeTable<'a>) -> Vec<Entry<'a>> {
 
 impl Source<'_> {
     /// A value cannot be as it was written.
-    pub(super) fn refuse(
+    pub(in crate::config) fn refuse(
         &mut self,
         key: String,
         expected: impl Into<String>,
@@ -52,7 +52,13 @@ impl Source<'_> {
     }
 
     /// The same of a text that is quoted.
-    pub(super) fn refuse_text(&mut self, key: String, expected: impl Into<String>, found: &str, span: &Range<usize>) {
+    pub(in crate::config) fn refuse_text(
+        &mut self,
+        key: String,
+        expected: impl Into<String>,
+        found: &str,
+        span: &Range<usize>,
+    ) {
         self.refuse(key, expected, format!("the text \"{}\"", excerpt(found)), span);
     }
 
@@ -61,7 +67,7 @@ impl Source<'_> {
     }
 
     /// What a table sets of these keys, over the defaults. Entries named in `others` are left alone.
-    pub(super) fn fields<T: DeserializeOwned + Default>(
+    pub(in crate::config) fn fields<T: DeserializeOwned + Default>(
         &mut self,
         within: &str,
         keys: &'static [Key],
@@ -88,7 +94,7 @@ impl Source<'_> {
     }
 
     /// The entries of the table that stands at `name`, at most so many; none where there is none.
-    pub(super) fn table<'a>(
+    pub(in crate::config) fn table<'a>(
         &mut self,
         within: &str,
         name: &str,
@@ -112,15 +118,15 @@ impl Source<'_> {
 }
 
 /// A value of TOML, unless it is a number of which ours have no like.
-pub(super) fn read(value: &Spanned<DeValue<'_>>) -> Result<Value, ()> {
+pub(in crate::config) fn read(value: &Spanned<DeValue<'_>>) -> Result<Value, ()> {
     Value::deserialize(ValueDeserializer::from(value.clone())).map_err(|_| ())
 }
 
 /// The names of tools, and of what they take and give: a letter, and up to 39 letters, digits and `_` more.
-pub(super) fn is_name(name: &str) -> bool {
+pub(in crate::config) fn is_name(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     (1..=40).contains(&name.len()) && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(is_plain)
 }
 
 /// What [`is_name`] asks for, in words.
-pub(super) const NAME: &str = "a letter a-z, and up to 39 of the characters a-z, 0-9 and _ more";
+pub(in crate::config) const NAME: &str = "a letter a-z, and up to 39 of the characters a-z, 0-9 and _ more";

@@ -29,19 +29,16 @@ use crate::{
         attempt::Said,
         error::{ModelError, Rejection},
         event::{FinishReason, ModelEvent},
-        model::{ChatModel, ModelStream},
+        model::ModelStream,
         pacer::{Need, PacerTurn, Reservation},
         refusal,
         request::ChatRequest,
         retry::Next,
         seam::{Joined, Seam},
+        stand_in,
         target::Target,
     },
 };
-
-/// Said before an answer of the fallback.
-pub const FALLBACK_NOTICE: &str =
-    "The language model cannot be reached. Here is what the documents say, in their own words:\n\n";
 
 /// Who waits for a rate limit looks again after so long, at the least and at the most: those before it may leave.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
@@ -90,7 +87,8 @@ impl Answer {
             need: need_of(&request),
             started,
             latest: started + plan.total,
-            untried: plan.in_order(&request),
+            // Rules that have begun an answer end it.
+            untried: if stand_in::has_begun(&request) { Vec::new() } else { plan.in_order(&request) },
             plan,
             request,
             state: State::Choosing,
@@ -370,9 +368,7 @@ impl Answer {
             self.ready.push_back(Err(error.unwrap_or_else(|| self.plan.nobody(&self.request))));
             return;
         };
-        self.ready.push_back(Ok(ModelEvent::By(Author::new(&fallback.name()))));
-        self.ready.push_back(Ok(ModelEvent::Text(FALLBACK_NOTICE.to_owned())));
-        self.state = State::Fallback(fallback.stream(self.request.clone()));
+        self.state = State::Fallback(fallback.instead(self.request.clone()));
     }
 }
 

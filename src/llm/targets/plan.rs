@@ -8,10 +8,10 @@ use crate::{
     config::Fallback,
     llm::{
         error::ModelError,
-        extractive::Extractive,
         order,
         request::{ChatRequest, Choice},
         retry::RetryRule,
+        stand_in::StandIn,
         target::Target,
     },
 };
@@ -24,9 +24,9 @@ pub(super) struct Plan {
     /// For the whole answer, all attempts included.
     pub(super) total: Duration,
     /// Who could answer when nobody else does: one for all answers, for it bounds what it composes at once.
-    pub(super) extractive: Extractive,
+    pub(super) stand_in: StandIn,
     /// Who does.
-    pub(super) fallback: Option<Extractive>,
+    pub(super) fallback: Option<StandIn>,
 }
 
 impl Plan {
@@ -39,7 +39,7 @@ impl Plan {
         }
         match choice.fallback {
             Some(Fallback::None) => plan.fallback = None,
-            Some(Fallback::Extractive) => plan.fallback = Some(self.extractive.clone()),
+            Some(Fallback::Extractive | Fallback::Rules) => plan.fallback = Some(self.stand_in.clone()),
             None => {}
         }
         plan

@@ -1,0 +1,250 @@
+//! What is done about what was said. The state of a conversation is made of its messages, each time anew.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{
+    definition::{Intent, Rules, Slot, SlotKind, Words},
+    utterance::Utterance,
+};
+use crate::formula::Filling;
+
+/// The newest messages, which alone count.
+const MAX_SAID: usize = 40;
+
+/// A message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said<'a> {
+    /// Of the person.
+    User(&'a str),
+    /// Of whoever answered.
+    Assistant(&'a str),
+}
+
+/// What is done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// A tool is called.
+    Call(String, Value),
+    /// Something is said.
+    Say(String),
+    /// What the documents say; and where they say nothing, this.
+    Documents(String),
+}
+
+/// What is known of a conversation.
+struct State<'a> {
+    rules: &'a Rules,
+    language: &'a str,
+    intent: Option<&'a Intent>,
+    known: Known<'a>,
+    /// What was asked for last.
+    asked: Option<&'a Slot>,
+    /// Whether the last message has anything to do with the intent.
+    is_meant: bool,
+}
+
+type Known<'a> = BTreeMap<&'a str, Value>;
+
+impl Rules {
+    /// What is done about the last message.
+    #[must_use]
+    pub fn next(&self, said: &[Said<'_>]) -> Next {
+        let state = State::of(self, said);
+        let documents = || Next::Documents(self.helps(state.language));
+        let Some(intent) = state.intent.filter(|_| state.is_meant) else { return documents() };
+        if let Some(ask) = missing(intent, &state.known).and_then(|slot| slot.ask.as_ref()) {
+            return Next::Say(ask.get(state.language).cloned().unwrap_or_default());
+        }
+        match (&intent.call, &intent.say) {
+            (Some(tool), _) => Next::Call(tool.clone(), Value::Object(arguments(intent, &state.known))),
+            (None, Some(say)) => Next::Say(filled(say, state.language, &arguments(intent, &state.known))),
+            (None, None) => documents(),
+        }
+    }
+
+    /// What is said where nothing else can be.
+    #[must_use]
+    pub fn help(&self, said: &[Said<'_>]) -> String {
+        self.helps(State::of(self, said).language)
+    }
+
+    fn helps(&self, language: &str) -> String {
+        self.help.get(language).cloned().unwrap_or_default()
+    }
+
+    /// What is said of what came of a call after the last message.
+    #[must_use]
+    pub fn tell(&self, said: &[Said<'_>], tool: &str, arguments: &Value, result: &str) -> String {
+        let State { language, intent, .. } = State::of(self, said);
+        let is_its = |intent: &&Intent| intent.call.as_deref() == Some(tool);
+        // It may be that a model has called it.
+        let intent = intent.filter(is_its).or_else(|| self.intents.iter().find(is_its));
+        let Ok(Value::Object(result)) = serde_json::from_str(result) else { return result.to_owned() };
+        let mut values = arguments.as_object().cloned().unwrap_or_default();
+        values.extend(result.clone());
+        if let Some(error) = values.get("error").and_then(Value::as_str).map(str::to_owned) {
+            let wrong = intent.and_then(|intent| intent.wrong.as_ref());
+            let told = wrong.map_or_else(|| error.clone(), |wrong| filled(wrong, language, &values));
+            // What is wrong is told by the names of arguments.
+            let is_wrong = |slot: &&Slot| error.starts_with(&format!("{}: ", slot.name));
+            let ask = intent.and_then(|intent| intent.slots.iter().find(is_wrong)).and_then(|slot| slot.ask.as_ref());
+            return match ask.and_then(|ask| ask.get(language)) {
+                Some(ask) => format!("{told} {ask}"),
+                None => told,
+            };
+        }
+        match intent.and_then(|intent| intent.say.as_ref()) {
+            Some(say) => filled(say, language, &values),
+            None => {
+                let line = |(name, value): (&String, &Value)| match value.as_str() {
+                    Some(text) => format!("{name}: {text}"),
+                    None => format!("{name}: {value}"),
+                };
+                result.iter().map(line).collect::<Vec<_>>().join("\n")
+            }
+        }
+    }
+
+    /// What is meant, by the longest of all phrases that were said, and in which language.
+    fn meant(&self, utterance: &Utterance<'_>) -> Option<(&Intent, &str)> {
+        let mut best: Option<(usize, &Intent, &str)> = None;
+        for intent in &self.intents {
+            for (language, phrases) in intent.any.iter() {
+                for phrase in phrases.iter().filter(|phrase| utterance.behind(phrase).is_some()) {
+                    if best.is_none_or(|(words, ..)| phrase.0.len() > words) {
+                        best = Some((phrase.0.len(), intent, language));
+                    }
+                }
+            }
+        }
+        best.map(|(_, intent, language)| (intent, language))
+    }
+}
+
+impl<'a> State<'a> {
+    fn of(rules: &'a Rules, said: &[Said<'_>]) -> Self {
+        let language = rules.languages.first().map_or("", String::as_str);
+        let known = Known::new();
+        let mut state = Self { rules, language, intent: None, known, asked: None, is_meant: false };
+        for one in &said[said.len().saturating_sub(MAX_SAID)..] {
+            match one {
+                Said::User(text) => state.hear(text),
+                Said::Assistant(text) => state.asked = state.asked_in(text),
+            }
+        }
+        state
+    }
+
+    /// The slot that an answer asks for: whose question stands in it, and the last one of several.
+    fn asked_in(&self, text: &str) -> Option<&'a Slot> {
+        let place = |slot: &Slot| {
+            let asks = slot.ask.iter().flat_map(Words::iter);
+            asks.filter_map(|(_, ask)| text.rfind(ask.as_str()).map(|at| at + ask.len())).max()
+        };
+        let slots = self.intent?.slots.iter();
+        slots.filter_map(|slot| Some((place(slot)?, slot))).max_by_key(|(place, _)| *place).map(|(_, slot)| slot)
+    }
+
+    /// Takes in what the person said.
+    fn hear(&mut self, text: &str) {
+        let asked = self.asked.take();
+        let meant = self.rules.meant(&Utterance::read(text));
+        self.language = self.spoken(text, meant.map(|(_, language)| language));
+        let meant = meant.map(|(intent, _)| intent);
+        self.is_meant = true;
+        let other = meant.filter(|other| self.intent.is_none_or(|intent| !std::ptr::eq(intent, *other)));
+        let Some(other) = other else {
+            let Some(intent) = self.intent else { return self.is_meant = false };
+            let filled = fill(intent, asked, text, &mut self.known);
+            self.is_meant = filled || meant.is_some();
+            return;
+        };
+        let mut anew = Known::new();
+        fill(other, None, text, &mut anew);
+        // "My EMI is 8000" answers a question for it, and begins nothing.
+        if let (Some(intent), Some(slot)) = (self.intent, asked)
+            && missing(other, &anew).is_some()
+            && !Utterance::read(text).asks()
+            && !matches!(slot.kind, SlotKind::Name | SlotKind::Text)
+            && fill(intent, asked, text, &mut self.known)
+        {
+            return;
+        }
+        (self.intent, self.known) = (Some(other), anew);
+    }
+
+    /// The language of a message: that of the words by which it was understood; else the one that there was, unless its
+    /// letters are another one's.
+    fn spoken(&self, text: &str, understood: Option<&'a str>) -> &'a str {
+        if let Some(language) = understood.filter(|language| !language.is_empty()) {
+            return language;
+        }
+        let letters: Vec<char> = text.chars().filter(|c| c.is_alphabetic()).collect();
+        let share = |language: &str| {
+            let texts = self.rules.intents.iter().flat_map(|intent| intent.any.iter());
+            let words = texts.filter(|(other, _)| *other == language).flat_map(|(_, phrases)| phrases);
+            let alphabet: Vec<char> = words.flat_map(|phrase| &phrase.0).flat_map(|word| word.chars()).collect();
+            letters.iter().filter(|c| c.to_lowercase().any(|c| alphabet.contains(&c))).count()
+        };
+        let here = share(self.language);
+        if here * 2 >= letters.len() {
+            return self.language;
+        }
+        let others = self.rules.languages.iter().filter(|other| share(other) > here);
+        others.max_by_key(|other| share(other)).map_or(self.language, String::as_str)
+    }
+}
+
+/// Fills the slots of an intent with what was said: first the one that was asked for, then those whose words stand before
+/// what was said, then those that are empty yet. Whether there was anything.
+fn fill<'a>(intent: &'a Intent, asked: Option<&Slot>, text: &str, known: &mut Known<'a>) -> bool {
+    let mut utterance = Utterance::read(text);
+    let begins = |slot: &Slot, utterance: &Utterance<'_>| {
+        slot.after.iter().flat_map(|(_, phrases)| phrases).filter_map(|phrase| utterance.behind(phrase)).min()
+    };
+    let is_asked = |slot: &Slot| asked.is_some_and(|asked| asked.name == slot.name);
+    let mut order: Vec<&Slot> = intent.slots.iter().collect();
+    order.sort_by_key(|slot| {
+        (!is_asked(slot), begins(slot, &utterance).is_none(), known.contains_key(slot.name.as_str()))
+    });
+    let mut is_any = false;
+    for slot in order {
+        let from = begins(slot, &utterance);
+        let is_named = from.is_some() || is_asked(slot);
+        let value = match slot.kind {
+            SlotKind::Name | SlotKind::Text if !is_named => None,
+            // "I earn 60000", and "60000 is what I earn".
+            kind => utterance
+                .take(kind, from.unwrap_or(0), is_named)
+                .or_else(|| from.and_then(|_| utterance.take(kind, 0, is_asked(slot)))),
+        };
+        if let Some(value) = value {
+            is_any = true;
+            known.insert(&slot.name, value);
+        }
+    }
+    is_any
+}
+
+/// The first slot that has to be asked for.
+fn missing<'a>(intent: &'a Intent, known: &Known<'_>) -> Option<&'a Slot> {
+    intent
+        .slots
+        .iter()
+        .find(|slot| slot.ask.is_some() && slot.default.is_none() && !known.contains_key(slot.name.as_str()))
+}
+
+fn arguments(intent: &Intent, known: &Known<'_>) -> Map<String, Value> {
+    let value = |slot: &Slot| known.get(slot.name.as_str()).or(slot.default.as_ref()).cloned();
+    intent.slots.iter().filter_map(|slot| Some((slot.name.clone(), value(slot)?))).collect()
+}
+
+fn filled(say: &Words<crate::formula::Template>, language: &str, values: &Map<String, Value>) -> String {
+    let value = |name: &str| values.get(name).map_or_else(|| Filling::from(String::new()), Filling::from);
+    say.get(language).map(|template| template.fill(value)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;
