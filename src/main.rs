@@ -5,7 +5,8 @@ use std::{error::Error, process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 use rivulet::{
     cli::{
-        api_key, backup, check, eval, ingest, knowledge, load, mock_llm, search, serve, settings::SettingsArgs, token,
+        api_key, backup, check, eval, ingest, knowledge, load, mock_llm, rehearse, search, serve,
+        settings::SettingsArgs, token,
     },
     knowledge::{embed, parser},
 };
@@ -44,6 +45,8 @@ enum Command {
     Token(token::Args),
     /// An OpenAI-compatible server that streams scripted text, calls of tools, or faults
     MockLlm(mock_llm::Args),
+    /// Dialogues that an assistant must master, held with a gateway that runs
+    Rehearse(rehearse::Args),
     /// Opens many sessions, sends messages and checks every text
     Load(load::Args),
     /// Reads documents for the gateway, in a process that may fail
@@ -89,6 +92,7 @@ async fn run(Arguments { settings, command }: Arguments) -> Result<(), Box<dyn E
         Command::Restore(args) => backup::restore(&args, &settings.load()?.config)?,
         Command::Token(args) => token::run(args, &settings.load()?.config)?,
         Command::MockLlm(args) => mock_llm::run(args).await?,
+        Command::Rehearse(args) => rehearse::run(args, &settings.load()?.config).await?,
         Command::Load(args) => load::run(args).await?,
         Command::ExtractWorker => {} // It was run before there were other threads.
     }

@@ -8,6 +8,7 @@ pub mod ingest;
 pub mod knowledge;
 pub mod load;
 pub mod mock_llm;
+pub mod rehearse;
 mod remote;
 pub mod search;
 pub mod serve;

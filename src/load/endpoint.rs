@@ -46,6 +46,13 @@ impl Endpoint {
         self.authority.clone()
     }
 
+    /// The address of the socket of a new session with an assistant; with the default one when none is named.
+    #[must_use]
+    pub fn begin(&self, assistant: Option<&str>) -> String {
+        let asked = assistant.map_or(String::new(), |name| format!("?assistant={}", escaped(name)));
+        self.socket(None) + &asked
+    }
+
     /// The address of the socket: of a new session, or of one that is continued from a cursor.
     pub(super) fn socket(&self, resume: Option<(&str, &str)>) -> String {
         let Self { authority, path } = self;
@@ -86,6 +93,7 @@ mod tests {
     fn addresses_are_made_from_a_host_or_a_path() {
         let plain = Endpoint::parse("ws://localhost:8080").expect("fine");
         assert_eq!(plain.socket(None), "ws://localhost:8080/api/v1/ws");
+        assert_eq!(plain.begin(Some("a b")), "ws://localhost:8080/api/v1/ws?assistant=a%20b");
         assert_eq!(plain.session("s_1", 9, None), "http://localhost:8080/api/v1/sessions/s_1?limit=9");
         assert_eq!(plain.socket(Some(("s_1", "e:7:r_2:30"))), "ws://localhost:8080/api/v1/ws/s_1?resume=e:7:r_2:30");
         assert_eq!(Endpoint::parse("ws://localhost:8080/").expect("fine"), plain);

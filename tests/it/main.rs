@@ -56,6 +56,7 @@ mod reload;
 mod repetitions;
 mod reported;
 mod resume;
+mod rules;
 mod scenarios;
 mod shared_store;
 mod silence;

@@ -1,0 +1,215 @@
+//! Assistants that answer by rules: the shipped ones as they are, over real sockets, without a model and in place of one.
+
+use std::{fs, path::Path};
+
+use rivulet::mock_llm::{Fault, Options};
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{Client, Setup, TestGateway, upstream},
+    knowledge::until_loaded,
+};
+
+fn shipped() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assistants")
+}
+
+fn offering(setup: Setup) -> Setup {
+    setup.set("RIVULET_ASSISTANTS_DIR", shipped().to_str().unwrap())
+}
+
+async fn open(gateway: &TestGateway) -> Client {
+    Client::connect(&format!("{}?assistant=loan", gateway.socket(""))).await
+}
+
+/// All frames of the answer to a question, to its `run.done`.
+async fn frames(client: &mut Client, question: &str) -> Vec<Value> {
+    client.say(question).await;
+    let mut frames = vec![client.frame().await];
+    while frames.last().unwrap()["type"] != "run.done" {
+        frames.push(client.frame().await);
+    }
+    frames
+}
+
+fn of_kind<'a>(frames: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    frames.iter().filter(|frame| frame["type"] == kind).collect()
+}
+
+/// The dialogue of this name, held with a gateway: whether all was as expected, and what was printed.
+async fn rehearse(gateway: &TestGateway, dialogue: &Path) -> (bool, String) {
+    let url = gateway.url("");
+    let output = gateway.setup().output(&["rehearse", dialogue.to_str().unwrap(), "--url", &url]).await;
+    let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (output.status.success(), told.concat())
+}
+
+#[tokio::test]
+async fn figures_are_exact_without_any_model() {
+    let gateway = offering(Setup::bare()).start().await;
+    let mut client = open(&gateway).await;
+    let frames = frames(&mut client, "What is the EMI for 5 lakh over 3 years?").await;
+    let (calls, results) = (of_kind(&frames, "tool.call"), of_kind(&frames, "tool.result"));
+    assert_eq!((calls.len(), &calls[0]["title"]), (1, &json!("Monthly instalment")));
+    assert_eq!(calls[0]["args"], json!({"principal": 500_000, "annual_rate": 10.5, "months": 36}));
+    assert_eq!(results[0]["data"], json!({"emi": 16251.22, "total": 585_043.92, "interest": 85_043.92}));
+    assert_eq!(of_kind(&frames, "run.start")[0]["model"], "rules");
+    let done = frames.last().unwrap();
+    assert_eq!((&done["status"], &done["usage"]["estimated"]), (&json!("complete"), &json!(true)));
+    let text = client.memory.texts[done["run"].as_str().unwrap()].clone();
+    assert!(text.starts_with("500,000 over 36 months at 10.5 %: **16,251.22 a month**"), "{text}");
+    assert!(text.contains("585,043.92") && text.contains("85,043.92"), "{text}");
+    // What was said before counts after a restart, too: it is in the messages.
+    let session = client.session();
+    let gateway = gateway.kill().await.start().await;
+    let mut client = Client::connect(&gateway.socket(&session)).await;
+    client.until("snapshot").await;
+    client.tell(json!({"type": "send", "id": "after", "text": "and over 5 years?"})).await;
+    let answer = client.answer().await;
+    assert!(answer.text.contains("10,746.95") && answer.text.contains("644,817.00"), "{}", answer.text);
+    // Without documents it says so in the words of the tool, and what it does not understand it cannot look up.
+    client.tell(json!({"type": "send", "id": "more", "text": "Which documents do I need?"})).await;
+    let answer = client.answer().await;
+    assert!(answer.status() == "complete" && answer.text.contains("documents"), "{}", answer.text);
+    // Everybody else is asked the same.
+    let body = json!({"message": "EMI for 3 lakh at 12 % over 24 months", "assistant": "loan"});
+    let (status, answer) = gateway.post("/api/v1/chat", body).await;
+    assert!(status == 200 && answer["response"].as_str().unwrap().contains("14,122.04"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_shipped_dialogues_are_held_without_a_key() {
+    let model = std::env::var("RIVULET_KNOWLEDGE_MODEL_DIR").expect("`make test` sets RIVULET_KNOWLEDGE_MODEL_DIR");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-knowledge");
+    let setup = offering(Setup::bare())
+        .set("RIVULET_KNOWLEDGE_ENABLED", "true")
+        .set("RIVULET_KNOWLEDGE_MODEL_DIR", &model)
+        .set("RIVULET_KNOWLEDGE_PRELOAD", sample.to_str().unwrap());
+    let gateway = setup.start().await;
+    until_loaded(&gateway).await;
+    let mut held = 0;
+    for entry in fs::read_dir(shipped().join("dialogues")).unwrap() {
+        let dialogue = entry.unwrap().path();
+        let (is_as_expected, told) = rehearse(&gateway, &dialogue).await;
+        assert!(is_as_expected, "{told}");
+        held += 1;
+    }
+    assert!(held >= 3);
+    let (_, listed) = gateway.get("/api/v1/assistants").await;
+    let names: Vec<_> = listed["assistants"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+    assert!(names.contains(&json!("default")) && names.contains(&json!("autbot")) && names.contains(&json!("loan")));
+}
+
+#[tokio::test]
+async fn a_rehearsal_tells_what_is_otherwise() {
+    let gateway = offering(Setup::bare()).start().await;
+    let setup = gateway.setup();
+    let dialogue = setup.data.path().join("dialogue.toml");
+    let turn = "assistant = \"loan\"\n[[turn]]\nsay = \"I need a loan\"\nexpect.text = [\"amount\"]\n";
+    fs::write(&dialogue, turn).unwrap();
+    assert!(rehearse(&gateway, &dialogue).await.0);
+    fs::write(
+        &dialogue,
+        format!("{turn}[[turn]]\nsay = \"5 lakh\"\nexpect.tool = \"emi\"\nexpect.not = [\"months\"]\n"),
+    )
+    .unwrap();
+    let (is_as_expected, told) = rehearse(&gateway, &dialogue).await;
+    assert!(!is_as_expected && told.contains("ok   I need a loan"), "{told}");
+    for line in ["FAIL 5 lakh", "emi is to be called, and no tool was", "\"months\" is in the answer", "1 of 2 answers"]
+    {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    // The gateway that has the data folder is found without its address.
+    fs::write(&dialogue, turn).unwrap();
+    let output = setup.output(&["rehearse", dialogue.to_str().unwrap()]).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::write(&dialogue, turn.replace("loan\"\n[[", "loam\"\n[[")).unwrap();
+    let (is_as_expected, told) = rehearse(&gateway, &dialogue).await;
+    assert!(!is_as_expected && told.contains("rivulet: the gateway: "), "{told}");
+    fs::write(&dialogue, "[[turn]]\nsays = \"x\"").unwrap();
+    let (is_as_expected, told) = rehearse(&gateway, &dialogue).await;
+    assert!(!is_as_expected && told.contains("unknown field `says`"), "{told}");
+}
+
+#[tokio::test]
+async fn rules_answer_when_no_model_can_be_reached_and_say_so_once() {
+    let down = upstream(Options { faults: vec!["status:503".parse::<Fault>().unwrap()], ..Options::default() }).await;
+    let setup = Setup::with_upstream(&down.url).set("RIVULET_LLM_RETRIES", "0");
+    let gateway = offering(setup).start().await;
+    let mut client = open(&gateway).await;
+    let frames = frames(&mut client, "What is the EMI for 5 lakh over 3 years?").await;
+    let done = frames.last().unwrap();
+    let text = client.memory.texts[done["run"].as_str().unwrap()].clone();
+    let (notice, rest) = text.split_once("\n\n").unwrap();
+    assert!(
+        notice.starts_with("The language model cannot be reached.") && !rest.contains("cannot be reached"),
+        "{text}"
+    );
+    assert!(rest.starts_with("500,000 over 36 months") && rest.contains("16,251.22"), "{text}");
+    assert_eq!(of_kind(&frames, "tool.result")[0]["status"], "ok");
+    assert_eq!(down.stats.requests().len(), 1, "who has begun to stand in for it ends the answer");
+    let answer = client.ask("Am I eligible?").await;
+    assert!(answer.text.ends_with("\n\nWhat is your monthly income?"), "{}", answer.text);
+    // A question of its own is understood behind the notice.
+    let answer = client.ask("60000").await;
+    assert!(answer.text.ends_with("How much do you pay for existing loans each month?"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn rules_go_on_where_a_model_broke_off_after_its_call() {
+    let faults = [Fault::None, "status:503".parse().unwrap()];
+    let upstream = upstream(Options { faults: faults.to_vec(), rate: 0.0, ..Options::default() }).await;
+    let setup = Setup::with_upstream(&upstream.url).set("RIVULET_LLM_RETRIES", "0");
+    let gateway = offering(setup).start().await;
+    let mut client = open(&gateway).await;
+    let answer = client.ask(r#"say "Let me see." and call emi {"principal":500000,"months":36}"#).await;
+    assert_eq!(answer.status(), "complete");
+    assert!(answer.text.starts_with("Let me see.\n\nThe language model cannot be reached."), "{}", answer.text);
+    assert!(answer.text.contains("16,251.22 a month"), "{}", answer.text);
+    let (status, told) = gateway.get("/metrics").await;
+    assert!(status == 200 && told.as_str().unwrap().contains(r#"tool_calls_total{tool="emi",status="ok"} 1"#));
+}
+
+/// The blocks of TOML below a heading of docs/assistants.md.
+fn documented(heading: &str) -> Vec<String> {
+    let manual = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/assistants.md")).unwrap();
+    let section = manual.split(&format!("\n## {heading}\n")).nth(1).expect("the heading");
+    let section = section.split("\n## ").next().unwrap();
+    let blocks = section.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap());
+    blocks.map(|block| block.lines().map(|line| line.trim_start().to_owned() + "\n").collect()).collect()
+}
+
+#[tokio::test]
+async fn the_assistant_of_the_manual_does_what_the_manual_says() {
+    let setup = Setup::bare();
+    let folder = setup.data.path().join("assistants");
+    fs::create_dir_all(&folder).unwrap();
+    let blocks = documented("One more, in ten minutes");
+    let [assistant, rules, dialogue] = &*blocks else { panic!("{blocks:?}") };
+    fs::write(folder.join("tip.toml"), assistant).unwrap();
+    fs::write(folder.join("tip.rules.toml"), rules).unwrap();
+    let held = setup.data.path().join("tip-dialogue.toml");
+    fs::write(&held, dialogue).unwrap();
+    let gateway = setup.start().await;
+    let (is_as_expected, told) = rehearse(&gateway, &held).await;
+    assert!(is_as_expected, "{told}");
+}
+
+#[tokio::test]
+async fn an_operator_is_told_of_rules_that_cannot_be() {
+    let setup = Setup::bare();
+    let folder = setup.data.path().join("assistants");
+    fs::create_dir_all(&folder).unwrap();
+    for name in ["loan.toml", "loan.md"] {
+        fs::copy(shipped().join(name), folder.join(name)).unwrap();
+    }
+    let rules = fs::read_to_string(shipped().join("loan.rules.toml")).unwrap();
+    fs::write(folder.join("loan.rules.toml"), rules.replace("{emi:money}", "{emo:money}")).unwrap();
+    let output = setup.output(&["check"]).await;
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && told.contains("loan.rules.toml:") && told.contains("`emo`"), "{told}");
+    fs::write(folder.join("loan.rules.toml"), rules).unwrap();
+    let output = setup.output(&["check"]).await;
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("loan: ") && told.contains(", rules for 3 intents"), "{told}");
+}
