@@ -13,6 +13,9 @@ use crate::formula::Filling;
 /// The newest messages, which alone count.
 const MAX_SAID: usize = 40;
 
+/// So many letters of a message tell its language.
+const MAX_LETTERS: usize = 200;
+
 /// A message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Said<'a> {
@@ -181,7 +184,7 @@ impl<'a> State<'a> {
         if let Some(language) = understood.filter(|language| !language.is_empty()) {
             return language;
         }
-        let letters: Vec<char> = text.chars().filter(|c| c.is_alphabetic()).collect();
+        let letters: Vec<char> = text.chars().filter(|c| c.is_alphabetic()).take(MAX_LETTERS).collect();
         let share = |language: &str| {
             let texts = self.rules.intents.iter().flat_map(|intent| intent.any.iter());
             let words = texts.filter(|(other, _)| *other == language).flat_map(|(_, phrases)| phrases);
