@@ -79,6 +79,13 @@ pub struct Words<T>(BTreeMap<String, T>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phrase(pub(super) Vec<String>);
 
+impl Intent {
+    /// Whether it is answered from the documents: what was talked about before goes on after it.
+    pub(super) const fn is_aside(&self) -> bool {
+        self.call.is_none() && self.say.is_none()
+    }
+}
+
 impl<T> Words<T> {
     /// Something that is the same in all languages.
     pub fn same(all: T) -> Self {

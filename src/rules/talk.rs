@@ -158,6 +158,9 @@ impl<'a> State<'a> {
         let meant = meant.map(|(intent, _)| intent);
         self.is_meant = true;
         let other = meant.filter(|other| self.intent.is_none_or(|intent| !std::ptr::eq(intent, *other)));
+        if other.is_some_and(Intent::is_aside) {
+            return self.is_meant = false;
+        }
         let Some(other) = other else {
             let Some(intent) = self.intent else { return self.is_meant = false };
             let filled = fill(intent, asked, text, &mut self.known);
