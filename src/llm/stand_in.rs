@@ -10,7 +10,7 @@ use futures_util::{StreamExt, future, stream};
 use serde_json::{Value, json};
 
 use super::{
-    call::{Answered, Call},
+    call::{Answered, Call, ToolChoice},
     event::{FinishReason, ModelEvent},
     extractive::{Extractive, NOTHING_FOUND, READABLE_PACE},
     model::{ChatModel, ModelStream},
@@ -165,7 +165,7 @@ fn conversation(request: &ChatRequest) -> Vec<Said<'_>> {
 }
 
 fn is_offered(request: &ChatRequest, name: &str) -> bool {
-    !request.tools.is_over && request.tools.tools.iter().any(|tool| tool.name == name)
+    request.tools.choice != ToolChoice::Nothing && request.tools.tools.iter().any(|tool| tool.name == name)
 }
 
 fn is_error(result: &str) -> bool {

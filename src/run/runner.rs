@@ -252,8 +252,9 @@ impl Runner {
         let most =
             assistant.model.max_output_tokens.map_or(self.max_output_tokens, |own| own.min(self.max_output_tokens));
         let mut choice = assistants::choice(&assistant);
-        // Who stands in for a model has passages alone.
-        if request.tools.choice.wants_a_call() || rests_on_calls && passages.is_empty() {
+        // Who stands in for a model has passages alone; rules have what came of the calls.
+        let has_nothing = rests_on_calls && passages.is_empty() && choice.fallback != Some(Fallback::Rules);
+        if request.tools.choice.wants_a_call() || has_nothing {
             choice.fallback = Some(Fallback::None);
         }
         let asked = ChatRequest {
