@@ -18,11 +18,12 @@ export class Conversation {
   #sockets = new Set();
   /** The content of files that tools have made, by id. */
   #files = new Map();
-  /** What requests for them say of who asks. */
-  askedBy = [];
+  /** Lets a test answer requests of the page as well. */
+  before = async () => {};
 
   /** To be called before the page is opened. */
   async behind(context) {
+    await this.before(context);
     await context.routeWebSocket(/\/api\/v1\/ws/, (socket) => {
       this.#sockets.add(socket);
       socket.onMessage((data) => this.#take(JSON.parse(data), socket));
@@ -31,7 +32,6 @@ export class Conversation {
     });
     await context.route(/\/api\/v1\/artifacts\//, (route) => {
       const request = route.request();
-      this.askedBy.push(request.headers().authorization);
       const body = this.#files.get(new URL(request.url()).pathname.split("/").at(-1));
       if (body === undefined) return route.fulfill({ status: 404, json: { code: "not_found" } });
       return route.fulfill({ body, contentType: "application/octet-stream" });

@@ -73,7 +73,7 @@ describe("a collection that is shared", () => {
   it("takes no files", () => {
     const dropped = vi.fn();
     let readOnly = true;
-    new DropZone(() => ({ collection: SHARED, readOnly }), dropped);
+    new DropZone(() => ({ collection: SHARED, readOnly, tables: false }), dropped);
     const over = () => {
       const event = new Event("dragover", { cancelable: true });
       const dataTransfer = { types: ["Files"], dropEffect: "" };

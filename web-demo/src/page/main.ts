@@ -4,6 +4,7 @@ import "../styles/messages.css";
 import "../styles/tools.css";
 import "../styles/approvals.css";
 import "../styles/artifacts.css";
+import "../styles/datasets.css";
 import "../styles/side.css";
 import "../styles/documents.css";
 import "../styles/reader.css";
@@ -20,6 +21,7 @@ import { Assistants, choiceOf } from "./assistants";
 import { Composer } from "./composer";
 import { ConnectionPill } from "./connection-pill";
 import { copyText } from "./copy-button";
+import { DatasetCards } from "./dataset-cards";
 import { Documents } from "./documents/documents";
 import { byId } from "./element";
 import { apart } from "./faults";
@@ -64,7 +66,8 @@ const transcript = new Transcript(client, {
   openSource: (source, claim) => documents.openSource(source, claim),
 });
 const voice = new StatusVoice();
-const documents = new Documents(client, notices, voice, (change) => scroll.around(change));
+const tables = new DatasetCards(client, () => assistants.current, voice);
+const documents = new Documents(client, notices, voice, tables, (change) => scroll.around(change));
 const assistants = new Assistants(
   client,
   async () => ((await signIn.mayAsk()) ? client.endpoint.assistants() : []),
@@ -105,7 +108,7 @@ const painter = new Painter(() => {
     apart(() => older.paint());
     apart(() => start.paint());
   });
-  for (const part of [composer, answering, presence, wire]) apart(() => part.paint());
+  for (const part of [composer, answering, presence, wire, tables]) apart(() => part.paint());
   return left;
 });
 

@@ -324,6 +324,10 @@ export interface Assistant {
   languages: string[];
   /** Of these the one in which it introduces itself here, where that differs. */
   language?: string;
+  /** What it can do besides. Older gateways do not say it. */
+  tools?: { name: string; title: string }[];
+  /** What may be brought to it: `datasets`. */
+  uploads?: string[];
   /** Differs when the assistant does. */
   version: string;
   /** Whether it answers those who ask for nobody in particular. */

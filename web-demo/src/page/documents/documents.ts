@@ -5,6 +5,7 @@ import { Shelf } from "../../documents/shelf";
 import { send } from "../../documents/upload";
 import { MAX_WAITING, type NewTransfer, Uploads } from "../../documents/uploads";
 import type { RivuletClient, SourceItem } from "../../rivulet-client";
+import type { DatasetCards } from "../dataset-cards";
 import { byId } from "../element";
 import { apart } from "../faults";
 import type { Notices } from "../notices";
@@ -23,6 +24,7 @@ import { SidePanel } from "./side-panel";
 export class Documents {
   readonly #api: DocumentsApi;
   readonly #notices: Notices;
+  readonly #tables: DatasetCards;
   readonly #voice: DocumentsVoice;
   readonly #panel: SidePanel;
   readonly #reader: ReaderView;
@@ -39,10 +41,12 @@ export class Documents {
     client: RivuletClient,
     notices: Notices,
     voice: StatusVoice,
+    tables: DatasetCards,
     around: (change: () => void) => void,
   ) {
     this.#api = new DocumentsApi(client.endpoint);
     this.#notices = notices;
+    this.#tables = tables;
     this.#voice = new DocumentsVoice(voice);
     this.#panel = new SidePanel(around);
     this.#reader = new ReaderView(this.#api, (id, version) => this.#download(id, version));
@@ -72,8 +76,12 @@ export class Documents {
     this.#panel.onShelf = () => this.#load();
     this.#panel.onLeft = () => this.#reader.leave();
     new DropZone(
-      () => ({ collection: this.#picker.current, readOnly: this.#picker.readOnly }),
-      (found) => this.#take(found),
+      () => ({
+        collection: this.#picker.current,
+        readOnly: this.#picker.readOnly,
+        tables: this.#takesTables,
+      }),
+      (found) => this.#drop(found),
     );
     this.#mountChoosers();
     addEventListener("beforeunload", (event) => {
@@ -111,6 +119,23 @@ export class Documents {
     if (this.#counted) return;
     this.#counted = true;
     void this.#picker.load();
+  }
+
+  /** Tables that are dropped on the conversation are asked there; beside the documents, they are documents. */
+  get #takesTables(): boolean {
+    return this.#tables.takes && !this.#panel.isOpen;
+  }
+
+  #drop(found: Found): void {
+    const { files, cut, unreadable } = found;
+    if (!this.#takesTables) {
+      this.#take(found);
+      return;
+    }
+    const rest = new Set(this.#tables.take(files.map(({ file }) => file)));
+    const others = files.filter(({ file }) => rest.has(file));
+    if (others.length > 0 || files.length === 0 || cut || unreadable > 0)
+      this.#take({ ...found, files: others });
   }
 
   #take({ files, cut, unreadable }: Found): void {

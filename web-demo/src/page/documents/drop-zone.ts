@@ -6,6 +6,8 @@ import { droppedFiles, type Found } from "./dropped-files";
 export interface DropTarget {
   collection: string;
   readOnly: boolean;
+  /** Tables go to the conversation. */
+  tables: boolean;
 }
 
 export class DropZone {
@@ -32,15 +34,19 @@ export class DropZone {
   #over(event: DragEvent): void {
     if (!hasFiles(event) || !event.dataTransfer) return;
     event.preventDefault();
-    event.dataTransfer.dropEffect = this.#target().readOnly ? "none" : "copy";
+    const { readOnly, tables } = this.#target();
+    event.dataTransfer.dropEffect = readOnly && !tables ? "none" : "copy";
     this.#show(true);
   }
 
   #show(over: boolean): void {
     if (this.#curtain.hidden !== over) return;
     this.#curtain.hidden = !over;
-    const { collection, readOnly } = this.#target();
-    const text = readOnly ? `“${collection}” can only be read` : `Drop to add to “${collection}”`;
+    const { collection, readOnly, tables } = this.#target();
+    const documents = readOnly
+      ? `“${collection}” can only be read`
+      : `Drop to add to “${collection}”`;
+    const text = tables ? `Drop tables to ask about them. Documents: ${documents}` : documents;
     this.#text.textContent = over ? text : "";
   }
 }
