@@ -39,7 +39,8 @@ beforeEach(() => {
 
 const all = (selector: string) => [...document.querySelectorAll<HTMLElement>(selector)];
 const one = (selector: string) => all(selector)[0] as HTMLElement;
-const shown = (look: () => unknown) => vi.waitFor(() => expect(look()).toBeTruthy());
+const shown = (look: () => unknown) =>
+  vi.waitFor(() => expect(look()).toBeTruthy(), { timeout: 30_000 });
 const file = (name: string) => new File(["a,b\n1,2\n"], name);
 
 describe("tables", () => {

@@ -83,7 +83,8 @@ afterEach(async () => {
 
 const all = (selector: string) => [...document.querySelectorAll<HTMLElement>(selector)];
 const one = (selector: string) => all(selector)[0] as HTMLElement;
-const shown = (look: () => unknown) => vi.waitFor(() => expect(look()).toBeTruthy());
+const shown = (look: () => unknown) =>
+  vi.waitFor(() => expect(look()).toBeTruthy(), { timeout: 30_000 });
 const button = (label: string) =>
   all(".artifact-buttons button").find(({ ariaLabel }) =>
     ariaLabel?.startsWith(`${label}:`),
