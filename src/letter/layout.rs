@@ -60,6 +60,7 @@ pub(super) fn pages(blocks: &[Block<Vec<u8>>]) -> Option<Vec<Page>> {
                 paper.text(text, HEADING)?;
                 paper.space(6.0);
             }
+            Block::Paragraph(text) if text.trim_ascii().is_empty() => {} // What it was for is left out.
             Block::Paragraph(text) => {
                 paper.text(text, BODY)?;
                 paper.space(8.0);
@@ -242,6 +243,8 @@ mod tests {
                 assert!((MARGIN..=TOP).contains(&line.y), "{line:?}");
             }
         }
-        assert!(super::pages(&[Block::Paragraph(b"\n".repeat(10_000))]).is_none());
+        assert!(super::pages(&[Block::Paragraph(b"a\n".repeat(10_000))]).is_none());
+        let left_out = super::pages(&[Block::Paragraph(Vec::new()), Block::Paragraph(b"a".to_vec())]).unwrap();
+        assert_eq!(left_out[0].lines[0].y, TOP - BODY.leading);
     }
 }

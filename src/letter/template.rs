@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(render("अ"), Err(LetterError::Unwritable(Unwritable('अ'))));
         assert!(render(&"word ".repeat(2000)).unwrap().pages > 2);
         assert!(render(&"W".repeat(10_000)).unwrap().pages > 2);
-        assert_eq!(render(&"\n".repeat(10_000)), Err(LetterError::TooLong));
+        assert_eq!(render(&"a\n".repeat(10_000)), Err(LetterError::TooLong));
         assert_eq!(render(&"x".repeat(MAX_FILLED)), Err(LetterError::TooLong));
     }
 }
