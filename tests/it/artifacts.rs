@@ -218,3 +218,26 @@ async fn what_cannot_be_kept_is_an_error_that_says_so() {
     let told = asked["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap();
     assert!(told.contains("cannot be kept: this answer is in no conversation"), "{told}");
 }
+
+#[tokio::test]
+async fn a_letter_that_binds_somebody_is_written_when_it_was_allowed() {
+    let upstream = model().await;
+    let setup = lending(Setup::with_upstream(&upstream.url));
+    let binding = BANK.replace("effect = \"read\"", "effect = \"write\"");
+    fs::write(setup.data.path().join("assistants/bank.toml"), binding).unwrap();
+    let gateway = setup.start().await;
+    let mut client = Client::connect(&socket(&gateway)).await;
+    client.say(&letter("Asha Rao", "")).await;
+    let [request, done] = client.until_all(["approval.request", "run.done"]).await;
+    assert_eq!(done["status"], "awaiting_approval");
+    let approval = &request["approval"];
+    let decision = json!({"type": "approve", "id": "d", "approval": approval["id"], "digest": approval["digest"], "decision": "approved"});
+    client.tell(decision).await;
+    let [written, done] = client.until_all(["tool.result", "run.done"]).await;
+    assert_eq!((&written["status"], &done["status"]), (&json!("ok"), &json!("complete")), "{written}");
+    let pdf = get(&gateway, &id(&written), None).await.bytes().await.unwrap();
+    assert!(text(&pdf).contains("Rs. 16,251.22"));
+    let (_, shown) = gateway.get(&format!("/api/v1/sessions/{}", client.session())).await;
+    let messages = shown["messages"].as_array().unwrap();
+    assert_eq!(messages.last().unwrap()["tools"][0]["artifacts"], written["artifacts"]);
+}
