@@ -31,7 +31,7 @@ pub enum RunEvent {
     /// A tool is called.
     ToolCall(ToolCall),
     /// What came of a call. There is exactly one for each, before the run ends of itself.
-    ToolResult(CallId, ToolOutcome),
+    ToolResult(CallId, Box<ToolOutcome>),
     /// What was told so far has to be kept before it goes on: it is not to be polled again until it is.
     Keep,
     /// What the caller is to call, of the tools that it has: the answer goes on with what comes of that, in another run. Told

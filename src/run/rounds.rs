@@ -106,7 +106,7 @@ impl Rounds {
                 }
                 count(&planned, &came);
                 if is_shown {
-                    yield told(RunEvent::ToolResult(planned.shown.call.clone(), came.outcome.clone()));
+                    yield told(RunEvent::ToolResult(planned.shown.call.clone(), came.outcome.clone().into()));
                 }
                 answered.push(Answered { call: planned.call, result: came.result });
             }
@@ -169,7 +169,7 @@ impl Rounds {
                         yield told(RunEvent::Sources(progress.shelf.sources()));
                     }
                     count(&planned[at], &one);
-                    yield told(RunEvent::ToolResult(planned[at].shown.call.clone(), one.outcome.clone()));
+                    yield told(RunEvent::ToolResult(planned[at].shown.call.clone(), one.outcome.clone().into()));
                     came[at] = Some(one);
                 }
             }
@@ -180,7 +180,7 @@ impl Rounds {
             });
             if let Some((plan, came)) = waiting {
                 count(plan, came);
-                yield told(RunEvent::ToolResult(plan.shown.call.clone(), came.outcome.clone()));
+                yield told(RunEvent::ToolResult(plan.shown.call.clone(), came.outcome.clone().into()));
                 let usage = writing.over().usage;
                 yield told(RunEvent::End(Outcome { status: Status::AwaitingApproval, usage, error: None }));
                 return;

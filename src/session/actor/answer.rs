@@ -186,7 +186,7 @@ impl Actor {
             }
             RunEvent::ToolCall(call) => self.shared.log.lock().append_call(call, self.deps.clock.now()),
             RunEvent::ToolResult(call, outcome) => {
-                self.shared.log.lock().append_result(&call, outcome, self.deps.clock.now());
+                self.shared.log.lock().append_result(&call, *outcome, self.deps.clock.now());
             }
             RunEvent::Keep => {
                 let log = self.shared.log.lock();
