@@ -299,8 +299,7 @@ fn the_template_of_a_document_is_part_of_the_assistant() {
             LETTER,
             "tool.sanction_letter.template must be the name of a file beside this one",
         ),
-        ("\"read\"", "\"write\"", LETTER, "tool.sanction_letter.effect must be read"),
-        ("effect = \"read\"", "", LETTER, "tool.sanction_letter.effect must be read"),
+        ("effect = \"read\"", "", LETTER, "tool.sanction_letter.effect must be read or write"),
         ("format = \"pdf\"", "format = \"docx\"", LETTER, "tool.sanction_letter.format must be one of pdf"),
         (
             "format = \"pdf\"",

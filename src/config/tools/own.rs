@@ -172,10 +172,9 @@ pub(super) fn read(source: &mut Source<'_>, at: usize, tool: &Spanned<DeValue<'_
             Does::Http(http::read(source, &within, tool, &inputs, asked)?)
         }
         Sort::Document => {
-            if written.effect != Some(Effect::Read) {
-                let expected = "read: nobody is asked before a call, so none may change anything";
-                let found = written.effect.map_or("missing", Effect::name);
-                source.refuse(format!("{within}.effect"), expected, found, &span);
+            if written.effect.is_none() {
+                let expected = "read or write, as a call changes nothing or something, where kind is document";
+                source.refuse(format!("{within}.effect"), expected, "missing", &span);
             }
             let (summary, template) = (written.summary.as_deref(), written.template.as_deref());
             Does::Document(document::read(source, &within, tool, &inputs, summary, template)?)
