@@ -169,7 +169,7 @@ fn row(table: &mut Option<Table<Template>>, cells: &str) -> Result<(), WrongLine
     }
     let is_rule = |cell: &&str| cell.len() >= 3 && cell.trim_matches(':').bytes().all(|byte| byte == b'-');
     match table.as_mut().filter(|table| table.rows.len() == 1 && !table.has_head) {
-        Some(table) if cells.iter().all(|cell| is_rule(cell)) => {
+        Some(table) if cells.iter().all(is_rule) => {
             table.has_head = true;
             table.at_right = cells.iter().map(|cell| cell.ends_with(':') && !cell.starts_with(':')).collect();
         }
