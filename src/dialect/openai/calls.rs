@@ -45,7 +45,7 @@ impl Made {
             Some(nothing) if is_empty(nothing) => return Ok(Vec::new()),
             Some(calls) => calls.as_array().ok_or_else(|| message.invalid("tool_calls", "must be a list"))?,
         };
-        let calls = calls.iter().enumerate().filter(|(_, call)| !call.is_null());
+        let calls = calls.iter().enumerate();
         calls.map(|(at, call)| Self::read(call, &format!("{}tool_calls[{at}].", message.path))).collect()
     }
 

@@ -25,7 +25,7 @@ pub(super) fn offer(request: &Fields<'_>) -> Result<ToolOffer, Invalid> {
         Some(Value::Array(tools)) if tools.len() <= MAX_TOOLS => tools,
         Some(_) => return Err(request.invalid("tools", &format!("must be a list of at most {MAX_TOOLS}"))),
     };
-    let tools = tools.iter().enumerate().filter(|(_, tool)| !tool.is_null());
+    let tools = tools.iter().enumerate();
     let tools: Vec<_> = tools.map(|(at, tool)| spec(tool, &format!("tools[{at}]."))).collect::<Result<_, _>>()?;
     let mut names = HashSet::new();
     if let Some(at) = tools.iter().position(|tool| !names.insert(&tool.name)) {

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn tools_are_taken_within_their_bounds() {
     let request = parse(json!({
-        "tools": [tool("f"), null, {"function": {"name": "g", "strict": true}}], "parallel_tool_calls": false,
+        "tools": [tool("f"), {"function": {"name": "g", "strict": true}}], "parallel_tool_calls": false,
         "tool_choice": {"type": "function", "function": {"name": "g"}}, "temperature": 0, "rivulet": {"cache": true},
     }));
     let [f, g] = &*request.tools.tools else { panic!("{request:?}") };
@@ -22,6 +22,7 @@ fn tools_are_taken_within_their_bounds() {
         (json!({"tools": vec![tool("f"); 129]}), "tools"),
         (json!({"tools": [tool("f"), tool("f")]}), "tools"),
         (json!({"tools": ["f"]}), "tools[0]"),
+        (json!({"tools": [null]}), "tools[0]"),
         (json!({"tools": [{"type": 7}]}), "tools[0].type"),
         (json!({"tools": [{"type": "function"}]}), "tools[0].function"),
         (json!({"tools": [{"type": "function", "function": {}}]}), "tools[0].function.name"),
@@ -85,6 +86,7 @@ fn calls_and_their_results_belong_together() {
         (json!([user("One?"), result("a", "1"), called(&["a"])]), "messages[1].tool_call_id"),
         (json!([user("One?"), {"role": "tool", "content": "1"}]), "messages[1].tool_call_id"),
         (json!([user("One?"), {"role": "assistant", "tool_calls": 7}]), "messages[1].tool_calls"),
+        (json!([user("One?"), {"role": "assistant", "tool_calls": [null]}]), "messages[1].tool_calls[0]"),
         (
             json!([user("One?"), {"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}]),
             "messages[1].tool_calls[0].id",
