@@ -28,6 +28,7 @@
 //! | [`telemetry`], [`config`], [`chat`] | metrics and logs; settings; ids and value types |
 //! | [`letter`] | documents that tools write: a text form, pages, PDF |
 //! | [`formula`] | what tools take, and arithmetic |
+//! | [`forecast`] | how a series of figures may go on |
 //!
 //! # A token's way
 //! upstream bytes → `llm::sse`, `llm::reading` → `llm::attempt` (clocks) → `llm::targets` (who is asked) → `run` → the session's actor appends it to
@@ -48,6 +49,7 @@ pub mod cluster;
 pub mod config;
 pub mod dialect;
 pub mod ephemeral;
+pub mod forecast;
 pub mod formula;
 pub mod http;
 pub mod hub;

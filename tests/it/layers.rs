@@ -17,7 +17,7 @@ use std::{
 use self::{graph::Uses, source::Modules};
 
 /// From top to bottom. Leaves that everybody may use stand last.
-const HOUSE: [&str; 27] = [
+const HOUSE: [&str; 29] = [
     "main",
     "cli",
     "app",
@@ -34,6 +34,7 @@ const HOUSE: [&str; 27] = [
     "run",
     "limits",
     "tools",
+    "datasets",
     "llm",
     "knowledge",
     "store",
@@ -43,6 +44,7 @@ const HOUSE: [&str; 27] = [
     "rules",
     "letter",
     "formula",
+    "forecast",
     "chat",
     "lib",
 ];
