@@ -20,7 +20,7 @@ pub use self::{
     artifact::{Artifact, ArtifactKind},
     decision::{Decision, Undecided},
     digest::digest,
-    id::{ArtifactId, CallId, DocumentId, InvalidId, JobId, MAX_ID_CHARS, MessageId, RunId, SessionId},
+    id::{ArtifactId, CallId, DatasetId, DocumentId, InvalidId, JobId, MAX_ID_CHARS, MessageId, RunId, SessionId},
     message::{Feedback, InvalidRating, Message, Rating, Role, Status},
     owner::{Circle, Owner},
     run::{Author, Doing, Phase, RunError, Timing, Usage},

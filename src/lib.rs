@@ -21,6 +21,7 @@
 //! | [`run`] | one answer as a stream: retrieve → prompt → model → events |
 //! | [`limits`] | how much: budgets of tokens, how many answers at once |
 //! | [`tools`] | what models may have done: the tools of an assistant |
+//! | [`datasets`] | tables that somebody has brought, and questions to them |
 //! | [`llm`] | models that answer: any OpenAI-compatible server, or sentences of the passages |
 //! | [`knowledge`] | documents cut, embedded, indexed, found |
 //! | [`store`] | what outlives the process |
@@ -47,6 +48,7 @@ pub mod chat;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod datasets;
 pub mod dialect;
 pub mod ephemeral;
 pub mod forecast;

@@ -93,6 +93,10 @@ id_type!(
     DocumentId, ""
 );
 id_type!(
+    /// One dataset. Never used again.
+    DatasetId, "d_"
+);
+id_type!(
     /// One piece of work on a document or a collection.
     JobId, "j_"
 );

@@ -50,7 +50,7 @@ pub use self::{
     preset::Preset,
     secret::Secret,
     settings::{
-        ArtifactsConfig, AssistantsConfig, AuthConfig, Config, KnowledgeConfig, LimitsConfig, LlmConfig, ServerConfig,
+        ArtifactsConfig, AssistantsConfig, AuthConfig, Config, DatasetsConfig, KnowledgeConfig, LimitsConfig, LlmConfig, ServerConfig,
         SessionConfig, TargetConfig, TelemetryConfig,
     },
     target::{TargetFault, TargetSettings},

@@ -38,6 +38,8 @@ pub struct Config {
     pub llm: LlmConfig,
     /// The knowledge base.
     pub knowledge: KnowledgeConfig,
+    /// Tables that somebody has brought.
+    pub datasets: DatasetsConfig,
     /// Who may use it.
     pub auth: AuthConfig,
     /// What one gateway takes on.
@@ -63,6 +65,7 @@ pub(super) const SECTIONS: Sections = &[
     AssistantsConfig::KEYS,
     ArtifactsConfig::KEYS,
     KnowledgeConfig::KEYS,
+    DatasetsConfig::KEYS,
     AuthConfig::KEYS,
     LimitsConfig::KEYS,
     TelemetryConfig::KEYS,
@@ -267,6 +270,22 @@ section! {
         documents: u64 = 10_000, Kind::Integer(1, 1_000_000);
         /// Hours after which no byte of a deleted document is left.
         erase_h: u64 = 24, Kind::Integer(0, 8760);
+    }
+}
+
+section! {
+    /// `datasets.*`
+    "datasets" DatasetsConfig {
+        /// Where they are; `<data_dir>/datasets` when not set. Gateways with one database share it, or take none in.
+        dir: Option<PathBuf> = None, Kind::Path;
+        /// Files that everybody can ask, read at start, in the background.
+        preload: Vec<PathBuf> = Vec::new(), Kind::List;
+        /// The most bytes of a file that somebody brings.
+        upload_bytes: u64 = 10 << 20, Kind::Integer(1, 10 << 20);
+        /// The most datasets of a user.
+        per_user: usize = 20, Kind::Integer(1, 1000);
+        /// Days after which they go.
+        ttl_days: u64 = 30, Kind::Integer(1, 3660);
     }
 }
 

@@ -12,7 +12,7 @@ use tracing::warn;
 /// Nobody but the owner.
 const OTHERS: u32 = 0o077;
 /// What the names of all begin with that is the gateway's own, or the file system's.
-const OWN: [&str; 7] = ["rivulet.db", "lancedb", "blobs", "texts", "backup-", "restoring-", "lost+found"];
+const OWN: [&str; 8] = ["rivulet.db", "lancedb", "blobs", "texts", "datasets", "backup-", "restoring-", "lost+found"];
 
 /// Makes the folder when there is none, and takes from others what they may do with it and with what is in it. A folder
 /// that holds other things as well stays as it is: only what is the gateway's own in it is closed.

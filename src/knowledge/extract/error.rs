@@ -18,6 +18,9 @@ pub enum ExtractError {
     /// What is packed in it is too large, or it says too much.
     #[error("too large when it is unpacked")]
     TooLargeUnpacked,
+    /// There is more of something in it than may be.
+    #[error("{0}")]
+    TooMany(String),
     /// No format that can be read.
     #[error("not a format that can be read; these can: {ACCEPTED}")]
     UnsupportedType,
@@ -49,7 +52,7 @@ impl ExtractError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::TooLarge => "too_large",
+            Self::TooLarge | Self::TooMany(_) => "too_large",
             Self::TooLargeUnpacked => "too_large_unpacked",
             Self::UnsupportedType => "unsupported_type",
             Self::TypeMismatch(_) => "type_mismatch",

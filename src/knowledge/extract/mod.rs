@@ -27,6 +27,7 @@ mod rows;
 mod sheets;
 mod sniff;
 mod suspicion;
+mod table;
 #[cfg(test)]
 mod tests;
 mod visible;
@@ -42,3 +43,4 @@ pub use place::{Mark, Place};
 pub(crate) use place::{Spot, Spots};
 pub use read::extract;
 pub use sniff::promised;
+pub use table::{Grid, MAX_TABLE_BYTES, MAX_TABLE_COLUMNS, MAX_TABLE_ROWS, table};

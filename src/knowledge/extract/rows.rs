@@ -69,7 +69,7 @@ pub(super) fn is_head(cells: &[String]) -> bool {
 }
 
 /// The one that divides the first rows into the most columns, the same in all of them.
-fn delimiter(text: &str) -> u8 {
+pub(super) fn delimiter(text: &str) -> u8 {
     let columns = |delimiter: u8| {
         let lengths = reader(text, delimiter).into_records().take(SAMPLE).flatten().map(|record| record.len());
         let lengths: Vec<usize> = lengths.collect();
@@ -81,6 +81,6 @@ fn delimiter(text: &str) -> u8 {
     DELIMITERS.into_iter().rev().max_by_key(|delimiter| columns(*delimiter)).unwrap_or(b',')
 }
 
-fn reader(text: &str, delimiter: u8) -> csv::Reader<&[u8]> {
+pub(super) fn reader(text: &str, delimiter: u8) -> csv::Reader<&[u8]> {
     csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(text.as_bytes())
 }

@@ -23,11 +23,37 @@ type Bytes<'a> = Cursor<&'a [u8]>;
 
 pub(super) fn read(kind: Kind, bytes: &[u8], out: &mut Out) -> Result<(), ExtractError> {
     out.has_no_title();
+    let hidden = sheets(kind, bytes, |sheet, rows| {
+        out.begin(Place::Sheet(sheet.to_owned()))?;
+        out.heading(1, sheet)?;
+        write(rows, out)?;
+        Ok(true)
+    })?;
+    out.warnings.extend((hidden > 0).then_some(Warning::HiddenParts(hidden)));
+    Ok(())
+}
+
+/// The rows of the first sheet that has some.
+pub(super) fn first(kind: Kind, bytes: &[u8]) -> Result<Vec<Row>, ExtractError> {
+    let mut first = Vec::new();
+    sheets(kind, bytes, |_, rows| {
+        first = rows;
+        Ok(false)
+    })?;
+    Ok(first)
+}
+
+/// Takes each sheet that can be seen and has something, until one is enough; how many are hidden.
+fn sheets(
+    kind: Kind,
+    bytes: &[u8],
+    take: impl FnMut(&str, Vec<Row>) -> Result<bool, ExtractError>,
+) -> Result<usize, ExtractError> {
     let bytes = Cursor::new(bytes);
     match kind {
         Kind::Xls => {
             let mut book: Xls<Bytes<'_>> = Xls::new(bytes).map_err(failed)?;
-            sheets(&mut book, out, dense)
+            sheets_of(&mut book, dense, take)
         }
         Kind::Ods => {
             Package::open(bytes.get_ref())?.measure()?;
@@ -36,38 +62,34 @@ pub(super) fn read(kind: Kind, bytes: &[u8], out: &mut Out) -> Result<(), Extrac
             // The library's reader does not notice that an end is missing.
             Xml::new(&package.needed("content.xml")?).check()?;
             let mut book: Ods<Bytes<'_>> = Ods::new(bytes).map_err(failed)?;
-            sheets(&mut book, out, dense)
+            sheets_of(&mut book, dense, take)
         }
         _ => {
             Package::open(bytes.get_ref())?.measure()?;
             let mut book: Xlsx<Bytes<'_>> = Xlsx::new(bytes).map_err(failed)?;
-            sheets(&mut book, out, sparse)
+            sheets_of(&mut book, sparse, take)
         }
     }
 }
 
 /// A row that has something: its number and its cells by column.
-type Row = (u32, Vec<(usize, String)>);
+pub(super) type Row = (u32, Vec<(usize, String)>);
 
-fn sheets<'a, R: Reader<Bytes<'a>>>(
+fn sheets_of<'a, R: Reader<Bytes<'a>>>(
     book: &mut R,
-    out: &mut Out,
     mut rows: impl FnMut(&mut R, &str) -> Result<Vec<Row>, ExtractError>,
-) -> Result<(), ExtractError> {
+    mut take: impl FnMut(&str, Vec<Row>) -> Result<bool, ExtractError>,
+) -> Result<usize, ExtractError> {
     let all = book.sheets_metadata().to_vec();
     let hidden = all.iter().filter(|sheet| sheet.visible != SheetVisible::Visible).count();
-    out.warnings.extend((hidden > 0).then_some(Warning::HiddenParts(hidden)));
     let shown = all.iter().filter(|sheet| sheet.visible == SheetVisible::Visible && sheet.typ == SheetType::WorkSheet);
     for sheet in shown {
         let rows = rows(book, &sheet.name)?;
-        if rows.is_empty() {
-            continue;
+        if !rows.is_empty() && !take(&sheet.name, rows)? {
+            break;
         }
-        out.begin(Place::Sheet(sheet.name.clone()))?;
-        out.heading(1, &sheet.name)?;
-        write(rows, out)?;
     }
-    Ok(())
+    Ok(hidden)
 }
 
 /// Writes rows; the names of columns are the first row that has only names, near the top.

@@ -1,12 +1,13 @@
-//! What goes between the gateway and a parser: frames of a length and so many bytes. A document is two, its name and its
-//! bytes; an answer is two, JSON and text. Pure but for the streams it is given.
+//! What goes between the gateway and a parser: frames of a length and so many bytes. A document is three, what is to be done
+//! with it, its name and its bytes; an answer is two, JSON and text. Pure but for the streams it is given.
 
 use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::knowledge::extract::{ExtractError, Extracted, MAX_TEXT_BYTES};
+use super::task::Read as Done;
+use crate::knowledge::extract::{ExtractError, Extracted, Grid, MAX_TABLE_BYTES, MAX_TEXT_BYTES};
 
 /// The largest JSON of an answer, in bytes. Together with the longest text it is what a document may come to.
 const MAX_JSON_BYTES: usize = 4 << 20;
@@ -17,6 +18,7 @@ pub(super) const MAX_NAME_BYTES: usize = 4096;
 #[derive(Debug, Serialize, Deserialize)]
 enum Answer {
     Read(Extracted),
+    Table(Grid),
     Refused(ExtractError),
 }
 
@@ -56,9 +58,10 @@ fn checked(length: [u8; 4], max: usize) -> io::Result<usize> {
 }
 
 /// Writes what was read of a document. What would be too long is refused instead.
-pub(super) fn answer(out: &mut impl Write, read: Result<Extracted, ExtractError>) -> io::Result<()> {
+pub(super) fn answer(out: &mut impl Write, read: Result<Done, ExtractError>) -> io::Result<()> {
+    let most = if matches!(read, Ok(Done::Table(_))) { MAX_TABLE_BYTES } else { MAX_TEXT_BYTES };
     let (mut json, mut text) = encode(read)?;
-    if json.len() > MAX_JSON_BYTES || text.len() > MAX_TEXT_BYTES {
+    if json.len() > MAX_JSON_BYTES || text.len() > most {
         (json, text) = encode(Err(ExtractError::TooLargeUnpacked))?;
     }
     write(out, &json)?;
@@ -66,11 +69,15 @@ pub(super) fn answer(out: &mut impl Write, read: Result<Extracted, ExtractError>
     out.flush()
 }
 
-fn encode(read: Result<Extracted, ExtractError>) -> io::Result<(Vec<u8>, String)> {
+fn encode(read: Result<Done, ExtractError>) -> io::Result<(Vec<u8>, String)> {
     let (answer, text) = match read {
-        Ok(mut extracted) => {
+        Ok(Done::Text(mut extracted)) => {
             let text = std::mem::take(&mut extracted.text);
             (Answer::Read(extracted), text)
+        }
+        Ok(Done::Table(mut grid)) => {
+            let text = std::mem::take(&mut grid.text);
+            (Answer::Table(grid), text)
         }
         Err(error) => (Answer::Refused(error), String::new()),
     };
@@ -78,12 +85,15 @@ fn encode(read: Result<Extracted, ExtractError>) -> io::Result<(Vec<u8>, String)
 }
 
 /// Reads what was read of a document.
-pub(super) async fn answered(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Result<Extracted, ExtractError>> {
+pub(super) async fn answered(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Result<Done, ExtractError>> {
     let json = read_async(from, MAX_JSON_BYTES).await?;
-    let text = read_async(from, MAX_TEXT_BYTES).await?;
+    let answer = serde_json::from_slice(&json)?;
+    let most = if matches!(answer, Answer::Table(_)) { MAX_TABLE_BYTES } else { MAX_TEXT_BYTES };
+    let text = read_async(from, most).await?;
     let text = String::from_utf8(text).map_err(io::Error::other)?;
-    match serde_json::from_slice(&json)? {
+    match answer {
         Answer::Refused(error) => Ok(Err(error)),
+        Answer::Table(grid) => Ok(Ok(Done::Table(Grid { text, ..grid }))),
         Answer::Read(extracted) => {
             // Whoever cuts the text at these must not fail.
             let mut last = 0;
@@ -93,7 +103,7 @@ pub(super) async fn answered(from: &mut (impl AsyncRead + Unpin)) -> io::Result<
                 is_next
             });
             let extracted = Extracted { text, ..extracted };
-            if is_sound { Ok(Ok(extracted)) } else { Err(io::Error::other("a mark is out of place")) }
+            if is_sound { Ok(Ok(Done::Text(extracted))) } else { Err(io::Error::other("a mark is out of place")) }
         }
     }
 }

@@ -22,9 +22,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::knowledge::extract::{ExtractError, Extracted, MAX_FILE_BYTES};
+use self::task::{Read, Task};
+use crate::knowledge::extract::{ExtractError, Extracted, Grid, MAX_FILE_BYTES};
 
 mod frame;
+mod task;
 mod worker;
 
 pub use worker::run;
@@ -72,7 +74,7 @@ impl Parsers {
 
     /// Reads in this process, without bounds: only for documents that tests have made.
     #[cfg(test)]
-    pub(super) fn in_this_process() -> Self {
+    pub(crate) fn in_this_process() -> Self {
         Self { program: None, places: Semaphore::new(MAX_PARSERS), idle: Mutex::default() }
     }
 
@@ -81,12 +83,30 @@ impl Parsers {
     /// # Errors
     /// See [`ExtractError`].
     pub async fn read(&self, name: &str, bytes: &[u8]) -> Result<Extracted, ExtractError> {
+        match self.ask(Task::Text, name, bytes).await? {
+            Read::Text(extracted) => Ok(extracted),
+            Read::Table(_) => Err(nonsense()),
+        }
+    }
+
+    /// Reads a table; see [`table`](crate::knowledge::extract::table).
+    ///
+    /// # Errors
+    /// See [`ExtractError`].
+    pub async fn table(&self, name: &str, bytes: &[u8]) -> Result<Grid, ExtractError> {
+        match self.ask(Task::Table, name, bytes).await? {
+            Read::Table(grid) => Ok(grid),
+            Read::Text(_) => Err(nonsense()),
+        }
+    }
+
+    async fn ask(&self, task: Task, name: &str, bytes: &[u8]) -> Result<Read, ExtractError> {
         if bytes.len() as u64 > MAX_FILE_BYTES {
             return Err(ExtractError::TooLarge);
         }
         let unavailable = |error: &dyn std::fmt::Display| ExtractError::Unavailable(error.to_string());
         let _place = self.places.acquire().await.map_err(|error| unavailable(&error))?;
-        let Some(program) = &self.program else { return crate::knowledge::extract::extract(name, bytes) };
+        let Some(program) = &self.program else { return task.run(name, bytes) };
         // A name tells the kind by its end.
         let name = &name[name.ceil_char_boundary(name.len().saturating_sub(frame::MAX_NAME_BYTES))..];
         loop {
@@ -96,7 +116,7 @@ impl Parsers {
                 None => Parser::start(program).map_err(|error| unavailable(&error))?,
             };
             let is_new = parser.served == 0;
-            let read = match timeout(PATIENCE, parser.exchange(name.as_bytes(), bytes)).await {
+            let read = match timeout(PATIENCE, parser.exchange([task.name(), name.as_bytes(), bytes])).await {
                 Ok(Ok(read)) => read,
                 Ok(Err(broken)) => match parser.cause_of_death(&broken).await {
                     // It may have died of waiting, or of what other documents had left in it.
@@ -146,8 +166,8 @@ impl Parser {
         Ok(Self { child, input, output, served: 0 })
     }
 
-    async fn exchange(&mut self, name: &[u8], bytes: &[u8]) -> io::Result<Result<Extracted, ExtractError>> {
-        for frame in [name, bytes] {
+    async fn exchange(&mut self, frames: [&[u8]; 3]) -> io::Result<Result<Read, ExtractError>> {
+        for frame in frames {
             let length = u32::try_from(frame.len()).map_err(io::Error::other)?;
             self.input.write_all(&length.to_be_bytes()).await?;
             self.input.write_all(frame).await?;
@@ -175,9 +195,13 @@ impl Parser {
         tracing::debug!(%status, %broken, %last_words, "a parser failed");
         match broken.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => judged(status, &last_words),
-            _ => ExtractError::Damaged("it makes its parser talk nonsense".to_owned()),
+            _ => nonsense(),
         }
     }
+}
+
+fn nonsense() -> ExtractError {
+    ExtractError::Damaged("it makes its parser talk nonsense".to_owned())
 }
 
 fn judged(status: ExitStatus, last_words: &str) -> ExtractError {

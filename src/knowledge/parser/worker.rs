@@ -12,8 +12,11 @@ use std::{
 
 use rlimit::{Resource, setrlimit};
 
-use super::frame::{self, MAX_NAME_BYTES};
-use crate::knowledge::extract::{MAX_FILE_BYTES, extract};
+use super::{
+    frame::{self, MAX_NAME_BYTES},
+    task::Task,
+};
+use crate::knowledge::extract::MAX_FILE_BYTES;
 
 /// Memory that a process may have beside its program, in bytes: heap and stacks.
 pub(super) const MAX_MEMORY_BYTES: u64 = 512 << 20;
@@ -54,13 +57,15 @@ fn limit() -> io::Result<()> {
 fn serve() -> io::Result<()> {
     let mut input = io::stdin().lock();
     // While a document is parsed, this thread waits for the next one, or for the end.
-    while let Some(name) = frame::read(&mut input, MAX_NAME_BYTES)? {
+    while let Some(task) = frame::read(&mut input, MAX_NAME_BYTES)? {
+        let task = Task::named(&task);
+        let name = frame::read(&mut input, MAX_NAME_BYTES)?.unwrap_or_default();
         let bytes = frame::read(&mut input, usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX))?;
         let (name, bytes) = (String::from_utf8_lossy(&name).into_owned(), bytes.unwrap_or_default());
         let (until, forever) = (cpu_seconds() + CPU_SECONDS, rlimit::INFINITY);
         setrlimit(Resource::CPU, until, forever)?;
         thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-            let read = panic::catch_unwind(|| extract(&name, &bytes));
+            let read = panic::catch_unwind(|| task.run(&name, &bytes));
             let answered = read.map(|read| frame::answer(&mut io::stdout().lock(), read));
             // What is left of a parser that failed is not used again.
             if !matches!(answered, Ok(Ok(()))) {
