@@ -28,6 +28,7 @@ help: ## This list
 
 run: build ## The gateway on http://127.0.0.1:8080 with the sample knowledge; needs no key
 	RIVULET_KNOWLEDGE_PRELOAD="$${RIVULET_KNOWLEDGE_PRELOAD-sample-knowledge}" \
+	  RIVULET_DATASETS_PRELOAD="$${RIVULET_DATASETS_PRELOAD-sample-data/trade.csv}" \
 	  exec env -u RIVULET_CACHE -u RIVULET_COMMIT $(RIVULET) serve
 
 build: setup web ## The binary, with the page in it

@@ -79,6 +79,7 @@ fn whole_runs(c: &mut Criterion) {
                 rates: Arc::default(),
                 assistants: Arc::default(),
                 artifacts: Arc::default(),
+                tools: Arc::default(),
             });
             let hour = Duration::from_secs(3600);
             let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 2, sessions: 0 };

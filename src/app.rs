@@ -30,6 +30,7 @@ use self::{
 use crate::{
     auth::{Authenticator, KeyError},
     config::{Abandon, Config, Loaded, Refusal},
+    datasets::Datasets,
     ephemeral::{InvalidServer, Redis, Server},
     http::{self, Clients, Gateway, Notices, Origins, Tls, TlsError, TlsFiles, Uploads, server::Port},
     hub::{Hub, INTERRUPT_GRACE, Policy},
@@ -50,6 +51,7 @@ use crate::{
         sqlite::{self, Holder, SqliteStore},
     },
     telemetry::{logging::Log, recorder},
+    tools::Shared,
 };
 
 mod background;
@@ -357,6 +359,11 @@ fn runner(
         rates: Arc::new(rates),
         assistants: Arc::new(Assistants::of(config)),
         artifacts: Arc::new(Artifacts::kept_in(stores.artifacts.clone(), &config.artifacts)),
+        tools: Arc::new(Shared::with(Arc::new(Datasets::kept(
+            &config.datasets,
+            &config.server.data_dir,
+            stores.are_shared(),
+        )))),
     })
 }
 

@@ -12,6 +12,7 @@ use tracing::error;
 use super::stores::Stores;
 use crate::{
     auth::{Authenticator, jwks::KeySource},
+    datasets::Datasets,
     http::Gateway,
     hub::Hub,
     telemetry::logging::Log,
@@ -19,6 +20,8 @@ use crate::{
 
 /// How often recorded samples are folded into their histograms, so that they do not pile up while nobody asks.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+/// How often old datasets are looked for: they go after days.
+const DATASETS_UPKEEP: Duration = Duration::from_secs(3600);
 /// How often it is looked what other gateways have taken back: it has to end here within a second.
 const FOLLOW_EVERY: Duration = Duration::from_millis(400);
 /// When it begins again.
@@ -49,6 +52,8 @@ pub(super) fn look_after(
         let stop = ending.clone();
         background.spawn(lasting("keys of others", move || keep_keys(source.clone(), stop.clone())));
     }
+    let (datasets, stop) = (gateway.runner.tools.datasets.clone(), ending.clone());
+    background.spawn(lasting("datasets", move || until(stop.clone(), keep_datasets(datasets.clone()))));
     if let Some(documents) = gateway.documents.clone() {
         let stop = ending.clone();
         background.spawn(lasting("documents", move || documents.clone().run(stop.clone())));
@@ -65,6 +70,16 @@ pub(super) async fn lasting<F: Future<Output = ()>>(task: &'static str, work: im
 
 async fn keep_keys(source: Arc<KeySource>, stop: CancellationToken) {
     source.keep(stop).await;
+}
+
+/// Reads those of the operator, and then takes away what is old.
+async fn keep_datasets(datasets: Arc<Datasets>) {
+    datasets.preload().await;
+    let mut every = interval(DATASETS_UPKEEP);
+    loop {
+        every.tick().await;
+        datasets.sweep().await;
+    }
 }
 
 async fn keep_uses(auth: Arc<Authenticator>, stop: CancellationToken) {

@@ -169,6 +169,7 @@ fn not_followed(next: &Config, new: &Config) -> Vec<&'static str> {
         ("cluster", next.cluster != new.cluster),
         ("llm", next.llm != new.llm),
         ("knowledge", next.knowledge != new.knowledge),
+        ("datasets", next.datasets != new.datasets),
         ("auth", next.auth != new.auth),
         ("telemetry", next.telemetry != new.telemetry),
     ];

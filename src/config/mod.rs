@@ -50,8 +50,8 @@ pub use self::{
     preset::Preset,
     secret::Secret,
     settings::{
-        ArtifactsConfig, AssistantsConfig, AuthConfig, Config, DatasetsConfig, KnowledgeConfig, LimitsConfig, LlmConfig, ServerConfig,
-        SessionConfig, TargetConfig, TelemetryConfig,
+        ArtifactsConfig, AssistantsConfig, AuthConfig, Config, DatasetsConfig, KnowledgeConfig, LimitsConfig,
+        LlmConfig, ServerConfig, SessionConfig, TargetConfig, TelemetryConfig,
     },
     target::{TargetFault, TargetSettings},
     tools::{

@@ -73,6 +73,12 @@ choice! {
     BuiltIn {
         /// Works out an expression.
         Calc = "calc",
+        /// Draws columns of a dataset.
+        Chart = "chart",
+        /// Asks a dataset.
+        Dataset = "dataset",
+        /// Goes on with a column of a dataset.
+        Forecast = "forecast",
         /// Looks into the documents of `knowledge.collections`.
         Knowledge = "knowledge",
         /// Knows the time, and days between dates.
@@ -142,11 +148,20 @@ impl Tool {
         }
     }
 
+    /// Whether it is about tables that somebody brings.
+    #[must_use]
+    pub fn asks_datasets(&self) -> bool {
+        matches!(self, Self::BuiltIn(BuiltIn::Chart | BuiltIn::Dataset | BuiltIn::Forecast))
+    }
+
     /// What people read.
     #[must_use]
     pub fn title(&self) -> &str {
         match self {
             Self::BuiltIn(BuiltIn::Calc) => "Calculator",
+            Self::BuiltIn(BuiltIn::Chart) => "Chart",
+            Self::BuiltIn(BuiltIn::Dataset) => "Question to a table",
+            Self::BuiltIn(BuiltIn::Forecast) => "Forecast",
             Self::BuiltIn(BuiltIn::Knowledge) => "Search in the documents",
             Self::BuiltIn(BuiltIn::Time) => "Date and time",
             Self::Own(one) => &one.title,

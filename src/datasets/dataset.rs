@@ -70,14 +70,19 @@ impl Dataset {
     }
 
     /// Writes the rows of a file, and then what is said of them: what has that is whole.
-    pub(super) fn write(folder: &Path, name: String, file: &[u8], grid: &Grid) -> Result<Self, DatasetError> {
+    pub(super) fn write(
+        folder: &Path,
+        name: String,
+        created_at: Timestamp,
+        file: &[u8],
+        grid: &Grid,
+    ) -> Result<Self, DatasetError> {
         let id = DatasetId::random();
         let part = folder.join(format!("{id}.{PART}"));
         let written = write_rows(&part, grid).and_then(|profile| {
             let Profile { rows, columns, period } = profile;
             let (bytes, hash) = (file.len() as u64, blake3::hash(file).to_hex().to_string());
-            let about =
-                About { id: id.clone(), name, rows, columns, period, bytes, hash, created_at: Timestamp::now() };
+            let about = About { id: id.clone(), name, rows, columns, period, bytes, hash, created_at };
             let dataset = Self { about, file: folder.join(format!("{id}.{ROWS}")) };
             fs::rename(&part, &dataset.file).map_err(failed)?;
             let text = serde_json::to_vec(&dataset.about).map_err(failed)?;

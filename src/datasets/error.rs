@@ -21,7 +21,9 @@ pub enum DatasetError {
     #[error("too many files are coming in")]
     Busy,
     /// They cannot be kept here.
-    #[error("datasets are files of one gateway, and several share the database: set datasets.dir to a folder that they share")]
+    #[error(
+        "datasets are files of one gateway, and several share the database: set datasets.dir to a folder that they share"
+    )]
     NoPlace,
     /// The folder failed.
     #[error("the datasets cannot be read or written at the moment")]

@@ -109,10 +109,13 @@ impl Datasets {
         let (most, name, bytes) = (self.config.per_user, label(name), bytes.to_vec());
         let written = blocking(move || {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
-            if all_in(&folder)?.len() >= most {
+            let all = all_in(&folder)?;
+            if all.len() >= most {
                 return Err(DatasetError::TooMany(most));
             }
-            Dataset::write(&folder, name, &bytes, &grid)
+            // The newest is the one that came last, also within a millisecond.
+            let after = all.first().map_or(0, |newest| newest.about.created_at.0 + 1);
+            Dataset::write(&folder, name, Timestamp(Timestamp::now().0.max(after)), &bytes, &grid)
         });
         Ok(written.await?.about)
     }
@@ -149,11 +152,14 @@ impl Datasets {
         let (own, preloaded) = self.list(owner).await?;
         let mut all = own.into_iter().chain(preloaded.iter().cloned());
         let Some(name) = name.map(str::trim).filter(|name| !name.is_empty()) else {
-            return all.next().ok_or_else(|| DatasetError::None("there is no dataset yet: upload a CSV or Excel file".to_owned()));
+            return all
+                .next()
+                .ok_or_else(|| DatasetError::None("there is no dataset yet: upload a CSV or Excel file".to_owned()));
         };
         let all: Vec<Dataset> = all.collect();
         let lower = name.to_lowercase();
-        let is_one = |dataset: &&Dataset| dataset.about.id.as_str() == name || dataset.about.name.to_lowercase() == lower;
+        let is_one =
+            |dataset: &&Dataset| dataset.about.id.as_str() == name || dataset.about.name.to_lowercase() == lower;
         let stem = |dataset: &&Dataset| {
             let name = dataset.about.name.to_lowercase();
             name.rsplit_once('.').is_some_and(|(stem, _)| stem == lower)
@@ -222,7 +228,7 @@ impl Datasets {
             return Ok(known);
         }
         let grid = self.read(&name, &bytes).await?;
-        blocking(move || Dataset::write(&folder, label(&name), &bytes, &grid)).await
+        blocking(move || Dataset::write(&folder, label(&name), Timestamp::now(), &bytes, &grid)).await
     }
 
     /// Deletes what has been there for long enough, and what never became whole.
@@ -261,7 +267,8 @@ impl Datasets {
     fn folder_of(&self, owner: Option<&Owner>) -> Result<PathBuf, DatasetError> {
         let folder = self.folder.as_ref().ok_or(DatasetError::NoPlace)?;
         // Names of people are none of folders.
-        let name = owner.map_or_else(|| EVERYBODY.to_owned(), |owner| blake3::hash(owner.as_str().as_bytes()).to_hex().to_string());
+        let name = owner
+            .map_or_else(|| EVERYBODY.to_owned(), |owner| blake3::hash(owner.as_str().as_bytes()).to_hex().to_string());
         Ok(folder.join(name))
     }
 }
@@ -300,7 +307,8 @@ fn take_orphans(folder: &Path) {
         let path = entry.path();
         let is_whole = path.with_extension(ABOUT).exists();
         let age = entry.metadata().ok().and_then(|found| found.modified().ok()?.elapsed().ok());
-        if !is_whole && age.is_some_and(|age| age > ORPHANED)
+        if !is_whole
+            && age.is_some_and(|age| age > ORPHANED)
             && let Err(error) = fs::remove_file(&path)
         {
             warn!(path = %path.display(), %error, "what is left of a dataset stays");

@@ -87,7 +87,9 @@ impl Dataset {
         };
         match run() {
             Ok(()) => Ok(found),
-            Err(rusqlite::Error::SqliteFailure(error, _)) if error.code == rusqlite::ErrorCode::OperationInterrupted => {
+            Err(rusqlite::Error::SqliteFailure(error, _))
+                if error.code == rusqlite::ErrorCode::OperationInterrupted =>
+            {
                 Err(DatasetError::Timeout)
             }
             Err(error) => Err(failed(error)),
@@ -98,7 +100,11 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`ask`](Self::ask).
-    pub fn series(&self, date: Option<usize>, column: usize) -> Result<Vec<(Option<String>, Option<f64>)>, DatasetError> {
+    pub fn series(
+        &self,
+        date: Option<usize>,
+        column: usize,
+    ) -> Result<Vec<(Option<String>, Option<f64>)>, DatasetError> {
         let connection = self.guarded().map_err(failed)?;
         let sql = match date {
             Some(date) => format!("SELECT c{date}, c{column} FROM t WHERE c{date} IS NOT NULL ORDER BY c{date}, rowid"),
@@ -114,6 +120,26 @@ impl Dataset {
                 };
                 Ok((date, row.get::<_, Option<f64>>(1)?))
             })?;
+            rows.collect()
+        };
+        run().map_err(failed)
+    }
+
+    /// Rows of these columns, in the order of the first, so many at the most; text is in the file's order.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub fn rows_of(&self, x: &str, columns: &[String], most: usize) -> Result<Vec<Vec<Value>>, DatasetError> {
+        let (at, first) = self.column(x)?;
+        let places = columns.iter().map(|name| self.column(name).map(|(at, _)| at)).collect::<Result<Vec<_>, _>>()?;
+        let listed: Vec<String> = std::iter::once(at).chain(places).map(|at| format!("c{at}")).collect();
+        let order = if first.kind == Type::Text { "rowid".to_owned() } else { format!("c{at}") };
+        let sql = format!("SELECT {} FROM t WHERE c{at} IS NOT NULL ORDER BY {order} LIMIT {most}", listed.join(", "));
+        let connection = self.guarded().map_err(failed)?;
+        let run = || -> rusqlite::Result<Vec<Vec<Value>>> {
+            let mut statement = connection.prepare(&sql)?;
+            let rows =
+                statement.query_map([], |row| (0..listed.len()).map(|at| row.get_ref(at).map(shown)).collect())?;
             rows.collect()
         };
         run().map_err(failed)
@@ -166,7 +192,9 @@ impl Dataset {
         let is_grouped = !grouped.is_empty() || terms.iter().any(|term| term.is_aggregate);
         if let Some(term) = terms.iter().find(|term| is_grouped && !term.is_aggregate && !grouped.contains(term)) {
             let name = &term.name;
-            return Err(wrong(&format!("{name} is of each row: put it into group_by, or say what is made of it, as avg({name})")));
+            return Err(wrong(&format!(
+                "{name} is of each row: put it into group_by, or say what is made of it, as avg({name})"
+            )));
         }
         if terms.is_empty() {
             terms = self.about.columns.iter().map(|column| self.term(&column.name)).collect::<Result<_, _>>()?;
@@ -179,7 +207,9 @@ impl Dataset {
         for by in &query.order {
             let (name, desc) = by.parts();
             let wanted = self.term(name).map(|term| term.sql).ok();
-            let at = terms.iter().position(|term| term.name.eq_ignore_ascii_case(name.trim()) || Some(&term.sql) == wanted.as_ref());
+            let at = terms
+                .iter()
+                .position(|term| term.name.eq_ignore_ascii_case(name.trim()) || Some(&term.sql) == wanted.as_ref());
             let Some(at) = at else {
                 let names: Vec<&str> = terms.iter().map(|term| term.name.as_str()).collect();
                 let asked = printable(name, 80);
@@ -217,7 +247,9 @@ impl Dataset {
             return Ok(Term { name: "count".to_owned(), sql: "count(*)".to_owned(), is_aggregate: true });
         }
         let called = text.strip_suffix(')').and_then(|text| text.split_once('('));
-        let Some((function, argument)) = called else { return Err(plain.map(drop).err().unwrap_or(DatasetError::Empty)) };
+        let Some((function, argument)) = called else {
+            return Err(plain.map(drop).err().unwrap_or(DatasetError::Empty));
+        };
         let function = function.trim().to_ascii_lowercase();
         let (at, column) = self.column(argument.trim())?;
         let name = format!("{function}({})", column.name);
@@ -238,7 +270,9 @@ impl Dataset {
             _ => {
                 let known = AGGREGATES.join(", ");
                 let asked = printable(&function, 40);
-                return Err(wrong(&format!("there is no {asked}(…): there are {known}, and year, quarter and month of dates")));
+                return Err(wrong(&format!(
+                    "there is no {asked}(…): there are {known}, and year, quarter and month of dates"
+                )));
             }
         };
         Ok(Term { name, sql, is_aggregate: true })
@@ -308,7 +342,11 @@ fn part_of(part: &str, at: usize, column: &Column) -> Result<String, DatasetErro
         return Ok(format!("c{at}")); // It is one.
     }
     if column.kind != Type::Date {
-        return Err(wrong(&format!("{part} needs dates, and {} is a column of type {}", column.name, column.kind.as_str())));
+        return Err(wrong(&format!(
+            "{part} needs dates, and {} is a column of type {}",
+            column.name,
+            column.kind.as_str()
+        )));
     }
     let is_of_quarters = column.min.as_ref().and_then(Value::as_str).is_some_and(|text| text.contains('Q'));
     match part {
@@ -336,7 +374,8 @@ fn value_of(value: &Value, column: &Column) -> Result<Sql, DatasetError> {
             let text = value.as_str().map_or_else(|| value.to_string(), |text| text.trim().to_owned());
             let is_year = text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit());
             let date = if is_year { Some(text) } else { Form::any(&text) };
-            let date = date.ok_or_else(|| wrong(&format!("{name} has dates, and {} is none: write 2024-03-31", shown())))?;
+            let date =
+                date.ok_or_else(|| wrong(&format!("{name} has dates, and {} is none: write 2024-03-31", shown())))?;
             // As far as the column goes.
             let most = column.min.as_ref().and_then(Value::as_str).map_or(10, str::len);
             Ok(Sql::Text(date.get(..most).unwrap_or(&date).to_owned()))

@@ -275,11 +275,7 @@ fn named(names: &csv::StringRecord, width: usize) -> Vec<String> {
 }
 
 /// As what each column is read. One file has one way to write numbers.
-fn readings(
-    records: impl Iterator<Item = csv::StringRecord>,
-    width: usize,
-    delimiter: Option<char>,
-) -> Vec<Reading> {
+fn readings(records: impl Iterator<Item = csv::StringRecord>, width: usize, delimiter: Option<char>) -> Vec<Reading> {
     let mut guesses = vec![Guess { known: 0, point: Some(true), comma: Some(true), dates: [true; 6] }; width];
     for record in records {
         for (cell, guess) in record.iter().zip(&mut guesses).filter(|(cell, _)| !is_nothing(cell)) {
@@ -349,11 +345,9 @@ mod tests {
 
     #[test]
     fn columns_have_types_and_a_profile() {
-        let text =
-            "Month,Units,Price,Note,Plz\n2024-01,1,2.5,=1+1,01067\n2024-02,n/a,3,,80331\n2024-03,7,-1,x,\n";
+        let text = "Month,Units,Price,Note,Plz\n2024-01,1,2.5,=1+1,01067\n2024-02,n/a,3,,80331\n2024-03,7,-1,x,\n";
         let (profile, rows) = of(text, ',');
-        let expected =
-            [("Month", "date"), ("Units", "integer"), ("Price", "real"), ("Note", "text"), ("Plz", "text")];
+        let expected = [("Month", "date"), ("Units", "integer"), ("Price", "real"), ("Note", "text"), ("Plz", "text")];
         assert_eq!((types(&profile).as_slice(), profile.rows), (&expected[..], 3));
         assert_eq!(profile.columns.iter().map(|column| column.missing).collect::<Vec<_>>(), [0, 1, 0, 1, 1]);
         assert_eq!((&profile.columns[2].min, &profile.columns[2].max), (&Some((-1).into()), &Some(3.into())));

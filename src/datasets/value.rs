@@ -8,8 +8,7 @@ pub(super) enum Decimal {
 }
 
 /// What people write where there is nothing.
-const NOTHING: [&str; 12] =
-    ["", "-", "–", "—", "..", "n/a", "na", "nan", "null", "none", "#n/a", "k.a."];
+const NOTHING: [&str; 12] = ["", "-", "–", "—", "..", "n/a", "na", "nan", "null", "none", "#n/a", "k.a."];
 /// The longest number, in bytes.
 const MAX_NUMBER: usize = 40;
 

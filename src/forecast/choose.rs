@@ -76,13 +76,17 @@ pub fn forecast(figures: &[Option<f64>], season: usize, horizon: Option<usize>) 
     let fitted = model.fit(&whole, season);
     let values = fitted.ahead(horizon);
     let bounds = draw::bounds(&fitted, &values);
-    let points: Vec<Point> = values.iter().zip(bounds).map(|(value, bounds)| Point {
-        value: *value,
-        low_80: bounds.of_80.0,
-        high_80: bounds.of_80.1,
-        low_95: bounds.of_95.0,
-        high_95: bounds.of_95.1,
-    }).collect();
+    let points: Vec<Point> = values
+        .iter()
+        .zip(bounds)
+        .map(|(value, bounds)| Point {
+            value: *value,
+            low_80: bounds.of_80.0,
+            high_80: bounds.of_80.1,
+            low_95: bounds.of_95.0,
+            high_95: bounds.of_95.1,
+        })
+        .collect();
     if points.iter().any(|point| !(point.low_95.is_finite() && point.high_95.is_finite())) {
         return Err(Unfit::TooLarge);
     }

@@ -28,8 +28,13 @@ const REFINEMENTS: usize = 14;
 
 impl Model {
     /// All of them; of two that do equally well the first is taken.
-    pub(super) const ALL: [Self; 5] =
-        [Self::SeasonalNaive, Self::Drift, Self::DampedHolt, Self::HoltWintersAdditive, Self::HoltWintersMultiplicative];
+    pub(super) const ALL: [Self; 5] = [
+        Self::SeasonalNaive,
+        Self::Drift,
+        Self::DampedHolt,
+        Self::HoltWintersAdditive,
+        Self::HoltWintersMultiplicative,
+    ];
 
     /// Its name for people.
     #[must_use]
@@ -164,9 +169,7 @@ impl Fitted {
 fn begin(model: Model, series: &[f64], season: usize) -> (State, usize) {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
     match model {
-        Model::SeasonalNaive => {
-            (State { level: 0.0, trend: 0.0, seasons: series[..season].to_vec(), next: 0 }, season)
-        }
+        Model::SeasonalNaive => (State { level: 0.0, trend: 0.0, seasons: series[..season].to_vec(), next: 0 }, season),
         Model::Drift => {
             let trend = (series[series.len() - 1] - series[0]) / (series.len() - 1) as f64;
             (State { level: series[0], trend, seasons: Vec::new(), next: 0 }, 1)

@@ -26,8 +26,7 @@ fn a_trend_with_seasons_goes_on_as_it_does() {
 
 #[test]
 fn seasons_that_grow_with_the_level_are_multiplied() {
-    let series: Vec<_> =
-        (0..48).map(|i| Some((100.0 + 5.0 * i as f64) * (1.0 + SEASON[i % 12] / 40.0))).collect();
+    let series: Vec<_> = (0..48).map(|i| Some((100.0 + 5.0 * i as f64) * (1.0 + SEASON[i % 12] / 40.0))).collect();
     let found = forecast(&series, 12, Some(6)).unwrap();
     assert_eq!(found.model, Model::HoltWintersMultiplicative);
     for (at, point) in found.points.iter().enumerate() {

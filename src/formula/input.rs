@@ -55,6 +55,13 @@ pub enum Takes {
     },
     /// True or false; 1 or 0 in expressions.
     Boolean,
+    /// Lists and tables, which the tool itself looks at.
+    Json {
+        /// What a model is told of it.
+        schema: Value,
+        /// The most bytes of it.
+        max_bytes: usize,
+    },
 }
 
 /// Whether an input must be there.
@@ -185,6 +192,11 @@ impl Input {
             Takes::Boolean => {
                 put("type", "boolean".into());
             }
+            Takes::Json { schema: own, .. } => {
+                for (name, value) in own.as_object().into_iter().flatten() {
+                    put(name, value.clone());
+                }
+            }
         }
         let mut notes: Vec<String> = self.unit.iter().cloned().collect();
         if let Takes::Text { max_chars, pattern } = &self.takes {
@@ -247,6 +259,10 @@ impl Takes {
                 Value::String(text) if text == "true" || text == "false" => Ok(Value::Bool(text == "true")),
                 _ => Err(format!("true or false, not {}", told(value))),
             },
+            Self::Json { max_bytes, .. } => {
+                let bytes = value.to_string().len();
+                if bytes > *max_bytes { Err(format!("at most {max_bytes} bytes")) } else { Ok(value.clone()) }
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::gateway::Gateway;
 use crate::{
     llm::TargetReport,
-    telemetry::caches::{ANSWERS, CacheReport, EMBEDDINGS, RETRIEVAL},
+    telemetry::caches::{ANSWERS, CacheReport, EMBEDDINGS, FORECASTS, RETRIEVAL},
 };
 
 /// What answers.
@@ -40,7 +40,7 @@ struct Target {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Caches {
-    caches: [Cache; 3],
+    caches: [Cache; 4],
 }
 
 /// How a cache stands.
@@ -81,9 +81,10 @@ pub(super) async fn cache(State(gateway): State<Arc<Gateway>>) -> Json<Caches> {
     Json(Caches { caches: caches(&gateway).await })
 }
 
-pub(super) async fn caches(gateway: &Gateway) -> [Cache; 3] {
-    let known: Vec<_> = gateway.model.caches().into_iter().chain(gateway.retriever.caches().await).collect();
-    [ANSWERS, EMBEDDINGS, RETRIEVAL].map(|name| {
+pub(super) async fn caches(gateway: &Gateway) -> [Cache; 4] {
+    let known = gateway.model.caches().into_iter().chain(gateway.retriever.caches().await);
+    let known: Vec<_> = known.chain([gateway.runner.tools.cache()]).collect();
+    [ANSWERS, EMBEDDINGS, RETRIEVAL, FORECASTS].map(|name| {
         let report = known.iter().find(|report| report.name == name);
         report.copied().unwrap_or_else(|| CacheReport::off(name)).into()
     })

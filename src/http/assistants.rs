@@ -47,6 +47,9 @@ pub(super) struct Shown {
     language: Option<String>,
     /// What it can do besides.
     tools: Vec<ShownTool>,
+    /// What may be brought for its tools: `datasets`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    uploads: Vec<&'static str>,
     /// Differs when the assistant does.
     version: String,
     /// Whether it answers those who ask for nobody in particular.
@@ -118,6 +121,11 @@ impl Shown {
             languages: about.languages.clone(),
             language: language.map(ToOwned::to_owned),
             tools: assistant.tools.offered.iter().map(ShownTool::of).collect(),
+            uploads: if assistant.tools.offered.iter().any(Tool::asks_datasets) {
+                vec!["datasets"]
+            } else {
+                Vec::new()
+            },
             version: assistant.version.clone(),
             default: is_default,
         }

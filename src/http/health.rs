@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     auth::jwks::SourceState,
+    datasets::About,
     knowledge::{KnowledgeStatus, jobs::IndexHealth},
     llm::breaker::BreakerState,
     telemetry::{metrics::BREAKER_STATE, recorder},
@@ -54,6 +55,9 @@ struct Components {
     knowledge: Knowledge,
     model: Model,
     sessions: Sessions,
+    /// Those of the operator that could be read, where there are some.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    datasets: Vec<Dataset>,
     /// Other gateways, where there is a way to them.
     #[serde(skip_serializing_if = "Option::is_none")]
     cluster: Option<Cluster>,
@@ -106,6 +110,15 @@ struct Target {
 #[schema(as = SessionsHealth)]
 struct Sessions {
     in_memory: usize,
+}
+
+/// A dataset that everybody can ask.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DatasetHealth)]
+struct Dataset {
+    name: String,
+    rows: usize,
+    columns: usize,
 }
 
 /// Without the way to others, sessions that they have cannot be shown here, and limits and tickets are this gateway's own:
@@ -206,6 +219,7 @@ pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, 
         },
         model,
         sessions: Sessions { in_memory: gateway.hub.len() },
+        datasets: datasets(&gateway),
         cluster: counted.map(|counted| Cluster {
             state: match counted && others != Some(false) {
                 true if unreached > 0 => "apart",
@@ -245,6 +259,12 @@ fn model(gateway: &Gateway) -> Model {
     };
     let targets = targets.into_iter().map(|target| Target { name: target.name, breaker: target.breaker.as_str() });
     Model { name: gateway.model.name().to_string(), state, targets: targets.collect() }
+}
+
+fn datasets(gateway: &Gateway) -> Vec<Dataset> {
+    let preloaded = gateway.runner.tools.datasets.preloaded();
+    let shown = |about: &About| Dataset { name: about.name.clone(), rows: about.rows, columns: about.columns.len() };
+    preloaded.iter().map(|dataset| shown(&dataset.about)).collect()
 }
 
 /// Why it failed is for the log: clients learn that it did.

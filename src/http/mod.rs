@@ -18,6 +18,7 @@ mod completions;
 mod connection;
 mod contents;
 mod credentials;
+mod datasets;
 mod desk;
 mod documents;
 mod embeddings;

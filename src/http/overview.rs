@@ -137,7 +137,7 @@ struct Whole {
     first_token: FirstToken,
     /// What was refused, by the limit.
     limited: BTreeMap<String, f64>,
-    caches: [Cache; 3],
+    caches: [Cache; 4],
     knowledge: Option<KnowledgeStats>,
 }
 

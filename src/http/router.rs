@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::{
     admin, approvals, artifacts, assistants, audit, auth, chat, collections, completions, contents, credentials,
-    documents, embeddings, events,
+    datasets, documents, embeddings, events,
     gateway::Gateway,
     health, identity, jobs, knowledge, messages, models,
     openapi::{self, Routes},
@@ -90,6 +90,8 @@ fn conversations() -> Routes {
         .routes(routes!(messages::send))
         .routes(routes!(messages::stop))
         .routes(routes!(chat::ask))
+        .routes(routes!(datasets::upload, datasets::list))
+        .routes(routes!(datasets::delete))
         .routes(routes!(artifacts::show))
         .routes(routes!(approvals::list))
 }

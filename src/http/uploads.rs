@@ -62,9 +62,31 @@ pub(super) struct Form {
     pub(super) metadata: Option<Value>,
 }
 
+/// A file that came in whole, and is in memory.
+pub(super) struct Whole {
+    pub(super) name: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Takes in a form with one file, of at most so many bytes.
+pub(super) async fn whole(most: u64, request: Request) -> Result<Whole, Problem> {
+    take_in(most, request, async |coming, form| coming.whole(form).await).await
+}
+
 /// Takes a form in.
 pub(super) async fn read(documents: &Documents, tenant: &Tenant, request: Request) -> Result<Form, Problem> {
-    let most = documents.bounds().bytes;
+    take_in(documents.bounds().bytes, request, async |coming, form| {
+        Intake { documents, tenant, coming }.take(form).await
+    })
+    .await
+}
+
+/// Has a form taken in whose file has at most so many bytes.
+async fn take_in<T>(
+    most: u64,
+    request: Request,
+    take: impl AsyncFnOnce(Coming, Multipart) -> Result<T, Problem>,
+) -> Result<T, Problem> {
     let meter = Arc::new(Meter::new(most + BESIDE));
     let (head, body) = request.into_parts();
     if announced(&head.headers).is_some_and(|bytes| bytes > most + BESIDE) {
@@ -81,9 +103,7 @@ pub(super) async fn read(documents: &Documents, tenant: &Tenant, request: Reques
     DefaultBodyLimit::disable().apply(&mut request); // It has a bound of its own.
     let has_border = border(request.headers()).is_some_and(|border| (1..=MAX_BORDER).contains(&border.len()));
     let taken = match Multipart::from_request(request, &()).await {
-        Ok(form) if has_border => {
-            Intake { documents, tenant, meter, begun: Instant::now(), most, form: Some(form) }.take().await
-        }
+        Ok(form) if has_border => take(Coming { meter, begun: Instant::now(), most }, form).await,
         _ => {
             let detail =
                 format!("the body must be `multipart/form-data` with a boundary of 1 to {MAX_BORDER} characters");
@@ -129,13 +149,17 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-struct Intake<'a> {
-    documents: &'a Documents,
-    tenant: &'a Tenant,
+/// A form that comes in, within its time and its bytes.
+struct Coming {
     meter: Arc<Meter>,
     begun: Instant,
     most: u64,
-    form: Option<Multipart>,
+}
+
+struct Intake<'a> {
+    documents: &'a Documents,
+    tenant: &'a Tenant,
+    coming: Coming,
 }
 
 struct File {
@@ -145,14 +169,14 @@ struct File {
 }
 
 impl Intake<'_> {
-    async fn take(mut self) -> Result<Form, Problem> {
-        let mut form = self.form.take().ok_or_else(|| broken("the form is empty"))?;
+    async fn take(self, mut form: Multipart) -> Result<Form, Problem> {
+        let coming = &self.coming;
         let (mut file, mut collection, mut key, mut title, mut uri, mut metadata) =
             (None, None, None, None, None, None);
         // The last look finds the end.
         for _ in 0..=MAX_PARTS {
-            let next = self.in_time(form.next_field()).await?;
-            let Some(field) = next.map_err(|error| self.problem(&error))? else {
+            let next = coming.in_time(form.next_field()).await?;
+            let Some(field) = next.map_err(|error| coming.problem(&error))? else {
                 let File { part, name, media_type } = file.ok_or_else(|| missing("file"))?;
                 return Ok(Form { part, name, media_type, collection, key, title, uri, metadata });
             };
@@ -160,33 +184,27 @@ impl Intake<'_> {
             match name.as_str() {
                 "file" if file.is_some() => return Err(Problem::invalid_field("file", "must be there once")),
                 "file" => file = Some(self.file(field).await?),
-                "collection" => once(&name, &mut collection, self.text(&name, field).await?)?,
-                "key" => once(&name, &mut key, fields::key(&self.text(&name, field).await?)?)?,
-                "title" => once(&name, &mut title, fields::title(&self.text(&name, field).await?)?)?,
-                "uri" => once(&name, &mut uri, fields::uri(&self.text(&name, field).await?)?)?,
-                "metadata" => once(&name, &mut metadata, fields::metadata_text(&self.text(&name, field).await?)?)?,
-                _ => drop(self.text("a part", field).await?),
+                "collection" => once(&name, &mut collection, coming.text(&name, field).await?)?,
+                "key" => once(&name, &mut key, fields::key(&coming.text(&name, field).await?)?)?,
+                "title" => once(&name, &mut title, fields::title(&coming.text(&name, field).await?)?)?,
+                "uri" => once(&name, &mut uri, fields::uri(&coming.text(&name, field).await?)?)?,
+                "metadata" => once(&name, &mut metadata, fields::metadata_text(&coming.text(&name, field).await?)?)?,
+                _ => drop(coming.text("a part", field).await?),
             }
         }
-        Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_field", format!("the form has more than {MAX_PARTS} parts")))
+        Err(too_many_parts())
     }
 
     async fn file(&self, mut field: Field<'_>) -> Result<File, Problem> {
-        let given = field.file_name().ok_or_else(|| Problem::invalid_field("file", "needs a file name in UTF-8"))?;
-        if field.headers().get("content-transfer-encoding").is_some_and(is_encoded) {
-            return Err(Problem::invalid_field(
-                "file",
-                "must be sent as it is, and not in a `Content-Transfer-Encoding`",
-            ));
-        }
-        let name = fields::file_name(given)?;
+        let coming = &self.coming;
+        let name = name_of(&field)?;
         promised(&name, b"")?; // A name alone can be enough to refuse it.
         let mut part = self.documents.begin(self.tenant).await?;
         let (mut head, mut kind) = (Vec::new(), None);
-        while let Some(piece) = self.in_time(field.chunk()).await?.map_err(|error| self.problem(&error))? {
-            self.meter.taken(piece.len());
-            if part.bytes() + piece.len() as u64 > self.most {
-                return Err(too_large(self.most));
+        while let Some(piece) = coming.in_time(field.chunk()).await?.map_err(|error| coming.problem(&error))? {
+            coming.meter.taken(piece.len());
+            if part.bytes() + piece.len() as u64 > coming.most {
+                return Err(too_large(coming.most));
             }
             if kind.is_none() {
                 head.extend_from_slice(piece.get(..HEAD).unwrap_or(&piece));
@@ -201,6 +219,45 @@ impl Intake<'_> {
         }
         let kind = kind.map_or_else(|| promised(&name, &head), Ok)?;
         Ok(File { part, name, media_type: kind.media_type() })
+    }
+}
+
+/// The name of a file that is sent as it is.
+fn name_of(field: &Field<'_>) -> Result<String, Problem> {
+    let given = field.file_name().ok_or_else(|| Problem::invalid_field("file", "needs a file name in UTF-8"))?;
+    if field.headers().get("content-transfer-encoding").is_some_and(is_encoded) {
+        return Err(Problem::invalid_field("file", "must be sent as it is, and not in a `Content-Transfer-Encoding`"));
+    }
+    Ok(fields::file_name(given)?)
+}
+
+impl Coming {
+    /// The one file of a form.
+    async fn whole(&self, mut form: Multipart) -> Result<Whole, Problem> {
+        let mut file = None;
+        for _ in 0..=MAX_PARTS {
+            let next = self.in_time(form.next_field()).await?;
+            let Some(mut field) = next.map_err(|error| self.problem(&error))? else {
+                return file.ok_or_else(|| missing("file"));
+            };
+            if field.name() != Some("file") {
+                drop(self.text("a part", field).await?);
+                continue;
+            }
+            let (name, mut bytes) = (name_of(&field)?, Vec::new());
+            while let Some(piece) = self.in_time(field.chunk()).await?.map_err(|error| self.problem(&error))? {
+                self.meter.taken(piece.len());
+                if bytes.len() as u64 + piece.len() as u64 > self.most {
+                    return Err(too_large(self.most));
+                }
+                bytes.extend_from_slice(&piece);
+            }
+            if bytes.is_empty() {
+                return Err(Problem::new(StatusCode::BAD_REQUEST, "empty_text", "the file is empty"));
+            }
+            once("file", &mut file, Whole { name, bytes })?;
+        }
+        Err(too_many_parts())
     }
 
     async fn text(&self, name: &str, mut field: Field<'_>) -> Result<String, Problem> {
@@ -245,6 +302,10 @@ fn once<T>(name: &str, place: &mut Option<T>, value: T) -> Result<(), Problem> {
     Ok(())
 }
 
+fn too_many_parts() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_field", format!("the form has more than {MAX_PARTS} parts"))
+}
+
 fn missing(field: &str) -> Problem {
     Problem::invalid_field(field, "is missing")
 }
@@ -254,7 +315,7 @@ fn broken(detail: &str) -> Problem {
 }
 
 pub(super) fn too_large(most: u64) -> Problem {
-    let detail = format!("a document has at most {most} bytes");
+    let detail = format!("a file has at most {most} bytes");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
 }
 

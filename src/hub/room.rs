@@ -127,6 +127,7 @@ mod tests {
             rates: Arc::default(),
             assistants: Arc::default(),
             artifacts: Arc::default(),
+            tools: Arc::default(),
         };
         let hour = Duration::from_secs(3600);
         let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 1, sessions };

@@ -31,7 +31,7 @@ use crate::{
     limits::{Budgets, Place, Spender},
     llm::{Answered, ChatModel, ChatRequest, KnowledgeUse, PromptMessage, PromptRole, ToolChoice, ToolOffer},
     telemetry::metrics::{TOOL_CALLS, TOOL_DURATION},
-    tools::{Context, Output, ToolError, Toolbox},
+    tools::{Context, Output, Shared, ToolError, Toolbox},
 };
 
 /// Calls that are run at a time.
@@ -44,6 +44,7 @@ pub(super) struct Rounds {
     pub(super) spender: Spender,
     pub(super) lookup: Lookup,
     pub(super) artifacts: Arc<Artifacts>,
+    pub(super) shared: Arc<Shared>,
     pub(super) toolbox: Arc<Toolbox>,
     pub(super) bounds: Calling,
     /// Whether calls are kept, and somebody can be asked.
@@ -239,7 +240,14 @@ impl Rounds {
             .boxed()
         };
         let running = async {
-            let context = Context { call: &planned.shown.call, now: Timestamp::now(), search: &search };
+            let context = Context {
+                call: &planned.shown.call,
+                now: Timestamp::now(),
+                search: &search,
+                owner: self.request.asker.as_ref(),
+                keeps_files: self.request.sharing.session.is_some(),
+                shared: &self.shared,
+            };
             let mut output = tool.run(arguments, context).await?;
             let made = std::mem::take(&mut output.files);
             let kept = self.artifacts.keep(self.request.sharing.session.as_ref(), made).await?;

@@ -36,6 +36,7 @@ use crate::{
         extractive::Extractive,
     },
     telemetry::{metrics::RETRIEVAL_DURATION, spans::RunSpan},
+    tools::Shared,
 };
 
 /// Says that nothing was found; one for all answers, for it bounds what it composes at once.
@@ -62,6 +63,8 @@ pub struct Runner {
     pub assistants: Arc<Assistants>,
     /// Keeps what tools make.
     pub artifacts: Arc<Artifacts>,
+    /// What the tools of all assistants have.
+    pub tools: Arc<Shared>,
 }
 
 impl Runner {
@@ -155,8 +158,9 @@ impl Runner {
             let writing = Writing::new(spending, prompt_tokens);
             let answer = if let Some(toolbox) = toolbox {
                 let (model, budgets, artifacts) = (self.model.clone(), self.budgets.clone(), self.artifacts.clone());
+                let shared = self.tools.clone();
                 let bounds = assistant.tools.calling.clone();
-                let rounds = Rounds { model, budgets, spender, lookup, artifacts, toolbox, bounds, are_kept, request };
+                let rounds = Rounds { model, budgets, spender, lookup, artifacts, shared, toolbox, bounds, are_kept, request };
                 match resumes {
                     None => rounds.begin(writing, place),
                     Some(answer) => {

@@ -149,6 +149,7 @@ impl World {
             rates: Arc::default(),
             assistants: Arc::default(),
             artifacts: Arc::default(),
+            tools: Arc::default(),
         };
         let hour = Duration::from_secs(3600);
         let policy = Policy { idle: IDLE, ttl: hour, abandon: None, history_messages: 4, sessions: 0 };

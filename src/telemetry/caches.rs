@@ -13,6 +13,8 @@ pub const ANSWERS: &str = "answers";
 pub const EMBEDDINGS: &str = "embeddings";
 /// The cache of what was found.
 pub const RETRIEVAL: &str = "retrieval";
+/// The cache of forecasts.
+pub const FORECASTS: &str = "forecasts";
 
 /// What became of one look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

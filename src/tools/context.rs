@@ -2,8 +2,9 @@
 
 use futures_util::future::BoxFuture;
 
+use super::shared::Shared;
 use crate::{
-    chat::{CallId, Timestamp},
+    chat::{CallId, Owner, Timestamp},
     knowledge::Passage,
 };
 
@@ -19,4 +20,10 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// The documents that the assistant answers from.
     pub search: &'a Search<'a>,
+    /// Who asks; `None` where nobody need say so.
+    pub owner: Option<&'a Owner>,
+    /// Whether what is made can be kept for people.
+    pub keeps_files: bool,
+    /// What all assistants have.
+    pub shared: &'a Shared,
 }

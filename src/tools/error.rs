@@ -2,6 +2,8 @@
 
 use crate::{
     config::BadPlace,
+    datasets::DatasetError,
+    forecast::Unfit,
     formula::{ArithmeticError, SyntaxError},
     letter::LetterError,
 };
@@ -24,6 +26,12 @@ pub enum ToolError {
     /// What it has made cannot be kept for people.
     #[error("what it made cannot be kept: {0}")]
     NotKept(&'static str),
+    /// A dataset could not be asked.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// A series cannot be gone on with.
+    #[error(transparent)]
+    Series(#[from] Unfit),
     /// There is no such day.
     #[error("there is no day `{0}` in the years 1 to 9999: write it like 2026-02-28")]
     Day(String),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{calc, context::Context, document, error::ToolError, http, knowledge, output::Output, time};
+use super::{
+    calc, chart, context::Context, dataset, document, error::ToolError, forecast, http, knowledge, output::Output, time,
+};
 use crate::{
     config::{self, BuiltIn, DocumentCall, Does},
     formula::{Arguments, BadArguments, Inputs},
@@ -59,6 +61,9 @@ impl Tool {
     fn of(configured: &config::Tool) -> Self {
         let inputs = match configured {
             config::Tool::BuiltIn(BuiltIn::Calc) => calc::inputs(),
+            config::Tool::BuiltIn(BuiltIn::Chart) => chart::inputs(),
+            config::Tool::BuiltIn(BuiltIn::Dataset) => dataset::inputs(),
+            config::Tool::BuiltIn(BuiltIn::Forecast) => forecast::inputs(),
             config::Tool::BuiltIn(BuiltIn::Knowledge) => knowledge::inputs(),
             config::Tool::BuiltIn(BuiltIn::Time) => time::inputs(),
             config::Tool::Own(own) => own.inputs.clone(),
@@ -69,6 +74,9 @@ impl Tool {
     fn spec(&self) -> ToolSpec {
         let description = match &self.configured {
             config::Tool::BuiltIn(BuiltIn::Calc) => calc::DESCRIPTION,
+            config::Tool::BuiltIn(BuiltIn::Chart) => chart::DESCRIPTION,
+            config::Tool::BuiltIn(BuiltIn::Dataset) => dataset::DESCRIPTION,
+            config::Tool::BuiltIn(BuiltIn::Forecast) => forecast::DESCRIPTION,
             config::Tool::BuiltIn(BuiltIn::Knowledge) => knowledge::DESCRIPTION,
             config::Tool::BuiltIn(BuiltIn::Time) => time::DESCRIPTION,
             config::Tool::Own(own) => &own.description,
@@ -133,6 +141,9 @@ impl Tool {
     pub async fn run(&self, arguments: &Arguments, context: Context<'_>) -> Result<Output, ToolError> {
         match &self.configured {
             config::Tool::BuiltIn(BuiltIn::Calc) => calc::run(arguments),
+            config::Tool::BuiltIn(BuiltIn::Chart) => chart::run(arguments, context).await,
+            config::Tool::BuiltIn(BuiltIn::Dataset) => dataset::run(arguments, context).await,
+            config::Tool::BuiltIn(BuiltIn::Forecast) => forecast::run(arguments, context).await,
             config::Tool::BuiltIn(BuiltIn::Knowledge) => knowledge::run(arguments, context.search).await,
             config::Tool::BuiltIn(BuiltIn::Time) => time::run(arguments, context.now),
             config::Tool::Own(own) => match &own.does {

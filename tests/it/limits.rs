@@ -225,6 +225,7 @@ async fn an_answer_without_end_is_cut() {
         rates: Arc::default(),
         assistants: Arc::default(),
         artifacts: Arc::default(),
+        tools: Arc::default(),
     };
     let request = RunRequest::new(runner.assistants.default_one(), "a", Vec::new(), None);
     let (mut bytes, mut end) = (0, None);

@@ -23,6 +23,7 @@ mod clients;
 mod company;
 mod completions;
 mod crash;
+mod datasets;
 mod dependencies;
 mod deviations;
 mod disk;

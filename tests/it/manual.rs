@@ -13,7 +13,7 @@ use regex::Regex;
 
 use crate::harness::{Setup, TestGateway};
 
-const SECTIONS: &str = "server|session|store|cluster|llm|knowledge|auth|limits|telemetry";
+const SECTIONS: &str = "server|session|store|cluster|llm|knowledge|datasets|auth|limits|telemetry";
 /// Variables that begin like settings, and are for the tests, the examples, make and Compose, or not there on purpose.
 const OTHER_VARIABLES: [&str; 8] = ["CACHE", "URL", "TOKEN", "TEST", "IMAGE", "CORPUS", "BINARY", "SERVER_BNID"];
 /// Words of OpenTelemetry that look like settings.

@@ -65,7 +65,8 @@ async fn the_operators_are_everybodys_and_cost_nothing_the_second_time() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("trade.csv");
     fs::write(&file, TRADE).unwrap();
-    let config = DatasetsConfig { preload: vec![file.clone(), folder.path().join("none.csv")], ..DatasetsConfig::default() };
+    let config =
+        DatasetsConfig { preload: vec![file.clone(), folder.path().join("none.csv")], ..DatasetsConfig::default() };
     let first = shelf(&folder, config.clone());
     first.preload().await;
     let id = first.find(None, None).await.unwrap().about.id;
@@ -82,20 +83,27 @@ async fn the_operators_are_everybodys_and_cost_nothing_the_second_time() {
 async fn questions_are_answered() {
     let (_folder, dataset) = dataset().await;
     let rows = [
-        (json!({}), json!([["2023-01", "DE", 10], ["2023-02", "DE", 20], ["2023-03", "FR", null], ["2024-01", "FR", 40.5]])),
+        (
+            json!({}),
+            json!([["2023-01", "DE", 10], ["2023-02", "DE", 20], ["2023-03", "FR", null], ["2024-01", "FR", 40.5]]),
+        ),
         (json!({"select": ["Imports"], "order": "imports desc", "limit": 1}), json!([[40.5]])),
         (json!({"group_by": "year(date)", "agg": ["avg(imports)"]}), json!([["2023", 15], ["2024", 40.5]])),
         (json!({"group_by": ["quarter(date)"], "agg": [{"fn": "count"}]}), json!([["2023-Q1", 3], ["2024-Q1", 1]])),
         (json!({"agg": "sum(imports), x"}), json!(null)),
         (json!({"agg": r#"["median(imports)", "count(imports)", "max(date)"]"#}), json!([[20, 3, "2024-01"]])),
         (json!({"where": {"country": "fr"}, "agg": ["count"]}), json!([[2]])),
-        (json!({"where": [{"column": "date", "op": ">=", "value": "2023-02-01"}], "select": "date"}),
-            json!([["2023-02"], ["2023-03"], ["2024-01"]])),
+        (
+            json!({"where": [{"column": "date", "op": ">=", "value": "2023-02-01"}], "select": "date"}),
+            json!([["2023-02"], ["2023-03"], ["2024-01"]]),
+        ),
         (json!({"where": [{"column": "date", "value": 2023}], "agg": ["count"]}), json!([[3]])),
         (json!({"where": [{"column": "country", "op": "in", "value": ["DE", "IT"]}], "agg": "count"}), json!([[2]])),
         (json!({"where": [{"column": "imports", "op": "missing"}], "select": ["date"]}), json!([["2023-03"]])),
-        (json!({"group_by": "country", "select": ["sum(imports)"], "order": ["-sum(imports)"]}),
-            json!([["FR", 40.5], ["DE", 30]])),
+        (
+            json!({"group_by": "country", "select": ["sum(imports)"], "order": ["-sum(imports)"]}),
+            json!([["FR", 40.5], ["DE", 30]]),
+        ),
         (json!({"group_by": ["country"]}), json!([["DE", 2], ["FR", 2]])),
     ];
     for (question, expected) in rows {

@@ -108,6 +108,7 @@ fn run(rounds: Vec<Script>, calling: Calling, is_stubborn: bool) -> (Arc<Scripte
         rates: Arc::default(),
         assistants: Arc::default(),
         artifacts: Arc::default(),
+        tools: Arc::default(),
     });
     let mut assistant = Assistant::plain();
     assistant.knowledge.mode = KnowledgeMode::Off;

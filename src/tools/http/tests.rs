@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     chat::{CallId, Timestamp},
     config::{Config, Overrides},
-    tools::{Context, Toolbox},
+    tools::{Context, Shared, Toolbox},
 };
 
 /// The port of a server, what it was asked (method, address, what it was told in confidence, body), and its task.
@@ -60,9 +60,19 @@ async fn called(tool: &str, arguments: Value) -> Result<Output, String> {
     let arguments = tool.check(&arguments).unwrap();
     let search = |_: String| async { None }.boxed();
     let call = CallId::parse("c-1").unwrap();
-    tool.run(&arguments, Context { call: &call, now: Timestamp(0), search: &search })
-        .await
-        .map_err(|error| error.to_string())
+    tool.run(
+        &arguments,
+        Context {
+            call: &call,
+            now: Timestamp(0),
+            search: &search,
+            owner: None,
+            keeps_files: true,
+            shared: &Shared::default(),
+        },
+    )
+    .await
+    .map_err(|error| error.to_string())
 }
 
 fn here(port: u16, path: &str) -> String {

@@ -7,6 +7,7 @@ use super::*;
 use crate::{
     chat::{CallId, Timestamp},
     config::{Config, Overrides},
+    tools::Shared,
 };
 
 /// The tools of an assistant in `tests/assistants`.
@@ -24,7 +25,14 @@ async fn called(name: &str, arguments: Value) -> Result<Output, String> {
     let arguments = tool.check(&arguments).map_err(|error| error.to_string())?;
     let search = |_: String| async { None }.boxed();
     let call = CallId::random();
-    let context = Context { call: &call, now: Timestamp(0), search: &search };
+    let context = Context {
+        call: &call,
+        now: Timestamp(0),
+        search: &search,
+        owner: None,
+        keeps_files: true,
+        shared: &Shared::default(),
+    };
     tool.run(&arguments, context).await.map_err(|error| error.to_string())
 }
 

@@ -242,6 +242,7 @@ pub(crate) fn hub(model: impl ChatModel) -> (Arc<Hub>, Arc<Wayward>) {
         rates: Arc::default(),
         assistants: Arc::default(),
         artifacts: Arc::default(),
+        tools: Arc::default(),
     });
     let hour = Duration::from_secs(3600);
     let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 50, sessions: 0 };

@@ -1,0 +1,70 @@
+//! Forecasts that were made already: a repeat costs a look. Which figures, and what was asked of them, is the whole key, so that
+//! nobody needs to be told of what is changed.
+
+use std::{sync::Arc, thread::available_parallelism, time::Duration};
+
+use moka::sync::Cache;
+use tokio::sync::Semaphore;
+
+use crate::{
+    forecast::{Forecast, Unfit, forecast},
+    telemetry::caches::{CacheReport, FORECASTS, Lookup, Lookups},
+};
+
+/// How long a forecast is kept, and how many are.
+const KEPT: Duration = Duration::from_secs(15 * 60);
+const ENTRIES: u64 = 100;
+
+/// Makes forecasts, and keeps them for a while.
+#[derive(Debug)]
+pub(super) struct Forecasts {
+    known: Cache<[u8; 32], Arc<Forecast>>,
+    lookups: Lookups,
+    /// So many are made at a time: half of what the machine can do is for answers.
+    places: Semaphore,
+}
+
+impl Default for Forecasts {
+    fn default() -> Self {
+        let cores = available_parallelism().map_or(1, usize::from);
+        Self {
+            known: Cache::builder().max_capacity(ENTRIES).time_to_live(KEPT).build(),
+            lookups: Lookups::new(FORECASTS),
+            places: Semaphore::new((cores / 2).max(1)),
+        }
+    }
+}
+
+impl Forecasts {
+    /// Goes on with a series; whether that was known already.
+    pub(super) async fn make(
+        &self,
+        figures: Vec<Option<f64>>,
+        season: usize,
+        horizon: Option<usize>,
+    ) -> Result<(Arc<Forecast>, bool), Unfit> {
+        let mut hasher = blake3::Hasher::new();
+        for figure in &figures {
+            hasher.update(&[u8::from(figure.is_some())]);
+            hasher.update(&figure.unwrap_or_default().to_le_bytes());
+        }
+        hasher.update(&(season as u64).to_le_bytes());
+        hasher.update(&horizon.map_or(u64::MAX, |horizon| horizon as u64).to_le_bytes());
+        let key = *hasher.finalize().as_bytes();
+        if let Some(known) = self.known.get(&key) {
+            self.lookups.count(Lookup::Hit);
+            return Ok((known, true));
+        }
+        self.lookups.count(Lookup::Miss);
+        let _place = self.places.acquire().await;
+        let made = tokio::task::spawn_blocking(move || forecast(&figures, season, horizon)).await;
+        let made = Arc::new(made.unwrap_or(Err(Unfit::TooLarge))?);
+        self.known.insert(key, made.clone());
+        Ok((made, false))
+    }
+
+    pub(super) fn report(&self) -> CacheReport {
+        self.known.run_pending_tasks();
+        self.lookups.report(self.known.entry_count(), ENTRIES, Some(KEPT))
+    }
+}
