@@ -19,6 +19,6 @@ pub use self::{
     error::DatasetError,
     query::{Aggregate, Condition, Operator, Order, Query},
     shelf::Datasets,
-    sql::{Found, MAX_RESULT_ROWS},
+    sql::{Found, MAX_RESULT_ROWS, Point},
     table::{Column, Period, Type},
 };

@@ -41,6 +41,9 @@ const MAX_MEDIAN: usize = 200_000;
 const FUNCTIONS: [&str; 12] =
     ["avg", "count", "sum", "total", "min", "max", "median", "substr", "instr", "lower", "typeof", "like"];
 
+/// A figure, and the date that it belongs to, where they are known.
+pub type Point = (Option<String>, Option<f64>);
+
 /// What came of a question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
@@ -100,11 +103,7 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`ask`](Self::ask).
-    pub fn series(
-        &self,
-        date: Option<usize>,
-        column: usize,
-    ) -> Result<Vec<(Option<String>, Option<f64>)>, DatasetError> {
+    pub fn series(&self, date: Option<usize>, column: usize) -> Result<Vec<Point>, DatasetError> {
         let connection = self.guarded().map_err(failed)?;
         let sql = match date {
             Some(date) => format!("SELECT c{date}, c{column} FROM t WHERE c{date} IS NOT NULL ORDER BY c{date}, rowid"),

@@ -59,7 +59,7 @@ pub fn forecast(figures: &[Option<f64>], season: usize, horizon: Option<usize>) 
     let season = if season > 1 && whole.len() >= 2 * season { season } else { 1 };
     let most = furthest(whole.len(), season);
     let horizon = match horizon {
-        Some(wanted) if wanted == 0 || wanted > most => return Err(Unfit::TooFar(most)),
+        Some(wanted) if wanted == 0 || wanted > most => return Err(Unfit::Far(most)),
         Some(wanted) => wanted,
         None => (if season > 1 { season } else { 12 }).min(most),
     };
@@ -88,7 +88,7 @@ pub fn forecast(figures: &[Option<f64>], season: usize, horizon: Option<usize>) 
         })
         .collect();
     if points.iter().any(|point| !(point.low_95.is_finite() && point.high_95.is_finite())) {
-        return Err(Unfit::TooLarge);
+        return Err(Unfit::Large);
     }
     let missing = whole.len().saturating_sub(figures.iter().flatten().count().min(whole.len()));
     Ok(Forecast { model, points, error, is_better, season, missing })

@@ -12,10 +12,10 @@ const MAX_MISSING: f64 = 0.1;
 pub enum Unfit {
     /// It is too short.
     #[error("a forecast needs {MIN_POINTS} figures at least, and there are {0}")]
-    TooShort(usize),
+    Short(usize),
     /// Too many are missing.
     #[error("{missing} of {all} figures are missing: at most a tenth may be")]
-    TooManyMissing {
+    Gaps {
         /// So many.
         missing: usize,
         /// Of so many.
@@ -23,10 +23,10 @@ pub enum Unfit {
     },
     /// It cannot be looked so far ahead.
     #[error("at most {0} points can be forecast from so many figures")]
-    TooFar(usize),
+    Far(usize),
     /// Its figures are beyond all measure.
     #[error("the figures are too large to be reckoned with")]
-    TooLarge,
+    Large,
 }
 
 /// The figures with those that are missing put between their neighbours.
@@ -36,15 +36,15 @@ pub(super) fn whole(figures: &[Option<f64>]) -> Result<Vec<f64>, Unfit> {
     let figures = &figures[first.max(last.saturating_sub(MAX_POINTS))..last];
     let known = figures.iter().flatten().count();
     if known < MIN_POINTS {
-        return Err(Unfit::TooShort(known));
+        return Err(Unfit::Short(known));
     }
     let missing = figures.len() - known;
     if missing as f64 > MAX_MISSING * figures.len() as f64 {
-        return Err(Unfit::TooManyMissing { missing, all: figures.len() });
+        return Err(Unfit::Gaps { missing, all: figures.len() });
     }
     // Squares and products of what is larger are no numbers.
     if figures.iter().flatten().any(|value| !value.is_finite() || value.abs() > 1e100) {
-        return Err(Unfit::TooLarge);
+        return Err(Unfit::Large);
     }
     let mut whole: Vec<f64> = Vec::with_capacity(figures.len());
     for (at, figure) in figures.iter().enumerate() {

@@ -69,13 +69,13 @@ fn gaps_are_few_or_it_is_refused() {
     assert_eq!(found.missing, 2);
     assert!((found.points[0].value - 160.0).abs() < 6.0, "{:?}", values(&found));
     (series[6], series[7]) = (None, None);
-    assert_eq!(forecast(&series, 12, None), Err(Unfit::TooManyMissing { missing: 4, all: 36 }));
-    assert_eq!(forecast(&imports(7), 12, None), Err(Unfit::TooShort(7)));
-    assert_eq!(forecast(&[], 12, None), Err(Unfit::TooShort(0)));
-    assert_eq!(forecast(&imports(36), 12, Some(19)), Err(Unfit::TooFar(18)));
-    assert_eq!(forecast(&imports(36), 12, Some(0)), Err(Unfit::TooFar(18)));
-    assert_eq!(forecast(&imports(60), 12, Some(25)), Err(Unfit::TooFar(24)));
-    assert_eq!(forecast(&vec![Some(f64::MAX); 20], 1, None), Err(Unfit::TooLarge));
+    assert_eq!(forecast(&series, 12, None), Err(Unfit::Gaps { missing: 4, all: 36 }));
+    assert_eq!(forecast(&imports(7), 12, None), Err(Unfit::Short(7)));
+    assert_eq!(forecast(&[], 12, None), Err(Unfit::Short(0)));
+    assert_eq!(forecast(&imports(36), 12, Some(19)), Err(Unfit::Far(18)));
+    assert_eq!(forecast(&imports(36), 12, Some(0)), Err(Unfit::Far(18)));
+    assert_eq!(forecast(&imports(60), 12, Some(25)), Err(Unfit::Far(24)));
+    assert_eq!(forecast(&vec![Some(f64::MAX); 20], 1, None), Err(Unfit::Large));
     // Before there are two seasons, there is none.
     assert_eq!(forecast(&imports(20), 12, Some(3)).unwrap().season, 1);
 }

@@ -58,7 +58,7 @@ impl Forecasts {
         self.lookups.count(Lookup::Miss);
         let _place = self.places.acquire().await;
         let made = tokio::task::spawn_blocking(move || forecast(&figures, season, horizon)).await;
-        let made = Arc::new(made.unwrap_or(Err(Unfit::TooLarge))?);
+        let made = Arc::new(made.unwrap_or(Err(Unfit::Large))?);
         self.known.insert(key, made.clone());
         Ok((made, false))
     }

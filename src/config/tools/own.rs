@@ -202,7 +202,7 @@ fn asks(source: &mut Source<'_>, within: &str, written: &Written, changes: bool,
         Ok(approver) => approver,
         Err(invalid) => {
             let found = written.approver.as_deref().unwrap_or_default();
-            source.refuse_text(format!("{within}.approver"), &invalid.to_string(), found, span);
+            source.refuse_text(format!("{within}.approver"), invalid.to_string(), found, span);
             return None;
         }
     };

@@ -61,7 +61,7 @@ pub(super) async fn an_answer_waits_and_another_goes_on_from_it_once(store: Arc<
     store.append_turn(&session, Fence::FIRST, turn("q1", "?", 2000)).await.expect("stored");
     store.finish_answer(&session, Fence::FIRST, waiting("q1", &calls[0])).await.expect("ended");
     let it = (session.clone(), owner.clone(), message_id("a-q1"));
-    assert_eq!(found(Awaiting::Of(&owner), None).await, [it.clone()]);
+    assert_eq!(found(Awaiting::Of(&owner), None).await, std::slice::from_ref(&it));
     assert_eq!(found(Awaiting::Tenant("acme"), Some(&calls[0])).await, [it]);
     assert_eq!(found(Awaiting::Tenant("acme"), Some(&calls[1])).await, []);
     for whose in [Awaiting::Of(&Owner::new("acme/anna")), Awaiting::Tenant("acm"), Awaiting::Tenant("acme2")] {
