@@ -17,7 +17,7 @@ use tokio_tungstenite::{
 };
 
 use self::{
-    dialogue::{Dialogue, Turn},
+    dialogue::{Dialogue, Does, Turn},
     heard::Heard,
 };
 use crate::{
@@ -132,7 +132,7 @@ pub async fn run(args: Args, config: &Config) -> Result<(), RehearseError> {
                 Some(going) => going,
                 None => Talk::open(&endpoint, dialogue.assistant.as_deref(), token.as_deref()).await?,
             };
-            let heard = timeout(patience, going.say(&turn.say)).await;
+            let heard = timeout(patience, going.take(&turn.does)).await;
             let heard = heard.map_err(|_| RehearseError::Broken(format!("no whole answer in {patience:?}")))??;
             turns += 1;
             missed += usize::from(tell(&mut io::stdout(), turn, &heard)?);
@@ -163,7 +163,7 @@ fn holder(config: &Config) -> Result<Endpoint, RehearseError> {
 /// Prints a turn; whether anything was missed.
 fn tell(out: &mut impl Write, turn: &Turn, heard: &Heard) -> io::Result<bool> {
     let missed = turn.expect.missed(heard);
-    writeln!(out, "  {} {}", if missed.is_empty() { "ok  " } else { "FAIL" }, turn.say)?;
+    writeln!(out, "  {} {}", if missed.is_empty() { "ok  " } else { "FAIL" }, turn.does)?;
     for line in &missed {
         writeln!(out, "       {line}")?;
     }
@@ -178,6 +178,8 @@ fn tell(out: &mut impl Write, turn: &Turn, heard: &Heard) -> io::Result<bool> {
 struct Talk {
     socket: WebSocketStream<TcpStream>,
     said: u32,
+    /// The call that waits.
+    waits: Option<Value>,
 }
 
 impl Talk {
@@ -198,14 +200,21 @@ impl Talk {
             }
             other => broken(other),
         })?;
-        Ok(Self { socket, said: 0 })
+        Ok(Self { socket, said: 0, waits: None })
     }
 
-    /// Says something, and hears the whole answer.
-    async fn say(&mut self, text: &str) -> Result<Heard, RehearseError> {
+    /// Does something, and hears the whole answer.
+    async fn take(&mut self, does: &Does) -> Result<Heard, RehearseError> {
         self.said += 1;
         let id = format!("turn-{}-{}", self.said, uuid::Uuid::new_v4().simple());
-        self.send(&json!({ "type": "send", "id": id, "text": text })).await?;
+        let frame = match (does, self.waits.take()) {
+            (Does::Say(text), _) => json!({ "type": "send", "id": id, "text": text }),
+            (Does::Decide(decided), Some(waits)) => json!({
+                "type": "approve", "id": id, "approval": waits["id"], "digest": waits["digest"], "decision": decided.as_str(),
+            }),
+            (Does::Decide(_), None) => return Err(broken("no call waits for a decision")),
+        };
+        self.send(&frame).await?;
         let mut heard = Heard::default();
         loop {
             let frame = self.frame().await?;
@@ -215,7 +224,10 @@ impl Talk {
                     let part = |name: &str| frame[name].as_str().unwrap_or_default().to_owned();
                     return Err(RehearseError::Broken(format!("{}: {}", part("code"), part("message"))));
                 }
-                _ if heard.hear(&frame) => return Ok(heard),
+                _ if heard.hear(&frame) => {
+                    self.waits.clone_from(&heard.waits);
+                    return Ok(heard);
+                }
                 _ => {}
             }
         }

@@ -178,6 +178,16 @@ impl<'a> State<'a> {
         {
             return;
         }
+        // What was said of the same thing holds on: "and a letter for that".
+        let before = self.intent.map_or(&[][..], |intent| &intent.slots);
+        for slot in &other.slots {
+            let is_same = |was: &Slot| was.name == slot.name && was.kind == slot.kind;
+            if before.iter().any(is_same)
+                && let Some(value) = self.known.remove(slot.name.as_str())
+            {
+                anew.entry(&slot.name).or_insert(value);
+            }
+        }
         (self.intent, self.known) = (Some(other), anew);
     }
 

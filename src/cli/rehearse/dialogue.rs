@@ -1,5 +1,7 @@
 //! A dialogue that is rehearsed: what is said, and what must come of it. Pure.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -18,14 +20,72 @@ pub(super) struct Dialogue {
 
 /// Something that is said.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Written")]
 pub(super) struct Turn {
-    pub(super) say: String,
+    pub(super) does: Does,
     /// Whether it begins another conversation.
-    #[serde(default)]
     pub(super) new: bool,
-    #[serde(default)]
     pub(super) expect: Expected,
+}
+
+/// A turn as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    say: Option<String>,
+    decide: Option<Decided>,
+    #[serde(default)]
+    new: bool,
+    #[serde(default)]
+    expect: Expected,
+}
+
+impl TryFrom<Written> for Turn {
+    type Error = &'static str;
+    fn try_from(Written { say, decide, new, expect }: Written) -> Result<Self, &'static str> {
+        let does = match (say, decide) {
+            (Some(text), None) => Does::Say(text),
+            (None, Some(decided)) => Does::Decide(decided),
+            _ => return Err("a turn needs either `say` or `decide`"),
+        };
+        Ok(Self { does, new, expect })
+    }
+}
+
+/// What one does in a turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Does {
+    /// One says this.
+    Say(String),
+    /// One allows the call that waits, or does not.
+    Decide(Decided),
+}
+
+/// What one says to a call that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Decided {
+    Approved,
+    Denied,
+}
+
+impl Decided {
+    /// The word for it.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+impl fmt::Display for Does {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Say(text) => f.write_str(text),
+            Self::Decide(decided) => write!(f, "({})", decided.as_str()),
+        }
+    }
 }
 
 /// What must come of it. What is not said is not looked at, but for the status of the answer, which is `complete` then.
@@ -121,6 +181,7 @@ mod tests {
                 status: "ok".to_owned(),
             }],
             sources: vec!["Fees docs/fees.md".to_owned()],
+            waits: None,
             status: "complete".to_owned(),
         }
     }

@@ -11,6 +11,8 @@ pub(super) struct Heard {
     pub(super) calls: Vec<Called>,
     /// Titles and addresses.
     pub(super) sources: Vec<String>,
+    /// The call that has to be allowed, when one has.
+    pub(super) waits: Option<Value>,
     /// Empty until it is over.
     pub(super) status: String,
 }
@@ -49,6 +51,11 @@ impl Heard {
             "tool.result" => {
                 let (id, status) = (text("call"), text("status"));
                 self.calls.iter_mut().filter(|call| call.id == id).for_each(|call| call.status.clone_from(&status));
+            }
+            "approval.request" => {
+                let id = text("call");
+                self.calls.iter_mut().filter(|call| call.id == id).for_each(|call| call.status = "waiting".to_owned());
+                self.waits = Some(frame["approval"].clone());
             }
             "run.done" => self.status = text("status"),
             _ => {}
