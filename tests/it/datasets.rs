@@ -15,7 +15,7 @@ use zip::{ZipWriter, write::SimpleFileOptions};
 use crate::{
     auth::{self, token},
     documents::{BOUNDARY, form},
-    harness::{Client, Setup, TestGateway, Upstream, upstream},
+    harness::{Client, Neighbour, Setup, TestGateway, Upstream, upstream},
 };
 
 const ECON: &str = "[knowledge]\nmode = \"off\"\n[tools]\nuse = [\"dataset\", \"forecast\", \"chart\"]\n";
@@ -122,7 +122,7 @@ async fn a_table_is_brought_asked_drawn_and_gone_on_with() {
 
 #[tokio::test]
 async fn what_is_no_table_is_refused_and_leaves_nothing() {
-    let gateway = Setup::bare().start().await;
+    let (gateway, mut neighbour) = Neighbour::of_nobody(Setup::bare()).await;
     let archive = |name: &str, content: &[u8]| {
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
         for (name, content) in [("[Content_Types].xml", &b"<Types/>"[..]), (name, content)] {
@@ -143,6 +143,7 @@ async fn what_is_no_table_is_refused_and_leaves_nothing() {
     ];
     for (name, bytes, status, code) in rows {
         let (found, problem) = upload(&gateway, name, &bytes).await;
+        neighbour.goes_on().await;
         assert_eq!((found, &problem["code"]), (status, &json!(code)), "{name}: {problem}");
     }
     let (_, listed) = gateway.get("/api/v1/datasets").await;
@@ -161,6 +162,7 @@ async fn what_is_no_table_is_refused_and_leaves_nothing() {
     assert_eq!(status, 204);
     let (status, _) = call(&gateway, Method::DELETE, "/datasets/..%2F..%2Frivulet.db", None, Vec::new()).await;
     assert_eq!(status, 404);
+    neighbour.has_all().await;
 }
 
 #[tokio::test]

@@ -207,7 +207,7 @@ async fn an_operator_is_told_of_rules_that_cannot_be() {
     let setup = Setup::bare();
     let folder = setup.data.path().join("assistants");
     fs::create_dir_all(&folder).unwrap();
-    for name in ["loan.toml", "loan.md"] {
+    for name in ["loan.toml", "loan.md", "loan-letter.txt"] {
         fs::copy(shipped().join(name), folder.join(name)).unwrap();
     }
     let rules = fs::read_to_string(shipped().join("loan.rules.toml")).unwrap();
@@ -218,5 +218,5 @@ async fn an_operator_is_told_of_rules_that_cannot_be() {
     fs::write(folder.join("loan.rules.toml"), rules).unwrap();
     let output = setup.output(&["check"]).await;
     let told = String::from_utf8(output.stdout).unwrap();
-    assert!(told.contains("loan: ") && told.contains(", rules for 3 intents"), "{told}");
+    assert!(told.contains("loan: ") && told.contains(", rules for 4 intents"), "{told}");
 }
