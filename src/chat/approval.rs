@@ -43,6 +43,13 @@ pub enum Approver {
 #[error("user, or scope: and a name")]
 pub struct InvalidApprover;
 
+/// The longest scope, in bytes.
+const MAX_SCOPE: usize = 64;
+
+fn is_of_scope(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')
+}
+
 impl Approver {
     /// Who is called that.
     ///
@@ -50,7 +57,10 @@ impl Approver {
     /// [`InvalidApprover`] when it is neither `user` nor `scope:NAME`.
     pub fn parse(text: &str) -> Result<Self, InvalidApprover> {
         match text.strip_prefix("scope:") {
-            Some(scope) if !scope.is_empty() => Ok(Self::Scope(scope.to_owned())),
+            // As `auth` has them.
+            Some(scope) if (1..=MAX_SCOPE).contains(&scope.len()) && scope.bytes().all(is_of_scope) => {
+                Ok(Self::Scope(scope.to_owned()))
+            }
             None if text == "user" => Ok(Self::User),
             _ => Err(InvalidApprover),
         }
@@ -82,7 +92,8 @@ impl Approval {
     /// Asks for a call of this tool with these arguments.
     #[must_use]
     pub fn of(id: CallId, tool: &str, args: &Value, approver: Approver, expires_at: Timestamp) -> Self {
-        Self { id, digest: digest_of(tool, args), approver, expires_at, by: None, comment: None }
+        let digest = digest([tool.as_bytes(), args.to_string().as_bytes()]).to_hex().to_string();
+        Self { id, digest, approver, expires_at, by: None, comment: None }
     }
 
     /// What it weighs, in bytes.
@@ -90,8 +101,4 @@ impl Approval {
     pub fn bytes(&self) -> usize {
         self.digest.len() + self.comment.as_ref().map_or(0, String::len)
     }
-}
-
-pub(super) fn digest_of(tool: &str, args: &Value) -> String {
-    digest([tool.as_bytes(), args.to_string().as_bytes()]).to_hex().to_string()
 }

@@ -18,7 +18,7 @@ use super::{
     gateway::Gateway,
     messages::Accepted,
     problem::Problem,
-    sessions::{query, session_id},
+    sessions::{may_ask, query, session_id},
 };
 use crate::{
     auth::Caller,
@@ -60,7 +60,7 @@ pub(super) struct Which {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct ApprovalList {
-    /// The newest first, at most 400.
+    /// The newest first: at most 100 of one's own, and of each scope of one's own.
     approvals: Vec<Approval>,
 }
 
@@ -99,8 +99,11 @@ pub(super) async fn list(
     }
     let Some(owner) = caller.owner() else { return Ok(Reply(ApprovalList { approvals: Vec::new() })) };
     let mut found = gateway.hub.store().awaiting(Awaiting::Of(owner), None).await?;
-    let others = gateway.hub.store().awaiting(Awaiting::Tenant(caller.tenant()), None).await?;
-    found.extend(others.into_iter().filter(|awaited| awaited.owner != *owner && decides(&caller, awaited)));
+    for scope in caller.0.iter().flat_map(|grant| grant.principal.scopes()) {
+        let part = format!("\"approver\":\"scope:{scope}\"");
+        let others = gateway.hub.store().awaiting(Awaiting::Tenant(caller.tenant()), Some(&part)).await?;
+        found.extend(others.into_iter().filter(|awaited| awaited.owner != *owner && decides(&caller, awaited)));
+    }
     let now = Timestamp::now();
     let mut approvals: Vec<_> =
         found.into_iter().filter_map(Approval::of).filter(|approval| approval.expires_at > now).collect();
@@ -128,6 +131,9 @@ pub(super) async fn decide(
         Some(session) => (gateway.hub.get_own(&session_id(session.as_str())?, caller.owner()).await?, true),
         None => find(&gateway, &caller, &call).await?,
     };
+    if is_owner {
+        may_ask(&gateway, &caller, &session)?;
+    }
     let decision = caller.decision(call, digest, matches!(decision, Decided::Approved), comment);
     let receipt = session.decide(crate::chat::Decision { is_owner, ..decision }, by).await?;
     Ok((StatusCode::ACCEPTED, Reply(Accepted::of(receipt))))
@@ -135,9 +141,12 @@ pub(super) async fn decide(
 
 /// The conversation in which a call waits that the caller sees, and whether it is theirs.
 async fn find(gateway: &Gateway, caller: &Caller, call: &CallId) -> Result<(SessionHandle, bool), Problem> {
-    let found = gateway.hub.store().awaiting(Awaiting::Tenant(caller.tenant()), Some(call)).await?;
+    let part = format!("\"call\":{}", Value::from(call.as_str()));
+    let found = gateway.hub.store().awaiting(Awaiting::Tenant(caller.tenant()), Some(&part)).await?;
     let is_own = |awaited: &Awaited| Some(&awaited.owner) == caller.owner();
-    let seen = |awaited: &Awaited| caller.owner().is_some() && (is_own(awaited) || decides(caller, awaited));
+    let is_it = |awaited: &Awaited| awaited.answer.waiting().is_some_and(|used| used.call.call == *call);
+    let seen =
+        |awaited: &Awaited| caller.owner().is_some() && is_it(awaited) && (is_own(awaited) || decides(caller, awaited));
     let awaited = found.into_iter().find(seen).ok_or_else(|| Problem::not_found("approval"))?;
     Ok((gateway.hub.get_own(&awaited.session, Some(&awaited.owner)).await?, is_own(&awaited)))
 }

@@ -57,7 +57,7 @@ pub(super) async fn upload(
     let datasets = &gateway.runner.tools.datasets;
     let entering = async {
         rates::take(&gateway.runner.rates, Action::Uploads, &by).await?;
-        Ok::<_, Problem>(datasets.enter()?)
+        Ok::<_, Problem>((gateway.tables.enter(&by)?, datasets.enter()?))
     };
     let _place = match entering.await {
         Ok(place) => place,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json as Reply,
+    Extension, Json as Reply,
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
@@ -16,6 +16,7 @@ use crate::{
         embeddings::{EmbeddingList, EmbeddingRequest},
     },
     knowledge::{Embedded, KnowledgeError},
+    limits::Visitor,
 };
 
 /// The largest request, in bytes.
@@ -31,12 +32,17 @@ const RETRY_AFTER_S: u32 = 30;
     request_body = described::EmbeddingRequest,
     responses((status = 200, description = "The vectors, in the order of the texts", body = EmbeddingList<'_>)),
 )]
-pub(super) async fn create(State(gateway): State<Arc<Gateway>>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn create(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(by): Extension<Visitor>,
+    request: Request,
+) -> Result<Response, Problem> {
     let body: Value = body::json(request, MAX_BODY_BYTES).await?;
     let asked = EmbeddingRequest::parse(&body)?;
     drop(body);
     let vectors = gateway.vectors.as_ref().filter(|vectors| vectors.model() == asked.model).ok_or_else(no_model)?;
     asked.check_dimensions(vectors.dimension().map_err(later)?)?;
+    let _place = gateway.vectors_asked.enter(&by)?;
     let Embedded { vectors: made, tokens, cut } = vectors.embed(asked.texts).await.map_err(later)?;
     Ok(Reply(EmbeddingList::new(vectors.model(), asked.encoding, made, tokens, cut)).into_response())
 }

@@ -5,16 +5,17 @@ use std::{sync::Arc, time::Duration};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{notices::Notices, origin::Origins, places::Clients, store_health::StoreHealth, uploads::Uploads};
+use super::{notices::Notices, origin::Origins, places::Clients, shares::Shares, store_health::StoreHealth};
 use crate::{
     auth::Authenticator,
     config::Unsupported,
     ephemeral::Redis,
     hub::Hub,
     knowledge::{Retriever, Vectors, jobs::Documents},
+    limits::Visitor,
     llm::ChatModel,
     run::Runner,
-    store::audit::AuditStore,
+    store::{audit::AuditStore, documents::Tenant},
 };
 
 /// What the routes need.
@@ -33,7 +34,11 @@ pub struct Gateway {
     /// What gateways count in together; `None` where one counts for itself.
     pub redis: Option<Arc<Redis>>,
     /// Documents that are coming in.
-    pub uploads: Uploads,
+    pub uploads: Shares<Tenant>,
+    /// Tables that are.
+    pub tables: Shares<Visitor>,
+    /// Requests for vectors.
+    pub vectors_asked: Shares<Visitor>,
     /// Who answers, for the reports.
     pub model: Arc<dyn ChatModel>,
     /// Generates the answers that belong to no session.

@@ -22,13 +22,14 @@ use super::{
     names::{Address, CollectionName, DocumentKey, Title},
     problem::Problem,
     rates,
-    uploads::{self, Form, Upload},
+    shares::Share,
+    uploads::{self, Form},
 };
 use crate::{
     chat::{DocumentId, JobId, MessageId},
     knowledge::{extract::promised, jobs::Submission},
     limits::{Action, Visitor},
-    store::documents::{Accepted, MAX_COLLECTIONS, Target},
+    store::documents::{Accepted, MAX_COLLECTIONS, Target, Tenant},
 };
 
 #[derive(Deserialize, ToSchema)]
@@ -140,7 +141,7 @@ pub(super) async fn replace(
 }
 
 /// A place for a document that is being sent, and counted.
-async fn enter(gateway: &Gateway, desk: &Desk, by: &Visitor) -> Result<Upload, Problem> {
+async fn enter(gateway: &Gateway, desk: &Desk, by: &Visitor) -> Result<Share<Tenant>, Problem> {
     rates::take(&gateway.runner.rates, Action::Uploads, by).await?;
     gateway.uploads.enter(&desk.tenant)
 }

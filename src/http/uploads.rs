@@ -25,10 +25,6 @@ use crate::{
 };
 
 mod metered;
-mod places;
-
-pub(super) use places::Upload;
-pub use places::Uploads;
 
 /// The most parts of a form.
 const MAX_PARTS: usize = 16;

@@ -95,10 +95,22 @@ fn is_letter(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '\'' | '’' | '_') || (!c.is_ascii() && !is_sign(c))
 }
 
-/// A number as people write it. A comma before three digits groups them, and one alone before others is the decimal one.
+/// A number as people write it. Of a dot and a comma, the one behind is the decimal one. Of one sort alone, several group
+/// digits, and one alone is the decimal one unless exactly three digits follow it and it does not begin with a zero.
 pub(super) fn value_of(text: &str) -> Option<f64> {
-    let (whole, last) = text.rsplit_once(',').unwrap_or(("", text));
-    let is_decimal = !whole.is_empty() && !whole.contains([',', '.']) && last.len() != 3 && !last.contains('.');
-    let plain = if is_decimal { text.replace(',', ".") } else { text.replace(',', "") };
+    let decimal = match (text.rfind('.'), text.rfind(',')) {
+        (Some(dot), Some(comma)) => Some(dot.max(comma)),
+        (Some(one), None) | (None, Some(one)) => {
+            let is_alone = text.matches(['.', ',']).count() == 1;
+            (is_alone && (text.len() - one - 1 != 3 || text.starts_with('0'))).then_some(one)
+        }
+        (None, None) => None,
+    };
+    let (whole, part) = decimal.map_or((text, ""), |at| (&text[..at], &text[at + 1..]));
+    // `1.234,5.6` is none.
+    if decimal.is_some_and(|at| whole.contains(&text[at..=at])) {
+        return None;
+    }
+    let plain = format!("{}.{part}0", whole.replace(['.', ','], ""));
     plain.parse().ok().filter(|value: &f64| value.is_finite())
 }

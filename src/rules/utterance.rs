@@ -133,7 +133,13 @@ impl<'a> Utterance<'a> {
         })?;
         let [year, month, day] = parts.map(|part| part.parse::<u16>().ok());
         let (year, month, day) = (year?, month?, day?);
-        let is_day = (1000..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+        let days = match month {
+            2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        let is_day = (1000..=9999).contains(&year) && (1..=12).contains(&month) && (1..=days).contains(&day);
         self.tokens[place].iter_mut().for_each(|token| token.is_taken = true);
         is_day.then(|| format!("{year:04}-{month:02}-{day:02}").into())
     }

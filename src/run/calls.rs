@@ -147,6 +147,9 @@ impl Calls {
             _ if (tool.changes() || tool.asks().is_some()) && !self.are_kept => {
                 return refused("this is called in conversations alone, where it is kept and somebody can be asked");
             }
+            None if tool.changes() && self.has_waiting => {
+                return refused("another call has to be allowed first: call this once more afterwards");
+            }
             None => return Next::Run(tool, arguments),
             Some(_) if self.has_waiting => {
                 return refused("one call has to be allowed after the other: call this once more afterwards");
@@ -164,11 +167,36 @@ impl Calls {
         Next::Wait(Box::new(Came { outcome, result: String::new() }))
     }
 
+    /// What an earlier answer to the same question has called is not called once more without need.
+    pub(super) fn know(&mut self, answer: &Message) {
+        let was_made = |used: &&ToolUse| {
+            let ToolOutcome { status, ms, approval, .. } = &used.outcome;
+            approval.is_none() && (*ms > 0 || !matches!(status, ToolStatus::Error | ToolStatus::Invalid))
+        };
+        for used in answer.tools.iter().filter(was_made) {
+            let call = Call { name: used.call.tool.clone(), arguments: used.call.args.clone() };
+            self.note(&call, Came { outcome: used.outcome.clone(), result: told(&used.outcome) });
+        }
+    }
+
+    /// A call was made, and came to this.
+    pub(super) fn note(&mut self, call: &Call, came: Came) {
+        self.made = self.made.saturating_add(1);
+        let (count, known) = self.same.entry((call.name.clone(), call.arguments.to_string())).or_default();
+        *count += 1;
+        *known = Some(came);
+    }
+
     /// What is done about a call that has waited, and is decided.
     pub(super) fn resume<'a>(toolbox: &'a Toolbox, used: &ToolUse) -> Planned<'a> {
         let call = Call { name: used.call.tool.clone(), arguments: used.call.args.clone() };
         let next = match (used.outcome.status, toolbox.find(&call.name)) {
             (ToolStatus::Approved, Some(tool)) => match tool.check(&call.arguments) {
+                // Nothing else is done than what was shown.
+                Ok(arguments) if all_of(&arguments) != call.arguments => {
+                    let why = "the tool takes other arguments than when it was allowed: call it once more";
+                    Next::Came(Came::not_run(ToolStatus::Invalid, why))
+                }
                 Ok(arguments) => Next::Run(tool, arguments),
                 Err(wrong) => Next::Came(Came::not_run(ToolStatus::Invalid, &wrong.to_string())),
             },
@@ -225,6 +253,9 @@ impl Calls {
     ) -> Came {
         let (status, summary, data) = match said {
             Some(Ok(output)) => (ToolStatus::Ok, output.summary, Some(output.data)),
+            Some(Err(error)) if changes && error.is_uncertain() => {
+                (ToolStatus::Error, format!("{error}; whether it came to anything is not known"), None)
+            }
             Some(Err(error)) => (ToolStatus::Error, error.to_string(), None),
             None if changes => {
                 let why = "it took too long, and whether it came to anything is not known: it is not called again";
@@ -247,15 +278,20 @@ impl Came {
     }
 }
 
-/// The calls of an answer that is gone on from, with what the model is told came of each; without the one that is decided.
+/// The calls of an answer that is gone on from, with what the model is told came of each; without the one that was decided,
+/// which is told where it was made.
 pub(super) fn answered(answer: &Message) -> Vec<Answered> {
     let others = answer.tools.iter().filter(|used| used.outcome.approval.is_none());
     let each = others.map(|used| {
-        let ToolOutcome { summary, data, .. } = &used.outcome;
-        let result = data.as_ref().map_or_else(|| wrong(summary), Value::to_string);
-        Answered { call: Call { name: used.call.tool.clone(), arguments: used.call.args.clone() }, result }
+        let call = Call { name: used.call.tool.clone(), arguments: used.call.args.clone() };
+        Answered { call, result: told(&used.outcome) }
     });
     each.collect()
+}
+
+/// What a model is told of a call that came to this before.
+fn told(outcome: &ToolOutcome) -> String {
+    outcome.data.as_ref().map_or_else(|| wrong(&outcome.summary), Value::to_string)
 }
 
 /// The call of an answer that was decided.

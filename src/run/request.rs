@@ -25,8 +25,8 @@ pub struct RunRequest {
     pub begun: Vec<PromptMessage>,
     /// What the caller has that may be called. The assistant's own tools are not offered beside it.
     pub tools: ToolOffer,
-    /// The answer that it goes on from: what waited in it is decided.
-    pub resumes: Option<Arc<Message>>,
+    /// The answers to the same question that it goes on from, the oldest first: what waited in the last one is decided.
+    pub resumes: Vec<Arc<Message>>,
     /// How it is to be written.
     pub parameters: Arc<Parameters>,
     /// The most tokens of the answer, when it shall be fewer than usual.
@@ -56,7 +56,7 @@ impl RunRequest {
             instructions: None,
             begun: Vec::new(),
             tools: ToolOffer::default(),
-            resumes: None,
+            resumes: Vec::new(),
             owner,
             parameters: Arc::default(),
             max_output_tokens: None,

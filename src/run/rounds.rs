@@ -85,37 +85,61 @@ impl Rounds {
         }
     }
 
-    /// Runs the call that was waited for, if it was allowed, and asks the model what it says to that.
-    pub(super) fn resume(mut self, answer: Arc<Message>, writing: Writing, place: Place) -> BoxStream<'static, Before> {
+    /// Runs the call that was waited for, if it was allowed, and asks the model what it says to that. `before`: the answers to
+    /// the same question up to that one.
+    pub(super) fn resume(
+        mut self,
+        before: Vec<Arc<Message>>,
+        writing: Writing,
+        place: Place,
+    ) -> BoxStream<'static, Before> {
         let steps = stream! {
             let mut progress = self.progress();
-            let mut answered = calls::answered(&answer);
             let toolbox = Arc::clone(&self.toolbox);
-            if let Some(used) = calls::decided(&answer) {
-                let planned = Calls::resume(&toolbox, used);
-                let is_shown = used.outcome.status == ToolStatus::Approved;
-                if is_shown {
-                    yield told(RunEvent::Doing(Phase::Tool.into()));
-                    yield told(RunEvent::ToolCall(planned.shown.clone()));
-                    yield told(RunEvent::Keep);
+            for (at, answer) in before.iter().enumerate() {
+                progress.calls.know(answer);
+                let mut answered = calls::answered(answer);
+                let decided = calls::decided(answer);
+                let is_last = at + 1 == before.len();
+                // An earlier one that was allowed was made by the answer behind it.
+                if let Some(used) = decided.filter(|used| is_last || used.outcome.status == ToolStatus::Denied) {
+                    let planned = Calls::resume(&toolbox, used);
+                    let is_shown = used.outcome.status == ToolStatus::Approved;
+                    if is_shown {
+                        yield told(RunEvent::Doing(Phase::Tool.into()));
+                        yield told(RunEvent::ToolCall(planned.shown.clone()));
+                        yield told(RunEvent::Keep);
+                    }
+                    let each = Duration::try_from_secs_f64(self.bounds.call_s).unwrap_or_default();
+                    let ran = self.run(&planned, each, Instant::now() + each).await;
+                    let (came, has_sources) = progress.take(ran, planned.shown.changes);
+                    if has_sources {
+                        yield told(RunEvent::Sources(progress.shelf.sources()));
+                    }
+                    if is_last {
+                        count(&planned, &came);
+                    }
+                    if is_shown {
+                        yield told(RunEvent::ToolResult(planned.shown.call.clone(), came.outcome.clone().into()));
+                        progress.calls.note(&planned.call, came.clone()); // Said again, it is not asked for again.
+                    }
+                    answered.push(Answered { call: planned.call, result: came.result });
                 }
-                let each = Duration::try_from_secs_f64(self.bounds.call_s).unwrap_or_default();
-                let ran = self.run(&planned, each, Instant::now() + each).await;
-                let (came, has_sources) = progress.take(ran, planned.shown.changes);
-                if has_sources {
-                    yield told(RunEvent::Sources(progress.shelf.sources()));
-                }
-                count(&planned, &came);
-                if is_shown {
-                    yield told(RunEvent::ToolResult(planned.shown.call.clone(), came.outcome.clone().into()));
-                }
-                answered.push(Answered { call: planned.call, result: came.result });
+                self.remember(answer.text.clone(), answered);
             }
-            self.remember(answer.text.clone(), answered);
+            self.narrow(&progress.shelf);
             yield told(RunEvent::Doing(Phase::Waiting.into()));
             yield Before::Answer(Box::new(self.ask(progress, 0, writing, place)));
         };
         steps.boxed()
+    }
+
+    /// Who stands in for a model has the passages alone; rules have what came of the calls.
+    fn narrow(&mut self, shelf: &Shelf) {
+        self.request.passages = shelf.passages().into();
+        if self.request.passages.is_empty() && self.request.choice.fallback != Some(Fallback::Rules) {
+            self.request.choice.fallback = Some(Fallback::None);
+        }
     }
 
     /// Asks the model once more, for what follows `off` in the answer.
@@ -194,11 +218,7 @@ impl Rounds {
                 }
             }
             self.remember(said, answered);
-            // Who stands in for a model has these alone; rules have what came of the calls.
-            self.request.passages = progress.shelf.passages().into();
-            if self.request.passages.is_empty() && self.request.choice.fallback != Some(Fallback::Rules) {
-                self.request.choice.fallback = Some(Fallback::None);
-            }
+            self.narrow(&progress.shelf);
             yield told(RunEvent::Doing(Phase::Waiting.into()));
             let tokens = prompt::tokens(&self.request.prompt).saturating_add(self.toolbox.tokens());
             let written = writing.over(); // What it held back is free for what follows.

@@ -36,7 +36,7 @@ use crate::{
         extractive::Extractive,
     },
     telemetry::{metrics::RETRIEVAL_DURATION, spans::RunSpan},
-    tools::Shared,
+    tools::{Shared, Toolbox},
 };
 
 /// Says that nothing was found; one for all answers, for it bounds what it composes at once.
@@ -141,7 +141,12 @@ impl Runner {
                 && found.passages.is_empty()
                 && !has_callers;
             let assistant = request.assistant.clone();
-            let toolbox = if has_callers { None } else { self.assistants.toolbox(&assistant) };
+            let toolbox = match self.assistants.toolbox(&assistant) {
+                _ if has_callers => None,
+                // It was taken away meanwhile: that is what comes of the call.
+                None if !request.resumes.is_empty() => Some(Arc::new(Toolbox::of(&assistant.tools))),
+                found => found,
+            };
             let tool_tokens =
                 toolbox.as_ref().map_or_else(|| estimated_tokens(request.tools.bytes()), |toolbox| toolbox.tokens());
             let (resumes, are_kept) = (request.resumes.clone(), request.session.is_some());
@@ -161,15 +166,14 @@ impl Runner {
                 let shared = self.tools.clone();
                 let bounds = assistant.tools.calling.clone();
                 let rounds = Rounds { model, budgets, spender, lookup, artifacts, shared, toolbox, bounds, are_kept, request };
-                match resumes {
-                    None => rounds.begin(writing, place),
-                    Some(answer) => {
-                        let mut steps = rounds.resume(answer, writing, place);
-                        while let Some(step) = steps.next().await {
-                            yield step;
-                        }
-                        return;
+                if resumes.is_empty() {
+                    rounds.begin(writing, place)
+                } else {
+                    let mut steps = rounds.resume(resumes, writing, place);
+                    while let Some(step) = steps.next().await {
+                        yield step;
                     }
+                    return;
                 }
             } else if is_silent {
                 // What is not in the documents nobody is asked for; where there are tools, they may know.

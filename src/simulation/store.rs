@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use super::process::Process;
 use crate::{
-    chat::{CallId, Feedback, Message, MessageId, Owner, SessionId, Status, Timestamp},
+    chat::{Feedback, Message, MessageId, Owner, SessionId, Status, Timestamp},
     store::{
         Appended, Awaited, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, Lease, MessagePage,
         NodeId, Piece, Scope, SessionPage, SessionRecord, SessionStore, StoreError, Turn, memory::MemoryStore,
@@ -407,8 +407,8 @@ impl SessionStore for Client {
         self.read(|database| now(database.content.feedback(tenant, since))).await
     }
 
-    async fn awaiting(&self, whose: Awaiting<'_>, call: Option<&CallId>) -> Result<Vec<Awaited>, StoreError> {
-        self.read(|database| now(database.content.awaiting(whose, call))).await
+    async fn awaiting(&self, whose: Awaiting<'_>, part: Option<&str>) -> Result<Vec<Awaited>, StoreError> {
+        self.read(|database| now(database.content.awaiting(whose, part))).await
     }
 
     async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<usize, StoreError> {

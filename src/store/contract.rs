@@ -54,7 +54,6 @@ pub(super) fn turn(question: &str, text: &str, created_at: u64) -> Turn {
         opens: None,
         answer: Message::pending(message_id(&format!("a-{question}")), Some(id.clone()), run.clone(), created_at),
         question: Message::question(id, text.to_owned(), run, created_at),
-        lapses: None,
     }
 }
 

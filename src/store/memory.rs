@@ -12,15 +12,14 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::{
-    Appended, ArtifactStore, Awaited, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_EXPIRED,
-    MAX_PAGE, MAX_SESSIONS, MessagePage, Piece, Scope, SessionPage, SessionRecord, SessionStore, SpendingStore, Spent,
-    StoreError, Turn,
+    Appended, ArtifactStore, Awaited, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_AWAITED,
+    MAX_EXPIRED, MAX_PAGE, MAX_SESSIONS, MessagePage, Piece, Scope, SessionPage, SessionRecord, SessionStore,
+    SpendingStore, Spent, StoreError, Turn,
     artifacts::{KeptArtifact, MAX_OLD_ARTIFACTS, refuse_long},
+    columns::json,
     continue_text, feedback, refuse_unfit, session_taken, unknown_answer,
 };
-use crate::chat::{
-    ArtifactId, CallId, Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp, ToolUse,
-};
+use crate::chat::{ArtifactId, Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp, ToolUse};
 
 /// A [`SessionStore`] without a disk.
 ///
@@ -235,11 +234,8 @@ impl SessionStore for MemoryStore {
         if conversation.messages.len() + 2 > self.max_messages {
             return Err(full(self.max_messages));
         }
-        let lapsed = turn.lapses.and_then(|lapsed| conversation.positions.get(&lapsed).copied());
-        if let Some(lapsed) = lapsed.map(|at| &mut conversation.messages[at])
-            && lapsed.status == Status::AwaitingApproval
-        {
-            *lapsed = Message { status: Status::Complete, ..lapsed.clone() }.settled();
+        for waiting in conversation.messages.iter_mut().filter(|answer| answer.status == Status::AwaitingApproval) {
+            *waiting = Message { status: Status::Complete, ..waiting.clone() }.settled();
         }
         let record = &mut conversation.record;
         record.updated_at = record.updated_at.max(turn.question.created_at);
@@ -332,16 +328,16 @@ impl SessionStore for MemoryStore {
         Ok(kept)
     }
 
-    async fn awaiting(&self, whose: Awaiting<'_>, call: Option<&CallId>) -> Result<Vec<Awaited>, StoreError> {
+    async fn awaiting(&self, whose: Awaiting<'_>, part: Option<&str>) -> Result<Vec<Awaited>, StoreError> {
         let (from, to) = whose.bounds();
         let state = self.state.lock();
         let mut found = Vec::new();
         for (session, conversation) in &state.sessions {
             let Some(owner) = conversation.record.owner.clone() else { continue };
-            let waits = |message: &&Message| {
-                let is_it = |used: &ToolUse| call.is_none_or(|call| used.call.call == *call);
-                !message.replaced && message.waiting().is_some_and(is_it)
+            let has_part = |answer: &Message| {
+                part.is_none_or(|part| json(&answer.tools).is_ok_and(|written| written.contains(part)))
             };
+            let waits = |answer: &&Message| !answer.replaced && answer.waiting().is_some() && has_part(answer);
             if (from.as_str()..=to.as_str()).contains(&owner.as_str())
                 && let Some(answer) = conversation.messages.iter().rev().find(waits)
             {
@@ -349,7 +345,7 @@ impl SessionStore for MemoryStore {
             }
         }
         found.sort_by_key(|awaited| Reverse(awaited.answer.created_at));
-        found.truncate(MAX_PAGE);
+        found.truncate(MAX_AWAITED);
         Ok(found)
     }
 
@@ -362,6 +358,8 @@ impl SessionStore for MemoryStore {
         refuse_unfit(&answer)?;
         let mut state = self.state.lock();
         let conversation = state.conversation_mut(session)?;
+        let newest = conversation.messages.iter().rev().find(|message| !message.replaced);
+        let is_newest = newest.is_some_and(|newest| newest.id == answer.id);
         let Some(message) = conversation.pending(&answer.id)? else { return Ok(()) };
         message.text = answer.text;
         message.status = answer.status;
@@ -372,6 +370,9 @@ impl SessionStore for MemoryStore {
         message.citations = answer.citations;
         message.sources = answer.sources;
         message.tools = answer.tools;
+        if message.status == Status::AwaitingApproval && !is_newest {
+            *message = Message { status: Status::Complete, ..message.clone() }.settled();
+        }
         conversation.record.updated_at = conversation.record.updated_at.max(Timestamp::now());
         Ok(())
     }

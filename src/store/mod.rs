@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::chat::{
-    CallId, Citation, Feedback, Message, MessageId, Owner, RunId, SessionId, Source, Status, Timestamp, ToolUse, Usage,
+    Citation, Feedback, Message, MessageId, Owner, RunId, SessionId, Source, Status, Timestamp, ToolUse, Usage,
 };
 
 pub mod artifacts;
@@ -37,6 +37,8 @@ pub use spending::{SpendingStore, Spent};
 /// The most rows that one call of [`SessionStore::sessions`] or [`SessionStore::messages`] returns; a larger
 /// `limit` is taken for this.
 pub const MAX_PAGE: usize = 500;
+/// The most answers in which a call waits that are listed at once.
+pub const MAX_AWAITED: usize = 100;
 /// The most sessions of one owner. Of those that belong to nobody in particular there may be any number.
 pub const MAX_SESSIONS: usize = 5_000;
 /// The most sessions that one call of [`SessionStore::delete_expired`] deletes; a larger `limit` is taken for
@@ -106,7 +108,8 @@ pub struct SessionRecord {
 }
 
 /// A question and the answer that is to come: stored together, in one transaction, so that no crash can
-/// leave an accepted question without the answer that stands for its run.
+/// leave an accepted question without the answer that stands for its run. Whatever call of an earlier answer waits to be
+/// allowed waits for nothing any more.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turn {
     /// The session, when this may be its first message: it is stored with it, where it is not there yet.
@@ -115,8 +118,6 @@ pub struct Turn {
     pub question: Message,
     /// The answer, [`Status::Pending`] and empty.
     pub answer: Message,
-    /// The answer whose call waits to be allowed, which it is for nothing now: [`Status::AwaitingApproval`] until here.
-    pub lapses: Option<MessageId>,
 }
 
 /// What became of a [`Turn`] that was to be stored.
@@ -425,10 +426,12 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
     /// that is not there (any more), or is another gateway's, nothing is kept. Of how many something is.
     async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<usize, StoreError>;
 
-    /// Answers in which a call waits to be allowed, or this one does; the newest first, at most [`MAX_PAGE`].
-    async fn awaiting(&self, whose: Awaiting<'_>, call: Option<&CallId>) -> Result<Vec<Awaited>, StoreError>;
+    /// Answers in which a call waits to be allowed; the newest first, at most [`MAX_AWAITED`]. `part`: with this in what is
+    /// stored of their calls, as [`ToolUse`] is written in JSON.
+    async fn awaiting(&self, whose: Awaiting<'_>, part: Option<&str>) -> Result<Vec<Awaited>, StoreError>;
 
-    /// Ends a pending answer. One that is finished already stays as it is.
+    /// Ends a pending answer. One that is finished already stays as it is. Behind one in which a call waits nothing was said
+    /// yet; otherwise it waits for nothing, and is complete.
     ///
     /// # Errors
     /// [`StoreError::NoSession`] when the session is gone; [`StoreError::Fenced`].

@@ -51,3 +51,15 @@ pub enum ToolError {
     #[error("the server's answer is {0}")]
     Answer(&'static str),
 }
+
+impl ToolError {
+    /// Whether a server may have done what it was asked for all the same.
+    #[must_use]
+    pub const fn is_uncertain(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Answer(_) => true,
+            Self::Status(status) => *status >= 500,
+            _ => false,
+        }
+    }
+}

@@ -70,6 +70,11 @@ impl Pass {
         Ok(())
     }
 
+    /// Whose socket it is, as the newest token says it.
+    pub(super) fn caller(&self) -> Caller {
+        Caller(self.grant.clone())
+    }
+
     /// How long the socket may stay open; `None` when it may not any more.
     pub(super) fn left(&self) -> Option<Duration> {
         let Some(grant) = &self.grant else { return Some(Duration::MAX) };

@@ -31,7 +31,9 @@ where
             }
         };
         match body {
-            ClientFrame::Send { .. } | ClientFrame::Redo { .. } if !self.socket.may_ask() => {
+            ClientFrame::Send { .. } | ClientFrame::Redo { .. } | ClientFrame::Approve { .. }
+                if !self.socket.may_ask() =>
+            {
                 self.refuse(&error_frame(id, "not_found", "there is no such assistant".to_owned(), false));
             }
             ClientFrame::Send { assistant: Some(name), .. } if name != self.socket.session.assistant() => {
@@ -48,7 +50,7 @@ where
                 self.call(id, |session, id| async move { receipt(id, session.redo(new, redo, by).await) });
             }
             ClientFrame::Approve { call, digest, is_approved, comment } => {
-                let decision = self.socket.caller.decision(call, digest, is_approved, comment);
+                let decision = self.pass.caller().decision(call, digest, is_approved, comment);
                 let by = self.socket.visitor.clone();
                 self.call(id, |session, id| async move { receipt(id, session.decide(decision, by).await) });
             }

@@ -266,7 +266,6 @@ fn turn(session: &SessionId) -> Turn {
         opens: Some(opens),
         answer: Message::pending(answer, Some(question.clone()), run.clone(), at),
         question: Message::question(question, "What does it cost?".to_owned(), run, at),
-        lapses: None,
     }
 }
 

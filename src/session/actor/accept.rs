@@ -64,7 +64,7 @@ impl Actor {
         let answer = Message::pending(MessageId::random(), Some(question.id.clone()), run.clone(), at);
         self.arrive(&question.id, Some(&question.id), &answer.id, (run, standing));
         let opens = self.shared.unsaved.lock().as_deref().cloned();
-        let turn = Turn { opens, question, answer, lapses: self.awaiting() };
+        let turn = Turn { opens, question, answer };
         let (store, session, fence) = (self.deps.store.clone(), self.shared.id.clone(), self.shared.fence());
         let commit = async move {
             let result = store.append_turn(&session, fence, turn.clone()).await;
@@ -136,16 +136,9 @@ impl Actor {
         let log = self.shared.log.lock();
         let is_it = |answer: &&Arc<Message>| answer.tools.iter().any(|used| used.call.call == decision.call);
         let answer = log.transcript().iter().rev().find(is_it).ok_or(Undecided::Unknown)?;
-        decision.applied(answer, Timestamp::now())
-    }
-
-    /// The answer that waits until something is decided, or will when it is stored.
-    fn awaiting(&self) -> Option<MessageId> {
-        if let Current::Storing(storing) = &self.current {
-            return storing.answer.waiting().map(|_| storing.answer.id.clone());
-        }
-        let log = self.shared.log.lock();
-        log.transcript().iter().rev().find(|answer| answer.waiting().is_some()).map(|answer| answer.id.clone())
+        let applied = decision.applied(answer, Timestamp::now())?;
+        let is_newest = log.transcript().iter().next_back().is_some_and(|newest| newest.id == applied.id);
+        is_newest.then_some(applied).ok_or(Undecided::Unknown)
     }
 
     /// The question that an answer anew would be for, as far as the transcript in memory reaches.
@@ -243,7 +236,12 @@ impl Actor {
                         self.make_good(&known);
                         self.repeated(&asked, &known)
                     }
-                    Ok(Branched::NotFound) => Err(SendError::NotFound),
+                    Ok(Branched::NotFound) => {
+                        if arrived.resumes.is_some() {
+                            self.lose(); // The store has something else than the log.
+                        }
+                        Err(SendError::NotFound)
+                    }
                     Ok(Branched::NotAQuestion) => Err(SendError::NotAQuestion),
                     Err(error) => Err(self.storage_failed("branch", &error)),
                 };

@@ -74,8 +74,14 @@ impl Actor {
             history.reverse();
             let request = RunRequest::new(assistant.clone(), &turn.question.text, history, self.shared.owner.clone());
             let (session, run) = (Some(self.shared.id.clone()), Some(turn.run.clone()));
-            let resumes = turn.resumes.as_ref().and_then(|decided| log.transcript().message(&decided.message));
-            RunRequest { is_anew: turn.is_anew, resumes: resumes.cloned(), session, run, ..request }
+            let is_before = |answer: &&Arc<Message>| {
+                answer.question.as_ref() == Some(&turn.question.id) && answer.id != turn.answer
+            };
+            let resumes = match &turn.resumes {
+                Some(_) => log.transcript().iter().filter(is_before).cloned().collect(),
+                None => Vec::new(),
+            };
+            RunRequest { is_anew: turn.is_anew, resumes, session, run, ..request }
         };
         metrics::gauge!(RUNS_ACTIVE).increment(1.0);
         let stopped = turn.stopped;
@@ -276,7 +282,7 @@ impl Actor {
         if let Err(error @ StoreError::Unavailable(_)) = result {
             error!(session = %self.shared.id, %error, "an answer could not be stored");
             self.differs = true;
-            answer = Arc::new(Message { status: Status::Error, ..(*answer).clone() });
+            answer = Arc::new(Message { status: Status::Error, ..(*answer).clone() }.settled());
             ending.error = Some(unkept_error("The answer could not be stored."));
         }
         let now = self.deps.clock.now();

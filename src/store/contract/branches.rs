@@ -54,16 +54,16 @@ pub(super) async fn an_answer_waits_and_another_goes_on_from_it_once(store: Arc<
     let owner = Owner::new("acme/ann");
     let session = make(&*store, SessionRecord { owner: Some(owner.clone()), ..record("s", 1000) }).await;
     let calls = [CallId::random(), CallId::random(), CallId::random()];
-    let found = async |whose: Awaiting<'_>, call: Option<&CallId>| {
-        let found = store.awaiting(whose, call).await.expect("read");
+    let found = async |whose: Awaiting<'_>, part: Option<&str>| {
+        let found = store.awaiting(whose, part).await.expect("read");
         found.into_iter().map(|one| (one.session, one.owner, one.answer.id)).collect::<Vec<_>>()
     };
     store.append_turn(&session, Fence::FIRST, turn("q1", "?", 2000)).await.expect("stored");
     store.finish_answer(&session, Fence::FIRST, waiting("q1", &calls[0])).await.expect("ended");
     let it = (session.clone(), owner.clone(), message_id("a-q1"));
     assert_eq!(found(Awaiting::Of(&owner), None).await, std::slice::from_ref(&it));
-    assert_eq!(found(Awaiting::Tenant("acme"), Some(&calls[0])).await, [it]);
-    assert_eq!(found(Awaiting::Tenant("acme"), Some(&calls[1])).await, []);
+    assert_eq!(found(Awaiting::Tenant("acme"), Some(&format!(r#""call":"{}""#, calls[0]))).await, [it]);
+    assert_eq!(found(Awaiting::Tenant("acme"), Some(&format!(r#""call":"{}""#, calls[1]))).await, []);
     for whose in [Awaiting::Of(&Owner::new("acme/anna")), Awaiting::Tenant("acm"), Awaiting::Tenant("acme2")] {
         assert_eq!(found(whose, None).await, []);
     }
@@ -94,16 +94,24 @@ pub(super) async fn an_answer_waits_and_another_goes_on_from_it_once(store: Arc<
     // Something else is said instead: it waits for nothing any more.
     store.append_turn(&session, Fence::FIRST, turn("q2", "?", 3000)).await.expect("stored");
     store.finish_answer(&session, Fence::FIRST, waiting("q2", &calls[1])).await.expect("ended");
-    let lapses = Some(message_id("a-q2"));
-    store.append_turn(&session, Fence::FIRST, Turn { lapses, ..turn("q3", "!", 4000) }).await.expect("stored");
+    let known = store.append_turn(&session, Fence::FIRST, turn("q2", "?", 3000)).await.expect("known");
+    assert!(matches!(known, Appended::Exists(_)), "{known:?}");
+    assert_eq!(found(Awaiting::Of(&owner), None).await.len(), 1, "what is said already changes nothing");
+    store.append_turn(&session, Fence::FIRST, turn("q3", "!", 4000)).await.expect("stored");
     let left = store.message(&session, &message_id("a-q2")).await.expect("read").expect("there");
     assert_eq!((left.status, left.tools[0].outcome.status), (Status::Complete, ToolStatus::Superseded));
     assert_eq!(found(Awaiting::Of(&owner), None).await, []);
 
-    // What is replaced waits for nothing either.
+    // Whose end comes after that, too.
+    store.append_turn(&session, Fence::FIRST, turn("q4", "!", 5000)).await.expect("stored");
     store.finish_answer(&session, Fence::FIRST, waiting("q3", &calls[2])).await.expect("ended");
+    let late = store.message(&session, &message_id("a-q3")).await.expect("read").expect("there");
+    assert_eq!((late.status, late.tools[0].outcome.status), (Status::Complete, ToolStatus::Superseded));
+
+    // What is replaced waits for nothing either.
+    store.finish_answer(&session, Fence::FIRST, waiting("q4", &calls[2])).await.expect("ended");
     assert_eq!(found(Awaiting::Of(&owner), None).await.len(), 1);
-    stored(&*store, &session, another_answer("h", Some("q3"))).await;
+    stored(&*store, &session, another_answer("h", Some("q4"))).await;
     assert_eq!(found(Awaiting::Of(&owner), None).await, []);
 }
 

@@ -11,9 +11,9 @@ use super::{
     writer::Failure,
 };
 use crate::{
-    chat::{CallId, Feedback, Message, MessageId, Role, RunId, SessionId, Timestamp, ToolUse},
+    chat::{Feedback, Message, MessageId, Role, RunId, SessionId, Timestamp, ToolUse},
     store::{
-        Appended, Awaited, Branch, Branched, Fence, FinishedAnswer, MAX_PAGE, MessagePage, Piece, Scope, StoreError,
+        Appended, Awaited, Branch, Branched, Fence, FinishedAnswer, MAX_AWAITED, MessagePage, Piece, Scope, StoreError,
         Turn,
         columns::{json, json_list, millis, role_name},
         unknown_answer,
@@ -36,14 +36,6 @@ impl Hand {
 
 /// Stores a turn. One statement where nothing speaks against it, for each costs the server as much to plan as to do.
 pub(super) async fn append_turn(link: Arc<Link>, hand: Hand, turn: Arc<Turn>) -> Result<Appended, Failure> {
-    if let Some(lapsed) = &turn.lapses {
-        hand.hold(&link).await?;
-        let sql = "UPDATE messages SET status = 'complete'
-            WHERE session_id = $1 AND id = $2 AND status = 'awaiting_approval'";
-        let values: [(&(dyn ToSql + Sync), Type); 2] =
-            [(&hand.session.as_str(), Type::TEXT), (&lapsed.as_str(), Type::TEXT)];
-        link.client.execute_typed(sql, &values).await?;
-    }
     if try_append(&link, &hand, &turn).await? {
         return Ok(Appended::Stored);
     }
@@ -69,6 +61,9 @@ async fn try_append(link: &Link, hand: &Hand, turn: &Turn) -> Result<bool, Failu
     let sql = "WITH held AS (
             SELECT id FROM sessions WHERE id = $1 AND node = $2 AND fence = $3
             AND NOT EXISTS (SELECT FROM messages WHERE session_id = $1 AND messages.id = $4) FOR NO KEY UPDATE
+        ), lapsed AS (
+            UPDATE messages SET status = 'complete' FROM held
+            WHERE session_id = held.id AND status = 'awaiting_approval'
         ), said AS (
             INSERT INTO messages (session_id, id, role, text, status, run, created_at, question, fence)
             SELECT held.id, said.id, role, text, status, $11, created_at, question, $3 FROM held, (
@@ -227,7 +222,9 @@ pub(super) async fn finish(link: Arc<Link>, hand: Hand, answer: Arc<FinishedAnsw
     let sql = "WITH held AS (
             SELECT id FROM sessions WHERE id = $1 AND node = $2 AND fence = $3 FOR NO KEY UPDATE
         ), ended AS (
-            UPDATE messages SET text = $5, status = $6, run = $7, model = $8, citations = $9, sources = $10, usage = $11,
+            UPDATE messages SET text = $5, run = $7, status = CASE WHEN $6 = 'awaiting_approval' AND EXISTS (
+                SELECT FROM messages AS later WHERE later.session_id = $1 AND NOT later.replaced
+                AND later.position > messages.position) THEN 'complete' ELSE $6 END, model = $8, citations = $9, sources = $10, usage = $11,
                                 tools = $13, version = $14, variant = $15
             FROM held WHERE session_id = held.id AND messages.id = $4 AND status = 'pending' RETURNING position
         ), forgotten AS (
@@ -339,7 +336,7 @@ async fn go_on(
 pub(super) async fn awaiting(
     link: &Link,
     (from, to): &(String, String),
-    call: Option<&CallId>,
+    part: Option<&str>,
 ) -> Result<Vec<Awaited>, Failure> {
     let sql = format!(
         "SELECT {MESSAGE}, session_id, (SELECT owner FROM sessions WHERE sessions.id = session_id) FROM messages
@@ -347,12 +344,8 @@ pub(super) async fn awaiting(
          AND EXISTS (SELECT FROM sessions WHERE sessions.id = session_id AND owner BETWEEN $1 AND $2)
          AND ($3::text IS NULL OR strpos(tools, $3) > 0) ORDER BY position DESC LIMIT $4"
     );
-    let values: [(&(dyn ToSql + Sync), Type); 4] = [
-        (from, Type::TEXT),
-        (to, Type::TEXT),
-        (&call.map(CallId::as_str), Type::TEXT),
-        (&(MAX_PAGE as i64), Type::INT8),
-    ];
+    let values: [(&(dyn ToSql + Sync), Type); 4] =
+        [(from, Type::TEXT), (to, Type::TEXT), (&part, Type::TEXT), (&(MAX_AWAITED as i64), Type::INT8)];
     let found = link.client.query_typed(&sql, &values).await?;
     found.iter().map(|row| Ok(rows::awaited(row)?)).collect()
 }

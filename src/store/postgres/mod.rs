@@ -26,7 +26,7 @@ use super::{
     Turn, refuse_unfit, session_taken,
 };
 use crate::{
-    chat::{CallId, Feedback, Message, MessageId, Owner, SessionId, Timestamp},
+    chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp},
     telemetry::metrics::DATABASE_DURATION,
 };
 
@@ -284,9 +284,9 @@ impl SessionStore for PostgresStore {
         Ok(futures_util::future::try_join_all(kept).await?.into_iter().sum())
     }
 
-    async fn awaiting(&self, whose: Awaiting<'_>, call: Option<&CallId>) -> Result<Vec<Awaited>, StoreError> {
+    async fn awaiting(&self, whose: Awaiting<'_>, part: Option<&str>) -> Result<Vec<Awaited>, StoreError> {
         let owners = &whose.bounds();
-        self.read("awaiting", |link| async move { messages::awaiting(&link, owners, call).await }).await
+        self.read("awaiting", |link| async move { messages::awaiting(&link, owners, part).await }).await
     }
 
     async fn finish_answer(&self, session: &SessionId, fence: Fence, answer: FinishedAnswer) -> Result<(), StoreError> {

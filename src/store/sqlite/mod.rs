@@ -21,7 +21,7 @@ use super::{
     MessagePage, Piece, Scope, SessionPage, SessionRecord, SessionStore, StoreError, Turn, refuse_unfit,
 };
 use crate::{
-    chat::{CallId, Feedback, Message, MessageId, Owner, SessionId, Timestamp},
+    chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp},
     telemetry::metrics::DATABASE_DURATION,
 };
 
@@ -267,9 +267,9 @@ impl SessionStore for SqliteStore {
         self.write("checkpoint", move |connection| pieces::keep(connection, &pieces)).await
     }
 
-    async fn awaiting(&self, whose: Awaiting<'_>, call: Option<&CallId>) -> Result<Vec<Awaited>, StoreError> {
-        let (owners, call) = (whose.bounds(), call.cloned());
-        self.read("awaiting", move |connection| rows::awaiting(connection, &owners, call.as_ref())).await
+    async fn awaiting(&self, whose: Awaiting<'_>, part: Option<&str>) -> Result<Vec<Awaited>, StoreError> {
+        let (owners, part) = (whose.bounds(), part.map(str::to_owned));
+        self.read("awaiting", move |connection| rows::awaiting(connection, &owners, part.as_deref())).await
     }
 
     async fn finish_answer(

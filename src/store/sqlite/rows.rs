@@ -11,9 +11,9 @@ use super::{
     pieces,
 };
 use crate::{
-    chat::{CallId, Feedback, Message, MessageId, Owner, RunId, SessionId, Status, Timestamp},
+    chat::{Feedback, Message, MessageId, Owner, RunId, SessionId, Status, Timestamp},
     store::{
-        Awaited, MAX_PAGE, MAX_SESSIONS,
+        Awaited, MAX_AWAITED, MAX_SESSIONS,
         columns::{json, json_list, millis, role_name, time},
         session_taken, unknown_answer,
     },
@@ -101,14 +101,11 @@ pub(super) fn append_turn(connection: &Connection, session: &SessionId, turn: &T
     if let Some(existing) = message(connection, session, &turn.question.id)? {
         return Ok(Appended::Exists(Box::new(existing)));
     }
-    if let Some(lapsed) = &turn.lapses {
-        connection
-            .prepare_cached(
-                "UPDATE messages SET status = 'complete'
-                 WHERE session_id = ?1 AND id = ?2 AND status = 'awaiting_approval'",
-            )?
-            .execute([session.as_str(), lapsed.as_str()])?;
-    }
+    connection
+        .prepare_cached(
+            "UPDATE messages SET status = 'complete' WHERE session_id = ?1 AND status = 'awaiting_approval'",
+        )?
+        .execute([session.as_str()])?;
     insert_message(connection, session, &turn.question)?;
     insert_message(connection, session, &turn.answer)?;
     connection
@@ -183,7 +180,10 @@ pub(super) fn finish_answer(
     ];
     let position = connection
         .prepare_cached(
-            "UPDATE messages SET text = ?3, status = ?4, run = ?5, model = ?6, citations = ?7, sources = ?8, usage = ?9,
+            "UPDATE messages SET text = ?3, run = ?5,
+                                 status = iif(?4 = 'awaiting_approval' AND EXISTS (
+                                     SELECT 1 FROM messages AS later WHERE later.session_id = ?1 AND later.replaced = 0
+                                     AND later.position > messages.position), 'complete', ?4), model = ?6, citations = ?7, sources = ?8, usage = ?9,
                                  tools = ?10, version = ?11, variant = ?12
              WHERE session_id = ?1 AND id = ?2 AND status = 'pending' RETURNING position",
         )?
@@ -319,7 +319,7 @@ pub(super) fn message_row(row: &Row<'_>) -> rusqlite::Result<Message> {
 pub(super) fn awaiting(
     connection: &Connection,
     (from, to): &(String, String),
-    call: Option<&CallId>,
+    part: Option<&str>,
 ) -> Result<Vec<Awaited>, StoreError> {
     let sql = format!(
         "SELECT {MESSAGE}, session_id, (SELECT owner FROM sessions WHERE sessions.id = session_id) FROM messages
@@ -329,7 +329,7 @@ pub(super) fn awaiting(
     );
     let found = connection
         .prepare_cached(&sql)?
-        .query_map(params![from, to, call.map(CallId::as_str), MAX_PAGE as i64], |row| {
+        .query_map(params![from, to, part, MAX_AWAITED as i64], |row| {
             let owner = Owner::new(row.get_ref(17)?.as_str()?);
             Ok(Awaited { session: id(row, 16, SessionId::parse)?, owner, answer: message_row(row)? })
         })?

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use rivulet::{
-    chat::{CallId, Feedback, Message, MessageId, Owner, SessionId, Timestamp},
+    chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp},
     hub::{Hub, Policy},
     knowledge::NoKnowledge,
     llm::{ChatModel, ChatRequest, FinishReason, ModelEvent, ModelStream},
@@ -170,8 +170,8 @@ impl SessionStore for Wayward {
     async fn feedback(&self, tenant: Option<&str>, since: Timestamp) -> Result<Vec<FeedbackCount>, StoreError> {
         self.inner.feedback(tenant, since).await
     }
-    async fn awaiting(&self, whose: Awaiting<'_>, call: Option<&CallId>) -> Result<Vec<Awaited>, StoreError> {
-        self.inner.awaiting(whose, call).await
+    async fn awaiting(&self, whose: Awaiting<'_>, part: Option<&str>) -> Result<Vec<Awaited>, StoreError> {
+        self.inner.awaiting(whose, part).await
     }
     async fn checkpoint(&self, pieces: Vec<Piece>) -> Result<usize, StoreError> {
         let checkpoint = UnderWay::begin(&self.checkpoints);
