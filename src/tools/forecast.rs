@@ -95,7 +95,9 @@ fn date_of(dataset: &Dataset, named: Option<&str>, at: usize) -> Result<Option<u
 }
 
 /// Puts figures on even steps, by their dates.
-fn series(found: Vec<(Option<String>, Option<f64>)>) -> Result<Series, DatasetError> {
+fn series(mut found: Vec<(Option<String>, Option<f64>)>) -> Result<Series, DatasetError> {
+    // What follows does so behind the last figure that is known, whatever dates without one come after it.
+    found.truncate(found.iter().rposition(|(_, figure)| figure.is_some()).map_or(0, |last| last + 1));
     let dates: Vec<String> = found.iter().filter_map(|(date, _)| date.clone()).collect();
     let in_order = |found: Vec<(Option<String>, Option<f64>)>| found.into_iter().map(|(_, figure)| figure).collect();
     if dates.len() < found.len() || dates.is_empty() {
@@ -190,4 +192,23 @@ fn table(name: &str, made: &Forecast, labels: &[String]) -> super::output::Made 
         })
         .collect();
     csv::table(format!("{name}: forecast"), &columns, &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(rows: &[(&str, Option<f64>)]) -> Series {
+        series(rows.iter().map(|(date, figure)| (Some((*date).to_owned()), *figure)).collect()).unwrap()
+    }
+
+    #[test]
+    fn a_series_ends_with_its_last_figure() {
+        let rows = [("2024-01", Some(1.0)), ("2024-02", None), ("2024-03", Some(3.0)), ("2024-04", None)];
+        let found = of(&rows);
+        assert_eq!((found.figures, found.every), (vec![Some(1.0), None, Some(3.0)], Some(Every::Month)));
+        assert_eq!(found.dates, ["2024-01", "2024-02", "2024-03"]);
+        let none = of(&[("2024-01", None), ("2024-02", None)]);
+        assert!(none.figures.is_empty() && none.dates.is_empty());
+    }
 }
