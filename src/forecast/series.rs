@@ -31,9 +31,10 @@ pub enum Unfit {
 
 /// The figures with those that are missing put between their neighbours.
 pub(super) fn whole(figures: &[Option<f64>]) -> Result<Vec<f64>, Unfit> {
-    let first = figures.iter().position(Option::is_some).unwrap_or(figures.len());
-    let last = figures.iter().rposition(Option::is_some).map_or(first, |last| last + 1);
-    let figures = &figures[first.max(last.saturating_sub(MAX_POINTS))..last];
+    let last = figures.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    let newest = &figures[last.saturating_sub(MAX_POINTS)..last];
+    // Before the first of them that is known there is nothing to put a missing one after.
+    let figures = &newest[newest.iter().position(Option::is_some).unwrap_or(newest.len())..];
     let known = figures.iter().flatten().count();
     if known < MIN_POINTS {
         return Err(Unfit::Short(known));
@@ -54,7 +55,7 @@ pub(super) fn whole(figures: &[Option<f64>]) -> Result<Vec<f64>, Unfit> {
                 let next = figures[at..].iter().enumerate().find_map(|(steps, value)| Some((steps, (*value)?)));
                 next.map_or(*before, |(steps, value)| before + (value - before) / (steps + 1) as f64)
             }
-            (None, None) => 0.0, // One that is cut begins with what is missing at most once in a while.
+            (None, None) => 0.0, // Does not come: the first is known.
         });
     }
     Ok(whole)

@@ -76,6 +76,11 @@ fn gaps_are_few_or_it_is_refused() {
     assert_eq!(forecast(&imports(36), 12, Some(0)), Err(Unfit::Far(18)));
     assert_eq!(forecast(&imports(60), 12, Some(25)), Err(Unfit::Far(24)));
     assert_eq!(forecast(&vec![Some(f64::MAX); 20], 1, None), Err(Unfit::Large));
+    // The newest begin in a gap: they begin behind it.
+    let mut long: Vec<_> = (0..5002).map(|i| Some(f64::from(i))).collect();
+    long[2] = None;
+    let whole = super::series::whole(&long).unwrap();
+    assert_eq!((whole.len(), whole[0]), (4999, 3.0));
     // Before there are two seasons, there is none.
     assert_eq!(forecast(&imports(20), 12, Some(3)).unwrap().season, 1);
 }
