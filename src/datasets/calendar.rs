@@ -157,20 +157,29 @@ pub fn step(first: &str, date: &str, every: Every) -> Option<usize> {
     usize::try_from(steps).ok()
 }
 
-/// The dates after this one, so many.
+/// The dates after this one, which is of these, so many.
 #[must_use]
-pub fn following(last: &str, every: Every, many: usize) -> Vec<String> {
+pub fn following(last: &str, dates: &[String], every: Every, many: usize) -> Vec<String> {
     let Some(date) = Date::parse(last) else { return Vec::new() };
     let is_year = last.len() == 4;
+    let all: Vec<Date> = dates.iter().filter_map(|date| Date::parse(date)).chain([date]).collect();
+    let is_end = |date: &Date| date.day == Some(days_in(date.year, date.month));
+    // The end of a month is followed by the end of the next, where all are ends: the 28th of February may also be as far as
+    // a series of 30ths comes.
+    let wanted = if all.iter().all(is_end) {
+        date.day.map(|_| 31)
+    } else if is_end(&date) {
+        all.iter().filter_map(|date| date.day).max()
+    } else {
+        date.day
+    };
     let next = |at: i64| match every {
         Every::Day => Date::of_days(date.days() + at),
         Every::Week => Date::of_days(date.days() + 7 * at),
         _ => {
             let months = date.months() + every.months() * at;
             let (year, month) = (months.div_euclid(12), months.rem_euclid(12) + 1);
-            // The end of a month is followed by the end of the next.
-            let is_end = date.day == Some(days_in(date.year, date.month));
-            let day = date.day.map(|day| if is_end { days_in(year, month) } else { day.min(days_in(year, month)) });
+            let day = wanted.map(|day| day.min(days_in(year, month)));
             Date { year, month, day, is_quarter: date.is_quarter }
         }
     };
@@ -187,7 +196,7 @@ mod tests {
 
     #[test]
     fn dates_go_on_as_they_came() {
-        let rows: [(&[&str], Every, &[&str]); 8] = [
+        let rows: [(&[&str], Every, &[&str]); 12] = [
             (&["2024-10", "2024-11", "2024-12"], Every::Month, &["2025-01", "2025-02"]),
             (&["2024-Q3", "2024-Q4"], Every::Quarter, &["2025-Q1", "2025-Q2"]),
             (&["2024-01-31", "2024-02-29", "2024-03-31"], Every::Month, &["2024-04-30", "2024-05-31"]),
@@ -196,11 +205,15 @@ mod tests {
             (&["2022", "2023"], Every::Year, &["2024", "2025"]),
             (&["2022-06-30", "2023-06-30"], Every::Year, &["2024-06-30", "2025-06-30"]),
             (&["2024-01-15", "2024-02-15"], Every::Month, &["2024-03-15", "2024-04-15"]),
+            (&["2023-01-28", "2023-02-28"], Every::Month, &["2023-03-28", "2023-04-28"]),
+            (&["2023-01-30", "2023-02-28"], Every::Month, &["2023-03-30", "2023-04-30"]),
+            (&["2023-03-30", "2023-04-30"], Every::Month, &["2023-05-30", "2023-06-30"]),
+            (&["2023-06-30", "2023-09-30"], Every::Quarter, &["2023-12-31", "2024-03-31"]),
         ];
         for (dates, expected, next) in rows {
             let dates = texts(dates);
             assert_eq!(every(&dates), Some(expected), "{dates:?}");
-            assert_eq!(following(dates.last().unwrap(), expected, 2), texts(next));
+            assert_eq!(following(dates.last().unwrap(), &dates, expected, 2), texts(next));
             let last = dates.len() - 1;
             assert_eq!(step(&dates[0], &dates[last], expected), Some(last));
         }

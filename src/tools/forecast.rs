@@ -56,7 +56,7 @@ pub(super) async fn run(arguments: &Arguments, context: Context<'_>) -> Result<O
     let (made, cached) = context.shared.forecasts.make(figures.clone(), season, horizon).await?;
     let many = made.points.len();
     let labels = match (every, dates.last()) {
-        (Some(every), Some(last)) => following(last, every, many),
+        (Some(every), Some(last)) => following(last, &dates, every, many),
         _ => (1..=many).map(|at| format!("+{at}")).collect(),
     };
     let summary = summary(&name, &made, cached);
@@ -119,7 +119,7 @@ fn series(mut found: Vec<(Option<String>, Option<f64>)>) -> Result<Series, Datas
     };
     let mut figures = vec![None; last + 1];
     let mut all = vec![dates[0].clone()];
-    all.extend(following(&dates[0], every, last));
+    all.extend(following(&dates[0], &dates, every, last));
     for (step, (date, figure)) in steps.into_iter().zip(found) {
         figures[step] = figure;
         all[step] = date.unwrap_or_default();
