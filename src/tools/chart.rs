@@ -65,7 +65,7 @@ pub(super) async fn run(arguments: &Arguments, context: Context<'_>) -> Result<O
     let title = arguments.text("title").map(str::trim).filter(|title| !title.is_empty());
     let title = title.map_or_else(|| format!("{} by {x}", names.join(", ")), |title| printable(title, 120));
     let (asked, wanted, by) = (dataset.clone(), names.clone(), x.clone());
-    let rows = blocking(move || asked.rows_of(&by, &wanted, most)).await?;
+    let rows = blocking(context, move || asked.rows_of(&by, &wanted, most)).await?;
     let series: Vec<(String, Vec<(Value, f64)>)> = names
         .iter()
         .enumerate()

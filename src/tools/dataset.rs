@@ -68,7 +68,7 @@ pub(super) async fn run(arguments: &Arguments, context: Context<'_>) -> Result<O
     let query = Query::read(arguments.as_json())?;
     let query = if is_asked { query } else { Query { limit: Some(3), ..query } };
     let asked = dataset.clone();
-    let found = blocking(move || asked.ask(&query)).await?;
+    let found = blocking(context, move || asked.ask(&query)).await?;
     let Found { columns, rows, more } = found;
     let many = rows.len();
     let name = dataset.about.name.clone();
@@ -119,10 +119,17 @@ pub(super) async fn find(arguments: &Arguments, context: Context<'_>) -> Result<
     Ok(context.shared.datasets.find(context.owner, arguments.text("dataset")).await?)
 }
 
-/// Does what takes a moment elsewhere.
+/// Does what takes a moment elsewhere, when there is a place.
 pub(super) async fn blocking<T: Send + 'static>(
+    context: Context<'_>,
     work: impl FnOnce() -> Result<T, DatasetError> + Send + 'static,
 ) -> Result<T, ToolError> {
+    let place = context.shared.questions.clone().acquire_owned().await;
+    let work = move || {
+        // The work keeps its place, also when nobody waits for it any more.
+        let _place = place;
+        work()
+    };
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Ok(done?),
         Err(error) => Err(DatasetError::Files(error.to_string()).into()),

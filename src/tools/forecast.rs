@@ -49,7 +49,7 @@ pub(super) async fn run(arguments: &Arguments, context: Context<'_>) -> Result<O
     }
     let date = date_of(&dataset, arguments.text("date"), at)?;
     let asked = dataset.clone();
-    let found = blocking(move || asked.series(date, at)).await?;
+    let found = blocking(context, move || asked.series(date, at)).await?;
     let Series { figures, dates, every } = series(found)?;
     let horizon = arguments.number("horizon").map(|horizon| horizon as usize);
     let season = every.map_or(1, Every::season);

@@ -20,17 +20,22 @@ const ENTRIES: u64 = 100;
 pub(super) struct Forecasts {
     known: Cache<[u8; 32], Arc<Forecast>>,
     lookups: Lookups,
-    /// So many are made at a time: half of what the machine can do is for answers.
-    places: Semaphore,
+    /// So many are made at a time.
+    places: Arc<Semaphore>,
+}
+
+/// Places for work that takes a core: half of what the machine can do is for answers.
+pub(super) fn places() -> Arc<Semaphore> {
+    let cores = available_parallelism().map_or(1, usize::from);
+    Arc::new(Semaphore::new((cores / 2).max(1)))
 }
 
 impl Default for Forecasts {
     fn default() -> Self {
-        let cores = available_parallelism().map_or(1, usize::from);
         Self {
             known: Cache::builder().max_capacity(ENTRIES).time_to_live(KEPT).build(),
             lookups: Lookups::new(FORECASTS),
-            places: Semaphore::new((cores / 2).max(1)),
+            places: places(),
         }
     }
 }
@@ -56,8 +61,13 @@ impl Forecasts {
             return Ok((known, true));
         }
         self.lookups.count(Lookup::Miss);
-        let _place = self.places.acquire().await;
-        let made = tokio::task::spawn_blocking(move || forecast(&figures, season, horizon)).await;
+        let place = self.places.clone().acquire_owned().await;
+        let work = move || {
+            // The work keeps its place, also when nobody waits for it any more.
+            let _place = place;
+            forecast(&figures, season, horizon)
+        };
+        let made = tokio::task::spawn_blocking(work).await;
         let made = Arc::new(made.unwrap_or(Err(Unfit::Large))?);
         self.known.insert(key, made.clone());
         Ok((made, false))
