@@ -49,8 +49,8 @@ pub(super) async fn run(arguments: &Arguments, context: Context<'_>) -> Result<O
     }
     let date = date_of(&dataset, arguments.text("date"), at)?;
     let asked = dataset.clone();
-    let found = blocking(context, move || asked.series(date, at)).await?;
-    let Series { figures, dates, every } = series(found)?;
+    let found = blocking(context, move || series(asked.series(date, at)?)).await?;
+    let Series { figures, dates, every } = found;
     let horizon = arguments.number("horizon").map(|horizon| horizon as usize);
     let season = every.map_or(1, Every::season);
     let (made, cached) = context.shared.forecasts.make(figures.clone(), season, horizon).await?;
