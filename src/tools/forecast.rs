@@ -53,7 +53,7 @@ pub(super) async fn run(arguments: &Arguments, context: Context<'_>) -> Result<O
     let Series { figures, dates, every } = found;
     let horizon = arguments.number("horizon").map(|horizon| horizon as usize);
     let season = every.map_or(1, Every::season);
-    let (made, cached) = context.shared.forecasts.make(figures.clone(), season, horizon).await?;
+    let (made, cached) = context.shared.forecasts.make(context.owner, figures.clone(), season, horizon).await?;
     let many = made.points.len();
     let labels = match (every, dates.last()) {
         (Some(every), Some(last)) => following(last, &dates, every, many),

@@ -1,5 +1,5 @@
-//! Forecasts that were made already: a repeat costs a look. Which figures, and what was asked of them, is the whole key, so that
-//! nobody needs to be told of what is changed.
+//! Forecasts that were made already: a repeat costs a look. Who asks, which figures, and what was asked of them, is the whole
+//! key, so that nobody needs to be told of what is changed, and nobody learns what figures another has.
 
 use std::{sync::Arc, thread::available_parallelism, time::Duration};
 
@@ -7,6 +7,7 @@ use moka::sync::Cache;
 use tokio::sync::Semaphore;
 
 use crate::{
+    chat::Owner,
     forecast::{Forecast, Unfit, forecast},
     telemetry::caches::{CacheReport, FORECASTS, Lookup, Lookups},
 };
@@ -44,18 +45,12 @@ impl Forecasts {
     /// Goes on with a series; whether that was known already.
     pub(super) async fn make(
         &self,
+        owner: Option<&Owner>,
         figures: Vec<Option<f64>>,
         season: usize,
         horizon: Option<usize>,
     ) -> Result<(Arc<Forecast>, bool), Unfit> {
-        let mut hasher = blake3::Hasher::new();
-        for figure in &figures {
-            hasher.update(&[u8::from(figure.is_some())]);
-            hasher.update(&figure.unwrap_or_default().to_le_bytes());
-        }
-        hasher.update(&(season as u64).to_le_bytes());
-        hasher.update(&horizon.map_or(u64::MAX, |horizon| horizon as u64).to_le_bytes());
-        let key = *hasher.finalize().as_bytes();
+        let key = key(owner, &figures, season, horizon);
         if let Some(known) = self.known.get(&key) {
             self.lookups.count(Lookup::Hit);
             return Ok((known, true));
@@ -76,5 +71,37 @@ impl Forecasts {
     pub(super) fn report(&self) -> CacheReport {
         self.known.run_pending_tasks();
         self.lookups.report(self.known.entry_count(), ENTRIES, Some(KEPT))
+    }
+}
+
+fn key(owner: Option<&Owner>, figures: &[Option<f64>], season: usize, horizon: Option<usize>) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[u8::from(owner.is_some())]);
+    if let Some(owner) = owner {
+        // Of one length, whatever the name is.
+        hasher.update(blake3::hash(owner.as_str().as_bytes()).as_bytes());
+    }
+    for figure in figures {
+        hasher.update(&[u8::from(figure.is_some())]);
+        hasher.update(&figure.unwrap_or_default().to_le_bytes());
+    }
+    hasher.update(&(season as u64).to_le_bytes());
+    hasher.update(&horizon.map_or(u64::MAX, |horizon| horizon as u64).to_le_bytes());
+    *hasher.finalize().as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_is_told_of_the_forecasts_of_another() {
+        let (ann, bob) = (Owner::new("north/ann"), Owner::new("south/bob"));
+        let forecasts = Forecasts::default();
+        let figures: Vec<Option<f64>> = (0..20).map(|i| Some(f64::from(i))).collect();
+        for (owner, expected) in [(Some(&ann), false), (Some(&ann), true), (Some(&bob), false), (None, false)] {
+            let (_, cached) = forecasts.make(owner, figures.clone(), 1, None).await.unwrap();
+            assert_eq!(cached, expected, "{owner:?}");
+        }
     }
 }
