@@ -10,7 +10,7 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
 
 use super::{
@@ -48,8 +48,8 @@ pub struct Datasets {
     config: DatasetsConfig,
     parsers: Parsers,
     preloaded: RwLock<Arc<[Dataset]>>,
-    coming_in: Semaphore,
-    writing: Mutex<()>,
+    coming_in: Arc<Semaphore>,
+    writing: Arc<Mutex<()>>,
 }
 
 impl Default for Datasets {
@@ -67,8 +67,8 @@ impl Datasets {
             config,
             parsers,
             preloaded: RwLock::new(Arc::from([])),
-            coming_in: Semaphore::new(MAX_COMING_IN),
-            writing: Mutex::new(()),
+            coming_in: Arc::new(Semaphore::new(MAX_COMING_IN)),
+            writing: Arc::default(),
         }
     }
 
@@ -90,24 +90,32 @@ impl Datasets {
     ///
     /// # Errors
     /// [`DatasetError::Busy`], and [`DatasetError::NoPlace`] where none may.
-    pub fn enter(&self) -> Result<SemaphorePermit<'_>, DatasetError> {
+    pub fn enter(&self) -> Result<OwnedSemaphorePermit, DatasetError> {
         if !self.takes_files {
             return Err(DatasetError::NoPlace);
         }
-        self.coming_in.try_acquire().map_err(|_| DatasetError::Busy)
+        self.coming_in.clone().try_acquire_owned().map_err(|_| DatasetError::Busy)
     }
 
-    /// Takes a file in.
+    /// Takes a file in, at the place that it has.
     ///
     /// # Errors
     /// [`DatasetError`]; then nothing of it is kept.
-    pub async fn add(&self, owner: Option<&Owner>, name: &str, bytes: &[u8]) -> Result<About, DatasetError> {
+    pub async fn add(
+        &self,
+        place: OwnedSemaphorePermit,
+        owner: Option<&Owner>,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<About, DatasetError> {
         let grid = self.read(name, bytes).await?;
         let folder = self.folder_of(owner)?;
         // One after the other: a table takes memory and time, and they are counted.
-        let _writing = self.writing.lock().await;
+        let writing = self.writing.clone().lock_owned().await;
         let (most, name, bytes) = (self.config.per_user, label(name), bytes.to_vec());
         let written = blocking(move || {
+            // Whoever has sent it may go: what is written goes on, and keeps its place and its turn.
+            let _held = (place, writing);
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
             let all = all_in(&folder)?;
             if all.len() >= most {

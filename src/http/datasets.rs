@@ -59,12 +59,12 @@ pub(super) async fn upload(
         rates::take(&gateway.runner.rates, Action::Uploads, &by).await?;
         Ok::<_, Problem>((gateway.tables.enter(&by)?, datasets.enter()?))
     };
-    let _place = match entering.await {
+    let place = match entering.await {
         Ok(place) => place,
         Err(problem) => return Err(uploads::refuse(request, problem).await),
     };
     let Whole { name, bytes } = uploads::whole(datasets.upload_bytes(), request).await?;
-    let about = datasets.add(caller.owner(), &name, &bytes).await?;
+    let about = datasets.add(place, caller.owner(), &name, &bytes).await?;
     Ok((StatusCode::CREATED, Answer(about)))
 }
 

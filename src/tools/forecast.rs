@@ -49,8 +49,7 @@ pub(super) async fn run(arguments: &Arguments, context: Context<'_>) -> Result<O
     }
     let date = date_of(&dataset, arguments.text("date"), at)?;
     let asked = dataset.clone();
-    let found = blocking(context, move || series(asked.series(date, at)?)).await?;
-    let Series { figures, dates, every } = found;
+    let Series { figures, dates, every } = blocking(context, move || series(asked.series(date, at)?)).await?;
     let horizon = arguments.number("horizon").map(|horizon| horizon as usize);
     let season = every.map_or(1, Every::season);
     let (made, cached) = context.shared.forecasts.make(context.owner, figures.clone(), season, horizon).await?;

@@ -13,7 +13,7 @@ fn shelf(folder: &TempDir, config: DatasetsConfig) -> Datasets {
 async fn dataset() -> (TempDir, Dataset) {
     let folder = TempDir::new().unwrap();
     let shelf = shelf(&folder, DatasetsConfig::default());
-    shelf.add(None, "trade.csv", TRADE.as_bytes()).await.unwrap();
+    shelf.add(shelf.enter().unwrap(), None, "trade.csv", TRADE.as_bytes()).await.unwrap();
     let dataset = shelf.find(None, None).await.unwrap();
     (folder, dataset)
 }
@@ -29,12 +29,13 @@ async fn what_was_brought_is_its_owners_until_it_goes() {
     let config = DatasetsConfig { per_user: 2, ..DatasetsConfig::default() };
     let shelf = shelf(&folder, config);
     let (ann, bob) = (Owner::new("north/ann"), Owner::new("../../bob"));
-    let first = shelf.add(Some(&ann), "../../../etc/passwd.csv", TRADE.as_bytes()).await.unwrap();
+    let first =
+        shelf.add(shelf.enter().unwrap(), Some(&ann), "../../../etc/passwd.csv", TRADE.as_bytes()).await.unwrap();
     assert_eq!((&*first.name, first.rows, first.columns.len()), ("passwd.csv", 4, 3));
     let period = first.period.as_ref().unwrap();
     assert_eq!((&*period.from, &*period.to, period.every), ("2023-01", "2024-01", Some(Every::Month)));
-    let second = shelf.add(Some(&ann), "b.csv", b"x;y\n1;2\n").await.unwrap();
-    assert_eq!(shelf.add(Some(&ann), "c.csv", b"x\n1\n").await, Err(DatasetError::TooMany(2)));
+    let second = shelf.add(shelf.enter().unwrap(), Some(&ann), "b.csv", b"x;y\n1;2\n").await.unwrap();
+    assert_eq!(shelf.add(shelf.enter().unwrap(), Some(&ann), "c.csv", b"x\n1\n").await, Err(DatasetError::TooMany(2)));
     assert_eq!(shelf.find(Some(&ann), None).await.unwrap().about, second, "the newest");
     assert_eq!(shelf.find(Some(&ann), Some("PASSWD")).await.unwrap().about, first);
     let told = shelf.find(Some(&ann), Some("other")).await.unwrap_err().to_string();
@@ -45,9 +46,11 @@ async fn what_was_brought_is_its_owners_until_it_goes() {
     assert_eq!(shelf.delete(Some(&ann), &DatasetId::parse("../d").unwrap()).await, Ok(false));
     assert_eq!(shelf.delete(Some(&ann), &first.id).await, Ok(true));
     assert_eq!(shelf.list(Some(&ann)).await.unwrap().0.len(), 1);
+    // Places are given back, whatever comes of a file.
+    assert_eq!(shelf.coming_in.available_permits(), MAX_COMING_IN);
     // What is refused leaves nothing.
-    assert!(shelf.add(Some(&bob), "x.csv", b"a,b\n").await.is_err());
-    assert!(shelf.add(Some(&bob), "x.exe", b"a,b\n1,2").await.is_err());
+    assert!(shelf.add(shelf.enter().unwrap(), Some(&bob), "x.csv", b"a,b\n").await.is_err());
+    assert!(shelf.add(shelf.enter().unwrap(), Some(&bob), "x.exe", b"a,b\n1,2").await.is_err());
     assert!(all_in(&shelf.folder_of(Some(&bob)).unwrap()).unwrap().is_empty());
     let files = |owner: &Owner| fs::read_dir(shelf.folder_of(Some(owner)).unwrap()).map_or(0, Iterator::count);
     assert_eq!((files(&ann), files(&bob)), (2, 0));
@@ -180,7 +183,7 @@ async fn names_of_columns_are_only_names() {
     let folder = TempDir::new().unwrap();
     let shelf = shelf(&folder, DatasetsConfig::default());
     let text = "\"a\"\"b\",\"'; DROP TABLE t; --\",c0,\"=cmd|' /C calc'!A0\"\n1,2,3,4\n";
-    shelf.add(None, "x.csv", text.as_bytes()).await.unwrap();
+    shelf.add(shelf.enter().unwrap(), None, "x.csv", text.as_bytes()).await.unwrap();
     let dataset = shelf.find(None, None).await.unwrap();
     let found = ask(&dataset, &json!({"select": ["'; DROP TABLE t; --", "a\"b", "c0"], "order": ["c0"]})).unwrap();
     assert_eq!(found.rows, [[json!(2), json!(1), json!(3)]]);
