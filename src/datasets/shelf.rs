@@ -43,6 +43,8 @@ const ORPHANED: Duration = Duration::from_secs(3600);
 pub struct Datasets {
     /// Where they are; `None`: there are none.
     folder: Option<PathBuf>,
+    /// Where those of the operator are: the gateway's own, whoever shares the folder.
+    own: Option<PathBuf>,
     /// Whether users may bring some.
     takes_files: bool,
     config: DatasetsConfig,
@@ -63,6 +65,7 @@ impl Datasets {
     fn of(folder: Option<PathBuf>, config: DatasetsConfig, parsers: Parsers) -> Self {
         Self {
             takes_files: folder.is_some(),
+            own: folder.as_ref().map(|folder| folder.join(PRELOADED)),
             folder,
             config,
             parsers,
@@ -73,11 +76,14 @@ impl Datasets {
     }
 
     /// Those in the folder that the configuration names, or in the data folder; the store is shared with other gateways or not.
+    /// The operator's are always in the data folder: each gateway takes away those that it was not told of.
     #[must_use]
     pub fn kept(config: &DatasetsConfig, data_dir: &Path, is_shared: bool) -> Self {
-        let folder = config.dir.clone().unwrap_or_else(|| data_dir.join("datasets"));
+        let in_data = data_dir.join("datasets");
+        let own = Some(in_data.join(PRELOADED));
+        let folder = config.dir.clone().unwrap_or(in_data);
         let takes_files = config.dir.is_some() || !is_shared;
-        Self { takes_files, ..Self::of(Some(folder), config.clone(), Parsers::of_this_program()) }
+        Self { takes_files, own, ..Self::of(Some(folder), config.clone(), Parsers::of_this_program()) }
     }
 
     /// The most bytes of a file.
@@ -198,7 +204,7 @@ impl Datasets {
 
     /// Reads the files of the operator; those that are as they were are there already. What cannot be read is told in the log.
     pub async fn preload(&self) {
-        let Some(folder) = self.folder.as_ref().map(|folder| folder.join(PRELOADED)) else { return };
+        let Some(folder) = self.own.clone() else { return };
         let mut loaded = Vec::new();
         for path in &self.config.preload {
             match self.preload_one(&folder, path).await {

@@ -83,6 +83,30 @@ async fn the_operators_are_everybodys_and_cost_nothing_the_second_time() {
 }
 
 #[tokio::test]
+async fn gateways_share_a_folder_and_leave_each_others_operators_alone() {
+    let folder = TempDir::new().unwrap();
+    let config = |name: &str| {
+        let file = folder.path().join(name);
+        fs::write(&file, TRADE).unwrap();
+        DatasetsConfig { dir: Some(folder.path().join("shared")), preload: vec![file], ..DatasetsConfig::default() }
+    };
+    let kept = |name: &str| Datasets {
+        parsers: Parsers::in_this_process(),
+        ..Datasets::kept(&config(name), &folder.path().join(format!("data of {name}")), true)
+    };
+    let (first, second) = (kept("a.csv"), kept("b.csv"));
+    first.preload().await;
+    second.preload().await;
+    for (shelf, name) in [(&first, "a.csv"), (&second, "b.csv")] {
+        let dataset = shelf.find(None, None).await.unwrap();
+        assert_eq!((&*dataset.about.name, ask(&dataset, &json!({})).unwrap().rows.len()), (name, 4));
+    }
+    // What somebody brings to the one is asked of the other.
+    let brought = first.add(first.enter().unwrap(), None, "c.csv", b"x;y\n1;2\n").await.unwrap();
+    assert_eq!(second.find(None, None).await.unwrap().about, brought);
+}
+
+#[tokio::test]
 async fn questions_are_answered() {
     let (_folder, dataset) = dataset().await;
     let rows = [
