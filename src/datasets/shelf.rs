@@ -119,12 +119,15 @@ impl Datasets {
         // One after the other: a table takes memory and time, and they are counted.
         let writing = self.writing.clone().lock_owned().await;
         let (most, name, bytes) = (self.config.per_user, label(name), bytes.to_vec());
+        let stay = self.stay();
         let written = blocking(move || {
             // Whoever has sent it may go: what is written goes on, and keeps its place and its turn.
             let _held = (place, writing);
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
             let all = all_in(&folder)?;
-            if all.len() >= most {
+            let now = Timestamp::now().0;
+            // What has had its days is not there, whether it was swept or not.
+            if all.iter().filter(|one| is_current(one, now, stay)).count() >= most {
                 return Err(DatasetError::TooMany(most));
             }
             // The newest is the one that came last, also within a millisecond.
@@ -152,10 +155,9 @@ impl Datasets {
     pub async fn list(&self, owner: Option<&Owner>) -> Result<(Vec<Dataset>, Arc<[Dataset]>), DatasetError> {
         let preloaded = self.preloaded.read().clone();
         let Ok(folder) = self.folder_of(owner) else { return Ok((Vec::new(), preloaded)) };
-        let (now, stay) = (Timestamp::now().0, self.config.ttl_days * DAY_MS);
+        let (now, stay) = (Timestamp::now().0, self.stay());
         let own = blocking(move || all_in(&folder)).await?;
-        let is_current = |dataset: &Dataset| now.saturating_sub(dataset.about.created_at.0) <= stay;
-        Ok((own.into_iter().filter(is_current).collect(), preloaded))
+        Ok((own.into_iter().filter(|one| is_current(one, now, stay)).collect(), preloaded))
     }
 
     /// The one of this id or name of somebody's, or of everybody's; without one, the newest, or the first of everybody's.
@@ -248,7 +250,7 @@ impl Datasets {
     /// Deletes what has been there for long enough, and what never became whole.
     pub async fn sweep(&self) {
         let Some(folder) = self.folder.clone() else { return };
-        let (now, stay) = (Timestamp::now().0, self.config.ttl_days * DAY_MS);
+        let (now, stay) = (Timestamp::now().0, self.stay());
         let swept = blocking(move || {
             let folders = match fs::read_dir(&folder) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
@@ -257,7 +259,17 @@ impl Datasets {
             let mut swept = 0;
             for owner in folders.flatten().filter(|owner| owner.file_name() != PRELOADED) {
                 let owner = owner.path();
-                for old in all_in(&owner)?.iter().filter(|one| now.saturating_sub(one.about.created_at.0) > stay) {
+                if !owner.is_dir() {
+                    continue;
+                }
+                let all = match all_in(&owner) {
+                    Ok(all) => all,
+                    Err(error) => {
+                        warn!(path = %owner.display(), ?error, "a folder of datasets cannot be read");
+                        continue;
+                    }
+                };
+                for old in all.iter().filter(|one| !is_current(one, now, stay)) {
                     delete(&owner, &old.about.id);
                     swept += 1;
                 }
@@ -270,6 +282,11 @@ impl Datasets {
             Ok(datasets) => info!(datasets, "deleted old datasets"),
             Err(error) => warn!(%error, "old datasets could not be deleted"),
         }
+    }
+
+    /// How long they are there, in milliseconds.
+    const fn stay(&self) -> u64 {
+        self.config.ttl_days * DAY_MS
     }
 
     /// Those that everybody can ask.
@@ -285,6 +302,11 @@ impl Datasets {
             .map_or_else(|| EVERYBODY.to_owned(), |owner| blake3::hash(owner.as_str().as_bytes()).to_hex().to_string());
         Ok(folder.join(name))
     }
+}
+
+/// Whether one has not had its days yet.
+fn is_current(dataset: &Dataset, now: u64, stay: u64) -> bool {
+    now.saturating_sub(dataset.about.created_at.0) <= stay
 }
 
 /// Whether an id is one that was made here, and so can be part of a path.

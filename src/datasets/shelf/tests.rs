@@ -59,8 +59,15 @@ async fn what_was_brought_is_its_owners_until_it_goes() {
     let old = About { created_at: Timestamp(0), ..second };
     fs::write(&about, serde_json::to_vec(&old).unwrap()).unwrap();
     assert!(shelf.list(Some(&ann)).await.unwrap().0.is_empty());
+    // What else lies there does not keep it, and it takes nobody's place.
+    for at in ["0", "z"] {
+        fs::write(folder.path().join("datasets").join(at), "").unwrap();
+    }
+    for name in ["d.csv", "e.csv"] {
+        shelf.add(shelf.enter().unwrap(), Some(&ann), name, b"x\n1\n").await.unwrap();
+    }
     shelf.sweep().await;
-    assert_eq!(files(&ann), 0);
+    assert_eq!(files(&ann), 4);
 }
 
 #[tokio::test]
