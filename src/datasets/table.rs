@@ -317,7 +317,7 @@ fn readings(records: impl Iterator<Item = csv::StringRecord>, width: usize, deli
 
 fn cell(text: &str, reading: Reading) -> Cell {
     match reading {
-        Reading::Text if text.is_empty() => Cell::Nothing,
+        Reading::Text if is_nothing(text) => Cell::Nothing,
         Reading::Text => Cell::Text(text.to_owned()),
         Reading::Date(form) => form.read(text).map_or(Cell::Nothing, Cell::Text),
         Reading::Number(decimal, _) => value::number(text, decimal).map_or(Cell::Nothing, Cell::Number),
@@ -354,6 +354,15 @@ mod tests {
         assert_eq!(rows[0][3], Cell::Text("=1+1".to_owned()));
         let period = profile.period.unwrap();
         assert_eq!((&*period.from, &*period.to, period.every), ("2024-01", "2024-03", Some(Every::Month)));
+    }
+
+    #[test]
+    fn what_people_write_where_there_is_nothing_is_missing_in_texts_too() {
+        let (profile, rows) = of("a,b\nx,n/a\n-,y\n..,z\n", ',');
+        assert_eq!(types(&profile), [("a", "text"), ("b", "text")]);
+        assert_eq!(profile.columns.iter().map(|column| column.missing).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(rows[1], [Cell::Nothing, Cell::Text("y".to_owned())]);
+        assert_eq!(profile.columns[0].min, Some("x".into()));
     }
 
     #[test]
