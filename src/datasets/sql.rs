@@ -90,12 +90,7 @@ impl Dataset {
         };
         match run() {
             Ok(()) => Ok(found),
-            Err(rusqlite::Error::SqliteFailure(error, _))
-                if error.code == rusqlite::ErrorCode::OperationInterrupted =>
-            {
-                Err(DatasetError::Timeout)
-            }
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(told(&error)),
         }
     }
 
@@ -121,7 +116,7 @@ impl Dataset {
             })?;
             rows.collect()
         };
-        run().map_err(failed)
+        run().map_err(|error| told(&error))
     }
 
     /// Rows of these columns, in the order of the first, so many at the most; text is in the file's order.
@@ -141,7 +136,7 @@ impl Dataset {
                 statement.query_map([], |row| (0..listed.len()).map(|at| row.get_ref(at).map(shown)).collect())?;
             rows.collect()
         };
-        run().map_err(failed)
+        run().map_err(|error| told(&error))
     }
 
     /// A connection that can do nothing but read the rows, and for a time.
@@ -336,6 +331,14 @@ struct Statement {
     limit: usize,
 }
 
+/// What is said of a question that has failed.
+fn told(error: &rusqlite::Error) -> DatasetError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::OperationInterrupted) => DatasetError::Timeout,
+        _ => failed(error),
+    }
+}
+
 fn part_of(part: &str, at: usize, column: &Column) -> Result<String, DatasetError> {
     if column.kind == Type::Integer && part == "year" {
         return Ok(format!("c{at}")); // It is one.
@@ -421,5 +424,19 @@ impl rusqlite::functions::Aggregate<Vec<f64>, Option<f64>> for Median {
             odd if odd % 2 == 1 => Some(values[middle]),
             _ => Some(f64::midpoint(values[middle - 1], values[middle])),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn what_has_taken_too_long_is_told_as_that() {
+        let of = |code| told(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        assert_eq!(of(ffi::SQLITE_INTERRUPT), DatasetError::Timeout);
+        assert!(matches!(of(ffi::SQLITE_IOERR), DatasetError::Files(_)));
     }
 }
