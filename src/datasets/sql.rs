@@ -25,7 +25,7 @@ use crate::{chat::printable, formula::number as figures};
 /// The most rows of a result, and how many there are when nobody says.
 pub const MAX_RESULT_ROWS: usize = 200;
 const ROWS: usize = 100;
-/// The most of a result, in bytes.
+/// The most of a result with several rows, in bytes.
 const MAX_RESULT_BYTES: usize = 64 << 10;
 /// The most of a cell, in bytes.
 const MAX_CELL: usize = 500;
@@ -80,7 +80,8 @@ impl Dataset {
                 let cells: Vec<Value> =
                     (0..found.columns.len()).map(|at| row.get_ref(at).map(shown)).collect::<Result<_, _>>()?;
                 bytes += cells.iter().map(|cell| cell.to_string().len() + 1).sum::<usize>();
-                if found.rows.len() == limit || bytes > MAX_RESULT_BYTES {
+                // One row is shown in any case: there is nothing less to be asked for.
+                if found.rows.len() == limit || (bytes > MAX_RESULT_BYTES && !found.rows.is_empty()) {
                     found.more = true;
                     break;
                 }

@@ -11,9 +11,13 @@ fn shelf(folder: &TempDir, config: DatasetsConfig) -> Datasets {
 }
 
 async fn dataset() -> (TempDir, Dataset) {
+    dataset_of(TRADE).await
+}
+
+async fn dataset_of(text: &str) -> (TempDir, Dataset) {
     let folder = TempDir::new().unwrap();
     let shelf = shelf(&folder, DatasetsConfig::default());
-    shelf.add(shelf.enter().unwrap(), None, "trade.csv", TRADE.as_bytes()).await.unwrap();
+    shelf.add(shelf.enter().unwrap(), None, "trade.csv", text.as_bytes()).await.unwrap();
     let dataset = shelf.find(None, None).await.unwrap();
     (folder, dataset)
 }
@@ -149,6 +153,15 @@ async fn questions_are_answered() {
     let told = ask(&dataset, &json!({"select": ["foo"]})).unwrap_err();
     assert_eq!(told, "There is no column foo. Columns: date, country, imports");
     assert!(ask(&dataset, &json!({"limit": 2})).unwrap().more);
+}
+
+#[tokio::test]
+async fn a_result_has_one_row_however_long_it_is() {
+    let names: Vec<String> = (0..200).map(|at| format!("n{at}")).collect();
+    let row = vec!["x".repeat(450); 200].join(",");
+    let (_folder, dataset) = dataset_of(&format!("{}\n{row}\n{row}\n", names.join(","))).await;
+    let found = ask(&dataset, &json!({})).unwrap();
+    assert_eq!((found.rows.len(), found.rows[0].len(), found.more), (1, 200, true));
 }
 
 #[tokio::test]
