@@ -39,7 +39,7 @@ const MAX_VALUES: usize = 100;
 const MAX_MEDIAN: usize = 200_000;
 /// What the database is asked to work out.
 const FUNCTIONS: [&str; 12] =
-    ["avg", "count", "sum", "total", "min", "max", "median", "substr", "instr", "lower", "typeof", "like"];
+    ["avg", "count", "sum", "total", "min", "max", "median", "substr", "instr", "folded", "typeof", "like"];
 
 /// A figure, and the date that it belongs to, where they are known.
 pub type Point = (Option<String>, Option<f64>);
@@ -148,6 +148,12 @@ impl Dataset {
             1,
             FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC,
             Median,
+        )?;
+        connection.create_scalar_function(
+            "folded",
+            1,
+            FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC,
+            |context| Ok(context.get::<Option<String>>(0)?.map(|text| folded(&text))),
         )?;
         connection.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, 64 << 10)?;
         connection.set_limit(Limit::SQLITE_LIMIT_EXPR_DEPTH, 100)?;
@@ -295,8 +301,8 @@ impl Dataset {
             Operator::NotEqual if value.is_null() => return Ok(format!("c{at} IS NOT NULL")),
             Operator::Contains => {
                 let Value::String(text) = value else { return Err(wrong("contains: value is a text")) };
-                values.push(Sql::Text(text.to_lowercase()));
-                return Ok(format!("instr(lower(c{at}), ?{}) > 0", values.len()));
+                values.push(Sql::Text(folded(text)));
+                return Ok(format!("instr(folded(CAST(c{at} AS TEXT)), ?{}) > 0", values.len()));
             }
             Operator::In => {
                 let Value::Array(list) = value else { return Err(wrong("in: value is a list")) };
@@ -399,6 +405,12 @@ fn shown(value: ValueRef<'_>) -> Value {
             Value::from(if text.len() > MAX_CELL { printable(&text, MAX_CELL) } else { text.into_owned() })
         }
     }
+}
+
+/// A text in which the case of letters is of no account, also of those beyond ASCII: SQLite's own `lower` leaves these as
+/// they are. Letter by letter, so that what is in a text stays in it.
+fn folded(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
 }
 
 /// The one in the middle.

@@ -156,6 +156,17 @@ async fn questions_are_answered() {
 }
 
 #[tokio::test]
+async fn texts_are_found_in_any_case_of_their_letters() {
+    let (_folder, dataset) = dataset_of("city,people\nÖREBRO,1250\nÅrhus,2\nΟΔΟΣ ΑΒ,3\n,4\n").await;
+    let rows =
+        [("city", "öre", "ÖREBRO"), ("city", "ÅRH", "Århus"), ("city", "οδοσ", "ΟΔΟΣ ΑΒ"), ("people", "25", "ÖREBRO")];
+    for (column, value, expected) in rows {
+        let question = json!({"where": [{"column": column, "op": "contains", "value": value}], "select": ["city"]});
+        assert_eq!(ask(&dataset, &question).unwrap().rows, [[json!(expected)]], "{value}");
+    }
+}
+
+#[tokio::test]
 async fn a_result_has_one_row_however_long_it_is() {
     let names: Vec<String> = (0..200).map(|at| format!("n{at}")).collect();
     let row = vec!["x".repeat(450); 200].join(",");
