@@ -1,7 +1,7 @@
 //! From a question to rows. The SQL is our own: columns are `c0`, `c1` and so on in it, values are bound, so that no text of
 //! anybody's is ever part of it. Beside that the file is opened to be read, what may be done is listed, and it has its time.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use rusqlite::{
     Connection,
@@ -309,11 +309,14 @@ impl Dataset {
                 if list.len() > MAX_VALUES {
                     return Err(wrong(&format!("in: at most {MAX_VALUES} values")));
                 }
-                let mut any = Vec::with_capacity(list.len());
+                // A list for each length of dates, and one for all else: a chain of a hundred OR is too deep for the limit.
+                let mut lists: BTreeMap<String, Vec<String>> = BTreeMap::new();
                 for one in list {
                     let (place, bytes) = bound(one)?;
-                    any.push(format!("{} = {place}", left(bytes)));
+                    lists.entry(left(bytes)).or_default().push(place);
                 }
+                let any = lists.iter().map(|(left, places)| format!("{left} IN ({})", places.join(", ")));
+                let any: Vec<String> = any.collect();
                 return Ok(if any.is_empty() { "0".to_owned() } else { format!("({})", any.join(" OR ")) });
             }
             Operator::Equal => "=",

@@ -137,6 +137,18 @@ async fn questions_are_answered() {
         ),
         (json!({"where": [{"column": "date", "value": 2023}], "agg": ["count"]}), json!([[3]])),
         (json!({"where": [{"column": "country", "op": "in", "value": ["DE", "IT"]}], "agg": "count"}), json!([[2]])),
+        (
+            json!({"where": [{"column": "date", "op": "in", "value": ["2023-02", 2024]}], "select": "date"}),
+            json!([["2023-02"], ["2024-01"]]),
+        ),
+        (
+            json!({"where": [{"column": "imports", "op": "in", "value": (1..=100).collect::<Vec<_>>()}], "agg": "count"}),
+            json!([[2]]),
+        ),
+        (
+            json!({"where": vec![json!({"column": "country", "op": "in", "value": vec!["fr"; 100]}); 9], "agg": "count"}),
+            json!([[2]]),
+        ),
         (json!({"where": [{"column": "imports", "op": "missing"}], "select": ["date"]}), json!([["2023-03"]])),
         (
             json!({"group_by": "country", "select": ["sum(imports)"], "order": ["-sum(imports)"]}),
