@@ -360,7 +360,7 @@ fn part_of(part: &str, at: usize, column: &Column) -> Result<String, DatasetErro
             column.kind.as_str()
         )));
     }
-    let is_of_quarters = column.min.as_ref().and_then(Value::as_str).is_some_and(|text| text.contains('Q'));
+    let is_of_quarters = has_quarters(column);
     match part {
         "year" => Ok(format!("substr(c{at}, 1, 4)")),
         "quarter" if is_of_quarters => Ok(format!("c{at}")),
@@ -368,6 +368,11 @@ fn part_of(part: &str, at: usize, column: &Column) -> Result<String, DatasetErro
         _ if is_of_quarters => Err(wrong(&format!("{} has quarters and no months", column.name))),
         _ => Ok(format!("substr(c{at}, 1, 7)")),
     }
+}
+
+/// Whether the dates of a column are quarters: a column has one form of them.
+fn has_quarters(column: &Column) -> bool {
+    column.min.as_ref().and_then(Value::as_str).is_some_and(|text| text.contains('Q'))
 }
 
 /// A value that a column is compared with.
@@ -388,6 +393,16 @@ fn value_of(value: &Value, column: &Column) -> Result<Sql, DatasetError> {
             let date = if is_year { Some(text) } else { Form::any(&text) };
             let date =
                 date.ok_or_else(|| wrong(&format!("{name} has dates, and {} is none: write 2024-03-31", shown())))?;
+            // As texts, the one says nothing of the other.
+            match (date.contains('Q'), has_quarters(column)) {
+                (true, false) => {
+                    return Err(wrong(&format!("{name} has no quarters, and {} is one: write 2024-03", shown())));
+                }
+                (false, true) if !is_year => {
+                    return Err(wrong(&format!("{name} has quarters, and {} is none: write 2024-Q1", shown())));
+                }
+                _ => {}
+            }
             // As far as the column goes.
             let most = column.min.as_ref().and_then(Value::as_str).map_or(10, str::len);
             Ok(Sql::Text(date.get(..most).unwrap_or(&date).to_owned()))

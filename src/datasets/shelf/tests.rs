@@ -136,6 +136,7 @@ async fn questions_are_answered() {
             json!([["2023-02"], ["2023-03"], ["2024-01"]]),
         ),
         (json!({"where": [{"column": "date", "value": 2023}], "agg": ["count"]}), json!([[3]])),
+        (json!({"where": [{"column": "date", "op": "<", "value": "2023-Q1"}], "agg": ["count"]}), json!(null)),
         (json!({"where": [{"column": "country", "op": "in", "value": ["DE", "IT"]}], "agg": "count"}), json!([[2]])),
         (
             json!({"where": [{"column": "date", "op": "in", "value": ["2023-02", 2024]}], "select": "date"}),
@@ -165,6 +166,19 @@ async fn questions_are_answered() {
     let told = ask(&dataset, &json!({"select": ["foo"]})).unwrap_err();
     assert_eq!(told, "There is no column foo. Columns: date, country, imports");
     assert!(ask(&dataset, &json!({"limit": 2})).unwrap().more);
+}
+
+#[tokio::test]
+async fn quarters_are_compared_with_quarters_and_years() {
+    let (_folder, dataset) = dataset_of("date,x\n2023-Q4,1\n2024-Q1,2\n2024-Q2,3\n").await;
+    for (op, value, expected) in [(">=", "2024q1", 2), ("<", "2024", 1), ("=", "2024", 2)] {
+        let question = json!({"where": [{"column": "date", "op": op, "value": value}], "agg": ["count"]});
+        assert_eq!(ask(&dataset, &question).unwrap().rows, [[json!(expected)]], "{op} {value}");
+    }
+    for value in ["2024-07", "2024-07-01"] {
+        let told = ask(&dataset, &json!({"where": [{"column": "date", "op": "<", "value": value}]})).unwrap_err();
+        assert_eq!(told, format!("date has quarters, and \"{value}\" is none: write 2024-Q1"));
+    }
 }
 
 #[tokio::test]
