@@ -59,7 +59,7 @@ pub(super) async fn upload(
         rates::take(&gateway.runner.rates, Action::Uploads, &by).await?;
         Ok::<_, Problem>((gateway.tables.enter(&by)?, datasets.enter()?))
     };
-    let place = match entering.await {
+    let (_share, place) = match entering.await {
         Ok(place) => place,
         Err(problem) => return Err(uploads::refuse(request, problem).await),
     };

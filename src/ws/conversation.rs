@@ -45,7 +45,7 @@ pub(super) struct Conversation<'a, S> {
     stream: &'a mut S,
     pub(super) socket: &'a Socket,
     pub(super) viewer: Viewer,
-    pass: Pass,
+    pub(super) pass: Pass,
     heartbeat: Heartbeat,
     /// Calls on the session that are under way. Reading does not wait for them, so that a `stop` overtakes a message
     /// whose commit takes its time.

@@ -92,7 +92,7 @@ async fn many_at_once_are_refused_with_a_time_and_nobody_else_waits() {
     let (answers, ()) = tokio::join!(asked, alive);
     assert!(answers.iter().all(|answer| *answer == (200, None) || *answer == (503, Some(2))), "{answers:?}");
     let made = answers.iter().filter(|(status, _)| *status == 200).count();
-    assert!((8..24).contains(&made), "{answers:?}");
+    assert!((2..24).contains(&made), "{answers:?}");
 }
 
 #[tokio::test]

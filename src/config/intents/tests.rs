@@ -4,12 +4,14 @@ use super::*;
 use crate::config::{AssistantsConfig, Fallback, LlmConfig, assistants};
 
 const LOAN: &str = include_str!("../../../assistants/loan.toml");
+const LETTER: &str = include_str!("../../../assistants/loan-letter.txt");
 const RULES: &str = include_str!("../../../assistants/loan.rules.toml");
 
 /// The assistant `a` with this file and these rules.
 fn read_with(file: &str, rules: Option<&str>) -> Result<crate::config::Assistant, String> {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.toml"), file).unwrap();
+    fs::write(dir.path().join("loan-letter.txt"), LETTER).unwrap();
     if let Some(rules) = rules {
         fs::write(dir.path().join("a.rules.toml"), rules).unwrap();
     }
@@ -24,7 +26,7 @@ fn rules_lie_beside_an_assistant_and_belong_to_its_version() {
     let with = read_with(LOAN, Some(RULES)).unwrap();
     let rules = with.rules.clone().unwrap();
     let names: Vec<_> = rules.intents.iter().map(|intent| &*intent.name).collect();
-    assert_eq!((names, with.fallback()), (vec!["documents", "eligibility", "emi"], Some(Fallback::Rules)));
+    assert_eq!((names, with.fallback()), (vec!["documents", "eligibility", "emi", "letter"], Some(Fallback::Rules)));
     assert_eq!(
         rules.intents[2].slots.iter().map(|slot| &*slot.name).collect::<Vec<_>>(),
         ["principal", "months", "annual_rate"]
