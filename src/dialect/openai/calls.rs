@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use super::{
     fields::{Fields, Invalid, invalid},
     tools::function,
-    values::is_empty,
 };
 use crate::{
     chat::printable,
@@ -42,7 +41,6 @@ impl Made {
     pub(super) fn of(message: &Fields<'_>) -> Result<Vec<Self>, Invalid> {
         let calls = match message.get("tool_calls") {
             None => return Ok(Vec::new()),
-            Some(nothing) if is_empty(nothing) => return Ok(Vec::new()),
             Some(calls) => calls.as_array().ok_or_else(|| message.invalid("tool_calls", "must be a list"))?,
         };
         let calls = calls.iter().enumerate();

@@ -131,6 +131,10 @@ fn message(fields: &Fields<'_>, role: PromptRole) -> Result<Said, Invalid> {
             return Err(unsupported(&fields.path(name)));
         }
     }
+    // It means nothing here, and is a text all the same.
+    if fields.get("tool_call_id").is_some_and(|id| !id.is_string()) {
+        return Err(fields.invalid("tool_call_id", "must be a text"));
+    }
     let calls = Made::of(fields)?;
     if role != PromptRole::Assistant && !calls.is_empty() {
         return Err(fields.invalid("tool_calls", "are the assistant's alone"));
