@@ -18,7 +18,7 @@ use rivulet::{
         NewMessage, SendMode, SessionHandle, Viewer,
         log::{Event, Step},
     },
-    store::{SessionStore, memory::MemoryStore, sqlite::SqliteStore},
+    store::{SessionStore, sqlite::SqliteStore, volatile::VolatileStore},
 };
 use tokio::{runtime::Runtime, task::JoinSet};
 
@@ -55,7 +55,7 @@ fn whole_runs(c: &mut Criterion) {
     });
     let config = LlmConfig { base_url: Some(base_url), model: Some("mock".to_owned()), ..LlmConfig::default() };
     let sqlite: Arc<dyn SessionStore> = Arc::new(SqliteStore::open(folder.path().join("bench.db")).expect("a store"));
-    let memory: Arc<dyn SessionStore> = Arc::new(MemoryStore::new(10, 10_000_000));
+    let memory: Arc<dyn SessionStore> = Arc::new(VolatileStore::new(10, 10_000_000));
     let mut group = c.benchmark_group("run");
     group.throughput(Throughput::Elements(tokens));
     let cases = [

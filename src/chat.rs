@@ -7,6 +7,7 @@ mod artifact;
 mod decision;
 mod digest;
 mod id;
+mod memory;
 mod message;
 mod owner;
 mod run;
@@ -20,7 +21,11 @@ pub use self::{
     artifact::{Artifact, ArtifactKind},
     decision::{Decision, Undecided},
     digest::digest,
-    id::{ArtifactId, CallId, DatasetId, DocumentId, InvalidId, JobId, MAX_ID_CHARS, MessageId, RunId, SessionId},
+    id::{
+        ArtifactId, CallId, DatasetId, DocumentId, InvalidId, JobId, MAX_ID_CHARS, MemoryId, MessageId, RunId,
+        SessionId,
+    },
+    memory::{Memory, MemoryKind, Notebook, Origin},
     message::{Feedback, InvalidRating, Message, Rating, Role, Status},
     owner::{Circle, Owner},
     run::{Author, Doing, Phase, RunError, Timing, Usage},

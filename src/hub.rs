@@ -432,5 +432,6 @@ fn new_record(
         updated_at: now,
         message_count: 0,
         owner: owner.cloned(),
+        is_temporary: false,
     }
 }

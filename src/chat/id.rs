@@ -89,6 +89,10 @@ id_type!(
     ArtifactId, "f_"
 );
 id_type!(
+    /// Something that a user has told. Never used again.
+    MemoryId, "mem_"
+);
+id_type!(
     /// One document of the knowledge base. 32 hexadecimal digits when it was made here; never used again.
     DocumentId, ""
 );

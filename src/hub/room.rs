@@ -113,7 +113,7 @@ mod tests {
         llm::extractive::Extractive,
         run::{Retrieval, Runner},
         session::{NewMessage, SendMode, SessionHandle, log::RETENTION},
-        store::memory::MemoryStore,
+        store::volatile::VolatileStore,
     };
 
     fn hub(sessions: usize) -> Hub {
@@ -131,7 +131,7 @@ mod tests {
         };
         let hour = Duration::from_secs(3600);
         let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 1, sessions };
-        Hub::new(Arc::<MemoryStore>::default(), Arc::new(runner), policy)
+        Hub::new(Arc::<VolatileStore>::default(), Arc::new(runner), policy)
     }
 
     async fn open(hub: &Hub) -> Result<SessionHandle, HubError> {

@@ -26,7 +26,7 @@ use crate::{
     chat::{Feedback, Message, MessageId, Owner, SessionId, Status, Timestamp},
     store::{
         Appended, Awaited, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, Lease, MessagePage,
-        NodeId, Piece, Scope, SessionPage, SessionRecord, SessionStore, StoreError, Turn, memory::MemoryStore,
+        NodeId, Piece, Scope, SessionPage, SessionRecord, SessionStore, StoreError, Turn, volatile::VolatileStore,
     },
 };
 
@@ -41,7 +41,7 @@ const GATHER: Duration = Duration::from_millis(50);
 
 /// The database.
 pub(super) struct Database {
-    content: MemoryStore,
+    content: VolatileStore,
     tables: Mutex<Tables>,
     rng: Mutex<SmallRng>,
     /// Of a thousand writes so many are answered as not done, before or after they were.
@@ -87,7 +87,7 @@ impl Tables {
 impl Database {
     pub(super) fn new(seed: u64, tasks: TaskTracker) -> Arc<Self> {
         let rng = Mutex::new(SmallRng::seed_from_u64(seed));
-        let (content, tables, doubtful) = (MemoryStore::default(), Mutex::default(), Mutex::default());
+        let (content, tables, doubtful) = (VolatileStore::default(), Mutex::default(), Mutex::default());
         Arc::new(Self { content, tables, rng, doubtful, tasks })
     }
 

@@ -109,7 +109,16 @@ impl World {
         let at = Timestamp::now();
         let (assistant, owner) = (DEFAULT_ASSISTANT.to_owned(), None);
         let (id, metadata, message_count) = (session.clone(), None, 0);
-        let record = SessionRecord { id, assistant, metadata, created_at: at, updated_at: at, message_count, owner };
+        let record = SessionRecord {
+            id,
+            assistant,
+            metadata,
+            created_at: at,
+            updated_at: at,
+            message_count,
+            owner,
+            is_temporary: false,
+        };
         store.create_session(record).await.expect("made");
         self.make_known(session);
     }

@@ -17,9 +17,9 @@ use self::{
 use super::{
     Appended, ArtifactStore, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_PAGE, MAX_SESSIONS,
     MessagePage, Piece, Scope, SessionRecord, SessionStore, SpendingStore, Spent, StoreError, Turn,
-    memory::MemoryStore,
     postgres::{PostgresStore, tests::server::SHARED},
     sqlite::SqliteStore,
+    volatile::VolatileStore,
 };
 use crate::chat::{
     Approval, Approver, Artifact, ArtifactId, ArtifactKind, CallId, Citation, Feedback, Message, MessageId, Owner,
@@ -44,6 +44,7 @@ pub(super) fn record(id: &str, created_at: u64) -> SessionRecord {
         updated_at: Timestamp(created_at),
         message_count: 0,
         owner: None,
+        is_temporary: false,
     }
 }
 
@@ -131,7 +132,7 @@ macro_rules! contract {
 
 macro_rules! contracts {
     ($tests:tt) => {
-        contract!(memory, async { (MemoryStore::default(), ()) }, $tests);
+        contract!(volatile, async { (VolatileStore::default(), ()) }, $tests);
         contract!(sqlite, async { sqlite_store() }, $tests);
         contract!(postgres, postgres_store(), $tests);
     };
@@ -185,7 +186,7 @@ contracts_of_who_may!([
 
 #[tokio::test]
 async fn what_was_spent_on_a_day_comes_back_in_memory() {
-    what_was_spent_comes_back(&MemoryStore::default()).await;
+    what_was_spent_comes_back(&VolatileStore::default()).await;
 }
 
 #[tokio::test]

@@ -23,15 +23,17 @@ pub mod credentials;
 pub mod documents;
 mod feedback;
 pub mod folder;
-pub mod memory;
+pub mod memories;
 pub mod place;
 pub mod postgres;
 mod spending;
 pub mod sqlite;
+pub mod volatile;
 
 pub use artifacts::ArtifactStore;
 pub use documents::DocumentStore;
 pub use feedback::{FeedbackCount, MAX_FEEDBACK_COUNTS};
+pub use memories::MemoryStore;
 pub use spending::{SpendingStore, Spent};
 
 /// The most rows that one call of [`SessionStore::sessions`] or [`SessionStore::messages`] returns; a larger
@@ -105,6 +107,8 @@ pub struct SessionRecord {
     pub message_count: u64,
     /// To whom it belongs; to nobody in particular when it was made without authentication.
     pub owner: Option<Owner>,
+    /// Nothing that was told elsewhere is known in it, and nothing of it is remembered.
+    pub is_temporary: bool,
 }
 
 /// A question and the answer that is to come: stored together, in one transaction, so that no crash can

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     chat::{Owner, Usage},
-    store::memory::MemoryStore,
+    store::volatile::VolatileStore,
 };
 
 fn budgets(config: LimitsConfig) -> Arc<Budgets> {
@@ -129,7 +129,7 @@ fn only_what_has_changed_is_told_and_once() {
 
 #[tokio::test]
 async fn what_was_spent_today_survives() {
-    let store: Arc<dyn SpendingStore> = Arc::<MemoryStore>::default();
+    let store: Arc<dyn SpendingStore> = Arc::<VolatileStore>::default();
     let before = budgets(day(100));
     let _held = before.open(&spender("a/u"), 90, 9).unwrap();
     drop(before.open(&spender("a/u"), 0, 9).unwrap());
@@ -145,7 +145,7 @@ async fn what_was_spent_today_survives() {
 
 #[tokio::test]
 async fn what_is_spent_elsewhere_counts_and_what_the_store_did_not_take_is_told_again() {
-    let store: Arc<dyn SpendingStore> = Arc::<MemoryStore>::default();
+    let store: Arc<dyn SpendingStore> = Arc::<VolatileStore>::default();
     let (here, there) = (budgets(day(100)), budgets(day(100)));
     let stopped = || {
         let stop = CancellationToken::new();
@@ -166,7 +166,7 @@ async fn what_is_spent_elsewhere_counts_and_what_the_store_did_not_take_is_told_
 
 #[tokio::test]
 async fn switched_off_and_on_again_a_budget_knows_what_is_spent_and_held() {
-    let (store, user) = (MemoryStore::default(), spender("a/u"));
+    let (store, user) = (VolatileStore::default(), spender("a/u"));
     let budgets = budgets(day(100));
     let running = budgets.open(&user, 10, 60).unwrap();
     for tokens in [0, 100] {

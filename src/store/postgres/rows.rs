@@ -26,6 +26,7 @@ pub(super) fn session(row: &Row) -> Result<SessionRecord, StoreError> {
         updated_at: timestamp(row, 4)?,
         message_count: u64::try_from(get::<i64>(row, 5)?).unwrap_or(0),
         owner: get::<Option<&str>>(row, 6)?.map(Owner::new),
+        is_temporary: false,
     })
 }
 

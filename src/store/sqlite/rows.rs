@@ -290,6 +290,7 @@ fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
         updated_at: timestamp(row, 4)?,
         message_count: u64::try_from(row.get::<_, i64>(5)?).unwrap_or(0),
         owner: row.get_ref(6)?.as_str_or_null()?.map(Owner::new),
+        is_temporary: false,
     })
 }
 

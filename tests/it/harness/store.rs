@@ -18,7 +18,7 @@ use rivulet::{
     run::{Retrieval, Runner},
     store::{
         Appended, Awaited, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MessagePage, Piece, Scope,
-        SessionPage, SessionRecord, SessionStore, StoreError, Turn, memory::MemoryStore,
+        SessionPage, SessionRecord, SessionStore, StoreError, Turn, volatile::VolatileStore,
     },
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -29,7 +29,7 @@ const QUEUE: usize = 1024;
 /// A store in memory whose writes fail or wait while they are told to.
 #[derive(Debug)]
 pub(crate) struct Wayward {
-    inner: MemoryStore,
+    inner: VolatileStore,
     failing: AtomicBool,
     /// Held by the write that is done; the others wait in the order in which they came.
     gate: Semaphore,
@@ -66,7 +66,7 @@ impl Drop for UnderWay<'_> {
 impl Wayward {
     pub(crate) fn new() -> Self {
         Self {
-            inner: MemoryStore::new(100_000, 1_000),
+            inner: VolatileStore::new(100_000, 1_000),
             failing: AtomicBool::new(false),
             gate: Semaphore::new(1),
             writes: AtomicUsize::new(0),

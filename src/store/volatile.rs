@@ -25,7 +25,7 @@ use crate::chat::{ArtifactId, Feedback, Message, MessageId, Owner, Role, Session
 ///
 /// It holds a fixed number of sessions and of messages in each. At the bound it refuses what is new with
 /// [`StoreError::Unavailable`] and goes on serving what it has; it never drops anything by itself.
-pub struct MemoryStore {
+pub struct VolatileStore {
     max_sessions: usize,
     max_messages: usize,
     state: Mutex<State>,
@@ -48,7 +48,7 @@ struct Conversation {
     positions: HashMap<MessageId, usize>,
 }
 
-impl MemoryStore {
+impl VolatileStore {
     /// An empty store that holds at most so many sessions, and so many messages (questions and answers) in each.
     #[must_use]
     pub fn new(max_sessions: usize, max_messages: usize) -> Self {
@@ -56,16 +56,16 @@ impl MemoryStore {
     }
 }
 
-impl Default for MemoryStore {
+impl Default for VolatileStore {
     /// 10,000 sessions of 1,000 messages.
     fn default() -> Self {
         Self::new(10_000, 1_000)
     }
 }
 
-impl fmt::Debug for MemoryStore {
+impl fmt::Debug for VolatileStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore").field("sessions", &self.state.lock().sessions.len()).finish_non_exhaustive()
+        f.debug_struct("VolatileStore").field("sessions", &self.state.lock().sessions.len()).finish_non_exhaustive()
     }
 }
 
@@ -169,7 +169,7 @@ impl Conversation {
 }
 
 #[async_trait]
-impl SessionStore for MemoryStore {
+impl SessionStore for VolatileStore {
     async fn create_session(&self, session: SessionRecord) -> Result<(), StoreError> {
         let mut state = self.state.lock();
         if state.sessions.contains_key(&session.id) {
@@ -410,7 +410,7 @@ impl SessionStore for MemoryStore {
 }
 
 #[async_trait]
-impl SpendingStore for MemoryStore {
+impl SpendingStore for VolatileStore {
     async fn spent(&self, day: u64, limit: usize) -> Result<Vec<Spent>, StoreError> {
         let known = self.spent.lock();
         let of_day = known.iter().filter(|((on, _), _)| *on == day).take(limit);
@@ -430,7 +430,7 @@ impl SpendingStore for MemoryStore {
 }
 
 #[async_trait]
-impl ArtifactStore for MemoryStore {
+impl ArtifactStore for VolatileStore {
     async fn keep_artifact(&self, session: &SessionId, new: KeptArtifact, most: usize) -> Result<(), StoreError> {
         refuse_long(&new)?;
         let mut state = self.state.lock();
@@ -482,7 +482,7 @@ mod tests {
 
     #[tokio::test]
     async fn at_its_bounds_it_refuses_what_is_new_and_serves_what_it_has() {
-        let store = MemoryStore::new(1, 3);
+        let store = VolatileStore::new(1, 3);
         store.create_session(record("s", 1)).await.expect("stored");
         let refused = store.create_session(record("t", 1)).await;
         assert!(
