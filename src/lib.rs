@@ -19,6 +19,7 @@
 //! | [`dialect`] | wire formats over the same events: `chat.v1` |
 //! | [`session`] | the log, the actor that writes it, the viewers that read it |
 //! | [`run`] | one answer as a stream: retrieve → prompt → model → events |
+//! | [`memory`] | what users tell of themselves, and finding it again |
 //! | [`limits`] | how much: budgets of tokens, how many answers at once |
 //! | [`tools`] | what models may have done: the tools of an assistant |
 //! | [`datasets`] | tables that somebody has brought, and questions to them |
@@ -60,6 +61,7 @@ pub mod letter;
 pub mod limits;
 pub mod llm;
 pub mod load;
+pub mod memory;
 pub mod mock_llm;
 pub mod rules;
 pub mod run;

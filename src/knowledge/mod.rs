@@ -32,7 +32,7 @@ mod joined;
 mod markdown;
 mod memo;
 pub mod parser;
-mod terms;
+pub(crate) mod terms;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -46,6 +46,34 @@ pub(crate) fn indexed(text: &str, whole: Language) -> String {
     terms
 }
 
+/// The terms of a short text, in its order: without the small words of its language, or all when it has no others. A word has
+/// the same term whatever stands beside it, for a few words hardly tell their language: Latin ones lose the endings of English
+/// and then those of German.
+pub(crate) fn plain(text: &str) -> Vec<String> {
+    let text = composed(text);
+    let tongue = Tongue::of(words(&text)).unwrap_or(Tongue::English);
+    let read = |small: bool| {
+        let wanted =
+            pieces(&text).filter(|piece| small || !matches!(piece, Piece::Word(word) if tongue.is_small(word)));
+        wanted
+            .flat_map(|piece| match piece {
+                Piece::Word(word) => vec![plain_term(&word)],
+                Piece::Run(run) => characters(&run, true).map(str::to_owned).collect(),
+            })
+            .collect::<Vec<_>>()
+    };
+    let terms = read(false);
+    if terms.is_empty() { read(true) } else { terms }
+}
+
+fn plain_term(word: &str) -> String {
+    if word.chars().map(Letters::of).find(|letters| *letters != Letters::Other) != Some(Letters::Latin) {
+        return Tongue::English.term(word);
+    }
+    let english = Stemmer::create(Tongue::English.algorithm()).stem(word).into_owned();
+    folded(&Stemmer::create(Tongue::German.algorithm()).stem(&english))
+}
+
 /// The language of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Language(Tongue);

@@ -17,7 +17,7 @@ use std::{
 use self::{graph::Uses, source::Modules};
 
 /// From top to bottom. Leaves that everybody may use stand last.
-const HOUSE: [&str; 29] = [
+const HOUSE: [&str; 30] = [
     "main",
     "cli",
     "app",
@@ -34,6 +34,7 @@ const HOUSE: [&str; 29] = [
     "run",
     "limits",
     "tools",
+    "memory",
     "datasets",
     "llm",
     "knowledge",

@@ -1,0 +1,206 @@
+//! What users tell of themselves, found by rules in English, German and Hindi. Pure.
+//!
+//! Rather nothing than something wrong: a clause must begin with its user ("I live in …", "my dog is called …") and say how
+//! things are. Questions, conditions, wishes, the past, quotations, what others say, pasted lines and tasks tell nothing, nor
+//! does a message that is too long to have been typed. Whoever asks for it ("remember that …") may say anything, but what is
+//! about somebody else and reads like an order is no memory.
+
+mod english;
+mod german;
+mod hindi;
+mod language;
+mod relations;
+mod rule;
+mod sentences;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashSet, sync::LazyLock};
+
+use regex::Regex;
+
+use self::{
+    english::ENGLISH,
+    german::GERMAN,
+    hindi::HINDI,
+    language::Language,
+    relations::relation,
+    rule::{Found, pattern},
+    sentences::{Sentence, sentences},
+};
+use crate::chat::Origin;
+
+/// The most that one message tells; what is over is left out.
+pub const MAX_SAID: usize = 8;
+/// The longest text of what is told, in characters; the end of a longer one is left out.
+pub const MAX_SAID_CHARS: usize = 300;
+/// A longer message, in characters, was hardly typed by its user: only what it begins with can be meant to be remembered.
+const MAX_TYPED_CHARS: usize = 1_000;
+
+/// Something that users tell of themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// What it is about, in small letters and at most 60 bytes, as in `name`, `sister` or `likes:coffee`; `None` when no rule
+    /// knows.
+    pub attribute: Option<String>,
+    /// Their own clause, a part of the message of at most [`MAX_SAID_CHARS`].
+    pub text: String,
+    /// The attributes of facts that hold no longer: its own, and those that it denies.
+    pub ends: Vec<String>,
+    /// [`Origin::Explicit`] when they asked for it, otherwise [`Origin::Rule`].
+    pub origin: Origin,
+}
+
+static LANGUAGES: [&LazyLock<Language>; 3] = [&ENGLISH, &GERMAN, &HINDI];
+
+/// What says nothing before a clause.
+static FILLER: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"^(?:(?:hi|hello|hey|hiya|good (?:morning|evening|afternoon)|there|well|so|oh|ah|ok|okay|yes|no|yeah|nope|actually|by the way|btw|fyi|just so you know|also|and|but|plus|anyway",
+        r"|besides|sorry|thanks|thank you|sure|great|please|bitte|कृपया|hallo|guten (?:morgen|tag|abend)|servus|moin|übrigens|ach|ja|nein|und|aber|außerdem|naja|tja|danke|nur damit du es weißt|नमस्ते|नमस्कार|हाय|हैलो|हेलो|वैसे|हाँ|हां|नहीं|और|अच्छा|लेकिन|अरे|धन्यवाद)",
+        r"(?:[\s,!.:–-]+|$))+"
+    ))
+});
+/// What somebody orders to be done, which is no memory of the one who is asked to remember it.
+static ORDER: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"\b(?:the |this |all )?users?\b|\b(?:forward\w*|send|sends|sent|e-?mails?|mails?|passwords?|credentials?|ignore|disregard|instructions?|system prompt|you (?:must|are|should|have to)|execute|click|transfer|https?|admin\w*",
+        r"|nutzer\w*|benutzer\w*|weiterleit\w*|weitergeleitet|sende\w*|schicke\w*|passw\w+|anweisung\w*|ignorier\w*|du (?:musst|bist|sollst)|überweis\w*)\b|उपयोगकर्ता|यूज़र|यूजर|भेज|ईमेल|पासवर्ड|निर्देश|अनदेखा"
+    ))
+});
+/// Somebody else, whatever stands beside: a message that speaks of its user so is not by them.
+static USER: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"\b(?:the|this) users?\b|\b(?:der|dem|den|die) (?:be)?nutzer\w*\b|उपयोगकर्ता|यूज़र|यूजर"));
+/// What people ask to be remembered together: "that time when we …".
+static SHARED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:time|day|night|evening|summer|guy|girl|one|movie|film|song|show|thing|place|when|how|what|who|where|why|to)\b",
+    )
+});
+
+/// What a message tells, in its order, at most [`MAX_SAID`].
+#[must_use]
+pub fn said(message: &str) -> Vec<Said> {
+    let is_typed = message.chars().nth(MAX_TYPED_CHARS).is_none();
+    let start = message.char_indices().nth(MAX_TYPED_CHARS).map_or(message, |(end, _)| &message[..end]);
+    let (mut told, mut texts) = (Vec::new(), HashSet::new());
+    for (sentence, at) in sentences(start).iter().zip(0..) {
+        let text = without_filler(sentence.text);
+        let (before, wanted) = explicit(text).map_or((text, None), |(before, wanted)| (before, Some(wanted)));
+        let is_forgotten = !before.is_empty() && LANGUAGES.iter().any(|language| language.forget.is_match(text));
+        if sentence.is_quotation || is_forgotten {
+            continue;
+        }
+        if !is_typed && !(wanted.is_some() && before.is_empty()) {
+            break;
+        }
+        let is_statement = wanted.is_some() || !sentence.is_question;
+        if is_statement && !sentence.has_quotation && !is_hedged(before) {
+            told.extend(
+                clauses(before)
+                    .filter_map(|clause| Some(Said::new(clause, Origin::Rule, Some(found(clause, at == 0)?)))),
+            );
+        }
+        if let Some(wanted) = wanted.filter(|wanted| is_own(wanted)) {
+            told.extend(remembered(wanted, sentence));
+        }
+    }
+    told.retain(|said| !said.text.is_empty() && texts.insert(said.text.to_lowercase()));
+    told.truncate(MAX_SAID);
+    told
+}
+
+/// Whether a message asks and tells nothing.
+#[must_use]
+pub fn is_question(message: &str) -> bool {
+    let asks = |sentence: &Sentence<'_>| {
+        let text = without_filler(sentence.text);
+        sentence.is_question || LANGUAGES.iter().any(|language| language.question.is_match(text))
+    };
+    sentences(message).iter().any(asks) && said(message).is_empty()
+}
+
+/// The attribute that a question asks for: `place` for "Where do I live?". One that ends with a colon stands for all that begin with
+/// it, and an empty one for all there are ("What do you know about me?").
+#[must_use]
+pub fn asked(message: &str) -> Option<String> {
+    let start = message.char_indices().nth(MAX_TYPED_CHARS).map_or(message, |(end, _)| &message[..end]);
+    sentences(start).iter().find_map(|sentence| {
+        let text = without_filler(sentence.text);
+        LANGUAGES.iter().flat_map(|language| &language.asked).find_map(|(pattern, attribute)| {
+            let captures = pattern.captures(text)?;
+            let Some(key) = captures.name("k") else { return Some((*attribute).to_owned()) };
+            let key = key.as_str().to_lowercase();
+            match attribute.trim() {
+                "" => relation(&key).or(Some(key)),
+                of => Some(format!("{of} {key}")),
+            }
+        })
+    })
+}
+
+fn without_filler(text: &str) -> &str {
+    &text[FILLER.find(text).map_or(0, |found| found.end())..]
+}
+
+/// What comes before the words by which somebody wants something remembered, and what they want.
+fn explicit(text: &str) -> Option<(&str, &str)> {
+    let captures = LANGUAGES.iter().find_map(|language| language.explicit.captures(text))?;
+    let wanted = captures.name("v").or_else(|| captures.name("w"))?.as_str().trim();
+    let wanted = wanted.trim_end_matches(|c: char| c.is_whitespace() || ",.!?;।".contains(c));
+    let is_shared = captures.name("v").is_some() && SHARED.is_match(wanted);
+    (!is_shared && !wanted.is_empty()).then(|| (text[..captures.get_match().start()].trim(), wanted))
+}
+
+/// Whether something can be a memory of whoever wants it remembered: it speaks of them, or orders nothing.
+fn is_own(wanted: &str) -> bool {
+    let has_self = LANGUAGES.iter().any(|language| language.own.is_match(wanted));
+    !USER.is_match(wanted) && (has_self || !ORDER.is_match(wanted))
+}
+
+/// What is wanted, clause by clause; as a whole when no rule knows any of it.
+fn remembered(wanted: &str, sentence: &Sentence<'_>) -> Vec<Said> {
+    let is_plain = !sentence.has_quotation && !is_hedged(wanted);
+    let each: Vec<Said> = clauses(wanted)
+        .map(|clause| Said::new(clause, Origin::Explicit, found(clause, false).filter(|_| is_plain)))
+        .collect();
+    let is_known = is_plain && each.iter().any(|said| said.attribute.is_some() || !said.ends.is_empty());
+    if is_known { each } else { vec![Said::new(wanted, Origin::Explicit, None)] }
+}
+
+fn is_hedged(text: &str) -> bool {
+    LANGUAGES.iter().any(|language| language.hedge.is_match(text))
+}
+
+fn found(clause: &str, is_first: bool) -> Option<Found> {
+    LANGUAGES.iter().flat_map(|language| &language.rules).find_map(|rule| rule.find(clause, is_first))
+}
+
+/// The clauses of a sentence: each but the first begins with its user.
+fn clauses(text: &str) -> impl Iterator<Item = &str> {
+    let mut cuts: Vec<(usize, usize)> = LANGUAGES
+        .iter()
+        .flat_map(|language| language.joint.captures_iter(text))
+        .filter_map(|captures| Some((captures.get_match().start(), captures.name("next")?.start())))
+        .collect();
+    cuts.sort_unstable();
+    let mut clauses = Vec::new();
+    let mut start = 0;
+    for (end, next) in cuts {
+        if end >= start {
+            clauses.push(&text[start..end]);
+            start = next;
+        }
+    }
+    clauses.push(&text[start..]);
+    clauses.into_iter().map(|clause| without_filler(clause.trim())).filter(|clause| !clause.is_empty())
+}
+
+impl Said {
+    fn new(clause: &str, origin: Origin, found: Option<Found>) -> Self {
+        let end = clause.char_indices().nth(MAX_SAID_CHARS).map_or(clause.len(), |(end, _)| end);
+        let text = clause[..end].trim_end_matches(|c: char| c.is_whitespace() || ",.!?;:।–-".contains(c));
+        let (attribute, ends) = found.map_or((None, Vec::new()), |found| (found.attribute, found.ends));
+        Self { attribute, text: text.to_owned(), ends, origin }
+    }
+}

@@ -1,0 +1,173 @@
+//! English.
+
+use std::sync::LazyLock;
+
+use super::{
+    language::Language,
+    relations::ANY,
+    rule::{
+        About::{Either, Many, Named, One, Over, OverMany, Relation},
+        Rule,
+        Value::{Any, Day, Introduced, Name, Place, Proper, Thing},
+        pattern,
+    },
+};
+
+const ADVERBS: &str = r"(?:(?:really|also|still|now|just|currently|absolutely|do|always|actually|personally|quite|totally|mostly|honestly|definitely|especially|simply|recently|generally|very|severely|highly|deathly|slightly) )*";
+const JOBS: &str = r"(?:[\w-]+ )?(?:teacher|nurse|doctor|physician|surgeon|dentist|engineer|developer|programmer|designer|architect|lawyer|student|pupil|baker|cook|chef|waiter|waitress|plumber|electrician|carpenter|mechanic|farmer|gardener|journalist|writer|author|editor|musician|actor|actress|artist|painter|photographer|scientist|researcher|professor|librarian|accountant|manager|consultant|analyst|pilot|driver|police officer|firefighter|soldier|pharmacist|therapist|psychologist|veterinarian|vet|social worker|civil servant|translator|economist|salesperson|hairdresser|tailor|pensioner|retiree|freelancer)";
+pub(super) const LANGUAGES: &str = r"(?:english|german|french|spanish|italian|portuguese|russian|polish|dutch|swedish|danish|norwegian|finnish|greek|turkish|arabic|hebrew|persian|farsi|urdu|hindi|bengali|punjabi|gujarati|marathi|tamil|telugu|kannada|malayalam|chinese|mandarin|cantonese|japanese|korean|vietnamese|thai|indonesian|malay|swahili|ukrainian|czech|slovak|hungarian|romanian|bulgarian|serbian|croatian|catalan|esperanto|sign language)";
+const DIETS: &str = r"vegan|vegetarian|pescatarian|pescetarian|flexitarian";
+
+pub(super) static ENGLISH: LazyLock<Language> = LazyLock::new(|| Language {
+    explicit: pattern(concat!(
+        r"(?:^|, (?:and |but )?| and | but )(?:(?:please|also|can you|could you|would you|will you|kindly|always) )*",
+        r"(?:remember|do(?: not|n['’]?t) (?:ever )?forget|(?:keep|bear) in mind|make a note|take note|note down)(?: for me| please)?",
+        r"(?:(?:[,:]? that[,:]? |: )(?P<v>.+)|,? (?P<w>(?:I|my|we|our)\b.+))$"
+    )),
+    forget: pattern(concat!(
+        r"^(?:(?:please|can you|could you|would you|now|ok|okay|just)[, ]+)*(?:forget|delete|erase|remove|unlearn|stop remembering|",
+        r"do(?: not|n['’]?t) (?:remember|save|store|keep))(?:\s|$)"
+    )),
+    hedge: pattern(concat!(
+        r"\b(?:if|would|wish|used to|could|might|maybe|perhaps|imagine|pretend|suppose|supposing|hypothetically|unless|whether|dream(?:t|ed|s)?|sa(?:id|ys)|tells|told|thinks|wrote|writes",
+        r"|claims|claimed|asked|asks|lyrics|fictional|roleplay|role-play|joking|kidding|almost|should)\b|^(?:when|while|before|after|until|once|because|since|although|as|in case)\b|\b(?:i|we)['’]d\b"
+    )),
+    joint: pattern(
+        r"(?:,? (?:and|but|plus|so|then|also)(?: also| now)? |, |\s[–—-]\s|: )(?P<next>(?:I|I['’]m|I['’]ve|my|we|we['’]ve)\b)",
+    ),
+    own: pattern(r"\b(?:i|me|my|mine|myself|we|us|our|ours)\b"),
+    question: pattern(
+        r"^(?:(?:and|so|but|ok|please) )?(?:what|who|whom|whose|where|when|why|how|which|do|does|did|is|are|am|was|were|can|could|will|would|should|have|has)\b",
+    ),
+    rules: rules(),
+    asked: asked(),
+});
+
+fn rules() -> Vec<Rule> {
+    let rule = |about, value, text: &str| {
+        let text = text
+            .replace("{i}", "(?:I|we)")
+            .replace("{am}", "(?:I['’]?m|I am|we['’]re|we are)")
+            .replace("{have}", "(?:(?:I|we)['’]ve|(?:I|we) have|I|we)");
+        let text = text.replace("{adv} ", ADVERBS).replace("{jobs}", JOBS).replace("{diets}", DIETS);
+        Rule::new(about, value, &text.replace("{languages}", LANGUAGES).replace("{k}", &ANY))
+    };
+    vec![
+        rule(One("name"), Name, r"my (?:full |first |real |given )?name(?:['’]s| is) (?P<v>.+)"),
+        rule(One("last name"), Name, r"my (?:last |family |sur)name(?:['’]s| is) (?P<v>.+)"),
+        rule(One("name"), Name, r"{am} (?:called|named) (?P<v>.+)"),
+        rule(One("name"), Proper, r"(?:(?:you can|you may|please|just) )*call me (?P<v>.+)"),
+        rule(One("pronouns"), Thing, r"my (?:preferred )?pronouns are (?P<v>.+)"),
+        rule(One("pronouns"), Thing, r"I (?:use|go by) (?P<v>\p{L}+/\p{L}+.*)"),
+        rule(One("name"), Proper, r"I go by (?P<v>.+)"),
+        rule(One("birthday"), Day, r"my birthday(?:['’]s| is)(?: on)? (?P<v>.+)"),
+        rule(One("birthday"), Day, r"I was born(?: on| in)? (?P<v>.+)"),
+        rule(One("birthplace"), Place, r"I was born in (?P<v>.+)"),
+        rule(One("age"), Thing, r"{am} (?P<v>\d{1,3})(?: years? old| years of age)?$"),
+        rule(One("place"), Place, r"{i} {adv} (?:live|reside) (?:with [^,]{1,40}? )?(?:in|near) (?P<v>.+)"),
+        rule(One("place"), Place, r"{am} {adv} (?:living|based|located) in (?P<v>.+)"),
+        rule(One("place"), Place, r"{have} (?:been living|lived) in (?P<v>.+?) (?:since|for) .+"),
+        rule(One("place"), Place, r"{have} {adv} (?:moved|relocated) (?:(?:away|back|here) )?from .+? to (?P<v>.+)"),
+        rule(One("place"), Proper, r"{have} {adv} (?:moved|relocated) (?:back )?to (?P<v>.+)"),
+        rule(
+            Over("place"),
+            Place,
+            r"{i} (?:no longer live|do(?: not|n['’]?t) live) in (?P<v>.+?)(?: any ?more| any longer)$",
+        ),
+        rule(Over("place"), Place, r"{i} no longer live in (?P<v>.+)"),
+        rule(One("job"), Place, r"I {adv} work as (?:an? |the )?(?P<v>.+)"),
+        rule(One("job"), Place, r"I {adv} work (?:at|for) (?P<v>.+)"),
+        rule(One("job"), Place, r"{am} {adv} working (?:as (?:an? )?|at |for )(?P<v>.+)"),
+        rule(One("job"), Place, r"{am} {adv} an? (?P<v>{jobs})\b"),
+        rule(One("job"), Place, r"{am} an? (?P<v>.+) by (?:profession|trade)"),
+        rule(
+            One("job"),
+            Place,
+            r"{have} {adv} (?:got|started|found|taken|took) (?:an? )?(?:new )?job (?:as an?|at|with) (?P<v>.+)",
+        ),
+        rule(One("job"), Place, r"my (?:new )?(?:job|profession|occupation) is (?:an? )?(?P<v>{jobs})\b"),
+        rule(
+            Over("job"),
+            Any,
+            r"I no longer work (?:as|at|for) .+|I do(?: not|n['’]?t) work (?:as|at|for) .+ any ?more|{have} (?:just )?(?:quit|lost|left) my job",
+        ),
+        rule(
+            Many("language"),
+            Thing,
+            r"I {adv} speak (?:(?:fluent|some|good|a little|a bit of) )?(?P<v>{languages}\b.*)",
+        ),
+        rule(One("native language"), Thing, r"my (?:native language|first language|mother tongue) is (?P<v>.+)"),
+        rule(OverMany("allergy"), Thing, r"{am} no longer allergic to (?P<v>.+)"),
+        rule(OverMany("allergy"), Thing, r"{am} not allergic to (?P<v>.+) any ?more$"),
+        rule(Many("allergy"), Thing, r"{am} {adv} allergic to (?P<v>.+)"),
+        rule(Many("allergy"), Thing, r"I have an? (?:(?:severe|bad|strong|mild) )?(?P<v>[\w-]+(?: [\w-]+)?) allergy"),
+        rule(Many("allergy"), Thing, r"{am} {adv} (?P<v>[\w]+)[- ]intolerant"),
+        rule(Many("allergy"), Thing, r"I have an? allergy to (?P<v>.+)"),
+        rule(One("diet"), Thing, r"{am} {adv} (?:an? )?(?P<v>{diets})\b"),
+        rule(
+            Either("dislikes", "likes"),
+            Thing,
+            r"{i} {adv} (?:do(?: not|n['’]?t)|no longer) {adv} (?:like|love|enjoy|care for) (?P<v>.+)",
+        ),
+        rule(
+            Either("dislikes", "likes"),
+            Thing,
+            r"{i} {adv} (?:dislike|hate|detest|loathe|can(?:no|['’]?)t (?:stand|bear)|can not stand) (?P<v>.+)",
+        ),
+        rule(Either("dislikes", "likes"), Thing, r"{am} (?:not|no) (?:an? )?(?:(?:big|huge|great) )?fan of (?P<v>.+)"),
+        rule(Either("likes", "dislikes"), Thing, r"I {adv} prefer (?P<v>.+?)(?: (?:to|over|rather than) .+)?$"),
+        rule(Either("likes", "dislikes"), Thing, r"{i} {adv} (?:like|love|enjoy|adore) (?P<v>.+)"),
+        rule(
+            Either("likes", "dislikes"),
+            Thing,
+            r"{am} {adv} (?:an? (?:(?:big|huge|great) )?fan of|into|fond of) (?P<v>.+)",
+        ),
+        rule(Named("favourite"), Thing, r"my (?:all-time )?favou?rite (?P<k>[\w-]+(?: [\w-]+)?) (?:is|are) (?P<v>.+)"),
+        rule(Relation, Name, r"my {k}(?:['’]s| is| are) (?:called|named) (?P<v>.+)"),
+        rule(Relation, Name, r"my {k}['’]s? names? (?:is|are) (?P<v>.+)"),
+        rule(Relation, Name, r"the name of my {k} is (?P<v>.+)"),
+        rule(Relation, Name, r"(?:I|we) have an? {k} (?:called|named) (?P<v>.+)"),
+        rule(Relation, Proper, r"my {k} is (?P<v>\S+)$"),
+        rule(One("spouse"), Proper, r"{am} {adv} married to (?P<v>.+)"),
+        rule(One("name"), Introduced, r"{am} (?P<v>.+)"),
+    ]
+}
+
+fn asked() -> Vec<(regex::Regex, &'static str)> {
+    let ask =
+        |text: &str, attribute: &'static str| (pattern(&format!("^(?:{})", text.replace("{k}", &ANY))), attribute);
+    vec![
+        ask(
+            r"what(?: all)? (?:do|can) you (?:know|remember|tell me) about me|what have I told you(?: about me| so far)?$|who am I",
+            "",
+        ),
+        ask(r"what(?:['’]s| is|s) my name|what am I called|(?:do you know|tell me) (?:what )?my name", "name"),
+        ask(r"what are my pronouns", "pronouns"),
+        ask(r"when(?:['’]s| is) my birthday|when was I born", "birthday"),
+        ask(r"where was I born", "birthplace"),
+        ask(r"how old am I|what(?:['’]s| is) my age", "age"),
+        ask(
+            r"where (?:do|am) I (?:now )?(?:live|living)|(?:in )?(?:which|what) (?:city|town|country|place) do I live",
+            "place",
+        ),
+        ask(
+            r"where do I work|what do I do(?: for a living)?$|what(?:['’]s| is) my (?:job|profession|occupation)|who do I work for",
+            "job",
+        ),
+        ask(r"(?:which|what) languages? (?:do|can) I speak", "language:"),
+        ask(r"what(?:['’]s| is) my (?:native language|mother tongue)", "native language"),
+        ask(
+            r"what am I allergic to|(?:which|what) allerg(?:ies|y) do I have|what are my allergies|(?:do I have any allergies|am I allergic)",
+            "allergy:",
+        ),
+        ask(r"what do I (?:not like|dislike|hate)|what do(?:n['’]t| not) I like", "dislikes:"),
+        ask(r"what (?:else )?do I (?:like|love|enjoy)", "likes:"),
+        ask(r"(?:what|which)(?:['’]s| is) my favou?rite (?P<k>[\w-]+(?: [\w-]+)?)", "favourite "),
+        ask(r"what(?:['’]s| is|s) my {k} (?:called|named)", " "),
+        ask(r"what(?:['’]s| is|s) my {k}['’]?s? name", " "),
+        ask(r"what(?:['’]s| is|s) the name of my {k}", " "),
+        ask(r"who is my {k}", " "),
+        ask(r"what are the names of my {k}", " "),
+        ask(r"what are my {k} (?:called|named)", " "),
+    ]
+}
