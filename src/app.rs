@@ -42,6 +42,7 @@ use crate::{
     },
     limits::{Budgets, Capacity, Line, Rates},
     llm::{ChatModel, Current, TargetsError},
+    memory::Memories,
     run::{Artifacts, Assistants, Retrieval, Runner},
     store::{
         StoreError,
@@ -166,7 +167,8 @@ impl App {
         let (listener, address) = listen(config.server.bind)?;
         let admin = config.server.admin_bind.map(listen).transpose()?;
         let redis = server.clone().map(Redis::at);
-        let runner = runner(&config, &retriever, &model, &stores, redis.as_ref());
+        let vectors = knowledge.map(|knowledge| Arc::new(Vectors::of(knowledge, &config.knowledge.model)));
+        let runner = runner(&config, &retriever, &model, &stores, vectors.as_ref(), redis.as_ref());
         runner.budgets.load(&*stores.spending).await?;
         // Who shares no store has no sessions to show to others.
         let others =
@@ -181,7 +183,6 @@ impl App {
             Some(redis) => auth.with_redis(redis.clone()),
             None => auth,
         });
-        let vectors = knowledge.map(|knowledge| Vectors::of(knowledge, &config.knowledge.model));
         let gateway = Gateway {
             documents,
             vectors,
@@ -332,8 +333,12 @@ fn runner(
     retriever: &Arc<dyn Retriever>,
     model: &Arc<Current>,
     stores: &Stores,
+    vectors: Option<&Arc<Vectors>>,
     redis: Option<&Arc<Redis>>,
 ) -> Arc<Runner> {
+    let datasets = Datasets::kept(&config.datasets, &config.server.data_dir, stores.are_shared());
+    let memories = Memories::default();
+    let _ = vectors;
     let (rates, line) = (Rates::new(config.rate_rules()), Line::new(&config.limits));
     let budgets = Budgets::new(&config.limits);
     let (rates, line, budgets) = match redis {
@@ -359,11 +364,7 @@ fn runner(
         rates: Arc::new(rates),
         assistants: Arc::new(Assistants::of(config)),
         artifacts: Arc::new(Artifacts::kept_in(stores.artifacts.clone(), &config.artifacts)),
-        tools: Arc::new(Shared::with(Arc::new(Datasets::kept(
-            &config.datasets,
-            &config.server.data_dir,
-            stores.are_shared(),
-        )))),
+        tools: Arc::new(Shared::with(Arc::new(datasets), Arc::new(memories))),
     })
 }
 

@@ -25,7 +25,7 @@ pub use self::{
         ArtifactId, CallId, DatasetId, DocumentId, InvalidId, JobId, MAX_ID_CHARS, MemoryId, MessageId, RunId,
         SessionId,
     },
-    memory::{Memory, MemoryKind, Notebook, Origin},
+    memory::{Memory, MemoryKind, Notebook, Noted, Origin, Recalled, Recollection},
     message::{Feedback, InvalidRating, Message, Rating, Role, Status},
     owner::{Circle, Owner},
     run::{Author, Doing, Phase, RunError, Timing, Usage},

@@ -15,6 +15,7 @@ use crate::{
     datasets::Datasets,
     http::Gateway,
     hub::Hub,
+    memory::Memories,
     telemetry::logging::Log,
 };
 
@@ -54,6 +55,8 @@ pub(super) fn look_after(
     }
     let (datasets, stop) = (gateway.runner.tools.datasets.clone(), ending.clone());
     background.spawn(lasting("datasets", move || until(stop.clone(), keep_datasets(datasets.clone()))));
+    let (memories, stop) = (gateway.runner.tools.memories.clone(), ending.clone());
+    background.spawn(lasting("memories", move || until(stop.clone(), tend_memories(memories.clone()))));
     if let Some(documents) = gateway.documents.clone() {
         let stop = ending.clone();
         background.spawn(lasting("documents", move || documents.clone().run(stop.clone())));
@@ -80,6 +83,10 @@ async fn keep_datasets(datasets: Arc<Datasets>) {
         every.tick().await;
         datasets.sweep().await;
     }
+}
+
+async fn tend_memories(memories: Arc<Memories>) {
+    memories.tend().await;
 }
 
 async fn keep_uses(auth: Arc<Authenticator>, stop: CancellationToken) {

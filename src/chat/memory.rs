@@ -103,3 +103,102 @@ pub struct Memory {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
 }
+
+/// The most characters of a memory's text in a [`Recollection`].
+const SHOWN_CHARS: usize = 200;
+
+/// What was remembered for an answer: told with it, and kept with no message, so that what is forgotten is nowhere else.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Recollection {
+    /// What the user has told with the question.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub noted: Vec<Noted>,
+    /// What of earlier conversations the model was told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recalled: Vec<Recalled>,
+    /// Nobody could look, or not in time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unavailable: bool,
+}
+
+/// A fact that is new.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    /// Its id.
+    pub id: MemoryId,
+    /// The beginning of what was said.
+    pub text: String,
+    /// What it is about, when a rule knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
+    /// The facts that hold no longer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<MemoryId>,
+}
+
+/// A memory that was told the model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recalled {
+    /// Its id.
+    pub id: MemoryId,
+    /// What sort it is.
+    pub kind: MemoryKind,
+    /// The beginning of what was said.
+    pub text: String,
+    /// When it was said.
+    pub said_at: Timestamp,
+    /// Where; it may be deleted by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    /// In which message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageId>,
+}
+
+impl Recollection {
+    /// Whether there is nothing to be told.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.noted.is_empty() && self.recalled.is_empty() && !self.unavailable
+    }
+
+    /// The bytes of its texts.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let noted = self.noted.iter().map(|one| one.text.len());
+        noted.chain(self.recalled.iter().map(|one| one.text.len())).sum()
+    }
+}
+
+impl Noted {
+    /// A memory, and the facts that it ended.
+    #[must_use]
+    pub fn of(memory: &Memory, ended: &[Memory]) -> Self {
+        Self {
+            id: memory.id.clone(),
+            text: beginning(&memory.text),
+            attribute: memory.attribute.clone(),
+            ended: ended.iter().map(|one| one.id.clone()).collect(),
+        }
+    }
+}
+
+impl From<&Memory> for Recalled {
+    fn from(memory: &Memory) -> Self {
+        Self {
+            id: memory.id.clone(),
+            kind: memory.kind,
+            text: beginning(&memory.text),
+            said_at: memory.said_at,
+            session: memory.session.clone(),
+            message: memory.message.clone(),
+        }
+    }
+}
+
+fn beginning(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

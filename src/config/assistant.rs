@@ -5,7 +5,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{
-    choices::{DrawnBy, Fallback, KnowledgeMode},
+    choices::{DrawnBy, Extract, Fallback, KnowledgeMode, KnownTo},
     declare::{self, section},
     instructions::Instructions,
     key::{Key, Kind},
@@ -46,6 +46,8 @@ pub struct Assistant {
     pub history: History,
     /// What it answers from.
     pub knowledge: Knowing,
+    /// What it remembers of its users.
+    pub memory: Remembering,
     /// What it can do besides.
     pub tools: Tools,
     /// How it answers without a model; `None`: there is no file of it.
@@ -136,6 +138,28 @@ section! {
 }
 
 section! {
+    /// What an assistant remembers of its users.
+    "memory" Remembering {
+        /// Whether it remembers anything.
+        enabled: bool = false, Kind::Switch;
+        /// What becomes a fact.
+        extract: Extract = Extract::Rules, Kind::OneOf(Extract::NAMES);
+        /// Who knows it.
+        scope: KnownTo = KnownTo::Assistant, Kind::OneOf(KnownTo::NAMES);
+        /// The most facts given to the model: the newest.
+        profile_items: usize = 40, Kind::Integer(0, 200);
+        /// About how many tokens they have at the most.
+        profile_tokens: u32 = 1500, Kind::Integer(0, 4000);
+        /// The most episodes given to the model.
+        episodes: usize = 4, Kind::Integer(0, 20);
+        /// Episodes that fit worse are left out.
+        min_score: f32 = 0.35, Kind::Number(0.0, 1.0);
+        /// After so many days it is forgotten by itself.
+        ttl_days: u64 = 365, Kind::Integer(1, 3650);
+    }
+}
+
+section! {
     /// How often an assistant may be asked by one and the same, besides what the gateway allows.
     "limits" Allowed {
         /// So many questions in `window_s`; not limited when not set.
@@ -205,6 +229,7 @@ pub(super) const SECTIONS: Sections = &[
     Writing::KEYS,
     History::KEYS,
     Knowing::KEYS,
+    Remembering::KEYS,
     Calling::KEYS,
     OWN,
     Allowed::KEYS,
@@ -212,7 +237,8 @@ pub(super) const SECTIONS: Sections = &[
     Several::KEYS,
 ];
 /// The sections of which variants can set something: an answer depends on them.
-pub(super) const TRIED: Sections = &[Prompting::KEYS, Writing::KEYS, History::KEYS, Knowing::KEYS, Calling::KEYS];
+pub(super) const TRIED: Sections =
+    &[Prompting::KEYS, Writing::KEYS, History::KEYS, Knowing::KEYS, Remembering::KEYS, Calling::KEYS];
 
 /// Who is shown an assistant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -240,6 +266,7 @@ impl Assistant {
             model: Writing::default(),
             history: History::default(),
             knowledge: Knowing::default(),
+            memory: Remembering::default(),
             tools: Tools::default(),
             rules: None,
             limits: Allowed::default(),

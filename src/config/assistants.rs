@@ -8,8 +8,8 @@ use std::{
 
 use super::{
     assistant::{
-        About, Allowed, Assistant, DEFAULT_ASSISTANT, Experiment, History, Knowing, MAX_NAME, Prompting, SECTIONS,
-        Visibility, Writing, is_name, version,
+        About, Allowed, Assistant, DEFAULT_ASSISTANT, Experiment, History, Knowing, MAX_NAME, Prompting, Remembering,
+        SECTIONS, Visibility, Writing, is_name, version,
     },
     beside::{is_beside, text_of},
     choices::{Fallback, KnowledgeMode},
@@ -171,7 +171,11 @@ fn settle(
     knows(&mut reading, &knowledge);
     let (told, prompt) = is_told(&mut reading, text, layers.section(Prompting::KEYS)?, &about.languages)?;
     let history = layers.section(History::KEYS)?;
+    let memory: Remembering = layers.section(Remembering::KEYS)?;
     let tools = tools::read(path, text, layers, env, reading.refused)?;
+    if let Some(tool) = tools.offered.iter().find(|tool| tool.remembers() && !memory.enabled) {
+        reading.wrong("tools.use", "none that remembers, where memory.enabled is not set".to_owned(), tool.name());
+    }
     let version = tools.templates().fold(told, |told, template| version(&[&told, template]));
     let rules = intents::read(path, &tools, &about.languages, reading.refused)?;
     if model.fallback == Some(Fallback::Rules) && rules.is_none() {
@@ -193,6 +197,7 @@ fn settle(
         model,
         history,
         knowledge,
+        memory,
         tools,
         rules,
         limits,

@@ -51,6 +51,26 @@ choice! {
 }
 
 choice! {
+    /// What of what a user says is remembered as a fact.
+    Extract {
+        /// Nothing but what a tool is called for.
+        Off = "off",
+        /// What rules find.
+        Rules = "rules",
+    }
+}
+
+choice! {
+    /// Who knows what was told an assistant.
+    KnownTo {
+        /// It alone.
+        Assistant = "assistant",
+        /// All assistants of the user that say so.
+        User = "user",
+    }
+}
+
+choice! {
     /// How log lines look.
     LogFormat {
         /// For people.

@@ -53,6 +53,8 @@ choice! {
         Name = "name",
         /// A few words.
         Text = "text",
+        /// All that was said last.
+        Message = "message",
     }
 }
 
@@ -89,6 +91,8 @@ section! {
         ask: Option<Localized<String>> = None, Kind::Localized(&Kind::Text);
         /// What it is when it was not said; a number.
         default: Option<f64> = None, Kind::Number(-1e15, 1e15);
+        /// What it always is; a text.
+        value: Option<String> = None, Kind::Line;
         /// It stands behind one of these.
         after: Option<Localized<Vec<String>>> = None, Kind::Localized(&Kind::List);
     }
@@ -237,14 +241,21 @@ impl Reader<'_> {
             Sort::Date => SlotKind::Date,
             Sort::Name => SlotKind::Name,
             Sort::Text => SlotKind::Text,
+            Sort::Message => SlotKind::Message,
         };
         let ask = written.ask.and_then(|ask| self.words(&format!("{key}.ask"), ask, place));
         let after = written.after.and_then(|after| self.phrases(&format!("{key}.after"), after, place));
         let default = written.default.map(crate::formula::number::json);
-        if default.is_some() && matches!(kind, SlotKind::Date | SlotKind::Name | SlotKind::Text) {
+        let is_number = matches!(kind, SlotKind::Money | SlotKind::Percent | SlotKind::Months | SlotKind::Number);
+        if default.is_some() && !is_number {
             let expected = format!("left out where type is {}", sort.name());
             self.source.refuse(format!("{key}.default"), expected, "a number", place);
         }
+        if written.value.is_some() && (kind != SlotKind::Text || ask.is_some() || after.is_some()) {
+            let expected = "left out where type is not text, and where there is ask or after";
+            self.source.refuse(format!("{key}.value"), expected, "a text", place);
+        }
+        let default = default.or(written.value.map(serde_json::Value::from));
         Some(Slot { name, kind, ask, default, after: after.unwrap_or_default() })
     }
 
@@ -350,7 +361,7 @@ fn is_unknown(name: &str, known: Option<&[String]>) -> bool {
 
 /// Whether it has a value once everything was asked for.
 fn is_there(slot: &Slot) -> bool {
-    slot.ask.is_some() || slot.default.is_some()
+    slot.ask.is_some() || slot.default.is_some() || slot.kind == SlotKind::Message
 }
 
 /// Where an entry stands, or the table when it is not there.

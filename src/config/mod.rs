@@ -38,10 +38,10 @@ mod world;
 pub use self::{
     address::{is_loopback, server_url},
     assistant::{
-        About, Allowed, Assistant, DEFAULT_ASSISTANT, Experiment, History, Knowing, Prompting, Several, Tried, Variant,
-        Visibility, Writing,
+        About, Allowed, Assistant, DEFAULT_ASSISTANT, Experiment, History, Knowing, Prompting, Remembering, Several,
+        Tried, Variant, Visibility, Writing,
     },
-    choices::{Abandon, DrawnBy, Environment, Fallback, KnowledgeMode, LogFormat, Unsupported},
+    choices::{Abandon, DrawnBy, Environment, Extract, Fallback, KnowledgeMode, KnownTo, LogFormat, Unsupported},
     derived::{CacheRule, RateRules},
     error::{ConfigError, Origin, Refusal},
     instructions::{Facts, Instructions},

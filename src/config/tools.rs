@@ -59,6 +59,9 @@ section! {
 /// The tools that a file makes, as far as the file as a whole is concerned.
 pub(super) const OWN: &[Key] = &[Key { section: "", name: "tool", kind: Kind::Elsewhere }];
 
+/// How many hours a call waits to be allowed.
+const APPROVAL_TTL_H: u64 = 24;
+
 /// A tool that an assistant has.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tool {
@@ -79,8 +82,14 @@ choice! {
         Dataset = "dataset",
         /// Goes on with a column of a dataset.
         Forecast = "forecast",
+        /// Forgets what the user has told.
+        Forget = "forget",
         /// Looks into the documents of `knowledge.collections`.
         Knowledge = "knowledge",
+        /// Knows what the user has told.
+        Recall = "recall",
+        /// Remembers what the user tells.
+        Remember = "remember",
         /// Knows the time, and days between dates.
         Time = "time",
     }
@@ -154,6 +163,12 @@ impl Tool {
         matches!(self, Self::BuiltIn(BuiltIn::Chart | BuiltIn::Dataset | BuiltIn::Forecast))
     }
 
+    /// Whether it is about what the user has told.
+    #[must_use]
+    pub fn remembers(&self) -> bool {
+        matches!(self, Self::BuiltIn(BuiltIn::Forget | BuiltIn::Recall | BuiltIn::Remember))
+    }
+
     /// What people read.
     #[must_use]
     pub fn title(&self) -> &str {
@@ -162,7 +177,10 @@ impl Tool {
             Self::BuiltIn(BuiltIn::Chart) => "Chart",
             Self::BuiltIn(BuiltIn::Dataset) => "Question to a table",
             Self::BuiltIn(BuiltIn::Forecast) => "Forecast",
+            Self::BuiltIn(BuiltIn::Forget) => "Forget",
             Self::BuiltIn(BuiltIn::Knowledge) => "Search in the documents",
+            Self::BuiltIn(BuiltIn::Recall) => "Look into the memory",
+            Self::BuiltIn(BuiltIn::Remember) => "Remember",
             Self::BuiltIn(BuiltIn::Time) => "Date and time",
             Self::Own(one) => &one.title,
         }
@@ -173,13 +191,21 @@ impl Tool {
     /// Whether a call changes something.
     #[must_use]
     pub fn changes(&self) -> bool {
-        matches!(self, Self::Own(one) if one.changes)
+        match self {
+            Self::BuiltIn(one) => matches!(one, BuiltIn::Forget | BuiltIn::Remember),
+            Self::Own(one) => one.changes,
+        }
     }
 
     /// Who has to allow each call.
     #[must_use]
     pub fn asks(&self) -> Option<&Asks> {
-        if let Self::Own(one) = self { one.asks.as_ref() } else { None }
+        match self {
+            // Documents and tools could make a model call it. What is remembered by mistake can be taken back.
+            Self::BuiltIn(BuiltIn::Forget) => Some(&Asks { approver: Approver::User, ttl_h: APPROVAL_TTL_H }),
+            Self::BuiltIn(_) => None,
+            Self::Own(one) => one.asks.as_ref(),
+        }
     }
 }
 

@@ -50,6 +50,8 @@ pub(super) struct Shown {
     /// What may be brought for its tools: `datasets`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     uploads: Vec<&'static str>,
+    /// Whether it knows again what was told it in other conversations.
+    memory: bool,
     /// Differs when the assistant does.
     version: String,
     /// Whether it answers those who ask for nobody in particular.
@@ -126,6 +128,7 @@ impl Shown {
             } else {
                 Vec::new()
             },
+            memory: assistant.memory.enabled,
             version: assistant.version.clone(),
             default: is_default,
         }

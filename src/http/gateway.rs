@@ -30,7 +30,7 @@ pub struct Gateway {
     /// The documents in it; `None` where there is no knowledge.
     pub documents: Option<Arc<Documents>>,
     /// Makes vectors of texts; `None` where there is no knowledge.
-    pub vectors: Option<Vectors>,
+    pub vectors: Option<Arc<Vectors>>,
     /// What gateways count in together; `None` where one counts for itself.
     pub redis: Option<Arc<Redis>>,
     /// Documents that are coming in.

@@ -2,24 +2,19 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use super::{
     KnowledgeError,
     base::Knowledge,
     blocking::blocking,
     embed::{EmbedStatus, ReadyModel, Vector},
 };
-
-/// Requests that are worked on at a time; the next one is refused.
-const MAX_REQUESTS: usize = 8;
+use crate::chat::Circle;
 
 /// Makes vectors of texts.
 #[derive(Debug)]
 pub struct Vectors {
     knowledge: Arc<Knowledge>,
     model: String,
-    places: Semaphore,
 }
 
 /// What became of some texts.
@@ -37,7 +32,7 @@ impl Vectors {
     /// Those of `knowledge`, whose model has this name.
     #[must_use]
     pub fn of(knowledge: Arc<Knowledge>, model: &str) -> Self {
-        Self { knowledge, model: model.to_owned(), places: Semaphore::new(MAX_REQUESTS) }
+        Self { knowledge, model: model.to_owned() }
     }
 
     /// The name of the model.
@@ -54,13 +49,21 @@ impl Vectors {
         Ok(self.ready()?.dimension)
     }
 
+    /// The vector of a question, and the cosine of texts that have nothing to do with each other. It is kept for `circle`.
+    ///
+    /// # Errors
+    /// [`KnowledgeError`] as long as there is no model, when it fails, and when too many wait for it.
+    pub async fn of_question(&self, text: &str, circle: Option<&Circle>) -> Result<(Vector, f32), KnowledgeError> {
+        let unrelated = self.ready()?.unrelated();
+        Ok((self.knowledge.embedder().embed_query(text, circle).await?, unrelated))
+    }
+
     /// The vectors of texts, as chunks of documents have them. Dropping the future leaves little work behind.
     ///
     /// # Errors
-    /// [`KnowledgeError`] as long as there is no model, when it fails, and when too many ask at once.
+    /// [`KnowledgeError`] as long as there is no model, and when it fails.
     pub async fn embed(&self, texts: Vec<String>) -> Result<Embedded, KnowledgeError> {
         let model = self.ready()?;
-        let _place = self.places.try_acquire().map_err(|_| KnowledgeError::Busy)?;
         let (texts, read) = blocking(move || {
             let read: Vec<_> = texts.iter().map(|text| model.read(text)).collect();
             (texts, read)

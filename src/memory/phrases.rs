@@ -120,6 +120,13 @@ pub fn is_question(message: &str) -> bool {
     sentences(message).iter().any(asks) && said(message).is_empty()
 }
 
+/// Whether something is to be forgotten.
+#[must_use]
+pub fn is_forgetting(message: &str) -> bool {
+    let is_meant = |text: &str| LANGUAGES.iter().any(|language| language.forget.is_match(text));
+    sentences(message).iter().any(|sentence| !sentence.is_quotation && is_meant(without_filler(sentence.text)))
+}
+
 /// The attribute that a question asks for: `place` for "Where do I live?". One that ends with a colon stands for all that begin with
 /// it, and an empty one for all there are ("What do you know about me?").
 #[must_use]

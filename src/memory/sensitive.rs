@@ -2,7 +2,7 @@
 //!
 //! Better too much than too little: whoever says such a thing may have meant something else, but nobody is hurt when it is not kept.
 
-use std::sync::LazyLock;
+use std::{fmt, sync::LazyLock};
 
 use regex::Regex;
 
@@ -15,6 +15,16 @@ pub enum Sensitive {
     Iban,
     /// A password, a key or a token.
     Secret,
+}
+
+impl fmt::Display for Sensitive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Card => "the number of a card",
+            Self::Iban => "the number of a bank account",
+            Self::Secret => "a password, a key or a token",
+        })
+    }
 }
 
 /// Digits of a card.

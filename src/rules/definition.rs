@@ -69,6 +69,8 @@ pub enum SlotKind {
     Name,
     /// Words up to the next sign, behind `after`.
     Text,
+    /// All of what was said last.
+    Message,
 }
 
 /// Something in all languages at once, or in each its own.

@@ -173,7 +173,7 @@ impl<'a> State<'a> {
         if let (Some(intent), Some(slot)) = (self.intent, asked)
             && missing(other, &anew).is_some()
             && !Utterance::read(text).asks()
-            && !matches!(slot.kind, SlotKind::Name | SlotKind::Text)
+            && !matches!(slot.kind, SlotKind::Name | SlotKind::Text | SlotKind::Message)
             && fill(intent, asked, text, &mut self.known)
         {
             return;
@@ -237,7 +237,7 @@ fn fill<'a>(intent: &'a Intent, asked: Option<&Slot>, text: &str, known: &mut Kn
                 .or_else(|| from.and_then(|_| utterance.take(kind, 0, is_asked(slot)))),
         };
         if let Some(value) = value {
-            is_any = true;
+            is_any |= slot.kind != SlotKind::Message; // There is always one.
             known.insert(&slot.name, value);
         }
     }

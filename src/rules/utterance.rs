@@ -66,6 +66,7 @@ impl<'a> Utterance<'a> {
             }
             SlotKind::Name => self.words(from, MAX_NAME_WORDS, |word| !word.starts_with(char::is_lowercase)),
             SlotKind::Text => self.words(from, usize::MAX, |_| true),
+            SlotKind::Message => Some(self.said.trim().into()),
         }
     }
 
@@ -144,12 +145,24 @@ impl<'a> Utterance<'a> {
         is_day.then(|| format!("{year:04}-{month:02}-{day:02}").into())
     }
 
+    /// Whether a sign stands within a word, as in "I'm".
+    fn is_apostrophe(&self, at: usize) -> bool {
+        let beside = |other: Option<usize>| other.and_then(|other| self.tokens.get(other));
+        let (before, sign, after) = (beside(at.checked_sub(1)), &self.tokens[at], beside(Some(at + 1)));
+        matches!(&*sign.text, "'" | "’")
+            && before.is_some_and(|before| before.kind == TokenKind::Word && before.ends == sign.begins)
+            && after.is_some_and(|after| after.kind == TokenKind::Word && after.begins == sign.ends)
+    }
+
     /// The words from a place on, up to a sign.
     fn words(&self, from: usize, most: usize, fits: impl Fn(&str) -> bool) -> Option<Value> {
         let original = |token: &Token| &self.said[token.begins..token.ends];
-        let words = self.tokens.get(from..)?.iter();
-        let words: Vec<&Token> =
-            words.take_while(|token| token.kind != TokenKind::Sign && fits(original(token))).take(most).collect();
+        let words = self.tokens.get(from..)?.iter().enumerate().map(|(at, token)| (from + at, token));
+        let is_in = |(at, token): &(usize, &Token)| match token.kind {
+            TokenKind::Sign => self.is_apostrophe(*at),
+            TokenKind::Word | TokenKind::Number => fits(original(token)),
+        };
+        let words: Vec<&Token> = words.take_while(is_in).map(|(_, token)| token).take(most).collect();
         let text = &self.said[words.first()?.begins..words.last()?.ends];
         Some(text.chars().take(MAX_TEXT).collect::<String>().into())
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::outcome::Outcome;
 use crate::{
-    chat::{Author, CallId, Doing, Source, ToolCall, ToolOutcome},
+    chat::{Author, CallId, Doing, Recollection, Source, ToolCall, ToolOutcome},
     llm::{Call, Failover},
 };
 
@@ -13,6 +13,8 @@ use crate::{
 pub enum RunEvent {
     /// It is doing something else now.
     Doing(Doing),
+    /// What is known of the user, and was told now; told when there is anything.
+    Remembered(Arc<Recollection>),
     /// Retrieval is over, with or without a find.
     Retrieved {
         /// What was found, best first.

@@ -13,6 +13,7 @@ mod lookup;
 mod outcome;
 pub mod prompt;
 mod quotation;
+mod recollection;
 mod request;
 mod rewrite;
 mod round;

@@ -53,6 +53,8 @@ pub struct Told<'a> {
     pub documents: Option<Documents>,
     /// About how many tokens it takes to tell it of its tools; 0: it has none.
     pub tool_tokens: u32,
+    /// What is known of the user, as data.
+    pub memory: Option<&'a str>,
     /// What the caller tells it besides.
     pub instructions: Option<&'a str>,
 }
@@ -87,6 +89,10 @@ pub fn compose(
     if let Some(instructions) = told.instructions {
         system.push_str("\n\n");
         system.push_str(instructions);
+    }
+    if let Some(memory) = told.memory {
+        system.push_str("\n\n");
+        system.push_str(memory);
     }
     let block = quotations(passages);
     let mut left = PROMPT_TOKENS.saturating_sub(
@@ -169,8 +175,13 @@ mod tests {
     use super::*;
     use crate::llm::{Answered, Call};
 
-    const TOLD: Told<'_> =
-        Told { persona: None, documents: Some(Documents { alone_count: false }), tool_tokens: 0, instructions: None };
+    const TOLD: Told<'_> = Told {
+        persona: None,
+        documents: Some(Documents { alone_count: false }),
+        tool_tokens: 0,
+        memory: None,
+        instructions: None,
+    };
     use crate::run::quotation::fit_passages;
 
     fn message(role: PromptRole, text: &str) -> PromptMessage {

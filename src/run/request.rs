@@ -6,6 +6,7 @@ use crate::{
     chat::{Message, Owner, RunId, SessionId},
     config::Assistant,
     llm::{Parameters, PromptMessage, ToolOffer},
+    memory::Telling,
 };
 
 /// What is to be answered.
@@ -21,6 +22,8 @@ pub struct RunRequest {
     pub assistant: Arc<Assistant>,
     /// Who asks; `None` where nobody need say so.
     pub owner: Option<Owner>,
+    /// What is told with the question, where that may be remembered and what was told before is known.
+    pub telling: Option<Arc<Telling>>,
     /// What was said and called since the question: it is to be gone on with.
     pub begun: Vec<PromptMessage>,
     /// What the caller has that may be called. The assistant's own tools are not offered beside it.
@@ -57,6 +60,7 @@ impl RunRequest {
             begun: Vec::new(),
             tools: ToolOffer::default(),
             resumes: Vec::new(),
+            telling: None,
             owner,
             parameters: Arc::default(),
             max_output_tokens: None,

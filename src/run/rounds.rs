@@ -30,6 +30,7 @@ use crate::{
     config::{Calling, Fallback},
     limits::{Budgets, Place, Spender},
     llm::{Answered, ChatModel, ChatRequest, KnowledgeUse, PromptMessage, PromptRole, ToolChoice, ToolOffer},
+    memory::Telling,
     telemetry::metrics::{TOOL_CALLS, TOOL_DURATION},
     tools::{Context, Output, Shared, ToolError, Toolbox},
 };
@@ -49,6 +50,8 @@ pub(super) struct Rounds {
     pub(super) bounds: Calling,
     /// Whether calls are kept, and somebody can be asked.
     pub(super) are_kept: bool,
+    /// What is told with the question, where that is remembered.
+    pub(super) telling: Option<Arc<Telling>>,
     /// What the model was asked last.
     pub(super) request: ChatRequest,
 }
@@ -266,6 +269,7 @@ impl Rounds {
                 search: &search,
                 owner: self.request.asker.as_ref(),
                 keeps_files: self.request.sharing.session.is_some(),
+                telling: self.telling.as_deref(),
                 shared: &self.shared,
             };
             let mut output = tool.run(arguments, context).await?;

@@ -17,7 +17,7 @@ use super::{
     event::RunEvent,
     lookup::{Found, Lookup, Retrieval},
     outcome::Outcome,
-    prompt,
+    prompt, recollection,
     request::RunRequest,
     rewrite,
     rounds::Rounds,
@@ -35,6 +35,7 @@ use crate::{
         BY_RULES, ChatModel, ChatRequest, Choice, KnowledgeUse, ModelStream, Sharing, estimated_tokens,
         extractive::Extractive,
     },
+    memory::Known,
     telemetry::{metrics::RETRIEVAL_DURATION, spans::RunSpan},
     tools::{Shared, Toolbox},
 };
@@ -131,7 +132,11 @@ impl Runner {
             }
             yield Before::Told(RunEvent::Doing(Phase::Retrieving.into()));
             let lookup = Lookup::of(self.retriever.clone(), &self.retrieval, &request);
-            let (found, retrieved) = self.look_up(&lookup, &request, &spender, &span).await;
+            let ((found, retrieved), known) =
+                tokio::join!(self.look_up(&lookup, &request, &spender, &span), self.recollect(&request));
+            if !known.recollection.is_empty() {
+                yield Before::Told(RunEvent::Remembered(Arc::new(known.recollection.clone())));
+            }
             yield Before::Told(retrieved);
             yield Before::Told(RunEvent::Doing(Phase::Waiting.into()));
             let knowing = &request.assistant.knowledge;
@@ -150,7 +155,8 @@ impl Runner {
             let tool_tokens =
                 toolbox.as_ref().map_or_else(|| estimated_tokens(request.tools.bytes()), |toolbox| toolbox.tokens());
             let (resumes, are_kept) = (request.resumes.clone(), request.session.is_some());
-            let (request, prompt_tokens) = self.compose(request, found, tool_tokens, span);
+            let telling = request.telling.clone();
+            let (request, prompt_tokens) = self.compose(request, found, &known, tool_tokens, span);
             let spending = match self.budgets.begin(&spender, prompt_tokens.into(), request.max_output_tokens.into()).await {
                 Ok(spending) => spending,
                 Err(refusal) => {
@@ -165,7 +171,7 @@ impl Runner {
                 let (model, budgets, artifacts) = (self.model.clone(), self.budgets.clone(), self.artifacts.clone());
                 let shared = self.tools.clone();
                 let bounds = assistant.tools.calling.clone();
-                let rounds = Rounds { model, budgets, spender, lookup, artifacts, shared, toolbox, bounds, are_kept, request };
+                let rounds = Rounds { model, budgets, spender, lookup, artifacts, shared, toolbox, bounds, are_kept, telling, request };
                 if resumes.is_empty() {
                     rounds.begin(writing, place)
                 } else {
@@ -209,6 +215,14 @@ impl Runner {
         (found, RunEvent::Retrieved { sources, took: started.elapsed() })
     }
 
+    /// What is known of whoever asks.
+    async fn recollect(&self, request: &RunRequest) -> Known {
+        match &request.telling {
+            Some(telling) => self.tools.memories.recollect(telling).await,
+            None => Known::default(),
+        }
+    }
+
     /// The question as it can be searched for alone; `None` when it can be as it is, or when nobody says how. It is
     /// charged like an answer.
     async fn rewrite(&self, request: &RunRequest, spender: &Spender, span: &RunSpan) -> Option<String> {
@@ -236,7 +250,14 @@ impl Runner {
     }
 
     /// What a model is asked, and about how many tokens that is.
-    fn compose(&self, request: RunRequest, found: Found, tool_tokens: u32, span: RunSpan) -> (ChatRequest, u32) {
+    fn compose(
+        &self,
+        request: RunRequest,
+        found: Found,
+        known: &Known,
+        tool_tokens: u32,
+        span: RunSpan,
+    ) -> (ChatRequest, u32) {
         let Found { passages, knowledge, version } = found;
         let RunRequest { assistant, question, history, instructions, owner, keeps_history, .. } = request;
         let knowing = &assistant.knowledge;
@@ -246,8 +267,10 @@ impl Runner {
             let (tenant, user) = (owner.as_ref().map(Owner::tenant), owner.as_ref().map(Owner::user));
             prompt.fill(&Facts { today, tenant, user })
         });
+        let memory = request.telling.as_ref().and_then(|_| recollection::told(known));
         let told = prompt::Told {
             persona: persona.as_deref(),
+            memory: memory.as_deref(),
             documents: (knowing.mode == KnowledgeMode::Always)
                 .then_some(prompt::Documents { alone_count: knowing.only_grounded }),
             tool_tokens,

@@ -86,6 +86,7 @@ impl SessionHandle {
             id: record.id.clone(),
             owner: record.owner.clone(),
             assistant: record.assistant.clone(),
+            is_temporary: record.is_temporary,
             place: Mutex::new(place),
             unsaved: Mutex::new(is_unsaved.then(|| Box::new(record))),
             log: Mutex::new(log),

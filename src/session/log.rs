@@ -10,7 +10,9 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
-    chat::{Doing, Feedback, Message, MessageId, Phase, Role, RunId, Source, Status, ToolStatus, ToolUse},
+    chat::{
+        Doing, Feedback, Message, MessageId, Phase, Recollection, Role, RunId, Source, Status, ToolStatus, ToolUse,
+    },
     session::{
         Moment,
         text::{RunText, TextPosition},
@@ -229,6 +231,14 @@ impl Log {
         }
     }
 
+    /// Appends what was remembered for the live run.
+    pub fn append_recollection(&mut self, recollection: Arc<Recollection>, now: Moment) {
+        if let Some(live) = self.live() {
+            let run = live.run.clone();
+            self.append(Event::Memory { run, recollection }, now);
+        }
+    }
+
     /// Appends what was found for the live run.
     pub fn append_sources(&mut self, items: Arc<[Source]>, now: Moment) {
         if let Some(live) = self.live_mut() {
@@ -355,6 +365,7 @@ impl Log {
         match event {
             Event::Message(message) => message.text.len(),
             Event::RunStart { .. } => 0,
+            Event::Memory { recollection, .. } => recollection.bytes(),
             Event::Sources { items, .. } => items.iter().map(|s| s.snippet.len() + s.title.len()).sum(),
             Event::ToolCall { call, .. } => call.bytes(),
             Event::ToolResult { outcome, .. } => outcome.bytes(),

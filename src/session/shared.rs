@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) owner: Option<Owner>,
     /// The name of who answers in it.
     pub(crate) assistant: String,
+    /// Nothing of it is remembered elsewhere, and nothing that was told elsewhere is known in it.
+    pub(crate) is_temporary: bool,
     /// Whose it is, as far as this gateway knows.
     pub(crate) place: Mutex<Place>,
     /// What the store is to have of the session with its first message; none once it has.

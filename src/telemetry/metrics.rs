@@ -134,8 +134,18 @@ declare::table! {
 
     /// Searches of the knowledge base made for runs.
     counter KNOWLEDGE_RETRIEVALS = "knowledge_retrievals_total" {}
-    /// Searches of the long-term memory made for runs; there is no such memory yet.
+    /// Looks into what a user has told, made for runs and by tools.
     counter MEMORY_RETRIEVALS = "memory_retrievals_total" {}
+    /// Looks and writes that came to nothing because the store was away or slow.
+    counter MEMORY_UNAVAILABLE = "memory_unavailable_total" {}
+    /// What became of what was to be remembered.
+    counter MEMORY_WRITES = "memory_writes_total" {
+        origin = ["explicit", "rule", "turn"], outcome = ["added", "updated", "known", "forgotten", "full"],
+    }
+    /// How long it takes to look, to keep a turn, and to forget.
+    histogram(SECONDS) MEMORY_DURATION = "memory_duration_seconds" { op = ["recall", "keep", "forget"] }
+    /// What is remembered of all users.
+    gauge MEMORY_ITEMS = "memory_items" { kind = ["fact", "episode"] }
     /// Parts of a search.
     histogram(SECONDS) RETRIEVAL_DURATION = "retrieval_duration_seconds" { stage = ["rewrite", "embed", "search"] }
     /// Bytes of the copies of collections in memory.

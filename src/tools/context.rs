@@ -6,6 +6,7 @@ use super::shared::Shared;
 use crate::{
     chat::{CallId, Owner, Timestamp},
     knowledge::Passage,
+    memory::Telling,
 };
 
 /// Looks into the documents; `None` when they cannot be searched.
@@ -24,6 +25,8 @@ pub struct Context<'a> {
     pub owner: Option<&'a Owner>,
     /// Whether what is made can be kept for people.
     pub keeps_files: bool,
+    /// What is told with the question, where that is remembered.
+    pub telling: Option<&'a Telling>,
     /// What all assistants have.
     pub shared: &'a Shared,
 }

@@ -1,11 +1,14 @@
 //! Why a tool had no result. Uses plain values alone.
 
+use tracing::warn;
+
 use crate::{
     config::BadPlace,
     datasets::DatasetError,
     forecast::Unfit,
     formula::{ArithmeticError, SyntaxError},
     letter::LetterError,
+    memory::MemoryError,
 };
 
 /// Why a tool had no result, in words for the model and for people.
@@ -29,6 +32,9 @@ pub enum ToolError {
     /// A dataset could not be asked.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// It is not remembered, known or forgotten.
+    #[error("{0}")]
+    Memory(String),
     /// A series cannot be gone on with.
     #[error(transparent)]
     Series(#[from] Unfit),
@@ -50,6 +56,16 @@ pub enum ToolError {
     /// What it answered is of no use.
     #[error("the server's answer is {0}")]
     Answer(&'static str),
+}
+
+impl From<MemoryError> for ToolError {
+    fn from(error: MemoryError) -> Self {
+        if let MemoryError::Unavailable(reason) = &error {
+            warn!(%reason, "the memory is not available");
+            return Self::Memory("the memory is not available at the moment".to_owned());
+        }
+        Self::Memory(error.to_string())
+    }
 }
 
 impl ToolError {

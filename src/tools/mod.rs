@@ -16,6 +16,7 @@ mod forecasts;
 mod guard;
 mod http;
 mod knowledge;
+mod memory;
 mod output;
 mod shared;
 mod spec;

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::forecasts::{self, Forecasts};
-use crate::{datasets::Datasets, telemetry::caches::CacheReport};
+use crate::{datasets::Datasets, memory::Memories, telemetry::caches::CacheReport};
 
 /// What the tools of all assistants have together.
 #[derive(Debug)]
 pub struct Shared {
     /// Tables that somebody has brought.
     pub datasets: Arc<Datasets>,
+    /// What users have told.
+    pub memories: Arc<Memories>,
     /// What they were gone on with.
     pub(super) forecasts: Forecasts,
     /// So many questions are answered at a time.
@@ -19,17 +21,17 @@ pub struct Shared {
 }
 
 impl Default for Shared {
-    /// Without any datasets.
+    /// Without any datasets and memories.
     fn default() -> Self {
-        Self::with(Arc::default())
+        Self::with(Arc::default(), Arc::default())
     }
 }
 
 impl Shared {
-    /// With these datasets.
+    /// With these datasets and memories.
     #[must_use]
-    pub fn with(datasets: Arc<Datasets>) -> Self {
-        Self { datasets, forecasts: Forecasts::default(), questions: forecasts::places() }
+    pub fn with(datasets: Arc<Datasets>, memories: Arc<Memories>) -> Self {
+        Self { datasets, memories, forecasts: Forecasts::default(), questions: forecasts::places() }
     }
 
     /// How the cache of forecasts stands.

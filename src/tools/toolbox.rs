@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    calc, chart, context::Context, dataset, document, error::ToolError, forecast, http, knowledge, output::Output, time,
+    calc, chart, context::Context, dataset, document, error::ToolError, forecast, http, knowledge, memory,
+    output::Output, time,
 };
 use crate::{
     config::{self, BuiltIn, DocumentCall, Does},
@@ -64,7 +65,10 @@ impl Tool {
             config::Tool::BuiltIn(BuiltIn::Chart) => chart::inputs(),
             config::Tool::BuiltIn(BuiltIn::Dataset) => dataset::inputs(),
             config::Tool::BuiltIn(BuiltIn::Forecast) => forecast::inputs(),
+            config::Tool::BuiltIn(BuiltIn::Forget) => memory::forget::inputs(),
             config::Tool::BuiltIn(BuiltIn::Knowledge) => knowledge::inputs(),
+            config::Tool::BuiltIn(BuiltIn::Recall) => memory::recall::inputs(),
+            config::Tool::BuiltIn(BuiltIn::Remember) => memory::remember::inputs(),
             config::Tool::BuiltIn(BuiltIn::Time) => time::inputs(),
             config::Tool::Own(own) => own.inputs.clone(),
         };
@@ -77,7 +81,10 @@ impl Tool {
             config::Tool::BuiltIn(BuiltIn::Chart) => chart::DESCRIPTION,
             config::Tool::BuiltIn(BuiltIn::Dataset) => dataset::DESCRIPTION,
             config::Tool::BuiltIn(BuiltIn::Forecast) => forecast::DESCRIPTION,
+            config::Tool::BuiltIn(BuiltIn::Forget) => memory::forget::DESCRIPTION,
             config::Tool::BuiltIn(BuiltIn::Knowledge) => knowledge::DESCRIPTION,
+            config::Tool::BuiltIn(BuiltIn::Recall) => memory::recall::DESCRIPTION,
+            config::Tool::BuiltIn(BuiltIn::Remember) => memory::remember::DESCRIPTION,
             config::Tool::BuiltIn(BuiltIn::Time) => time::DESCRIPTION,
             config::Tool::Own(own) => &own.description,
         };
@@ -144,7 +151,10 @@ impl Tool {
             config::Tool::BuiltIn(BuiltIn::Chart) => chart::run(arguments, context).await,
             config::Tool::BuiltIn(BuiltIn::Dataset) => dataset::run(arguments, context).await,
             config::Tool::BuiltIn(BuiltIn::Forecast) => forecast::run(arguments, context).await,
+            config::Tool::BuiltIn(BuiltIn::Forget) => memory::forget::run(arguments, context).await,
             config::Tool::BuiltIn(BuiltIn::Knowledge) => knowledge::run(arguments, context.search).await,
+            config::Tool::BuiltIn(BuiltIn::Recall) => memory::recall::run(arguments, context).await,
+            config::Tool::BuiltIn(BuiltIn::Remember) => memory::remember::run(arguments, context).await,
             config::Tool::BuiltIn(BuiltIn::Time) => time::run(arguments, context.now),
             config::Tool::Own(own) => match &own.does {
                 Does::Formula(formula) => {

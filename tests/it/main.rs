@@ -43,6 +43,7 @@ mod layers;
 mod limits;
 mod logs;
 mod manual;
+mod memory;
 mod metrics;
 mod mirrors;
 mod mock_tools;

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use toml::{Spanned, de::DeValue};
 
 use super::{
-    Asks, Does, Method, OwnTool, document,
+    APPROVAL_TTL_H, Asks, Does, Method, OwnTool, document,
     fields::{self, Entry, NAME, Source, is_name},
     formula, http, inputs,
 };
@@ -20,8 +20,6 @@ use crate::{
     formula::Inputs,
 };
 
-/// How many hours a call waits to be allowed.
-const APPROVAL_TTL_H: u64 = 24;
 /// The longest description, in bytes: it is told the model with every question.
 const MAX_DESCRIPTION: usize = 1000;
 

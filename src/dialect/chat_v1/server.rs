@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::bounds::{FRAME_BYTES, SUBPROTOCOL, TEXT_CHARS};
 use crate::{
     chat::{
-        Approval, CallId, Citation, Doing, Message, MessageId, Phase, RunError, RunId, SessionId, Source, Status,
-        Timing, ToolCall, ToolOutcome, ToolStatus, ToolUse, Usage,
+        Approval, CallId, Citation, Doing, Message, MessageId, Phase, Recollection, RunError, RunId, SessionId, Source,
+        Status, Timing, ToolCall, ToolOutcome, ToolStatus, ToolUse, Usage,
     },
     session::{
         Receipt,
@@ -108,6 +108,13 @@ enum Out<'a> {
     },
     #[serde(rename = "failover")]
     Failover { run: &'a RunId, keep: u64, from: &'a str, to: &'a str, reason: &'a str },
+    #[serde(rename = "memory")]
+    Memory {
+        seq: u64,
+        run: &'a RunId,
+        #[serde(flatten)]
+        recollection: &'a Recollection,
+    },
     #[serde(rename = "sources")]
     Sources { seq: u64, run: &'a RunId, items: &'a [Source] },
     #[serde(rename = "tool.call")]
@@ -281,6 +288,7 @@ pub fn event(seq: u64, event: &Event) -> String {
             let (replaces, version, variant) = (replaces.as_ref(), version.as_deref(), variant.as_deref());
             Out::RunStart { seq, run, message, r#for: question, replaces, model, version, variant }
         }
+        Event::Memory { run, recollection } => Out::Memory { seq, run, recollection },
         Event::Sources { run, items } => Out::Sources { seq, run, items },
         Event::ToolCall { run, call } => Out::ToolCall { seq, run, call },
         Event::ToolResult { run, call, outcome } => match &outcome.approval {

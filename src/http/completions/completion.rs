@@ -148,6 +148,7 @@ impl Completion {
                 // What an assistant calls is its own affair: the interface knows only calls for the caller to make.
                 Some(
                     RunEvent::Doing(_)
+                    | RunEvent::Remembered(_)
                     | RunEvent::Asked(_)
                     | RunEvent::ToolCall(_)
                     | RunEvent::ToolResult(..)

@@ -12,11 +12,13 @@ use tracing::{error, warn};
 
 use super::{
     Actor,
-    turn::{Current, Running, Storing},
+    turn::{Current, Running, Storing, WaitingTurn},
 };
 use crate::{
     chat::{Message, Phase, RunError, SessionId, Status, Timestamp, Timing, ToolStatus, Usage},
+    config::Assistant,
     llm::{Failover, PromptMessage, estimated_tokens},
+    memory::Telling,
     run::{Outcome, RunEvent, RunRequest, citations, count_ended, drawn},
     session::{
         Closed,
@@ -60,6 +62,7 @@ impl Actor {
             version: Some(assistant.version.as_str().into()),
             variant: assistant.variant.as_deref().map(Arc::from),
         };
+        let telling = self.telling(&turn, &assistant);
         let request = {
             let mut log = self.shared.log.lock();
             let now = self.deps.clock.now();
@@ -81,7 +84,7 @@ impl Actor {
                 Some(_) => log.transcript().iter().filter(is_before).cloned().collect(),
                 None => Vec::new(),
             };
-            RunRequest { is_anew: turn.is_anew, resumes, session, run, ..request }
+            RunRequest { is_anew: turn.is_anew, resumes, session, run, telling: telling.clone(), ..request }
         };
         metrics::gauge!(RUNS_ACTIVE).increment(1.0);
         let stopped = turn.stopped;
@@ -89,6 +92,7 @@ impl Actor {
         self.current = Current::Running(Box::new(Running {
             turn,
             assistant,
+            telling,
             events: self.deps.runner.clone().start(request),
             started: Instant::now(),
             prompt_tokens: None,
@@ -103,6 +107,16 @@ impl Actor {
         } else if self.deps.interrupting.load(Ordering::Acquire) {
             self.interrupt_current();
         }
+    }
+
+    /// What is told with a question, where that is remembered.
+    fn telling(&self, turn: &WaitingTurn, assistant: &Assistant) -> Option<Arc<Telling>> {
+        if self.shared.is_temporary {
+            return None;
+        }
+        let is_first = !turn.is_anew && turn.resumes.is_none();
+        let (owner, session) = (self.shared.owner.as_ref(), &self.shared.id);
+        Telling::of(assistant, owner, session, &turn.question, is_first).map(Arc::new)
     }
 
     /// Goes on with what the session is busy with: ready when that has changed, or may have more at once.
@@ -182,6 +196,9 @@ impl Actor {
                     self.shared.log.lock().append_sources(running.sources.clone(), self.deps.clock.now());
                 }
             }
+            RunEvent::Remembered(recollection) => {
+                self.shared.log.lock().append_recollection(recollection, self.deps.clock.now());
+            }
             RunEvent::Sources(sources) => {
                 running.sources = sources;
                 self.shared.log.lock().append_sources(running.sources.clone(), self.deps.clock.now());
@@ -231,7 +248,8 @@ impl Actor {
                 return;
             }
         };
-        let Running { turn, assistant, events, started, prompt_tokens, author, mut timing, sources, .. } = *running;
+        let Running { turn, assistant, telling, events, started, prompt_tokens, author, mut timing, sources, .. } =
+            *running;
         drop(events); // Closes the upstream connection, before anything else takes its time.
         let (text, tools) = {
             let mut log = self.shared.log.lock();
@@ -267,7 +285,15 @@ impl Actor {
         let ending = Ending { author, citations, usage, timing, error: outcome.error };
         let (store, session) = (self.deps.store.clone(), (self.shared.id.clone(), self.shared.fence()));
         let finished = FinishedAnswer::of(&answer, turn.run.clone(), outcome.usage);
-        let committed = commit_answer(store, session, finished).boxed();
+        let committed = commit_answer(store, session, finished);
+        let committed = match telling {
+            // Who hears of the end can rely on it that it is remembered.
+            Some(telling) => {
+                let (memories, answer) = (self.deps.runner.tools.memories.clone(), answer.clone());
+                async move { tokio::join!(committed, memories.keep_turn(&telling, &answer)).0 }.boxed()
+            }
+            None => committed.boxed(),
+        };
         self.current = Current::Storing(Box::new(Storing { turn, assistant, answer, ending, committed }));
     }
 

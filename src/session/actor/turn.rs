@@ -10,6 +10,7 @@ use crate::{
     chat::{Author, Feedback, Message, MessageId, Role, RunId, Source, Timing},
     config::Assistant,
     limits::Standing,
+    memory::Telling,
     run::RunEvent,
     session::{
         Receipt, SendError, SendMode,
@@ -128,6 +129,8 @@ pub(super) enum Current {
 pub(super) struct Running {
     pub(super) turn: WaitingTurn,
     pub(super) assistant: Arc<Assistant>,
+    /// What is told with the question, where that is remembered.
+    pub(super) telling: Option<Arc<Telling>>,
     pub(super) events: BoxStream<'static, RunEvent>,
     pub(super) started: Instant,
     /// About how long the prompt was, once a model was asked.

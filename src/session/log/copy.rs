@@ -167,6 +167,7 @@ impl Log {
                         }
                         self.begin_run((run, message, question), replaces, By { model, version, variant }, now);
                     }
+                    Event::Memory { recollection, .. } => self.append_recollection(recollection, now),
                     Event::Sources { items, .. } => self.append_sources(items, now),
                     Event::ToolCall { call, .. } => self.append_call(ToolCall::clone(&call), now),
                     Event::ToolResult { call, outcome, .. } => {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     chat::{
-        Author, CallId, Citation, Decision, Doing, Message, MessageId, Phase, RunError, RunId, Source, Status, Timing,
-        ToolCall, ToolOutcome, ToolStatus, ToolUse, Usage,
+        Author, CallId, Citation, Decision, Doing, Message, MessageId, Phase, Recollection, RunError, RunId, Source,
+        Status, Timing, ToolCall, ToolOutcome, ToolStatus, ToolUse, Usage,
     },
     session::{Moment, log::cursor::Cursor},
 };
@@ -35,6 +35,13 @@ pub enum Event {
         /// Which variant of it, when it is one.
         #[serde(default)]
         variant: Option<Arc<str>>,
+    },
+    /// What was remembered for the answer.
+    Memory {
+        /// The run.
+        run: RunId,
+        /// What.
+        recollection: Arc<Recollection>,
     },
     /// What was found for the answer.
     Sources {

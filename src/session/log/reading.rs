@@ -83,6 +83,7 @@ impl Log {
             }
             Event::RunDone(_) => cursor.run = None,
             Event::Message(_)
+            | Event::Memory { .. }
             | Event::Sources { .. }
             | Event::ToolCall { .. }
             | Event::ToolResult { .. }

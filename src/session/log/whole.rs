@@ -87,6 +87,7 @@ impl Whole {
             Event::RunStart { run: id, .. } => run(id).is_some_and(|run| run.started == seq),
             Event::RunDone(done) => run(&done.run).is_some_and(|run| run.done == Some(seq)),
             Event::Message(_)
+            | Event::Memory { .. }
             | Event::Sources { .. }
             | Event::ToolCall { .. }
             | Event::ToolResult { .. }

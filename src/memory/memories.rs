@@ -1,0 +1,438 @@
+//! What users have told, and what of it is known when they ask. Uses `store`, vectors of `knowledge`, `telemetry` and its pure
+//! neighbours.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
+use tracing::warn;
+
+use super::{
+    error::MemoryError,
+    phrases::{self, Said},
+    recall::{self, Question},
+    sensitive::sensitive,
+    telling::Telling,
+    words::words,
+};
+use crate::{
+    chat::{
+        Circle, Memory, MemoryId, MemoryKind, Message, Notebook, Noted, Origin, Recalled, Recollection, Status,
+        Timestamp,
+    },
+    config::{BuiltIn, Extract},
+    knowledge::Vectors,
+    llm::estimated_tokens,
+    store::{
+        MemoryStore, StoreError,
+        memories::{Forget, Forgotten, Kept, MemoryFilter, NewMemory, Words},
+    },
+    telemetry::metrics::{MEMORY_DURATION, MEMORY_ITEMS, MEMORY_RETRIEVALS, MEMORY_UNAVAILABLE, MEMORY_WRITES},
+};
+
+/// Looking that takes longer is given up.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The most characters of a question in an episode.
+const QUESTION_CHARS: usize = 2000;
+/// The most characters of an answer in an episode.
+const ANSWER_CHARS: usize = 1500;
+/// The most characters of a fact.
+pub const FACT_CHARS: usize = 300;
+/// Texts whose vectors are made at once.
+const BATCH: usize = 32;
+/// How often it is looked for what has no vector yet, when nobody says that there is something.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// A fact that shares no word with what is to be forgotten is meant when it fits so well.
+const FITS: f32 = 0.5;
+/// The most episodes that are forgotten with what was said.
+const MOST_FORGOTTEN: usize = 50;
+
+/// What users have told.
+#[derive(Debug, Default)]
+pub struct Memories(Option<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<dyn MemoryStore>,
+    vectors: Option<Arc<Vectors>>,
+    /// Something was kept that has no vector yet.
+    kept: Notify,
+}
+
+/// What an answer begins with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Known {
+    /// The facts that hold, the oldest first.
+    pub facts: Vec<Memory>,
+    /// The episodes that fit, the best first.
+    pub episodes: Vec<Memory>,
+    /// What viewers are told.
+    pub recollection: Recollection,
+}
+
+impl Memories {
+    /// Those in `store`; by words alone where there are no vectors.
+    #[must_use]
+    pub fn kept_in(store: Arc<dyn MemoryStore>, vectors: Option<Arc<Vectors>>) -> Self {
+        Self(Some(Inner { store, vectors, kept: Notify::new() }))
+    }
+
+    /// Where they are kept.
+    ///
+    /// # Errors
+    /// [`MemoryError::Unavailable`] where none are.
+    pub fn store(&self) -> Result<&Arc<dyn MemoryStore>, MemoryError> {
+        self.inner().map(|inner| &inner.store)
+    }
+
+    fn inner(&self) -> Result<&Inner, MemoryError> {
+        let nowhere = || StoreError::Unavailable("nothing is remembered by this gateway".to_owned());
+        Ok(self.0.as_ref().ok_or_else(nowhere)?)
+    }
+
+    /// Remembers what is told, and what is known that fits. What fails ends no answer: it goes on without.
+    pub async fn recollect(&self, telling: &Telling) -> Known {
+        let begun = Instant::now();
+        metrics::counter!(MEMORY_RETRIEVALS).increment(1);
+        let known = match timeout(PATIENCE, self.try_recollect(telling)).await {
+            Ok(Ok(known)) => known,
+            Ok(Err(MemoryError::Off)) => Known::default(),
+            Ok(Err(error)) => unavailable(&error.to_string()),
+            Err(_) => unavailable("it took too long"),
+        };
+        metrics::histogram!(MEMORY_DURATION, "op" => "recall").record(begun.elapsed().as_secs_f64());
+        known
+    }
+
+    async fn try_recollect(&self, telling: &Telling) -> Result<Known, MemoryError> {
+        let inner = self.open(telling).await?;
+        let (notebook, rule) = (&telling.notebook, &telling.rule);
+        let mut recollection = Recollection::default();
+        if telling.is_first && rule.extract == Extract::Rules {
+            let said = phrases::said(&telling.text).into_iter().filter(|said| sensitive(&said.text).is_none());
+            let new: Vec<NewMemory> = said.map(|said| fact(telling, said)).collect();
+            for kept in inner.keep(notebook, new).await? {
+                if let Kept::New { memory, ended } = kept {
+                    recollection.noted.push(Noted::of(&memory, &ended));
+                }
+            }
+        }
+        let mut facts = inner.store.facts(notebook, Timestamp::now()).await?;
+        let mut left = rule.profile_tokens;
+        let fits = |fact: &&Memory| {
+            let tokens = estimated_tokens(fact.text.len()) + 8;
+            let fits = tokens <= left;
+            left = left.saturating_sub(tokens);
+            fits
+        };
+        let newest = facts.iter().rev().take(rule.profile_items).take_while(fits).count();
+        facts.drain(..facts.len() - newest);
+        let episodes = inner.episodes(telling, &telling.text, rule.episodes).await?;
+        // What was told just now is no memory of it.
+        let earlier = facts.iter().filter(|fact| fact.message.as_ref() != Some(&telling.message));
+        recollection.recalled = earlier.chain(&episodes).map(Recalled::from).collect();
+        Ok(Known { facts, episodes, recollection })
+    }
+
+    /// The notebook of a telling, when its user wants one.
+    async fn open(&self, telling: &Telling) -> Result<&Inner, MemoryError> {
+        let inner = self.inner()?;
+        if inner.store.remembers(telling.notebook.owner.as_ref()).await? { Ok(inner) } else { Err(MemoryError::Off) }
+    }
+
+    /// Keeps a turn as an episode, when it is one that is kept: a whole answer in which nothing was forgotten, to a question
+    /// with nothing in it that must not lie about. What fails is told in the log alone.
+    pub async fn keep_turn(&self, telling: &Telling, answer: &Message) {
+        let forgets = |name: &str| name == BuiltIn::Forget.name();
+        let is_whole = answer.status == Status::Complete && !answer.text.trim().is_empty();
+        if !is_whole
+            || answer.tools.iter().any(|used| forgets(&used.call.tool))
+            || phrases::is_forgetting(&telling.text)
+            || sensitive(&telling.text).is_some()
+        {
+            return;
+        }
+        let begun = Instant::now();
+        match timeout(PATIENCE, self.try_keep_turn(telling, &answer.text)).await {
+            Ok(Ok(()) | Err(MemoryError::Off)) => {}
+            Ok(Err(error)) => drop(unavailable(&error.to_string())),
+            Err(_) => drop(unavailable("it took too long")),
+        }
+        metrics::histogram!(MEMORY_DURATION, "op" => "keep").record(begun.elapsed().as_secs_f64());
+    }
+
+    async fn try_keep_turn(&self, telling: &Telling, answer: &str) -> Result<(), MemoryError> {
+        let inner = self.open(telling).await?;
+        let text = beginning(&telling.text, QUESTION_CHARS);
+        let answer = beginning(answer, ANSWER_CHARS);
+        let words_said = words(&text);
+        let mentions = Words::new([words_said.as_slice(), words(&answer).as_slice()].concat());
+        let memory = telling.memory(MemoryKind::Episode, Origin::Turn, text);
+        let memory = Memory { answer: Some(answer), ..memory };
+        inner
+            .keep(&telling.notebook, vec![NewMemory { memory, words: words_said, mentions, ends: Vec::new() }])
+            .await?;
+        Ok(())
+    }
+
+    /// Remembers what the user says in these words of theirs; what is remembered of it.
+    ///
+    /// # Errors
+    /// [`MemoryError`]; then nothing new is.
+    pub async fn remember(&self, telling: &Telling, quote: &str) -> Result<Vec<Memory>, MemoryError> {
+        let quote = quote.trim();
+        if quote.is_empty() || !flat(&telling.text).contains(&flat(quote)) {
+            return Err(MemoryError::NotSaid);
+        }
+        if let Some(found) = sensitive(quote) {
+            return Err(MemoryError::Sensitive(found));
+        }
+        let inner = self.open(telling).await?;
+        let mut said = phrases::said(quote);
+        if said.is_empty() {
+            let text = beginning(quote, FACT_CHARS);
+            said.push(Said { attribute: None, text, ends: Vec::new(), origin: Origin::Explicit });
+        }
+        let new: Vec<NewMemory> = said.into_iter().map(|said| fact(telling, said)).collect();
+        let wanted: Vec<Memory> = new.iter().map(|new| new.memory.clone()).collect();
+        let mut remembered = Vec::new();
+        for (kept, wanted) in inner.keep(&telling.notebook, new).await?.into_iter().zip(wanted) {
+            match kept {
+                Kept::New { memory, .. } => remembered.push(memory),
+                Kept::Known => remembered.push(wanted),
+                Kept::Full => return Err(MemoryError::Full),
+                Kept::Forgotten => return Err(MemoryError::Forgotten),
+            }
+        }
+        Ok(remembered)
+    }
+
+    /// Remembers a fact that the user writes down; `None`: that is known already.
+    ///
+    /// # Errors
+    /// [`MemoryError`].
+    pub async fn write_down(&self, notebook: &Notebook, fact: Memory) -> Result<Option<Memory>, MemoryError> {
+        if let Some(found) = sensitive(&fact.text) {
+            return Err(MemoryError::Sensitive(found));
+        }
+        let said = phrases::said(&fact.text).into_iter().next().filter(|said| said.attribute.is_some());
+        let (attribute, ends) = said.map_or((None, Vec::new()), |said| (said.attribute, said.ends));
+        let words = words(&fact.text);
+        let new = NewMemory { mentions: words.clone(), words, ends, memory: Memory { attribute, ..fact } };
+        match self.inner()?.keep(notebook, vec![new]).await?.pop() {
+            Some(Kept::New { memory, .. }) => Ok(Some(memory)),
+            Some(Kept::Full) => Err(MemoryError::Full),
+            Some(Kept::Forgotten) => Err(MemoryError::Forgotten),
+            Some(Kept::Known) | None => Ok(None),
+        }
+    }
+
+    /// What is known of something; of everything: all facts. Facts come first.
+    ///
+    /// # Errors
+    /// [`MemoryError`].
+    pub async fn recall(&self, telling: &Telling, about: Option<&str>) -> Result<Vec<Memory>, MemoryError> {
+        let inner = self.open(telling).await?;
+        metrics::counter!(MEMORY_RETRIEVALS).increment(1);
+        let mut found = inner.store.facts(&telling.notebook, Timestamp::now()).await?;
+        if let Some(about) = about {
+            let attribute = phrases::asked(about).or_else(|| Some(about.trim().to_lowercase()));
+            let wanted = words(about);
+            found.retain(|fact| match (&attribute, &fact.attribute) {
+                (Some(asked), Some(attribute)) if is_of(attribute, asked) => true,
+                _ => words(&fact.text).as_slice().iter().any(|word| wanted.as_slice().binary_search(word).is_ok()),
+            });
+            let episodes = inner.episodes(telling, about, telling.rule.episodes.max(1)).await?;
+            // Who has only asked has told nothing.
+            found.extend(episodes.into_iter().filter(|episode| !phrases::is_question(&episode.text)));
+        }
+        if found.is_empty() { Err(MemoryError::Nothing) } else { Ok(found) }
+    }
+
+    /// Forgets what the user has said of something, or everything that the notebook has.
+    ///
+    /// # Errors
+    /// [`MemoryError::Nothing`] when there is nothing of it.
+    pub async fn forget(&self, telling: &Telling, what: What<'_>) -> Result<Forgotten, MemoryError> {
+        let inner = self.inner()?; // Whoever has switched it off can forget all the same.
+        let (notebook, now) = (&telling.notebook, Timestamp::now());
+        let owner = notebook.owner.as_ref();
+        let begun = Instant::now();
+        let forgets: Vec<Forget> = match what {
+            What::Everything => {
+                let assistant = Some(notebook.assistant.clone());
+                vec![Forget::All(MemoryFilter { assistant, ..MemoryFilter::default() })]
+            }
+            What::Of(text) => {
+                let wanted = words(text);
+                if wanted.as_slice().is_empty() {
+                    return Err(MemoryError::Nothing); // Everything has all of no words.
+                }
+                let facts = inner.store.facts(notebook, now).await?;
+                let has_all = |fact: &&Memory| {
+                    let words = words(&fact.text);
+                    !words.as_slice().is_empty() && (words.has_all_of(&wanted) || wanted.has_all_of(&words))
+                };
+                let mut meant: Vec<MemoryId> = facts.iter().filter(has_all).map(|fact| fact.id.clone()).collect();
+                if meant.is_empty() {
+                    meant.extend(inner.fitting(text, &facts).await);
+                }
+                let traces = inner.store.traces(notebook, None, now).await?;
+                let mentioning = traces.into_iter().filter(|trace| trace.words.has_all_of(&wanted));
+                let episodes = mentioning.take(MOST_FORGOTTEN).map(|trace| trace.id);
+                meant.into_iter().chain(episodes).map(Forget::One).collect()
+            }
+        };
+        let mut all = Forgotten::default();
+        for what in forgets {
+            let one = inner.store.forget(owner, what, now).await?;
+            all = Forgotten { facts: all.facts + one.facts, episodes: all.episodes + one.episodes };
+        }
+        metrics::histogram!(MEMORY_DURATION, "op" => "forget").record(begun.elapsed().as_secs_f64());
+        if all == Forgotten::default() { Err(MemoryError::Nothing) } else { Ok(all) }
+    }
+
+    /// Makes vectors of what has none yet, and counts what there is, until it is dropped.
+    pub async fn tend(&self) {
+        let Ok(inner) = self.inner() else { return };
+        loop {
+            match inner.embed_some().await {
+                Ok(0) => {
+                    if let Ok((facts, episodes)) = inner.store.count_memories().await {
+                        for (kind, count) in [(MemoryKind::Fact, facts), (MemoryKind::Episode, episodes)] {
+                            metrics::gauge!(MEMORY_ITEMS, "kind" => kind.as_str()).set(count as f64);
+                        }
+                    }
+                    drop(timeout(LOOK_EVERY, inner.kept.notified()).await);
+                }
+                Ok(_) => {}
+                Err(reason) => {
+                    warn!(reason, "memories have no vectors yet, and are found by their words");
+                    sleep(LOOK_EVERY).await;
+                }
+            }
+        }
+    }
+}
+
+/// What is to be forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What<'a> {
+    /// All that the notebook has.
+    Everything,
+    /// What was said of something.
+    Of(&'a str),
+}
+
+impl Inner {
+    async fn keep(&self, notebook: &Notebook, new: Vec<NewMemory>) -> Result<Vec<Kept>, StoreError> {
+        if new.is_empty() {
+            return Ok(Vec::new());
+        }
+        let origins: Vec<Origin> = new.iter().map(|new| new.memory.origin).collect();
+        let kept = self.store.keep_memories(notebook, new).await?;
+        for (kept, origin) in kept.iter().zip(origins) {
+            let outcome = match kept {
+                Kept::New { ended, .. } if ended.is_empty() => "added",
+                Kept::New { .. } => "updated",
+                Kept::Known => "known",
+                Kept::Forgotten => "forgotten",
+                Kept::Full => "full",
+            };
+            metrics::counter!(MEMORY_WRITES, "origin" => origin.as_str(), "outcome" => outcome).increment(1);
+        }
+        self.kept.notify_one();
+        Ok(kept)
+    }
+
+    /// The episodes of other conversations that fit `text`, the best first.
+    async fn episodes(&self, telling: &Telling, text: &str, most: usize) -> Result<Vec<Memory>, StoreError> {
+        if most == 0 {
+            return Ok(Vec::new());
+        }
+        let circle = Circle::of(telling.notebook.owner.as_ref(), Some(&telling.session), false);
+        let of_question = match &self.vectors {
+            Some(vectors) => vectors.of_question(text, circle.as_ref()).await.ok(),
+            None => None,
+        };
+        let model = self.vectors.as_ref().filter(|_| of_question.is_some()).map(|vectors| vectors.model());
+        let traces = self.store.traces(&telling.notebook, model, Timestamp::now()).await?;
+        let question = Question {
+            words: words(text),
+            vector: of_question.as_ref().map(|(vector, _)| vector.as_slice()),
+            session: Some(&telling.session),
+            unrelated: of_question.as_ref().map_or(0.0, |(_, unrelated)| *unrelated),
+        };
+        let ranked = recall::rank(&question, &traces, most, telling.rule.min_score);
+        let ids: Vec<MemoryId> = ranked.iter().map(|(_, at)| traces[*at].id.clone()).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut found = self.store.memories_by_id(telling.notebook.owner.as_ref(), &ids).await?;
+        found.sort_by_key(|memory| ids.iter().position(|id| *id == memory.id));
+        Ok(found)
+    }
+
+    /// The fact that fits a text best by its meaning, if one does.
+    async fn fitting(&self, text: &str, facts: &[Memory]) -> Option<MemoryId> {
+        let vectors = self.vectors.as_ref()?;
+        let (question, unrelated) = vectors.of_question(text, None).await.ok()?;
+        let embedded = vectors.embed(facts.iter().map(|fact| fact.text.clone()).collect()).await.ok()?;
+        let score = |vector: &Vec<f32>| {
+            let cosine: f32 = question.iter().zip(vector).map(|(a, b)| a * b).sum();
+            (cosine - unrelated) / (1.0 - unrelated)
+        };
+        let scored = embedded.vectors.iter().map(score).zip(facts);
+        let best = scored.filter(|(score, _)| *score >= FITS).max_by(|(a, _), (b, _)| a.total_cmp(b));
+        best.map(|(_, fact)| fact.id.clone())
+    }
+
+    /// Makes vectors of some episodes; of how many.
+    async fn embed_some(&self) -> Result<usize, String> {
+        let Some(vectors) = &self.vectors else { return Ok(0) };
+        let told = |error: StoreError| error.to_string();
+        let without = self.store.without_vector(vectors.model(), BATCH).await.map_err(told)?;
+        let (ids, texts): (Vec<MemoryId>, Vec<String>) = without.into_iter().unzip();
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let embedded = vectors.embed(texts).await.map_err(|error| error.to_string())?;
+        let made = embedded.vectors.iter().map(|vector| recall::quantized(vector));
+        let made: Vec<(MemoryId, Vec<i8>)> = ids.into_iter().zip(made).collect();
+        let count = made.len();
+        self.store.set_vectors(vectors.model(), made).await.map_err(told)?;
+        Ok(count)
+    }
+}
+
+/// Something that was said, to be kept as a fact.
+fn fact(telling: &Telling, said: Said) -> NewMemory {
+    let words = words(&said.text);
+    let memory = telling.memory(MemoryKind::Fact, said.origin, said.text);
+    let memory = Memory { attribute: said.attribute, ..memory };
+    NewMemory { memory, mentions: words.clone(), words, ends: said.ends }
+}
+
+/// Whether an attribute is the one that is asked for, or one of its kind, as [`phrases::asked`] says it.
+fn is_of(attribute: &str, asked: &str) -> bool {
+    let is_kind = asked.is_empty() || asked.ends_with(':') && attribute.starts_with(asked);
+    is_kind || attribute.strip_prefix(asked).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+}
+
+fn unavailable(reason: &str) -> Known {
+    metrics::counter!(MEMORY_UNAVAILABLE).increment(1);
+    warn!(reason, "the memory is not available");
+    Known { recollection: Recollection { unavailable: true, ..Recollection::default() }, ..Known::default() }
+}
+
+/// The beginning of a text, with so many characters at the most.
+fn beginning(text: &str, most: usize) -> String {
+    text.trim().chars().take(most).collect()
+}
+
+/// A text as it is compared: what is between its words, and their case, does not count.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
