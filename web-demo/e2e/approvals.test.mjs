@@ -1,8 +1,8 @@
 /** What waits for approval, and the files that tools make, in a real browser. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { ask, connected, launch, openPage, violations } from "./browser.mjs";
-import { Conversation } from "./scripted.mjs";
+import { ask, connected, launch, violations } from "./browser.mjs";
+import { askScripted, openScripted } from "./scripted.mjs";
 
 let browser;
 before(async () => {
@@ -13,18 +13,7 @@ after(() => browser?.close());
 const ARGS = { name: "Asha Rao", principal: 500_000, annual_rate: 10.5, months: 36 };
 const LETTER = { title: "Sanction letter", tool: "sanction_letter", args: ARGS };
 
-async function open(options) {
-  const conversation = new Conversation();
-  const { page, misdeeds } = await openPage(browser, options, "", conversation);
-  const close = async () => {
-    assert.deepEqual(misdeeds, []);
-    await page.context().close();
-  };
-  await ask(page, "A letter, please.");
-  await page.waitForFunction(() => window.rivulet.client.outgoing.length === 0);
-  conversation.begin();
-  return { conversation, page, close };
-}
+const open = (options) => openScripted(browser, "A letter, please.", options);
 
 function wait(conversation, about) {
   conversation.write("I can write it.");
@@ -208,9 +197,7 @@ for (const [name, options] of [
     await page.getByRole("img", { name: "Goods" }).waitFor();
     await page.getByRole("button", { name: "As table: Goods" }).click();
     await page.getByRole("slider", { name: "Goods" }).focus();
-    await ask(page, "A letter, please.");
-    await page.waitForFunction(() => window.rivulet.client.outgoing.length === 0);
-    conversation.begin();
+    await askScripted(page, conversation, "A letter, please.");
     wait(conversation);
     await group(page).waitFor();
     assert.deepEqual(await violations(page), []);

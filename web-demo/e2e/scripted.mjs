@@ -2,9 +2,36 @@
  * A conversation behind the page's WebSocket that says what a test wants: no model writes as oddly, or as
  * steadily, as some of these tests need. The page itself, and all else, comes from the gateway.
  */
+import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
+import { ask, openPage } from "./browser.mjs";
 
 const EPOCH = "scripted";
+
+/**
+ * A page with a conversation of its own, whose answer to `question` has begun. `before` answers requests of the page, as
+ * that of `Conversation`. `close` finds out whether the page did what it must not; that requests were refused with this
+ * status is in the browser's console, too.
+ */
+export async function openScripted(browser, question, { before, ...options } = {}) {
+  const conversation = new Conversation();
+  if (before) conversation.before = before;
+  const { page, misdeeds } = await openPage(browser, options, "", conversation);
+  const close = async (status = null) => {
+    const others = misdeeds.filter((text) => status === null || !text.includes(String(status)));
+    assert.deepEqual(others, []);
+    await page.context().close();
+  };
+  await askScripted(page, conversation, question);
+  return { conversation, page, close };
+}
+
+/** Asks, and has the answer begin. */
+export async function askScripted(page, conversation, question) {
+  await ask(page, question);
+  await page.waitForFunction(() => window.rivulet.client.outgoing.length === 0);
+  conversation.begin();
+}
 
 export class Conversation {
   /** Every frame of the page but its answers to pings. */

@@ -4,17 +4,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import {
-  ask,
-  connected,
-  finishedAnswer,
-  launch,
-  newestAnswer,
-  openPage,
-  violations,
-} from "./browser.mjs";
+import { ask, connected, finishedAnswer, launch, newestAnswer, violations } from "./browser.mjs";
 import { OwnGateway, openAt } from "./own-gateway.mjs";
-import { Conversation } from "./scripted.mjs";
+import { openScripted } from "./scripted.mjs";
 
 let browser;
 before(async () => {
@@ -28,18 +20,7 @@ const SCHEDULE = Array.from({ length: 36 }, (_, at) => {
 });
 const RESULT = { summary: "16,251.22 a month", data: { emi: 16_251.22, schedule: SCHEDULE } };
 
-async function open(options) {
-  const conversation = new Conversation();
-  const { page, misdeeds } = await openPage(browser, options, "", conversation);
-  const close = async () => {
-    assert.deepEqual(misdeeds, []);
-    await page.context().close();
-  };
-  await ask(page, "How much is it a month?");
-  await page.waitForFunction(() => window.rivulet.client.outgoing.length === 0);
-  conversation.begin();
-  return { conversation, page, close };
-}
+const open = (options) => openScripted(browser, "How much is it a month?", options);
 
 const card = (page, title) => page.locator(".tool").filter({ hasText: title });
 const line = (page, title) => card(page, title).locator("summary");

@@ -1,15 +1,13 @@
 // @vitest-environment jsdom
 /** What is asked before a tool is run. */
-import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { WebSocket } from "ws";
 import { Announcer } from "../src/page/announcer";
 import { Composer } from "../src/page/composer";
-import { Transcript } from "../src/page/transcript";
-import { type Approval, RivuletClient, type WebSocketClass } from "../src/rivulet-client";
+import type { Approval, RivuletClient } from "../src/rivulet-client";
 import { dangers } from "./dangers";
-import { Gateway } from "./gateway";
+import type { Gateway } from "./gateway";
 import type { Answer } from "./gateway-session";
+import { openPage } from "./page-answer";
 
 const MARKUP = "<img src=x onerror=alert(1)>";
 const ARGS = { name: "Asha Rao", amount: 500_000, terms: { months: 36 } };
@@ -17,37 +15,22 @@ const ARGS = { name: "Asha Rao", amount: 500_000, terms: { months: 36 } };
 let gateway: Gateway;
 let client: RivuletClient;
 let answer: Answer;
+let close: () => Promise<void>;
 
 beforeEach(async () => {
-  gateway = await new Gateway().start();
-  sessionStorage.clear();
-  localStorage.clear();
-  document.documentElement.innerHTML = readFileSync("index.html", "utf8");
-  const webSocket = WebSocket as unknown as WebSocketClass;
-  client = new RivuletClient({ random: () => 0, webSocket, url: gateway.url });
-  const transcript = new Transcript(client, {
-    asked: () => {},
-    homeless: () => {},
-    openSource: () => {},
+  const page = await openPage("A letter, please.", {
+    parts: (client) => {
+      const composer = new Composer(client, () => {});
+      new Announcer(client);
+      return [() => composer.paint()];
+    },
   });
-  const composer = new Composer(client, () => {});
-  new Announcer(client);
-  client.on("change", () => {
-    transcript.paint();
-    composer.paint();
-  });
-  client.connect();
-  const question = new Promise<Answer>((resolve) => {
-    gateway.onQuestion = resolve;
-  });
-  client.send("A letter, please.");
-  answer = await question;
+  ({ gateway, client, answer, close } = page);
 });
 
 afterEach(async () => {
   vi.useRealTimers();
-  client.close();
-  await gateway.stop();
+  await close();
 });
 
 const all = (selector: string) => [...document.querySelectorAll<HTMLElement>(selector)];

@@ -1,15 +1,13 @@
 // @vitest-environment jsdom
 /** The files that tools have made, in an answer. */
-import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { WebSocket } from "ws";
 import { readChart } from "../src/charts/spec";
 import { ChartView } from "../src/page/chart-view";
 import { fileName } from "../src/page/save";
-import { Transcript } from "../src/page/transcript";
-import { type Artifact, RivuletClient, type WebSocketClass } from "../src/rivulet-client";
-import { Gateway } from "./gateway";
+import type { Artifact } from "../src/rivulet-client";
+import type { Gateway } from "./gateway";
 import type { Answer } from "./gateway-session";
+import { openPage } from "./page-answer";
 
 const MARKUP = "<img src=x onerror=alert(1)>";
 const CHART = "application/vnd.vegalite.v5+json";
@@ -35,16 +33,12 @@ const SPEC = {
 };
 
 let gateway: Gateway;
-let client: RivuletClient;
 let answer: Answer;
+let close: () => Promise<void>;
 let saved: { name: string; href: string }[];
 let blobs: Map<string, Blob>;
 
 beforeEach(async () => {
-  gateway = await new Gateway().start();
-  sessionStorage.clear();
-  localStorage.clear();
-  document.documentElement.innerHTML = readFileSync("index.html", "utf8");
   saved = [];
   blobs = new Map();
   URL.createObjectURL = (content) => {
@@ -57,28 +51,13 @@ beforeEach(async () => {
     const { download, href } = this as HTMLAnchorElement;
     saved.push({ name: download, href });
   });
-  const webSocket = WebSocket as unknown as WebSocketClass;
-  const token = () => "secret";
-  gateway.token = "secret";
-  client = new RivuletClient({ random: () => 0, webSocket, url: gateway.url, token });
-  const transcript = new Transcript(client, {
-    asked: () => {},
-    homeless: () => {},
-    openSource: () => {},
-  });
-  client.on("change", () => transcript.paint());
-  client.connect();
-  const question = new Promise<Answer>((resolve) => {
-    gateway.onQuestion = resolve;
-  });
-  client.send("Draw it.");
-  answer = await question;
+  const page = await openPage("Draw it.", { token: "secret" });
+  ({ gateway, answer, close } = page);
 });
 
 afterEach(async () => {
   vi.restoreAllMocks();
-  client.close();
-  await gateway.stop();
+  await close();
 });
 
 const all = (selector: string) => [...document.querySelectorAll<HTMLElement>(selector)];

@@ -1,46 +1,32 @@
 // @vitest-environment jsdom
 /** The cards of tools in an answer. */
-import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { WebSocket } from "ws";
 import { Announcer } from "../src/page/announcer";
-import { Transcript } from "../src/page/transcript";
 import { valueView } from "../src/page/value-view";
-import { RivuletClient, type ToolCall, type WebSocketClass } from "../src/rivulet-client";
-import { Gateway } from "./gateway";
+import type { RivuletClient, ToolCall } from "../src/rivulet-client";
+import type { Gateway } from "./gateway";
 import type { Answer } from "./gateway-session";
+import { openPage } from "./page-answer";
 
 const MARKUP = "<img src=x onerror=alert(1)>";
 
 let gateway: Gateway;
 let client: RivuletClient;
 let answer: Answer;
+let close: () => Promise<void>;
 
 beforeEach(async () => {
-  gateway = await new Gateway().start();
-  sessionStorage.clear();
-  localStorage.clear();
-  document.documentElement.innerHTML = readFileSync("index.html", "utf8");
-  const webSocket = WebSocket as unknown as WebSocketClass;
-  client = new RivuletClient({ random: () => 0, webSocket, url: gateway.url });
-  const transcript = new Transcript(client, {
-    asked: () => {},
-    homeless: () => {},
-    openSource: () => {},
+  const page = await openPage("How much?", {
+    parts: (client) => {
+      new Announcer(client);
+      return [];
+    },
   });
-  new Announcer(client);
-  client.on("change", () => transcript.paint());
-  client.connect();
-  const question = new Promise<Answer>((resolve) => {
-    gateway.onQuestion = resolve;
-  });
-  client.send("How much?");
-  answer = await question;
+  ({ gateway, client, answer, close } = page);
 });
 
 afterEach(async () => {
-  client.close();
-  await gateway.stop();
+  await close();
 });
 
 const all = (selector: string) => [...document.querySelectorAll<HTMLElement>(selector)];

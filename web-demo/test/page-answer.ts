@@ -1,0 +1,61 @@
+/** The page at a small gateway, with a question that waits for its answer: what tests of answers start from. */
+import { readFileSync } from "node:fs";
+import { WebSocket } from "ws";
+import { Transcript } from "../src/page/transcript";
+import { RivuletClient, type WebSocketClass } from "../src/rivulet-client";
+import { Gateway } from "./gateway";
+import type { Answer } from "./gateway-session";
+
+export interface OpenedPage {
+  readonly gateway: Gateway;
+  readonly client: RivuletClient;
+  /** To be written by the test. */
+  readonly answer: Answer;
+  close(): Promise<void>;
+}
+
+interface Wishes {
+  /** The token that is asked for, and given. */
+  token?: string;
+  /** Parts of the page beside the answers; what they give paints them. */
+  parts?: (client: RivuletClient) => (() => void)[];
+}
+
+/** Puts the page in the place of what there was, and asks. */
+export async function openPage(question: string, wishes: Wishes = {}): Promise<OpenedPage> {
+  const { token = null, parts = () => [] } = wishes;
+  const gateway = await new Gateway().start();
+  gateway.token = token;
+  sessionStorage.clear();
+  localStorage.clear();
+  document.documentElement.innerHTML = readFileSync("index.html", "utf8");
+  const webSocket = WebSocket as unknown as WebSocketClass;
+  const credentials = token === null ? {} : { token: () => token };
+  const client = new RivuletClient({
+    random: () => 0,
+    webSocket,
+    url: gateway.url,
+    ...credentials,
+  });
+  const transcript = new Transcript(client, {
+    asked: () => {},
+    homeless: () => {},
+    openSource: () => {},
+  });
+  const others = parts(client);
+  client.on("change", () => {
+    transcript.paint();
+    for (const paint of others) paint();
+  });
+  client.connect();
+  const begun = new Promise<Answer>((resolve) => {
+    gateway.onQuestion = resolve;
+  });
+  client.send(question);
+  const answer = await begun;
+  const close = async (): Promise<void> => {
+    client.close();
+    await gateway.stop();
+  };
+  return { gateway, client, answer, close };
+}
