@@ -1,7 +1,7 @@
 /** The log of one conversation in the test gateway, and the answer that a test writes into it. */
 import { randomUUID } from "node:crypto";
 import { crc32 } from "node:zlib";
-import type { Approval, ToolCall } from "../src/rivulet-client";
+import type { AnswerMemory, Approval, ToolCall } from "../src/rivulet-client";
 
 /** A longer frame closes the socket. */
 export const FRAME_BYTES = 65_536;
@@ -44,9 +44,13 @@ export class GatewaySession {
   readonly #waiting: { answer: Answer; begun: () => void; more: object }[] = [];
   readonly #viewers = new Map<Send, Viewer>();
 
-  constructor(id: string, assistant: string) {
+  /** Whether nothing of it is remembered. */
+  readonly temporary: boolean;
+
+  constructor(id: string, assistant: string, temporary = false) {
     this.id = id;
     this.assistant = assistant;
+    this.temporary = temporary;
   }
 
   attach(send: Send, cursor: string | null, heartbeatSeconds: number): void {
@@ -61,6 +65,7 @@ export class GatewaySession {
       seq: this.log.length,
       recovered,
       assistant: this.assistant,
+      ...(this.temporary && { temporary: true }),
       heartbeat_s: heartbeatSeconds,
       limits: { frame_bytes: FRAME_BYTES, text_chars: 16_384 },
     });
@@ -254,6 +259,11 @@ export class Answer {
 
   sources(items: object[]): void {
     this.#session.record({ type: "sources", run: this.run, items });
+  }
+
+  /** Tells what was remembered for it. */
+  remember(memory: AnswerMemory): void {
+    this.#session.record({ type: "memory", run: this.run, ...memory });
   }
 
   /** Asks a tool; the card stands behind what was written so far. */

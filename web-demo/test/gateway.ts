@@ -140,8 +140,8 @@ export class Gateway {
     await once(this.server, "close");
   }
 
-  newSession(assistant = "default"): GatewaySession {
-    const session = new GatewaySession(randomUUID(), assistant);
+  newSession(assistant = "default", temporary = false): GatewaySession {
+    const session = new GatewaySession(randomUUID(), assistant, temporary);
     this.sessions.set(session.id, session);
     return session;
   }
@@ -158,7 +158,7 @@ export class Gateway {
       const answers = this.assistants.find((one) =>
         asked === null ? one.default : one.name === asked,
       );
-      return answers && this.newSession(answers.name);
+      return answers && this.newSession(answers.name, searchParams.get("temporary") === "true");
     }
     return this.sessions.get(/^\/api\/v1\/ws\/([^/]+)$/.exec(pathname)?.[1] ?? "");
   }

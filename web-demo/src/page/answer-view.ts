@@ -5,6 +5,7 @@ import { citedNumbers, claimOf, sourceName } from "./citations";
 import { copyButton } from "./copy-button";
 import { make } from "./element";
 import { FeedbackView, type TellFeedback } from "./feedback-view";
+import { MemoryLine, type MemoryServices } from "./memory/memory-line";
 import { outcomeFacts, outcomeNote, phaseText } from "./outcome";
 import { textAlone } from "./pieces";
 import { SourcesView, sourceId } from "./sources-view";
@@ -15,6 +16,8 @@ export interface AnswerEvents {
   feedback: TellFeedback;
   /** For the cards of its tools. */
   services: CardServices;
+  /** For what was remembered for it. */
+  memory: MemoryServices;
   /** `claim`: the sentence that it is cited for, if it is cited. */
   openSource(source: SourceItem, claim: string): void;
 }
@@ -22,6 +25,7 @@ export interface AnswerEvents {
 export class AnswerView {
   readonly root = make("article", { className: "message answer" });
   #message: Message;
+  readonly #memory: MemoryLine;
   readonly #body: AnswerBody;
   readonly #phase = make("p", { className: "phase" });
   readonly #note = make("p", { className: "note", hidden: true });
@@ -37,6 +41,7 @@ export class AnswerView {
 
   constructor(message: Message, events: AnswerEvents) {
     this.#message = message;
+    this.#memory = new MemoryLine(events.memory);
     this.#body = new AnswerBody(events.services);
     this.#sources = new SourcesView(message.id, (source) =>
       events.openSource(source, this.#claimOf(source)),
@@ -53,8 +58,8 @@ export class AnswerView {
     const buttons = [this.#copy, this.#again, this.#feedback.thumbs, this.#facts, this.#cached];
     this.#actions = make("div", { className: "actions" }, ...buttons);
     this.root.setAttribute("aria-label", "Answer");
-    this.root.append(this.#body.root, this.#phase, this.#note, this.#sources.root);
-    this.root.append(this.#actions, this.#feedback.root);
+    this.root.append(this.#memory.root, this.#body.root, this.#phase, this.#note);
+    this.root.append(this.#sources.root, this.#actions, this.#feedback.root);
   }
 
   /**
@@ -72,6 +77,7 @@ export class AnswerView {
     const live = run !== undefined && !run.outcome;
     this.root.dataset.status = message.status;
     this.root.toggleAttribute("data-live", live);
+    this.#memory.show(message.memory);
     const known = new Map(message.sources.map((source) => [source.n, sourceName(source)]));
     const idOf = (n: number): string => sourceId(message.id, n);
     const whole = this.#body.show(message.text, message.tools, known, idOf, until);

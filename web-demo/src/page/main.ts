@@ -10,6 +10,9 @@ import "../styles/documents.css";
 import "../styles/reader.css";
 import "../styles/sign-in.css";
 import "../styles/assistants.css";
+import "../styles/memory.css";
+import { MemoriesApi } from "../memories/api";
+import { Forgetting } from "../memories/forgetting";
 import { type Assistant, type ErrorFrame, RivuletClient } from "../rivulet-client";
 import { Account } from "../sign-in/account";
 import { arrivalOf } from "../sign-in/arrival";
@@ -23,8 +26,13 @@ import { ConnectionPill } from "./connection-pill";
 import { copyText } from "./copy-button";
 import { DatasetCards } from "./dataset-cards";
 import { Documents } from "./documents/documents";
+import { SidePanel } from "./documents/side-panel";
 import { byId } from "./element";
+import { Farewell } from "./farewell";
 import { apart } from "./faults";
+import { MemoriesPanel } from "./memory/memories-panel";
+import { tellMemory } from "./memory/memory-voice";
+import { Temporary } from "./memory/temporary";
 import { Notices } from "./notices";
 import { OlderMessages } from "./older-messages";
 import { Painter } from "./painter";
@@ -59,15 +67,24 @@ window.rivulet = { client };
 const notices = new Notices();
 const scroll = new ScrollFollow();
 const composer = new Composer(client, () => scroll.toNewest());
-const transcript = new Transcript(client, {
-  asked: () => scroll.toNewest(),
-  homeless: (text) => composer.restore(text),
-  around: (change) => scroll.around(change),
-  openSource: (source, claim) => documents.openSource(source, claim),
-});
+const memories = new MemoriesApi(client.endpoint);
+const forgetting = new Forgetting(memories, new BroadcastChannel("rivulet.memories"));
+const around = (change: () => void): void => scroll.around(change);
+const transcript = new Transcript(
+  client,
+  {
+    asked: () => scroll.toNewest(),
+    homeless: (text) => composer.restore(text),
+    around,
+    openSource: (source, claim) => documents.openSource(source, claim),
+    openSession,
+  },
+  forgetting,
+);
 const voice = new StatusVoice();
 const tables = new DatasetCards(client, () => assistants.current, voice);
-const documents = new Documents(client, notices, voice, tables, (change) => scroll.around(change));
+const panel = new SidePanel(around);
+const documents = new Documents(client, notices, voice, tables, panel);
 const assistants = new Assistants(
   client,
   async () => ((await signIn.mayAsk()) ? client.endpoint.assistants() : []),
@@ -97,6 +114,36 @@ const card = new SignInCard(signIn, byId("sign-in"), {
 });
 new Account(signIn, { open: () => card.open(), leave: () => leave() });
 new Announcer(client);
+tellMemory(client, voice);
+const current = () => assistants.current;
+const remembered = new MemoriesPanel(client, {
+  api: memories,
+  forgetting,
+  panel,
+  voice,
+  conversations: {
+    get current() {
+      return client.session;
+    },
+    open: openSession,
+  },
+  current,
+});
+const temporary = new Temporary(client, current, memories, {
+  begin: (temporary) => begin(undefined, temporary),
+  changed: () => painter.soon(),
+});
+const farewell = new Farewell(client, {
+  api: memories,
+  current,
+  deleted: () => {
+    begin(assistants.current && choiceOf(assistants.current));
+    forgetting.tell([]);
+    notices.show("The conversation was deleted.");
+    composer.focus();
+  },
+});
+forgetting.watch(() => painter.soon());
 mountTheme();
 
 const painter = new Painter(() => {
@@ -108,7 +155,9 @@ const painter = new Painter(() => {
     apart(() => older.paint());
     apart(() => start.paint());
   });
-  for (const part of [composer, answering, presence, wire, tables]) apart(() => part.paint());
+  const memory = [remembered, temporary, farewell];
+  for (const part of [composer, answering, presence, wire, tables, ...memory])
+    apart(() => part.paint());
   return left;
 });
 
@@ -123,6 +172,7 @@ signIn.on("change", () => {
 signIn.on("entered", ({ other }) => {
   // Nobody goes on in the conversation of somebody else.
   if (other) {
+    panel.close();
     assistants.forget();
     begin(null);
   } else if (client.state.name === "connected") void client.renewToken();
@@ -161,15 +211,24 @@ byId("share").addEventListener("click", async () => {
 });
 
 /** Begins an empty conversation; see `RivuletClient.newSession`. */
-function begin(assistant?: string | null): void {
+function begin(assistant?: string | null, temporary = false): void {
   history.replaceState(null, "", here);
-  client.newSession(assistant);
+  client.newSession(assistant, { temporary });
+}
+
+/** Shows a conversation that there is. */
+function openSession(session: string): void {
+  history.replaceState(null, "", here);
+  client.openSession(session);
+  byId("log").focus({ preventScroll: true });
 }
 
 /** Has this one answer, if it does not already. */
 function pick(assistant: Assistant): void {
   if (assistant === assistants.current) return;
-  begin(choiceOf(assistant));
+  // Whoever has chosen that nothing is remembered has not taken it back.
+  const isEmpty = client.conversation.messages.length === 0;
+  begin(choiceOf(assistant), isEmpty && client.temporary && assistant.memory === true);
   const { title, greeting = "" } = assistant;
   voice.say("assistant", `${title} answers now. ${greeting}`);
 }

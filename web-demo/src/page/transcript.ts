@@ -4,6 +4,8 @@
  */
 
 import { contentOf } from "../documents/artifacts";
+import { MemoriesApi } from "../memories/api";
+import { Forgetting } from "../memories/forgetting";
 import {
   type Feedback,
   liveRun,
@@ -17,6 +19,7 @@ import { AnswerView } from "./answer-view";
 import { Approvals } from "./approvals";
 import { byId } from "./element";
 import { apart } from "./faults";
+import type { MemoryServices } from "./memory/memory-line";
 import { type Delivery, QuestionView } from "./question-view";
 import type { CardServices } from "./tool-cards";
 
@@ -29,6 +32,8 @@ export interface TranscriptEvents {
   around?(change: () => void): void;
   /** A passage is to be shown where it stands, with what supports `claim`. */
   openSource(source: SourceItem, claim: string): void;
+  /** Another conversation is to be shown. */
+  openSession?(session: string): void;
 }
 
 /** So long answers are rendered in one painting; the rest comes in the next ones. */
@@ -61,11 +66,13 @@ export class Transcript {
   readonly #client: RivuletClient;
   readonly #events: TranscriptEvents;
   readonly #services: CardServices;
+  readonly #memory: MemoryServices;
   readonly #list = byId("messages");
   readonly #welcome = byId("welcome");
   readonly #entries = new Map<string, Entry>();
 
-  constructor(client: RivuletClient, events: TranscriptEvents) {
+  /** `forgetting`: what is not remembered any more; without it the answers know it alone. */
+  constructor(client: RivuletClient, events: TranscriptEvents, forgetting?: Forgetting) {
     this.#client = client;
     this.#events = events;
     const { around = (change) => change() } = events;
@@ -73,6 +80,15 @@ export class Transcript {
       decide: new Approvals(client).decide,
       content: (artifact) => contentOf(client.endpoint, artifact),
       around,
+    };
+    this.#memory = {
+      forgetting: forgetting ?? new Forgetting(new MemoriesApi(client.endpoint)),
+      conversations: {
+        get current() {
+          return client.session;
+        },
+        open: (session) => events.openSession?.(session),
+      },
     };
   }
 
@@ -122,10 +138,12 @@ export class Transcript {
   /** The newest first: they are what is looked at. */
   #show(answers: readonly Answer[]): boolean {
     const until = performance.now() + PAINTING_MS;
+    const { revision } = this.#memory.forgetting;
     let left = false;
     for (const { entry, message, run, pending, again } of answers.toReversed()) {
       const { view } = entry;
-      if (!(view instanceof AnswerView) || same(entry, message, run, pending, again)) continue;
+      if (!(view instanceof AnswerView) || same(entry, message, run, pending, again, revision))
+        continue;
       apart(() => {
         if (view.show(message, run, pending ?? message.feedback, again, until)) return;
         entry.shown = [];
@@ -152,6 +170,7 @@ export class Transcript {
       },
       feedback: (value, comment) => this.#client.feedback(message.id, value, comment),
       services: this.#services,
+      memory: this.#memory,
       openSource: (source, claim) => this.#events.openSource(source, claim),
     });
   }

@@ -5,7 +5,7 @@
  * state), the outbox with its delivery (requests on their way) and the memory (which session this is).
  */
 import { AssistantChoice } from "./assistant-choice";
-import { closeMeaning } from "./close-codes";
+import { GONE, goneError, TOKEN_EXPIRED } from "./close-codes";
 import { Connection, type ConnectionState } from "./connection";
 import {
   applyFrame,
@@ -49,16 +49,14 @@ import { TypingSignal } from "./typing-signal";
 const DEFAULT_HEARTBEAT_S = 25;
 /** After the first refused upgrade, so many go by before the gateway is asked for the reason again. */
 const REFUSALS_PER_QUESTION = 4;
-/** The close code that asks for a new token. */
-const TOKEN_EXPIRED = 4204;
-/** The close code of a session that is not there, or somebody else's, and of an assistant like that. */
-const GONE = 4004;
 
 export class RivuletClient {
   #conversation = EMPTY_CONVERSATION;
   #session: string | null;
   /** Whether this session has greeted us once. */
   #known = false;
+  /** Whether the new session that is asked for, or was, is one of which nothing is remembered. */
+  #temporary = false;
   /** The message whose predecessors are on their way. */
   #loadingBefore: string | null = null;
   /** Upgrades that were refused since the last welcome. */
@@ -82,14 +80,12 @@ export class RivuletClient {
     const { url, session, assistant, storage, token, ticket, webSocket, random } = options;
     this.endpoint = new Endpoint(url, { token, ticket });
     this.#memory = new Memory(storage, "session");
-    const chosen = new Memory(storage, "assistant");
-    this.#choice = new AssistantChoice(this.endpoint, chosen, assistant);
+    this.#choice = new AssistantChoice(this.endpoint, new Memory(storage, "assistant"), assistant);
     this.#session = session ?? this.#memory.read();
     this.#connection = new Connection({
       dial: (ended) => {
-        const { cursor } = this;
-        const to = { session: this.#session, cursor, assistant: this.#choice.name };
-        return this.endpoint.dial(to, ended === TOKEN_EXPIRED);
+        const to = { session: this.#session, cursor: this.cursor, assistant: this.#choice.name };
+        return this.endpoint.dial({ ...to, temporary: this.#temporary }, ended === TOKEN_EXPIRED);
       },
       onText: (text) => this.#receive(text),
       onState: (state) => this.#connectionChanged(state),
@@ -111,6 +107,11 @@ export class RivuletClient {
   /** Who answers here, or is asked to; `null`: whoever the gateway thinks fit, or it is not known yet. */
   get assistant(): string | null {
     return this.#session === null ? this.#choice.name : this.#conversation.assistant;
+  }
+
+  /** Whether nothing of this conversation is remembered; of one that was opened only when the gateway says it. */
+  get temporary(): boolean {
+    return this.#conversation.temporary ?? this.#temporary;
   }
 
   get state(): ConnectionState {
@@ -178,9 +179,8 @@ export class RivuletClient {
   }
 
   /**
-   * To be called whenever the text that is being written changes: the others see that somebody writes.
-   * They are told at most every few seconds, and that it is over after a pause, with `false`, or when
-   * the message is sent.
+   * To be called whenever the text that is being written changes: the others see that somebody writes. They are told
+   * at most every few seconds, and that it is over after a pause, with `false`, or when the message is sent.
    */
   typing(on = true): void {
     if (on) this.#typing.key();
@@ -213,14 +213,17 @@ export class RivuletClient {
   }
 
   /**
-   * Leaves this conversation and begins an empty one. Nothing is deleted on the server. `assistant` is who
-   * answers in it and in later ones, by default the last choice; `null` leaves it to the gateway.
+   * Begins an empty conversation; nothing is deleted. `assistant` is who answers in it and in later ones, by default the
+   * last choice; `null` leaves it to the gateway. `temporary`: what is said in this one is not remembered.
    */
-  newSession(assistant?: string | null): void {
+  newSession(assistant?: string | null, { temporary = false } = {}): void {
     if (assistant !== undefined) this.#choice.choose(assistant);
-    this.#outbox.clear();
-    this.#leaveSession();
-    this.connect();
+    this.#moveTo(null, temporary);
+  }
+
+  /** Leaves this conversation for another one that there is. */
+  openSession(session: string): void {
+    this.#moveTo(session);
   }
 
   /** Breaks the connection as a failing network would: to see, or to test, that it heals. */
@@ -342,7 +345,7 @@ export class RivuletClient {
     if (this.state !== state) return;
     if (again) this.#connection.replace();
     // What was not answered never will be.
-    else for (const { frame } of this.#outbox.list()) this.#giveBack(gone(frame.id));
+    else for (const { frame } of this.#outbox.list()) this.#giveBack(goneError(frame.id));
   }
 
   async #refused(): Promise<boolean | number> {
@@ -356,11 +359,10 @@ export class RivuletClient {
 
   /** Drops a session that turned out to be gone, unless something was said in it. */
   #startOver(): boolean {
-    const session = this.#session;
+    const [session, known] = [this.#session, this.#known];
     const used =
       this.#conversation.messages.length > 0 || this.#outbox.list().some(({ acked }) => acked);
     if (session === null || used) return false;
-    const known = this.#known;
     this.#leaveSession();
     this.#events.emit("sessionLost", { session, known });
     return true;
@@ -372,9 +374,16 @@ export class RivuletClient {
     if (session !== null && messages.length > 0) this.#memory.write(session);
   }
 
-  #leaveSession(): void {
+  #moveTo(session: string | null, temporary = false): void {
+    this.#temporary = temporary;
+    this.#outbox.clear();
+    this.#leaveSession(session);
+    this.connect();
+  }
+
+  #leaveSession(next: string | null = null): void {
     this.#memory.forget();
-    this.#session = null;
+    this.#session = next;
     this.#known = false;
     this.#refusals = 0;
     this.#conversation = EMPTY_CONVERSATION;
@@ -388,8 +397,4 @@ export class RivuletClient {
   #changed(): void {
     this.#events.emit("change", undefined);
   }
-}
-
-function gone(re: string): ErrorFrame {
-  return { type: "error", re, code: "not_found", message: closeMeaning(GONE) };
 }

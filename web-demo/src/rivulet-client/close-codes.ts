@@ -1,4 +1,10 @@
 /** What the number a socket was closed with asks of the client. One table, so that it can be tested. */
+import type { ErrorFrame } from "./frames";
+
+/** Asks for a new token. */
+export const TOKEN_EXPIRED = 4204;
+/** Of a session that is not there, or somebody else's, and of an assistant like that. */
+export const GONE = 4004;
 
 export type AfterClose =
   /** The conversation is over; nothing went wrong. */
@@ -64,4 +70,9 @@ const MEANING: Readonly<Record<number, string>> = {
 /** A short sentence for people. */
 export function closeMeaning(code: number, reason = ""): string {
   return MEANING[code] ?? (reason || `Connection closed (${code})`);
+}
+
+/** What becomes of a request to a session that is gone. */
+export function goneError(re: string): ErrorFrame {
+  return { type: "error", re, code: "not_found", message: closeMeaning(GONE) };
 }

@@ -4,6 +4,7 @@
  */
 import { formatCursor } from "./cursor";
 import type {
+  AnswerMemory,
   ApprovalResolvedFrame,
   ClientFrame,
   Feedback,
@@ -26,6 +27,7 @@ import {
   type Run,
   receiveText,
   withdrawText,
+  withMemory,
 } from "./run";
 import {
   settled,
@@ -50,6 +52,8 @@ export interface Message {
   readonly sources: readonly SourceItem[];
   /** What tools were asked for, in order. */
   readonly tools: ToolCalls;
+  /** What was remembered for it; only who saw it begin is told. */
+  readonly memory?: AnswerMemory;
   readonly feedback?: Feedback;
   /** The closing report of the run, when this client saw it. */
   readonly outcome?: RunDoneFrame;
@@ -69,6 +73,8 @@ export interface Conversation {
   readonly session: string | null;
   /** The name of who answers in it; `null` while it is not known. */
   readonly assistant: string | null;
+  /** Nothing of it is remembered; `null` while that is not known. */
+  readonly temporary: boolean | null;
   readonly epoch: string | null;
   /** The epoch of a snapshot that was announced and has not come yet. */
   readonly announcedEpoch: string | null;
@@ -87,6 +93,7 @@ const NOBODY_ELSE: Presence = { viewers: 1, typing: false };
 export const EMPTY_CONVERSATION: Conversation = {
   session: null,
   assistant: null,
+  temporary: null,
   epoch: null,
   announcedEpoch: null,
   seq: 0,
@@ -125,6 +132,7 @@ export function applyFrame(state: Conversation, frame: ServerFrame): Step {
     case "message":
     case "run.start":
     case "sources":
+    case "memory":
     case "tool.call":
     case "tool.result":
     case "approval.request":
@@ -192,16 +200,17 @@ function still(state: Conversation): Step {
 }
 
 function welcomed(state: Conversation, frame: WelcomeFrame): Step {
-  const { session, epoch, seq, assistant = null } = frame;
+  const { session, epoch, seq, assistant = null, temporary = null } = frame;
+  const about = { session, assistant, temporary };
   if (frame.recovered === "new") {
-    return still({ ...EMPTY_CONVERSATION, session, assistant, epoch, seq });
+    return still({ ...EMPTY_CONVERSATION, ...about, epoch, seq });
   }
   if (frame.recovered === "snapshot") {
     // Without an epoch there is no cursor: should the socket break before the snapshot is here, the
     // next attempt asks for a snapshot again instead of mixing two logs.
-    return still({ ...state, session, assistant, epoch: null, announcedEpoch: epoch });
+    return still({ ...state, ...about, epoch: null, announcedEpoch: epoch });
   }
-  let step = still({ ...state, session, assistant, epoch });
+  let step = still({ ...state, ...about, epoch });
   for (const run of state.runs.values()) {
     const next = onRun(step.state, run.id, askAgain);
     step = { state: next.state, replies: [...step.replies, ...next.replies] };
@@ -236,6 +245,7 @@ type LoggedFrame = Extract<
       | "message"
       | "run.start"
       | "sources"
+      | "memory"
       | "tool.call"
       | "tool.result"
       | "approval.request"
@@ -260,6 +270,8 @@ function logged(state: Conversation, frame: LoggedFrame): Step {
     }
     case "sources":
       return onRun(state, frame.run, (run) => ({ run: { ...run, sources: frame.items } }));
+    case "memory":
+      return onRun(state, frame.run, (run) => ({ run: withMemory(run, frame) }));
     case "tool.call":
       return onRun(state, frame.run, (run) => ({
         run: { ...run, tools: withCall(run.tools, frame) },
@@ -324,6 +336,7 @@ function onRun(
 function withAnswer(messages: readonly Message[], run: Run, question?: string): readonly Message[] {
   const at = messages.findLastIndex((message) => message.id === run.message);
   const old = messages[at];
+  const memory = run.memory ?? old?.memory;
   const answer: Message = {
     id: run.message,
     role: "assistant",
@@ -332,6 +345,7 @@ function withAnswer(messages: readonly Message[], run: Run, question?: string): 
     run: run.id,
     sources: run.sources.length > 0 ? run.sources : (old?.sources ?? []),
     tools: run.tools,
+    ...(memory !== undefined && { memory }),
     ...(run.model !== undefined && { model: run.model }),
     ...(run.outcome?.cached && { cached: true }),
     ...(old?.feedback && { feedback: old.feedback }),

@@ -16,6 +16,8 @@ export interface Destination {
   cursor: string | null;
   /** Who is to answer in a new one; `null` leaves it to the gateway. One that there is has its own. */
   assistant: string | null;
+  /** A new one of which nothing is remembered. */
+  temporary: boolean;
 }
 
 export interface Credentials {
@@ -64,12 +66,14 @@ export class Endpoint {
   }
 
   /** Rejects when no ticket or token could be had. */
-  async dial({ session, cursor, assistant }: Destination, expired: boolean): Promise<Dial> {
+  async dial(to: Destination, expired: boolean): Promise<Dial> {
+    const { session, cursor, assistant, temporary } = to;
     const url = this.address(session ? `ws/${encodeURIComponent(session)}` : "ws");
     url.protocol = url.protocol.replace(/^http/, "ws");
     const resume = session && cursor ? cursor : undefined;
     if (resume) url.searchParams.set("resume", resume);
     if (!session && assistant) url.searchParams.set("assistant", assistant);
+    if (!session && temporary) url.searchParams.set("temporary", "true");
     const dial = { url, protocols: ["chat.v1"] };
     const ticket = this.#credentials.ticket && (await inTime(this.#credentials.ticket()));
     if (ticket) {

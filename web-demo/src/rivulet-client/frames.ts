@@ -4,6 +4,7 @@
  * Fields the page does not read are left out on purpose: both sides ignore what they do not know, so
  * these types say what this client relies on, not everything that a server may send.
  */
+import type { MemoryFrame } from "./memory-frames";
 import type {
   ApprovalRequestFrame,
   ApprovalResolvedFrame,
@@ -13,6 +14,7 @@ import type {
   ToolResultFrame,
 } from "./tool-frames";
 
+export type * from "./memory-frames";
 export type * from "./tool-frames";
 
 export type RunStatus =
@@ -99,6 +101,8 @@ export interface WelcomeFrame {
   recovered: "new" | "full" | "snapshot";
   /** The name of who answers. Older gateways do not say it. */
   assistant?: string;
+  /** Nothing of it is remembered. Not every gateway says it. */
+  temporary?: boolean;
   heartbeat_s?: number;
   limits?: { frame_bytes?: number; text_chars?: number };
 }
@@ -237,6 +241,7 @@ export type ServerFrame =
   | RunStartFrame
   | RunPhaseFrame
   | SourcesFrame
+  | MemoryFrame
   | ToolCallFrame
   | ToolResultFrame
   | ApprovalRequestFrame
@@ -328,6 +333,8 @@ export interface Assistant {
   tools?: { name: string; title: string }[];
   /** What may be brought to it: `datasets`. */
   uploads?: string[];
+  /** Whether it remembers its users in later conversations. */
+  memory?: boolean;
   /** Differs when the assistant does. */
   version: string;
   /** Whether it answers those who ask for nobody in particular. */

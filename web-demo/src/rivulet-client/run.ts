@@ -2,7 +2,14 @@
  * One answer in the making: the rules for its text from `run.start` to the checked end. Each function
  * gives the run as it is afterwards and, where the server has to be asked for text, the frame to send.
  */
-import type { ClientFrame, RunDoneFrame, RunPhase, SourceItem } from "./frames";
+import type {
+  AnswerMemory,
+  ClientFrame,
+  MemoryFrame,
+  RunDoneFrame,
+  RunPhase,
+  SourceItem,
+} from "./frames";
 import { fromStart, type HeldText, matches, NO_TEXT, place, truncate } from "./held-text";
 import { keptBy, settled, type ToolCalls } from "./tool-calls";
 
@@ -20,6 +27,8 @@ export interface Run {
   readonly sources: readonly SourceItem[];
   /** What tools were asked for, in order. */
   readonly tools: ToolCalls;
+  /** What was remembered for it, as far as that was told. */
+  readonly memory?: AnswerMemory;
   readonly held: HeldText;
   /** What the server said when the run was over. */
   readonly outcome?: RunDoneFrame;
@@ -43,6 +52,10 @@ export function beginRun(id: string, message: string, model?: string): Run {
 /** A place in line is over with the phase that it belongs to. */
 export function enterPhase(run: Run, phase: RunPhase, position?: number): Run {
   return { ...run, phase, position: phase === "queued" ? position : undefined };
+}
+
+export function withMemory(run: Run, { type, seq, run: id, ...memory }: MemoryFrame): Run {
+  return { ...run, memory };
 }
 
 export function receiveText(run: Run, off: number, text: string): Change {

@@ -19,7 +19,7 @@ import { DropZone } from "./drop-zone";
 import { chosenFiles, type Found } from "./dropped-files";
 import { ReaderView } from "./reader-view";
 import { ShelfView } from "./shelf-view";
-import { SidePanel } from "./side-panel";
+import type { SidePanel } from "./side-panel";
 
 export class Documents {
   readonly #api: DocumentsApi;
@@ -42,13 +42,13 @@ export class Documents {
     notices: Notices,
     voice: StatusVoice,
     tables: DatasetCards,
-    around: (change: () => void) => void,
+    panel: SidePanel,
   ) {
     this.#api = new DocumentsApi(client.endpoint);
     this.#notices = notices;
     this.#tables = tables;
     this.#voice = new DocumentsVoice(voice);
-    this.#panel = new SidePanel(around);
+    this.#panel = panel;
     this.#reader = new ReaderView(this.#api, (id, version) => this.#download(id, version));
     const changed = (): void => this.#painter.soon();
     this.#shelf = new Shelf(this.#api, {
@@ -93,7 +93,7 @@ export class Documents {
       // Whatever was cut off may go on, and what could not be loaded can be now.
       this.#uploads.wake();
       this.#shelf.wake();
-      if (this.#panel.isOpen && this.#shelf.problem !== null) this.#load();
+      if (this.#showsDocuments && this.#shelf.problem !== null) this.#load();
     });
   }
 
@@ -123,7 +123,11 @@ export class Documents {
 
   /** Tables that are dropped on the conversation are asked there; beside the documents, they are documents. */
   get #takesTables(): boolean {
-    return this.#tables.takes && !this.#panel.isOpen;
+    return this.#tables.takes && !this.#showsDocuments;
+  }
+
+  get #showsDocuments(): boolean {
+    return this.#panel.isOpen && this.#panel.shows !== "memories";
   }
 
   #drop(found: Found): void {
@@ -143,7 +147,7 @@ export class Documents {
       this.#notices.show(`“${this.#picker.current}” can only be read. Choose another collection.`);
       return;
     }
-    if (!this.#panel.isOpen || byId("shelf").hidden) this.#panel.showShelf();
+    if (this.#panel.shows !== "shelf") this.#panel.showShelf();
     const taken = this.#send(files);
     if (cut || taken < files.length)
       this.#notices.show(

@@ -1,33 +1,36 @@
 /**
- * What stands beside the conversation, or over it where there is no room beside: the documents, and one that is being
- * read. The focus goes there and comes back.
+ * What stands beside the conversation, or over it where there is no room beside: the documents, one that is being read,
+ * or what is remembered. The focus goes there and comes back.
  */
 import { byId } from "../element";
 
-export type SideView = "shelf" | "reader";
+export type SideView = "shelf" | "reader" | "memories";
 
 /** Below this width the panel takes the place of the conversation; the style sheet has the same. */
 const OVER = "(max-width: 60rem)";
-const VIEWS: readonly SideView[] = ["shelf", "reader"];
+const VIEWS: readonly SideView[] = ["shelf", "reader", "memories"];
 
 export class SidePanel {
   readonly #panel = byId("side");
   readonly #title = byId("side-title");
   readonly #back = byId("side-back");
-  readonly #toggle = byId("documents-toggle");
+  readonly #documents = byId("documents-toggle");
+  readonly #memories = byId("memories-toggle");
   readonly #over = matchMedia(OVER);
   /** Lets the conversation keep its place while its width changes. */
   readonly #around: (change: () => void) => void;
   #opener: HTMLElement | null = null;
   /** What to do when the documents are about to be shown. */
   onShelf: () => void = () => {};
+  /** What to do when what is remembered is about to be shown. */
+  onMemories: () => void = () => {};
   /** What to do when nothing is read any more. */
   onLeft: () => void = () => {};
 
   constructor(around: (change: () => void) => void) {
     this.#around = around;
     this.#over.addEventListener("change", () => this.#cover());
-    this.#toggle.addEventListener("click", () => this.toggle());
+    this.#documents.addEventListener("click", () => this.toggle());
     this.#back.addEventListener("click", () => this.showShelf());
     byId("side-close").addEventListener("click", () => this.close());
     this.#panel.addEventListener("keydown", (event) => {
@@ -48,9 +51,25 @@ export class SidePanel {
     return !this.#panel.hidden;
   }
 
+  /** `null`: it is closed. */
+  get shows(): SideView | null {
+    return (this.isOpen && VIEWS.find((view) => !byId(view).hidden)) || null;
+  }
+
+  /** Opens or closes the documents. */
   toggle(): void {
-    if (this.isOpen && !byId("shelf").hidden) this.close();
+    if (this.shows === "shelf") this.close();
     else this.showShelf();
+  }
+
+  toggleMemories(): void {
+    if (this.shows === "memories") this.close();
+    else this.#showMemories();
+  }
+
+  #showMemories(): void {
+    this.#show("memories", "What it remembers");
+    this.onMemories();
   }
 
   showShelf(): void {
@@ -69,7 +88,7 @@ export class SidePanel {
     this.#opener = null;
     this.#around(() => {
       this.#panel.hidden = true;
-      this.#toggle.setAttribute("aria-expanded", "false");
+      this.#tell(null);
       this.#cover();
     });
     this.onLeft();
@@ -81,18 +100,31 @@ export class SidePanel {
   #show(view: SideView, title: string): void {
     const { activeElement } = document;
     const outside = activeElement instanceof HTMLElement && !this.#panel.contains(activeElement);
-    if (outside) this.#opener = activeElement === document.body ? this.#toggle : activeElement;
+    if (outside)
+      this.#opener = activeElement === document.body ? this.#toggleOf(view) : activeElement;
     this.#around(() => {
       this.#panel.hidden = false;
       for (const other of VIEWS) byId(other).hidden = other !== view;
-      this.#toggle.setAttribute("aria-expanded", "true");
-      this.#back.hidden = view === "shelf";
+      this.#tell(view);
+      this.#back.hidden = view !== "reader";
       this.#cover();
     });
     this.#title.textContent = title;
     // The keys that scroll are to scroll what is read.
     (view === "reader" ? byId("reader") : this.#title).focus({ preventScroll: true });
-    if (view === "shelf") this.onLeft();
+    if (view !== "reader") this.onLeft();
+  }
+
+  #toggleOf(view: SideView): HTMLElement {
+    return view === "memories" ? this.#memories : this.#documents;
+  }
+
+  /** Whoever listens to the buttons knows what is open. */
+  #tell(view: SideView | null): void {
+    for (const toggle of [this.#documents, this.#memories]) {
+      const expanded = view !== null && this.#toggleOf(view) === toggle;
+      toggle.setAttribute("aria-expanded", String(expanded));
+    }
   }
 
   /** What the panel lies over can neither be seen nor reached. */
