@@ -1,7 +1,8 @@
 /** The page at a small gateway, with a question that waits for its answer: what tests of answers start from. */
 import { readFileSync } from "node:fs";
 import { WebSocket } from "ws";
-import { Transcript } from "../src/page/transcript";
+import type { Forgetting } from "../src/memories/forgetting";
+import { Transcript, type TranscriptEvents } from "../src/page/transcript";
 import { RivuletClient, type WebSocketClass } from "../src/rivulet-client";
 import { Gateway } from "./gateway";
 import type { Answer } from "./gateway-session";
@@ -17,13 +18,15 @@ export interface OpenedPage {
 interface Wishes {
   /** The token that is asked for, and given. */
   token?: string;
+  events?: Partial<TranscriptEvents>;
+  forgetting?: Forgetting;
   /** Parts of the page beside the answers; what they give paints them. */
   parts?: (client: RivuletClient) => (() => void)[];
 }
 
 /** Puts the page in the place of what there was, and asks. */
 export async function openPage(question: string, wishes: Wishes = {}): Promise<OpenedPage> {
-  const { token = null, parts = () => [] } = wishes;
+  const { token = null, events = {}, forgetting, parts = () => [] } = wishes;
   const gateway = await new Gateway().start();
   gateway.token = token;
   sessionStorage.clear();
@@ -37,16 +40,16 @@ export async function openPage(question: string, wishes: Wishes = {}): Promise<O
     url: gateway.url,
     ...credentials,
   });
-  const transcript = new Transcript(client, {
-    asked: () => {},
-    homeless: () => {},
-    openSource: () => {},
-  });
-  const others = parts(client);
-  client.on("change", () => {
+  const nothing = { asked: () => {}, homeless: () => {}, openSource: () => {} };
+  const transcript = new Transcript(client, { ...nothing, ...events }, forgetting);
+  const paint = (): void => {
     transcript.paint();
-    for (const paint of others) paint();
-  });
+    for (const other of others) other();
+  };
+  // As the page does.
+  forgetting?.watch(paint);
+  const others = parts(client);
+  client.on("change", paint);
   client.connect();
   const begun = new Promise<Answer>((resolve) => {
     gateway.onQuestion = resolve;

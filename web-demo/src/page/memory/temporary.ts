@@ -11,7 +11,7 @@ export class Temporary {
   readonly #choice = byId("temporary-choice");
   readonly #box = byId<HTMLInputElement>("temporary");
   readonly #badge = byId("temporary-badge");
-  /** The conversation that it was asked of last, and what was said. */
+  /** The conversation that it is known of, or was asked of, and what was said. */
   #asked: { session: string; temporary: boolean } | null = null;
 
   /** `begin`: an empty conversation, of which nothing is remembered or else what is said. */
@@ -25,6 +25,10 @@ export class Temporary {
     this.#current = current;
     this.#api = api;
     this.#changed = changed;
+    // What was begun here is known.
+    client.on("welcome", ({ session, recovered }) => {
+      if (recovered === "new") this.#asked = { session, temporary: client.temporary };
+    });
     this.#box.addEventListener("change", () => begin(this.#box.checked));
   }
 
