@@ -55,7 +55,7 @@ export class Conversation {
       this.#sockets.add(socket);
       socket.onMessage((data) => this.#take(JSON.parse(data), socket));
       socket.onClose(() => this.#sockets.delete(socket));
-      this.#welcome(socket);
+      this.#welcome(socket, new URL(socket.url()).searchParams.get("temporary") === "true");
     });
     await context.route(/\/api\/v1\/artifacts\//, (route) => {
       const request = route.request();
@@ -63,6 +63,13 @@ export class Conversation {
       if (body === undefined) return route.fulfill({ status: 404, json: { code: "not_found" } });
       return route.fulfill({ body, contentType: "application/octet-stream" });
     });
+  }
+
+  /** The next one who comes finds an empty conversation. */
+  restart() {
+    this.#messages = [];
+    this.#seq = 0;
+    this.#live = null;
   }
 
   /** Closes the socket with a code. */
@@ -95,6 +102,11 @@ export class Conversation {
 
   phase(phase) {
     this.say({ type: "run.phase", run: this.#live.run, phase });
+  }
+
+  /** Tells what was remembered for the answer. */
+  remember(memory) {
+    this.#event({ type: "memory", run: this.#live.run, ...memory });
   }
 
   /** Asks a tool, behind what was written so far. */
@@ -168,11 +180,12 @@ export class Conversation {
     this.say({ ...frame, seq: ++this.#seq });
   }
 
-  #welcome(socket) {
+  #welcome(socket, temporary) {
     const say = (frame) => socket.send(JSON.stringify(frame));
     const recovered = this.#seq > 0 ? "snapshot" : "new";
     const limits = { frame_bytes: 65_536, text_chars: 16_384 };
     const about = { session: "s_scripted", epoch: EPOCH, seq: this.#seq, recovered, limits };
+    if (temporary) about.temporary = true;
     say({ type: "welcome", protocol: "chat.v1", heartbeat_s: 25, ...about });
     if (recovered === "new") return;
     const live = this.#live;
