@@ -153,7 +153,7 @@ test("a temporary conversation is begun with a tick, and says what it is", async
   conversation.answer("I see.");
   conversation.restart();
   await page.getByRole("button", { name: "New chat" }).click();
-  const tick = page.getByLabel("Temporary: nothing that is said here is remembered");
+  const tick = page.getByLabel("Temporary: it knows nothing of before, and keeps nothing of this");
   const badge = page.locator("#temporary-badge");
   await tick.waitFor();
   assert.equal(await badge.isVisible(), false);

@@ -31,12 +31,17 @@ describe("a notebook", () => {
     await book.more("episode");
     expect(ids(book.part("episode").items).at(-1)).toBe("mem_0");
     expect(book.part("episode")).toMatchObject({ more: false });
-    // What is new comes in front, and the older ones stay.
+    // What is new comes in front, and the list is as long as before.
     routes.add(fact({ id: "mem_new", kind: "episode" }));
     await book.open("companion");
     expect(book.part("episode").items.length).toBe(PAGE + 4);
     expect(book.part("episode").items[0]?.id).toBe("mem_new");
+    // What has gone with something else is not shown any longer, however old it is.
+    routes.items = routes.items.filter(({ id }) => id !== "mem_1");
     book.drop((id) => id === "mem_new");
+    expect(book.part("episode").items.length).toBe(PAGE + 3);
+    await book.open("companion");
+    expect(ids(book.part("episode").items)).not.toContain("mem_1");
     expect(book.part("episode").items.length).toBe(PAGE + 3);
   });
 

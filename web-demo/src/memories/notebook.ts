@@ -1,5 +1,5 @@
 /** What one assistant remembers of who asks, as far as it is loaded: facts and episodes, the newest first. */
-import type { MemoryItem, MemoryKind, MemoryPage } from "../rivulet-client";
+import type { MemoryItem, MemoryKind } from "../rivulet-client";
 import type { MemoriesApi } from "./api";
 
 interface Part {
@@ -56,17 +56,18 @@ export class Notebook {
     this.#changed();
   }
 
-  /** Loads the newest of both kinds; of the same assistant, older ones stay. Never rejects. */
+  /** Loads both kinds, as far as they were loaded of this assistant: what is gone is seen no more. Never rejects. */
   async open(assistant: string): Promise<void> {
     if (assistant !== this.#assistant) this.#begin(assistant);
     await this.#load(async () => {
-      const pages = KINDS.map((kind) => this.#api.list({ assistant, kind }));
-      const [facts, episodes] = await Promise.all(pages);
+      const counts = KINDS.map((kind) => this.part(kind).items.length);
+      const lists = KINDS.map((kind, at) => this.#newest(assistant, kind, counts[at] ?? 0));
+      const loaded = await Promise.all(lists);
       return () => {
-        if (!facts || !episodes) return;
-        this.#enabled = facts.enabled;
-        this.#parts.set("fact", renewed(this.part("fact"), facts));
-        this.#parts.set("episode", renewed(this.part("episode"), episodes));
+        loaded.forEach(({ enabled, ...part }, at) => {
+          this.#enabled = enabled;
+          this.#parts.set(KINDS[at] ?? "fact", part);
+        });
       };
     });
   }
@@ -133,6 +134,21 @@ export class Notebook {
     this.#changed();
   }
 
+  /** At least so many of a kind, if there are. */
+  async #newest(
+    assistant: string,
+    kind: MemoryKind,
+    least: number,
+  ): Promise<Part & { enabled: boolean }> {
+    const items: MemoryItem[] = [];
+    for (;;) {
+      const before = items.at(-1)?.id;
+      const { memories, more, enabled } = await this.#api.list({ assistant, kind, before });
+      items.push(...memories);
+      if (!more || memories.length === 0 || items.length >= least) return { items, more, enabled };
+    }
+  }
+
   #begin(assistant: string | null): void {
     this.#asked++;
     this.#assistant = assistant;
@@ -158,13 +174,4 @@ export class Notebook {
       }
     }
   }
-}
-
-/** The newest page, and of what was there before it what lies behind that. */
-function renewed({ items, more }: Part, page: MemoryPage): Part {
-  const { memories } = page;
-  const last = memories.at(-1)?.id;
-  const at = items.findIndex(({ id }) => id === last);
-  if (!page.more || at < 0) return { items: memories, more: page.more };
-  return { items: [...memories, ...items.slice(at + 1)], more };
 }

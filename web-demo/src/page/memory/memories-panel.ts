@@ -86,7 +86,7 @@ export class MemoriesPanel {
     const episodes = this.#book.part("episode");
     const isShared = [...facts.items, ...episodes.items].some((item) => item.assistant === "*");
     const who = isShared ? `${title} and your other assistants remember` : `${title} remembers`;
-    this.#whose.textContent = `This is what ${who} of you. Nobody else can see it.`;
+    this.#whose.textContent = `This is what ${who} of you.`;
     this.#enabled.disabled = enabled === null;
     this.#enabled.checked = enabled ?? true;
     const holding = facts.items.filter(({ ended_at: ended }) => ended === undefined);

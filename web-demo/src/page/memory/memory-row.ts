@@ -99,9 +99,11 @@ export class MemoryRow {
 
   #ask(): void {
     this.#tell("");
+    const { kind, text } = this.#item;
+    const others = kind === "fact" ? "With it goes all talk that mentions it. " : "";
     confirm(this.#place, {
-      question: `Forget “${shortName(this.#item.text)}”?`,
-      consequence: "This cannot be undone.",
+      question: `Forget “${shortName(text)}”?`,
+      consequence: `${others}This cannot be undone.`,
       yes: "Forget it",
       no: "Keep it",
       confirmed: () => {
