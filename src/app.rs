@@ -41,7 +41,7 @@ use crate::{
         preload,
     },
     limits::{Budgets, Capacity, Line, Rates},
-    llm::{ChatModel, Current, TargetsError},
+    llm::{ChatModel, Current, TargetsError, cache::Answers},
     memory::Memories,
     run::{Artifacts, Assistants, Retrieval, Runner},
     store::{
@@ -126,6 +126,7 @@ pub struct App {
     stores: Stores,
     others: Option<Others>,
     model: Arc<Current>,
+    answers: Option<Arc<Answers>>,
     gateway: Gateway,
     config: Config,
 }
@@ -143,7 +144,9 @@ impl App {
         let server = config.cluster.redis_url.as_ref().map(|url| Server::parse(url.expose())).transpose()?;
         let database = config.store.database_url.as_ref().map(|url| PostgresStore::check_url(url.expose()));
         database.transpose().map_err(AppError::Database)?;
-        let model = Arc::new(Current::new(live::model(&config.llm)?));
+        let redis = server.clone().map(Redis::at);
+        let answers = redis.clone().map(Answers::over);
+        let model = Arc::new(Current::new(live::model(&config.llm, answers.as_ref())?));
         let data_dir = &config.server.data_dir;
         folder::prepare(data_dir).map_err(|source| AppError::DataDir { path: data_dir.clone(), source })?;
         let stores = Stores::open(&config).await?;
@@ -166,7 +169,6 @@ impl App {
         };
         let (listener, address) = listen(config.server.bind)?;
         let admin = config.server.admin_bind.map(listen).transpose()?;
-        let redis = server.clone().map(Redis::at);
         let vectors = knowledge.map(|knowledge| Arc::new(Vectors::of(knowledge, &config.knowledge.model)));
         let runner = runner(&config, &retriever, &model, &stores, vectors.as_ref(), redis.as_ref());
         runner.budgets.load(&*stores.spending).await?;
@@ -189,7 +191,7 @@ impl App {
             redis,
             ..gateway(&config, &hub, (auth, stores.audit.clone()), runner, metrics)
         };
-        let app = Self { listener, address, admin, tls, hub, stores, others, model, gateway, config };
+        let app = Self { listener, address, admin, tls, hub, stores, others, model, answers, gateway, config };
         let holder = Holder { url: app.url(), admin_url: app.admin_url().unwrap_or_else(|| app.url()) };
         SqliteStore::announce(app.config.server.data_dir.join(sqlite::FILE_NAME), &holder)?;
         Ok(app)
@@ -230,7 +232,7 @@ impl App {
     /// Serves until `stop`, then drains and returns. Configurations that come meanwhile are taken over as far as that can
     /// be, the log's level through `log`.
     pub async fn run(self, stop: impl Future<Output = ()>, log: Log, changes: mpsc::Receiver<Result<Loaded, Refusal>>) {
-        let Self { listener, admin, tls, hub, stores, others, model, gateway, config, .. } = self;
+        let Self { listener, admin, tls, hub, stores, others, model, answers, gateway, config, .. } = self;
         let (ending, background, connections) = (CancellationToken::new(), TaskTracker::new(), TaskTracker::new());
         let (draining, sockets) = (gateway.draining.clone(), gateway.sockets.clone());
         let (completions, interrupting) = (gateway.completions.clone(), gateway.interrupting.clone());
@@ -244,6 +246,11 @@ impl App {
             let (line, store, stop) = (gateway.runner.line.clone(), stores.sessions.clone(), ending.clone());
             let keep = move || line.clone().keep(store.clone(), stop.clone());
             background.spawn(lasting("answers of all gateways", keep));
+        }
+        if let Some(answers) = answers.clone() {
+            let stop = ending.clone();
+            let keep = move || until(stop.clone(), answers.clone().keep());
+            background.spawn(lasting("answers that are given again", keep));
         }
         if let Some(documents) = gateway.documents.clone() {
             let preloading = preload(documents, config.knowledge.preload.clone());
@@ -264,8 +271,19 @@ impl App {
         }
         let drain = Duration::from_secs(config.server.drain_s);
         let (hub_of_all, spending) = (hub.clone(), stores.spending.clone());
-        let live =
-            Live { config, log, auth, tls, connections: most, clients, hub: hub_of_all, runner, model, spending };
+        let live = Live {
+            config,
+            log,
+            auth,
+            tls,
+            connections: most,
+            clients,
+            hub: hub_of_all,
+            runner,
+            model,
+            answers,
+            spending,
+        };
         background.spawn(until(ending.clone(), live.follow(changes)));
 
         tokio::select! {

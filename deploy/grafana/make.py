@@ -186,7 +186,8 @@ SECTIONS = [
         graph("Cost", "none", (
             f"3600 * {total('llm_cost', ['target'])}", "{{target}}",
         ), about="An hour, by the configured prices and in their unit.", stack=True),
-        graph("Caches", "ops", (rate("cache_requests_total", ["cache", "outcome"]), "{{cache}} {{outcome}}")),
+        graph("Caches", "ops", (rate("cache_requests_total", ["cache", "outcome"]), "{{cache}} {{outcome}}"),
+              (rate("cache_shared_failures_total", ["reason"]), "not shared: {{reason}}")),
     ]),
     ("Several gateways", [
         states("Way to the others", gauge("cluster_bus_up", ["instance"], how="min"), "{{instance}}", UP_OR_DOWN,

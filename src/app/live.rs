@@ -12,7 +12,11 @@ use crate::{
     http::{Clients, Tls, TlsError, TlsFiles},
     hub::Hub,
     limits::Capacity,
-    llm::{ChatModel, Current, StandIn, TargetsError, cache::Cached, targets::Targets},
+    llm::{
+        ChatModel, Current, StandIn, TargetsError,
+        cache::{Answers, Cached},
+        targets::Targets,
+    },
     run::Runner,
     store::{SpendingStore, StoreError},
     telemetry::{
@@ -55,6 +59,7 @@ pub(super) struct Live {
     pub(super) hub: Arc<Hub>,
     pub(super) runner: Arc<Runner>,
     pub(super) model: Arc<Current>,
+    pub(super) answers: Option<Arc<Answers>>,
     pub(super) spending: Arc<dyn SpendingStore>,
 }
 
@@ -84,7 +89,7 @@ impl Live {
         }
         let next = followed(&self.config, &new);
         // What can fail comes first.
-        let model = if next.llm == self.config.llm { None } else { Some(model(&next.llm)?) };
+        let model = if next.llm == self.config.llm { None } else { Some(model(&next.llm, self.answers.as_ref())?) };
         // Read again when the settings are the same, too: what the files hold may be new.
         let keys = self.auth.read_keys(&next.auth)?;
         let certificate = TlsFiles::of(&next).filter(|_| self.tls.is_some()).map(|files| files.read()).transpose()?;
@@ -118,15 +123,17 @@ impl Live {
     }
 }
 
-/// What answers, as `llm.*` says.
-pub(super) fn model(llm: &LlmConfig) -> Result<Arc<dyn ChatModel>, TargetsError> {
+/// What answers, as `llm.*` says, and gives again what gateways with the same settings have in `answers`.
+pub(super) fn model(llm: &LlmConfig, answers: Option<&Arc<Answers>>) -> Result<Arc<dyn ChatModel>, TargetsError> {
     let model: Arc<dyn ChatModel> = match Targets::from_config(llm)? {
         Some(targets) => Arc::new(targets),
         None => Arc::new(StandIn::default()),
     };
-    Ok(match llm.cache() {
-        Some(rule) => Arc::new(Cached::new(model, rule)),
-        None => model,
+    Ok(match (llm.cache(), answers) {
+        // Secrets are not shown, so new keys of the same servers lose nothing.
+        (Some(rule), Some(all)) => Arc::new(Cached::together(model, rule, all.clone(), &format!("{llm:?}"))),
+        (Some(rule), None) => Arc::new(Cached::new(model, rule)),
+        (None, _) => model,
     })
 }
 

@@ -54,6 +54,8 @@ pub(super) struct Cache {
     ttl_s: Option<f64>,
     /// Looks that found it.
     hits: u64,
+    /// Looks that found it in the Redis of all gateways.
+    hits_shared: u64,
     /// Looks that shared what was just being made.
     joined: u64,
     /// Looks in vain.
@@ -102,8 +104,8 @@ impl From<TargetReport> for Target {
 
 impl From<CacheReport> for Cache {
     fn from(report: CacheReport) -> Self {
-        let CacheReport { name, enabled, entries, capacity, ttl, hits, joined, misses, passed } = report;
+        let CacheReport { name, enabled, entries, capacity, ttl, hits, hits_shared, joined, misses, passed } = report;
         let ttl_s = ttl.as_ref().map(Duration::as_secs_f64);
-        Self { name, enabled, entries, capacity, ttl_s, hits, joined, misses, passed }
+        Self { name, enabled, entries, capacity, ttl_s, hits, hits_shared, joined, misses, passed }
     }
 }

@@ -1,12 +1,15 @@
 //! Answers that are given again: a model around a model.
 //!
 //! Who asks exactly the same gets the answer that is known, or joins the one that is just being written. The same means:
-//! of the same circle, from the same models, with the same parameters, limit and prompt, over the same state of the
-//! knowledge. The assistant's instructions, the conversation and the passages are part of the prompt. A circle is one
-//! user, unless the operator lets users share: a quick answer tells that somebody has asked.
+//! of the same circle, from the same models, with the same parameters, limit and prompt. The assistant's instructions, the
+//! conversation and the passages are part of the prompt, letter by letter: the knowledge has changed for a question when
+//! they have, and that means the same at every gateway. A circle is one user, unless the operator lets users share: a quick
+//! answer tells that somebody has asked.
 //!
 //! Kept is what is good for the whole circle: an answer that ended of itself, with text, from a configured model alone,
-//! over knowledge that was searched whole, and without tools. Uses `chat`, `config`'s [`CacheRule`] and `telemetry`.
+//! over knowledge that was searched whole, and without tools. Where gateways have a Redis, what one keeps all may give
+//! again: that one is asked first, for it has the newest of all, and what is kept here is for when it is away. Calls under
+//! way are shared within a gateway. Uses `chat`, `config`'s [`CacheRule`] and `telemetry`.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -16,11 +19,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::{FutureExt, Stream, StreamExt, future};
+use futures_util::{FutureExt, Stream, StreamExt};
 use moka::{policy::EvictionPolicy, sync::Cache};
 use parking_lot::Mutex;
 
-use self::flight::{Flight, Participant, Whole};
+pub use self::shared::Answers;
+use self::{
+    flight::{Flight, Participant, Whole},
+    shared::{LAYOUT, Names},
+};
 use super::{
     ChatModel, ChatRequest, FinishReason, KnowledgeUse, ModelError, ModelEvent, ModelStream, PromptRole, TargetReport,
 };
@@ -31,6 +38,7 @@ use crate::{
 };
 
 mod flight;
+mod shared;
 
 /// The most bytes of a piece in which a known answer is told.
 const PIECE_BYTES: usize = 32;
@@ -45,6 +53,8 @@ struct Shared {
     /// Whose answers are kept. Nobody else's: who stands in for them today need not be wanted tomorrow.
     authors: Vec<String>,
     kept: Cache<Key, Arc<Whole>>,
+    /// Those of all gateways.
+    all: Option<Arc<Answers>>,
     /// At most as many as runs in progress.
     flights: Mutex<HashMap<FlightKey, Arc<Flight>>>,
     looks: Lookups,
@@ -59,8 +69,20 @@ impl Cached {
     /// Keeps what `model` answers, as `rule` says.
     #[must_use]
     pub fn new(model: Arc<dyn ChatModel>, rule: CacheRule) -> Self {
+        Self::with(model, rule, None)
+    }
+
+    /// The same, and gives again what other gateways keep that have these `settings`, and they what this one does.
+    #[must_use]
+    pub fn together(model: Arc<dyn ChatModel>, rule: CacheRule, all: Arc<Answers>, settings: &str) -> Self {
+        Self::with(model, rule, Some((all, settings)))
+    }
+
+    fn with(model: Arc<dyn ChatModel>, rule: CacheRule, others: Option<(Arc<Answers>, &str)>) -> Self {
         let targets = model.targets();
         let mut key = blake3::Hasher::new();
+        add(&mut key, LAYOUT.as_bytes());
+        add(&mut key, others.as_ref().map_or("", |(_, settings)| settings).as_bytes());
         add(&mut key, model.name().as_bytes());
         for target in &targets {
             add(&mut key, target.name.as_bytes());
@@ -73,7 +95,8 @@ impl Cached {
             .eviction_policy(EvictionPolicy::lru())
             .build();
         let (flights, looks) = (Mutex::default(), Lookups::new(ANSWERS));
-        Self(Arc::new(Shared { model, key, authors, kept, flights, looks, rule }))
+        let all = others.map(|(all, _)| all);
+        Self(Arc::new(Shared { model, key, authors, kept, all, flights, looks, rule }))
     }
 }
 
@@ -90,7 +113,7 @@ impl ChatModel for Cached {
 
     fn stream(&self, request: ChatRequest) -> ModelStream {
         let shared = Arc::clone(&self.0);
-        future::lazy(move |_| shared.begin(request)).flatten_stream().boxed()
+        shared.begin(request).flatten_stream().boxed()
     }
 
     fn targets(&self) -> Vec<TargetReport> {
@@ -108,20 +131,32 @@ impl ChatModel for Cached {
 }
 
 impl Shared {
-    fn begin(self: Arc<Self>, request: ChatRequest) -> Answer {
-        let Some(key) = self.key_of(&request) else {
+    async fn begin(self: Arc<Self>, request: ChatRequest) -> Answer {
+        let Some(names) = self.names_of(&request) else {
             self.looks.count(Lookup::Passed);
             return Answer::Passed(self.model.stream(request));
         };
-        let flight_key = (key, request.may_withdraw);
         if request.sharing.is_anew {
             self.looks.count(Lookup::Passed);
+            let flight = (names.key, request.may_withdraw);
             let participant = Flight::start(self.model.stream(request));
-            return Answer::Flying(Flying { shared: self, key: flight_key, participant, is_free: false });
+            return Answer::Flying(Flying { shared: self, names, flight, participant, is_free: false });
         }
+        if let Some(all) = &self.all
+            && let Some(whole) = all.get(&names).await
+        {
+            self.looks.count(Lookup::HitShared);
+            return Answer::Known(Replay { whole: Arc::new(whole), step: Step::Free });
+        }
+        self.begin_here(names, request)
+    }
+
+    /// What is kept or under way at this gateway, or the model.
+    fn begin_here(self: Arc<Self>, names: Names, request: ChatRequest) -> Answer {
+        let flight_key = (names.key, request.may_withdraw);
         // Under one lock, and an answer is kept before its flight is taken off: it is always in one of the two.
         let mut flights = self.flights.lock();
-        if let Some(whole) = self.kept.get(&key) {
+        if let Some(whole) = self.kept.get(&names.key) {
             drop(flights);
             self.looks.count(Lookup::Hit);
             return Answer::Known(Replay { whole, step: Step::Free });
@@ -143,20 +178,19 @@ impl Shared {
         };
         drop(flights);
         self.looks.count(outcome);
-        Answer::Flying(Flying { shared: self, key: flight_key, participant, is_free: false })
+        Answer::Flying(Flying { shared: self, names, flight: flight_key, participant, is_free: false })
     }
 
     /// What makes a request the same as another one; `None` when its answer is for nobody else.
-    fn key_of(&self, request: &ChatRequest) -> Option<Key> {
-        if request.has_tools() {
-            return None; // What they tell is of this moment and for who asks.
+    fn names_of(&self, request: &ChatRequest) -> Option<Names> {
+        // What tools tell is of this moment and for who asks.
+        if request.has_tools() || !request.sharing.may_keep || request.knowledge != KnowledgeUse::Searched {
+            return None;
         }
-        let knowledge = request.sharing.knowledge.filter(|_| request.knowledge == KnowledgeUse::Searched)?;
         let circle = Circle::of(request.asker.as_ref(), request.sharing.session.as_ref(), self.rule.shared)?;
         let parameters = serde_json::to_vec(&*request.parameters).ok()?;
         let mut key = self.key.clone();
         add(&mut key, circle.as_str().as_bytes());
-        key.update(&knowledge.to_le_bytes());
         key.update(&request.max_output_tokens.to_le_bytes());
         add(&mut key, &parameters);
         for target in request.choice.targets.iter() {
@@ -172,14 +206,17 @@ impl Shared {
             }]);
             add(&mut key, message.content.as_bytes());
         }
-        Some(*key.finalize().as_bytes())
+        Some(Names::of(&key))
     }
 
     /// A flight may have come to its end: what is worth it is kept.
-    fn settle(&self, key: &FlightKey, flight: &Arc<Flight>) {
+    fn settle(&self, names: &Names, key: &FlightKey, flight: &Arc<Flight>) {
         let Some(whole) = flight.settle() else { return };
         if let Some(whole) = whole.filter(|whole| self.authors.iter().any(|author| **author == *whole.author.model)) {
-            self.kept.insert(key.0, Arc::new(whole));
+            if let Some(all) = &self.all {
+                all.put(names, &whole, &self.rule);
+            }
+            self.kept.insert(names.key, Arc::new(whole));
         }
         self.take_off(key, flight);
     }
@@ -277,7 +314,8 @@ fn piece(text: &str) -> usize {
 /// A participant of a flight that keeps the books of the cache.
 struct Flying {
     shared: Arc<Shared>,
-    key: FlightKey,
+    names: Names,
+    flight: FlightKey,
     participant: Participant,
     /// What was told: whether somebody else pays.
     is_free: bool,
@@ -295,7 +333,7 @@ impl Stream for Flying {
         }
         let event = futures_util::ready!(this.participant.poll_next_unpin(context));
         if matches!(event, None | Some(Err(_))) {
-            this.shared.settle(&this.key, this.participant.flight());
+            this.shared.settle(&this.names, &this.flight, this.participant.flight());
         }
         Poll::Ready(event)
     }
@@ -305,7 +343,7 @@ impl Drop for Flying {
     fn drop(&mut self) {
         let left = self.participant.leave();
         if left.was_last {
-            self.shared.take_off(&self.key, self.participant.flight());
+            self.shared.take_off(&self.flight, self.participant.flight());
         }
     }
 }

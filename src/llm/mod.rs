@@ -1,7 +1,8 @@
 //! The upstream side: models that answer.
 //!
 //! [`ChatModel`] is the whole interface. This file names the others and has nothing of its own; none of them uses another
-//! one that uses it. Uses `chat`, `config`, `rules`, `telemetry` and the knowledge's passages, nothing else of ours.
+//! one that uses it. Uses `chat`, `config`, `rules`, `ephemeral`, `telemetry` and the knowledge's passages,
+//! nothing else of ours.
 
 mod attempt;
 pub mod breaker;

@@ -149,8 +149,9 @@ impl Choice {
 pub struct Sharing {
     /// The conversation; `None` outside of one.
     pub session: Option<SessionId>,
-    /// The state of the knowledge that was searched; `None`: it cannot be told, and the answer is for nobody else.
-    pub knowledge: Option<u64>,
+    /// Whether anybody else may be given it: not where who asks wants that, and not where the state of the knowledge cannot
+    /// be told.
+    pub may_keep: bool,
     /// Whether another answer than the one that may be known already is wanted.
     pub is_anew: bool,
 }

@@ -300,7 +300,7 @@ impl Runner {
             may_withdraw: request.may_withdraw,
             sharing: Sharing {
                 session: request.session,
-                knowledge: version.filter(|_| request.may_share),
+                may_keep: request.may_share && version.is_some(),
                 is_anew: request.is_anew,
             },
             asker: owner,

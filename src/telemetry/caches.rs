@@ -21,6 +21,8 @@ pub const FORECASTS: &str = "forecasts";
 pub enum Lookup {
     /// It was there.
     Hit,
+    /// It was there for all gateways.
+    HitShared,
     /// Somebody was just making it, and it was shared.
     Joined,
     /// It was not there and had to be made.
@@ -33,6 +35,7 @@ impl Lookup {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Hit => "hit",
+            Self::HitShared => "hit_shared",
             Self::Joined => "joined",
             Self::Miss => "miss",
             Self::Passed => "passed",
@@ -55,6 +58,8 @@ pub struct CacheReport {
     pub ttl: Option<Duration>,
     /// Looks that found it.
     pub hits: u64,
+    /// Looks that found it where all gateways look.
+    pub hits_shared: u64,
     /// Looks that shared what was just being made.
     pub joined: u64,
     /// Looks in vain.
@@ -75,7 +80,7 @@ impl CacheReport {
 #[derive(Debug)]
 pub struct Lookups {
     name: &'static str,
-    counts: [AtomicU64; 4],
+    counts: [AtomicU64; 5],
 }
 
 impl Lookups {
@@ -94,7 +99,9 @@ impl Lookups {
     /// A report of a cache that holds `entries` of at most `capacity`.
     #[must_use]
     pub fn report(&self, entries: u64, capacity: u64, ttl: Option<Duration>) -> CacheReport {
-        let [hits, joined, misses, passed] = self.counts.each_ref().map(|count| count.load(Ordering::Relaxed));
-        CacheReport { name: self.name, enabled: true, entries, capacity, ttl, hits, joined, misses, passed }
+        let [hits, hits_shared, joined, misses, passed] =
+            self.counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let name = self.name;
+        CacheReport { name, enabled: true, entries, capacity, ttl, hits, hits_shared, joined, misses, passed }
     }
 }

@@ -129,8 +129,11 @@ declare::table! {
 
     /// Looks into the caches.
     counter CACHE_REQUESTS = "cache_requests_total" {
-        cache = ["answers", "embeddings", "retrieval"], outcome = ["hit", "joined", "miss", "passed"],
+        cache = ["answers", "embeddings", "retrieval"], outcome = ["hit", "hit_shared", "joined", "miss", "passed"],
     }
+    /// What became nothing of the answers that gateways give again for one another: the Redis was away or too slow, what lay
+    /// there was none, one could not be put there.
+    counter CACHE_SHARED_FAILURES = "cache_shared_failures_total" { reason = ["away", "invalid", "put"] }
 
     /// Searches of the knowledge base made for runs.
     counter KNOWLEDGE_RETRIEVALS = "knowledge_retrievals_total" {}

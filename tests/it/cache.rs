@@ -80,7 +80,7 @@ async fn the_same_question_is_answered_without_asking_the_model_again() {
     }
     let (_, report) = gateway.get("/api/v1/admin/cache").await;
     let kept = json!({"name": "answers", "enabled": true, "entries": 2, "capacity": 1000, "ttl_s": 900.0,
-                      "hits": 1, "joined": 0, "misses": 2, "passed": 0});
+                      "hits": 1, "hits_shared": 0, "joined": 0, "misses": 2, "passed": 0});
     assert_eq!(report["caches"][0], kept);
     assert_eq!(report["caches"][1]["enabled"], false, "without knowledge there is nothing to keep of it");
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::stream;
+use futures_util::{future, stream};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -82,7 +82,7 @@ fn request() -> ChatRequest {
         choice: Choice::default(),
         may_withdraw: true,
         asker: Some(Owner::new("north/ann")),
-        sharing: Sharing { session: None, knowledge: Some(1), is_anew: false },
+        sharing: Sharing { session: None, may_keep: true, is_anew: false },
         span: RunSpan::default(),
     }
 }
@@ -141,7 +141,11 @@ async fn only_what_is_good_for_everybody_is_kept() {
         assert_eq!(asked_twice(good(), ChatRequest { knowledge, ..request() }).await, 2, "{knowledge:?}");
     }
     let unknown = ChatRequest { sharing: Sharing::default(), ..request() };
-    assert_eq!(asked_twice(good(), unknown).await, 2, "a state of the knowledge that cannot be told");
+    assert_eq!(
+        asked_twice(good(), unknown).await,
+        2,
+        "not for others, or a state of the knowledge that cannot be told"
+    );
     let tool =
         ToolSpec { name: "time".to_owned(), description: String::new(), parameters: Value::Null, is_strict: false };
     let offered = ToolOffer { tools: [tool].into(), ..ToolOffer::default() };
@@ -171,7 +175,6 @@ async fn whatever_makes_a_question_another_one_counts() {
         ChatRequest { asker: of("south/ann"), ..request() },
         ChatRequest { asker: None, sharing: session("one"), ..request() },
         ChatRequest { asker: None, sharing: session("two"), ..request() },
-        ChatRequest { sharing: Sharing { knowledge: Some(2), ..request().sharing }, ..request() },
         ChatRequest { max_output_tokens: 99, ..request() },
         ChatRequest { parameters: Arc::new(Parameters { seed: Some(1), ..Parameters::default() }), ..request() },
         ChatRequest { prompt: [message(PromptRole::System, "Why?")].into(), ..request() },
@@ -187,7 +190,7 @@ async fn whatever_makes_a_question_another_one_counts() {
     let elsewhere = ChatRequest { may_withdraw: false, ..request() };
     ask(&cached, elsewhere).await;
     ask(&cached, ChatRequest { sharing: session("one"), ..request() }).await;
-    assert_eq!(model.asked.load(Ordering::Relaxed), 10, "a known answer withdraws nothing, and a user has sessions");
+    assert_eq!(model.asked.load(Ordering::Relaxed), 9, "a known answer withdraws nothing, and a user has sessions");
 }
 
 #[tokio::test]
