@@ -7,15 +7,17 @@ use futures_util::FutureExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::{interval, sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::error;
+use tracing::{error, info};
 
 use super::stores::Stores;
 use crate::{
     auth::{Authenticator, jwks::KeySource},
+    chat::Timestamp,
     datasets::Datasets,
     http::Gateway,
     hub::Hub,
     memory::Memories,
+    store::{MemoryStore, memories::MAX_EXPIRED_MEMORIES},
     telemetry::logging::Log,
 };
 
@@ -23,6 +25,8 @@ use crate::{
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// How often old datasets are looked for: they go after days.
 const DATASETS_UPKEEP: Duration = Duration::from_secs(3600);
+/// How often memories are looked for whose time is over: it is over after months.
+const MEMORIES_UPKEEP: Duration = Duration::from_secs(3600);
 /// How often it is looked what other gateways have taken back: it has to end here within a second.
 const FOLLOW_EVERY: Duration = Duration::from_millis(400);
 /// When it begins again.
@@ -57,6 +61,9 @@ pub(super) fn look_after(
     background.spawn(lasting("datasets", move || until(stop.clone(), keep_datasets(datasets.clone()))));
     let (memories, stop) = (gateway.runner.tools.memories.clone(), ending.clone());
     background.spawn(lasting("memories", move || until(stop.clone(), tend_memories(memories.clone()))));
+    let (memories, stop) = (stores.memories.clone(), ending.clone());
+    background
+        .spawn(lasting("memories whose time is over", move || until(stop.clone(), keep_memories(memories.clone()))));
     if let Some(documents) = gateway.documents.clone() {
         let stop = ending.clone();
         background.spawn(lasting("documents", move || documents.clone().run(stop.clone())));
@@ -87,6 +94,24 @@ async fn keep_datasets(datasets: Arc<Datasets>) {
 
 async fn tend_memories(memories: Arc<Memories>) {
     memories.tend().await;
+}
+
+/// Deletes what is to be forgotten by itself.
+async fn keep_memories(memories: Arc<dyn MemoryStore>) {
+    let mut every = interval(MEMORIES_UPKEEP);
+    loop {
+        every.tick().await;
+        loop {
+            match memories.delete_expired_memories(Timestamp::now(), MAX_EXPIRED_MEMORIES).await {
+                Ok(0) => break,
+                Ok(memories) => info!(memories, "deleted memories whose time was over"),
+                Err(error) => {
+                    error!(%error, "memories whose time is over could not be deleted");
+                    break;
+                }
+            }
+        }
+    }
 }
 
 async fn keep_uses(auth: Arc<Authenticator>, stop: CancellationToken) {

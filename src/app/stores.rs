@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     config::Config,
     store::{
-        ArtifactStore, DocumentStore, SessionStore, SpendingStore, StoreError,
+        ArtifactStore, DocumentStore, MemoryStore, SessionStore, SpendingStore, StoreError,
         audit::AuditStore,
         blobs::Blobs,
         credentials::CredentialStore,
@@ -21,6 +21,7 @@ use crate::{
 pub(super) struct Stores {
     pub(super) sessions: Arc<dyn SessionStore>,
     pub(super) artifacts: Arc<dyn ArtifactStore>,
+    pub(super) memories: Arc<dyn MemoryStore>,
     pub(super) spending: Arc<dyn SpendingStore>,
     pub(super) credentials: Arc<dyn CredentialStore>,
     pub(super) audit: Arc<dyn AuditStore>,
@@ -43,11 +44,11 @@ impl Stores {
 
     fn of<S>(store: Arc<S>, folder: Arc<SqliteStore>, database: Option<Arc<PostgresStore>>) -> Self
     where
-        S: SessionStore + ArtifactStore + SpendingStore + CredentialStore + AuditStore + DocumentStore,
+        S: SessionStore + ArtifactStore + MemoryStore + SpendingStore + CredentialStore + AuditStore + DocumentStore,
     {
-        let (sessions, artifacts, spending) = (store.clone(), store.clone(), store.clone());
+        let (sessions, artifacts, memories, spending) = (store.clone(), store.clone(), store.clone(), store.clone());
         let (credentials, audit, documents) = (store.clone(), store.clone(), store);
-        Self { sessions, artifacts, spending, credentials, audit, documents, folder, database }
+        Self { sessions, artifacts, memories, spending, credentials, audit, documents, folder, database }
     }
 
     /// The documents and their files.

@@ -5,6 +5,7 @@ mod artifacts;
 pub(super) mod audit;
 mod branches;
 mod credentials;
+mod memories;
 mod sessions;
 mod spending;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use self::{
     answers::*, artifacts::*, audit::entries_come_back_newest_first_by_tenant_and_leave_by_age, branches::*,
-    credentials::*, sessions::*, spending::what_was_spent_comes_back,
+    credentials::*, memories::*, sessions::*, spending::what_was_spent_comes_back,
 };
 use super::{
     Appended, ArtifactStore, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, MAX_PAGE, MAX_SESSIONS,
@@ -182,6 +183,29 @@ contracts_of_who_may!([
     the_latest_revocation_holds_and_old_ones_go,
     single_tokens_stay_until_they_are_over_and_are_bounded_by_user,
     entries_come_back_newest_first_by_tenant_and_leave_by_age,
+]);
+
+macro_rules! contracts_of_memories {
+    ($tests:tt) => {
+        contract!(sqlite_memories, async { sqlite_store() }, $tests);
+        contract!(postgres_memories, postgres_store(), $tests);
+    };
+}
+
+contracts_of_memories!([
+    a_memory_comes_back_as_it_was_kept,
+    memories_never_cross_from_one_user_to_another,
+    a_fact_takes_the_place_of_another_and_is_taken_back,
+    what_is_forgotten_goes_with_all_that_mentions_it,
+    all_is_forgotten_by_notebook_sort_and_conversation,
+    episodes_go_with_the_conversation_that_is_deleted,
+    memories_expire,
+    vectors_are_of_one_model,
+    a_user_wants_to_be_remembered_or_not,
+    a_notebook_has_so_many_facts,
+    the_newest_episodes_of_a_notebook_stay,
+    the_oldest_that_was_forgotten_is_known_no_more,
+    what_is_kept_at_once_is_kept_once,
 ]);
 
 #[tokio::test]

@@ -3,10 +3,13 @@
 
 use async_trait::async_trait;
 
+pub(in crate::store) use self::desk::{Decision, Desk, Past};
 use super::StoreError;
 use crate::chat::{Memory, MemoryId, MemoryKind, Notebook, Owner, SessionId, Timestamp};
 
-/// The most facts of a notebook, those that hold no longer included.
+mod desk;
+
+/// The most facts of a notebook, those that hold no longer included: of these the oldest makes room for another.
 pub const MAX_FACTS: usize = 500;
 /// The most episodes of a notebook: the oldest goes when there is another.
 pub const MAX_EPISODES: usize = 10_000;
@@ -40,6 +43,11 @@ impl Words {
     #[must_use]
     pub fn has_all_of(&self, others: &Self) -> bool {
         others.0.iter().all(|word| self.0.binary_search(word).is_ok())
+    }
+
+    /// Whether `others` are mentioned in these; where there are no others, nothing is.
+    pub(in crate::store) fn mentions(&self, others: &Self) -> bool {
+        !others.0.is_empty() && self.has_all_of(others)
     }
 
     /// As they stand in a column: four bytes each, the lowest first.
@@ -80,9 +88,9 @@ pub enum Kept {
     },
     /// A fact that says the same, capitals aside, holds already, or this message is an episode already.
     Known,
-    /// It was said before the user wanted that forgotten.
+    /// It was said before the user wanted that forgotten; or it is an episode of a conversation that is deleted.
     Forgotten,
-    /// There are [`MAX_FACTS`] facts.
+    /// There are [`MAX_FACTS`] facts, and all of them hold.
     Full,
 }
 
@@ -125,11 +133,11 @@ pub struct MemoryPage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Forget {
     /// A memory, and with a fact all memories of its notebook that were said in the same message or mention all of its words.
-    /// Whatever was said before and has these words is not remembered again.
+    /// Whatever was said before, in this message or with these words, is not remembered again.
     One(MemoryId),
-    /// A memory is taken back: the facts that it ended hold again. What was said can be remembered again when it is said again.
+    /// A memory is taken back: the facts that it ended hold again, or end with what has ended it. What was said can be remembered again when it is said again.
     Undo(MemoryId),
-    /// All of these. Nothing that was said before is remembered again in these notebooks.
+    /// All of these. Nothing that was said before is remembered again in these notebooks; with a conversation, nothing of it.
     All(MemoryFilter),
 }
 
@@ -142,11 +150,21 @@ pub struct Forgotten {
     pub episodes: usize,
 }
 
+impl Forgotten {
+    /// So many more of a sort.
+    pub(in crate::store) const fn count(&mut self, kind: MemoryKind, more: usize) {
+        match kind {
+            MemoryKind::Fact => self.facts += more,
+            MemoryKind::Episode => self.episodes += more,
+        }
+    }
+}
+
 /// Memories that survive. Methods that write return after the data is durable. Whoever is not their owner has none of them.
 #[async_trait]
 pub trait MemoryStore: Send + Sync + std::fmt::Debug + 'static {
-    /// Keeps memories in a notebook, one after the other, all in one transaction; what became of each. Of episodes the newest
-    /// [`MAX_EPISODES`] stay.
+    /// Keeps memories in a notebook, one after the other, all in one transaction; what became of each. Of episodes the
+    /// [`MAX_EPISODES`] that were kept last stay.
     async fn keep_memories(&self, notebook: &Notebook, new: Vec<NewMemory>) -> Result<Vec<Kept>, StoreError>;
 
     /// The facts of a notebook that hold at `now`, the oldest first.
@@ -155,7 +173,7 @@ pub trait MemoryStore: Send + Sync + std::fmt::Debug + 'static {
     /// What the episodes of a notebook are found by that hold at `now`; with vectors of `model` alone.
     async fn traces(&self, notebook: &Notebook, model: Option<&str>, now: Timestamp) -> Result<Vec<Trace>, StoreError>;
 
-    /// Memories of `owner` older than `before`, the newest first, at most `limit`.
+    /// Memories of `owner` that were kept before `before`, the newest first, at most `limit`; also those that hold no longer.
     ///
     /// # Errors
     /// [`StoreError::NoSession`] when there is no memory `before`.
@@ -189,7 +207,8 @@ pub trait MemoryStore: Send + Sync + std::fmt::Debug + 'static {
     /// Sets that.
     async fn set_remembers(&self, owner: Option<&Owner>, does: bool) -> Result<(), StoreError>;
 
-    /// At most `limit` episodes of anybody that have no vector by `model`, with their texts; the newest first.
+    /// At most `limit` episodes of anybody that have no vector by `model`, with their texts: those without any, and then those
+    /// of other models, the newest of each first.
     async fn without_vector(&self, model: &str, limit: usize) -> Result<Vec<(MemoryId, String)>, StoreError>;
 
     /// Keeps vectors by `model`. Of what is gone meanwhile nothing is kept.

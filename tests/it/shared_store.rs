@@ -261,6 +261,7 @@ fn turn(session: &SessionId) -> Turn {
         updated_at: at,
         message_count: 0,
         owner: None,
+        is_temporary: false,
     };
     Turn {
         opens: Some(opens),

@@ -5,7 +5,7 @@
 //! one after the other (`writer.rs`); reads go side by side (`reader.rs`). Only plain SQL, and nothing that belongs to a
 //! connection beyond a transaction, so that a pooler may stand in between. The layout is in `schema.rs`, statements in
 //! `sessions.rs`, `messages.rs`, `tallies.rs`, `credentials.rs`,
-//! `artifacts.rs` and `audit.rs`.
+//! `artifacts.rs`, `memories.rs` and `audit.rs`.
 
 use std::{fmt, hash::Hash, sync::Arc};
 
@@ -36,6 +36,7 @@ mod connect;
 mod credentials;
 mod documents;
 mod lease;
+mod memories;
 mod messages;
 mod reader;
 mod rows;

@@ -9,7 +9,7 @@ use crate::{
     store::{Awaited, SessionRecord, StoreError, columns::time, continue_text},
 };
 
-pub(super) const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count, owner";
+pub(super) const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count, owner, temporary";
 /// A message; of a pending one with the pieces of its text that were kept.
 pub(super) const MESSAGE: &str = "id, role, text, status, run, model, citations, sources, created_at, question, replaces,
     replaced, feedback, position, tools,
@@ -26,7 +26,7 @@ pub(super) fn session(row: &Row) -> Result<SessionRecord, StoreError> {
         updated_at: timestamp(row, 4)?,
         message_count: u64::try_from(get::<i64>(row, 5)?).unwrap_or(0),
         owner: get::<Option<&str>>(row, 6)?.map(Owner::new),
-        is_temporary: false,
+        is_temporary: get(row, 7)?,
     })
 }
 
@@ -105,7 +105,7 @@ pub(super) fn timestamp(row: &Row, column: usize) -> Result<Timestamp, StoreErro
     get(row, column).map(time)
 }
 
-fn utf8(bytes: &[u8]) -> Result<String, StoreError> {
+pub(super) fn utf8(bytes: &[u8]) -> Result<String, StoreError> {
     String::from_utf8(bytes.to_vec()).map_err(|_| unavailable("a stored text is not UTF-8"))
 }
 

@@ -312,6 +312,71 @@ const STEPS: &[(&str, i64)] = &[
     CREATE INDEX artifacts_by_age ON artifacts (created_at);
 ",
     1,
+), (
+    "
+    -- temporary: nothing told elsewhere is known in it, and nothing of it is remembered.
+    ALTER TABLE sessions ADD COLUMN temporary boolean NOT NULL DEFAULT false;
+
+    -- What users have told assistants, in the order in which it was kept. owner: '' for nobody in particular.
+    -- ended_by: what holds in its place. words: of what was said; mentions: of the answer, too.
+    CREATE TABLE memories (
+        position   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        id         text COLLATE \"C\" NOT NULL UNIQUE,
+        owner      text COLLATE \"C\" NOT NULL,
+        assistant  text COLLATE \"C\" NOT NULL,
+        kind       text NOT NULL,
+        attribute  bytea,
+        text       bytea NOT NULL,
+        answer     bytea,
+        origin     text NOT NULL,
+        session_id text COLLATE \"C\",
+        message    text COLLATE \"C\",
+        said_at    bigint NOT NULL,
+        ended_at   bigint,
+        ended_by   text COLLATE \"C\",
+        expires_at bigint,
+        words      bytea NOT NULL,
+        mentions   bytea NOT NULL,
+        UNIQUE (owner, assistant, id)
+    );
+    CREATE INDEX memories_of_notebook ON memories (owner, assistant, kind, position);
+    CREATE INDEX memories_of_owner ON memories (owner, position);
+    CREATE INDEX memories_of_session ON memories (session_id) WHERE session_id IS NOT NULL;
+    CREATE INDEX memories_ended ON memories (ended_by) WHERE ended_by IS NOT NULL;
+    CREATE INDEX memories_by_expiry ON memories (expires_at) WHERE expires_at IS NOT NULL;
+
+    -- What episodes are found by. model: that made the vector.
+    CREATE TABLE memory_traces (
+        owner      text COLLATE \"C\" NOT NULL,
+        assistant  text COLLATE \"C\" NOT NULL,
+        id         text COLLATE \"C\" NOT NULL,
+        session_id text COLLATE \"C\",
+        said_at    bigint NOT NULL,
+        expires_at bigint,
+        words      bytea NOT NULL,
+        model      text COLLATE \"C\",
+        vector     bytea,
+        PRIMARY KEY (owner, assistant, id),
+        FOREIGN KEY (owner, assistant, id) REFERENCES memories (owner, assistant, id) ON DELETE CASCADE
+    );
+    ALTER TABLE memory_traces ALTER COLUMN vector SET STORAGE EXTERNAL; -- Numbers like these cannot be compressed.
+    CREATE INDEX memory_traces_by_model ON memory_traces (model, said_at);
+
+    -- What is not to be remembered again when it was said before. assistant: '' for all. words: NULL for all words.
+    CREATE TABLE memory_forgotten (
+        position   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        owner      text COLLATE \"C\" NOT NULL,
+        assistant  text COLLATE \"C\" NOT NULL,
+        at         bigint NOT NULL,
+        words      bytea,
+        session_id text COLLATE \"C\",
+        message    text COLLATE \"C\"
+    );
+    CREATE INDEX memory_forgotten_of_notebook ON memory_forgotten (owner, assistant, position);
+
+    CREATE TABLE memory_settings (owner text COLLATE \"C\" PRIMARY KEY, remembers boolean NOT NULL);
+",
+    1,
 )];
 
 /// Where it is written which steps were taken. Whoever makes it first makes it for all.

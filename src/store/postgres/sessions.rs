@@ -9,6 +9,7 @@ use tokio_postgres::{
 
 use super::{
     connect::{Link, unavailable},
+    memories,
     rows::{self, MESSAGE, SESSION, get},
     writer::Failure,
 };
@@ -37,8 +38,9 @@ pub(super) async fn insert(link: &Link, session: &SessionRecord, node: Option<&s
     let inserted = link
         .client
         .execute_typed(
-            "INSERT INTO sessions (id, assistant, metadata, created_at, updated_at, message_count, owner, node, fence)
-             VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8) ON CONFLICT DO NOTHING",
+            "INSERT INTO sessions (id, assistant, metadata, created_at, updated_at, message_count, owner, node, fence,
+                temporary)
+             VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
             &[
                 (&session.id.as_str(), Type::TEXT),
                 (&session.assistant, Type::TEXT),
@@ -48,6 +50,7 @@ pub(super) async fn insert(link: &Link, session: &SessionRecord, node: Option<&s
                 (&session.owner.as_ref().map(Owner::as_str), Type::TEXT),
                 (&node, Type::TEXT),
                 (&fence, Type::INT8),
+                (&session.is_temporary, Type::BOOL),
             ],
         )
         .await?;
@@ -164,8 +167,12 @@ pub(super) async fn page(
     Ok(SessionPage { sessions, more: found.len() > limit })
 }
 
+/// Deletes a session, and what is remembered of it as it was said in it.
 pub(super) async fn delete(link: Arc<Link>, id: SessionId) -> Result<bool, Failure> {
-    Ok(link.client.execute_typed("DELETE FROM sessions WHERE id = $1", &[(&id.as_str(), Type::TEXT)]).await? > 0)
+    let sql = "DELETE FROM sessions WHERE id = $1 RETURNING coalesce(owner, '')";
+    let Some(row) = link.client.query_typed_opt(sql, &[(&id.as_str(), Type::TEXT)]).await? else { return Ok(false) };
+    memories::delete_episodes_of(&link, &id, get(&row, 0)?).await?;
+    Ok(true)
 }
 
 /// Those that are in somebody's hands at this moment are left to them.

@@ -6,7 +6,7 @@
 //! layout is in `schema.rs`, the threads in `threads.rs`, rows and statements in `rows.rs`. What an answer has come to is
 //! added to it piece by piece (`pieces.rs`); what accounts have spent is in `spending.rs`, what the knowledge base should
 //! hold in `documents.rs`; API keys and revocations are in `credentials.rs`, and
-//! what was done by whom in `audit.rs`; what tools have made is in `artifacts.rs`; what was thought of answers is counted in `feedback.rs`.
+//! what was done by whom in `audit.rs`; what tools have made is in `artifacts.rs`, what is remembered in `memories.rs`; what was thought of answers is counted in `feedback.rs`.
 
 use std::{fmt, path::Path};
 
@@ -32,6 +32,7 @@ mod credentials;
 mod documents;
 mod feedback;
 mod lock;
+mod memories;
 mod pieces;
 mod rows;
 mod schema;

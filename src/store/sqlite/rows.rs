@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     super::{Appended, FinishedAnswer, MessagePage, Scope, SessionPage, SessionRecord, StoreError, Turn},
-    pieces,
+    memories, pieces,
 };
 use crate::{
     chat::{Feedback, Message, MessageId, Owner, RunId, SessionId, Status, Timestamp},
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count, owner";
+const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count, owner, temporary";
 pub(super) const MESSAGE: &str =
     "id, role, text, status, run, model, citations, sources, created_at, question, replaces,
      replaced, feedback, tools, version, variant";
@@ -34,8 +34,8 @@ pub(super) fn insert_session(connection: &Connection, session: &SessionRecord) -
     }
     let inserted = connection
         .prepare_cached(
-            "INSERT INTO sessions (id, assistant, metadata, created_at, updated_at, message_count, owner)
-             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6) ON CONFLICT DO NOTHING",
+            "INSERT INTO sessions (id, assistant, metadata, created_at, updated_at, message_count, owner, temporary)
+             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             session.id.as_str(),
@@ -44,6 +44,7 @@ pub(super) fn insert_session(connection: &Connection, session: &SessionRecord) -
             millis(session.created_at),
             millis(session.updated_at),
             session.owner.as_ref().map(Owner::as_str),
+            session.is_temporary,
         ])?;
     if inserted == 0 { Err(session_taken(&session.id)) } else { Ok(()) }
 }
@@ -90,7 +91,13 @@ pub(super) fn sessions(
     Ok(SessionPage { sessions, more })
 }
 
+/// Deletes a session, and what is remembered of it as it was said in it.
 pub(super) fn delete_session(connection: &Connection, id: &SessionId) -> Result<bool, StoreError> {
+    memories::delete_episodes_of(connection, id)?;
+    delete_session_alone(connection, id)
+}
+
+fn delete_session_alone(connection: &Connection, id: &SessionId) -> Result<bool, StoreError> {
     Ok(connection.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute([id.as_str()])? > 0)
 }
 
@@ -270,7 +277,7 @@ pub(super) fn delete_expired(
         .query_map(params![millis(cutoff), limit as i64], |row| id(row, 0, SessionId::parse))?
         .collect::<Result<Vec<_>, _>>()?;
     for id in &ids {
-        delete_session(connection, id)?;
+        delete_session_alone(connection, id)?;
     }
     Ok(ids)
 }
@@ -290,7 +297,7 @@ fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
         updated_at: timestamp(row, 4)?,
         message_count: u64::try_from(row.get::<_, i64>(5)?).unwrap_or(0),
         owner: row.get_ref(6)?.as_str_or_null()?.map(Owner::new),
-        is_temporary: false,
+        is_temporary: row.get(7)?,
     })
 }
 

@@ -263,4 +263,66 @@ pub(in crate::store::sqlite) const MIGRATIONS: &[&str] = &[
     CREATE INDEX artifacts_of_owner ON artifacts (owner, position) WHERE owner IS NOT NULL;
     CREATE INDEX artifacts_by_age ON artifacts (created_at);
 ",
+    "
+    -- temporary: nothing told elsewhere is known in it, and nothing of it is remembered.
+    ALTER TABLE sessions ADD COLUMN temporary INTEGER NOT NULL DEFAULT 0;
+
+    -- What users have told assistants, in the order in which it was kept. owner: '' for nobody in particular.
+    -- ended_by: what holds in its place. words: of what was said; mentions: of the answer, too.
+    CREATE TABLE memories (
+        position   INTEGER PRIMARY KEY AUTOINCREMENT,
+        id         TEXT NOT NULL UNIQUE,
+        owner      TEXT NOT NULL,
+        assistant  TEXT NOT NULL,
+        kind       TEXT NOT NULL,
+        attribute  TEXT,
+        text       TEXT NOT NULL,
+        answer     TEXT,
+        origin     TEXT NOT NULL,
+        session_id TEXT,
+        message    TEXT,
+        said_at    INTEGER NOT NULL,
+        ended_at   INTEGER,
+        ended_by   TEXT,
+        expires_at INTEGER,
+        words      BLOB NOT NULL,
+        mentions   BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX memories_by_key ON memories (owner, assistant, id);
+    CREATE INDEX memories_of_notebook ON memories (owner, assistant, kind, position);
+    CREATE INDEX memories_of_owner ON memories (owner, position);
+    CREATE INDEX memories_of_session ON memories (session_id) WHERE session_id IS NOT NULL;
+    CREATE INDEX memories_ended ON memories (ended_by) WHERE ended_by IS NOT NULL;
+    CREATE INDEX memories_by_expiry ON memories (expires_at) WHERE expires_at IS NOT NULL;
+
+    -- What episodes are found by; those of a notebook lie side by side. model: that made the vector.
+    CREATE TABLE memory_traces (
+        owner      TEXT NOT NULL,
+        assistant  TEXT NOT NULL,
+        id         TEXT NOT NULL,
+        session_id TEXT,
+        said_at    INTEGER NOT NULL,
+        expires_at INTEGER,
+        words      BLOB NOT NULL,
+        model      TEXT,
+        vector     BLOB,
+        PRIMARY KEY (owner, assistant, id),
+        FOREIGN KEY (owner, assistant, id) REFERENCES memories (owner, assistant, id) ON DELETE CASCADE
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX memory_traces_by_model ON memory_traces (model, said_at);
+
+    -- What is not to be remembered again when it was said before. assistant: '' for all. words: NULL for all words.
+    CREATE TABLE memory_forgotten (
+        position   INTEGER PRIMARY KEY,
+        owner      TEXT NOT NULL,
+        assistant  TEXT NOT NULL,
+        at         INTEGER NOT NULL,
+        words      BLOB,
+        session_id TEXT,
+        message    TEXT
+    ) STRICT;
+    CREATE INDEX memory_forgotten_of_notebook ON memory_forgotten (owner, assistant, position);
+
+    CREATE TABLE memory_settings (owner TEXT PRIMARY KEY, remembers INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+",
 ];

@@ -1,0 +1,91 @@
+//! What is decided of a notebook before it is written to, whichever database it is in. Pure.
+
+use super::{Kept, MAX_FACTS, NewMemory, Words};
+use crate::chat::{Memory, MemoryId, MemoryKind, MessageId, SessionId, Timestamp};
+
+/// Something that was forgotten, as far as it must be known in order not to be remembered again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct Past {
+    /// When: what is said later has nothing to do with it.
+    pub(in crate::store) at: Timestamp,
+    /// The words that it had; `None`: all was forgotten, or all of a conversation.
+    pub(in crate::store) words: Option<Words>,
+    /// Where it was said.
+    pub(in crate::store) session: Option<SessionId>,
+    /// In which message.
+    pub(in crate::store) message: Option<MessageId>,
+}
+
+impl Past {
+    fn covers(&self, new: &NewMemory) -> bool {
+        let is_of_session = self.session.is_some() && self.session == new.memory.session;
+        let is_of_message = is_of_session && self.message.is_some() && self.message == new.memory.message;
+        new.memory.said_at <= self.at
+            && match &self.words {
+                None => self.session.is_none() || is_of_session,
+                Some(words) => is_of_message || new.mentions.mentions(words),
+            }
+    }
+}
+
+/// What a notebook holds that decides on what is to be kept in it.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Desk {
+    /// What was forgotten of it.
+    pub(in crate::store) past: Vec<Past>,
+    /// Its facts, the oldest first, those that hold no longer included. Not needed for episodes.
+    pub(in crate::store) facts: Vec<Memory>,
+}
+
+/// What is to be done with something that was to be kept.
+#[derive(Debug)]
+pub(in crate::store) enum Decision {
+    /// It is kept.
+    Keep {
+        /// These hold no longer.
+        ended: Vec<Memory>,
+        /// This one makes room for it.
+        leaves: Option<MemoryId>,
+    },
+    /// It is not.
+    Leave(Kept),
+}
+
+impl Desk {
+    pub(in crate::store) fn decide(&self, new: &NewMemory) -> Decision {
+        if self.past.iter().any(|past| past.covers(new)) {
+            return Decision::Leave(Kept::Forgotten);
+        }
+        if new.memory.kind == MemoryKind::Episode {
+            return Decision::Keep { ended: Vec::new(), leaves: None };
+        }
+        let holds = |fact: &&Memory| {
+            fact.ended_at.is_none() && fact.expires_at.is_none_or(|expires| expires > new.memory.said_at)
+        };
+        let text = new.memory.text.to_lowercase();
+        if self.facts.iter().filter(holds).any(|fact| fact.text.to_lowercase() == text) {
+            return Decision::Leave(Kept::Known);
+        }
+        let is_ended = |fact: &&Memory| fact.attribute.as_ref().is_some_and(|attribute| new.ends.contains(attribute));
+        let ended: Vec<Memory> = self.facts.iter().filter(holds).filter(is_ended).cloned().collect();
+        if self.facts.len() < MAX_FACTS {
+            return Decision::Keep { ended, leaves: None };
+        }
+        match self.facts.iter().find(|fact| !holds(fact)).or(ended.first()) {
+            Some(oldest) => Decision::Keep { leaves: Some(oldest.id.clone()), ended },
+            None => Decision::Leave(Kept::Full),
+        }
+    }
+
+    /// That was done.
+    pub(in crate::store) fn note(&mut self, memory: &Memory, ended: &[Memory], leaves: Option<&MemoryId>) {
+        if memory.kind == MemoryKind::Episode {
+            return;
+        }
+        self.facts.retain(|fact| Some(&fact.id) != leaves);
+        for fact in self.facts.iter_mut().filter(|fact| ended.iter().any(|ended| ended.id == fact.id)) {
+            fact.ended_at = Some(memory.said_at);
+        }
+        self.facts.push(memory.clone());
+    }
+}

@@ -1,0 +1,323 @@
+//! What users have told assistants: reads, and what is small to write. Keeping is in `keep.rs`, forgetting in `forget.rs`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio_postgres::{
+    Row,
+    types::{ToSql, Type},
+};
+
+use super::{
+    OF_NO_SESSION, PostgresStore,
+    connect::Link,
+    rows::{get, id, name, optional_id, timestamp, utf8},
+    writer::Failure,
+};
+use crate::{
+    chat::{Memory, MemoryId, MemoryKind, MessageId, Notebook, Origin, Owner, SessionId, Timestamp},
+    store::{
+        StoreError,
+        columns::{millis, time},
+        memories::{
+            Forget, Forgotten, Kept, MAX_EXPIRED_MEMORIES, MAX_MEMORY_PAGE, MemoryFilter, MemoryPage, MemoryStore,
+            NewMemory, Trace, Words,
+        },
+    },
+};
+
+mod forget;
+mod keep;
+
+/// A memory.
+const MEMORY: &str =
+    "id, assistant, kind, attribute, text, answer, origin, session_id, message, said_at, ended_at, expires_at";
+
+/// What writes to an owner's memories are in line behind.
+fn line(owner: Option<&Owner>) -> (&'static str, String) {
+    ("memories", of(owner).to_owned())
+}
+
+#[async_trait]
+impl MemoryStore for PostgresStore {
+    async fn keep_memories(&self, notebook: &Notebook, new: Vec<NewMemory>) -> Result<Vec<Kept>, StoreError> {
+        let (key, notebook, new) = (line(notebook.owner.as_ref()), notebook.clone(), Arc::new(new));
+        self.write("keep_memories", &key, move |link| keep::keep(link, notebook.clone(), new.clone())).await
+    }
+
+    async fn facts(&self, notebook: &Notebook, now: Timestamp) -> Result<Vec<Memory>, StoreError> {
+        self.read("facts", |link| async move { facts(&link, notebook, Some(now)).await }).await
+    }
+
+    async fn traces(&self, notebook: &Notebook, model: Option<&str>, now: Timestamp) -> Result<Vec<Trace>, StoreError> {
+        self.read("traces", |link| async move { traces(&link, notebook, model, now).await }).await
+    }
+
+    async fn memories(
+        &self,
+        owner: Option<&Owner>,
+        filter: &MemoryFilter,
+        before: Option<&MemoryId>,
+        limit: usize,
+    ) -> Result<MemoryPage, StoreError> {
+        let limit = limit.min(MAX_MEMORY_PAGE);
+        self.read("memories", |link| async move { page(&link, owner, filter, before, limit).await }).await
+    }
+
+    async fn memories_by_id(&self, owner: Option<&Owner>, ids: &[MemoryId]) -> Result<Vec<Memory>, StoreError> {
+        let sql = format!("SELECT {MEMORY} FROM memories WHERE owner = $1 AND id = ANY ($2)");
+        let (sql, ids) = (&sql, &ids.iter().map(MemoryId::as_str).collect::<Vec<_>>());
+        let found = |link: Arc<Link>| async move {
+            let values: [(&(dyn ToSql + Sync), Type); 2] = [(&of(owner), Type::TEXT), (ids, Type::TEXT_ARRAY)];
+            memories(&link.client.query_typed(sql, &values).await?)
+        };
+        self.read("memories_by_id", found).await
+    }
+
+    async fn reword(
+        &self,
+        owner: Option<&Owner>,
+        id: &MemoryId,
+        text: &str,
+        words: Words,
+    ) -> Result<Option<Memory>, StoreError> {
+        let (key, owner, id) = (line(owner), owner.cloned(), id.clone());
+        let (text, words): (Arc<str>, _) = (text.into(), Arc::new(words));
+        let work = move |link| reword(link, owner.clone(), id.clone(), text.clone(), words.clone());
+        self.write("reword", &key, work).await
+    }
+
+    async fn forget(&self, owner: Option<&Owner>, what: Forget, now: Timestamp) -> Result<Forgotten, StoreError> {
+        let (key, owner, what) = (line(owner), owner.cloned(), Arc::new(what));
+        self.write("forget", &key, move |link| forget::forget(link, owner.clone(), what.clone(), now)).await
+    }
+
+    async fn remembers(&self, owner: Option<&Owner>) -> Result<bool, StoreError> {
+        let remembers = |link: Arc<Link>| async move {
+            let sql = "SELECT remembers FROM memory_settings WHERE owner = $1";
+            let row = link.client.query_typed_opt(sql, &[(&of(owner), Type::TEXT)]).await?;
+            Ok(row.map(|row| get(&row, 0)).transpose()?.unwrap_or(true))
+        };
+        self.read("remembers", remembers).await
+    }
+
+    async fn set_remembers(&self, owner: Option<&Owner>, does: bool) -> Result<(), StoreError> {
+        let (key, owner) = (line(owner), owner.cloned());
+        let set = move |link: Arc<Link>| {
+            let owner = owner.clone();
+            async move {
+                let sql = "INSERT INTO memory_settings (owner, remembers) VALUES ($1, $2)
+                    ON CONFLICT (owner) DO UPDATE SET remembers = excluded.remembers";
+                link.client.execute_typed(sql, &[(&of(owner.as_ref()), Type::TEXT), (&does, Type::BOOL)]).await?;
+                Ok(())
+            }
+        };
+        self.write("set_remembers", &key, set).await
+    }
+
+    async fn without_vector(&self, model: &str, limit: usize) -> Result<Vec<(MemoryId, String)>, StoreError> {
+        let limit = limit.min(MAX_MEMORY_PAGE);
+        self.read("without_vector", |link| async move { without_vector(&link, model, limit).await }).await
+    }
+
+    async fn set_vectors(&self, model: &str, vectors: Vec<(MemoryId, Vec<i8>)>) -> Result<(), StoreError> {
+        let (model, vectors): (Arc<str>, _) = (model.into(), Arc::new(vectors));
+        let set = move |link| set_vectors(link, model.clone(), vectors.clone());
+        self.write("set_vectors", OF_NO_SESSION, set).await
+    }
+
+    async fn delete_expired_memories(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let limit = limit.min(MAX_EXPIRED_MEMORIES);
+        let delete = move |link: Arc<Link>| async move {
+            let sql = "WITH old AS (
+                    SELECT position FROM memories WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
+                    FOR UPDATE SKIP LOCKED
+                ) DELETE FROM memories USING old WHERE memories.position = old.position";
+            let values: [(&(dyn ToSql + Sync), Type); 2] = [(&millis(now), Type::INT8), (&(limit as i64), Type::INT8)];
+            Ok(usize::try_from(link.client.execute_typed(sql, &values).await?).unwrap_or(usize::MAX))
+        };
+        self.write("delete_expired_memories", OF_NO_SESSION, delete).await
+    }
+
+    async fn count_memories(&self) -> Result<(u64, u64), StoreError> {
+        let count = |link: Arc<Link>| async move {
+            let sql =
+                "SELECT count(*) FILTER (WHERE kind = 'fact'), count(*) FILTER (WHERE kind = 'episode') FROM memories";
+            let row = link.client.query_typed_one(sql, &[]).await?;
+            Ok((get::<i64>(&row, 0)?.unsigned_abs(), get::<i64>(&row, 1)?.unsigned_abs()))
+        };
+        self.read("count_memories", count).await
+    }
+}
+
+/// Deletes the episodes of a conversation that its owner deletes.
+pub(super) async fn delete_episodes_of(link: &Link, session: &SessionId, owner: &str) -> Result<(), Failure> {
+    let sql = "DELETE FROM memories WHERE session_id = $1 AND kind = 'episode' AND owner = $2";
+    link.client.execute_typed(sql, &[(&session.as_str(), Type::TEXT), (&owner, Type::TEXT)]).await?;
+    Ok(())
+}
+
+/// How an owner stands in these tables.
+fn of(owner: Option<&Owner>) -> &str {
+    owner.map_or("", Owner::as_str)
+}
+
+/// Waits until no other gateway changes what an owner's notebooks say, and keeps others waiting until the transaction ends.
+async fn hold(link: &Link, owner: Option<&Owner>) -> Result<(), Failure> {
+    let hash = blake3::Hasher::new().update(b"memories of ").update(of(owner).as_bytes()).finalize();
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.as_bytes()[..8]);
+    let lock = i64::from_le_bytes(first);
+    link.client.execute_typed("SELECT pg_advisory_xact_lock($1)", &[(&lock, Type::INT8)]).await?;
+    Ok(())
+}
+
+/// The facts of a notebook, the oldest first: those that hold at a moment, or all.
+async fn facts(link: &Link, notebook: &Notebook, at: Option<Timestamp>) -> Result<Vec<Memory>, Failure> {
+    let sql = format!(
+        "SELECT {MEMORY} FROM memories WHERE owner = $1 AND assistant = $2 AND kind = 'fact'
+         AND ($3::bigint IS NULL OR ended_at IS NULL AND (expires_at IS NULL OR expires_at > $3)) ORDER BY position"
+    );
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&of(notebook.owner.as_ref()), Type::TEXT), (&notebook.assistant, Type::TEXT), (&at.map(millis), Type::INT8)];
+    memories(&link.client.query_typed(&sql, &values).await?)
+}
+
+async fn traces(link: &Link, notebook: &Notebook, model: Option<&str>, now: Timestamp) -> Result<Vec<Trace>, Failure> {
+    let sql = "SELECT id, session_id, said_at, words, CASE model WHEN $3 THEN vector END FROM memory_traces
+        WHERE owner = $1 AND assistant = $2 AND (expires_at IS NULL OR expires_at > $4)";
+    let values: [(&(dyn ToSql + Sync), Type); 4] = [
+        (&of(notebook.owner.as_ref()), Type::TEXT),
+        (&notebook.assistant, Type::TEXT),
+        (&model, Type::TEXT),
+        (&millis(now), Type::INT8),
+    ];
+    let trace = |row: &Row| {
+        let vector: Option<&[u8]> = get(row, 4)?;
+        Ok(Trace {
+            id: id(row, 0, MemoryId::parse)?,
+            session: optional_id(row, 1, SessionId::parse)?,
+            said_at: timestamp(row, 2)?,
+            words: Words::from_bytes(get(row, 3)?),
+            vector: vector.map(|bytes| bytes.iter().map(|byte| byte.cast_signed()).collect()),
+        })
+    };
+    link.client.query_typed(sql, &values).await?.iter().map(trace).collect()
+}
+
+/// What a filter asks of a row; its values are `$2` to `$4`.
+fn condition(filter: &MemoryFilter) -> String {
+    let asked = [
+        (filter.assistant.is_some(), " AND assistant = $2"),
+        (filter.kind.is_some(), " AND kind = $3"),
+        (filter.session.is_some(), " AND session_id = $4"),
+    ];
+    asked.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, condition)| condition).collect()
+}
+
+async fn page(
+    link: &Link,
+    owner: Option<&Owner>,
+    filter: &MemoryFilter,
+    before: Option<&MemoryId>,
+    limit: usize,
+) -> Result<MemoryPage, Failure> {
+    let owner = of(owner);
+    let mut end = i64::MAX;
+    if let Some(before) = before {
+        let sql = "SELECT position FROM memories WHERE owner = $1 AND id = $2";
+        let row = link.client.query_typed_opt(sql, &[(&owner, Type::TEXT), (&before.as_str(), Type::TEXT)]).await?;
+        end = get(&row.ok_or(StoreError::NoSession)?, 0)?;
+    }
+    let sql = format!(
+        "SELECT {MEMORY} FROM memories WHERE owner = $1 {} AND position < $5 ORDER BY position DESC LIMIT $6",
+        condition(filter)
+    );
+    let values: [(&(dyn ToSql + Sync), Type); 6] = [
+        (&owner, Type::TEXT),
+        (&filter.assistant, Type::TEXT),
+        (&filter.kind.map(MemoryKind::as_str), Type::TEXT),
+        (&filter.session.as_ref().map(SessionId::as_str), Type::TEXT),
+        (&end, Type::INT8),
+        (&(limit as i64 + 1), Type::INT8),
+    ];
+    let mut memories = memories(&link.client.query_typed(&sql, &values).await?)?;
+    let more = memories.len() > limit;
+    memories.truncate(limit);
+    Ok(MemoryPage { memories, more })
+}
+
+async fn reword(
+    link: Arc<Link>,
+    owner: Option<Owner>,
+    id: MemoryId,
+    text: Arc<str>,
+    words: Arc<Words>,
+) -> Result<Option<Memory>, Failure> {
+    hold(&link, owner.as_ref()).await?;
+    let sql = format!(
+        "UPDATE memories SET text = $3, words = $4, mentions = $4, origin = $5
+         WHERE id = $2 AND owner = $1 AND kind = 'fact' RETURNING {MEMORY}"
+    );
+    let values: [(&(dyn ToSql + Sync), Type); 5] = [
+        (&of(owner.as_ref()), Type::TEXT),
+        (&id.as_str(), Type::TEXT),
+        (&text.as_bytes(), Type::BYTEA),
+        (&words.to_bytes(), Type::BYTEA),
+        (&Origin::Explicit.as_str(), Type::TEXT),
+    ];
+    Ok(link.client.query_typed_opt(&sql, &values).await?.as_ref().map(memory).transpose()?)
+}
+
+async fn without_vector(link: &Link, model: &str, limit: usize) -> Result<Vec<(MemoryId, String)>, Failure> {
+    let mut found = Vec::new();
+    // Each in a form that leads straight to the rows: those that have the model are the most.
+    for which in ["model IS NULL AND $1::text IS NOT NULL", "model < $1", "model > $1"] {
+        let sql = format!(
+            "SELECT id, (SELECT text FROM memories WHERE memories.id = memory_traces.id) FROM memory_traces
+             WHERE {which} ORDER BY model DESC, said_at DESC LIMIT $2"
+        );
+        let left = (limit - found.len()) as i64;
+        for row in link.client.query_typed(&sql, &[(&model, Type::TEXT), (&left, Type::INT8)]).await? {
+            found.push((id(&row, 0, MemoryId::parse)?, utf8(get(&row, 1)?)?));
+        }
+    }
+    Ok(found)
+}
+
+async fn set_vectors(link: Arc<Link>, model: Arc<str>, vectors: Arc<Vec<(MemoryId, Vec<i8>)>>) -> Result<(), Failure> {
+    // In the order of their ids, so that no two gateways wait for each other.
+    let mut vectors: Vec<_> = vectors.iter().collect();
+    vectors.sort_by(|one, other| one.0.cmp(&other.0));
+    for (id, vector) in vectors {
+        let sql = "UPDATE memory_traces SET model = $2, vector = $3
+            WHERE (owner, assistant, id) = (SELECT owner, assistant, id FROM memories WHERE id = $1)";
+        let bytes: Vec<u8> = vector.iter().map(|number| number.cast_unsigned()).collect();
+        let values: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&id.as_str(), Type::TEXT), (&&*model, Type::TEXT), (&bytes, Type::BYTEA)];
+        link.client.execute_typed(sql, &values).await?;
+    }
+    Ok(())
+}
+
+fn memories(rows: &[Row]) -> Result<Vec<Memory>, Failure> {
+    Ok(rows.iter().map(memory).collect::<Result<_, _>>()?)
+}
+
+fn memory(row: &Row) -> Result<Memory, StoreError> {
+    let text = |column| get::<Option<&[u8]>>(row, column)?.map(utf8).transpose();
+    Ok(Memory {
+        id: id(row, 0, MemoryId::parse)?,
+        assistant: get(row, 1)?,
+        kind: name(row, 2)?,
+        attribute: text(3)?,
+        text: utf8(get(row, 4)?)?,
+        answer: text(5)?,
+        origin: name(row, 6)?,
+        session: optional_id(row, 7, SessionId::parse)?,
+        message: optional_id(row, 8, MessageId::parse)?,
+        said_at: timestamp(row, 9)?,
+        ended_at: get::<Option<i64>>(row, 10)?.map(time),
+        expires_at: get::<Option<i64>>(row, 11)?.map(time),
+    })
+}

@@ -1,0 +1,282 @@
+//! What users have told assistants: reads, and what is small to write. Keeping is in `keep.rs`, forgetting in `forget.rs`.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{
+    SqliteStore,
+    rows::{cut, id, name, optional_id, timestamp},
+};
+use crate::{
+    chat::{Memory, MemoryId, MemoryKind, MessageId, Notebook, Origin, Owner, SessionId, Timestamp},
+    store::{
+        StoreError,
+        columns::{integer, millis, time},
+        memories::{
+            Forget, Forgotten, Kept, MAX_EXPIRED_MEMORIES, MAX_MEMORY_PAGE, MemoryFilter, MemoryPage, MemoryStore,
+            NewMemory, Trace, Words,
+        },
+    },
+};
+
+mod forget;
+mod keep;
+
+/// A memory.
+const MEMORY: &str =
+    "id, assistant, kind, attribute, text, answer, origin, session_id, message, said_at, ended_at, expires_at";
+
+#[async_trait]
+impl MemoryStore for SqliteStore {
+    async fn keep_memories(&self, notebook: &Notebook, new: Vec<NewMemory>) -> Result<Vec<Kept>, StoreError> {
+        let notebook = notebook.clone();
+        self.write("keep_memories", move |connection| keep::keep(connection, &notebook, new)).await
+    }
+
+    async fn facts(&self, notebook: &Notebook, now: Timestamp) -> Result<Vec<Memory>, StoreError> {
+        let notebook = notebook.clone();
+        self.read("facts", move |connection| facts(connection, &notebook, Some(now))).await
+    }
+
+    async fn traces(&self, notebook: &Notebook, model: Option<&str>, now: Timestamp) -> Result<Vec<Trace>, StoreError> {
+        let (notebook, model) = (notebook.clone(), model.map(str::to_owned));
+        self.read("traces", move |connection| traces(connection, &notebook, model.as_deref(), now)).await
+    }
+
+    async fn memories(
+        &self,
+        owner: Option<&Owner>,
+        filter: &MemoryFilter,
+        before: Option<&MemoryId>,
+        limit: usize,
+    ) -> Result<MemoryPage, StoreError> {
+        let (owner, filter, before) = (owner.cloned(), filter.clone(), before.cloned());
+        let limit = limit.min(MAX_MEMORY_PAGE);
+        let page = move |connection: &Connection| page(connection, owner.as_ref(), &filter, before.as_ref(), limit);
+        self.read("memories", page).await
+    }
+
+    async fn memories_by_id(&self, owner: Option<&Owner>, ids: &[MemoryId]) -> Result<Vec<Memory>, StoreError> {
+        let (owner, ids) = (owner.cloned(), ids.to_vec());
+        let found = move |connection: &Connection| {
+            let found = ids.iter().filter_map(|id| one(connection, owner.as_ref(), id).transpose());
+            found.collect()
+        };
+        self.read("memories_by_id", found).await
+    }
+
+    async fn reword(
+        &self,
+        owner: Option<&Owner>,
+        id: &MemoryId,
+        text: &str,
+        words: Words,
+    ) -> Result<Option<Memory>, StoreError> {
+        let (owner, id, text) = (owner.cloned(), id.clone(), text.to_owned());
+        self.write("reword", move |connection| reword(connection, owner.as_ref(), &id, &text, &words)).await
+    }
+
+    async fn forget(&self, owner: Option<&Owner>, what: Forget, now: Timestamp) -> Result<Forgotten, StoreError> {
+        let owner = owner.cloned();
+        self.write("forget", move |connection| forget::forget(connection, owner.as_ref(), &what, now)).await
+    }
+
+    async fn remembers(&self, owner: Option<&Owner>) -> Result<bool, StoreError> {
+        let owner = owner.cloned();
+        let remembers = move |connection: &Connection| {
+            let sql = "SELECT remembers FROM memory_settings WHERE owner = ?1";
+            let found = connection.prepare_cached(sql)?.query_row([of(owner.as_ref())], |row| row.get(0)).optional()?;
+            Ok(found.unwrap_or(true))
+        };
+        self.read("remembers", remembers).await
+    }
+
+    async fn set_remembers(&self, owner: Option<&Owner>, does: bool) -> Result<(), StoreError> {
+        let owner = owner.cloned();
+        let set = move |connection: &Connection| {
+            let sql = "INSERT INTO memory_settings (owner, remembers) VALUES (?1, ?2)
+                ON CONFLICT DO UPDATE SET remembers = excluded.remembers";
+            connection.prepare_cached(sql)?.execute(params![of(owner.as_ref()), does])?;
+            Ok(())
+        };
+        self.write("set_remembers", set).await
+    }
+
+    async fn without_vector(&self, model: &str, limit: usize) -> Result<Vec<(MemoryId, String)>, StoreError> {
+        let (model, limit) = (model.to_owned(), limit.min(MAX_MEMORY_PAGE));
+        self.read("without_vector", move |connection| without_vector(connection, &model, limit)).await
+    }
+
+    async fn set_vectors(&self, model: &str, vectors: Vec<(MemoryId, Vec<i8>)>) -> Result<(), StoreError> {
+        let model = model.to_owned();
+        let set = move |connection: &Connection| {
+            let sql = "UPDATE memory_traces SET model = ?2, vector = ?3
+                WHERE (owner, assistant, id) = (SELECT owner, assistant, id FROM memories WHERE id = ?1)";
+            let mut statement = connection.prepare_cached(sql)?;
+            for (id, vector) in vectors {
+                let bytes: Vec<u8> = vector.iter().map(|number| number.cast_unsigned()).collect();
+                statement.execute(params![id.as_str(), model, bytes])?;
+            }
+            Ok(())
+        };
+        self.write("set_vectors", set).await
+    }
+
+    async fn delete_expired_memories(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let limit = limit.min(MAX_EXPIRED_MEMORIES);
+        let delete = move |connection: &Connection| {
+            let sql = "DELETE FROM memories WHERE position IN
+                (SELECT position FROM memories WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+            Ok(connection.prepare_cached(sql)?.execute(params![millis(now), integer(limit as u64)])?)
+        };
+        self.write("delete_expired_memories", delete).await
+    }
+
+    async fn count_memories(&self) -> Result<(u64, u64), StoreError> {
+        let count = |connection: &Connection| {
+            let sql =
+                "SELECT count(*) FILTER (WHERE kind = 'fact'), count(*) FILTER (WHERE kind = 'episode') FROM memories";
+            let counts = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+            let (facts, episodes) = connection.prepare_cached(sql)?.query_row([], counts)?;
+            Ok((facts.unsigned_abs(), episodes.unsigned_abs()))
+        };
+        self.read("count_memories", count).await
+    }
+}
+
+/// Deletes the episodes of a conversation that its owner deletes.
+pub(super) fn delete_episodes_of(connection: &Connection, session: &SessionId) -> Result<(), StoreError> {
+    let sql = "DELETE FROM memories WHERE session_id = ?1 AND kind = 'episode'
+        AND owner = (SELECT coalesce(owner, '') FROM sessions WHERE id = ?1)";
+    connection.prepare_cached(sql)?.execute([session.as_str()])?;
+    Ok(())
+}
+
+/// How an owner stands in these tables.
+fn of(owner: Option<&Owner>) -> &str {
+    owner.map_or("", Owner::as_str)
+}
+
+/// The facts of a notebook, the oldest first: those that hold at a moment, or all.
+fn facts(connection: &Connection, notebook: &Notebook, at: Option<Timestamp>) -> Result<Vec<Memory>, StoreError> {
+    let sql = format!(
+        "SELECT {MEMORY} FROM memories WHERE owner = ?1 AND assistant = ?2 AND kind = 'fact'
+         AND (?3 IS NULL OR ended_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)) ORDER BY position"
+    );
+    let values = params![of(notebook.owner.as_ref()), notebook.assistant, at.map(millis)];
+    Ok(connection.prepare_cached(&sql)?.query_map(values, memory)?.collect::<Result<_, _>>()?)
+}
+
+fn traces(
+    connection: &Connection,
+    notebook: &Notebook,
+    model: Option<&str>,
+    now: Timestamp,
+) -> Result<Vec<Trace>, StoreError> {
+    let sql = "SELECT id, session_id, said_at, words, CASE model WHEN ?3 THEN vector END FROM memory_traces
+        WHERE owner = ?1 AND assistant = ?2 AND (expires_at IS NULL OR expires_at > ?4)";
+    let values = params![of(notebook.owner.as_ref()), notebook.assistant, model, millis(now)];
+    let trace = |row: &Row<'_>| {
+        let vector = row.get_ref(4)?.as_blob_or_null()?;
+        Ok(Trace {
+            id: id(row, 0, MemoryId::parse)?,
+            session: optional_id(row, 1, SessionId::parse)?,
+            said_at: timestamp(row, 2)?,
+            words: Words::from_bytes(row.get_ref(3)?.as_blob()?),
+            vector: vector.map(|bytes| bytes.iter().map(|byte| byte.cast_signed()).collect()),
+        })
+    };
+    Ok(connection.prepare_cached(sql)?.query_map(values, trace)?.collect::<Result<_, _>>()?)
+}
+
+/// What a filter asks of a row; its values are `?2` to `?4`.
+fn condition(filter: &MemoryFilter) -> String {
+    let asked = [
+        (filter.assistant.is_some(), " AND assistant = ?2"),
+        (filter.kind.is_some(), " AND kind = ?3"),
+        (filter.session.is_some(), " AND session_id = ?4"),
+    ];
+    asked.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, condition)| condition).collect()
+}
+
+fn page(
+    connection: &Connection,
+    owner: Option<&Owner>,
+    filter: &MemoryFilter,
+    before: Option<&MemoryId>,
+    limit: usize,
+) -> Result<MemoryPage, StoreError> {
+    let position = "SELECT position FROM memories WHERE owner = ?1 AND id = ?2";
+    let end: i64 = match before {
+        None => i64::MAX,
+        Some(before) => connection
+            .prepare_cached(position)?
+            .query_row([of(owner), before.as_str()], |row| row.get(0))
+            .optional()?
+            .ok_or(StoreError::NoSession)?,
+    };
+    let sql = format!(
+        "SELECT {MEMORY} FROM memories WHERE owner = ?1 {} AND position < ?5 ORDER BY position DESC LIMIT ?6",
+        condition(filter)
+    );
+    let (assistant, kind) = (filter.assistant.as_deref(), filter.kind.map(MemoryKind::as_str));
+    let session = filter.session.as_ref().map(SessionId::as_str);
+    let values = params![of(owner), assistant, kind, session, end, limit as i64 + 1];
+    let rows = connection.prepare_cached(&sql)?.query_map(values, memory)?.collect::<Result<Vec<_>, _>>()?;
+    let (memories, more) = cut(rows, limit);
+    Ok(MemoryPage { memories, more })
+}
+
+fn one(connection: &Connection, owner: Option<&Owner>, id: &MemoryId) -> Result<Option<Memory>, StoreError> {
+    let sql = format!("SELECT {MEMORY} FROM memories WHERE id = ?2 AND owner = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([of(owner), id.as_str()], memory).optional()?)
+}
+
+fn reword(
+    connection: &Connection,
+    owner: Option<&Owner>,
+    id: &MemoryId,
+    text: &str,
+    words: &Words,
+) -> Result<Option<Memory>, StoreError> {
+    let sql = format!(
+        "UPDATE memories SET text = ?3, words = ?4, mentions = ?4, origin = ?5
+         WHERE id = ?2 AND owner = ?1 AND kind = 'fact' RETURNING {MEMORY}"
+    );
+    let values = params![of(owner), id.as_str(), text, words.to_bytes(), Origin::Explicit.as_str()];
+    Ok(connection.prepare_cached(&sql)?.query_row(values, memory).optional()?)
+}
+
+fn without_vector(connection: &Connection, model: &str, limit: usize) -> Result<Vec<(MemoryId, String)>, StoreError> {
+    let mut found = Vec::new();
+    // Each in a form that leads straight to the rows: those that have the model are the most.
+    for which in ["model IS NULL AND ?1 IS NOT NULL", "model < ?1", "model > ?1"] {
+        let sql = format!(
+            "SELECT id, (SELECT text FROM memories WHERE memories.id = memory_traces.id) FROM memory_traces
+             WHERE {which} ORDER BY model DESC, said_at DESC LIMIT ?2"
+        );
+        let values = params![model, integer((limit - found.len()) as u64)];
+        let text = |row: &Row<'_>| Ok((id(row, 0, MemoryId::parse)?, row.get(1)?));
+        for row in connection.prepare_cached(&sql)?.query_map(values, text)? {
+            found.push(row?);
+        }
+    }
+    Ok(found)
+}
+
+fn memory(row: &Row<'_>) -> rusqlite::Result<Memory> {
+    Ok(Memory {
+        id: id(row, 0, MemoryId::parse)?,
+        assistant: row.get(1)?,
+        kind: name(row, 2)?,
+        attribute: row.get(3)?,
+        text: row.get(4)?,
+        answer: row.get(5)?,
+        origin: name(row, 6)?,
+        session: optional_id(row, 7, SessionId::parse)?,
+        message: optional_id(row, 8, MessageId::parse)?,
+        said_at: timestamp(row, 9)?,
+        ended_at: row.get::<_, Option<i64>>(10)?.map(time),
+        expires_at: row.get::<_, Option<i64>>(11)?.map(time),
+    })
+}
