@@ -26,7 +26,7 @@ use parking_lot::Mutex;
 pub use self::shared::Answers;
 use self::{
     flight::{Flight, Participant, Whole},
-    shared::{LAYOUT, Names},
+    shared::{Key, LAYOUT, Names},
 };
 use super::{
     ChatModel, ChatRequest, FinishReason, KnowledgeUse, ModelError, ModelEvent, ModelStream, PromptRole, TargetReport,
@@ -61,7 +61,6 @@ struct Shared {
     rule: CacheRule,
 }
 
-type Key = [u8; 32];
 /// Runs that cannot withdraw text are on flights of their own: another model may take over in the others.
 type FlightKey = (Key, bool);
 

@@ -103,7 +103,7 @@ async fn every_series_that_can_be_known_is_there_from_the_start() {
     }
     let count = |metric: &str| told.lines().filter(|line| line.starts_with(&format!("{metric}{{"))).count();
     assert_eq!(count("rate_limited_total"), 11);
-    assert_eq!(count("cache_requests_total"), 12);
+    assert_eq!(count("cache_requests_total"), 15);
     assert_eq!(count("llm_requests_total"), 2 * 13, "of both targets");
     assert_eq!(count("gen_ai_client_token_usage_count"), 2 * 2);
     assert_eq!(count("llm_cost_count"), 1, "only one has prices");

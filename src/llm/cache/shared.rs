@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{Key, flight::Whole};
+use super::flight::Whole;
 use crate::{
     chat::{Author, Usage},
     config::CacheRule,
@@ -26,6 +26,9 @@ pub(super) const LAYOUT: &str = concat!("rivulet ", env!("CARGO_PKG_VERSION"), "
 const MAX_BYTES: usize = 16 << 10;
 /// The most answers that wait to be put there.
 const MAX_WAITING: usize = 64;
+
+/// The name of an answer.
+pub(super) type Key = [u8; 32];
 
 /// What an answer is known by: its name, and what it is sealed with.
 #[derive(Clone, Copy)]
