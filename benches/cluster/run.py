@@ -1,22 +1,28 @@
 #!/usr/bin/env python3
-"""What it costs that many gateways are one: benches/cluster/run.py BINARY delay|cost|takeover.
+"""What it costs that many gateways are one: benches/cluster/run.py BINARY delay|cost|redis|takeover.
 
 `delay`: each conversation is watched at the gateway that writes it and at another one, by one process with one clock: from
 when the first has a piece of text to when the second has it. `cost`: what a token costs the gateway that is alone, with a
-database and a Redis, and, where `--before` names an older binary, that one alone, in turns. `takeover`: from when a gateway
+database and a Redis, and, where `--before` names an older binary, that one alone, in turns. `redis`: what Redis, PostgreSQL and each of three
+gateways use of the processor while so many answers are written at once, each shown at another gateway than the one that
+writes it and nowhere else. `takeover`: from when a gateway
 is killed to when its conversations are welcomed at another one. PostgreSQL and Redis are those of scripts/. What the gateways
 and Redis use of the processor is theirs alone. Needs the package `websockets`.
 """
 
 import argparse
 import asyncio
+import base64
 import bisect
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 from pathlib import Path
 
 import websockets
@@ -106,7 +112,8 @@ class Stage:
             subprocess.Popen([ROOT / "scripts" / name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             for name in ("postgres.sh", "redis.sh")
         ]
-        _, self.database = self.scripts[0].stdout.readline().split()
+        postgres, self.database = self.scripts[0].stdout.readline().split()
+        self.postgres_pid = int(postgres.split("@")[0])
         servers, self.redis = self.scripts[1].stdout.readline().split()
         self.redis_pid = int(servers.split("@")[0])
         self.model = await asyncio.create_subprocess_exec(
@@ -202,6 +209,102 @@ async def cost(args):
                 print(f"{name}: {here:.1f} µs of a core for a piece of text, {here / base:.3f} times alone")
 
 
+class Reader:
+    """A socket whose text is passed over as cheaply as can be: thousands of pieces a second are no measure of a client."""
+
+    @classmethod
+    async def at(cls, address, session):
+        self = cls()
+        host, port = address.split(":")
+        self.reader, self.writer = await asyncio.open_connection(host, int(port))
+        key = base64.b64encode(os.urandom(16)).decode()
+        self.writer.write(
+            f"GET /api/v1/ws/{session} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
+        )
+        await self.until(b'"type":"snapshot"')
+        return self
+
+    async def until(self, mark):
+        tail = b""
+        while mark not in tail:
+            read = await self.reader.read(1 << 16)
+            if not read or b'"type":"error"' in read:
+                sys.exit(f"a socket does not go on: {tail + read}")
+            tail = tail[-1000:] + read
+
+    async def ask(self):
+        text = json.dumps({"type": "send", "id": "second", "text": f"? {os.urandom(8).hex()}"}).encode()
+        assert len(text) < 126, "a short frame"
+        self.writer.write(bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text)  # Masked by zeros, which change nothing.
+        await self.until(b'"type":"run.done"')
+
+
+def mirrors(addresses):
+    """How many conversations are shown at another gateway than their own."""
+    count = 0
+    for address in addresses:
+        with urllib.request.urlopen(f"http://{address}/metrics") as told:
+            lines = told.read().decode().splitlines()
+        count += sum(float(line.split()[1]) for line in lines if line.startswith("cluster_mirrors "))
+    return int(count)
+
+
+def cpu_of_all(pid):
+    """With the processes that it has started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return cpu(pid) + sum(cpu(child) for child in children if Path(f"/proc/{child}").exists())
+
+
+async def redis(args):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    with tempfile.TemporaryDirectory() as folder:
+        async with Stage(args) as stage:
+            gateways = [await gateway(args.binary, f"{folder}/{n}", **stage.shared) for n in range(3)]
+            addresses = [address for _, address in gateways]
+            processes = {"redis": stage.redis_pid, "postgres": stage.postgres_pid, "model": stage.model.pid}
+            processes |= {f"gateway {n}": process.pid for n, (process, _) in enumerate(gateways)}
+            try:
+                await asyncio.sleep(2)  # Until all have found each other.
+                some, readers = asyncio.Semaphore(20), []
+
+                async def begin(n):
+                    async with some, websockets.connect(f"ws://{addresses[n % 3]}/api/v1/ws", max_size=None) as owner:
+                        session = json.loads(await owner.recv())["session"]
+                        # A conversation is there for others when something was said in it.
+                        await owner.send(json.dumps({"type": "send", "id": "first", "text": f"? {os.urandom(8).hex()}"}))
+                        while json.loads(await owner.recv())["type"] != "delta":
+                            pass
+                        await owner.send(json.dumps({"type": "stop"}))
+                        while json.loads(await owner.recv())["type"] != "run.done":
+                            pass
+                        readers.append(await Reader.at(addresses[(n + 1) % 3], session))
+
+                await asyncio.gather(*(begin(n) for n in range(args.sessions)))
+
+                async def use(seconds):
+                    before = {name: cpu_of_all(pid) for name, pid in processes.items()}
+                    began = time.monotonic()
+                    await seconds
+                    took = time.monotonic() - began
+                    return took, {name: (cpu_of_all(pid) - before[name]) / took for name, pid in processes.items()}
+
+                _, at_rest = await use(asyncio.sleep(5))
+                elsewhere = mirrors(addresses)
+                took, busy = await use(asyncio.gather(*(reader.ask() for reader in readers)))
+                for reader in readers:
+                    reader.writer.close()
+                print(
+                    f"{args.sessions} answers of {args.tokens} tokens at once, {elsewhere} shown elsewhere: in {took:.1f} s, "
+                    f"{args.sessions * args.tokens / took:.0f} tokens/s of {args.sessions * args.rate:.0f}"
+                )
+                for name, cores in busy.items():
+                    print(f"{name}: {cores:.3f} cores, at rest {at_rest[name]:.3f}")
+            finally:
+                for process, _ in gateways:
+                    await end(process)
+
+
 async def takeover(args):
     took = []
     with tempfile.TemporaryDirectory() as folder:
@@ -250,14 +353,14 @@ async def lose(process, lost, other, sessions):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("binary")
-    parser.add_argument("what", choices=("delay", "cost", "takeover"))
+    parser.add_argument("what", choices=("delay", "cost", "redis", "takeover"))
     parser.add_argument("--before", help="an older binary, for `cost`")
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5, help="for `cost` and `takeover`")
     parser.add_argument("--rate", type=float, default=50, help="tokens a second")
     parser.add_argument("--tokens", type=int, default=300)
     args = parser.parse_args()
-    asyncio.run({"delay": delay, "cost": cost, "takeover": takeover}[args.what](args))
+    asyncio.run({"delay": delay, "cost": cost, "redis": redis, "takeover": takeover}[args.what](args))
 
 
 if __name__ == "__main__":
