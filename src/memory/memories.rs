@@ -131,7 +131,10 @@ impl Memories {
         facts.drain(..facts.len() - newest);
         let episodes = inner.episodes(telling, &telling.text, rule.episodes).await?;
         // What was told just now is no memory of it.
-        let earlier = facts.iter().filter(|fact| fact.message.as_ref() != Some(&telling.message));
+        let is_now = |fact: &&Memory| {
+            fact.session.as_ref() == Some(&telling.session) && fact.message.as_ref() == Some(&telling.message)
+        };
+        let earlier = facts.iter().filter(|fact| !is_now(fact));
         recollection.recalled = earlier.chain(&episodes).map(Recalled::from).collect();
         Ok(Known { facts, episodes, recollection })
     }
@@ -238,11 +241,15 @@ impl Memories {
         metrics::counter!(MEMORY_RETRIEVALS).increment(1);
         let mut found = inner.store.facts(&telling.notebook, Timestamp::now()).await?;
         if let Some(about) = about {
-            let attribute = phrases::asked(about).or_else(|| Some(about.trim().to_lowercase()));
+            let asked = phrases::asked(about).unwrap_or_else(|| about.trim().to_lowercase());
+            let is_asked = |fact: &Memory| fact.attribute.as_ref().is_some_and(|attribute| is_of(attribute, &asked));
+            if found.iter().any(is_asked) {
+                found.retain(is_asked); // What else was said of it may hold no longer.
+                return Ok(found);
+            }
             let wanted = words(about);
-            found.retain(|fact| match (&attribute, &fact.attribute) {
-                (Some(asked), Some(attribute)) if is_of(attribute, asked) => true,
-                _ => words(&fact.text).as_slice().iter().any(|word| wanted.as_slice().binary_search(word).is_ok()),
+            found.retain(|fact| {
+                words(&fact.text).as_slice().iter().any(|word| wanted.as_slice().binary_search(word).is_ok())
             });
             let episodes = inner.episodes(telling, about, telling.rule.episodes.max(1)).await?;
             // Who has only asked has told nothing.

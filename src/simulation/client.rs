@@ -275,6 +275,7 @@ impl Client {
                             }
                         }
                         Event::Message(_)
+                        | Event::Memory { .. }
                         | Event::Sources { .. }
                         | Event::ToolCall { .. }
                         | Event::ToolResult { .. }

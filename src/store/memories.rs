@@ -132,7 +132,7 @@ pub struct MemoryPage {
 /// What is to be forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Forget {
-    /// A memory, and with a fact all memories of its notebook that were said in the same message or mention all of its words.
+    /// A memory, and with a fact the episode of its message, and all memories of its notebook that mention all of its words.
     /// Whatever was said before, in this message or with these words, is not remembered again.
     One(MemoryId),
     /// A memory is taken back: the facts that it ended hold again, or end with what has ended it. What was said can be remembered again when it is said again.

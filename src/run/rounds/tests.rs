@@ -156,6 +156,7 @@ impl Heard {
             }
             RunEvent::Called(_) => panic!("the caller has no tools"),
             RunEvent::Doing(_)
+            | RunEvent::Remembered(_)
             | RunEvent::Retrieved { .. }
             | RunEvent::Sources(_)
             | RunEvent::Asked(_)

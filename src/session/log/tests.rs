@@ -106,7 +106,7 @@ impl Client {
                         self.text_mut(run);
                         self.live = Some(run.clone());
                     }
-                    Event::Sources { run, .. } => assert_eq!(Some(run), self.live.as_ref()),
+                    Event::Memory { run, .. } | Event::Sources { run, .. } => assert_eq!(Some(run), self.live.as_ref()),
                     Event::ToolCall { call, .. } => {
                         assert_eq!(self.calls.insert(call.call.clone(), ToolStatus::Running), None);
                     }
@@ -210,6 +210,7 @@ enum Op {
     Edit(usize),
     Text(String),
     Sources,
+    Memory,
     Call,
     Result(usize),
     Phase(bool),
@@ -232,6 +233,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..8usize).prop_map(Op::Edit),
         12 => "[a-zä😀 ]{1,12}".prop_map(Op::Text),
         2 => Just(Op::Sources),
+        2 => Just(Op::Memory),
         3 => Just(Op::Call),
         3 => (0..4usize).prop_map(Op::Result),
         2 => any::<bool>().prop_map(Op::Phase),
@@ -388,6 +390,7 @@ fn apply(session: &mut Session, readers: &mut [Reader], op: &Op) {
         Op::Edit(n) => session.branch(*n, true),
         Op::Text(text) => session.text(text),
         Op::Sources => session.log.append_sources(Arc::from([]), session.now),
+        Op::Memory => session.log.append_recollection(Arc::default(), session.now),
         Op::Call => session.call(),
         Op::Result(n) => session.result(*n),
         Op::Phase(thinking) => {

@@ -68,6 +68,7 @@ async fn called(tool: &str, arguments: Value) -> Result<Output, String> {
             search: &search,
             owner: None,
             keeps_files: true,
+            telling: None,
             shared: &Shared::default(),
         },
     )

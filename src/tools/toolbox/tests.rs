@@ -31,6 +31,7 @@ async fn called(name: &str, arguments: Value) -> Result<Output, String> {
         search: &search,
         owner: None,
         keeps_files: true,
+        telling: None,
         shared: &Shared::default(),
     };
     tool.run(&arguments, context).await.map_err(|error| error.to_string())

@@ -54,7 +54,7 @@ async fn with_it(
     words: &Words,
 ) -> Result<Vec<(i64, MemoryKind)>, Failure> {
     let is_fact = found.kind == MemoryKind::Fact;
-    let sql = "SELECT position, kind, mentions, id = $3 OR $6 AND session_id = $4 AND message = $5
+    let sql = "SELECT position, kind, mentions, id = $3 OR $6 AND kind = 'episode' AND session_id = $4 AND message = $5
         FROM memories WHERE owner = $1 AND assistant = $2 AND ($6 OR id = $3)";
     let values: [(&(dyn ToSql + Sync), Type); 6] = [
         (&of(owner), Type::TEXT),

@@ -44,7 +44,7 @@ fn with_it(
     found: &Memory,
     words: &Words,
 ) -> Result<Vec<(i64, MemoryKind)>, StoreError> {
-    let sql = "SELECT position, kind, mentions, id = ?3 OR ?6 AND session_id = ?4 AND message = ?5
+    let sql = "SELECT position, kind, mentions, id = ?3 OR ?6 AND kind = 'episode' AND session_id = ?4 AND message = ?5
         FROM memories WHERE owner = ?1 AND assistant = ?2 AND (?6 OR id = ?3)";
     let values = params![
         of(owner),
