@@ -148,6 +148,27 @@ test("what it remembers is read, put right, taken along and forgotten, by keyboa
   await close();
 });
 
+test("the way to where something was said is gone within the page, or in a tab of its own", async () => {
+  const { conversation, page, close, memories } = await open();
+  answer(conversation, memories);
+  await line(page).getByText("Remembered 3 things").click();
+  const link = line(page).getByRole("link", { name: "you said on" });
+  const [tab] = await Promise.all([
+    page.context().waitForEvent("page"),
+    link.click({ modifiers: ["ControlOrMeta"] }),
+  ]);
+  await connected(tab);
+  await tab.close();
+  assert.ok(conversation.opened.at(-1).endsWith("/ws/s_elsewhere"));
+  const before = conversation.opened.length;
+  await link.click();
+  await page.waitForFunction(() => window.rivulet.client.state.name === "connected");
+  assert.equal(conversation.opened.length, before + 1);
+  assert.ok(conversation.opened.at(-1).endsWith("/ws/s_elsewhere"));
+  assert.equal(await page.evaluate(() => document.activeElement.id), "log");
+  await close();
+});
+
 test("a temporary conversation is begun with a tick, and says what it is", async () => {
   const { conversation, page, close } = await open();
   conversation.answer("I see.");

@@ -36,6 +36,8 @@ export async function askScripted(page, conversation, question) {
 export class Conversation {
   /** Every frame of the page but its answers to pings. */
   heard = [];
+  /** The paths that sockets were opened at. */
+  opened = [];
   /** Lets a test take a frame before it is looked at. */
   intercept = () => false;
   #messages = [];
@@ -55,7 +57,9 @@ export class Conversation {
       this.#sockets.add(socket);
       socket.onMessage((data) => this.#take(JSON.parse(data), socket));
       socket.onClose(() => this.#sockets.delete(socket));
-      this.#welcome(socket, new URL(socket.url()).searchParams.get("temporary") === "true");
+      const { pathname, searchParams } = new URL(socket.url());
+      this.opened.push(pathname);
+      this.#welcome(socket, searchParams.get("temporary") === "true");
     });
     await context.route(/\/api\/v1\/artifacts\//, (route) => {
       const request = route.request();
