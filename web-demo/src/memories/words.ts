@@ -5,6 +5,8 @@ import type { AnswerMemory, MemoryItem } from "../rivulet-client";
 
 /** Names of buttons that are heard alone say of what, and not at length. */
 const LONGEST_NAME = 60;
+/** The gateway takes no more of a fact; `index.html` has the same. */
+export const LONGEST_FACT = 300;
 
 /** A day as it is said: with its year only when that is another one. */
 export function dayText(moment: string, now = new Date()): string {
@@ -42,6 +44,7 @@ export const UNAVAILABLE = "Memory is not available at the moment.";
 const WORDS: Readonly<Record<string, string>> = {
   sensitive:
     "This looks like a number of a card or an account, or like a secret. Such is not kept.",
+  memory_off: "It is switched off: nothing new is remembered.",
   full: "There is no more room. Forget something first.",
 };
 

@@ -1,5 +1,5 @@
 /** A memory in the list: what was said and when, and what can be done with it. */
-import { dayText, memoryProblem, originText, shortName } from "../../memories/words";
+import { dayText, LONGEST_FACT, memoryProblem, originText, shortName } from "../../memories/words";
 import type { MemoryItem } from "../../rivulet-client";
 import { confirm } from "../documents/confirmation";
 import { make } from "../element";
@@ -67,6 +67,7 @@ export class MemoryRow {
     const { text } = this.#item;
     const field = make("input", { type: "text", value: text, dir: "auto", required: true });
     field.ariaLabel = "What it should remember";
+    field.maxLength = LONGEST_FACT;
     field.autocomplete = "off";
     const save = make("button", { type: "submit", className: "button", textContent: "Save" });
     const leave = make("button", { type: "button", className: "button", textContent: "Cancel" });
