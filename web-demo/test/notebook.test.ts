@@ -128,6 +128,9 @@ describe("what is gone", () => {
     expect(forgetting.fate("mem_1")).toBe("undone");
     refusal = new Problem(503, "storage_unavailable", "not now");
     await expect(forgetting.forget("mem_2")).rejects.toBe(refusal);
+    // A gateway without these routes has forgotten nothing.
+    refusal = new Problem(404, "not_found", "there is no such address");
+    await expect(forgetting.undo("mem_2")).rejects.toBe(refusal);
     expect(forgetting.fate("mem_2")).toBeUndefined();
   });
 

@@ -33,13 +33,17 @@ export function problemFrom(status: number, body: string, retryAfter: string | n
 export const unreachable = (): Problem =>
   new Problem(0, "unreachable", "the gateway cannot be reached");
 
+/** Whether the gateway knows nothing of the kind at all: there is no such address. */
+export function isUnknownRoute({ status, message }: Problem): boolean {
+  return status === 404 && message.includes("address");
+}
+
 /** In words of people, as a sentence. */
 export function problemText(error: unknown): string {
   if (!(error instanceof Problem)) return "Something went wrong in this page.";
-  const { status, code, message } = error;
+  const { code, message } = error;
   if (code === "unknown") return `The gateway answered with ${message}.`;
-  // An address that is not there: this gateway knows no documents at all.
-  if (status === 404 && message.includes("address")) return "This gateway keeps no documents.";
+  if (isUnknownRoute(error)) return "This gateway keeps no documents.";
   return WORDS[code] ?? sentence(message);
 }
 

@@ -2,7 +2,7 @@
  * What is not remembered any more, as far as this browser has seen it go: what lies open in other places, and in other
  * tabs, shows it no longer. No texts in here, only ids.
  */
-import { Problem } from "../documents/problem";
+import { isUnknownRoute, Problem } from "../documents/problem";
 import type { MemoriesApi } from "./api";
 
 /** `undone`: as if it had never been noted. */
@@ -68,7 +68,8 @@ export class Forgetting {
       await step();
     } catch (error) {
       // Somebody else was faster.
-      if (!(error instanceof Problem) || error.code !== "not_found") throw error;
+      const isGone = error instanceof Problem && error.code === "not_found";
+      if (!isGone || isUnknownRoute(error)) throw error;
     }
   }
 

@@ -1,5 +1,5 @@
 /** What people read about memories. */
-import { Problem, problemText } from "../documents/problem";
+import { isUnknownRoute, Problem, problemText } from "../documents/problem";
 import { counted } from "../documents/words";
 import type { AnswerMemory, MemoryItem } from "../rivulet-client";
 
@@ -50,9 +50,9 @@ const WORDS: Readonly<Record<string, string>> = {
 
 export function memoryProblem(error: unknown): string {
   if (!(error instanceof Problem)) return problemText(error);
-  // An address that is not there.
-  const none = error.status === 404 && error.message.includes("address");
-  return none ? "This gateway remembers nothing." : (WORDS[error.code] ?? problemText(error));
+  return isUnknownRoute(error)
+    ? "This gateway remembers nothing."
+    : (WORDS[error.code] ?? problemText(error));
 }
 
 export function shortName(text: string): string {
