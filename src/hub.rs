@@ -151,7 +151,7 @@ impl Hub {
         &self.deps.store
     }
 
-    /// Makes a session for `owner`.
+    /// Makes a session for `owner`; a temporary one neither knows nor leaves any memories.
     ///
     /// # Errors
     /// When it could not be stored.
@@ -160,8 +160,9 @@ impl Hub {
         assistant: &str,
         owner: Option<&Owner>,
         metadata: Option<serde_json::Value>,
+        is_temporary: bool,
     ) -> Result<SessionRecord, StoreError> {
-        let record = new_record(SessionId::random(), assistant, owner, metadata);
+        let record = SessionRecord { metadata, is_temporary, ..new_record(SessionId::random(), assistant, owner) };
         self.deps.store.create_session(record.clone()).await?;
         Ok(record)
     }
@@ -171,9 +172,9 @@ impl Hub {
     ///
     /// # Errors
     /// [`HubError::Full`].
-    pub fn open(&self, assistant: &str, owner: Option<&Owner>) -> Result<SessionHandle, HubError> {
+    pub fn open(&self, assistant: &str, owner: Option<&Owner>, is_temporary: bool) -> Result<SessionHandle, HubError> {
         let place = self.place()?;
-        let record = new_record(SessionId::random(), assistant, owner, None);
+        let record = SessionRecord { is_temporary, ..new_record(SessionId::random(), assistant, owner) };
         let id = record.id.clone();
         let handle = self.start(record, None, MessagePage::default());
         let slot = Slot { session: OnceCell::new_with(Some(handle.clone())), _place: place };
@@ -266,7 +267,7 @@ impl Hub {
         let load = async {
             match self.bring(id).await {
                 Err(StoreError::NoSession) => {
-                    let record = new_record(id.clone(), assistant, owner, None);
+                    let record = new_record(id.clone(), assistant, owner);
                     Ok(self.start(record, None, MessagePage::default()))
                 }
                 loaded => loaded,
@@ -417,17 +418,12 @@ impl Hub {
     }
 }
 
-fn new_record(
-    id: SessionId,
-    assistant: &str,
-    owner: Option<&Owner>,
-    metadata: Option<serde_json::Value>,
-) -> SessionRecord {
+fn new_record(id: SessionId, assistant: &str, owner: Option<&Owner>) -> SessionRecord {
     let now = Timestamp::now();
     SessionRecord {
         id,
         assistant: assistant.to_owned(),
-        metadata,
+        metadata: None,
         created_at: now,
         updated_at: now,
         message_count: 0,

@@ -214,7 +214,7 @@ fn one_seed() {
 /// A session at a gateway.
 pub(crate) fn a_session() -> (Arc<World>, SessionHandle) {
     let world = World::new(0, 1, 0);
-    let session = world.gateways()[0].hub.open(DEFAULT_ASSISTANT, None).expect("a place");
+    let session = world.gateways()[0].hub.open(DEFAULT_ASSISTANT, None, false).expect("a place");
     (world, session)
 }
 

@@ -76,7 +76,7 @@ pub(super) async fn ask(
         (None, Some(id)) => hub.get_or_open(&session_of(owner, id), &assistant.name, owner).await?,
         (None, None) => {
             rates::take(&gateway.runner.rates, Action::Sessions, &by).await?;
-            hub.open(&assistant.name, owner)?
+            hub.open(&assistant.name, owner, false)?
         }
     };
     if is_named && session.assistant() != assistant.name {

@@ -33,6 +33,7 @@ mod identity;
 mod jobs;
 mod knowledge;
 mod language;
+mod memories;
 mod messages;
 mod models;
 mod names;

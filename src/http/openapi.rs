@@ -35,6 +35,7 @@ const OPENAI_ERROR: &str = "OpenAiError";
     ),
     tags(
         (name = "Conversations", description = "Sessions, messages, answers"),
+        (name = "Memories", description = "What assistants remember of who asks"),
         (name = "Knowledge", description = "Documents, the collections they are in, and the work on them"),
         (name = "Credentials", description = "Who one is"),
         (name = "OpenAI", description = "For programs that speak OpenAI's interface"),
@@ -117,7 +118,13 @@ fn needs_no_body(operation: &Operation, components: &Components) -> bool {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
-    let PathItem { get, put, post, delete, .. } = item;
-    let all = [(Method::GET, get), (Method::PUT, put), (Method::POST, post), (Method::DELETE, delete)];
+    let PathItem { get, put, post, patch, delete, .. } = item;
+    let all = [
+        (Method::GET, get),
+        (Method::PUT, put),
+        (Method::POST, post),
+        (Method::PATCH, patch),
+        (Method::DELETE, delete),
+    ];
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }

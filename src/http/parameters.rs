@@ -14,6 +14,9 @@ pub(super) struct Parameters {
     pub(super) resume: Option<String>,
     /// The assistant that is to answer in a new conversation.
     pub(super) assistant: Option<String>,
+    /// Whether a new conversation neither knows nor leaves any memories.
+    #[serde(default)]
+    pub(super) temporary: bool,
     /// Who the client is.
     pub(super) ticket: Option<String>,
     #[param(ignore)]

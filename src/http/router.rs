@@ -19,7 +19,7 @@ use super::{
     admin, approvals, artifacts, assistants, audit, auth, chat, collections, completions, contents, credentials,
     datasets, documents, embeddings, events,
     gateway::Gateway,
-    health, identity, jobs, knowledge, messages, models,
+    health, identity, jobs, knowledge, memories, messages, models,
     openapi::{self, Routes},
     origin::Origins,
     overview, page,
@@ -94,6 +94,10 @@ fn conversations() -> Routes {
         .routes(routes!(datasets::delete))
         .routes(routes!(artifacts::show))
         .routes(routes!(approvals::list))
+        .routes(routes!(memories::list, memories::add, memories::forget_all))
+        .routes(routes!(memories::reword, memories::forget))
+        .routes(routes!(memories::export))
+        .routes(routes!(memories::settings, memories::set))
 }
 
 fn decisions(gateway: &Arc<Gateway>) -> Routes {
@@ -219,7 +223,7 @@ fn cors(origins: Arc<Origins>) -> CorsLayer {
             move |origin, request| origins.allow(origin, &request.headers)
         }))
         .allow_origin(AllowOrigin::predicate(move |origin, request| origins.allow(origin, &request.headers)))
-        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         // Packages send headers of their own, more with every version; whose page may send any is decided by its origin.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([

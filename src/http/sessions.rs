@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{body::Json, desk::page_limit, gateway::Gateway, problem::Problem, rates};
+use super::{body::Json, desk::page_limit, gateway::Gateway, memories, problem::Problem, rates};
 use crate::{
     auth::Caller,
     chat::{Message, MessageId, SessionId, Timestamp},
@@ -35,6 +35,9 @@ pub(super) struct NewSession {
     /// What the client wants to remember with it: an object of at most 4,096 bytes.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
+    /// Whether it neither knows nor leaves any memories.
+    #[serde(default)]
+    temporary: bool,
 }
 
 /// A conversation.
@@ -46,6 +49,9 @@ pub(super) struct Session {
     #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
     message_count: u64,
+    /// Nothing that was told elsewhere is known in it, and nothing of it is remembered; absent where that is not so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    temporary: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
     /// When it is deleted if nothing more is said in it.
@@ -103,7 +109,7 @@ pub(super) async fn create(
         return Err(Problem::invalid_field("metadata", &problem));
     }
     rates::take(&gateway.runner.rates, Action::Sessions, &by).await?;
-    let record = gateway.hub.create(&assistant.name, caller.owner(), new.metadata).await?;
+    let record = gateway.hub.create(&assistant.name, caller.owner(), new.metadata, new.temporary).await?;
     Ok((StatusCode::CREATED, Reply(describe(&gateway, record))))
 }
 
@@ -148,18 +154,32 @@ pub(super) async fn show(
     Ok(Reply(Conversation { session, messages: found.messages, more: found.more }))
 }
 
-/// Deletes a session, and closes what is open on it.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Deletion {
+    /// Whether the facts that were said in it are forgotten, too.
+    #[serde(default)]
+    memories: bool,
+}
+
+/// Deletes a session with what is remembered of its turns, and closes what is open on it.
 #[utoipa::path(
     delete, path = "/sessions/{id}", tag = "Conversations", operation_id = "delete_session",
-    params(("id" = SessionId, Path)),
+    params(("id" = SessionId, Path), Deletion),
     responses((status = 204, description = "It is deleted")),
 )]
 pub(super) async fn delete(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    deletion: Result<Query<Deletion>, axum::extract::rejection::QueryRejection>,
 ) -> Result<StatusCode, Problem> {
+    let Deletion { memories } = query(deletion)?;
     let own = gateway.hub.record(&session_id(&id)?, caller.owner()).await?;
+    if memories {
+        // First, so that whoever is told that it failed can try again.
+        memories::forget_session(&gateway, &caller, &own.id).await?;
+    }
     if gateway.hub.delete(&own.id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("session")) }
 }
 
@@ -193,6 +213,7 @@ fn describe(gateway: &Gateway, record: SessionRecord) -> Session {
         assistant: record.assistant,
         metadata: record.metadata,
         message_count: record.message_count,
+        temporary: record.is_temporary,
         created_at: record.created_at,
         updated_at: record.updated_at,
     }

@@ -106,6 +106,7 @@ async fn upgrade(
         visitor: asking.visitor,
         session,
         assistant: parameters.assistant,
+        is_temporary: parameters.temporary,
         assistants: gateway.runner.assistants.clone(),
         resume: parameters.resume,
         connection: format!("c_{}", uuid::Uuid::new_v4().simple()),

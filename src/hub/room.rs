@@ -135,7 +135,7 @@ mod tests {
     }
 
     async fn open(hub: &Hub) -> Result<SessionHandle, HubError> {
-        let record = hub.create("default", None, None).await?;
+        let record = hub.create("default", None, None, false).await?;
         hub.get(&record.id).await
     }
 
@@ -143,7 +143,7 @@ mod tests {
     async fn a_full_hub_refuses_without_a_look_at_those_that_are_in_use() {
         let hub = hub(100);
         let mut viewers = Vec::new();
-        while let Ok(session) = hub.open("default", None) {
+        while let Ok(session) = hub.open("default", None, false) {
             viewers.push(session.attach(None).0);
         }
         assert_eq!(viewers.len(), 100);
@@ -161,7 +161,7 @@ mod tests {
     #[tokio::test]
     async fn the_longest_unused_leaves_first_whatever_happened_in_between() {
         let hub = hub(3);
-        let sessions: Vec<_> = (0..3).map(|_| hub.open("default", None).unwrap()).collect();
+        let sessions: Vec<_> = (0..3).map(|_| hub.open("default", None, false).unwrap()).collect();
         let ids: Vec<_> = sessions.iter().map(|session| session.id().clone()).collect();
         drop(sessions[0].attach(None));
         let held = sessions[1].clone();
@@ -169,7 +169,7 @@ mod tests {
         for next in [2, 0] {
             drop(hub.place().unwrap());
             assert!(hub.in_memory(&ids[next]).is_none(), "session {next}");
-            drop(hub.open("default", None).unwrap().attach(None));
+            drop(hub.open("default", None, false).unwrap().attach(None));
         }
         assert!(hub.in_memory(held.id()).is_some(), "somebody holds it");
     }
@@ -178,7 +178,7 @@ mod tests {
     async fn those_that_are_gone_are_not_remembered_for_long() {
         let hub = Arc::new(hub(0));
         for _ in 0..5_000 {
-            let session = hub.open("default", None).unwrap();
+            let session = hub.open("default", None, false).unwrap();
             let id = session.id().clone();
             drop(session);
             assert!(hub.delete(&id).await.unwrap());
@@ -189,7 +189,7 @@ mod tests {
     #[tokio::test]
     async fn what_happened_in_a_session_is_looked_at_when_it_is_old_enough() {
         let hub = hub(0);
-        let session = hub.open("default", None).unwrap();
+        let session = hub.open("default", None, false).unwrap();
         assert_eq!(hub.deps.lists.aging.len(), 0, "nothing has happened");
         for text in ["one", "two"] {
             let message = NewMessage {

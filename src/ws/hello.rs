@@ -88,6 +88,8 @@ pub struct Arrival {
     pub session: Option<SessionId>,
     /// The assistant that is to answer in a new one; of one that there is, its own.
     pub assistant: Option<String>,
+    /// Whether a new one neither knows nor leaves any memories.
+    pub is_temporary: bool,
     /// The assistants on offer.
     pub assistants: Arc<Assistants>,
     /// The cursor that came with the URL.
@@ -125,7 +127,7 @@ impl Arrival {
                 let assistant = caller.assistant(&self.assistants, self.assistant.as_deref());
                 let assistant = assistant.ok_or(NotAdmitted::NoAssistant)?;
                 self.rates.take(Action::Sessions, &visitor).await?;
-                self.hub.open(&assistant.name, caller.owner())?
+                self.hub.open(&assistant.name, caller.owner(), self.is_temporary)?
             }
         };
         Ok(Socket {
