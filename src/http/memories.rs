@@ -107,7 +107,6 @@ pub(super) async fn add(
         return Err(off(MemoryError::Off.to_string()));
     }
     let (notebook, now) = (notebook(&assistant, caller.owner()), Timestamp::now());
-    let days = u64::try_from(assistant.memory.ttl_days).unwrap_or(u64::MAX);
     let fact = Memory {
         id: MemoryId::random(),
         assistant: notebook.assistant.clone(),
@@ -120,7 +119,7 @@ pub(super) async fn add(
         message: None,
         said_at: now,
         ended_at: None,
-        expires_at: Some(now.plus_seconds(days.saturating_mul(DAY_S))),
+        expires_at: Some(now.plus_seconds(assistant.memory.ttl_days.saturating_mul(DAY_S))),
     };
     if let Some(memory) = gateway.runner.tools.memories.write_down(&notebook, fact).await? {
         return Ok((StatusCode::CREATED, Reply(memory)));

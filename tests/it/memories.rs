@@ -66,7 +66,7 @@ fn id(memory: &Value) -> &str {
 
 #[tokio::test]
 async fn a_list_is_kept_changed_taken_along_and_emptied() {
-    let gateway = remembering(Setup::new()).start().await;
+    let gateway = remembering(Setup::bare()).start().await;
     let user = User { gateway: &gateway, token: None };
     let (status, name) = user.add("  My name is Ann ").await;
     assert_eq!(
@@ -122,7 +122,7 @@ async fn a_list_is_kept_changed_taken_along_and_emptied() {
 
 #[tokio::test]
 async fn what_cannot_be_remembered_is_refused() {
-    let gateway = remembering(Setup::new()).start().await;
+    let gateway = remembering(Setup::bare()).start().await;
     let user = User { gateway: &gateway, token: None };
     for (body, status, code) in [
         (json!({"text": " ", "assistant": "friend"}), 400, "empty_text"),
@@ -164,7 +164,7 @@ async fn what_cannot_be_remembered_is_refused() {
 
 #[tokio::test]
 async fn nobody_reaches_the_memories_of_another() {
-    let setup = Setup::new().set("JWT_SECRET_KEY", SECRET).set("REQUIRE_AUTHENTICATION", "true");
+    let setup = Setup::bare().set("JWT_SECRET_KEY", SECRET).set("REQUIRE_AUTHENTICATION", "true");
     let gateway = remembering(setup).start().await;
     let user = async |user: &str, tenant: &str| {
         let output = gateway.setup().output(&["token", "--user", user, "--tenant", tenant]).await;
@@ -209,13 +209,13 @@ async fn nobody_reaches_the_memories_of_another() {
 
 #[tokio::test]
 async fn a_conversation_is_deleted_with_its_turns_and_its_facts_when_that_is_wanted() {
-    let gateway = remembering(Setup::new()).start().await;
+    let gateway = remembering(Setup::bare()).start().await;
     let user = User { gateway: &gateway, token: None };
     for (query, facts) in [("", 1), ("?memories=true", 0)] {
         let (_, session) = user.ask(Method::POST, "sessions", Some(json!({"assistant": "friend"}))).await;
         assert!(session["temporary"].is_null());
         let path = session["session_id"].as_str().unwrap().to_owned();
-        let mut client = Client::connect(&gateway.socket(&format!("/{path}"))).await;
+        let mut client = Client::connect(&gateway.socket(&path)).await;
         client.say("I'm allergic to nuts").await;
         while client.frame().await["type"] != "run.done" {}
         assert_eq!(user.delete(&format!("sessions/{path}{query}")).await.0, 204);
