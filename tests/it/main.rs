@@ -55,6 +55,7 @@ mod pacing;
 mod ports;
 mod proxies;
 mod rates;
+mod recall;
 mod redis_servers;
 mod reload;
 mod repetitions;
