@@ -84,7 +84,7 @@ fn whole_runs(c: &mut Criterion) {
             let hour = Duration::from_secs(3600);
             let policy = Policy { idle: hour, ttl: hour, abandon: None, history_messages: 2, sessions: 0 };
             let hub = Hub::new(Arc::clone(store), runner, policy);
-            let record = hub.create("default", None, None).await.expect("a session");
+            let record = hub.create("default", None, None, false).await.expect("a session");
             let session = hub.get(&record.id).await.expect("the session");
             let (viewer, _) = session.attach(None);
             (session, viewer)

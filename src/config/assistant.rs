@@ -153,7 +153,7 @@ section! {
         /// The most episodes given to the model.
         episodes: usize = 4, Kind::Integer(0, 20);
         /// Episodes that fit worse are left out.
-        min_score: f32 = 0.35, Kind::Number(0.0, 1.0);
+        min_score: f32 = 0.5, Kind::Number(0.0, 1.0);
         /// After so many days it is forgotten by itself.
         ttl_days: u64 = 365, Kind::Integer(1, 3650);
     }

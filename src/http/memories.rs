@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{body::Json, desk::page_limit, fields, gateway::Gateway, problem::Problem, sessions::query};
 use crate::{
     auth::Caller,
-    chat::{Memory, MemoryId, MemoryKind, Origin, Owner, SessionId, Timestamp},
+    chat::{Memory, MemoryId, MemoryKind, Origin, Owner, Timestamp},
     memory::{FACT_CHARS, MemoryError, notebook, sensitive::sensitive, words::words},
     store::{
         MemoryStore, StoreError,
@@ -294,12 +294,6 @@ pub(super) async fn set(
 ) -> Result<Reply<MemorySettings>, Problem> {
     store(&gateway)?.set_remembers(caller.owner(), wanted.enabled).await?;
     Ok(Reply(wanted))
-}
-
-/// Forgets what was said in a conversation of the caller's.
-pub(super) async fn forget_session(gateway: &Gateway, caller: &Caller, session: &SessionId) -> Result<(), Problem> {
-    let filter = MemoryFilter { session: Some(session.clone()), ..MemoryFilter::default() };
-    forget_now(gateway, caller.owner(), Forget::All(filter)).await.map(drop)
 }
 
 async fn forget_now(gateway: &Gateway, owner: Option<&Owner>, what: Forget) -> Result<Reply<Forgotten>, Problem> {

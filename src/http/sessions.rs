@@ -14,14 +14,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{body::Json, desk::page_limit, gateway::Gateway, memories, problem::Problem, rates};
+use super::{body::Json, desk::page_limit, gateway::Gateway, problem::Problem, rates};
 use crate::{
     auth::Caller,
     chat::{Message, MessageId, SessionId, Timestamp},
     config::Assistant,
     limits::{Action, Visitor},
     session::SessionHandle,
-    store::{Scope, SessionRecord},
+    store::{
+        Scope, SessionRecord,
+        memories::{Forget, MemoryFilter},
+    },
 };
 
 /// The most bytes of a session's metadata.
@@ -178,7 +181,9 @@ pub(super) async fn delete(
     let own = gateway.hub.record(&session_id(&id)?, caller.owner()).await?;
     if memories {
         // First, so that whoever is told that it failed can try again.
-        memories::forget_session(&gateway, &caller, &own.id).await?;
+        let filter = MemoryFilter { session: Some(own.id.clone()), ..MemoryFilter::default() };
+        let store = gateway.runner.tools.memories.store()?;
+        store.forget(caller.owner(), Forget::All(filter), Timestamp::now()).await?;
     }
     if gateway.hub.delete(&own.id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("session")) }
 }

@@ -203,7 +203,7 @@ impl Memories {
         let mut remembered = Vec::new();
         for (kept, wanted) in inner.keep(&telling.notebook, new).await?.into_iter().zip(wanted) {
             match kept {
-                Kept::New { memory, .. } => remembered.push(memory),
+                Kept::New { memory, .. } => remembered.push(*memory),
                 Kept::Known => remembered.push(wanted),
                 Kept::Full => return Err(MemoryError::Full),
                 Kept::Forgotten => return Err(MemoryError::Forgotten),
@@ -225,7 +225,7 @@ impl Memories {
         let words = words(&fact.text);
         let new = NewMemory { mentions: words.clone(), words, ends, memory: Memory { attribute, ..fact } };
         match self.inner()?.keep(notebook, vec![new]).await?.pop() {
-            Some(Kept::New { memory, .. }) => Ok(Some(memory)),
+            Some(Kept::New { memory, .. }) => Ok(Some(*memory)),
             Some(Kept::Full) => Err(MemoryError::Full),
             Some(Kept::Forgotten) => Err(MemoryError::Forgotten),
             Some(Kept::Known) | None => Ok(None),

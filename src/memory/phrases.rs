@@ -91,7 +91,7 @@ pub fn said(message: &str) -> Vec<Said> {
         if sentence.is_quotation || is_forgotten {
             continue;
         }
-        if !is_typed && !(wanted.is_some() && before.is_empty()) {
+        if !is_typed && (wanted.is_none() || !before.is_empty()) {
             break;
         }
         let is_statement = wanted.is_some() || !sentence.is_question;
@@ -123,7 +123,11 @@ pub fn is_question(message: &str) -> bool {
 /// Whether something is to be forgotten.
 #[must_use]
 pub fn is_forgetting(message: &str) -> bool {
-    let is_meant = |text: &str| LANGUAGES.iter().any(|language| language.forget.is_match(text));
+    let is_meant = |text: &str| {
+        // "Vergiss nicht, dass" is the contrary.
+        let remembers = explicit(text).is_some_and(|(before, _)| before.is_empty());
+        !remembers && LANGUAGES.iter().any(|language| language.forget.is_match(text))
+    };
     sentences(message).iter().any(|sentence| !sentence.is_quotation && is_meant(without_filler(sentence.text)))
 }
 

@@ -28,6 +28,8 @@ pub struct Question<'a> {
 /// How fast a word that comes again stops counting, and how much long texts count less: the usual ones of BM25.
 const K1: f32 = 1.2;
 const B: f32 = 0.75;
+/// Episodes that count as there besides those that are, so that a word weighs much the same in a new notebook as later.
+const UNSEEN: f32 = 50.0;
 
 /// The best `most` of `traces` that are not of the question's session, with their scores, 0 to 1, and their places in
 /// `traces`: the best first, among equals the newest. None is below `min_score`.
@@ -87,7 +89,9 @@ impl<'a> Weights<'a> {
             }
         }
         let count = traces.len() as f32;
-        let weight = |having: &u32| (1.0 + (count - *having as f32 + 0.5) / (*having as f32 + 0.5)).ln();
+        // As if there were some more without any of them: where there are few, it says little that a word is in most of them.
+        let others = |having: &u32| count + UNSEEN - *having as f32;
+        let weight = |having: &u32| (1.0 + (others(having) + 0.5) / (*having as f32 + 0.5)).ln();
         let weights: Vec<f32> = having.iter().map(weight).collect();
         Self { words, all: weights.iter().sum(), weights, length: (length as f32 / count.max(1.0)).max(1.0) }
     }

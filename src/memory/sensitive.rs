@@ -71,7 +71,7 @@ fn has_card(text: &str) -> bool {
     let most = digits.len().min(*CARD_DIGITS.end());
     let is_card = |digits: &[u32]| {
         let sum: u32 = digits.iter().rev().zip(0..).map(|(digit, at)| doubled(*digit, at % 2 == 1)).sum();
-        sum % 10 == 0 && digits.iter().any(|digit| *digit != digits[0])
+        sum.is_multiple_of(10) && digits.iter().any(|digit| *digit != digits[0])
     };
     if digits.len() <= *CARD_DIGITS.end() {
         is_card(&digits)

@@ -82,7 +82,7 @@ pub enum Kept {
     /// It is kept; these facts hold no longer.
     New {
         /// As it is kept.
-        memory: Memory,
+        memory: Box<Memory>,
         /// As they were.
         ended: Vec<Memory>,
     },

@@ -65,7 +65,7 @@ fn tended(hub: &Arc<Hub>) -> JoinSet<()> {
 }
 
 fn sessions(hub: &Hub, count: usize) -> Vec<SessionHandle> {
-    (0..count).map(|_| hub.open(DEFAULT_ASSISTANT, None).unwrap()).collect()
+    (0..count).map(|_| hub.open(DEFAULT_ASSISTANT, None, false).unwrap()).collect()
 }
 
 async fn asked(session: &SessionHandle) -> Result<RunId, SendError> {
@@ -106,7 +106,7 @@ async fn of_a_long_answer_no_byte_is_saved_twice() {
     let (script, model) = Script::new();
     let (hub, store) = hub(model);
     let _tended = tended(&hub);
-    let session = hub.open(DEFAULT_ASSISTANT, None).unwrap();
+    let session = hub.open(DEFAULT_ASSISTANT, None, false).unwrap();
     asked(&session).await.unwrap();
     let mut whole = String::new();
     for round in 0..4 {
@@ -124,7 +124,7 @@ async fn what_another_model_withdraws_is_withdrawn_from_what_is_saved() {
     let (script, model) = Script::new();
     let (hub, store) = hub(model);
     let _tended = tended(&hub);
-    let session = hub.open(DEFAULT_ASSISTANT, None).unwrap();
+    let session = hub.open(DEFAULT_ASSISTANT, None, false).unwrap();
     asked(&session).await.unwrap();
     script.text("€ 1 and that is w");
     reads(&store, &session, "€ 1 and that is w").await;

@@ -21,7 +21,7 @@ use tokio::{sync::Semaphore, task::yield_now};
 use crate::harness::{Talkative, hub, soon};
 
 async fn session(hub: &Hub) -> SessionHandle {
-    let record = hub.create("default", None, None).await.unwrap();
+    let record = hub.create("default", None, None, false).await.unwrap();
     hub.get(&record.id).await.unwrap()
 }
 
@@ -143,7 +143,7 @@ async fn nothing_is_acknowledged_that_is_not_stored() {
 
     store.fail(true);
     assert_eq!(session.send(message("two")).await, Err(SendError::StorageUnavailable));
-    assert!(hub.create("default", None, None).await.is_err());
+    assert!(hub.create("default", None, None, false).await.is_err());
     let (_, attachment) = session.attach(None);
     assert_eq!(attachment.snapshot.unwrap().messages.len(), 2, "what is stored can still be read");
 

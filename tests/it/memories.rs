@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     auth::SECRET,
-    harness::{Client, Setup, TestGateway},
+    harness::{Client, Neighbour, Setup, TestGateway},
 };
 
 const FRIEND: &str = "[knowledge]\nmode = \"off\"\n[memory]\nenabled = true\n";
@@ -165,11 +165,13 @@ async fn what_cannot_be_remembered_is_refused() {
 #[tokio::test]
 async fn nobody_reaches_the_memories_of_another() {
     let setup = Setup::bare().set("JWT_SECRET_KEY", SECRET).set("REQUIRE_AUTHENTICATION", "true");
-    let gateway = remembering(setup).start().await;
-    let user = async |user: &str, tenant: &str| {
+    let token = async |gateway: &TestGateway, user: &str, tenant: &str| {
         let output = gateway.setup().output(&["token", "--user", user, "--tenant", tenant]).await;
-        User { gateway: &gateway, token: Some(String::from_utf8(output.stdout).unwrap().trim().to_owned()) }
+        Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
     };
+    let beside = Neighbour::beside(remembering(setup), async |gateway| token(gateway, "neighbour", "north").await);
+    let (gateway, mut neighbour) = beside.await;
+    let user = async |user: &str, tenant: &str| User { gateway: &gateway, token: token(&gateway, user, tenant).await };
     let users = [user("ann", "north").await, user("bob", "north").await, user("ann", "south").await];
     let mut own = Vec::new();
     for (at, user) in users.iter().enumerate() {
@@ -205,6 +207,7 @@ async fn nobody_reaches_the_memories_of_another() {
         assert_eq!(user.get("memories/settings").await.1, json!({"enabled": true}));
         assert_eq!(user.texts("memories").await, [format!("I like number {at}")]);
     }
+    neighbour.goes_on().await;
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ async fn what_was_told_in_one_conversation_is_known_in_the_next() {
     let session = client.session();
 
     let mut client = open(&gateway).await;
-    let next = frames(&mut client, "What shall I say at the wedding of Mira, my sister?").await;
+    let next = frames(&mut client, "What was it about the speech for my sister Mira?").await;
     let known = memory(&next).expect("an event");
     let recalled = texts(&known["recalled"]);
     assert!(recalled.contains(&"My name is Alice"), "{recalled:?}");
@@ -138,7 +138,8 @@ async fn what_a_temporary_conversation_says_is_not_remembered_and_nothing_is_kno
     let session = client.session();
     let gateway = gateway.kill().await.start().await;
     let mut client = Client::connect(&gateway.socket(&session)).await;
-    assert_eq!(memory(&frames(&mut client, "Remember that I like tea").await), None);
+    client.tell(json!({"type": "send", "id": "after", "text": "Remember that I like tea"})).await;
+    assert_eq!(client.answer().await.status(), "complete");
     let (_, listed) = gateway.get("/api/v1/memories").await;
     assert_eq!(texts(&listed["memories"]), ["My name is Alice", "My name is Alice"], "a fact and an episode");
 }

@@ -24,18 +24,18 @@ use self::users::{Class, User, users};
 const USERS: u64 = 60;
 /// The most episodes that are told.
 const MOST: usize = 4;
-/// The least score that assistants ask for when nobody says otherwise, and a strict one.
+/// A lenient least score, and the one that assistants ask for when nobody says otherwise.
 const LEAST: [f32; 2] = [0.35, 0.5];
 
 /// A little below what is measured: the share of an answer's turns in the first place, among the first five, and among the first
 /// [`MOST`] from each least score on.
 const FLOORS: [(Class, [f32; 4]); 3] = [
-    (Class::Single, [0.95, 0.97, 0.95, 0.88]),
+    (Class::Single, [0.95, 0.97, 0.95, 0.92]),
     (Class::Several, [0.33, 0.97, 0.95, 0.95]),
     (Class::Time, [0.87, 0.97, 0.95, 0.95]),
 ];
 /// The share of questions for what was never told that find nothing from each least score on.
-const FINDS_NOTHING: [f32; 2] = [0.58, 0.87];
+const FINDS_NOTHING: [f32; 2] = [0.58, 0.88];
 
 fn traces(user: &User, vectors: &HashMap<String, Vec<f32>>) -> Vec<Trace> {
     let sessions: Vec<SessionId> = (0..users::CONVERSATIONS).map(|_| SessionId::random()).collect();

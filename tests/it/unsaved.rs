@@ -93,7 +93,7 @@ async fn a_question_over_http_stores_its_session() {
 }
 
 fn open(hub: &Hub) -> SessionHandle {
-    hub.open(DEFAULT_ASSISTANT, None).unwrap()
+    hub.open(DEFAULT_ASSISTANT, None, false).unwrap()
 }
 
 fn message(id: &str) -> NewMessage {

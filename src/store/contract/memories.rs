@@ -135,7 +135,7 @@ pub(super) async fn a_memory_comes_back_as_it_was_kept(store: Arc<impl Rememberi
     let asked = in_session("s", "q", episode("e", text, "Hello\0", 2000));
     for new in [&said, &asked] {
         let Kept::New { memory, ended } = keep(&*store, &anns(), new.clone()).await else { panic!("not kept") };
-        assert_eq!(memory, Memory { assistant: "companion".to_owned(), ..new.memory.clone() });
+        assert_eq!(*memory, Memory { assistant: "companion".to_owned(), ..new.memory.clone() });
         assert!(ended.is_empty());
     }
     let as_kept = |new: &NewMemory| Memory { assistant: "companion".to_owned(), ..new.memory.clone() };

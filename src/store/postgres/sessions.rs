@@ -9,7 +9,6 @@ use tokio_postgres::{
 
 use super::{
     connect::{Link, unavailable},
-    memories,
     rows::{self, MESSAGE, SESSION, get},
     writer::Failure,
 };
@@ -171,7 +170,7 @@ pub(super) async fn page(
 pub(super) async fn delete(link: Arc<Link>, id: SessionId) -> Result<bool, Failure> {
     let sql = "DELETE FROM sessions WHERE id = $1 RETURNING coalesce(owner, '')";
     let Some(row) = link.client.query_typed_opt(sql, &[(&id.as_str(), Type::TEXT)]).await? else { return Ok(false) };
-    memories::delete_episodes_of(&link, &id, get(&row, 0)?).await?;
+    delete_episodes_of(&link, &id, get(&row, 0)?).await?;
     Ok(true)
 }
 
@@ -188,4 +187,11 @@ pub(super) async fn delete_expired(
         SELECT id FROM deleted ORDER BY updated_at, id";
     let found = link.client.query_typed(sql, &[(&millis(cutoff), Type::INT8), (&(limit as i64), Type::INT8)]).await?;
     Ok(found.iter().map(|row| rows::id(row, 0, SessionId::parse)).collect::<Result<_, _>>()?)
+}
+
+/// Deletes the episodes of a conversation that its owner deletes.
+async fn delete_episodes_of(link: &Link, session: &SessionId, owner: &str) -> Result<(), Failure> {
+    let sql = "DELETE FROM memories WHERE session_id = $1 AND kind = 'episode' AND owner = $2";
+    link.client.execute_typed(sql, &[(&session.as_str(), Type::TEXT), (&owner, Type::TEXT)]).await?;
+    Ok(())
 }

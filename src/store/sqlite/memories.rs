@@ -3,15 +3,16 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use self::rows::{MEMORY, condition, facts, memory, of};
 use super::{
     SqliteStore,
-    rows::{cut, id, name, optional_id, timestamp},
+    rows::{cut, id, optional_id, timestamp},
 };
 use crate::{
-    chat::{Memory, MemoryId, MemoryKind, MessageId, Notebook, Origin, Owner, SessionId, Timestamp},
+    chat::{Memory, MemoryId, MemoryKind, Notebook, Origin, Owner, SessionId, Timestamp},
     store::{
         StoreError,
-        columns::{integer, millis, time},
+        columns::{integer, millis},
         memories::{
             Forget, Forgotten, Kept, MAX_EXPIRED_MEMORIES, MAX_MEMORY_PAGE, MemoryFilter, MemoryPage, MemoryStore,
             NewMemory, Trace, Words,
@@ -21,10 +22,7 @@ use crate::{
 
 mod forget;
 mod keep;
-
-/// A memory.
-const MEMORY: &str =
-    "id, assistant, kind, attribute, text, answer, origin, session_id, message, said_at, ended_at, expires_at";
+pub(super) mod rows;
 
 #[async_trait]
 impl MemoryStore for SqliteStore {
@@ -144,29 +142,6 @@ impl MemoryStore for SqliteStore {
     }
 }
 
-/// Deletes the episodes of a conversation that its owner deletes.
-pub(super) fn delete_episodes_of(connection: &Connection, session: &SessionId) -> Result<(), StoreError> {
-    let sql = "DELETE FROM memories WHERE session_id = ?1 AND kind = 'episode'
-        AND owner = (SELECT coalesce(owner, '') FROM sessions WHERE id = ?1)";
-    connection.prepare_cached(sql)?.execute([session.as_str()])?;
-    Ok(())
-}
-
-/// How an owner stands in these tables.
-fn of(owner: Option<&Owner>) -> &str {
-    owner.map_or("", Owner::as_str)
-}
-
-/// The facts of a notebook, the oldest first: those that hold at a moment, or all.
-fn facts(connection: &Connection, notebook: &Notebook, at: Option<Timestamp>) -> Result<Vec<Memory>, StoreError> {
-    let sql = format!(
-        "SELECT {MEMORY} FROM memories WHERE owner = ?1 AND assistant = ?2 AND kind = 'fact'
-         AND (?3 IS NULL OR ended_at IS NULL AND (expires_at IS NULL OR expires_at > ?3)) ORDER BY position"
-    );
-    let values = params![of(notebook.owner.as_ref()), notebook.assistant, at.map(millis)];
-    Ok(connection.prepare_cached(&sql)?.query_map(values, memory)?.collect::<Result<_, _>>()?)
-}
-
 fn traces(
     connection: &Connection,
     notebook: &Notebook,
@@ -187,16 +162,6 @@ fn traces(
         })
     };
     Ok(connection.prepare_cached(sql)?.query_map(values, trace)?.collect::<Result<_, _>>()?)
-}
-
-/// What a filter asks of a row; its values are `?2` to `?4`.
-fn condition(filter: &MemoryFilter) -> String {
-    let asked = [
-        (filter.assistant.is_some(), " AND assistant = ?2"),
-        (filter.kind.is_some(), " AND kind = ?3"),
-        (filter.session.is_some(), " AND session_id = ?4"),
-    ];
-    asked.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, condition)| condition).collect()
 }
 
 fn page(
@@ -262,21 +227,4 @@ fn without_vector(connection: &Connection, model: &str, limit: usize) -> Result<
         }
     }
     Ok(found)
-}
-
-fn memory(row: &Row<'_>) -> rusqlite::Result<Memory> {
-    Ok(Memory {
-        id: id(row, 0, MemoryId::parse)?,
-        assistant: row.get(1)?,
-        kind: name(row, 2)?,
-        attribute: row.get(3)?,
-        text: row.get(4)?,
-        answer: row.get(5)?,
-        origin: name(row, 6)?,
-        session: optional_id(row, 7, SessionId::parse)?,
-        message: optional_id(row, 8, MessageId::parse)?,
-        said_at: timestamp(row, 9)?,
-        ended_at: row.get::<_, Option<i64>>(10)?.map(time),
-        expires_at: row.get::<_, Option<i64>>(11)?.map(time),
-    })
 }

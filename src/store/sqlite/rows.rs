@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     super::{Appended, FinishedAnswer, MessagePage, Scope, SessionPage, SessionRecord, StoreError, Turn},
-    memories, pieces,
+    pieces,
 };
 use crate::{
     chat::{Feedback, Message, MessageId, Owner, RunId, SessionId, Status, Timestamp},
@@ -93,7 +93,7 @@ pub(super) fn sessions(
 
 /// Deletes a session, and what is remembered of it as it was said in it.
 pub(super) fn delete_session(connection: &Connection, id: &SessionId) -> Result<bool, StoreError> {
-    memories::delete_episodes_of(connection, id)?;
+    delete_episodes_of(connection, id)?;
     delete_session_alone(connection, id)
 }
 
@@ -388,4 +388,12 @@ where
 
 fn damaged(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}
+
+/// Deletes the episodes of a conversation that its owner deletes.
+fn delete_episodes_of(connection: &Connection, session: &SessionId) -> Result<(), StoreError> {
+    let sql = "DELETE FROM memories WHERE session_id = ?1 AND kind = 'episode'
+        AND owner = (SELECT coalesce(owner, '') FROM sessions WHERE id = ?1)";
+    connection.prepare_cached(sql)?.execute([session.as_str()])?;
+    Ok(())
 }

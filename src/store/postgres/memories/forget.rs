@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use tokio_postgres::types::{ToSql, Type};
 
-use super::{
-    Failure, Forget, Forgotten, Link, Memory, MemoryFilter, MemoryId, MemoryKind, MessageId, Owner, SessionId,
-    Timestamp, Words, condition, get, hold, memory, name, of,
-};
-use crate::store::{
-    columns::millis,
-    memories::{MAX_FORGOTTEN, Past},
+use super::rows::{MEMORY, condition, hold, memory, of};
+use crate::{
+    chat::{Memory, MemoryId, MemoryKind, MessageId, Owner, SessionId, Timestamp},
+    store::{
+        columns::millis,
+        memories::{Forget, Forgotten, MAX_FORGOTTEN, MemoryFilter, Past, Words},
+        postgres::{
+            connect::Link,
+            rows::{get, name},
+            writer::Failure,
+        },
+    },
 };
 
 pub(super) async fn forget(
@@ -29,7 +34,7 @@ pub(super) async fn forget(
 }
 
 async fn one(link: &Link, owner: Option<&Owner>, id: &MemoryId, now: Timestamp) -> Result<Forgotten, Failure> {
-    let sql = format!("SELECT {}, words FROM memories WHERE id = $2 AND owner = $1", super::MEMORY);
+    let sql = format!("SELECT {}, words FROM memories WHERE id = $2 AND owner = $1", MEMORY);
     let row = link.client.query_typed_opt(&sql, &[(&of(owner), Type::TEXT), (&id.as_str(), Type::TEXT)]).await?;
     let Some(row) = row else { return Ok(Forgotten::default()) };
     let (found, words) = (memory(&row)?, Words::from_bytes(get(&row, 12)?));

@@ -7,12 +7,18 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::{
-    Failure, Link, MemoryKind, MessageId, Notebook, SessionId, Words, facts, get, hold, of, optional_id, timestamp,
-};
-use crate::store::{
-    columns::millis,
-    memories::{Decision, Desk, Kept, MAX_EPISODES, NewMemory, Past},
+use super::rows::{facts, hold, of};
+use crate::{
+    chat::{MemoryKind, MessageId, Notebook, SessionId},
+    store::{
+        columns::millis,
+        memories::{Decision, Desk, Kept, MAX_EPISODES, NewMemory, Past, Words},
+        postgres::{
+            connect::Link,
+            rows::{get, optional_id, timestamp},
+            writer::Failure,
+        },
+    },
 };
 
 pub(super) async fn keep(link: Arc<Link>, notebook: Notebook, new: Arc<Vec<NewMemory>>) -> Result<Vec<Kept>, Failure> {
@@ -65,7 +71,7 @@ async fn keep_one(link: &Link, notebook: &Notebook, desk: &mut Desk, mut new: Ne
         link.client.execute_typed("DELETE FROM memories WHERE id = $1", &[(&leaves.as_str(), Type::TEXT)]).await?;
     }
     desk.note(&new.memory, &ended, leaves.as_ref());
-    Ok(Kept::New { memory: new.memory, ended })
+    Ok(Kept::New { memory: Box::new(new.memory), ended })
 }
 
 async fn past(link: &Link, notebook: &Notebook) -> Result<Vec<Past>, Failure> {

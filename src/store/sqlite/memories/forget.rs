@@ -2,14 +2,15 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{
-    Forget, Forgotten, Memory, MemoryFilter, MemoryId, MemoryKind, MessageId, Owner, SessionId, Timestamp, Words,
-    condition, memory, of,
-};
-use crate::store::{
-    StoreError,
-    columns::{integer, millis},
-    memories::{MAX_FORGOTTEN, Past},
+use super::rows::{MEMORY, condition, memory, of};
+use crate::{
+    chat::{Memory, MemoryId, MemoryKind, MessageId, Owner, SessionId, Timestamp},
+    store::{
+        StoreError,
+        columns::{integer, millis},
+        memories::{Forget, Forgotten, MAX_FORGOTTEN, MemoryFilter, Past, Words},
+        sqlite::rows::name,
+    },
 };
 
 pub(super) fn forget(
@@ -62,14 +63,14 @@ fn with_it(
         let mentions =
             || Ok::<_, StoreError>(Words::from_bytes(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?));
         if is_of_message == Some(true) || found.kind == MemoryKind::Fact && mentions()?.mentions(words) {
-            with_it.push((row.get(0)?, super::name(row, 1)?));
+            with_it.push((row.get(0)?, name(row, 1)?));
         }
     }
     Ok(with_it)
 }
 
 fn find(connection: &Connection, owner: Option<&Owner>, id: &MemoryId) -> Result<Option<(Memory, Words)>, StoreError> {
-    let sql = format!("SELECT {}, words FROM memories WHERE id = ?2 AND owner = ?1", super::MEMORY);
+    let sql = format!("SELECT {}, words FROM memories WHERE id = ?2 AND owner = ?1", MEMORY);
     let found = |row: &Row<'_>| Ok((memory(row)?, Words::from_bytes(row.get_ref(12)?.as_blob()?)));
     Ok(connection.prepare_cached(&sql)?.query_row([of(owner), id.as_str()], found).optional()?)
 }
@@ -77,7 +78,7 @@ fn find(connection: &Connection, owner: Option<&Owner>, id: &MemoryId) -> Result
 fn undo(connection: &Connection, owner: Option<&Owner>, id: &MemoryId) -> Result<Forgotten, StoreError> {
     let sql = "DELETE FROM memories WHERE id = ?2 AND owner = ?1 RETURNING kind, ended_at, ended_by";
     type Ended = (Option<i64>, Option<String>);
-    let deleted = |row: &Row<'_>| Ok((super::name(row, 0)?, (row.get(1)?, row.get(2)?)));
+    let deleted = |row: &Row<'_>| Ok((name(row, 0)?, (row.get(1)?, row.get(2)?)));
     let mut statement = connection.prepare_cached(sql)?;
     let deleted: Option<(MemoryKind, Ended)> = statement.query_row([of(owner), id.as_str()], deleted).optional()?;
     let mut forgotten = Forgotten::default();

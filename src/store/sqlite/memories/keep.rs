@@ -2,11 +2,15 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::{MemoryKind, MessageId, Notebook, SessionId, Words, facts, of, optional_id, timestamp};
-use crate::store::{
-    StoreError,
-    columns::{integer, millis},
-    memories::{Decision, Desk, Kept, MAX_EPISODES, NewMemory, Past},
+use super::rows::{facts, of};
+use crate::{
+    chat::{MemoryKind, MessageId, Notebook, SessionId},
+    store::{
+        StoreError,
+        columns::{integer, millis},
+        memories::{Decision, Desk, Kept, MAX_EPISODES, NewMemory, Past, Words},
+        sqlite::rows::{optional_id, timestamp},
+    },
 };
 
 pub(super) fn keep(connection: &Connection, notebook: &Notebook, new: Vec<NewMemory>) -> Result<Vec<Kept>, StoreError> {
@@ -52,7 +56,7 @@ fn keep_one(
         connection.prepare_cached("DELETE FROM memories WHERE id = ?1")?.execute([leaves.as_str()])?;
     }
     desk.note(&new.memory, &ended, leaves.as_ref());
-    Ok(Kept::New { memory: new.memory, ended })
+    Ok(Kept::New { memory: Box::new(new.memory), ended })
 }
 
 fn past(connection: &Connection, notebook: &Notebook) -> Result<Vec<Past>, StoreError> {
