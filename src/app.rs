@@ -355,7 +355,7 @@ fn runner(
     redis: Option<&Arc<Redis>>,
 ) -> Arc<Runner> {
     let datasets = Datasets::kept(&config.datasets, &config.server.data_dir, stores.are_shared());
-    let memories = Memories::kept_in(stores.memories.clone(), vectors.cloned());
+    let memories = Memories::kept_in(stores.memories.clone(), vectors.cloned(), config.server.bind.ip().is_loopback());
     let (rates, line) = (Rates::new(config.rate_rules()), Line::new(&config.limits));
     let budgets = Budgets::new(&config.limits);
     let (rates, line, budgets) = match redis {

@@ -29,7 +29,7 @@ impl Notebook {
 pub enum MemoryKind {
     /// Something that holds until another is said: the model is told all of them.
     Fact,
-    /// A question with the beginning of its answer: those that fit what is asked now are told.
+    /// What was said in a turn, word by word: those that fit what is asked now are told.
     Episode,
 }
 
@@ -83,9 +83,6 @@ pub struct Memory {
     pub attribute: Option<String>,
     /// What was said, in the user's words.
     pub text: String,
-    /// How the answer to it began; of an episode.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub answer: Option<String>,
     /// How it came to be remembered.
     pub origin: Origin,
     /// The conversation in which it was said; it may be deleted by now.
@@ -107,7 +104,7 @@ pub struct Memory {
 /// The most characters of a memory's text in a [`Recollection`].
 const SHOWN_CHARS: usize = 200;
 
-/// What was remembered for an answer: told with it, and kept with no message, so that what is forgotten is nowhere else.
+/// What was remembered for an answer: told with it, and kept with no message.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Recollection {
     /// What the user has told with the question.

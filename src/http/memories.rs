@@ -66,7 +66,7 @@ pub(super) async fn list(
     let Page { assistant, kind, before, limit } = query(page)?;
     let (limit, before) = (page_limit(limit)?, before.as_deref().map(memory_id).transpose()?);
     let filter = MemoryFilter { assistant: known_to(&gateway, &caller, assistant), kind, session: None };
-    let store = store(&gateway)?;
+    let store = store(&gateway, &caller)?;
     let found = store.memories(caller.owner(), &filter, before.as_ref(), limit).await.map_err(missing)?;
     let enabled = store.remembers(caller.owner()).await?;
     Ok(Reply(MemoryList { memories: found.memories, more: found.more, enabled }))
@@ -102,7 +102,7 @@ pub(super) async fn add(
     if !assistant.memory.enabled {
         return Err(off("this assistant remembers nothing".to_owned()));
     }
-    let store = store(&gateway)?;
+    let store = store(&gateway, &caller)?;
     if !store.remembers(caller.owner()).await? {
         return Err(off(MemoryError::Off.to_string()));
     }
@@ -113,7 +113,6 @@ pub(super) async fn add(
         kind: MemoryKind::Fact,
         attribute: None,
         text: text.to_owned(),
-        answer: None,
         origin: Origin::Explicit,
         session: None,
         message: None,
@@ -152,7 +151,7 @@ pub(super) async fn reword(
     if let Some(found) = sensitive(text) {
         return Err(MemoryError::Sensitive(found).into());
     }
-    let reworded = store(&gateway)?.reword(caller.owner(), &id, text, words(text)).await?;
+    let reworded = store(&gateway, &caller)?.reword(caller.owner(), &id, text, words(text)).await?;
     Ok(Reply(reworded.ok_or_else(none)?))
 }
 
@@ -185,7 +184,7 @@ pub(super) async fn forget(
 ) -> Result<Reply<Forgotten>, Problem> {
     let (Taking { undo }, id) = (query(taking)?, memory_id(&id)?);
     let what = if undo { Forget::Undo(id) } else { Forget::One(id) };
-    let Reply(forgotten) = forget_now(&gateway, caller.owner(), what).await?;
+    let Reply(forgotten) = forget_now(&gateway, &caller, what).await?;
     if forgotten.facts + forgotten.episodes == 0 { Err(none()) } else { Ok(Reply(forgotten)) }
 }
 
@@ -217,7 +216,7 @@ pub(super) async fn forget_all(
         return Err(Problem::invalid_field("confirm", "must be `true`: this cannot be taken back"));
     }
     let filter = MemoryFilter { assistant: known_to(&gateway, &caller, assistant), kind, session: None };
-    forget_now(&gateway, caller.owner(), Forget::All(filter)).await
+    forget_now(&gateway, &caller, Forget::All(filter)).await
 }
 
 /// All that is remembered of who asks, newest first, as a file.
@@ -229,7 +228,7 @@ pub(super) async fn export(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, Problem> {
-    let (store, owner) = (store(&gateway)?.clone(), caller.owner().cloned());
+    let (store, owner) = (store(&gateway, &caller)?.clone(), caller.owner().cloned());
     // A page at a time, so that what is in memory does not depend on how much there is. The first, so that what fails is told.
     let first = next_page(&*store, owner.as_ref(), None).await?;
     let beginning = VecDeque::from([Bytes::from_static(b"{\"memories\":[")]);
@@ -278,7 +277,7 @@ pub(super) async fn settings(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Reply<MemorySettings>, Problem> {
-    Ok(Reply(MemorySettings { enabled: store(&gateway)?.remembers(caller.owner()).await? }))
+    Ok(Reply(MemorySettings { enabled: store(&gateway, &caller)?.remembers(caller.owner()).await? }))
 }
 
 /// Switches it on or off. What is remembered already stays, and is not told while it is off.
@@ -292,12 +291,12 @@ pub(super) async fn set(
     Extension(caller): Extension<Caller>,
     Json(wanted): Json<MemorySettings>,
 ) -> Result<Reply<MemorySettings>, Problem> {
-    store(&gateway)?.set_remembers(caller.owner(), wanted.enabled).await?;
+    store(&gateway, &caller)?.set_remembers(caller.owner(), wanted.enabled).await?;
     Ok(Reply(wanted))
 }
 
-async fn forget_now(gateway: &Gateway, owner: Option<&Owner>, what: Forget) -> Result<Reply<Forgotten>, Problem> {
-    let forgotten = store(gateway)?.forget(owner, what, Timestamp::now()).await?;
+async fn forget_now(gateway: &Gateway, caller: &Caller, what: Forget) -> Result<Reply<Forgotten>, Problem> {
+    let forgotten = store(gateway, caller)?.forget(caller.owner(), what, Timestamp::now()).await?;
     Ok(Reply(Forgotten { facts: forgotten.facts, episodes: forgotten.episodes }))
 }
 
@@ -310,8 +309,8 @@ async fn next_page(
     Ok((page.memories, page.more))
 }
 
-fn store(gateway: &Gateway) -> Result<&Arc<dyn MemoryStore>, Problem> {
-    Ok(gateway.runner.tools.memories.store()?)
+fn store<'a>(gateway: &'a Gateway, caller: &Caller) -> Result<&'a Arc<dyn MemoryStore>, Problem> {
+    Ok(gateway.runner.tools.memories.of(caller.owner())?)
 }
 
 /// The notebook in which an assistant looks; of one that is not there any more, its own.
@@ -356,7 +355,7 @@ impl From<MemoryError> for Problem {
             MemoryError::Nothing => (StatusCode::NOT_FOUND, "not_found"),
             MemoryError::Full => (StatusCode::CONFLICT, "full"),
             MemoryError::Forgotten => (StatusCode::CONFLICT, "forgotten"),
-            MemoryError::Off | MemoryError::Temporary => (StatusCode::CONFLICT, "memory_off"),
+            MemoryError::Off | MemoryError::Temporary | MemoryError::Nobody => (StatusCode::CONFLICT, "memory_off"),
         };
         Self::new(status, code, error.to_string())
     }

@@ -182,7 +182,7 @@ pub(super) async fn delete(
     if memories {
         // First, so that whoever is told that it failed can try again.
         let filter = MemoryFilter { session: Some(own.id.clone()), ..MemoryFilter::default() };
-        let store = gateway.runner.tools.memories.store()?;
+        let store = gateway.runner.tools.memories.of(caller.owner())?;
         store.forget(caller.owner(), Forget::All(filter), Timestamp::now()).await?;
     }
     if gateway.hub.delete(&own.id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("session")) }

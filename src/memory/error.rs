@@ -9,6 +9,9 @@ pub enum MemoryError {
     /// The conversation is temporary, or none that is kept.
     #[error("this conversation is temporary: nothing of it is remembered, and nothing is known in it")]
     Temporary,
+    /// Nobody knows who it is, and others would know it, too.
+    #[error("who does not sign in is not known again, but where the gateway listens on its own machine alone")]
+    Nobody,
     /// The user has switched it off.
     #[error("the user has switched the memory off")]
     Off,

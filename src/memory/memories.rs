@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     chat::{
-        Circle, Memory, MemoryId, MemoryKind, Message, Notebook, Noted, Origin, Recalled, Recollection, Status,
+        Circle, Memory, MemoryId, MemoryKind, Message, Notebook, Noted, Origin, Owner, Recalled, Recollection, Status,
         Timestamp,
     },
     config::{BuiltIn, Extract},
@@ -27,7 +27,7 @@ use crate::{
     llm::estimated_tokens,
     store::{
         MemoryStore, StoreError,
-        memories::{Forget, Forgotten, Kept, MemoryFilter, NewMemory, Words},
+        memories::{Forget, Forgotten, Kept, MAX_FACTS, MemoryFilter, NewMemory},
     },
     telemetry::metrics::{MEMORY_DURATION, MEMORY_ITEMS, MEMORY_RETRIEVALS, MEMORY_UNAVAILABLE, MEMORY_WRITES},
 };
@@ -36,16 +36,12 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The most characters of a question in an episode.
 const QUESTION_CHARS: usize = 2000;
-/// The most characters of an answer in an episode.
-const ANSWER_CHARS: usize = 1500;
 /// The most characters of a fact.
 pub const FACT_CHARS: usize = 300;
 /// Texts whose vectors are made at once.
 const BATCH: usize = 32;
 /// How often it is looked for what has no vector yet, when nobody says that there is something.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-/// A fact that shares no word with what is to be forgotten is meant when it fits so well.
-const FITS: f32 = 0.5;
 /// The most episodes that are forgotten with what was said.
 const MOST_FORGOTTEN: usize = 50;
 
@@ -57,6 +53,8 @@ pub struct Memories(Option<Inner>);
 struct Inner {
     store: Arc<dyn MemoryStore>,
     vectors: Option<Arc<Vectors>>,
+    /// Whether those who need not say who they are have a memory, all one together.
+    of_nobody: bool,
     /// Something was kept that has no vector yet.
     kept: Notify,
 }
@@ -73,18 +71,24 @@ pub struct Known {
 }
 
 impl Memories {
-    /// Those in `store`; by words alone where there are no vectors.
+    /// Those in `store`; by words alone where there are no vectors. `of_nobody`: whether those who need not say who they are have
+    /// a memory, too, which is one for all of them.
     #[must_use]
-    pub fn kept_in(store: Arc<dyn MemoryStore>, vectors: Option<Arc<Vectors>>) -> Self {
-        Self(Some(Inner { store, vectors, kept: Notify::new() }))
+    pub fn kept_in(store: Arc<dyn MemoryStore>, vectors: Option<Arc<Vectors>>, of_nobody: bool) -> Self {
+        Self(Some(Inner { store, vectors, of_nobody, kept: Notify::new() }))
     }
 
-    /// Where they are kept.
+    /// Where those of `owner` are kept.
     ///
     /// # Errors
-    /// [`MemoryError::Unavailable`] where none are.
-    pub fn store(&self) -> Result<&Arc<dyn MemoryStore>, MemoryError> {
-        self.inner().map(|inner| &inner.store)
+    /// [`MemoryError::Nobody`]; [`MemoryError::Unavailable`] where none are.
+    pub fn of(&self, owner: Option<&Owner>) -> Result<&Arc<dyn MemoryStore>, MemoryError> {
+        self.inner_of(owner).map(|inner| &inner.store)
+    }
+
+    fn inner_of(&self, owner: Option<&Owner>) -> Result<&Inner, MemoryError> {
+        let inner = self.inner()?;
+        if owner.is_some() || inner.of_nobody { Ok(inner) } else { Err(MemoryError::Nobody) }
     }
 
     fn inner(&self) -> Result<&Inner, MemoryError> {
@@ -96,9 +100,9 @@ impl Memories {
     pub async fn recollect(&self, telling: &Telling) -> Known {
         let begun = Instant::now();
         metrics::counter!(MEMORY_RETRIEVALS).increment(1);
-        let known = match timeout(PATIENCE, self.try_recollect(telling)).await {
+        let known = match timeout(PATIENCE * 2, self.try_recollect(telling)).await {
             Ok(Ok(known)) => known,
-            Ok(Err(MemoryError::Off)) => Known::default(),
+            Ok(Err(MemoryError::Off | MemoryError::Nobody)) => Known::default(),
             Ok(Err(error)) => unavailable(&error.to_string()),
             Err(_) => unavailable("it took too long"),
         };
@@ -106,6 +110,7 @@ impl Memories {
         known
     }
 
+    /// What is told is noted first, and told whatever becomes of the rest.
     async fn try_recollect(&self, telling: &Telling) -> Result<Known, MemoryError> {
         let inner = self.open(telling).await?;
         let (notebook, rule) = (&telling.notebook, &telling.rule);
@@ -129,7 +134,12 @@ impl Memories {
         };
         let newest = facts.iter().rev().take(rule.profile_items).take_while(fits).count();
         facts.drain(..facts.len() - newest);
-        let episodes = inner.episodes(telling, &telling.text, rule.episodes).await?;
+        let looking = timeout(PATIENCE, inner.episodes(telling, &telling.text, rule.episodes)).await;
+        let episodes = looking.unwrap_or_else(|_| Err(StoreError::Unavailable("it took too long".to_owned())));
+        let episodes = episodes.unwrap_or_else(|error| {
+            recollection.unavailable = unavailable(&error.to_string()).recollection.unavailable;
+            Vec::new()
+        });
         // What was told just now is no memory of it.
         let is_now = |fact: &&Memory| {
             fact.session.as_ref() == Some(&telling.session) && fact.message.as_ref() == Some(&telling.message)
@@ -141,42 +151,35 @@ impl Memories {
 
     /// The notebook of a telling, when its user wants one.
     async fn open(&self, telling: &Telling) -> Result<&Inner, MemoryError> {
-        let inner = self.inner()?;
+        let inner = self.inner_of(telling.notebook.owner.as_ref())?;
         if inner.store.remembers(telling.notebook.owner.as_ref()).await? { Ok(inner) } else { Err(MemoryError::Off) }
     }
 
-    /// Keeps a turn as an episode, when it is one that is kept: a whole answer in which nothing was forgotten, to a question
-    /// with nothing in it that must not lie about. What fails is told in the log alone.
+    /// Keeps what was said in a turn as an episode, when the answer to it is whole: not what only asks, what was said to have
+    /// something forgotten, and what must not lie about. Nothing of the answer is kept: documents and tools may speak through it.
+    /// What fails is told in the log alone.
     pub async fn keep_turn(&self, telling: &Telling, answer: &Message) {
-        let forgets = |name: &str| name == BuiltIn::Forget.name();
-        let is_whole = answer.status == Status::Complete && !answer.text.trim().is_empty();
-        if !is_whole
-            || answer.tools.iter().any(|used| forgets(&used.call.tool))
-            || phrases::is_forgetting(&telling.text)
-            || sensitive(&telling.text).is_some()
-        {
+        let forgets = answer.tools.iter().any(|used| used.call.tool == BuiltIn::Forget.name());
+        let text = &telling.text;
+        let is_wanted = answer.status == Status::Complete && !answer.text.trim().is_empty() && !forgets;
+        if !is_wanted || phrases::is_question(text) || phrases::is_forgetting(text) || sensitive(text).is_some() {
             return;
         }
         let begun = Instant::now();
-        match timeout(PATIENCE, self.try_keep_turn(telling, &answer.text)).await {
-            Ok(Ok(()) | Err(MemoryError::Off)) => {}
+        match timeout(PATIENCE, self.try_keep_turn(telling)).await {
+            Ok(Ok(()) | Err(MemoryError::Off | MemoryError::Nobody)) => {}
             Ok(Err(error)) => drop(unavailable(&error.to_string())),
             Err(_) => drop(unavailable("it took too long")),
         }
         metrics::histogram!(MEMORY_DURATION, "op" => "keep").record(begun.elapsed().as_secs_f64());
     }
 
-    async fn try_keep_turn(&self, telling: &Telling, answer: &str) -> Result<(), MemoryError> {
+    async fn try_keep_turn(&self, telling: &Telling) -> Result<(), MemoryError> {
         let inner = self.open(telling).await?;
         let text = beginning(&telling.text, QUESTION_CHARS);
-        let answer = beginning(answer, ANSWER_CHARS);
-        let words_said = words(&text);
-        let mentions = Words::new([words_said.as_slice(), words(&answer).as_slice()].concat());
+        let words = words(&text);
         let memory = telling.memory(MemoryKind::Episode, Origin::Turn, text);
-        let memory = Memory { answer: Some(answer), ..memory };
-        inner
-            .keep(&telling.notebook, vec![NewMemory { memory, words: words_said, mentions, ends: Vec::new() }])
-            .await?;
+        inner.keep(&telling.notebook, vec![NewMemory { memory, words, ends: Vec::new() }]).await?;
         Ok(())
     }
 
@@ -186,14 +189,16 @@ impl Memories {
     /// [`MemoryError`]; then nothing new is.
     pub async fn remember(&self, telling: &Telling, quote: &str) -> Result<Vec<Memory>, MemoryError> {
         let quote = quote.trim();
-        if quote.is_empty() || !flat(&telling.text).contains(&flat(quote)) {
+        if !phrases::is_own_words(&telling.text, quote) {
             return Err(MemoryError::NotSaid);
         }
         if let Some(found) = sensitive(quote) {
             return Err(MemoryError::Sensitive(found));
         }
         let inner = self.open(telling).await?;
-        let mut said = phrases::said(quote);
+        // A part of a sentence may say the contrary: what rules know of it is what they know of the whole.
+        let is_meant = |said: &Said| phrases::is_own_words(quote, &said.text);
+        let mut said: Vec<Said> = phrases::said(&telling.text).into_iter().filter(is_meant).collect();
         if said.is_empty() {
             let text = beginning(quote, FACT_CHARS);
             said.push(Said { attribute: None, text, ends: Vec::new(), origin: Origin::Explicit });
@@ -223,8 +228,8 @@ impl Memories {
         let said = phrases::said(&fact.text).into_iter().next().filter(|said| said.attribute.is_some());
         let (attribute, ends) = said.map_or((None, Vec::new()), |said| (said.attribute, said.ends));
         let words = words(&fact.text);
-        let new = NewMemory { mentions: words.clone(), words, ends, memory: Memory { attribute, ..fact } };
-        match self.inner()?.keep(notebook, vec![new]).await?.pop() {
+        let new = NewMemory { words, ends, memory: Memory { attribute, ..fact } };
+        match self.inner_of(notebook.owner.as_ref())?.keep(notebook, vec![new]).await?.pop() {
             Some(Kept::New { memory, .. }) => Ok(Some(*memory)),
             Some(Kept::Full) => Err(MemoryError::Full),
             Some(Kept::Forgotten) => Err(MemoryError::Forgotten),
@@ -263,7 +268,7 @@ impl Memories {
     /// # Errors
     /// [`MemoryError::Nothing`] when there is nothing of it.
     pub async fn forget(&self, telling: &Telling, what: What<'_>) -> Result<Forgotten, MemoryError> {
-        let inner = self.inner()?; // Whoever has switched it off can forget all the same.
+        let inner = self.inner_of(telling.notebook.owner.as_ref())?; // Whoever has switched it off can forget all the same.
         let (notebook, now) = (&telling.notebook, Timestamp::now());
         let owner = notebook.owner.as_ref();
         let begun = Instant::now();
@@ -277,15 +282,18 @@ impl Memories {
                 if wanted.as_slice().is_empty() {
                     return Err(MemoryError::Nothing); // Everything has all of no words.
                 }
-                let facts = inner.store.facts(notebook, now).await?;
+                let filter = MemoryFilter {
+                    assistant: Some(notebook.assistant.clone()),
+                    kind: Some(MemoryKind::Fact),
+                    session: None,
+                };
+                // Those that hold no longer, too.
+                let facts = inner.store.memories(owner, &filter, None, MAX_FACTS).await?.memories;
                 let has_all = |fact: &&Memory| {
                     let words = words(&fact.text);
                     !words.as_slice().is_empty() && (words.has_all_of(&wanted) || wanted.has_all_of(&words))
                 };
-                let mut meant: Vec<MemoryId> = facts.iter().filter(has_all).map(|fact| fact.id.clone()).collect();
-                if meant.is_empty() {
-                    meant.extend(inner.fitting(text, &facts).await);
-                }
+                let meant: Vec<MemoryId> = facts.iter().filter(has_all).map(|fact| fact.id.clone()).collect();
                 let traces = inner.store.traces(notebook, None, now).await?;
                 let mentioning = traces.into_iter().filter(|trace| trace.words.has_all_of(&wanted));
                 let episodes = mentioning.take(MOST_FORGOTTEN).map(|trace| trace.id);
@@ -382,20 +390,6 @@ impl Inner {
         Ok(found)
     }
 
-    /// The fact that fits a text best by its meaning, if one does.
-    async fn fitting(&self, text: &str, facts: &[Memory]) -> Option<MemoryId> {
-        let vectors = self.vectors.as_ref()?;
-        let (question, unrelated) = vectors.of_question(text, None).await.ok()?;
-        let embedded = vectors.embed(facts.iter().map(|fact| fact.text.clone()).collect()).await.ok()?;
-        let score = |vector: &Vec<f32>| {
-            let cosine: f32 = question.iter().zip(vector).map(|(a, b)| a * b).sum();
-            (cosine - unrelated) / (1.0 - unrelated)
-        };
-        let scored = embedded.vectors.iter().map(score).zip(facts);
-        let best = scored.filter(|(score, _)| *score >= FITS).max_by(|(a, _), (b, _)| a.total_cmp(b));
-        best.map(|(_, fact)| fact.id.clone())
-    }
-
     /// Makes vectors of some episodes; of how many.
     async fn embed_some(&self) -> Result<usize, String> {
         let Some(vectors) = &self.vectors else { return Ok(0) };
@@ -419,7 +413,7 @@ fn fact(telling: &Telling, said: Said) -> NewMemory {
     let words = words(&said.text);
     let memory = telling.memory(MemoryKind::Fact, said.origin, said.text);
     let memory = Memory { attribute: said.attribute, ..memory };
-    NewMemory { memory, mentions: words.clone(), words, ends: said.ends }
+    NewMemory { memory, words, ends: said.ends }
 }
 
 /// Whether an attribute is the one that is asked for, or one of its kind, as [`phrases::asked`] says it.
@@ -437,9 +431,4 @@ fn unavailable(reason: &str) -> Known {
 /// The beginning of a text, with so many characters at the most.
 fn beginning(text: &str, most: usize) -> String {
     text.trim().chars().take(most).collect()
-}
-
-/// A text as it is compared: what is between its words, and their case, does not count.
-fn flat(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }

@@ -68,6 +68,13 @@ static ORDER: LazyLock<Regex> = LazyLock::new(|| {
         r"|nutzer\w*|benutzer\w*|weiterleit\w*|weitergeleitet|sende\w*|schicke\w*|passw\w+|anweisung\w*|ignorier\w*|du (?:musst|bist|sollst)|überweis\w*)\b|उपयोगकर्ता|यूज़र|यूजर|भेज|ईमेल|पासवर्ड|निर्देश|अनदेखा"
     ))
 });
+/// How answers are to be, or where they are to lead: whoever speaks, that is nothing about them.
+static RULE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"https?:|\b(?:ignore|disregard|system prompt|(?:these|previous|my|your) instructions?",
+        r"|(?:every|each|all|any|your|the) (?:answers?|repl(?:y|ies)|responses?)|(?:alle|jede|deine) antworte?n?|ignoriere?)\b"
+    ))
+});
 /// Somebody else, whatever stands beside: a message that speaks of its user so is not by them.
 static USER: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"\b(?:the|this) users?\b|\b(?:der|dem|den|die) (?:be)?nutzer\w*\b|उपयोगकर्ता|यूज़र|यूजर"));
@@ -78,13 +85,35 @@ static SHARED: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// So much of a message is looked at.
+fn start(message: &str) -> &str {
+    message.char_indices().nth(MAX_TYPED_CHARS).map_or(message, |(end, _)| &message[..end])
+}
+
+/// Whether a quotation is what the user says: each sentence of it stands in one of the message, word by word, which is no
+/// quotation itself and gives no order. What is between words, and their case, does not count.
+#[must_use]
+pub fn is_own_words(message: &str, quote: &str) -> bool {
+    let bare = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let words =
+        |text: &str| -> Vec<String> { text.split_whitespace().map(bare).filter(|word| !word.is_empty()).collect() };
+    let said: Vec<Vec<String>> = sentences(start(message))
+        .iter()
+        .filter(|sentence| !sentence.is_quotation && is_own(sentence.text))
+        .map(|sentence| words(sentence.text))
+        .collect();
+    let is_said = |part: &Vec<String>| said.iter().any(|said| said.windows(part.len()).any(|there| there == part));
+    let parts: Vec<Vec<String>> = sentences(quote).iter().map(|sentence| words(sentence.text)).collect();
+    let mut parts = parts.iter().filter(|part| !part.is_empty()).peekable();
+    parts.peek().is_some() && parts.all(is_said)
+}
+
 /// What a message tells, in its order, at most [`MAX_SAID`].
 #[must_use]
 pub fn said(message: &str) -> Vec<Said> {
     let is_typed = message.chars().nth(MAX_TYPED_CHARS).is_none();
-    let start = message.char_indices().nth(MAX_TYPED_CHARS).map_or(message, |(end, _)| &message[..end]);
     let (mut told, mut texts) = (Vec::new(), HashSet::new());
-    for (sentence, at) in sentences(start).iter().zip(0..) {
+    for (sentence, at) in sentences(start(message)).iter().zip(0..) {
         let text = without_filler(sentence.text);
         let (before, wanted) = explicit(text).map_or((text, None), |(before, wanted)| (before, Some(wanted)));
         let is_forgotten = !before.is_empty() && LANGUAGES.iter().any(|language| language.forget.is_match(text));
@@ -113,6 +142,7 @@ pub fn said(message: &str) -> Vec<Said> {
 /// Whether a message asks and tells nothing.
 #[must_use]
 pub fn is_question(message: &str) -> bool {
+    let message = start(message);
     let asks = |sentence: &Sentence<'_>| {
         let text = without_filler(sentence.text);
         sentence.is_question || LANGUAGES.iter().any(|language| language.question.is_match(text))
@@ -123,6 +153,7 @@ pub fn is_question(message: &str) -> bool {
 /// Whether something is to be forgotten.
 #[must_use]
 pub fn is_forgetting(message: &str) -> bool {
+    let message = start(message);
     let is_meant = |text: &str| {
         // "Vergiss nicht, dass" is the contrary.
         let remembers = explicit(text).is_some_and(|(before, _)| before.is_empty());
@@ -135,8 +166,7 @@ pub fn is_forgetting(message: &str) -> bool {
 /// it, and an empty one for all there are ("What do you know about me?").
 #[must_use]
 pub fn asked(message: &str) -> Option<String> {
-    let start = message.char_indices().nth(MAX_TYPED_CHARS).map_or(message, |(end, _)| &message[..end]);
-    sentences(start).iter().find_map(|sentence| {
+    sentences(start(message)).iter().find_map(|sentence| {
         let text = without_filler(sentence.text);
         LANGUAGES.iter().flat_map(|language| &language.asked).find_map(|(pattern, attribute)| {
             let captures = pattern.captures(text)?;
@@ -166,7 +196,7 @@ fn explicit(text: &str) -> Option<(&str, &str)> {
 /// Whether something can be a memory of whoever wants it remembered: it speaks of them, or orders nothing.
 fn is_own(wanted: &str) -> bool {
     let has_self = LANGUAGES.iter().any(|language| language.own.is_match(wanted));
-    !USER.is_match(wanted) && (has_self || !ORDER.is_match(wanted))
+    !USER.is_match(wanted) && !RULE.is_match(wanted) && (has_self || !ORDER.is_match(wanted))
 }
 
 /// What is wanted, clause by clause; as a whole when no rule knows any of it.

@@ -39,7 +39,7 @@ static SECRET: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)\b(?:pass(?:word|phrase|code|wort)|kennwort|passwd|pwd|pin(?:[- ]?(?:code|number|nummer))?|puk|cvv|cvc|tan",
         r"|api[-_ ]?key|secret(?: key)?|access[-_ ]?token|private[-_ ]?key|recovery (?:code|phrase)|seed phrase|zugangscode)\b",
-        r"[^.!?\n]{0,40}?(?:\bis\b|\bare\b|\bist\b|\blautet\b|=|:)\s*\S",
+        r"[^.!?\n]{0,40}?(?:\bis\b|\bare\b|\bist\b|\blautet\b|\bheißt\b|['’]s\b|=|:)\s*\S",
         r"|(?:पासवर्ड|पिन|पासकोड|ओटीपी)[^।!?\n]{0,60}?(?:है|हैं|:|=)",
         r"|\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bglpat-[A-Za-z0-9_-]{16,}|\bxox[abprs]-[A-Za-z0-9-]{10,}",
         r"|\bAKIA[A-Z0-9]{16}\b|\bAIza[A-Za-z0-9_-]{30,}|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY"

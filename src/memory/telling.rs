@@ -59,7 +59,6 @@ impl Telling {
             kind,
             attribute: None,
             text,
-            answer: None,
             origin,
             session: Some(self.session.clone()),
             message: Some(self.message.clone()),

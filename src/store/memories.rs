@@ -70,8 +70,6 @@ pub struct NewMemory {
     pub memory: Memory,
     /// The words of what was said.
     pub words: Words,
-    /// These and those of the answer: what a memory mentions is forgotten with what it mentions.
-    pub mentions: Words,
     /// The attributes of facts that hold no longer when this is kept: its own, where there can be one alone.
     pub ends: Vec<String>,
 }

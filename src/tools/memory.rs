@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{context::Context, dataset::optional, error::ToolError, output::Output};
 use crate::{
-    chat::{Memory, MemoryKind},
+    chat::Memory,
     formula::{Arguments, Input, Inputs, Presence, Takes},
     memory::{FACT_CHARS, MemoryError, Telling, What},
 };
@@ -96,9 +96,8 @@ fn telling<'a>(context: &Context<'a>) -> Result<&'a Telling, MemoryError> {
 
 /// A memory, for the model.
 fn shown(memory: &Memory) -> Value {
-    let Memory { kind, attribute, text, answer, said_at, .. } = memory;
-    let answer = answer.as_ref().filter(|_| *kind == MemoryKind::Episode);
-    json!({ "kind": kind, "attribute": attribute, "said": text, "you_answered": answer, "on": day(said_at) })
+    let Memory { kind, attribute, text, said_at, .. } = memory;
+    json!({ "kind": kind, "attribute": attribute, "said": text, "on": day(said_at) })
 }
 
 /// A line for people.

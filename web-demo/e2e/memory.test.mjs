@@ -96,7 +96,6 @@ test("what it remembers is read, put right, taken along and forgotten, by keyboa
     memories.add(`mem_e${at}`, `Question ${at}`, {
       kind: "episode",
       origin: "turn",
-      answer: "So.",
     });
   await toggle(page).focus();
   await page.keyboard.press("Enter");

@@ -102,15 +102,14 @@ describe("the list of what is remembered", () => {
     routes.add(fact({ id: "mem_2", text: "I lived in Porto", ended_at: "2026-11-20T10:00:00Z" }));
     routes.add(fact({ id: "mem_3", text: "I have a dog", session: "s_here" }));
     const episode = { kind: "episode", origin: "turn" } as const;
-    routes.add(fact({ ...episode, id: "mem_4", text: "Which tent?", answer: `The ${MARKUP}` }));
+    routes.add(fact({ ...episode, id: "mem_4", text: `The tent ${MARKUP}` }));
     await open();
     await shown(() => texts("memories-facts").length === 2);
     expect(texts("memories-facts")).toEqual(["I have a dog", MARKUP]);
     expect(texts("memories-earlier-list")).toEqual(["I lived in Porto"]);
     expect(one("#memories-earlier-title").textContent).toBe("Earlier (1)");
     expect(one("#memories-earlier-list").textContent).toContain("held until");
-    expect(texts("memories-episodes")).toEqual(["Which tent?"]);
-    expect(one("#memories-episodes .memory-answer").textContent).toBe(`The ${MARKUP}`);
+    expect(texts("memories-episodes")).toEqual([`The tent ${MARKUP}`]);
     expect(one("#memories-whose").textContent).toContain(`Companion ${MARKUP} remembers of you`);
     expect(document.querySelector("#memories img")).toBeNull();
     // What was said here needs no way there.

@@ -30,7 +30,7 @@ pub(super) static ENGLISH: LazyLock<Language> = LazyLock::new(|| Language {
     )),
     hedge: pattern(concat!(
         r"\b(?:if|would|wish|used to|could|might|maybe|perhaps|imagine|pretend|suppose|supposing|hypothetically|unless|whether|dream(?:t|ed|s)?|sa(?:id|ys)|tells|told|thinks|wrote|writes",
-        r"|claims|claimed|asked|asks|lyrics|fictional|roleplay|role-play|joking|kidding|almost|should)\b|^(?:when|while|before|after|until|once|because|since|although|as|in case)\b|\b(?:i|we)['’]d\b"
+        r"|believes|believed|wonders|claims|claimed|asked|asks|lyrics|fictional|roleplay|role-play|joking|kidding|almost|should)\b|^(?:when|while|before|after|until|once|because|since|although|as|in case)\b|\b(?:i|we)['’]d\b"
     )),
     joint: pattern(
         r"(?:,? (?:and|but|plus|so|then|also)(?: also| now)? |, |\s[–—-]\s|: )(?P<next>(?:I|I['’]m|I['’]ve|my|we|we['’]ve)\b)",

@@ -31,7 +31,7 @@ pub(super) static GERMAN: LazyLock<Language> = LazyLock::new(|| Language {
     ),
     hedge: pattern(concat!(
         r"\b(?:wenn|falls|ob|würde\w*|wäre\w*|hätte\w*|könnte\w*|möchte\w*|sollte\w*|wünsch\w*|früher|damals|vielleicht|angenommen|stell dir|träum\w*|sagt|sagte|sagen|meint|meinte|behauptet|schrieb",
-        r"|schreibt|fragt|fragte|erzählt|erzählte|als ob|beinahe|rollenspiel|scherz)\b|^(?:als|während|bevor|nachdem|bis|sobald|weil|obwohl)\b"
+        r"|schreibt|glaubt|denkt|findet|vermutet|fragt|fragte|erzählt|erzählte|als ob|beinahe|rollenspiel|scherz)\b|^(?:als|während|bevor|nachdem|bis|sobald|weil|obwohl)\b"
     )),
     joint: pattern(r"(?:,? (?:und|aber|sowie|außerdem) |, |: )(?P<next>(?:ich|mein|meine|wir|unser|unsere)\b)"),
     own: pattern(r"\b(?:ich|mich|mir|mein\w*|wir|uns|unser\w*)\b"),
@@ -54,7 +54,7 @@ fn rules() -> Vec<Rule> {
         rule(
             One("name"),
             Proper,
-            r"(?:(?:du kannst|ihr könnt) mich|nenne?(?: mich)?(?: bitte)?(?: einfach)?) (?P<v>\S+(?: \S+)?)(?: nennen)?$",
+            r"(?:(?:du kannst|ihr könnt) mich|nenne? mich(?: bitte)?(?: einfach)?) (?P<v>\S+(?: \S+)?)(?: nennen)?$",
         ),
         rule(One("pronouns"), Thing, r"meine pronomen sind (?P<v>.+)"),
         rule(One("birthday"), Day, r"mein geburtstag ist (?:am |der )?(?P<v>.+)"),

@@ -290,7 +290,14 @@ impl Actor {
             // Who hears of the end can rely on it that it is remembered.
             Some(telling) => {
                 let (memories, answer) = (self.deps.runner.tools.memories.clone(), answer.clone());
-                async move { tokio::join!(committed, memories.keep_turn(&telling, &answer)).0 }.boxed()
+                async move {
+                    let committed = committed.await;
+                    if committed.is_ok() {
+                        memories.keep_turn(&telling, &answer).await;
+                    }
+                    committed
+                }
+                .boxed()
             }
             None => committed.boxed(),
         };

@@ -54,7 +54,6 @@ fn fact(id: &str, text: &str, said_at: u64) -> NewMemory {
         kind: MemoryKind::Fact,
         attribute: None,
         text: text.to_owned(),
-        answer: None,
         origin: Origin::Rule,
         session: Some(session_id("s")),
         message: Some(message_id(&format!("m-{id}"))),
@@ -62,7 +61,7 @@ fn fact(id: &str, text: &str, said_at: u64) -> NewMemory {
         ended_at: None,
         expires_at: None,
     };
-    NewMemory { memory, words: words(text), mentions: words(text), ends: Vec::new() }
+    NewMemory { memory, words: words(text), ends: Vec::new() }
 }
 
 /// About something of which one alone holds.
@@ -73,12 +72,10 @@ fn about(attribute: &str, mut new: NewMemory) -> NewMemory {
 }
 
 /// Of no conversation.
-fn episode(id: &str, text: &str, answer: &str, said_at: u64) -> NewMemory {
-    let mut new = fact(id, text, said_at);
-    new.mentions = words(&format!("{text} {answer}"));
+fn episode(id: &str, text: &str, more: &str, said_at: u64) -> NewMemory {
+    let mut new = fact(id, format!("{text} {more}").trim_end(), said_at);
     new.memory.kind = MemoryKind::Episode;
     new.memory.origin = Origin::Turn;
-    new.memory.answer = Some(answer.to_owned());
     new.memory.session = None;
     new
 }
@@ -132,7 +129,7 @@ pub(super) async fn a_memory_comes_back_as_it_was_kept(store: Arc<impl Rememberi
     let text = "Ich hei\u{df}e \u{1f4b0}\0 \"O'Neil\"";
     let mut said = about("name", fact("f", text, 1000));
     said.memory.expires_at = Some(Timestamp(9_000));
-    let asked = in_session("s", "q", episode("e", text, "Hello\0", 2000));
+    let asked = in_session("s", "q", episode("e", text, "", 2000));
     for new in [&said, &asked] {
         let Kept::New { memory, ended } = keep(&*store, &anns(), new.clone()).await else { panic!("not kept") };
         assert_eq!(*memory, Memory { assistant: "companion".to_owned(), ..new.memory.clone() });
@@ -221,6 +218,14 @@ pub(super) async fn a_fact_takes_the_place_of_another_and_is_taken_back(store: A
     assert_eq!(facts(&*store, &anns()).await, ["n", "2"]);
     let first = store.memories_by_id(Some(&ann()), &[memory_id("1")]).await.expect("read");
     assert_eq!(first[0].ended_at, Some(Timestamp(1400)));
+    assert_eq!(keep(&*store, &anns(), home("late", "Bonn", 1350)).await, Kept::Known, "said earlier, and kept later");
+    // What was denied once can be denied again, when it was said meanwhile.
+    let work = notebook(OWNERS[0], "work");
+    let left = |id, at| NewMemory { ends: vec!["job".to_owned()], ..fact(id, "I left", at) };
+    assert!(keep_new(&*store, &work, left("left", 1000)).await.is_empty());
+    assert!(keep_new(&*store, &work, about("job", fact("job", "I work", 1100))).await.is_empty());
+    assert_eq!(keep_new(&*store, &work, left("again", 1200)).await, ["job", "left"]);
+    assert_eq!(facts(&*store, &work).await, ["again"]);
     // Within one call, too, and what was said before holds again when it is said again.
     let new = vec![home("3", "Oslo", 1500), home("3b", "oslo", 1500), home("4", "Berlin", 1600)];
     let kept = store.keep_memories(&anns(), new).await.expect("written");
@@ -285,7 +290,7 @@ pub(super) async fn what_is_forgotten_goes_with_all_that_mentions_it(store: Arc<
 
     // Without words it is known by its message alone.
     let mut wordless = in_session("s", "m3", fact("wordless", "!", 4000));
-    (wordless.words, wordless.mentions) = (Words::default(), Words::default());
+    wordless.words = Words::default();
     keep_new(&*store, &anns(), wordless).await;
     assert_eq!(forget(&*store, Forget::One(memory_id("wordless")), 4000).await, (1, 0));
     keep_new(&*store, &anns(), fact("free", "like juice", 4000)).await;

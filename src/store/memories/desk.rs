@@ -23,7 +23,7 @@ impl Past {
         new.memory.said_at <= self.at
             && match &self.words {
                 None => self.session.is_none() || is_of_session,
-                Some(words) => is_of_message || new.mentions.mentions(words),
+                Some(words) => is_of_message || new.words.mentions(words),
             }
     }
 }
@@ -63,11 +63,21 @@ impl Desk {
             fact.ended_at.is_none() && fact.expires_at.is_none_or(|expires| expires > new.memory.said_at)
         };
         let text = new.memory.text.to_lowercase();
-        if self.facts.iter().filter(holds).any(|fact| fact.text.to_lowercase() == text) {
-            return Decision::Leave(Kept::Known);
-        }
+        let says_the_same = |fact: &Memory| fact.text.to_lowercase() == text;
         let is_ended = |fact: &&Memory| fact.attribute.as_ref().is_some_and(|attribute| new.ends.contains(attribute));
-        let ended: Vec<Memory> = self.facts.iter().filter(holds).filter(is_ended).cloned().collect();
+        let is_later = |fact: &Memory| fact.said_at > new.memory.said_at;
+        if self.facts.iter().filter(holds).filter(is_ended).any(is_later) {
+            return Decision::Leave(Kept::Known); // What was said earlier does not take the place of what was said later.
+        }
+        let mut ended: Vec<Memory> =
+            self.facts.iter().filter(holds).filter(is_ended).filter(|fact| !says_the_same(fact)).cloned().collect();
+        let same = self.facts.iter().filter(holds).find(|fact| says_the_same(fact));
+        match same {
+            // It is said again, for something else had been said meanwhile.
+            Some(same) if !ended.is_empty() => ended.push(same.clone()),
+            Some(_) => return Decision::Leave(Kept::Known),
+            None => {}
+        }
         if self.facts.len() < MAX_FACTS {
             return Decision::Keep { ended, leaves: None };
         }

@@ -211,7 +211,7 @@ async fn reword(
 ) -> Result<Option<Memory>, Failure> {
     hold(&link, owner.as_ref()).await?;
     let sql = format!(
-        "UPDATE memories SET text = $3, words = $4, mentions = $4, origin = $5
+        "UPDATE memories SET text = $3, words = $4, origin = $5
          WHERE id = $2 AND owner = $1 AND kind = 'fact' RETURNING {MEMORY}"
     );
     let values: [(&(dyn ToSql + Sync), Type); 5] = [

@@ -318,7 +318,7 @@ const STEPS: &[(&str, i64)] = &[
     ALTER TABLE sessions ADD COLUMN temporary boolean NOT NULL DEFAULT false;
 
     -- What users have told assistants, in the order in which it was kept. owner: '' for nobody in particular.
-    -- ended_by: what holds in its place. words: of what was said; mentions: of the answer, too.
+    -- ended_by: what holds in its place. words: of what was said.
     CREATE TABLE memories (
         position   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         id         text COLLATE \"C\" NOT NULL UNIQUE,
@@ -327,7 +327,6 @@ const STEPS: &[(&str, i64)] = &[
         kind       text NOT NULL,
         attribute  bytea,
         text       bytea NOT NULL,
-        answer     bytea,
         origin     text NOT NULL,
         session_id text COLLATE \"C\",
         message    text COLLATE \"C\",
@@ -336,7 +335,6 @@ const STEPS: &[(&str, i64)] = &[
         ended_by   text COLLATE \"C\",
         expires_at bigint,
         words      bytea NOT NULL,
-        mentions   bytea NOT NULL,
         UNIQUE (owner, assistant, id)
     );
     CREATE INDEX memories_of_notebook ON memories (owner, assistant, kind, position);

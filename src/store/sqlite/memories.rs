@@ -205,7 +205,7 @@ fn reword(
     words: &Words,
 ) -> Result<Option<Memory>, StoreError> {
     let sql = format!(
-        "UPDATE memories SET text = ?3, words = ?4, mentions = ?4, origin = ?5
+        "UPDATE memories SET text = ?3, words = ?4, origin = ?5
          WHERE id = ?2 AND owner = ?1 AND kind = 'fact' RETURNING {MEMORY}"
     );
     let values = params![of(owner), id.as_str(), text, words.to_bytes(), Origin::Explicit.as_str()];

@@ -1,6 +1,6 @@
 /** What an assistant remembers of its user, as it stands on the wire: see `frames.ts`. All texts are plain text. */
 
-/** `fact`: holds until another is said. `episode`: a question with the beginning of its answer. */
+/** `fact`: holds until another is said. `episode`: what was said in a turn. */
 export type MemoryKind = "fact" | "episode";
 
 /** A fact that was found in what the user said, and is kept from now on. */
@@ -48,8 +48,6 @@ export interface MemoryItem {
   kind: MemoryKind;
   attribute?: string;
   text: string;
-  /** How the answer to it began; of an episode. */
-  answer?: string;
   /** `explicit`: the user asked for it; `rule`: found in what was said; `turn`: the turn itself. */
   origin: string;
   session?: string;

@@ -37,7 +37,7 @@ async fn one(link: &Link, owner: Option<&Owner>, id: &MemoryId, now: Timestamp) 
     let sql = format!("SELECT {}, words FROM memories WHERE id = $2 AND owner = $1", MEMORY);
     let row = link.client.query_typed_opt(&sql, &[(&of(owner), Type::TEXT), (&id.as_str(), Type::TEXT)]).await?;
     let Some(row) = row else { return Ok(Forgotten::default()) };
-    let (found, words) = (memory(&row)?, Words::from_bytes(get(&row, 12)?));
+    let (found, words) = (memory(&row)?, Words::from_bytes(get(&row, 11)?));
     let mut forgotten = Forgotten::default();
     let mut gone: Vec<i64> = Vec::new();
     for (position, kind) in with_it(link, owner, &found, &words).await? {
@@ -59,7 +59,7 @@ async fn with_it(
     words: &Words,
 ) -> Result<Vec<(i64, MemoryKind)>, Failure> {
     let is_fact = found.kind == MemoryKind::Fact;
-    let sql = "SELECT position, kind, mentions, id = $3 OR $6 AND kind = 'episode' AND session_id = $4 AND message = $5
+    let sql = "SELECT position, kind, words, id = $3 OR $6 AND kind = 'episode' AND session_id = $4 AND message = $5
         FROM memories WHERE owner = $1 AND assistant = $2 AND ($6 OR id = $3)";
     let values: [(&(dyn ToSql + Sync), Type); 6] = [
         (&of(owner), Type::TEXT),

@@ -112,17 +112,16 @@ async fn why_no_episode(link: &Link, notebook: &Notebook, new: &NewMemory) -> Re
 async fn insert(link: &Link, notebook: &Notebook, new: &NewMemory) -> Result<bool, Failure> {
     let (memory, owner) = (&new.memory, of(notebook.owner.as_ref()));
     let session = memory.session.as_ref().map(SessionId::as_str);
-    let sql = "INSERT INTO memories (id, owner, assistant, kind, attribute, text, answer, origin, session_id, message,
-            said_at, ended_at, expires_at, words, mentions)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING";
-    let values: [(&(dyn ToSql + Sync), Type); 15] = [
+    let sql = "INSERT INTO memories (id, owner, assistant, kind, attribute, text, origin, session_id, message,
+            said_at, ended_at, expires_at, words)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING";
+    let values: [(&(dyn ToSql + Sync), Type); 13] = [
         (&memory.id.as_str(), Type::TEXT),
         (&owner, Type::TEXT),
         (&notebook.assistant, Type::TEXT),
         (&memory.kind.as_str(), Type::TEXT),
         (&memory.attribute.as_ref().map(String::as_bytes), Type::BYTEA),
         (&memory.text.as_bytes(), Type::BYTEA),
-        (&memory.answer.as_ref().map(String::as_bytes), Type::BYTEA),
         (&memory.origin.as_str(), Type::TEXT),
         (&session, Type::TEXT),
         (&memory.message.as_ref().map(MessageId::as_str), Type::TEXT),
@@ -130,7 +129,6 @@ async fn insert(link: &Link, notebook: &Notebook, new: &NewMemory) -> Result<boo
         (&memory.ended_at.map(millis), Type::INT8),
         (&memory.expires_at.map(millis), Type::INT8),
         (&new.words.to_bytes(), Type::BYTEA),
-        (&new.mentions.to_bytes(), Type::BYTEA),
     ];
     let inserted = link.client.execute_typed(sql, &values).await?;
     if inserted == 0 || memory.kind == MemoryKind::Fact {

@@ -21,7 +21,7 @@ use crate::{
 
 /// A memory.
 pub(super) const MEMORY: &str =
-    "id, assistant, kind, attribute, text, answer, origin, session_id, message, said_at, ended_at, expires_at";
+    "id, assistant, kind, attribute, text, origin, session_id, message, said_at, ended_at, expires_at";
 
 /// How an owner stands in these tables.
 pub(super) fn of(owner: Option<&Owner>) -> &str {
@@ -71,12 +71,11 @@ pub(super) fn memory(row: &Row) -> Result<Memory, StoreError> {
         kind: name(row, 2)?,
         attribute: text(3)?,
         text: utf8(get(row, 4)?)?,
-        answer: text(5)?,
-        origin: name(row, 6)?,
-        session: optional_id(row, 7, SessionId::parse)?,
-        message: optional_id(row, 8, MessageId::parse)?,
-        said_at: timestamp(row, 9)?,
-        ended_at: get::<Option<i64>>(row, 10)?.map(time),
-        expires_at: get::<Option<i64>>(row, 11)?.map(time),
+        origin: name(row, 5)?,
+        session: optional_id(row, 6, SessionId::parse)?,
+        message: optional_id(row, 7, MessageId::parse)?,
+        said_at: timestamp(row, 8)?,
+        ended_at: get::<Option<i64>>(row, 9)?.map(time),
+        expires_at: get::<Option<i64>>(row, 10)?.map(time),
     })
 }

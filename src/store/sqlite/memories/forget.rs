@@ -45,7 +45,7 @@ fn with_it(
     found: &Memory,
     words: &Words,
 ) -> Result<Vec<(i64, MemoryKind)>, StoreError> {
-    let sql = "SELECT position, kind, mentions, id = ?3 OR ?6 AND kind = 'episode' AND session_id = ?4 AND message = ?5
+    let sql = "SELECT position, kind, words, id = ?3 OR ?6 AND kind = 'episode' AND session_id = ?4 AND message = ?5
         FROM memories WHERE owner = ?1 AND assistant = ?2 AND (?6 OR id = ?3)";
     let values = params![
         of(owner),
@@ -71,7 +71,7 @@ fn with_it(
 
 fn find(connection: &Connection, owner: Option<&Owner>, id: &MemoryId) -> Result<Option<(Memory, Words)>, StoreError> {
     let sql = format!("SELECT {}, words FROM memories WHERE id = ?2 AND owner = ?1", MEMORY);
-    let found = |row: &Row<'_>| Ok((memory(row)?, Words::from_bytes(row.get_ref(12)?.as_blob()?)));
+    let found = |row: &Row<'_>| Ok((memory(row)?, Words::from_bytes(row.get_ref(11)?.as_blob()?)));
     Ok(connection.prepare_cached(&sql)?.query_row([of(owner), id.as_str()], found).optional()?)
 }
 

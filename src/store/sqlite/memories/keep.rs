@@ -89,9 +89,9 @@ fn why_no_episode(connection: &Connection, notebook: &Notebook, new: &NewMemory)
 /// Whether nobody had its id.
 fn insert(connection: &Connection, notebook: &Notebook, new: &NewMemory) -> Result<bool, StoreError> {
     let (memory, owner) = (&new.memory, of(notebook.owner.as_ref()));
-    let sql = "INSERT INTO memories (id, owner, assistant, kind, attribute, text, answer, origin, session_id, message,
-            said_at, ended_at, expires_at, words, mentions)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO memories (id, owner, assistant, kind, attribute, text, origin, session_id, message,
+            said_at, ended_at, expires_at, words)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING";
     let inserted = connection.prepare_cached(sql)?.execute(params![
         memory.id.as_str(),
         owner,
@@ -99,7 +99,6 @@ fn insert(connection: &Connection, notebook: &Notebook, new: &NewMemory) -> Resu
         memory.kind.as_str(),
         memory.attribute,
         memory.text,
-        memory.answer,
         memory.origin.as_str(),
         memory.session.as_ref().map(SessionId::as_str),
         memory.message.as_ref().map(MessageId::as_str),
@@ -107,7 +106,6 @@ fn insert(connection: &Connection, notebook: &Notebook, new: &NewMemory) -> Resu
         memory.ended_at.map(millis),
         memory.expires_at.map(millis),
         new.words.to_bytes(),
-        new.mentions.to_bytes(),
     ])?;
     if inserted == 0 || memory.kind == MemoryKind::Fact {
         return Ok(inserted > 0);

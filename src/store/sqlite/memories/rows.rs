@@ -14,7 +14,7 @@ use crate::{
 
 /// A memory.
 pub(super) const MEMORY: &str =
-    "id, assistant, kind, attribute, text, answer, origin, session_id, message, said_at, ended_at, expires_at";
+    "id, assistant, kind, attribute, text, origin, session_id, message, said_at, ended_at, expires_at";
 
 /// How an owner stands in these tables.
 pub(super) fn of(owner: Option<&Owner>) -> &str {
@@ -52,12 +52,11 @@ pub(super) fn memory(row: &Row<'_>) -> rusqlite::Result<Memory> {
         kind: name(row, 2)?,
         attribute: row.get(3)?,
         text: row.get(4)?,
-        answer: row.get(5)?,
-        origin: name(row, 6)?,
-        session: optional_id(row, 7, SessionId::parse)?,
-        message: optional_id(row, 8, MessageId::parse)?,
-        said_at: timestamp(row, 9)?,
-        ended_at: row.get::<_, Option<i64>>(10)?.map(time),
-        expires_at: row.get::<_, Option<i64>>(11)?.map(time),
+        origin: name(row, 5)?,
+        session: optional_id(row, 6, SessionId::parse)?,
+        message: optional_id(row, 7, MessageId::parse)?,
+        said_at: timestamp(row, 8)?,
+        ended_at: row.get::<_, Option<i64>>(9)?.map(time),
+        expires_at: row.get::<_, Option<i64>>(10)?.map(time),
     })
 }

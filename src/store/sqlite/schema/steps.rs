@@ -268,7 +268,7 @@ pub(in crate::store::sqlite) const MIGRATIONS: &[&str] = &[
     ALTER TABLE sessions ADD COLUMN temporary INTEGER NOT NULL DEFAULT 0;
 
     -- What users have told assistants, in the order in which it was kept. owner: '' for nobody in particular.
-    -- ended_by: what holds in its place. words: of what was said; mentions: of the answer, too.
+    -- ended_by: what holds in its place. words: of what was said.
     CREATE TABLE memories (
         position   INTEGER PRIMARY KEY AUTOINCREMENT,
         id         TEXT NOT NULL UNIQUE,
@@ -277,7 +277,6 @@ pub(in crate::store::sqlite) const MIGRATIONS: &[&str] = &[
         kind       TEXT NOT NULL,
         attribute  TEXT,
         text       TEXT NOT NULL,
-        answer     TEXT,
         origin     TEXT NOT NULL,
         session_id TEXT,
         message    TEXT,
@@ -285,8 +284,7 @@ pub(in crate::store::sqlite) const MIGRATIONS: &[&str] = &[
         ended_at   INTEGER,
         ended_by   TEXT,
         expires_at INTEGER,
-        words      BLOB NOT NULL,
-        mentions   BLOB NOT NULL
+        words      BLOB NOT NULL
     ) STRICT;
     CREATE UNIQUE INDEX memories_by_key ON memories (owner, assistant, id);
     CREATE INDEX memories_of_notebook ON memories (owner, assistant, kind, position);

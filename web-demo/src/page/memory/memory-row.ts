@@ -23,7 +23,6 @@ export class MemoryRow {
   #current: string | null = null;
   readonly #events: MemoryRowEvents;
   readonly #text = make("p", { className: "memory-text", dir: "auto" });
-  readonly #answer = make("p", { className: "memory-answer", dir: "auto" });
   readonly #facts = make("p", { className: "document-facts" });
   readonly #edit = action("Edit");
   readonly #forget = action("Forget");
@@ -37,7 +36,7 @@ export class MemoryRow {
     this.#edit.addEventListener("click", () => this.#openEditor());
     this.#forget.addEventListener("click", () => this.#ask());
     const actions = make("div", { className: "document-actions" }, this.#edit, this.#forget);
-    this.root.append(this.#text, this.#answer, this.#facts, actions, this.#fault, this.#place);
+    this.root.append(this.#text, this.#facts, actions, this.#fault, this.#place);
   }
 
   show(item: MemoryItem): void {
@@ -45,10 +44,8 @@ export class MemoryRow {
     if (item === this.#shown && conversations.current === this.#current) return;
     this.#shown = this.#item = item;
     this.#current = conversations.current;
-    const { kind, text, answer = "", ended_at: ended, expires_at: expires } = item;
+    const { kind, text, ended_at: ended, expires_at: expires } = item;
     this.#text.textContent = text;
-    this.#answer.textContent = answer;
-    this.#answer.hidden = answer === "";
     const until = ended === undefined ? "" : ` · held until ${dayText(ended)}`;
     const kept = expires === undefined ? "" : ` · kept until ${dayText(expires)}`;
     const origin = conversationLink(originText(item), item.session, conversations);
