@@ -2,6 +2,7 @@
 //! too.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -60,10 +61,12 @@ impl Postgres {
         server
     }
 
-    /// SIGKILL. Its workers follow by themselves.
+    /// SIGKILL, also for its workers: by themselves they follow in a while, and commit meanwhile.
     pub(crate) fn kill(&self) {
-        let killed = Command::new("kill").args(["-KILL", &self.pid.to_string()]).status().expect("kill can be run");
-        assert!(killed.success());
+        let workers = children(self.pid);
+        let all = [self.pid].into_iter().chain(workers).map(|pid| pid.to_string());
+        // One of them may be gone already.
+        Command::new("kill").arg("-KILL").args(all).stderr(Stdio::null()).status().expect("kill can be run");
     }
 
     /// Starts it again, after it was killed.
@@ -116,3 +119,15 @@ pub(crate) async fn execute(url: &str, sql: &str) {
 
 /// The server that all tests of a process share which do it no harm. It is gone when the process is.
 pub(crate) static SHARED: LazyLock<Postgres> = LazyLock::new(|| Postgres::start(&[]));
+
+/// The processes that a process has begun.
+fn children(of: u32) -> Vec<u32> {
+    let parent_of = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name in parentheses may have anything in it.
+        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()
+    };
+    let all = fs::read_dir("/proc").expect("a list of processes").flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| parent_of(*pid) == Some(of)).collect()
+}
