@@ -125,7 +125,7 @@ describe("the list of what is remembered", () => {
       `Edit: ${MARKUP}`,
       `Forget: ${MARKUP}`,
       "Forget: I lived in Porto",
-      "Forget: Which tent?",
+      `Forget: The tent ${MARKUP}`,
     ]);
   });
 
