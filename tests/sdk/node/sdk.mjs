@@ -157,7 +157,7 @@ const checks = {
   async "models are listed and found"() {
     const names = [];
     for await (const one of client(url).models.list()) names.push(one.id);
-    assert.deepEqual(names, ["default", "assistant:autbot", "assistant:econ", "assistant:loan", "extractive", vectors]);
+    assert.deepEqual(names, ["default", "assistant:autbot", "assistant:companion", "assistant:econ", "assistant:loan", "extractive", vectors]);
     assert.equal((await client(url).models.retrieve("default")).owned_by, "rivulet");
     const error = await raised(OpenAI.NotFoundError, client(url).models.retrieve("gpt-99"));
     assert.equal(error.code, "model_not_found");

@@ -22,7 +22,7 @@ import openai
 from openai import AsyncOpenAI, OpenAI
 
 QUESTION = [{"role": "user", "content": "How long can I return a tent?"}]
-MODELS = ["default", "assistant:autbot", "assistant:econ", "assistant:loan", "extractive", "all-MiniLM-L6-v2"]
+MODELS = ["default", "assistant:autbot", "assistant:companion", "assistant:econ", "assistant:loan", "extractive", "all-MiniLM-L6-v2"]
 PATIENCE_S = 20
 SECRET = "6f1c0d9be27a43588b3f5c2ad4e9071633a9d8c1f0b24e7596ad3b8c7e5f1024"
 
