@@ -188,12 +188,19 @@ pub(super) async fn forget(
     if forgotten.facts + forgotten.episodes == 0 { Err(none()) } else { Ok(Reply(forgotten)) }
 }
 
+/// That it is meant.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Confirmed {
+    True,
+}
+
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Emptying {
     /// Has to be `true`: it cannot be taken back.
-    #[serde(default)]
-    confirm: bool,
+    #[param(inline)]
+    confirm: Confirmed,
     /// What this assistant knows alone.
     assistant: Option<String>,
     /// Those of one sort alone.
@@ -211,10 +218,7 @@ pub(super) async fn forget_all(
     Extension(caller): Extension<Caller>,
     emptying: Result<Query<Emptying>, QueryRejection>,
 ) -> Result<Reply<Forgotten>, Problem> {
-    let Emptying { confirm, assistant, kind } = query(emptying)?;
-    if !confirm {
-        return Err(Problem::invalid_field("confirm", "must be `true`: this cannot be taken back"));
-    }
+    let Emptying { confirm: Confirmed::True, assistant, kind } = query(emptying)?;
     let filter = MemoryFilter { assistant: known_to(&gateway, &caller, assistant), kind, session: None };
     forget_now(&gateway, &caller, Forget::All(filter)).await
 }
