@@ -5,7 +5,7 @@ use std::{error::Error, process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 use rivulet::{
     cli::{
-        api_key, backup, check, eval, ingest, knowledge, load, mock_llm, rehearse, search, serve,
+        api_key, backup, check, eval, ingest, knowledge, load, mcp, mock_llm, rehearse, search, serve,
         settings::SettingsArgs, token,
     },
     knowledge::{embed, parser},
@@ -47,6 +47,9 @@ enum Command {
     MockLlm(mock_llm::Args),
     /// Dialogues that an assistant must master, held with a gateway that runs
     Rehearse(rehearse::Args),
+    /// Servers of tools: what they say of themselves is pinned
+    #[command(subcommand)]
+    Mcp(mcp::Task),
     /// Opens many sessions, sends messages and checks every text
     Load(load::Args),
     /// Reads documents for the gateway, in a process that may fail
@@ -94,6 +97,7 @@ async fn run(Arguments { settings, command }: Arguments) -> Result<(), Box<dyn E
         Command::MockLlm(args) => mock_llm::run(args).await?,
         Command::Rehearse(args) => rehearse::run(args, &settings.load()?.config).await?,
         Command::Load(args) => load::run(args).await?,
+        Command::Mcp(task) => mcp::run(task, &settings).await?,
         Command::ExtractWorker => {} // It was run before there were other threads.
     }
     Ok(())

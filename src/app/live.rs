@@ -141,7 +141,7 @@ pub(super) fn model(llm: &LlmConfig, answers: Option<&Arc<Answers>>) -> Result<A
 fn followed(old: &Config, new: &Config) -> Config {
     let mut next = old.clone();
     next.limits = new.limits.clone();
-    (next.assistants, next.offered) = (new.assistants.clone(), new.offered.clone());
+    (next.assistants, next.offered, next.mcp) = (new.assistants.clone(), new.offered.clone(), new.mcp.clone());
     next.llm = LlmConfig {
         // The runner's, the routes' and the knowledge base's.
         max_output_tokens: old.llm.max_output_tokens,

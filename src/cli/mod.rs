@@ -7,6 +7,7 @@ pub mod eval;
 pub mod ingest;
 pub mod knowledge;
 pub mod load;
+pub mod mcp;
 pub mod mock_llm;
 pub mod rehearse;
 mod remote;

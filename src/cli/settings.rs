@@ -3,9 +3,10 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use crate::config::{Config, Loaded, Overrides, Refusal, environment};
+use crate::config::{Config, Loaded, McpServer, Overrides, Refusal, environment};
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "rivulet.toml";
@@ -30,9 +31,24 @@ impl SettingsArgs {
     /// # Errors
     /// [`Refusal`]; also when a file that was named is not there.
     pub fn load(&self) -> Result<Loaded, Refusal> {
+        Config::load(self.file().as_deref(), environment(), self.overrides())
+    }
+
+    /// The servers of `mcp.servers`, and the file of pins, whatever is wrong with assistants.
+    ///
+    /// # Errors
+    /// As [`SettingsArgs::load`].
+    pub fn load_servers(&self) -> Result<(Vec<Arc<McpServer>>, PathBuf), Refusal> {
+        Config::load_servers(self.file().as_deref(), environment(), self.overrides())
+    }
+
+    fn file(&self) -> Option<PathBuf> {
         let default = Path::new(DEFAULT_FILE);
         // A link that leads nowhere counts as there: the person meant it to be read.
-        let file = self.config.clone().or_else(|| default.symlink_metadata().is_ok().then(|| default.to_owned()));
-        Config::load(file.as_deref(), environment(), Overrides { bind: self.bind, data_dir: self.data_dir.clone() })
+        self.config.clone().or_else(|| default.symlink_metadata().is_ok().then(|| default.to_owned()))
+    }
+
+    fn overrides(&self) -> Overrides {
+        Overrides { bind: self.bind, data_dir: self.data_dir.clone() }
     }
 }

@@ -20,8 +20,6 @@ pub const DEFAULT_ASSISTANT: &str = "default";
 
 /// So many hexadecimal digits tell two versions of an assistant apart.
 const VERSION_DIGITS: usize = 12;
-/// The most characters of a name.
-pub(super) const MAX_NAME: usize = 40;
 /// The most variants of an assistant: each is a label of metrics.
 const MAX_VARIANTS: usize = 8;
 
@@ -291,10 +289,4 @@ impl Assistant {
 /// What tells these files from any others.
 pub(super) fn version(files: &[&str]) -> String {
     digest(files.iter().map(|text| text.as_bytes())).to_hex()[..VERSION_DIGITS].to_owned()
-}
-
-/// Whether an assistant can have this name, or a variant of one.
-pub(super) fn is_name(name: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain)
 }

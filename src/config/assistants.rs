@@ -4,12 +4,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
     assistant::{
-        About, Allowed, Assistant, DEFAULT_ASSISTANT, Experiment, History, Knowing, MAX_NAME, Prompting, Remembering,
-        SECTIONS, Visibility, Writing, is_name, version,
+        About, Allowed, Assistant, DEFAULT_ASSISTANT, Experiment, History, Knowing, Prompting, Remembering, SECTIONS,
+        Visibility, Writing, version,
     },
     beside::{is_beside, text_of},
     choices::{Fallback, KnowledgeMode},
@@ -17,8 +18,10 @@ use super::{
     file,
     instructions::{Instructions, KNOWN, Unknown, is_var},
     intents,
+    key::{MAX_NAME, is_name},
     layers::Layers,
     localized::Localized,
+    mcp::McpTool,
     settings::{AssistantsConfig, LlmConfig},
     tools, variants,
 };
@@ -45,6 +48,7 @@ const MAX_COLLECTIONS: usize = 8;
 pub(super) fn read(
     config: &AssistantsConfig,
     llm: &LlmConfig,
+    mcp: &[Arc<McpTool>],
     env: &BTreeMap<String, String>,
 ) -> Result<Vec<Assistant>, Refusal> {
     let targets: Vec<String> = llm.settled_targets().unwrap_or_default().into_iter().map(|one| one.name).collect();
@@ -52,7 +56,7 @@ pub(super) fn read(
     match files(config) {
         Ok(files) => {
             for path in files {
-                match read_one(&path, &targets, env) {
+                match read_one(&path, &targets, mcp, env) {
                     Ok(assistant) => offered.push(assistant),
                     Err(errors) => refused.extend(errors),
                 }
@@ -105,18 +109,23 @@ fn files(config: &AssistantsConfig) -> Result<Vec<PathBuf>, ConfigError> {
     Ok(files.into_iter().collect())
 }
 
-fn read_one(path: &Path, targets: &[String], env: &BTreeMap<String, String>) -> Result<Assistant, Vec<ConfigError>> {
+fn read_one(
+    path: &Path,
+    targets: &[String],
+    mcp: &[Arc<McpTool>],
+    env: &BTreeMap<String, String>,
+) -> Result<Assistant, Vec<ConfigError>> {
     let text = text_of(path).map_err(|source| vec![ConfigError::Read { path: path.to_owned(), source }])?;
     let mut layers = Layers::of(SECTIONS);
     file::read_text(path, &text, &mut layers);
     let mut refused = layers.take_refused();
-    let settled = settle(path, &text, &layers, targets, env, &mut refused);
+    let settled = settle(path, &text, &layers, targets, (mcp, env), &mut refused);
     let variants = variants::read(path, &text, &layers, &mut refused);
     match settled {
         // Each has all that is right already.
         Ok(mut assistant) if refused.is_empty() => {
             for variants::Read { name, share, layers } in variants {
-                match settle(path, &text, &layers, targets, env, &mut refused) {
+                match settle(path, &text, &layers, targets, (mcp, env), &mut refused) {
                     Ok(changed) => assistant.variants.push(changed.into_variant(name, share)),
                     Err(error) => refused.push(error),
                 }
@@ -151,7 +160,7 @@ fn settle(
     text: &str,
     layers: &Layers,
     targets: &[String],
-    env: &BTreeMap<String, String>,
+    (mcp, env): (&[Arc<McpTool>], &BTreeMap<String, String>),
     refused: &mut Vec<ConfigError>,
 ) -> Result<Assistant, ConfigError> {
     let mut reading = Reading { path, layers, refused };
@@ -172,7 +181,7 @@ fn settle(
     let (told, prompt) = is_told(&mut reading, text, layers.section(Prompting::KEYS)?, &about.languages)?;
     let history = layers.section(History::KEYS)?;
     let memory: Remembering = layers.section(Remembering::KEYS)?;
-    let tools = tools::read(path, text, layers, env, reading.refused)?;
+    let tools = tools::read(path, text, layers, (mcp, env), reading.refused)?;
     if let Some(tool) = tools.offered.iter().find(|tool| tool.remembers() && !memory.enabled) {
         reading.wrong("tools.use", "none that remembers, where memory.enabled is not set".to_owned(), tool.name());
     }

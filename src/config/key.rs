@@ -4,6 +4,9 @@ use toml::Value;
 
 use super::{error::excerpt, networks};
 
+/// The most characters of a name.
+pub(super) const MAX_NAME: usize = 40;
+
 /// One setting.
 pub(super) struct Key {
     /// Its section of the file; empty for what stands above all sections, and for what an entry of a list has.
@@ -245,6 +248,12 @@ fn is_header(name: &str, value: &Value) -> bool {
     let sent = |text: &str| http::HeaderValue::from_str(text).is_ok();
     http::HeaderName::try_from(name).is_ok_and(|name| !OURS.contains(&name.as_str()))
         && value.as_str().is_some_and(sent)
+}
+
+/// Whether an assistant can have this name, a variant of one, or a server of tools.
+pub(super) fn is_name(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain)
 }
 
 /// The known name that looks most like `name`.

@@ -4,13 +4,15 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
     assistants,
-    error::{Origin, Refusal},
+    error::{ConfigError, Origin, Refusal},
     file,
     layers::Layers,
+    mcp::McpServer,
     rules,
     settings::{Config, SECTIONS},
     target, variables, world,
@@ -57,8 +59,41 @@ impl Config {
         }
         let env = env.into_iter().collect();
         let mut loaded = Self::settle(layers, file, &env, overrides)?;
-        loaded.config.offered = assistants::read(&loaded.config.assistants, &loaded.config.llm, &env)?;
+        let config = &mut loaded.config;
+        let servers = Self::servers_of(config, &env)?;
+        let tools = config.mcp.pinned(&servers).map_err(|problem| Refusal(vec![ConfigError::Refused(problem)]))?;
+        for server in servers.iter().filter(|server| !tools.iter().any(|tool| tool.server.name == server.name)) {
+            let (name, pins) = (&server.name, config.mcp.pins.display());
+            loaded
+                .warnings
+                .push(format!("mcp.servers: {name} has no tools in {pins}: `rivulet mcp pin` writes them there"));
+        }
+        config.offered = assistants::read(&config.assistants, &config.llm, &tools, &env)?;
         Ok(loaded)
+    }
+
+    /// The servers of `mcp.servers` alone, whatever else is wrong with assistants; and the file with what was looked at.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_servers(
+        file: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+        overrides: Overrides,
+    ) -> Result<(Vec<Arc<McpServer>>, PathBuf), Refusal> {
+        let mut layers = Layers::of(SECTIONS);
+        if let Some(path) = file {
+            file::read(path, &mut layers);
+        }
+        let env = env.into_iter().collect();
+        let config = Self::settle(layers, file, &env, overrides)?.config;
+        Ok((Self::servers_of(&config, &env)?, config.mcp.pins))
+    }
+
+    fn servers_of(config: &Self, env: &BTreeMap<String, String>) -> Result<Vec<Arc<McpServer>>, Refusal> {
+        let wrong = |(key, expected)| ConfigError::Refused(format!("{key} must be {expected}"));
+        let settled = config.mcp.settled(&config.server.data_dir, env);
+        settled.map_err(|faults| Refusal(faults.into_iter().map(wrong).collect()))
     }
 
     /// The same of a file whose text is known already; `path` is what messages call it. Reads no assistants. Pure.

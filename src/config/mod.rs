@@ -2,7 +2,7 @@
 //! a port is bound. Leaf of the house: everybody may use its own section, it uses nobody.
 //!
 //! `settings` declares every setting once, `choices` what some of them may be, `assistant` those of an assistant's
-//! file, `instructions` what it is told, `intents` how it answers without a model, `variants` what is tried in it, `localized` texts in several languages,
+//! file, `instructions` what it is told, `intents` how it answers without a model, `variants` what is tried in it, `localized` texts in several languages, `mcp` servers with tools,
 //! `derived` has what follows from several; `key` says what a value must be. `file`, `variables` and `world` put what they read into `layers`, `rules`
 //! checks the whole, and `load` calls them in their order.
 
@@ -22,6 +22,7 @@ mod key;
 mod layers;
 mod load;
 mod localized;
+mod mcp;
 mod networks;
 mod preset;
 mod rules;
@@ -47,6 +48,7 @@ pub use self::{
     instructions::{Facts, Instructions},
     load::{Loaded, Overrides},
     localized::Localized,
+    mcp::{McpConfig, McpReach, McpServer, McpServerConfig, McpTool, Pin, Pins, PinsError},
     preset::Preset,
     secret::Secret,
     settings::{

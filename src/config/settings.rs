@@ -9,6 +9,7 @@ use super::{
     declare::{self, section},
     key::{Key, Kind},
     layers::Sections,
+    mcp::McpConfig,
     networks,
     preset::Preset,
     secret::Secret,
@@ -48,6 +49,8 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// Where assistants are described.
     pub assistants: AssistantsConfig,
+    /// Servers whose tools they may have.
+    pub mcp: McpConfig,
     /// How long what their tools make is kept.
     pub artifacts: ArtifactsConfig,
     /// Those that were found there.
@@ -63,6 +66,7 @@ pub(super) const SECTIONS: Sections = &[
     ClusterConfig::KEYS,
     LlmConfig::KEYS,
     AssistantsConfig::KEYS,
+    McpConfig::KEYS,
     ArtifactsConfig::KEYS,
     KnowledgeConfig::KEYS,
     DatasetsConfig::KEYS,

@@ -23,6 +23,7 @@ pub use self::{
 use super::{
     declare::{self, choice, section},
     key::{Key, Kind},
+    mcp::McpTool,
 };
 use crate::{
     chat::Approver,
@@ -69,6 +70,8 @@ pub enum Tool {
     BuiltIn(BuiltIn),
     /// One of its own file.
     Own(Arc<OwnTool>),
+    /// One of a server.
+    Mcp(Arc<McpTool>),
 }
 
 choice! {
@@ -142,7 +145,7 @@ impl Tools {
                 Does::Document(document) => Some(document.letter.text()),
                 Does::Formula(_) | Does::Http(_) => None,
             },
-            Tool::BuiltIn(_) => None,
+            Tool::BuiltIn(_) | Tool::Mcp(_) => None,
         })
     }
 }
@@ -154,6 +157,7 @@ impl Tool {
         match self {
             Self::BuiltIn(one) => one.name(),
             Self::Own(one) => &one.name,
+            Self::Mcp(one) => &one.name,
         }
     }
 
@@ -183,6 +187,7 @@ impl Tool {
             Self::BuiltIn(BuiltIn::Remember) => "Remember",
             Self::BuiltIn(BuiltIn::Time) => "Date and time",
             Self::Own(one) => &one.title,
+            Self::Mcp(one) => &one.title,
         }
     }
 }
@@ -194,17 +199,20 @@ impl Tool {
         match self {
             Self::BuiltIn(one) => matches!(one, BuiltIn::Forget | BuiltIn::Remember),
             Self::Own(one) => one.changes,
+            Self::Mcp(one) => one.changes,
         }
     }
 
     /// Who has to allow each call.
     #[must_use]
     pub fn asks(&self) -> Option<&Asks> {
+        const BY_USER: &Asks = &Asks { approver: Approver::User, ttl_h: APPROVAL_TTL_H };
         match self {
             // Documents and tools could make a model call it. What is remembered by mistake can be taken back.
-            Self::BuiltIn(BuiltIn::Forget) => Some(&Asks { approver: Approver::User, ttl_h: APPROVAL_TTL_H }),
+            Self::BuiltIn(BuiltIn::Forget) => Some(BY_USER),
             Self::BuiltIn(_) => None,
             Self::Own(one) => one.asks.as_ref(),
+            Self::Mcp(one) => one.changes.then_some(BY_USER),
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::{
-    assistant::{MAX_NAME, Several, TRIED, Tried, is_name},
+    assistant::{Several, TRIED, Tried},
     error::{ConfigError, Origin, excerpt},
     file,
-    key::{Key, nearest},
+    key::{Key, MAX_NAME, is_name, nearest},
     layers::Layers,
 };
 

@@ -268,6 +268,12 @@ impl Takes {
 }
 
 impl Arguments {
+    /// Those of a tool that checks them itself.
+    #[must_use]
+    pub const fn unchecked(sent: Map<String, Value>) -> Self {
+        Self(sent)
+    }
+
     /// One of them as a number; a truth is 1 or 0. `None` where there is none.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<f64> {

@@ -94,6 +94,9 @@ impl Offer {
         // Nothing is said of it in a file, or it is one of them.
         all.entry(default.name.clone()).or_insert_with(|| default.clone());
         recorder::begin_known(&[("tool", "none")]);
+        for server in &config.mcp.servers {
+            recorder::begin_known(&[("server", &server.name)]);
+        }
         let mut toolboxes = HashMap::new();
         for one in all.values() {
             for Assistant { name, version, variant, tools, .. } in

@@ -86,6 +86,10 @@ declare::table! {
     counter APPROVALS = "approvals_total" { decision = ["approved", "denied"] }
     /// What they took.
     histogram(SECONDS) TOOL_DURATION = "tool_duration_seconds" { tool }
+    /// Calls of tools of servers that speak MCP.
+    counter MCP_REQUESTS = "mcp_requests_total" {
+        server, outcome = ["ok", "error", "off", "left_alone", "timeout", "unavailable"],
+    }
     /// From a stop's arrival to the end of the generation; the connection to the model's server is closed with it.
     histogram(SECONDS) RUN_STOP = "run_stop_seconds" {}
     /// Pieces of answers that came in after the stop did.

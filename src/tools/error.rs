@@ -47,6 +47,12 @@ pub enum ToolError {
     /// No document can be made of it.
     #[error(transparent)]
     Letter(#[from] LetterError),
+    /// It is not there at the moment; nothing was asked.
+    #[error("the tool is not available: {0}")]
+    Off(String),
+    /// Its server says so.
+    #[error("the tool says: {0}")]
+    Said(String),
     /// The server could not be asked.
     #[error("the server cannot be reached: {0}")]
     Unreachable(String),

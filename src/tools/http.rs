@@ -84,7 +84,7 @@ fn client(guard: Guard) -> Result<reqwest::Client, String> {
 }
 
 /// The address of a server that is named by one.
-fn literal(url: &Url) -> Option<IpAddr> {
+pub(super) fn literal(url: &Url) -> Option<IpAddr> {
     url.host_str()?.trim_matches(['[', ']']).parse().ok()
 }
 

@@ -1,7 +1,7 @@
 //! What models may have done while they answer: the tools of an assistant.
 //!
 //! [`Toolbox`] is the whole interface: what a model is told of them, which is meant by a call, whether its arguments are
-//! right, and what comes of it. Knows no run and no log. Uses `llm`'s plain values, `config`, `datasets`, `formula`, `forecast`, passages of `knowledge` and `chat`, nothing
+//! right, and what comes of it. Knows no run and no log. Uses `llm`'s plain values, `config`, `datasets`, `formula`, `forecast`, passages of `knowledge`, `telemetry` and `chat`, nothing
 //! else of ours.
 
 mod calc;
@@ -16,6 +16,7 @@ mod forecasts;
 mod guard;
 mod http;
 mod knowledge;
+mod mcp;
 mod memory;
 mod output;
 mod shared;
@@ -26,6 +27,7 @@ mod toolbox;
 pub use self::{
     context::Context,
     error::ToolError,
+    mcp::look_at,
     output::{Made, Output},
     shared::Shared,
     toolbox::{Tool, Toolbox},

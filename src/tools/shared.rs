@@ -1,10 +1,14 @@
-//! What the tools of all assistants have together: the datasets with places for questions, and forecasts that were made already.
+//! What the tools of all assistants have together: the datasets with places for questions, forecasts that were made already,
+//! and servers of tools.
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::forecasts::{self, Forecasts};
+use super::{
+    forecasts::{self, Forecasts},
+    mcp::Servers,
+};
 use crate::{datasets::Datasets, memory::Memories, telemetry::caches::CacheReport};
 
 /// What the tools of all assistants have together.
@@ -18,6 +22,8 @@ pub struct Shared {
     pub(super) forecasts: Forecasts,
     /// So many questions are answered at a time.
     pub(super) questions: Arc<Semaphore>,
+    /// Servers of tools, with their connections.
+    pub(super) servers: Servers,
 }
 
 impl Default for Shared {
@@ -31,7 +37,13 @@ impl Shared {
     /// With these datasets and memories.
     #[must_use]
     pub fn with(datasets: Arc<Datasets>, memories: Arc<Memories>) -> Self {
-        Self { datasets, memories, forecasts: Forecasts::default(), questions: forecasts::places() }
+        Self {
+            datasets,
+            memories,
+            forecasts: Forecasts::default(),
+            questions: forecasts::places(),
+            servers: Servers::default(),
+        }
     }
 
     /// How the cache of forecasts stands.

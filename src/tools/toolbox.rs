@@ -9,7 +9,7 @@ use super::{
     output::Output, time,
 };
 use crate::{
-    config::{self, BuiltIn, DocumentCall, Does},
+    config::{self, BuiltIn, DocumentCall, Does, McpTool},
     formula::{Arguments, BadArguments, Inputs},
     llm::{ToolSpec, estimated_tokens},
 };
@@ -71,6 +71,7 @@ impl Tool {
             config::Tool::BuiltIn(BuiltIn::Remember) => memory::remember::inputs(),
             config::Tool::BuiltIn(BuiltIn::Time) => time::inputs(),
             config::Tool::Own(own) => own.inputs.clone(),
+            config::Tool::Mcp(_) => Inputs::default(), // Its server checks them.
         };
         Self { configured: configured.clone(), inputs, client: http::Client::default() }
     }
@@ -87,13 +88,18 @@ impl Tool {
             config::Tool::BuiltIn(BuiltIn::Remember) => memory::remember::DESCRIPTION,
             config::Tool::BuiltIn(BuiltIn::Time) => time::DESCRIPTION,
             config::Tool::Own(own) => &own.description,
+            config::Tool::Mcp(tool) => &tool.pin.description,
         };
         let description = match self.document() {
             Some(_) => format!("{description} {}", document::NOTE),
             None => description.to_owned(),
         };
         let name = self.name().to_owned();
-        ToolSpec { name, description, parameters: self.inputs.schema(), is_strict: false }
+        let parameters = match &self.configured {
+            config::Tool::Mcp(tool) => tool.schema(),
+            config::Tool::BuiltIn(_) | config::Tool::Own(_) => self.inputs.schema(),
+        };
+        ToolSpec { name, description, parameters, is_strict: false }
     }
 
     /// What it is called.
@@ -125,6 +131,9 @@ impl Tool {
     /// # Errors
     /// [`BadArguments`]: the call must not be run, and the model is told.
     pub fn check(&self, arguments: &Value) -> Result<Arguments, BadArguments> {
+        if let config::Tool::Mcp(tool) = &self.configured {
+            return of_server(tool, arguments);
+        }
         let arguments = self.inputs.check(arguments)?;
         self.document().map_or(Ok(()), |_| document::check(&arguments))?;
         Ok(arguments)
@@ -137,7 +146,7 @@ impl Tool {
                 Does::Document(document) => Some(document),
                 Does::Formula(_) | Does::Http(_) => None,
             },
-            config::Tool::BuiltIn(_) => None,
+            config::Tool::BuiltIn(_) | config::Tool::Mcp(_) => None,
         }
     }
 
@@ -156,6 +165,7 @@ impl Tool {
             config::Tool::BuiltIn(BuiltIn::Recall) => memory::recall::run(arguments, context).await,
             config::Tool::BuiltIn(BuiltIn::Remember) => memory::remember::run(arguments, context).await,
             config::Tool::BuiltIn(BuiltIn::Time) => time::run(arguments, context.now),
+            config::Tool::Mcp(tool) => context.shared.servers.call(tool, arguments).await,
             config::Tool::Own(own) => match &own.does {
                 Does::Formula(formula) => {
                     let computed = formula.compute(arguments)?;
@@ -169,6 +179,18 @@ impl Tool {
             },
         }
     }
+}
+
+/// The arguments of a server's tool: an object with what its schema calls required. The rest is the server's to check.
+fn of_server(tool: &McpTool, sent: &Value) -> Result<Arguments, BadArguments> {
+    let Some(sent) = sent.as_object() else {
+        return Err(BadArguments::of("arguments", "must be one JSON object"));
+    };
+    let required = tool.pin.schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    if let Some(missing) = required.filter_map(Value::as_str).find(|name| !sent.contains_key(*name)) {
+        return Err(BadArguments::of(missing, "missing"));
+    }
+    Ok(Arguments::unchecked(sent.clone()))
 }
 
 #[cfg(test)]

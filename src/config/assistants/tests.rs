@@ -21,7 +21,7 @@ fn read_all(files: &[(&str, &str)]) -> Result<Vec<Assistant>, String> {
         ..TargetConfig::default()
     };
     let llm = LlmConfig { targets: vec![target], ..LlmConfig::default() };
-    read(&config, &llm, &BTreeMap::new())
+    read(&config, &llm, &[], &BTreeMap::new())
         .map_err(|refusal| refusal.to_string().replace(&dir.path().display().to_string(), "DIR"))
 }
 
@@ -138,17 +138,18 @@ fn whoever_is_the_default_must_be_there() {
         read(
             &AssistantsConfig { default: default.to_owned(), ..config.clone() },
             &LlmConfig::default(),
+            &[],
             &BTreeMap::new(),
         )
     };
     assert_eq!(of("a").unwrap().len(), 1);
     let (_own, hidden) = folder(&[("default.toml", "visibility = \"scope:staff\"")]);
-    let told = read(&hidden, &LlmConfig::default(), &BTreeMap::new()).unwrap_err().to_string();
+    let told = read(&hidden, &LlmConfig::default(), &[], &BTreeMap::new()).unwrap_err().to_string();
     assert!(told.starts_with("assistants.default: default is not for everybody"), "{told}");
     assert!(of("b").unwrap_err().to_string().starts_with("assistants.default: there is no b.toml in "));
     let elsewhere = AssistantsConfig { dir: "/nowhere/at/all".into(), ..config.clone() };
     assert!(
-        read(&elsewhere, &LlmConfig::default(), &BTreeMap::new()).is_err(),
+        read(&elsewhere, &LlmConfig::default(), &[], &BTreeMap::new()).is_err(),
         "a folder that was named must be there"
     );
 }

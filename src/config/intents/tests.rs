@@ -16,7 +16,7 @@ fn read_with(file: &str, rules: Option<&str>) -> Result<crate::config::Assistant
         fs::write(dir.path().join("a.rules.toml"), rules).unwrap();
     }
     let config = AssistantsConfig { dir: dir.path().to_owned(), ..AssistantsConfig::default() };
-    let read = assistants::read(&config, &LlmConfig::default(), &BTreeMap::new());
+    let read = assistants::read(&config, &LlmConfig::default(), &[], &BTreeMap::new());
     let place = format!("{}/", dir.path().display());
     read.map(|mut all| all.remove(0)).map_err(|refusal| refusal.to_string().replace(&place, ""))
 }
@@ -100,6 +100,6 @@ fn rules_of_nobody_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("b.rules.toml"), RULES).unwrap();
     let config = AssistantsConfig { dir: dir.path().to_owned(), ..AssistantsConfig::default() };
-    let refused = assistants::read(&config, &LlmConfig::default(), &BTreeMap::new()).unwrap_err().to_string();
+    let refused = assistants::read(&config, &LlmConfig::default(), &[], &BTreeMap::new()).unwrap_err().to_string();
     assert!(refused.contains("b.rules.toml: there is no ") && refused.contains("b.toml"), "{refused}");
 }

@@ -9,6 +9,7 @@ use crate::config::{
     error::{ConfigError, Origin, excerpt},
     key::nearest,
     layers::Layers,
+    mcp::McpTool,
 };
 
 /// The most tools that a file makes, and the most that an assistant has.
@@ -24,7 +25,7 @@ pub(in crate::config) fn read(
     path: &Path,
     text: &str,
     layers: &Layers,
-    env: &BTreeMap<String, String>,
+    (mcp, env): (&[Arc<McpTool>], &BTreeMap<String, String>),
     refused: &mut Vec<ConfigError>,
 ) -> Result<Tools, ConfigError> {
     let calling: Calling = layers.section(Calling::KEYS)?;
@@ -41,12 +42,17 @@ pub(in crate::config) fn read(
     for name in &calling.names {
         let built_in = BuiltIn::ALL.iter().find(|one| one.name() == name).copied().map(Tool::BuiltIn);
         let own = || made.iter().find(|one| one.name == *name).cloned().map(Tool::Own);
-        match built_in.or_else(own) {
-            Some(tool) if offered.iter().any(|other| other.name() == name) => {
+        let of_server = || mcp.iter().find(|one| one.title == *name).cloned().map(Tool::Mcp);
+        match built_in.or_else(own).or_else(of_server) {
+            Some(tool) if offered.iter().any(|other| other.name() == tool.name()) => {
                 wrong("each named once".to_owned(), format!("the text \"{}\" again", tool.name()));
             }
             Some(tool) => offered.push(tool),
             None if names.contains(name) => {} // What is wrong with it was said.
+            None if name.contains('.') => {
+                let expected = "tools of servers that are pinned (`rivulet mcp pin`)".to_owned();
+                wrong(expected, format!("the text \"{}\"", excerpt(name)));
+            }
             None => {
                 let known = BuiltIn::NAMES.iter().map(|&name| name.to_owned()).chain(names.iter().cloned());
                 let nearest = nearest(name, known);
@@ -102,6 +108,7 @@ fn made(source: &mut Source<'_>) -> (Vec<Arc<OwnTool>>, Vec<String>) {
 fn cost(tool: &Tool) -> usize {
     match tool {
         Tool::BuiltIn(_) => 0,
+        Tool::Mcp(tool) => tool.name.len() + tool.pin.description.len() + tool.schema().to_string().len(),
         Tool::Own(own) => own.name.len() + own.description.len() + own.inputs.schema().to_string().len(),
     }
 }

@@ -30,7 +30,7 @@ fn read_text(text: &str) -> Result<Tools, String> {
     file::read_text(path, text, &mut layers);
     let mut refused = layers.take_refused();
     let env = [("BUREAU_TOKEN".to_owned(), "s3cret-token".to_owned())].into();
-    let tools = read(path, text, &layers, &env, &mut refused).map_err(|error| error.to_string())?;
+    let tools = read(path, text, &layers, (&[], &env), &mut refused).map_err(|error| error.to_string())?;
     if refused.is_empty() { Ok(tools) } else { Err(Refusal(refused).to_string()) }
 }
 

@@ -1,0 +1,249 @@
+//! Servers that speak MCP, and those of their tools that the operator has looked at: `[[mcp.servers]]`, and the file of pins.
+//! Pure, but for reading that file.
+
+mod pins;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use ipnet::IpNet;
+use serde_json::Value;
+
+pub use self::pins::{Pin, Pins, PinsError};
+use super::{
+    address::server_url,
+    declare::{self, section},
+    key::{Key, Kind, is_name},
+    networks,
+    secret::Secret,
+};
+
+/// The most servers.
+const MAX_SERVERS: usize = 16;
+/// The most characters that models take as the name of a tool.
+const MAX_WIRE_NAME: usize = 64;
+
+section! {
+    /// `mcp.*`
+    "mcp" McpConfig {
+        /// The file with the tools that were looked at, which `rivulet mcp pin` writes.
+        pins: PathBuf = "./mcp.lock".into(), Kind::Path;
+        /// The servers.
+        servers: Vec<McpServerConfig> = Vec::new(), Kind::Entries("server", MAX_SERVERS, McpServerConfig::KEYS);
+    }
+}
+
+section! {
+    /// A server as it is written: a `command` or a `url`.
+    "" McpServerConfig {
+        /// What its tools begin with.
+        name: String = String::new(), Kind::Line;
+        /// The program, as an absolute path.
+        command: Option<PathBuf> = None, Kind::Path;
+        /// Its arguments.
+        args: Vec<String> = Vec::new(), Kind::List;
+        /// Names of the variables that it is given; it has no others.
+        env: Vec<String> = Vec::new(), Kind::List;
+        /// Where it listens.
+        url: Option<String> = None, Kind::Url;
+        /// Addresses that are not public and may be asked all the same.
+        #[serde(deserialize_with = "networks::deserialize")]
+        private_hosts: Vec<IpNet> = Vec::new(), Kind::Networks;
+        /// The variable with the token that it is sent.
+        token_env: Option<String> = None, Kind::Text;
+        /// Tools that are believed to change nothing, when the server says so too.
+        reads: Vec<String> = Vec::new(), Kind::List;
+        /// Seconds until it has said what it is and has.
+        connect_s: f64 = 15.0, Kind::Number(0.1, 120.0);
+        /// Seconds for a call.
+        call_s: f64 = 20.0, Kind::Number(0.1, 300.0);
+    }
+}
+
+/// A server with nothing left open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct McpServer {
+    /// What its tools begin with.
+    pub name: String,
+    /// How it is reached.
+    pub reach: McpReach,
+    /// Until it has said what it is and has, in seconds.
+    pub connect_s: f64,
+    /// For a call, in seconds.
+    pub call_s: f64,
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, PartialEq)]
+pub enum McpReach {
+    /// A program of this machine, over its standard input and output.
+    Child {
+        /// The program.
+        command: PathBuf,
+        /// Its arguments.
+        args: Vec<String>,
+        /// All of its environment.
+        env: Vec<(String, Secret)>,
+        /// Where it runs.
+        folder: PathBuf,
+    },
+    /// Streamable HTTP.
+    Http {
+        /// Where.
+        url: String,
+        /// Addresses that are not public and may be asked all the same.
+        private_hosts: Vec<IpNet>,
+        /// Sent as a bearer token.
+        token: Option<Secret>,
+    },
+}
+
+/// A tool of a server that the operator has looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct McpTool {
+    /// As assistants and people name it: `crm.lookup_customer`.
+    pub title: String,
+    /// As models name it: `crm__lookup_customer`.
+    pub name: String,
+    /// As the server names it.
+    pub remote: String,
+    /// Whose it is.
+    pub server: Arc<McpServer>,
+    /// What was looked at.
+    pub pin: Pin,
+    /// Whether a call may change something: then the user has to allow it.
+    pub changes: bool,
+}
+
+impl McpConfig {
+    /// The servers with nothing left open; programs run in folders below `data_dir`.
+    ///
+    /// # Errors
+    /// All that is wrong: a key, and what it must be.
+    pub fn settled(
+        &self,
+        data_dir: &std::path::Path,
+        env: &BTreeMap<String, String>,
+    ) -> Result<Vec<Arc<McpServer>>, Vec<(String, String)>> {
+        let (mut settled, mut wrong): (Vec<Arc<McpServer>>, _) = (Vec::new(), Vec::new());
+        for (at, written) in self.servers.iter().enumerate() {
+            let is_taken = self.servers[..at].iter().any(|other| other.name == written.name);
+            let found = match written.reach(data_dir, env) {
+                _ if !is_name(&written.name) || is_taken => {
+                    Err(("name", "1 to 40 of the characters a-z, 0-9 and -, and no other server's".to_owned()))
+                }
+                found => found,
+            };
+            match found {
+                Ok(reach) => settled.push(Arc::new(McpServer {
+                    name: written.name.clone(),
+                    reach,
+                    connect_s: written.connect_s,
+                    call_s: written.call_s,
+                })),
+                Err((setting, expected)) => wrong.push((format!("mcp.servers[{}].{setting}", at + 1), expected)),
+            }
+        }
+        if wrong.is_empty() { Ok(settled) } else { Err(wrong) }
+    }
+
+    /// The tools of `servers` that were looked at, by name.
+    ///
+    /// # Errors
+    /// What is wrong with the file, or with `reads`, or with names: they must differ.
+    pub fn pinned(&self, servers: &[Arc<McpServer>]) -> Result<Vec<Arc<McpTool>>, String> {
+        if servers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pins = Pins::read(&self.pins).map_err(|error| format!("{}: {error}", self.pins.display()))?;
+        let mut tools: Vec<Arc<McpTool>> = Vec::new();
+        for (server, written) in servers.iter().zip(&self.servers) {
+            let known = pins.of(&server.name);
+            for name in &written.reads {
+                if !known.is_some_and(|known| known.get(name).is_some_and(|pin| pin.reads)) {
+                    let (server, pins) = (&server.name, self.pins.display());
+                    return Err(format!(
+                        "mcp.servers: {server} says of no tool `{name}` that it reads alone (in {pins}): take it out of reads"
+                    ));
+                }
+            }
+            for (remote, pin) in known.into_iter().flatten() {
+                let tool = McpTool::of(server, remote, pin, written.reads.contains(remote));
+                if tool.name.len() > MAX_WIRE_NAME || tools.iter().any(|other| other.name == tool.name) {
+                    let (title, name) = (&tool.title, &tool.name);
+                    return Err(format!(
+                        "mcp.servers: models would know {title} as {name}, which is too long, or another tool's name"
+                    ));
+                }
+                tools.push(Arc::new(tool));
+            }
+        }
+        Ok(tools)
+    }
+}
+
+impl McpTool {
+    fn of(server: &Arc<McpServer>, remote: &str, pin: &Pin, reads: bool) -> Self {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+        Self {
+            title: format!("{}.{remote}", server.name),
+            name: format!("{}__{}", server.name, remote.chars().map(plain).collect::<String>()),
+            remote: remote.to_owned(),
+            server: server.clone(),
+            pin: pin.clone(),
+            changes: !(reads && pin.reads),
+        }
+    }
+
+    /// What it takes, as models are told.
+    #[must_use]
+    pub fn schema(&self) -> Value {
+        Value::Object(self.pin.schema.clone())
+    }
+}
+
+impl McpServerConfig {
+    fn reach(
+        &self,
+        data_dir: &std::path::Path,
+        env: &BTreeMap<String, String>,
+    ) -> Result<McpReach, (&'static str, String)> {
+        let value = |name: &String| env.get(name).filter(|text| !text.trim().is_empty());
+        let wrong = |setting, expected: &str| Err((setting, expected.to_owned()));
+        match (&self.command, &self.url) {
+            (Some(command), None) => {
+                if !command.is_absolute() {
+                    return wrong("command", "an absolute path");
+                }
+                if self.token_env.is_some() || !self.private_hosts.is_empty() {
+                    return wrong("command", "without token_env and private_hosts, which are of servers with a url");
+                }
+                let found = self.env.iter().map(|name| match value(name) {
+                    Some(text) => Ok((name.clone(), Secret::new(text.clone()))),
+                    None => Err(("env", format!("names of variables that are set ({name} is not)"))),
+                });
+                let env = found.collect::<Result<_, _>>()?;
+                let folder = data_dir.join("mcp").join(&self.name);
+                Ok(McpReach::Child { command: command.clone(), args: self.args.clone(), env, folder })
+            }
+            (None, Some(url)) => {
+                if !self.args.is_empty() || !self.env.is_empty() {
+                    return wrong("url", "without args and env, which are of servers with a command");
+                }
+                // A token, and what users say, must not be read on the way.
+                let is_private = !self.private_hosts.is_empty();
+                if !(url.starts_with("https://") || is_private) || server_url(url).is_err() {
+                    return wrong("url", "an https:// address; http:// where private_hosts names its network");
+                }
+                let token = match &self.token_env {
+                    Some(name) => match value(name).map(|text| Secret::new(text.trim().to_owned())) {
+                        Some(token) if token.is_bearer() => Some(token),
+                        _ => return wrong("token_env", "the name of a variable that is set to a token"),
+                    },
+                    None => None,
+                };
+                Ok(McpReach::Http { url: url.clone(), private_hosts: self.private_hosts.clone(), token })
+            }
+            _ => wrong("command", "set, or url instead of it, and not both"),
+        }
+    }
+}

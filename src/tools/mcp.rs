@@ -1,0 +1,156 @@
+//! Tools of servers that speak MCP. A server is connected to with the first call, left alone for a while when it fails again and
+//! again, and asked for nothing but tools that are as the operator has pinned them.
+//!
+//! What it says is bounded before it is read, and data: it goes to a model as any other result does.
+
+mod answer;
+mod link;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
+
+use self::link::{Fault, Link};
+use super::{error::ToolError, output::Output};
+use crate::{
+    config::{McpServer, McpTool, Pin},
+    formula::Arguments,
+    telemetry::metrics::MCP_REQUESTS,
+};
+
+/// A server is asked for so much at a time; what follows waits.
+const AT_ONCE: usize = 4;
+/// After so many failures in a row a server is left alone, for so long.
+const FAILURES: u32 = 3;
+const LEFT_ALONE: Duration = Duration::from_secs(60);
+
+/// The servers that were asked so far, by name.
+#[derive(Debug, Default)]
+pub(super) struct Servers(Mutex<HashMap<String, Arc<Server>>>);
+
+/// One server.
+#[derive(Debug)]
+struct Server {
+    settings: Arc<McpServer>,
+    places: Semaphore,
+    link: tokio::sync::Mutex<Option<Arc<Link>>>,
+    health: Mutex<Health>,
+}
+
+#[derive(Debug, Default)]
+struct Health {
+    failures: u32,
+    until: Option<Instant>,
+}
+
+impl Servers {
+    /// Asks the server of a tool. To stop it is to drop this: the server is told.
+    pub(super) async fn call(&self, tool: &McpTool, arguments: &Arguments) -> Result<Output, ToolError> {
+        let server = self.of(&tool.server);
+        let came = server.call(tool, arguments).await;
+        let outcome = match &came {
+            Ok(_) => "ok",
+            Err(Fault::Said(_)) => "error",
+            Err(Fault::Off(_)) => "off",
+            Err(Fault::Alone) => "left_alone",
+            Err(Fault::Slow) => "timeout",
+            Err(Fault::Connect(_) | Fault::Gone(_)) => "unavailable",
+        };
+        metrics::counter!(MCP_REQUESTS, "server" => tool.server.name.clone(), "outcome" => outcome).increment(1);
+        came.map_err(Into::into)
+    }
+
+    /// With other settings, a server is another one.
+    fn of(&self, settings: &Arc<McpServer>) -> Arc<Server> {
+        let mut known = self.0.lock();
+        let server = known.entry(settings.name.clone()).or_insert_with(|| Arc::new(Server::new(settings)));
+        if server.settings != *settings {
+            *server = Arc::new(Server::new(settings));
+        }
+        server.clone()
+    }
+}
+
+/// What the tools of a server say of themselves at the moment.
+///
+/// # Errors
+/// Why they cannot be had, in words for the operator.
+pub async fn look_at(server: &McpServer) -> Result<BTreeMap<String, Pin>, String> {
+    let looked = async {
+        let link = Link::open(server).await?;
+        link.list().await
+    };
+    match timeout(Duration::from_secs_f64(server.connect_s), looked).await {
+        Ok(found) => found.map_err(|fault| fault.to_string()),
+        Err(_) => Err(Fault::Slow.to_string()),
+    }
+}
+
+impl Server {
+    fn new(settings: &Arc<McpServer>) -> Self {
+        Self {
+            settings: settings.clone(),
+            places: Semaphore::new(AT_ONCE),
+            link: tokio::sync::Mutex::default(),
+            health: Mutex::default(),
+        }
+    }
+
+    async fn call(&self, tool: &McpTool, arguments: &Arguments) -> Result<Output, Fault> {
+        let Ok(_place) = self.places.acquire().await else { return Err(Fault::Alone) };
+        if self.health.lock().until.is_some_and(|until| Instant::now() < until) {
+            return Err(Fault::Alone);
+        }
+        let came = self.ask(tool, arguments).await;
+        match &came {
+            Err(fault @ (Fault::Connect(_) | Fault::Gone(_) | Fault::Slow)) => self.failed(fault).await,
+            _ => *self.health.lock() = Health::default(),
+        }
+        came
+    }
+
+    async fn ask(&self, tool: &McpTool, arguments: &Arguments) -> Result<Output, Fault> {
+        let link = self.linked().await?;
+        link.holds(tool, Duration::from_secs_f64(self.settings.connect_s)).await?;
+        let asked = link.ask(&tool.remote, arguments.as_json().clone());
+        let said = timeout(Duration::from_secs_f64(self.settings.call_s), asked).await.map_err(|_| Fault::Slow)??;
+        answer::read(said).map_err(Fault::Said)
+    }
+
+    /// The connection: the one that there is, or a new one.
+    async fn linked(&self) -> Result<Arc<Link>, Fault> {
+        let mut link = self.link.lock().await;
+        if let Some(link) = link.as_ref().filter(|link| link.is_open()) {
+            return Ok(link.clone());
+        }
+        *link = None; // What it was of ends first.
+        let opening = timeout(Duration::from_secs_f64(self.settings.connect_s), Link::open(&self.settings));
+        let opened = Arc::new(opening.await.map_err(|_| Fault::Connect("it did not answer in time".to_owned()))??);
+        Ok(link.insert(opened).clone())
+    }
+
+    async fn failed(&self, fault: &Fault) {
+        let is_too_much = {
+            let mut health = self.health.lock();
+            health.failures += 1;
+            let is_too_much = health.failures >= FAILURES;
+            if is_too_much {
+                *health = Health { failures: 0, until: Some(Instant::now() + LEFT_ALONE) };
+            }
+            is_too_much
+        };
+        let name = &self.settings.name;
+        tracing::warn!(server = %name, %fault, left_alone = is_too_much, "a server of tools failed");
+        if is_too_much {
+            *self.link.lock().await = None; // It begins anew.
+        }
+    }
+}
