@@ -44,6 +44,7 @@ mod layers;
 mod limits;
 mod logs;
 mod manual;
+mod mcp;
 mod memories;
 mod memory;
 mod metrics;

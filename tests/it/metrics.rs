@@ -86,7 +86,9 @@ async fn every_series_that_can_be_known_is_there_from_the_start() {
         { "name": "a", "base_url": server.url, "model": "x", "input_price": 1.0, "output_price": 2.0 },
         { "name": "b", "base_url": server.url, "model": "y" },
     ]);
-    let gateway = Setup::bare().set("RIVULET_LLM_TARGETS", &targets.to_string()).start().await;
+    let servers = json!([{ "name": "crm", "command": "/bin/true" }]);
+    let setup = Setup::bare().set("RIVULET_LLM_TARGETS", &targets.to_string());
+    let gateway = setup.set("RIVULET_MCP_SERVERS", &servers.to_string()).start().await;
     // What is asked for the first time is counted afterwards.
     gateway.get("/metrics").await;
     let (_, told) = gateway.get("/metrics").await;
@@ -105,6 +107,7 @@ async fn every_series_that_can_be_known_is_there_from_the_start() {
     assert_eq!(count("cache_requests_total"), 15);
     assert_eq!(count("llm_requests_total"), 2 * 13, "of both targets");
     assert_eq!(count("gen_ai_client_token_usage_count"), 2 * 2);
+    assert_eq!(count("mcp_requests_total"), 6);
     assert_eq!(count("llm_cost_count"), 1, "only one has prices");
     for line in ["storage_up 1", "runs_waiting 0", "breaker_state{target=\"a\"} 0", "knowledge_retrievals_total 0"] {
         assert!(told.lines().any(|told| told == line), "{line} is missing:\n{told}");
