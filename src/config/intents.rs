@@ -53,6 +53,8 @@ choice! {
         Name = "name",
         /// A few words.
         Text = "text",
+        /// Several texts.
+        List = "list",
         /// All that was said last.
         Message = "message",
     }
@@ -91,10 +93,12 @@ section! {
         ask: Option<Localized<String>> = None, Kind::Localized(&Kind::Text);
         /// What it is when it was not said; a number.
         default: Option<f64> = None, Kind::Number(-1e15, 1e15);
-        /// What it always is; a text.
+        /// What it always is; a text, with the names of other slots in braces.
         value: Option<String> = None, Kind::Line;
         /// It stands behind one of these.
         after: Option<Localized<Vec<String>>> = None, Kind::Localized(&Kind::List);
+        /// It ends before one of these.
+        until: Option<Localized<Vec<String>>> = None, Kind::Localized(&Kind::List);
     }
 }
 
@@ -202,6 +206,7 @@ impl Reader<'_> {
         for entry in self.source.table(&within, "slots", MAX_SLOTS, table) {
             slots.extend(self.slot(&within, &entry));
         }
+        self.values(&within, &slots, &place);
         let mut known: Option<Vec<String>> = Some(slots.iter().map(|slot| slot.name.clone()).collect());
         if let Some(call) = &written.call {
             let results = self.call(&within, call, &slots, &place_of(table, "call", &place));
@@ -241,10 +246,12 @@ impl Reader<'_> {
             Sort::Date => SlotKind::Date,
             Sort::Name => SlotKind::Name,
             Sort::Text => SlotKind::Text,
+            Sort::List => SlotKind::List,
             Sort::Message => SlotKind::Message,
         };
         let ask = written.ask.and_then(|ask| self.words(&format!("{key}.ask"), ask, place));
         let after = written.after.and_then(|after| self.phrases(&format!("{key}.after"), after, place));
+        let until = written.until.and_then(|until| self.phrases(&format!("{key}.until"), until, place));
         let default = written.default.map(crate::formula::number::json);
         let is_number = matches!(kind, SlotKind::Money | SlotKind::Percent | SlotKind::Months | SlotKind::Number);
         if default.is_some() && !is_number {
@@ -255,8 +262,34 @@ impl Reader<'_> {
             let expected = "left out where type is not text, and where there is ask or after";
             self.source.refuse(format!("{key}.value"), expected, "a text", place);
         }
-        let default = default.or(written.value.map(serde_json::Value::from));
-        Some(Slot { name, kind, ask, default, after: after.unwrap_or_default() })
+        let value = written.value.and_then(|text| {
+            let read = Template::parse(&text);
+            if let Err(error) = &read {
+                self.source.refuse_text(format!("{key}.value"), error.to_string(), &text, place);
+            }
+            read.ok()
+        });
+        Some(Slot {
+            name,
+            kind,
+            ask,
+            default,
+            value,
+            after: after.unwrap_or_default(),
+            until: until.unwrap_or_default(),
+        })
+    }
+
+    /// Looks whether values are made of other slots, which are made of nothing.
+    fn values(&mut self, within: &str, slots: &[Slot], place: &Place) {
+        for slot in slots {
+            let names = slot.value.iter().flat_map(Template::names);
+            let is_said = |name: &str| slots.iter().any(|other| other.name == name && other.value.is_none());
+            if let Some(other) = names.into_iter().find(|name| !is_said(name)) {
+                let key = format!("{within}.slots.{}.value", slot.name);
+                self.source.refuse_text(key, "made of slots that have no value themselves", other, place);
+            }
+        }
     }
 
     /// Looks whether a tool can be called with these slots. The names of its results and inputs, where they are known.
@@ -269,7 +302,7 @@ impl Reader<'_> {
             return None;
         };
         let Tool::Own(own) = tool else { return None };
-        let has = |input: &&Input| slots.iter().any(|slot| slot.name == input.name && is_there(slot));
+        let has = |input: &&Input| slots.iter().any(|slot| slot.name == input.name && is_there(slot, slots));
         let is_required = |input: &&Input| input.presence == Presence::Required;
         if let Some(input) = own.inputs.iter().filter(is_required).find(|input| !has(input)) {
             let expected =
@@ -277,7 +310,7 @@ impl Reader<'_> {
             self.source.refuse_text(key.clone(), expected, call, place);
         }
         let names: Vec<String> = own.inputs.iter().map(|input| input.name.clone()).collect();
-        if let Some(slot) = slots.iter().find(|slot| !names.contains(&slot.name)) {
+        if let Some(slot) = slots.iter().find(|slot| !names.contains(&slot.name) && !slot.is_part_of(slots)) {
             let expected = format!("a tool that takes all slots: `{call}` takes {}", names.join(", "));
             self.source.refuse_text(key, expected, &slot.name, place);
         }
@@ -360,8 +393,10 @@ fn is_unknown(name: &str, known: Option<&[String]>) -> bool {
 }
 
 /// Whether it has a value once everything was asked for.
-fn is_there(slot: &Slot) -> bool {
-    slot.ask.is_some() || slot.default.is_some() || slot.kind == SlotKind::Message
+fn is_there(slot: &Slot, slots: &[Slot]) -> bool {
+    let is_said = |name: &str| slots.iter().any(|other| other.name == name && is_there(other, &[]));
+    let is_made = slot.value.as_ref().is_some_and(|value| value.names().all(is_said));
+    slot.ask.is_some() || slot.default.is_some() || is_made || slot.kind == SlotKind::Message
 }
 
 /// Where an entry stands, or the table when it is not there.

@@ -248,13 +248,17 @@ impl Dataset {
             return Ok(Term { name: "count".to_owned(), sql: "count(*)".to_owned(), is_aggregate: true });
         }
         let called = text.strip_suffix(')').and_then(|text| text.split_once('('));
-        let Some((function, argument)) = called else {
+        // A part of a date alone is that of the first column with dates.
+        let first =
+            || self.about.columns.iter().find(|column| column.kind == Type::Date).map(|column| column.name.as_str());
+        let alone = || Some((text, first().filter(|_| PARTS.contains(&text.to_ascii_lowercase().as_str()))?));
+        let Some((function, argument)) = called.or_else(alone) else {
             return Err(plain.map(drop).err().unwrap_or(DatasetError::Empty));
         };
         let function = function.trim().to_ascii_lowercase();
         let (at, column) = self.column(argument.trim())?;
         let name = format!("{function}({})", column.name);
-        if ["year", "month", "quarter"].contains(&function.as_str()) {
+        if PARTS.contains(&function.as_str()) {
             let sql = part_of(&function, at, column)?;
             return Ok(Term { name, sql, is_aggregate: false });
         }
@@ -332,6 +336,8 @@ impl Dataset {
 }
 
 /// What is made of several rows.
+/// What dates can be grouped by.
+const PARTS: [&str; 3] = ["year", "quarter", "month"];
 const AGGREGATES: [&str; 7] = ["count", "sum", "avg", "min", "max", "median", "count_distinct"];
 
 struct Statement {

@@ -9,6 +9,7 @@ mod node;
 pub mod number;
 mod parse;
 mod pattern;
+mod table;
 mod template;
 
 pub use self::{

@@ -1,9 +1,9 @@
 //! A line with names in braces: `{emi} a month`. A number is written to its own decimal places, or as the place says:
-//! `{total:money}` to two, `{share:0}` to none. Pure.
+//! `{total:money}` to two, `{share:0}` to none; a list is a table with `{rows:table}`. Pure.
 
 use serde_json::Value;
 
-use super::number;
+use super::{number, table};
 
 /// A line in which values take the places of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +12,18 @@ pub struct Template(Vec<Part>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),
-    /// A name, and to how many decimal places a number is written that it stands for.
-    Place(String, Option<u8>),
+    /// A name, and how what it stands for is written.
+    Place(String, Form),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As it is.
+    Own,
+    /// A number, to so many decimal places.
+    Places(u8),
+    /// A list, as a table.
+    Table,
 }
 
 /// What takes the place of a name.
@@ -23,12 +33,15 @@ pub enum Filling {
     Text(String),
     /// To as many decimal places as are named, unless the template says how many.
     Number(f64, Option<u8>),
+    /// What is in a list, and what the parts of each are called, where that are lists which do not say so. Without a
+    /// `:table`, what is in it with commas.
+    List(Vec<Value>, Vec<String>),
 }
 
 /// Why a line is no template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a line with names in braces, each brace with its other one, and behind a name nothing but `:money` or `:0` to `:10`"
+    "a line with names in braces, each brace with its other one, and behind a name nothing but `:money`, `:0` to `:10` or `:table`"
 )]
 pub struct TemplateError;
 
@@ -50,12 +63,15 @@ impl Template {
                 return Err(TemplateError);
             }
             let (name, form) = place.split_once(':').map_or((place, None), |(name, form)| (name, Some(form.trim())));
-            let places = match form {
-                None => None,
-                Some("money") => Some(MONEY),
-                Some(form) => Some(form.parse().ok().filter(|places| *places <= MAX_PLACES).ok_or(TemplateError)?),
+            let form = match form {
+                None => Form::Own,
+                Some("money") => Form::Places(MONEY),
+                Some("table") => Form::Table,
+                Some(form) => {
+                    Form::Places(form.parse().ok().filter(|places| *places <= MAX_PLACES).ok_or(TemplateError)?)
+                }
             };
-            parts.extend([Part::Text(before.to_owned()), Part::Place(name.trim().to_owned(), places)]);
+            parts.extend([Part::Text(before.to_owned()), Part::Place(name.trim().to_owned(), form)]);
             rest = behind;
         }
         if rest.contains('}') {
@@ -77,9 +93,12 @@ impl Template {
     pub fn fill<F: Into<Filling>>(&self, value: impl Fn(&str) -> F) -> String {
         let filled = self.0.iter().map(|part| match part {
             Part::Text(text) => text.clone(),
-            Part::Place(name, places) => match value(name).into() {
-                Filling::Text(text) => text,
-                Filling::Number(number, own) => number::grouped(number, places.or(own)),
+            Part::Place(name, form) => match (value(name).into(), *form) {
+                (Filling::Text(text), _) => text,
+                (Filling::Number(number, _), Form::Places(places)) => number::grouped(number, Some(places)),
+                (Filling::Number(number, own), _) => number::grouped(number, own),
+                (Filling::List(items, columns), Form::Table) => table::markdown(&items, &columns),
+                (Filling::List(items, _), _) => items.iter().map(table::plain).collect::<Vec<_>>().join(", "),
             },
         });
         filled.collect()
@@ -96,6 +115,7 @@ impl From<&Value> for Filling {
     fn from(value: &Value) -> Self {
         match value {
             Value::String(text) => Self::Text(text.clone()),
+            Value::Array(items) => Self::List(items.clone(), Vec::new()),
             other => other.as_f64().map_or_else(|| Self::Text(other.to_string()), |number| Self::Number(number, None)),
         }
     }

@@ -48,8 +48,12 @@ pub struct Slot {
     pub ask: Option<Words<String>>,
     /// What it is when it was not said, and is not asked for.
     pub default: Option<Value>,
+    /// What it always is, with the names of other slots in braces: those are parts of it, and no arguments.
+    pub value: Option<Template>,
     /// It stands behind one of these.
     pub after: Words<Vec<Phrase>>,
+    /// It ends before one of these.
+    pub until: Words<Vec<Phrase>>,
 }
 
 /// What a slot is.
@@ -69,6 +73,8 @@ pub enum SlotKind {
     Name,
     /// Words up to the next sign, behind `after`.
     Text,
+    /// Several of those, with commas or `and` between them.
+    List,
     /// All of what was said last.
     Message,
 }
@@ -85,6 +91,14 @@ impl Intent {
     /// Whether it is answered from the documents: what was talked about before goes on after it.
     pub(super) const fn is_aside(&self) -> bool {
         self.call.is_none() && self.say.is_none()
+    }
+}
+
+impl Slot {
+    /// Whether another one of these is made of it.
+    #[must_use]
+    pub fn is_part_of(&self, slots: &[Self]) -> bool {
+        slots.iter().filter_map(|other| other.value.as_ref()).flat_map(Template::names).any(|name| name == self.name)
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     definition::{Intent, Rules, Slot, SlotKind, Words},
     utterance::Utterance,
 };
-use crate::formula::Filling;
+use crate::formula::{Filling, Template};
 
 /// The newest messages, which alone count.
 const MAX_SAID: usize = 40;
@@ -62,7 +62,7 @@ impl Rules {
         }
         match (&intent.call, &intent.say) {
             (Some(tool), _) => Next::Call(tool.clone(), Value::Object(arguments(intent, &state.known))),
-            (None, Some(say)) => Next::Say(filled(say, state.language, &arguments(intent, &state.known))),
+            (None, Some(say)) => Next::Say(filled(say, state.language, &values(intent, &state.known))),
             (None, None) => documents(),
         }
     }
@@ -80,12 +80,14 @@ impl Rules {
     /// What is said of what came of a call after the last message.
     #[must_use]
     pub fn tell(&self, said: &[Said<'_>], tool: &str, arguments: &Value, result: &str) -> String {
-        let State { language, intent, .. } = State::of(self, said);
+        let State { language, intent, known, .. } = State::of(self, said);
         let is_its = |intent: &&Intent| intent.call.as_deref() == Some(tool);
+        let intent = intent.filter(is_its);
+        let mut values = intent.map(|intent| values(intent, &known)).unwrap_or_default();
         // It may be that a model has called it.
-        let intent = intent.filter(is_its).or_else(|| self.intents.iter().find(is_its));
+        let intent = intent.or_else(|| self.intents.iter().find(is_its));
         let Ok(Value::Object(result)) = serde_json::from_str(result) else { return result.to_owned() };
-        let mut values = arguments.as_object().cloned().unwrap_or_default();
+        values.extend(arguments.as_object().cloned().unwrap_or_default());
         values.extend(result.clone());
         if let Some(error) = values.get("error").and_then(Value::as_str).map(str::to_owned) {
             let wrong = intent.and_then(|intent| intent.wrong.as_ref());
@@ -115,7 +117,7 @@ impl Rules {
         let mut best: Option<(usize, &Intent, &str)> = None;
         for intent in &self.intents {
             for (language, phrases) in intent.any.iter() {
-                for phrase in phrases.iter().filter(|phrase| utterance.behind(phrase).is_some()) {
+                for phrase in phrases.iter().filter(|phrase| utterance.find(phrase, 0).is_some()) {
                     if best.is_none_or(|(words, ..)| phrase.0.len() > words) {
                         best = Some((phrase.0.len(), intent, language));
                     }
@@ -173,7 +175,7 @@ impl<'a> State<'a> {
         if let (Some(intent), Some(slot)) = (self.intent, asked)
             && missing(other, &anew).is_some()
             && !Utterance::read(text).asks()
-            && !matches!(slot.kind, SlotKind::Name | SlotKind::Text | SlotKind::Message)
+            && !matches!(slot.kind, SlotKind::Name | SlotKind::Text | SlotKind::List | SlotKind::Message)
             && fill(intent, asked, text, &mut self.known)
         {
             return;
@@ -218,7 +220,14 @@ impl<'a> State<'a> {
 fn fill<'a>(intent: &'a Intent, asked: Option<&Slot>, text: &str, known: &mut Known<'a>) -> bool {
     let mut utterance = Utterance::read(text);
     let begins = |slot: &Slot, utterance: &Utterance<'_>| {
-        slot.after.iter().flat_map(|(_, phrases)| phrases).filter_map(|phrase| utterance.behind(phrase)).min()
+        let found = slot.after.iter().flat_map(|(_, phrases)| phrases).filter_map(|phrase| utterance.find(phrase, 0));
+        // The first, and of those that begin alike the longest.
+        found.min_by_key(|found| (found.start, std::cmp::Reverse(found.end))).map(|found| found.end)
+    };
+    let up_to = |slot: &Slot, utterance: &Utterance<'_>, from: usize| {
+        let phrases = slot.until.iter().flat_map(|(_, phrases)| phrases);
+        let ends = phrases.filter_map(|phrase| utterance.find(phrase, from)).map(|found| found.start).min();
+        from..ends.unwrap_or(utterance.whole().end)
     };
     let is_asked = |slot: &Slot| asked.is_some_and(|asked| asked.name == slot.name);
     let mut order: Vec<&Slot> = intent.slots.iter().collect();
@@ -230,11 +239,15 @@ fn fill<'a>(intent: &'a Intent, asked: Option<&Slot>, text: &str, known: &mut Kn
         let from = begins(slot, &utterance);
         let is_named = from.is_some() || is_asked(slot);
         let value = match slot.kind {
-            SlotKind::Name | SlotKind::Text if !is_named => None,
-            // "I earn 60000", and "60000 is what I earn".
-            kind => utterance
-                .take(kind, from.unwrap_or(0), is_named)
-                .or_else(|| from.and_then(|_| utterance.take(kind, 0, is_asked(slot)))),
+            SlotKind::Name | SlotKind::Text | SlotKind::List if !is_named => None,
+            kind => {
+                let at = up_to(slot, &utterance, from.unwrap_or(0));
+                let is_words = matches!(kind, SlotKind::Name | SlotKind::Text | SlotKind::List);
+                // "I earn 60000", and "60000 is what I earn"; words stand behind theirs, or are the whole answer.
+                let may_be_before = from.is_some() && (!is_words || is_asked(slot));
+                let taken = utterance.take(kind, at, is_named);
+                taken.or_else(|| may_be_before.then(|| utterance.take(kind, utterance.whole(), is_asked(slot)))?)
+            }
         };
         if let Some(value) = value {
             is_any |= slot.kind != SlotKind::Message; // There is always one.
@@ -252,14 +265,42 @@ fn missing<'a>(intent: &'a Intent, known: &Known<'_>) -> Option<&'a Slot> {
         .find(|slot| slot.ask.is_some() && slot.default.is_none() && !known.contains_key(slot.name.as_str()))
 }
 
-fn arguments(intent: &Intent, known: &Known<'_>) -> Map<String, Value> {
-    let value = |slot: &Slot| known.get(slot.name.as_str()).or(slot.default.as_ref()).cloned();
-    intent.slots.iter().filter_map(|slot| Some((slot.name.clone(), value(slot)?))).collect()
+/// What is known of all slots.
+fn values(intent: &Intent, known: &Known<'_>) -> Map<String, Value> {
+    let said = |slot: &Slot| known.get(slot.name.as_str()).or(slot.default.as_ref()).cloned();
+    let mut values: Map<String, Value> =
+        intent.slots.iter().filter_map(|slot| Some((slot.name.clone(), said(slot)?))).collect();
+    for slot in &intent.slots {
+        // Where one of its parts is not known, neither is the whole.
+        if let Some(template) = slot.value.as_ref().filter(|value| value.names().all(|name| values.contains_key(name)))
+        {
+            let text = fill_in(template, &values);
+            values.insert(slot.name.clone(), text.into());
+        }
+    }
+    values
 }
 
-fn filled(say: &Words<crate::formula::Template>, language: &str, values: &Map<String, Value>) -> String {
-    let value = |name: &str| values.get(name).map_or_else(|| Filling::from(String::new()), Filling::from);
-    say.get(language).map(|template| template.fill(value)).unwrap_or_default()
+/// Those of them that the tool is given.
+fn arguments(intent: &Intent, known: &Known<'_>) -> Map<String, Value> {
+    let mut values = values(intent, known);
+    values.retain(|name, _| !intent.slots.iter().any(|slot| slot.name == *name && slot.is_part_of(&intent.slots)));
+    values
+}
+
+fn filled(say: &Words<Template>, language: &str, values: &Map<String, Value>) -> String {
+    say.get(language).map(|template| fill_in(template, values)).unwrap_or_default()
+}
+
+/// A template with what is known by name. The parts of a list's lists are called what stands in `columns` beside it.
+fn fill_in(template: &Template, values: &Map<String, Value>) -> String {
+    let names = values.get("columns").and_then(Value::as_array).into_iter().flatten();
+    let columns: Vec<String> = names.filter_map(Value::as_str).map(str::to_owned).collect();
+    template.fill(|name| match values.get(name) {
+        None => Filling::from(String::new()),
+        Some(Value::Array(items)) => Filling::List(items.clone(), columns.clone()),
+        Some(value) => Filling::from(value),
+    })
 }
 
 #[cfg(test)]

@@ -15,10 +15,13 @@ use crate::formula::number;
 const MAX_CHARS: usize = 1000;
 /// The most characters of a name or a text.
 const MAX_TEXT: usize = 200;
+/// The most texts of a list.
+const MAX_LIST: usize = 16;
 /// The most words of a name.
 const MAX_NAME_WORDS: usize = 5;
 /// From here on a number alone is an amount; below, it may as well be years.
 const LEAST_AMOUNT: f64 = 1000.0;
+
 /// What somebody said.
 pub(super) struct Utterance<'a> {
     said: &'a str,
@@ -41,31 +44,35 @@ impl<'a> Utterance<'a> {
         self.tokens.iter().any(|token| matches!(&*token.text, "?" | "？"))
     }
 
-    /// The place behind a phrase; `None` where it was not said.
-    pub(super) fn behind(&self, phrase: &Phrase) -> Option<usize> {
-        let found = self
-            .words
-            .windows(phrase.0.len())
-            .find(|window| window.iter().zip(&phrase.0).all(|(at, word)| self.tokens[*at].text == *word));
-        found.and_then(|window| window.last()).map(|last| last + 1)
+    /// Where a phrase stands from a place on; `None` where it was not said.
+    pub(super) fn find(&self, phrase: &Phrase, from: usize) -> Option<Range<usize>> {
+        let words = &self.words[self.words.partition_point(|at| *at < from)..];
+        let is_it = |window: &&[usize]| window.iter().zip(&phrase.0).all(|(at, word)| self.tokens[*at].text == *word);
+        let found = words.windows(phrase.0.len()).find(is_it)?;
+        Some(*found.first()?..found.last()? + 1)
     }
 
-    /// What of it fills a slot, from a place on. `is_asked`: it answers a question for that, so that a number needs no more
+    /// All of it.
+    pub(super) fn whole(&self) -> Range<usize> {
+        0..self.tokens.len()
+    }
+
+    /// What of it fills a slot, between two places. `is_asked`: it answers a question for that, so that a number needs no more
     /// than to be one.
-    pub(super) fn take(&mut self, kind: SlotKind, from: usize, is_asked: bool) -> Option<Value> {
-        let at = from..self.tokens.len();
+    pub(super) fn take(&mut self, kind: SlotKind, at: Range<usize>, is_asked: bool) -> Option<Value> {
         match kind {
             SlotKind::Money => self.amount(at.clone(), is_asked).or_else(|| self.nothing(at, is_asked)),
             SlotKind::Percent => self.number(at, |this, at| is_asked || this.is_percent(at)),
             SlotKind::Months => self.months(at.clone()).or_else(|| self.number(at, |_, _| is_asked)),
             SlotKind::Number => self.number(at, |this, at| !this.is_percent(at) && this.word(at + 1, months).is_none()),
             SlotKind::Date => self.date(at),
-            SlotKind::Name | SlotKind::Text if is_asked && from == 0 => {
+            SlotKind::Name | SlotKind::Text if is_asked && at == self.whole() => {
                 let said: String = self.said.trim().trim_end_matches(['.', '!', '।']).chars().take(MAX_TEXT).collect();
                 (!said.is_empty()).then(|| said.into())
             }
-            SlotKind::Name => self.words(from, MAX_NAME_WORDS, |word| !word.starts_with(char::is_lowercase)),
-            SlotKind::Text => self.words(from, usize::MAX, |_| true),
+            SlotKind::Name => self.words(at, MAX_NAME_WORDS, |word| !word.starts_with(char::is_lowercase)),
+            SlotKind::Text => self.words(at, usize::MAX, |_| true),
+            SlotKind::List => self.list(at),
             SlotKind::Message => Some(self.said.trim().into()),
         }
     }
@@ -145,26 +152,43 @@ impl<'a> Utterance<'a> {
         is_day.then(|| format!("{year:04}-{month:02}-{day:02}").into())
     }
 
-    /// Whether a sign stands within a word, as in "I'm".
-    fn is_apostrophe(&self, at: usize) -> bool {
+    /// Whether a sign stands within a word, as in "I'm" and `exchange_rate`.
+    fn is_within(&self, at: usize) -> bool {
         let beside = |other: Option<usize>| other.and_then(|other| self.tokens.get(other));
         let (before, sign, after) = (beside(at.checked_sub(1)), &self.tokens[at], beside(Some(at + 1)));
-        matches!(&*sign.text, "'" | "’")
-            && before.is_some_and(|before| before.kind == TokenKind::Word && before.ends == sign.begins)
-            && after.is_some_and(|after| after.kind == TokenKind::Word && after.begins == sign.ends)
+        matches!(&*sign.text, "'" | "’" | "_" | "-")
+            && before.is_some_and(|before| before.kind != TokenKind::Sign && before.ends == sign.begins)
+            && after.is_some_and(|after| after.kind != TokenKind::Sign && after.begins == sign.ends)
     }
 
     /// The words from a place on, up to a sign.
-    fn words(&self, from: usize, most: usize, fits: impl Fn(&str) -> bool) -> Option<Value> {
-        let original = |token: &Token| &self.said[token.begins..token.ends];
-        let words = self.tokens.get(from..)?.iter().enumerate().map(|(at, token)| (from + at, token));
-        let is_in = |(at, token): &(usize, &Token)| match token.kind {
-            TokenKind::Sign => self.is_apostrophe(*at),
-            TokenKind::Word | TokenKind::Number => fits(original(token)),
+    fn words(&self, at: Range<usize>, most: usize, fits: impl Fn(&str) -> bool) -> Option<Value> {
+        let original = |at: usize| &self.said[self.tokens[at].begins..self.tokens[at].ends];
+        let is_in = |at: &usize| match self.tokens[*at].kind {
+            TokenKind::Sign => self.is_within(*at),
+            TokenKind::Word | TokenKind::Number => fits(original(*at)),
         };
-        let words: Vec<&Token> = words.take_while(is_in).map(|(_, token)| token).take(most).collect();
-        let text = &self.said[words.first()?.begins..words.last()?.ends];
+        let words: Vec<usize> = at.take_while(is_in).take(most).collect();
+        let text = &self.said[self.tokens[*words.first()?].begins..self.tokens[*words.last()?].ends];
         Some(text.chars().take(MAX_TEXT).collect::<String>().into())
+    }
+
+    /// The texts from a place on that have commas or `and` between them, up to another sign.
+    fn list(&self, mut at: Range<usize>) -> Option<Value> {
+        let mut texts: Vec<Value> = Vec::new();
+        while at.start < at.end && texts.len() < MAX_LIST {
+            if is_and(&self.tokens[at.start].text) {
+                at.start += 1;
+                continue;
+            }
+            let ends = at.clone().find(|place| is_and(&self.tokens[*place].text)).unwrap_or(at.end);
+            let Some(text) = self.words(at.start..ends, usize::MAX, |_| true) else { break };
+            let ended =
+                (at.start..ends).find(|place| self.tokens[*place].kind == TokenKind::Sign && !self.is_within(*place));
+            texts.push(text);
+            at.start = if ended.is_some() { at.end } else { ends };
+        }
+        (!texts.is_empty()).then(|| texts.into())
     }
 
     /// The number that stands there and was not taken.

@@ -58,12 +58,15 @@ pub(super) async fn run(arguments: &Arguments, context: Context<'_>) -> Result<O
         (Some(every), Some(last)) => following(last, &dates, every, many),
         _ => (1..=many).map(|at| format!("+{at}")).collect(),
     };
-    let summary = summary(&name, &made, cached);
+    let judged = judged(&made);
+    let cached_too = if cached { " (from cache)" } else { "" };
+    let summary = format!("{name}, {many} points: {}; {judged}{cached_too}", made.model.name());
     let data = json!({
         "dataset": dataset.about.name,
         "column": name,
         "model": made.model.name(),
         "better_than_a_season_ago": made.is_better,
+        "judged": judged,
         "error_against_a_season_ago": made.error.map(rounded),
         "season": made.season,
         "missing": made.missing,
@@ -126,7 +129,8 @@ fn series(mut found: Vec<(Option<String>, Option<f64>)>) -> Result<Series, Datas
     Ok(Series { figures, dates: all, every: Some(every) })
 }
 
-fn summary(name: &str, made: &Forecast, cached: bool) -> String {
+/// How good it has been so far, and what it was made from.
+fn judged(made: &Forecast) -> String {
     let last = if made.season > 1 { "the values of a season ago" } else { "the last value" };
     let judged = match made.error {
         Some(error) if made.is_better => format!("error against {last}: {} %", number::grouped(error * 100.0, Some(0))),
@@ -134,8 +138,7 @@ fn summary(name: &str, made: &Forecast, cached: bool) -> String {
     };
     let missing =
         if made.missing > 0 { format!("; {} missing figures were put in", made.missing) } else { String::new() };
-    let cached = if cached { " (from cache)" } else { "" };
-    format!("{name}, {} points: {}; {judged}{missing}{cached}", made.points.len(), made.model.name())
+    format!("{judged}{missing}")
 }
 
 /// To six digits: more of them say nothing.

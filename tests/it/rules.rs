@@ -91,7 +91,8 @@ async fn the_shipped_dialogues_are_held_without_a_key() {
     let setup = setup
         .set("RIVULET_KNOWLEDGE_ENABLED", "true")
         .set("RIVULET_KNOWLEDGE_MODEL_DIR", &model)
-        .set("RIVULET_KNOWLEDGE_PRELOAD", read.to_str().unwrap());
+        .set("RIVULET_KNOWLEDGE_PRELOAD", read.to_str().unwrap())
+        .set("RIVULET_DATASETS_PRELOAD", concat!(env!("CARGO_MANIFEST_DIR"), "/sample-data/trade.csv"));
     let gateway = setup.start().await;
     until_loaded(&gateway).await;
     let mut held = 0;
@@ -101,7 +102,7 @@ async fn the_shipped_dialogues_are_held_without_a_key() {
         assert!(is_as_expected, "{told}");
         held += 1;
     }
-    assert!(held >= 3);
+    assert!(held >= 6);
     let (_, listed) = gateway.get("/api/v1/assistants").await;
     let names: Vec<_> = listed["assistants"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
     assert!(names.contains(&json!("default")) && names.contains(&json!("autbot")) && names.contains(&json!("loan")));

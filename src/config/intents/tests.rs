@@ -65,6 +65,7 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
             "type = \"percents\"\n\n[[intent]]",
             "slots.annual_rate.type must be one of money, percent",
         ),
+        ("default = 36", "value = \"{x}\"", "slots.months.value must be left out where type is not text"),
         ("default = 36", "default = \"36\"", "slots.months.default must be a number"),
         ("name = \"emi\"", "name = \"eligibility\"", "intent.eligibility.name must be a name that no other one has"),
         (

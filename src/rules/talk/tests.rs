@@ -13,16 +13,20 @@ use crate::{
 };
 
 /// Those of an assistant that is shipped.
-fn loan() -> Arc<Rules> {
+fn shipped(name: &str) -> Arc<Rules> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assistants");
     let env = [("RIVULET_ASSISTANTS_DIR".to_owned(), folder.display().to_string())];
     let loaded = Config::load(None, env, Overrides::default()).unwrap();
-    loaded.config.offered.into_iter().find(|one| one.name == "loan").unwrap().rules.unwrap()
+    loaded.config.offered.into_iter().find(|one| one.name == name).unwrap().rules.unwrap()
 }
 
 /// What rules do about each of several things that are said one after the other. Of calls: the tool and its arguments.
 fn talked(said: &[&str]) -> Vec<String> {
-    let (rules, mut before, mut done) = (loan(), Vec::new(), Vec::new());
+    talked_with("loan", said)
+}
+
+fn talked_with(name: &str, said: &[&str]) -> Vec<String> {
+    let (rules, mut before, mut done) = (shipped(name), Vec::new(), Vec::new());
     for text in said {
         before.push((true, (*text).to_owned()));
         let messages: Vec<Said<'_>> =
@@ -77,7 +81,7 @@ fn what_is_missing_is_asked_for_and_what_was_said_is_kept() {
 
 #[test]
 fn what_came_of_a_call_is_told_in_the_language_of_the_question() {
-    let rules = loan();
+    let rules = shipped("loan");
     let args = json!({"principal": 500_000, "annual_rate": 10.5, "months": 36});
     let result = r#"{"emi":16251.22,"total":644817,"interest":85043.92}"#;
     let told = |said: &[Said<'_>], result: &str| rules.tell(said, "emi", &args, result);
@@ -108,7 +112,9 @@ fn names_stand_behind_their_words_or_are_the_whole_answer() {
         kind: SlotKind::Name,
         ask: Some(Words::same("For whom?".to_owned())),
         default: None,
+        value: None,
         after: phrases("for"),
+        until: phrases("over"),
     };
     let say = Some(Words::same(Template::parse("For {name}.").unwrap()));
     let letter =
@@ -121,4 +127,31 @@ fn names_stand_behind_their_words_or_are_the_whole_answer() {
     assert_eq!(say(&[User("A letter, please")]), expected("For whom?"));
     assert_eq!(say(&[User("A letter, please"), Assistant("For whom?"), User(" asha rao.")]), expected("For asha rao."));
     assert_eq!(say(&[User("Hello")]), Next::Documents("Letters.".to_owned()));
+}
+
+#[test]
+fn a_slot_ends_where_the_next_words_begin_and_is_a_part_of_others() {
+    let talked = |said: &[&str]| talked_with("econ", said);
+    assert_eq!(
+        talked(&["Forecast the imports for 12 months", "and for 2 years?", "predict exports"]),
+        [
+            r#"forecast {"column":"imports","horizon":12}"#,
+            r#"forecast {"column":"imports","horizon":24}"#,
+            r#"forecast {"column":"exports","horizon":24}"#,
+        ]
+    );
+    assert_eq!(
+        talked(&["Plot imports, exports and exchange_rate over time", "What was the average of imports by year?"]),
+        [r#"chart {"y":["imports","exports","exchange_rate"]}"#, r#"dataset {"agg":"avg(imports)","group_by":"year"}"#,]
+    );
+    let asked = talked(&["the average by year", "imports"]);
+    assert_eq!(asked, ["Of which column?", r#"dataset {"agg":"avg(imports)","group_by":"year"}"#]);
+}
+
+#[test]
+fn rows_are_told_as_a_table() {
+    let result = r#"{"dataset":"trade","columns":["year(date)","avg(imports)"],"rows":[["2023",111.0],["2024",135.5]],"more":false}"#;
+    let asked = json!({"agg": "avg(imports)", "group_by": "year"});
+    let told = shipped("econ").tell(&[User("average imports by year")], "dataset", &asked, result);
+    assert_eq!(told, "| year(date) | avg(imports) |\n|---|---|\n| 2023 | 111 |\n| 2024 | 135.5 |");
 }

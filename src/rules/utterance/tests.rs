@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use super::*;
 
 fn taken(kind: SlotKind, said: &str, is_asked: bool) -> Value {
-    Utterance::read(said).take(kind, 0, is_asked).unwrap_or(Value::Null)
+    let mut utterance = Utterance::read(said);
+    utterance.take(kind, utterance.whole(), is_asked).unwrap_or(Value::Null)
 }
 
 #[test]
@@ -79,16 +80,28 @@ fn times_percentages_days_and_names_are_read() {
 }
 
 #[test]
+fn a_list_has_commas_and_words_between_its_texts() {
+    let list = |said| taken(SlotKind::List, said, true);
+    assert_eq!(list("imports and exports"), json!(["imports", "exports"]));
+    assert_eq!(
+        list("exchange_rate, gross income, and net-income."),
+        json!(["exchange_rate", "gross income", "net-income"])
+    );
+    assert_eq!(list("imports; and exports"), json!(["imports"]));
+    assert_eq!((list("and, and"), list("")), (Value::Null, Value::Null));
+}
+
+#[test]
 fn what_was_taken_is_not_taken_again() {
     let mut said = Utterance::read("5 lakh, and 7 lakh later");
-    let mut next = || said.take(SlotKind::Money, 0, false);
+    let mut next = || said.take(SlotKind::Money, said.whole(), false);
     assert_eq!([next(), next(), next()], [Some(json!(500_000)), Some(json!(700_000)), None]);
 }
 
 #[test]
 fn phrases_are_whole_words_whatever_their_case() {
     let said = Utterance::read("How much can I BORROW, for a क़िस्त?");
-    let is_said = |phrase: &str| said.behind(&Phrase::parse(phrase).unwrap()).is_some();
+    let is_said = |phrase: &str| said.find(&Phrase::parse(phrase).unwrap(), 0).is_some();
     assert!(is_said("how much can i borrow") && is_said("borrow") && is_said("borrow for") && is_said("किस्त"));
     assert!(!is_said("bor") && !is_said("borrow a") && !is_said("much how"));
     assert_eq!(Phrase::parse(" ?! "), None);
@@ -97,11 +110,11 @@ fn phrases_are_whole_words_whatever_their_case() {
 proptest! {
     #[test]
     fn any_text_is_survived(said in "(?s).{0,80}", from in 0..9usize, is_asked: bool) {
-        use SlotKind::{Date, Money, Months, Name, Number, Percent, Text};
-        for kind in [Money, Percent, Months, Number, Date, Name, Text] {
+        use SlotKind::{Date, List, Money, Months, Name, Number, Percent, Text};
+        for kind in [Money, Percent, Months, Number, Date, Name, Text, List] {
             let mut utterance = Utterance::read(&said);
-            let from = from.min(utterance.tokens.len());
-            let _ = utterance.take(kind, from, is_asked);
+            let at = from.min(utterance.tokens.len())..utterance.tokens.len();
+            let _ = utterance.take(kind, at, is_asked);
         }
     }
 }
