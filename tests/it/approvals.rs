@@ -18,16 +18,16 @@ const LETTER: &str = r#"say "I can write it." and call letter {"name":"Asha Rao"
 type Sent = Arc<Mutex<Vec<(String, Value)>>>;
 
 /// A server that writes letters, when it may.
-struct Office {
+pub(crate) struct Office {
     url: String,
-    sent: Sent,
+    pub(crate) sent: Sent,
     came: watch::Sender<usize>,
     may: watch::Sender<bool>,
     _running: JoinSet<()>,
 }
 
 impl Office {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let (sent, came, may) = (Sent::default(), watch::channel(0).0, watch::channel(true).0);
         let (all, seen, gate) = (sent.clone(), came.clone(), may.clone());
         let router = Router::new().fallback(move |head: HeaderMap, Json(body): Json<Value>| {
@@ -53,7 +53,7 @@ impl Office {
 }
 
 /// An assistant with a tool that has an effect at this office. `more`: lines of the tool.
-fn writing(setup: Setup, office: &Office, more: &str) -> Setup {
+pub(crate) fn writing(setup: Setup, office: &Office, more: &str) -> Setup {
     let file = format!(
         "[knowledge]\nmode = \"off\"\n[tools]\nuse = [\"calc\", \"letter\"]\n[[tool]]\nname = \"letter\"\n\
          title = \"Sanction letter\"\nkind = \"http\"\nmethod = \"POST\"\neffect = \"write\"\ndescription = \"Writes it.\"\n\
@@ -83,7 +83,7 @@ async fn asked(client: &mut Client) -> Value {
     request["approval"].clone()
 }
 
-fn decision(approval: &Value, decision: &str) -> Value {
+pub(crate) fn decision(approval: &Value, decision: &str) -> Value {
     json!({"type": "approve", "id": "d", "approval": approval["id"], "digest": approval["digest"], "decision": decision})
 }
 

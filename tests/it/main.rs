@@ -62,6 +62,7 @@ mod reload;
 mod repetitions;
 mod reported;
 mod resume;
+mod rounds;
 mod rules;
 mod scenarios;
 mod shared_store;
