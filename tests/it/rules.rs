@@ -1,9 +1,22 @@
 //! Assistants that answer by rules: the shipped ones as they are, over real sockets, without a model and in place of one.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-use rivulet::mock_llm::{Fault, Options};
+use axum::{Json, Router, routing::post};
+use rivulet::{
+    config::{Config, Overrides},
+    mock_llm::{Fault, Options},
+    rules::{Next, Rules, Said},
+};
 use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
     harness::{Client, Setup, TestGateway, upstream},
@@ -106,6 +119,83 @@ async fn the_shipped_dialogues_are_held_without_a_key() {
     let (_, listed) = gateway.get("/api/v1/assistants").await;
     let names: Vec<_> = listed["assistants"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
     assert!(names.contains(&json!("default")) && names.contains(&json!("autbot")) && names.contains(&json!("loan")));
+}
+
+/// A model's server that says and calls what rules would, as models do: the whole way there and back over HTTP.
+async fn minding(rules: Arc<Rules>) -> (String, Arc<AtomicUsize>, JoinSet<()>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let router = Router::new().fallback(post(move |Json(asked): Json<Value>| {
+        count.fetch_add(1, Ordering::Relaxed);
+        let delta = said_by(&rules, &asked);
+        let finish = if delta["tool_calls"].is_array() { "tool_calls" } else { "stop" };
+        let chunk =
+            |choice: Value| json!({"id": "1", "object": "chat.completion.chunk", "model": "m", "choices": [choice]});
+        let chunks = [
+            chunk(json!({"index": 0, "delta": delta, "finish_reason": null})),
+            chunk(json!({"index": 0, "delta": {}, "finish_reason": finish})),
+        ];
+        let body: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+        async move { ([("content-type", "text/event-stream")], body + "data: [DONE]\n\n") }
+    }));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let mut running = JoinSet::new();
+    running.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (url, asked, running)
+}
+
+fn said_by(rules: &Rules, asked: &Value) -> Value {
+    let messages = asked["messages"].as_array().unwrap();
+    let content = |message: &Value| message["content"].as_str().unwrap_or_default().to_owned();
+    let question = messages.iter().rposition(|message| message["role"] == "user").unwrap();
+    let texts: Vec<(bool, String)> = messages[..=question]
+        .iter()
+        .filter(|message| message["role"] == "user" || (message["role"] == "assistant" && !content(message).is_empty()))
+        .map(|message| (message["role"] == "user", content(message)))
+        .collect();
+    let said: Vec<Said<'_>> =
+        texts.iter().map(|(is_user, text)| if *is_user { Said::User(text) } else { Said::Assistant(text) }).collect();
+    let calls = messages[question..].iter().filter_map(|message| message["tool_calls"].as_array()).flatten();
+    let told: Vec<String> = calls
+        .map(|call| {
+            let is_its = |message: &&Value| message["tool_call_id"] == call["id"];
+            let result = content(messages.iter().find(is_its).expect("each call has its result"));
+            let arguments = serde_json::from_str(call["function"]["arguments"].as_str().unwrap()).unwrap();
+            rules.tell(&said, call["function"]["name"].as_str().unwrap(), &arguments, &result)
+        })
+        .collect();
+    if !told.is_empty() {
+        return json!({"role": "assistant", "content": told.join("\n\n")});
+    }
+    match rules.next(&said) {
+        Next::Say(text) | Next::Documents(text) => json!({"role": "assistant", "content": text}),
+        Next::Call(name, arguments) => {
+            let function = json!({"name": name, "arguments": arguments.to_string()});
+            json!({"role": "assistant", "tool_calls": [{"index": 0, "id": "call_0", "type": "function", "function": function}]})
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_calls_the_tools_holds_the_dialogues_too() {
+    let model = std::env::var("RIVULET_KNOWLEDGE_MODEL_DIR").expect("`make test` sets RIVULET_KNOWLEDGE_MODEL_DIR");
+    let env = [("RIVULET_ASSISTANTS_DIR".to_owned(), shipped().display().to_string())];
+    let offered = Config::load(None, env, Overrides::default()).unwrap().config.offered;
+    for (name, dialogue) in [("loan", "loan"), ("loan", "loan-letter"), ("companion", "companion"), ("econ", "econ")] {
+        let rules = offered.iter().find(|one| one.name == name).unwrap().rules.clone().unwrap();
+        let (url, asked, _running) = minding(rules).await;
+        let setup = offering(Setup::with_upstream(&url))
+            .set("RIVULET_KNOWLEDGE_ENABLED", "true")
+            .set("RIVULET_KNOWLEDGE_MODEL_DIR", &model)
+            .set("RIVULET_DATASETS_PRELOAD", concat!(env!("CARGO_MANIFEST_DIR"), "/sample-data/trade.csv"));
+        let gateway = setup.start().await;
+        until_loaded(&gateway).await;
+        let (is_as_expected, told) = rehearse(&gateway, &shipped().join(format!("dialogues/{dialogue}.toml"))).await;
+        assert!(is_as_expected, "{told}");
+        let asked = asked.load(Ordering::Relaxed);
+        assert!(asked > 3, "a model was asked, not the rules: {asked}");
+    }
 }
 
 #[tokio::test]
