@@ -277,12 +277,19 @@ impl Rounds {
             let kept = self.artifacts.keep(self.request.sharing.session.as_ref(), made).await?;
             Ok((output, kept))
         };
+        let span = self.request.span.tool(tool.name(), &planned.shown.call);
         let begun = Instant::now();
         let (said, kept) = match timeout_at(latest.min(begun + each), running).await {
             Ok(Ok((output, kept))) => (Some(Ok(output)), kept),
             Ok(Err(error)) => (Some(Err(error)), Vec::new()),
             Err(_) => (None, Vec::new()),
         };
+        let status = match &said {
+            Some(Ok(_)) => ToolStatus::Ok,
+            Some(Err(_)) => ToolStatus::Error,
+            None => ToolStatus::Timeout,
+        };
+        span.end(status.as_str(), status != ToolStatus::Ok);
         Ran::Said(said, kept, u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 

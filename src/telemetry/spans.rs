@@ -1,14 +1,15 @@
-//! The spans of a run: `run` ▸ `retrieval`, `run` ▸ `chat`, one for each attempt at a model's server (docs/tracing.md).
+//! The spans of a run: `run` ▸ `retrieval`, `run` ▸ `chat`, one for each attempt at a model's server, and `run` ▸
+//! `execute_tool`, one for each call (docs/tracing.md).
 //!
 //! Attributes have the names of OpenTelemetry's conventions for generative AI. None holds a question, an answer, a
-//! passage or a key. Nothing is done per token: a span is opened at its beginning, told what came of it at its end, and
+//! passage, a key, or what a tool was given and said. Nothing is done per token: a span is opened at its beginning, told what came of it at its end, and
 //! entered never. Where spans go nowhere (`otlp` says so), opening one costs a look at a flag. Uses `chat`.
 
 use std::time::Duration;
 
 use tracing::{Span, field::Empty, info_span};
 
-use crate::chat::{SessionId, Usage};
+use crate::chat::{CallId, SessionId, Usage};
 
 /// The `tracing` target of all spans, by which the log leaves them out and the export takes them in.
 pub const TARGET: &str = "spans";
@@ -56,6 +57,21 @@ impl RunSpan {
             gen_ai.operation.name = "retrieval",
             gen_ai.data_source.id = collection,
             rivulet.retrieval.passages = Empty,
+            error.type = Empty,
+            otel.status_code = Empty,
+        ))
+    }
+
+    /// Begins the call of a tool that there is.
+    #[must_use]
+    pub fn tool(&self, name: &str, call: &CallId) -> ToolSpan {
+        ToolSpan(info_span!(
+            target: TARGET, parent: &self.span, "execute_tool",
+            otel.name = format!("execute_tool {name}"),
+            gen_ai.operation.name = "execute_tool",
+            gen_ai.tool.name = name,
+            gen_ai.tool.call.id = call.as_str(),
+            rivulet.tool.status = Empty,
             error.type = Empty,
             otel.status_code = Empty,
         ))
@@ -116,6 +132,18 @@ impl RetrievalSpan {
     pub fn end(self, passages: usize, error: Option<&'static str>) {
         self.0.record("rivulet.retrieval.passages", i64::try_from(passages).unwrap_or(i64::MAX));
         record_error(&self.0, error);
+    }
+}
+
+/// The span of a call.
+#[derive(Debug)]
+pub struct ToolSpan(Span);
+
+impl ToolSpan {
+    /// It is over, with a status as in `tool.result`, which is an error or is not.
+    pub fn end(self, status: &'static str, is_error: bool) {
+        self.0.record("rivulet.tool.status", status);
+        record_error(&self.0, is_error.then_some(status));
     }
 }
 

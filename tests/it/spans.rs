@@ -40,6 +40,14 @@ impl Collector {
         Self { url, bodies, _server: server }
     }
 
+    /// The spans that came.
+    fn all(&self) -> Vec<Span> {
+        let bodies = self.bodies.borrow();
+        let requests = bodies.iter().map(|(_, body)| ExportTraceServiceRequest::decode(body.clone()).unwrap());
+        let of_resources = requests.flat_map(|request| request.resource_spans);
+        of_resources.flat_map(|of| of.scope_spans).flat_map(|scope| scope.spans).collect()
+    }
+
     /// The spans that came, by name, and whose they are.
     fn spans(&self) -> (BTreeMap<String, Span>, Value) {
         let (mut spans, mut resource) = (BTreeMap::new(), Value::Null);
@@ -174,6 +182,38 @@ async fn a_run_is_a_tree_of_spans_in_the_conventions_words() {
         for said in ["quokka", "wombat", "hunter2"] {
             assert!(!body.contains(said), "{said} was told");
         }
+    }
+}
+
+#[tokio::test]
+async fn each_call_of_a_tool_is_a_span() {
+    let collector = Collector::start().await;
+    let upstream = upstream(Options { rate: 0.0, ..Options::default() }).await;
+    let setup = Setup::with_upstream(&upstream.url).set("RIVULET_TELEMETRY_OTLP_ENDPOINT", &collector.url);
+    let folder = setup.data.path().join("assistants");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("desk.toml"), "[tools]\nuse = [\"calc\", \"time\"]\n").unwrap();
+    let mut gateway = setup.start().await;
+    let mut client = crate::harness::Client::connect(&format!("{}?assistant=desk", gateway.socket(""))).await;
+    client
+        .say(r#"call calc {"expression":"4711 / 0"} and call time {} and call nothing_like_it {} then say "So.""#)
+        .await;
+    let call = client.until("tool.call").await["call"].clone();
+    assert_eq!(client.answer().await.status(), "complete");
+    drop(client);
+    end(&mut gateway).await;
+    // The answer takes two rounds, whose spans are alike.
+    let spans: Vec<Span> = collector.all();
+    let of = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
+    assert_eq!(spans.iter().filter(|span| span.name.starts_with("execute_tool")).count(), 2);
+    let (run, failed, good) = (of("run"), of("execute_tool calc"), of("execute_tool time"));
+    assert_eq!((&failed.parent_span_id, &good.parent_span_id), (&run.span_id, &run.span_id));
+    let told = attributes(&failed.attributes);
+    assert_eq!((&told["gen_ai.tool.call.id"], &told["rivulet.tool.status"]), (&call, &json!("error")));
+    assert_eq!((failed.status.as_ref().unwrap().code(), &told["error.type"]), (StatusCode::Error, &json!("error")));
+    assert_eq!(attributes(&good.attributes)["rivulet.tool.status"], "ok");
+    for (_, body) in collector.bodies.borrow().iter() {
+        assert!(!String::from_utf8_lossy(body).contains("4711"), "what a tool was given was told");
     }
 }
 
