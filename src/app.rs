@@ -32,7 +32,7 @@ use crate::{
     config::{Abandon, Config, Loaded, Refusal},
     datasets::Datasets,
     ephemeral::{InvalidServer, Redis, Server},
-    http::{self, Clients, Gateway, Notices, Origins, Shares, Tls, TlsError, TlsFiles, server::Port},
+    http::{self, Clients, Gateway, Mcp, Notices, Origins, Shares, Tls, TlsError, TlsFiles, server::Port},
     hub::{Hub, INTERRUPT_GRACE, Policy},
     knowledge::{
         Knowledge, NoKnowledge, Retriever, Vectors,
@@ -423,6 +423,7 @@ fn gateway(
         completions: TaskTracker::new(),
         interrupting: CancellationToken::new(),
         top_k: config.knowledge.top_k,
+        mcp: Mcp::new(config),
         origins: Arc::new(Origins::new(config)),
         notices: Notices::default(),
         clients: Arc::new(Clients::new(config)),

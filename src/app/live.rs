@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     auth::{Authenticator, KeyError},
-    config::{AuthConfig, Config, LlmConfig, Loaded, Refusal, TelemetryConfig},
+    config::{AuthConfig, Config, LlmConfig, Loaded, McpConfig, Refusal, TelemetryConfig},
     http::{Clients, Tls, TlsError, TlsFiles},
     hub::Hub,
     limits::Capacity,
@@ -141,7 +141,9 @@ pub(super) fn model(llm: &LlmConfig, answers: Option<&Arc<Answers>>) -> Result<A
 fn followed(old: &Config, new: &Config) -> Config {
     let mut next = old.clone();
     next.limits = new.limits.clone();
-    (next.assistants, next.offered, next.mcp) = (new.assistants.clone(), new.offered.clone(), new.mcp.clone());
+    (next.assistants, next.offered) = (new.assistants.clone(), new.offered.clone());
+    // What is served is the routes'.
+    next.mcp = McpConfig { serve: old.mcp.serve, resource: old.mcp.resource.clone(), ..new.mcp.clone() };
     next.llm = LlmConfig {
         // The runner's, the routes' and the knowledge base's.
         max_output_tokens: old.llm.max_output_tokens,
@@ -172,6 +174,7 @@ fn not_followed(next: &Config, new: &Config) -> Vec<&'static str> {
     let sections = [
         ("server", next.server != new.server),
         ("session", next.session != new.session),
+        ("mcp", next.mcp != new.mcp),
         ("store", next.store != new.store),
         ("cluster", next.cluster != new.cluster),
         ("llm", next.llm != new.llm),

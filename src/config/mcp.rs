@@ -27,6 +27,10 @@ section! {
     "mcp" McpConfig {
         /// The file with the tools that were looked at, which `rivulet mcp pin` writes.
         pins: PathBuf = "./mcp.lock".into(), Kind::Path;
+        /// Whether agents of others may search the knowledge base, at `/mcp`.
+        serve: bool = true, Kind::Switch;
+        /// The address by which they know it; then they are told who lets them in.
+        resource: Option<String> = None, Kind::Url;
         /// The servers.
         servers: Vec<McpServerConfig> = Vec::new(), Kind::Entries("server", MAX_SERVERS, McpServerConfig::KEYS);
     }

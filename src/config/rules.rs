@@ -9,7 +9,7 @@ use reqwest::Url;
 use tracing_subscriber::{EnvFilter, filter::Directive};
 
 use super::{
-    address::{authority, is_loopback, is_origin, is_secure_url, plain_url},
+    address::{authority, is_loopback, is_origin, is_secure_url, plain_url, server_url},
     choices::Environment,
     error::{ConfigError, excerpt},
     layers::Layers,
@@ -35,6 +35,7 @@ pub(super) fn check(config: &mut Config, layers: &Layers, refused: &mut Vec<Conf
         check_auth(config),
         check_ports(config),
         check_sign_in(config, layers),
+        check_resource(config, layers),
         check_previous_secret(config),
         check_key_set(config, layers),
     ];
@@ -248,6 +249,16 @@ fn exclude_each_other(one: SocketAddr, other: SocketAddr) -> bool {
     let takes = |all: IpAddr, one: IpAddr| all == one || all.is_unspecified() && (all.is_ipv6() || one.is_ipv4());
     let (ip, others) = (one.ip(), other.ip());
     one.port() == other.port() && one.port() != 0 && (takes(ip, others) || takes(others, ip))
+}
+
+/// Tokens are sent there.
+fn check_resource(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
+    let Some(url) = &config.mcp.resource else { return Ok(()) };
+    if is_secure_url(url) && server_url(url).is_ok() {
+        return Ok(());
+    }
+    let expected = "an https:// address, or an http:// one of this machine, without user, password, `?` and `#`";
+    wrong(layers, "mcp.resource", expected, "something else (not shown)".to_owned())
 }
 
 /// A token comes back from there: nobody on the way may read it.

@@ -48,6 +48,13 @@ pub(super) struct CollectionList {
     collections: Vec<Described>,
 }
 
+impl CollectionList {
+    /// Their names, and how many documents each has.
+    pub(super) fn counted(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.collections.iter().map(|one| (one.name.as_str(), one.documents))
+    }
+}
+
 /// How the index of a collection stands.
 #[derive(Serialize, ToSchema, Default)]
 #[serde(rename_all = "lowercase", tag = "state")]

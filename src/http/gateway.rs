@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{notices::Notices, origin::Origins, places::Clients, shares::Shares, store_health::StoreHealth};
+use super::{
+    notices::Notices, origin::Origins, places::Clients, protected::Mcp, shares::Shares, store_health::StoreHealth,
+};
 use crate::{
     auth::Authenticator,
     config::Unsupported,
@@ -55,6 +57,8 @@ pub struct Gateway {
     pub audit: Arc<dyn AuditStore>,
     /// For how many days that is kept.
     pub audit_days: u32,
+    /// Whether agents of others may ask for knowledge.
+    pub mcp: Mcp,
     /// Which pages may talk to the gateway.
     pub origins: Arc<Origins>,
     /// What of this was said in the log already.

@@ -15,9 +15,9 @@ use crate::{
 };
 
 /// The longest query, in characters; the embedding model reads the first few hundred words only.
-const MAX_QUERY_CHARS: usize = 4000;
+pub(super) const MAX_QUERY_CHARS: usize = 4000;
 /// The most passages of one answer.
-const MAX_TOP_K: usize = 50;
+pub(super) const MAX_TOP_K: usize = 50;
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = Search)]
@@ -34,9 +34,16 @@ pub(super) struct Query {
     filter: Option<Filter>,
 }
 
+impl Query {
+    /// In the usual mode, with no filter.
+    pub(super) fn of(query: String, collection: Option<String>, top_k: Option<usize>) -> Self {
+        Self { query, collection, top_k, mode: SearchMode::default(), filter: None }
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 pub(super) struct Results {
-    results: Vec<Passage>,
+    pub(super) results: Vec<Passage>,
     /// Another one whenever something else could be found. Too long for a number of JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
@@ -54,6 +61,11 @@ pub(super) async fn query(
     Known(caller): Known<Caller>,
     Json(query): Json<Query>,
 ) -> Result<Reply<Results>, Problem> {
+    search(&gateway, &caller, query).await.map(Reply)
+}
+
+/// What is found for `caller`.
+pub(super) async fn search(gateway: &Gateway, caller: &Caller, query: Query) -> Result<Results, Problem> {
     if query.query.trim().is_empty() {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "empty_text", "`query` is empty"));
     }
@@ -88,5 +100,5 @@ pub(super) async fn query(
         named().await?; // It may have been taken back while it was searched.
     }
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(Reply(Results { results: passages, version: version.map(|version| format!("{version:x}")), took_ms }))
+    Ok(Results { results: passages, version: version.map(|version| format!("{version:x}")), took_ms })
 }

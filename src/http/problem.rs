@@ -63,6 +63,8 @@ pub(super) struct Problem {
     pub(super) param: Option<String>,
     /// What else OpenAI's interface tells, in the gateway's own field.
     pub(super) extension: Option<Box<Value>>,
+    /// What those without a token are told instead of `Bearer`.
+    pub(super) challenge: Option<Box<HeaderValue>>,
     /// Trying again changes nothing, although the status looks as if it could.
     pub(super) is_final: bool,
 }
@@ -86,7 +88,17 @@ impl Problem {
     pub(super) fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
         let code = code.into();
         let detail = detail.into();
-        Self { status, code, detail, retry_after: None, standing: None, param: None, extension: None, is_final: false }
+        Self {
+            status,
+            code,
+            detail,
+            retry_after: None,
+            standing: None,
+            param: None,
+            extension: None,
+            challenge: None,
+            is_final: false,
+        }
     }
 
     /// What a socket would be told with this code. Where waiting helps, it is told for how long.
@@ -143,7 +155,8 @@ impl Problem {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            let challenge = self.challenge.as_deref().cloned();
+            headers.insert(header::WWW_AUTHENTICATE, challenge.unwrap_or_else(|| HeaderValue::from_static("Bearer")));
         }
         if self.status == StatusCode::UPGRADE_REQUIRED {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));

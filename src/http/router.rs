@@ -19,7 +19,7 @@ use super::{
     admin, approvals, artifacts, assistants, audit, auth, chat, collections, completions, contents, credentials,
     datasets, documents, embeddings, events,
     gateway::Gateway,
-    health, identity, jobs, knowledge, memories, messages, models,
+    health, identity, jobs, knowledge, mcp, memories, messages, models,
     openapi::{self, Routes},
     origin::Origins,
     overview, page,
@@ -44,6 +44,7 @@ pub fn surface(gateway: Gateway, apart: bool) -> Surface {
         .nest("/api/v1", api(gateway))
         .nest(completions::BASE, known(gateway, may(Right::Chat, while_allowed(gateway, openai()))))
         .merge(aliases(gateway))
+        .merge(agents(gateway))
         .route("/", get(page::index));
     let admin = openapi::routes()
         .nest("/api/v1", known(gateway, may(Right::Administer, noted(gateway, administration()))))
@@ -153,6 +154,18 @@ fn administration() -> Routes {
 fn beside_administration(gateway: &Arc<Gateway>) -> Routes {
     let jobs = may(Right::Administer, openapi::routes().routes(routes!(jobs::list)));
     known(gateway, jobs.routes(routes!(auth::validate))).routes(routes!(auth::sign_in))
+}
+
+/// For agents of others, where they are served.
+fn agents(gateway: &Arc<Gateway>) -> Routes {
+    if !gateway.mcp.is_served {
+        return openapi::routes();
+    }
+    let speak = openapi::routes().routes(routes!(mcp::speak));
+    known(gateway, may(Right::ReadKnowledge, while_allowed(gateway, speak)))
+        .route_layer(from_fn_with_state(gateway.clone(), mcp::challenge))
+        .routes(routes!(mcp::described))
+        .route("/.well-known/oauth-protected-resource/mcp", get(mcp::described))
 }
 
 /// Other addresses of what stands below `/api/v1`.
