@@ -108,6 +108,8 @@ impl Live {
             self.model.change(model);
         }
         self.runner.assistants.change(&next);
+        let servers: Vec<&str> = next.mcp.servers.iter().map(|server| server.name.as_str()).collect();
+        self.runner.tools.keep_servers(&servers);
         let waiting = not_followed(&next, &new);
         if waiting.is_empty() {
             info!(model = %self.model.name(), "the configuration was read again");

@@ -3,7 +3,7 @@
 
 mod pins;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use serde_json::Value;
@@ -21,6 +21,8 @@ use super::{
 const MAX_SERVERS: usize = 16;
 /// The most characters that models take as the name of a tool.
 const MAX_WIRE_NAME: usize = 64;
+/// The shortest secret that signs who asks, in bytes.
+const MIN_SECRET: usize = 32;
 
 section! {
     /// `mcp.*`
@@ -54,12 +56,16 @@ section! {
         private_hosts: Vec<IpNet> = Vec::new(), Kind::Networks;
         /// The variable with the token that it is sent.
         token_env: Option<String> = None, Kind::Text;
+        /// The variable with the secret that signs who asks.
+        principal_env: Option<String> = None, Kind::Text;
         /// Tools that are believed to change nothing, when the server says so too.
         reads: Vec<String> = Vec::new(), Kind::List;
         /// Seconds until it has said what it is and has.
         connect_s: f64 = 15.0, Kind::Number(0.1, 120.0);
-        /// Seconds for a call.
+        /// Seconds for a call, again with every word of progress.
         call_s: f64 = 20.0, Kind::Number(0.1, 300.0);
+        /// Seconds for a call in all.
+        call_total_s: f64 = 120.0, Kind::Number(0.1, 600.0);
     }
 }
 
@@ -72,8 +78,18 @@ pub struct McpServer {
     pub reach: McpReach,
     /// Until it has said what it is and has, in seconds.
     pub connect_s: f64,
-    /// For a call, in seconds.
+    /// For a call, again with every word of progress, in seconds.
     pub call_s: f64,
+    /// For a call in all, in seconds.
+    pub call_total_s: f64,
+}
+
+impl McpServer {
+    /// How long a call may take, all that comes before it included.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs_f64(2.0f64.mul_add(self.connect_s, self.call_total_s))
+    }
 }
 
 /// How a server is reached.
@@ -97,8 +113,17 @@ pub enum McpReach {
         /// Addresses that are not public and may be asked all the same.
         private_hosts: Vec<IpNet>,
         /// Sent as a bearer token.
-        token: Option<Secret>,
+        token: Option<McpToken>,
     },
+}
+
+/// What a server is told of who asks.
+#[derive(Debug, Clone, PartialEq)]
+pub enum McpToken {
+    /// Always the same.
+    Fixed(Secret),
+    /// Who it is, signed with this.
+    OfWhoAsks(Secret),
 }
 
 /// A tool of a server that the operator has looked at.
@@ -143,6 +168,7 @@ impl McpConfig {
                     reach,
                     connect_s: written.connect_s,
                     call_s: written.call_s,
+                    call_total_s: written.call_total_s,
                 })),
                 Err((setting, expected)) => wrong.push((format!("mcp.servers[{}].{setting}", at + 1), expected)),
             }
@@ -218,8 +244,9 @@ impl McpServerConfig {
                 if !command.is_absolute() {
                     return wrong("command", "an absolute path");
                 }
-                if self.token_env.is_some() || !self.private_hosts.is_empty() {
-                    return wrong("command", "without token_env and private_hosts, which are of servers with a url");
+                if self.token_env.is_some() || self.principal_env.is_some() || !self.private_hosts.is_empty() {
+                    let others = "without token_env, principal_env and private_hosts, which are of servers with a url";
+                    return wrong("command", others);
                 }
                 let found = self.env.iter().map(|name| match value(name) {
                     Some(text) => Ok((name.clone(), Secret::new(text.clone()))),
@@ -238,12 +265,24 @@ impl McpServerConfig {
                 if !(url.starts_with("https://") || is_private) || server_url(url).is_err() {
                     return wrong("url", "an https:// address; http:// where private_hosts names its network");
                 }
-                let token = match &self.token_env {
-                    Some(name) => match value(name).map(|text| Secret::new(text.trim().to_owned())) {
-                        Some(token) if token.is_bearer() => Some(token),
+                let secret = |name| value(name).map(|text| Secret::new(text.trim().to_owned()));
+                let token = match (&self.token_env, &self.principal_env) {
+                    (Some(name), None) => match secret(name) {
+                        Some(token) if token.is_bearer() => Some(McpToken::Fixed(token)),
                         _ => return wrong("token_env", "the name of a variable that is set to a token"),
                     },
-                    None => None,
+                    (None, Some(name)) => match secret(name) {
+                        Some(secret) if secret.expose().len() >= MIN_SECRET => Some(McpToken::OfWhoAsks(secret)),
+                        _ => {
+                            let form =
+                                format!("the name of a variable that is set to at least {MIN_SECRET} characters");
+                            return wrong("principal_env", &form);
+                        }
+                    },
+                    (Some(_), Some(_)) => {
+                        return wrong("token_env", "set, or principal_env instead of it, and not both");
+                    }
+                    (None, None) => None,
                 };
                 Ok(McpReach::Http { url: url.clone(), private_hosts: self.private_hosts.clone(), token })
             }

@@ -48,7 +48,7 @@ pub use self::{
     instructions::{Facts, Instructions},
     load::{Loaded, Overrides},
     localized::Localized,
-    mcp::{McpConfig, McpReach, McpServer, McpServerConfig, McpTool, Pin, Pins, PinsError},
+    mcp::{McpConfig, McpReach, McpServer, McpServerConfig, McpToken, McpTool, Pin, Pins, PinsError},
     preset::Preset,
     secret::Secret,
     settings::{

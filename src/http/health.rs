@@ -24,6 +24,7 @@ use crate::{
     knowledge::{KnowledgeStatus, jobs::IndexHealth},
     llm::breaker::BreakerState,
     telemetry::{metrics::BREAKER_STATE, recorder},
+    tools::ServerState,
 };
 
 #[derive(Serialize, ToSchema)]
@@ -55,6 +56,9 @@ struct Components {
     knowledge: Knowledge,
     model: Model,
     sessions: Sessions,
+    /// Those that speak MCP and were asked for a tool.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    servers: Vec<Server>,
     /// Those of the operator that could be read, where there are some.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     datasets: Vec<Dataset>,
@@ -119,6 +123,17 @@ struct Dataset {
     name: String,
     rows: usize,
     columns: usize,
+}
+
+/// A server of tools. One that is left alone, or has a tool that is off, makes it `degraded`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ServerHealth)]
+struct Server {
+    name: String,
+    /// `ready` or `left_alone`.
+    state: &'static str,
+    /// The tools that are not as they were pinned, and are not called.
+    off: Vec<String>,
 }
 
 /// Without the way to others, sessions that they have cannot be shown here, and limits and tickets are this gateway's own:
@@ -197,7 +212,9 @@ pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, 
     let (others, unreached) = (gateway.hub.reaches_others(), gateway.hub.unreached());
     let counted = gateway.redis.as_ref().map(|redis| redis.is_up());
     let is_damaged = kept.as_ref().is_some_and(|kept| kept.index.failed + kept.index.unwritable > 0);
+    let servers = gateway.runner.tools.servers();
     let is_degraded = is_damaged
+        || servers.iter().any(|server| server.is_left_alone || !server.off.is_empty())
         || matches!(knowledge, KnowledgeStatus::Failed(_))
         || model.state == "down"
         || others == Some(false)
@@ -219,6 +236,7 @@ pub(super) async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, 
         },
         model,
         sessions: Sessions { in_memory: gateway.hub.len() },
+        servers: servers.into_iter().map(Server::from).collect(),
         datasets: datasets(&gateway),
         cluster: counted.map(|counted| Cluster {
             state: match counted && others != Some(false) {
@@ -259,6 +277,12 @@ fn model(gateway: &Gateway) -> Model {
     };
     let targets = targets.into_iter().map(|target| Target { name: target.name, breaker: target.breaker.as_str() });
     Model { name: gateway.model.name().to_string(), state, targets: targets.collect() }
+}
+
+impl From<ServerState> for Server {
+    fn from(ServerState { name, is_left_alone, off }: ServerState) -> Self {
+        Self { name, state: if is_left_alone { "left_alone" } else { "ready" }, off }
+    }
 }
 
 fn datasets(gateway: &Gateway) -> Vec<Dataset> {

@@ -114,7 +114,7 @@ impl Rounds {
                         yield told(RunEvent::Keep);
                     }
                     let each = Duration::try_from_secs_f64(self.bounds.call_s).unwrap_or_default();
-                    let ran = self.run(&planned, each, Instant::now() + each).await;
+                    let ran = self.run(&planned, each, Instant::now() + progress.left).await;
                     let (came, has_sources) = progress.take(ran, planned.shown.changes);
                     if has_sources {
                         yield told(RunEvent::Sources(progress.shelf.sources()));
@@ -279,7 +279,7 @@ impl Rounds {
         };
         let span = self.request.span.tool(tool.name(), &planned.shown.call);
         let begun = Instant::now();
-        let (said, kept) = match timeout_at(latest.min(begun + each), running).await {
+        let (said, kept) = match timeout_at(latest.min(begun + tool.patience(each)), running).await {
             Ok(Ok((output, kept))) => (Some(Ok(output)), kept),
             Ok(Err(error)) => (Some(Err(error)), Vec::new()),
             Err(_) => (None, Vec::new()),

@@ -5,9 +5,10 @@
 
 mod answer;
 mod link;
+mod vouch;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -18,10 +19,11 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use self::link::{Fault, Link};
+use self::link::{Fault, Link, Telling};
 use super::{error::ToolError, output::Output};
 use crate::{
-    config::{McpServer, McpTool, Pin},
+    chat::Owner,
+    config::{McpReach, McpServer, McpToken, McpTool, Pin},
     formula::Arguments,
     telemetry::metrics::MCP_REQUESTS,
 };
@@ -43,6 +45,9 @@ struct Server {
     places: Semaphore,
     link: tokio::sync::Mutex<Option<Arc<Link>>>,
     health: Mutex<Health>,
+    /// The tools that are not as they were pinned.
+    off: Mutex<BTreeSet<String>>,
+    telling: Telling,
 }
 
 #[derive(Debug, Default)]
@@ -51,21 +56,56 @@ struct Health {
     until: Option<Instant>,
 }
 
+impl Health {
+    fn is_left_alone(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() < until)
+    }
+}
+
+/// How a server stands that was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerState {
+    /// Its name.
+    pub name: String,
+    /// Whether it has failed again and again, and is not asked for a while.
+    pub is_left_alone: bool,
+    /// The tools that are off, because they are not as they were pinned.
+    pub off: Vec<String>,
+}
+
 impl Servers {
     /// Asks the server of a tool. To stop it is to drop this: the server is told.
-    pub(super) async fn call(&self, tool: &McpTool, arguments: &Arguments) -> Result<Output, ToolError> {
+    pub(super) async fn call(
+        &self,
+        tool: &McpTool,
+        arguments: &Arguments,
+        owner: Option<&Owner>,
+    ) -> Result<Output, ToolError> {
         let server = self.of(&tool.server);
-        let came = server.call(tool, arguments).await;
+        let came = server.call(tool, arguments, owner).await;
         let outcome = match &came {
             Ok(_) => "ok",
             Err(Fault::Said(_)) => "error",
-            Err(Fault::Off(_)) => "off",
+            Err(Fault::Off(_) | Fault::Nobody) => "off",
             Err(Fault::Alone) => "left_alone",
             Err(Fault::Slow) => "timeout",
             Err(Fault::Connect(_) | Fault::Gone(_)) => "unavailable",
         };
         metrics::counter!(MCP_REQUESTS, "server" => tool.server.name.clone(), "outcome" => outcome).increment(1);
         came.map_err(Into::into)
+    }
+
+    /// How those stand that were asked, by name.
+    pub(super) fn states(&self) -> Vec<ServerState> {
+        let known = self.0.lock();
+        let mut states: Vec<_> = known.values().map(|server| server.state()).collect();
+        states.sort_by(|one, other| one.name.cmp(&other.name));
+        states
+    }
+
+    /// Forgets those that are not among `servers`; who is asking one goes on.
+    pub(super) fn keep(&self, servers: &[&str]) {
+        self.0.lock().retain(|name, _| servers.contains(&name.as_str()));
     }
 
     /// With other settings, a server is another one.
@@ -85,7 +125,7 @@ impl Servers {
 /// Why they cannot be had, in words for the operator.
 pub async fn look_at(server: &McpServer) -> Result<BTreeMap<String, Pin>, String> {
     let looked = async {
-        let link = Link::open(server).await?;
+        let link = Link::open(server, None).await?;
         link.list().await
     };
     match timeout(Duration::from_secs_f64(server.connect_s), looked).await {
@@ -101,15 +141,33 @@ impl Server {
             places: Semaphore::new(AT_ONCE),
             link: tokio::sync::Mutex::default(),
             health: Mutex::default(),
+            off: Mutex::default(),
+            telling: Telling::default(),
         }
     }
 
-    async fn call(&self, tool: &McpTool, arguments: &Arguments) -> Result<Output, Fault> {
+    fn state(&self) -> ServerState {
+        ServerState {
+            name: self.settings.name.clone(),
+            is_left_alone: self.health.lock().is_left_alone(),
+            off: self.off.lock().iter().cloned().collect(),
+        }
+    }
+
+    /// Whether it has to know who asks.
+    fn is_personal(&self) -> bool {
+        matches!(self.settings.reach, McpReach::Http { token: Some(McpToken::OfWhoAsks(_)), .. })
+    }
+
+    async fn call(&self, tool: &McpTool, arguments: &Arguments, owner: Option<&Owner>) -> Result<Output, Fault> {
+        if self.is_personal() && owner.is_none() {
+            return Err(Fault::Nobody);
+        }
         let Ok(_place) = self.places.acquire().await else { return Err(Fault::Alone) };
-        if self.health.lock().until.is_some_and(|until| Instant::now() < until) {
+        if self.health.lock().is_left_alone() {
             return Err(Fault::Alone);
         }
-        let came = self.ask(tool, arguments).await;
+        let came = self.ask(tool, arguments, owner).await;
         match &came {
             Err(fault @ (Fault::Connect(_) | Fault::Gone(_) | Fault::Slow)) => self.failed(fault).await,
             _ => *self.health.lock() = Health::default(),
@@ -117,24 +175,38 @@ impl Server {
         came
     }
 
-    async fn ask(&self, tool: &McpTool, arguments: &Arguments) -> Result<Output, Fault> {
-        let link = self.linked().await?;
-        link.holds(tool, Duration::from_secs_f64(self.settings.connect_s)).await?;
-        let asked = link.ask(&tool.remote, arguments.as_json().clone());
-        let said = timeout(Duration::from_secs_f64(self.settings.call_s), asked).await.map_err(|_| Fault::Slow)??;
+    async fn ask(&self, tool: &McpTool, arguments: &Arguments, owner: Option<&Owner>) -> Result<Output, Fault> {
+        let link = self.linked(owner).await?;
+        let holds = link.holds(tool, Duration::from_secs_f64(self.settings.connect_s)).await;
+        match &holds {
+            Ok(()) => drop(self.off.lock().remove(&tool.title)),
+            Err(Fault::Off(_)) => drop(self.off.lock().insert(tool.title.clone())),
+            Err(_) => {}
+        }
+        holds?;
+        let clocks = (self.settings.call_s, self.settings.call_total_s);
+        let clocks = (Duration::from_secs_f64(clocks.0), Duration::from_secs_f64(clocks.1));
+        let said = link.ask(&tool.remote, arguments.as_json().clone(), clocks, &self.telling).await?;
         answer::read(said).map_err(Fault::Said)
     }
 
-    /// The connection: the one that there is, or a new one.
-    async fn linked(&self) -> Result<Arc<Link>, Fault> {
+    /// The connection: the one that there is, or a new one. Where the server has to know who asks, each call has its own: no
+    /// session there is two people's.
+    async fn linked(&self, owner: Option<&Owner>) -> Result<Arc<Link>, Fault> {
+        if self.is_personal() {
+            return self.open(owner).await;
+        }
         let mut link = self.link.lock().await;
         if let Some(link) = link.as_ref().filter(|link| link.is_open()) {
             return Ok(link.clone());
         }
         *link = None; // What it was of ends first.
-        let opening = timeout(Duration::from_secs_f64(self.settings.connect_s), Link::open(&self.settings));
-        let opened = Arc::new(opening.await.map_err(|_| Fault::Connect("it did not answer in time".to_owned()))??);
-        Ok(link.insert(opened).clone())
+        Ok(link.insert(self.open(None).await?).clone())
+    }
+
+    async fn open(&self, owner: Option<&Owner>) -> Result<Arc<Link>, Fault> {
+        let opening = timeout(Duration::from_secs_f64(self.settings.connect_s), Link::open(&self.settings, owner));
+        Ok(Arc::new(opening.await.map_err(|_| Fault::Connect("it did not answer in time".to_owned()))??))
     }
 
     async fn failed(&self, fault: &Fault) {

@@ -27,7 +27,7 @@ mod toolbox;
 pub use self::{
     context::Context,
     error::ToolError,
-    mcp::look_at,
+    mcp::{ServerState, look_at},
     output::{Made, Output},
     shared::Shared,
     toolbox::{Tool, Toolbox},

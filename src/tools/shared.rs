@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     forecasts::{self, Forecasts},
-    mcp::Servers,
+    mcp::{ServerState, Servers},
 };
 use crate::{datasets::Datasets, memory::Memories, telemetry::caches::CacheReport};
 
@@ -44,6 +44,17 @@ impl Shared {
             questions: forecasts::places(),
             servers: Servers::default(),
         }
+    }
+
+    /// How the servers stand that were asked for a tool, by name.
+    #[must_use]
+    pub fn servers(&self) -> Vec<ServerState> {
+        self.servers.states()
+    }
+
+    /// Forgets all servers but these.
+    pub fn keep_servers(&self, names: &[&str]) {
+        self.servers.keep(names);
     }
 
     /// How the cache of forecasts stands.

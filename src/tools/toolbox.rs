@@ -1,6 +1,6 @@
 //! The tools of one assistant.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
@@ -126,6 +126,15 @@ impl Tool {
         self.configured.asks()
     }
 
+    /// How long a call may take, where others have `usual`: servers have clocks of their own.
+    #[must_use]
+    pub fn patience(&self, usual: Duration) -> Duration {
+        match &self.configured {
+            config::Tool::Mcp(tool) => tool.server.patience(),
+            config::Tool::BuiltIn(_) | config::Tool::Own(_) => usual,
+        }
+    }
+
     /// The arguments that a model has sent, as this tool takes them.
     ///
     /// # Errors
@@ -165,7 +174,7 @@ impl Tool {
             config::Tool::BuiltIn(BuiltIn::Recall) => memory::recall::run(arguments, context).await,
             config::Tool::BuiltIn(BuiltIn::Remember) => memory::remember::run(arguments, context).await,
             config::Tool::BuiltIn(BuiltIn::Time) => time::run(arguments, context.now),
-            config::Tool::Mcp(tool) => context.shared.servers.call(tool, arguments).await,
+            config::Tool::Mcp(tool) => context.shared.servers.call(tool, arguments, context.owner).await,
             config::Tool::Own(own) => match &own.does {
                 Does::Formula(formula) => {
                     let computed = formula.compute(arguments)?;

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod agents;
 mod answers_together;
 mod approvals;
 mod artifacts;

@@ -11,7 +11,10 @@ use rivulet::mock_llm::Options;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use crate::harness::{Client, Setup, TestGateway, Upstream, soon, upstream};
+use crate::{
+    auth::{SECRET, token},
+    harness::{Client, Setup, TestGateway, Upstream, soon, upstream},
+};
 
 const PYTHON: &str = "/usr/bin/python3";
 const LOOKUP: &str = r#"call crm__lookup_customer {"number":7}"#;
@@ -32,7 +35,7 @@ fn program(how: &str) -> String {
 /// What `rivulet mcp pin` comes to with this server.
 async fn pin(setup: &Setup, reach: &str) -> Output {
     let text = format!(
-        "[mcp]\n[[mcp.servers]]\nname = \"crm\"\n{reach}\nreads = [\"lookup_customer\"]\nconnect_s = 10\ncall_s = 2\n"
+        "[mcp]\n[[mcp.servers]]\nname = \"crm\"\n{reach}\nreads = [\"lookup_customer\"]\nconnect_s = 10\ncall_s = 2\ncall_total_s = 4\n"
     );
     fs::write(setup.data.path().join("rivulet.toml"), text).unwrap();
     setup.output(&["mcp", "pin"]).await
@@ -127,16 +130,14 @@ async fn what_may_change_something_waits_to_be_allowed() {
     assert_eq!(fs::read_to_string(calls).unwrap(), "\"delete_customer\"\n", "once");
 }
 
-#[tokio::test]
-async fn an_assistant_asks_a_server_over_http() {
-    let upstream = model().await;
-    let setup = Setup::with_upstream(&upstream.url).set("CRM_TOKEN", "secret-token");
+/// A server over HTTP with this in its environment, and how it is reached.
+async fn over_http(setup: &Setup, variable: &str, value: &str) -> (Child, String) {
     let port = setup.data.path().join("port");
-    let mut server: Child = Command::new(PYTHON)
+    let server: Child = Command::new(PYTHON)
         .arg(script())
         .args(["good", "--http"])
         .arg(&port)
-        .env("TOKEN", "secret-token")
+        .env(variable, value)
         .current_dir(setup.data.path())
         .stdout(Stdio::null())
         .kill_on_drop(true)
@@ -144,14 +145,73 @@ async fn an_assistant_asks_a_server_over_http() {
         .unwrap();
     soon("its port", until(|| port.exists())).await;
     let url = format!("http://127.0.0.1:{}/mcp", fs::read_to_string(&port).unwrap());
-    let reach = format!("url = \"{url}\"\nprivate_hosts = [\"127.0.0.1\"]\ntoken_env = \"CRM_TOKEN\"");
-    let gateway = pinned(setup, &reach).await.start().await;
+    (server, format!("url = \"{url}\"\nprivate_hosts = [\"127.0.0.1\"]"))
+}
+
+#[tokio::test]
+async fn an_assistant_asks_a_server_over_http() {
+    let upstream = model().await;
+    let setup = Setup::with_upstream(&upstream.url).set("CRM_TOKEN", "secret-token");
+    let (mut server, reach) = over_http(&setup, "TOKEN", "secret-token").await;
+    let gateway = pinned(setup, &format!("{reach}\ntoken_env = \"CRM_TOKEN\"")).await.start().await;
     let mut client = open(&gateway).await;
     let came = result(&mut client, LOOKUP).await;
     assert_eq!((&came["status"], &came["data"]["data"]["name"]), (&json!("ok"), &json!("Ada")), "{came}");
     server.kill().await.unwrap();
     let came = result(&mut client, r#"call crm__lookup_customer {"number":8}"#).await;
     assert_eq!(came["status"], "error", "{came}");
+}
+
+#[tokio::test]
+async fn a_server_that_has_to_know_who_asks_is_told_so_by_each_call() {
+    let (upstream, secret) = (model().await, "s3cret-that-only-this-server-shares");
+    let setup = Setup::with_upstream(&upstream.url).set("CRM_SECRET", secret).set("JWT_SECRET_KEY", SECRET);
+    let (_server, reach) = over_http(&setup, "SHARED_SECRET", secret).await;
+    let gateway = pinned(setup, &format!("{reach}\nprincipal_env = \"CRM_SECRET\"")).await.start().await;
+    let who = gateway.setup().data.path().join("who");
+    let told = || fs::read_to_string(&who).unwrap();
+    assert!(told().lines().all(|line| line.contains(r#""sub": "rivulet""#)), "it was pinned by the gateway itself");
+    for user in ["ann", "ben"] {
+        fs::write(&who, "").unwrap();
+        let url = format!("{}?assistant=desk", gateway.socket(""));
+        let mut client = Client::connect_as(&url, &token(user)).await;
+        assert_eq!(result(&mut client, LOOKUP).await["status"], "ok");
+        let told: Vec<Value> = told().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(told.iter().any(|one| one[0] == "tools/call"), "{told:?}");
+        for one in told {
+            assert_eq!((&one[1]["sub"], &one[1]["tenant"]), (&json!(user), &json!("default")), "{one}");
+            assert!(one[1]["aud"].as_str().unwrap().ends_with("/mcp"), "{one}");
+            let life = one[1]["exp"].as_u64().unwrap() - one[1]["iat"].as_u64().unwrap();
+            assert!(life <= 300, "{one}");
+        }
+    }
+    fs::write(&who, "").unwrap();
+    let came = result(&mut open(&gateway).await, LOOKUP).await;
+    assert!(came["summary"].as_str().unwrap().contains("nobody has said who they are"), "{came}");
+    assert_eq!(told(), "", "it was not asked");
+}
+
+#[tokio::test]
+async fn progress_gives_a_call_more_time_and_not_without_end() {
+    comes_to("progress", "ok", "Ada").await;
+    comes_to("creeps", "error", "did not answer in time").await;
+}
+
+#[tokio::test]
+async fn a_server_is_told_when_nobody_waits_for_it_any_more() {
+    let upstream = model().await;
+    let gateway = with_program("waits", &upstream).await.start().await;
+    let folder = gateway.setup().data.path().join("data/mcp/crm");
+    let mut client = open(&gateway).await;
+    client.say(LOOKUP).await;
+    let run = client.until("run.start").await["run"].clone();
+    soon("the call", until(|| folder.join("calls").exists())).await;
+    client.tell(json!({"type": "stop", "run": run})).await;
+    assert_eq!(client.until("run.done").await["status"], "stopped");
+    let told = folder.join("cancelled");
+    soon("the server to be told", until(|| fs::read(&told).is_ok_and(|text| !text.is_empty()))).await;
+    let said: Value = serde_json::from_slice(&fs::read(&told).unwrap()).unwrap();
+    assert!(said["requestId"].is_u64() && said["reason"].is_string(), "{said}");
 }
 
 #[tokio::test]
@@ -200,6 +260,11 @@ async fn a_tool_that_says_something_else_than_when_it_was_pinned_is_off() {
     assert!(!gateway.setup().data.path().join("data/mcp/crm/calls").exists(), "it was not asked");
     let asked = String::from_utf8(upstream.stats.requests()[0].body.to_vec()).unwrap();
     assert!(!asked.contains("Ignore all"), "the model is told what was pinned");
+    let (status, health) = gateway.get("/health").await;
+    assert_eq!((status, &health["status"]), (200, &json!("degraded")));
+    let server = json!([{"name": "crm", "state": "ready", "off": ["crm.lookup_customer"]}]);
+    assert_eq!(health["components"]["servers"], server);
+    assert_eq!(gateway.get("/ready").await.0, 200);
 }
 
 #[tokio::test]
@@ -212,6 +277,9 @@ async fn a_server_that_fails_again_and_again_is_left_alone() {
         let is_left = came["summary"].as_str().unwrap().contains("left alone");
         assert_eq!(is_left, number == 3, "{number}: {came}");
     }
+    let (status, health) = gateway.get("/health").await;
+    assert_eq!((status, &health["status"]), (200, &json!("degraded")));
+    assert_eq!(health["components"]["servers"][0]["state"], "left_alone");
 }
 
 #[tokio::test]
@@ -250,6 +318,7 @@ async fn what_is_wrong_with_servers_is_said_before_a_port_is_bound() {
         ("name = \"crm\"", "mcp.servers[1].command must be set, or url instead of it"),
         ("name = \"a.b\"\ncommand = \"/bin/true\"", "mcp.servers[1].name must be"),
         ("name = \"crm\"\ncommand = \"/bin/true\"\nenv = [\"NOT_SET\"]", "NOT_SET is not"),
+        ("name = \"crm\"\nurl = \"https://x.example\"\nprincipal_env = \"NOT_SET\"", "at least 32 characters"),
         ("name = \"crm\"\ncommand = \"/bin/true\"\nreads = [\"x\"]", "says of no tool `x` that it reads alone"),
     ];
     for (server, said) in cases {

@@ -4,6 +4,9 @@
 Its first argument says how it behaves: `good`, or one of the ways in which a server can be of no use.
 """
 
+import base64
+import hashlib
+import hmac
 import http.server
 import json
 import os
@@ -48,6 +51,9 @@ def answer(message, say):
     method, number = message.get("method"), message.get("id")
     good = {"jsonrpc": "2.0", "id": number}
     if number is None:
+        if method == "notifications/cancelled":
+            with open("cancelled", "w") as told:
+                told.write(json.dumps(message["params"]))
         return None
     if method == "initialize":
         good["result"] = {
@@ -61,8 +67,14 @@ def answer(message, say):
         arguments = message["params"].get("arguments", {})
         with open("calls", "a") as calls:
             calls.write(json.dumps(message["params"]["name"]) + "\n")
-        if HOW == "silent":
+        if HOW in ("silent", "waits"):
             return None
+        if HOW in ("progress", "creeps"):
+            token = message["params"]["_meta"]["progressToken"]
+            for step in range(6 if HOW == "progress" else 60):
+                time.sleep(0.5)
+                params = {"progressToken": token, "progress": step}
+                say({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
         if HOW == "other-id":
             good["id"] = 987654
         if HOW == "dies":
@@ -102,6 +114,19 @@ def over_pipes():
             time.sleep(1)
 
 
+def claims(authorization):
+    """Who asks, when that is signed with the secret."""
+    try:
+        signed, signature = authorization.removeprefix("Bearer ").rsplit(".", 1)
+        key = os.environ["SHARED_SECRET"].encode()
+        expected = base64.urlsafe_b64encode(hmac.new(key, signed.encode(), hashlib.sha256).digest()).rstrip(b"=")
+        if not hmac.compare_digest(expected, signature.encode()):
+            return None
+        return json.loads(base64.urlsafe_b64decode(signed.split(".")[1] + "=="))
+    except ValueError:
+        return None
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -109,6 +134,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if os.environ.get("TOKEN") and self.headers.get("Authorization") != "Bearer " + os.environ["TOKEN"]:
             return self.send(401, b"")
+        if os.environ.get("SHARED_SECRET"):
+            who = claims(self.headers.get("Authorization", ""))
+            if who is None:
+                return self.send(401, b"")
+            with open("who", "a") as out:
+                out.write(json.dumps([message.get("method"), who]) + "\n")
         said = answer(message, None)
         self.send(202, b"") if said is None else self.send(200, json.dumps(said).encode())
 

@@ -17,10 +17,11 @@ use reqwest::redirect::Policy;
 use rmcp::{
     ClientHandler, RoleClient, ServiceError,
     model::{
-        CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, Implementation, JsonObject,
-        PaginatedRequestParams, ProtocolVersion, Tool as Listed,
+        CallToolRequest, CallToolRequestParams, CallToolResult, CancelledNotification, CancelledNotificationParam,
+        ClientCapabilities, ClientConfig, ClientNotification, ClientRequest, Implementation, JsonObject,
+        PaginatedRequestParams, ProtocolVersion, RequestId, ServerResult, Tool as Listed,
     },
-    service::{ClientLifecycleMode, ClientServiceExt, NotificationContext, RunningService},
+    service::{ClientLifecycleMode, ClientServiceExt, NotificationContext, PeerRequestOptions, RunningService},
     transport::{
         async_rw::AsyncRwTransport,
         streamable_http_client::{StreamableHttpClientTransport, StreamableHttpClientTransportConfig},
@@ -29,12 +30,15 @@ use rmcp::{
 use tokio::{
     io::AsyncReadExt,
     process::{ChildStderr, Command},
+    runtime::Handle,
     task::JoinSet,
     time::timeout,
 };
 
+use super::vouch;
 use crate::{
-    config::{McpReach, McpServer, McpTool, Pin},
+    chat::{Owner, Timestamp},
+    config::{McpReach, McpServer, McpToken, McpTool, Pin},
     llm::innermost,
     tools::{
         error::ToolError,
@@ -55,6 +59,8 @@ const MAX_DESCRIPTION: usize = 4000;
 const MAX_SCHEMA: usize = 16 << 10;
 /// So much of what a program says on its standard error is logged, in bytes; the rest is read and dropped.
 const MAX_LOGGED: usize = 64 << 10;
+/// How long it may take to tell a server that nobody waits for an answer any more.
+const TELLING: Duration = Duration::from_secs(2);
 
 /// Why a server was of no use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +80,9 @@ pub(super) enum Fault {
     /// The tool is not as it was pinned.
     #[error("{0}")]
     Off(String),
+    /// Nobody has said who asks, and it has to know.
+    #[error("it is asked in the name of somebody, and nobody has said who they are")]
+    Nobody,
     /// It failed too often.
     #[error("it has failed several times and is left alone for a minute")]
     Alone,
@@ -85,7 +94,7 @@ impl From<Fault> for ToolError {
             Fault::Connect(why) => Self::Off(why),
             Fault::Said(why) => Self::Said(why),
             Fault::Off(why) => Self::Off(why),
-            fault @ Fault::Alone => Self::Off(fault.to_string()),
+            fault @ (Fault::Alone | Fault::Nobody) => Self::Off(fault.to_string()),
             fault @ (Fault::Gone(_) | Fault::Slow) => Self::Unreachable(fault.to_string()),
         }
     }
@@ -95,6 +104,7 @@ impl From<ServiceError> for Fault {
     fn from(error: ServiceError) -> Self {
         match error {
             ServiceError::McpError(error) => Self::Said(crate::chat::printable(&error.message, 2000)),
+            ServiceError::Timeout { .. } => Self::Slow,
             ServiceError::TransportClosed => Self::Gone("the connection has ended".to_owned()),
             other => Self::Gone(crate::chat::printable(&other.to_string(), 400)),
         }
@@ -144,8 +154,9 @@ impl Drop for Child {
 }
 
 impl Link {
-    /// Connects, and finds out which version of the protocol is spoken. How long that may take is the caller's to say.
-    pub(super) async fn open(server: &McpServer) -> Result<Self, Fault> {
+    /// Connects, and finds out which version of the protocol is spoken. How long that may take is the caller's to say. A server
+    /// that has to know who asks is told `owner`, or that it is the gateway.
+    pub(super) async fn open(server: &McpServer, owner: Option<&Owner>) -> Result<Self, Fault> {
         let is_stale = Arc::new(AtomicBool::new(false));
         let watcher = Watcher(is_stale.clone());
         let lifecycle =
@@ -166,7 +177,11 @@ impl Link {
                     .session_recovery_timeout(Duration::from_secs(5))
                     .reinit_on_expired_session(true);
                 let config = match token {
-                    Some(token) => config.auth_header(token.expose()),
+                    Some(McpToken::Fixed(token)) => config.auth_header(token.expose()),
+                    Some(McpToken::OfWhoAsks(secret)) => {
+                        let token = vouch::token(secret, url, owner, Timestamp::now());
+                        config.auth_header(token.map_err(|error| unfit(&error))?)
+                    }
                     None => config,
                 };
                 let transport = StreamableHttpClientTransport::with_client(client, config);
@@ -229,10 +244,54 @@ impl Link {
         Err(Fault::Gone(format!("its list of tools has more than {MAX_PAGES} pages")))
     }
 
-    /// Calls a tool. The server is told when this is dropped before there is an answer.
-    pub(super) async fn ask(&self, name: &str, arguments: JsonObject) -> Result<CallToolResult, Fault> {
+    /// Calls a tool. Every word of progress gives it `clocks.0` again, but no more than `clocks.1` in all. The server is told when
+    /// it is over, and when this is dropped before there is an answer; who tells it is among `telling`.
+    pub(super) async fn ask(
+        self: Arc<Self>,
+        name: &str,
+        arguments: JsonObject,
+        clocks: (Duration, Duration),
+        telling: &Telling,
+    ) -> Result<CallToolResult, Fault> {
         let params = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
-        Ok(self.service.peer().call_tool(params).await?)
+        let options =
+            PeerRequestOptions::with_timeout(clocks.0).reset_timeout_on_progress().with_max_total_timeout(clocks.1);
+        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
+        let sent = self.service.peer().send_request_with_option(request, options).await?;
+        let mut waiting = Waiting { id: Some(sent.id.clone()), link: self, telling };
+        let came = sent.await_response().await;
+        waiting.id = None;
+        match came? {
+            ServerResult::CallToolResult(result) => Ok(result),
+            ServerResult::EmptyResult(_) => Ok(CallToolResult::default()),
+            _ => Err(Fault::Gone("what it answered is no result of a tool".to_owned())),
+        }
+    }
+
+    async fn stopped(&self, id: RequestId) {
+        let said = CancelledNotificationParam::new(Some(id), Some("nobody waits for it any more".to_owned()));
+        let said = ClientNotification::CancelledNotification(CancelledNotification::new(said));
+        let _ = timeout(TELLING, self.service.peer().send_notification(said)).await; // One that is gone need not know.
+    }
+}
+
+/// Those that tell servers that nobody waits any more.
+pub(super) type Telling = Mutex<JoinSet<()>>;
+
+/// Somebody waits for an answer.
+struct Waiting<'a> {
+    id: Option<RequestId>,
+    link: Arc<Link>,
+    telling: &'a Telling,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let (Some(id), Ok(runtime)) = (self.id.take(), Handle::try_current()) else { return };
+        let link = self.link.clone();
+        let mut telling = self.telling.lock();
+        while telling.try_join_next().is_some() {}
+        telling.spawn_on(async move { link.stopped(id).await }, &runtime);
     }
 }
 

@@ -16,6 +16,7 @@ fn requests() -> Vec<(Method, &'static str, Value, &'static str)> {
         (Method::POST, "/v1/chat/completions", question, "chat"),
         (Method::GET, "/v1/models", Value::Null, "chat"),
         (Method::POST, "/api/v1/rag/query", json!({"query": "why"}), "knowledge:read"),
+        (Method::POST, "/mcp", json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}), "knowledge:read"),
         (Method::GET, "/api/v1/documents", Value::Null, "knowledge:read"),
         (Method::GET, "/api/v1/collections", Value::Null, "knowledge:read"),
         (Method::GET, "/api/v1/jobs/x/events", Value::Null, "knowledge:read"),
