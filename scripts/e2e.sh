@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Starts the gateway and talks to it from outside: `scripts/e2e.sh RIVULET_BINARY`. The page in a real browser, then a
-# client in plain Python that knows only the protocol, the official `openai` packages for Python and Node.js, and the
-# examples in four languages, of which those in Rust are in the folder `examples` beside the binary.
+# client in plain Python that knows only the protocol, the official `openai` packages for Python and Node.js, the
+# official packages of MCP as client and servers, and the examples in four languages, of which those in Rust are in the
+# folder `examples` beside the binary.
 # RIVULET_KNOWLEDGE_MODEL_DIR names the embedding model.
 # The gateway takes a free port, keeps its data in a temporary folder, and is gone when this is over.
 set -euo pipefail
@@ -114,16 +115,10 @@ PATH="$PATH:$cache/deps/promtool"
 curl --noproxy '*' --silent --fail --max-time 5 "$url/metrics" | promtool check metrics ||
     fail "promtool does not like /metrics"
 
-# Sets `program` to a copy of tests/sdk/node/sdk.mjs that has its packages beside it, kept in the same way.
+# Sets `program` to a copy of tests/sdk/node/sdk.mjs that has its packages beside it.
 node_sdk() {
     local folder
-    folder="$cache/deps/sdk-node-$(sha256sum tests/sdk/node/package-lock.json | cut -c1-16)"
-    if [ ! -e "$folder/node_modules/.package-lock.json" ]; then
-        rm -rf "$folder"
-        mkdir -p "$folder"
-        cp tests/sdk/node/{package.json,package-lock.json,.npmrc} "$folder/"
-        RIVULET_CACHE="$cache" scripts/with-node.sh npm --prefix "$folder" ci --no-progress
-    fi
+    folder="$(RIVULET_CACHE="$cache" scripts/node-with.sh tests/sdk/node)"
     cp tests/sdk/node/sdk.mjs "$folder/"
     program="$folder/sdk.mjs"
 }
@@ -136,6 +131,10 @@ python="$(scripts/python-with.sh tests/sdk/python/requirements.txt openai)"
 run env NO_PROXY='*' no_proxy='*' "$python" tests/sdk/python/sdk.py "$url" "$binary"
 node_sdk
 run env RIVULET_CACHE="$cache" scripts/with-node.sh node "$program" "$url" "$binary"
+python="$(scripts/python-with.sh tests/mcp/requirements.txt mcp_server_time)"
+node="$(RIVULET_CACHE="$cache" scripts/with-node.sh sh -c 'command -v node')"
+folder="$(RIVULET_CACHE="$cache" scripts/node-with.sh tests/mcp/node)"
+run env NO_PROXY='*' no_proxy='*' "$python" tests/mcp/official.py "$url" "$binary" "$node" "$folder"
 python="$(scripts/python-with.sh examples/clients/python/requirements.txt httpx)"
 # Node.js 20 has the WebSocket of later ones behind this switch.
 run env RIVULET_CACHE="$cache" NODE="scripts/with-node.sh node --experimental-websocket --no-warnings" \

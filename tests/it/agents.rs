@@ -130,7 +130,9 @@ async fn one_message_at_a_time_is_taken_by_post_alone_and_from_no_foreign_page()
 async fn who_comes_without_a_token_is_told_where_there_are_some() {
     let gateway = setup().start().await;
     assert_eq!(gateway.get("/.well-known/oauth-protected-resource").await.0, 404, "nobody has said who makes tokens");
-    let setup = setup().set("JWT_ISSUER", "https://id.example").set("RIVULET_MCP_RESOURCE", "https://chat.example/mcp");
+    let setup = setup()
+        .set("RIVULET_AUTH_ISSUER", "https://id.example")
+        .set("RIVULET_MCP_RESOURCE", "https://chat.example/mcp");
     let gateway = setup.start().await;
     let response = Http::new().post(gateway.url("/mcp")).json(&asked("ping", json!({}))).send().await.unwrap();
     assert_eq!(response.status(), 401);
