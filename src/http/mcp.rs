@@ -50,7 +50,7 @@ pub(super) async fn challenge(State(gateway): State<Arc<Gateway>>, request: Requ
 pub(super) async fn described(State(gateway): State<Arc<Gateway>>) -> Response {
     match gateway.mcp.resource() {
         Some(resource) => Reply(resource).into_response(),
-        None => Problem::not_found("address").into_response(),
+        None => Problem::not_found("description").into_response(),
     }
 }
 

@@ -40,7 +40,11 @@ async fn an_agent_finds_passages_with_their_sources() {
     let results = found["structuredContent"]["results"].as_array().unwrap();
     assert_eq!((results.len(), &results[0]["title"]), (2, &json!("Returns and refunds")));
     let (_, beside) = gateway.post("/api/v1/rag/query", json!({"query": "return a tent", "top_k": 2})).await;
-    assert_eq!(found["structuredContent"]["results"], beside["results"], "what the other way finds");
+    // The scores are those of an index that is still being put in order.
+    let places = |results: &Value| -> Vec<_> {
+        results.as_array().unwrap().iter().map(|one| (one["document"].clone(), one["chunk"].clone())).collect()
+    };
+    assert_eq!(places(&found["structuredContent"]["results"]), places(&beside["results"]), "what the other way finds");
 
     let listed = tool(&gateway, "list_collections", json!({})).await;
     assert!(listed["content"][0]["text"].as_str().unwrap().starts_with("default: "), "{listed}");
