@@ -19,7 +19,7 @@ use super::{body::Json, desk::page_limit, fields, gateway::Gateway, problem::Pro
 use crate::{
     auth::Caller,
     chat::{Memory, MemoryId, MemoryKind, Origin, Owner, Timestamp},
-    memory::{FACT_CHARS, MemoryError, notebook, sensitive::sensitive, words::words},
+    memory::{FACT_CHARS, MemoryError, notebook},
     store::{
         MemoryStore, StoreError,
         memories::{Forget, MAX_MEMORY_PAGE, MemoryFilter},
@@ -148,10 +148,7 @@ pub(super) async fn reword(
     Json(new): Json<NewWords>,
 ) -> Result<Reply<Memory>, Problem> {
     let (id, text) = (memory_id(&id)?, fact_text(&new.text)?);
-    if let Some(found) = sensitive(text) {
-        return Err(MemoryError::Sensitive(found).into());
-    }
-    let reworded = store(&gateway, &caller)?.reword(caller.owner(), &id, text, words(text)).await?;
+    let reworded = gateway.runner.tools.memories.reword(caller.owner(), &id, text).await?;
     Ok(Reply(reworded.ok_or_else(none)?))
 }
 

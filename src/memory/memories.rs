@@ -27,7 +27,7 @@ use crate::{
     llm::estimated_tokens,
     store::{
         MemoryStore, StoreError,
-        memories::{Forget, Forgotten, Kept, MAX_FACTS, MemoryFilter, NewMemory},
+        memories::{Forget, Forgotten, Kept, MemoryFilter, NewMemory, Reworded},
     },
     telemetry::metrics::{MEMORY_DURATION, MEMORY_ITEMS, MEMORY_RETRIEVALS, MEMORY_UNAVAILABLE, MEMORY_WRITES},
 };
@@ -42,8 +42,6 @@ pub const FACT_CHARS: usize = 300;
 const BATCH: usize = 32;
 /// How often it is looked for what has no vector yet, when nobody says that there is something.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-/// The most episodes that are forgotten with what was said.
-const MOST_FORGOTTEN: usize = 50;
 
 /// What users have told.
 #[derive(Debug, Default)]
@@ -112,12 +110,22 @@ impl Memories {
 
     /// What is told is noted first, and told whatever becomes of the rest.
     async fn try_recollect(&self, telling: &Telling) -> Result<Known, MemoryError> {
-        let inner = self.open(telling).await?;
         let (notebook, rule) = (&telling.notebook, &telling.rule);
+        let owner = notebook.owner.as_ref();
+        if let Some(former) = &telling.replaces {
+            let former = Forget::UndoMessage(telling.session.clone(), former.clone());
+            self.inner_of(owner)?.store.forget(owner, former, Timestamp::now()).await?;
+        }
+        let inner = self.open(telling).await?;
         let mut recollection = Recollection::default();
-        if telling.is_first && rule.extract == Extract::Rules {
+        if rule.extract == Extract::Rules {
             let said = phrases::said(&telling.text).into_iter().filter(|said| sensitive(&said.text).is_none());
-            let new: Vec<NewMemory> = said.map(|said| fact(telling, said)).collect();
+            let mut new = inner.new_facts(telling, said.collect()).await?;
+            let now = Timestamp::now(); // A question may be answered anew when its time is over.
+            new.retain(|new| new.memory.expires_at.is_none_or(|end| end > now));
+            for new in &mut new {
+                new.is_again = !telling.is_first;
+            }
             for kept in inner.keep(notebook, new).await? {
                 if let Kept::New { memory, ended } = kept {
                     recollection.noted.push(Noted::of(&memory, &ended));
@@ -179,7 +187,12 @@ impl Memories {
         let text = beginning(&telling.text, QUESTION_CHARS);
         let words = words(&text);
         let memory = telling.memory(MemoryKind::Episode, Origin::Turn, text);
-        inner.keep(&telling.notebook, vec![NewMemory { memory, words, ends: Vec::new() }]).await?;
+        inner
+            .keep(
+                &telling.notebook,
+                vec![NewMemory { memory, words, ends: Vec::new(), over: Vec::new(), is_again: false }],
+            )
+            .await?;
         Ok(())
     }
 
@@ -201,9 +214,10 @@ impl Memories {
         let mut said: Vec<Said> = phrases::said(&telling.text).into_iter().filter(is_meant).collect();
         if said.is_empty() {
             let text = beginning(quote, FACT_CHARS);
-            said.push(Said { attribute: None, text, ends: Vec::new(), origin: Origin::Explicit });
+            let (value, ends) = (None, Vec::new());
+            said.push(Said { attribute: None, text, value, ends, is_over: false, origin: Origin::Explicit });
         }
-        let new: Vec<NewMemory> = said.into_iter().map(|said| fact(telling, said)).collect();
+        let new = inner.new_facts(telling, said).await?;
         let wanted: Vec<Memory> = new.iter().map(|new| new.memory.clone()).collect();
         let mut remembered = Vec::new();
         for (kept, wanted) in inner.keep(&telling.notebook, new).await?.into_iter().zip(wanted) {
@@ -226,15 +240,39 @@ impl Memories {
             return Err(MemoryError::Sensitive(found));
         }
         let said = phrases::said(&fact.text).into_iter().next().filter(|said| said.attribute.is_some());
+        let inner = self.inner_of(notebook.owner.as_ref())?;
+        let over = match &said {
+            Some(said) => inner.over(notebook, said).await?,
+            None => Vec::new(),
+        };
         let (attribute, ends) = said.map_or((None, Vec::new()), |said| (said.attribute, said.ends));
         let words = words(&fact.text);
-        let new = NewMemory { words, ends, memory: Memory { attribute, ..fact } };
-        match self.inner_of(notebook.owner.as_ref())?.keep(notebook, vec![new]).await?.pop() {
+        let new = NewMemory { words, ends, over, is_again: false, memory: Memory { attribute, ..fact } };
+        match inner.keep(notebook, vec![new]).await?.pop() {
             Some(Kept::New { memory, .. }) => Ok(Some(*memory)),
             Some(Kept::Full) => Err(MemoryError::Full),
             Some(Kept::Forgotten) => Err(MemoryError::Forgotten),
             Some(Kept::Known) | None => Ok(None),
         }
+    }
+
+    /// Puts a fact in other words; what it is about is worked out anew. `None` when `owner` has no such fact.
+    ///
+    /// # Errors
+    /// [`MemoryError`].
+    pub async fn reword(
+        &self,
+        owner: Option<&Owner>,
+        id: &MemoryId,
+        text: &str,
+    ) -> Result<Option<Memory>, MemoryError> {
+        if let Some(found) = sensitive(text) {
+            return Err(MemoryError::Sensitive(found));
+        }
+        let said = phrases::said(text).into_iter().next().filter(|said| said.attribute.is_some());
+        let (attribute, ends) = said.map_or((None, Vec::new()), |said| (said.attribute, said.ends));
+        let new = Reworded { text: text.to_owned(), words: words(text), attribute, ends };
+        Ok(self.inner_of(owner)?.store.reword(owner, id, new, Timestamp::now()).await?)
     }
 
     /// What is known of something; of everything: all facts. Facts come first.
@@ -272,39 +310,15 @@ impl Memories {
         let (notebook, now) = (&telling.notebook, Timestamp::now());
         let owner = notebook.owner.as_ref();
         let begun = Instant::now();
-        let forgets: Vec<Forget> = match what {
-            What::Everything => {
-                let assistant = Some(notebook.assistant.clone());
-                vec![Forget::All(MemoryFilter { assistant, ..MemoryFilter::default() })]
-            }
-            What::Of(text) => {
-                let wanted = words(text);
-                if wanted.as_slice().is_empty() {
-                    return Err(MemoryError::Nothing); // Everything has all of no words.
-                }
-                let filter = MemoryFilter {
-                    assistant: Some(notebook.assistant.clone()),
-                    kind: Some(MemoryKind::Fact),
-                    session: None,
-                };
-                // Those that hold no longer, too.
-                let facts = inner.store.memories(owner, &filter, None, MAX_FACTS).await?.memories;
-                let has_all = |fact: &&Memory| {
-                    let words = words(&fact.text);
-                    !words.as_slice().is_empty() && (words.has_all_of(&wanted) || wanted.has_all_of(&words))
-                };
-                let meant: Vec<MemoryId> = facts.iter().filter(has_all).map(|fact| fact.id.clone()).collect();
-                let traces = inner.store.traces(notebook, None, now).await?;
-                let mentioning = traces.into_iter().filter(|trace| trace.words.has_all_of(&wanted));
-                let episodes = mentioning.take(MOST_FORGOTTEN).map(|trace| trace.id);
-                meant.into_iter().chain(episodes).map(Forget::One).collect()
-            }
+        let assistant = notebook.assistant.clone();
+        let what = match what {
+            What::Everything => Forget::All(MemoryFilter { assistant: Some(assistant), ..MemoryFilter::default() }),
+            What::Of(text) => Forget::Words(assistant, words(text)),
         };
-        let mut all = Forgotten::default();
-        for what in forgets {
-            let one = inner.store.forget(owner, what, now).await?;
-            all = Forgotten { facts: all.facts + one.facts, episodes: all.episodes + one.episodes };
+        if matches!(&what, Forget::Words(_, words) if words.as_slice().is_empty()) {
+            return Err(MemoryError::Nothing); // Everything has all of no words.
         }
+        let all = inner.store.forget(owner, what, now).await?;
         metrics::histogram!(MEMORY_DURATION, "op" => "forget").record(begun.elapsed().as_secs_f64());
         if all == Forgotten::default() { Err(MemoryError::Nothing) } else { Ok(all) }
     }
@@ -342,6 +356,26 @@ pub enum What<'a> {
 }
 
 impl Inner {
+    /// What was said, to be kept as facts.
+    async fn new_facts(&self, telling: &Telling, said: Vec<Said>) -> Result<Vec<NewMemory>, StoreError> {
+        let mut new = Vec::with_capacity(said.len());
+        for said in said {
+            let over = self.over(&telling.notebook, &said).await?;
+            new.push(NewMemory { over, ..fact(telling, said) });
+        }
+        Ok(new)
+    }
+
+    /// The facts that say what `said` says to be over. They are named one by one: what is told meanwhile was said later.
+    async fn over(&self, notebook: &Notebook, said: &Said) -> Result<Vec<MemoryId>, StoreError> {
+        if !said.is_over {
+            return Ok(Vec::new());
+        }
+        let mut facts = self.store.facts(notebook, Timestamp::now()).await?;
+        facts.retain(|fact| phrases::said(&fact.text).iter().any(|other| said.is_end_of(other)));
+        Ok(facts.into_iter().map(|fact| fact.id).collect())
+    }
+
     async fn keep(&self, notebook: &Notebook, new: Vec<NewMemory>) -> Result<Vec<Kept>, StoreError> {
         if new.is_empty() {
             return Ok(Vec::new());
@@ -413,7 +447,7 @@ fn fact(telling: &Telling, said: Said) -> NewMemory {
     let words = words(&said.text);
     let memory = telling.memory(MemoryKind::Fact, said.origin, said.text);
     let memory = Memory { attribute: said.attribute, ..memory };
-    NewMemory { memory, words, ends: said.ends }
+    NewMemory { memory, words, ends: said.ends, over: Vec::new(), is_again: false }
 }
 
 /// Whether an attribute is the one that is asked for, or one of its kind, as [`phrases::asked`] says it.

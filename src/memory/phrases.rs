@@ -45,8 +45,12 @@ pub struct Said {
     pub attribute: Option<String>,
     /// Their own clause, a part of the message of at most [`MAX_SAID_CHARS`].
     pub text: String,
+    /// What it says of its attribute where there is one of it, in small letters: `berlin` of a place.
+    pub value: Option<String>,
     /// The attributes of facts that hold no longer: its own, and those that it denies.
     pub ends: Vec<String>,
+    /// Whether what has this value of its attribute holds no longer, and nothing else: "I no longer live in Berlin".
+    pub is_over: bool,
     /// [`Origin::Explicit`] when they asked for it, otherwise [`Origin::Rule`].
     pub origin: Origin,
 }
@@ -60,6 +64,12 @@ static FILLER: LazyLock<Regex> = LazyLock::new(|| {
         r"|besides|sorry|thanks|thank you|sure|great|please|bitte|कृपया|hallo|guten (?:morgen|tag|abend)|servus|moin|übrigens|ach|ja|nein|und|aber|außerdem|naja|tja|danke|nur damit du es weißt|नमस्ते|नमस्कार|हाय|हैलो|हेलो|वैसे|हाँ|हां|नहीं|और|अच्छा|लेकिन|अरे|धन्यवाद)",
         r"(?:[\s,!.:–-]+|$))+"
     ))
+});
+/// Who greets may say who they are, and nothing else with it.
+static GREETING: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:hi|hello|hey|hiya|good (?:morning|evening|afternoon)|hallo|guten (?:morgen|tag|abend)|servus|moin|नमस्ते|नमस्कार|हाय|हैलो|हेलो)\b",
+    )
 });
 /// What somebody orders to be done, which is no memory of the one who is asked to remember it.
 static ORDER: LazyLock<Regex> = LazyLock::new(|| {
@@ -99,7 +109,7 @@ pub fn is_own_words(message: &str, quote: &str) -> bool {
         |text: &str| -> Vec<String> { text.split_whitespace().map(bare).filter(|word| !word.is_empty()).collect() };
     let said: Vec<Vec<String>> = sentences(start(message))
         .iter()
-        .filter(|sentence| !sentence.is_quotation && is_own(sentence.text))
+        .filter(|sentence| !sentence.is_quotation && !sentence.is_task && is_own(sentence.text))
         .map(|sentence| words(sentence.text))
         .collect();
     let is_said = |part: &Vec<String>| said.iter().any(|said| said.windows(part.len()).any(|there| there == part));
@@ -113,8 +123,14 @@ pub fn is_own_words(message: &str, quote: &str) -> bool {
 pub fn said(message: &str) -> Vec<Said> {
     let is_typed = message.chars().nth(MAX_TYPED_CHARS).is_none();
     let (mut told, mut texts) = (Vec::new(), HashSet::new());
+    let mut greets = false; // Nothing but a greeting was said yet.
     for (sentence, at) in sentences(start(message)).iter().zip(0..) {
+        if sentence.is_task {
+            break;
+        }
         let text = without_filler(sentence.text);
+        let is_greeting = at == 0 && GREETING.is_match(sentence.text) || at == 1 && greets;
+        greets = is_greeting && text.is_empty();
         let (before, wanted) = explicit(text).map_or((text, None), |(before, wanted)| (before, Some(wanted)));
         let is_forgotten = !before.is_empty() && LANGUAGES.iter().any(|language| language.forget.is_match(text));
         if sentence.is_quotation || is_forgotten {
@@ -125,10 +141,10 @@ pub fn said(message: &str) -> Vec<Said> {
         }
         let is_statement = wanted.is_some() || !sentence.is_question;
         if is_statement && !sentence.has_quotation && !is_hedged(before) {
-            told.extend(
-                clauses(before)
-                    .filter_map(|clause| Some(Said::new(clause, Origin::Rule, Some(found(clause, at == 0)?)))),
-            );
+            let each = clauses(before).zip(0..).filter_map(|(clause, nth)| {
+                Some(Said::new(clause, Origin::Rule, Some(found(clause, is_greeting && nth == 0)?)))
+            });
+            told.extend(each);
         }
         if let Some(wanted) = wanted.filter(|wanted| is_own(wanted)) {
             told.extend(remembered(wanted, sentence));
@@ -205,7 +221,7 @@ fn remembered(wanted: &str, sentence: &Sentence<'_>) -> Vec<Said> {
     let each: Vec<Said> = clauses(wanted)
         .map(|clause| Said::new(clause, Origin::Explicit, found(clause, false).filter(|_| is_plain)))
         .collect();
-    let is_known = is_plain && each.iter().any(|said| said.attribute.is_some() || !said.ends.is_empty());
+    let is_known = is_plain && each.iter().any(|said| said.attribute.is_some());
     if is_known { each } else { vec![Said::new(wanted, Origin::Explicit, None)] }
 }
 
@@ -213,8 +229,8 @@ fn is_hedged(text: &str) -> bool {
     LANGUAGES.iter().any(|language| language.hedge.is_match(text))
 }
 
-fn found(clause: &str, is_first: bool) -> Option<Found> {
-    LANGUAGES.iter().flat_map(|language| &language.rules).find_map(|rule| rule.find(clause, is_first))
+fn found(clause: &str, is_greeting: bool) -> Option<Found> {
+    LANGUAGES.iter().flat_map(|language| &language.rules).find_map(|rule| rule.find(clause, is_greeting))
 }
 
 /// The clauses of a sentence: each but the first begins with its user.
@@ -241,7 +257,22 @@ impl Said {
     fn new(clause: &str, origin: Origin, found: Option<Found>) -> Self {
         let end = clause.char_indices().nth(MAX_SAID_CHARS).map_or(clause.len(), |(end, _)| end);
         let text = clause[..end].trim_end_matches(|c: char| c.is_whitespace() || ",.!?;:।–-".contains(c));
-        let (attribute, ends) = found.map_or((None, Vec::new()), |found| (found.attribute, found.ends));
-        Self { attribute, text: text.to_owned(), ends, origin }
+        let said =
+            Self { attribute: None, text: text.to_owned(), value: None, ends: Vec::new(), is_over: false, origin };
+        match found {
+            Some(Found { attribute, value, ends, is_over }) => {
+                let value = Some(value).filter(|value| !value.is_empty());
+                Self { attribute: Some(attribute), value, ends, is_over, ..said }
+            }
+            None => said,
+        }
+    }
+
+    /// Whether something that was said has the value of which this says that it holds no longer.
+    #[must_use]
+    pub fn is_end_of(&self, other: &Self) -> bool {
+        let has = |one: &str, part: &str| one == part || one.starts_with(&format!("{part} "));
+        let (Some(own), Some(others)) = (&self.value, &other.value) else { return false };
+        self.is_over && self.attribute == other.attribute && (has(own, others) || has(others, own))
     }
 }

@@ -24,8 +24,10 @@ pub struct Telling {
     pub text: Arc<str>,
     /// When it came.
     pub at: Timestamp,
-    /// Whether nobody has answered it yet: who answers it again remembers nothing again.
+    /// Whether nobody has answered it yet: who answers it again remembers nothing again of which something was kept then.
     pub is_first: bool,
+    /// The message in the place of which it was written: what that told is taken back.
+    pub replaces: Option<MessageId>,
 }
 
 impl Telling {
@@ -46,6 +48,7 @@ impl Telling {
             text: question.text.as_str().into(),
             at: question.created_at,
             is_first,
+            replaces: question.replaces.clone(),
         })
     }
 

@@ -202,9 +202,11 @@ contracts_of_memories!([
     memories_expire,
     vectors_are_of_one_model,
     a_user_wants_to_be_remembered_or_not,
+    a_message_is_taken_back_with_its_episode,
+    what_mentions_words_is_forgotten_at_once,
     a_notebook_has_so_many_facts,
     the_newest_episodes_of_a_notebook_stay,
-    the_oldest_that_was_forgotten_is_known_no_more,
+    what_was_forgotten_long_ago_is_forgotten_as_a_whole,
     what_is_kept_at_once_is_kept_once,
 ]);
 

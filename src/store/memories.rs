@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 pub(in crate::store) use self::desk::{Decision, Desk, Past};
 use super::StoreError;
-use crate::chat::{Memory, MemoryId, MemoryKind, Notebook, Owner, SessionId, Timestamp};
+use crate::chat::{Memory, MemoryId, MemoryKind, MessageId, Notebook, Owner, SessionId, Timestamp};
 
 mod desk;
 
@@ -13,7 +13,8 @@ mod desk;
 pub const MAX_FACTS: usize = 500;
 /// The most episodes of a notebook: the oldest goes when there is another.
 pub const MAX_EPISODES: usize = 10_000;
-/// The most that was forgotten of a notebook and is not to be remembered again; the oldest goes when there is more.
+/// The most that was forgotten of a notebook and is not to be remembered again. What is over becomes one: nothing of what was said
+/// until then is remembered again.
 pub const MAX_FORGOTTEN: usize = 500;
 /// The most memories that one call of [`MemoryStore::memories`] returns; a larger `limit` is taken for this.
 pub const MAX_MEMORY_PAGE: usize = 500;
@@ -45,6 +46,11 @@ impl Words {
         others.0.iter().all(|word| self.0.binary_search(word).is_ok())
     }
 
+    /// Whether words like `wanted` mean what has these: all of one are among the other, and there are some.
+    pub(in crate::store) fn are_meant_by(&self, wanted: &Self) -> bool {
+        self.mentions(wanted) || wanted.mentions(self)
+    }
+
     /// Whether `others` are mentioned in these; where there are no others, nothing is.
     pub(in crate::store) fn mentions(&self, others: &Self) -> bool {
         !others.0.is_empty() && self.has_all_of(others)
@@ -71,6 +77,23 @@ pub struct NewMemory {
     /// The words of what was said.
     pub words: Words,
     /// The attributes of facts that hold no longer when this is kept: its own, where there can be one alone.
+    pub ends: Vec<String>,
+    /// Facts that hold no longer besides, as far as they are in the notebook.
+    pub over: Vec<MemoryId>,
+    /// Whether its message was answered before: nothing is kept then when something of it was kept, or forgotten, already.
+    pub is_again: bool,
+}
+
+/// What a fact says in other words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reworded {
+    /// The words.
+    pub text: String,
+    /// What it is found by.
+    pub words: Words,
+    /// What it is about now.
+    pub attribute: Option<String>,
+    /// The attributes of other facts that hold no longer.
     pub ends: Vec<String>,
 }
 
@@ -133,8 +156,14 @@ pub enum Forget {
     /// A memory, and with a fact the episode of its message, and all memories of its notebook that mention all of its words.
     /// Whatever was said before, in this message or with these words, is not remembered again.
     One(MemoryId),
-    /// A memory is taken back: the facts that it ended hold again, or end with what has ended it. What was said can be remembered again when it is said again.
+    /// A memory is taken back, with a fact the episode of its message: the facts that it ended hold again, or end with what has
+    /// ended it. What was said can be remembered again when it is said again, in another message.
     Undo(MemoryId),
+    /// All memories of a message are taken back so, in whichever notebook: it was edited.
+    UndoMessage(SessionId, MessageId),
+    /// In the notebook of this assistant all facts that mention all of these words, or whose words are all among them, and
+    /// whatever else mentions these words. Nothing that was said before with them is remembered again.
+    Words(String, Words),
     /// All of these. Nothing that was said before is remembered again in these notebooks; with a conversation, nothing of it.
     All(MemoryFilter),
 }
@@ -186,14 +215,14 @@ pub trait MemoryStore: Send + Sync + std::fmt::Debug + 'static {
     /// Those of `owner` with these ids, in any order; others are left out.
     async fn memories_by_id(&self, owner: Option<&Owner>, ids: &[MemoryId]) -> Result<Vec<Memory>, StoreError>;
 
-    /// Puts other words in a fact of `owner`; it is explicit from then on. `None` when there is none, and for an episode. Its
-    /// `attribute` stays.
+    /// Puts other words in a fact of `owner`; it is explicit from then on. `None` when there is none, and for an episode. While
+    /// it holds, it takes the place of other facts, as if it were new.
     async fn reword(
         &self,
         owner: Option<&Owner>,
         id: &MemoryId,
-        text: &str,
-        words: Words,
+        new: Reworded,
+        now: Timestamp,
     ) -> Result<Option<Memory>, StoreError>;
 
     /// Forgets, at `now`; how much. Nothing when there is none of `owner`.

@@ -8,7 +8,7 @@ use super::{
     rule::{
         About::{Either, Many, Named, One, Over, OverMany, Relation},
         Rule,
-        Value::{Any, Day, Introduced, Name, Place, Proper, Thing},
+        Value::{Any, Day, Introduced, Name, Place, Proper, Thing, Work},
         pattern,
     },
 };
@@ -44,14 +44,16 @@ pub(super) static ENGLISH: LazyLock<Language> = LazyLock::new(|| Language {
 });
 
 fn rules() -> Vec<Rule> {
-    let rule = |about, value, text: &str| {
+    let full = |text: &str| {
         let text = text
             .replace("{i}", "(?:I|we)")
             .replace("{am}", "(?:I['’]?m|I am|we['’]re|we are)")
             .replace("{have}", "(?:(?:I|we)['’]ve|(?:I|we) have|I|we)");
         let text = text.replace("{adv} ", ADVERBS).replace("{jobs}", JOBS).replace("{diets}", DIETS);
-        Rule::new(about, value, &text.replace("{languages}", LANGUAGES).replace("{k}", &ANY))
+        text.replace("{languages}", LANGUAGES).replace("{k}", &ANY)
     };
+    let rule = |about, value, text: &str| Rule::new(about, value, &full(text));
+    let denial = |about, value, text: &str| Rule::denial(about, value, &full(text));
     vec![
         rule(One("name"), Name, r"my (?:full |first |real |given )?name(?:['’]s| is) (?P<v>.+)"),
         rule(One("last name"), Name, r"my (?:last |family |sur)name(?:['’]s| is) (?P<v>.+)"),
@@ -68,29 +70,37 @@ fn rules() -> Vec<Rule> {
         rule(One("place"), Place, r"{am} {adv} (?:living|based|located) in (?P<v>.+)"),
         rule(One("place"), Place, r"{have} (?:been living|lived) in (?P<v>.+?) (?:since|for) .+"),
         rule(One("place"), Place, r"{have} {adv} (?:moved|relocated) (?:(?:away|back|here) )?from .+? to (?P<v>.+)"),
-        rule(One("place"), Proper, r"{have} {adv} (?:moved|relocated) (?:back )?to (?P<v>.+)"),
+        rule(One("place"), Place, r"{have} {adv} (?:moved|relocated) (?:back )?to (?P<v>.+)"),
         rule(
             Over("place"),
             Place,
             r"{i} (?:no longer live|do(?: not|n['’]?t) live) in (?P<v>.+?)(?: any ?more| any longer)$",
         ),
         rule(Over("place"), Place, r"{i} no longer live in (?P<v>.+)"),
-        rule(One("job"), Place, r"I {adv} work as (?:an? |the )?(?P<v>.+)"),
-        rule(One("job"), Place, r"I {adv} work (?:at|for) (?P<v>.+)"),
-        rule(One("job"), Place, r"{am} {adv} working (?:as (?:an? )?|at |for )(?P<v>.+)"),
-        rule(One("job"), Place, r"{am} {adv} an? (?P<v>{jobs})\b"),
-        rule(One("job"), Place, r"{am} an? (?P<v>.+) by (?:profession|trade)"),
+        rule(Over("place"), Place, r"{i} {adv} (?:live|reside) in (?P<v>.+?) no (?:more|longer)$"),
+        rule(Over("place"), Place, r"{have} {adv} (?:moved|relocated) (?:away|out) (?:from|of) (?P<v>.+)"),
+        rule(Over("place"), Place, r"{have} {adv} left (?P<v>.+?) for good$"),
+        rule(Over("place"), Any, r"{have} {adv} moved away$"),
+        rule(One("job"), Work, r"I {adv} work as (?:an? |the )?(?P<v>.+)"),
+        rule(One("job"), Work, r"I {adv} work (?:at|for) (?P<v>.+)"),
+        rule(One("job"), Work, r"{am} {adv} working (?:as (?:an? )?|at |for )(?P<v>.+)"),
+        rule(One("job"), Work, r"{am} {adv} an? (?P<v>{jobs})\b"),
+        rule(One("job"), Work, r"{am} an? (?P<v>.+) by (?:profession|trade)"),
         rule(
             One("job"),
-            Place,
+            Work,
             r"{have} {adv} (?:got|started|found|taken|took) (?:an? )?(?:new )?job (?:as an?|at|with) (?P<v>.+)",
         ),
-        rule(One("job"), Place, r"my (?:new )?(?:job|profession|occupation) is (?:an? )?(?P<v>{jobs})\b"),
+        rule(One("job"), Work, r"my (?:new )?(?:job|profession|occupation) is (?:an? )?(?P<v>{jobs})\b"),
+        rule(Over("job"), Work, r"I no longer work (?:as (?:an? )?|at |for )(?P<v>.+)"),
         rule(
             Over("job"),
-            Any,
-            r"I no longer work (?:as|at|for) .+|I do(?: not|n['’]?t) work (?:as|at|for) .+ any ?more|{have} (?:just )?(?:quit|lost|left) my job",
+            Work,
+            r"I do(?: not|n['’]?t) work (?:as (?:an? )?|at |for )(?P<v>.+?) (?:any ?more|any longer)$",
         ),
+        rule(Over("job"), Work, r"I {adv} work (?:as (?:an? )?|at |for )(?P<v>.+?) no (?:more|longer)$"),
+        rule(Over("job"), Any, r"{have} (?:just )?(?:quit|lost|left) my job"),
+        rule(OverMany("language"), Thing, r"I no longer speak (?P<v>{languages}\b.*)"),
         rule(
             Many("language"),
             Thing,
@@ -98,23 +108,36 @@ fn rules() -> Vec<Rule> {
         ),
         rule(One("native language"), Thing, r"my (?:native language|first language|mother tongue) is (?P<v>.+)"),
         rule(OverMany("allergy"), Thing, r"{am} no longer allergic to (?P<v>.+)"),
-        rule(OverMany("allergy"), Thing, r"{am} not allergic to (?P<v>.+) any ?more$"),
+        rule(OverMany("allergy"), Thing, r"{am} not allergic to (?P<v>.+) (?:any ?more|any longer)$"),
+        rule(OverMany("allergy"), Thing, r"{am} {adv} allergic to (?P<v>.+?) no (?:more|longer)$"),
+        rule(Over("diet"), Any, r"{am} no longer (?:an? )?(?:{diets})$"),
         rule(Many("allergy"), Thing, r"{am} {adv} allergic to (?P<v>.+)"),
         rule(Many("allergy"), Thing, r"I have an? (?:(?:severe|bad|strong|mild) )?(?P<v>[\w-]+(?: [\w-]+)?) allergy"),
         rule(Many("allergy"), Thing, r"{am} {adv} (?P<v>[\w]+)[- ]intolerant"),
         rule(Many("allergy"), Thing, r"I have an? allergy to (?P<v>.+)"),
         rule(One("diet"), Thing, r"{am} {adv} (?:an? )?(?P<v>{diets})\b"),
         rule(
+            OverMany("dislikes"),
+            Thing,
+            r"{i} (?:no longer|do(?: not|n['’]?t)) (?:dislike|hate|detest|loathe) (?P<v>.+?)(?: any ?more| any longer)?$",
+        ),
+        denial(
             Either("dislikes", "likes"),
             Thing,
             r"{i} {adv} (?:do(?: not|n['’]?t)|no longer) {adv} (?:like|love|enjoy|care for) (?P<v>.+)",
         ),
-        rule(
+        denial(
             Either("dislikes", "likes"),
             Thing,
-            r"{i} {adv} (?:dislike|hate|detest|loathe|can(?:no|['’]?)t (?:stand|bear)|can not stand) (?P<v>.+)",
+            r"{i} {adv} (?:like|love|enjoy|care for) (?P<v>.+?) no (?:more|longer)$",
         ),
-        rule(Either("dislikes", "likes"), Thing, r"{am} (?:not|no) (?:an? )?(?:(?:big|huge|great) )?fan of (?P<v>.+)"),
+        denial(Either("dislikes", "likes"), Thing, r"{i} {adv} can(?:no|['’]?| no)t (?:stand|bear) (?P<v>.+)"),
+        rule(Either("dislikes", "likes"), Thing, r"{i} {adv} (?:dislike|hate|detest|loathe) (?P<v>.+)"),
+        denial(
+            Either("dislikes", "likes"),
+            Thing,
+            r"{am} (?:not|no(?: longer)?) (?:an? )?(?:(?:big|huge|great) )?fan of (?P<v>.+)",
+        ),
         rule(Either("likes", "dislikes"), Thing, r"I {adv} prefer (?P<v>.+?)(?: (?:to|over|rather than) .+)?$"),
         rule(Either("likes", "dislikes"), Thing, r"{i} {adv} (?:like|love|enjoy|adore) (?P<v>.+)"),
         rule(

@@ -8,7 +8,7 @@ use super::{
     rule::{
         About::{Either, Many, Named, One, Over, OverMany, Relation},
         Rule,
-        Value::{Any, Day, Name, Place, Proper, Thing},
+        Value::{Any, Day, Name, Place, Proper, Thing, Work},
         pattern,
     },
 };
@@ -43,10 +43,12 @@ pub(super) static GERMAN: LazyLock<Language> = LazyLock::new(|| Language {
 });
 
 fn rules() -> Vec<Rule> {
-    let rule = |about, value, text: &str| {
+    let full = |text: &str| {
         let text = text.replace("{adv} ", ADVERBS).replace("{jobs}", JOBS).replace("{diets}", DIETS);
-        Rule::new(about, value, &text.replace("{languages}", LANGUAGES).replace("{k}", &ANY))
+        text.replace("{languages}", LANGUAGES).replace("{k}", &ANY)
     };
+    let rule = |about, value, text: &str| Rule::new(about, value, &full(text));
+    let denial = |about, value, text: &str| Rule::denial(about, value, &full(text));
     vec![
         rule(One("name"), Name, r"ich hei(?:ß|ss)e (?P<v>.+)"),
         rule(One("name"), Name, r"mein (?:vor)?name ist (?P<v>.+)"),
@@ -62,7 +64,10 @@ fn rules() -> Vec<Rule> {
         rule(One("birthday"), Day, r"ich (?:bin|wurde) (?:am |im |in |im jahr )?(?P<v>.+?) geboren"),
         rule(One("birthplace"), Place, r"ich (?:bin|wurde) in (?P<v>.+?) geboren"),
         rule(One("age"), Thing, r"ich bin {adv} (?P<v>\d{1,3})(?: jahre alt)?$"),
-        rule(Over("place"), Place, r"(?:ich|wir) (?:wohnen?|leben?) nicht mehr in (?P<v>.+)"),
+        rule(Over("place"), Place, r"(?:ich|wir) (?:wohnen?|leben?) nicht (?:mehr|länger) in (?P<v>.+)"),
+        rule(Over("place"), Place, r"(?:ich|wir) (?:wohnen?|leben?) in (?P<v>.+?) nicht (?:mehr|länger)$"),
+        rule(Over("place"), Place, r"(?:ich bin|wir sind) {adv} (?:von|aus) (?P<v>.+?) weggezogen$"),
+        rule(Over("place"), Any, r"(?:ich bin|wir sind) {adv} weggezogen$"),
         rule(
             One("place"),
             Place,
@@ -73,13 +78,19 @@ fn rules() -> Vec<Rule> {
             Place,
             r"(?:jetzt|inzwischen|mittlerweile|nun|seit \S+(?: \S+)?) (?:wohne|lebe|wohnen|leben) (?:ich|wir) {adv} in (?P<v>.+)",
         ),
-        rule(One("place"), Proper, r"(?:ich bin|wir sind) {adv} (?:(?:von|aus) .+? )?nach (?P<v>.+?) (?:um)?gezogen"),
-        rule(Over("job"), Any, r"ich arbeite nicht mehr (?:als|bei|für) .+"),
-        rule(One("job"), Place, r"ich arbeite {adv} (?:als|bei|für) (?P<v>.+)"),
-        rule(One("job"), Place, r"ich bin {adv} (?:von beruf )?(?P<v>{jobs})(?:\s|$|,)"),
-        rule(One("job"), Place, r"ich bin von beruf (?P<v>.+)"),
-        rule(One("job"), Place, r"ich bin (?P<v>.+) von beruf$"),
-        rule(One("job"), Place, r"(?:von beruf bin ich|mein beruf ist) (?P<v>.+)"),
+        rule(One("place"), Place, r"(?:ich bin|wir sind) {adv} (?:(?:von|aus) .+? )?nach (?P<v>.+?) (?:um)?gezogen"),
+        rule(Over("job"), Work, r"ich arbeite nicht (?:mehr|länger) (?:als|bei|für) (?P<v>.+)"),
+        rule(Over("job"), Work, r"ich arbeite (?:als|bei|für) (?P<v>.+?) nicht (?:mehr|länger)$"),
+        rule(
+            Over("job"),
+            Any,
+            r"ich habe {adv} (?:meinen job|meine arbeit|meine stelle) (?:gekündigt|verloren|aufgegeben)$",
+        ),
+        rule(One("job"), Work, r"ich arbeite {adv} (?:als|bei|für) (?P<v>.+)"),
+        rule(One("job"), Work, r"ich bin {adv} (?:von beruf )?(?P<v>{jobs})(?:\s|$|,)"),
+        rule(One("job"), Work, r"ich bin von beruf (?P<v>.+)"),
+        rule(One("job"), Work, r"ich bin (?P<v>.+) von beruf$"),
+        rule(One("job"), Work, r"(?:von beruf bin ich|mein beruf ist) (?P<v>.+)"),
         rule(
             Many("language"),
             Thing,
@@ -87,27 +98,36 @@ fn rules() -> Vec<Rule> {
         ),
         rule(One("native language"), Thing, r"meine muttersprache ist (?P<v>.+)"),
         rule(OverMany("allergy"), Thing, r"ich bin nicht mehr (?:allergisch (?:gegen|auf) (?P<v>.+))"),
+        rule(OverMany("allergy"), Thing, r"ich bin (?:gegen|auf) (?P<v>.+?) nicht mehr allergisch$"),
+        rule(
+            Many("allergy"),
+            Thing,
+            r"ich bin {adv} (?:gegen|auf) (?P<v>.+?)(?: sehr| stark| schwer| auch| leider)? allergisch$",
+        ),
+        rule(Many("allergy"), Thing, r"(?:gegen|auf) (?P<v>.+?) bin ich {adv} allergisch$"),
+        rule(Many("allergy"), Thing, r"ich reagiere {adv} allergisch (?:gegen|auf) (?P<v>.+)"),
         rule(Many("allergy"), Thing, r"ich bin {adv} allergisch (?:gegen|auf) (?P<v>.+)"),
         rule(Many("allergy"), Thing, r"ich habe {adv} eine (?:(?:starke|schwere|leichte) )?(?P<v>\p{L}+?)-?allergie"),
         rule(Many("allergy"), Thing, r"ich vertrage {adv} kein(?:e|en)? (?P<v>.+)"),
         rule(One("diet"), Thing, r"ich (?:bin|esse|lebe|ernähre mich) {adv} (?P<v>{diets})(?:\s|$|,)"),
-        rule(
+        rule(OverMany("dislikes"), Thing, r"(?:ich|wir) (?:hasse|hassen) (?P<v>.+?) nicht mehr$"),
+        denial(
             Either("dislikes", "likes"),
             Thing,
             r"(?:ich|wir) (?:mag|mögen|liebe|esse|trinke) {adv} kein(?:e|en)? (?P<v>.+?)(?: mehr)?$",
         ),
-        rule(
+        denial(
             Either("dislikes", "likes"),
             Thing,
             r"(?:ich|wir) (?:mag|mögen|liebe) (?P<v>.+?) (?:(?:überhaupt|gar|leider|einfach|so) )*nicht(?: (?:mehr|so|gern|gerne|besonders))*$",
         ),
-        rule(
+        denial(
             Either("dislikes", "likes"),
             Thing,
             r"(?:ich|wir) (?:esse|trinke|höre|lese|spiele) (?P<v>.+?) nicht (?:mehr )?gerne?$",
         ),
         rule(Either("dislikes", "likes"), Thing, r"(?:ich|wir) (?:hasse|hassen|verabscheue) (?P<v>.+)"),
-        rule(Either("dislikes", "likes"), Thing, r"ich kann (?P<v>.+?) nicht (?:leiden|ausstehen|ab)"),
+        denial(Either("dislikes", "likes"), Thing, r"ich kann (?P<v>.+?) nicht (?:mehr )?(?:leiden|ausstehen|ab)"),
         rule(Either("likes", "dislikes"), Thing, r"(?:ich|wir) (?:mag|mögen|liebe|lieben) {adv} (?P<v>.+)"),
         rule(
             Either("likes", "dislikes"),
@@ -124,9 +144,9 @@ fn rules() -> Vec<Rule> {
         rule(One("name"), Name, r"ich (?P<v>.+?) hei(?:ß|ss)e$"),
         rule(One("name"), Name, r"mein name (?P<v>.+?) ist$"),
         rule(One("place"), Place, r"ich {adv} in (?P<v>.+?) (?:wohne|lebe)$"),
-        rule(One("place"), Proper, r"ich {adv} (?:(?:von|aus) .+? )?nach (?P<v>.+?) (?:um)?gezogen bin$"),
-        rule(One("job"), Place, r"ich {adv} (?:als|bei|für) (?P<v>.+?) arbeite$"),
-        rule(One("job"), Place, r"ich {adv} (?P<v>{jobs}) bin$"),
+        rule(One("place"), Place, r"ich {adv} (?:(?:von|aus) .+? )?nach (?P<v>.+?) (?:um)?gezogen bin$"),
+        rule(One("job"), Work, r"ich {adv} (?:als|bei|für) (?P<v>.+?) arbeite$"),
+        rule(One("job"), Work, r"ich {adv} (?P<v>{jobs}) bin$"),
         rule(One("birthday"), Day, r"mein geburtstag am (?P<v>.+?) ist$"),
         rule(One("birthday"), Day, r"ich am (?P<v>.+?) geburtstag habe$"),
         rule(One("birthday"), Day, r"ich am (?P<v>.+?) geboren (?:bin|wurde)$"),
@@ -134,12 +154,12 @@ fn rules() -> Vec<Rule> {
         rule(Many("allergy"), Thing, r"ich {adv} (?:gegen|auf) (?P<v>.+?) allergisch bin$"),
         rule(Many("allergy"), Thing, r"ich {adv} eine (?P<v>\p{L}+?)-?allergie habe$"),
         rule(One("diet"), Thing, r"ich {adv} (?P<v>{diets}) bin$"),
-        rule(
+        denial(
             Either("dislikes", "likes"),
             Thing,
             r"ich {adv} (?:kein(?:e|en)? (?P<v>.+?)(?: mehr)?) (?:mag|esse|trinke)$",
         ),
-        rule(Either("dislikes", "likes"), Thing, r"ich (?P<v>.+?) nicht (?:mehr )?mag$"),
+        denial(Either("dislikes", "likes"), Thing, r"ich (?P<v>.+?) nicht (?:mehr )?mag$"),
         rule(Either("dislikes", "likes"), Thing, r"ich (?P<v>.+?) hasse$"),
         rule(Either("likes", "dislikes"), Thing, r"ich (?P<v>.+?) (?:(?:sehr|gern|gerne) )*(?:mag|liebe|esse|trinke)$"),
         rule(Named(""), Thing, r"meine? (?P<k>lieblings\p{L}+) (?P<v>.+?) (?:ist|sind)$"),

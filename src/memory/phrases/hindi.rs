@@ -8,7 +8,7 @@ use super::{
     rule::{
         About::{Either, Many, Named, One, Over, OverMany, Relation},
         Rule,
-        Value::{Any, Day, Name, Place, Thing},
+        Value::{Any, Day, Name, Place, Thing, Work},
         pattern,
     },
 };
@@ -55,6 +55,7 @@ fn rules() -> Vec<Rule> {
         rule(One("age"), Thing, r"मैं (?P<v>\d{1,3}|[०-९]{1,3}) साल (?:का|की) {am}"),
         rule(One("age"), Thing, r"मेरी (?:उम्र|आयु) (?P<v>\d{1,3}|[०-९]{1,3}) (?:साल|वर्ष)"),
         rule(Over("place"), Place, r"(?:मैं|हम) अब (?P<v>.+?) में नहीं (?:रहता|रहती|रहते)"),
+        rule(Over("place"), Place, r"(?:मैं|हम) (?P<v>.+?) में अब (?:और )?नहीं (?:रहता|रहती|रहते)"),
         rule(One("place"), Place, r"(?:मैं|हम) {adv} (?P<v>.+?) में (?:रहता|रहती|रहते|रह रहा|रह रही) (?:{am}|हैं)"),
         rule(
             One("place"),
@@ -67,10 +68,11 @@ fn rules() -> Vec<Rule> {
             r"(?:मैं|हम) {adv} (?:.+? से )?(?P<v>\S+(?: \S+)?) (?:में )?(?:रहने (?:लगा|लगी|चला गया|चली गई|आ गया|आ गई)|बस (?:गया|गई|गए))",
         ),
         rule(One("place"), Place, r"मैंने (?:.+? से )?(?P<v>\S+(?: \S+)?) में घर (?:बदल|ले) लिया"),
-        rule(Over("job"), Any, r"मैं अब .+? (?:में|के लिए) काम नहीं (?:करता|करती)|मैंने (?:अपनी )?नौकरी छोड़ दी"),
-        rule(One("job"), Place, r"मैं {adv} (?P<v>.+?) (?:में|के लिए|के रूप में) (?:काम|नौकरी) (?:करता|करती) {am}"),
-        rule(One("job"), Place, r"मैं {adv} (?:(?:पेशे से|एक) )*(?P<v>{jobs}) {am}"),
-        rule(One("job"), Place, r"मैं पेशे से (?:एक )?(?P<v>.+?) {am}"),
+        rule(Over("job"), Work, r"मैं अब (?P<v>.+?) (?:में|के लिए) काम नहीं (?:करता|करती)"),
+        rule(Over("job"), Any, r"मैंने (?:अपनी )?नौकरी छोड़ दी"),
+        rule(One("job"), Work, r"मैं {adv} (?P<v>.+?) (?:में|के लिए|के रूप में) (?:काम|नौकरी) (?:करता|करती) {am}"),
+        rule(One("job"), Work, r"मैं {adv} (?:(?:पेशे से|एक) )*(?P<v>{jobs}) {am}"),
+        rule(One("job"), Work, r"मैं पेशे से (?:एक )?(?P<v>.+?) {am}"),
         rule(
             Many("language"),
             Thing,

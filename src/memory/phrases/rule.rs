@@ -25,9 +25,9 @@ pub(super) enum About {
     Relation,
     /// One for what the clause names as `k`, behind this word.
     Named(&'static str),
-    /// It is over.
+    /// It is over: that of the value, or whatever it was where no value is named.
     Over(&'static str),
-    /// That of the value is over.
+    /// That of the value, of which there are many, is over.
     OverMany(&'static str),
 }
 
@@ -40,10 +40,12 @@ pub(super) enum Value {
     Name,
     /// The same with a capital, and not where somebody is from.
     Proper,
-    /// The same, of whoever begins to speak.
+    /// The same, of whoever has just greeted, and no word for how somebody is.
     Introduced,
-    /// A place, a firm.
+    /// A place: it is written like one, or known.
     Place,
+    /// A trade, a firm.
+    Work,
     /// A day.
     Day,
     /// A thing, or something that can be done.
@@ -56,15 +58,21 @@ pub(super) struct Rule {
     pattern: Regex,
     about: About,
     value: Value,
+    /// Whether it says that something is not so any more: no other holds for clauses that do.
+    denies: bool,
 }
 
 /// What a rule found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
-    /// What it is about; `None` when it only ends something.
-    pub(super) attribute: Option<String>,
+    /// What it is about.
+    pub(super) attribute: String,
+    /// What it says of that, where there is one of it: a place, a name. Empty where none is named.
+    pub(super) value: String,
     /// The attributes of facts that hold no longer.
     pub(super) ends: Vec<String>,
+    /// Whether it says that this value of its attribute holds no longer, and nothing of others.
+    pub(super) is_over: bool,
 }
 
 /// A pattern: capitals do not matter, a blank is any white space.
@@ -81,33 +89,37 @@ pub(super) fn pattern(text: &str) -> Regex {
 impl Rule {
     /// A rule for clauses that begin with this pattern.
     pub(super) fn new(about: About, value: Value, text: &str) -> Self {
-        Self { pattern: pattern(&format!("^(?:{text})")), about, value }
+        let denies = matches!(about, About::Over(_) | About::OverMany(_));
+        Self { pattern: pattern(&format!("^(?:{text})")), about, value, denies }
     }
 
-    /// What it finds in a clause; `is_first`: with which its message begins.
-    pub(super) fn find(&self, clause: &str, is_first: bool) -> Option<Found> {
+    /// The same, of what is not so, or not any more.
+    pub(super) fn denial(about: About, value: Value, text: &str) -> Self {
+        Self { denies: true, ..Self::new(about, value, text) }
+    }
+
+    /// What it finds in a clause; `is_greeting`: its user greets with it.
+    pub(super) fn find(&self, clause: &str, is_greeting: bool) -> Option<Found> {
         let captures = self.pattern.captures(clause)?;
+        if !self.denies && NO_MORE.is_match(clause) {
+            return None;
+        }
         let value = captures.name("v").map_or("", |value| value.as_str());
-        let value = valued(self.value, value, is_first)?;
+        let value = valued(self.value, value, is_greeting || MET.is_match(clause))?;
         let key = captures.name("k").map_or("", |key| key.as_str());
-        let one = |attribute: String| {
-            let attribute = short(attribute);
-            Found { ends: vec![attribute.clone()], attribute: Some(attribute) }
+        let attribute = match self.about {
+            About::One(attribute) | About::Over(attribute) => attribute.to_owned(),
+            About::Many(of) | About::Either(of, _) | About::OverMany(of) => short(format!("{of}:{value}")),
+            About::Relation => short(relation(key)?),
+            About::Named("") => short(key.to_lowercase()),
+            About::Named(of) => short(format!("{of} {}", key.to_lowercase())),
         };
-        Some(match self.about {
-            About::One(attribute) => one(attribute.to_owned()),
-            About::Many(of) => one(format!("{of}:{value}")),
-            About::Relation => one(relation(key)?),
-            About::Named(of) => {
-                one(if of.is_empty() { key.to_lowercase() } else { format!("{of} {}", key.to_lowercase()) })
-            }
-            About::Either(of, other) => {
-                let attribute = short(format!("{of}:{value}"));
-                Found { ends: vec![attribute.clone(), short(format!("{other}:{value}"))], attribute: Some(attribute) }
-            }
-            About::Over(attribute) => Found { attribute: None, ends: vec![attribute.to_owned()] },
-            About::OverMany(of) => Found { attribute: None, ends: vec![short(format!("{of}:{value}"))] },
-        })
+        let is_over = matches!(self.about, About::Over(_)) && !value.is_empty();
+        let mut ends = if is_over { Vec::new() } else { vec![attribute.clone()] };
+        if let About::Either(_, other) = self.about {
+            ends.push(short(format!("{other}:{value}")));
+        }
+        Some(Found { attribute, value, ends, is_over })
     }
 }
 
@@ -155,31 +167,77 @@ static EMPTY: LazyLock<Regex> = LazyLock::new(|| {
 });
 static NOT: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?:^|\s)(?:not|never|nicht|kein\w*|nie|नहीं|मत|ना)(?:\s|$)|n['’]t(?: |$)"));
+/// A clause that says that something is over.
+static NO_MORE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"\b(?:no (?:more|longer)|any ?more|any longer|not any ?more)(?: at all| now| these days| either)?$|\bno longer\b",
+        r"|\bnicht (?:mehr|länger)\b|\bkein\w* .+ mehr$|\bnimmer(?:mehr)?$|\bauch nicht$"
+    ))
+});
+/// Whoever says so has just said who they are.
+static MET: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?:nice|pleased|good|great|lovely) to meet you\b"));
 /// Words that nobody is called by.
 static NO_NAME: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"^(?:not|a|an|the|on|in|at|to|of|no|too|very|so|hard|difficult|easy|unknown|secret|spelled|spelt|written|pronounced|common|rare|short|long|important|private|irrelevant|what|who|why|how|it|that|this|me|you|him|her|them|us|my|your|his|their|back",
-        r"|later|when|if|maybe|crazy|tomorrow|today|mine|yours|fine|ok|okay|sorry|nicht|kein|keine|ein|eine|der|die|das|mir|dir|ihn|sie|es|wie|was|schwer|leicht|geheim|egal|क्या|नहीं|कोई|वह|यह)(?: |$)"
+        r"|later|when|if|maybe|crazy|tomorrow|today|mine|yours|fine|ok|okay|sorry|away|up|upon|out|off|by|for|from|after|before|names?|anytime|whatever|anything|old|old-fashioned",
+        r"|nicht|kein|keine|ein|eine|der|die|das|mir|dir|ihn|sie|es|wie|was|schwer|leicht|geheim|egal|क्या|नहीं|कोई|वह|यह)(?: |$)|['’]s?(?: |$)"
     ))
 });
 /// What stands in the place of a name: where somebody is from, what they believe, how they are.
 static NO_PERSON: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"^(?:\p{L}+(?:ish|ese|eese|ean|ican|nian|sian|lian|gian|dian|rian|tian)|german|french|dutch|greek|swiss|thai|czech|turk|turkish|arab|pole|dane|swede|finn|indian|american|african|asian|roman|korean|mexican|italian|russian|christian|catholic|muslim|hindu|sikh|buddhist|jewish|protestant|atheist",
-        r"|vegan|vegetarian|pregnant|sick|tired|happy|sad|here|back|ready|home|great|good|well|late|done|lost|new|curious|bored|hungry|interested|looking|trying|writing|working|thinking|wondering|currently|just|still|also|always|glad|afraid|sure|really|so|in|from)(?: |$)"
+        r"^(?:\p{L}+(?:ish|ese|eese|ean|ican|nian|sian|lian|gian|dian|rian|tian|ful|less|ous|sexual|free)|german|french|dutch|greek|swiss|thai|czech|turk|turkish|arab|pole|dane|swede|finn|indian|american|african|asian|roman|korean|mexican|italian|russian|christian|catholic|muslim|hindu|sikh|buddhist|jewish|protestant|atheist|agnostic",
+        r"|vegan|vegetarian|pregnant|sick|tired|happy|sad|here|back|ready|home|great|good|well|late|done|lost|new|curious|bored|hungry|interested|looking|trying|writing|working|thinking|wondering|currently|just|still|also|always|glad|afraid|sure|really|so|in|from",
+        r"|gay|straight|lesbian|bi|trans|queer|asexual|single|married|divorced|engaged|widowed|taken|deaf|blind|mute|autistic|diabetic|disabled|bald|blonde|left-handed|adopted|retired|unemployed|self-employed|employed|fired|hired|broke|rich|poor|alone|lonely|busy|right|wrong|open|available",
+        r"|unsure|certain|okay|ok|fine|alright|excited|worried|confused|stuck|scared|angry|mad|sorry|serious|kidding|joking|dead|alive|ill|better|worse|cold|hot|old|young|tall|short|big|small|out|off|away|up|down|in|on|at|not|no|a|an|the|your|my|his|her|all|one|over|done|gone|leaving|going|coming|learning|moving|having|being|getting|feeling",
+        r"|black|white|brown|latino|latina|native|human|male|female|nonbinary|non-binary|dyslexic|depressed|anxious|drunk|sober|awake|exhausted|overwhelmed|grateful|thankful|proud|ashamed|embarrassed|frustrated|disappointed|stressed|relaxed|calm|nervous|surprised|shocked|amazed|impressed|allergic|able|unable|willing|due|used|based|born|raised|involved|fresh|free|safe",
+        r"|mom|mum|mama|dad|papa|mother|father|sister|brother|wife|husband|team|project|head|chief|senior|junior|vice|co-\p{L}+|ceo|cto|manager|director|lead|student|teacher|doctor|engineer|nobody|someone|somebody|everyone|anonymous)(?: |$)"
     ))
 });
-/// Places where nobody lives, and that nobody works for.
+/// Places where nobody lives.
 static NO_PLACE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"^(?:a|an|my|our|your|his|her|their|it|this|that|these|those|here|there|one|two|what|which|where|who|me|you|him|them|us|fear|hope|peace|harmony|denial|poverty|exile|sin|luxury|town|bed|home|work|night|least|free|hours|weekends|days|years|months|money|nothing|fun|food|living|minimum|someone|somebody|myself",
-        r"|einem|einer|eine|ein|meinem|meiner|unserem|unserer|diesem|dieser|angst|frieden|armut|hause|zuhause|mir|dir|uns|ihm|ihr|ihnen|der nacht|dir selbst|घर|डर|उम्मीद|एक|इस|उस|यहाँ|यहां|वहाँ|वहां)(?: |$)"
+        r"^(?:a|an|my|our|your|his|her|their|it|this|that|these|those|here|there|one|two|what|which|where|who|me|you|him|them|us|hope|town|bed|home|work|night|least|free|hours|weekends|days|years|months|money|nothing|fun|food|living|minimum|someone|somebody|myself",
+        r"|windows|linux|ubuntu|debian|mac|macos|android|iphone|ios|slack|teams|zoom|github|gitlab|python|rust|java|javascript|typescript|go|excel|word|chrome|firefox|postgres\w*|mysql|aws|azure|kubernetes|docker",
+        r"|einem|einer|eine|ein|meinem|meiner|unserem|unserer|diesem|dieser|mir|dir|uns|ihm|ihr|ihnen|der nacht|dir selbst|एक|इस|उस|यहाँ|यहां|वहाँ|वहां)(?: |$)",
+        r"|(?:^| )(?:fear|peace|harmony|denial|poverty|exile|sin|luxury|pain|agony|misery|terror|danger|doubt|chaos|squalor|solitude|isolation|silence|darkness|shame|grief|sorrow|despair|anxiety|stress|debt|comfort|style|conditions|circumstances|times?|world|era|age|moment|past|present|future|dreams?|fantasy|bliss|sadness|loneliness|hell|heaven|limbo|shock|awe",
+        r"|angst|frieden|armut|hause|zuhause|schmerz\w*|sorgen?|trauer|not|gefahr|scheidung|trennung|beziehung|partnerschaft|ehe|untermiete|miete|wg|saus|einsamkeit|ungewissheit|unsicherheit|stress|schulden|luxus|exil|sünde|stille|freiheit|verhältnissen|umständen|zeiten|welt|vergangenheit|zukunft|gegenwart|haus|wohnung",
+        r"|घर|डर|उम्मीद|दर्द|तनाव|गरीबी|ग़रीबी|चिंता|किराए|किराये|शांति|दुख|खौफ|खौफ़|अकेलेपन|दुनिया|अतीत|सपनों|मुश्किल|तकलीफ|तकलीफ़|कर्ज|कर्ज़|हालत|हालात)(?: |$)"
     ))
 });
-static DAY: LazyLock<Regex> = LazyLock::new(|| {
+/// What somebody works as or for that tells nothing.
+static NO_WORK: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"\d|january|february|march|april|\bmay\b|june|july|august|september|october|november|december|januar|februar|märz|\bmai\b|juni|juli|oktober|dezember|christmas|weihnacht",
-        r"|जनवरी|फ़?रवरी|फ\u{93c}रवरी|मार्च|अप्रैल|मई|जून|जुलाई|अगस्त|सितंबर|सितम्बर|अक्टूबर|अक्तूबर|नवंबर|नवम्बर|दिसंबर|दिसम्बर"
+        r"^(?:a|an|my|our|your|his|her|their|it|this|that|these|those|here|there|one|two|what|which|where|who|me|you|him|them|us|fear|hope|peace|town|bed|home|work|night|least|free|hours|weekends|days|years|months|money|nothing|fun|food|living|minimum|someone|somebody|myself",
+        r"|einem|einer|eine|ein|meinem|meiner|unserem|unserer|diesem|dieser|mir|dir|uns|ihm|ihr|ihnen|hause|der nacht|dir selbst|घर|एक|इस|उस|यहाँ|यहां|वहाँ|वहां)(?: |$)"
+    ))
+});
+/// Places that are known without a capital.
+static KNOWN_PLACE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"^(?:berlin|hamburg|munich|münchen|cologne|köln|frankfurt|stuttgart|leipzig|dresden|vienna|wien|zurich|zürich|geneva|genf|bern|basel|graz|salzburg|london|paris|rome|rom|madrid|barcelona|lisbon|lissabon|porto|dublin|edinburgh|glasgow|manchester|birmingham|leeds|bristol|oxford|cambridge|amsterdam|rotterdam|brussels|brüssel|copenhagen|kopenhagen|oslo|stockholm|helsinki|warsaw|warschau|krakow|prague|prag|budapest|bucharest|sofia|athens|athen|istanbul|ankara|moscow|moskau|kyiv|kiev",
+        r"|new york|nyc|los angeles|san francisco|chicago|boston|seattle|austin|houston|dallas|denver|miami|atlanta|philadelphia|washington|toronto|montreal|vancouver|mexico city|sao paulo|rio de janeiro|buenos aires|santiago|lima|bogota|cairo|nairobi|lagos|johannesburg|cape town|dubai|abu dhabi|doha|riyadh|tel aviv|tehran|karachi|lahore|dhaka|kathmandu|colombo|delhi|new delhi|mumbai|bombay|bangalore|bengaluru|chennai|kolkata|hyderabad|pune|jaipur|ahmedabad|lucknow|goa|singapore|bangkok|hanoi|jakarta|manila|kuala lumpur|hong kong|taipei|shanghai|beijing|tokyo|osaka|kyoto|seoul|sydney|melbourne|brisbane|perth|auckland",
+        r"|germany|deutschland|austria|österreich|switzerland|france|frankreich|spain|spanien|italy|italien|portugal|england|scotland|wales|ireland|irland|netherlands|belgium|belgien|denmark|dänemark|sweden|schweden|norway|norwegen|finland|finnland|poland|polen|greece|griechenland|turkey|russia|russland|ukraine|india|indien|china|japan|korea|canada|kanada|mexico|brazil|brasilien|argentina|australia|australien|new zealand|neuseeland|south africa|südafrika|egypt|ägypten|kenya|nigeria|pakistan|bangladesh|nepal|sri lanka|texas|california|florida|europe|europa)(?: |$)"
+    ))
+});
+/// What stands before the name of a place.
+static PART_OF_PLACE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"^(?:(?:the )?(?:(?:city|town|state|suburbs|outskirts|north|south|east|west|centre|center|middle|heart) of|downtown|central|inner|outer|greater|upstate|rural|northern|southern|eastern|western|north|south|east|west)",
+        r"|(?:der )?(?:nähe|stadt|mitte) (?:von )?|(?:nörd|süd|öst|west)lich(?:en)?(?: von)?) "
+    ))
+});
+const MONTHS: &str = concat!(
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|jän(?:ner)?|januar|februar|märz|mai|juni|juli|oktober|okt|dezember|dez",
+    r"|जनवरी|फ़?रवरी|फ\u{93c}रवरी|मार्च|अप्रैल|मई|जून|जुलाई|अगस्त|सितंबर|सितम्बर|अक्टूबर|अक्तूबर|नवंबर|नवम्बर|दिसंबर|दिसम्बर)\.?"
+);
+/// A day, a month or a year, and nothing that is said of one.
+static DAY: LazyLock<Regex> = LazyLock::new(|| {
+    let number = r"(?:[\d०-९]{1,2}(?:st|nd|rd|th|\.)?|\p{L}*(?:th|first|second|third)|\p{L}+te[nr]?)";
+    let year = r"(?:,? (?:in )?[\d०-९]{4})";
+    pattern(&format!(
+        r"^(?:(?:in|on|the|early|late|mid|am|im|den|der|dem|jahr|anfang|mitte|ende) )*(?:{number},?(?: of)? ?{MONTHS}{year}?|{MONTHS}(?: (?:the )?{number})?{year}?|[\d०-९]{{1,4}}[./-][\d०-९]{{1,2}}(?:[./-][\d०-९]{{0,4}})?|[\d०-९]{{4}}|(?:christmas|new year['’]?s?|boxing|valentine['’]?s)(?: eve| day)?|halloween|heiligabend|silvester|neujahr|(?:erste[rn]? |zweite[rn]? )?weihnacht\w*)(?: (?:and|und|और|by the way|every|each|at|um|in|near|को|में|की|jedes)(?: .*)?)?$"
     ))
 });
 /// Places that have an article.
@@ -200,14 +258,16 @@ const WITH_ARTICLE: [&str; 12] = [
 ];
 
 /// The value as attributes have it; `None` when it is none.
-fn valued(kind: Value, value: &str, is_first: bool) -> Option<String> {
+fn valued(kind: Value, value: &str, is_greeting: bool) -> Option<String> {
     if kind == Value::Any {
         return Some(String::new());
     }
     let until = |pattern: &Regex, value: &str| pattern.find(value).map_or(value.len(), |found| found.start());
     let mut value = value[..until(&BEHIND, value)].trim();
-    let is_written = |value: &str| value.chars().next().is_some_and(char::is_uppercase);
-    if kind != Value::Day && NOT.is_match(value) {
+    // Scripts without capitals write everything so.
+    let is_capital = |c: char| c.is_uppercase() || c.is_alphabetic() && !c.is_lowercase();
+    let is_written = |value: &str| value.chars().next().is_some_and(is_capital);
+    if NOT.is_match(value) {
         return None;
     }
     let is_one = match kind {
@@ -223,8 +283,9 @@ fn valued(kind: Value, value: &str, is_first: bool) -> Option<String> {
                 Value::Name => is_short,
                 Value::Proper => is_proper,
                 _ => {
-                    is_first
+                    is_greeting
                         && is_proper
+                        && value.split_whitespace().all(is_written)
                         && value.chars().filter(|c| c.is_uppercase()).count() <= 3
                         && value.chars().any(char::is_lowercase)
                 }
@@ -234,9 +295,14 @@ fn valued(kind: Value, value: &str, is_first: bool) -> Option<String> {
         Value::Place => {
             value = value[..until(&BEHIND_NAMES, value)].trim();
             let own = ARTICLE.replace(value, "");
-            let has_article = own.len() < value.len();
-            let is_known = is_written(&own) || WITH_ARTICLE.contains(&own.to_lowercase().as_str());
-            !NO_PLACE.is_match(value) && (!has_article || is_known)
+            let is_known = |of: &str| KNOWN_PLACE.is_match(of) || WITH_ARTICLE.contains(&of.to_lowercase().as_str());
+            let of = &value[PART_OF_PLACE.find(value).map_or(0, |found| found.end())..];
+            !NO_PLACE.is_match(&own) && [&own, of].iter().any(|of| is_written(of) || is_known(of))
+        }
+        Value::Work => {
+            value = value[..until(&BEHIND_NAMES, value)].trim();
+            let own = ARTICLE.replace(value, "");
+            !NO_WORK.is_match(value) && (own.len() == value.len() || is_written(&own))
         }
         Value::Thing => {
             value = value.trim_end_matches(|c: char| !c.is_alphanumeric() && !is_sign(c));

@@ -20,6 +20,8 @@ pub(super) struct Sentence<'a> {
     pub(super) has_quotation: bool,
     /// Whether it begins within one.
     pub(super) is_quotation: bool,
+    /// Whether it gives a task with a text, or begins a play: it is the last one, for what follows may be that text.
+    pub(super) is_task: bool,
 }
 
 /// What ends all that is the user's own: a role, the head of a mail, marks of prompts.
@@ -27,15 +29,53 @@ static FOREIGN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"^[\s#*_\[<-]*(?:system|assistant|user|human|ai|bot|developer|tool|function|instructions?|prompt|context|document|email|mail",
         r"|from|to|cc|subject|sent|date|von|an|betreff|gesendet|datum|nutzer|benutzer|assistent|anweisung(?:en)?|प्रणाली|सिस्टम|उपयोगकर्ता|निर्देश)",
-        r"(?: (?:prompt|message|note|nachricht))?[\]*_]*\s*[:：>]|<\||\[/?inst\]|^-{3,}|^={3,}|^#+ "
+        r"(?: (?:prompt|message|note|nachricht))?[\]*_]*\s*[:：>]|<\||\[/?inst\]|^-{3,}|^={3,}|^#+ ",
+        r"|^(?:dear|sehr geehrte\w*|liebe[rs]?|to whom it may|प्रिय|आदरणीय|महोदय|सेवा में)\b"
     ))
 });
-/// Tasks whose object follows on the same line, and plays in which nobody is who they say.
+/// Tasks with a text, which may follow, and plays in which nobody is who they say.
 static TASK: LazyLock<Regex> = LazyLock::new(|| {
+    const POLITE: &str = r"(?:please|pls|now|then|also|ok|okay|can you|could you|would you|will you|can we|help me(?: to)?|i(?: want| need|['’]d like| would like) you to|i need help|let['’]s|bitte|jetzt|dann|kannst du|könntest du|hilf mir|mir|कृपया|प्लीज|प्लीज़|ज़रा)";
+    pattern(&format!(
+        concat!(
+            r"^(?:{0}[, ]+)*(?:",
+            r"(?:translate|rewrite|reword|rephrase|paraphrase|summari[sz]e|proof-?read|spell-?check|shorten|transcribe|draft|compose|polish|edit|revise)(?:ing)?\b",
+            r"|correct(?:ing)? (?:this|that|it|these|the|my|following|his|her)\b|correct:",
+            r"|writ(?:e|ing) (?:an?|the|my|me|us|this|it|in|to|as|about|from|some|something|out|up|another|two|three|like|for|your|one|code|him|her|them)\b",
+            r"|(?:fix|check|improve|analy[sz]e|classify|explain|review|continue|finish|complete|reply to|respond to|answer|read|format|repeat)\b.*\b(?:this|these|following|below|above|it|text|e-?mails?|letters?|messages?|sentences?|grammar|spelling|essay|poem|story|paragraph|speech|article|cv|resume)\b",
+            r"|(?:fix|check|improve|analy[sz]e|classify|reply|respond)\b[^:]*:",
+            r"|how (?:do|would|can|should) (?:you|i|we|one) (?:say|write|spell|translate|phrase)\b|what does (?:this|that|it|the following) (?:mean|say)\b",
+            r"|(?:pretend|imagine|suppose|assume|act as|role-?play|let['’]s (?:say|pretend|play))\b",
+            r"|(?:übersetz(?:e|t|en)?|korrigier(?:e|en)?|formulier(?:e|en)?|überarbeite(?:n)?|umformulieren|lektoriere?)\b|fasse? .*\bzusammen\b|(?:zusammenfassen|zusammenzufassen)",
+            r"|schreib(?:e|en)? (?:mir|uns|ihm|ihr|eine?n?|das|den|die|dies\w*|es|mein\w*|einem|über|auf|im|in|an|als|um|bitte)\b|(?:verbesser|prüf|kontrollier|lies|beantworte)\w*\b.*\b(?:text|mail|e-?mail|brief|satz|sätze|folgend\w*|dies\w*|das|nachricht|aufsatz|grammatik|rechtschreibung)\b",
+            r"|(?:verbessere?|prüfe?)\b[^:]*:|(?:einen?|den|diesen|das|die|diese|folgenden) .*\b(?:übersetzen|korrigieren|umformulieren|zusammenfassen|schreiben|formulieren)$",
+            r"|wie (?:sagt|schreibt) man\b|(?:stell dir vor|tu so|nimm an|angenommen|मान लो|मान लीजिए|कल्पना करो|कल्पना कीजिए)",
+            r")"
+        ),
+        POLITE
+    ))
+});
+/// The same behind something else, and in Hindi, where the verb comes last.
+static TASK_WITHIN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"^(?:(?:please|can you|could you|bitte|kannst du|कृपया) )*(?:(?:translate|rewrite|rephrase|paraphrase|summari[sz]e|correct|proofread|fix|improve|check",
-        r"|analy[sz]e|classify|reply|respond|edit|write|draft|übersetze?|korrigiere?|verbessere?|schreibe?|formuliere?|prüfe?|fasse?)\b[^:]*:",
-        r"|(?:pretend|imagine|suppose|assume|act as|role-?play|let['’]s (?:say|pretend|play)|stell dir vor|tu so|nimm an|angenommen|मान लो|कल्पना करो)\b)"
+        r"(?:,|\band|\bund) (?:please |can you |could you |bitte )*(?:translate|rewrite|rephrase|paraphrase|summari[sz]e|proofread|correct|übersetze?|korrigiere?) (?:this|that|it|the|these|das|den|die|dies\w*|es)\b",
+        r"|(?:अनुवाद|तर्जुमा|सारांश|संक्षेप|प्रूफरीड) (?:में )?(?:कर|करो|करें|कीजिए|करिए|करना|दो|दीजिए|बताओ|बताइए|लिखो|लिखिए|लिखें)(?:\s|$)",
+        r"|(?:पत्र|चिट्ठी|ईमेल|मेल|कहानी|कविता|निबंध|भाषण|संदेश|लेख|आवेदन)(?: \S+){0,3} (?:लिखो|लिखिए|लिखें|लिख दो|लिख दीजिए|लिखना|सुधारो|सुधारिए)(?:\s|$)",
+        r"|(?:इसे|इसको|निम्न\S*|नीचे)(?: \S+){0,4} (?:सुधारो|सुधारिए|सुधारें|ठीक करो|ठीक कीजिए|बदलो|लिखो|लिखिए|लिखें|लिख दो)(?:\s|$)"
+    ))
+});
+/// What a task at the end is to be done with: the text that stands before it.
+static ABOVE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"\b(?:translat|rewrit|reword|rephras|paraphras|summari|proof|correct|shorten|edit|revise|übersetz|korrigier|formulier|überarbeit|fass)\w*\b.*\b(?:this|that|these|it|above|text|mail|e-?mail|letter|das|dies\w*|es|oben|obige\w*|brief)\b",
+        r"|\b(?:das|dies\w*|es|text|brief|mail)\b.*\b(?:übersetzen|korrigieren|umformulieren|zusammenfassen)\b|(?:इसे|इसको|इसका|ऊपर).*(?:अनुवाद|सारांश|संक्षेप|सुधार|ठीक)"
+    ))
+});
+/// How letters end; what stands before one is a letter.
+static CLOSING: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"^(?:(?:with )?(?:best|kind|warm|many) (?:regards|wishes)|regards|yours (?:sincerely|faithfully|truly)|(?:yours|sincerely|love|cheers)(?:,| yours)",
+        r"|(?:mit )?(?:freundliche[nr]?|beste[nr]?|liebe[nr]?|viele[nr]?|herzliche[nr]?) grü(?:ß|ss)en?|hochachtungsvoll|सादर|भवदीय\w*|आपका विश्वासी)(?:[ ,.!].{0,40})?$"
     ))
 });
 static ABBREVIATION: LazyLock<Regex> =
@@ -59,6 +99,9 @@ pub(super) fn sentences(message: &str) -> Vec<Sentence<'_>> {
         if is_code || trimmed.starts_with(['>', '|']) || line.starts_with("    ") || line.starts_with('\t') {
             continue;
         }
+        if CLOSING.is_match(trimmed) {
+            return Vec::new();
+        }
         if FOREIGN.is_match(trimmed) {
             break;
         }
@@ -70,8 +113,13 @@ pub(super) fn sentences(message: &str) -> Vec<Sentence<'_>> {
             if text.is_empty() {
                 continue;
             }
-            if TASK.is_match(text) {
-                return all;
+            let is_task = TASK.is_match(text) || TASK_WITHIN.is_match(text);
+            if is_task
+                && ABOVE.is_match(text)
+                && !text.contains(':')
+                && message[begins + text.len()..].trim_end_matches(is_end_or_blank).is_empty()
+            {
+                all.clear();
             }
             all.push(Sentence {
                 text,
@@ -80,7 +128,11 @@ pub(super) fn sentences(message: &str) -> Vec<Sentence<'_>> {
                     .iter()
                     .any(|quoted| quoted.start < begins + text.len() && begins < quoted.end),
                 is_quotation: within(begins),
+                is_task,
             });
+            if is_task {
+                return all;
+            }
         }
         if trimmed.ends_with([':', '：']) {
             break;
@@ -91,6 +143,10 @@ pub(super) fn sentences(message: &str) -> Vec<Sentence<'_>> {
 
 const fn is_end(c: char) -> bool {
     matches!(c, '.' | '!' | '?' | '…' | '।' | ';' | '？' | '！' | '。')
+}
+
+const fn is_end_or_blank(c: char) -> bool {
+    is_end(c) || matches!(c, ' ' | '\t' | '\n' | '\r')
 }
 
 /// Where the sentences of a line are.

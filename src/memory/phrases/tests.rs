@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Messages, and what they tell: `attribute = text`, with `-attribute` for each that ends beside its own; explicit ones with a
-/// `!`. Nothing where nothing is told.
+/// `!`. With a value behind a ` - ` it is that value alone that holds no longer.
 const TOLD: &[(&str, &[&str])] = &include!("tests/told.in");
 /// Messages that tell nothing.
 const UNTOLD: &[&str] = &include!("tests/untold.in");
@@ -13,7 +13,8 @@ fn shown(said: &Said) -> String {
     let own = said.attribute.clone();
     let ends: String =
         said.ends.iter().filter(|ended| Some(*ended) != own.as_ref()).map(|ended| format!(" -{ended}")).collect();
-    format!("{mark}{} = {}{ends}", own.unwrap_or_default(), said.text)
+    let over = said.value.as_ref().filter(|_| said.is_over).map(|value| format!(" - {value}")).unwrap_or_default();
+    format!("{mark}{}{over} = {}{ends}", own.unwrap_or_default(), said.text)
 }
 
 #[test]
@@ -115,7 +116,8 @@ proptest! {
     #[test]
     fn a_text_tells_what_it_told(at in 0..TOLD.len()) {
         for one in said(TOLD[at].0).into_iter().filter(|one| one.origin == Origin::Rule) {
-            prop_assert!(said(&one.text).contains(&one), "{:?}", one);
+            let greeted = format!("Hi, {}", one.text); // Names are told with a greeting.
+            prop_assert!(said(&one.text).contains(&one) || said(&greeted).contains(&one), "{:?}", one);
         }
     }
 }

@@ -6,7 +6,8 @@ use crate::{
     store::{
         MemoryStore,
         memories::{
-            Forget, Forgotten, Kept, MAX_EPISODES, MAX_FACTS, MAX_FORGOTTEN, MemoryFilter, NewMemory, Trace, Words,
+            Forget, Forgotten, Kept, MAX_EPISODES, MAX_FACTS, MAX_FORGOTTEN, MemoryFilter, NewMemory, Reworded, Trace,
+            Words,
         },
     },
 };
@@ -61,7 +62,7 @@ fn fact(id: &str, text: &str, said_at: u64) -> NewMemory {
         ended_at: None,
         expires_at: None,
     };
-    NewMemory { memory, words: words(text), ends: Vec::new() }
+    NewMemory { memory, words: words(text), ends: Vec::new(), over: Vec::new(), is_again: false }
 }
 
 /// About something of which one alone holds.
@@ -84,6 +85,12 @@ fn in_session(session: &str, message: &str, mut new: NewMemory) -> NewMemory {
     new.memory.session = Some(session_id(session));
     new.memory.message = Some(message_id(message));
     new
+}
+
+/// What ends whatever it is about.
+fn other_words(text: &str, attribute: Option<&str>) -> Reworded {
+    let attribute = attribute.map(str::to_owned);
+    Reworded { text: text.to_owned(), words: words(text), ends: attribute.iter().cloned().collect(), attribute }
 }
 
 async fn keep(store: &dyn MemoryStore, notebook: &Notebook, new: NewMemory) -> Kept {
@@ -183,7 +190,10 @@ pub(super) async fn memories_never_cross_from_one_user_to_another(store: Arc<imp
             assert!(listed(&*store, own.as_ref(), &session).await.is_empty());
             let below = store.memories(own.as_ref(), &MemoryFilter::default(), Some(&theirs[0]), 9).await;
             assert!(matches!(below, Err(StoreError::NoSession)), "{below:?}");
-            assert_eq!(store.reword(own.as_ref(), &theirs[0], "x", words("x")).await.expect("written"), None);
+            assert_eq!(
+                store.reword(own.as_ref(), &theirs[0], other_words("x", None), Timestamp(9)).await.expect("written"),
+                None
+            );
             for what in [Forget::One(theirs[0].clone()), Forget::Undo(theirs[1].clone()), Forget::All(session)] {
                 let forgotten = store.forget(own.as_ref(), what, Timestamp(2000)).await.expect("written");
                 assert_eq!(forgotten, Forgotten::default());
@@ -239,14 +249,28 @@ pub(super) async fn a_fact_takes_the_place_of_another_and_is_taken_back(store: A
     assert_eq!(forget(&*store, Forget::Undo(memory_id("4")), 2000).await, (0, 0));
     assert_eq!(keep_new(&*store, &anns(), home("5", "Berlin", 2100)).await, ["2"], "said again");
 
-    let new = store.reword(Some(&ann()), &memory_id("5"), "I live in Bern", words("live Bern")).await.expect("written");
-    let new = new.expect("there");
+    keep_new(&*store, &anns(), about("name", fact("m", "I am Ann", 2150))).await;
+    let bern = other_words("I live in Bern", Some("home"));
+    let new =
+        store.reword(Some(&ann()), &memory_id("5"), bern, Timestamp(2200)).await.expect("written").expect("there");
     assert_eq!(
         (new.text.as_str(), new.origin, new.attribute.as_deref()),
         ("I live in Bern", Origin::Explicit, Some("home"))
     );
     keep_new(&*store, &anns(), episode("e", "Hotels?", "In Bern where you live", 2200)).await;
-    assert_eq!(store.reword(Some(&ann()), &memory_id("e"), "x", words("x")).await.expect("written"), None);
+    assert_eq!(
+        store.reword(Some(&ann()), &memory_id("e"), other_words("x", None), Timestamp(9)).await.expect("written"),
+        None
+    );
+    // It is about something else now, and takes the place of what was.
+    let name = other_words("My name is Anna", Some("name"));
+    let new =
+        store.reword(Some(&ann()), &memory_id("5"), name, Timestamp(2300)).await.expect("written").expect("there");
+    assert_eq!((new.attribute.as_deref(), facts(&*store, &anns()).await), (Some("name"), vec!["5".to_owned()]));
+    let bern = other_words("I live in Bern", None);
+    let new =
+        store.reword(Some(&ann()), &memory_id("5"), bern, Timestamp(2400)).await.expect("written").expect("there");
+    assert_eq!(new.attribute, None);
     assert_eq!(forget(&*store, Forget::One(memory_id("5")), 3000).await, (1, 1), "by its new words");
 }
 
@@ -420,6 +444,48 @@ pub(super) async fn a_user_wants_to_be_remembered_or_not(store: Arc<impl Remembe
     assert!(!store.remembers(None).await.expect("read"));
 }
 
+pub(super) async fn a_message_is_taken_back_with_its_episode(store: Arc<impl Remembering>) {
+    store.create_session(SessionRecord { owner: Some(ann()), ..record("s", 1000) }).await.expect("stored");
+    keep_new(&*store, &anns(), about("home", in_session("s", "m0", fact("rome", "live Rome", 900)))).await;
+    let of_message = |again| {
+        let mut home = about("home", in_session("s", "m1", fact("oslo", "live Oslo", 1000)));
+        let mut tea = in_session("s", "m1", fact("tea", "like tea", 1000));
+        (home.is_again, tea.is_again) = (again, again);
+        vec![home, tea]
+    };
+    let said = || in_session("s", "m1", episode("said", "Oslo and tea", "", 1000));
+    // It was stopped before anything was kept of it.
+    store.keep_memories(&anns(), of_message(true)).await.expect("written");
+    keep_new(&*store, &anns(), said()).await;
+    assert_eq!(store.keep_memories(&anns(), of_message(true)).await.expect("written"), [Kept::Known, Kept::Known]);
+    assert_eq!(forget(&*store, Forget::Undo(memory_id("tea")), 2000).await, (1, 1));
+    assert_eq!(facts(&*store, &anns()).await, ["oslo"]);
+    assert_eq!(store.keep_memories(&anns(), of_message(true)).await.expect("written"), [Kept::Known, Kept::Known]);
+    assert_eq!(keep(&*store, &anns(), said()).await, Kept::Forgotten);
+    keep_new(&*store, &anns(), in_session("s", "m2", fact("again", "like tea", 2500))).await;
+
+    let edited = || Forget::UndoMessage(session_id("s"), message_id("m1"));
+    let others = store.forget(Some(&Owner::new("acme/ben")), edited(), Timestamp(3000)).await.expect("written");
+    assert_eq!(others, Forgotten::default());
+    assert_eq!(forget(&*store, edited(), 3000).await, (1, 0));
+    assert_eq!(facts(&*store, &anns()).await, ["rome", "again"]);
+    assert_eq!(keep(&*store, &anns(), of_message(false).remove(0)).await, Kept::Forgotten);
+}
+
+pub(super) async fn what_mentions_words_is_forgotten_at_once(store: Arc<impl Remembering>) {
+    let many = (0..80).map(|at| episode(&format!("e{at:02}"), "our boat", &format!("word{at}"), 1000));
+    store.keep_memories(&anns(), many.collect()).await.expect("written");
+    let facts_of = vec![fact("boat", "boat paint", 1000), fact("part", "boat", 1000), fact("tea", "like tea", 1000)];
+    store.keep_memories(&anns(), facts_of).await.expect("written");
+    keep_new(&*store, &notebook(OWNERS[0], "other"), fact("others", "boat paint", 1000)).await;
+    keep_new(&*store, &notebook(OWNERS[1], "companion"), fact("bens", "boat paint", 1000)).await;
+    assert_eq!(forget(&*store, Forget::Words("companion".to_owned(), words("boat paint")), 2000).await, (2, 80));
+    assert_eq!(facts(&*store, &anns()).await, ["tea"]);
+    assert_eq!(store.count_memories().await.expect("read"), (3, 0));
+    assert_eq!(keep(&*store, &anns(), fact("late", "paint boat", 1500)).await, Kept::Forgotten);
+    keep_new(&*store, &anns(), fact("later", "paint boat", 2500)).await;
+}
+
 pub(super) async fn a_notebook_has_so_many_facts(store: Arc<impl Remembering>) {
     let many = |range: std::ops::Range<usize>| range.map(|at| fact(&format!("f{at}"), &format!("fact {at}"), 1000));
     let kept = store.keep_memories(&anns(), many(0..MAX_FACTS).collect()).await.expect("written");
@@ -457,7 +523,7 @@ pub(super) async fn the_newest_episodes_of_a_notebook_stay(store: Arc<impl Remem
     assert_eq!(store.without_vector("m", 9).await.expect("read").len(), 1, "no trace is left behind");
 }
 
-pub(super) async fn the_oldest_that_was_forgotten_is_known_no_more(store: Arc<impl Remembering>) {
+pub(super) async fn what_was_forgotten_long_ago_is_forgotten_as_a_whole(store: Arc<impl Remembering>) {
     let of_no_message = |at: usize| {
         let mut new = fact("f", &format!("fact{at}"), 1000);
         new.memory.message = None;
@@ -467,8 +533,12 @@ pub(super) async fn the_oldest_that_was_forgotten_is_known_no_more(store: Arc<im
         keep_new(&*store, &anns(), of_no_message(at)).await;
         assert_eq!(forget(&*store, Forget::One(memory_id("f")), 1000).await, (1, 0));
     }
-    assert_eq!(keep(&*store, &anns(), of_no_message(1)).await, Kept::Forgotten);
-    assert!(matches!(keep(&*store, &anns(), of_no_message(0)).await, Kept::New { .. }));
+    for at in [0, 1, MAX_FORGOTTEN] {
+        assert_eq!(keep(&*store, &anns(), of_no_message(at)).await, Kept::Forgotten);
+    }
+    let mut later = of_no_message(0);
+    later.memory.said_at = Timestamp(1001);
+    assert!(matches!(keep(&*store, &anns(), later).await, Kept::New { .. }));
 }
 
 pub(super) async fn what_is_kept_at_once_is_kept_once(store: Arc<impl Remembering>) {

@@ -64,7 +64,9 @@ impl Desk {
         };
         let text = new.memory.text.to_lowercase();
         let says_the_same = |fact: &Memory| fact.text.to_lowercase() == text;
-        let is_ended = |fact: &&Memory| fact.attribute.as_ref().is_some_and(|attribute| new.ends.contains(attribute));
+        let is_ended = |fact: &&Memory| {
+            fact.attribute.as_ref().is_some_and(|attribute| new.ends.contains(attribute)) || new.over.contains(&fact.id)
+        };
         let is_later = |fact: &Memory| fact.said_at > new.memory.said_at;
         if self.facts.iter().filter(holds).filter(is_ended).any(is_later) {
             return Decision::Leave(Kept::Known); // What was said earlier does not take the place of what was said later.
@@ -85,6 +87,17 @@ impl Desk {
             Some(oldest) => Decision::Keep { leaves: Some(oldest.id.clone()), ended },
             None => Decision::Leave(Kept::Full),
         }
+    }
+
+    /// Whether these were said in a message that was answered before, and of which something was kept or forgotten then.
+    pub(in crate::store) fn is_known(&self, new: &[NewMemory]) -> bool {
+        new.iter().filter(|new| new.is_again && new.memory.kind == MemoryKind::Fact).any(|new| {
+            let is_of = |session: &Option<SessionId>, message: &Option<MessageId>| {
+                message.is_some() && (session, message) == (&new.memory.session, &new.memory.message)
+            };
+            self.facts.iter().any(|fact| is_of(&fact.session, &fact.message))
+                || self.past.iter().any(|past| is_of(&past.session, &past.message))
+        })
     }
 
     /// That was done.

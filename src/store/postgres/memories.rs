@@ -22,7 +22,7 @@ use crate::{
         columns::millis,
         memories::{
             Forget, Forgotten, Kept, MAX_EXPIRED_MEMORIES, MAX_MEMORY_PAGE, MemoryFilter, MemoryPage, MemoryStore,
-            NewMemory, Trace, Words,
+            NewMemory, Reworded, Trace, Words,
         },
     },
 };
@@ -76,12 +76,11 @@ impl MemoryStore for PostgresStore {
         &self,
         owner: Option<&Owner>,
         id: &MemoryId,
-        text: &str,
-        words: Words,
+        new: Reworded,
+        now: Timestamp,
     ) -> Result<Option<Memory>, StoreError> {
-        let (key, owner, id) = (line(owner), owner.cloned(), id.clone());
-        let (text, words): (Arc<str>, _) = (text.into(), Arc::new(words));
-        let work = move |link| reword(link, owner.clone(), id.clone(), text.clone(), words.clone());
+        let (key, owner, id, new) = (line(owner), owner.cloned(), id.clone(), Arc::new(new));
+        let work = move |link| reword(link, owner.clone(), id.clone(), new.clone(), now);
         self.write("reword", &key, work).await
     }
 
@@ -206,22 +205,39 @@ async fn reword(
     link: Arc<Link>,
     owner: Option<Owner>,
     id: MemoryId,
-    text: Arc<str>,
-    words: Arc<Words>,
+    new: Arc<Reworded>,
+    now: Timestamp,
 ) -> Result<Option<Memory>, Failure> {
     hold(&link, owner.as_ref()).await?;
     let sql = format!(
-        "UPDATE memories SET text = $3, words = $4, origin = $5
+        "UPDATE memories SET text = $3, words = $4, origin = $5, attribute = $6
          WHERE id = $2 AND owner = $1 AND kind = 'fact' RETURNING {MEMORY}"
     );
-    let values: [(&(dyn ToSql + Sync), Type); 5] = [
+    let Reworded { text, words, attribute, ends } = &*new;
+    let values: [(&(dyn ToSql + Sync), Type); 6] = [
         (&of(owner.as_ref()), Type::TEXT),
         (&id.as_str(), Type::TEXT),
         (&text.as_bytes(), Type::BYTEA),
         (&words.to_bytes(), Type::BYTEA),
         (&Origin::Explicit.as_str(), Type::TEXT),
+        (&attribute.as_ref().map(String::as_bytes), Type::BYTEA),
     ];
-    Ok(link.client.query_typed_opt(&sql, &values).await?.as_ref().map(memory).transpose()?)
+    let row = link.client.query_typed_opt(&sql, &values).await?;
+    let Some(found) = row.as_ref().map(memory).transpose()? else { return Ok(None) };
+    for ended in ends.iter().filter(|_| found.ended_at.is_none()) {
+        let sql =
+            "UPDATE memories SET ended_at = $3, ended_by = $2 WHERE owner = $1 AND assistant = $4 AND kind = 'fact'
+            AND attribute = $5 AND ended_at IS NULL AND id <> $2";
+        let values: [(&(dyn ToSql + Sync), Type); 5] = [
+            (&of(owner.as_ref()), Type::TEXT),
+            (&id.as_str(), Type::TEXT),
+            (&millis(now), Type::INT8),
+            (&found.assistant, Type::TEXT),
+            (&ended.as_bytes(), Type::BYTEA),
+        ];
+        link.client.execute_typed(sql, &values).await?;
+    }
+    Ok(Some(found))
 }
 
 async fn without_vector(link: &Link, model: &str, limit: usize) -> Result<Vec<(MemoryId, String)>, Failure> {

@@ -15,7 +15,7 @@ use crate::{
         columns::{integer, millis},
         memories::{
             Forget, Forgotten, Kept, MAX_EXPIRED_MEMORIES, MAX_MEMORY_PAGE, MemoryFilter, MemoryPage, MemoryStore,
-            NewMemory, Trace, Words,
+            NewMemory, Reworded, Trace, Words,
         },
     },
 };
@@ -67,11 +67,11 @@ impl MemoryStore for SqliteStore {
         &self,
         owner: Option<&Owner>,
         id: &MemoryId,
-        text: &str,
-        words: Words,
+        new: Reworded,
+        now: Timestamp,
     ) -> Result<Option<Memory>, StoreError> {
-        let (owner, id, text) = (owner.cloned(), id.clone(), text.to_owned());
-        self.write("reword", move |connection| reword(connection, owner.as_ref(), &id, &text, &words)).await
+        let (owner, id) = (owner.cloned(), id.clone());
+        self.write("reword", move |connection| reword(connection, owner.as_ref(), &id, &new, now)).await
     }
 
     async fn forget(&self, owner: Option<&Owner>, what: Forget, now: Timestamp) -> Result<Forgotten, StoreError> {
@@ -201,15 +201,29 @@ fn reword(
     connection: &Connection,
     owner: Option<&Owner>,
     id: &MemoryId,
-    text: &str,
-    words: &Words,
+    new: &Reworded,
+    now: Timestamp,
 ) -> Result<Option<Memory>, StoreError> {
     let sql = format!(
-        "UPDATE memories SET text = ?3, words = ?4, origin = ?5
+        "UPDATE memories SET text = ?3, words = ?4, origin = ?5, attribute = ?6
          WHERE id = ?2 AND owner = ?1 AND kind = 'fact' RETURNING {MEMORY}"
     );
-    let values = params![of(owner), id.as_str(), text, words.to_bytes(), Origin::Explicit.as_str()];
-    Ok(connection.prepare_cached(&sql)?.query_row(values, memory).optional()?)
+    let Reworded { text, words, attribute, ends } = new;
+    let values = params![of(owner), id.as_str(), text, words.to_bytes(), Origin::Explicit.as_str(), attribute];
+    let Some(found) = connection.prepare_cached(&sql)?.query_row(values, memory).optional()? else { return Ok(None) };
+    for ended in ends.iter().filter(|_| found.ended_at.is_none()) {
+        let sql =
+            "UPDATE memories SET ended_at = ?3, ended_by = ?2 WHERE owner = ?1 AND assistant = ?4 AND kind = 'fact'
+            AND attribute = ?5 AND ended_at IS NULL AND id <> ?2";
+        connection.prepare_cached(sql)?.execute(params![
+            of(owner),
+            id.as_str(),
+            millis(now),
+            found.assistant,
+            ended
+        ])?;
+    }
+    Ok(Some(found))
 }
 
 fn without_vector(connection: &Connection, model: &str, limit: usize) -> Result<Vec<(MemoryId, String)>, StoreError> {

@@ -12,7 +12,7 @@ use crate::{
         memories::{Forget, Forgotten, MAX_FORGOTTEN, MemoryFilter, Past, Words},
         postgres::{
             connect::Link,
-            rows::{get, name},
+            rows::{get, id as id_of, name, optional_id},
             writer::Failure,
         },
     },
@@ -28,7 +28,9 @@ pub(super) async fn forget(
     hold(&link, owner).await?;
     match &*what {
         Forget::One(id) => one(&link, owner, id, now).await,
-        Forget::Undo(id) => undo(&link, owner, id).await,
+        Forget::Undo(id) => undo(&link, owner, id, now).await,
+        Forget::UndoMessage(session, message) => undo_message(&link, owner, session, message, now).await,
+        Forget::Words(assistant, words) => mentioned(&link, owner, assistant, words, now).await,
         Forget::All(filter) => all(&link, owner, filter, now).await,
     }
 }
@@ -79,10 +81,70 @@ async fn with_it(
     Ok(with_it)
 }
 
-async fn undo(link: &Link, owner: Option<&Owner>, id: &MemoryId) -> Result<Forgotten, Failure> {
+async fn undo(link: &Link, owner: Option<&Owner>, id: &MemoryId, now: Timestamp) -> Result<Forgotten, Failure> {
+    let sql = "SELECT assistant, session_id, message FROM memories WHERE id = $2 AND owner = $1";
+    let row = link.client.query_typed_opt(sql, &[(&of(owner), Type::TEXT), (&id.as_str(), Type::TEXT)]).await?;
+    let Some(row) = row else { return Ok(Forgotten::default()) };
+    let own: String = get(&row, 0)?;
+    let said = (optional_id(&row, 1, SessionId::parse)?, optional_id(&row, 2, MessageId::parse)?);
+    let mut forgotten = Forgotten::default();
+    take_back(link, owner, id, &mut forgotten).await?;
+    if let (Some(session), Some(message)) = said {
+        for (id, assistant, kind) in of_message(link, owner, &session, &message).await? {
+            if kind == MemoryKind::Episode && assistant == own {
+                take_back(link, owner, &id, &mut forgotten).await?;
+            }
+        }
+        note_message(link, owner, &own, (&session, &message), now).await?;
+    }
+    Ok(forgotten)
+}
+
+async fn undo_message(
+    link: &Link,
+    owner: Option<&Owner>,
+    session: &SessionId,
+    message: &MessageId,
+    now: Timestamp,
+) -> Result<Forgotten, Failure> {
+    let mut forgotten = Forgotten::default();
+    let mut noted: Vec<String> = Vec::new();
+    for (id, assistant, _) in of_message(link, owner, session, message).await? {
+        take_back(link, owner, &id, &mut forgotten).await?;
+        if !noted.contains(&assistant) {
+            note_message(link, owner, &assistant, (session, message), now).await?;
+            noted.push(assistant);
+        }
+    }
+    Ok(forgotten)
+}
+
+/// What there is of a message, the newest first.
+async fn of_message(
+    link: &Link,
+    owner: Option<&Owner>,
+    session: &SessionId,
+    message: &MessageId,
+) -> Result<Vec<(MemoryId, String, MemoryKind)>, Failure> {
+    let sql = "SELECT id, assistant, kind FROM memories WHERE owner = $1 AND session_id = $2 AND message = $3
+        ORDER BY position DESC";
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&of(owner), Type::TEXT), (&session.as_str(), Type::TEXT), (&message.as_str(), Type::TEXT)];
+    let mut found = Vec::new();
+    for row in link.client.query_typed(sql, &values).await? {
+        found.push((id_of(&row, 0, MemoryId::parse)?, get(&row, 1)?, name(&row, 2)?));
+    }
+    Ok(found)
+}
+
+async fn take_back(
+    link: &Link,
+    owner: Option<&Owner>,
+    id: &MemoryId,
+    forgotten: &mut Forgotten,
+) -> Result<(), Failure> {
     let sql = "DELETE FROM memories WHERE id = $2 AND owner = $1 RETURNING kind, ended_at, ended_by";
     let row = link.client.query_typed_opt(sql, &[(&of(owner), Type::TEXT), (&id.as_str(), Type::TEXT)]).await?;
-    let mut forgotten = Forgotten::default();
     if let Some(row) = row {
         let sql = "UPDATE memories SET ended_at = $3, ended_by = $4 WHERE ended_by = $2 AND owner = $1";
         let values: [(&(dyn ToSql + Sync), Type); 4] = [
@@ -94,6 +156,51 @@ async fn undo(link: &Link, owner: Option<&Owner>, id: &MemoryId) -> Result<Forgo
         link.client.execute_typed(sql, &values).await?;
         forgotten.count(name(&row, 0)?, 1);
     }
+    Ok(())
+}
+
+/// What was said in this message is not remembered when it is answered anew; its words may be.
+async fn note_message(
+    link: &Link,
+    owner: Option<&Owner>,
+    assistant: &str,
+    (session, message): (&SessionId, &MessageId),
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let words = Some(Words::default());
+    let past = Past { at: now, words, session: Some(session.clone()), message: Some(message.clone()) };
+    note(link, owner, assistant, &past).await
+}
+
+async fn mentioned(
+    link: &Link,
+    owner: Option<&Owner>,
+    assistant: &str,
+    words: &Words,
+    now: Timestamp,
+) -> Result<Forgotten, Failure> {
+    let sql = "SELECT id, kind, words FROM memories WHERE owner = $1 AND assistant = $2 ORDER BY kind DESC, position";
+    let rows = link.client.query_typed(sql, &[(&of(owner), Type::TEXT), (&assistant, Type::TEXT)]).await?;
+    let mut forgotten = Forgotten::default();
+    for row in &rows {
+        let (id, kind, own) = (id_of(row, 0, MemoryId::parse)?, name(row, 1)?, Words::from_bytes(get(row, 2)?));
+        match kind {
+            MemoryKind::Fact if own.are_meant_by(words) => {
+                let more = one(link, owner, &id, now).await?;
+                forgotten.facts += more.facts;
+                forgotten.episodes += more.episodes;
+            }
+            MemoryKind::Episode if own.mentions(words) => {
+                let sql = "DELETE FROM memories WHERE id = $2 AND owner = $1";
+                let values: [(&(dyn ToSql + Sync), Type); 2] = [(&of(owner), Type::TEXT), (&id.as_str(), Type::TEXT)];
+                let deleted = link.client.execute_typed(sql, &values).await?;
+                forgotten.count(kind, usize::try_from(deleted).unwrap_or(usize::MAX));
+            }
+            _ => {}
+        }
+    }
+    let past = Past { at: now, words: Some(words.clone()), session: None, message: None };
+    note(link, owner, assistant, &past).await?;
     Ok(forgotten)
 }
 
@@ -139,11 +246,20 @@ async fn note(link: &Link, owner: Option<&Owner>, assistant: &str, past: &Past) 
         (&past.message.as_ref().map(MessageId::as_str), Type::TEXT),
     ];
     link.client.execute_typed(sql, &values).await?;
-    let sql = "DELETE FROM memory_forgotten WHERE position IN
-        (SELECT position FROM memory_forgotten WHERE owner = $1 AND assistant = $2
-         ORDER BY position DESC OFFSET $3)";
-    let values: [(&(dyn ToSql + Sync), Type); 3] =
+    // What is over the bound becomes one: nothing that was said before then is remembered again.
+    let sql = "SELECT max(at) FROM (SELECT at, row_number() OVER (ORDER BY position DESC) AS nth FROM memory_forgotten
+            WHERE owner = $1 AND assistant = $2) AS all_of_it
+        WHERE nth >= $3 AND (SELECT count(*) FROM memory_forgotten WHERE owner = $1 AND assistant = $2) > $3";
+    let notebook: [(&(dyn ToSql + Sync), Type); 3] =
         [(&of(owner), Type::TEXT), (&assistant, Type::TEXT), (&(MAX_FORGOTTEN as i64), Type::INT8)];
+    let Some(until) = get::<Option<i64>>(&link.client.query_typed_one(sql, &notebook).await?, 0)? else {
+        return Ok(());
+    };
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&of(owner), Type::TEXT), (&assistant, Type::TEXT), (&until, Type::INT8)];
+    let sql = "DELETE FROM memory_forgotten WHERE owner = $1 AND assistant = $2 AND at <= $3";
+    link.client.execute_typed(sql, &values).await?;
+    let sql = "INSERT INTO memory_forgotten (owner, assistant, at) VALUES ($1, $2, $3)";
     link.client.execute_typed(sql, &values).await?;
     Ok(())
 }

@@ -27,6 +27,9 @@ pub(super) async fn keep(link: Arc<Link>, notebook: Notebook, new: Arc<Vec<NewMe
     if new.iter().any(|new| new.memory.kind == MemoryKind::Fact) {
         desk.facts = facts(&link, &notebook, None).await?;
     }
+    if desk.is_known(&new) {
+        return Ok(vec![Kept::Known; new.len()]);
+    }
     let mut kept = Vec::with_capacity(new.len());
     for new in &*new {
         kept.push(keep_one(&link, &notebook, &mut desk, new.clone()).await?);

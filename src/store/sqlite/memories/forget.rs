@@ -9,7 +9,7 @@ use crate::{
         StoreError,
         columns::{integer, millis},
         memories::{Forget, Forgotten, MAX_FORGOTTEN, MemoryFilter, Past, Words},
-        sqlite::rows::name,
+        sqlite::rows::{id, name},
     },
 };
 
@@ -21,7 +21,9 @@ pub(super) fn forget(
 ) -> Result<Forgotten, StoreError> {
     match what {
         Forget::One(id) => one(connection, owner, id, now),
-        Forget::Undo(id) => undo(connection, owner, id),
+        Forget::Undo(id) => undo(connection, owner, id, now),
+        Forget::UndoMessage(session, message) => undo_message(connection, owner, session, message, now),
+        Forget::Words(assistant, words) => mentioned(connection, owner, assistant, words, now),
         Forget::All(filter) => all(connection, owner, filter, now),
     }
 }
@@ -75,18 +77,129 @@ fn find(connection: &Connection, owner: Option<&Owner>, id: &MemoryId) -> Result
     Ok(connection.prepare_cached(&sql)?.query_row([of(owner), id.as_str()], found).optional()?)
 }
 
-fn undo(connection: &Connection, owner: Option<&Owner>, id: &MemoryId) -> Result<Forgotten, StoreError> {
+fn undo(
+    connection: &Connection,
+    owner: Option<&Owner>,
+    id: &MemoryId,
+    now: Timestamp,
+) -> Result<Forgotten, StoreError> {
+    let Some((found, _)) = find(connection, owner, id)? else { return Ok(Forgotten::default()) };
+    let mut forgotten = Forgotten::default();
+    take_back(connection, owner, id, &mut forgotten)?;
+    if let (Some(session), Some(message)) = (&found.session, &found.message) {
+        let of_message = of_message(connection, owner, session, message)?;
+        let is_episode = |(_, assistant, kind): &&(MemoryId, String, MemoryKind)| {
+            *kind == MemoryKind::Episode && *assistant == found.assistant
+        };
+        for (episode, ..) in of_message.iter().filter(is_episode) {
+            take_back(connection, owner, episode, &mut forgotten)?;
+        }
+        note_message(connection, owner, &found.assistant, (session, message), now)?;
+    }
+    Ok(forgotten)
+}
+
+fn undo_message(
+    connection: &Connection,
+    owner: Option<&Owner>,
+    session: &SessionId,
+    message: &MessageId,
+    now: Timestamp,
+) -> Result<Forgotten, StoreError> {
+    let mut forgotten = Forgotten::default();
+    let mut noted: Vec<String> = Vec::new();
+    for (id, assistant, _) in of_message(connection, owner, session, message)? {
+        take_back(connection, owner, &id, &mut forgotten)?;
+        if !noted.contains(&assistant) {
+            note_message(connection, owner, &assistant, (session, message), now)?;
+            noted.push(assistant);
+        }
+    }
+    Ok(forgotten)
+}
+
+/// What there is of a message, the newest first.
+fn of_message(
+    connection: &Connection,
+    owner: Option<&Owner>,
+    session: &SessionId,
+    message: &MessageId,
+) -> Result<Vec<(MemoryId, String, MemoryKind)>, StoreError> {
+    let sql = "SELECT id, assistant, kind FROM memories WHERE owner = ?1 AND session_id = ?2 AND message = ?3
+        ORDER BY position DESC";
+    let found = |row: &Row<'_>| Ok((id(row, 0, MemoryId::parse)?, row.get(1)?, name(row, 2)?));
+    let values = params![of(owner), session.as_str(), message.as_str()];
+    Ok(connection.prepare_cached(sql)?.query_map(values, found)?.collect::<Result<_, _>>()?)
+}
+
+fn take_back(
+    connection: &Connection,
+    owner: Option<&Owner>,
+    id: &MemoryId,
+    forgotten: &mut Forgotten,
+) -> Result<(), StoreError> {
     let sql = "DELETE FROM memories WHERE id = ?2 AND owner = ?1 RETURNING kind, ended_at, ended_by";
     type Ended = (Option<i64>, Option<String>);
     let deleted = |row: &Row<'_>| Ok((name(row, 0)?, (row.get(1)?, row.get(2)?)));
     let mut statement = connection.prepare_cached(sql)?;
     let deleted: Option<(MemoryKind, Ended)> = statement.query_row([of(owner), id.as_str()], deleted).optional()?;
-    let mut forgotten = Forgotten::default();
     if let Some((kind, (ended_at, ended_by))) = deleted {
         let sql = "UPDATE memories SET ended_at = ?3, ended_by = ?4 WHERE ended_by = ?2 AND owner = ?1";
         connection.prepare_cached(sql)?.execute(params![of(owner), id.as_str(), ended_at, ended_by])?;
         forgotten.count(kind, 1);
     }
+    Ok(())
+}
+
+/// What was said in this message is not remembered when it is answered anew; its words may be.
+fn note_message(
+    connection: &Connection,
+    owner: Option<&Owner>,
+    assistant: &str,
+    (session, message): (&SessionId, &MessageId),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let words = Some(Words::default());
+    let past = Past { at: now, words, session: Some(session.clone()), message: Some(message.clone()) };
+    note(connection, owner, assistant, &past)
+}
+
+fn mentioned(
+    connection: &Connection,
+    owner: Option<&Owner>,
+    assistant: &str,
+    words: &Words,
+    now: Timestamp,
+) -> Result<Forgotten, StoreError> {
+    let sql = "SELECT id, kind, words FROM memories WHERE owner = ?1 AND assistant = ?2 ORDER BY kind DESC, position";
+    let found = |row: &Row<'_>| {
+        let words = Words::from_bytes(row.get_ref(2)?.as_blob()?);
+        Ok((id(row, 0, MemoryId::parse)?, name(row, 1)?, words))
+    };
+    let all: Vec<(MemoryId, MemoryKind, Words)> =
+        connection.prepare_cached(sql)?.query_map(params![of(owner), assistant], found)?.collect::<Result<_, _>>()?;
+    let mut forgotten = Forgotten::default();
+    for (id, kind, own) in all {
+        let is_meant = match kind {
+            MemoryKind::Fact => own.are_meant_by(words),
+            MemoryKind::Episode => own.mentions(words),
+        };
+        if is_meant {
+            match kind {
+                MemoryKind::Fact => {
+                    let more = one(connection, owner, &id, now)?;
+                    forgotten.facts += more.facts;
+                    forgotten.episodes += more.episodes;
+                }
+                MemoryKind::Episode => {
+                    let sql = "DELETE FROM memories WHERE id = ?2 AND owner = ?1";
+                    forgotten.episodes += connection.prepare_cached(sql)?.execute([of(owner), id.as_str()])?;
+                }
+            }
+        }
+    }
+    let past = Past { at: now, words: Some(words.clone()), session: None, message: None };
+    note(connection, owner, assistant, &past)?;
     Ok(forgotten)
 }
 
@@ -129,9 +242,19 @@ fn note(connection: &Connection, owner: Option<&Owner>, assistant: &str, past: &
         past.session.as_ref().map(SessionId::as_str),
         past.message.as_ref().map(MessageId::as_str),
     ])?;
-    let sql = "DELETE FROM memory_forgotten WHERE position IN
+    // What is over the bound becomes one: nothing that was said before then is remembered again.
+    let sql = "SELECT max(at) FROM memory_forgotten WHERE position IN
         (SELECT position FROM memory_forgotten WHERE owner = ?1 AND assistant = ?2
          ORDER BY position DESC LIMIT -1 OFFSET ?3)";
-    connection.prepare_cached(sql)?.execute(params![of(owner), assistant, integer(MAX_FORGOTTEN as u64)])?;
+    let values = params![of(owner), assistant, integer(MAX_FORGOTTEN as u64 - 1)];
+    let count = "SELECT count(*) > ?3 FROM memory_forgotten WHERE owner = ?1 AND assistant = ?2";
+    let is_over = params![of(owner), assistant, integer(MAX_FORGOTTEN as u64)];
+    if connection.prepare_cached(count)?.query_row(is_over, |row| row.get(0))? {
+        let until: i64 = connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+        let sql = "DELETE FROM memory_forgotten WHERE owner = ?1 AND assistant = ?2 AND at <= ?3";
+        connection.prepare_cached(sql)?.execute(params![of(owner), assistant, until])?;
+        let sql = "INSERT INTO memory_forgotten (owner, assistant, at) VALUES (?1, ?2, ?3)";
+        connection.prepare_cached(sql)?.execute(params![of(owner), assistant, until])?;
+    }
     Ok(())
 }

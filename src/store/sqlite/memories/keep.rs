@@ -18,6 +18,9 @@ pub(super) fn keep(connection: &Connection, notebook: &Notebook, new: Vec<NewMem
     if new.iter().any(|new| new.memory.kind == MemoryKind::Fact) {
         desk.facts = facts(connection, notebook, None)?;
     }
+    if desk.is_known(&new) {
+        return Ok(vec![Kept::Known; new.len()]);
+    }
     let kept = new.into_iter().map(|new| keep_one(connection, notebook, &mut desk, new)).collect();
     // Counted when it is done, so that there are never too many.
     let sql = "DELETE FROM memories WHERE position IN
