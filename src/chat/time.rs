@@ -21,6 +21,12 @@ impl Timestamp {
         Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// Its day in UTC, as in `2026-11-28`.
+    #[must_use]
+    pub fn day(self) -> String {
+        self.to_string().split('T').next().unwrap_or_default().to_owned()
+    }
+
     /// This moment plus `time`, to the millisecond.
     #[must_use]
     pub fn plus_millis(self, time: Duration) -> Self {

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep, timeout},
+    task::spawn_blocking,
+    time::{Instant, timeout},
 };
 use tracing::warn;
 
@@ -27,10 +28,15 @@ use crate::{
     llm::estimated_tokens,
     store::{
         MemoryStore, StoreError,
-        memories::{Forget, Forgotten, Kept, MemoryFilter, NewMemory, Reworded},
+        memories::{Forget, Kept, NewMemory, Reworded},
     },
-    telemetry::metrics::{MEMORY_DURATION, MEMORY_ITEMS, MEMORY_RETRIEVALS, MEMORY_UNAVAILABLE, MEMORY_WRITES},
+    telemetry::metrics::{MEMORY_DURATION, MEMORY_RETRIEVALS, MEMORY_UNAVAILABLE, MEMORY_WRITES},
 };
+
+mod forgetting;
+mod tending;
+
+pub use self::forgetting::What;
 
 /// Looking that takes longer is given up.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -38,10 +44,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const QUESTION_CHARS: usize = 2000;
 /// The most characters of a fact.
 pub const FACT_CHARS: usize = 300;
-/// Texts whose vectors are made at once.
-const BATCH: usize = 32;
-/// How often it is looked for what has no vector yet, when nobody says that there is something.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// What users have told.
 #[derive(Debug, Default)]
@@ -122,10 +124,10 @@ impl Memories {
             let said = phrases::said(&telling.text).into_iter().filter(|said| sensitive(&said.text).is_none());
             let mut new = inner.new_facts(telling, said.collect()).await?;
             let now = Timestamp::now(); // A question may be answered anew when its time is over.
-            new.retain(|new| new.memory.expires_at.is_none_or(|end| end > now));
-            for new in &mut new {
+            new.retain_mut(|new| {
                 new.is_again = !telling.is_first;
-            }
+                new.memory.expires_at.is_none_or(|end| end > now)
+            });
             for kept in inner.keep(notebook, new).await? {
                 if let Kept::New { memory, ended } = kept {
                     recollection.noted.push(Noted::of(&memory, &ended));
@@ -221,12 +223,7 @@ impl Memories {
         let wanted: Vec<Memory> = new.iter().map(|new| new.memory.clone()).collect();
         let mut remembered = Vec::new();
         for (kept, wanted) in inner.keep(&telling.notebook, new).await?.into_iter().zip(wanted) {
-            match kept {
-                Kept::New { memory, .. } => remembered.push(*memory),
-                Kept::Known => remembered.push(wanted),
-                Kept::Full => return Err(MemoryError::Full),
-                Kept::Forgotten => return Err(MemoryError::Forgotten),
-            }
+            remembered.push(what_is_new(kept)?.unwrap_or(wanted));
         }
         Ok(remembered)
     }
@@ -241,19 +238,11 @@ impl Memories {
         }
         let said = phrases::said(&fact.text).into_iter().next().filter(|said| said.attribute.is_some());
         let inner = self.inner_of(notebook.owner.as_ref())?;
-        let over = match &said {
-            Some(said) => inner.over(notebook, said).await?,
-            None => Vec::new(),
-        };
+        let over = inner.over(notebook, said.as_ref()).await?;
         let (attribute, ends) = said.map_or((None, Vec::new()), |said| (said.attribute, said.ends));
         let words = words(&fact.text);
         let new = NewMemory { words, ends, over, is_again: false, memory: Memory { attribute, ..fact } };
-        match inner.keep(notebook, vec![new]).await?.pop() {
-            Some(Kept::New { memory, .. }) => Ok(Some(*memory)),
-            Some(Kept::Full) => Err(MemoryError::Full),
-            Some(Kept::Forgotten) => Err(MemoryError::Forgotten),
-            Some(Kept::Known) | None => Ok(None),
-        }
+        inner.keep(notebook, vec![new]).await?.pop().map_or(Ok(None), what_is_new)
     }
 
     /// Puts a fact in other words; what it is about is worked out anew. `None` when `owner` has no such fact.
@@ -300,59 +289,6 @@ impl Memories {
         }
         if found.is_empty() { Err(MemoryError::Nothing) } else { Ok(found) }
     }
-
-    /// Forgets what the user has said of something, or everything that the notebook has.
-    ///
-    /// # Errors
-    /// [`MemoryError::Nothing`] when there is nothing of it.
-    pub async fn forget(&self, telling: &Telling, what: What<'_>) -> Result<Forgotten, MemoryError> {
-        let inner = self.inner_of(telling.notebook.owner.as_ref())?; // Whoever has switched it off can forget all the same.
-        let (notebook, now) = (&telling.notebook, Timestamp::now());
-        let owner = notebook.owner.as_ref();
-        let begun = Instant::now();
-        let assistant = notebook.assistant.clone();
-        let what = match what {
-            What::Everything => Forget::All(MemoryFilter { assistant: Some(assistant), ..MemoryFilter::default() }),
-            What::Of(text) => Forget::Words(assistant, words(text)),
-        };
-        if matches!(&what, Forget::Words(_, words) if words.as_slice().is_empty()) {
-            return Err(MemoryError::Nothing); // Everything has all of no words.
-        }
-        let all = inner.store.forget(owner, what, now).await?;
-        metrics::histogram!(MEMORY_DURATION, "op" => "forget").record(begun.elapsed().as_secs_f64());
-        if all == Forgotten::default() { Err(MemoryError::Nothing) } else { Ok(all) }
-    }
-
-    /// Makes vectors of what has none yet, and counts what there is, until it is dropped.
-    pub async fn tend(&self) {
-        let Ok(inner) = self.inner() else { return };
-        loop {
-            match inner.embed_some().await {
-                Ok(0) => {
-                    if let Ok((facts, episodes)) = inner.store.count_memories().await {
-                        for (kind, count) in [(MemoryKind::Fact, facts), (MemoryKind::Episode, episodes)] {
-                            metrics::gauge!(MEMORY_ITEMS, "kind" => kind.as_str()).set(count as f64);
-                        }
-                    }
-                    drop(timeout(LOOK_EVERY, inner.kept.notified()).await);
-                }
-                Ok(_) => {}
-                Err(reason) => {
-                    warn!(reason, "memories have no vectors yet, and are found by their words");
-                    sleep(LOOK_EVERY).await;
-                }
-            }
-        }
-    }
-}
-
-/// What is to be forgotten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What<'a> {
-    /// All that the notebook has.
-    Everything,
-    /// What was said of something.
-    Of(&'a str),
 }
 
 impl Inner {
@@ -360,17 +296,15 @@ impl Inner {
     async fn new_facts(&self, telling: &Telling, said: Vec<Said>) -> Result<Vec<NewMemory>, StoreError> {
         let mut new = Vec::with_capacity(said.len());
         for said in said {
-            let over = self.over(&telling.notebook, &said).await?;
+            let over = self.over(&telling.notebook, Some(&said)).await?;
             new.push(NewMemory { over, ..fact(telling, said) });
         }
         Ok(new)
     }
 
     /// The facts that say what `said` says to be over. They are named one by one: what is told meanwhile was said later.
-    async fn over(&self, notebook: &Notebook, said: &Said) -> Result<Vec<MemoryId>, StoreError> {
-        if !said.is_over {
-            return Ok(Vec::new());
-        }
+    async fn over(&self, notebook: &Notebook, said: Option<&Said>) -> Result<Vec<MemoryId>, StoreError> {
+        let Some(said) = said.filter(|said| said.is_over) else { return Ok(Vec::new()) };
         let mut facts = self.store.facts(notebook, Timestamp::now()).await?;
         facts.retain(|fact| phrases::said(&fact.text).iter().any(|other| said.is_end_of(other)));
         Ok(facts.into_iter().map(|fact| fact.id).collect())
@@ -408,14 +342,19 @@ impl Inner {
         };
         let model = self.vectors.as_ref().filter(|_| of_question.is_some()).map(|vectors| vectors.model());
         let traces = self.store.traces(&telling.notebook, model, Timestamp::now()).await?;
-        let question = Question {
-            words: words(text),
-            vector: of_question.as_ref().map(|(vector, _)| vector.as_slice()),
-            session: Some(&telling.session),
-            unrelated: of_question.as_ref().map_or(0.0, |(_, unrelated)| *unrelated),
+        let (words, session, min_score) = (words(text), telling.session.clone(), telling.rule.min_score);
+        let best = move || -> Vec<MemoryId> {
+            let question = Question {
+                words,
+                vector: of_question.as_ref().map(|(vector, _)| vector.as_slice()),
+                session: Some(&session),
+                unrelated: of_question.as_ref().map_or(0.0, |(_, unrelated)| *unrelated),
+            };
+            let ranked = recall::rank(&question, &traces, most, min_score);
+            ranked.iter().map(|(_, at)| traces[*at].id.clone()).collect()
         };
-        let ranked = recall::rank(&question, &traces, most, telling.rule.min_score);
-        let ids: Vec<MemoryId> = ranked.iter().map(|(_, at)| traces[*at].id.clone()).collect();
+        // On a thread for it: ten thousand take milliseconds, which the answers of others would wait for.
+        let ids = spawn_blocking(best).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -423,22 +362,15 @@ impl Inner {
         found.sort_by_key(|memory| ids.iter().position(|id| *id == memory.id));
         Ok(found)
     }
+}
 
-    /// Makes vectors of some episodes; of how many.
-    async fn embed_some(&self) -> Result<usize, String> {
-        let Some(vectors) = &self.vectors else { return Ok(0) };
-        let told = |error: StoreError| error.to_string();
-        let without = self.store.without_vector(vectors.model(), BATCH).await.map_err(told)?;
-        let (ids, texts): (Vec<MemoryId>, Vec<String>) = without.into_iter().unzip();
-        if ids.is_empty() {
-            return Ok(0);
-        }
-        let embedded = vectors.embed(texts).await.map_err(|error| error.to_string())?;
-        let made = embedded.vectors.iter().map(|vector| recall::quantized(vector));
-        let made: Vec<(MemoryId, Vec<i8>)> = ids.into_iter().zip(made).collect();
-        let count = made.len();
-        self.store.set_vectors(vectors.model(), made).await.map_err(told)?;
-        Ok(count)
+/// The memory that was kept; `None`: it is known already.
+fn what_is_new(kept: Kept) -> Result<Option<Memory>, MemoryError> {
+    match kept {
+        Kept::New { memory, .. } => Ok(Some(*memory)),
+        Kept::Known => Ok(None),
+        Kept::Full => Err(MemoryError::Full),
+        Kept::Forgotten => Err(MemoryError::Forgotten),
     }
 }
 

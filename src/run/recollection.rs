@@ -2,11 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{
-    chat::{Memory, Timestamp},
-    llm::estimated_tokens,
-    memory::Known,
-};
+use crate::{chat::Memory, llm::estimated_tokens, memory::Known};
 
 /// What stands above it.
 const ABOVE: &str = "\
@@ -25,20 +21,16 @@ pub(super) fn told(known: &Known) -> Option<String> {
     }
     let mut block = ABOVE.to_owned();
     for fact in facts {
-        let _ = write!(block, "\n> {}: {}", day(fact.said_at), line(&fact.text, usize::MAX));
+        let _ = write!(block, "\n> {}: {}", fact.said_at.day(), line(&fact.text, usize::MAX));
     }
     let mut left = EPISODES_TOKENS;
     for Memory { text, said_at, .. } in episodes {
-        let told = format!("\n> {}, in another conversation: {}", day(*said_at), line(text, EPISODE_CHARS));
+        let told = format!("\n> {}, in another conversation: {}", said_at.day(), line(text, EPISODE_CHARS));
         let Some(rest) = left.checked_sub(estimated_tokens(told.len())) else { break };
         left = rest;
         block.push_str(&told);
     }
     Some(block)
-}
-
-fn day(at: Timestamp) -> String {
-    at.to_string().split('T').next().unwrap_or_default().to_owned()
 }
 
 /// A text as one line, so that none of it can pass for another.
@@ -50,7 +42,7 @@ fn line(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{MemoryId, MemoryKind, Origin, Recollection};
+    use crate::chat::{MemoryId, MemoryKind, Origin, Recollection, Timestamp};
 
     fn memory(kind: MemoryKind, text: &str) -> Memory {
         Memory {

@@ -262,10 +262,9 @@ impl Runner {
         let RunRequest { assistant, question, history, instructions, owner, keeps_history, .. } = request;
         let knowing = &assistant.knowledge;
         let persona = assistant.prompt.as_ref().map(|prompt| {
-            let now = Timestamp::now().to_string();
-            let today = now.split('T').next().unwrap_or_default();
+            let today = Timestamp::now().day();
             let (tenant, user) = (owner.as_ref().map(Owner::tenant), owner.as_ref().map(Owner::user));
-            prompt.fill(&Facts { today, tenant, user })
+            prompt.fill(&Facts { today: &today, tenant, user })
         });
         let memory = request.telling.as_ref().and_then(|_| recollection::told(known));
         let told = prompt::Told {

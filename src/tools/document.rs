@@ -34,13 +34,12 @@ pub(super) fn run(
     now: Timestamp,
 ) -> Result<Output, ToolError> {
     let computed = document.formula.compute(arguments)?;
-    let now = now.to_string();
-    let today = now.split('T').next().unwrap_or_default();
+    let today = now.day();
     let value = |name: &str| {
         let known = computed.value(name, arguments);
-        known.or_else(|| (name == TODAY).then(|| today.to_owned())).unwrap_or_default()
+        known.or_else(|| (name == TODAY).then(|| today.clone())).unwrap_or_default()
     };
-    let rendered = document.letter.render(title, today, value)?;
+    let rendered = document.letter.render(title, &today, value)?;
     let name = format!("{title}.pdf");
     let pages = rendered.pages;
     let summary = match document.formula.summary {

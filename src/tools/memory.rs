@@ -97,15 +97,11 @@ fn telling<'a>(context: &Context<'a>) -> Result<&'a Telling, MemoryError> {
 /// A memory, for the model.
 fn shown(memory: &Memory) -> Value {
     let Memory { kind, attribute, text, said_at, .. } = memory;
-    json!({ "kind": kind, "attribute": attribute, "said": text, "on": day(said_at) })
+    json!({ "kind": kind, "attribute": attribute, "said": text, "on": said_at.day() })
 }
 
 /// A line for people.
 fn told(memory: &Memory) -> String {
     let text = memory.text.replace(['\n', '\r'], " ");
-    format!("- {text} ({})", day(&memory.said_at))
-}
-
-fn day(at: &crate::chat::Timestamp) -> String {
-    at.to_string().split('T').next().unwrap_or_default().to_owned()
+    format!("- {text} ({})", memory.said_at.day())
 }

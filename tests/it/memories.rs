@@ -99,6 +99,11 @@ async fn a_list_is_kept_changed_taken_along_and_emptied() {
     let path = format!("memories/{}", id(&name));
     let (status, new) = user.ask(Method::PATCH, &path, Some(json!({"text": "Call me Annie"}))).await;
     assert_eq!((status, &new["text"], id(&new)), (200, &json!("Call me Annie"), id(&name)));
+    let about =
+        async |text: &str| user.ask(Method::PATCH, &path, Some(json!({ "text": text }))).await.1["attribute"].clone();
+    assert_eq!(about("I live in Oslo").await, "place", "what it is about goes with its words");
+    assert_eq!(about("The boat is blue").await, Value::Null);
+    assert_eq!(about("Call me Annie").await, "name");
 
     let response = Http::new().get(gateway.url("/api/v1/memories/export")).send().await.unwrap();
     assert!(

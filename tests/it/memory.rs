@@ -26,6 +26,13 @@ fn remembering(setup: Setup) -> Setup {
     let folder = setup.data.path().join("assistants");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("friend.toml"), FRIEND).unwrap();
+    for name in ["one", "two"] {
+        fs::write(
+            folder.join(format!("{name}.toml")),
+            FRIEND.replace("enabled = true", "enabled = true\nscope = \"user\""),
+        )
+        .unwrap();
+    }
     fs::write(folder.join("plain.toml"), "[knowledge]\nmode = \"off\"\n").unwrap();
     setup
 }
@@ -217,4 +224,114 @@ async fn nobody_knows_what_others_have_told() {
     }
     let (_, own) = ask(&ann, Method::GET, "/api/v1/memories?kind=fact").await;
     assert_eq!(own["memories"][0]["id"], json!(id));
+}
+
+#[tokio::test]
+async fn what_is_over_ends_what_it_names_and_nothing_else() {
+    let upstream = scripted().await;
+    let gateway = remembering(Setup::with_upstream(&upstream.url)).start().await;
+    let mut client = open(&gateway).await;
+    for question in
+        ["I live in Lisbon", "I no longer live in Berlin", "I'm allergic to nuts", "I'm no longer allergic to nuts"]
+    {
+        assert!(memory(&frames(&mut client, question).await).is_some(), "{question}");
+    }
+    let (_, listed) = gateway.get("/api/v1/memories?kind=fact").await;
+    let holds = |listed: &Value| -> Vec<String> {
+        let facts = listed["memories"].as_array().unwrap().iter().filter(|fact| fact["ended_at"].is_null());
+        facts.map(|fact| fact["text"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(holds(&listed), ["I'm no longer allergic to nuts", "I no longer live in Berlin", "I live in Lisbon"]);
+    for question in ["I no longer live in Lisbon", "I'm allergic to nuts again"] {
+        frames(&mut client, question).await;
+    }
+    let (_, listed) = gateway.get("/api/v1/memories?kind=fact").await;
+    assert_eq!(
+        holds(&listed),
+        ["I'm allergic to nuts again", "I no longer live in Lisbon", "I no longer live in Berlin"]
+    );
+    frames(&mut client, "I live in Rome").await;
+    let (_, listed) = gateway.get("/api/v1/memories?kind=fact").await;
+    assert_eq!(holds(&listed), ["I live in Rome", "I'm allergic to nuts again"]);
+}
+
+#[tokio::test]
+async fn an_edited_question_takes_back_what_its_first_form_told() {
+    let upstream = scripted().await;
+    let gateway = remembering(Setup::with_upstream(&upstream.url)).start().await;
+    let mut client = open(&gateway).await;
+    frames(&mut client, "I live in Rome").await;
+    let first = client.say("I live in Berlin. The boat needs paint.").await;
+    client.until("run.done").await;
+    client
+        .tell(json!({"type": "edit", "id": "other", "message": first, "text": "I like tea. The boat needs paint."}))
+        .await;
+    client.until("run.done").await;
+    let (_, listed) = gateway.get("/api/v1/memories").await;
+    assert_eq!(
+        texts(&listed["memories"]),
+        ["I like tea. The boat needs paint.", "I like tea", "I live in Rome", "I live in Rome"],
+        "facts and episodes"
+    );
+    assert!(!listed.to_string().contains("ended_at"), "{listed}");
+}
+
+#[tokio::test]
+async fn undo_takes_the_episode_and_an_answer_anew_brings_nothing_back() {
+    let upstream = scripted().await;
+    let gateway = remembering(Setup::with_upstream(&upstream.url)).start().await;
+    let mut client = open(&gateway).await;
+    let noted = frames(&mut client, "I live in Berlin. The boat needs paint.").await;
+    let id = memory(&noted).unwrap()["noted"][0]["id"].as_str().unwrap().to_owned();
+    let undo = Http::new().delete(gateway.url(&format!("/api/v1/memories/{id}?undo=true")));
+    assert_eq!(TestGateway::answer(undo).await, (200, json!({"facts": 1, "episodes": 1})));
+    client.tell(json!({"type": "regenerate"})).await;
+    client.until("run.done").await;
+    let (_, listed) = gateway.get("/api/v1/memories").await;
+    assert_eq!(listed["memories"], json!([]));
+    frames(&mut client, "I live in Berlin").await;
+    let (_, listed) = gateway.get("/api/v1/memories?kind=fact").await;
+    assert_eq!(texts(&listed["memories"]), ["I live in Berlin"], "said again");
+}
+
+#[tokio::test]
+async fn what_one_assistant_was_told_the_other_knows_that_shares_its_notebook() {
+    let upstream = scripted().await;
+    let gateway = remembering(Setup::with_upstream(&upstream.url)).start().await;
+    let open = async |name: &str| Client::connect(&format!("{}?assistant={name}", gateway.socket(""))).await;
+    frames(&mut open("one").await, "I'm allergic to nuts").await;
+    let known = frames(&mut open("two").await, "What can I eat?").await;
+    assert!(texts(&memory(&known).expect("an event")["recalled"]).contains(&"I'm allergic to nuts"));
+    assert!(told(&upstream).contains("allergic to nuts"));
+    assert_eq!(memory(&frames(&mut open("friend").await, "What can I eat?").await), None);
+    for name in ["one", "two"] {
+        let (_, listed) = gateway.get(&format!("/api/v1/memories?assistant={name}&kind=fact")).await;
+        assert_eq!(listed["memories"][0]["assistant"], "*");
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_was_stopped_before_its_answer_began_is_noted_when_it_is_answered_anew() {
+    let upstream = Upstream::stalling(1).await;
+    let gateway = remembering(Setup::with_upstream(&upstream.url)).start().await;
+    let mut client = open(&gateway).await;
+    client.say("one").await;
+    client.tell(json!({"type": "send", "id": "waiting", "text": "I live in Oslo", "mode": "queue"})).await;
+    client.tell(json!({"type": "stop", "for": "waiting", "id": "s1"})).await;
+    client.deltas(1).await;
+    client.tell(json!({"type": "stop", "for": "q1", "id": "s2"})).await;
+    for _ in 0..2 {
+        assert_eq!(client.answer().await.status(), "stopped");
+    }
+    for is_noted in [true, false] {
+        client.tell(json!({"type": "regenerate"})).await;
+        let mut noted = Vec::new();
+        while !noted.last().is_some_and(|frame: &Value| frame["type"] == "delta") {
+            noted.push(client.frame().await);
+        }
+        let noted = memory(&noted).map(|memory| texts(&memory["noted"]).concat());
+        assert_eq!(noted.as_deref(), is_noted.then_some("I live in Oslo"), "once");
+        client.tell(json!({"type": "stop"})).await;
+        client.answer().await;
+    }
 }
