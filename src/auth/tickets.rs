@@ -6,14 +6,14 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use parking_lot::{Mutex, RwLock};
-use redis::Value;
+use redis::{Script, Value};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     chat::{Owner, Timestamp},
-    ephemeral::{PATIENTLY, Redis},
+    ephemeral::{PATIENTLY, Redis, script},
     telemetry::metrics::LIMITS_ALONE,
 };
 
@@ -173,12 +173,15 @@ fn name(id: &TicketId) -> String {
     format!("rivulet:ticket:{}", URL_SAFE_NO_PAD.encode(id))
 }
 
+/// ARGV: how long it is known, in milliseconds. Nothing when it was known already.
+const SPEND: &str = "return redis.call('SET', KEYS[1], '', 'NX', 'PX', ARGV[1])";
+static SPENDING: LazyLock<Script> = LazyLock::new(|| script(SPEND));
+
 /// Whether no gateway has taken the ticket before, as far as that can be known.
 async fn is_first(redis: &Redis, id: &TicketId) -> bool {
-    let mut spend = redis::cmd("SET");
+    let mut spending = SPENDING.key(name(id));
     let life = u64::try_from(SPENT_LIFE.as_millis()).unwrap_or(u64::MAX);
-    spend.arg(name(id)).arg("").arg("NX").arg("PX").arg(life);
-    match redis.ask::<Value>(&spend, PATIENTLY).await {
+    match redis.run::<Value>(spending.arg(life), PATIENTLY).await {
         Ok(answer) => answer != Value::Nil,
         Err(_) => {
             metrics::counter!(LIMITS_ALONE, "scope" => "tickets").increment(1);

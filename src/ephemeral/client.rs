@@ -20,7 +20,7 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep, timeout},
 };
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::server::{Connection, Server, described};
 use crate::telemetry::metrics::REDIS_UP;
@@ -39,6 +39,8 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 const INCOMPLETE: Duration = Duration::from_millis(1500);
 /// What it is probed with is written: a server that only reads is of no use.
 const PROBE: &str = "rivulet:probe";
+/// What a server says that has no room for more. It has some for what is counted ([`script`](super::script)).
+const FULL: &str = "OOM";
 /// How long [`PROBE`] stays, in milliseconds.
 const PROBE_LIFE: u64 = 1000;
 
@@ -67,6 +69,14 @@ impl Redis {
         Arc::new(Self { server, working: RwLock::new(None), delay: AtomicU64::new(0), doubt, lost })
     }
 
+    /// One that can be asked, and is not probed.
+    #[cfg(test)]
+    pub(crate) async fn connected(server: Server) -> Arc<Self> {
+        let redis = Self::at(server.clone());
+        *redis.working.write() = Some(server.connect(|_| Ok(())).await.unwrap());
+        redis
+    }
+
     /// Whether it can be asked at the moment, as far as is known.
     #[must_use]
     pub fn is_up(&self) -> bool {
@@ -93,6 +103,24 @@ impl Redis {
         self.judge(answer, deadline)
     }
 
+    /// Asks for something that nobody depends on. What becomes of it says nothing to those who ask for anything else: it may be
+    /// long and slow, and is not let in where there is no room. When it was too late, the server is probed.
+    ///
+    /// # Errors
+    /// [`Away`], also when the server refused it.
+    pub async fn ask_aside<T: FromRedisValue>(&self, command: &Cmd, deadline: Duration) -> Result<T, Away> {
+        let mut connection = self.connection(deadline)?;
+        connection.ask(command, deadline).await.map_err(|error| {
+            debug!(error = %described(&error), "something aside could not be asked");
+            if error.is_timeout() {
+                self.doubt.notify_one();
+            } else if is_lost(&error) {
+                self.lost.notify_one();
+            }
+            Away
+        })
+    }
+
     fn connection(&self, deadline: Duration) -> Result<Connection, Away> {
         if Duration::from_micros(self.delay.load(Relaxed)) >= deadline {
             return Err(Away);
@@ -108,7 +136,7 @@ impl Redis {
             } else {
                 warn!(error = %described(&error), "what gateways share could not be asked");
                 // A server that has no room, or is at something else, refuses what was asked, and no more than that.
-                if error.is_io_error() || error.is_connection_dropped() || error.is_unrecoverable_error() {
+                if is_lost(&error) {
                     self.lost.notify_one();
                 }
             }
@@ -142,11 +170,18 @@ impl Redis {
         let mut connection = self.server.connect(move |push| redis.on_push(&push)).await?;
         let mut probe = redis::cmd("SET");
         probe.arg(PROBE).arg("").arg("PX").arg(PROBE_LIFE);
-        let (mut is_new, mut whole) = (true, Instant::now());
+        let (mut is_new, mut is_full, mut whole) = (true, false, Instant::now());
         let _of_the_one_before = self.lost.notified().now_or_never();
         loop {
             let asked = Instant::now();
-            connection.ask::<()>(&probe, PATIENTLY).await?;
+            let had_room = !is_full;
+            is_full = match connection.ask::<()>(&probe, PATIENTLY).await {
+                Err(error) if error.code() == Some(FULL) => true,
+                written => written.map(|()| false)?,
+            };
+            if is_full && had_room {
+                warn!("what gateways share has no room for more: answers and logs of conversations are not put there");
+            }
             let delay = asked.elapsed();
             match connection.check(PATIENTLY).await {
                 Ok(()) => whole = Instant::now(),
@@ -183,6 +218,41 @@ impl fmt::Debug for Redis {
     }
 }
 
+/// Whether the connection is of no use any more. A server that refuses what was asked still answers.
+fn is_lost(error: &RedisError) -> bool {
+    error.is_io_error() || error.is_connection_dropped() || error.is_unrecoverable_error()
+}
+
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::cmd;
+
+    use super::*;
+    use crate::ephemeral::stand_in::StandIn;
+
+    #[tokio::test]
+    async fn what_is_asked_aside_says_nothing_of_the_server_but_that_it_is_to_be_probed() {
+        let silent = StandIn::saying("").await;
+        let redis = Redis::connected(silent.server.clone()).await;
+        assert_eq!(redis.ask_aside::<()>(&cmd("SET"), QUICKLY * 2).await, Err(Away));
+        assert!(redis.connection(QUICKLY).is_ok(), "others ask as before");
+        assert!(redis.doubt.notified().now_or_never().is_some());
+        assert_eq!(redis.ask::<()>(&cmd("SET"), QUICKLY * 2).await, Err(Away));
+        assert!(redis.connection(QUICKLY).is_err() && redis.connection(PATIENTLY).is_ok());
+
+        for refusal in ["-OOM no room\r\n", "-WRONGTYPE of another kind\r\n", "-ERR\r\n"] {
+            let refusing = StandIn::saying(refusal).await;
+            let redis = Redis::connected(refusing.server.clone()).await;
+            assert_eq!(redis.ask_aside::<()>(&cmd("SET"), PATIENTLY * 40).await, Err(Away));
+            assert!(redis.connection(QUICKLY).is_ok());
+            assert!(
+                [&redis.doubt, &redis.lost].map(|told| told.notified().now_or_never()) == [None, None],
+                "{refusal}"
+            );
+        }
+    }
 }

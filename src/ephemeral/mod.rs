@@ -8,7 +8,15 @@
 mod client;
 mod server;
 mod slots;
+#[cfg(test)]
+pub(crate) mod stand_in;
 
 pub use client::{Away, PATIENTLY, QUICKLY, Redis};
 pub(crate) use server::{Connection, described};
 pub use server::{InvalidServer, Server};
+
+/// A script that counts: it is run as well where the server has no room for more, for what it writes is small and over within
+/// minutes.
+pub(crate) fn script(code: &str) -> redis::Script {
+    redis::Script::new(&format!("#!lua flags=allow-oom\n{code}"))
+}

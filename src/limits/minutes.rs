@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     chat::Timestamp,
-    ephemeral::{Away, PATIENTLY, Redis},
+    ephemeral::{Away, PATIENTLY, Redis, script},
     store::SessionStore,
     telemetry::metrics::LIMITS_ALONE,
 };
@@ -51,8 +51,8 @@ const SETTLE: &str = "
     redis.call('HSET', KEYS[1], 'spent', string.format('%.0f', math.max(spent, 0)))
     return 1";
 
-static RESERVING: LazyLock<Script> = LazyLock::new(|| Script::new(RESERVE));
-static SETTLING: LazyLock<Script> = LazyLock::new(|| Script::new(SETTLE));
+static RESERVING: LazyLock<Script> = LazyLock::new(|| script(RESERVE));
+static SETTLING: LazyLock<Script> = LazyLock::new(|| script(SETTLE));
 
 type Key = Arc<str>;
 

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Spender, shared};
 use crate::{
-    ephemeral::{Away, PATIENTLY, Redis},
+    ephemeral::{Away, PATIENTLY, Redis, script},
     telemetry::metrics::LIMITS_ALONE,
 };
 
@@ -54,8 +54,8 @@ const ROOMS: usize = 64;
 /// Names in one call.
 const AT_ONCE: usize = 1000;
 
-static TAKING: LazyLock<Script> = LazyLock::new(|| Script::new(TAKE));
-static RENEWING: LazyLock<Script> = LazyLock::new(|| Script::new(RENEW));
+static TAKING: LazyLock<Script> = LazyLock::new(|| script(TAKE));
+static RENEWING: LazyLock<Script> = LazyLock::new(|| script(RENEW));
 
 /// The name of a set.
 type Room = Arc<str>;

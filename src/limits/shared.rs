@@ -13,11 +13,11 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::quota::{Left, Micros, Quota, TAKE};
-use crate::ephemeral::{Away, QUICKLY, Redis};
+use crate::ephemeral::{Away, QUICKLY, Redis, script};
 
 /// The most who are known to have been refused; more are asked for once more.
 const MAX_REFUSED: u64 = 50_000;
-static TAKING: LazyLock<Script> = LazyLock::new(|| Script::new(TAKE));
+static TAKING: LazyLock<Script> = LazyLock::new(|| script(TAKE));
 
 /// Whose bucket it is, and of what: a hash, so that the server has no names.
 pub(super) type Key = [u8; 16];
