@@ -132,8 +132,7 @@ pub(super) fn model(llm: &LlmConfig, answers: Option<&Arc<Answers>>) -> Result<A
         None => Arc::new(StandIn::default()),
     };
     Ok(match (llm.cache(), answers) {
-        // Secrets are not shown, so new keys of the same servers lose nothing.
-        (Some(rule), Some(all)) => Arc::new(Cached::together(model, rule, all.clone(), &format!("{llm:?}"))),
+        (Some(rule), Some(all)) => Arc::new(Cached::together(model, rule, all.clone(), &llm.of_answers())),
         (Some(rule), None) => Arc::new(Cached::new(model, rule)),
         (None, _) => model,
     })

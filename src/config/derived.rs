@@ -1,6 +1,6 @@
 //! What follows from settings where it takes more than one of them, or where one that is not set means several things. Pure.
 
-use std::{path::Path, time::Duration};
+use std::{fmt::Write, path::Path, time::Duration};
 
 use super::{
     choices::Environment,
@@ -9,6 +9,11 @@ use super::{
 
 /// The most connections of one client address, when nothing is set.
 const CONNECTIONS_PER_IP: usize = 100;
+/// What values of headers are hashed with.
+const HEADERS: &str = "rivulet 2026-11-28 values of headers that answers depend on";
+/// Headers that say who may ask, and nothing of the answer. In lower case.
+const CREDENTIALS: &[&str] =
+    &["authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"];
 
 impl Config {
     /// `limits.connections_per_ip`, or else 100; but no limit (0) for a gateway in development behind a loopback
@@ -80,5 +85,48 @@ impl LlmConfig {
     pub fn cache(&self) -> Option<CacheRule> {
         let ttl = Duration::try_from_secs_f64(self.cache_ttl_s).ok().filter(|ttl| !ttl.is_zero())?;
         (self.cache_entries > 0).then_some(CacheRule { ttl, entries: self.cache_entries, shared: self.cache_shared })
+    }
+
+    /// All that answers may depend on: gateways where it is the same give again what others were told. Of a header's value it
+    /// has a hash. Keys are not in it, so new ones of the same servers lose nothing.
+    #[must_use]
+    pub fn of_answers(&self) -> String {
+        let mut of_answers = format!("{self:?}"); // Secrets are not shown.
+        for (at, target) in self.targets.iter().enumerate() {
+            let headers = target.headers.iter().filter(|(name, _)| !is_credential(name));
+            for (name, value) in headers {
+                let hash = blake3::Hasher::new_derive_key(HEADERS).update(value.expose().as_bytes()).finalize();
+                let _writing_to_a_string_never_fails = write!(of_answers, "\n{at} {name}: {}", hash.to_hex());
+            }
+        }
+        of_answers
+    }
+}
+
+fn is_credential(header: &str) -> bool {
+    CREDENTIALS.iter().any(|name| name.eq_ignore_ascii_case(header))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Secret, TargetConfig};
+
+    #[test]
+    fn answers_depend_on_headers_and_not_on_keys() {
+        let of = |key: &str, header: &str, value: &str| {
+            let target = TargetConfig {
+                api_key: Some(Secret::new(key)),
+                headers: [(header.to_owned(), Secret::new(value))].into(),
+                ..TargetConfig::default()
+            };
+            LlmConfig { targets: vec![target], ..LlmConfig::default() }.of_answers()
+        };
+        let known = of("key-of-one", "X-Region", "europe");
+        assert_eq!(known, of("key-of-two", "X-Region", "europe"));
+        assert_ne!(known, of("key-of-one", "X-Region", "asia"));
+        assert_ne!(known, of("key-of-one", "X-Team", "europe"));
+        assert!(!known.contains("europe") && !known.contains("key-of-one"));
+        assert_eq!(of("key-of-one", "X-Api-Key", "one"), of("key-of-one", "X-Api-Key", "two"));
     }
 }
