@@ -8,8 +8,8 @@
 //!
 //! Kept is what is good for the whole circle: an answer that ended of itself, with text, from a configured model alone,
 //! over knowledge that was searched whole, and without tools. Where gateways have a Redis, what one keeps all may give
-//! again: that one is asked first, for it has the newest of all, and what is kept here is for when it is away. Calls under
-//! way are shared within a gateway. Uses `chat`, `config`'s [`CacheRule`] and `telemetry`.
+//! again: that one is asked first, and of what is there and what is kept here, the newer one counts. Calls under way are
+//! shared within a gateway. Uses `chat`, `config`'s [`CacheRule`] and `telemetry`.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -26,13 +26,13 @@ use parking_lot::Mutex;
 pub use self::shared::Answers;
 use self::{
     flight::{Flight, Participant, Whole},
-    shared::{Key, LAYOUT, Names},
+    shared::{Asker, Change, Found, Key, LAYOUT, Names},
 };
 use super::{
     ChatModel, ChatRequest, FinishReason, KnowledgeUse, ModelError, ModelEvent, ModelStream, PromptRole, TargetReport,
 };
 use crate::{
-    chat::{Circle, Owner},
+    chat::{Circle, Owner, Timestamp},
     config::CacheRule,
     telemetry::caches::{ANSWERS, CacheReport, Lookup, Lookups},
 };
@@ -52,6 +52,8 @@ struct Shared {
     key: blake3::Hasher,
     /// Whose answers are kept. Nobody else's: who stands in for them today need not be wanted tomorrow.
     authors: Vec<String>,
+    /// Whether the model answers from the question and the passages themselves, and not from the prompt.
+    reads_passages: bool,
     kept: Cache<Key, Arc<Whole>>,
     /// Those of all gateways.
     all: Option<Arc<Answers>>,
@@ -87,6 +89,7 @@ impl Cached {
             add(&mut key, target.name.as_bytes());
             add(&mut key, target.model.as_bytes());
         }
+        let reads_passages = targets.is_empty(); // So does who answers without any server.
         let authors = targets.into_iter().map(|target| target.model).chain([model.name().to_string()]).collect();
         let kept = Cache::builder()
             .max_capacity(rule.entries)
@@ -95,7 +98,7 @@ impl Cached {
             .build();
         let (flights, looks) = (Mutex::default(), Lookups::new(ANSWERS));
         let all = others.map(|(all, _)| all);
-        Self(Arc::new(Shared { model, key, authors, kept, all, flights, looks, rule }))
+        Self(Arc::new(Shared { model, key, authors, reads_passages, kept, all, flights, looks, rule }))
     }
 }
 
@@ -135,27 +138,41 @@ impl Shared {
             self.looks.count(Lookup::Passed);
             return Answer::Passed(self.model.stream(request));
         };
-        if request.sharing.is_anew {
+        let found = match &self.all {
+            Some(all) => all.get(&names, &self.rule).await,
+            None => None,
+        };
+        let asker = Asker::of(request.asker.as_ref(), request.sharing.session.as_ref());
+        let (own, there) = (self.kept.get(&names.key), found.as_ref().map(Found::written_at));
+        let newest = there.max(own.as_ref().map(|own| own.written_at)).unwrap_or(Timestamp(0));
+        let question = Question { names, asker, newest, is_anew: request.sharing.is_anew };
+        if question.is_anew {
             self.looks.count(Lookup::Passed);
             let flight = (names.key, request.may_withdraw);
             let participant = Flight::start(self.model.stream(request));
-            return Answer::Flying(Flying { shared: self, names, flight, participant, is_free: false });
+            return Answer::Flying(Flying { shared: self, question, flight, participant, is_free: false });
         }
-        if let Some(all) = &self.all
-            && let Some(whole) = all.get(&names).await
-        {
-            self.looks.count(Lookup::HitShared);
-            return Answer::Known(Replay { whole: Arc::new(whole), step: Step::Free });
+        if let Some(found) = found {
+            match (own.filter(|own| Some(own.written_at) > there), found) {
+                // It was lost on its way there.
+                (Some(own), found) => self.put(&question, &own, matches!(found, Found::Answer(_))),
+                (None, Found::Answer(whole)) => {
+                    self.looks.count(Lookup::HitShared);
+                    return Answer::Known(Replay { whole, step: Step::Free });
+                }
+                (None, Found::Newer(_)) => {}
+            }
         }
-        self.begin_here(names, request)
+        self.begin_here(question, request)
     }
 
-    /// What is kept or under way at this gateway, or the model.
-    fn begin_here(self: Arc<Self>, names: Names, request: ChatRequest) -> Answer {
+    /// What is kept at this gateway, unless a newer one is known of, what is under way, or the model.
+    fn begin_here(self: Arc<Self>, question: Question, request: ChatRequest) -> Answer {
+        let Question { names, newest, .. } = question;
         let flight_key = (names.key, request.may_withdraw);
         // Under one lock, and an answer is kept before its flight is taken off: it is always in one of the two.
         let mut flights = self.flights.lock();
-        if let Some(whole) = self.kept.get(&names.key) {
+        if let Some(whole) = self.kept.get(&names.key).filter(|whole| whole.written_at >= newest) {
             drop(flights);
             self.looks.count(Lookup::Hit);
             return Answer::Known(Replay { whole, step: Step::Free });
@@ -177,7 +194,7 @@ impl Shared {
         };
         drop(flights);
         self.looks.count(outcome);
-        Answer::Flying(Flying { shared: self, names, flight: flight_key, participant, is_free: false })
+        Answer::Flying(Flying { shared: self, question, flight: flight_key, participant, is_free: false })
     }
 
     /// What makes a request the same as another one; `None` when its answer is for nobody else.
@@ -205,19 +222,32 @@ impl Shared {
             }]);
             add(&mut key, message.content.as_bytes());
         }
+        if self.reads_passages {
+            // Where the question begins cannot be told from the prompt, and how well a passage fits is not in it.
+            add(&mut key, request.question.as_bytes());
+            add(&mut key, &serde_json::to_vec(&*request.passages).ok()?);
+        }
         Some(Names::of(&key))
     }
 
     /// A flight may have come to its end: what is worth it is kept.
-    fn settle(&self, names: &Names, key: &FlightKey, flight: &Arc<Flight>) {
+    fn settle(&self, question: &Question, key: &FlightKey, flight: &Arc<Flight>) {
         let Some(whole) = flight.settle() else { return };
         if let Some(whole) = whole.filter(|whole| self.authors.iter().any(|author| **author == *whole.author.model)) {
-            if let Some(all) = &self.all {
-                all.put(names, &whole, &self.rule);
-            }
-            self.kept.insert(names.key, Arc::new(whole));
+            // Whatever clocks say.
+            let written_at = whole.written_at.max(Timestamp(question.newest.0.saturating_add(1)));
+            let whole = Arc::new(Whole { written_at, ..whole });
+            self.put(question, &whole, question.is_anew);
+            self.kept.insert(question.names.key, whole);
         }
         self.take_off(key, flight);
+    }
+
+    /// Has it put where all gateways look.
+    fn put(&self, question: &Question, whole: &Arc<Whole>, replaces: bool) {
+        let Some(all) = &self.all else { return };
+        let Question { names, asker, .. } = *question;
+        all.put(Change { names, asker, whole: Arc::clone(whole), replaces, rule: self.rule });
     }
 
     fn take_off(&self, key: &FlightKey, flight: &Arc<Flight>) {
@@ -227,6 +257,17 @@ impl Shared {
             entry.remove();
         }
     }
+}
+
+/// What is asked, as far as its answer is to be kept.
+#[derive(Clone, Copy)]
+struct Question {
+    names: Names,
+    asker: Asker,
+    /// When the newest answer was written that is known of, here or in the Redis; 0: none.
+    newest: Timestamp,
+    /// Whether another answer than the known one is wanted.
+    is_anew: bool,
 }
 
 /// Adds a part to a key, so that its borders cannot be mistaken.
@@ -313,7 +354,7 @@ fn piece(text: &str) -> usize {
 /// A participant of a flight that keeps the books of the cache.
 struct Flying {
     shared: Arc<Shared>,
-    names: Names,
+    question: Question,
     flight: FlightKey,
     participant: Participant,
     /// What was told: whether somebody else pays.
@@ -332,7 +373,7 @@ impl Stream for Flying {
         }
         let event = futures_util::ready!(this.participant.poll_next_unpin(context));
         if matches!(event, None | Some(Err(_))) {
-            this.shared.settle(&this.names, &this.flight, this.participant.flight());
+            this.shared.settle(&this.question, &this.flight, this.participant.flight());
         }
         Poll::Ready(event)
     }

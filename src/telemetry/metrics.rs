@@ -136,8 +136,8 @@ declare::table! {
         cache = ["answers", "embeddings", "retrieval"], outcome = ["hit", "hit_shared", "joined", "miss", "passed"],
     }
     /// What became nothing of the answers that gateways give again for one another: the Redis was away or too slow, what lay
-    /// there was none, one could not be put there.
-    counter CACHE_SHARED_FAILURES = "cache_shared_failures_total" { reason = ["away", "invalid", "put"] }
+    /// there was none, one could not be put there, one was more than a gateway or a user may have there.
+    counter CACHE_SHARED_FAILURES = "cache_shared_failures_total" { reason = ["away", "invalid", "put", "quota"] }
 
     /// Searches of the knowledge base made for runs.
     counter KNOWLEDGE_RETRIEVALS = "knowledge_retrievals_total" {}

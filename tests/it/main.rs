@@ -8,6 +8,7 @@
 )]
 
 mod agents;
+mod answers_anew;
 mod answers_together;
 mod approvals;
 mod artifacts;

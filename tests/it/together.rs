@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-const LIMIT: usize = 30;
+pub(crate) const LIMIT: usize = 30;
 
 /// So many gateways with one database and one Redis, which know of one another.
 pub(crate) async fn gateways<const N: usize>(setup: Setup, redis: &str) -> [TestGateway; N] {
@@ -42,7 +42,7 @@ pub(crate) async fn gateways<const N: usize>(setup: Setup, redis: &str) -> [Test
 }
 
 /// Waits until it says so of what it has together with others.
-async fn is(gateway: &TestGateway, state: &str) {
+pub(crate) async fn is(gateway: &TestGateway, state: &str) {
     soon("another state", async {
         while gateway.get("/health").await.1["components"]["cluster"]["state"] != state {
             sleep(Duration::from_millis(20)).await;
@@ -61,12 +61,12 @@ async fn knows(gateway: &TestGateway, gateways: usize) {
     .await;
 }
 
-fn hourly() -> Setup {
+pub(crate) fn hourly() -> Setup {
     Setup::bare().set("RATE_LIMIT_REQUESTS", &LIMIT.to_string()).set("RATE_LIMIT_WINDOW", "3600")
 }
 
 /// Whoever comes from this address of the machine.
-fn from(address: &str) -> Http {
+pub(crate) fn from(address: &str) -> Http {
     Http::builder().local_address(Some(address.parse().unwrap())).build().unwrap()
 }
 
@@ -81,7 +81,7 @@ async fn ask(gateways: &[TestGateway], http: &Http, times: usize) -> Vec<u16> {
 
 /// How many of them were let in. The limit is kept to the request, but for those that a gateway decided by itself because the
 /// machine was too busy to answer it in time.
-async fn admits_together(gateways: &[TestGateway], http: &Http) {
+pub(crate) async fn admits_together(gateways: &[TestGateway], http: &Http) {
     let alone = || async {
         join_all(gateways.iter().map(|gateway| gateway.metric("limits_alone_total{scope=\"requests\"}"))).await
     };

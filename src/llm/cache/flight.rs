@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 
 use self::wakers::Wakers;
 use super::super::{FinishReason, ModelError, ModelEvent, ModelStream};
-use crate::chat::{Author, Usage};
+use crate::chat::{Author, Timestamp, Usage};
 
 mod wakers;
 
@@ -32,6 +32,8 @@ pub(super) struct Whole {
     pub(super) text: Box<str>,
     pub(super) author: Author,
     pub(super) usage: Option<Usage>,
+    /// When it came to its end.
+    pub(super) written_at: Timestamp,
 }
 
 /// An answer on its way.
@@ -352,7 +354,8 @@ impl Record {
         }
         let usage = self.usage.map(|(_, usage)| usage);
         let text = Box::from(self.text.as_str());
-        (is_whole && !self.text.is_empty()).then_some(Whole { text, author: author?, usage })
+        let written_at = Timestamp::now();
+        (is_whole && !self.text.is_empty()).then_some(Whole { text, author: author?, usage, written_at })
     }
 }
 

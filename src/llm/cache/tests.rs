@@ -10,7 +10,6 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::telemetry::spans::RunSpan;
 use crate::{
     chat::{Author, Owner, SessionId, Usage},
     llm::{
@@ -18,6 +17,7 @@ use crate::{
         breaker::BreakerState,
     },
 };
+use crate::{knowledge::Passage, telemetry::spans::RunSpan};
 
 /// Says always the same, and counts how often it was asked.
 #[derive(Debug)]
@@ -191,6 +191,45 @@ async fn whatever_makes_a_question_another_one_counts() {
     ask(&cached, elsewhere).await;
     ask(&cached, ChatRequest { sharing: session("one"), ..request() }).await;
     assert_eq!(model.asked.load(Ordering::Relaxed), 9, "a known answer withdraws nothing, and a user has sessions");
+}
+
+/// Answers from the question and the passages themselves.
+#[derive(Debug, Default)]
+struct Reading(AtomicUsize);
+
+impl ChatModel for Reading {
+    fn name(&self) -> Arc<str> {
+        "extractive".into()
+    }
+
+    fn stream(&self, _: ChatRequest) -> ModelStream {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        stream::iter([by("extractive"), text("Yes."), STOP].map(Ok)).boxed()
+    }
+}
+
+#[tokio::test]
+async fn of_who_reads_passages_the_question_and_how_they_fit_count_too() {
+    let model = Arc::new(Reading::default());
+    let rule = CacheRule { ttl: Duration::from_secs(900), entries: 10, shared: false };
+    let cached = Cached::new(model.clone(), rule);
+    let passage = |score| Passage { score, ..Passage::sample("Why", None, "Because.") };
+    let with = |score| ChatRequest { passages: [passage(score)].into(), ..request() };
+    let others = [request(), ChatRequest { question: "y?".into(), ..request() }, with(0.5), with(0.6)];
+    for (at, other) in others.iter().enumerate() {
+        ask(&cached, other.clone()).await;
+        assert_eq!(model.0.load(Ordering::Relaxed), at + 1);
+    }
+    for known in others {
+        ask(&cached, known).await;
+    }
+    assert_eq!(model.0.load(Ordering::Relaxed), 4);
+
+    let (cached, model) = super::tests::cached([by("first"), text("Yes."), STOP].map(Ok).into());
+    for score in [0.5, 0.6] {
+        ask(&cached, with(score)).await;
+    }
+    assert_eq!(model.asked.load(Ordering::Relaxed), 1, "who is given the prompt alone answers the same");
 }
 
 #[tokio::test]
