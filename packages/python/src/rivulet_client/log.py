@@ -96,7 +96,7 @@ class Log:
     def _snapshot(self, frame: Frame, step: Step) -> None:
         self._epoch, self._next_epoch = self._next_epoch or self._epoch, None
         self.seq = maybe_int(frame.get("seq")) or 0
-        shown = list(objects(frame.get("messages")))
+        shown = objects(frame.get("messages"))
         answers = {one.get("id"): one for one in shown if one.get("role") == "assistant"}
         before, self.runs = self.runs, {}
         for run in before.values():

@@ -47,7 +47,8 @@ class Session:
         self._to_write = asyncio.Event()
         self._open: asyncio.Future[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._end: RivuletError | None = None
+        self.end: RivuletError | None = None
+        """Why it is over, once it is."""
 
     @property
     def id(self) -> str | None:
@@ -57,10 +58,6 @@ class Session:
     @property
     def assistant(self) -> str | None:
         return self._log.assistant or self._assistant
-
-    @property
-    def is_closed(self) -> bool:
-        return self._end is not None
 
     async def open(self) -> Session:
         """Connects. Raises `Closed` where the gateway will not have it, `Unreachable` where there is none."""
@@ -74,8 +71,11 @@ class Session:
 
     async def close(self) -> None:
         """Leaves the conversation; it stays at the gateway, and so do answers that are being written there."""
+        # An iterator that was left just now is closed by the event loop: one round begins that, the next one does it.
+        for _ in range(2):
+            await asyncio.sleep(0)
         said = [one.answered for one in self._outbox if one.stream is None]
-        if said and self._end is None:
+        if said and self.end is None:
             await asyncio.wait(said, timeout=GOODBYE_S)
         self._finish(Closed(1000, "the session was closed"))
         for task in list(self._tasks):
@@ -143,8 +143,8 @@ class Session:
         """All that happens in the session, whoever does it. Raises `Lagging` when more than 1,024 events wait."""
         feed = Feed(FOLLOWED)
         self._followers.add(feed)
-        if self._end is not None:
-            feed.end(self._end)
+        if self.end is not None:
+            feed.end(self.end)
         try:
             while (event := await feed.get()) is not None:
                 yield event
@@ -170,7 +170,7 @@ class Session:
             await self._wait(_stopping(stream))
 
     def leave(self, stream: Stream) -> None:
-        if self._streams.pop(stream.id, None) is None or self._end is not None:
+        if self._streams.pop(stream.id, None) is None or self.end is not None:
             return
         if stream.run is None and stream.promised is None and "text" not in stream.frame:
             self._spawn(self._stop_quietly(stream))
@@ -200,8 +200,8 @@ class Session:
         return await asyncio.shield(self._request(frame, None).answered)
 
     def _request(self, frame: Frame, stream: Stream | None) -> Request:
-        if self._end is not None:
-            raise self._end
+        if self.end is not None:
+            raise self.end
         if self._open is None:
             raise RivuletError("the session is not open: use `async with client.session() as session`")
         return self._outbox.add(frame, stream, now=self._connection.is_open)
@@ -232,7 +232,7 @@ class Session:
         """Whether the answer is in the conversation already."""
         with contextlib.suppress(RivuletError, asyncio.TimeoutError):
             page = await self._endpoint.request("GET", f"sessions/{self._session}", query={"limit": "200"})
-            self._settle(stream, list(objects(page.get("messages"))), is_all=page.get("more") is not True)
+            self._settle(stream, objects(page.get("messages")), is_all=page.get("more") is not True)
 
     def _settle(self, stream: Stream, messages: list[Frame], *, is_all: bool) -> None:
         """Takes the answer from the messages of the conversation, if it is there and nobody writes it."""
@@ -242,15 +242,12 @@ class Session:
         if found is not None and found.get("status") != "pending":
             self._tell(stream, self._log.finished(found))
         elif is_all and stream.frame["type"] in ("send", "edit") and all(one.get("id") != stream.id for one in messages):
-            self._drop(stream)
+            stream.unanswered()
+            self._tidy(stream)
 
     def _tell(self, stream: Stream, events: list[Event]) -> None:
         for event in events:
             stream.offer(event)
-        self._tidy(stream)
-
-    def _drop(self, stream: Stream) -> None:
-        stream.unanswered()
         self._tidy(stream)
 
     def _tidy(self, stream: Stream) -> None:
@@ -337,10 +334,11 @@ class Session:
     def _replaced(self, snapshot: Snapshot) -> None:
         answers = [one.id for one in snapshot.messages if one.role == "assistant"]
         self._last_answer = answers[-1] if answers else self._last_answer
-        messages = list(objects(snapshot.raw.get("messages")))
+        messages = objects(snapshot.raw.get("messages"))
         for stream in list(self._streams.values()):
             if stream.run is not None and stream.run not in self._log.runs and not stream.over:
-                self._drop(stream)
+                stream.unanswered()
+                self._tidy(stream)
             else:
                 self._settle(stream, messages, is_all=not snapshot.more)
 
@@ -349,17 +347,15 @@ class Session:
     async def _connect(self) -> None:
         try:
             error = await self._connection.run()
-        except asyncio.CancelledError:
-            raise
         except Exception as broken:  # A callback of the caller, for a token or a ticket, has failed.
             error = Unreachable(f"{type(broken).__name__}: {broken}")
             error.__cause__ = broken
         self._finish(error)
 
     def _finish(self, error: RivuletError) -> None:
-        if self._end is not None:
+        if self.end is not None:
             return
-        self._end = error
+        self.end = error
         for request in self._outbox:
             self._outbox.refuse(request, error)
         for stream in list(self._streams.values()):

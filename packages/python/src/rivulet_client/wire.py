@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 from .events import Approval, Failure, Message, Source, ToolCall, ToolResult
@@ -47,7 +46,7 @@ def maybe_int(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def objects(value: object) -> Iterable[Frame]:
+def objects(value: object) -> list[Frame]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
