@@ -114,7 +114,7 @@ def main(binary, wheels):
         url = programs.gateway(model)
         guarded = programs.gateway(model, REQUIRE_AUTHENTICATION="true", JWT_SECRET_KEY=SECRET)
         environment = os.environ | {"NO_PROXY": "*", "no_proxy": "*", "JWT_SECRET_KEY": SECRET}
-        environment |= {"PATH": f"{empty / 'bin'}:{os.environ['PATH']}", "PIP_NO_INDEX": "1", "PYTHONWARNINGS": "error"}
+        environment |= {"PATH": f"{empty / 'bin'}:{os.environ['PATH']}", "PIP_NO_INDEX": "1"}
         environment |= {"PIP_FIND_LINKS": f"{folder / 'dist'} {wheels}", "RIVULET_TOKEN": ""}
 
         ran = 0
@@ -123,7 +123,7 @@ def main(binary, wheels):
                 code = code.replace(ADDRESS, url)
                 if language == "python":
                     code = f"import asyncio\nasync def page():\n{indented(code)}asyncio.run(page())\n" if loose(code) else code
-                    out = say(python, "-c", code, cwd=folder, env=environment)
+                    out = say(python, "-W", "error", "-c", code, cwd=folder, env=environment)
                 else:
                     out = say("bash", "-euo", "pipefail", "-c", code, cwd=folder, env=environment)
                 ran += 1
@@ -136,7 +136,7 @@ def main(binary, wheels):
         told = say(
             sys.executable, "-m", "locust", "--headless", "--locustfile", load, "--host", url, "--users", "10",
             "--spawn-rate", "10", "--run-time", "8s", "--stop-timeout", "20", "--only-summary", "--exit-code-on-error", "1",
-            cwd=folder, env=environment | {"PYTHONPATH": str(PACKAGE / "src"), "PYTHONWARNINGS": "default"},
+            cwd=folder, env=environment | {"PYTHONPATH": str(PACKAGE / "src")},
         )  # fmt: skip
         asked = re.search(r"ask +whole answer +(\d+) +(\d+)", told)
         if not asked or int(asked.group(1)) < 10 or int(asked.group(2)) != 0:

@@ -1,0 +1,229 @@
+"""A session against a gateway that says what it is told to: which closes are final, what is said again, what is given back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import unittest
+import zlib
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from rivulet_client import Client, Closed, Refused, Session, Unanswered, backoff
+
+Script = Callable[["Socket"], Awaitable[None]]
+
+
+class Socket:
+    """The gateway's end of one."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self.connection = connection
+        assert connection.request is not None
+        self.path = connection.request.path
+        self.token = connection.request.headers.get("Authorization")
+
+    async def say(self, **frame: Any) -> None:
+        await self.connection.send(json.dumps(frame))
+
+    async def welcome(self, recovered: str = "new", **more: Any) -> None:
+        await self.say(type="welcome", session="s", epoch="e", seq=0, recovered=recovered, heartbeat_s=25, **more)
+
+    async def hear(self) -> dict[str, Any]:
+        frame = json.loads(await asyncio.wait_for(self.connection.recv(), 10))
+        assert isinstance(frame, dict)
+        return frame
+
+    async def answer(self, question: str, seq: int = 1) -> None:
+        await self.say(type="run.start", seq=seq, run="r", message="a", **{"for": question})
+        await self.say(type="delta", run="r", off=0, text="ok")
+        await self.say(type="run.done", seq=seq + 1, run="r", message="a", status="complete", len=2, crc32=f"{zlib.crc32(b'ok'):08x}")
+
+    async def close(self, code: int) -> None:
+        await self.connection.close(code)
+
+
+class Gateway(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self) -> None:
+        cap, backoff.CAP_S = backoff.CAP_S, 0.05
+        self.addCleanup(setattr, backoff, "CAP_S", cap)
+        self.sockets: list[Socket] = []
+        self.refusals: list[Response] = []
+        self.scripts: list[Script] = []
+        self.server = await serve(self.meet, "127.0.0.1", 0, process_request=self.refuse, subprotocols=["chat.v1"])  # type: ignore[list-item]
+        self.url = f"http://127.0.0.1:{next(iter(self.server.sockets)).getsockname()[1]}"
+
+    async def asyncTearDown(self) -> None:
+        self.server.close()
+        await self.server.wait_closed()
+
+    async def refuse(self, connection: ServerConnection, request: Request) -> Response | None:
+        return self.refusals.pop(0) if self.refusals else None
+
+    async def meet(self, connection: ServerConnection) -> None:
+        socket = Socket(connection)
+        self.sockets.append(socket)
+        with contextlib.suppress(ConnectionClosed):
+            await self.scripts[len(self.sockets) - 1](socket)
+
+    def refusal(self, status: int, code: str, **headers: str) -> Response:
+        body = json.dumps({"code": code, "detail": "no"}).encode()
+        return Response(status, HTTPStatus(status).phrase, Headers(headers | {"Content-Length": str(len(body))}), body)
+
+    def session(self, **options: Any) -> Session:
+        return Client(self.url, **options).session()
+
+    async def test_what_was_not_acknowledged_is_said_again_with_the_same_id(self) -> None:
+        async def lost(socket: Socket) -> None:
+            await socket.welcome()
+            await socket.hear()
+            socket.connection.transport.abort()
+
+        async def there(socket: Socket) -> None:
+            await socket.welcome("full")
+            frame = await socket.hear()
+            await socket.say(type="ack", re=frame["id"], message=frame["id"], run="r", duplicate=False)
+            await socket.answer(frame["id"])
+            await socket.hear()
+
+        self.scripts = [lost, lost, there]
+        async with self.session() as session:
+            answer = await session.ask("?", id="q")
+        self.assertEqual((answer.text, answer.status, answer.proven), ("ok", "complete", True))
+        self.assertIn("/ws/s?resume=e%3A0", self.sockets[2].path)
+
+    async def test_final_codes_are_final(self) -> None:
+        for code in (1000, 1002, 4001, 4003, 4010):
+
+            async def closing(socket: Socket, code: int = code) -> None:
+                await socket.welcome()
+                await socket.hear()
+                await socket.close(code)
+
+            self.sockets, self.scripts = [], [closing]
+            with self.assertRaises(Closed) as closed:
+                async with self.session() as session:
+                    await session.ask("?")
+            self.assertEqual((closed.exception.code, len(self.sockets)), (code, 1))
+
+    async def test_of_several_frames_the_one_that_the_gateway_cannot_take_is_found(self) -> None:
+        async def taking(socket: Socket) -> None:
+            await socket.welcome("new" if len(self.sockets) == 1 else "full")
+            while True:
+                frame = await socket.hear()
+                if frame.get("text") == "bad":
+                    return await socket.close(1009)
+                if len(self.sockets) > 1:
+                    await socket.say(type="ack", re=frame["id"])
+
+        self.scripts = [taking] * 9
+        async with self.session() as session:
+            good = [asyncio.create_task(session.feedback(f"m{n}", 1)) for n in range(2)]
+            bad = session.stream("bad")
+            more = [asyncio.create_task(session.feedback(f"n{n}", 1)) for n in range(2)]
+            with self.assertRaises(Refused) as refused:
+                await bad.answer()
+            self.assertEqual(refused.exception.code, "too_large")
+            await asyncio.wait_for(asyncio.gather(*good, *more), 10)
+
+    async def test_a_token_that_has_ended_is_renewed_and_a_refused_one_is_renewed_once(self) -> None:
+        asked: list[bool] = []
+
+        def token(expired: bool) -> str:
+            asked.append(expired)
+            return f"t{len(asked)}"
+
+        async def ending(socket: Socket) -> None:
+            await socket.welcome()
+            await socket.close(4204)
+
+        async def quiet(socket: Socket) -> None:
+            await socket.welcome("full")
+            frame = await socket.hear()
+            await socket.say(type="ack", re=frame["id"])
+            await socket.connection.wait_closed()
+
+        self.scripts = [ending, quiet]
+        async with self.session(token=token) as session:
+            await session.feedback("m", 1)
+        self.assertEqual((asked, self.sockets[1].token), ([False, True], "Bearer t2"))
+        asked.clear()
+        self.refusals = [self.refusal(401, "unauthenticated")] * 2
+        with self.assertRaises(Closed) as closed:
+            await self.session(token=token).open()
+        self.assertEqual((closed.exception.code, asked), (4001, [False, True]))
+
+    async def test_who_is_asked_to_wait_waits_and_who_has_nobody_there_gives_up(self) -> None:
+        async def quiet(socket: Socket) -> None:
+            await socket.welcome()
+            await socket.connection.wait_closed()
+
+        self.scripts = [quiet]
+        self.refusals = [self.refusal(503, "busy", **{"Retry-After": "1"})]
+        began = asyncio.get_running_loop().time()
+        async with self.session():
+            self.assertGreaterEqual(asyncio.get_running_loop().time() - began, 1)
+
+    async def test_a_gateway_that_ends_takes_no_more_and_the_next_one_does(self) -> None:
+        async def leaving(socket: Socket) -> None:
+            await socket.welcome()
+            await socket.say(type="goaway", reason="drain", retry_in_ms=20, deadline_ms=1000)
+            frame = await socket.hear()
+            await socket.say(type="error", re=frame["id"], code="busy", message="going away", retryable=True)
+            await socket.close(1001)
+
+        async def there(socket: Socket) -> None:
+            await socket.welcome("full")
+            frame = await socket.hear()
+            await socket.say(type="ack", re=frame["id"])
+            await socket.connection.wait_closed()
+
+        self.scripts = [leaving, there]
+        async with self.session() as session:
+            await asyncio.wait_for(session.feedback("m", 1), 10)
+
+    async def test_a_question_that_somebody_has_edited_away_is_not_waited_for(self) -> None:
+        async def gone(socket: Socket) -> None:
+            await socket.welcome()
+            frame = await socket.hear()
+            await socket.say(type="ack", re=frame["id"], message=frame["id"], run="r", queued=True)
+            await socket.say(type="snapshot", seq=5, messages=[{"id": "x", "role": "user", "text": "?"}], runs=[])
+            await socket.connection.wait_closed()
+
+        self.scripts = [gone]
+        async with self.session() as session:
+            with self.assertRaises(Unanswered):
+                await session.ask("?")
+
+    async def test_an_answer_that_ended_in_a_crash_is_as_the_snapshot_has_it(self) -> None:
+        async def crashing(socket: Socket) -> None:
+            await socket.welcome()
+            frame = await socket.hear()
+            await socket.say(type="ack", re=frame["id"], message=frame["id"], run="r")
+            await socket.say(type="run.start", seq=1, run="r", message="a", **{"for": frame["id"]})
+            await socket.say(type="delta", run="r", off=0, text="all that was wr")
+            socket.connection.transport.abort()
+
+        async def back(socket: Socket) -> None:
+            await socket.welcome("snapshot")
+            text = {"id": "a", "role": "assistant", "text": "all that", "status": "interrupted", "run": "r", "for": "q"}
+            await socket.say(type="snapshot", seq=0, messages=[{"id": "q", "role": "user", "text": "?"}, text], runs=[])
+            await socket.connection.wait_closed()
+
+        self.scripts = [crashing, back]
+        async with self.session() as session:
+            seen = [type(event).__name__ async for event in session.stream("?", id="q")]
+            self.assertEqual(seen[0], "Started")
+            self.assertEqual(seen[-2:], ["Withdrawn", "RunDone"])
+
+
+
+if __name__ == "__main__":
+    unittest.main()
