@@ -11,6 +11,7 @@ import os
 import time
 
 from locust import User, between, events, task
+from locust.env import Environment
 from rivulet_client import Delta, RivuletError, RunDone
 from rivulet_client.sync import Client, Session
 
@@ -19,17 +20,16 @@ QUESTIONS = ["What is a rivulet?", "And where does it begin?", "Who gives it a n
 clients: list[Client] = []
 
 
-def client(host: str) -> Client:
-    """One for all users of this process: one thread waits for all of their sockets."""
-    if not clients:
-        clients.append(Client(host, token=os.environ.get("RIVULET_TOKEN") or None))
-    return clients[0]
+@events.test_start.add_listener
+def come(environment: Environment, **_: object) -> None:
+    """One client for all users of this process, made before there are any: one thread waits for all of their sockets."""
+    clients.append(Client(environment.host or "http://127.0.0.1:8080", token=os.environ.get("RIVULET_TOKEN") or None))
 
 
-@events.quitting.add_listener
+@events.test_stop.add_listener
 def leave(**_: object) -> None:
-    for one in clients:
-        one.close()
+    while clients:
+        clients.pop().close()
 
 
 class Visitor(User):  # type: ignore[misc, unused-ignore]
@@ -40,7 +40,7 @@ class Visitor(User):  # type: ignore[misc, unused-ignore]
 
     def on_start(self) -> None:
         began = time.perf_counter()
-        self.session = client(self.host).session(assistant=os.environ.get("RIVULET_ASSISTANT") or None)
+        self.session = clients[0].session(assistant=os.environ.get("RIVULET_ASSISTANT") or None)
         error = None
         try:
             self.session.open()
