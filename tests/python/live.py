@@ -101,7 +101,10 @@ class Bench:
     def token(self, user, *more):
         with tempfile.TemporaryDirectory() as folder:
             command = [self.binary, "token", "--user", user, *more]
-            return subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+            # Variables of the tests are no settings of the gateway.
+            environment = {name: os.environ[name] for name in ("PATH", "JWT_SECRET_KEY")}
+            done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, check=True)
+            return done.stdout.decode().strip()
 
     def ticket(self, token):
         request = urllib.request.Request(f"{self.guarded}/api/v1/tickets", b"", {"Authorization": f"Bearer {token}"})

@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -65,7 +66,7 @@ class Programs:
         return self.start(
             "serve", "--bind", "127.0.0.1:0", "--data-dir", str(self.folder / f"data{self.count}"),
             OPENAI_BASE_URL=f"{model}/v1", RIVULET_KNOWLEDGE_ENABLED="false", RIVULET_LLM_CACHE_ENTRIES="0",
-            RIVULET_ASSISTANTS_DIR=str(ROOT / "assistants"), **settings,
+            RIVULET_ASSISTANTS_DIR=str(self.folder / "assistants"), **settings,
         )  # fmt: skip
 
 
@@ -110,6 +111,9 @@ def main(binary, wheels):
 
         programs = Programs(binary, folder, ends)
         (folder / "rivulet.toml").touch()
+        (folder / "assistants").mkdir()
+        for one in (ROOT / "assistants").glob("loan*"):
+            shutil.copy(one, folder / "assistants")
         model = programs.start("mock-llm", "--rate", "100", "--tokens", "90")
         url = programs.gateway(model)
         guarded = programs.gateway(model, REQUIRE_AUTHENTICATION="true", JWT_SECRET_KEY=SECRET)
