@@ -265,6 +265,20 @@ class Frames(unittest.TestCase):
         self.assertEqual(self.log.cursor, "f:9")
         self.assertEqual(self.log.runs, {})
 
+    def test_what_was_asked_for_over_a_lost_socket_is_asked_for_again(self) -> None:
+        self.take(type="delta", run="r", off=0, text="wrong")
+        crc = f"{zlib.crc32(b'right'):08x}"
+        ended = {"type": "run.done", "seq": 2, "run": "r", "message": "a", "status": "complete", "len": 5, "crc32": crc}
+        self.assertEqual([one["off"] for one in self.log.take(ended).replies], [0])
+        step = self.log.take({"type": "welcome", "session": "s", "epoch": "e", "seq": 2, "recovered": "full"})
+        self.assertEqual([(one["type"], one["run"], one["off"]) for one in step.replies], [("sync", "r", 0)])
+        self.assertEqual(self.log.cursor, "e:2")
+        # A long text comes in several pieces.
+        self.assertEqual(self.take(type="delta", run="r", off=0, text="ri"), [])
+        withdrawn, delta, done = self.take(type="delta", run="r", off=2, text="ght")
+        assert isinstance(withdrawn, Withdrawn) and isinstance(delta, Delta) and isinstance(done, RunDone)
+        self.assertEqual((withdrawn.keep, delta.text, done.text, done.proven), (0, "right", "right", True))
+
     def test_an_old_failover_takes_nothing_back(self) -> None:
         self.take(type="delta", run="r", off=0, text="abc")
         self.take(type="tool.call", seq=2, run="r", call="c", tool="t", title="T", off=2)

@@ -16,7 +16,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from rivulet_client import Client, Closed, Refused, Session, Unanswered, backoff
+from rivulet_client import Client, Closed, Refused, RivuletError, Session, Started, Unanswered, backoff, sync
 
 Script = Callable[["Socket"], Awaitable[None]]
 
@@ -223,6 +223,32 @@ class Gateway(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(seen[0], "Started")
             self.assertEqual(seen[-2:], ["Withdrawn", "RunDone"])
 
+
+    async def test_without_async_an_answer_that_nobody_has_finished_outlives_the_client(self) -> None:
+        async def endless(socket: Socket) -> None:
+            await socket.welcome()
+            frame = await socket.hear()
+            await socket.say(type="ack", re=frame["id"], message=frame["id"], run="r")
+            await socket.say(type="run.start", seq=1, run="r", message="a", **{"for": frame["id"]})
+            stop = await socket.hear()
+            self.assertEqual(stop["type"], "stop")
+            await socket.say(type="ack", re=stop["id"], run="r")
+            await socket.connection.wait_closed()
+
+        def work() -> None:
+            client = sync.Client(self.url)
+            session = client.session().open()
+            events = iter(session.stream("?"))
+            self.assertIsInstance(next(events), Started)
+            session.stop()
+            client.close()
+            client.close()
+            del events
+            with self.assertRaises(RivuletError):
+                session.ask("?")
+
+        self.scripts = [endless]
+        await asyncio.wait_for(asyncio.to_thread(work), 20)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from . import client as _client
 from . import session as _session
 from . import stream as _stream
 from .endpoint import Credential
+from .errors import RivuletError
 from .events import Answer, Approval, Event, Message
 from .wire import Frame
 
@@ -34,6 +35,9 @@ class _Loop:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Waits for what the loop does. Ctrl-C in between takes it back."""
+        if self.closed:
+            work.close()
+            raise RivuletError("the client is closed")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
@@ -47,8 +51,12 @@ class _Loop:
 
         return self.run(work())
 
+    @property
+    def closed(self) -> bool:
+        return self._loop.is_closed()
+
     def close(self) -> None:
-        if self._thread.is_alive():
+        if not self.closed:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
@@ -86,7 +94,9 @@ class Stream:
         self._loop.run(self._stream.stop())
 
     def close(self) -> None:
-        self._loop.call(self._stream.close)
+        # An iterator that nobody has finished is closed whenever Python comes by, and may outlive the client.
+        if not self._loop.closed:
+            self._loop.call(self._stream.close)
 
     def __enter__(self) -> Stream:
         return self
@@ -115,7 +125,8 @@ class Session:
         return self
 
     def close(self) -> None:
-        self._loop.run(self._session.close())
+        if not self._loop.closed:
+            self._loop.run(self._session.close())
 
     def ask(self, text: str, *, id: str | None = None, mode: _session.Mode | None = None) -> Answer:
         return self._loop.run(self._session.ask(text, id=id, mode=mode))
@@ -188,8 +199,9 @@ class Client:
         self._loop.run(self._client.delete(session))
 
     def close(self) -> None:
-        self._loop.run(self._client.close())
-        self._loop.close()
+        if not self._loop.closed:
+            self._loop.run(self._client.close())
+            self._loop.close()
 
     def __enter__(self) -> Client:
         return self
