@@ -32,7 +32,7 @@ def leave(**_: object) -> None:
         clients.pop().close()
 
 
-class Visitor(User):  # type: ignore[misc, unused-ignore]
+class Visitor(User):
     """Holds one conversation, and thinks between its questions."""
 
     wait_time = between(0.2, 1.0)

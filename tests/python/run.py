@@ -97,17 +97,20 @@ def main(binary, wheels):
         told = say(python, "-m", "unittest", "discover", "-s", PACKAGE / "tests", "-t", PACKAGE, cwd=folder)
         print(f"ok: its own tests: {re.search('Ran .*', told).group(0)}", flush=True)
 
-        checked = [PACKAGE / "src", HERE / "sample.py", ROOT / "examples" / "load" / "locustfile.py"]
-        say(sys.executable, "-m", "mypy", "--strict", "--cache-dir", folder / "mypy", *checked[:1], cwd=folder)
+        load = ROOT / "examples" / "load" / "locustfile.py"
+        types = os.environ | {"MYPYPATH": str(PACKAGE / "src")}
+        ours = [sys.executable, "-m", "mypy", "--cache-dir", folder / "mypy"]
+        say(*ours, "--strict", PACKAGE / "src", PACKAGE / "tests", cwd=folder, env=types)
+        say(*ours, "--check-untyped-defs", load, cwd=folder, env=types)  # Locust's decorators have no types.
+        checked = [HERE / "sample.py"]
         for number, (language, code) in enumerate(block for page in PAGES for block in blocks(page)):
             if language == "python":
                 checked.append(folder / f"block_{number}.py")
                 checked[-1].write_text(f"async def page() -> None:\n{indented(code)}" if loose(code) else code)
         mypy = [sys.executable, "-m", "mypy", "--strict", "--python-executable", python, "--cache-dir", folder / "mypy-user"]
-        for one in checked[1:]:
-            if one.name != "locustfile.py":
-                say(*mypy, one, cwd=folder)
-        print(f"ok: mypy --strict: the package, a user's sample, and {len(checked) - 3} blocks of the pages", flush=True)
+        for one in checked:
+            say(*mypy, one, cwd=folder)
+        print(f"ok: mypy --strict: the package and its tests, a user's sample, and {len(checked) - 1} blocks of the pages", flush=True)
 
         programs = Programs(binary, folder, ends)
         (folder / "rivulet.toml").touch()
@@ -135,7 +138,6 @@ def main(binary, wheels):
                     sys.exit(f"FAILED: a block of {page.name} says {out}\n{code}")
         print(f"ok: {ran} blocks of the pages were run", flush=True)
 
-        load = ROOT / "examples" / "load" / "locustfile.py"
         began = time.monotonic()
         told = say(
             sys.executable, "-m", "locust", "--headless", "--locustfile", load, "--host", url, "--users", "10",
@@ -151,7 +153,7 @@ def main(binary, wheels):
         told = say(*node, HERE / "k6.mjs", ROOT / "examples" / "load" / "k6.js", url, "10", cwd=folder, env=environment)
         print(f"ok: the script for k6, in Node.js: {told.strip()}", flush=True)
 
-        live = subprocess.run([python, HERE / "live.py", url, guarded, binary], env=environment, cwd=folder)
+        live = subprocess.run([python, HERE / "live.py", url, guarded, model, binary], env=environment, cwd=folder)
         if live.returncode != 0:
             sys.exit(1)
 
