@@ -22,7 +22,8 @@ WORKDIR /rivulet
 COPY scripts scripts
 RUN scripts/setup.sh run
 
-COPY Makefile ./
+COPY Makefile package.json package-lock.json .npmrc tsconfig.json ./
+COPY packages packages
 COPY web-demo web-demo
 RUN make web
 

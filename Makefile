@@ -40,11 +40,12 @@ setup: ## System packages, model files and Node.js, where they are missing
 models-multilingual: setup ## A second embedding model, for questions and documents in a hundred languages
 	scripts/fetch-models.sh $(DEPS) multilingual
 
-web: setup ## The page, into web-demo/dist
-	@if [ -z "$$(find web-demo/dist/index.html -newer web-demo/package-lock.json 2>/dev/null)" ] \
-	  || [ ! -e web-demo/node_modules/.package-lock.json ] \
-	  || [ -n "$$(find web-demo/src web-demo/public web-demo/*.html web-demo/*.ts web-demo/*.json -newer web-demo/dist/index.html)" ]; then \
-	  $(NODE) npm --prefix web-demo ci --no-progress && $(NODE) npm --prefix web-demo run build; \
+web: setup ## The packages, and of them the page, into web-demo/dist
+	@if [ -z "$$(find web-demo/dist/index.html -newer package-lock.json 2>/dev/null)" ] \
+	  || [ ! -e node_modules/.package-lock.json ] \
+	  || [ -n "$$(find package.json tsconfig.json packages/*/src packages/*/*.json web-demo/src web-demo/public web-demo/*.html \
+	    web-demo/*.ts web-demo/*.json -newer web-demo/dist/index.html)" ]; then \
+	  $(NODE) npm ci --no-progress && $(NODE) npm run build; \
 	fi
 
 test: test-setup lint monitoring rust-test web-test e2e python openapi proxies ## All tests: format, lints, alerts, Rust, page, browser, Python, API, proxies
@@ -73,9 +74,9 @@ monitoring: ## Alerts and their tests, Prometheus' configuration, the dashboard
 rust-test: web ## Unit and integration tests
 	cargo test --locked --lib --bins --test it
 
-web-test: web ## Types, lints and unit tests of the page
-	$(NODE) npm --prefix web-demo run check
-	$(NODE) npm --prefix web-demo test
+web-test: web ## Types, lints and unit tests of the packages and of the page, and the packages as they are published
+	$(NODE) npm run check
+	$(NODE) npm test
 
 e2e: build ## The page in a real browser, plain Python, the openai and MCP packages and the examples, against the real gateway
 	cargo build --locked $(addprefix --example ,ask stream document sign_out)
@@ -119,4 +120,4 @@ conformance: web ## The Autobahn WebSocket suite; needs Python 2.7
 	tests/conformance/autobahn.sh
 
 clean: ## What was built in the clone; the cache stays
-	rm -rf web-demo/dist web-demo/node_modules
+	rm -rf node_modules packages/*/dist web-demo/dist

@@ -1,12 +1,12 @@
 // @vitest-environment jsdom
 /** Tables that somebody brings to the conversation. */
 import { readFileSync } from "node:fs";
+import type { Assistant, RivuletClient } from "@rivulet/client";
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { assistant } from "../../packages/client/test/gateway.js";
 import { isTable, takesTables } from "../src/documents/datasets";
 import { DatasetCards } from "../src/page/dataset-cards";
 import { StatusVoice } from "../src/page/status-voice";
-import type { Assistant, RivuletClient } from "../src/rivulet-client";
-import { assistant } from "./gateway";
 
 const MARKUP = "<img src=x onerror=alert(1)>";
 const DATASET = {

@@ -1,8 +1,9 @@
 /** A library behind `fetch`: documents whose text is cut into passages, one per paragraph. */
+
+import { Endpoint } from "@rivulet/client";
 import { vi } from "vitest";
 import { DocumentsApi } from "../src/documents/api";
 import type { DocumentInfo, Passage } from "../src/documents/wire";
-import { Endpoint } from "../src/rivulet-client/endpoint";
 import { document_ } from "./document";
 
 const bytes = (text: string) => new TextEncoder().encode(text).length;

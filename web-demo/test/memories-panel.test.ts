@@ -1,20 +1,15 @@
 // @vitest-environment jsdom
 /** What the assistant remembers, beside the conversation. */
 import { readFileSync } from "node:fs";
+import { type Assistant, Endpoint, RivuletClient, type WebSocketClass } from "@rivulet/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
+import { assistant } from "../../packages/client/test/gateway.js";
 import { MemoriesApi } from "../src/memories/api";
 import { Forgetting } from "../src/memories/forgetting";
 import { SidePanel } from "../src/page/documents/side-panel";
 import { MemoriesPanel } from "../src/page/memory/memories-panel";
 import { StatusVoice } from "../src/page/status-voice";
-import {
-  type Assistant,
-  Endpoint,
-  RivuletClient,
-  type WebSocketClass,
-} from "../src/rivulet-client";
-import { assistant } from "./gateway";
 import { fact, MemoryRoutes } from "./memories";
 
 const MARKUP = "<img src=x onerror=alert(1)>";

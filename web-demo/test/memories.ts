@@ -1,5 +1,5 @@
 /** The routes of memories in the place of `fetch`, with what is remembered in a list. */
-import type { MemoryItem } from "../src/rivulet-client";
+import type { MemoryItem } from "@rivulet/client";
 
 export const fact = (about: Partial<MemoryItem> = {}): MemoryItem => ({
   id: "mem_1",

@@ -2,11 +2,16 @@
 /** Answers that would break a page: their markup costs no more than themselves. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it, vi } from "vitest";
+import {
+  connected,
+  gateway,
+  newClient,
+  until,
+} from "../../packages/client/test/client-at-gateway.js";
 import * as faults from "../src/page/faults";
 import * as markdown from "../src/page/markdown";
 import { MarkdownView } from "../src/page/markdown-view";
 import { Transcript } from "../src/page/transcript";
-import { connected, gateway, newClient, until } from "./client-at-gateway";
 import { dangers } from "./dangers";
 
 const noSources = new Map<number, string>();

@@ -1,11 +1,12 @@
 /** The list of what is remembered, and what of it is gone. */
+
+import { Endpoint, type MemoryItem } from "@rivulet/client";
 import { describe, expect, it, vi } from "vitest";
 import { Problem } from "../src/documents/problem";
 import { MemoriesApi, PAGE } from "../src/memories/api";
 import { Forgetting, type Tabs } from "../src/memories/forgetting";
 import { Notebook } from "../src/memories/notebook";
 import { dayText, memoryProblem, originText, shortName, spoken } from "../src/memories/words";
-import { Endpoint, type MemoryItem } from "../src/rivulet-client";
 import { fact, MemoryRoutes } from "./memories";
 
 const ids = (items: readonly MemoryItem[]) => items.map(({ id }) => id);

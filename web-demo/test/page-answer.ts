@@ -1,11 +1,11 @@
 /** The page at a small gateway, with a question that waits for its answer: what tests of answers start from. */
 import { readFileSync } from "node:fs";
+import { RivuletClient, type WebSocketClass } from "@rivulet/client";
 import { WebSocket } from "ws";
+import { Gateway } from "../../packages/client/test/gateway.js";
+import type { Answer } from "../../packages/client/test/gateway-session.js";
 import type { Forgetting } from "../src/memories/forgetting";
 import { Transcript, type TranscriptEvents } from "../src/page/transcript";
-import { RivuletClient, type WebSocketClass } from "../src/rivulet-client";
-import { Gateway } from "./gateway";
-import type { Answer } from "./gateway-session";
 
 export interface OpenedPage {
   readonly gateway: Gateway;

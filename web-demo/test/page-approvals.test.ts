@@ -1,12 +1,13 @@
 // @vitest-environment jsdom
 /** What is asked before a tool is run. */
+
+import type { Approval, RivuletClient } from "@rivulet/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Gateway } from "../../packages/client/test/gateway.js";
+import type { Answer } from "../../packages/client/test/gateway-session.js";
 import { Announcer } from "../src/page/announcer";
 import { Composer } from "../src/page/composer";
-import type { Approval, RivuletClient } from "../src/rivulet-client";
 import { dangers } from "./dangers";
-import type { Gateway } from "./gateway";
-import type { Answer } from "./gateway-session";
 import { openPage } from "./page-answer";
 
 const MARKUP = "<img src=x onerror=alert(1)>";

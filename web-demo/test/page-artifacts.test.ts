@@ -1,12 +1,13 @@
 // @vitest-environment jsdom
 /** The files that tools have made, in an answer. */
+
+import type { Artifact } from "@rivulet/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Gateway } from "../../packages/client/test/gateway.js";
+import type { Answer } from "../../packages/client/test/gateway-session.js";
 import { readChart } from "../src/charts/spec";
 import { ChartView } from "../src/page/chart-view";
 import { fileName } from "../src/page/save";
-import type { Artifact } from "../src/rivulet-client";
-import type { Gateway } from "./gateway";
-import type { Answer } from "./gateway-session";
 import { openPage } from "./page-answer";
 
 const MARKUP = "<img src=x onerror=alert(1)>";

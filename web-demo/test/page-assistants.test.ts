@@ -1,13 +1,13 @@
 // @vitest-environment jsdom
 /** What the page shows of assistants: the start of a conversation, and who answers. */
 import { readFileSync } from "node:fs";
+import { type Assistant, RivuletClient, type WebSocketClass } from "@rivulet/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
+import { assistant, Gateway } from "../../packages/client/test/gateway.js";
 import { Answering } from "../src/page/answering";
 import { Assistants, choiceOf } from "../src/page/assistants";
 import { Start } from "../src/page/start";
-import { type Assistant, RivuletClient, type WebSocketClass } from "../src/rivulet-client";
-import { assistant, Gateway } from "./gateway";
 
 const MARKUP = "<img src=x onerror=alert(1)>";
 

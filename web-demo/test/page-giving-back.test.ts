@@ -1,12 +1,17 @@
 // @vitest-environment jsdom
 /** What the page does with a message that the gateway can never take. */
 import { readFileSync } from "node:fs";
+import type { RivuletClient } from "@rivulet/client";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { WebSocket } from "ws";
+import {
+  connected,
+  gateway,
+  newClient,
+  until,
+} from "../../packages/client/test/client-at-gateway.js";
 import { Composer } from "../src/page/composer";
 import { Transcript } from "../src/page/transcript";
-import type { RivuletClient } from "../src/rivulet-client";
-import { connected, gateway, newClient, until } from "./client-at-gateway";
 
 let client: RivuletClient;
 

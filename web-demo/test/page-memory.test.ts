@@ -1,15 +1,16 @@
 // @vitest-environment jsdom
 /** What was remembered for an answer, at its beginning, and conversations of which nothing is. */
+
+import { type Assistant, Endpoint, type RivuletClient } from "@rivulet/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { assistant, type Gateway } from "../../packages/client/test/gateway.js";
+import type { Answer } from "../../packages/client/test/gateway-session.js";
 import { MemoriesApi } from "../src/memories/api";
 import { Forgetting } from "../src/memories/forgetting";
 import { Farewell } from "../src/page/farewell";
 import { tellMemory } from "../src/page/memory/memory-voice";
 import { Temporary } from "../src/page/memory/temporary";
 import { StatusVoice } from "../src/page/status-voice";
-import { type Assistant, Endpoint, type RivuletClient } from "../src/rivulet-client";
-import { assistant, type Gateway } from "./gateway";
-import type { Answer } from "./gateway-session";
 import { fact, MemoryRoutes } from "./memories";
 import { openPage } from "./page-answer";
 

@@ -1,11 +1,12 @@
 // @vitest-environment jsdom
 /** The cards of tools in an answer. */
+
+import type { RivuletClient, ToolCall } from "@rivulet/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Gateway } from "../../packages/client/test/gateway.js";
+import type { Answer } from "../../packages/client/test/gateway-session.js";
 import { Announcer } from "../src/page/announcer";
 import { valueView } from "../src/page/value-view";
-import type { RivuletClient, ToolCall } from "../src/rivulet-client";
-import type { Gateway } from "./gateway";
-import type { Answer } from "./gateway-session";
 import { openPage } from "./page-answer";
 
 const MARKUP = "<img src=x onerror=alert(1)>";

@@ -1,7 +1,16 @@
 // @vitest-environment jsdom
 /** What the page says of answers that have to wait, are refused, or were written before. */
 import { readFileSync } from "node:fs";
+import type { RivuletClient } from "@rivulet/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import {
+  ask,
+  checkedAnswer,
+  connected,
+  gateway,
+  newClient,
+  until,
+} from "../../packages/client/test/client-at-gateway.js";
 import { Announcer } from "../src/page/announcer";
 import { Composer } from "../src/page/composer";
 import { Notices } from "../src/page/notices";
@@ -9,8 +18,6 @@ import { StatusVoice } from "../src/page/status-voice";
 import { Transcript } from "../src/page/transcript";
 import { TurnVoice } from "../src/page/turn-voice";
 import { whenText } from "../src/page/when";
-import type { RivuletClient } from "../src/rivulet-client";
-import { ask, checkedAnswer, connected, gateway, newClient, until } from "./client-at-gateway";
 
 const text = (selector: string) => document.querySelector(selector)?.textContent ?? "";
 const isShown = (selector: string) =>

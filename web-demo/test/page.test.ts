@@ -1,16 +1,16 @@
 // @vitest-environment jsdom
 /** Parts of the page with a client at work, against the small gateway of these tests. */
 import { readFileSync } from "node:fs";
+import { RivuletClient, type WebSocketClass } from "@rivulet/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
+import { Gateway } from "../../packages/client/test/gateway.js";
+import type { Answer } from "../../packages/client/test/gateway-session.js";
 import { Announcer } from "../src/page/announcer";
 import { Composer } from "../src/page/composer";
 import { ConnectionPill } from "../src/page/connection-pill";
 import { StatusVoice } from "../src/page/status-voice";
 import { Transcript } from "../src/page/transcript";
-import { RivuletClient, type WebSocketClass } from "../src/rivulet-client";
-import { Gateway } from "./gateway";
-import type { Answer } from "./gateway-session";
 
 let gateway: Gateway;
 let client: RivuletClient;

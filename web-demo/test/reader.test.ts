@@ -1,10 +1,10 @@
 // @vitest-environment jsdom
 /** A document that is read, and the passage of it that is cited. */
 import { readFileSync } from "node:fs";
+import type { SourceItem } from "@rivulet/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { OpenedDocument } from "../src/documents/opened";
 import { ReaderView } from "../src/page/documents/reader-view";
-import type { SourceItem } from "../src/rivulet-client";
 import { dangers } from "./dangers";
 import { Library, problem } from "./library";
 

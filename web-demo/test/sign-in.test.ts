@@ -1,13 +1,13 @@
 // @vitest-environment jsdom
 /** Signing in: what the address brings, what the tab keeps, and what the card shows. */
 import { readFileSync } from "node:fs";
+import { NotSignedIn } from "@rivulet/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { NotSignedIn } from "../src/rivulet-client";
+import { memory } from "../../packages/client/test/memory.js";
 import { arrivalOf } from "../src/sign-in/arrival";
 import { SignInCard } from "../src/sign-in/card";
 import { comeBack, setOut } from "../src/sign-in/errand";
 import { SignIn } from "../src/sign-in/sign-in";
-import { memory } from "./memory";
 
 const BASE = "http://gateway.example/";
 const HOUR_MS = 3_600_000;

@@ -1,8 +1,9 @@
 // @vitest-environment jsdom
 /** One file on its way, and in whose name requests are made. */
+
+import { Endpoint } from "@rivulet/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { MAX_BYTES, send, type Upload } from "../src/documents/upload";
-import { Endpoint } from "../src/rivulet-client/endpoint";
 
 /** What a browser does of it; no more of it is used. */
 class FakeRequest extends EventTarget {

@@ -1,6 +1,7 @@
 /** The routes of administrators. Everything rejects with a `Problem`. */
+
+import type { Endpoint } from "@rivulet/client";
 import { ask } from "../documents/api";
-import type { Endpoint } from "../rivulet-client";
 import type { AuditPage, FeedbackCount, Job, Sessions, Stats } from "./wire";
 
 const LIMIT_MS = 10_000;

@@ -1,5 +1,5 @@
 /** The routes of documents and collections. Everything rejects with a `Problem`. */
-import type { Endpoint } from "../rivulet-client";
+import type { Endpoint } from "@rivulet/client";
 import { Problem, problemFrom, unreachable } from "./problem";
 import type { CollectionInfo, DocumentInfo, DocumentPage, Passage, VersionList } from "./wire";
 

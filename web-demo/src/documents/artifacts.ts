@@ -1,5 +1,5 @@
 /** The files that tools make. */
-import type { Artifact, Endpoint } from "../rivulet-client";
+import type { Artifact, Endpoint } from "@rivulet/client";
 import { ask } from "./api";
 import { Problem } from "./problem";
 

@@ -1,5 +1,5 @@
 /** Tables that somebody brings, for the tools of an assistant to ask. */
-import type { Assistant, Endpoint } from "../rivulet-client";
+import type { Assistant, Endpoint } from "@rivulet/client";
 import { ask } from "./api";
 import { Problem } from "./problem";
 import { MAX_BYTES } from "./upload";

@@ -3,7 +3,7 @@
  *
  * Not by `EventSource`: that sends no `Authorization`, and does not say why it failed.
  */
-import type { Endpoint } from "../rivulet-client";
+import type { Endpoint } from "@rivulet/client";
 import { ask } from "./api";
 import { unreachable } from "./problem";
 import { isOver, type Job } from "./wire";

@@ -2,7 +2,7 @@
  * A document that is being read: some of its passages, with the text that they stand in. The rest comes when it is
  * asked for, for a document may have thousands.
  */
-import type { SourceItem } from "../rivulet-client";
+import type { SourceItem } from "@rivulet/client";
 import type { DocumentsApi } from "./api";
 import { Problem } from "./problem";
 import type { DocumentInfo, Passage } from "./wire";

@@ -1,5 +1,5 @@
 /** One file on its way to the gateway, by `XMLHttpRequest`: `fetch` does not tell how much has been sent. */
-import type { Endpoint } from "../rivulet-client";
+import type { Endpoint } from "@rivulet/client";
 import { Problem, problemFrom, unreachable } from "./problem";
 import type { Accepted } from "./wire";
 

@@ -2,7 +2,7 @@
  * Files on their way: a line of them, few at a time. What is cut off is sent again, as a whole, a few times; what the
  * gateway refuses is kept with its reason until somebody has read it.
  */
-import { newMessageId } from "../rivulet-client";
+import { newMessageId } from "@rivulet/client";
 import { Problem, problemText } from "./problem";
 import type { Upload } from "./upload";
 import type { Accepted } from "./wire";

@@ -1,7 +1,8 @@
 /** The routes of what assistants remember of who asks. Everything rejects with a `Problem`. */
+
+import type { Endpoint, MemoryItem, MemoryKind, MemoryPage } from "@rivulet/client";
 import { ask } from "../documents/api";
 import { Problem } from "../documents/problem";
-import type { Endpoint, MemoryItem, MemoryKind, MemoryPage } from "../rivulet-client";
 
 /** As many as a page of the list has. */
 export const PAGE = 50;

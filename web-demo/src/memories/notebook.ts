@@ -1,5 +1,5 @@
 /** What one assistant remembers of who asks, as far as it is loaded: facts and episodes, the newest first. */
-import type { MemoryItem, MemoryKind } from "../rivulet-client";
+import type { MemoryItem, MemoryKind } from "@rivulet/client";
 import type { MemoriesApi } from "./api";
 
 interface Part {

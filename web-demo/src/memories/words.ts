@@ -1,7 +1,8 @@
 /** What people read about memories. */
+
+import type { AnswerMemory, MemoryItem } from "@rivulet/client";
 import { isUnknownRoute, Problem, problemText } from "../documents/problem";
 import { counted } from "../documents/words";
-import type { AnswerMemory, MemoryItem } from "../rivulet-client";
 
 /** Names of buttons that are heard alone say of what, and not at length. */
 const LONGEST_NAME = 60;

@@ -2,7 +2,7 @@
  * Tells screen readers what happened: once that an answer begins, once how each of its tools has ended, once
  * the finished answer. Token by token would drown the listener.
  */
-import type { Conversation, Message, RivuletClient, ToolCall } from "../rivulet-client";
+import type { Conversation, Message, RivuletClient, ToolCall } from "@rivulet/client";
 import { byId } from "./element";
 import { outcomeNote } from "./outcome";
 import { textAlone } from "./pieces";

@@ -2,7 +2,7 @@
  * What an answer says, from its beginning to its end: text, and a card for each tool that was called, where
  * it was called. Without calls it is one text.
  */
-import type { ToolCall } from "../rivulet-client";
+import type { ToolCall } from "@rivulet/client";
 import { reopened } from "./blocks";
 import type { Known } from "./citations";
 import { make } from "./element";

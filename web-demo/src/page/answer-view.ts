@@ -1,5 +1,5 @@
 /** One answer of the assistant. */
-import type { Feedback, Message, Run, SourceItem } from "../rivulet-client";
+import type { Feedback, Message, Run, SourceItem } from "@rivulet/client";
 import { AnswerBody } from "./answer-body";
 import { citedNumbers, claimOf, sourceName } from "./citations";
 import { copyButton } from "./copy-button";

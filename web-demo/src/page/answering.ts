@@ -1,5 +1,5 @@
 /** Who answers, in the header, and the dialog in which another one is chosen. Both only where there is a choice. */
-import type { Assistant, RivuletClient } from "../rivulet-client";
+import type { Assistant, RivuletClient } from "@rivulet/client";
 import { AssistantCards } from "./assistant-cards";
 import type { Assistants } from "./assistants";
 import { byId } from "./element";

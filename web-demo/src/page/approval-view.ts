@@ -2,7 +2,7 @@
  * What is asked before a tool is run: with which arguments, who decides, and until when. All of the arguments are
  * shown, for nobody should approve what they cannot see; the gateway keeps them below 8 KiB.
  */
-import type { Decision, ErrorFrame, ToolCall } from "../rivulet-client";
+import type { Decision, ErrorFrame, ToolCall } from "@rivulet/client";
 import type { Decide } from "./approvals";
 import { make } from "./element";
 import { errorText } from "./notices";

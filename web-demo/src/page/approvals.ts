@@ -1,5 +1,5 @@
 /** Takes what somebody decides to the gateway, and a refusal back to the card that it came from. */
-import type { Approval, Decision, ErrorFrame, RivuletClient } from "../rivulet-client";
+import type { Approval, Decision, ErrorFrame, RivuletClient } from "@rivulet/client";
 import { isOpen } from "./tool-words";
 
 export type Decide = (

@@ -1,9 +1,10 @@
 /** The files that a tool has made: a card each, charts and tables with what is in them. */
+
+import type { Artifact } from "@rivulet/client";
 import { columnsOf, readCsv, toCsv } from "../charts/csv";
 import { type Chart, cellOf, NotDrawable, readChart } from "../charts/spec";
 import { Problem, problemText } from "../documents/problem";
 import { sizeText } from "../documents/words";
-import type { Artifact } from "../rivulet-client";
 import { ChartView } from "./chart-view";
 import { byId, make } from "./element";
 import { throwLater } from "./faults";

@@ -1,5 +1,5 @@
 /** A card for each assistant: a button with its title and what it is for. */
-import type { Assistant } from "../rivulet-client";
+import type { Assistant } from "@rivulet/client";
 import { languageOf } from "./assistants";
 import { make } from "./element";
 

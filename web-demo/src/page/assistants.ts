@@ -1,5 +1,5 @@
 /** Who may answer at this gateway, and who does in this conversation. */
-import type { Assistant, RivuletClient } from "../rivulet-client";
+import type { Assistant, RivuletClient } from "@rivulet/client";
 
 export class Assistants {
   readonly #client: RivuletClient;

@@ -1,7 +1,8 @@
 /** Turns markers such as `[1]` or `[1, 3]` in a rendered answer into links to the listed sources. */
+
+import type { SourceItem } from "@rivulet/client";
 import { lastSentence } from "../documents/supporting";
 import { placeText } from "../documents/words";
-import type { SourceItem } from "../rivulet-client";
 
 /** The sources that can be cited: what each is called, by its number. */
 export type Known = ReadonlyMap<number, string>;

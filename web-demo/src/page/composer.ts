@@ -1,5 +1,5 @@
 /** The message box with Send and Stop. */
-import { liveRun, type RivuletClient } from "../rivulet-client";
+import { liveRun, type RivuletClient } from "@rivulet/client";
 import { isWaiting } from "./approvals";
 import { byId } from "./element";
 

@@ -1,5 +1,5 @@
 /** The state of the connection, in the header. */
-import type { ConnectionState, RivuletClient } from "../rivulet-client";
+import type { ConnectionState, RivuletClient } from "@rivulet/client";
 import { byId } from "./element";
 import type { StatusVoice } from "./status-voice";
 

@@ -1,8 +1,9 @@
 /** Tables that somebody brings to the conversation: a card each above the message box, with what is in them. */
+
+import type { Assistant, RivuletClient } from "@rivulet/client";
 import { type Dataset, isTable, sendTable, TABLES, takesTables } from "../documents/datasets";
 import { problemText } from "../documents/problem";
 import { counted } from "../documents/words";
-import type { Assistant, RivuletClient } from "../rivulet-client";
 import { byId, make } from "./element";
 import type { StatusVoice } from "./status-voice";
 import { tableView } from "./table-view";

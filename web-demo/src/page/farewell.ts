@@ -1,8 +1,8 @@
 /** Deletes the conversation, after a question; what was said in it may be to be forgotten as well. */
 
+import type { Assistant, RivuletClient } from "@rivulet/client";
 import { Problem, problemText } from "../documents/problem";
 import type { MemoriesApi } from "../memories/api";
-import type { Assistant, RivuletClient } from "../rivulet-client";
 import { byId } from "./element";
 
 export interface FarewellParts {

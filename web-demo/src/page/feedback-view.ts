@@ -1,5 +1,5 @@
 /** What the reader thinks of an answer: a thumb, and a few words for whoever wants to. */
-import type { Feedback } from "../rivulet-client";
+import type { Feedback } from "@rivulet/client";
 import { icon, make } from "./element";
 
 export type TellFeedback = (value: Feedback["value"], comment?: string) => void;

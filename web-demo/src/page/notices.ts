@@ -1,6 +1,7 @@
 /** Short messages about things that went wrong, above the message box. */
+
+import type { ErrorFrame } from "@rivulet/client";
 import { sentence } from "../documents/problem";
-import type { ErrorFrame } from "../rivulet-client";
 import { byId, make } from "./element";
 import { whenText } from "./when";
 

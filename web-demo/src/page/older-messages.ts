@@ -1,5 +1,5 @@
 /** The way to the earlier part of a long conversation, above its first message. */
-import type { RivuletClient } from "../rivulet-client";
+import type { RivuletClient } from "@rivulet/client";
 import { byId } from "./element";
 import type { Notices } from "./notices";
 

@@ -1,5 +1,5 @@
 /** What people read about the state and the end of an answer. */
-import type { Message, Run, RunPhase } from "../rivulet-client";
+import type { Message, Run, RunPhase } from "@rivulet/client";
 import { duration, usingText } from "./tool-words";
 
 const PHASE: Readonly<Record<Exclude<RunPhase, "tool">, string>> = {

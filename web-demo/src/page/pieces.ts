@@ -1,5 +1,5 @@
 /** Where the calls of tools stand in the text of an answer, and the text that lies between them. */
-import type { ToolCall } from "../rivulet-client";
+import type { ToolCall } from "@rivulet/client";
 
 /** A part of the text, and the calls that were made at its end. */
 export interface Piece {

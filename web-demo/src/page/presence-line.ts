@@ -1,5 +1,5 @@
 /** Who else is in this conversation, in a line of its own above the message box. */
-import type { Presence, RivuletClient } from "../rivulet-client";
+import type { Presence, RivuletClient } from "@rivulet/client";
 import { byId } from "./element";
 import type { StatusVoice } from "./status-voice";
 

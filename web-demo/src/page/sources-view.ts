@@ -1,6 +1,7 @@
 /** The passages an answer rests on, each to be opened where it stands. */
+
+import type { SourceItem } from "@rivulet/client";
 import { placeText } from "../documents/words";
-import type { SourceItem } from "../rivulet-client";
 import { make } from "./element";
 import { safeHref } from "./markdown";
 

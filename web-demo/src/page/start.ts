@@ -1,5 +1,5 @@
 /** What an empty conversation shows: who may answer, what that one says first, and what one might ask. */
-import type { Assistant } from "../rivulet-client";
+import type { Assistant } from "@rivulet/client";
 import { AssistantCards } from "./assistant-cards";
 import { type Assistants, languageOf } from "./assistants";
 import { byId, make } from "./element";

@@ -1,5 +1,5 @@
 /** The tools that were called at one place of an answer: a card each, with what was asked and what came of it. */
-import type { ToolCall } from "../rivulet-client";
+import type { ToolCall } from "@rivulet/client";
 import { ApprovalView } from "./approval-view";
 import type { Decide } from "./approvals";
 import { ArtifactCards, type ArtifactServices } from "./artifact-cards";

@@ -1,5 +1,5 @@
 /** What people read about the call of a tool. */
-import type { ToolCall } from "../rivulet-client";
+import type { ToolCall } from "@rivulet/client";
 
 const STATUS: Readonly<Record<string, string>> = {
   running: "Running",

@@ -3,9 +3,6 @@
  * time needs no look at all: a token costs one message, however long the conversation is.
  */
 
-import { contentOf } from "../documents/artifacts";
-import { MemoriesApi } from "../memories/api";
-import { Forgetting } from "../memories/forgetting";
 import {
   type Feedback,
   liveRun,
@@ -14,7 +11,10 @@ import {
   type RivuletClient,
   type Run,
   type SourceItem,
-} from "../rivulet-client";
+} from "@rivulet/client";
+import { contentOf } from "../documents/artifacts";
+import { MemoriesApi } from "../memories/api";
+import { Forgetting } from "../memories/forgetting";
 import { AnswerView } from "./answer-view";
 import { Approvals } from "./approvals";
 import { byId } from "./element";

@@ -2,7 +2,7 @@
  * Tells screen readers that an answer waits in line: where, when that begins, and once more when it is
  * next. All that lies between can be read beside the answer.
  */
-import { liveRun, type RivuletClient } from "../rivulet-client";
+import { liveRun, type RivuletClient } from "@rivulet/client";
 import type { StatusVoice } from "./status-voice";
 
 const TOPIC = "turn";

@@ -1,5 +1,5 @@
 /** "Under the hood": what the protocol is doing, and a way to break the connection to see it heal. */
-import type { RivuletClient } from "../rivulet-client";
+import type { RivuletClient } from "@rivulet/client";
 import { byId, make } from "./element";
 
 export class WirePanel {

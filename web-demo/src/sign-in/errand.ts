@@ -2,7 +2,7 @@
  * The page's way to the place where one signs in, and back: what has to outlive it. It lies in the tab's own storage,
  * so a token that comes with another `state`, or to another tab, was not fetched by whoever sits here.
  */
-import type { SessionStorageLike } from "../rivulet-client/memory";
+import type { SessionStorageLike } from "@rivulet/client";
 
 export interface Errand {
   /** Comes back with the token. */

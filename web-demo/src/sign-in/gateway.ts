@@ -1,5 +1,5 @@
 /** What the gateway says of signing in, and of a token. */
-import type { Endpoint } from "../rivulet-client";
+import type { Endpoint } from "@rivulet/client";
 
 /** How one signs in at a gateway. */
 export interface Policy {

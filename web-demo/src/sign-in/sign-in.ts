@@ -4,9 +4,9 @@
  * The token is in memory. It lies in the tab's storage only when the user wants it to, and never in the address or
  * where other tabs find it.
  */
-import { Endpoint, NotSignedIn } from "../rivulet-client";
-import { Emitter } from "../rivulet-client/emitter";
-import type { SessionStorageLike } from "../rivulet-client/memory";
+
+import type { SessionStorageLike } from "@rivulet/client";
+import { Emitter, Endpoint, NotSignedIn } from "@rivulet/client";
 import type { Arrival } from "./arrival";
 import { comeBack, setOut } from "./errand";
 import { type Holder, holderOf, type Policy, policyOf, Refusal } from "./gateway";

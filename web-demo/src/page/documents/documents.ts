@@ -1,10 +1,11 @@
 /** Puts the documents of the page together: the list, what is on its way, the reader, and how they are opened. */
+
+import type { RivuletClient, SourceItem } from "@rivulet/client";
 import { DocumentsApi } from "../../documents/api";
 import { Problem } from "../../documents/problem";
 import { Shelf } from "../../documents/shelf";
 import { send } from "../../documents/upload";
 import { MAX_WAITING, type NewTransfer, Uploads } from "../../documents/uploads";
-import type { RivuletClient, SourceItem } from "../../rivulet-client";
 import type { DatasetCards } from "../dataset-cards";
 import { byId } from "../element";
 import { apart } from "../faults";

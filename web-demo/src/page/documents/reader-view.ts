@@ -1,9 +1,10 @@
 /** A document that is being read, or a passage of it that an answer cites. */
+
+import type { SourceItem } from "@rivulet/client";
 import type { DocumentsApi } from "../../documents/api";
 import { OpenedDocument } from "../../documents/opened";
 import { Problem, problemText } from "../../documents/problem";
 import { factsText, placeText } from "../../documents/words";
-import type { SourceItem } from "../../rivulet-client";
 import { byId, make } from "../element";
 import { throwLater } from "../faults";
 import { documentText, loneText } from "./document-text";

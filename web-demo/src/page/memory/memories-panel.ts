@@ -1,9 +1,10 @@
 /** What the assistant that answers remembers of who sits here: to be read, put right, taken along and forgotten. */
+
+import type { Assistant, MemoryItem, RivuletClient } from "@rivulet/client";
 import type { MemoriesApi } from "../../memories/api";
 import type { Forgetting } from "../../memories/forgetting";
 import { Notebook } from "../../memories/notebook";
 import { memoryProblem } from "../../memories/words";
-import type { Assistant, MemoryItem, RivuletClient } from "../../rivulet-client";
 import { confirm } from "../documents/confirmation";
 import type { SidePanel } from "../documents/side-panel";
 import { byId } from "../element";

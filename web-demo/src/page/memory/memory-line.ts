@@ -2,9 +2,10 @@
  * What was remembered for an answer, quietly at its beginning: what was noted of the question, with a way to take it
  * back, and on demand what the model was reminded of.
  */
+
+import type { AnswerMemory, NotedFact, RecalledMemory } from "@rivulet/client";
 import type { Forgetting } from "../../memories/forgetting";
 import { dayText, memoryProblem, recalledText, shortName, UNAVAILABLE } from "../../memories/words";
-import type { AnswerMemory, NotedFact, RecalledMemory } from "../../rivulet-client";
 import { make } from "../element";
 import { type Conversations, conversationLink } from "./conversation-link";
 

@@ -1,5 +1,5 @@
 /** A list of memories that keeps its rows: what is being written in one stays when others come and go. */
-import type { MemoryItem } from "../../rivulet-client";
+import type { MemoryItem } from "@rivulet/client";
 import { MemoryRow, type MemoryRowEvents } from "./memory-row";
 
 export class MemoryList {

@@ -1,6 +1,7 @@
 /** A memory in the list: what was said and when, and what can be done with it. */
+
+import type { MemoryItem } from "@rivulet/client";
 import { dayText, LONGEST_FACT, memoryProblem, originText, shortName } from "../../memories/words";
-import type { MemoryItem } from "../../rivulet-client";
 import { confirm } from "../documents/confirmation";
 import { make } from "../element";
 import { type Conversations, conversationLink } from "./conversation-link";

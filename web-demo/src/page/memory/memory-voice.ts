@@ -1,6 +1,7 @@
 /** Tells screen readers, once for each answer, what was remembered for it. */
+
+import type { RivuletClient } from "@rivulet/client";
 import { spoken } from "../../memories/words";
-import type { RivuletClient } from "../../rivulet-client";
 import type { StatusVoice } from "../status-voice";
 
 export const TOPIC = "memory";

@@ -1,6 +1,7 @@
 /** Conversations of which nothing is remembered: how one begins, and that one is one. */
+
+import type { Assistant, RivuletClient } from "@rivulet/client";
 import type { MemoriesApi } from "../../memories/api";
-import type { Assistant, RivuletClient } from "../../rivulet-client";
 import { byId } from "../element";
 
 export class Temporary {
