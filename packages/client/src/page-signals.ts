@@ -18,16 +18,25 @@ export function pageIsHidden(): boolean {
 /** Returns the function that stops listening. Outside a browser there is nothing to listen to. */
 export function watchPage(signals: PageSignals): () => void {
   if (typeof document === "undefined") return () => {};
-  const stop = new AbortController();
-  const { signal } = stop;
-  const onVisibility = (): void => {
+  // Listeners are taken off one by one: a document of tests refuses the signal of another world.
+  const offs: (() => void)[] = [];
+  const on = <Of extends Event>(
+    target: EventTarget,
+    name: string,
+    listener: (event: Of) => void,
+  ): void => {
+    target.addEventListener(name, listener as EventListener);
+    offs.push(() => target.removeEventListener(name, listener as EventListener));
+  };
+  on(document, "visibilitychange", () => {
     signals.onHidden(document.hidden);
     if (!document.hidden) signals.onReturn();
-  };
-  document.addEventListener("visibilitychange", onVisibility, { signal });
-  window.addEventListener("online", () => signals.onReturn(), { signal });
-  window.addEventListener("offline", () => signals.onOffline(), { signal });
+  });
+  on(window, "online", () => signals.onReturn());
+  on(window, "offline", () => signals.onOffline());
   // `persisted`: the page comes out of the back/forward cache, with sockets that were cut meanwhile.
-  window.addEventListener("pageshow", (event) => event.persisted && signals.onReturn(), { signal });
-  return () => stop.abort();
+  on<PageTransitionEvent>(window, "pageshow", ({ persisted }) => persisted && signals.onReturn());
+  return () => {
+    for (const off of offs) off();
+  };
 }

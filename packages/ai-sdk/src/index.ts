@@ -1,0 +1,2 @@
+/** What applications may use. */
+export {};
