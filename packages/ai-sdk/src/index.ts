@@ -1,2 +1,2 @@
 /** What applications may use. */
-export {};
+export { RivuletChatTransport, type RivuletChatTransportOptions } from "./transport.js";

@@ -299,6 +299,12 @@ export class Answer {
     this.#session.broadcast({ type: "delta", run: this.run, off, text });
   }
 
+  /** Takes text back from `keep` on, as when another model goes on. */
+  withdraw(keep: number, to = "second"): void {
+    this.#session.texts.set(this.run, this.text.slice(0, keep));
+    this.#session.broadcast({ type: "failover", run: this.run, keep, to });
+  }
+
   done(status = "complete", more: object = {}): void {
     if (this.#session.live !== this) return;
     const { id, run, text, tools } = this;
