@@ -78,7 +78,7 @@ web-test: web ## Types, lints and unit tests of the packages and of the page, an
 	$(NODE) npm run check
 	$(NODE) npm test
 
-e2e: build ## The page in a real browser, plain Python, the openai and MCP packages and the examples, against the real gateway
+e2e: build ## The page in a real browser, the packages as documented, plain Python, the openai and MCP packages and the examples, against the real gateway
 	cargo build --locked $(addprefix --example ,ask stream document sign_out)
 	scripts/e2e.sh $(RIVULET)
 

@@ -28,6 +28,8 @@ const PAGES = {
     createRoot(document.querySelector("main") as Element).render(<Chat transport={transport} />);`,
 };
 
+/** How the pages of a test are left. */
+const pages: (() => void)[] = [];
 let project: EmptyProject;
 let gateway: Gateway;
 /** That of the test, or a real one. */
@@ -50,12 +52,15 @@ afterAll(() => project.remove());
 beforeEach(async () => {
   gateway = await new Gateway().start();
   gateway.onQuestion = (answer) => {
-    answer.write("Within 30 days, ");
+    answer.write("Within 60 days, ");
     answer.write("unused.");
     answer.done();
   };
 });
-afterEach(() => gateway.stop());
+afterEach(async () => {
+  for (const leave of pages.splice(0)) leave();
+  await gateway.stop();
+});
 
 describe("docs/packages.md", () => {
   it.each(["bundler", "nodenext"] as const)("has the right types, for %s", async (resolution) => {
@@ -65,7 +70,7 @@ describe("docs/packages.md", () => {
 
   it("answers a program", async () => {
     const told = await project.run("env", `RIVULET_URL=${url()}`, "node", "ask.mjs");
-    expect(told).toContain("30 days");
+    expect(told).toContain("60 days");
     expect(told).toMatch(/\ncomplete, \d+ sources\n$/);
   });
 
@@ -78,9 +83,8 @@ describe("docs/packages.md", () => {
     box.value = "How long can I return a tent?";
     document.querySelector("form")?.dispatchEvent(new window.Event("submit", { cancelable: true }));
     await seen(() =>
-      document.querySelector("li[data-role=assistant]")?.textContent?.includes("30 days"),
+      document.querySelector("li[data-role=assistant]")?.textContent?.includes("60 days"),
     );
-    window.close();
   });
 
   it("answers in React", async () => {
@@ -95,19 +99,17 @@ describe("docs/packages.md", () => {
     await seen(() => !document.querySelector("button")?.disabled);
     document.querySelector("button")?.click();
     await seen(() =>
-      document.querySelector("li[data-role=assistant]")?.textContent?.includes("30 days"),
+      document.querySelector("li[data-role=assistant]")?.textContent?.includes("60 days"),
     );
-    window.close();
   });
 
   it("answers useChat", async () => {
-    const { document, window } = await open("page-chat.tsx", "<main></main>");
+    const { document } = await open("page-chat.tsx", "<main></main>");
     await seen(() => document.querySelector("button"));
     document.querySelector("button")?.click();
     await seen(() =>
-      document.querySelector("p[data-role=assistant]")?.textContent?.includes("30 days"),
+      document.querySelector("p[data-role=assistant]")?.textContent?.includes("60 days"),
     );
-    window.close();
   });
 });
 
@@ -136,9 +138,28 @@ async function open(
   const { TextEncoder, TextDecoder, fetch, AbortSignal, ReadableStream, TransformStream } =
     globalThis;
   const more = { TextEncoder, TextDecoder, fetch, AbortSignal, ReadableStream, TransformStream };
-  Object.assign(window, more, { WebSocket, structuredClone });
+  Object.assign(window, more, { WebSocket: socketsOf(window), structuredClone });
   window.eval(output[0]?.output[0].code ?? "");
   return { document: window.document, window };
+}
+
+/** Those of a page; when it is left, they are silent. */
+function socketsOf(window: JSDOM["window"]): typeof WebSocket {
+  const sockets: WebSocket[] = [];
+  pages.push(() => {
+    for (const socket of sockets) {
+      socket.onmessage = null;
+      socket.onclose = null;
+      socket.terminate();
+    }
+    window.close();
+  });
+  return class extends WebSocket {
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols);
+      sockets.push(this);
+    }
+  } as unknown as typeof WebSocket;
 }
 
 async function seen(look: () => unknown): Promise<void> {
