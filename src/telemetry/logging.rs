@@ -93,12 +93,18 @@ where
 /// At `trace` this library writes every frame as it came, and so tokens and texts.
 const SPEAKS_OUT_OF_TURN: &str = "tungstenite::protocol=debug";
 
+/// It logs what servers of tools send, whatever that is. What is wrong with one the gateway says itself.
+const SAYS_WHAT_OTHERS_SAY: &str = "rmcp=off";
+
 /// A bare level is meant for the gateway: at `info` the libraries below it would fill the log with their own affairs.
 /// Spans are no log lines, and what must be in no line is not let out by a level either.
 fn filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
     let spans = spans::TARGET;
     match level.parse::<LevelFilter>() {
-        Ok(level) => EnvFilter::try_new(format!("{},rivulet={level},{spans}=off", level.min(LevelFilter::WARN))),
+        Ok(level) => {
+            let others = level.min(LevelFilter::WARN);
+            EnvFilter::try_new(format!("{others},rivulet={level},{spans}=off,{SAYS_WHAT_OTHERS_SAY}"))
+        }
         Err(_) => EnvFilter::try_new(format!("{level},{spans}=off,{SPEAKS_OUT_OF_TURN}")),
     }
 }

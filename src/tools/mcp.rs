@@ -4,6 +4,7 @@
 //! What it says is bounded before it is read, and data: it goes to a model as any other result does.
 
 mod answer;
+mod bounded;
 mod link;
 mod vouch;
 
@@ -54,6 +55,8 @@ struct Server {
 struct Health {
     failures: u32,
     until: Option<Instant>,
+    /// Whose calls failed, where it has to know who asks: one person's failures say nothing of others'.
+    of: Vec<Owner>,
 }
 
 impl Health {
@@ -169,7 +172,7 @@ impl Server {
         }
         let came = self.ask(tool, arguments, owner).await;
         match &came {
-            Err(fault @ (Fault::Connect(_) | Fault::Gone(_) | Fault::Slow)) => self.failed(fault).await,
+            Err(fault @ (Fault::Connect(_) | Fault::Gone(_) | Fault::Slow)) => self.failed(fault, owner).await,
             _ => *self.health.lock() = Health::default(),
         }
         came
@@ -209,13 +212,19 @@ impl Server {
         Ok(Arc::new(opening.await.map_err(|_| Fault::Connect("it did not answer in time".to_owned()))??))
     }
 
-    async fn failed(&self, fault: &Fault) {
+    async fn failed(&self, fault: &Fault, owner: Option<&Owner>) {
         let is_too_much = {
             let mut health = self.health.lock();
-            health.failures += 1;
+            match owner.filter(|_| self.is_personal()) {
+                Some(owner) if health.of.contains(owner) => {}
+                owner => {
+                    health.failures += 1;
+                    health.of.extend(owner.cloned());
+                }
+            }
             let is_too_much = health.failures >= FAILURES;
             if is_too_much {
-                *health = Health { failures: 0, until: Some(Instant::now() + LEFT_ALONE) };
+                *health = Health { until: Some(Instant::now() + LEFT_ALONE), ..Health::default() };
             }
             is_too_much
         };

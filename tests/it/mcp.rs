@@ -236,6 +236,17 @@ async fn floods_are_dropped_and_what_follows_is_read() {
 }
 
 #[tokio::test]
+async fn a_server_that_asks_without_an_end_is_hung_up_on() {
+    let upstream = model().await;
+    let gateway = with_program("asks", &upstream).await.start().await;
+    let mut client = open(&gateway).await;
+    let came = result(&mut client, LOOKUP).await;
+    assert_eq!(came["status"], "error", "{came}");
+    assert!(gateway.log().contains("asks too much"), "{}", gateway.log());
+    assert!(gateway.memory() < 1 << 30);
+}
+
+#[tokio::test]
 async fn words_of_a_server_are_data_for_the_model() {
     let upstream = model().await;
     let gateway = with_program("obey", &upstream).await.start().await;

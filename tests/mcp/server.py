@@ -75,6 +75,10 @@ def answer(message, say):
                 time.sleep(0.5)
                 params = {"progressToken": token, "progress": step}
                 say({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
+        if HOW == "asks":
+            # It listens no more, and asks without an end.
+            for n in range(200_000):
+                say({"jsonrpc": "2.0", "id": f"{n}" + "i" * 1000, "method": "sampling/createMessage", "params": {}})
         if HOW == "other-id":
             good["id"] = 987654
         if HOW == "dies":

@@ -35,7 +35,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::vouch;
+use super::{bounded::Bounded, vouch};
 use crate::{
     chat::{Owner, Timestamp},
     config::{McpReach, McpServer, McpToken, McpTool, Pin},
@@ -165,7 +165,7 @@ impl Link {
         let (service, child) = match &server.reach {
             McpReach::Child { .. } => {
                 let (child, transport) = begin(server).map_err(|error| unfit(&error))?;
-                let service = watcher.serve_with_lifecycle(transport, lifecycle).await;
+                let service = watcher.serve_with_lifecycle(Bounded::new(transport), lifecycle).await;
                 (service.map_err(|error| unfit(&error))?, Some(child))
             }
             McpReach::Http { url, private_hosts, token } => {
@@ -185,7 +185,7 @@ impl Link {
                     None => config,
                 };
                 let transport = StreamableHttpClientTransport::with_client(client, config);
-                let service = watcher.serve_with_lifecycle(transport, lifecycle).await;
+                let service = watcher.serve_with_lifecycle(Bounded::new(transport), lifecycle).await;
                 (service.map_err(|error| unfit(&error))?, None)
             }
         };
