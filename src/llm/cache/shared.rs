@@ -5,7 +5,7 @@
 //! given for longer, and whatever cannot be opened is none. It may be lost at any time, and nobody waits for it longer than
 //! [`QUICKLY`]. What each gateway has there is bounded (`room`). Uses `ephemeral`.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
 
@@ -75,11 +75,13 @@ impl Answers {
             answer => answer,
         };
         let Some(sealed) = sealed else { return };
+        // It has waited here, and another gateway may have been told another one since.
+        let there = self.there(&names, PATIENTLY).await.ok().and_then(|sealed| names.open(sealed));
+        if there.is_some_and(|there| there.written_at() > written_at) {
+            return;
+        }
         let mut set = redis::cmd("SET");
         set.arg(names.as_text()).arg(sealed).arg("PX").arg(left);
-        if !has_room {
-            set.arg("XX"); // In the place of what is there, or not at all.
-        }
         match self.redis.ask_aside::<()>(&set, PATIENTLY).await {
             Ok(()) if has_room => room.note(names.key, asker, Instant::now()),
             Ok(()) => {}
@@ -89,9 +91,7 @@ impl Answers {
 
     /// What lies under this name, if it said so at once and its time is not over.
     pub(super) async fn get(&self, names: &Names, rule: &CacheRule) -> Option<Found> {
-        let mut get = redis::cmd("GETRANGE");
-        get.arg(names.as_text()).arg(0).arg(MAX_BYTES); // A byte more than there may be; what has more is not read whole.
-        let Ok(sealed) = self.redis.ask_aside::<Vec<u8>>(&get, QUICKLY).await else {
+        let Ok(sealed) = self.there(names, QUICKLY).await else {
             failed("away");
             return None;
         };
@@ -103,6 +103,13 @@ impl Answers {
             failed("invalid");
         }
         found.filter(|found| found.is_of(Timestamp::now(), rule.ttl))
+    }
+
+    /// What lies under this name, sealed; nothing: an empty one.
+    async fn there(&self, names: &Names, patience: Duration) -> Result<Vec<u8>, Away> {
+        let mut get = redis::cmd("GETRANGE");
+        get.arg(names.as_text()).arg(0).arg(MAX_BYTES); // A byte more than there may be; what has more is not read whole.
+        self.redis.ask_aside(&get, patience).await
     }
 
     /// Has it put there, for what is left of its time.
@@ -125,7 +132,7 @@ fn failed(reason: &'static str) {
 
 #[cfg(test)]
 mod tests {
-    use std::{pin::pin, time::Duration};
+    use std::pin::pin;
 
     use futures_util::{FutureExt, poll};
     use tokio::time::sleep;
