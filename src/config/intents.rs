@@ -302,7 +302,9 @@ impl Reader<'_> {
             return None;
         };
         let Tool::Own(own) = tool else { return None };
-        let has = |input: &&Input| slots.iter().any(|slot| slot.name == input.name && is_there(slot, slots));
+        let has = |input: &&Input| {
+            slots.iter().any(|slot| slot.name == input.name && is_there(slot, slots) && !slot.is_part_of(slots))
+        };
         let is_required = |input: &&Input| input.presence == Presence::Required;
         if let Some(input) = own.inputs.iter().filter(is_required).find(|input| !has(input)) {
             let expected =

@@ -13,10 +13,14 @@ const MAX_CELL: usize = 120;
 /// A table of what is in a list: of objects, by their names; of lists, whose parts are called `columns`; of anything else, one
 /// column.
 pub(super) fn markdown(items: &[Value], columns: &[String]) -> String {
-    let names: Vec<String> = match items.first() {
+    let mut names: Vec<String> = match items.first() {
+        None => return String::new(),
         Some(Value::Object(first)) => first.keys().take(MAX_COLUMNS).cloned().collect(),
-        _ => columns.iter().take(MAX_COLUMNS).cloned().collect(),
+        Some(_) => columns.iter().take(MAX_COLUMNS).cloned().collect(),
     };
+    // Cells beyond the names would not be shown.
+    let width = items.iter().map(|item| item.as_array().map_or(1, Vec::len)).max().unwrap_or(1).min(MAX_COLUMNS);
+    names.resize(names.len().max(width), String::new());
     let row = |item: &Value| -> Vec<String> {
         match item {
             Value::Object(parts) => names.iter().map(|name| parts.get(name).map_or_else(String::new, cell)).collect(),
@@ -39,6 +43,8 @@ pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
+        // Whole numbers that long are names, and a fraction would not hold them.
+        Value::Number(whole) if whole.as_f64().is_some_and(|size| size.abs() >= 1e15) => whole.to_string(),
         other => other.as_f64().map_or_else(|| other.to_string(), |number| number::grouped(number, None)),
     }
 }
@@ -87,6 +93,11 @@ mod tests {
         let table = markdown(&rows, &["c".to_owned()]);
         assert_eq!(table.lines().count(), 3);
         assert!(table.ends_with("| a\\|b \\[x\\](http://evil.example) \\<b\\> \\*\\* |"), "{table}");
+        assert_eq!(
+            markdown(&[json!([1, "b"]), json!([9_007_199_254_740_993_u64])], &[]),
+            "|  |  |\n|---|---|\n| 1 | b |\n| 9007199254740993 |"
+        );
+        assert_eq!(markdown(&[], &["c".to_owned()]), "");
         let many = vec![json!(["x"]); 60];
         assert!(markdown(&many, &["c".to_owned()]).ends_with("| x |\n\n… 10"));
     }

@@ -114,7 +114,9 @@ impl Rounds {
                         yield told(RunEvent::Keep);
                     }
                     let each = Duration::try_from_secs_f64(self.bounds.call_s).unwrap_or_default();
-                    let ran = self.run(&planned, each, Instant::now() + progress.left).await;
+                    let begun = Instant::now();
+                    let ran = self.run(&planned, each, begun + progress.left).await;
+                    progress.left = progress.left.saturating_sub(begun.elapsed());
                     let (came, has_sources) = progress.take(ran, planned.shown.changes);
                     if has_sources {
                         yield told(RunEvent::Sources(progress.shelf.sources()));
