@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import unittest
 import zlib
@@ -223,7 +224,6 @@ class Gateway(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(seen[0], "Started")
             self.assertEqual(seen[-2:], ["Withdrawn", "RunDone"])
 
-
     async def test_without_async_an_answer_that_nobody_has_finished_outlives_the_client(self) -> None:
         async def endless(socket: Socket) -> None:
             await socket.welcome()
@@ -247,6 +247,31 @@ class Gateway(unittest.IsolatedAsyncioTestCase):
             with self.assertRaises(RivuletError):
                 session.ask("?")
 
+        self.scripts = [endless]
+        await asyncio.wait_for(asyncio.to_thread(work), 20)
+
+    async def test_without_async_an_iterator_may_be_collected_in_the_thread_of_the_loop(self) -> None:
+        async def endless(socket: Socket) -> None:
+            await socket.welcome()
+            frame = await socket.hear()
+            await socket.say(type="ack", re=frame["id"], message=frame["id"], run="r")
+            await socket.say(type="run.start", seq=1, run="r", message="a", **{"for": frame["id"]})
+            stop = await socket.hear()
+            self.assertEqual((stop["type"], stop["run"]), ("stop", "r"))
+            await socket.say(type="ack", re=stop["id"], run="r")
+            await socket.connection.wait_closed()
+
+        def work() -> None:
+            with sync.Client(self.url) as client, client.session() as session:
+                events = iter(session.stream("?"))
+                self.assertIsInstance(next(events), Started)
+                ring: list[Any] = [events]
+                ring.append(ring)
+                del events, ring
+                client._loop.call(gc.collect)
+
+        self.addCleanup(gc.enable)
+        gc.disable()
         self.scripts = [endless]
         await asyncio.wait_for(asyncio.to_thread(work), 20)
 

@@ -51,6 +51,13 @@ class _Loop:
 
         return self.run(work())
 
+    def tell(self, make: Callable[[], None]) -> None:
+        """The same as `call`, in the loop's own thread too: waiting there would be for ever, so there it is done next."""
+        if threading.current_thread() is self._thread:
+            self._loop.call_soon(make)
+        else:
+            self.call(make)
+
     @property
     def closed(self) -> bool:
         return self._loop.is_closed()
@@ -94,9 +101,9 @@ class Stream:
         self._loop.run(self._stream.stop())
 
     def close(self) -> None:
-        # An iterator that nobody has finished is closed whenever Python comes by, and may outlive the client.
+        # An iterator that nobody has finished is closed whenever Python comes by, in any thread, and may outlive the client.
         if not self._loop.closed:
-            self._loop.call(self._stream.close)
+            self._loop.tell(self._stream.close)
 
     def __enter__(self) -> Stream:
         return self
