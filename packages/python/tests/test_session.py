@@ -19,6 +19,9 @@ from websockets.http11 import Request, Response
 
 from rivulet_client import Client, Closed, Refused, RivuletError, Session, Started, Unanswered, backoff, sync
 
+QUESTION = {"id": "q", "role": "user", "text": "?"}
+ANSWER = {"id": "a", "role": "assistant", "text": "ok", "status": "complete", "run": "r", "for": "q"}
+
 Script = Callable[["Socket"], Awaitable[None]]
 
 
@@ -57,6 +60,8 @@ class Gateway(unittest.IsolatedAsyncioTestCase):
         self.addCleanup(setattr, backoff, "CAP_S", cap)
         self.sockets: list[Socket] = []
         self.refusals: list[Response] = []
+        self.pages: list[Response] = []
+        self.asked: list[str] = []
         self.scripts: list[Script] = []
         self.server = await serve(self.meet, "127.0.0.1", 0, process_request=self.refuse, subprotocols=["chat.v1"])  # type: ignore[list-item]
         self.url = f"http://127.0.0.1:{next(iter(self.server.sockets)).getsockname()[1]}"
@@ -66,6 +71,9 @@ class Gateway(unittest.IsolatedAsyncioTestCase):
         await self.server.wait_closed()
 
     async def refuse(self, connection: ServerConnection, request: Request) -> Response | None:
+        if not request.path.startswith("/api/v1/ws"):
+            self.asked.append(request.path)
+            return self.pages.pop(0)
         return self.refusals.pop(0) if self.refusals else None
 
     async def meet(self, connection: ServerConnection) -> None:
@@ -75,8 +83,22 @@ class Gateway(unittest.IsolatedAsyncioTestCase):
             await self.scripts[len(self.sockets) - 1](socket)
 
     def refusal(self, status: int, code: str, **headers: str) -> Response:
-        body = json.dumps({"code": code, "detail": "no"}).encode()
+        return self.response(status, {"code": code, "detail": "no"}, **headers)
+
+    def page(self, *messages: dict[str, Any], more: bool) -> Response:
+        return self.response(200, {"messages": messages, "more": more})
+
+    def response(self, status: int, said: dict[str, Any], **headers: str) -> Response:
+        body = json.dumps(said).encode()
         return Response(status, HTTPStatus(status).phrase, Headers(headers | {"Content-Length": str(len(body))}), body)
+
+    @staticmethod
+    async def repeated(socket: Socket) -> None:
+        """What is asked was asked before, and its answer is over."""
+        await socket.welcome("full")
+        frame = await socket.hear()
+        await socket.say(type="ack", re=frame["id"], message=frame["id"], run="r", duplicate=True)
+        await socket.connection.wait_closed()
 
     def session(self, **options: Any) -> Session:
         return Client(self.url, **options).session()
@@ -189,6 +211,66 @@ class Gateway(unittest.IsolatedAsyncioTestCase):
         self.scripts = [leaving, there]
         async with self.session() as session:
             await asyncio.wait_for(session.feedback("m", 1), 10)
+
+    async def test_an_answer_that_is_over_is_looked_for_until_it_is_found(self) -> None:
+        self.scripts = [self.repeated]
+        newer = [{"id": f"n{n}", "role": "user", "text": "?"} for n in range(2)]
+        self.pages = [
+            self.refusal(429, "rate_limited", **{"Retry-After": "0"}),
+            self.page(*newer, more=True),
+            self.refusal(503, "busy"),
+            self.page(QUESTION, ANSWER, more=True),
+        ]
+        async with self.session() as session:
+            answer = await asyncio.wait_for(session.ask("?", id="q"), 10)
+        self.assertEqual((answer.text, answer.status), ("ok", "complete"))
+        first, then = "/api/v1/sessions/s?limit=200", "/api/v1/sessions/s?limit=200&before=n0"
+        self.assertEqual(self.asked, [first, first, then, then])
+
+    async def test_an_answer_that_cannot_be_looked_for_fails(self) -> None:
+        for patience, page, error in (
+            (60.0, self.refusal(403, "forbidden"), "forbidden"),
+            (0.5, self.refusal(429, "rate_limited", **{"Retry-After": "9"}), "rate_limited"),
+        ):
+            self.sockets, self.scripts, self.pages = [], [self.repeated], [page]
+            async with self.session(patience=patience) as session:
+                with self.assertRaises(Refused) as refused:
+                    await asyncio.wait_for(session.ask("?", id="q"), 10)
+            self.assertEqual(refused.exception.code, error)
+
+    async def test_with_a_ticket_alone_an_answer_that_is_over_is_looked_for_over_the_socket(self) -> None:
+        newer = [{"id": "n0", "role": "user", "text": "?"}]
+        snapshots: list[dict[str, Any]] = [{"messages": [QUESTION, ANSWER]}, {"messages": newer, "more": "c"}, {}]
+
+        def showing(shown: dict[str, Any]) -> Script:
+            async def script(socket: Socket) -> None:
+                await socket.welcome("full")
+                hello = await socket.hear()
+                if hello["type"] == "send":
+                    await socket.say(type="ack", re=hello["id"], message=hello["id"], run="r", duplicate=True)
+                    hello = await socket.hear()
+                self.assertEqual((hello["type"], "resume" in hello), ("hello", False))
+                if len(self.sockets) == 1:
+                    return socket.connection.transport.abort()
+                if not shown:
+                    await socket.say(type="error", re=hello["id"], code="rate_limited", message="no", retryable=True)
+                else:
+                    await socket.welcome("snapshot")
+                    await socket.say(type="snapshot", seq=5, runs=[], **shown)
+                await socket.connection.wait_closed()
+
+            return script
+
+        told = []
+        for shown in snapshots:
+            self.sockets, self.scripts = [], [showing(shown)] * 2
+            async with self.session(ticket=lambda: "once") as session:
+                try:
+                    told.append((await asyncio.wait_for(session.ask("?", id="q"), 10)).text)
+                except RivuletError as error:
+                    told.append(str(error))
+        self.assertEqual(told, ["ok", "the answer is older than all that is shown without a token", "rate_limited: no"])
+        self.assertEqual(self.asked, [])
 
     async def test_a_question_that_somebody_has_edited_away_is_not_waited_for(self) -> None:
         async def gone(socket: Socket) -> None:

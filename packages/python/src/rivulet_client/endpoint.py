@@ -48,6 +48,11 @@ class Endpoint:
     def can_renew(self) -> bool:
         return callable(self._token)
 
+    @property
+    def only_sockets(self) -> bool:
+        """A ticket opens a socket; a request takes a token."""
+        return self._ticket is not None and self._token is None
+
     async def token(self, expired: bool = False) -> str | None:
         """The token to go with. Whatever its callback raises is the caller's."""
         if not callable(self._token):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -132,3 +133,12 @@ class Outbox:
             self._careful = False
         else:
             self._put(self._waits)
+
+
+def checked(id: str | None) -> str:
+    """The id of a request: the caller's own, or a new one. Raises `ValueError` where the gateway would not take it."""
+    if id is None:
+        return f"m_{uuid.uuid4().hex}"
+    if not 1 <= len(id) <= 64 or any(one < " " or "\x7f" <= one <= "\x9f" or "\ud800" <= one <= "\udfff" for one in id):
+        raise ValueError("an id has 1 to 64 characters, none of them a control character")
+    return id

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, Coroutine
 from types import TracebackType
@@ -18,7 +17,8 @@ from .errors import Closed, Refused, RivuletError, Unreachable
 from .events import Answer, Approval, Error, Event, RunDone, Snapshot, Started
 from .feed import Feed
 from .log import Log
-from .outbox import Outbox, Request
+from .lookup import HELLO, Lookup
+from .outbox import Outbox, Request, checked
 from .stream import Stream
 from .wire import Frame, objects, read_frame, whole, write_frame
 
@@ -40,6 +40,7 @@ class Session:
         self._log = Log()
         self._connection = Connection(self, patience=patience)
         self._outbox = Outbox(self._say)
+        self._lookup = Lookup(endpoint, patience, self._settle, self._say)
         self._streams: dict[str, Stream] = {}
         self._followers: set[Feed] = set()
         self._last_answer: str | None = None
@@ -103,14 +104,14 @@ class Session:
 
         `mode`: what to do while another answer is being written: `reject`, `queue`, or `replace` it.
         """
-        frame: Frame = {"type": "send", "id": _checked(id), "text": whole(text)}
+        frame: Frame = {"type": "send", "id": checked(id), "text": whole(text)}
         if mode is not None:
             frame["mode"] = mode
         return self._ask(frame, question=frame["id"])
 
     def edit(self, message: str, text: str, *, id: str | None = None) -> Stream:
         """Puts another question in the place of `message` and of all that came after it."""
-        frame: Frame = {"type": "edit", "id": _checked(id), "message": message, "text": whole(text)}
+        frame: Frame = {"type": "edit", "id": checked(id), "message": message, "text": whole(text)}
         return self._ask(frame, question=frame["id"])
 
     def regenerate(self, message: str | None = None, *, id: str | None = None) -> Stream:
@@ -119,25 +120,25 @@ class Session:
         if newest is None:
             raise Refused("not_found", "there is no answer in this conversation")
         # The message is always named: when this is repeated, the newest answer may be another one.
-        frame: Frame = {"type": "regenerate", "id": _checked(id), "message": newest}
+        frame: Frame = {"type": "regenerate", "id": checked(id), "message": newest}
         return self._ask(frame, message=frame["id"])
 
     def approve(self, approval: Approval, approved: bool = True, *, comment: str | None = None) -> Stream:
         """Allows a call that waits, or does not. Gives the answer that follows."""
         decision = "approved" if approved else "denied"
-        frame: Frame = {"type": "approve", "id": _checked(None), "approval": approval.id, "digest": approval.digest}
+        frame: Frame = {"type": "approve", "id": checked(None), "approval": approval.id, "digest": approval.digest}
         frame |= {"decision": decision, **({} if comment is None else {"comment": whole(comment)})}
         return self._ask(frame, question=approval.question)
 
     async def feedback(self, message: str, value: Literal[1, -1], comment: str | None = None) -> None:
         """What the person thinks of a message, in place of what they thought before."""
-        frame: Frame = {"type": "feedback", "id": _checked(None), "message": message, "value": value}
+        frame: Frame = {"type": "feedback", "id": checked(None), "message": message, "value": value}
         await self._wait(frame | ({} if comment is None else {"comment": whole(comment)}))
 
     async def stop(self) -> None:
         """Stops what is being written, whoever has asked for it. Does nothing where nothing is."""
         with contextlib.suppress(Refused):
-            await self._wait({"type": "stop", "id": _checked(None)})
+            await self._wait({"type": "stop", "id": checked(None)})
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """All that happens in the session, whoever does it. Raises `Lagging` when more than 1,024 events wait."""
@@ -155,7 +156,7 @@ class Session:
         """Gives the live socket a fresh token. Without this the gateway ends it in time, and it comes back with one."""
         token = await self._endpoint.token(True)
         if token:
-            await self._wait({"type": "auth", "id": _checked(None), "token": token})
+            await self._wait({"type": "auth", "id": checked(None), "token": token})
 
     def break_connection(self) -> None:
         """Breaks the connection as a failing network would: to see, or to test, that it heals."""
@@ -229,10 +230,8 @@ class Session:
             self._spawn(self._look_up(stream))
 
     async def _look_up(self, stream: Stream) -> None:
-        """Whether the answer is in the conversation already."""
-        with contextlib.suppress(RivuletError, asyncio.TimeoutError):
-            page = await self._endpoint.request("GET", f"sessions/{self._session}", query={"limit": "200"})
-            self._settle(stream, objects(page.get("messages")), is_all=page.get("more") is not True)
+        await self._lookup.find(stream, str(self._session))
+        self._tidy(stream)
 
     def _settle(self, stream: Stream, messages: list[Frame], *, is_all: bool) -> None:
         """Takes the answer from the messages of the conversation, if it is there and nobody writes it."""
@@ -292,6 +291,9 @@ class Session:
             self._connection.go_away(float(frame.get("retry_in_ms", 0)) / 1000)
         elif kind == "error" and (request := self._outbox.get(frame.get("re"))) is not None:
             self._error(request, frame)
+        elif kind == "error" and frame.get("re") == HELLO:
+            for stream in self._lookup.refused(Refused.from_frame(frame)):
+                self._tidy(stream)
         else:
             step = self._log.take(frame)
             if kind == "welcome":
@@ -317,6 +319,7 @@ class Session:
         self._session = self._log.session
         if frame.get("recovered") == "new":
             self._outbox.forget_acks()
+        self._lookup.welcomed(frame.get("recovered"))
         self._outbox.say_all()
         if self._open is not None and not self._open.done():
             self._open.set_result(None)
@@ -341,6 +344,9 @@ class Session:
                 self._tidy(stream)
             else:
                 self._settle(stream, messages, is_all=not snapshot.more)
+        self._lookup.settled(messages, is_all=not snapshot.more)
+        for stream in list(self._streams.values()):
+            self._tidy(stream)
 
     # Tasks.
 
@@ -386,14 +392,6 @@ class Session:
         task.add_done_callback(self._tasks.discard)
 
 
-def _checked(id: str | None) -> str:
-    if id is None:
-        return f"m_{uuid.uuid4().hex}"
-    if not 1 <= len(id) <= 64 or any(one < " " or "\x7f" <= one <= "\x9f" or "\ud800" <= one <= "\udfff" for one in id):
-        raise ValueError("an id has 1 to 64 characters, none of them a control character")
-    return id
-
-
 def _stopping(stream: Stream) -> Frame:
     run = stream.run or stream.promised
-    return {"type": "stop", "id": _checked(None), **({"run": run} if run else {"for": stream.id})}
+    return {"type": "stop", "id": checked(None), **({"run": run} if run else {"for": stream.id})}

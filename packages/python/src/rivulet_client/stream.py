@@ -74,6 +74,10 @@ class Stream:
             return run == self._promised
         return (self._question is not None and question == self._question) or (message is not None and message == self._message)
 
+    def concerns(self, message: Frame) -> bool:
+        """Whether a message is the answer or its question: no older one is."""
+        return self.is_mine(message) or (self._question is not None and message.get("id") == self._question)
+
     @property
     def is_bound(self) -> bool:
         return self.run is not None
