@@ -183,6 +183,24 @@ class Gateway(unittest.IsolatedAsyncioTestCase):
             await self.session(token=token).open()
         self.assertEqual((closed.exception.code, asked), (4001, [False, True]))
 
+    async def test_a_session_with_tickets_outlives_the_token_that_they_were_made_with(self) -> None:
+        async def ending(socket: Socket) -> None:
+            await socket.welcome()
+            await socket.close(4204)
+
+        async def quiet(socket: Socket) -> None:
+            await socket.welcome("full")
+            frame = await socket.hear()
+            await socket.say(type="ack", re=frame["id"])
+            await socket.connection.wait_closed()
+
+        tickets = iter(["one", "two", "three"])
+        self.scripts = [ending, quiet]
+        self.refusals = [self.refusal(401, "unauthenticated")]
+        async with self.session(ticket=lambda: next(tickets)) as session:
+            await asyncio.wait_for(session.feedback("m", 1), 10)
+        self.assertEqual([one.path.rpartition("=")[2] for one in self.sockets], ["two", "three"])
+
     async def test_who_is_asked_to_wait_waits_and_who_has_nobody_there_gives_up(self) -> None:
         async def quiet(socket: Socket) -> None:
             await socket.welcome()
@@ -313,7 +331,8 @@ class Gateway(unittest.IsolatedAsyncioTestCase):
             await socket.say(type="ack", re=frame["id"], message=frame["id"], run="r")
             await socket.say(type="run.start", seq=1, run="r", message="a", **{"for": frame["id"]})
             stop = await socket.hear()
-            self.assertEqual(stop["type"], "stop")
+            # Its run is named, so that said again it does not stop another one.
+            self.assertEqual((stop["type"], stop["run"]), ("stop", "r"))
             await socket.say(type="ack", re=stop["id"], run="r")
             await socket.connection.wait_closed()
 

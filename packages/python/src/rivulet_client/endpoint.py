@@ -46,7 +46,8 @@ class Endpoint:
 
     @property
     def can_renew(self) -> bool:
-        return callable(self._token)
+        """Whether a socket's credentials can be had anew. A ticket has the end of the token that it was made with."""
+        return callable(self._token) or self._ticket is not None
 
     @property
     def only_sockets(self) -> bool:
@@ -94,7 +95,7 @@ class Endpoint:
             try:
                 return await asyncio.to_thread(_request, method, self.address(path, query), headers, body)
             except Refused as refused:
-                if refused.status != 401 or expired or not self.can_renew:
+                if refused.status != 401 or expired or not callable(self._token):
                     raise
         raise AssertionError("unreachable")
 

@@ -137,8 +137,9 @@ class Session:
 
     async def stop(self) -> None:
         """Stops what is being written, whoever has asked for it. Does nothing where nothing is."""
+        live = self._log.live  # Named: when this is repeated, it may be another one.
         with contextlib.suppress(Refused):
-            await self._wait({"type": "stop", "id": checked(None)})
+            await self._wait({"type": "stop", "id": checked(None), **({"run": live.id} if live else {})})
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """All that happens in the session, whoever does it. Raises `Lagging` when more than 1,024 events wait."""
