@@ -272,7 +272,20 @@ async def credentials(bench):
         check(first.proven, "the first answer is not proven")
     good = bench.token("ann")
     async with rivulet.Client(bench.guarded, ticket=lambda: asyncio.to_thread(bench.ticket, good)) as client:
-        check((await client.ask(QUESTION)).proven, "with a ticket there is no answer")
+        async with client.session() as session:
+            first = await session.stream(QUESTION, id="once").answer()
+            check(first.proven, "with a ticket there is no answer")
+            again = await session.stream(QUESTION, id="once").answer()
+            check(again.message == first.message and again.text == first.text, f"repeated with a ticket: {again}")
+            check((await session.ask("More?")).proven, "it does not go on")
+    brief = bench.token("ann", "--expires", "2s")
+    tokens = iter([brief])
+    async with rivulet.Client(
+        bench.guarded, ticket=lambda: asyncio.to_thread(bench.ticket, next(tokens, good))
+    ) as client, client.session() as session:
+        started = time.monotonic()
+        while time.monotonic() - started < 8:
+            check((await session.ask("More?")).proven, "with tickets it ends with the first token")
     for code, options, arguments in [
         (4001, {"token": "nonsense"}, {}),
         (4004, {"token": bench.token("bob")}, {"session": session_id}),
@@ -470,4 +483,5 @@ async def main(url, guarded, model, binary):
 if __name__ == "__main__":
     if len(sys.argv) != 5:
         sys.exit("usage: live.py OPEN-GATEWAY GUARDED-GATEWAY MODEL RIVULET_BINARY")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # What was started is ended.
     sys.exit(asyncio.run(main(*sys.argv[1:4], os.path.realpath(sys.argv[4]))))

@@ -12,6 +12,7 @@ import pathlib
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ PACKAGE = ROOT / "packages" / "python"
 PAGES = [PACKAGE / "README.md", ROOT / "docs" / "python.md"]
 ADDRESS = "http://127.0.0.1:8080"
 PATIENCE_S = 240
+ENDS_S = 15
 SECRET = secrets.token_hex(32)
 
 
@@ -35,6 +37,16 @@ def say(*arguments, **options):
     if done.returncode != 0:
         sys.exit(f"FAILED: {' '.join(str(one) for one in arguments)[:300]}\n{done.stdout.decode()}")
     return done.stdout.decode()
+
+
+def end(program):
+    """Ends a program, by force where asking does not."""
+    program.terminate()
+    try:
+        program.wait(ENDS_S)
+    except subprocess.TimeoutExpired:
+        program.kill()
+        program.wait()
 
 
 class Programs:
@@ -50,8 +62,7 @@ class Programs:
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "NO_COLOR": "1", **settings}
         program = subprocess.Popen([self.binary, *arguments], stdout=log, stderr=log, env=environment, cwd=self.folder)
         self.ends.callback(log.close)
-        self.ends.callback(program.wait)
-        self.ends.callback(program.terminate)
+        self.ends.callback(end, program)
         while True:
             log.seek(0)
             said = log.read().decode()
@@ -153,8 +164,9 @@ def main(binary, wheels):
         told = say(*node, HERE / "k6.mjs", ROOT / "examples" / "load" / "k6.js", url, "10", cwd=folder, env=environment)
         print(f"ok: the script for k6, in Node.js: {told.strip()}", flush=True)
 
-        live = subprocess.run([python, HERE / "live.py", url, guarded, model, binary], env=environment, cwd=folder)
-        if live.returncode != 0:
+        live = subprocess.Popen([python, HERE / "live.py", url, guarded, model, binary], env=environment, cwd=folder)
+        ends.callback(end, live)
+        if live.wait() != 0:
             sys.exit(1)
 
 
@@ -170,4 +182,6 @@ def indented(code):
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit("usage: run.py RIVULET_BINARY FOLDER-OF-WHEELS")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # What was started is ended.
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # Beside the sources it would look like a change of them.
     main(os.path.realpath(sys.argv[1]), os.path.realpath(sys.argv[2]))
