@@ -101,9 +101,12 @@ function keyed(storage: SessionStorageLike, chat: string): SessionStorageLike {
 }
 
 function localStorageOr(other: SessionStorageLike): SessionStorageLike {
+  // Node.js has one, too: in a file, for all whom it serves.
+  if (typeof document === "undefined") return other;
   try {
     // Merely naming it throws where the user has blocked site data.
-    return globalThis.localStorage ?? other;
+    const { localStorage } = globalThis;
+    return typeof localStorage?.getItem === "function" ? localStorage : other;
   } catch {
     return other;
   }

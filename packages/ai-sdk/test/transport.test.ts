@@ -5,7 +5,7 @@ import {
   lastAssistantMessageIsCompleteWithApprovalResponses as allDecided,
   type UIMessage,
 } from "ai";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { Gateway } from "../../client/test/gateway.js";
 import type { Answer } from "../../client/test/gateway-session.js";
@@ -22,6 +22,7 @@ beforeEach(async () => {
   storage = memory();
 });
 afterEach(async () => {
+  vi.unstubAllGlobals();
   for (const transport of transports) transport.close();
   await gateway.stop();
 });
@@ -240,6 +241,22 @@ describe("useChat's chat over chat.v1", () => {
     const fresh = chatWith({}, { id: "chat-3" });
     await fresh.resumeStream();
     expect(gateway.sessions.size).toBe(1);
+  });
+
+  it("keeps what chats are to itself in a program, though that has a storage, and in a page without one", async () => {
+    gateway.onQuestion = (answer, text) => finish(answer, text);
+    const kept = memory();
+    vi.stubGlobal("localStorage", kept);
+    const before = chatWith({ storage: undefined });
+    await before.sendMessage({ text: "of one user" });
+    const after = chatWith({ storage: undefined });
+    await after.sendMessage({ text: "of another" });
+    expect(gateway.sessions.size).toBe(2);
+    for (const name of ["document", "window"]) vi.stubGlobal(name, new EventTarget());
+    vi.stubGlobal("localStorage", {});
+    const bare = chatWith({ storage: undefined });
+    await bare.sendMessage({ text: "without" });
+    expect(texts(bare)).toEqual(["without", "without"]);
   });
 
   it("keeps few connections, however many chats there are", async () => {

@@ -50,11 +50,14 @@ export class Memory {
 }
 
 function browserStorages(): SessionStorageLike[] {
+  // Node.js has storages, too: one for the whole process, so one for all whom it serves.
+  if (typeof document === "undefined") return [];
   const sources = [() => globalThis.sessionStorage, () => globalThis.localStorage];
   return sources.flatMap((source) => {
     try {
       // Merely naming it throws where the user has blocked site data.
-      return source() ?? [];
+      const storage = source();
+      return typeof storage?.getItem === "function" ? storage : [];
     } catch {
       return [];
     }

@@ -1,7 +1,7 @@
 /** What the client knows of what is remembered. */
 
 import type { RivuletClient } from "@rivulet/client";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   answerOf,
   ask,
@@ -11,6 +11,7 @@ import {
   newClient,
   until,
 } from "./client-at-gateway.js";
+import { memory } from "./memory.js";
 
 const NOTED = [{ id: "mem_1", text: "I'm allergic to nuts", attribute: "allergy:nuts" }];
 const RECALLED = [
@@ -116,5 +117,31 @@ describe("a conversation that is opened", () => {
     expect(await lost).toEqual({ session: "s_gone", known: false });
     await until(client, () => client.session !== null && client.state.name === "connected");
     expect(client.session).not.toBe("s_gone");
+  });
+});
+
+describe("where nothing is given to remember in", () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  async function asked(): Promise<RivuletClient> {
+    const client = await connected(newClient({ storage: undefined }));
+    const answer = await ask(client);
+    answer.done();
+    await checkedAnswer(client);
+    return client;
+  }
+
+  it("a page takes what the browser has, as far as it is there", async () => {
+    for (const name of ["document", "window"]) vi.stubGlobal(name, new EventTarget());
+    vi.stubGlobal("sessionStorage", {});
+    vi.stubGlobal("localStorage", memory());
+    const { session } = await asked();
+    expect(newClient({ storage: undefined }).session).toBe(session);
+  });
+
+  it("a program takes nothing, though it has storages: they are those of the whole process", async () => {
+    for (const name of ["sessionStorage", "localStorage"]) vi.stubGlobal(name, memory());
+    await asked();
+    expect(newClient({ storage: undefined }).session).toBeNull();
   });
 });
