@@ -83,17 +83,22 @@ export class Chat {
     const id = this.#known.get(message.id) ?? message.id;
     const answer = conversation.messages.find((one) => one.id === id);
     if (!answer) throw notThere();
+    let said = false;
     for (const part of message.parts) {
       if (!("approval" in part) || part.state !== "approval-responded") continue;
       const { id, approved, reason } = part.approval;
       const waits = answer.tools.find(
         (call) => call.approval?.id === id && call.status === "waiting",
       );
-      if (waits?.approval)
-        this.client.decide(waits.approval, approved ? "approved" : "denied", reason);
+      if (!waits?.approval) continue;
+      this.client.decide(waits.approval, approved ? "approved" : "denied", reason);
+      said = true;
     }
     const question = questionBefore(conversation, answer);
-    const nth = answersTo(conversation, question).findIndex((one) => one.id === id) + 1;
+    const answers = answersTo(conversation, question);
+    const nth = answers.findIndex((one) => one.id === id) + 1;
+    // Nothing waits any more, and nothing came of it: another view has asked on instead.
+    if (!said && !answers[nth]) throw notThere();
     return { id: question, nth, goesOn: { id: message.id, answer: id } };
   }
 
@@ -150,12 +155,10 @@ export class Chat {
           const before = conversation.messages.find((message) => message.id === goesOn?.answer);
           if (before?.tools.every(({ status }) => status !== "waiting")) chunks.decided(before);
           const answer = own?.role === "assistant" ? own : answersTo(conversation, id)[nth];
-          if (answer)
-            this.#show(conversation, answer, chunks, goesOn?.id, () =>
-              done(() => controller.close()),
-            );
+          if (answer && this.#show(conversation, answer, chunks, goesOn?.id))
+            done(() => controller.close());
           else if (state.name === "closed") done(() => controller.error(closed(state.why)));
-          else if (this.#isWithdrawn(id, own)) done(() => controller.error(notThere()));
+          else if (!answer && this.#isWithdrawn(id, own)) done(() => controller.error(notThere()));
         };
         const abort = (): void =>
           done(() => {
@@ -185,20 +188,20 @@ export class Chat {
     });
   }
 
+  /** Says what is new of the answer, and returns whether it has ended. */
   #show(
     conversation: Conversation,
     answer: Message,
     chunks: Chunks,
     view: string | undefined,
-    close: () => void,
-  ): void {
+  ): boolean {
     const run = answer.run === undefined ? undefined : conversation.runs.get(answer.run);
     if (view !== undefined) this.#known.set(view, answer.id);
     chunks.show(answer);
     if (run && !run.outcome) chunks.phase(run.phase, run.position);
-    if (run || answer.status === "streaming") return;
+    if (run || answer.status === "streaming") return false;
     chunks.end(answer);
-    close();
+    return true;
   }
 
   #isWithdrawn(id: string, own: Message | undefined): boolean {

@@ -142,7 +142,7 @@ export class Chunks {
   #text(text: string): void {
     if (!text.startsWith(this.#said)) {
       // Another model writes it anew from somewhere on: what was said in this step is withdrawn.
-      if (this.#said.startsWith(text) && text.length <= this.#base) return;
+      if (this.#said.startsWith(text) && text.length < this.#base) return;
       this.#say({ type: "reset-step" });
       this.#part = null;
       this.#said = text.slice(0, this.#base);

@@ -117,6 +117,23 @@ describe("useChat's chat over chat.v1", () => {
     ]);
   });
 
+  it.each(["", "Let me see. "])(
+    "withdraws all behind %j of an answer that is stopped then",
+    async (kept) => {
+      gateway.onQuestion = (answer) => {
+        if (kept) answer.write(kept);
+        if (kept) answer.call("c_1");
+        if (kept) answer.result("c_1");
+        answer.write("Wrong ans");
+        answer.withdraw(kept.length);
+        answer.done("stopped");
+      };
+      const chat = chatWith();
+      await chat.sendMessage({ text: "?" });
+      expect(texts(chat)[1]).toBe(kept);
+    },
+  );
+
   it("tells that a tool has failed", async () => {
     gateway.onQuestion = (answer) => {
       answer.call("c_1");
@@ -152,6 +169,28 @@ describe("useChat's chat over chat.v1", () => {
     expect(gateway.heard.filter(({ type }) => type === "approve")).toHaveLength(1);
   });
 
+  it("says that there is nothing left to decide where another view has asked on", async () => {
+    gateway.onQuestion = (answer) => {
+      answer.call("c_1");
+      answer.wait("c_1");
+      answer.done("awaiting_approval");
+    };
+    const before = chatWith();
+    await before.sendMessage({ text: "Pay" });
+    transports[0]?.close();
+    gateway.onQuestion = (answer) => finish(answer, "As you like.");
+    const other = chatWith({}, { messages: before.messages });
+    await other.sendMessage({ text: "Never mind" });
+    const chat = chatWith({}, { messages: before.messages, sendAutomaticallyWhen: allDecided });
+    const part = chat.messages[1]?.parts.find(({ type }) => type === "dynamic-tool");
+    if (part?.type !== "dynamic-tool" || part.state !== "approval-requested")
+      throw new Error(`${JSON.stringify(part)} asks for nothing`);
+    await chat.addToolApprovalResponse({ id: part.approval.id, approved: true });
+    await until(() => chat.status === "error");
+    expect(chat.error as RivuletError).toMatchObject({ code: "gone" });
+    expect(gateway.heard.filter(({ type }) => type === "approve")).toEqual([]);
+  });
+
   it("stops, and is usable again at once", async () => {
     const answer = asked();
     const chat = chatWith();
@@ -184,6 +223,37 @@ describe("useChat's chat over chat.v1", () => {
     gateway.onQuestion = (answer) => finish(answer, "x");
     await again.sendMessage({ text: "y" });
     expect(gateway.heard.filter(({ type }) => type === "stop")).toHaveLength(1);
+  });
+
+  it("says that the connection has ended for good in the middle of an answer, and goes on when asked", async () => {
+    const first = asked();
+    const chat = chatWith();
+    const over = chat.sendMessage({ text: "Much" });
+    const cut = await first;
+    cut.write("One, ");
+    await until(() => texts(chat)[1] === "One, ");
+    gateway.closeAll(4010);
+    await over;
+    expect([chat.status, texts(chat)[1]]).toEqual(["error", "One, "]);
+    expect(chat.error as RivuletError).toMatchObject({ code: "closed" });
+    cut.done();
+    const second = asked();
+    void chat.sendMessage({ text: "More" });
+    await second;
+    // Nobody is thought to listen still, so that this is a wish to stop.
+    await chat.stop();
+    await until(() => gateway.heard.some(({ type }) => type === "stop"));
+  });
+
+  it("says so as well when it is closed here", async () => {
+    const answer = asked();
+    const chat = chatWith();
+    const over = chat.sendMessage({ text: "Much" });
+    (await answer).write("One, ");
+    await until(() => texts(chat)[1] === "One, ");
+    transports[0]?.close();
+    await over;
+    expect(chat.status).toBe("error");
   });
 
   it("writes anew and edits", async () => {
