@@ -90,6 +90,7 @@ export class RivuletClient {
       onText: (text) => this.#receive(text),
       onState: (state) => this.#connectionChanged(state),
       onRefused: () => this.#refused(),
+      onGone: () => this.#startOver(),
       onFrameRefused: (code) => this.#delivery.closedOver(code),
       ...(webSocket && { webSocket }),
       ...(random && { random }),
@@ -193,10 +194,7 @@ export class RivuletClient {
     if (token !== null) this.#say({ type: "auth", id: newMessageId(), token });
   }
 
-  /**
-   * Puts the next older messages before those in the conversation. Asked again before they are here,
-   * it does nothing; without older messages too.
-   */
+  /** Puts the next older messages before those that are here. Asked again meanwhile, or without any, it does nothing. */
   async loadOlder(): Promise<void> {
     const { session, older, messages } = this.#conversation;
     const first = messages[0]?.id;
@@ -341,7 +339,7 @@ export class RivuletClient {
 
   /** The same as a refused upgrade, only found out a moment later. */
   async #gone(state: ConnectionState): Promise<void> {
-    const again = this.#startOver() || (this.#session === null && (await this.#choice.another()));
+    const again = this.#session === null && (await this.#choice.another());
     if (this.state !== state) return;
     if (again) this.#connection.replace();
     // What was not answered never will be.

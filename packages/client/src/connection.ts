@@ -3,7 +3,7 @@
  * server and the rules of politeness ask, and dials again. It knows nothing of what is being said.
  */
 import { Backoff } from "./backoff.js";
-import { afterClose, closeMeaning } from "./close-codes.js";
+import { afterClose, closeMeaning, GONE } from "./close-codes.js";
 import { type Dial, NotSignedIn } from "./endpoint.js";
 import { Watchdog } from "./watchdog.js";
 
@@ -36,6 +36,8 @@ export interface ConnectionOptions {
   onState(state: ConnectionState): void;
   /** An upgrade was refused or failed. `true` dials again at once, a code closes for good. */
   onRefused(): Promise<boolean | number>;
+  /** There is nothing where it was dialled. `true` dials again at once. */
+  onGone(): boolean;
   /** The socket was closed over a frame that was sent. Says whether the next one may fare better. */
   onFrameRefused(code: number): boolean;
   random?: () => number;
@@ -181,6 +183,11 @@ export class Connection {
 
   #closed(code: number, reason: string): void {
     this.#ended = code;
+    const generation = this.#generation;
+    if (code === GONE && this.#options.onGone()) {
+      if (generation === this.#generation) void this.#open();
+      return;
+    }
     const why = closeMeaning(code, reason);
     const next = afterClose(code);
     const over =

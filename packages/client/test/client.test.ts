@@ -1,4 +1,4 @@
-import type { RivuletClient } from "@rivulet/client";
+import { answered, type RivuletClient } from "@rivulet/client";
 import { describe, expect, it, vi } from "vitest";
 import {
   answerOf,
@@ -173,6 +173,37 @@ describe("a reload", () => {
     await connected(client);
     expect(await lost).toEqual({ session: "long-gone", known: false });
     expect(gateway.sessions.has(client.session ?? "")).toBe(true);
+  });
+
+  it("does so as well where it is told behind the token, and what was asked is answered", async () => {
+    gateway.token = "secret";
+    gateway.onQuestion = (answer) => {
+      answer.write("Because");
+      answer.done();
+    };
+    const storage = memory();
+    storage.setItem("rivulet.session", "long-gone");
+    const client = newClient({ storage, token: () => "secret" });
+    const states: string[] = [];
+    client.on("state", ({ name }) => states.push(name));
+    const lost = next(client, "sessionLost");
+    const answer = answered(client, client.send("Why?"));
+    client.connect();
+    expect(await answer).toMatchObject({ text: "Because" });
+    expect(await lost).toEqual({ session: "long-gone", known: false });
+    expect(states).toEqual(["connecting", "connecting", "connected"]);
+  });
+
+  it("is left alone where the program closes at the news", async () => {
+    gateway.token = "secret";
+    const client = newClient({ session: "long-gone", token: () => "secret" });
+    client.on("sessionLost", () => client.close());
+    const states: string[] = [];
+    client.on("state", ({ name }) => states.push(name));
+    client.connect();
+    await until(client, () => client.state.name === "closed");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(states).toEqual(["connecting", "closed"]);
   });
 });
 
