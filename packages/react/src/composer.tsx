@@ -16,13 +16,14 @@ export interface ComposerProps extends Omit<ComponentPropsWithoutRef<"form">, "c
  */
 export function Composer(props: ComposerProps): ReactNode {
   const { label = "Message", sendLabel = "Send", stopLabel = "Stop", ...rest } = props;
-  const { send, stop, typing, status, refusedText } = useRivulet();
+  const { send, stop, typing, status, error, refusedText } = useRivulet();
   const [text, write] = useState("");
   const busy = status === "submitted" || status === "streaming";
 
+  // Each refusal is an error of its own, also where the text is that of the last one.
   useEffect(() => {
-    if (refusedText !== null) write((now) => now || refusedText);
-  }, [refusedText]);
+    if (error && refusedText !== null) write((now) => now || refusedText);
+  }, [error, refusedText]);
 
   const submit = (event: FormEvent | KeyboardEvent): void => {
     event.preventDefault();

@@ -6,11 +6,10 @@ import {
   type ReactNode,
   useContext,
   useEffect,
-  useRef,
   useState,
   useSyncExternalStore,
 } from "react";
-import { type Rivulet, Store } from "./rivulet.js";
+import { isClient, type Rivulet, Store } from "./rivulet.js";
 
 const Shared = createContext<Store | null>(null);
 
@@ -41,19 +40,19 @@ export function useRivulet(own?: RivuletOptions | RivuletClient): Rivulet {
 }
 
 /** The client connects when the part is there, not when it is rendered, and is closed with it. */
-function useStore(from: RivuletOptions | RivuletClient | undefined): Store | null {
-  const latest = useRef(from);
+function useStore(from: From): Store | null {
   const key = identityOf(from);
-  const [held, hold] = useState(() => ({ key, store: storeOf(latest) }));
-  let { store } = held;
+  const [held, hold] = useState(() => heldFor(key, from));
+  let now = held;
+  if (held.key !== key) {
+    now = heldFor(key, from);
+    hold(now);
+  }
+  const { latest, store } = now;
+  // Not while rendering: what is never shown is not to be asked for a token.
   useEffect(() => {
     latest.current = from;
   });
-  if (held.key !== key) {
-    latest.current = from;
-    store = storeOf(latest);
-    hold({ key, store });
-  }
   useEffect(() => {
     if (!store?.owned) return;
     const { client } = store;
@@ -63,9 +62,21 @@ function useStore(from: RivuletOptions | RivuletClient | undefined): Store | nul
   return store;
 }
 
-type From = { readonly current: RivuletOptions | RivuletClient | undefined };
+type From = RivuletOptions | RivuletClient | undefined;
 
-function storeOf(latest: From): Store | null {
+/** A store, and what it was given last: each has its own, so that no gateway is given the token of another one. */
+interface Held {
+  readonly key: unknown;
+  readonly latest: { current: From };
+  readonly store: Store | null;
+}
+
+function heldFor(key: unknown, from: From): Held {
+  const latest = { current: from };
+  return { key, latest, store: storeOf(latest) };
+}
+
+function storeOf(latest: { readonly current: From }): Store | null {
   const from = latest.current;
   if (!from || isClient(from)) return from ? new Store(from) : null;
   const { token, ticket } = from;
@@ -83,12 +94,8 @@ function tokenOf(
   return typeof token === "function" ? token(expired) : (token ?? null);
 }
 
-function isClient(from: RivuletOptions | RivuletClient): from is RivuletClient {
-  return "connect" in from;
-}
-
 /** What makes it another conversation. */
-function identityOf(from: RivuletOptions | RivuletClient | undefined): unknown {
+function identityOf(from: From): unknown {
   if (!from || isClient(from)) return from;
   return JSON.stringify([from.url, from.session, from.assistant]);
 }

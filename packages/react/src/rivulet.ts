@@ -84,8 +84,8 @@ export class Store {
   readonly #listeners = new Set<() => void>();
 
   constructor(from: RivuletOptions | RivuletClient) {
-    this.owned = !(from instanceof RivuletClient);
-    this.client = from instanceof RivuletClient ? from : new RivuletClient(from);
+    this.owned = !isClient(from);
+    this.client = isClient(from) ? from : new RivuletClient(from);
     this.deeds = this.#made();
     this.#atFirst = { ...NOTHING_YET, ...this.deeds, client: this.client };
     this.#snapshot = this.owned ? this.#atFirst : this.#look();
@@ -174,4 +174,9 @@ export class Store {
       reconnect: () => client.connect(),
     };
   }
+}
+
+/** By what it can do: a page may have loaded the class twice. */
+export function isClient(from: RivuletOptions | RivuletClient): from is RivuletClient {
+  return "connect" in from;
 }

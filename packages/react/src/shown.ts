@@ -23,6 +23,8 @@ export function shownMessages(
 ): readonly ShownMessage[] {
   let messages = conversation.messages;
   for (const { frame } of outgoing) {
+    // Asked again under its id: it is there already.
+    if (messages.some(({ id }) => id === frame.id)) continue;
     if (frame.type === "edit") messages = upTo(messages, frame.message);
     if (frame.type === "regenerate")
       messages = upTo(messages, frame.message ?? lastAnswer(messages));

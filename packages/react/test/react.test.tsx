@@ -9,9 +9,9 @@ import {
   Thread,
   useRivulet,
 } from "@rivulet/react";
-import { act, StrictMode, useEffect } from "react";
+import { act, StrictMode, startTransition, use, useEffect, useState } from "react";
 import { renderToString } from "react-dom/server";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { Answer } from "../../client/test/gateway-session.js";
 import { click, find, gateway, main, options, render, shown, sockets, write } from "./stage.js";
 
@@ -118,6 +118,17 @@ describe("a chat in React", () => {
     expect([...gateway.sessions.values()].flatMap(({ messages }) => messages)).toHaveLength(2);
   });
 
+  it("shows once what is asked again under one id, and not answered yet", async () => {
+    gateway.onQuestion = (answer) => finish(answer, "hi");
+    await render(<App />);
+    await act(() => chat.send("hello", { id: "greeting" }));
+    await shown(() => texts().length === 2 && chat.status === "ready");
+    gateway.intercept = ({ type }) => type === "send";
+    await act(() => chat.send("hello", { id: "greeting" }));
+    expect(chat.client.outgoing).toHaveLength(1);
+    expect(texts()).toEqual(["hello", "hi"]);
+  });
+
   it("goes on over a socket that breaks", async () => {
     gateway.onQuestion = (answer) => {
       answer.write("One, ");
@@ -166,6 +177,21 @@ describe("a chat in React", () => {
     expect(texts()).toEqual([]);
   });
 
+  it("gives back what is refused at once, each time", async () => {
+    await render(<App />);
+    await shown(() => chat.connection.name === "connected");
+    const long = "x".repeat(70_000);
+    const box = await write(long);
+    for (const _ of ["once", "again"]) {
+      const before = chat.error;
+      await click("button[type=submit]");
+      await shown(() => chat.error !== before);
+      expect(chat.error).toMatchObject({ code: "too_large" });
+      expect(box.value === long).toBe(true);
+    }
+    expect(heard("send")).toEqual([]);
+  });
+
   it("asks whether a call is to be carried out", async () => {
     gateway.onQuestion = (answer) => {
       answer.call("c_1", { args: { amount: 5 } });
@@ -193,6 +219,48 @@ describe("a chat in React", () => {
     await render(null);
     expect(client.state.name).toBe("connected");
     client.close();
+  });
+
+  it("knows a client of another copy of its library", async () => {
+    vi.resetModules();
+    const { RivuletClient: Other } = await import("@rivulet/client");
+    expect(Other).not.toBe(RivuletClient);
+    const client = new Other(options());
+    client.connect();
+    await render(
+      <RivuletProvider client={client}>
+        <Spy />
+      </RivuletProvider>,
+    );
+    await shown(() => chat.connection.name === "connected");
+    expect(chat.client).toBe(client);
+    await render(null);
+    expect(client.state.name).toBe("connected");
+    client.close();
+  });
+
+  it("gives no gateway the token of another one that was rendered and not shown", async () => {
+    const asked: string[] = [];
+    gateway.token = "t";
+    const never = new Promise<void>(() => {});
+    let leave: (to: string) => void = () => {};
+    const One = () => {
+      const [url, go] = useState(gateway.url);
+      leave = go;
+      const token = () => {
+        asked.push(url);
+        return "t";
+      };
+      const now = useRivulet({ ...options(), url, token });
+      if (url !== gateway.url) use(never);
+      chat = now;
+      return null;
+    };
+    await render(<One />);
+    await shown(() => chat.connection.name === "connected");
+    await act(() => startTransition(() => leave("http://other.test")));
+    await act(() => chat.client.renewToken());
+    expect(asked).toEqual([gateway.url, gateway.url]);
   });
 
   it("is another conversation with another session, and asks the callbacks of now", async () => {
