@@ -17,7 +17,7 @@ beforeAll(async () => {
   const plain = PROGRAM.replace(/^import type .*$/m, "").replace(": ChatTransport<UIMessage>", "");
   await project.write({ "program.ts": PROGRAM, "program.mjs": plain });
 });
-afterAll(() => project.remove());
+afterAll(() => project?.remove());
 
 describe("@rivulet/ai-sdk, packed", () => {
   it("is a transport to the compiler, for bundlers and for Node", async () => {

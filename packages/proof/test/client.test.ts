@@ -28,7 +28,7 @@ beforeAll(async () => {
   project = await EmptyProject.with(["client"], ["ws", "@types/ws", "@types/node"]);
   await project.write({ "program.ts": PROGRAM });
 });
-afterAll(() => project.remove());
+afterAll(() => project?.remove());
 
 beforeEach(async () => {
   gateway = await new Gateway().start();

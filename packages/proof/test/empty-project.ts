@@ -21,16 +21,16 @@ export class EmptyProject {
     this.folder = folder;
   }
 
-  /** `linked`: packages of others, by name. */
+  /** `linked`: packages of others, by name. Nothing is left where it fails. */
   static async with(names: PackageName[], linked: string[] = []): Promise<EmptyProject> {
     const project = new EmptyProject(await mkdtemp(join(tmpdir(), "rivulet-packed-")));
-    await project.write({ "package.json": '{ "private": true, "type": "module" }' });
-    for (const name of names) await project.#npm("pack", join(packages, name));
-    const files = await readdir(project.folder);
-    const tarballs = files.filter((file) => file.endsWith(".tgz")).map((file) => `./${file}`);
-    await project.#npm("install", "--offline", "--legacy-peer-deps", "--omit=dev", ...tarballs);
-    for (const name of linked) await project.#link(name);
-    return project;
+    try {
+      await project.#fill(names, linked);
+      return project;
+    } catch (error) {
+      await project.remove();
+      throw error;
+    }
   }
 
   async write(files: Readonly<Record<string, string>>): Promise<void> {
@@ -63,6 +63,15 @@ export class EmptyProject {
 
   async remove(): Promise<void> {
     await rm(this.folder, { recursive: true });
+  }
+
+  async #fill(names: PackageName[], linked: string[]): Promise<void> {
+    await this.write({ "package.json": '{ "private": true, "type": "module" }' });
+    for (const name of names) await this.#npm("pack", join(packages, name));
+    const files = await readdir(this.folder);
+    const tarballs = files.filter((file) => file.endsWith(".tgz")).map((file) => `./${file}`);
+    await this.#npm("install", "--offline", "--legacy-peer-deps", "--omit=dev", ...tarballs);
+    for (const name of linked) await this.#link(name);
   }
 
   async #npm(...args: string[]): Promise<void> {

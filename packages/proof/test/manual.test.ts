@@ -47,7 +47,7 @@ beforeAll(async () => {
   expect(Object.keys(programs)).toEqual(NAMES);
   await project.write({ ...programs, ...PAGES });
 });
-afterAll(() => project.remove());
+afterAll(() => project?.remove());
 
 beforeEach(async () => {
   gateway = await new Gateway().start();

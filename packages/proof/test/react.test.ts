@@ -39,7 +39,7 @@ beforeAll(async () => {
   );
   await project.write({ "app.tsx": APP, "server.mjs": SERVER });
 });
-afterAll(() => project.remove());
+afterAll(() => project?.remove());
 
 describe("@rivulet/react, packed", () => {
   it("has types for bundlers and for Node", async () => {
