@@ -80,8 +80,10 @@ async fn a_slow_reader_is_waited_for_and_gets_everything() {
         .set("RIVULET_LLM_GAP_S", "1")
         .set("RIVULET_LLM_FIRST_TOKEN_S", "1");
     let gateway = setup.start().await;
-    let before = gateway.memory();
     let mut connection = asked(&gateway, true).await;
+    // What the first answer of a process takes is not this reader's.
+    soon("a first piece", connection.read_exact(&mut [0; 1])).await.unwrap();
+    let before = gateway.memory();
     upstream_has(&upstream, "a request", |counts| counts.open == 1).await;
     tokio::time::sleep(Duration::from_secs(3)).await; // The reader's slowness is what is tried.
     let grown = gateway.memory().saturating_sub(before);
