@@ -2,9 +2,13 @@
 //!
 //! A number stands for a word without its ending; which word it was cannot be read from it by somebody who has no list of words.
 
+use std::{borrow::Cow, sync::LazyLock};
+
+use regex::Regex;
+
 use crate::{knowledge::terms, store::memories::Words};
 
-/// The characters of a text that are looked at: more than a question and the beginning of an answer have.
+/// The characters of a text that are looked at.
 const MAX_CHARS: usize = 4_000;
 /// Small words of a language whose endings nobody knows.
 const HINDI: &str = "मैं मैंने मेरा मेरी मेरे मुझे मुझको मुझसे हम हमारा हमारी हमारे हमें तुम तुम्हारा तुम्हारी तुम्हें आप आपका आपकी आपको है हैं हूँ हूं था थी थे \
@@ -15,10 +19,21 @@ const HINDI: &str = "मैं मैंने मेरा मेरी मे�
 #[must_use]
 pub fn words(text: &str) -> Words {
     let start = text.char_indices().nth(MAX_CHARS).map_or(text, |(end, _)| &text[..end]);
-    let terms = terms::plain(start);
+    let terms = terms::plain(&without_contractions(start));
     let large =
         numbers(terms.iter().filter(|term| !HINDI.split_ascii_whitespace().any(|small| small == term.as_str())));
     Words::new(if large.is_empty() { numbers(terms.iter()) } else { large })
+}
+
+/// With "I" for "I'm" and "do" for "don't": what follows the apostrophe would be a word that other forms have not.
+fn without_contractions(text: &str) -> Cow<'_, str> {
+    if !text.contains(['\'', '’']) {
+        return text.into();
+    }
+    #[expect(clippy::expect_used, reason = "a constant pattern; the tests read it")]
+    static CONTRACTION: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?i)(\p{L})(?:n['’]t|['’](?:m|s|d|re|ve|ll))\b").expect("a constant pattern"));
+    CONTRACTION.replace_all(text, "$1")
 }
 
 fn numbers<'a>(terms: impl Iterator<Item = &'a String>) -> Vec<u32> {
@@ -43,6 +58,8 @@ mod tests {
         assert_eq!(words("Die Hochzeiten von der Schwester"), words("die Hochzeit der Schwester"));
         assert_eq!(words("मेरी शादी कब है?"), words("शादी"));
         assert_ne!(words("dog"), words("cat"));
+        assert_eq!(words("I'm vegan"), words("I am vegan"));
+        assert_eq!(words("I don’t like nuts; they're bad"), words("I do not like nuts, they are bad"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 
-pub(in crate::store) use self::desk::{Decision, Desk, Past};
+pub(in crate::store) use self::desk::{Decision, Desk, Met, Past, Stands};
 use super::StoreError;
 use crate::chat::{Memory, MemoryId, MemoryKind, MessageId, Notebook, Owner, SessionId, Timestamp};
 
@@ -44,11 +44,6 @@ impl Words {
     #[must_use]
     pub fn has_all_of(&self, others: &Self) -> bool {
         others.0.iter().all(|word| self.0.binary_search(word).is_ok())
-    }
-
-    /// Whether words like `wanted` mean what has these: all of one are among the other, and there are some.
-    pub(in crate::store) fn are_meant_by(&self, wanted: &Self) -> bool {
-        self.mentions(wanted) || wanted.mentions(self)
     }
 
     /// Whether `others` are mentioned in these; where there are no others, nothing is.

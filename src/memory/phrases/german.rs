@@ -53,10 +53,11 @@ fn rules() -> Vec<Rule> {
         rule(One("name"), Name, r"ich hei(?:ß|ss)e (?P<v>.+)"),
         rule(One("name"), Name, r"mein (?:vor)?name ist (?P<v>.+)"),
         rule(One("last name"), Name, r"mein (?:nach|familien)name ist (?P<v>.+)"),
+        rule(One("name"), Proper, r"nenne? mich(?: bitte)?(?: einfach)? (?P<v>\S+(?: \S+)?)$"),
         rule(
             One("name"),
             Proper,
-            r"(?:(?:du kannst|ihr könnt) mich|nenne? mich(?: bitte)?(?: einfach)?) (?P<v>\S+(?: \S+)?)(?: nennen)?$",
+            r"(?:du kannst|ihr könnt) mich (?:(?:gerne?|einfach|auch|ruhig) )*(?P<v>\S+(?: \S+)?) nennen$",
         ),
         rule(One("pronouns"), Thing, r"meine pronomen sind (?P<v>.+)"),
         rule(One("birthday"), Day, r"mein geburtstag ist (?:am |der )?(?P<v>.+)"),
@@ -127,7 +128,7 @@ fn rules() -> Vec<Rule> {
             r"(?:ich|wir) (?:esse|trinke|höre|lese|spiele) (?P<v>.+?) nicht (?:mehr )?gerne?$",
         ),
         rule(Either("dislikes", "likes"), Thing, r"(?:ich|wir) (?:hasse|hassen|verabscheue) (?P<v>.+)"),
-        denial(Either("dislikes", "likes"), Thing, r"ich kann (?P<v>.+?) nicht (?:mehr )?(?:leiden|ausstehen|ab)"),
+        denial(Either("dislikes", "likes"), Thing, r"ich kann (?P<v>.+?) nicht (?:mehr )?(?:leiden|ausstehen|ab)$"),
         rule(Either("likes", "dislikes"), Thing, r"(?:ich|wir) (?:mag|mögen|liebe|lieben) {adv} (?P<v>.+)"),
         rule(
             Either("likes", "dislikes"),

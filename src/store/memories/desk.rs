@@ -28,6 +28,62 @@ impl Past {
     }
 }
 
+/// A memory, as far as it must be known to tell whether it goes with another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct Stands {
+    /// Where it is.
+    pub(in crate::store) position: i64,
+    /// A fact or an episode.
+    pub(in crate::store) kind: MemoryKind,
+    /// Its words.
+    pub(in crate::store) words: Words,
+    /// Where it was said.
+    pub(in crate::store) said: Option<(SessionId, MessageId)>,
+}
+
+/// What goes when something is forgotten.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Met {
+    /// Where it is, and what it is.
+    pub(in crate::store) gone: Vec<(i64, MemoryKind)>,
+    /// The messages in which facts were said that only have words of what is to be forgotten: what they said is not
+    /// remembered when they are answered anew, while others may say the same.
+    pub(in crate::store) messages: Vec<(SessionId, MessageId)>,
+}
+
+impl Stands {
+    /// What goes with a memory of these words: of a fact the turn in which it was said, and what mentions it: turns, and
+    /// facts that have no word besides.
+    pub(in crate::store) fn with(&self, all: Vec<Self>) -> Met {
+        let goes = |other: &Self| match (self.kind, other.kind) {
+            _ if other.position == self.position => true,
+            (MemoryKind::Episode, _) => false,
+            (MemoryKind::Fact, MemoryKind::Fact) => other.words == self.words,
+            (MemoryKind::Fact, MemoryKind::Episode) => {
+                other.words.mentions(&self.words) || self.said.is_some() && other.said == self.said
+            }
+        };
+        Met { gone: all.into_iter().filter(goes).map(|one| (one.position, one.kind)).collect(), messages: Vec::new() }
+    }
+
+    /// What of a notebook goes when what has these words is forgotten: what mentions all of them, and facts that have no
+    /// others, with the turns in which those were said.
+    pub(in crate::store) fn mentioning(wanted: &Words, all: Vec<Self>) -> Met {
+        let facts = all.iter().filter(|one| one.kind == MemoryKind::Fact);
+        let partly = facts.filter(|fact| !fact.words.mentions(wanted) && wanted.mentions(&fact.words));
+        let messages: Vec<(SessionId, MessageId)> = partly.filter_map(|fact| fact.said.clone()).collect();
+        let goes = |one: &Self| {
+            one.words.mentions(wanted)
+                || match one.kind {
+                    MemoryKind::Fact => wanted.mentions(&one.words),
+                    MemoryKind::Episode => one.said.as_ref().is_some_and(|said| messages.contains(said)),
+                }
+        };
+        let gone = all.iter().filter(|one| goes(one)).map(|one| (one.position, one.kind)).collect();
+        Met { gone, messages }
+    }
+}
+
 /// What a notebook holds that decides on what is to be kept in it.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Desk {

@@ -6,10 +6,10 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::rows::{MEMORY, condition, hold, memory, of};
 use crate::{
-    chat::{Memory, MemoryId, MemoryKind, MessageId, Owner, SessionId, Timestamp},
+    chat::{MemoryId, MemoryKind, MessageId, Owner, SessionId, Timestamp},
     store::{
         columns::millis,
-        memories::{Forget, Forgotten, MAX_FORGOTTEN, MemoryFilter, Past, Words},
+        memories::{Forget, Forgotten, MAX_FORGOTTEN, MemoryFilter, Met, Past, Stands, Words},
         postgres::{
             connect::Link,
             rows::{get, id as id_of, name, optional_id},
@@ -36,49 +36,37 @@ pub(super) async fn forget(
 }
 
 async fn one(link: &Link, owner: Option<&Owner>, id: &MemoryId, now: Timestamp) -> Result<Forgotten, Failure> {
-    let sql = format!("SELECT {}, words FROM memories WHERE id = $2 AND owner = $1", MEMORY);
+    let sql = format!("SELECT {}, words, position FROM memories WHERE id = $2 AND owner = $1", MEMORY);
     let row = link.client.query_typed_opt(&sql, &[(&of(owner), Type::TEXT), (&id.as_str(), Type::TEXT)]).await?;
     let Some(row) = row else { return Ok(Forgotten::default()) };
     let (found, words) = (memory(&row)?, Words::from_bytes(get(&row, 11)?));
-    let mut forgotten = Forgotten::default();
-    let mut gone: Vec<i64> = Vec::new();
-    for (position, kind) in with_it(link, owner, &found, &words).await? {
-        gone.push(position);
-        forgotten.count(kind, 1);
-    }
-    let sql = "DELETE FROM memories WHERE position = ANY ($1)";
-    link.client.execute_typed(sql, &[(&gone, Type::INT8_ARRAY)]).await?;
+    let said = found.session.clone().zip(found.message.clone());
+    let stands = Stands { position: get(&row, 12)?, kind: found.kind, words: words.clone(), said };
+    let forgotten = delete(link, &stands.with(notebook(link, owner, &found.assistant).await?)).await?;
     let past = Past { at: now, words: Some(words), session: found.session, message: found.message };
     note(link, owner, &found.assistant, &past).await?;
     Ok(forgotten)
 }
 
-/// Where what goes with a memory stands, itself included.
-async fn with_it(
-    link: &Link,
-    owner: Option<&Owner>,
-    found: &Memory,
-    words: &Words,
-) -> Result<Vec<(i64, MemoryKind)>, Failure> {
-    let is_fact = found.kind == MemoryKind::Fact;
-    let sql = "SELECT position, kind, words, id = $3 OR $6 AND kind = 'episode' AND session_id = $4 AND message = $5
-        FROM memories WHERE owner = $1 AND assistant = $2 AND ($6 OR id = $3)";
-    let values: [(&(dyn ToSql + Sync), Type); 6] = [
-        (&of(owner), Type::TEXT),
-        (&found.assistant, Type::TEXT),
-        (&found.id.as_str(), Type::TEXT),
-        (&found.session.as_ref().map(SessionId::as_str), Type::TEXT),
-        (&found.message.as_ref().map(MessageId::as_str), Type::TEXT),
-        (&is_fact, Type::BOOL),
-    ];
-    let mut with_it = Vec::new();
-    for row in link.client.query_typed(sql, &values).await? {
-        let mentions = Words::from_bytes(get(&row, 2)?);
-        if get::<Option<bool>>(&row, 3)? == Some(true) || is_fact && mentions.mentions(words) {
-            with_it.push((get(&row, 0)?, name(&row, 1)?));
-        }
+/// All of a notebook.
+async fn notebook(link: &Link, owner: Option<&Owner>, assistant: &str) -> Result<Vec<Stands>, Failure> {
+    let sql = "SELECT position, kind, words, session_id, message FROM memories WHERE owner = $1 AND assistant = $2";
+    let mut all = Vec::new();
+    for row in link.client.query_typed(sql, &[(&of(owner), Type::TEXT), (&assistant, Type::TEXT)]).await? {
+        let said = optional_id(&row, 3, SessionId::parse)?.zip(optional_id(&row, 4, MessageId::parse)?);
+        let words = Words::from_bytes(get(&row, 2)?);
+        all.push(Stands { position: get(&row, 0)?, kind: name(&row, 1)?, words, said });
     }
-    Ok(with_it)
+    Ok(all)
+}
+
+async fn delete(link: &Link, met: &Met) -> Result<Forgotten, Failure> {
+    let mut forgotten = Forgotten::default();
+    met.gone.iter().for_each(|(_, kind)| forgotten.count(*kind, 1));
+    let gone: Vec<i64> = met.gone.iter().map(|(position, _)| *position).collect();
+    let sql = "DELETE FROM memories WHERE position = ANY ($1)";
+    link.client.execute_typed(sql, &[(&gone, Type::INT8_ARRAY)]).await?;
+    Ok(forgotten)
 }
 
 async fn undo(link: &Link, owner: Option<&Owner>, id: &MemoryId, now: Timestamp) -> Result<Forgotten, Failure> {
@@ -179,25 +167,10 @@ async fn mentioned(
     words: &Words,
     now: Timestamp,
 ) -> Result<Forgotten, Failure> {
-    let sql = "SELECT id, kind, words FROM memories WHERE owner = $1 AND assistant = $2 ORDER BY kind DESC, position";
-    let rows = link.client.query_typed(sql, &[(&of(owner), Type::TEXT), (&assistant, Type::TEXT)]).await?;
-    let mut forgotten = Forgotten::default();
-    for row in &rows {
-        let (id, kind, own) = (id_of(row, 0, MemoryId::parse)?, name(row, 1)?, Words::from_bytes(get(row, 2)?));
-        match kind {
-            MemoryKind::Fact if own.are_meant_by(words) => {
-                let more = one(link, owner, &id, now).await?;
-                forgotten.facts += more.facts;
-                forgotten.episodes += more.episodes;
-            }
-            MemoryKind::Episode if own.mentions(words) => {
-                let sql = "DELETE FROM memories WHERE id = $2 AND owner = $1";
-                let values: [(&(dyn ToSql + Sync), Type); 2] = [(&of(owner), Type::TEXT), (&id.as_str(), Type::TEXT)];
-                let deleted = link.client.execute_typed(sql, &values).await?;
-                forgotten.count(kind, usize::try_from(deleted).unwrap_or(usize::MAX));
-            }
-            _ => {}
-        }
+    let met = Stands::mentioning(words, notebook(link, owner, assistant).await?);
+    let forgotten = delete(link, &met).await?;
+    for (session, message) in &met.messages {
+        note_message(link, owner, assistant, (session, message), now).await?;
     }
     let past = Past { at: now, words: Some(words.clone()), session: None, message: None };
     note(link, owner, assistant, &past).await?;

@@ -8,8 +8,8 @@ use crate::{
     store::{
         StoreError,
         columns::{integer, millis},
-        memories::{Forget, Forgotten, MAX_FORGOTTEN, MemoryFilter, Past, Words},
-        sqlite::rows::{id, name},
+        memories::{Forget, Forgotten, MAX_FORGOTTEN, MemoryFilter, Met, Past, Stands, Words},
+        sqlite::rows::{id, name, optional_id},
     },
 };
 
@@ -30,45 +30,40 @@ pub(super) fn forget(
 
 fn one(connection: &Connection, owner: Option<&Owner>, id: &MemoryId, now: Timestamp) -> Result<Forgotten, StoreError> {
     let Some((found, words)) = find(connection, owner, id)? else { return Ok(Forgotten::default()) };
-    let mut forgotten = Forgotten::default();
-    for (position, kind) in with_it(connection, owner, &found, &words)? {
-        connection.prepare_cached("DELETE FROM memories WHERE position = ?1")?.execute([position])?;
-        forgotten.count(kind, 1);
-    }
+    let all = notebook(connection, owner, &found.assistant)?;
+    let sql = "SELECT position FROM memories WHERE id = ?2 AND owner = ?1";
+    let position = connection.prepare_cached(sql)?.query_row([of(owner), id.as_str()], |row| row.get(0))?;
+    let said = found.session.clone().zip(found.message.clone());
+    let met = Stands { position, kind: found.kind, words: words.clone(), said }.with(all);
+    let forgotten = delete(connection, &met)?;
     let past = Past { at: now, words: Some(words), session: found.session, message: found.message };
     note(connection, owner, &found.assistant, &past)?;
     Ok(forgotten)
 }
 
-/// Where what goes with a memory stands, itself included.
-fn with_it(
-    connection: &Connection,
-    owner: Option<&Owner>,
-    found: &Memory,
-    words: &Words,
-) -> Result<Vec<(i64, MemoryKind)>, StoreError> {
-    let sql = "SELECT position, kind, words, id = ?3 OR ?6 AND kind = 'episode' AND session_id = ?4 AND message = ?5
-        FROM memories WHERE owner = ?1 AND assistant = ?2 AND (?6 OR id = ?3)";
-    let values = params![
-        of(owner),
-        found.assistant,
-        found.id.as_str(),
-        found.session.as_ref().map(SessionId::as_str),
-        found.message.as_ref().map(MessageId::as_str),
-        found.kind == MemoryKind::Fact,
-    ];
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(values)?;
-    let mut with_it = Vec::new();
-    while let Some(row) = rows.next()? {
-        let is_of_message: Option<bool> = row.get(3)?;
-        let mentions =
-            || Ok::<_, StoreError>(Words::from_bytes(row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?));
-        if is_of_message == Some(true) || found.kind == MemoryKind::Fact && mentions()?.mentions(words) {
-            with_it.push((row.get(0)?, name(row, 1)?));
-        }
+/// All of a notebook.
+fn notebook(connection: &Connection, owner: Option<&Owner>, assistant: &str) -> Result<Vec<Stands>, StoreError> {
+    let sql = "SELECT position, kind, words, session_id, message FROM memories WHERE owner = ?1 AND assistant = ?2";
+    let stands = |row: &Row<'_>| {
+        let session = optional_id(row, 3, SessionId::parse)?;
+        Ok(Stands {
+            position: row.get(0)?,
+            kind: name(row, 1)?,
+            words: Words::from_bytes(row.get_ref(2)?.as_blob()?),
+            said: session.zip(optional_id(row, 4, MessageId::parse)?),
+        })
+    };
+    Ok(connection.prepare_cached(sql)?.query_map(params![of(owner), assistant], stands)?.collect::<Result<_, _>>()?)
+}
+
+fn delete(connection: &Connection, met: &Met) -> Result<Forgotten, StoreError> {
+    let mut forgotten = Forgotten::default();
+    let mut statement = connection.prepare_cached("DELETE FROM memories WHERE position = ?1")?;
+    for (position, kind) in &met.gone {
+        statement.execute([position])?;
+        forgotten.count(*kind, 1);
     }
-    Ok(with_it)
+    Ok(forgotten)
 }
 
 fn find(connection: &Connection, owner: Option<&Owner>, id: &MemoryId) -> Result<Option<(Memory, Words)>, StoreError> {
@@ -171,32 +166,10 @@ fn mentioned(
     words: &Words,
     now: Timestamp,
 ) -> Result<Forgotten, StoreError> {
-    let sql = "SELECT id, kind, words FROM memories WHERE owner = ?1 AND assistant = ?2 ORDER BY kind DESC, position";
-    let found = |row: &Row<'_>| {
-        let words = Words::from_bytes(row.get_ref(2)?.as_blob()?);
-        Ok((id(row, 0, MemoryId::parse)?, name(row, 1)?, words))
-    };
-    let all: Vec<(MemoryId, MemoryKind, Words)> =
-        connection.prepare_cached(sql)?.query_map(params![of(owner), assistant], found)?.collect::<Result<_, _>>()?;
-    let mut forgotten = Forgotten::default();
-    for (id, kind, own) in all {
-        let is_meant = match kind {
-            MemoryKind::Fact => own.are_meant_by(words),
-            MemoryKind::Episode => own.mentions(words),
-        };
-        if is_meant {
-            match kind {
-                MemoryKind::Fact => {
-                    let more = one(connection, owner, &id, now)?;
-                    forgotten.facts += more.facts;
-                    forgotten.episodes += more.episodes;
-                }
-                MemoryKind::Episode => {
-                    let sql = "DELETE FROM memories WHERE id = ?2 AND owner = ?1";
-                    forgotten.episodes += connection.prepare_cached(sql)?.execute([of(owner), id.as_str()])?;
-                }
-            }
-        }
+    let met = Stands::mentioning(words, notebook(connection, owner, assistant)?);
+    let forgotten = delete(connection, &met)?;
+    for (session, message) in &met.messages {
+        note_message(connection, owner, assistant, (session, message), now)?;
     }
     let past = Past { at: now, words: Some(words.clone()), session: None, message: None };
     note(connection, owner, assistant, &past)?;
