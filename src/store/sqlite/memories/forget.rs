@@ -29,13 +29,10 @@ pub(super) fn forget(
 }
 
 fn one(connection: &Connection, owner: Option<&Owner>, id: &MemoryId, now: Timestamp) -> Result<Forgotten, StoreError> {
-    let Some((found, words)) = find(connection, owner, id)? else { return Ok(Forgotten::default()) };
-    let all = notebook(connection, owner, &found.assistant)?;
-    let sql = "SELECT position FROM memories WHERE id = ?2 AND owner = ?1";
-    let position = connection.prepare_cached(sql)?.query_row([of(owner), id.as_str()], |row| row.get(0))?;
+    let Some((found, words, position)) = find(connection, owner, id)? else { return Ok(Forgotten::default()) };
     let said = found.session.clone().zip(found.message.clone());
-    let met = Stands { position, kind: found.kind, words: words.clone(), said }.with(all);
-    let forgotten = delete(connection, &met)?;
+    let stands = Stands { position, kind: found.kind, words: words.clone(), said };
+    let forgotten = delete(connection, &stands.with(notebook(connection, owner, &found.assistant)?))?;
     let past = Past { at: now, words: Some(words), session: found.session, message: found.message };
     note(connection, owner, &found.assistant, &past)?;
     Ok(forgotten)
@@ -66,9 +63,14 @@ fn delete(connection: &Connection, met: &Met) -> Result<Forgotten, StoreError> {
     Ok(forgotten)
 }
 
-fn find(connection: &Connection, owner: Option<&Owner>, id: &MemoryId) -> Result<Option<(Memory, Words)>, StoreError> {
-    let sql = format!("SELECT {}, words FROM memories WHERE id = ?2 AND owner = ?1", MEMORY);
-    let found = |row: &Row<'_>| Ok((memory(row)?, Words::from_bytes(row.get_ref(11)?.as_blob()?)));
+/// A memory, its words, and where it stands.
+fn find(
+    connection: &Connection,
+    owner: Option<&Owner>,
+    id: &MemoryId,
+) -> Result<Option<(Memory, Words, i64)>, StoreError> {
+    let sql = format!("SELECT {}, words, position FROM memories WHERE id = ?2 AND owner = ?1", MEMORY);
+    let found = |row: &Row<'_>| Ok((memory(row)?, Words::from_bytes(row.get_ref(11)?.as_blob()?), row.get(12)?));
     Ok(connection.prepare_cached(&sql)?.query_row([of(owner), id.as_str()], found).optional()?)
 }
 
@@ -78,7 +80,7 @@ fn undo(
     id: &MemoryId,
     now: Timestamp,
 ) -> Result<Forgotten, StoreError> {
-    let Some((found, _)) = find(connection, owner, id)? else { return Ok(Forgotten::default()) };
+    let Some((found, ..)) = find(connection, owner, id)? else { return Ok(Forgotten::default()) };
     let mut forgotten = Forgotten::default();
     take_back(connection, owner, id, &mut forgotten)?;
     if let (Some(session), Some(message)) = (&found.session, &found.message) {
