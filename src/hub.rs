@@ -28,6 +28,7 @@ use crate::{
     telemetry::metrics::{RATE_LIMITED, TOKENS_DELIVERED},
 };
 
+mod ask;
 mod checkpoints;
 mod elsewhere;
 mod overview;
@@ -35,6 +36,7 @@ mod room;
 mod start;
 mod tend;
 
+pub use ask::{Ask, NotAsked};
 pub use overview::Counts;
 pub use tend::INTERRUPT_GRACE;
 

@@ -2,5 +2,8 @@
 //! values of the session's log, and the parameters of a prompt.
 
 pub mod chat_v1;
+mod codec;
 pub mod json;
 pub mod openai;
+
+pub use codec::Codec;

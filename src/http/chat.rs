@@ -12,19 +12,20 @@ use super::{
     idempotency::Key,
     problem::Problem,
     rates,
-    sessions::{assistant, may_ask, session_id},
+    sessions::{assistant, may_ask, session_id, session_named},
 };
 use crate::{
     auth::Caller,
-    chat::{Citation, Message, MessageId, Owner, Role, RunId, SessionId, Source, Status, Usage},
+    chat::{Citation, MessageId, SessionId, Source, Status, Usage},
     dialect::chat_v1::check_text,
+    hub::Ask,
     limits::{Action, Standing, Visitor},
     session::{
-        Closed, NewMessage, SendMode, SessionHandle, Viewer,
+        Answer, Closed, SendMode,
+        answer::Next,
         log::{Event, RunDone, Step},
-        viewer::Change,
     },
-    store::{MAX_PAGE, Scope, StoreError},
+    store::StoreError,
 };
 
 #[derive(Deserialize, ToSchema)]
@@ -73,7 +74,7 @@ pub(super) async fn ask(
     let id = question.id.or(key.id());
     let session = match (question.session_id, &id) {
         (Some(id), _) => hub.get_own(&session_id(&id)?, owner).await?,
-        (None, Some(id)) => hub.get_or_open(&session_of(owner, id), &assistant.name, owner).await?,
+        (None, Some(id)) => hub.get_or_open(&session_named(owner, id.as_str()), &assistant.name, owner).await?,
         (None, None) => {
             rates::take(&gateway.runner.rates, Action::Sessions, &by).await?;
             hub.open(&assistant.name, owner, false)?
@@ -83,95 +84,25 @@ pub(super) async fn ask(
         return Err(Problem::not_found("assistant")); // Another one answers in that conversation.
     }
     may_ask(&gateway, &caller, &session)?;
-    let (viewer, at) = session.attach(None);
-    let message = NewMessage { id, text: question.message, mode: SendMode::Reject, by };
-    let receipt = session.send(message).await?;
-    let no_run = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "no run");
-    let run = receipt.run.clone().ok_or_else(no_run)?;
-    let done = if receipt.duplicate {
-        match repeated(&session, (viewer, &at.epoch), &run, receipt.queued).await? {
-            Some(done) => done,
-            None => return Ok((None, stored(&gateway, session.id(), &run).await?)),
-        }
-    } else {
-        wait(viewer, &run).await?
-    };
-    if let (Status::Error, Some(error)) = (done.status, &done.error) {
-        return Err(error.into());
+    let ask = Ask::Say { id, text: question.message, mode: SendMode::Reject };
+    let (receipt, answer) = hub.ask(&session, ask, by).await?;
+    let done = end(answer).await?;
+    if done.status == Status::Error {
+        return Err(done.error.as_ref().map_or_else(failed, Problem::from));
     }
     // `run.done` follows the commit, so the store has the answer.
     let answer = hub.store().message(session.id(), &done.message).await?;
     let answer = answer.ok_or_else(|| Problem::not_found("session"))?;
-    let response = Response::of(session.id(), Message { status: done.status, ..answer }, done.usage);
-    Ok((rates::of_assistant(receipt.standing), response))
-}
-
-impl Response {
-    fn of(session: &SessionId, answer: Message, usage: Option<Usage>) -> Reply<Self> {
-        Reply(Self {
-            session_id: session.clone(),
-            message_id: answer.id,
-            response: answer.text,
-            status: answer.status,
-            citations: answer.citations,
-            sources: answer.sources,
-            usage,
-        })
-    }
-}
-
-/// The session that a question with an id is asked in when it names none: the same one for its repetitions, also after a
-/// restart. Others who use the same id have other ones.
-fn session_of(owner: Option<&Owner>, question: &MessageId) -> SessionId {
-    let mut hash = blake3::Hasher::new_derive_key("rivulet 2026 session of a question with an id");
-    let owner = owner.map(Owner::as_str);
-    hash.update(&[u8::from(owner.is_some())]);
-    let owner = owner.unwrap_or_default();
-    hash.update(&(owner.len() as u64).to_le_bytes()).update(owner.as_bytes()).update(question.as_str().as_bytes());
-    let name = format!("s_{}", &hash.finalize().to_hex()[..32]);
-    SessionId::parse(&name).unwrap_or_else(|_| SessionId::random())
-}
-
-/// How the run ended that answers a question which was asked before, waiting for it when it is not over; `None` when it
-/// is so long ago that only the store knows.
-async fn repeated(
-    session: &SessionHandle,
-    (before, epoch): (Viewer, &str),
-    run: &RunId,
-    is_queued: bool,
-) -> Result<Option<Arc<RunDone>>, Problem> {
-    let (mut kept, _) = session.attach(Some(&format!("{epoch}:0")));
-    if let Look::Found(done) = look(&mut kept, run) {
-        return Ok(Some(done));
-    }
-    if is_queued {
-        return wait(before, run).await.map(Some);
-    }
-    let (now, attachment) = session.attach(None);
-    let is_live = attachment.snapshot.is_some_and(|snapshot| snapshot.live.is_some_and(|live| live.run == *run));
-    if is_live { wait(now, run).await.map(Some) } else { Ok(None) }
-}
-
-/// The answer that the store has of a run which is over.
-async fn stored(gateway: &Gateway, session: &SessionId, run: &RunId) -> Result<Reply<Response>, Problem> {
-    let mut before = None;
-    loop {
-        let page = gateway.hub.store().messages(session, before.as_ref(), MAX_PAGE, Scope::Everything).await?;
-        let oldest = page.messages.first().map(|message| message.id.clone());
-        let is_answer = |message: &Message| message.role == Role::Assistant && message.run.as_ref() == Some(run);
-        if let Some(answer) = page.messages.into_iter().find(is_answer) {
-            let answer = match answer.status {
-                Status::Error => return Err(failed()),
-                Status::Pending => answer.interrupted(), // Nobody writes it any more.
-                _ => answer,
-            };
-            return Ok(Response::of(session, answer, None));
-        }
-        before = oldest.filter(|_| page.more);
-        if before.is_none() {
-            return Err(failed());
-        }
-    }
+    let response = Response {
+        session_id: session.id().clone(),
+        message_id: answer.id,
+        response: answer.text,
+        status: done.status,
+        citations: answer.citations,
+        sources: answer.sources,
+        usage: done.usage,
+    };
+    Ok((rates::of_assistant(receipt.standing), Reply(response)))
 }
 
 /// Why is not kept.
@@ -179,43 +110,30 @@ fn failed() -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the answer to this question failed")
 }
 
-/// What the log has of the end of a run.
-enum Look {
-    Found(Arc<RunDone>),
-    Nothing,
-    /// Some of it is gone.
-    Trimmed,
-}
-
-fn look(viewer: &mut Viewer, run: &RunId) -> Look {
-    let mut look = Look::Nothing;
-    viewer.read(usize::MAX, |step| {
-        match step {
-            Step::Event(_, Event::RunDone(done)) if done.run == *run => look = Look::Found(done.clone()),
-            Step::Trimmed => look = Look::Trimmed,
-            _ => {}
-        }
-        matches!(look, Look::Nothing)
-    });
-    look
-}
-
-/// Reads the session's log until `run` is over.
-async fn wait(mut viewer: Viewer, run: &RunId) -> Result<Arc<RunDone>, Problem> {
+/// Waits for the end of an answer.
+async fn end(mut answer: Answer) -> Result<Arc<RunDone>, Problem> {
     let code = StatusCode::SERVICE_UNAVAILABLE;
     loop {
-        match look(&mut viewer, run) {
-            Look::Found(done) => return Ok(done),
-            Look::Nothing => {}
-            Look::Trimmed => {
+        let mut done = None;
+        let next = answer.next(usize::MAX, |step| {
+            if let Step::Event(_, Event::RunDone(end)) = step {
+                done = Some(end.clone());
+            }
+        });
+        match (next, done) {
+            (_, Some(done)) => return Ok(done),
+            (Next::Shown | Next::Over, None) => {}
+            (Next::Lost, None) => {
                 return Err(Problem::new(code, "busy", "too much happened at once; the session has the answer"));
             }
-        }
-        match viewer.changed().await {
-            Change::More => {}
-            Change::Closed(Closed::Deleted) => return Err(Problem::not_found("session")),
-            Change::Closed(Closed::Moved) => return Err(StoreError::Fenced.into()),
-            Change::Closed(_) => return Err(Problem::new(code, "internal", "the session ended")),
+            (Next::UpToDate, None) => match answer.changed().await {
+                Ok(()) => {}
+                Err(Closed::Deleted) => return Err(Problem::not_found("session")),
+                Err(Closed::Moved) => return Err(StoreError::Fenced.into()),
+                Err(Closed::Shutdown | Closed::Failed) => {
+                    return Err(Problem::new(code, "internal", "the session ended"));
+                }
+            },
         }
     }
 }

@@ -60,6 +60,7 @@ mod store_health;
 mod submissions;
 mod taken_back;
 mod tls;
+mod told;
 mod uploads;
 mod version;
 

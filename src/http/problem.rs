@@ -19,7 +19,7 @@ use crate::{
         chat_v1::FrameError,
         openai::{Invalid, response::ErrorBody},
     },
-    hub::HubError,
+    hub::{HubError, NotAsked},
     knowledge::KnowledgeError,
     limits::{OverLimit, Standing},
     session::{RunNotActive, SendError},
@@ -230,6 +230,15 @@ impl From<SendError> for Problem {
             SendError::Busy => Self::new(StatusCode::CONFLICT, error.code(), error.to_string()),
             SendError::Limit(refusal) => refusal.into(),
             _ => Self::coded(error.code(), error.to_string()),
+        }
+    }
+}
+
+impl From<NotAsked> for Problem {
+    fn from(error: NotAsked) -> Self {
+        match error {
+            NotAsked::Refused(error) => error.into(),
+            NotAsked::Store(error) => error.into(),
         }
     }
 }

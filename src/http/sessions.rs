@@ -17,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{body::Json, desk::page_limit, gateway::Gateway, problem::Problem, rates};
 use crate::{
     auth::Caller,
-    chat::{Message, MessageId, SessionId, Timestamp},
+    chat::{Message, MessageId, Owner, SessionId, Timestamp},
     config::Assistant,
     limits::{Action, Visitor},
     session::SessionHandle,
@@ -222,4 +222,16 @@ fn describe(gateway: &Gateway, record: SessionRecord) -> Session {
         created_at: record.created_at,
         updated_at: record.updated_at,
     }
+}
+
+/// The session that a client calls so: the same one whenever it does, also after a restart and at other gateways. Others who
+/// use the same name have other ones.
+pub(super) fn session_named(owner: Option<&Owner>, name: &str) -> SessionId {
+    let mut hash = blake3::Hasher::new_derive_key("rivulet 2026 session of a question with an id");
+    let owner = owner.map(Owner::as_str);
+    hash.update(&[u8::from(owner.is_some())]);
+    let owner = owner.unwrap_or_default();
+    hash.update(&(owner.len() as u64).to_le_bytes()).update(owner.as_bytes()).update(name.as_bytes());
+    let name = format!("s_{}", &hash.finalize().to_hex()[..32]);
+    SessionId::parse(&name).unwrap_or_else(|_| SessionId::random())
 }

@@ -5,6 +5,7 @@
 //! knows no socket and no frame. This file names the others, and has nothing of its own.
 
 mod actor;
+pub mod answer;
 mod command;
 mod copies;
 mod handle;
@@ -13,12 +14,14 @@ pub mod live;
 pub mod log;
 mod moment;
 mod report;
+mod retold;
 mod shared;
 pub mod text;
 pub mod viewer;
 mod wakers;
 
 pub use actor::{Deps, LOOK_UPS};
+pub use answer::Answer;
 pub(crate) use command::Command;
 pub use command::{Closed, NewMessage, Receipt, Redo, RunNotActive, SendError, SendMode, StopTarget};
 pub use copies::{Ended, Follower, Mirror};

@@ -1,0 +1,146 @@
+//! Answers for those who speak a protocol of others: the session that such a client means, and one answer of it as
+//! server-sent events. Uses `dialect`, `hub` and `session`.
+
+use async_stream::stream;
+use axum::response::Response;
+
+use super::{
+    event_stream::{KEEP_ALIVE, event_stream},
+    gateway::Gateway,
+    places::ConnectionPermit,
+    problem::Problem,
+    rates,
+    sessions::{assistant, may_ask, session_named},
+};
+use crate::{
+    auth::Caller,
+    chat::SessionId,
+    dialect::{
+        Codec,
+        chat_v1::{DELTA_BYTES, ErrorFrame},
+    },
+    hub::HubError,
+    limits::{Action, Visitor},
+    session::{Answer, Closed, SessionHandle, answer::Next},
+    store::StoreError,
+};
+
+/// The most characters by which a client calls a conversation.
+const CHAT_ID_CHARS: usize = 128;
+/// What the ids of our own sessions begin with.
+const OWN_ID: &str = "s_";
+
+/// The session of a conversation that the client has named; where there is none, it is opened. An id of ours is that session,
+/// of which there has to be one. `wanted` is who is to answer; in a conversation that there is, nobody else does.
+///
+/// # Errors
+/// What the client is told.
+pub(super) async fn session_of_chat(
+    gateway: &Gateway,
+    (caller, by): (&Caller, &Visitor),
+    chat: &str,
+    wanted: Option<&str>,
+) -> Result<SessionHandle, Problem> {
+    let (hub, owner) = (&gateway.hub, caller.owner());
+    let session = match own_id(chat) {
+        Some(id) => hub.get_own(&id, owner).await?,
+        None => {
+            let id = named(caller, chat)?;
+            let assistant = assistant(gateway, caller, wanted)?;
+            if let Err(StoreError::NoSession) = hub.record(&id, owner).await {
+                rates::take(&gateway.runner.rates, Action::Sessions, by).await?;
+            }
+            hub.get_or_open(&id, &assistant.name, owner).await?
+        }
+    };
+    if wanted.is_some_and(|wanted| wanted != session.assistant()) {
+        return Err(Problem::not_found("assistant")); // Another one answers in that conversation.
+    }
+    may_ask(gateway, caller, &session)?;
+    Ok(session)
+}
+
+/// The same, where there is one.
+///
+/// # Errors
+/// What the client is told.
+pub(super) async fn known_session_of_chat(
+    gateway: &Gateway,
+    caller: &Caller,
+    chat: &str,
+) -> Result<Option<SessionHandle>, Problem> {
+    let id = own_id(chat).map_or_else(|| named(caller, chat), Ok)?;
+    match gateway.hub.get_own(&id, caller.owner()).await {
+        Ok(session) => Ok(Some(session)),
+        Err(HubError::Store(StoreError::NoSession)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn own_id(chat: &str) -> Option<SessionId> {
+    chat.starts_with(OWN_ID).then(|| SessionId::parse(chat).ok()).flatten()
+}
+
+fn named(caller: &Caller, chat: &str) -> Result<SessionId, Problem> {
+    let chars = chat.chars().take(CHAT_ID_CHARS + 1).count();
+    if chars == 0 || chars > CHAT_ID_CHARS || chat.chars().any(char::is_control) {
+        let problem = format!("must have 1 to {CHAT_ID_CHARS} characters, none of which is a control character");
+        return Err(Problem::invalid_field("id", &problem));
+    }
+    // A control character, so that no id of a question means the same.
+    Ok(session_named(caller.owner(), &format!("chat\n{chat}")))
+}
+
+/// An answer as server-sent events, in the words of `codec`; behind its end stands `last`, where the protocol has such a thing.
+/// Whoever hangs up stops nothing: it is a reader that has gone.
+pub(super) fn told(
+    mut answer: Answer,
+    mut codec: impl Codec + 'static,
+    last: Option<&'static str>,
+    permit: Option<ConnectionPermit>,
+) -> Response {
+    let events = stream! {
+        let _held_while_it_is_open = permit;
+        let mut frames = Vec::new();
+        loop {
+            let next = answer.next(DELTA_BYTES, |step| codec.step(step, &mut frames));
+            let lost = match next {
+                Next::Shown | Next::Over => None,
+                Next::Lost => Some(broken("busy", "too much happened at once; the conversation has the answer")),
+                Next::UpToDate => answer.changed().await.err().map(closed),
+            };
+            if let Some(error) = &lost {
+                codec.fail(error, &mut frames);
+            }
+            if !frames.is_empty() {
+                yield frames.drain(..).map(|frame| event(&frame)).collect();
+            }
+            if lost.is_some() || next == Next::Over {
+                break;
+            }
+        }
+        if let Some(last) = last {
+            yield event(last);
+        }
+    };
+    event_stream(KEEP_ALIVE, events)
+}
+
+/// A frame is one line: JSON has no line breaks.
+fn event(frame: &str) -> String {
+    format!("data: {frame}\n\n")
+}
+
+/// Why an answer whose session has ended is not told to its end.
+fn closed(cause: Closed) -> ErrorFrame {
+    match cause {
+        Closed::Deleted => ErrorFrame { retryable: false, ..broken("not_found", "the conversation was deleted") },
+        Closed::Shutdown => broken("busy", "the gateway is going away"),
+        Closed::Moved => broken("busy", "another gateway has the conversation"),
+        Closed::Failed => broken("internal", "the conversation failed"),
+    }
+}
+
+fn broken(code: &'static str, message: &str) -> ErrorFrame {
+    ErrorFrame { re: None, code, message: message.to_owned(), retryable: true, retry_in_ms: None }
+}
