@@ -133,3 +133,68 @@ struct Place {
     byte: usize,
     utf16: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::chat::{CallId, MessageId, Role, Status, Timestamp, ToolCall, ToolOutcome};
+
+    fn answer(text: &str, offs: &[u64]) -> Message {
+        let question = MessageId::random();
+        let mut answer = Message::pending(MessageId::random(), Some(question), RunId::random(), Timestamp::now());
+        let call = |off: &u64| ToolCall {
+            call: CallId::random(),
+            tool: "calc".to_owned(),
+            title: "Calculator".to_owned(),
+            args: serde_json::json!({}),
+            off: *off,
+            changes: false,
+        };
+        let outcome = ToolOutcome { status: ToolStatus::Ok, ..ToolOutcome::default() };
+        answer.tools = offs.iter().map(|off| ToolUse { call: call(off), outcome: outcome.clone() }).collect();
+        (answer.text, answer.status) = (text.to_owned(), Status::Complete);
+        answer
+    }
+
+    proptest! {
+        #[test]
+        fn the_text_is_told_once_and_each_call_where_it_stands(
+            text in "(?s)[a-zäß🌧️ ]{0,80}", repeated in 1_usize..400, cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        ) {
+            let text = text.repeat(repeated);
+            let places: Vec<u64> = std::iter::once(0).chain(text.chars().scan(0, |at, c| {
+                *at += c.len_utf16() as u64;
+                Some(*at)
+            })).collect();
+            let mut offs: Vec<u64> = cuts.iter().map(|cut| places[cut.index(places.len())]).collect();
+            offs.sort_unstable();
+            let stored = answer(&text, &offs);
+            prop_assert_eq!(stored.role, Role::Assistant);
+            let run = stored.run.clone().unwrap();
+            let mut retold = Retold::over(&run, stored, None);
+            let (mut told, mut calls, mut results, mut end) = (String::new(), Vec::new(), 0, None);
+            let mut next = true;
+            while next {
+                next = retold.next(|step| match step {
+                    Step::Delta { off, text, .. } => {
+                        assert_eq!(*off, utf16_len(&told));
+                        assert!(!text.is_empty() && text.len() <= PIECE_BYTES);
+                        told.push_str(text);
+                    }
+                    Step::Event(_, Event::ToolCall { call, .. }) => {
+                        assert_eq!(call.off, utf16_len(&told));
+                        calls.push(call.off);
+                    }
+                    Step::Event(_, Event::ToolResult { .. }) => results += 1,
+                    Step::Event(_, Event::RunDone(done)) => end = Some((done.len, done.crc32)),
+                    _ => {}
+                });
+            }
+            prop_assert_eq!(end, Some((utf16_len(&told), crc32fast::hash(told.as_bytes()))));
+            prop_assert_eq!((told, calls.len(), results), (text, offs.len(), offs.len()));
+            prop_assert_eq!(calls, offs);
+        }
+    }
+}
