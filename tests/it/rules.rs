@@ -90,23 +90,25 @@ async fn figures_are_exact_without_any_model() {
     assert!(status == 200 && answer["response"].as_str().unwrap().contains("14,122.04"), "{answer}");
 }
 
-#[tokio::test]
-async fn the_shipped_dialogues_are_held_without_a_key() {
+/// With some of the documents, for to read all takes a while, and the data.
+fn knowing(setup: Setup) -> Setup {
     let model = std::env::var("RIVULET_KNOWLEDGE_MODEL_DIR").expect("`make test` sets RIVULET_KNOWLEDGE_MODEL_DIR");
-    let setup = offering(Setup::bare());
-    // Some of the documents: to read all takes a while.
-    let (sample, read) =
-        (Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-knowledge"), setup.data.path().join("sample"));
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-knowledge");
+    let read = setup.data.path().join("sample");
     for name in ["loans/products.md", "loans/documents.md", "loans/fees.md", "shop/returns.md"] {
         fs::create_dir_all(read.join(name).parent().unwrap()).unwrap();
         fs::copy(sample.join(name), read.join(name)).unwrap();
     }
-    let setup = setup
+    setup
         .set("RIVULET_KNOWLEDGE_ENABLED", "true")
         .set("RIVULET_KNOWLEDGE_MODEL_DIR", &model)
         .set("RIVULET_KNOWLEDGE_PRELOAD", read.to_str().unwrap())
-        .set("RIVULET_DATASETS_PRELOAD", concat!(env!("CARGO_MANIFEST_DIR"), "/sample-data/trade.csv"));
-    let gateway = setup.start().await;
+        .set("RIVULET_DATASETS_PRELOAD", concat!(env!("CARGO_MANIFEST_DIR"), "/sample-data/trade.csv"))
+}
+
+#[tokio::test]
+async fn the_shipped_dialogues_are_held_without_a_key() {
+    let gateway = knowing(offering(Setup::bare())).start().await;
     until_loaded(&gateway).await;
     let mut held = 0;
     for entry in fs::read_dir(shipped().join("dialogues")).unwrap() {
@@ -121,13 +123,15 @@ async fn the_shipped_dialogues_are_held_without_a_key() {
     assert!(names.contains(&json!("default")) && names.contains(&json!("autbot")) && names.contains(&json!("loan")));
 }
 
-/// A model's server that says and calls what rules would, as models do: the whole way there and back over HTTP.
-async fn minding(rules: Arc<Rules>) -> (String, Arc<AtomicUsize>, JoinSet<()>) {
+/// A model's server that says and calls what `model` does, as models do: the whole way there and back over HTTP.
+async fn served(
+    model: impl Fn(&Value) -> Value + Clone + Send + Sync + 'static,
+) -> (String, Arc<AtomicUsize>, JoinSet<()>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
     let router = Router::new().fallback(post(move |Json(asked): Json<Value>| {
         count.fetch_add(1, Ordering::Relaxed);
-        let delta = said_by(&rules, &asked);
+        let delta = model(&asked);
         let finish = if delta["tool_calls"].is_array() { "tool_calls" } else { "stop" };
         let chunk =
             |choice: Value| json!({"id": "1", "object": "chat.completion.chunk", "model": "m", "choices": [choice]});
@@ -143,6 +147,26 @@ async fn minding(rules: Arc<Rules>) -> (String, Arc<AtomicUsize>, JoinSet<()>) {
     let mut running = JoinSet::new();
     running.spawn(async move { axum::serve(listener, router).await.unwrap() });
     (url, asked, running)
+}
+
+/// What a model says that keeps to the documents: what it is shown first of them, word by word, and where it can look for
+/// itself, it does.
+fn read_out(asked: &Value) -> Value {
+    let messages = asked["messages"].as_array().unwrap();
+    let question = messages.iter().rposition(|message| message["role"] == "user").unwrap();
+    let shown = messages[question..].iter().filter_map(|message| message["content"].as_str());
+    let quoted = shown.filter_map(|content| content.split_once("[1]")).map(|(_, first)| first).next_back();
+    if let Some(quoted) = quoted {
+        let lines = quoted.lines().skip(1).take_while(|line| line.starts_with('>')).skip(1);
+        let text: Vec<&str> = lines.map(|line| line.trim_start_matches(['>', ' '])).collect();
+        return json!({"role": "assistant", "content": format!("{} [1]", text.join(" ").trim())});
+    }
+    if asked["tools"].as_array().is_some_and(|tools| tools.iter().any(|tool| tool["function"]["name"] == "knowledge")) {
+        let arguments = json!({"query": messages[question]["content"]}).to_string();
+        let function = json!({"name": "knowledge", "arguments": arguments});
+        return json!({"role": "assistant", "tool_calls": [{"index": 0, "id": "call_0", "type": "function", "function": function}]});
+    }
+    json!({"role": "assistant", "content": "I found nothing in the documents."})
 }
 
 fn said_by(rules: &Rules, asked: &Value) -> Value {
@@ -184,7 +208,7 @@ async fn a_model_that_calls_the_tools_holds_the_dialogues_too() {
     let offered = Config::load(None, env, Overrides::default()).unwrap().config.offered;
     for (name, dialogue) in [("loan", "loan"), ("loan", "loan-letter"), ("companion", "companion"), ("econ", "econ")] {
         let rules = offered.iter().find(|one| one.name == name).unwrap().rules.clone().unwrap();
-        let (url, asked, _running) = minding(rules).await;
+        let (url, asked, _running) = served(move |asked| said_by(&rules, asked)).await;
         let setup = offering(Setup::with_upstream(&url))
             .set("RIVULET_KNOWLEDGE_ENABLED", "true")
             .set("RIVULET_KNOWLEDGE_MODEL_DIR", &model)
@@ -195,6 +219,20 @@ async fn a_model_that_calls_the_tools_holds_the_dialogues_too() {
         assert!(is_as_expected, "{told}");
         let asked = asked.load(Ordering::Relaxed);
         assert!(asked > 3, "a model was asked, not the rules: {asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_reads_the_documents_out_holds_the_dialogues_over_them() {
+    let (url, asked, _running) = served(read_out).await;
+    let gateway = knowing(offering(Setup::with_upstream(&url))).start().await;
+    until_loaded(&gateway).await;
+    for (dialogue, times) in [("autbot", 1), ("loan-documents", 2)] {
+        let before = asked.load(Ordering::Relaxed);
+        let (is_as_expected, told) = rehearse(&gateway, &shipped().join(format!("dialogues/{dialogue}.toml"))).await;
+        assert!(is_as_expected, "{told}");
+        let asked = asked.load(Ordering::Relaxed) - before;
+        assert!(asked >= times, "{dialogue}: a model was asked {asked} times");
     }
 }
 
