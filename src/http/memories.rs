@@ -18,15 +18,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::{body::Json, desk::page_limit, fields, gateway::Gateway, problem::Problem, sessions::query};
 use crate::{
     auth::Caller,
-    chat::{Memory, MemoryId, MemoryKind, Origin, Owner, Timestamp},
+    chat::{Memory, MemoryId, MemoryKind, Owner, Timestamp},
     memory::{FACT_CHARS, MemoryError, notebook},
     store::{
         MemoryStore, StoreError,
         memories::{Forget, MAX_MEMORY_PAGE, MemoryFilter},
     },
 };
-
-const DAY_S: u64 = 24 * 3600;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -98,33 +96,19 @@ pub(super) async fn add(
 ) -> Result<(StatusCode, Reply<Memory>), Problem> {
     let text = fact_text(&new.text)?;
     let assistant = super::sessions::assistant(&gateway, &caller, new.assistant.as_deref())?;
-    let off = |detail| Problem::new(StatusCode::CONFLICT, "memory_off", detail);
     if !assistant.memory.enabled {
-        return Err(off("this assistant remembers nothing".to_owned()));
+        return Err(Problem::new(StatusCode::CONFLICT, "memory_off", "this assistant remembers nothing".to_owned()));
     }
     let store = store(&gateway, &caller)?;
-    if !store.remembers(caller.owner()).await? {
-        return Err(off(MemoryError::Off.to_string()));
-    }
-    let (notebook, now) = (notebook(&assistant, caller.owner()), Timestamp::now());
-    let fact = Memory {
-        id: MemoryId::random(),
-        assistant: notebook.assistant.clone(),
-        kind: MemoryKind::Fact,
-        attribute: None,
-        text: text.to_owned(),
-        origin: Origin::Explicit,
-        session: None,
-        message: None,
-        said_at: now,
-        ended_at: None,
-        expires_at: Some(now.plus_seconds(assistant.memory.ttl_days.saturating_mul(DAY_S))),
-    };
-    if let Some(memory) = gateway.runner.tools.memories.write_down(&notebook, fact).await? {
+    if let Some(memory) = gateway.runner.tools.memories.write_down(&assistant, caller.owner(), text).await? {
         return Ok((StatusCode::CREATED, Reply(memory)));
     }
     let lower = text.to_lowercase();
-    let known = store.facts(&notebook, now).await?.into_iter().find(|fact| fact.text.to_lowercase() == lower);
+    let known = store
+        .facts(&notebook(&assistant, caller.owner()), Timestamp::now())
+        .await?
+        .into_iter()
+        .find(|fact| fact.text.to_lowercase() == lower);
     Ok((StatusCode::OK, Reply(known.ok_or_else(none)?)))
 }
 

@@ -15,31 +15,33 @@ use super::{
     phrases::{self, Said},
     recall::{self, Question},
     sensitive::sensitive,
-    telling::Telling,
+    telling::{Telling, notebook, written},
     words::words,
 };
 use crate::{
     chat::{
-        Circle, Memory, MemoryId, MemoryKind, Message, Notebook, Noted, Origin, Owner, Recalled, Recollection, Status,
+        Circle, Memory, MemoryId, MemoryKind, Message, Notebook, Origin, Owner, Recalled, Recollection, Status,
         Timestamp,
     },
-    config::{BuiltIn, Extract},
+    config::{Assistant, BuiltIn, Extract},
     knowledge::Vectors,
     llm::estimated_tokens,
     store::{
         MemoryStore, StoreError,
-        memories::{Forget, Kept, NewMemory, Reworded},
+        memories::{Kept, NewMemory, Reworded},
     },
-    telemetry::metrics::{MEMORY_DURATION, MEMORY_RETRIEVALS, MEMORY_UNAVAILABLE, MEMORY_WRITES},
+    telemetry::metrics::{MEMORY_DURATION, MEMORY_RETRIEVALS, MEMORY_UNAVAILABLE},
 };
 
 mod forgetting;
+mod noting;
 mod tending;
 
 pub use self::forgetting::What;
 
 /// Looking that takes longer is given up.
 const PATIENCE: Duration = Duration::from_secs(2);
+const TOO_LONG: &str = "it took too long";
 /// The most characters of a question in an episode.
 const QUESTION_CHARS: usize = 2000;
 /// The most characters of a fact.
@@ -96,45 +98,38 @@ impl Memories {
         Ok(self.0.as_ref().ok_or_else(nowhere)?)
     }
 
-    /// Remembers what is told, and what is known that fits. What fails ends no answer: it goes on without.
+    /// Remembers what is told, and what is known that fits. What fails ends no answer: it goes on without. What was noted, and what
+    /// was found until then, is told whatever becomes of the rest.
     pub async fn recollect(&self, telling: &Telling) -> Known {
         let begun = Instant::now();
         metrics::counter!(MEMORY_RETRIEVALS).increment(1);
-        let known = match timeout(PATIENCE * 2, self.try_recollect(telling)).await {
-            Ok(Ok(known)) => known,
-            Ok(Err(MemoryError::Off | MemoryError::Nobody)) => Known::default(),
-            Ok(Err(error)) => unavailable(&error.to_string()),
-            Err(_) => unavailable("it took too long"),
+        let mut known = Known::default();
+        let failed = match timeout(PATIENCE * 2, self.try_recollect(telling, &mut known)).await {
+            Ok(Ok(()) | Err(MemoryError::Off | MemoryError::Nobody)) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(TOO_LONG.to_owned()),
         };
+        if let Some(reason) = failed {
+            unavailable(&reason);
+            known.recollection.unavailable = true;
+        }
+        // What was told just now is no memory of it.
+        let is_now = |fact: &&Memory| {
+            fact.session.as_ref() == Some(&telling.session) && fact.message.as_ref() == Some(&telling.message)
+        };
+        let earlier = known.facts.iter().filter(|fact| !is_now(fact));
+        known.recollection.recalled = earlier.chain(&known.episodes).map(Recalled::from).collect();
         metrics::histogram!(MEMORY_DURATION, "op" => "recall").record(begun.elapsed().as_secs_f64());
         known
     }
 
-    /// What is told is noted first, and told whatever becomes of the rest.
-    async fn try_recollect(&self, telling: &Telling) -> Result<Known, MemoryError> {
+    async fn try_recollect(&self, telling: &Telling, known: &mut Known) -> Result<(), MemoryError> {
         let (notebook, rule) = (&telling.notebook, &telling.rule);
-        let owner = notebook.owner.as_ref();
-        if let Some(former) = &telling.replaces {
-            let former = Forget::UndoMessage(telling.session.clone(), former.clone());
-            self.inner_of(owner)?.store.forget(owner, former, Timestamp::now()).await?;
-        }
         let inner = self.open(telling).await?;
-        let mut recollection = Recollection::default();
         if rule.extract == Extract::Rules {
-            let said = phrases::said(&telling.text).into_iter().filter(|said| sensitive(&said.text).is_none());
-            let mut new = inner.new_facts(telling, said.collect()).await?;
-            let now = Timestamp::now(); // A question may be answered anew when its time is over.
-            new.retain_mut(|new| {
-                new.is_again = !telling.is_first;
-                new.memory.expires_at.is_none_or(|end| end > now)
-            });
-            for kept in inner.keep(notebook, new).await? {
-                if let Kept::New { memory, ended } = kept {
-                    recollection.noted.push(Noted::of(&memory, &ended));
-                }
-            }
+            known.recollection.noted = inner.note(telling).await?;
         }
-        let mut facts = inner.store.facts(notebook, Timestamp::now()).await?;
+        known.facts = inner.store.facts(notebook, Timestamp::now()).await?;
         let mut left = rule.profile_tokens;
         let fits = |fact: &&Memory| {
             let tokens = estimated_tokens(fact.text.len()) + 8;
@@ -142,21 +137,11 @@ impl Memories {
             left = left.saturating_sub(tokens);
             fits
         };
-        let newest = facts.iter().rev().take(rule.profile_items).take_while(fits).count();
-        facts.drain(..facts.len() - newest);
+        let newest = known.facts.iter().rev().take(rule.profile_items).take_while(fits).count();
+        known.facts.drain(..known.facts.len() - newest);
         let looking = timeout(PATIENCE, inner.episodes(telling, &telling.text, rule.episodes)).await;
-        let episodes = looking.unwrap_or_else(|_| Err(StoreError::Unavailable("it took too long".to_owned())));
-        let episodes = episodes.unwrap_or_else(|error| {
-            recollection.unavailable = unavailable(&error.to_string()).recollection.unavailable;
-            Vec::new()
-        });
-        // What was told just now is no memory of it.
-        let is_now = |fact: &&Memory| {
-            fact.session.as_ref() == Some(&telling.session) && fact.message.as_ref() == Some(&telling.message)
-        };
-        let earlier = facts.iter().filter(|fact| !is_now(fact));
-        recollection.recalled = earlier.chain(&episodes).map(Recalled::from).collect();
-        Ok(Known { facts, episodes, recollection })
+        known.episodes = looking.unwrap_or_else(|_| Err(StoreError::Unavailable(TOO_LONG.to_owned())))?;
+        Ok(())
     }
 
     /// The notebook of a telling, when its user wants one.
@@ -178,23 +163,19 @@ impl Memories {
         let begun = Instant::now();
         match timeout(PATIENCE, self.try_keep_turn(telling)).await {
             Ok(Ok(()) | Err(MemoryError::Off | MemoryError::Nobody)) => {}
-            Ok(Err(error)) => drop(unavailable(&error.to_string())),
-            Err(_) => drop(unavailable("it took too long")),
+            Ok(Err(error)) => unavailable(&error.to_string()),
+            Err(_) => unavailable(TOO_LONG),
         }
         metrics::histogram!(MEMORY_DURATION, "op" => "keep").record(begun.elapsed().as_secs_f64());
     }
 
     async fn try_keep_turn(&self, telling: &Telling) -> Result<(), MemoryError> {
-        let inner = self.open(telling).await?;
+        let inner = self.inner_of(telling.notebook.owner.as_ref())?;
         let text = beginning(&telling.text, QUESTION_CHARS);
         let words = words(&text);
         let memory = telling.memory(MemoryKind::Episode, Origin::Turn, text);
-        inner
-            .keep(
-                &telling.notebook,
-                vec![NewMemory { memory, words, ends: Vec::new(), over: Vec::new(), is_again: false }],
-            )
-            .await?;
+        let new = NewMemory { memory, words, ends: Vec::new(), over: Vec::new(), is_again: false };
+        inner.keep(&telling.notebook, vec![new]).await.map(drop)?;
         Ok(())
     }
 
@@ -210,14 +191,14 @@ impl Memories {
         if let Some(found) = sensitive(quote) {
             return Err(MemoryError::Sensitive(found));
         }
-        let inner = self.open(telling).await?;
+        let inner = self.inner_of(telling.notebook.owner.as_ref())?;
         // A part of a sentence may say the contrary: what rules know of it is what they know of the whole.
         let is_meant = |said: &Said| phrases::is_own_words(quote, &said.text);
         let mut said: Vec<Said> = phrases::said(&telling.text).into_iter().filter(is_meant).collect();
         if said.is_empty() {
             let text = beginning(quote, FACT_CHARS);
-            let (value, ends) = (None, Vec::new());
-            said.push(Said { attribute: None, text, value, ends, is_over: false, origin: Origin::Explicit });
+            let (values, ends) = (Vec::new(), Vec::new());
+            said.push(Said { attribute: None, text, values, ends, is_over: false, origin: Origin::Explicit });
         }
         let new = inner.new_facts(telling, said).await?;
         let wanted: Vec<Memory> = new.iter().map(|new| new.memory.clone()).collect();
@@ -228,24 +209,25 @@ impl Memories {
         Ok(remembered)
     }
 
-    /// Remembers a fact that the user writes down; `None`: that is known already.
+    /// Remembers a fact that the user writes down for an assistant; `None`: that is known already.
     ///
     /// # Errors
     /// [`MemoryError`].
-    pub async fn write_down(&self, notebook: &Notebook, fact: Memory) -> Result<Option<Memory>, MemoryError> {
-        if let Some(found) = sensitive(&fact.text) {
-            return Err(MemoryError::Sensitive(found));
-        }
-        let said = phrases::said(&fact.text).into_iter().next().filter(|said| said.attribute.is_some());
-        let inner = self.inner_of(notebook.owner.as_ref())?;
-        let over = inner.over(notebook, said.as_ref()).await?;
-        let (attribute, ends) = said.map_or((None, Vec::new()), |said| (said.attribute, said.ends));
-        let words = words(&fact.text);
-        let new = NewMemory { words, ends, over, is_again: false, memory: Memory { attribute, ..fact } };
-        inner.keep(notebook, vec![new]).await?.pop().map_or(Ok(None), what_is_new)
+    pub async fn write_down(
+        &self,
+        assistant: &Assistant,
+        owner: Option<&Owner>,
+        text: &str,
+    ) -> Result<Option<Memory>, MemoryError> {
+        let (inner, notebook) = (self.inner_of(owner)?, notebook(assistant, owner));
+        let fact = written(assistant, &notebook, text.to_owned());
+        let Reworded { text, words, attribute, ends, over } = inner.worked_out(&notebook, text).await?;
+        let new = NewMemory { words, ends, over, is_again: false, memory: Memory { attribute, text, ..fact } };
+        inner.keep(&notebook, vec![new]).await?.pop().map_or(Ok(None), what_is_new)
     }
 
-    /// Puts a fact in other words; what it is about is worked out anew. `None` when `owner` has no such fact.
+    /// Puts a fact in other words; what it is about, and what is over with it, is worked out anew. `None` when `owner` has no such
+    /// fact.
     ///
     /// # Errors
     /// [`MemoryError`].
@@ -255,13 +237,13 @@ impl Memories {
         id: &MemoryId,
         text: &str,
     ) -> Result<Option<Memory>, MemoryError> {
-        if let Some(found) = sensitive(text) {
-            return Err(MemoryError::Sensitive(found));
-        }
-        let said = phrases::said(text).into_iter().next().filter(|said| said.attribute.is_some());
-        let (attribute, ends) = said.map_or((None, Vec::new()), |said| (said.attribute, said.ends));
-        let new = Reworded { text: text.to_owned(), words: words(text), attribute, ends };
-        Ok(self.inner_of(owner)?.store.reword(owner, id, new, Timestamp::now()).await?)
+        let inner = self.inner_of(owner)?;
+        let Some(known) = inner.store.memories_by_id(owner, std::slice::from_ref(id)).await?.pop() else {
+            return Ok(None);
+        };
+        let notebook = Notebook { owner: owner.cloned(), assistant: known.assistant };
+        let new = inner.worked_out(&notebook, text).await?;
+        Ok(inner.store.reword(owner, id, new, Timestamp::now()).await?)
     }
 
     /// What is known of something; of everything: all facts. Facts come first.
@@ -292,44 +274,6 @@ impl Memories {
 }
 
 impl Inner {
-    /// What was said, to be kept as facts.
-    async fn new_facts(&self, telling: &Telling, said: Vec<Said>) -> Result<Vec<NewMemory>, StoreError> {
-        let mut new = Vec::with_capacity(said.len());
-        for said in said {
-            let over = self.over(&telling.notebook, Some(&said)).await?;
-            new.push(NewMemory { over, ..fact(telling, said) });
-        }
-        Ok(new)
-    }
-
-    /// The facts that say what `said` says to be over. They are named one by one: what is told meanwhile was said later.
-    async fn over(&self, notebook: &Notebook, said: Option<&Said>) -> Result<Vec<MemoryId>, StoreError> {
-        let Some(said) = said.filter(|said| said.is_over) else { return Ok(Vec::new()) };
-        let mut facts = self.store.facts(notebook, Timestamp::now()).await?;
-        facts.retain(|fact| phrases::said(&fact.text).iter().any(|other| said.is_end_of(other)));
-        Ok(facts.into_iter().map(|fact| fact.id).collect())
-    }
-
-    async fn keep(&self, notebook: &Notebook, new: Vec<NewMemory>) -> Result<Vec<Kept>, StoreError> {
-        if new.is_empty() {
-            return Ok(Vec::new());
-        }
-        let origins: Vec<Origin> = new.iter().map(|new| new.memory.origin).collect();
-        let kept = self.store.keep_memories(notebook, new).await?;
-        for (kept, origin) in kept.iter().zip(origins) {
-            let outcome = match kept {
-                Kept::New { ended, .. } if ended.is_empty() => "added",
-                Kept::New { .. } => "updated",
-                Kept::Known => "known",
-                Kept::Forgotten => "forgotten",
-                Kept::Full => "full",
-            };
-            metrics::counter!(MEMORY_WRITES, "origin" => origin.as_str(), "outcome" => outcome).increment(1);
-        }
-        self.kept.notify_one();
-        Ok(kept)
-    }
-
     /// The episodes of other conversations that fit `text`, the best first.
     async fn episodes(&self, telling: &Telling, text: &str, most: usize) -> Result<Vec<Memory>, StoreError> {
         if most == 0 {
@@ -371,15 +315,8 @@ fn what_is_new(kept: Kept) -> Result<Option<Memory>, MemoryError> {
         Kept::Known => Ok(None),
         Kept::Full => Err(MemoryError::Full),
         Kept::Forgotten => Err(MemoryError::Forgotten),
+        Kept::Off => Err(MemoryError::Off),
     }
-}
-
-/// Something that was said, to be kept as a fact.
-fn fact(telling: &Telling, said: Said) -> NewMemory {
-    let words = words(&said.text);
-    let memory = telling.memory(MemoryKind::Fact, said.origin, said.text);
-    let memory = Memory { attribute: said.attribute, ..memory };
-    NewMemory { memory, words, ends: said.ends, over: Vec::new(), is_again: false }
 }
 
 /// Whether an attribute is the one that is asked for, or one of its kind, as [`phrases::asked`] says it.
@@ -388,10 +325,9 @@ fn is_of(attribute: &str, asked: &str) -> bool {
     is_kind || attribute.strip_prefix(asked).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 
-fn unavailable(reason: &str) -> Known {
+fn unavailable(reason: &str) {
     metrics::counter!(MEMORY_UNAVAILABLE).increment(1);
     warn!(reason, "the memory is not available");
-    Known { recollection: Recollection { unavailable: true, ..Recollection::default() }, ..Known::default() }
 }
 
 /// The beginning of a text, with so many characters at the most.

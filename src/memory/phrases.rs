@@ -45,8 +45,8 @@ pub struct Said {
     pub attribute: Option<String>,
     /// Their own clause, a part of the message of at most [`MAX_SAID_CHARS`].
     pub text: String,
-    /// What it says of its attribute where there is one of it, in small letters: `berlin` of a place.
-    pub value: Option<String>,
+    /// What it says of its attribute, in small letters: `berlin` of a place, `engineer` and `siemens` of work.
+    pub values: Vec<String>,
     /// The attributes of facts that hold no longer: its own, and those that it denies.
     pub ends: Vec<String>,
     /// Whether what has this value of its attribute holds no longer, and nothing else: "I no longer live in Berlin".
@@ -257,22 +257,31 @@ impl Said {
     fn new(clause: &str, origin: Origin, found: Option<Found>) -> Self {
         let end = clause.char_indices().nth(MAX_SAID_CHARS).map_or(clause.len(), |(end, _)| end);
         let text = clause[..end].trim_end_matches(|c: char| c.is_whitespace() || ",.!?;:।–-".contains(c));
-        let said =
-            Self { attribute: None, text: text.to_owned(), value: None, ends: Vec::new(), is_over: false, origin };
+        let said = Self {
+            attribute: None,
+            text: text.to_owned(),
+            values: Vec::new(),
+            ends: Vec::new(),
+            is_over: false,
+            origin,
+        };
         match found {
-            Some(Found { attribute, value, ends, is_over }) => {
-                let value = Some(value).filter(|value| !value.is_empty());
-                Self { attribute: Some(attribute), value, ends, is_over, ..said }
+            Some(Found { attribute, values, ends, is_over }) => {
+                Self { attribute: Some(attribute), values, ends, is_over, ..said }
             }
             None => said,
         }
     }
 
-    /// Whether something that was said has the value of which this says that it holds no longer.
+    /// Whether something that was said has the values of which this says that they hold no longer: all of them, or no others.
     #[must_use]
     pub fn is_end_of(&self, other: &Self) -> bool {
         let has = |one: &str, part: &str| one == part || one.starts_with(&format!("{part} "));
-        let (Some(own), Some(others)) = (&self.value, &other.value) else { return false };
-        self.is_over && self.attribute == other.attribute && (has(own, others) || has(others, own))
+        let is_same = |one: &String, other: &String| has(one, other) || has(other, one);
+        let are_in = |some: &[String], all: &[String]| {
+            !some.is_empty() && some.iter().all(|one| all.iter().any(|other| is_same(one, other)))
+        };
+        let (own, others) = (&self.values, &other.values);
+        self.is_over && self.attribute == other.attribute && (are_in(own, others) || are_in(others, own))
     }
 }

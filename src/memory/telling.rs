@@ -1,13 +1,13 @@
 //! What a user says now, and the notebook that it may go into. Plain values; uses `chat` and `config`.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use crate::{
     chat::{Memory, MemoryId, MemoryKind, Message, MessageId, Notebook, Origin, Owner, SessionId, Timestamp},
     config::{Assistant, KnownTo, Remembering},
 };
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY_S: u64 = 24 * 3600;
 
 /// What a user says now, and the notebook that it may go into.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,8 +26,6 @@ pub struct Telling {
     pub at: Timestamp,
     /// Whether nobody has answered it yet: who answers it again remembers nothing again of which something was kept then.
     pub is_first: bool,
-    /// The message in the place of which it was written: what that told is taken back.
-    pub replaces: Option<MessageId>,
 }
 
 impl Telling {
@@ -48,14 +46,11 @@ impl Telling {
             text: question.text.as_str().into(),
             at: question.created_at,
             is_first,
-            replaces: question.replaces.clone(),
         })
     }
 
     /// Something of it, to be kept.
     pub(super) fn memory(&self, kind: MemoryKind, origin: Origin, text: String) -> Memory {
-        let expires_at =
-            Some(self.at.plus_seconds((DAY * u32::try_from(self.rule.ttl_days).unwrap_or(u32::MAX)).as_secs()));
         Memory {
             id: MemoryId::random(),
             assistant: self.notebook.assistant.clone(),
@@ -67,8 +62,31 @@ impl Telling {
             message: Some(self.message.clone()),
             said_at: self.at,
             ended_at: None,
-            expires_at,
+            expires_at: Some(end(&self.rule, self.at)),
         }
+    }
+}
+
+/// When what is said at a moment is forgotten by itself.
+fn end(rule: &Remembering, said_at: Timestamp) -> Timestamp {
+    said_at.plus_seconds(rule.ttl_days.saturating_mul(DAY_S))
+}
+
+/// A fact that a user writes down for an assistant now.
+pub(super) fn written(assistant: &Assistant, notebook: &Notebook, text: String) -> Memory {
+    let now = Timestamp::now();
+    Memory {
+        id: MemoryId::random(),
+        assistant: notebook.assistant.clone(),
+        kind: MemoryKind::Fact,
+        attribute: None,
+        text,
+        origin: Origin::Explicit,
+        session: None,
+        message: None,
+        said_at: now,
+        ended_at: None,
+        expires_at: Some(end(&assistant.memory, now)),
     }
 }
 

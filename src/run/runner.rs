@@ -2,12 +2,17 @@
 //! and its neighbours.
 
 use std::{
+    pin::pin,
     sync::{Arc, LazyLock},
     time::Duration,
 };
 
 use async_stream::stream;
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+    stream::BoxStream,
+};
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
@@ -132,11 +137,23 @@ impl Runner {
             }
             yield Before::Told(RunEvent::Doing(Phase::Retrieving.into()));
             let lookup = Lookup::of(self.retriever.clone(), &self.retrieval, &request);
-            let ((found, retrieved), known) =
-                tokio::join!(self.look_up(&lookup, &request, &spender, &span), self.recollect(&request));
+            let (found, retrieved, known) = {
+            let recollecting = pin!(self.recollect(&request));
+            let looking = pin!(self.look_up(&lookup, &request, &spender, &span));
+            // What was noted is told as soon as it is: a search of the documents may take its time, and the user may stop it.
+            let (known, searched) = match select(recollecting, looking).await {
+                Either::Left((known, looking)) => (known, Err(looking)),
+                Either::Right((searched, recollecting)) => (recollecting.await, Ok(searched)),
+            };
             if !known.recollection.is_empty() {
                 yield Before::Told(RunEvent::Remembered(Arc::new(known.recollection.clone())));
             }
+            let (found, retrieved) = match searched {
+                Ok(searched) => searched,
+                Err(looking) => looking.await,
+            };
+            (found, retrieved, known)
+            };
             yield Before::Told(retrieved);
             yield Before::Told(RunEvent::Doing(Phase::Waiting.into()));
             let knowing = &request.assistant.knowledge;

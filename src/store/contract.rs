@@ -203,6 +203,8 @@ contracts_of_memories!([
     vectors_are_of_one_model,
     a_user_wants_to_be_remembered_or_not,
     a_message_is_taken_back_with_its_episode,
+    an_edited_message_takes_back_what_it_told,
+    other_words_end_what_they_say_to_be_over,
     what_mentions_words_is_forgotten_at_once,
     a_notebook_has_so_many_facts,
     the_newest_episodes_of_a_notebook_stay,

@@ -3,9 +3,9 @@
 
 use async_trait::async_trait;
 
-pub(in crate::store) use self::desk::{Decision, Desk, Met, Past, Stands};
+pub(in crate::store) use self::desk::{Decision, Desk, Met, OfMessage, Past, Stands, TakenBack};
 use super::StoreError;
-use crate::chat::{Memory, MemoryId, MemoryKind, MessageId, Notebook, Owner, SessionId, Timestamp};
+use crate::chat::{Memory, MemoryId, MemoryKind, Notebook, Owner, SessionId, Timestamp};
 
 mod desk;
 
@@ -90,6 +90,8 @@ pub struct Reworded {
     pub attribute: Option<String>,
     /// The attributes of other facts that hold no longer.
     pub ends: Vec<String>,
+    /// Facts that hold no longer besides, as far as they are in the same notebook.
+    pub over: Vec<MemoryId>,
 }
 
 /// What became of something that was to be kept.
@@ -104,8 +106,11 @@ pub enum Kept {
     },
     /// A fact that says the same, capitals aside, holds already, or this message is an episode already.
     Known,
-    /// It was said before the user wanted that forgotten; or it is an episode of a conversation that is deleted.
+    /// It was said before the user wanted that forgotten, or in a message that is no part of the conversation any more; or it is
+    /// an episode of a conversation that is deleted.
     Forgotten,
+    /// The user wants nothing to be remembered.
+    Off,
     /// There are [`MAX_FACTS`] facts, and all of them hold.
     Full,
 }
@@ -154,8 +159,6 @@ pub enum Forget {
     /// A memory is taken back, with a fact the episode of its message: the facts that it ended hold again, or end with what has
     /// ended it. What was said can be remembered again when it is said again, in another message.
     Undo(MemoryId),
-    /// All memories of a message are taken back so, in whichever notebook: it was edited.
-    UndoMessage(SessionId, MessageId),
     /// In the notebook of this assistant all facts that mention all of these words, or whose words are all among them, and
     /// whatever else mentions these words. Nothing that was said before with them is remembered again.
     Words(String, Words),
@@ -172,6 +175,15 @@ pub struct Forgotten {
     pub episodes: usize,
 }
 
+impl MemoryFilter {
+    /// The same, for each of the sorts that are meant.
+    pub(in crate::store) fn by_kind(&self) -> Vec<(MemoryKind, Self)> {
+        let all = [MemoryKind::Fact, MemoryKind::Episode].into_iter();
+        let meant = all.filter(|kind| self.kind.is_none_or(|asked| asked == *kind));
+        meant.map(|kind| (kind, Self { kind: Some(kind), ..self.clone() })).collect()
+    }
+}
+
 impl Forgotten {
     /// So many more of a sort.
     pub(in crate::store) const fn count(&mut self, kind: MemoryKind, more: usize) {
@@ -186,7 +198,10 @@ impl Forgotten {
 #[async_trait]
 pub trait MemoryStore: Send + Sync + std::fmt::Debug + 'static {
     /// Keeps memories in a notebook, one after the other, all in one transaction; what became of each. Of episodes the
-    /// [`MAX_EPISODES`] that were kept last stay.
+    /// [`MAX_EPISODES`] that were kept last stay. What is edited is taken back by [`SessionStore::branch`], and what comes of it
+    /// later is not kept.
+    ///
+    /// [`SessionStore::branch`]: super::SessionStore::branch
     async fn keep_memories(&self, notebook: &Notebook, new: Vec<NewMemory>) -> Result<Vec<Kept>, StoreError>;
 
     /// The facts of a notebook that hold at `now`, the oldest first.

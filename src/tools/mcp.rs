@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use self::link::{Fault, Link, Telling};
+use self::link::{Cancelling, Fault, Link};
 use super::{error::ToolError, output::Output, progress::Reporter};
 use crate::{
     chat::Owner,
@@ -57,7 +57,7 @@ struct Server {
     health: Mutex<Health>,
     /// The tools that are not as they were pinned.
     off: Mutex<BTreeSet<String>>,
-    telling: Telling,
+    cancelling: Cancelling,
 }
 
 #[derive(Debug, Default)]
@@ -150,7 +150,7 @@ impl Server {
             link: tokio::sync::Mutex::default(),
             health: Mutex::default(),
             off: Mutex::default(),
-            telling: Telling::default(),
+            cancelling: Cancelling::default(),
         }
     }
 
@@ -196,7 +196,7 @@ impl Server {
         let clocks = (self.settings.call_s, self.settings.call_total_s);
         let clocks = (Duration::from_secs_f64(clocks.0), Duration::from_secs_f64(clocks.1));
         let called = (tool.remote.as_str(), arguments.as_json().clone());
-        let said = link.ask(called, clocks, progress, &self.telling).await?;
+        let said = link.ask(called, clocks, progress, &self.cancelling).await?;
         answer::read(said).map_err(Fault::Said)
     }
 

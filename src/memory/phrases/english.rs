@@ -8,13 +8,13 @@ use super::{
     rule::{
         About::{Either, Many, Named, One, Over, OverMany, Relation},
         Rule,
-        Value::{Any, Day, Introduced, Name, Place, Proper, Thing, Work},
+        Value::{Any, Day, Endured, Introduced, KnownPlace, Name, Place, Proper, Thing, Work},
         pattern,
     },
 };
 
 const ADVERBS: &str = r"(?:(?:really|also|still|now|just|currently|absolutely|do|always|actually|personally|quite|totally|mostly|honestly|definitely|especially|simply|recently|generally|very|severely|highly|deathly|slightly) )*";
-const JOBS: &str = r"(?:[\w-]+ )?(?:teacher|nurse|doctor|physician|surgeon|dentist|engineer|developer|programmer|designer|architect|lawyer|student|pupil|baker|cook|chef|waiter|waitress|plumber|electrician|carpenter|mechanic|farmer|gardener|journalist|writer|author|editor|musician|actor|actress|artist|painter|photographer|scientist|researcher|professor|librarian|accountant|manager|consultant|analyst|pilot|driver|police officer|firefighter|soldier|pharmacist|therapist|psychologist|veterinarian|vet|social worker|civil servant|translator|economist|salesperson|hairdresser|tailor|pensioner|retiree|freelancer)";
+const JOBS: &str = r"(?:(?:(?:software|hardware|data|web|front-?end|back-?end|full-?stack|systems?|network|security|cloud|devops|ml|ai|qa|test|game|mobile|android|ios|primary|elementary|secondary|high|middle|kindergarten|school|math|maths|english|german|french|spanish|music|art|history|physics|chemistry|biology|science|pe|civil|mechanical|electrical|chemical|industrial|biomedical|aerospace|structural|sound|audio|medical|phd|law|nursing|graduate|university|college|police|head|senior|junior|lead|chief|freelance|self-employed|product|project|account|marketing|sales|hr|it|office|store|case|general|operations|event|graphic|fashion|interior|ux|ui|registered|staff|night|travel|research|taxi|bus|truck|lorry|train|delivery|uber|airline|commercial|family|tax|patent|criminal|divorce|corporate|business|financial|management|political|clinical|school|social|child|physical|occupational|speech|massage|pastry|sous|line|wedding|portrait|wildlife|sports|news|technical|science|copy|film|video|book|session|jazz|classical|concert|stage|voice|dairy|organic|landscape|car|auto|bike|aircraft|computer|climate|marine|brain|heart|plastic|orthopedic|small-animal) )+)?(?:teacher|nurse|doctor|physician|surgeon|dentist|engineer|developer|programmer|designer|architect|lawyer|student|pupil|baker|cook|chef|waiter|waitress|plumber|electrician|carpenter|mechanic|farmer|gardener|journalist|writer|author|editor|musician|actor|actress|artist|painter|photographer|scientist|researcher|professor|librarian|accountant|manager|consultant|analyst|pilot|driver|police officer|firefighter|soldier|pharmacist|therapist|psychologist|veterinarian|vet|social worker|civil servant|translator|economist|salesperson|hairdresser|tailor|pensioner|retiree|freelancer)";
 pub(super) const LANGUAGES: &str = r"(?:english|german|french|spanish|italian|portuguese|russian|polish|dutch|swedish|danish|norwegian|finnish|greek|turkish|arabic|hebrew|persian|farsi|urdu|hindi|bengali|punjabi|gujarati|marathi|tamil|telugu|kannada|malayalam|chinese|mandarin|cantonese|japanese|korean|vietnamese|thai|indonesian|malay|swahili|ukrainian|czech|slovak|hungarian|romanian|bulgarian|serbian|croatian|catalan|esperanto|sign language)";
 const DIETS: &str = r"vegan|vegetarian|pescatarian|pescetarian|flexitarian";
 
@@ -30,7 +30,7 @@ pub(super) static ENGLISH: LazyLock<Language> = LazyLock::new(|| Language {
     )),
     hedge: pattern(concat!(
         r"\b(?:if|would|wish|used to|could|might|maybe|perhaps|imagine|pretend|suppose|supposing|hypothetically|unless|whether|dream(?:t|ed|s)?|sa(?:id|ys)|tells|told|thinks|wrote|writes",
-        r"|believes|believed|wonders|claims|claimed|asked|asks|lyrics|fictional|roleplay|role-play|joking|kidding|almost|should)\b|^(?:when|while|before|after|until|once|because|since|although|as|in case)\b|\b(?:i|we)['’]d\b"
+        r"|believes|believed|wonders|claims|claimed|asked|asks|lyrics|fiction(?:al)?|fanfic\w*|roleplay|role-play|joking|kidding|almost|should|in (?:my|the|a|this|our|his|her) (?:\w+ )?(?:novel|story|book|game|dreams?|film|movie|play|song|poem|role|campaign|script|series|show|simulation|scenario|backstory|fantasy)|my (?:character|protagonist|avatar|narrator|alter ego|hero|heroine))\b|^(?:when|while|before|after|until|once|because|since|although|as|in case)\b|\b(?:i|we)['’]d\b"
     )),
     joint: pattern(
         r"(?:,? (?:and|but|plus|so|then|also)(?: also| now)? |, |\s[–—-]\s|: )(?P<next>(?:I|I['’]m|I['’]ve|my|we|we['’]ve)\b)",
@@ -60,7 +60,11 @@ fn rules() -> Vec<Rule> {
         rule(One("name"), Name, r"(?:I['’]?m|I am) (?:called|named) (?P<v>.+)"),
         rule(One("name"), Proper, r"(?:(?:you can|you may|please|just) )*call me (?P<v>.+)"),
         rule(One("pronouns"), Thing, r"my (?:preferred )?pronouns are (?P<v>.+)"),
-        rule(One("pronouns"), Thing, r"I (?:use|go by) (?P<v>\p{L}+/\p{L}+.*)"),
+        rule(
+            One("pronouns"),
+            Thing,
+            r"I (?:use|go by) (?P<v>(?:(?:he|she|they|it|xe|ze|ey|fae|any)/(?:him|his|her|hers|she|he|them|they|theirs?|it|its|xem|zir|hir|em|faer|all|any)|any pronouns).*)",
+        ),
         rule(One("name"), Proper, r"I go by the name(?: of)? (?P<v>.+)"),
         rule(One("birthday"), Day, r"my birthday(?:['’]s| is)(?: on)? (?P<v>.+)"),
         rule(One("birthday"), Day, r"I was born(?: on| in)? (?P<v>.+)"),
@@ -73,8 +77,12 @@ fn rules() -> Vec<Rule> {
             Place,
             r"(?:(?:I|we)['’]ve|(?:I|we) have) (?:been living|lived) in (?P<v>.+?) (?:since|for) .+",
         ),
-        rule(One("place"), Place, r"{have} {adv} (?:moved|relocated) (?:(?:away|back|here) )?from .+? to (?P<v>.+)"),
-        rule(One("place"), Place, r"{have} {adv} (?:moved|relocated) (?:back )?to (?P<v>.+)"),
+        rule(
+            One("place"),
+            KnownPlace,
+            r"{have} {adv} (?:moved|relocated) (?:(?:away|back|here) )?from .+? to (?P<v>.+)",
+        ),
+        rule(One("place"), KnownPlace, r"{have} {adv} (?:moved|relocated) (?:back )?to (?P<v>.+)"),
         rule(
             Over("place"),
             Place,
@@ -139,7 +147,7 @@ fn rules() -> Vec<Rule> {
             Thing,
             r"{i} {adv} (?:like|love|enjoy|care for) (?P<v>.+?) no (?:more|longer)$",
         ),
-        denial(Either("dislikes", "likes"), Thing, r"{i} {adv} can(?:no|['’]?| no)t (?:stand|bear) (?P<v>.+)"),
+        denial(Either("dislikes", "likes"), Endured, r"{i} {adv} can(?:no|['’]?| no)t (?:stand|bear) (?P<v>.+)"),
         rule(Either("dislikes", "likes"), Thing, r"{i} {adv} (?:dislike|hate|detest|loathe) (?P<v>.+)"),
         denial(
             Either("dislikes", "likes"),

@@ -8,7 +8,7 @@ use super::{
     rule::{
         About::{Either, Many, Named, One, Over, OverMany, Relation},
         Rule,
-        Value::{Any, Day, Name, Place, Proper, Thing, Work},
+        Value::{Any, Day, KnownPlace, Name, Place, Proper, Thing, Work},
         pattern,
     },
 };
@@ -31,7 +31,7 @@ pub(super) static GERMAN: LazyLock<Language> = LazyLock::new(|| Language {
     ),
     hedge: pattern(concat!(
         r"\b(?:wenn|falls|ob|würde\w*|wäre\w*|hätte\w*|könnte\w*|möchte\w*|sollte\w*|wünsch\w*|früher|damals|vielleicht|angenommen|stell dir|träum\w*|sagt|sagte|sagen|meint|meinte|behauptet|schrieb",
-        r"|schreibt|glaubt|denkt|findet|vermutet|fragt|fragte|erzählt|erzählte|als ob|beinahe|rollenspiel|scherz)\b|^(?:als|während|bevor|nachdem|bis|sobald|weil|obwohl)\b"
+        r"|schreibt|glaubt|denkt|findet|vermutet|fragt|fragte|erzählt|erzählte|als ob|beinahe|rollenspiel|scherz|in (?:mein\w*|dem|der|einem|einer|diese\w*|unser\w*) (?:roman|geschichte|buch|spiel|traum|film|theaterstück|stück|lied|gedicht|rolle|drehbuch|serie)|meine (?:figur|romanfigur|spielfigur)|im (?:roman|spiel|film|buch|traum|stück))\b|^(?:als|während|bevor|nachdem|bis|sobald|weil|obwohl)\b"
     )),
     joint: pattern(r"(?:,? (?:und|aber|sowie|außerdem) |, |: )(?P<next>(?:ich|mein|meine|wir|unser|unsere)\b)"),
     own: pattern(r"\b(?:ich|mich|mir|mein\w*|wir|uns|unser\w*)\b"),
@@ -69,10 +69,11 @@ fn rules() -> Vec<Rule> {
         rule(Over("place"), Place, r"(?:ich|wir) (?:wohnen?|leben?) in (?P<v>.+?) nicht (?:mehr|länger)$"),
         rule(Over("place"), Place, r"(?:ich bin|wir sind) {adv} (?:von|aus) (?P<v>.+?) weggezogen$"),
         rule(Over("place"), Any, r"(?:ich bin|wir sind) {adv} weggezogen$"),
+        rule(One("place"), Place, r"(?:ich|wir) (?:wohnen?|leben?) {adv} (?:mit [^,]{1,40}? )?in (?P<v>.+)"),
         rule(
             One("place"),
-            Place,
-            r"(?:ich|wir) (?:wohnen?|leben?) {adv} (?:mit [^,]{1,40}? )?(?:in|bei|nahe) (?P<v>.+)",
+            KnownPlace,
+            r"(?:ich|wir) (?:wohnen?|leben?) {adv} (?:mit [^,]{1,40}? )?(?:bei|nahe) (?P<v>.+)",
         ),
         rule(
             One("place"),
@@ -142,7 +143,7 @@ fn rules() -> Vec<Rule> {
         rule(Relation, Name, r"(?:ich habe|wir haben) (?:eine?n?) {k} namens (?P<v>.+)"),
         rule(One("spouse"), Proper, r"ich bin {adv} mit (?P<v>.+?) verheiratet"),
         // After "dass".
-        rule(One("name"), Name, r"ich (?P<v>.+?) hei(?:ß|ss)e$"),
+        rule(One("name"), Name, r"ich (?P<v>[^,]+?) hei(?:ß|ss)e$"),
         rule(One("name"), Name, r"mein name (?P<v>.+?) ist$"),
         rule(One("place"), Place, r"ich {adv} in (?P<v>.+?) (?:wohne|lebe)$"),
         rule(One("place"), Place, r"ich {adv} (?:(?:von|aus) .+? )?nach (?P<v>.+?) (?:um)?gezogen bin$"),
@@ -160,9 +161,13 @@ fn rules() -> Vec<Rule> {
             Thing,
             r"ich {adv} (?:kein(?:e|en)? (?P<v>.+?)(?: mehr)?) (?:mag|esse|trinke)$",
         ),
-        denial(Either("dislikes", "likes"), Thing, r"ich (?P<v>.+?) nicht (?:mehr )?mag$"),
-        rule(Either("dislikes", "likes"), Thing, r"ich (?P<v>.+?) hasse$"),
-        rule(Either("likes", "dislikes"), Thing, r"ich (?P<v>.+?) (?:(?:sehr|gern|gerne) )*(?:mag|liebe|esse|trinke)$"),
+        denial(Either("dislikes", "likes"), Thing, r"ich (?P<v>[^,]+?) nicht (?:mehr )?mag$"),
+        rule(Either("dislikes", "likes"), Thing, r"ich (?P<v>[^,]+?) hasse$"),
+        rule(
+            Either("likes", "dislikes"),
+            Thing,
+            r"ich (?P<v>[^,]+?) (?:(?:sehr|gern|gerne) )*(?:mag|liebe|esse|trinke)$",
+        ),
         rule(Named(""), Thing, r"meine? (?P<k>lieblings\p{L}+) (?P<v>.+?) (?:ist|sind)$"),
         rule(Relation, Name, r"meine? {k} (?P<v>.+?) (?:hei(?:ß|ss)t|hei(?:ß|ss)en)$"),
     ]

@@ -13,7 +13,7 @@ fn shown(said: &Said) -> String {
     let own = said.attribute.clone();
     let ends: String =
         said.ends.iter().filter(|ended| Some(*ended) != own.as_ref()).map(|ended| format!(" -{ended}")).collect();
-    let over = said.value.as_ref().filter(|_| said.is_over).map(|value| format!(" - {value}")).unwrap_or_default();
+    let over = if said.is_over { format!(" - {}", said.values.join(" + ")) } else { String::new() };
     format!("{mark}{}{over} = {}{ends}", own.unwrap_or_default(), said.text)
 }
 
@@ -34,6 +34,29 @@ fn what_tells_nothing_of_them() {
     let told: Vec<_> =
         UNTOLD.iter().map(|message| (message, said(message))).filter(|(_, said)| !said.is_empty()).collect();
     assert!(told.is_empty(), "{told:#?}");
+}
+
+/// What is over, and what was said before: whether that is over with it.
+const OVER: &[(&str, &str, bool)] = &[
+    ("I no longer work at Siemens", "I work as an engineer at Siemens", true),
+    ("I no longer work at Siemens", "I work at Siemens in Munich", true),
+    ("I no longer work at Siemens", "I work as an engineer at Bosch", false),
+    ("I no longer work at Siemens", "I work as an engineer", false),
+    ("I no longer work as an engineer", "I work as an engineer at Siemens", true),
+    ("I no longer work as an engineer at Siemens", "I work at Siemens", true),
+    ("I no longer work as an engineer at Siemens", "I work as an engineer at Bosch", false),
+    ("I no longer work at the Post Office", "I work as a clerk for the Post Office", true),
+    ("Ich arbeite nicht mehr bei Siemens", "Ich arbeite als Ingenieur bei Siemens", true),
+    ("I no longer live in the Netherlands", "I live in Netherlands", true),
+    ("I no longer live in Berlin", "I moved from Berlin to Lisbon", false),
+];
+
+#[test]
+fn what_is_over_ends_what_has_its_values() {
+    for (over, before, is_over) in OVER {
+        let (over, before) = (&said(over)[0], &said(before)[0]);
+        assert_eq!(over.is_end_of(before), *is_over, "{over:?} {before:?}");
+    }
 }
 
 #[test]

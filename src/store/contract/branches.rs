@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn another_answer(id: &str, at: Option<&str>) -> Branch {
+pub(super) fn another_answer(id: &str, at: Option<&str>) -> Branch {
     let run = RunId::parse(&format!("r-{id}")).expect("an id");
     Branch {
         at: at.map(message_id),
@@ -12,7 +12,7 @@ fn another_answer(id: &str, at: Option<&str>) -> Branch {
     }
 }
 
-fn edited(id: &str, at: &str, text: &str) -> Branch {
+pub(super) fn edited(id: &str, at: &str, text: &str) -> Branch {
     let mut branch = another_answer(&format!("a-{id}"), Some(at));
     let run = branch.answer.run.clone().expect("a run");
     branch.question = Some(Message::question(message_id(id), text.to_owned(), run, Timestamp(7000)));
@@ -32,7 +32,7 @@ async fn page(store: &dyn SessionStore, session: &SessionId, scope: Scope) -> Me
     store.messages(session, None, 100, scope).await.expect("read")
 }
 
-async fn stored(store: &dyn SessionStore, session: &SessionId, branch: Branch) -> (Message, MessagePage) {
+pub(super) async fn stored(store: &dyn SessionStore, session: &SessionId, branch: Branch) -> (Message, MessagePage) {
     match store.branch(session, Fence::FIRST, branch, 100).await.expect("stored") {
         Branched::Stored { question, page } => (*question, page),
         refused => panic!("{refused:?}"),

@@ -90,7 +90,8 @@ fn in_session(session: &str, message: &str, mut new: NewMemory) -> NewMemory {
 /// What ends whatever it is about.
 fn other_words(text: &str, attribute: Option<&str>) -> Reworded {
     let attribute = attribute.map(str::to_owned);
-    Reworded { text: text.to_owned(), words: words(text), ends: attribute.iter().cloned().collect(), attribute }
+    let ends = attribute.iter().cloned().collect();
+    Reworded { text: text.to_owned(), words: words(text), ends, attribute, over: Vec::new() }
 }
 
 async fn keep(store: &dyn MemoryStore, notebook: &Notebook, new: NewMemory) -> Kept {
@@ -441,6 +442,13 @@ pub(super) async fn a_user_wants_to_be_remembered_or_not(store: Arc<impl Remembe
     }
     store.set_remembers(None, false).await.expect("set");
     assert!(!store.remembers(None).await.expect("read"));
+    // Whoever switches it off while something is said is not remembered by that.
+    let both = || vec![fact("f", "like tea", 1000), episode("e", "like tea", "", 1000)];
+    let nobodys = notebook(None, "companion");
+    assert_eq!(store.keep_memories(&nobodys, both()).await.expect("read"), [Kept::Off, Kept::Off]);
+    assert!(facts(&*store, &nobodys).await.is_empty() && episodes(&*store, &nobodys).await.is_empty());
+    store.set_remembers(None, true).await.expect("set");
+    assert!(matches!(keep(&*store, &nobodys, both().remove(0)).await, Kept::New { .. }));
 }
 
 pub(super) async fn a_message_is_taken_back_with_its_episode(store: Arc<impl Remembering>) {
@@ -463,12 +471,68 @@ pub(super) async fn a_message_is_taken_back_with_its_episode(store: Arc<impl Rem
     assert_eq!(keep(&*store, &anns(), said()).await, Kept::Forgotten);
     keep_new(&*store, &anns(), in_session("s", "m2", fact("again", "like tea", 2500))).await;
 
-    let edited = || Forget::UndoMessage(session_id("s"), message_id("m1"));
-    let others = store.forget(Some(&Owner::new("acme/ben")), edited(), Timestamp(3000)).await.expect("written");
-    assert_eq!(others, Forgotten::default());
-    assert_eq!(forget(&*store, edited(), 3000).await, (1, 0));
+    assert_eq!(forget(&*store, Forget::Undo(memory_id("oslo")), 3000).await, (1, 0));
     assert_eq!(facts(&*store, &anns()).await, ["rome", "again"]);
-    assert_eq!(keep(&*store, &anns(), of_message(false).remove(0)).await, Kept::Forgotten);
+}
+
+/// Whether anybody answers the edited question or not: what takes it back is the edit.
+pub(super) async fn an_edited_message_takes_back_what_it_told(store: Arc<impl Remembering>) {
+    for (session, owner) in [("s", Some(ann())), ("nobodys", None)] {
+        let id = make(&*store, SessionRecord { owner: owner.clone(), ..record(session, 1000) }).await;
+        let book = |assistant: &str| Notebook { owner: owner.clone(), assistant: assistant.to_owned() };
+        let named = |name: &str| format!("{session}-{name}");
+        let told = |name: &str, message: &str, text: &str, at| {
+            about("home", in_session(session, message, fact(&named(name), text, at)))
+        };
+        store.append_turn(&id, Fence::FIRST, turn("q1", "I live in Oslo", 2000)).await.expect("stored");
+        keep_new(&*store, &book("companion"), told("rome", "q0", "live Rome", 1000)).await;
+        keep_new(&*store, &book("companion"), told("oslo", "q1", "live Oslo", 2000)).await;
+        keep_new(&*store, &book("other"), told("others", "q1", "live Oslo", 2000)).await;
+        keep_new(&*store, &book("other"), in_session(session, "q1", episode(&named("e"), "live Oslo", "", 2000))).await;
+        // Somebody else's message of the same name.
+        keep_new(&*store, &notebook(OWNERS[1], "companion"), told("bens", "q1", "live Oslo", 2000)).await;
+
+        stored(&*store, &id, edited("q2", "q1", "I live in Bonn")).await;
+        assert_eq!(facts(&*store, &book("companion")).await, [named("rome")], "it holds again");
+        let of_other = MemoryFilter { assistant: Some("other".to_owned()), ..MemoryFilter::default() };
+        assert_eq!(listed(&*store, owner.as_ref(), &of_other).await, Vec::<String>::new());
+        assert_eq!(facts(&*store, &notebook(OWNERS[1], "companion")).await, [named("bens")]);
+        // What the first form's answer brings late is not kept.
+        let late = [
+            told("late", "q1", "live Paris", 2000),
+            in_session(session, "q1", episode(&named("late-e"), "live Paris", "", 2000)),
+        ];
+        for late in late {
+            assert_eq!(keep(&*store, &book("companion"), late).await, Kept::Forgotten);
+        }
+        // Edited again before it was answered, in two steps of which the first told something.
+        keep_new(&*store, &book("companion"), told("bonn", "q2", "live Bonn", 7000)).await;
+        stored(&*store, &id, edited("q3", "q2", "I live in Graz")).await;
+        stored(&*store, &id, edited("q4", "q3", "I like tea")).await;
+        assert_eq!(facts(&*store, &book("companion")).await, [named("rome")]);
+        // The same may be said of the question that stands there now.
+        keep_new(&*store, &book("companion"), told("again", "q4", "live Oslo", 7000)).await;
+        // An answer anew takes nothing back.
+        stored(&*store, &id, another_answer("anew", None)).await;
+        assert_eq!(facts(&*store, &book("companion")).await, [named("again")]);
+        let bens = MemoryFilter::default();
+        store.forget(Some(&Owner::new("acme/ben")), Forget::All(bens), Timestamp(1)).await.expect("forgotten");
+    }
+}
+
+pub(super) async fn other_words_end_what_they_say_to_be_over(store: Arc<impl Remembering>) {
+    for (id, text) in [("oslo", "live Oslo"), ("tea", "like tea"), ("note", "a note")] {
+        keep_new(&*store, &anns(), fact(id, text, 1000)).await;
+    }
+    keep_new(&*store, &notebook(OWNERS[0], "other"), fact("others", "live Oslo", 1000)).await;
+    let over = vec![memory_id("oslo"), memory_id("others"), memory_id("note"), memory_id("unknown")];
+    let new = Reworded { over, ..other_words("left Oslo", None) };
+    let reworded = store.reword(Some(&ann()), &memory_id("note"), new, Timestamp(2000)).await.expect("written");
+    assert_eq!(reworded.expect("there is one").text, "left Oslo");
+    assert_eq!(facts(&*store, &anns()).await, ["tea", "note"], "neither itself nor what it does not name");
+    assert_eq!(facts(&*store, &notebook(OWNERS[0], "other")).await, ["others"]);
+    assert_eq!(forget(&*store, Forget::Undo(memory_id("note")), 3000).await, (1, 0));
+    assert_eq!(facts(&*store, &anns()).await, ["oslo", "tea"], "it holds again");
 }
 
 pub(super) async fn what_mentions_words_is_forgotten_at_once(store: Arc<impl Remembering>) {

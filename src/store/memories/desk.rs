@@ -1,6 +1,6 @@
 //! What is decided of a notebook before it is written to, whichever database it is in. Pure.
 
-use super::{Kept, MAX_FACTS, NewMemory, Words};
+use super::{Kept, MAX_FACTS, MemoryFilter, NewMemory, Words};
 use crate::chat::{Memory, MemoryId, MemoryKind, MessageId, SessionId, Timestamp};
 
 /// Something that was forgotten, as far as it must be known in order not to be remembered again.
@@ -17,6 +17,25 @@ pub(in crate::store) struct Past {
 }
 
 impl Past {
+    /// What had these words, wherever it was said, and all that was said in the message `said`.
+    pub(in crate::store) fn of_words(
+        at: Timestamp,
+        words: Words,
+        said: (Option<SessionId>, Option<MessageId>),
+    ) -> Self {
+        Self { at, words: Some(words), session: said.0, message: said.1 }
+    }
+
+    /// What was said in a message: it is not remembered when that is answered anew, while its words may be.
+    pub(in crate::store) fn of_message(at: Timestamp, (session, message): (SessionId, MessageId)) -> Self {
+        Self::of_words(at, Words::default(), (Some(session), Some(message)))
+    }
+
+    /// All that was said; with a conversation, all of that.
+    pub(in crate::store) fn of_all(at: Timestamp, filter: &MemoryFilter) -> Self {
+        Self { at, words: None, session: filter.session.clone(), message: None }
+    }
+
     fn covers(&self, new: &NewMemory) -> bool {
         let is_of_session = self.session.is_some() && self.session == new.memory.session;
         let is_of_message = is_of_session && self.message.is_some() && self.message == new.memory.message;
@@ -39,6 +58,48 @@ pub(in crate::store) struct Stands {
     pub(in crate::store) words: Words,
     /// Where it was said.
     pub(in crate::store) said: Option<(SessionId, MessageId)>,
+}
+
+/// A memory of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct OfMessage {
+    /// Which.
+    pub(in crate::store) id: MemoryId,
+    /// The notebook's.
+    pub(in crate::store) assistant: String,
+    /// A fact or an episode.
+    pub(in crate::store) kind: MemoryKind,
+}
+
+/// What is taken back.
+#[derive(Debug, Default)]
+pub(in crate::store) struct TakenBack {
+    /// These, in this order.
+    pub(in crate::store) gone: Vec<MemoryId>,
+    /// In the notebooks of these nothing of the message is remembered when it is answered anew.
+    pub(in crate::store) assistants: Vec<String>,
+}
+
+impl TakenBack {
+    /// A memory of the notebook of `assistant`, with the episode of its message.
+    pub(in crate::store) fn one(id: &MemoryId, assistant: String, of_message: Vec<OfMessage>) -> Self {
+        let is_episode =
+            |other: &OfMessage| other.kind == MemoryKind::Episode && other.assistant == assistant && other.id != *id;
+        let episodes = of_message.into_iter().filter(is_episode).map(|episode| episode.id);
+        Self { gone: std::iter::once(id.clone()).chain(episodes).collect(), assistants: vec![assistant] }
+    }
+
+    /// All of a message, of which the newest comes first, in whichever notebook.
+    pub(in crate::store) fn all(of_message: Vec<OfMessage>) -> Self {
+        let mut back = Self::default();
+        for one in of_message {
+            back.gone.push(one.id);
+            if !back.assistants.contains(&one.assistant) {
+                back.assistants.push(one.assistant);
+            }
+        }
+        back
+    }
 }
 
 /// What goes when something is forgotten.

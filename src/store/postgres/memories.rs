@@ -8,7 +8,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use self::rows::{MEMORY, condition, facts, hold, memories, memory, of};
+use self::rows::{MEMORY, condition, facts, hold, memories, memory, of, remembers};
 use super::{
     OF_NO_SESSION, PostgresStore,
     connect::Link,
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-mod forget;
+pub(super) mod forget;
 mod keep;
 pub(super) mod rows;
 
@@ -90,12 +90,7 @@ impl MemoryStore for PostgresStore {
     }
 
     async fn remembers(&self, owner: Option<&Owner>) -> Result<bool, StoreError> {
-        let remembers = |link: Arc<Link>| async move {
-            let sql = "SELECT remembers FROM memory_settings WHERE owner = $1";
-            let row = link.client.query_typed_opt(sql, &[(&of(owner), Type::TEXT)]).await?;
-            Ok(row.map(|row| get(&row, 0)).transpose()?.unwrap_or(true))
-        };
-        self.read("remembers", remembers).await
+        self.read("remembers", |link| async move { remembers(&link, owner).await }).await
     }
 
     async fn set_remembers(&self, owner: Option<&Owner>, does: bool) -> Result<(), StoreError> {
@@ -213,7 +208,7 @@ async fn reword(
         "UPDATE memories SET text = $3, words = $4, origin = $5, attribute = $6
          WHERE id = $2 AND owner = $1 AND kind = 'fact' RETURNING {MEMORY}"
     );
-    let Reworded { text, words, attribute, ends } = &*new;
+    let Reworded { text, words, attribute, ends, over } = &*new;
     let values: [(&(dyn ToSql + Sync), Type); 6] = [
         (&of(owner.as_ref()), Type::TEXT),
         (&id.as_str(), Type::TEXT),
@@ -224,16 +219,19 @@ async fn reword(
     ];
     let row = link.client.query_typed_opt(&sql, &values).await?;
     let Some(found) = row.as_ref().map(memory).transpose()? else { return Ok(None) };
-    for ended in ends.iter().filter(|_| found.ended_at.is_none()) {
+    if found.ended_at.is_none() {
         let sql =
             "UPDATE memories SET ended_at = $3, ended_by = $2 WHERE owner = $1 AND assistant = $4 AND kind = 'fact'
-            AND attribute = $5 AND ended_at IS NULL AND id <> $2";
-        let values: [(&(dyn ToSql + Sync), Type); 5] = [
+            AND (attribute = ANY ($5) OR id = ANY ($6)) AND ended_at IS NULL AND id <> $2";
+        let ends: Vec<&[u8]> = ends.iter().map(String::as_bytes).collect();
+        let over: Vec<&str> = over.iter().map(MemoryId::as_str).collect();
+        let values: [(&(dyn ToSql + Sync), Type); 6] = [
             (&of(owner.as_ref()), Type::TEXT),
             (&id.as_str(), Type::TEXT),
             (&millis(now), Type::INT8),
             (&found.assistant, Type::TEXT),
-            (&ended.as_bytes(), Type::BYTEA),
+            (&ends, Type::BYTEA_ARRAY),
+            (&over, Type::TEXT_ARRAY),
         ];
         link.client.execute_typed(sql, &values).await?;
     }

@@ -6,12 +6,13 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::{
     connect::Link,
-    rows::{self, MESSAGE},
+    memories::{forget::undo_message, rows::hold},
+    rows::{self, MESSAGE, get},
     sessions,
     writer::Failure,
 };
 use crate::{
-    chat::{Feedback, Message, MessageId, Role, RunId, SessionId, Timestamp, ToolUse},
+    chat::{Feedback, Message, MessageId, Owner, Role, RunId, SessionId, Timestamp, ToolUse},
     store::{
         Appended, Awaited, Branch, Branched, Fence, FinishedAnswer, MAX_AWAITED, MessagePage, Piece, Scope, StoreError,
         Turn,
@@ -287,8 +288,11 @@ pub(super) async fn branch(
         }
     };
     answer.question = Some(question.id.clone());
+    let owner = if branch.question.is_some() { hold_memories(&link, &hand.session).await? } else { None };
     let replaced = replace_from(&link, &hand.session, &first).await?;
     if branch.question.is_some() {
+        // What its first form told is taken back with it: whatever becomes of the new one, the old one is not said any more.
+        undo_message(&link, owner.as_ref(), (hand.session.clone(), first), question.created_at).await?;
         insert(&link, &hand, &question).await?;
     } else {
         let sql = "UPDATE messages SET run = $3 WHERE session_id = $1 AND id = $2";
@@ -304,6 +308,15 @@ pub(super) async fn branch(
     note_use(&link, &hand.session, answer.created_at, more).await?;
     let page = page(&link, &hand.session, None, newest, Scope::Conversation).await?;
     Ok(Branched::Stored { question: Box::new(question), page })
+}
+
+/// Holds what the owner of a conversation has told, so that nothing of it is kept meanwhile; who that is.
+async fn hold_memories(link: &Link, session: &SessionId) -> Result<Option<Owner>, Failure> {
+    let sql = "SELECT owner FROM sessions WHERE id = $1";
+    let row = link.client.query_typed_one(sql, &[(&session.as_str(), Type::TEXT)]).await?;
+    let owner = get::<Option<&str>>(&row, 0)?.map(Owner::new);
+    hold(link, owner.as_ref()).await?;
+    Ok(owner)
 }
 
 /// What waited in the answer `at` is decided, and another one goes on from it.

@@ -7,9 +7,10 @@ use super::{
         Branch, Branched, Scope, StoreError,
         columns::{json_list, millis},
     },
+    memories::forget::undo_message,
     rows::{MESSAGE, id, insert_message, message, message_row, messages, session_exists},
 };
-use crate::chat::{Message, MessageId, Role, RunId, SessionId, ToolUse};
+use crate::chat::{Message, MessageId, Owner, Role, RunId, SessionId, ToolUse};
 
 pub(super) fn branch(
     connection: &Connection,
@@ -48,6 +49,16 @@ pub(super) fn branch(
         )?
         .execute([session.as_str(), first.as_str()])?;
     if branch.question.is_some() {
+        let owner = "SELECT owner FROM sessions WHERE id = ?1";
+        let owner: Option<String> =
+            connection.prepare_cached(owner)?.query_row([session.as_str()], |row| row.get(0))?;
+        // What its first form told is taken back with it: whatever becomes of the new one, the old one is not said any more.
+        undo_message(
+            connection,
+            owner.as_deref().map(Owner::new).as_ref(),
+            (session.clone(), first),
+            question.created_at,
+        )?;
         insert_message(connection, session, &question)?;
     } else {
         connection

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use self::rows::{MEMORY, condition, facts, memory, of};
+use self::rows::{MEMORY, condition, facts, memory, of, remembers};
 use super::{
     SqliteStore,
     rows::{cut, id, optional_id, timestamp},
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-mod forget;
+pub(super) mod forget;
 mod keep;
 pub(super) mod rows;
 
@@ -81,12 +81,7 @@ impl MemoryStore for SqliteStore {
 
     async fn remembers(&self, owner: Option<&Owner>) -> Result<bool, StoreError> {
         let owner = owner.cloned();
-        let remembers = move |connection: &Connection| {
-            let sql = "SELECT remembers FROM memory_settings WHERE owner = ?1";
-            let found = connection.prepare_cached(sql)?.query_row([of(owner.as_ref())], |row| row.get(0)).optional()?;
-            Ok(found.unwrap_or(true))
-        };
-        self.read("remembers", remembers).await
+        self.read("remembers", move |connection| remembers(connection, owner.as_ref())).await
     }
 
     async fn set_remembers(&self, owner: Option<&Owner>, does: bool) -> Result<(), StoreError> {
@@ -208,20 +203,20 @@ fn reword(
         "UPDATE memories SET text = ?3, words = ?4, origin = ?5, attribute = ?6
          WHERE id = ?2 AND owner = ?1 AND kind = 'fact' RETURNING {MEMORY}"
     );
-    let Reworded { text, words, attribute, ends } = new;
+    let Reworded { text, words, attribute, ends, over } = new;
     let values = params![of(owner), id.as_str(), text, words.to_bytes(), Origin::Explicit.as_str(), attribute];
     let Some(found) = connection.prepare_cached(&sql)?.query_row(values, memory).optional()? else { return Ok(None) };
-    for ended in ends.iter().filter(|_| found.ended_at.is_none()) {
-        let sql =
+    if found.ended_at.is_some() {
+        return Ok(Some(found));
+    }
+    let ended = ends.iter().map(|ended| ("attribute", ended.as_str()));
+    for (column, ended) in ended.chain(over.iter().map(|over| ("id", over.as_str()))) {
+        let sql = format!(
             "UPDATE memories SET ended_at = ?3, ended_by = ?2 WHERE owner = ?1 AND assistant = ?4 AND kind = 'fact'
-            AND attribute = ?5 AND ended_at IS NULL AND id <> ?2";
-        connection.prepare_cached(sql)?.execute(params![
-            of(owner),
-            id.as_str(),
-            millis(now),
-            found.assistant,
-            ended
-        ])?;
+             AND {column} = ?5 AND ended_at IS NULL AND id <> ?2"
+        );
+        let values = params![of(owner), id.as_str(), millis(now), found.assistant, ended];
+        connection.prepare_cached(&sql)?.execute(values)?;
     }
     Ok(Some(found))
 }

@@ -281,13 +281,13 @@ impl Link {
     }
 
     /// Calls a tool. Every word of progress gives it `clocks.0` again, but no more than `clocks.1` in all. The server is told when
-    /// it is over, and when this is dropped before there is an answer; who tells it is among `telling`.
+    /// it is over, and when this is dropped before there is an answer; who tells it is among `cancelling`.
     pub(super) async fn ask(
         self: Arc<Self>,
         (name, arguments): (&str, JsonObject),
         clocks: (Duration, Duration),
         progress: &Reporter,
-        telling: &Telling,
+        cancelling: &Cancelling,
     ) -> Result<CallToolResult, Fault> {
         let params = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
         let options =
@@ -296,7 +296,7 @@ impl Link {
         let sent = self.service.peer().send_request_with_option(request, options).await?;
         // What was said before this is not missed: more of it follows.
         let _heard = Heard::new(&self.calls, sent.progress_token.clone(), progress);
-        let mut waiting = Waiting { id: Some(sent.id.clone()), link: self.clone(), telling };
+        let mut waiting = Waiting { id: Some(sent.id.clone()), link: self.clone(), cancelling };
         let came = sent.await_response().await;
         waiting.id = None;
         match came? {
@@ -314,22 +314,22 @@ impl Link {
 }
 
 /// Those that tell servers that nobody waits any more.
-pub(super) type Telling = Mutex<JoinSet<()>>;
+pub(super) type Cancelling = Mutex<JoinSet<()>>;
 
 /// Somebody waits for an answer.
 struct Waiting<'a> {
     id: Option<RequestId>,
     link: Arc<Link>,
-    telling: &'a Telling,
+    cancelling: &'a Cancelling,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let (Some(id), Ok(runtime)) = (self.id.take(), Handle::try_current()) else { return };
         let link = self.link.clone();
-        let mut telling = self.telling.lock();
-        while telling.try_join_next().is_some() {}
-        telling.spawn_on(async move { link.stopped(id).await }, &runtime);
+        let mut cancelling = self.cancelling.lock();
+        while cancelling.try_join_next().is_some() {}
+        cancelling.spawn_on(async move { link.stopped(id).await }, &runtime);
     }
 }
 

@@ -6,10 +6,10 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::rows::{MEMORY, condition, hold, memory, of};
 use crate::{
-    chat::{MemoryId, MemoryKind, MessageId, Owner, SessionId, Timestamp},
+    chat::{MemoryId, MessageId, Owner, SessionId, Timestamp},
     store::{
         columns::millis,
-        memories::{Forget, Forgotten, MAX_FORGOTTEN, MemoryFilter, Met, Past, Stands, Words},
+        memories::{Forget, Forgotten, MAX_FORGOTTEN, MemoryFilter, Met, OfMessage, Past, Stands, TakenBack, Words},
         postgres::{
             connect::Link,
             rows::{get, id as id_of, name, optional_id},
@@ -29,7 +29,6 @@ pub(super) async fn forget(
     match &*what {
         Forget::One(id) => one(&link, owner, id, now).await,
         Forget::Undo(id) => undo(&link, owner, id, now).await,
-        Forget::UndoMessage(session, message) => undo_message(&link, owner, session, message, now).await,
         Forget::Words(assistant, words) => mentioned(&link, owner, assistant, words, now).await,
         Forget::All(filter) => all(&link, owner, filter, now).await,
     }
@@ -43,8 +42,7 @@ async fn one(link: &Link, owner: Option<&Owner>, id: &MemoryId, now: Timestamp) 
     let said = found.session.clone().zip(found.message.clone());
     let stands = Stands { position: get(&row, 12)?, kind: found.kind, words: words.clone(), said };
     let forgotten = delete(link, &stands.with(notebook(link, owner, &found.assistant).await?)).await?;
-    let past = Past { at: now, words: Some(words), session: found.session, message: found.message };
-    note(link, owner, &found.assistant, &past).await?;
+    note(link, owner, &found.assistant, &Past::of_words(now, words, (found.session, found.message))).await?;
     Ok(forgotten)
 }
 
@@ -73,59 +71,63 @@ async fn undo(link: &Link, owner: Option<&Owner>, id: &MemoryId, now: Timestamp)
     let sql = "SELECT assistant, session_id, message FROM memories WHERE id = $2 AND owner = $1";
     let row = link.client.query_typed_opt(sql, &[(&of(owner), Type::TEXT), (&id.as_str(), Type::TEXT)]).await?;
     let Some(row) = row else { return Ok(Forgotten::default()) };
-    let own: String = get(&row, 0)?;
-    let said = (optional_id(&row, 1, SessionId::parse)?, optional_id(&row, 2, MessageId::parse)?);
-    let mut forgotten = Forgotten::default();
-    take_back(link, owner, id, &mut forgotten).await?;
-    if let (Some(session), Some(message)) = said {
-        for (id, assistant, kind) in of_message(link, owner, &session, &message).await? {
-            if kind == MemoryKind::Episode && assistant == own {
-                take_back(link, owner, &id, &mut forgotten).await?;
-            }
-        }
-        note_message(link, owner, &own, (&session, &message), now).await?;
-    }
-    Ok(forgotten)
+    let said = optional_id(&row, 1, SessionId::parse)?.zip(optional_id(&row, 2, MessageId::parse)?);
+    let of_message = match &said {
+        Some(said) => of_message(link, owner, said).await?,
+        None => Vec::new(),
+    };
+    take_back(link, owner, &TakenBack::one(id, get(&row, 0)?, of_message), said, now).await
 }
 
-async fn undo_message(
+/// Takes back all memories of a message, in whichever notebook: it was edited. Whoever calls it holds the owner's.
+pub(in crate::store::postgres) async fn undo_message(
     link: &Link,
     owner: Option<&Owner>,
-    session: &SessionId,
-    message: &MessageId,
+    said: (SessionId, MessageId),
     now: Timestamp,
-) -> Result<Forgotten, Failure> {
-    let mut forgotten = Forgotten::default();
-    let mut noted: Vec<String> = Vec::new();
-    for (id, assistant, _) in of_message(link, owner, session, message).await? {
-        take_back(link, owner, &id, &mut forgotten).await?;
-        if !noted.contains(&assistant) {
-            note_message(link, owner, &assistant, (session, message), now).await?;
-            noted.push(assistant);
-        }
-    }
-    Ok(forgotten)
+) -> Result<(), Failure> {
+    let back = TakenBack::all(of_message(link, owner, &said).await?);
+    take_back(link, owner, &back, Some(said), now).await.map(drop)
 }
 
 /// What there is of a message, the newest first.
 async fn of_message(
     link: &Link,
     owner: Option<&Owner>,
-    session: &SessionId,
-    message: &MessageId,
-) -> Result<Vec<(MemoryId, String, MemoryKind)>, Failure> {
+    (session, message): &(SessionId, MessageId),
+) -> Result<Vec<OfMessage>, Failure> {
     let sql = "SELECT id, assistant, kind FROM memories WHERE owner = $1 AND session_id = $2 AND message = $3
         ORDER BY position DESC";
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&of(owner), Type::TEXT), (&session.as_str(), Type::TEXT), (&message.as_str(), Type::TEXT)];
     let mut found = Vec::new();
     for row in link.client.query_typed(sql, &values).await? {
-        found.push((id_of(&row, 0, MemoryId::parse)?, get(&row, 1)?, name(&row, 2)?));
+        found.push(OfMessage { id: id_of(&row, 0, MemoryId::parse)?, assistant: get(&row, 1)?, kind: name(&row, 2)? });
     }
     Ok(found)
 }
 
 async fn take_back(
+    link: &Link,
+    owner: Option<&Owner>,
+    back: &TakenBack,
+    said: Option<(SessionId, MessageId)>,
+    now: Timestamp,
+) -> Result<Forgotten, Failure> {
+    let mut forgotten = Forgotten::default();
+    for id in &back.gone {
+        take_back_one(link, owner, id, &mut forgotten).await?;
+    }
+    if let Some(said) = said {
+        let past = Past::of_message(now, said);
+        for assistant in &back.assistants {
+            note(link, owner, assistant, &past).await?;
+        }
+    }
+    Ok(forgotten)
+}
+
+async fn take_back_one(
     link: &Link,
     owner: Option<&Owner>,
     id: &MemoryId,
@@ -147,19 +149,6 @@ async fn take_back(
     Ok(())
 }
 
-/// What was said in this message is not remembered when it is answered anew; its words may be.
-async fn note_message(
-    link: &Link,
-    owner: Option<&Owner>,
-    assistant: &str,
-    (session, message): (&SessionId, &MessageId),
-    now: Timestamp,
-) -> Result<(), Failure> {
-    let words = Some(Words::default());
-    let past = Past { at: now, words, session: Some(session.clone()), message: Some(message.clone()) };
-    note(link, owner, assistant, &past).await
-}
-
 async fn mentioned(
     link: &Link,
     owner: Option<&Owner>,
@@ -169,30 +158,22 @@ async fn mentioned(
 ) -> Result<Forgotten, Failure> {
     let met = Stands::mentioning(words, notebook(link, owner, assistant).await?);
     let forgotten = delete(link, &met).await?;
-    for (session, message) in &met.messages {
-        note_message(link, owner, assistant, (session, message), now).await?;
+    for said in met.messages {
+        note(link, owner, assistant, &Past::of_message(now, said)).await?;
     }
-    let past = Past { at: now, words: Some(words.clone()), session: None, message: None };
-    note(link, owner, assistant, &past).await?;
+    note(link, owner, assistant, &Past::of_words(now, words.clone(), (None, None))).await?;
     Ok(forgotten)
 }
 
 async fn all(link: &Link, owner: Option<&Owner>, filter: &MemoryFilter, now: Timestamp) -> Result<Forgotten, Failure> {
     let (assistant, session) = (filter.assistant.as_deref(), filter.session.as_ref().map(SessionId::as_str));
     let mut forgotten = Forgotten::default();
-    for kind in [MemoryKind::Fact, MemoryKind::Episode] {
-        if filter.kind.is_none_or(|asked| asked == kind) {
-            let filter = MemoryFilter { kind: Some(kind), ..filter.clone() };
-            let sql = format!("DELETE FROM memories WHERE owner = $1 {}", condition(&filter));
-            let values: [(&(dyn ToSql + Sync), Type); 4] = [
-                (&of(owner), Type::TEXT),
-                (&assistant, Type::TEXT),
-                (&kind.as_str(), Type::TEXT),
-                (&session, Type::TEXT),
-            ];
-            let deleted = link.client.execute_typed(&sql, &values).await?;
-            forgotten.count(kind, usize::try_from(deleted).unwrap_or(usize::MAX));
-        }
+    for (kind, filter) in filter.by_kind() {
+        let sql = format!("DELETE FROM memories WHERE owner = $1 {}", condition(&filter));
+        let values: [(&(dyn ToSql + Sync), Type); 4] =
+            [(&of(owner), Type::TEXT), (&assistant, Type::TEXT), (&kind.as_str(), Type::TEXT), (&session, Type::TEXT)];
+        let deleted = link.client.execute_typed(&sql, &values).await?;
+        forgotten.count(kind, usize::try_from(deleted).unwrap_or(usize::MAX));
     }
     if filter.session.is_none() {
         // What was forgotten before of the same notebooks is covered by this.
@@ -201,8 +182,7 @@ async fn all(link: &Link, owner: Option<&Owner>, filter: &MemoryFilter, now: Tim
             [(&of(owner), Type::TEXT), (&assistant, Type::TEXT), (&millis(now), Type::INT8)];
         link.client.execute_typed(sql, &values).await?;
     }
-    let past = Past { at: now, words: None, session: filter.session.clone(), message: None };
-    note(link, owner, assistant.unwrap_or_default(), &past).await?;
+    note(link, owner, assistant.unwrap_or_default(), &Past::of_all(now, filter)).await?;
     Ok(forgotten)
 }
 

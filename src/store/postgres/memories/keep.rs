@@ -7,9 +7,9 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::rows::{facts, hold, of};
+use super::rows::{facts, hold, of, remembers};
 use crate::{
-    chat::{MemoryKind, MessageId, Notebook, SessionId},
+    chat::{MemoryKind, MessageId, Notebook, SessionId, Timestamp},
     store::{
         columns::millis,
         memories::{Decision, Desk, Kept, MAX_EPISODES, NewMemory, Past, Words},
@@ -23,7 +23,11 @@ use crate::{
 
 pub(super) async fn keep(link: Arc<Link>, notebook: Notebook, new: Arc<Vec<NewMemory>>) -> Result<Vec<Kept>, Failure> {
     hold(&link, notebook.owner.as_ref()).await?;
-    let mut desk = Desk { past: past(&link, &notebook).await?, facts: Vec::new() };
+    if !remembers(&link, notebook.owner.as_ref()).await? {
+        return Ok(vec![Kept::Off; new.len()]);
+    }
+    let Some(earliest) = new.iter().map(|new| new.memory.said_at).min() else { return Ok(Vec::new()) };
+    let mut desk = Desk { past: past(&link, &notebook, earliest).await?, facts: Vec::new() };
     if new.iter().any(|new| new.memory.kind == MemoryKind::Fact) {
         desk.facts = facts(&link, &notebook, None).await?;
     }
@@ -59,7 +63,12 @@ async fn keep_one(link: &Link, notebook: &Notebook, desk: &mut Desk, mut new: Ne
         return Ok(why);
     }
     if !insert(link, notebook, &new).await? {
-        return Ok(Kept::Known);
+        let values: [(&(dyn ToSql + Sync), Type); 2] = [
+            (&new.memory.session.as_ref().map(SessionId::as_str), Type::TEXT),
+            (&new.memory.message.as_ref().map(MessageId::as_str), Type::TEXT),
+        ];
+        let is_replaced = link.client.query_typed_opt(IS_REPLACED, &values).await?.is_some();
+        return Ok(if is_replaced { Kept::Forgotten } else { Kept::Known });
     }
     for ended in &ended {
         let sql = "UPDATE memories SET ended_at = $2, ended_by = $3 WHERE id = $1";
@@ -77,8 +86,10 @@ async fn keep_one(link: &Link, notebook: &Notebook, desk: &mut Desk, mut new: Ne
     Ok(Kept::New { memory: Box::new(new.memory), ended })
 }
 
-async fn past(link: &Link, notebook: &Notebook) -> Result<Vec<Past>, Failure> {
-    let sql = "SELECT at, words, session_id, message FROM memory_forgotten WHERE owner = $1 AND assistant IN ('', $2)";
+/// What was forgotten of a notebook from a moment on: what was said then or later has nothing to do with the rest.
+async fn past(link: &Link, notebook: &Notebook, from: Timestamp) -> Result<Vec<Past>, Failure> {
+    let sql = "SELECT at, words, session_id, message FROM memory_forgotten
+        WHERE owner = $1 AND assistant IN ('', $2) AND at >= $3";
     let past = |row: &Row| {
         Ok(Past {
             at: timestamp(row, 0)?,
@@ -87,8 +98,8 @@ async fn past(link: &Link, notebook: &Notebook) -> Result<Vec<Past>, Failure> {
             message: optional_id(row, 3, MessageId::parse)?,
         })
     };
-    let values: [(&(dyn ToSql + Sync), Type); 2] =
-        [(&of(notebook.owner.as_ref()), Type::TEXT), (&notebook.assistant, Type::TEXT)];
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&of(notebook.owner.as_ref()), Type::TEXT), (&notebook.assistant, Type::TEXT), (&millis(from), Type::INT8)];
     link.client.query_typed(sql, &values).await?.iter().map(past).collect()
 }
 
@@ -111,13 +122,18 @@ async fn why_no_episode(link: &Link, notebook: &Notebook, new: &NewMemory) -> Re
     Ok(link.client.query_typed_opt(sql, &values).await?.map(|_| Kept::Known))
 }
 
-/// Whether nobody had its id.
+/// Whether a message is no part of its conversation any more.
+const IS_REPLACED: &str = "SELECT FROM messages WHERE session_id = $1 AND id = $2 AND replaced";
+
+/// Whether it is kept: nobody had its id, and its message is a part of the conversation. Both are asked in the one statement, for
+/// whoever edits the message may do so in the same transaction.
 async fn insert(link: &Link, notebook: &Notebook, new: &NewMemory) -> Result<bool, Failure> {
     let (memory, owner) = (&new.memory, of(notebook.owner.as_ref()));
     let session = memory.session.as_ref().map(SessionId::as_str);
     let sql = "INSERT INTO memories (id, owner, assistant, kind, attribute, text, origin, session_id, message,
             said_at, ended_at, expires_at, words)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING";
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
+        WHERE NOT EXISTS (SELECT FROM messages WHERE session_id = $8 AND id = $9 AND replaced) ON CONFLICT DO NOTHING";
     let values: [(&(dyn ToSql + Sync), Type); 13] = [
         (&memory.id.as_str(), Type::TEXT),
         (&owner, Type::TEXT),

@@ -29,13 +29,20 @@ pub(super) fn of(owner: Option<&Owner>) -> &str {
 }
 
 /// Waits until no other gateway changes what an owner's notebooks say, and keeps others waiting until the transaction ends.
-pub(super) async fn hold(link: &Link, owner: Option<&Owner>) -> Result<(), Failure> {
+pub(in crate::store::postgres) async fn hold(link: &Link, owner: Option<&Owner>) -> Result<(), Failure> {
     let hash = blake3::Hasher::new().update(b"memories of ").update(of(owner).as_bytes()).finalize();
     let mut first = [0; 8];
     first.copy_from_slice(&hash.as_bytes()[..8]);
     let lock = i64::from_le_bytes(first);
     link.client.execute_typed("SELECT pg_advisory_xact_lock($1)", &[(&lock, Type::INT8)]).await?;
     Ok(())
+}
+
+/// Whether an owner wants anything to be remembered.
+pub(super) async fn remembers(link: &Link, owner: Option<&Owner>) -> Result<bool, Failure> {
+    let sql = "SELECT remembers FROM memory_settings WHERE owner = $1";
+    let found = link.client.query_typed_opt(sql, &[(&of(owner), Type::TEXT)]).await?;
+    Ok(found.map(|row| get(&row, 0)).transpose()?.unwrap_or(true))
 }
 
 /// The facts of a notebook, the oldest first: those that hold at a moment, or all.

@@ -8,7 +8,7 @@ use crate::{
     store::{
         StoreError,
         columns::{integer, millis},
-        memories::{Forget, Forgotten, MAX_FORGOTTEN, MemoryFilter, Met, Past, Stands, Words},
+        memories::{Forget, Forgotten, MAX_FORGOTTEN, MemoryFilter, Met, OfMessage, Past, Stands, TakenBack, Words},
         sqlite::rows::{id, name, optional_id},
     },
 };
@@ -22,7 +22,6 @@ pub(super) fn forget(
     match what {
         Forget::One(id) => one(connection, owner, id, now),
         Forget::Undo(id) => undo(connection, owner, id, now),
-        Forget::UndoMessage(session, message) => undo_message(connection, owner, session, message, now),
         Forget::Words(assistant, words) => mentioned(connection, owner, assistant, words, now),
         Forget::All(filter) => all(connection, owner, filter, now),
     }
@@ -33,8 +32,7 @@ fn one(connection: &Connection, owner: Option<&Owner>, id: &MemoryId, now: Times
     let said = found.session.clone().zip(found.message.clone());
     let stands = Stands { position, kind: found.kind, words: words.clone(), said };
     let forgotten = delete(connection, &stands.with(notebook(connection, owner, &found.assistant)?))?;
-    let past = Past { at: now, words: Some(words), session: found.session, message: found.message };
-    note(connection, owner, &found.assistant, &past)?;
+    note(connection, owner, &found.assistant, &Past::of_words(now, words, (found.session, found.message)))?;
     Ok(forgotten)
 }
 
@@ -81,55 +79,55 @@ fn undo(
     now: Timestamp,
 ) -> Result<Forgotten, StoreError> {
     let Some((found, ..)) = find(connection, owner, id)? else { return Ok(Forgotten::default()) };
-    let mut forgotten = Forgotten::default();
-    take_back(connection, owner, id, &mut forgotten)?;
-    if let (Some(session), Some(message)) = (&found.session, &found.message) {
-        let of_message = of_message(connection, owner, session, message)?;
-        let is_episode = |(_, assistant, kind): &&(MemoryId, String, MemoryKind)| {
-            *kind == MemoryKind::Episode && *assistant == found.assistant
-        };
-        for (episode, ..) in of_message.iter().filter(is_episode) {
-            take_back(connection, owner, episode, &mut forgotten)?;
-        }
-        note_message(connection, owner, &found.assistant, (session, message), now)?;
-    }
-    Ok(forgotten)
+    let said = found.session.zip(found.message);
+    let of_message = said.as_ref().map(|said| of_message(connection, owner, said)).transpose()?;
+    take_back(connection, owner, &TakenBack::one(id, found.assistant, of_message.unwrap_or_default()), said, now)
 }
 
-fn undo_message(
+/// Takes back all memories of a message, in whichever notebook: it was edited.
+pub(in crate::store::sqlite) fn undo_message(
     connection: &Connection,
     owner: Option<&Owner>,
-    session: &SessionId,
-    message: &MessageId,
+    said: (SessionId, MessageId),
     now: Timestamp,
-) -> Result<Forgotten, StoreError> {
-    let mut forgotten = Forgotten::default();
-    let mut noted: Vec<String> = Vec::new();
-    for (id, assistant, _) in of_message(connection, owner, session, message)? {
-        take_back(connection, owner, &id, &mut forgotten)?;
-        if !noted.contains(&assistant) {
-            note_message(connection, owner, &assistant, (session, message), now)?;
-            noted.push(assistant);
-        }
-    }
-    Ok(forgotten)
+) -> Result<(), StoreError> {
+    let back = TakenBack::all(of_message(connection, owner, &said)?);
+    take_back(connection, owner, &back, Some(said), now).map(drop)
 }
 
 /// What there is of a message, the newest first.
 fn of_message(
     connection: &Connection,
     owner: Option<&Owner>,
-    session: &SessionId,
-    message: &MessageId,
-) -> Result<Vec<(MemoryId, String, MemoryKind)>, StoreError> {
+    (session, message): &(SessionId, MessageId),
+) -> Result<Vec<OfMessage>, StoreError> {
     let sql = "SELECT id, assistant, kind FROM memories WHERE owner = ?1 AND session_id = ?2 AND message = ?3
         ORDER BY position DESC";
-    let found = |row: &Row<'_>| Ok((id(row, 0, MemoryId::parse)?, row.get(1)?, name(row, 2)?));
+    let found =
+        |row: &Row<'_>| Ok(OfMessage { id: id(row, 0, MemoryId::parse)?, assistant: row.get(1)?, kind: name(row, 2)? });
     let values = params![of(owner), session.as_str(), message.as_str()];
     Ok(connection.prepare_cached(sql)?.query_map(values, found)?.collect::<Result<_, _>>()?)
 }
 
 fn take_back(
+    connection: &Connection,
+    owner: Option<&Owner>,
+    back: &TakenBack,
+    said: Option<(SessionId, MessageId)>,
+    now: Timestamp,
+) -> Result<Forgotten, StoreError> {
+    let mut forgotten = Forgotten::default();
+    for id in &back.gone {
+        take_back_one(connection, owner, id, &mut forgotten)?;
+    }
+    if let Some(said) = said {
+        let past = Past::of_message(now, said);
+        back.assistants.iter().try_for_each(|assistant| note(connection, owner, assistant, &past))?;
+    }
+    Ok(forgotten)
+}
+
+fn take_back_one(
     connection: &Connection,
     owner: Option<&Owner>,
     id: &MemoryId,
@@ -148,19 +146,6 @@ fn take_back(
     Ok(())
 }
 
-/// What was said in this message is not remembered when it is answered anew; its words may be.
-fn note_message(
-    connection: &Connection,
-    owner: Option<&Owner>,
-    assistant: &str,
-    (session, message): (&SessionId, &MessageId),
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let words = Some(Words::default());
-    let past = Past { at: now, words, session: Some(session.clone()), message: Some(message.clone()) };
-    note(connection, owner, assistant, &past)
-}
-
 fn mentioned(
     connection: &Connection,
     owner: Option<&Owner>,
@@ -170,11 +155,10 @@ fn mentioned(
 ) -> Result<Forgotten, StoreError> {
     let met = Stands::mentioning(words, notebook(connection, owner, assistant)?);
     let forgotten = delete(connection, &met)?;
-    for (session, message) in &met.messages {
-        note_message(connection, owner, assistant, (session, message), now)?;
+    for said in met.messages {
+        note(connection, owner, assistant, &Past::of_message(now, said))?;
     }
-    let past = Past { at: now, words: Some(words.clone()), session: None, message: None };
-    note(connection, owner, assistant, &past)?;
+    note(connection, owner, assistant, &Past::of_words(now, words.clone(), (None, None)))?;
     Ok(forgotten)
 }
 
@@ -187,21 +171,17 @@ fn all(
     let assistant = filter.assistant.as_deref();
     let session = filter.session.as_ref().map(SessionId::as_str);
     let mut forgotten = Forgotten::default();
-    for kind in [MemoryKind::Fact, MemoryKind::Episode] {
-        if filter.kind.is_none_or(|asked| asked == kind) {
-            let filter = MemoryFilter { kind: Some(kind), ..filter.clone() };
-            let sql = format!("DELETE FROM memories WHERE owner = ?1 {} AND ?5", condition(&filter));
-            let values = params![of(owner), assistant, kind.as_str(), session, true];
-            forgotten.count(kind, connection.prepare_cached(&sql)?.execute(values)?);
-        }
+    for (kind, filter) in filter.by_kind() {
+        let sql = format!("DELETE FROM memories WHERE owner = ?1 {} AND ?5", condition(&filter));
+        let values = params![of(owner), assistant, kind.as_str(), session, true];
+        forgotten.count(kind, connection.prepare_cached(&sql)?.execute(values)?);
     }
     if filter.session.is_none() {
         // What was forgotten before of the same notebooks is covered by this.
         let sql = "DELETE FROM memory_forgotten WHERE owner = ?1 AND (?2 IS NULL OR assistant = ?2) AND at <= ?3";
         connection.prepare_cached(sql)?.execute(params![of(owner), assistant, millis(now)])?;
     }
-    let past = Past { at: now, words: None, session: filter.session.clone(), message: None };
-    note(connection, owner, assistant.unwrap_or_default(), &past)?;
+    note(connection, owner, assistant.unwrap_or_default(), &Past::of_all(now, filter))?;
     Ok(forgotten)
 }
 

@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::rows::{facts, of};
+use super::rows::{facts, of, remembers};
 use crate::{
-    chat::{MemoryKind, MessageId, Notebook, SessionId},
+    chat::{MemoryKind, MessageId, Notebook, SessionId, Timestamp},
     store::{
         StoreError,
         columns::{integer, millis},
@@ -14,7 +14,11 @@ use crate::{
 };
 
 pub(super) fn keep(connection: &Connection, notebook: &Notebook, new: Vec<NewMemory>) -> Result<Vec<Kept>, StoreError> {
-    let mut desk = Desk { past: past(connection, notebook)?, facts: Vec::new() };
+    if !remembers(connection, notebook.owner.as_ref())? {
+        return Ok(vec![Kept::Off; new.len()]);
+    }
+    let Some(earliest) = new.iter().map(|new| new.memory.said_at).min() else { return Ok(Vec::new()) };
+    let mut desk = Desk { past: past(connection, notebook, earliest)?, facts: Vec::new() };
     if new.iter().any(|new| new.memory.kind == MemoryKind::Fact) {
         desk.facts = facts(connection, notebook, None)?;
     }
@@ -42,9 +46,7 @@ fn keep_one(
         Decision::Keep { ended, leaves } => (ended, leaves),
         Decision::Leave(why) => return Ok(why),
     };
-    if new.memory.kind == MemoryKind::Episode
-        && let Some(why) = why_no_episode(connection, notebook, &new)?
-    {
+    if let Some(why) = why_not(connection, notebook, &new)? {
         return Ok(why);
     }
     if !insert(connection, notebook, &new)? {
@@ -62,8 +64,10 @@ fn keep_one(
     Ok(Kept::New { memory: Box::new(new.memory), ended })
 }
 
-fn past(connection: &Connection, notebook: &Notebook) -> Result<Vec<Past>, StoreError> {
-    let sql = "SELECT at, words, session_id, message FROM memory_forgotten WHERE owner = ?1 AND assistant IN ('', ?2)";
+/// What was forgotten of a notebook from a moment on: what was said then or later has nothing to do with the rest.
+fn past(connection: &Connection, notebook: &Notebook, from: Timestamp) -> Result<Vec<Past>, StoreError> {
+    let sql = "SELECT at, words, session_id, message FROM memory_forgotten
+        WHERE owner = ?1 AND assistant IN ('', ?2) AND at >= ?3";
     let past = |row: &Row<'_>| {
         Ok(Past {
             at: timestamp(row, 0)?,
@@ -72,19 +76,27 @@ fn past(connection: &Connection, notebook: &Notebook) -> Result<Vec<Past>, Store
             message: optional_id(row, 3, MessageId::parse)?,
         })
     };
-    let values = params![of(notebook.owner.as_ref()), notebook.assistant];
+    let values = params![of(notebook.owner.as_ref()), notebook.assistant, millis(from)];
     Ok(connection.prepare_cached(sql)?.query_map(values, past)?.collect::<Result<_, _>>()?)
 }
 
-/// Why an episode is not kept: its message is one already, or its conversation is deleted.
-fn why_no_episode(connection: &Connection, notebook: &Notebook, new: &NewMemory) -> Result<Option<Kept>, StoreError> {
+/// Why something is not kept, whatever it says: its message is no part of the conversation any more; or it is an episode whose
+/// message is one already, or whose conversation is deleted.
+fn why_not(connection: &Connection, notebook: &Notebook, new: &NewMemory) -> Result<Option<Kept>, StoreError> {
     let Some(session) = &new.memory.session else { return Ok(None) };
+    let message = new.memory.message.as_ref().map(MessageId::as_str);
+    let sql = "SELECT 1 FROM messages WHERE session_id = ?1 AND id = ?2 AND replaced = 1";
+    if connection.prepare_cached(sql)?.exists(params![session.as_str(), message])? {
+        return Ok(Some(Kept::Forgotten));
+    }
+    if new.memory.kind == MemoryKind::Fact {
+        return Ok(None);
+    }
     if !connection.prepare_cached("SELECT 1 FROM sessions WHERE id = ?1")?.exists([session.as_str()])? {
         return Ok(Some(Kept::Forgotten));
     }
     let sql = "SELECT 1 FROM memories WHERE session_id = ?1 AND message = ?2 AND kind = 'episode'
         AND owner = ?3 AND assistant = ?4";
-    let message = new.memory.message.as_ref().map(MessageId::as_str);
     let values = params![session.as_str(), message, of(notebook.owner.as_ref()), notebook.assistant];
     Ok(connection.prepare_cached(sql)?.exists(values)?.then_some(Kept::Known))
 }

@@ -1,6 +1,6 @@
 //! Rows of memories, and what keeping and forgetting have in common.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::{
     chat::{Memory, MemoryId, MessageId, Notebook, Owner, SessionId, Timestamp},
@@ -19,6 +19,13 @@ pub(super) const MEMORY: &str =
 /// How an owner stands in these tables.
 pub(super) fn of(owner: Option<&Owner>) -> &str {
     owner.map_or("", Owner::as_str)
+}
+
+/// Whether an owner wants anything to be remembered.
+pub(super) fn remembers(connection: &Connection, owner: Option<&Owner>) -> Result<bool, StoreError> {
+    let sql = "SELECT remembers FROM memory_settings WHERE owner = ?1";
+    let found = connection.prepare_cached(sql)?.query_row([of(owner)], |row| row.get(0)).optional()?;
+    Ok(found.unwrap_or(true))
 }
 
 /// The facts of a notebook, the oldest first: those that hold at a moment, or all.
