@@ -218,6 +218,7 @@ test("all of a long conversation is saved and printed, not only what is loaded",
   await page.emulateMedia({ media: "print" });
   for (const control of ["Share", "Send", "Settings", "New chat"])
     assert.equal(await page.getByRole("button", { name: control, exact: true }).isVisible(), false);
+  assert.equal(await page.getByRole("log").getByRole("button").count(), 0, "nothing to be pressed");
   assert.equal(await page.locator("#print-title").textContent(), "Question 0");
   const cut = await page.evaluate(() => {
     const { bottom } = document.querySelector("#messages").lastElementChild.getBoundingClientRect();
