@@ -1,10 +1,9 @@
 //! What conversations are called, and how they are found by it.
 
 use reqwest::{Client as Http, Method};
-use rivulet::mock_llm::DEFAULT_TEXT;
 use serde_json::{Value, json};
 
-use crate::harness::{Neighbour, Setup, TestGateway, Upstream};
+use crate::harness::{Neighbour, Setup, TestGateway};
 
 async fn rename(gateway: &TestGateway, session: &str, title: &Value) -> (u16, Value) {
     let url = gateway.url(&format!("/api/v1/sessions/{session}"));
@@ -21,8 +20,7 @@ async fn titles(gateway: &TestGateway, query: &str) -> (Vec<Value>, Value) {
 
 #[tokio::test]
 async fn a_conversation_is_called_after_its_first_question_or_as_somebody_wants() {
-    let upstream = Upstream::saying(DEFAULT_TEXT, 0.0).await;
-    let (gateway, mut neighbour) = Neighbour::of_nobody(Setup::with_upstream(&upstream.url)).await;
+    let (gateway, mut neighbour) = Neighbour::of_nobody(Setup::bare()).await;
     let mut client = gateway.connect().await;
     let session = client.session();
     let path = format!("/api/v1/sessions/{session}");
@@ -60,8 +58,7 @@ async fn a_conversation_is_called_after_its_first_question_or_as_somebody_wants(
 
 #[tokio::test]
 async fn conversations_are_found_by_their_titles_page_by_page() {
-    let upstream = Upstream::saying(DEFAULT_TEXT, 0.0).await;
-    let (gateway, mut neighbour) = Neighbour::of_nobody(Setup::with_upstream(&upstream.url)).await;
+    let (gateway, mut neighbour) = Neighbour::of_nobody(Setup::bare()).await;
     for question in ["A tent", "A stove", "TENTS of wool", "100 % wool"] {
         gateway.connect().await.ask(question).await;
     }

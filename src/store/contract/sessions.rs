@@ -91,8 +91,8 @@ pub(super) async fn a_session_is_called_after_its_first_question_and_as_somebody
     let called = async |id: &str| store.session(&session_id(id)).await.expect("read").expect("there").title;
     let session = with_session(&*store).await;
     assert_eq!(called("s").await, None);
-    for question in ["How do I wash\tthe \u{1f3d5}?\nAnd dry it?", "Something else"] {
-        store.append_turn(&session, Fence::FIRST, turn(question, question, 2000)).await.expect("stored");
+    for (id, question) in [("q1", "How do I wash\tthe \u{1f3d5}?\nAnd dry it?"), ("q2", "Something else")] {
+        store.append_turn(&session, Fence::FIRST, turn(id, question, 2000)).await.expect("stored");
     }
     assert_eq!(called("s").await, Some(title("How do I wash the \u{1f3d5}?")));
     assert!(store.rename_session(&session, title("Ünique '%_")).await.expect("stored"));

@@ -62,8 +62,8 @@ async fn what_an_older_version_has_stored_is_called_after_its_first_question_too
     store.create_session(record("s", 1)).await.expect("stored");
     let session = session_id("s");
     let fence = store.take(&session).await.expect("nobody has it");
-    for question in ["Zero \u{0} or one?\nTwo?", "Three?"] {
-        store.append_turn(&session, fence, turn(question, question, 2)).await.expect("stored");
+    for (id, question) in [("q1", "Zero \u{0} or one?\nTwo?"), ("q2", "Three?")] {
+        store.append_turn(&session, fence, turn(id, question, 2)).await.expect("stored");
     }
     execute(&url, "UPDATE sessions SET title = NULL, title_folded = NULL").await;
     let listed = store.sessions(None, None, None, 9).await.expect("read").sessions;
