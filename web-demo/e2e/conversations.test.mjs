@@ -27,6 +27,13 @@ const toggle = (page) => page.getByRole("button", { name: "Conversations", exact
 const list = (page) => page.getByRole("navigation", { name: "Conversations" });
 const rows = (page) => list(page).getByRole("listitem");
 const link = (page, title) => list(page).getByRole("link", { name: title });
+/** Presses a button of a conversation with the mouse: it is there once the mouse is. */
+async function press(page, what, title) {
+  await rows(page).filter({ hasText: title }).hover();
+  await list(page)
+    .getByRole("button", { name: `${what}: ${title}` })
+    .click();
+}
 const session = (page) => page.evaluate(() => window.rivulet.client.session);
 const focused = (locator) => locator.evaluate((one) => one === document.activeElement);
 const titles = (page) =>
@@ -103,16 +110,12 @@ test("conversations of this browser are listed, opened, named and deleted by key
   await isOpen(page, tents, TENTS);
 
   await toggle(page).click();
-  await list(page)
-    .getByRole("button", { name: `Delete: ${PRICES}` })
-    .click();
+  await press(page, "Delete", PRICES);
   const dialog = page.getByRole("dialog", { name: "Delete this conversation?" });
   await dialog.getByText(`“${PRICES}”. This cannot be undone.`).waitFor();
   await page.keyboard.press("Escape");
   await dialog.waitFor({ state: "hidden" });
-  await list(page)
-    .getByRole("button", { name: `Delete: ${PRICES}` })
-    .click();
+  await press(page, "Delete", PRICES);
   await dialog.getByRole("button", { name: "Delete it" }).click();
   await link(page, PRICES).waitFor({ state: "detached" });
   assert.ok(await focused(link(page, "Bringing back")));
@@ -120,7 +123,7 @@ test("conversations of this browser are listed, opened, named and deleted by key
   assert.equal(gone.status, 404);
   assert.equal(await session(page), tents, "the one that is open stays");
 
-  await list(page).getByRole("button", { name: "Delete: Bringing back" }).click();
+  await press(page, "Delete", "Bringing back");
   await dialog.getByRole("button", { name: "Delete it" }).click();
   await page.locator("#welcome").waitFor();
   assert.equal(new URL(page.url()).search, "");
@@ -284,9 +287,7 @@ for (const [name, options] of [
       if (folder) await page.screenshot({ path });
     };
     await faultless("list");
-    await list(page)
-      .getByRole("button", { name: `Rename: ${TENTS}` })
-      .click();
+    await press(page, "Rename", TENTS);
     await faultless("renaming");
     await page.keyboard.press("Escape");
     if (await page.locator("#drawer[open]").isVisible())
