@@ -14,6 +14,7 @@ mod run;
 mod source;
 mod text;
 mod time;
+mod title;
 mod tool;
 
 pub use self::{
@@ -32,5 +33,6 @@ pub use self::{
     source::{Citation, Source},
     text::{byte_of, is_misleading, is_plain, printable, utf16_len},
     time::Timestamp,
+    title::{InvalidTitle, MAX_TITLE_CHARS, Title},
     tool::{ToolCall, ToolOutcome, ToolProgress, ToolStatus, ToolUse},
 };

@@ -19,7 +19,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    chat::{MessageId, Owner, SessionId, Timestamp},
+    chat::{MessageId, Owner, SessionId, Timestamp, Title},
     cluster::Cluster,
     limits::{Capacity, Seat},
     run::Runner,
@@ -222,6 +222,22 @@ impl Hub {
             Err(StoreError::NoSession) if record.message_count == 0 => Ok((record, MessagePage::default())),
             found => Ok((record, found?)),
         }
+    }
+
+    /// Calls a session of `owner` something else, and says what is known of it then. One in which nothing was said yet is
+    /// not stored, and has no title to be changed.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn rename(
+        &self,
+        id: &SessionId,
+        owner: Option<&Owner>,
+        title: Title,
+    ) -> Result<SessionRecord, StoreError> {
+        let record = self.record(id, owner).await?;
+        let is_there = self.deps.store.rename_session(id, title.clone()).await?;
+        if is_there { Ok(SessionRecord { title: Some(title), ..record }) } else { Err(StoreError::NoSession) }
     }
 
     /// A session of `owner`, from memory or from the store. Somebody else's is answered as none is, and is not loaded.
@@ -431,5 +447,6 @@ fn new_record(id: SessionId, assistant: &str, owner: Option<&Owner>) -> SessionR
         message_count: 0,
         owner: owner.cloned(),
         is_temporary: false,
+        title: None,
     }
 }

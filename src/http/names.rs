@@ -53,7 +53,7 @@ short!(
     CollectionName
 );
 
-/// What a document is called.
+/// What a document is called, or a conversation.
 #[derive(Deserialize, ToSchema)]
 #[schema(
     min_length = 1,

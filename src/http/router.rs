@@ -87,7 +87,7 @@ fn conversations() -> Routes {
     openapi::routes()
         .routes(routes!(assistants::list))
         .routes(routes!(sessions::create, sessions::list))
-        .routes(routes!(sessions::show, sessions::delete))
+        .routes(routes!(sessions::show, sessions::rename, sessions::delete))
         .routes(routes!(messages::send))
         .routes(routes!(messages::stop))
         .routes(routes!(chat::ask))

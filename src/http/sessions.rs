@@ -1,4 +1,4 @@
-//! `/sessions`: make, list, read, delete.
+//! `/sessions`: make, list, read, name, delete.
 //!
 //! Everybody sees their own sessions only, and somebody else's look as if they did not exist. Without authentication
 //! callers are nobody in particular, and all sessions of nobody in particular are theirs.
@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{body::Json, desk::page_limit, gateway::Gateway, problem::Problem, rates};
+use super::{body::Json, desk::page_limit, gateway::Gateway, names, problem::Problem, rates};
 use crate::{
     auth::Caller,
-    chat::{Message, MessageId, Owner, SessionId, Timestamp},
+    chat::{Message, MessageId, Owner, SessionId, Timestamp, Title},
     config::Assistant,
     limits::{Action, Visitor},
     session::SessionHandle,
@@ -48,6 +48,10 @@ pub(super) struct NewSession {
 pub(super) struct Session {
     session_id: SessionId,
     assistant: String,
+    /// What it is called: as somebody has named it, or after its first question. Absent before that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<names::Title>)]
+    title: Option<Title>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     metadata: Option<Value>,
@@ -76,6 +80,20 @@ pub(super) struct SessionList {
     sessions: Vec<Session>,
     /// Whether there are older sessions; ask again with `before` set to the last one's id.
     more: bool,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Listing {
+    /// The last id of the page before.
+    #[param(value_type = Option<SessionId>)]
+    before: Option<String>,
+    /// The most entries wanted; 50 when absent.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<usize>,
+    /// Only those in whose titles this stands, in capital letters or not.
+    #[param(value_type = Option<names::Title>)]
+    q: Option<String>,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -119,17 +137,19 @@ pub(super) async fn create(
 /// Lists one's sessions, newest first.
 #[utoipa::path(
     get, path = "/sessions", tag = "Conversations", operation_id = "list_sessions",
-    params(Page),
+    params(Listing),
     responses((status = 200, description = "A page of them", body = SessionList)),
 )]
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
-    page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+    listing: Result<Query<Listing>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Reply<SessionList>, Problem> {
-    let page = query(page)?;
-    let before = page.before.as_deref().map(session_id).transpose()?;
-    let found = gateway.hub.store().sessions(caller.owner(), before.as_ref(), page_limit(page.limit)?).await?;
+    let Listing { before, limit, q } = query(listing)?;
+    let before = before.as_deref().map(session_id).transpose()?;
+    let part = q.as_deref().map(|q| title("q", q)).transpose()?;
+    let store = gateway.hub.store();
+    let found = store.sessions(caller.owner(), part.as_ref(), before.as_ref(), page_limit(limit)?).await?;
     let sessions = found.sessions.into_iter().map(|record| describe(&gateway, record)).collect();
     Ok(Reply(SessionList { sessions, more: found.more }))
 }
@@ -155,6 +175,29 @@ pub(super) async fn show(
     let (record, found) = gateway.hub.conversation(&id, caller.owner(), wanted).await?;
     let session = describe(&gateway, record);
     Ok(Reply(Conversation { session, messages: found.messages, more: found.more }))
+}
+
+#[derive(Deserialize, ToSchema)]
+pub(super) struct NewTitle {
+    title: names::Title,
+}
+
+/// Calls a session something else.
+#[utoipa::path(
+    patch, path = "/sessions/{id}", tag = "Conversations", operation_id = "rename_session",
+    params(("id" = SessionId, Path)),
+    request_body = NewTitle,
+    responses((status = 200, description = "The session", body = Session)),
+)]
+pub(super) async fn rename(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Json(new): Json<NewTitle>,
+) -> Result<Reply<Session>, Problem> {
+    let title = title("title", &new.title.0)?;
+    let record = gateway.hub.rename(&session_id(&id)?, caller.owner(), title).await?;
+    Ok(Reply(describe(&gateway, record)))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -204,6 +247,10 @@ pub(super) fn session_id(text: &str) -> Result<SessionId, Problem> {
     SessionId::parse(text).map_err(|_| Problem::not_found("session"))
 }
 
+fn title(field: &str, text: &str) -> Result<Title, Problem> {
+    Title::parse(text).map_err(|error| Problem::invalid_field(field, &error.to_string()))
+}
+
 pub(super) fn query<T>(query: Result<Query<T>, axum::extract::rejection::QueryRejection>) -> Result<T, Problem> {
     match query {
         Ok(Query(query)) => Ok(query),
@@ -216,6 +263,7 @@ fn describe(gateway: &Gateway, record: SessionRecord) -> Session {
         expires_at: gateway.hub.expires_at(&record),
         session_id: record.id,
         assistant: record.assistant,
+        title: record.title,
         metadata: record.metadata,
         message_count: record.message_count,
         temporary: record.is_temporary,

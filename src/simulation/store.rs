@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use super::process::Process;
 use crate::{
-    chat::{Feedback, Message, MessageId, Owner, SessionId, Status, Timestamp},
+    chat::{Feedback, Message, MessageId, Owner, SessionId, Status, Timestamp, Title},
     store::{
         Appended, Awaited, Awaiting, Branch, Branched, FeedbackCount, Fence, FinishedAnswer, Lease, MessagePage,
         NodeId, Piece, Scope, SessionPage, SessionRecord, SessionStore, StoreError, Turn, volatile::VolatileStore,
@@ -356,10 +356,16 @@ impl SessionStore for Client {
     async fn sessions(
         &self,
         owner: Option<&Owner>,
+        part: Option<&Title>,
         before: Option<&SessionId>,
         limit: usize,
     ) -> Result<SessionPage, StoreError> {
-        self.read(|database| now(database.content.sessions(owner, before, limit))).await
+        self.read(|database| now(database.content.sessions(owner, part, before, limit))).await
+    }
+
+    async fn rename_session(&self, session: &SessionId, title: Title) -> Result<bool, StoreError> {
+        let id = session.clone();
+        self.write(session, move |database, _| now(database.content.rename_session(&id, title.clone()))).await
     }
 
     async fn delete_session(&self, session: &SessionId) -> Result<bool, StoreError> {

@@ -118,6 +118,7 @@ impl World {
             message_count,
             owner,
             is_temporary: false,
+            title: None,
         };
         store.create_session(record).await.expect("made");
         self.make_known(session);

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::chat::{
     Approval, Approver, Artifact, ArtifactId, ArtifactKind, CallId, Citation, Feedback, Message, MessageId, Owner,
-    Rating, RunId, SessionId, Source, Status, Timestamp, ToolCall, ToolOutcome, ToolStatus, ToolUse, Usage,
+    Rating, RunId, SessionId, Source, Status, Timestamp, Title, ToolCall, ToolOutcome, ToolStatus, ToolUse, Usage,
 };
 use serde_json::json;
 
@@ -46,6 +46,7 @@ pub(super) fn record(id: &str, created_at: u64) -> SessionRecord {
         message_count: 0,
         owner: None,
         is_temporary: false,
+        title: None,
     }
 }
 
@@ -160,6 +161,8 @@ contracts!([
     feedback_is_kept_with_its_message,
     feedback_is_counted_by_day_model_and_version,
     limits_are_bounded,
+    a_session_is_called_after_its_first_question_and_as_somebody_names_it,
+    sessions_are_found_by_their_titles,
     deleting_a_session_takes_all_of_it,
     expired_sessions_go_and_used_ones_stay,
     missing_sessions_are_told,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::chat::{
-    Citation, Feedback, Message, MessageId, Owner, RunId, SessionId, Source, Status, Timestamp, ToolUse, Usage,
+    Citation, Feedback, Message, MessageId, Owner, RunId, SessionId, Source, Status, Timestamp, Title, ToolUse, Usage,
 };
 
 pub mod artifacts;
@@ -41,7 +41,8 @@ pub use spending::{SpendingStore, Spent};
 pub const MAX_PAGE: usize = 500;
 /// The most answers in which a call waits that are listed at once.
 pub const MAX_AWAITED: usize = 100;
-/// The most sessions of one owner. Of those that belong to nobody in particular there may be any number.
+/// The most sessions of one owner, and the most whose titles are looked through at once. Of those that belong to nobody in
+/// particular there may be any number.
 pub const MAX_SESSIONS: usize = 5_000;
 /// The most sessions that one call of [`SessionStore::delete_expired`] deletes; a larger `limit` is taken for
 /// this. Few, because the answers to all other writes wait behind them.
@@ -109,10 +110,13 @@ pub struct SessionRecord {
     pub owner: Option<Owner>,
     /// Nothing that was told elsewhere is known in it, and nothing of it is remembered.
     pub is_temporary: bool,
+    /// What it is called: as somebody has named it, or after its first question; nothing before that.
+    pub title: Option<Title>,
 }
 
 /// A question and the answer that is to come: stored together, in one transaction, so that no crash can
-/// leave an accepted question without the answer that stands for its run. Whatever call of an earlier answer waits to be
+/// leave an accepted question without the answer that stands for its run. The first one gives the session its title, where it
+/// has none. Whatever call of an earlier answer waits to be
 /// allowed waits for nothing any more.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turn {
@@ -379,17 +383,22 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug + 'static {
     /// One session, if it exists.
     async fn session(&self, id: &SessionId) -> Result<Option<SessionRecord>, StoreError>;
 
-    /// Sessions of `owner` (of nobody in particular: `None`) older than `before`, newest first, at most `limit`. Sessions of the same millisecond are ordered
-    /// by id.
+    /// Sessions of `owner` (of nobody in particular: `None`) older than `before`, newest first, at most `limit`. Sessions of
+    /// the same millisecond are ordered by id. With `part`: those in whose titles that stands, in capital letters or not, of
+    /// the [`MAX_SESSIONS`] newest that are older than `before`.
     ///
     /// # Errors
     /// [`StoreError::NoSession`] when `before` is gone or somebody else's: what lies below it cannot be told any more.
     async fn sessions(
         &self,
         owner: Option<&Owner>,
+        part: Option<&Title>,
         before: Option<&SessionId>,
         limit: usize,
     ) -> Result<SessionPage, StoreError>;
+
+    /// Calls a session something else; false when there is none.
+    async fn rename_session(&self, id: &SessionId, title: Title) -> Result<bool, StoreError>;
 
     /// Deletes a session and all that belongs to it; false when there was none.
     async fn delete_session(&self, id: &SessionId) -> Result<bool, StoreError>;

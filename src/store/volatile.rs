@@ -19,7 +19,9 @@ use super::{
     columns::json,
     continue_text, feedback, refuse_unfit, session_taken, unknown_answer,
 };
-use crate::chat::{ArtifactId, Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp, ToolUse};
+use crate::chat::{
+    ArtifactId, Feedback, Message, MessageId, Owner, Role, SessionId, Status, Timestamp, Title, ToolUse,
+};
 
 /// A [`SessionStore`] without a disk.
 ///
@@ -185,30 +187,43 @@ impl SessionStore for VolatileStore {
     async fn sessions(
         &self,
         owner: Option<&Owner>,
+        part: Option<&Title>,
         before: Option<&SessionId>,
         limit: usize,
     ) -> Result<SessionPage, StoreError> {
-        let limit = limit.min(MAX_PAGE);
+        let (limit, part) = (limit.min(MAX_PAGE), part.map(Title::folded));
         let state = self.state.lock();
         let record = |(_, id): &(Reverse<Timestamp>, SessionId)| {
             let record = &state.sessions.get(id)?.record;
-            (record.owner.as_ref() == owner).then(|| record.clone())
+            (record.owner.as_ref() == owner).then_some(record)
         };
-        let mut sessions: Vec<_> = match before {
-            None => state.by_age.iter().filter_map(record).take(limit + 1).collect(),
+        let has_part = |record: &&SessionRecord| match (&part, &record.title) {
+            (Some(part), title) => title.as_ref().is_some_and(|title| title.folded().contains(part)),
+            (None, _) => true,
+        };
+        let older = match before {
+            None => std::ops::Bound::Unbounded,
             Some(before) => {
                 let before_record = &state.conversation(before)?.record;
                 if before_record.owner.as_ref() != owner {
                     return Err(StoreError::NoSession);
                 }
-                let cursor = (Reverse(before_record.created_at), before.clone());
-                let older = (std::ops::Bound::Excluded(cursor), std::ops::Bound::Unbounded);
-                state.by_age.range(older).filter_map(record).take(limit + 1).collect()
+                std::ops::Bound::Excluded((Reverse(before_record.created_at), before.clone()))
             }
         };
+        let own = state.by_age.range((older, std::ops::Bound::Unbounded)).filter_map(record);
+        let looked_through = if part.is_some() { MAX_SESSIONS } else { usize::MAX };
+        let mut sessions: Vec<_> = own.take(looked_through).filter(has_part).take(limit + 1).cloned().collect();
         let more = sessions.len() > limit;
         sessions.truncate(limit);
         Ok(SessionPage { sessions, more })
+    }
+
+    async fn rename_session(&self, id: &SessionId, title: Title) -> Result<bool, StoreError> {
+        let mut state = self.state.lock();
+        let Some(conversation) = state.sessions.get_mut(id) else { return Ok(false) };
+        conversation.record.title = Some(title);
+        Ok(true)
     }
 
     async fn delete_session(&self, id: &SessionId) -> Result<bool, StoreError> {
@@ -239,6 +254,9 @@ impl SessionStore for VolatileStore {
         }
         let record = &mut conversation.record;
         record.updated_at = record.updated_at.max(turn.question.created_at);
+        if record.message_count == 0 && record.title.is_none() {
+            record.title = Title::of_question(&turn.question.text);
+        }
         record.message_count += 2;
         conversation.push(turn.question);
         conversation.push(turn.answer);

@@ -74,6 +74,7 @@ mod spans;
 mod startup;
 mod targets;
 mod telemetry;
+mod titles;
 mod tls;
 mod together;
 mod tools;

@@ -262,6 +262,7 @@ fn turn(session: &SessionId) -> Turn {
         message_count: 0,
         owner: None,
         is_temporary: false,
+        title: None,
     };
     Turn {
         opens: Some(opens),

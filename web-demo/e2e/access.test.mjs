@@ -1,7 +1,14 @@
 /** Who uses the page otherwise than with a mouse and in daylight. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { answerOfLength, finishedAnswer, launch, openPage, violations } from "./browser.mjs";
+import {
+  answerOfLength,
+  connected,
+  finishedAnswer,
+  launch,
+  openPage,
+  violations,
+} from "./browser.mjs";
 
 const QUESTION = "How long can I return a tent?";
 const LONG = "Explain everything: how does Rivulet resume, stop, store, stream and cite?";
@@ -77,15 +84,22 @@ test("the finished answer is announced once, the tokens are not", async () => {
 test("the theme follows the system until it is chosen, and the choice lasts", async () => {
   const { page, misdeeds } = await openPage(browser, { colorScheme: "dark" });
   const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
-  const toggle = page.getByRole("button", { name: "Dark" });
+  const dialog = page.getByRole("dialog", { name: "Settings" });
   const dark = await ground();
-  assert.equal(await toggle.getAttribute("aria-pressed"), "true");
-  await toggle.click();
+  await page.getByRole("button", { name: "Settings" }).click();
+  assert.ok(await dialog.getByLabel("Like the system").isChecked());
+  await dialog.getByLabel("Light").check();
   const light = await ground();
   assert.notEqual(light, dark);
-  assert.equal(await toggle.getAttribute("aria-pressed"), "false");
   await page.reload();
+  await connected(page);
   assert.equal(await ground(), light);
+  await page.getByRole("button", { name: "Settings" }).click();
+  assert.ok(await dialog.getByLabel("Light").isChecked());
+  await dialog.getByLabel("Like the system").check();
+  assert.equal(await ground(), dark);
+  await page.reload();
+  assert.equal(await ground(), dark);
   assert.deepEqual(misdeeds, []);
   await page.context().close();
 });

@@ -118,7 +118,7 @@ test("a page whose socket was cut says so, and nothing around it moves", async (
   await noteStates(page);
   const places = () =>
     page.evaluate(() =>
-      ["composer", "log", "theme"].map((id) => {
+      ["composer", "log", "share"].map((id) => {
         const { x, y, width, height } = document.getElementById(id).getBoundingClientRect();
         return [id, x, y, width, height];
       }),

@@ -45,9 +45,10 @@ pub(super) async fn a_session_is_stored_with_its_first_turn(store: Arc<dyn Sessi
     assert_eq!(store.append_turn(&session, Fence::FIRST, opening("q2")).await.expect("stored"), Appended::Stored);
     let again = store.append_turn(&session, Fence::FIRST, opening("q1")).await.expect("kept");
     assert!(matches!(again, Appended::Exists(_)), "{again:?}");
-    let wanted = SessionRecord { message_count: 4, updated_at: Timestamp(5000), ..opened.clone() };
+    let title = Title::of_question("?");
+    let wanted = SessionRecord { message_count: 4, updated_at: Timestamp(5000), title, ..opened.clone() };
     assert_eq!(store.session(&session).await.expect("read"), Some(wanted.clone()));
-    assert_eq!(store.sessions(opened.owner.as_ref(), None, 9).await.expect("read").sessions, [wanted]);
+    assert_eq!(store.sessions(opened.owner.as_ref(), None, None, 9).await.expect("read").sessions, [wanted]);
 
     // All or nothing.
     let mut bad = Turn { opens: Some(record("t", 1000)), ..turn("q", "?", 5000) };

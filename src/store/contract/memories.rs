@@ -373,7 +373,7 @@ pub(super) async fn episodes_go_with_the_conversation_that_is_deleted(store: Arc
     let temporary = SessionRecord { is_temporary: true, ..record("temporary", 1000) };
     store.create_session(temporary.clone()).await.expect("stored");
     assert_eq!(store.session(&temporary.id).await.expect("read"), Some(temporary.clone()));
-    assert_eq!(store.sessions(None, None, 9).await.expect("read").sessions, [temporary]);
+    assert_eq!(store.sessions(None, None, None, 9).await.expect("read").sessions, [temporary]);
 }
 
 pub(super) async fn memories_expire(store: Arc<impl Remembering>) {

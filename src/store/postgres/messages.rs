@@ -12,7 +12,7 @@ use super::{
     writer::Failure,
 };
 use crate::{
-    chat::{Feedback, Message, MessageId, Owner, Role, RunId, SessionId, Timestamp, ToolUse},
+    chat::{Feedback, Message, MessageId, Owner, Role, RunId, SessionId, Timestamp, Title, ToolUse},
     store::{
         Appended, Awaited, Branch, Branched, Fence, FinishedAnswer, MAX_AWAITED, MessagePage, Piece, Scope, StoreError,
         Turn,
@@ -70,10 +70,13 @@ async fn try_append(link: &Link, hand: &Hand, turn: &Turn) -> Result<bool, Failu
             SELECT held.id, said.id, role, text, status, $11, created_at, question, $3 FROM held, (
                 VALUES (1, $4, 'user', $5, $6, $12, NULL), (2, $7, 'assistant', $8, $9, $13, $10)
             ) AS said (n, id, role, text, status, created_at, question) ORDER BY n
-        ) UPDATE sessions SET message_count = message_count + 2, updated_at = greatest(updated_at, $12)
+        ) UPDATE sessions SET message_count = message_count + 2, updated_at = greatest(updated_at, $12),
+            title = coalesce(title, CASE message_count WHEN 0 THEN $14 END),
+            title_folded = coalesce(title_folded, CASE message_count WHEN 0 THEN $15 END)
         FROM held WHERE sessions.id = held.id";
     let Turn { question, answer, .. } = turn;
-    let values: [(&(dyn ToSql + Sync), Type); 13] = [
+    let title = Title::of_question(&question.text);
+    let values: [(&(dyn ToSql + Sync), Type); 15] = [
         (&hand.session.as_str(), Type::TEXT),
         (&&*hand.node, Type::TEXT),
         (&(hand.fence.0 as i64), Type::INT8),
@@ -87,6 +90,8 @@ async fn try_append(link: &Link, hand: &Hand, turn: &Turn) -> Result<bool, Failu
         (&question.run.as_ref().map(RunId::as_str), Type::TEXT),
         (&millis(question.created_at), Type::INT8),
         (&millis(answer.created_at), Type::INT8),
+        (&title.as_ref().map(Title::as_str), Type::TEXT),
+        (&title.as_ref().map(Title::folded), Type::TEXT),
     ];
     Ok(link.client.execute_typed(sql, &values).await? > 0)
 }

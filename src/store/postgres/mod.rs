@@ -26,7 +26,7 @@ use super::{
     Turn, refuse_unfit, session_taken,
 };
 use crate::{
-    chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp},
+    chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp, Title},
     telemetry::metrics::DATABASE_DURATION,
 };
 
@@ -224,11 +224,18 @@ impl SessionStore for PostgresStore {
     async fn sessions(
         &self,
         owner: Option<&Owner>,
+        part: Option<&Title>,
         before: Option<&SessionId>,
         limit: usize,
     ) -> Result<SessionPage, StoreError> {
         let limit = limit.min(MAX_PAGE);
-        self.read("sessions", |link| sessions::page(link, owner.cloned(), before.cloned(), limit)).await
+        let page = |link| sessions::page(link, owner.cloned(), part.map(Title::folded), before.cloned(), limit);
+        self.read("sessions", page).await
+    }
+
+    async fn rename_session(&self, session: &SessionId, title: Title) -> Result<bool, StoreError> {
+        let id = session.clone();
+        self.write("rename_session", session, move |link| sessions::rename(link, id.clone(), title.clone())).await
     }
 
     async fn delete_session(&self, session: &SessionId) -> Result<bool, StoreError> {

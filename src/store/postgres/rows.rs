@@ -5,11 +5,15 @@ use tokio_postgres::{Row, types::FromSql};
 
 use super::connect::unavailable;
 use crate::{
-    chat::{Message, MessageId, Owner, RunId, SessionId, Status, Timestamp},
+    chat::{Message, MessageId, Owner, RunId, SessionId, Status, Timestamp, Title},
     store::{Awaited, SessionRecord, StoreError, columns::time, continue_text},
 };
 
-pub(super) const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count, owner, temporary";
+/// A session; of one without a title, which an older version has left, with the question that it is called after.
+pub(super) const SESSION: &str =
+    "id, assistant, metadata, created_at, updated_at, message_count, owner, temporary, title,
+    CASE WHEN title IS NULL AND message_count > 0 THEN (SELECT text FROM messages WHERE session_id = sessions.id
+        AND role = 'user' AND NOT replaced ORDER BY position LIMIT 1) END";
 /// A message; of a pending one with the pieces of its text that were kept.
 pub(super) const MESSAGE: &str = "id, role, text, status, run, model, citations, sources, created_at, question, replaces,
     replaced, feedback, position, tools,
@@ -18,6 +22,8 @@ pub(super) const MESSAGE: &str = "id, role, text, status, run, model, citations,
     version, variant";
 
 pub(super) fn session(row: &Row) -> Result<SessionRecord, StoreError> {
+    let named = optional_id(row, 8, Title::parse)?;
+    let first = get::<Option<&[u8]>>(row, 9)?.map(utf8).transpose()?;
     Ok(SessionRecord {
         id: id(row, 0, SessionId::parse)?,
         assistant: get(row, 1)?,
@@ -27,6 +33,7 @@ pub(super) fn session(row: &Row) -> Result<SessionRecord, StoreError> {
         message_count: u64::try_from(get::<i64>(row, 5)?).unwrap_or(0),
         owner: get::<Option<&str>>(row, 6)?.map(Owner::new),
         is_temporary: get(row, 7)?,
+        title: named.or_else(|| Title::of_question(&first?)),
     })
 }
 

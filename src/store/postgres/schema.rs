@@ -375,6 +375,13 @@ const STEPS: &[(&str, i64)] = &[
     CREATE TABLE memory_settings (owner text COLLATE \"C\" PRIMARY KEY, remembers boolean NOT NULL);
 ",
     1,
+), (
+    "
+    -- title: what it is called; NULL before its first question, and where an older version has stored that.
+    -- title_folded: as it is looked for, without capital letters.
+    ALTER TABLE sessions ADD COLUMN title text, ADD COLUMN title_folded text;
+",
+    1,
 )];
 
 /// Where it is written which steps were taken. Whoever makes it first makes it for all.

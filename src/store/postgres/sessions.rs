@@ -13,7 +13,7 @@ use super::{
     writer::Failure,
 };
 use crate::{
-    chat::{Owner, SessionId, Status, Timestamp},
+    chat::{Owner, SessionId, Status, Timestamp, Title},
     store::{
         Fence, MAX_SESSIONS, NodeId, SessionPage, SessionRecord, StoreError,
         columns::{json, millis},
@@ -38,8 +38,8 @@ pub(super) async fn insert(link: &Link, session: &SessionRecord, node: Option<&s
         .client
         .execute_typed(
             "INSERT INTO sessions (id, assistant, metadata, created_at, updated_at, message_count, owner, node, fence,
-                temporary)
-             VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+                temporary, title, title_folded)
+             VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
             &[
                 (&session.id.as_str(), Type::TEXT),
                 (&session.assistant, Type::TEXT),
@@ -50,6 +50,8 @@ pub(super) async fn insert(link: &Link, session: &SessionRecord, node: Option<&s
                 (&node, Type::TEXT),
                 (&fence, Type::INT8),
                 (&session.is_temporary, Type::BOOL),
+                (&session.title.as_ref().map(Title::as_str), Type::TEXT),
+                (&session.title.as_ref().map(Title::folded), Type::TEXT),
             ],
         )
         .await?;
@@ -140,6 +142,7 @@ async fn interrupt(link: &Link, row: &Row) -> Result<(), Failure> {
 pub(super) async fn page(
     link: Arc<Link>,
     owner: Option<Owner>,
+    part: Option<String>,
     before: Option<SessionId>,
     limit: usize,
 ) -> Result<SessionPage, Failure> {
@@ -152,18 +155,33 @@ pub(super) async fn page(
         let row = link.client.query_typed_opt(&sql, &[(&owner, Type::TEXT), (&before.as_str(), Type::TEXT)]).await?;
         (created_at, id) = (get(&row.ok_or(StoreError::NoSession)?, 0)?, before.as_str());
     }
-    let sql = format!(
-        "SELECT {SESSION} FROM sessions
-         WHERE {of_owner} AND created_at <= $2 AND (created_at < $2 OR id > $3)
-         ORDER BY created_at DESC, id LIMIT $4"
+    let older = format!(
+        "FROM sessions WHERE {of_owner} AND created_at <= $2 AND (created_at < $2 OR id > $3)
+         ORDER BY created_at DESC, id"
     );
-    let most = limit as i64 + 1;
-    let found = link
-        .client
-        .query_typed(&sql, &[(&owner, Type::TEXT), (&created_at, Type::INT8), (&id, Type::TEXT), (&most, Type::INT8)])
-        .await?;
+    let (most, looked_through) = (limit as i64 + 1, MAX_SESSIONS as i64);
+    let mut values: Vec<(&(dyn ToSql + Sync), Type)> =
+        vec![(&owner, Type::TEXT), (&created_at, Type::INT8), (&id, Type::TEXT), (&most, Type::INT8)];
+    let sql = if part.is_some() {
+        values.extend([(&looked_through as &(dyn ToSql + Sync), Type::INT8), (&part, Type::TEXT)]);
+        format!(
+            "SELECT {SESSION} FROM (SELECT * {older} LIMIT $5) AS sessions WHERE strpos(title_folded, $6) > 0
+             ORDER BY created_at DESC, id LIMIT $4"
+        )
+    } else {
+        format!("SELECT {SESSION} {older} LIMIT $4")
+    };
+    let found = link.client.query_typed(&sql, &values).await?;
     let sessions = found.iter().take(limit).map(rows::session).collect::<Result<_, _>>()?;
     Ok(SessionPage { sessions, more: found.len() > limit })
+}
+
+/// Calls a session something else, whoever has it; false when there is none.
+pub(super) async fn rename(link: Arc<Link>, id: SessionId, title: Title) -> Result<bool, Failure> {
+    let sql = "UPDATE sessions SET title = $2, title_folded = $3 WHERE id = $1";
+    let values: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&id.as_str(), Type::TEXT), (&title.as_str(), Type::TEXT), (&title.folded(), Type::TEXT)];
+    Ok(link.client.execute_typed(sql, &values).await? > 0)
 }
 
 /// Deletes a session, and what is remembered of it as it was said in it.

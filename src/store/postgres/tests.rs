@@ -57,6 +57,20 @@ async fn a_session_is_one_gateways_until_it_is_given_up() {
 }
 
 #[tokio::test]
+async fn what_an_older_version_has_stored_is_called_after_its_first_question_too() {
+    let (store, _, url) = two().await;
+    store.create_session(record("s", 1)).await.expect("stored");
+    let session = session_id("s");
+    let fence = store.take(&session).await.expect("nobody has it");
+    for (id, question) in [("q1", "Zero \u{0} or one?\nTwo?"), ("q2", "Three?")] {
+        store.append_turn(&session, fence, turn(id, question, 2)).await.expect("stored");
+    }
+    execute(&url, "UPDATE sessions SET title = NULL, title_folded = NULL").await;
+    let listed = store.sessions(None, None, None, 9).await.expect("read").sessions;
+    assert_eq!(listed[0].title, Title::of_question("Zero or one?"));
+}
+
+#[tokio::test]
 async fn what_a_dead_gateway_had_is_taken_with_what_it_had_kept() {
     let (one, other, url) = two().await;
     one.create_session(record("s", 1)).await.expect("stored");

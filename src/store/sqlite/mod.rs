@@ -3,7 +3,8 @@
 //! One thread owns the only connection that writes. It takes everything that waits, runs it in one transaction
 //! and answers after the commit, which is the fsync: so an answer means durable, and a hundred callers cost one
 //! fsync. Two threads read beside it, on connections of their own; the write-ahead log lets them. The file's
-//! layout is in `schema.rs`, the threads in `threads.rs`, rows and statements in `rows.rs`. What an answer has come to is
+//! layout is in `schema.rs`, the threads in `threads.rs`, rows and statements in `rows.rs`, lists of sessions in
+//! `sessions.rs`. What an answer has come to is
 //! added to it piece by piece (`pieces.rs`); what accounts have spent is in `spending.rs`, what the knowledge base should
 //! hold in `documents.rs`; API keys and revocations are in `credentials.rs`, and
 //! what was done by whom in `audit.rs`; what tools have made is in `artifacts.rs`, what is remembered in `memories.rs`; what was thought of answers is counted in `feedback.rs`.
@@ -21,7 +22,7 @@ use super::{
     MessagePage, Piece, Scope, SessionPage, SessionRecord, SessionStore, StoreError, Turn, refuse_unfit,
 };
 use crate::{
-    chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp},
+    chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp, Title},
     telemetry::metrics::DATABASE_DURATION,
 };
 
@@ -36,6 +37,7 @@ mod memories;
 mod pieces;
 mod rows;
 mod schema;
+mod sessions;
 mod spending;
 mod threads;
 
@@ -225,12 +227,20 @@ impl SessionStore for SqliteStore {
     async fn sessions(
         &self,
         owner: Option<&Owner>,
+        part: Option<&Title>,
         before: Option<&SessionId>,
         limit: usize,
     ) -> Result<SessionPage, StoreError> {
-        let (owner, before, limit) = (owner.cloned(), before.cloned(), limit.min(MAX_PAGE));
-        let page = move |connection: &Connection| rows::sessions(connection, owner.as_ref(), before.as_ref(), limit);
+        let (owner, part, before) = (owner.cloned(), part.map(Title::folded), before.cloned());
+        let page = move |connection: &Connection| {
+            sessions::page(connection, owner.as_ref(), part.as_deref(), before.as_ref(), limit.min(MAX_PAGE))
+        };
         self.read("sessions", page).await
+    }
+
+    async fn rename_session(&self, id: &SessionId, title: Title) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.write("rename_session", move |connection| sessions::rename(connection, &id, &title)).await
     }
 
     async fn delete_session(&self, id: &SessionId) -> Result<bool, StoreError> {

@@ -7,11 +7,11 @@ use rusqlite::{
 use serde::de::DeserializeOwned;
 
 use super::{
-    super::{Appended, FinishedAnswer, MessagePage, Scope, SessionPage, SessionRecord, StoreError, Turn},
+    super::{Appended, FinishedAnswer, MessagePage, Scope, SessionRecord, StoreError, Turn},
     pieces,
 };
 use crate::{
-    chat::{Feedback, Message, MessageId, Owner, RunId, SessionId, Status, Timestamp},
+    chat::{Feedback, Message, MessageId, Owner, RunId, SessionId, Status, Timestamp, Title},
     store::{
         Awaited, MAX_AWAITED, MAX_SESSIONS,
         columns::{json, json_list, millis, role_name, time},
@@ -19,7 +19,11 @@ use crate::{
     },
 };
 
-const SESSION: &str = "id, assistant, metadata, created_at, updated_at, message_count, owner, temporary";
+/// A session; of one without a title, which an older version has left, with the question that it is called after.
+pub(super) const SESSION: &str =
+    "id, assistant, metadata, created_at, updated_at, message_count, owner, temporary, title,
+    iif(title IS NULL AND message_count > 0, (SELECT text FROM messages WHERE session_id = sessions.id AND role = 'user'
+        AND replaced = 0 ORDER BY position LIMIT 1), NULL)";
 pub(super) const MESSAGE: &str =
     "id, role, text, status, run, model, citations, sources, created_at, question, replaces,
      replaced, feedback, tools, version, variant";
@@ -34,8 +38,9 @@ pub(super) fn insert_session(connection: &Connection, session: &SessionRecord) -
     }
     let inserted = connection
         .prepare_cached(
-            "INSERT INTO sessions (id, assistant, metadata, created_at, updated_at, message_count, owner, temporary)
-             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7) ON CONFLICT DO NOTHING",
+            "INSERT INTO sessions (id, assistant, metadata, created_at, updated_at, message_count, owner, temporary,
+                                   title, title_folded)
+             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             session.id.as_str(),
@@ -45,6 +50,8 @@ pub(super) fn insert_session(connection: &Connection, session: &SessionRecord) -
             millis(session.updated_at),
             session.owner.as_ref().map(Owner::as_str),
             session.is_temporary,
+            session.title.as_ref().map(Title::as_str),
+            session.title.as_ref().map(Title::folded),
         ])?;
     if inserted == 0 { Err(session_taken(&session.id)) } else { Ok(()) }
 }
@@ -52,43 +59,6 @@ pub(super) fn insert_session(connection: &Connection, session: &SessionRecord) -
 pub(super) fn session(connection: &Connection, id: &SessionId) -> Result<Option<SessionRecord>, StoreError> {
     let sql = format!("SELECT {SESSION} FROM sessions WHERE id = ?1");
     Ok(connection.prepare_cached(&sql)?.query_row([id.as_str()], session_row).optional()?)
-}
-
-pub(super) fn sessions(
-    connection: &Connection,
-    owner: Option<&Owner>,
-    before: Option<&SessionId>,
-    limit: usize,
-) -> Result<SessionPage, StoreError> {
-    let owner = owner.map(Owner::as_str);
-    let rows = match before {
-        None => {
-            let sql = format!("SELECT {SESSION} FROM sessions WHERE owner IS ?1 ORDER BY created_at DESC, id LIMIT ?2");
-            connection
-                .prepare_cached(&sql)?
-                .query_map(params![owner, limit as i64 + 1], session_row)?
-                .collect::<Result<Vec<_>, _>>()?
-        }
-        Some(before) => {
-            let created_at: i64 = connection
-                .prepare_cached("SELECT created_at FROM sessions WHERE id = ?1 AND owner IS ?2")?
-                .query_row(params![before.as_str(), owner], |row| row.get(0))
-                .optional()?
-                .ok_or(StoreError::NoSession)?;
-            // Written so that the index leads straight to the first row.
-            let sql = format!(
-                "SELECT {SESSION} FROM sessions
-                 WHERE owner IS ?4 AND created_at <= ?1 AND (created_at < ?1 OR id > ?2)
-                 ORDER BY created_at DESC, id LIMIT ?3"
-            );
-            connection
-                .prepare_cached(&sql)?
-                .query_map(params![created_at, before.as_str(), limit as i64 + 1, owner], session_row)?
-                .collect::<Result<Vec<_>, _>>()?
-        }
-    };
-    let (sessions, more) = cut(rows, limit);
-    Ok(SessionPage { sessions, more })
 }
 
 /// Deletes a session, and what is remembered of it as it was said in it.
@@ -115,11 +85,19 @@ pub(super) fn append_turn(connection: &Connection, session: &SessionId, turn: &T
         .execute([session.as_str()])?;
     insert_message(connection, session, &turn.question)?;
     insert_message(connection, session, &turn.answer)?;
+    let title = Title::of_question(&turn.question.text);
     connection
         .prepare_cached(
-            "UPDATE sessions SET message_count = message_count + 2, updated_at = max(updated_at, ?2) WHERE id = ?1",
+            "UPDATE sessions SET message_count = message_count + 2, updated_at = max(updated_at, ?2),
+                title = coalesce(title, iif(message_count = 0, ?3, NULL)),
+                title_folded = coalesce(title_folded, iif(message_count = 0, ?4, NULL)) WHERE id = ?1",
         )?
-        .execute(params![session.as_str(), millis(turn.question.created_at)])?;
+        .execute(params![
+            session.as_str(),
+            millis(turn.question.created_at),
+            title.as_ref().map(Title::as_str),
+            title.as_ref().map(Title::folded),
+        ])?;
     Ok(Appended::Stored)
 }
 
@@ -288,7 +266,9 @@ pub(super) fn probe(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
+pub(super) fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
+    let named = optional_id(row, 8, Title::parse)?;
+    let first = row.get_ref(9)?.as_str_or_null()?;
     Ok(SessionRecord {
         id: id(row, 0, SessionId::parse)?,
         assistant: row.get(1)?,
@@ -298,6 +278,7 @@ fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
         message_count: u64::try_from(row.get::<_, i64>(5)?).unwrap_or(0),
         owner: row.get_ref(6)?.as_str_or_null()?.map(Owner::new),
         is_temporary: row.get(7)?,
+        title: named.or_else(|| first.and_then(Title::of_question)),
     })
 }
 

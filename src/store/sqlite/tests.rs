@@ -360,12 +360,16 @@ async fn sessions_of_an_older_file_belong_to_nobody_and_listing_goes_by_an_index
     let old = Connection::open(place.file()).expect("opens");
     old.execute_batch(schema::MIGRATIONS[0]).expect("made");
     old.pragma_update(None, "user_version", 1).expect("set");
-    old.execute("INSERT INTO sessions VALUES ('s', 'default', NULL, 1, 1, 0)", []).expect("inserted");
+    old.execute("INSERT INTO sessions VALUES ('s', 'default', NULL, 1, 1, 2)", []).expect("inserted");
+    let question = "INSERT INTO messages (session_id, id, role, text, status, created_at)
+        VALUES ('s', 'q', 'user', 'How old are you?\nReally?', 'complete', 1)";
+    old.execute(question, []).expect("inserted");
     drop(old);
     let store = place.open();
-    let listed = store.sessions(None, None, 10).await.expect("read").sessions;
-    assert_eq!(listed, [record("s", 1)]);
-    assert!(store.sessions(Some(&Owner::new("s")), None, 10).await.expect("read").sessions.is_empty());
+    let listed = store.sessions(None, None, None, 10).await.expect("read").sessions;
+    let title = Title::of_question("How old are you?");
+    assert_eq!(listed, [SessionRecord { message_count: 2, title, ..record("s", 1) }]);
+    assert!(store.sessions(Some(&Owner::new("s")), None, None, 10).await.expect("read").sessions.is_empty());
     let connection = Connection::open(place.file()).expect("opens");
     let plan: String = connection
         .query_row(

@@ -114,7 +114,12 @@ async fn principals_never_see_each_others_sessions() {
                 sessions.push((made.1["session_id"].as_str().unwrap().to_owned(), Some(me)));
                 ("create", made)
             }
-            1..4 => ("list", get(&gateway, "/api/v1/sessions?limit=200", token).await),
+            1 => {
+                let body = json!({"title": format!("{canary} {step}")});
+                ("rename", call(&gateway, Method::PATCH, &path, Some(token), body).await)
+            }
+            2 => ("search", get(&gateway, "/api/v1/sessions?limit=200&q=canary", token).await),
+            3 => ("list", get(&gateway, "/api/v1/sessions?limit=200", token).await),
             4 => ("list before", get(&gateway, &format!("/api/v1/sessions?limit=200&before={id}"), token).await),
             5..8 => ("show", get(&gateway, &path, token).await),
             8 => ("delete", call(&gateway, Method::DELETE, &path, Some(token), Value::Null).await),
@@ -150,13 +155,16 @@ async fn principals_never_see_each_others_sessions() {
         for other in users.iter().filter(|other| other.name != *name) {
             assert!(!said.contains(&other.canary), "step {step}: {op} shows {name} what {} said: {said}", other.name);
         }
-        if matches!(op, "create" | "list") {
+        if matches!(op, "create" | "list" | "search") {
             assert!(matches!(status, 200 | 201), "step {step}: {op}: {answer}");
             let listed = answer["sessions"].as_array().into_iter().flatten().map(|s| s["session_id"].as_str().unwrap());
             let owned = sessions.iter().filter(|(_, owner)| *owner == Some(me)).map(|(id, _)| id.as_str());
             if op == "list" {
                 let (listed, owned): (BTreeSet<_>, BTreeSet<_>) = (listed.collect(), owned.collect());
                 assert_eq!(listed, owned, "step {step}");
+            } else if op == "search" {
+                let owned: BTreeSet<_> = owned.collect();
+                assert!(listed.into_iter().all(|id| owned.contains(id)), "step {step}");
             }
         } else if own {
             assert_ne!(status, 404, "step {step}: {op} of one's own: {answer}");

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use rivulet::{
-    chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp},
+    chat::{Feedback, Message, MessageId, Owner, SessionId, Timestamp, Title},
     hub::{Hub, Policy},
     knowledge::NoKnowledge,
     llm::{ChatModel, ChatRequest, FinishReason, ModelEvent, ModelStream},
@@ -140,10 +140,15 @@ impl SessionStore for Wayward {
     async fn sessions(
         &self,
         owner: Option<&Owner>,
+        part: Option<&Title>,
         before: Option<&SessionId>,
         limit: usize,
     ) -> Result<SessionPage, StoreError> {
-        self.inner.sessions(owner, before, limit).await
+        self.inner.sessions(owner, part, before, limit).await
+    }
+    async fn rename_session(&self, id: &SessionId, title: Title) -> Result<bool, StoreError> {
+        let _under_way = self.enter().await?;
+        self.inner.rename_session(id, title).await
     }
     async fn delete_session(&self, id: &SessionId) -> Result<bool, StoreError> {
         let _under_way = self.enter().await?;

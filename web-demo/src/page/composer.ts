@@ -1,5 +1,6 @@
 /** The message box with Send and Stop. */
 import { liveRun, type RivuletClient } from "@rivulet/client";
+import type { SendKey } from "../settings/preferences";
 import { isWaiting } from "./approvals";
 import { byId } from "./element";
 
@@ -14,11 +15,14 @@ export class Composer {
   readonly #count = byId("composer-count");
   readonly #waiting = byId("composer-waiting");
   readonly #onSent: () => void;
+  readonly #sendKey: () => SendKey;
   #limit = Number.POSITIVE_INFINITY;
 
-  constructor(client: RivuletClient, onSent: () => void) {
+  /** `sendKey`: which key sends, as it is chosen by now. */
+  constructor(client: RivuletClient, onSent: () => void, sendKey: () => SendKey = () => "enter") {
     this.#client = client;
     this.#onSent = onSent;
+    this.#sendKey = sendKey;
     client.on("welcome", ({ limits }) => {
       this.#limit = limits?.text_chars ?? Number.POSITIVE_INFINITY;
       this.#measure();
@@ -78,7 +82,8 @@ export class Composer {
   #onKey(event: KeyboardEvent): void {
     // `isComposing`: this Enter chooses a word in an input method. 229: the same in Safari.
     const composing = event.isComposing || event.keyCode === 229;
-    if (event.key !== "Enter" || event.shiftKey || composing) return;
+    const isLine = this.#sendKey() === "enter" ? event.shiftKey : !event.ctrlKey && !event.metaKey;
+    if (event.key !== "Enter" || isLine || composing) return;
     event.preventDefault();
     this.#submit();
   }

@@ -10,7 +10,16 @@ export interface FarewellParts {
   /** Who answers, as far as that is known. */
   current(): Assistant | undefined;
   /** It is gone. */
-  deleted(): void;
+  deleted(session: string): void;
+}
+
+/** A conversation that is to be deleted. */
+export interface Leaving {
+  readonly session: string;
+  /** What it is called, where that is not in sight. */
+  readonly title?: string;
+  /** Whether who answers in it remembers what is said. */
+  readonly remembers: boolean;
 }
 
 export class Farewell {
@@ -21,11 +30,12 @@ export class Farewell {
   readonly #facts = byId<HTMLInputElement>("farewell-facts");
   readonly #problem = byId("farewell-problem");
   readonly #yes = byId<HTMLButtonElement>("farewell-yes");
+  #leaving: string | null = null;
 
   constructor(client: RivuletClient, parts: FarewellParts) {
     this.#client = client;
     this.#parts = parts;
-    this.#opener.addEventListener("click", () => this.#open());
+    this.#opener.addEventListener("click", () => this.#askHere());
     byId("farewell-no").addEventListener("click", () => this.#dialog.close());
     this.#yes.addEventListener("click", () => void this.#delete());
     // Escape closes it, and must not stop an answer as well.
@@ -37,8 +47,11 @@ export class Farewell {
     this.#opener.hidden = session === null || conversation.messages.length === 0;
   }
 
-  #open(): void {
-    const remembers = this.#parts.current()?.memory === true;
+  /** Asks whether a conversation is to be deleted, and does so. */
+  ask({ session, title, remembers }: Leaving): void {
+    this.#leaving = session;
+    byId("farewell-text").textContent =
+      title === undefined ? "This cannot be undone." : `“${title}”. This cannot be undone.`;
     byId("farewell-memory").hidden = !remembers;
     this.#facts.checked = false;
     this.#problem.hidden = true;
@@ -46,8 +59,13 @@ export class Farewell {
     byId("farewell-no").focus();
   }
 
-  async #delete(): Promise<void> {
+  #askHere(): void {
     const { session } = this.#client;
+    if (session !== null) this.ask({ session, remembers: this.#parts.current()?.memory === true });
+  }
+
+  async #delete(): Promise<void> {
+    const session = this.#leaving;
     if (session === null || this.#yes.ariaBusy === "true") return;
     const facts = this.#facts.checked;
     this.#yes.ariaBusy = "true";
@@ -66,8 +84,7 @@ export class Farewell {
 
   #done(session: string): void {
     this.#dialog.close();
-    // Meanwhile another one may have been opened.
-    if (this.#client.session === session) this.#parts.deleted();
+    this.#parts.deleted(session);
   }
 
   #tell(problem: string): void {

@@ -11,9 +11,17 @@ import "../styles/reader.css";
 import "../styles/sign-in.css";
 import "../styles/assistants.css";
 import "../styles/memory.css";
+import "../styles/conversations.css";
 import { type Assistant, type ErrorFrame, RivuletClient } from "@rivulet/client";
+import { sessionOf } from "../conversations/address";
+import { Conversations } from "../conversations/conversations";
+import { browserStorage } from "../conversations/opened";
+import { Sharing } from "../conversations/sharing";
+import { titleOf } from "../conversations/words";
 import { MemoriesApi } from "../memories/api";
 import { Forgetting } from "../memories/forgetting";
+import { SettingsDialog } from "../settings/dialog";
+import { Preferences } from "../settings/preferences";
 import { Account } from "../sign-in/account";
 import { arrivalOf } from "../sign-in/arrival";
 import { SignInCard } from "../sign-in/card";
@@ -23,7 +31,6 @@ import { Answering } from "./answering";
 import { Assistants, choiceOf } from "./assistants";
 import { Composer } from "./composer";
 import { ConnectionPill } from "./connection-pill";
-import { copyText } from "./copy-button";
 import { DatasetCards } from "./dataset-cards";
 import { Documents } from "./documents/documents";
 import { SidePanel } from "./documents/side-panel";
@@ -40,7 +47,6 @@ import { PresenceLine } from "./presence-line";
 import { ScrollFollow } from "./scroll-follow";
 import { Start } from "./start";
 import { StatusVoice } from "./status-voice";
-import { mountTheme } from "./theme";
 import { Transcript } from "./transcript";
 import { TurnVoice } from "./turn-voice";
 import { WirePanel } from "./wire-panel";
@@ -58,15 +64,21 @@ if (arrival.clean !== null) history.replaceState(null, "", arrival.clean);
 
 /** The page without its query, so that addresses below it resolve behind any prefix. */
 const here = new URL(".", location.href).href;
-const session = new URLSearchParams(location.search).get("session") ?? undefined;
+const session = sessionOf(location.href) ?? undefined;
 const signIn = new SignIn({ base: here, arrival, storage: tabStorage() });
 const { token, ticket } = signIn;
 const client = new RivuletClient({ url: here, session, token, ticket });
 window.rivulet = { client };
 
+const storage = browserStorage();
+const preferences = new Preferences(storage);
 const notices = new Notices();
 const scroll = new ScrollFollow();
-const composer = new Composer(client, () => scroll.toNewest());
+const composer = new Composer(
+  client,
+  () => scroll.toNewest(),
+  () => preferences.sendKey,
+);
 const memories = new MemoriesApi(client.endpoint);
 const forgetting = new Forgetting(memories, new BroadcastChannel("rivulet.memories"));
 const around = (change: () => void): void => scroll.around(change);
@@ -136,15 +148,41 @@ const temporary = new Temporary(client, current, memories, {
 const farewell = new Farewell(client, {
   api: memories,
   current,
-  deleted: () => {
-    begin(assistants.current && choiceOf(assistants.current));
+  deleted: (session) => {
+    const isOpen = session === client.session;
+    conversations.gone(session);
     forgetting.tell([]);
     notices.show("The conversation was deleted.");
-    composer.focus();
+    if (isOpen) beginAnother();
   },
 });
 forgetting.watch(() => painter.soon());
-mountTheme();
+const conversations = new Conversations(client, {
+  signIn,
+  storage,
+  here,
+  around,
+  changed: () => painter.soon(),
+  show: (session) => {
+    if (session === null) client.newSession();
+    else client.openSession(session);
+    byId("log").focus({ preventScroll: true });
+  },
+  begin: beginAnother,
+  remove: (conversation) => {
+    const { session_id: session, assistant } = conversation;
+    const who = assistants.offered?.find(({ name }) => name === assistant);
+    farewell.ask({ session, title: titleOf(conversation), remembers: who?.memory === true });
+  },
+  say: (text) => voice.say("conversations", text),
+});
+new Sharing(client, {
+  api: conversations.api,
+  address: (session) => (session === null ? here : conversations.address.of(session)),
+  shown: () => painter.settled(),
+  tell: (text) => notices.show(text),
+});
+new SettingsDialog(preferences, { current, openMemories: () => panel.toggleMemories() });
 
 const painter = new Painter(() => {
   let left = false;
@@ -155,7 +193,7 @@ const painter = new Painter(() => {
     apart(() => older.paint());
     apart(() => start.paint());
   });
-  const memory = [remembered, temporary, farewell];
+  const memory = [remembered, temporary, farewell, conversations];
   for (const part of [composer, answering, presence, wire, tables, ...memory])
     apart(() => part.paint());
   return left;
@@ -191,34 +229,30 @@ client.on("error", (error) => {
   const asked = error.re !== undefined && !error.re.startsWith("sync:");
   if (asked && error !== toldElsewhere && error.code !== "run_not_active") notices.error(error);
 });
-client.on("sessionLost", ({ known }) => {
-  history.replaceState(null, "", here);
+client.on("sessionLost", ({ session, known }) => {
+  conversations.address.forget();
+  conversations.gone(session);
   // One in which nothing was said is not kept for long, and nobody misses it.
   if (!known) notices.show("That conversation no longer exists. This is a new one.");
 });
 
-byId("new-chat").addEventListener("click", () => {
-  // With the one that answers here: it may not be the one that was chosen last.
+byId("new-chat").addEventListener("click", beginAnother);
+
+/** Begins an empty conversation with the one that answers here: it may not be the one that was chosen last. */
+function beginAnother(): void {
   begin(assistants.current && choiceOf(assistants.current));
   composer.focus();
-});
-
-byId("share").addEventListener("click", async () => {
-  const link = new URL(here);
-  if (client.session) link.searchParams.set("session", client.session);
-  const copied = await copyText(link.href);
-  notices.show(copied ? "The link to this conversation was copied." : link.href);
-});
+}
 
 /** Begins an empty conversation; see `RivuletClient.newSession`. */
 function begin(assistant?: string | null, temporary = false): void {
-  history.replaceState(null, "", here);
+  conversations.address.leadTo(null);
   client.newSession(assistant, { temporary });
 }
 
 /** Shows a conversation that there is. */
 function openSession(session: string): void {
-  history.replaceState(null, "", here);
+  conversations.address.leadTo(session);
   client.openSession(session);
   byId("log").focus({ preventScroll: true });
 }

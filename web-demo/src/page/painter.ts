@@ -13,6 +13,7 @@ export class Painter {
   readonly #paint: Paint;
   #waiting = false;
   #rest = 0;
+  #settled: (() => void)[] = [];
 
   constructor(paint: Paint) {
     this.#paint = paint;
@@ -27,11 +28,25 @@ export class Painter {
     else frame();
   }
 
+  /** Resolves when nothing is left to be painted. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#settled.push(resolve);
+      this.soon();
+    });
+  }
+
   #now(): void {
     this.#waiting = false;
     const begun = performance.now();
     const left = this.#paint();
     this.#rest = performance.now() - begun;
-    if (left) this.soon();
+    if (left) {
+      this.soon();
+      return;
+    }
+    const settled = this.#settled;
+    this.#settled = [];
+    for (const tell of settled) tell();
   }
 }

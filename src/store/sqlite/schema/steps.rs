@@ -323,4 +323,10 @@ pub(in crate::store::sqlite) const MIGRATIONS: &[&str] = &[
 
     CREATE TABLE memory_settings (owner TEXT PRIMARY KEY, remembers INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ",
+    "
+    -- title: what it is called; NULL before its first question, and where an older version has stored that.
+    -- title_folded: as it is looked for, without capital letters.
+    ALTER TABLE sessions ADD COLUMN title TEXT;
+    ALTER TABLE sessions ADD COLUMN title_folded TEXT;
+",
 ];

@@ -59,7 +59,7 @@ async fn costs_its_transaction_only(bad: fn(&Connection) -> Result<(), StoreErro
     unavailable(before.await, others);
     unavailable(bad.await, own);
     after.await.expect("taken into the next transaction");
-    let stored = store.sessions(None, None, 10).await.expect("read").sessions;
+    let stored = store.sessions(None, None, None, 10).await.expect("read").sessions;
     assert_eq!(stored.iter().map(|session| session.id.as_str()).collect::<Vec<_>>(), ["after"]);
 }
 
