@@ -19,7 +19,10 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use rivulet::ws::{self, handshake};
+use rivulet::{
+    dialect::chat_v1::{FRAME_BYTES, SUBPROTOCOL},
+    ws::{self, handshake},
+};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -38,9 +41,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().ok_or("the address is missing, like 127.0.0.1:9001")?;
     let config = match arguments.next().as_deref() {
-        Some("--bounded") => ws::config(),
+        Some("--bounded") => ws::config(FRAME_BYTES),
         Some(other) => return Err(format!("{other} is not known").into()),
-        None => ws::config()
+        None => ws::config(FRAME_BYTES)
             .max_message_size(Some(SUITE_BYTES))
             .max_frame_size(Some(SUITE_BYTES))
             .max_write_buffer_size(2 * SUITE_BYTES),
@@ -69,7 +72,7 @@ fn upgrade(
     sockets: &TaskTracker,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let mut response = Response::new(Full::default());
-    let accepted = match handshake::check(request.method(), request.version(), request.headers()) {
+    let accepted = match handshake::check((request.method(), request.version()), request.headers(), SUBPROTOCOL) {
         Ok(accepted) => accepted,
         Err(error) => {
             *response.status_mut() = StatusCode::BAD_REQUEST;

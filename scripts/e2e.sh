@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Starts the gateway and talks to it from outside: `scripts/e2e.sh RIVULET_BINARY`. The page in a real browser, the packages
-# for JavaScript as docs/packages.md shows them, then a client in plain Python that knows only the protocol, the official
+# for JavaScript as docs/packages.md shows them, the Vercel AI SDK unchanged, then a client in plain Python that knows only the protocol, the official
 # `openai` packages for Python and Node.js, the official packages of MCP as client and servers, and the examples in four
 # languages, of which those in Rust are in the folder `examples` beside the binary.
 # RIVULET_KNOWLEDGE_MODEL_DIR names the embedding model.
@@ -124,7 +124,7 @@ node_sdk() {
 }
 
 run env RIVULET_URL="$url" RIVULET_BINARY="$binary" RIVULET_CACHE="$cache" scripts/with-node.sh npm --prefix web-demo run e2e
-run env RIVULET_URL="$url" RIVULET_CACHE="$cache" scripts/with-node.sh npm --prefix packages/proof run e2e
+run env RIVULET_URL="$url" RIVULET_BINARY="$binary" RIVULET_CACHE="$cache" scripts/with-node.sh npm --prefix packages/proof run e2e
 python="$(scripts/python-with.sh tests/plain/requirements.txt websockets)"
 run "$python" tests/plain/client.py "$url"
 # The gateways are on this machine, whatever proxy the environment names.

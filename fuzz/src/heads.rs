@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::OnceLock};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use rivulet::{
     config::Config,
+    dialect::chat_v1::SUBPROTOCOL,
     http::{Origins, client::TrustedProxies},
     ws::handshake::{bearers, check},
 };
@@ -20,7 +21,7 @@ pub fn heads(bytes: &[u8]) {
     let (peer, rest) = first_line(bytes);
     let peer: IpAddr = String::from_utf8_lossy(peer).trim().parse().unwrap_or(IpAddr::from([10, 0, 0, 1]));
     let headers = fields(rest);
-    if let Ok(accepted) = check(&Method::GET, Version::HTTP_11, &headers) {
+    if let Ok(accepted) = check((&Method::GET, Version::HTTP_11), &headers, SUBPROTOCOL) {
         assert_eq!(accepted.accept_key.len(), 28);
         assert_eq!(headers.get_all(header::SEC_WEBSOCKET_KEY).iter().count(), 1);
         let offers = |name: &[u8]| {
@@ -29,7 +30,7 @@ pub fn heads(bytes: &[u8]) {
         };
         assert!(accepted.protocol.is_none_or(|name| offers(name.as_bytes())), "{accepted:?}");
     }
-    assert!(check(&Method::POST, Version::HTTP_11, &headers).is_err());
+    assert!(check((&Method::POST, Version::HTTP_11), &headers, SUBPROTOCOL).is_err());
     assert!(bearers(&headers).all(|token| !token.contains(',')), "{headers:?}");
     let proxies = proxies();
     let client = proxies.client(peer, &headers);

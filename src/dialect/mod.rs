@@ -1,9 +1,10 @@
 //! Wire formats spoken over the same events: bytes ↔ typed frames. Pure: no socket, no session. Uses `chat`, the
 //! values of the session's log, and the parameters of a prompt.
 
+pub mod ai_sdk;
 pub mod chat_v1;
 mod codec;
 pub mod json;
 pub mod openai;
 
-pub use codec::Codec;
+pub use codec::{Codec, cut_off};

@@ -53,7 +53,7 @@ pub(super) struct Accepted {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Stopped {
-    run: RunId,
+    pub(super) run: RunId,
 }
 
 /// Says something in a session. The answer comes over the socket or the events.

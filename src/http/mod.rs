@@ -4,6 +4,7 @@
 //! `llm`, `knowledge`, `telemetry`.
 
 mod admin;
+mod ai_sdk;
 mod approvals;
 mod artifacts;
 mod assistants;

@@ -39,6 +39,7 @@ const OPENAI_ERROR: &str = "OpenAiError";
         (name = "Knowledge", description = "Documents, the collections they are in, and the work on them"),
         (name = "Credentials", description = "Who one is"),
         (name = "OpenAI", description = "For programs that speak OpenAI's interface"),
+        (name = "AI SDK", description = "For pages that use the Vercel AI SDK"),
         (name = "Administration", description = "For administrators"),
         (name = "Health", description = "For orchestrators"),
     ),

@@ -303,7 +303,7 @@ impl From<HandshakeError> for Problem {
     fn from(error: HandshakeError) -> Self {
         let status = match error {
             HandshakeError::NotAnUpgrade | HandshakeError::Version => StatusCode::UPGRADE_REQUIRED,
-            HandshakeError::Key | HandshakeError::Protocol => StatusCode::BAD_REQUEST,
+            HandshakeError::Key | HandshakeError::Protocol(_) => StatusCode::BAD_REQUEST,
         };
         Self::new(status, "invalid_field", error.to_string())
     }

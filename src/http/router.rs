@@ -16,8 +16,8 @@ use tower_http::{
 use utoipa_axum::routes;
 
 use super::{
-    admin, approvals, artifacts, assistants, audit, auth, chat, collections, completions, contents, credentials,
-    datasets, documents, embeddings, events,
+    admin, ai_sdk, approvals, artifacts, assistants, audit, auth, chat, collections, completions, contents,
+    credentials, datasets, documents, embeddings, events,
     gateway::Gateway,
     health, identity, jobs, knowledge, mcp, memories, messages, models,
     openapi::{self, Routes},
@@ -76,6 +76,7 @@ fn api(gateway: &Arc<Gateway>) -> Routes {
         .routes(routes!(jobs::events))
         .routes(routes!(socket::open_new))
         .routes(routes!(socket::open))
+        .routes(routes!(ai_sdk::socket::open))
 }
 
 fn tokens(gateway: &Arc<Gateway>) -> Routes {
@@ -91,6 +92,9 @@ fn conversations() -> Routes {
         .routes(routes!(messages::send))
         .routes(routes!(messages::stop))
         .routes(routes!(chat::ask))
+        .routes(routes!(ai_sdk::chat))
+        .routes(routes!(ai_sdk::resume))
+        .routes(routes!(ai_sdk::stop))
         .routes(routes!(datasets::upload, datasets::list))
         .routes(routes!(datasets::delete))
         .routes(routes!(artifacts::show))

@@ -26,6 +26,8 @@ use super::{
 };
 use crate::{
     chat::SessionId,
+    dialect::chat_v1::SUBPROTOCOL,
+    limits::Standing,
     ws::{
         self, Arrival, Socket,
         handshake::{self, Accepted},
@@ -52,7 +54,7 @@ pub(super) async fn open_new(
     given: Result<Query<Parameters>, QueryRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (accepted, told) = check(&gateway, given, &request)?;
+    let (accepted, told) = check(&gateway, given, &request, SUBPROTOCOL)?;
     upgrade(&gateway, None, told, request, &accepted).await
 }
 
@@ -69,16 +71,18 @@ pub(super) async fn open(
     given: Result<Query<Parameters>, QueryRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (accepted, told) = check(&gateway, given, &request)?;
+    let (accepted, told) = check(&gateway, given, &request, SUBPROTOCOL)?;
     upgrade(&gateway, Some(session_id(&id)?), told, request, &accepted).await
 }
 
-fn check(
+/// Whether a request may become a socket on which `protocol` is spoken, as far as its head says.
+pub(super) fn check(
     gateway: &Gateway,
     given: Result<Query<Parameters>, QueryRejection>,
     request: &Request,
+    protocol: &'static str,
 ) -> Result<(Accepted, Parameters), Problem> {
-    let accepted = handshake::check(request.method(), request.version(), request.headers())?;
+    let accepted = handshake::check((request.method(), request.version()), request.headers(), protocol)?;
     if !gateway.origins.allow_request(request.headers()) {
         return Err(foreign_page(gateway, request.headers()));
     }
@@ -94,7 +98,7 @@ async fn upgrade(
     gateway: &Gateway,
     session: Option<SessionId>,
     parameters: Parameters,
-    mut request: Request,
+    request: Request,
     accepted: &Accepted,
 ) -> Result<Response, Problem> {
     let ticket = parameters.ticket.as_deref();
@@ -128,6 +132,22 @@ async fn upgrade(
         },
         None => Client::Unknown(Box::new(arrival)),
     };
+    hand_over(gateway, request, (accepted, asking.standing), move |io, read| async move {
+        match client {
+            Client::Known(socket) => ws::serve(io, read, *socket).await,
+            // On the heap, so that the task of a client that is known has no room for what it does not need.
+            Client::Unknown(arrival) => Box::pin(ws::serve_unknown(io, read, *arrival)).await,
+        }
+    })
+}
+
+/// Answers the handshake, and has the connection served when it is a socket.
+pub(super) fn hand_over<F: Future<Output = ()> + Send + 'static>(
+    gateway: &Gateway,
+    mut request: Request,
+    (accepted, standing): (&Accepted, Option<Standing>),
+    serve: impl FnOnce(Transport, Vec<u8>) -> F + Send + 'static,
+) -> Result<Response, Problem> {
     let upgrading = request.extensions_mut().remove::<OnUpgrade>().ok_or_else(|| {
         Problem::new(StatusCode::UPGRADE_REQUIRED, "invalid_field", "this connection cannot be upgraded")
     })?;
@@ -145,14 +165,10 @@ async fn upgrade(
         // Copied, which is nearly always nothing: the buffer behind it is larger than all else of an idle socket.
         let read = read_buf.to_vec();
         drop(read_buf);
-        match client {
-            Client::Known(socket) => ws::serve(io, read, *socket).await,
-            // On the heap, so that the task of a client that is known has no room for what it does not need.
-            Client::Unknown(arrival) => Box::pin(ws::serve_unknown(io, read, *arrival)).await,
-        }
+        Box::pin(serve(io, read)).await; // The task has room for the upgrade, and then for no more than this.
     });
     let mut response = Response::new(Body::empty());
-    rates::note(&mut response, asking.standing);
+    rates::note(&mut response, standing);
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));

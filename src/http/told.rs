@@ -15,13 +15,10 @@ use super::{
 use crate::{
     auth::Caller,
     chat::SessionId,
-    dialect::{
-        Codec,
-        chat_v1::{DELTA_BYTES, ErrorFrame},
-    },
+    dialect::{Codec, chat_v1::DELTA_BYTES, cut_off},
     hub::HubError,
     limits::{Action, Visitor},
-    session::{Answer, Closed, SessionHandle, answer::Next},
+    session::{Answer, SessionHandle, answer::Next},
     store::StoreError,
 };
 
@@ -106,8 +103,8 @@ pub(super) fn told(
             let next = answer.next(DELTA_BYTES, |step| codec.step(step, &mut frames));
             let lost = match next {
                 Next::Shown | Next::Over => None,
-                Next::Lost => Some(broken("busy", "too much happened at once; the conversation has the answer")),
-                Next::UpToDate => answer.changed().await.err().map(closed),
+                Next::Lost => Some(cut_off(None)),
+                Next::UpToDate => answer.changed().await.err().map(|cause| cut_off(Some(cause))),
             };
             if let Some(error) = &lost {
                 codec.fail(error, &mut frames);
@@ -129,18 +126,4 @@ pub(super) fn told(
 /// A frame is one line: JSON has no line breaks.
 fn event(frame: &str) -> String {
     format!("data: {frame}\n\n")
-}
-
-/// Why an answer whose session has ended is not told to its end.
-fn closed(cause: Closed) -> ErrorFrame {
-    match cause {
-        Closed::Deleted => ErrorFrame { retryable: false, ..broken("not_found", "the conversation was deleted") },
-        Closed::Shutdown => broken("busy", "the gateway is going away"),
-        Closed::Moved => broken("busy", "another gateway has the conversation"),
-        Closed::Failed => broken("internal", "the conversation failed"),
-    }
-}
-
-fn broken(code: &'static str, message: &str) -> ErrorFrame {
-    ErrorFrame { re: None, code, message: message.to_owned(), retryable: true, retry_in_ms: None }
 }

@@ -5,8 +5,6 @@
 use axum::http::{HeaderMap, HeaderName, Method, Version, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::dialect::chat_v1::SUBPROTOCOL;
-
 /// What the 101 answer needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
@@ -29,15 +27,19 @@ pub enum HandshakeError {
     #[error("`Sec-WebSocket-Key` must be there once, 16 bytes in base64")]
     Key,
     /// None of the offered subprotocols is spoken here.
-    #[error("none of the offered subprotocols is known; `chat.v1` is")]
-    Protocol,
+    #[error("none of the offered subprotocols is known; `{0}` is")]
+    Protocol(&'static str),
 }
 
-/// Checks a handshake.
+/// Checks a handshake with somebody who wants to speak `protocol`.
 ///
 /// # Errors
 /// [`HandshakeError`]: the first thing that is wrong.
-pub fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<Accepted, HandshakeError> {
+pub fn check(
+    (method, version): (&Method, Version),
+    headers: &HeaderMap,
+    protocol: &'static str,
+) -> Result<Accepted, HandshakeError> {
     let upgrade =
         has_token(headers, &header::CONNECTION, "upgrade") && has_token(headers, &header::UPGRADE, "websocket");
     if method != Method::GET || version != Version::HTTP_11 || !upgrade {
@@ -47,7 +49,7 @@ pub fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<A
         return Err(HandshakeError::Version);
     }
     let key = single(headers, &header::SEC_WEBSOCKET_KEY).filter(|key| is_key(key)).ok_or(HandshakeError::Key)?;
-    Ok(Accepted { accept_key: derive_accept_key(key), protocol: choose_protocol(headers)? })
+    Ok(Accepted { accept_key: derive_accept_key(key), protocol: choose_protocol(headers, protocol)? })
 }
 
 /// The credentials among the offered subprotocols, where a browser can put them. They are never chosen.
@@ -55,14 +57,14 @@ pub fn bearers(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).filter_map(|name| name.strip_prefix("bearer."))
 }
 
-/// `chat.v1` when it is offered; nothing when nothing is: some libraries and proxies send the header all the same, empty
+/// What is spoken, when it is offered; nothing when nothing is: some libraries and proxies send the header all the same, empty
 /// or with JavaScript's word for nothing.
-fn choose_protocol(headers: &HeaderMap) -> Result<Option<&'static str>, HandshakeError> {
+fn choose_protocol(headers: &HeaderMap, spoken: &'static str) -> Result<Option<&'static str>, HandshakeError> {
     let mut offered = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL).filter(|name| *name != "null").peekable();
     if offered.peek().is_none() {
         return Ok(None);
     }
-    if offered.any(|name| name == SUBPROTOCOL) { Ok(Some(SUBPROTOCOL)) } else { Err(HandshakeError::Protocol) }
+    if offered.any(|name| name == spoken) { Ok(Some(spoken)) } else { Err(HandshakeError::Protocol(spoken)) }
 }
 
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
@@ -90,6 +92,7 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+    use crate::dialect::chat_v1::SUBPROTOCOL;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -110,7 +113,7 @@ mod tests {
         let replaced = |name: &str| extra.iter().any(|(n, _)| *n == name);
         let mut pairs: Vec<_> = GOOD.iter().copied().filter(|(n, _)| !replaced(n)).collect();
         pairs.extend(extra.iter().filter(|(_, v)| *v != "-"));
-        check(&Method::GET, Version::HTTP_11, &headers(&pairs))
+        check((&Method::GET, Version::HTTP_11), &headers(&pairs), SUBPROTOCOL)
     }
 
     #[test]
@@ -133,14 +136,14 @@ mod tests {
             (vec![("sec-websocket-key", "abc")], Key),
             (vec![("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZR==")], Key),
             (vec![("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="), ("sec-websocket-key", "x")], Key),
-            (vec![("sec-websocket-protocol", "graphql-ws")], Protocol),
-            (vec![("sec-websocket-protocol", "null, graphql-ws")], Protocol),
+            (vec![("sec-websocket-protocol", "graphql-ws")], Protocol(SUBPROTOCOL)),
+            (vec![("sec-websocket-protocol", "null, graphql-ws")], Protocol(SUBPROTOCOL)),
         ] {
             assert_eq!(with(&extra), Err(expected), "{extra:?}");
         }
         let good = headers(&GOOD);
-        assert_eq!(check(&Method::POST, Version::HTTP_11, &good), Err(NotAnUpgrade));
-        assert_eq!(check(&Method::GET, Version::HTTP_10, &good), Err(NotAnUpgrade));
+        assert_eq!(check((&Method::POST, Version::HTTP_11), &good, SUBPROTOCOL), Err(NotAnUpgrade));
+        assert_eq!(check((&Method::GET, Version::HTTP_10), &good, SUBPROTOCOL), Err(NotAnUpgrade));
     }
 
     #[test]

@@ -10,10 +10,9 @@ use std::{
 };
 
 use tokio::time::{Instant, Sleep, sleep};
-use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::{CloseReason, pass::Pass};
-use crate::{chat::Timestamp, dialect::chat_v1};
+use crate::chat::Timestamp;
 
 /// Silence after which a client is asked (docs/protocol.md, `heartbeat_s`).
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(25);
@@ -72,8 +71,8 @@ impl Heartbeat {
         self.timer.as_mut().reset(Instant::now());
     }
 
-    /// Ready when there is something to be said, or the client is to be given up.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>, pass: &Pass) -> Poll<Result<[Message; 2], CloseReason>> {
+    /// Ready when the client is to be asked for a sign of life, or given up.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>, pass: &Pass) -> Poll<Result<(), CloseReason>> {
         loop {
             ready!(self.timer.as_mut().poll(context));
             let silence = self.heard.elapsed();
@@ -86,8 +85,7 @@ impl Heartbeat {
                 }
                 Beat::Ask => {
                     self.asked = true;
-                    // Both: a page cannot see the WebSocket's own ping, the smallest clients do not know ours.
-                    return Poll::Ready(Ok([Message::text(chat_v1::ping()), Message::Ping(Bytes::new())]));
+                    return Poll::Ready(Ok(()));
                 }
                 Beat::GiveUp => return Poll::Ready(Err(CloseReason::Silent)),
             }

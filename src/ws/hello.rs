@@ -27,7 +27,7 @@ use crate::{
     auth::{Authenticator, Caller, Right, jwt::MAX_TOKEN_BYTES},
     chat::SessionId,
     config::Secret,
-    dialect::chat_v1::{self, ClientFrame, Frame, FrameError},
+    dialect::chat_v1::{self, ClientFrame, FRAME_BYTES, Frame, FrameError, SUBPROTOCOL},
     hub::{Hub, HubError},
     limits::{Action, OverLimit, Rates, Visitor},
     run::Assistants,
@@ -146,9 +146,9 @@ impl Arrival {
 
 /// Speaks `chat.v1` with a client that has yet to say who it is.
 pub async fn serve_unknown<S: AsyncRead + AsyncWrite + Unpin>(io: S, read: Vec<u8>, mut arrival: Arrival) {
-    let _counted = Counted::new();
+    let _counted = Counted::new(SUBPROTOCOL);
     let io = Metered::new(io);
-    let mut stream = WebSocketStream::from_partially_read(io, read, Role::Server, Some(config())).await;
+    let mut stream = WebSocketStream::from_partially_read(io, read, Role::Server, Some(config(FRAME_BYTES))).await;
     let connection = arrival.connection.clone();
     let introduced = introduce(&mut stream, &mut arrival).await;
     stream.get_mut().allow(None);

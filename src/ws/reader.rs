@@ -50,7 +50,7 @@ where
                 self.call(id, |session, id| async move { receipt(id, session.redo(new, redo, by).await) });
             }
             ClientFrame::Approve { call, digest, is_approved, comment } => {
-                let decision = self.pass.caller().decision(call, digest, is_approved, comment);
+                let decision = self.wire.pass.caller().decision(call, digest, is_approved, comment);
                 let by = self.socket.visitor.clone();
                 self.call(id, |session, id| async move { receipt(id, session.decide(decision, by).await) });
             }
@@ -65,7 +65,7 @@ where
                     self.send_again(id, &run, off);
                 }
             }
-            ClientFrame::Hello { token, resume } => match token.map_or(Ok(()), |token| self.renew(&token)) {
+            ClientFrame::Hello { token, resume } => match token.map_or(Ok(()), |token| self.wire.renew(&token)) {
                 Ok(()) => {
                     if self.allow_text(id).is_some() {
                         let attachment = self.viewer.reattach(resume.as_deref());
@@ -75,13 +75,13 @@ where
                 Err(NotRenewed::Refused) => return Err(CloseReason::Unauthenticated),
                 Err(error) => self.refuse(&error_frame(id, error.code(), error.to_string(), error.is_passing())),
             },
-            ClientFrame::Auth { token } => match self.renew(&token) {
+            ClientFrame::Auth { token } => match self.wire.renew(&token) {
                 Ok(()) => self.answer(Message::text(chat_v1::ack(id.as_ref()))),
                 Err(error) => self.refuse(&error_frame(id, error.code(), error.to_string(), error.is_passing())),
             },
             // Not told is no harm: whoever types says so again. The end of it always is.
             ClientFrame::Typing { on } => {
-                if !on || self.allowance.typing(self.viewer.now()) {
+                if !on || self.wire.allowance.typing(self.viewer.now()) {
                     self.viewer.set_typing(on);
                 }
             }
@@ -107,7 +107,7 @@ where
 
     /// The id back when a snapshot, or text again, may be had now; else that is refused.
     fn allow_text(&mut self, id: Option<Value>) -> Option<Option<Value>> {
-        let Err(wait) = self.allowance.text(self.viewer.now()) else { return Some(id) };
+        let Err(wait) = self.wire.allowance.text(self.viewer.now()) else { return Some(id) };
         let retry_in_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
         let problem = "`hello` and `sync` come too often".to_owned();
         self.refuse(&ErrorFrame { retry_in_ms, ..error_frame(id, "rate_limited", problem, true) });

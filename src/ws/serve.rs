@@ -27,21 +27,21 @@ use crate::{
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The settings of every socket. The library's defaults are for few sockets with large frames: it would allocate
-/// 128 KiB each and buffer writes without bound.
+/// 128 KiB each and buffer writes without bound. A client's frame has at most `frame_bytes`.
 #[must_use]
-pub fn config() -> WebSocketConfig {
+pub fn config(frame_bytes: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(1 << 10) // Allocated at once; a larger frame gets its room when its length is known.
         .write_buffer_size(4 << 10) // Small frames that belong together leave in one write, with the flush.
         .max_write_buffer_size(16 << 20) // Above the largest snapshot; there are never two batches in it.
-        .max_message_size(Some(FRAME_BYTES))
-        .max_frame_size(Some(FRAME_BYTES))
+        .max_message_size(Some(frame_bytes))
+        .max_frame_size(Some(frame_bytes))
 }
 
 /// Speaks `chat.v1` on an upgraded connection until one side is done. `read` came before the upgrade was over.
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, read: Vec<u8>, socket: Socket) {
-    let _counted = Counted::new();
-    let stream = WebSocketStream::from_partially_read(io, read, Role::Server, Some(config())).await;
+    let _counted = Counted::new(SUBPROTOCOL);
+    let stream = WebSocketStream::from_partially_read(io, read, Role::Server, Some(config(FRAME_BYTES))).await;
     converse(stream, socket).await;
 }
 
@@ -75,17 +75,17 @@ async fn goodbye<S: AsyncRead + AsyncWrite + Unpin>(mut stream: WebSocketStream<
 }
 
 /// Counts an open socket until it is dropped.
-pub(super) struct Counted;
+pub(super) struct Counted(&'static str);
 
 impl Counted {
-    pub(super) fn new() -> Self {
-        metrics::gauge!(WS_CONNECTIONS, "protocol" => SUBPROTOCOL).increment(1.0);
-        Self
+    pub(super) fn new(protocol: &'static str) -> Self {
+        metrics::gauge!(WS_CONNECTIONS, "protocol" => protocol).increment(1.0);
+        Self(protocol)
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        metrics::gauge!(WS_CONNECTIONS, "protocol" => SUBPROTOCOL).decrement(1.0);
+        metrics::gauge!(WS_CONNECTIONS, "protocol" => self.0).decrement(1.0);
     }
 }

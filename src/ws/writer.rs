@@ -80,15 +80,15 @@ where
             // A session answers a call in the same step in which its run begins, if a moment later: when the log has more of
             // that run than its beginning, the answer is there.
             self.take_calls(context);
-            self.feed_answers()?;
+            self.wire.feed_answers()?;
         }
         for frame in frames.drain(..) {
-            self.feed(frame)?;
+            self.wire.feed(frame)?;
         }
         self.frames = frames;
         if trimmed {
             let snapshot = self.viewer.snapshot();
-            self.feed(Message::text(chat_v1::snapshot(&snapshot)))?;
+            self.wire.feed(Message::text(chat_v1::snapshot(&snapshot)))?;
         }
         Ok(())
     }

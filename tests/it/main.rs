@@ -8,6 +8,7 @@
 )]
 
 mod agents;
+mod ai_sdk;
 mod answers_anew;
 mod answers_together;
 mod approvals;
