@@ -124,7 +124,7 @@ node_sdk() {
 }
 
 run env RIVULET_URL="$url" RIVULET_BINARY="$binary" RIVULET_CACHE="$cache" scripts/with-node.sh npm --prefix web-demo run e2e
-run env RIVULET_URL="$url" RIVULET_CACHE="$cache" scripts/with-node.sh npm --prefix packages/proof run e2e
+run env RIVULET_URL="$url" RIVULET_BINARY="$binary" RIVULET_CACHE="$cache" scripts/with-node.sh npm --prefix packages/proof run e2e
 python="$(scripts/python-with.sh tests/plain/requirements.txt websockets)"
 run "$python" tests/plain/client.py "$url"
 # The gateways are on this machine, whatever proxy the environment names.

@@ -4,6 +4,7 @@
 //! `llm`, `knowledge`, `telemetry`.
 
 mod admin;
+mod ag_ui;
 mod approvals;
 mod artifacts;
 mod assistants;
@@ -19,6 +20,7 @@ mod connection;
 mod contents;
 mod credentials;
 mod datasets;
+mod deep_chat;
 mod desk;
 mod documents;
 mod embeddings;
