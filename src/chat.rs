@@ -32,5 +32,5 @@ pub use self::{
     source::{Citation, Source},
     text::{byte_of, is_misleading, is_plain, printable, utf16_len},
     time::Timestamp,
-    tool::{ToolCall, ToolOutcome, ToolStatus, ToolUse},
+    tool::{ToolCall, ToolOutcome, ToolProgress, ToolStatus, ToolUse},
 };

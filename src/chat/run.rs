@@ -5,6 +5,8 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::tool::ToolProgress;
+
 /// Who writes an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Author {
@@ -52,17 +54,28 @@ pub enum Phase {
 }
 
 /// What a run is doing, and where it is in line while it waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Doing {
     /// What.
     pub phase: Phase,
     /// How many have their turn before it is over with them all, itself included; 1 is the next.
     pub position: Option<usize>,
+    /// How far a tool is that is called, when it has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Arc<ToolProgress>>,
+}
+
+impl Doing {
+    /// It waits, at this place in line.
+    #[must_use]
+    pub fn queued(position: Option<usize>) -> Self {
+        Self { position, ..Phase::Queued.into() }
+    }
 }
 
 impl From<Phase> for Doing {
     fn from(phase: Phase) -> Self {
-        Self { phase, position: None }
+        Self { phase, position: None, progress: None }
     }
 }
 

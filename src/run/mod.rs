@@ -9,6 +9,7 @@ mod calls;
 pub mod citations;
 mod event;
 mod experiment;
+mod hearing;
 mod lookup;
 mod outcome;
 pub mod prompt;

@@ -4,7 +4,7 @@
 //! Every call has exactly one result, whatever becomes of it, and the model is never shown one without the other. Text that
 //! was said before a call is never withdrawn. Uses `tools`, `limits`, `llm` and its neighbours.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use async_stream::stream;
 use futures_util::{
@@ -17,6 +17,7 @@ use super::{
     artifacts::Artifacts,
     calls::{self, Calls, Came, Next, Planned},
     event::RunEvent,
+    hearing::Hearing,
     lookup::Lookup,
     outcome::Outcome,
     prompt,
@@ -32,7 +33,7 @@ use crate::{
     llm::{Answered, ChatModel, ChatRequest, KnowledgeUse, PromptMessage, PromptRole, ToolChoice, ToolOffer},
     memory::Telling,
     telemetry::metrics::{TOOL_CALLS, TOOL_DURATION},
-    tools::{Context, Output, Shared, ToolError, Toolbox},
+    tools::{Context, Newest, Output, Reporter, Shared, ToolError, Toolbox},
 };
 
 /// Calls that are run at a time.
@@ -52,12 +53,14 @@ pub(super) struct Rounds {
     pub(super) are_kept: bool,
     /// What is told with the question, where that is remembered.
     pub(super) telling: Option<Arc<Telling>>,
+    /// How far the calls are.
+    pub(super) newest: Newest,
     /// What the model was asked last.
     pub(super) request: ChatRequest,
 }
 
 /// How far they are.
-struct Progress {
+struct Course {
     /// How often the model was asked.
     asked: u32,
     calls: Calls,
@@ -73,12 +76,12 @@ struct Progress {
 impl Rounds {
     /// Asks the model.
     pub(super) fn begin(self, writing: Writing, place: Place) -> Answer {
-        let progress = self.progress();
-        self.ask(progress, 0, writing, place)
+        let course = self.course();
+        self.ask(course, 0, writing, place)
     }
 
-    fn progress(&self) -> Progress {
-        Progress {
+    fn course(&self) -> Course {
+        Course {
             asked: 0,
             calls: Calls::new(&self.bounds, self.are_kept),
             shelf: Shelf::with(&self.request.passages),
@@ -97,10 +100,10 @@ impl Rounds {
         place: Place,
     ) -> BoxStream<'static, Before> {
         let steps = stream! {
-            let mut progress = self.progress();
+            let mut course = self.course();
             let toolbox = Arc::clone(&self.toolbox);
             for (at, answer) in before.iter().enumerate() {
-                progress.calls.know(answer);
+                course.calls.know(answer);
                 let mut answered = calls::answered(answer);
                 let decided = calls::decided(answer);
                 let is_last = at + 1 == before.len();
@@ -115,26 +118,35 @@ impl Rounds {
                     }
                     let each = Duration::try_from_secs_f64(self.bounds.call_s).unwrap_or_default();
                     let begun = Instant::now();
-                    let ran = self.run(&planned, each, begun + progress.left).await;
-                    progress.left = progress.left.saturating_sub(begun.elapsed());
-                    let (came, has_sources) = progress.take(ran, planned.shown.changes);
+                    let ran = {
+                        let mut running = pin!(self.run(&planned, each, begun + course.left));
+                        let mut hearing = Hearing::of(&self.newest);
+                        loop {
+                            match hearing.or(&mut running).await {
+                                Ok(ran) => break ran,
+                                Err(doing) => yield told(RunEvent::Doing(doing)),
+                            }
+                        }
+                    };
+                    course.left = course.left.saturating_sub(begun.elapsed());
+                    let (came, has_sources) = course.take(ran, planned.shown.changes);
                     if has_sources {
-                        yield told(RunEvent::Sources(progress.shelf.sources()));
+                        yield told(RunEvent::Sources(course.shelf.sources()));
                     }
                     if is_last {
                         count(&planned, &came);
                     }
                     if is_shown {
                         yield told(RunEvent::ToolResult(planned.shown.call.clone(), came.outcome.clone().into()));
-                        progress.calls.note(&planned.call, came.clone()); // Said again, it is not asked for again.
+                        course.calls.note(&planned.call, came.clone()); // Said again, it is not asked for again.
                     }
                     answered.push(Answered { call: planned.call, result: came.result });
                 }
                 self.remember(answer.text.clone(), answered);
             }
-            self.narrow(&progress.shelf);
+            self.narrow(&course.shelf);
             yield told(RunEvent::Doing(Phase::Waiting.into()));
-            yield Before::Answer(Box::new(self.ask(progress, 0, writing, place)));
+            yield Before::Answer(Box::new(self.ask(course, 0, writing, place)));
         };
         steps.boxed()
     }
@@ -148,22 +160,22 @@ impl Rounds {
     }
 
     /// Asks the model once more, for what follows `off` in the answer.
-    fn ask(mut self, mut progress: Progress, off: u64, writing: Writing, place: Place) -> Answer {
-        progress.asked += 1;
-        self.request.tools = if progress.is_over {
+    fn ask(mut self, mut course: Course, off: u64, writing: Writing, place: Place) -> Answer {
+        course.asked += 1;
+        self.request.tools = if course.is_over {
             ToolOffer::default() // It called all the same. There is nothing to be called now.
         } else {
-            progress.is_over = progress.asked >= self.bounds.max_rounds || progress.calls.are_used_up();
-            let choice = if progress.is_over { ToolChoice::Nothing } else { ToolChoice::Auto };
+            course.is_over = course.asked >= self.bounds.max_rounds || course.calls.are_used_up();
+            let choice = if course.is_over { ToolChoice::Nothing } else { ToolChoice::Auto };
             ToolOffer { tools: self.toolbox.specs(), choice, ..ToolOffer::default() }
         };
         let events = self.model.stream(self.request.clone());
-        let then = Box::new(|ended: Ended| self.go_on(progress, ended));
+        let then = Box::new(|ended: Ended| self.go_on(course, ended));
         Answer::new(events, writing, place).then(Round::at(off), then)
     }
 
     /// Runs what the model has called, and asks it again.
-    fn go_on(mut self, mut progress: Progress, ended: Ended) -> BoxStream<'static, Before> {
+    fn go_on(mut self, mut course: Course, ended: Ended) -> BoxStream<'static, Before> {
         let steps = stream! {
             let Ended { mut writing, place, round } = ended;
             let (off, said) = round.over();
@@ -171,9 +183,9 @@ impl Rounds {
             let toolbox = Arc::clone(&self.toolbox);
             let mut planned = Vec::new();
             let calls = writing.take_calls();
-            progress.calls.begin(calls.len(), progress.is_over);
+            course.calls.begin(calls.len(), course.is_over);
             for call in calls {
-                let plan = progress.calls.plan(&toolbox, call, off, Timestamp::now());
+                let plan = course.calls.plan(&toolbox, call, off, Timestamp::now());
                 yield told(RunEvent::ToolCall(plan.shown.clone()));
                 planned.push(plan);
             }
@@ -190,20 +202,29 @@ impl Rounds {
                 let mut runs = Vec::with_capacity(planned.len());
                 let not_waiting = planned.iter().enumerate().filter(|(_, plan)| !matches!(plan.next, Next::Wait(_)));
                 for (at, plan) in not_waiting {
-                    runs.push(self.run(plan, each, begun + progress.left).map(move |ran| (at, ran)).boxed());
+                    runs.push(self.run(plan, each, begun + course.left).map(move |ran| (at, ran)).boxed());
                 }
                 let mut running = stream::iter(runs).buffer_unordered(at_once);
-                while let Some((at, ran)) = running.next().await {
-                    let (one, has_sources) = progress.take(ran, planned[at].shown.changes);
+                let mut hearing = Hearing::of(&self.newest);
+                loop {
+                    let (at, ran) = match hearing.or(running.next()).await {
+                        Ok(Some(came)) => came,
+                        Ok(None) => break,
+                        Err(doing) => {
+                            yield told(RunEvent::Doing(doing));
+                            continue;
+                        }
+                    };
+                    let (one, has_sources) = course.take(ran, planned[at].shown.changes);
                     if has_sources {
-                        yield told(RunEvent::Sources(progress.shelf.sources()));
+                        yield told(RunEvent::Sources(course.shelf.sources()));
                     }
                     count(&planned[at], &one);
                     yield told(RunEvent::ToolResult(planned[at].shown.call.clone(), one.outcome.clone().into()));
                     came[at] = Some(one);
                 }
             }
-            progress.left = progress.left.saturating_sub(begun.elapsed());
+            course.left = course.left.saturating_sub(begun.elapsed());
             let waiting = planned.iter().find_map(|plan| match &plan.next {
                 Next::Wait(came) => Some((plan, came)),
                 _ => None,
@@ -218,17 +239,17 @@ impl Rounds {
             let mut answered = Vec::with_capacity(planned.len());
             for (plan, came) in planned.into_iter().zip(came) {
                 if let Some(came) = came {
-                    progress.calls.ran(&plan, &came);
+                    course.calls.ran(&plan, &came);
                     answered.push(Answered { call: plan.call, result: came.result });
                 }
             }
             self.remember(said, answered);
-            self.narrow(&progress.shelf);
+            self.narrow(&course.shelf);
             yield told(RunEvent::Doing(Phase::Waiting.into()));
             let tokens = prompt::tokens(&self.request.prompt).saturating_add(self.toolbox.tokens());
             let written = writing.over(); // What it held back is free for what follows.
             let spent = written.usage.map_or(0, |usage| usage.output);
-            self.request.max_output_tokens = progress.most.saturating_sub(spent);
+            self.request.max_output_tokens = course.most.saturating_sub(spent);
             if self.request.max_output_tokens == 0 {
                 yield told(RunEvent::End(Outcome { status: Status::Length, usage: written.usage, error: None }));
                 return;
@@ -238,7 +259,7 @@ impl Rounds {
                 Ok(spending) => {
                     yield told(RunEvent::Asked(tokens));
                     let writing = Writing::after(written, spending, tokens);
-                    yield Before::Answer(Box::new(self.ask(progress, off, writing, place)));
+                    yield Before::Answer(Box::new(self.ask(course, off, writing, place)));
                 }
                 Err(refusal) => {
                     refusal.count();
@@ -264,9 +285,11 @@ impl Rounds {
             }
             .boxed()
         };
+        let reporter = Reporter::new(&planned.shown.call, &self.newest);
         let running = async {
             let context = Context {
                 call: &planned.shown.call,
+                progress: &reporter,
                 now: Timestamp::now(),
                 search: &search,
                 owner: self.request.asker.as_ref(),
@@ -310,7 +333,7 @@ impl Rounds {
     }
 }
 
-impl Progress {
+impl Course {
     /// What a call came to, and whether there are new sources by it.
     fn take(&mut self, ran: Ran, changes: bool) -> (Came, bool) {
         let (mut said, artifacts, ms) = match ran {

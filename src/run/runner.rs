@@ -37,7 +37,7 @@ use crate::{
     },
     memory::Known,
     telemetry::{metrics::RETRIEVAL_DURATION, spans::RunSpan},
-    tools::{Shared, Toolbox},
+    tools::{Newest, Shared, Toolbox},
 };
 
 /// Says that nothing was found; one for all answers, for it bounds what it composes at once.
@@ -123,11 +123,11 @@ impl Runner {
             let mut place = self.line.enter(spender.clone());
             let mut position = place.position();
             while let Some(at) = position {
-                yield Before::Told(RunEvent::Doing(Doing { phase: Phase::Queued, position }));
+                yield Before::Told(RunEvent::Doing(Doing::queued(position)));
                 position = place.moved_from(at).await;
             }
             if !place.take_seats().await {
-                yield Before::Told(RunEvent::Doing(Doing { phase: Phase::Queued, position: Some(1) }));
+                yield Before::Told(RunEvent::Doing(Doing::queued(Some(1))));
                 place.wait_for_seats().await;
             }
             yield Before::Told(RunEvent::Doing(Phase::Retrieving.into()));
@@ -171,7 +171,7 @@ impl Runner {
                 let (model, budgets, artifacts) = (self.model.clone(), self.budgets.clone(), self.artifacts.clone());
                 let shared = self.tools.clone();
                 let bounds = assistant.tools.calling.clone();
-                let rounds = Rounds { model, budgets, spender, lookup, artifacts, shared, toolbox, bounds, are_kept, telling, request };
+                let rounds = Rounds { model, budgets, spender, lookup, artifacts, shared, toolbox, bounds, are_kept, telling, newest: Newest::default(), request };
                 if resumes.is_empty() {
                     rounds.begin(writing, place)
                 } else {

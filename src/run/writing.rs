@@ -171,13 +171,13 @@ impl Writing {
 
     fn does(&mut self, event: &ModelEvent) -> Option<Doing> {
         let doing = match event {
-            ModelEvent::Queued(position) => Doing { phase: Phase::Queued, position: Some(*position) },
+            ModelEvent::Queued(position) => Doing::queued(Some(*position)),
             ModelEvent::Asked => Phase::Waiting.into(),
             ModelEvent::Thinking(_) => Phase::Thinking.into(),
             ModelEvent::Text(_) => Phase::Streaming.into(),
             _ => return None,
         };
-        (std::mem::replace(&mut self.doing, doing) != doing).then_some(doing)
+        (std::mem::replace(&mut self.doing, doing.clone()) != doing).then_some(doing)
     }
 
     /// A piece of the answer, as far as there is room for it, and whether it was the last one.

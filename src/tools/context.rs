@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
-use super::shared::Shared;
+use super::{progress::Reporter, shared::Shared};
 use crate::{
     chat::{CallId, Owner, Timestamp},
     knowledge::Passage,
@@ -17,6 +17,8 @@ pub(super) type Search<'a> = dyn Fn(String) -> BoxFuture<'a, Option<Vec<Passage>
 pub struct Context<'a> {
     /// Which call it is.
     pub call: &'a CallId,
+    /// Where it tells how far it is.
+    pub progress: &'a Reporter,
     /// What time it is.
     pub now: Timestamp,
     /// The documents that the assistant answers from.

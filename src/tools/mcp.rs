@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use self::link::{Fault, Link, Telling};
-use super::{error::ToolError, output::Output};
+use super::{error::ToolError, output::Output, progress::Reporter};
 use crate::{
     chat::Owner,
     config::{McpReach, McpServer, McpToken, McpTool, Pin},
@@ -34,6 +34,15 @@ const AT_ONCE: usize = 4;
 /// After so many failures in a row a server is left alone, for so long.
 const FAILURES: u32 = 3;
 const LEFT_ALONE: Duration = Duration::from_secs(60);
+
+/// A call of a tool.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) tool: &'a McpTool,
+    pub(super) arguments: &'a Arguments,
+    pub(super) owner: Option<&'a Owner>,
+    pub(super) progress: &'a Reporter,
+}
 
 /// The servers that were asked so far, by name.
 #[derive(Debug, Default)]
@@ -78,14 +87,10 @@ pub struct ServerState {
 
 impl Servers {
     /// Asks the server of a tool. To stop it is to drop this: the server is told.
-    pub(super) async fn call(
-        &self,
-        tool: &McpTool,
-        arguments: &Arguments,
-        owner: Option<&Owner>,
-    ) -> Result<Output, ToolError> {
+    pub(super) async fn call(&self, call: Call<'_>) -> Result<Output, ToolError> {
+        let tool = call.tool;
         let server = self.of(&tool.server);
-        let came = server.call(tool, arguments, owner).await;
+        let came = server.call(call).await;
         let outcome = match &came {
             Ok(_) => "ok",
             Err(Fault::Said(_)) => "error",
@@ -162,7 +167,8 @@ impl Server {
         matches!(self.settings.reach, McpReach::Http { token: Some(McpToken::OfWhoAsks(_)), .. })
     }
 
-    async fn call(&self, tool: &McpTool, arguments: &Arguments, owner: Option<&Owner>) -> Result<Output, Fault> {
+    async fn call(&self, call: Call<'_>) -> Result<Output, Fault> {
+        let owner = call.owner;
         if self.is_personal() && owner.is_none() {
             return Err(Fault::Nobody);
         }
@@ -170,7 +176,7 @@ impl Server {
         if self.health.lock().is_left_alone() {
             return Err(Fault::Alone);
         }
-        let came = self.ask(tool, arguments, owner).await;
+        let came = self.ask(call).await;
         match &came {
             Err(fault @ (Fault::Connect(_) | Fault::Gone(_) | Fault::Slow)) => self.failed(fault, owner).await,
             _ => *self.health.lock() = Health::default(),
@@ -178,7 +184,7 @@ impl Server {
         came
     }
 
-    async fn ask(&self, tool: &McpTool, arguments: &Arguments, owner: Option<&Owner>) -> Result<Output, Fault> {
+    async fn ask(&self, Call { tool, arguments, owner, progress }: Call<'_>) -> Result<Output, Fault> {
         let link = self.linked(owner).await?;
         let holds = link.holds(tool, Duration::from_secs_f64(self.settings.connect_s)).await;
         match &holds {
@@ -189,7 +195,8 @@ impl Server {
         holds?;
         let clocks = (self.settings.call_s, self.settings.call_total_s);
         let clocks = (Duration::from_secs_f64(clocks.0), Duration::from_secs_f64(clocks.1));
-        let said = link.ask(&tool.remote, arguments.as_json().clone(), clocks, &self.telling).await?;
+        let called = (tool.remote.as_str(), arguments.as_json().clone());
+        let said = link.ask(called, clocks, progress, &self.telling).await?;
         answer::read(said).map_err(Fault::Said)
     }
 

@@ -19,6 +19,7 @@ mod knowledge;
 mod mcp;
 mod memory;
 mod output;
+mod progress;
 mod shared;
 mod spec;
 mod time;
@@ -29,6 +30,7 @@ pub use self::{
     error::ToolError,
     mcp::{ServerState, look_at},
     output::{Made, Output},
+    progress::{Newest, Reporter},
     shared::Shared,
     toolbox::{Tool, Toolbox},
 };

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::Value;
 
 use super::{
-    calc, chart, context::Context, dataset, document, error::ToolError, forecast, http, knowledge, memory,
+    calc, chart, context::Context, dataset, document, error::ToolError, forecast, http, knowledge, mcp, memory,
     output::Output, time,
 };
 use crate::{
@@ -174,7 +174,10 @@ impl Tool {
             config::Tool::BuiltIn(BuiltIn::Recall) => memory::recall::run(arguments, context).await,
             config::Tool::BuiltIn(BuiltIn::Remember) => memory::remember::run(arguments, context).await,
             config::Tool::BuiltIn(BuiltIn::Time) => time::run(arguments, context.now),
-            config::Tool::Mcp(tool) => context.shared.servers.call(tool, arguments, context.owner).await,
+            config::Tool::Mcp(tool) => {
+                let Context { owner, progress, .. } = context;
+                context.shared.servers.call(mcp::Call { tool, arguments, owner, progress }).await
+            }
             config::Tool::Own(own) => match &own.does {
                 Does::Formula(formula) => {
                     let computed = formula.compute(arguments)?;

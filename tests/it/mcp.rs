@@ -193,8 +193,37 @@ async fn a_server_that_has_to_know_who_asks_is_told_so_by_each_call() {
 
 #[tokio::test]
 async fn progress_gives_a_call_more_time_and_not_without_end() {
-    comes_to("progress", "ok", "Ada").await;
     comes_to("creeps", "error", "did not answer in time").await;
+}
+
+#[tokio::test]
+async fn how_far_a_call_is_is_shown_while_it_runs_and_to_who_comes_later() {
+    let upstream = model().await;
+    let gateway = with_program("progress", &upstream).await.start().await;
+    let mut client = open(&gateway).await;
+    client.say(LOOKUP).await;
+    let call = client.until("tool.call").await["call"].clone();
+    let mut told = Vec::new();
+    let came = loop {
+        match client.frame().await {
+            frame if frame["type"] == "tool.progress" => told.push(frame),
+            frame if frame["type"] == "tool.result" => break frame,
+            frame => assert_ne!(frame["type"], "run.done", "{frame}"),
+        }
+        if told.len() == 1 {
+            let mut later = Client::connect(&gateway.socket(&client.session())).await;
+            let snapshot = later.until("snapshot").await;
+            assert_eq!(snapshot["runs"][0]["progress"]["call"], call, "{snapshot}");
+        }
+    };
+    assert_eq!(came["status"], "ok", "{came}");
+    assert!(told.len() >= 2, "{told:?}");
+    for (one, next) in told.iter().zip(&told[1..]) {
+        assert_eq!(one["call"], call, "{one}");
+        assert!(one["progress"].as_f64() <= next["progress"].as_f64(), "{told:?}");
+        assert!(!one["message"].as_str().unwrap().contains('\u{1b}'), "{one}");
+    }
+    assert!(told.last().unwrap()["message"].as_str().unwrap().contains("of 5"), "{told:?}");
 }
 
 #[tokio::test]

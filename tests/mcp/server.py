@@ -74,6 +74,8 @@ def answer(message, say):
             for step in range(6 if HOW == "progress" else 60):
                 time.sleep(0.5)
                 params = {"progressToken": token, "progress": step}
+                if HOW == "progress":
+                    params |= {"total": 5, "message": f"page {step} of 5\u001b[31m"}
                 say({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
         if HOW == "asks":
             # It listens no more, and asks without an end.

@@ -34,6 +34,7 @@ import {
   type ToolCalls,
   withCall,
   withDecision,
+  withProgress,
   withRequest,
   withResult,
 } from "./tool-calls.js";
@@ -118,6 +119,10 @@ export function applyFrame(state: Conversation, frame: ServerFrame): Step {
     case "run.phase":
       return onRun(state, frame.run, (run) => ({
         run: enterPhase(run, frame.phase, frame.position),
+      }));
+    case "tool.progress":
+      return onRun(state, frame.run, (run) => ({
+        run: { ...enterPhase(run, "tool"), tools: withProgress(run.tools, frame) },
       }));
     case "delta":
       return onRun(state, frame.run, (run) => receiveText(run, frame.off, frame.text));
@@ -234,8 +239,9 @@ function replaced(state: Conversation, frame: SnapshotFrame): Conversation {
 function runOfSnapshot(live: SnapshotRun): Run {
   const { run, message, model, phase = "streaming", position } = live;
   const begun = enterPhase(beginRun(run, message, model), phase, position);
-  const { sources = [], tools = [], text } = live;
-  return { ...begun, sources, tools, held: fromStart(text) };
+  const { sources = [], tools = [], text, progress } = live;
+  const told = progress ? withProgress(tools, { type: "tool.progress", run, ...progress }) : tools;
+  return { ...begun, sources, tools: told, held: fromStart(text) };
 }
 
 type LoggedFrame = Extract<

@@ -11,6 +11,8 @@ import type {
   ApproveFrame,
   ToolCall,
   ToolCallFrame,
+  ToolProgress,
+  ToolProgressFrame,
   ToolResultFrame,
 } from "./tool-frames.js";
 
@@ -193,6 +195,7 @@ export interface SnapshotRun {
   text: string;
   phase?: RunPhase;
   position?: number;
+  progress?: ToolProgress & { call: string };
 }
 
 export interface SnapshotFrame {
@@ -244,6 +247,7 @@ export type ServerFrame =
   | MemoryFrame
   | ToolCallFrame
   | ToolResultFrame
+  | ToolProgressFrame
   | ApprovalRequestFrame
   | ApprovalResolvedFrame
   | DeltaFrame

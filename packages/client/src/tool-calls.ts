@@ -7,6 +7,7 @@ import type {
   ApprovalResolvedFrame,
   ToolCall,
   ToolCallFrame,
+  ToolProgressFrame,
   ToolResultFrame,
 } from "./frames.js";
 
@@ -20,11 +21,21 @@ export function withCall(calls: ToolCalls, frame: ToolCallFrame): ToolCalls {
 
 export function withResult(calls: ToolCalls, frame: ToolResultFrame): ToolCalls {
   const { type, seq, run, ...result } = frame;
-  return calls.map((one) => (one.call === result.call ? { ...one, ...result } : one));
+  return calls.map((one) => (one.call === result.call ? ended(one, result) : one));
+}
+
+function ended({ progress, ...call }: ToolCall, result: Partial<ToolCall>): ToolCall {
+  return { ...call, ...result };
 }
 
 export function withRequest(calls: ToolCalls, { call, approval }: ApprovalRequestFrame): ToolCalls {
   return calls.map((one) => (one.call === call ? { ...one, status: "waiting", approval } : one));
+}
+
+export function withProgress(calls: ToolCalls, frame: ToolProgressFrame): ToolCalls {
+  const { type, run, call, ...progress } = frame;
+  const moves = (one: ToolCall) => one.call === call && one.status === "running";
+  return calls.map((one) => (moves(one) ? { ...one, progress } : one));
 }
 
 /** The same calls when none of them has waited for it. */

@@ -51,11 +51,28 @@ export interface ToolCall {
   data?: unknown;
   approval?: Approval;
   artifacts?: Artifact[];
+  /** How far it is while it is `running`, where the tool says so. */
+  progress?: ToolProgress;
+}
+
+/** One of them at least. */
+export interface ToolProgress {
+  /** How much of it is done, from 0 to 1. */
+  progress?: number;
+  /** What is done now: plain text. */
+  message?: string;
+}
+
+/** Only the newest is told, and some may be missed. */
+export interface ToolProgressFrame extends ToolProgress {
+  type: "tool.progress";
+  run: string;
+  call: string;
 }
 
 type OfResult = "status" | "ms" | "summary" | "data" | "artifacts";
 
-export interface ToolCallFrame extends Omit<ToolCall, OfResult | "approval"> {
+export interface ToolCallFrame extends Omit<ToolCall, OfResult | "approval" | "progress"> {
   type: "tool.call";
   seq: number;
   run: string;

@@ -1,7 +1,7 @@
 /** The log of one conversation in the test gateway, and the answer that a test writes into it. */
 import { randomUUID } from "node:crypto";
 import { crc32 } from "node:zlib";
-import type { AnswerMemory, Approval, ToolCall } from "@rivulet/client";
+import type { AnswerMemory, Approval, ToolCall, ToolProgress } from "@rivulet/client";
 
 /** A longer frame closes the socket. */
 export const FRAME_BYTES = 65_536;
@@ -255,6 +255,11 @@ export class Answer {
 
   phase(phase: string, position?: number): void {
     this.#session.broadcast({ type: "run.phase", run: this.run, phase, position });
+  }
+
+  /** Tells how far a call is. */
+  progress(call: string, progress: ToolProgress): void {
+    this.#session.broadcast({ type: "tool.progress", run: this.run, call, ...progress });
   }
 
   sources(items: object[]): void {

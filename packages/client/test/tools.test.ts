@@ -48,6 +48,23 @@ describe("a call of a tool", () => {
     expect(tools).toEqual([{ ...call, ...result }]);
   });
 
+  it("tells how far it is while it runs, also to who comes back, and not afterwards", async () => {
+    const client = await connected(newClient());
+    const answer = await ask(client);
+    answer.call("c_1");
+    answer.progress("c_1", { progress: 0.4, message: "page 2 of 5" });
+    const told = () => answerOf(client)?.tools[0]?.progress;
+    expect(await until(client, told)).toEqual({ progress: 0.4, message: "page 2 of 5" });
+    answer.progress("c_2", { progress: 1 });
+    answer.progress("c_1", { message: "page 3" });
+    await until(client, () => told()?.message === "page 3");
+    expect(told()).toEqual({ message: "page 3" });
+    answer.result("c_1", "ok", { summary: "5 pages" });
+    answer.done();
+    const { tools } = await checkedAnswer(client);
+    expect(tools[0]).not.toHaveProperty("progress");
+  });
+
   it("is there once, however often the connection breaks", async () => {
     const client = await connected(newClient());
     const answer = await ask(client);

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     chat::{
-        self, Approval, Author, CallId, MessageId, RunId, SessionId, Status, ToolOutcome, ToolStatus, byte_of,
-        utf16_len,
+        self, Approval, Author, CallId, Doing, MessageId, RunId, SessionId, Status, ToolOutcome, ToolProgress,
+        ToolStatus, byte_of, utf16_len,
     },
     dialect::{Codec, chat_v1::ErrorFrame},
     session::log::{self, RunDone, Step},
@@ -212,14 +212,30 @@ impl AgUi {
             }
             return;
         }
-        let known = match &self.settled {
-            Some((first, _)) if self.allowed.as_ref() == Some(call) => first.clone(),
-            _ => call.clone(),
-        };
+        let known = self.known(call).clone();
         for artifact in &outcome.artifacts {
             tell(out, &Event::Custom { told: Custom::Artifact { tool_call_id: &known, artifact } });
         }
         self.came(known, &said(outcome), out);
+    }
+
+    /// The id by which the page knows a call.
+    fn known<'a>(&'a self, call: &'a CallId) -> &'a CallId {
+        match &self.settled {
+            Some((first, _)) if self.allowed.as_ref() == Some(call) => first,
+            _ => call,
+        }
+    }
+
+    /// What it does; that this is how far a call is means that it calls tools.
+    fn doing(&self, doing: &Doing, out: &mut Vec<String>) {
+        let told = match doing.progress.as_deref() {
+            Some(ToolProgress { call, progress, message }) => {
+                Custom::Progress { tool_call_id: self.known(call), progress: *progress, message: message.as_deref() }
+            }
+            None => Custom::Phase { phase: doing.phase, position: doing.position },
+        };
+        tell(out, &Event::Custom { told });
     }
 
     fn came(&mut self, call: CallId, content: &str, out: &mut Vec<String>) {
@@ -277,7 +293,7 @@ impl Codec for AgUi {
                 self.withdraw(*keep, frames);
                 tell(frames, &Event::Custom { told: Custom::Failover { from, to, reason } });
             }
-            Step::Doing(_, doing) => tell(frames, &Event::Custom { told: (*doing).into() }),
+            Step::Doing(_, doing) => self.doing(doing, frames),
             Step::Presence(_) | Step::UpToDate | Step::Trimmed => {}
         }
     }

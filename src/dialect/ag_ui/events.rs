@@ -4,9 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::history::Told;
-use crate::chat::{
-    CallId, Citation, Doing, MessageId, Phase, Recollection, RunId, SessionId, Source, Status, Timestamp,
-};
+use crate::chat::{CallId, Citation, MessageId, Phase, Recollection, RunId, SessionId, Source, Status, Timestamp};
 
 /// The version of the protocol that is spoken.
 pub(super) const VERSION: &str = "1.0";
@@ -82,6 +80,15 @@ pub(super) enum Custom<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         position: Option<usize>,
     },
+    #[serde(rename = "rivulet.progress")]
+    #[serde(rename_all = "camelCase")]
+    Progress {
+        tool_call_id: &'a CallId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        progress: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<&'a str>,
+    },
     #[serde(rename = "rivulet.memory")]
     Memory(&'a Recollection),
     #[serde(rename = "rivulet.sources")]
@@ -95,12 +102,6 @@ pub(super) enum Custom<'a> {
         #[serde(flatten)]
         artifact: &'a crate::chat::Artifact,
     },
-}
-
-impl From<Doing> for Custom<'_> {
-    fn from(Doing { phase, position }: Doing) -> Self {
-        Self::Phase { phase, position }
-    }
 }
 
 /// What is the gateway's own, in a place that others leave alone.

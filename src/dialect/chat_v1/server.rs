@@ -9,7 +9,7 @@ use super::bounds::{FRAME_BYTES, SUBPROTOCOL, TEXT_CHARS};
 use crate::{
     chat::{
         Approval, CallId, Citation, Doing, Message, MessageId, Phase, Recollection, RunError, RunId, SessionId, Source,
-        Status, Timing, ToolCall, ToolOutcome, ToolStatus, ToolUse, Usage,
+        Status, Timing, ToolCall, ToolOutcome, ToolProgress, ToolStatus, ToolUse, Usage,
     },
     session::{
         Receipt,
@@ -105,6 +105,12 @@ enum Out<'a> {
         phase: Phase,
         #[serde(skip_serializing_if = "Option::is_none")]
         position: Option<usize>,
+    },
+    #[serde(rename = "tool.progress")]
+    ToolProgress {
+        run: &'a RunId,
+        #[serde(flatten)]
+        progress: &'a ToolProgress,
     },
     #[serde(rename = "failover")]
     Failover { run: &'a RunId, keep: u64, from: &'a str, to: &'a str, reason: &'a str },
@@ -210,6 +216,8 @@ struct SnapshotRun<'a> {
     phase: Phase,
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<&'a ToolProgress>,
 }
 
 /// The first frame, and the answer to `hello`.
@@ -271,7 +279,7 @@ pub fn step(step: &Step<'_>) -> Option<String> {
         Step::Failover { run, keep, from, to, reason } => {
             Some(json(&Out::Failover { run, keep: *keep, from, to, reason }))
         }
-        Step::Doing(run, newest) => Some(doing(run, *newest)),
+        Step::Doing(run, newest) => Some(doing(run, newest)),
         Step::Presence(Presence { viewers, typing }) => {
             Some(json(&Out::Presence { viewers: *viewers, typing: *typing }))
         }
@@ -334,10 +342,13 @@ pub fn delta(run: &RunId, off: u64, text: &str) -> String {
     frame
 }
 
-/// What the live run is doing.
+/// What the live run is doing. That it is how far a call is means that it calls tools.
 #[must_use]
-pub fn doing(run: &RunId, doing: Doing) -> String {
-    json(&Out::RunPhase { run, phase: doing.phase, position: doing.position })
+pub fn doing(run: &RunId, doing: &Doing) -> String {
+    json(&match &doing.progress {
+        Some(progress) => Out::ToolProgress { run, progress },
+        None => Out::RunPhase { run, phase: doing.phase, position: doing.position },
+    })
 }
 
 /// The newest state.
@@ -354,6 +365,7 @@ pub fn snapshot(snapshot: &Snapshot) -> String {
         text: &live.text,
         phase: live.doing.phase,
         position: live.doing.position,
+        progress: live.doing.progress.as_deref(),
     });
     json(&Out::Snapshot {
         seq: snapshot.seq,

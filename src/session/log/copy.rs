@@ -104,7 +104,7 @@ impl Log {
                     Change::Failover(keep, from.into(), to.into(), reason.into())
                 }
                 Step::Doing(_, doing) => {
-                    Change::Doing(doing, self.live().map_or_else(|| "".into(), |live| live.model.clone()))
+                    Change::Doing(doing.clone(), self.live().map_or_else(|| "".into(), |live| live.model.clone()))
                 }
             };
             match &mut others {

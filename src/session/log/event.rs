@@ -200,7 +200,7 @@ pub enum Step<'a> {
         reason: &'a str,
     },
     /// The live run is doing something else now. Not an event: only the newest phase is told.
-    Doing(&'a RunId, Doing),
+    Doing(&'a RunId, &'a Doing),
     /// Who else is there. Not of the log: the viewer tells it, and only the newest.
     Presence(Presence),
     /// Nothing: wait.

@@ -50,7 +50,7 @@ impl Log {
                 sources: live.sources.clone(),
                 tools: live.tools.clone(),
                 text: live.text.as_str().to_owned(),
-                doing: live.doing,
+                doing: live.doing.clone(),
             }),
         };
         let run = live.map(|live| (live.run.clone(), live.text.end()));
@@ -191,7 +191,7 @@ impl Log {
         };
         if cursor.phase != self.phase_changes {
             cursor.phase = self.phase_changes;
-            return Step::Doing(&live.run, live.doing);
+            return Step::Doing(&live.run, &live.doing);
         }
         let delta = self.next_text(cursor, max_bytes);
         cursor.caught_up |= delta.is_none();

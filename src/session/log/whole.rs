@@ -151,7 +151,7 @@ impl Log {
             tools: record.tools.clone(),
             started: record.started,
             done: record.done,
-            doing: record.doing,
+            doing: record.doing.clone(),
             text: record.text.as_str().to_owned(),
             withdrawals: record.withdrawals,
             withdrawal: record.withdrawal.as_ref().map(|withdrawal| {

@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     chat::{CallId, Timestamp},
     config::{Config, Overrides},
-    tools::{Context, Shared, Toolbox},
+    tools::{Context, Newest, Reporter, Shared, Toolbox},
 };
 
 /// The port of a server, what it was asked (method, address, what it was told in confidence, body), and its task.
@@ -64,6 +64,7 @@ async fn called(tool: &str, arguments: Value) -> Result<Output, String> {
         &arguments,
         Context {
             call: &call,
+            progress: &Reporter::new(&call, &Newest::default()),
             now: Timestamp(0),
             search: &search,
             owner: None,

@@ -1,7 +1,7 @@
 //! A connection to a server: a program's standard input and output, or streamable HTTP.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs,
     process::Stdio,
     sync::{
@@ -19,7 +19,8 @@ use rmcp::{
     model::{
         CallToolRequest, CallToolRequestParams, CallToolResult, CancelledNotification, CancelledNotificationParam,
         ClientCapabilities, ClientConfig, ClientNotification, ClientRequest, Implementation, JsonObject,
-        PaginatedRequestParams, ProtocolVersion, RequestId, ServerResult, Tool as Listed,
+        PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ProtocolVersion, RequestId, ServerResult,
+        Tool as Listed,
     },
     service::{ClientLifecycleMode, ClientServiceExt, NotificationContext, PeerRequestOptions, RunningService},
     transport::{
@@ -44,6 +45,7 @@ use crate::{
         error::ToolError,
         guard::{Guard, REFUSED},
         http::literal,
+        progress::Reporter,
     },
 };
 
@@ -117,6 +119,7 @@ pub(super) struct Link {
     /// What its tools say of themselves; `None`: that has to be asked.
     listed: tokio::sync::Mutex<Option<BTreeMap<String, Pin>>>,
     is_stale: Arc<AtomicBool>,
+    calls: InHand,
     /// The program, where there is one.
     _child: Option<Child>,
 }
@@ -127,8 +130,34 @@ impl std::fmt::Debug for Link {
     }
 }
 
-/// Hears that a server has other tools by now. A server is offered nothing: no sampling, no roots, no questions to people.
-struct Watcher(Arc<AtomicBool>);
+/// Who is told how far the calls are that a server has in hand.
+type InHand = Arc<Mutex<HashMap<ProgressToken, Reporter>>>;
+
+/// A call that is told of, until it has come back.
+struct Heard<'a> {
+    calls: &'a InHand,
+    token: ProgressToken,
+}
+
+impl<'a> Heard<'a> {
+    fn new(calls: &'a InHand, token: ProgressToken, progress: &Reporter) -> Self {
+        calls.lock().insert(token.clone(), progress.clone());
+        Self { calls, token }
+    }
+}
+
+impl Drop for Heard<'_> {
+    fn drop(&mut self) {
+        self.calls.lock().remove(&self.token);
+    }
+}
+
+/// Hears that a server has other tools by now, and how far it is with what it was asked. A server is offered nothing: no
+/// sampling, no roots, no questions to people.
+struct Watcher {
+    is_stale: Arc<AtomicBool>,
+    calls: InHand,
+}
 
 impl ClientHandler for Watcher {
     fn get_info(&self) -> ClientConfig {
@@ -136,7 +165,13 @@ impl ClientHandler for Watcher {
     }
 
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
-        self.0.store(true, Ordering::Release);
+        self.is_stale.store(true, Ordering::Release);
+    }
+
+    async fn on_progress(&self, told: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
+        if let Some(call) = self.calls.lock().get(&told.progress_token) {
+            call.tell(told.progress, told.total, told.message.as_deref());
+        }
     }
 }
 
@@ -158,7 +193,8 @@ impl Link {
     /// that has to know who asks is told `owner`, or that it is the gateway.
     pub(super) async fn open(server: &McpServer, owner: Option<&Owner>) -> Result<Self, Fault> {
         let is_stale = Arc::new(AtomicBool::new(false));
-        let watcher = Watcher(is_stale.clone());
+        let calls = InHand::default();
+        let watcher = Watcher { is_stale: is_stale.clone(), calls: calls.clone() };
         let lifecycle =
             ClientLifecycleMode::Auto { preferred_versions: vec![ProtocolVersion::V_2026_07_28], legacy_version: None };
         let unfit = |error: &dyn std::fmt::Display| Fault::Connect(crate::chat::printable(&error.to_string(), 400));
@@ -189,7 +225,7 @@ impl Link {
                 (service.map_err(|error| unfit(&error))?, None)
             }
         };
-        Ok(Self { service, listed: tokio::sync::Mutex::default(), is_stale, _child: child })
+        Ok(Self { service, listed: tokio::sync::Mutex::default(), is_stale, calls, _child: child })
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -248,9 +284,9 @@ impl Link {
     /// it is over, and when this is dropped before there is an answer; who tells it is among `telling`.
     pub(super) async fn ask(
         self: Arc<Self>,
-        name: &str,
-        arguments: JsonObject,
+        (name, arguments): (&str, JsonObject),
         clocks: (Duration, Duration),
+        progress: &Reporter,
         telling: &Telling,
     ) -> Result<CallToolResult, Fault> {
         let params = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
@@ -258,7 +294,9 @@ impl Link {
             PeerRequestOptions::with_timeout(clocks.0).reset_timeout_on_progress().with_max_total_timeout(clocks.1);
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
         let sent = self.service.peer().send_request_with_option(request, options).await?;
-        let mut waiting = Waiting { id: Some(sent.id.clone()), link: self, telling };
+        // What was said before this is not missed: more of it follows.
+        let _heard = Heard::new(&self.calls, sent.progress_token.clone(), progress);
+        let mut waiting = Waiting { id: Some(sent.id.clone()), link: self.clone(), telling };
         let came = sent.await_response().await;
         waiting.id = None;
         match came? {

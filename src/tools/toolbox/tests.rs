@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     chat::{CallId, Timestamp},
     config::{Config, Overrides},
-    tools::Shared,
+    tools::{Newest, Reporter, Shared},
 };
 
 /// The tools of an assistant in `tests/assistants`.
@@ -27,6 +27,7 @@ async fn called(name: &str, arguments: Value) -> Result<Output, String> {
     let call = CallId::random();
     let context = Context {
         call: &call,
+        progress: &Reporter::new(&call, &Newest::default()),
         now: Timestamp(0),
         search: &search,
         owner: None,

@@ -5,7 +5,14 @@ import type { Decide } from "./approvals";
 import { ArtifactCards, type ArtifactServices } from "./artifact-cards";
 import { make } from "./element";
 import { apart } from "./faults";
-import { decidedText, duration, statusNow, statusText, toolTitle } from "./tool-words";
+import {
+  decidedText,
+  duration,
+  progressText,
+  statusNow,
+  statusText,
+  toolTitle,
+} from "./tool-words";
 import { valueView } from "./value-view";
 
 /** What the cards need of the page around them. */
@@ -85,7 +92,7 @@ class ToolCard {
     this.#title.textContent = toolTitle(call);
     this.#status.textContent = statusText(status);
     this.#status.classList.toggle("visually-hidden", status === "ok");
-    this.#summary.textContent = summary || decidedText(call);
+    this.#summary.textContent = summary || decidedText(call) || progressText(call);
     // None: it has not ended, or was not let to.
     this.#time.textContent = ms > 0 ? duration(ms) : "";
     this.#ask(call, status === "waiting");

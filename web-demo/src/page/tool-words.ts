@@ -49,6 +49,13 @@ export function decidedText({ approval }: ToolCall): string {
   return [approval?.by && `by ${approval.by}`, approval?.comment].filter(Boolean).join(": ");
 }
 
+/** "40 %: page 2 of 5", while it is at work. */
+export function progressText({ status, progress: told }: ToolCall): string {
+  if (status !== "running" || told === undefined) return "";
+  const share = told.progress === undefined ? "" : `${Math.round(told.progress * 100)} %`;
+  return [share, told.message].filter(Boolean).join(": ");
+}
+
 /** For who does not see the card: "Monthly instalment: 16,251.22 a month." */
 export function endText(call: ToolCall): string {
   const { summary, approval } = call;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    chat::{Approver, Doing, Phase, RunError, Timestamp},
+    chat::{Approver, Phase, RunError, Timestamp},
     session::log::{By, Cursor, Ending, Log},
 };
 
@@ -228,7 +228,7 @@ proptest! {
                         course.log.append_result(&id, outcome, 0);
                     }
                 }
-                Turn::Think => course.log.set_doing(Doing { phase: Phase::Thinking, position: None }),
+                Turn::Think => course.log.set_doing(Phase::Thinking.into()),
                 Turn::Read => {
                     course.read();
                     prop_assert_eq!(course.page.said(1), course.log.live_text().unwrap());
