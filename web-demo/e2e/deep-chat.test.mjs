@@ -3,14 +3,10 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import { launch } from "./browser.mjs";
+import { launch, gateway as shared } from "./browser.mjs";
 import { OwnGateway } from "./own-gateway.mjs";
 
 const element = createRequire(import.meta.url).resolve("deep-chat/dist/deepChat.bundle.js");
-const KNOWLEDGE = {
-  RIVULET_KNOWLEDGE_ENABLED: "true",
-  RIVULET_KNOWLEDGE_PRELOAD: "sample-knowledge",
-};
 const targets = (url) => ({
   RIVULET_LLM_TARGETS: JSON.stringify(
     ["first", "second"].map((name) => ({ name, base_url: url, model: "qwen3" })),
@@ -151,21 +147,17 @@ test("errors say what they are, and the next question is answered", async () => 
 });
 
 test("an element that does not stream gets the whole answer, and sources stand behind it", async () => {
-  const gateway = await start(
-    { ...KNOWLEDGE, RIVULET_KNOWLEDGE_MODEL_DIR: process.env.RIVULET_KNOWLEDGE_MODEL_DIR },
-    "--rate",
-    "0",
-  );
-  for (;;) {
-    const { checks } = await (await fetch(new URL("ready", gateway.url))).json();
-    if (checks?.knowledge?.state === "ready") break;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  // The one that all tests share knows documents, and asks nobody who they are.
+  const gateway = {
+    url: shared,
+    token: () => "",
+    request: (path) => fetch(new URL(path, shared)),
+  };
   for (const stream of [false, true]) {
-    const { page, token } = await open(gateway, { stream });
+    const { page } = await open(gateway, { stream, headers: {} });
     await ask(page, "How many days do I have to return an item?");
     const { messages, answers } = await until(page, isOver(1));
-    const [, answer] = await stored(gateway, messages.at(-1)._sessionId, token);
+    const [, answer] = await stored(gateway, messages.at(-1)._sessionId);
     assert.ok(answer.sources.length > 0);
     assert.ok(messages.at(-1).text.startsWith(answer.text));
     for (const { title } of answer.sources) assert.ok(answers[0].includes(title), answers[0]);
