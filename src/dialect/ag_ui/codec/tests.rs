@@ -255,6 +255,7 @@ fn an_answer_is_a_run_with_its_calls_between_its_texts() {
     let id = CallId::random();
     course.log.append_text("Let me see.", 0);
     course.call(&id);
+    course.read();
     let outcome = ToolOutcome { status: ToolStatus::Error, summary: "out of reach".into(), ..ToolOutcome::default() };
     course.log.append_result(&id, outcome, 0);
     course.log.append_text("I could not.", 0);
