@@ -180,8 +180,8 @@ impl Course {
 #[derive(Debug, Clone)]
 enum Turn {
     Say(String),
-    /// Another model takes over, of what was said since the last call this share stays.
-    FailOver(f64),
+    /// Another model takes over, of what was said since the last call this much stays.
+    FailOver(prop::sample::Index),
     Call,
     Answer,
     Think,
@@ -191,7 +191,7 @@ enum Turn {
 fn turn() -> impl Strategy<Value = Turn> {
     prop_oneof![
         4 => "[a-zä😀\n]{0,12}".prop_map(Turn::Say),
-        1 => (0.0..1.0).prop_map(Turn::FailOver),
+        1 => any::<prop::sample::Index>().prop_map(Turn::FailOver),
         1 => Just(Turn::Call),
         1 => Just(Turn::Answer),
         1 => Just(Turn::Think),
@@ -210,10 +210,9 @@ proptest! {
             let text = course.log.live_text().unwrap().to_owned();
             match turn {
                 Turn::Say(text) => course.log.append_text(&text, 0),
-                Turn::FailOver(share) => {
+                Turn::FailOver(place) => {
                     let offs: Vec<_> = text.char_indices().map(|(at, _)| at).chain([text.len()]).filter(|at| *at >= floor).collect();
-                    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-                    let at = offs[(share * offs.len() as f64) as usize];
+                    let at = *place.get(&offs);
                     course.log.fail_over(utf16_len(&text[..at]), "a", "b", "broke off");
                 }
                 Turn::Call => {
