@@ -4,6 +4,7 @@
 //! `llm`, `knowledge`, `telemetry`.
 
 mod admin;
+mod ag_ui;
 mod ai_sdk;
 mod approvals;
 mod artifacts;
@@ -20,6 +21,7 @@ mod connection;
 mod contents;
 mod credentials;
 mod datasets;
+mod deep_chat;
 mod desk;
 mod documents;
 mod embeddings;

@@ -15,8 +15,11 @@ use utoipa::{
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{completions, gateway::Gateway, problem::ProblemBody};
-use crate::{auth::Right, dialect::openai::response::ErrorBody};
+use super::{completions, deep_chat, gateway::Gateway, problem::ProblemBody};
+use crate::{
+    auth::Right,
+    dialect::{deep_chat::described::Refusal, openai::response::ErrorBody},
+};
 
 /// The names of the ways to say who one is.
 const BEARER: &str = "bearer";
@@ -24,6 +27,7 @@ const TICKET: &str = "ticket";
 /// The names of what errors look like.
 const PROBLEM: &str = "Problem";
 const OPENAI_ERROR: &str = "OpenAiError";
+const DEEP_CHAT_ERROR: &str = "DeepChatError";
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -43,7 +47,7 @@ const OPENAI_ERROR: &str = "OpenAiError";
         (name = "Administration", description = "For administrators"),
         (name = "Health", description = "For orchestrators"),
     ),
-    components(schemas(ProblemBody<'static>, ErrorBody<'static>)),
+    components(schemas(ProblemBody<'static>, ErrorBody<'static>, Refusal)),
 )]
 struct Head;
 
@@ -84,13 +88,22 @@ fn tell_what_all_have_in_common(document: &mut OpenApi, is_required: bool) {
     components.add_security_scheme(TICKET, SecurityScheme::ApiKey(ApiKey::Query(ticket)));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token, or an API key"));
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer.build()));
-    for (name, media_type) in [(PROBLEM, "application/problem+json"), (OPENAI_ERROR, "application/json")] {
+    let errors = [
+        (PROBLEM, "application/problem+json"),
+        (OPENAI_ERROR, "application/json"),
+        (DEEP_CHAT_ERROR, "application/json"),
+    ];
+    for (name, media_type) in errors {
         let content = Content::new(Some(Ref::from_schema_name(name)));
         let response = ResponseBuilder::new().description("It is refused, or failed").content(media_type, content);
         components.responses.insert(name.to_owned(), response.build().into());
     }
     for (path, item) in &mut document.paths.paths {
-        let error = if completions::is_below(path) { OPENAI_ERROR } else { PROBLEM };
+        let error = match path.as_str() {
+            path if completions::is_below(path) => OPENAI_ERROR,
+            path if deep_chat::is_below(path) => DEEP_CHAT_ERROR,
+            _ => PROBLEM,
+        };
         for (_, operation) in operations(item) {
             let error = RefOr::Ref(Ref::from_response_name(error));
             operation.responses.responses.entry("default".to_owned()).or_insert(error);

@@ -1,5 +1,5 @@
-//! Errors on HTTP: RFC 9457 `application/problem+json` with `code` and `request_id`, and OpenAI's form below `/v1`. The
-//! one place where an error becomes a status; what clients read here never holds internals.
+//! Errors on HTTP: RFC 9457 `application/problem+json` with `code` and `request_id`, OpenAI's form below `/v1`, and that of
+//! `deep-chat` where it asks. The one place where an error becomes a status; what clients read here never holds internals.
 
 use std::borrow::Cow;
 
@@ -17,6 +17,7 @@ use crate::{
     chat::RunError,
     dialect::{
         chat_v1::FrameError,
+        deep_chat,
         openai::{Invalid, response::ErrorBody},
     },
     hub::{HubError, NotAsked},
@@ -139,6 +140,11 @@ impl Problem {
             response.headers_mut().insert("x-should-retry", HeaderValue::from_static("false"));
         }
         response
+    }
+
+    /// The answer in the form of the element `deep-chat`.
+    pub(super) fn render_for_deep_chat(&self) -> Response {
+        self.with_headers(deep_chat::refusal(&self.code, &self.detail), HeaderValue::from_static("application/json"))
     }
 
     /// The error in the form of OpenAI's interface.

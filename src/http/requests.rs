@@ -15,6 +15,7 @@ use super::{
     client::ClientAddress,
     completions,
     connection::Peer,
+    deep_chat,
     gateway::Gateway,
     head,
     places::ConnectionPermit,
@@ -36,7 +37,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) async fn observe(request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let method = request.method().as_str().to_owned();
-    let is_openai = completions::is_below(request.uri().path());
+    let render = form_of_errors(request.uri().path());
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let span = info_span!("request", id = %id, method = %method, route = %route, principal = Empty);
     let started = Instant::now();
@@ -48,7 +49,7 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| plain_error(&response));
     let standing = problem.as_ref().and_then(|problem| problem.standing.as_deref().copied()).or(standing);
     if let Some(problem) = problem {
-        let rendered = if is_openai { problem.render_as_openai() } else { problem.render(&id) };
+        let rendered = render(&problem, &id);
         let headers = std::mem::take(response.headers_mut());
         response = rendered;
         // What inner layers said (CORS, above all) holds for a problem too.
@@ -83,6 +84,15 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
         rates::tell(response.headers_mut(), standing);
     }
     response
+}
+
+/// How whoever asks at this address is told of errors.
+fn form_of_errors(path: &str) -> fn(&Problem, &str) -> Response {
+    match path {
+        path if completions::is_below(path) => |problem, _| problem.render_as_openai(),
+        path if deep_chat::is_below(path) => |problem, _| problem.render_for_deep_chat(),
+        _ => Problem::render,
+    }
 }
 
 /// Refuses requests whose head can be misunderstood, whatever they ask for.

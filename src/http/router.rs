@@ -16,8 +16,8 @@ use tower_http::{
 use utoipa_axum::routes;
 
 use super::{
-    admin, ai_sdk, approvals, artifacts, assistants, audit, auth, chat, collections, completions, contents,
-    credentials, datasets, documents, embeddings, events,
+    admin, ag_ui, ai_sdk, approvals, artifacts, assistants, audit, auth, chat, collections, completions, contents,
+    credentials, datasets, deep_chat, documents, embeddings, events,
     gateway::Gateway,
     health, identity, jobs, knowledge, mcp, memories, messages, models,
     openapi::{self, Routes},
@@ -95,6 +95,8 @@ fn conversations() -> Routes {
         .routes(routes!(ai_sdk::chat))
         .routes(routes!(ai_sdk::resume))
         .routes(routes!(ai_sdk::stop))
+        .routes(routes!(ag_ui::run))
+        .routes(routes!(deep_chat::chat))
         .routes(routes!(datasets::upload, datasets::list))
         .routes(routes!(datasets::delete))
         .routes(routes!(artifacts::show))

@@ -100,19 +100,11 @@ pub(super) fn told(
         let _held_while_it_is_open = permit;
         let mut frames = Vec::new();
         loop {
-            let next = answer.next(DELTA_BYTES, |step| codec.step(step, &mut frames));
-            let lost = match next {
-                Next::Shown | Next::Over => None,
-                Next::Lost => Some(cut_off(None)),
-                Next::UpToDate => answer.changed().await.err().map(|cause| cut_off(Some(cause))),
-            };
-            if let Some(error) = &lost {
-                codec.fail(error, &mut frames);
-            }
+            let more = tell(&mut answer, &mut codec, &mut frames).await;
             if !frames.is_empty() {
                 yield frames.drain(..).map(|frame| event(&frame)).collect();
             }
-            if lost.is_some() || next == Next::Over {
+            if !more {
                 break;
             }
         }
@@ -121,6 +113,21 @@ pub(super) fn told(
         }
     };
     event_stream(KEEP_ALIVE, events)
+}
+
+/// Has `codec` tell what comes next of an answer, or waits until something has. False when nothing follows.
+pub(super) async fn tell(answer: &mut Answer, codec: &mut impl Codec, frames: &mut Vec<String>) -> bool {
+    let next = answer.next(DELTA_BYTES, |step| codec.step(step, frames));
+    let lost = match next {
+        Next::Shown => return true,
+        Next::Over => return false,
+        Next::Lost => Some(cut_off(None)),
+        Next::UpToDate => answer.changed().await.err().map(|cause| cut_off(Some(cause))),
+    };
+    if let Some(error) = &lost {
+        codec.fail(error, frames);
+    }
+    lost.is_none()
 }
 
 /// A frame is one line: JSON has no line breaks.

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod ag_ui;
 mod agents;
 mod ai_sdk;
 mod answers_anew;

@@ -18,14 +18,17 @@ export class OwnGateway {
   #folder;
   #programs = [];
 
-  /** With these settings, as variables of the environment. */
-  static async start(settings = {}) {
+  /**
+   * With these settings, as variables of the environment, which may depend on the address of its model. `mock`: how that
+   * answers.
+   */
+  static async start(settings = {}, mock = ["--rate", "12", "--tokens", "66"]) {
     const own = new OwnGateway();
     const binary = process.env.RIVULET_BINARY;
     assert.ok(binary, "RIVULET_BINARY names the program to be tested: make e2e sets it");
     own.#folder = await mkdtemp(join(tmpdir(), "rivulet-e2e-"));
     await writeFile(join(own.#folder, "rivulet.toml"), "");
-    const model = await own.#spawn(binary, ["mock-llm", "--rate", "12", "--tokens", "66"], {});
+    const model = await own.#spawn(binary, ["mock-llm", ...mock], {});
     const targets = [
       { name: "broken", base_url: "http://127.0.0.1:9/v1", model: "qwen3" },
       { name: "steady", base_url: `${model}/v1`, model: "qwen3" },
@@ -38,7 +41,7 @@ export class OwnGateway {
       RIVULET_KNOWLEDGE_ENABLED: "false",
       RIVULET_LLM_CACHE_ENTRIES: "0",
       RIVULET_LLM_TARGETS: JSON.stringify(targets),
-      ...settings,
+      ...(typeof settings === "function" ? settings(`${model}/v1`) : settings),
     });
     return own;
   }
