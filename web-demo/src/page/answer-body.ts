@@ -61,7 +61,10 @@ export class AnswerBody {
   #part(at: number): Part {
     const known = this.#parts[at];
     if (known) return known;
-    const part = { text: new MarkdownView(), cards: new ToolCards(this.#services) };
+    const part = {
+      text: new MarkdownView(this.#services.say),
+      cards: new ToolCards(this.#services),
+    };
     this.#parts.push(part);
     this.root.append(part.text.root);
     return part;

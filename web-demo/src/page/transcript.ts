@@ -17,10 +17,12 @@ import { MemoriesApi } from "../memories/api";
 import { Forgetting } from "../memories/forgetting";
 import { AnswerView } from "./answer-view";
 import { Approvals } from "./approvals";
+import { ArtifactCards } from "./artifact-cards";
 import { byId } from "./element";
 import { apart } from "./faults";
 import type { MemoryServices } from "./memory/memory-line";
 import { type Delivery, QuestionView } from "./question-view";
+import { english } from "./say";
 import type { CardServices } from "./tool-cards";
 
 export interface TranscriptEvents {
@@ -77,6 +79,9 @@ export class Transcript {
     this.#events = events;
     const { around = (change) => change() } = events;
     this.#services = {
+      log: byId("log"),
+      say: english,
+      files: (services) => new ArtifactCards(services),
       decide: new Approvals(client).decide,
       content: (artifact) => contentOf(client.endpoint, artifact),
       around,
