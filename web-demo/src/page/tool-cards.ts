@@ -11,11 +11,19 @@ import { valueView } from "./value-view";
 /** What the cards need of the page around them. */
 export interface CardServices extends ArtifactServices {
   readonly decide: Decide;
+  /** Shows the calls at one place of an answer. */
+  cards(services: CardServices): Cards;
   /** Shows the files that a call has made. */
   files(services: ArtifactServices): Files;
 }
 
-export class ToolCards {
+/** What shows calls of tools. */
+export interface Cards {
+  readonly root: HTMLElement;
+  show(calls: readonly ToolCall[]): void;
+}
+
+export class ToolCards implements Cards {
   readonly root = make("ul", { className: "tools" });
   readonly #cards: ToolCard[] = [];
   readonly #services: CardServices;

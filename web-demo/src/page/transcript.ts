@@ -23,7 +23,7 @@ import { apart } from "./faults";
 import type { MemoryServices } from "./memory/memory-line";
 import { type Delivery, QuestionView } from "./question-view";
 import { english } from "./say";
-import type { CardServices } from "./tool-cards";
+import { type CardServices, ToolCards } from "./tool-cards";
 
 export interface TranscriptEvents {
   /** Something was asked whose answer will come at the end. */
@@ -81,6 +81,7 @@ export class Transcript {
     this.#services = {
       log: byId("log"),
       say: english,
+      cards: (services) => new ToolCards(services),
       files: (services) => new ArtifactCards(services),
       decide: new Approvals(client).decide,
       content: (artifact) => contentOf(client.endpoint, artifact),
