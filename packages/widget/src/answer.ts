@@ -69,7 +69,9 @@ export class Answer {
     const live = run !== undefined && !run.outcome;
     this.root.dataset.status = message.status;
     this.root.toggleAttribute("data-live", live);
-    const known = new Map(message.sources.map(({ n, title }) => [n, say("Source {0}: {1}", n, title)]));
+    const known = new Map(
+      message.sources.map(({ n, title }) => [n, say("Source {0}: {1}", n, title)]),
+    );
     const whole = this.#body.show(message.text, message.tools, known, String, until);
     this.#passages(message.sources);
     const waits = run?.phase === "queued" || run?.phase === "tool";

@@ -56,7 +56,11 @@ export class CitationCard {
 export function passage(source: SourceItem, say: Say): HTMLElement[] {
   const { n, title, snippet, uri, heading, page, place } = source;
   const where = [heading, place, page !== undefined && say("page {0}", page)].filter(Boolean);
-  const name = make("p", { className: "passage-title", dir: "auto", textContent: `${n}. ${title}` });
+  const name = make("p", {
+    className: "passage-title",
+    dir: "auto",
+    textContent: `${n}. ${title}`,
+  });
   const parts: HTMLElement[] = [name];
   if (where.length > 0)
     parts.push(make("p", { className: "passage-place", dir: "auto" }, where.join(", ")));

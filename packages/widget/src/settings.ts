@@ -14,7 +14,11 @@ export type Locale = "en" | "de" | "hi" | "ar";
 /** What the launcher says; the rest comes with the panel. */
 const OPEN: Readonly<Record<Locale, readonly [open: string, close: string, failed: string]>> = {
   en: ["Open chat", "Close chat", "The chat could not be loaded. Press to try again."],
-  de: ["Chat öffnen", "Chat schließen", "Der Chat konnte nicht geladen werden. Zum Wiederholen drücken."],
+  de: [
+    "Chat öffnen",
+    "Chat schließen",
+    "Der Chat konnte nicht geladen werden. Zum Wiederholen drücken.",
+  ],
   hi: ["चैट खोलें", "चैट बंद करें", "चैट लोड नहीं हो सकी। फिर से कोशिश करने के लिए दबाएँ।"],
   ar: ["افتح المحادثة", "أغلق المحادثة", "تعذّر تحميل المحادثة. اضغط للمحاولة مرة أخرى."],
 };

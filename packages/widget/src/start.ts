@@ -34,7 +34,10 @@ export class Start {
     this.#suggestions.hidden = asked.length === 0;
     this.#suggestions.replaceChildren(
       ...asked.map((text) => {
-        const one = part(button(text, "option", () => this.#ask(text)), "suggestion");
+        const one = part(
+          button(text, "option", () => this.#ask(text)),
+          "suggestion",
+        );
         one.dir = "auto";
         return make("li", {}, one);
       }),
