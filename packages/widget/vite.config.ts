@@ -28,7 +28,6 @@ export default defineConfig({
     cssTarget: ["chrome123", "firefox125", "safari17.5"],
     lib: { entry: "src/widget.ts", formats: ["es"] },
     rolldownOptions: {
-      treeshake: { propertyWriteSideEffects: false },
       output: {
         // Nothing but the launcher is at an address that stays; what it loads is named by its content.
         entryFileNames: "widget.js",

@@ -135,6 +135,7 @@ for (const [width, height] of [
       );
       conversation.done();
       await page.getByRole("button", { name: "Copy answer" }).waitFor();
+      await page.getByRole("columnheader", { name: "a" }).waitFor();
       await page.getByText("Sources (2)").click();
       assert.deepEqual(await violations(page), []);
       const panel = await page.locator(".panel").boundingBox();

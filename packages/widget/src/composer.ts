@@ -86,8 +86,10 @@ export class Composer {
 
   /** As high as its content; the style sheet sets the bounds. */
   #grow(): void {
-    this.text.style.height = "auto";
-    this.text.style.height = `${this.text.scrollHeight}px`;
+    const { style } = this.text;
+    style.height = "auto";
+    const { scrollHeight, offsetHeight, clientHeight } = this.text;
+    style.height = `${scrollHeight + offsetHeight - clientHeight}px`;
     this.paint();
   }
 }

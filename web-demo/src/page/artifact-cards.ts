@@ -199,7 +199,7 @@ class ArtifactCard {
   }
 
   #offerAgain(): void {
-    const again = this.#add("Try again", () => {
+    const again = this.#add(this.#services.say("Try again"), () => {
       again.remove();
       this.#note.hidden = true;
       this.load();
