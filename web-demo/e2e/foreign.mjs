@@ -41,14 +41,17 @@ export class ForeignSite {
   }
 
   /**
-   * Opens a page with `head` in its head and `body` in its body, and these rules in a style sheet of its own. `scripted`:
-   * the conversation behind all sockets, in the place of the gateway's.
+   * Opens a page with `head` in its head and `body` in its body, and these rules in a style sheet of its own. `connect`:
+   * the gateway that it talks to, where that is another one. `scripted`: the conversation behind all sockets, in the place
+   * of the gateway's.
    */
-  async open(browser, { head = this.tag(), body = "", css = "", scripted, options = {} } = {}) {
+  async open(browser, wanted = {}) {
+    const { head = this.tag(), body = "", css = "", scripted, options = {} } = wanted;
+    const { connect = this.gateway } = wanted;
     const path = `/page-${this.#pages.size}`;
     const link = css === "" ? "" : `<link rel="stylesheet" href="${path}.css">`;
     this.#styles.set(`${path}.css`, css);
-    this.#pages.set(path, page(link + head, body));
+    this.#pages.set(path, { text: page(link + head, body), connect });
     const context = await browser.newContext({
       viewport: { width: 1280, height: 800 },
       ...options,
@@ -62,7 +65,7 @@ export class ForeignSite {
     opened.on("pageerror", (error) => misdeeds.push(String(error)));
     opened.on("request", (request) => {
       const { origin, protocol } = new URL(request.url());
-      if (![this.origin, this.gateway].includes(origin) && protocol !== "blob:")
+      if (![this.origin, this.gateway, connect].includes(origin) && protocol !== "blob:")
         misdeeds.push(`request to ${request.url()}`);
     });
     await opened.goto(this.origin + path);
@@ -82,14 +85,15 @@ export class ForeignSite {
       response.setHeader("content-type", "text/css");
       response.end(this.#styles.get(path));
     } else if (this.#pages.has(path)) {
-      const sockets = this.gateway.replace(/^http/, "ws");
+      const { text, connect } = this.#pages.get(path);
+      const sockets = connect.replace(/^http/, "ws");
       response.setHeader("content-type", "text/html; charset=utf-8");
       response.setHeader(
         "content-security-policy",
         `default-src 'none'; script-src ${this.gateway}; style-src 'self'; ` +
-          `connect-src 'self' ${this.gateway} ${sockets}`,
+          `connect-src 'self' ${connect} ${sockets}`,
       );
-      response.end(this.#pages.get(path));
+      response.end(text);
     } else {
       // Also the picture that a browser asks for by itself, which is no fault of a page.
       response.statusCode = path === "/favicon.ico" ? 204 : 404;

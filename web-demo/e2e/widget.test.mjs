@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { launch } from "./browser.mjs";
 import { ForeignSite } from "./foreign.mjs";
 import { OwnGateway } from "./own-gateway.mjs";
@@ -62,6 +63,15 @@ async function ask(page, conversation, question) {
   conversation.begin();
 }
 
+/** Waits until the gateway has read its documents. */
+async function knowing(url) {
+  for (;;) {
+    const response = await fetch(new URL("/ready", url));
+    if ((await response.text()).includes('"knowledge":{"state":"ready"')) return;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+}
+
 /** Everything that axe has to say against the page. */
 async function violations(page) {
   await page.evaluate(await readFile(axe, "utf8"));
@@ -80,6 +90,39 @@ test("one tag on a page of somebody else asks, and shows the answer as it is wri
   await page.getByRole("button", { name: "Copy answer" }).waitFor();
   assert.ok((await length()) > early, "it came piece by piece");
   await close();
+});
+
+test("a page's server says who asks, and the answer cites the gateway's documents", async () => {
+  const own = await OwnGateway.start({
+    RIVULET_SERVER_ALLOWED_ORIGINS: site.origin,
+    RIVULET_KNOWLEDGE_ENABLED: "true",
+    RIVULET_KNOWLEDGE_MODEL_DIR: process.env.RIVULET_KNOWLEDGE_MODEL_DIR,
+    RIVULET_KNOWLEDGE_PRELOAD: fileURLToPath(new URL("../../sample-knowledge", import.meta.url)),
+    RIVULET_LLM_TARGETS: "[]",
+  });
+  try {
+    await knowing(own.url);
+    const fetched = [];
+    site.answers.set("/token", () => {
+      fetched.push(own.token("ann"));
+      return { token: fetched.at(-1) };
+    });
+    const head = "";
+    const body = `<rivulet-chat server="${own.url}" token-url="/token"></rivulet-chat>${site.tag("")}`;
+    const { page, close } = await site.open(browser, { head, body, connect: own.url });
+    await launcher(page).click();
+    await box(page).fill("How long can I return a tent?");
+    await page.keyboard.press("Enter");
+    const citation = answers(page).getByRole("link", { name: /^Source 1: / });
+    await citation.click();
+    await page.getByRole("dialog", { name: "Source 1" }).getByText("60 days").waitFor();
+    assert.equal(fetched.length, 1, "one token is enough for a while");
+    const { sessions } = await (await own.request("/api/v1/sessions", fetched[0])).json();
+    assert.equal(sessions.length, 1, "the conversation is hers");
+    await close();
+  } finally {
+    await own.stop();
+  }
 });
 
 test("a keyboard is all it takes, and the focus comes back to where it was", async () => {

@@ -18,13 +18,11 @@ export class Composer {
     this.text.placeholder = say("Ask a question");
     this.text.ariaLabel = say("Message");
     this.#send = part(make("button", { className: "button button-strong" }, say("Send")), "send");
-    this.#stop = part(
-      button(say("Stop"), "button", () => {
-        client.stop();
-        this.focus();
-      }),
-      "stop",
-    );
+    const stop = button(say("Stop"), "button", () => {
+      client.stop();
+      this.focus();
+    });
+    this.#stop = part(stop, "stop");
     this.root.append(this.text, this.#stop, this.#send);
     this.root.addEventListener("submit", (event) => {
       event.preventDefault();
