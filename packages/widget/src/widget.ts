@@ -93,6 +93,7 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
       this.#failed();
       throw error;
     }
+    this.#launcher.hidden = settings.inline;
     // Closed, or taken out of the page, while it was loaded.
     if (!this.#open || this.#loaded !== panel) return;
     panel.show();

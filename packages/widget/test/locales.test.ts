@@ -20,8 +20,17 @@ import hi from "../src/locales/hi";
 const PAGE = resolve(import.meta.dirname, "../../../web-demo/src/page");
 const OWN = resolve(import.meta.dirname, "../src");
 const SHARED = [
+  ...["value-view", "when"],
   ...["announcer", "approval-view", "artifact-cards", "chart-view", "copy-button"],
-  ...["feedback-view", "markdown-view", "notices", "outcome", "tool-cards", "tool-words", "when"],
+  ...[
+    "feedback-view",
+    "markdown-view",
+    "notices",
+    "outcome",
+    "table-view",
+    "tool-cards",
+    "tool-words",
+  ],
 ];
 
 /** Texts that are said as they stand in a source. */

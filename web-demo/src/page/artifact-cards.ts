@@ -141,7 +141,7 @@ class ArtifactCard {
     const rows = chart.rows.slice(0, MOST_ROWS);
     const cells = rows.map((row) => columns.map((name) => String(cellOf(row, name) ?? "")));
     const header = columns.map((name) => chart.titles.get(name) ?? name);
-    const table = tableView(say("{0}: table", title), header, cells, chart.rows.length);
+    const table = tableView(say("{0}: table", title), header, cells, chart.rows.length, say);
     table.hidden = true;
     const toggle = this.#add(say("As table"), () => {
       table.hidden = !table.hidden;
@@ -159,7 +159,7 @@ class ArtifactCard {
 
   #showTable(text: string): void {
     const { header, rows, total } = readCsv(text, MOST_ROWS);
-    this.#body.replaceChildren(tableView(this.#title, header, rows, total));
+    this.#body.replaceChildren(tableView(this.#title, header, rows, total, this.#services.say));
   }
 
   #open(): void {

@@ -5,6 +5,7 @@ import type { Decide } from "./approvals";
 import type { ArtifactServices, Files } from "./artifact-cards";
 import { focusNear, make } from "./element";
 import { apart } from "./faults";
+import type { Say } from "./say";
 import { decidedText, duration, statusNow, statusText, toolTitle } from "./tool-words";
 import { valueView } from "./value-view";
 
@@ -134,15 +135,15 @@ class ToolCard {
     const name = make("code", { textContent: tool });
     this.#more.replaceChildren(
       make("p", { className: "tool-name", dir: "ltr" }, `${say("Tool")} `, name),
-      ...(args === undefined ? [] : part(say("Arguments"), args)),
-      ...(data === undefined ? [] : part(say("Result"), data)),
+      ...(args === undefined ? [] : part(say("Arguments"), args, say)),
+      ...(data === undefined ? [] : part(say("Result"), data, say)),
     );
   }
 }
 
-function part(title: string, value: unknown): HTMLElement[] {
+function part(title: string, value: unknown, say: Say): HTMLElement[] {
   return [
     make("p", { className: "tool-part", textContent: title, dir: "ltr" }),
-    valueView(value, title),
+    valueView(value, title, say),
   ];
 }

@@ -146,6 +146,10 @@ const words: Table = {
   "Not signed in": "لم يُسجَّل الدخول",
   "This conversation no longer exists": "لم تعد هذه المحادثة موجودة",
   "Access was revoked": "سُحب حق الوصول",
+  "… {0} more": "… {0} غيرها",
+  "{0}… {1} characters more": "{0}… {1} حرفًا آخر",
+  "{0} more rows": "{0} صفًا آخر",
+  "{0} more columns": "{0} عمودًا آخر",
 };
 
 export default words;

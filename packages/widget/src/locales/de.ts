@@ -159,6 +159,10 @@ const words: Table = {
   "Not signed in": "Nicht angemeldet",
   "This conversation no longer exists": "Diese Unterhaltung gibt es nicht mehr",
   "Access was revoked": "Der Zugang wurde entzogen",
+  "… {0} more": "… {0} weitere",
+  "{0}… {1} characters more": "{0}… {1} weitere Zeichen",
+  "{0} more rows": "{0} weitere Zeilen",
+  "{0} more columns": "{0} weitere Spalten",
 };
 
 export default words;

@@ -146,6 +146,10 @@ const words: Table = {
   "Not signed in": "साइन इन नहीं है",
   "This conversation no longer exists": "यह बातचीत अब मौजूद नहीं है",
   "Access was revoked": "पहुँच वापस ले ली गई",
+  "… {0} more": "… {0} और",
+  "{0}… {1} characters more": "{0}… {1} और अक्षर",
+  "{0} more rows": "{0} और पंक्तियाँ",
+  "{0} more columns": "{0} और स्तंभ",
 };
 
 export default words;
