@@ -3,7 +3,7 @@
  * `<script>` that loads this put one at its corner. The panel shares no code with this file at run time: it is loaded by a
  * name of its own, whatever address this one was loaded from.
  */
-import type { Attribute, ChatMessage, RivuletChatElement, RivuletChatEvents, Token } from "./api";
+import type { RivuletChatElement, RivuletChatEvents, Token } from "./api";
 import type { Panel } from "./panel";
 import {
   ATTRIBUTES,
@@ -16,8 +16,6 @@ import {
 } from "./settings";
 import styles from "./styles/launcher.css?inline";
 
-export type { ChatMessage, RivuletChatEvents, Token };
-
 const BUBBLE = "M4 5h16v11H9l-5 4V5Z";
 const CROSS = "M6 6l12 12M18 6 6 18";
 /** Where this program was loaded from: the gateway, unless a page has it among its own. */
@@ -26,7 +24,8 @@ const HOME = import.meta.url;
 export class RivuletChat extends HTMLElement implements RivuletChatElement {
   static readonly observedAttributes = ATTRIBUTES;
 
-  token: Token | null = null;
+  /** A page may have set it before this program was there. */
+  token: Token | null = tokenBefore(this);
   readonly #root: ShadowRoot;
   readonly #frame = document.createElement("div");
   readonly #launcher = document.createElement("button");
@@ -65,7 +64,7 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
     this.#launcher.hidden = settings.inline;
     this.#look();
     this.#tell();
-    if (settings.inline) this.open().catch(() => undefined);
+    if (settings.inline) this.open().catch(reportError);
   }
 
   disconnectedCallback(): void {
@@ -102,16 +101,18 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
 
   close(): void {
     if (!this.#open || this.#settings?.inline) return;
+    // Not where a program closes it, and the reader is elsewhere.
+    const inside = this.#root.activeElement !== null;
     this.#open = false;
     this.#tell();
     this.#loaded?.hide();
-    this.#launcher.focus();
+    if (inside) this.#launcher.focus();
     this.#emit("rv-close", null);
   }
 
   toggle(): void {
     if (this.#open) this.close();
-    else this.open().catch(() => undefined);
+    else this.open().catch(reportError);
   }
 
   async ask(text: string): Promise<void> {
@@ -159,7 +160,7 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
       this.#leave();
       this.#open = false;
       this.connectedCallback();
-      if (wasOpen) this.open().catch(() => undefined);
+      if (wasOpen) this.open().catch(reportError);
     });
   }
 
@@ -199,6 +200,8 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
   }
 }
 
+const tokenBefore = (element: { token?: Token | null }): Token | null => element.token ?? null;
+
 function drawing(path: string): SVGElement {
   const svg = "http://www.w3.org/2000/svg";
   const picture = document.createElementNS(svg, "svg");
@@ -228,6 +231,3 @@ if (customElements.get("rivulet-chat") === undefined) {
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", fromScripts);
   else fromScripts();
 }
-
-/** Of which the compiler knows by name alone. */
-export type { Attribute };
