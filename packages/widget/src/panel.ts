@@ -87,8 +87,9 @@ export class Panel {
       token: new Tokens(() => host.token(), settings.tokenUrl).token,
     });
     const client = this.#client;
-    this.#frame = make(settings.inline ? "section" : "dialog", { className: "panel" });
-    part(this.#frame, "panel");
+    this.#frame = part(make(settings.inline ? "div" : "dialog", { className: "panel" }), "panel");
+    // No landmark: there may be several of one name.
+    if (settings.inline) this.#frame.setAttribute("role", "group");
     this.#jump = button(say("To the newest"), "jump", () => {});
     this.#jump.hidden = true;
     this.#older = button(say("Earlier messages"), "copy older", () => void this.#loadOlder());
