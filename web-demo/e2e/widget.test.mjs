@@ -307,7 +307,7 @@ test("two on one page have a conversation each", async () => {
   await one.getByRole("textbox").fill("And huts?");
   await one.getByRole("textbox").press("Enter");
   await one.getByRole("button", { name: "Stop" }).click();
-  await one.getByText("You stopped this answer").waitFor();
+  await one.locator(".note").getByText("You stopped this answer").waitFor();
   await close();
 });
 

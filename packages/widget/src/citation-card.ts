@@ -13,13 +13,16 @@ export class CitationCard {
   /** What it was opened from, and the focus goes back to. */
   #mark: HTMLElement | null = null;
 
-  constructor(say: Say) {
+  /** `log`: gets the focus where the mark is not there any more. */
+  constructor(say: Say, log: HTMLElement) {
     this.#say = say;
     this.root.popover = "auto";
     this.root.setAttribute("role", "dialog");
     this.root.addEventListener("toggle", () => {
-      if (!this.isOpen && this.#mark?.isConnected) this.#mark.focus({ preventScroll: true });
-      if (!this.isOpen) this.#mark = null;
+      if (this.isOpen || this.#mark === null) return;
+      const back = this.#mark.isConnected ? this.#mark : log;
+      back.focus({ preventScroll: true });
+      this.#mark = null;
     });
   }
 

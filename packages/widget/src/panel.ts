@@ -102,7 +102,7 @@ export class Panel {
     this.#composer = new Composer(client, say, (text) => this.#ask(text));
     this.#banner = new Banner(client, say);
     this.#notice = new Notice(say);
-    this.#citation = new CitationCard(say);
+    this.#citation = new CitationCard(say, this.#log);
     this.#assistants = new Assistants(
       client,
       () => client.endpoint.assistants(),
