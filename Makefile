@@ -43,7 +43,7 @@ models-multilingual: setup ## A second embedding model, for questions and docume
 web: setup ## The packages, and of them the page, into web-demo/dist
 	@if [ -z "$$(find web-demo/dist/index.html -newer package-lock.json 2>/dev/null)" ] \
 	  || [ ! -e node_modules/.package-lock.json ] \
-	  || [ -n "$$(find package.json tsconfig.json packages/{client,react,ai-sdk}/src packages/*/*.json web-demo/src web-demo/public web-demo/*.html \
+	  || [ -n "$$(find package.json tsconfig.json packages/{client,react,ai-sdk,widget}/src packages/*/*.json packages/widget/*.ts web-demo/src web-demo/public web-demo/*.html \
 	    web-demo/*.ts web-demo/*.json -newer web-demo/dist/index.html)" ]; then \
 	  $(NODE) npm ci --no-progress && $(NODE) npm run build; \
 	fi

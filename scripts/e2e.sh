@@ -123,7 +123,8 @@ node_sdk() {
     program="$folder/sdk.mjs"
 }
 
-run env RIVULET_URL="$url" RIVULET_BINARY="$binary" RIVULET_CACHE="$cache" scripts/with-node.sh npm --prefix web-demo run e2e
+run env RIVULET_URL="$url" RIVULET_BINARY="$binary" RIVULET_CACHE="$cache" RIVULET_KNOWLEDGE_MODEL_DIR="$model_dir" \
+    scripts/with-node.sh npm --prefix web-demo run e2e
 run env RIVULET_URL="$url" RIVULET_BINARY="$binary" RIVULET_CACHE="$cache" scripts/with-node.sh npm --prefix packages/proof run e2e
 python="$(scripts/python-with.sh tests/plain/requirements.txt websockets)"
 run "$python" tests/plain/client.py "$url"

@@ -1,9 +1,21 @@
-import { defineConfig } from "vitest/config";
+import { cpSync } from "node:fs";
+import { defineConfig, type Plugin } from "vitest/config";
 
 /** Where `npm run dev` finds a running gateway; the built page always talks to its own origin. */
 const gateway = process.env.RIVULET_URL ?? "http://127.0.0.1:8080";
 
+/** The gateway serves the widget beside its pages, as that package is built. */
+const widget: Plugin = {
+  name: "widget",
+  apply: "build",
+  closeBundle() {
+    for (const part of ["widget.js", "assets"])
+      cpSync(`../packages/widget/dist/${part}`, `dist/${part}`, { recursive: true });
+  },
+};
+
 export default defineConfig({
+  plugins: [widget],
   // Relative addresses, so that the page also works behind a proxy that adds a path.
   base: "./",
   build: {

@@ -191,6 +191,7 @@ fn for_everybody() -> Routes {
         .route("/assets/{*path}", get(page::asset))
         .route("/favicon.svg", get(page::favicon))
         .route("/theme-at-start.js", get(page::theme))
+        .route("/widget.js", get(page::widget))
 }
 
 /// For callers who are somebody, or need not be.

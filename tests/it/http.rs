@@ -117,6 +117,43 @@ async fn the_page_is_in_the_binary_and_loads_nothing_from_elsewhere() {
     }
 }
 
+#[tokio::test]
+async fn the_widget_is_for_pages_of_listed_origins_and_fetched_again_only_when_it_is_another() {
+    const SHOP: &str = "https://shop.example";
+    let gateway = Setup::bare().set("RIVULET_SERVER_ALLOWED_ORIGINS", SHOP).start().await;
+    let client = reqwest::Client::new();
+    let get = async |path: &str, origin: &str, tag: &str| {
+        let request = client.get(gateway.url(path)).header("origin", origin).header("if-none-match", tag);
+        request.send().await.unwrap()
+    };
+    let header = |answer: &reqwest::Response, name: &str| {
+        answer.headers().get(name).map_or_else(String::new, |value| value.to_str().unwrap().to_owned())
+    };
+
+    let launcher = get("/widget.js", SHOP, "\"another\"").await;
+    assert_eq!(launcher.status(), 200);
+    assert!(header(&launcher, "content-type").contains("javascript"));
+    assert_eq!(header(&launcher, "access-control-allow-origin"), SHOP);
+    assert_eq!(header(&launcher, "cache-control"), "no-cache");
+    let tag = header(&launcher, "etag");
+    let program = launcher.text().await.unwrap();
+    for known in [tag.clone(), format!("\"another\", W/{tag}")] {
+        let again = get("/widget.js", SHOP, &known).await;
+        assert_eq!((again.status().as_u16(), header(&again, "etag")), (304, tag.clone()));
+        assert_eq!(header(&again, "access-control-allow-origin"), SHOP);
+        assert_eq!(again.text().await.unwrap(), "");
+    }
+    assert_eq!(header(&get("/widget.js", "https://evil.example", "").await, "access-control-allow-origin"), "");
+
+    // What it loads is named by its content, and may be kept.
+    let (_, rest) = program.split_once("./assets/widget-panel-").unwrap();
+    let panel = format!("/assets/widget-panel-{}", rest.split_once(".js").unwrap().0);
+    let panel = get(&format!("{panel}.js"), SHOP, "").await;
+    assert_eq!((panel.status().as_u16(), header(&panel, "access-control-allow-origin")), (200, SHOP.to_owned()));
+    assert!(header(&panel, "cache-control").contains("immutable"));
+    assert!(header(&panel, "vary").contains("origin"), "a cache keeps it for this page alone");
+}
+
 /// Anybody may ask for it, so who reads slowly, or not at all, must hold next to nothing with it.
 #[tokio::test]
 async fn of_the_page_there_is_one_copy_however_many_read_it_slowly() {

@@ -108,6 +108,12 @@ export class Conversation {
     this.say({ type: "run.phase", run: this.#live.run, phase });
   }
 
+  /** Tells what the answer rests on. */
+  sources(items) {
+    this.#live.sources = items;
+    this.#event({ type: "sources", run: this.#live.run, items });
+  }
+
   /** Tells what was remembered for the answer. */
   remember(memory) {
     this.#event({ type: "memory", run: this.#live.run, ...memory });

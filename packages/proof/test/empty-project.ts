@@ -12,7 +12,7 @@ const run = promisify(execFile);
 const packages = resolve(import.meta.dirname, "../..");
 const modules = resolve(packages, "../node_modules");
 
-export type PackageName = "client" | "react" | "ai-sdk";
+export type PackageName = "client" | "react" | "ai-sdk" | "widget";
 
 export class EmptyProject {
   readonly folder: string;

@@ -60,13 +60,14 @@ async fn tokens_are_made_by_the_command_and_by_admins() {
 
 /// What is not described: other addresses of what is, what the pages are made of, and the description. With what it answers
 /// to who is nobody.
-const NOT_DESCRIBED: [(&str, Method, &str, u16); 13] = [
+const NOT_DESCRIBED: [(&str, Method, &str, u16); 14] = [
     ("/.well-known/oauth-protected-resource/mcp", Method::GET, "/.well-known/oauth-protected-resource/mcp", 404),
     ("/", Method::GET, "/", 200),
     ("/admin", Method::GET, "/admin", 200),
     ("/docs", Method::GET, "/docs", 200),
     ("/favicon.svg", Method::GET, "/favicon.svg", 200),
     ("/theme-at-start.js", Method::GET, "/theme-at-start.js", 200),
+    ("/widget.js", Method::GET, "/widget.js", 200),
     ("/assets/{*path}", Method::GET, "/assets/none.js", 404),
     ("/openapi.json", Method::GET, "/openapi.json", 200),
     ("/ready", Method::GET, "/ready", 200),

@@ -6,13 +6,15 @@ import type { Conversation, Message, RivuletClient, ToolCall } from "@rivulet/cl
 import { byId } from "./element";
 import { outcomeNote } from "./outcome";
 import { textAlone } from "./pieces";
+import { english, type Say } from "./say";
 import { endText } from "./tool-words";
 
 /** Tools that end within this time are told of together: of two texts at once only one is heard. */
 const TOGETHER_MS = 500;
 
 export class Announcer {
-  readonly #region = byId("announcer");
+  readonly #region: HTMLElement;
+  readonly #words: Say;
   readonly #pending = new Set<string>();
   /** Calls of tools that were seen at work. */
   readonly #working = new Set<string>();
@@ -21,7 +23,9 @@ export class Announcer {
   /** The run that has begun and does nothing yet, as far as it was told: it may wait in line first. */
   #idle: string | null = null;
 
-  constructor(client: RivuletClient) {
+  constructor(client: RivuletClient, region = byId("announcer"), say: Say = english) {
+    this.#region = region;
+    this.#words = say;
     client.on("run.start", ({ run, message }) => {
       this.#pending.add(message);
       this.#idle = run;
@@ -52,7 +56,7 @@ export class Announcer {
       // run. Once another conversation is open, nobody waits for it.
       if (answer?.run !== undefined && runs.has(answer.run)) continue;
       this.#pending.delete(id);
-      if (answer) finished.push(summary(answer));
+      if (answer) finished.push(summary(answer, this.#words));
     }
     if (this.#pending.size === 0) this.#working.clear();
     if (finished.length > 0) this.#say(finished.join(" "));
@@ -67,7 +71,8 @@ export class Announcer {
   }
 
   #end(tool: ToolCall): void {
-    if (this.#ended.push(endText(tool)) === 1) setTimeout(() => this.#tellEnded(), TOGETHER_MS);
+    if (this.#ended.push(endText(tool, this.#words)) === 1)
+      setTimeout(() => this.#tellEnded(), TOGETHER_MS);
   }
 
   #tellEnded(): void {
@@ -77,7 +82,7 @@ export class Announcer {
   #atWork(run: string): void {
     if (run !== this.#idle) return;
     this.#idle = null;
-    this.#say("The answer is being written.");
+    this.#say(this.#words("The answer is being written."));
   }
 
   /** Whatever is said takes along what tools have ended. */
@@ -86,9 +91,10 @@ export class Announcer {
   }
 }
 
-function summary(answer: Message): string {
-  const note = outcomeNote(answer);
+function summary(answer: Message, say: Say): string {
+  const note = outcomeNote(answer, say);
   const count = answer.sources.length;
-  const sources = count > 0 ? ` ${count} ${count === 1 ? "source" : "sources"} listed.` : "";
-  return `Answer: ${textAlone(answer.text, answer.tools)} ${note ?? ""}${sources}`;
+  const listed = count === 1 ? say("1 source listed.") : say("{0} sources listed.", count);
+  const text = say("Answer: {0}", textAlone(answer.text, answer.tools));
+  return `${text} ${note ?? ""}${count > 0 ? ` ${listed}` : ""}`;
 }

@@ -8,11 +8,11 @@ import type { Known } from "./citations";
 import { make } from "./element";
 import { MarkdownView } from "./markdown-view";
 import { piecesOf } from "./pieces";
-import { type CardServices, ToolCards } from "./tool-cards";
+import type { CardServices, Cards } from "./tool-cards";
 
 interface Part {
   readonly text: MarkdownView;
-  readonly cards: ToolCards;
+  readonly cards: Cards;
 }
 
 export class AnswerBody {
@@ -61,7 +61,10 @@ export class AnswerBody {
   #part(at: number): Part {
     const known = this.#parts[at];
     if (known) return known;
-    const part = { text: new MarkdownView(), cards: new ToolCards(this.#services) };
+    const part = {
+      text: new MarkdownView(this.#services.say),
+      cards: this.#services.cards(this.#services),
+    };
     this.#parts.push(part);
     this.root.append(part.text.root);
     return part;

@@ -6,6 +6,7 @@ import type { Decision, ErrorFrame, ToolCall } from "@rivulet/client";
 import type { Decide } from "./approvals";
 import { make } from "./element";
 import { errorText } from "./notices";
+import { english, type Say } from "./say";
 import { isOpen, toolTitle } from "./tool-words";
 
 /** The longest time that a browser waits for. */
@@ -15,12 +16,13 @@ export class ApprovalView {
   readonly root = make("div", { className: "approval" });
   readonly #decide: Decide;
   readonly #lapsed: () => void;
+  readonly #say: Say;
   readonly #question = make("p", { className: "approval-question" });
   readonly #args = make("div", { className: "approval-args", tabIndex: 0 });
   readonly #terms = make("p", { className: "approval-terms" });
-  readonly #approve = this.#button("Approve", "approved");
-  readonly #deny = this.#button("Deny", "denied");
-  readonly #buttons = make("div", { className: "approval-buttons" }, this.#approve, this.#deny);
+  readonly #approve: HTMLButtonElement;
+  readonly #deny: HTMLButtonElement;
+  readonly #buttons = make("div", { className: "approval-buttons" });
   readonly #problem = make("p", { className: "approval-problem", hidden: true });
   #shown: ToolCall | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -28,12 +30,16 @@ export class ApprovalView {
   #busy = false;
 
   /** `lapsed`: its time is over. */
-  constructor(decide: Decide, lapsed: () => void) {
+  constructor(decide: Decide, lapsed: () => void, say: Say = english) {
+    this.#say = say;
+    this.#approve = this.#button(say("Approve"), "approved");
+    this.#deny = this.#button(say("Deny"), "denied");
+    this.#buttons.append(this.#approve, this.#deny);
     this.#decide = decide;
     this.#lapsed = lapsed;
     this.root.setAttribute("role", "group");
     this.#args.setAttribute("role", "group");
-    this.#args.setAttribute("aria-label", "What it will be given");
+    this.#args.setAttribute("aria-label", say("What it will be given"));
     this.#problem.setAttribute("role", "alert");
     this.root.append(this.#question, this.#args, this.#terms, this.#problem, this.#buttons);
   }
@@ -51,13 +57,16 @@ export class ApprovalView {
     if (left > 0) this.#timer = setTimeout(this.#lapsed, Math.min(left, LONGEST_MS));
     if (same) return;
     const mine = approval.approver === "user";
-    this.root.setAttribute("aria-label", `Approval: ${title}`);
+    this.root.setAttribute("aria-label", this.#say("Approval: {0}", title));
     this.#question.textContent = mine
-      ? "Shall this be done? Nothing happens before you approve it."
-      : "This waits for a colleague, who may approve it.";
-    this.#args.replaceChildren(...listOf(args));
+      ? this.#say("Shall this be done? Nothing happens before you approve it.")
+      : this.#say("This waits for a colleague, who may approve it.");
+    this.#args.replaceChildren(...listOf(args, this.#say));
     this.#args.hidden = this.#args.childElementCount === 0;
-    this.#terms.textContent = [who(approval.approver), until(approval.expires_at)].join(", ");
+    this.#terms.textContent = [
+      who(approval.approver, this.#say),
+      until(approval.expires_at, this.#say),
+    ].join(", ");
     this.#buttons.hidden = !mine;
     this.#problem.hidden = true;
     this.#setBusy(false);
@@ -66,11 +75,11 @@ export class ApprovalView {
   #button(label: string, decision: Decision): HTMLButtonElement {
     const className = decision === "approved" ? "button button-strong" : "button";
     const button = make("button", { type: "button", className, textContent: label });
-    button.addEventListener("click", () => this.#say(decision));
+    button.addEventListener("click", () => this.#decided(decision));
     return button;
   }
 
-  #say(decision: Decision): void {
+  #decided(decision: Decision): void {
     const approval = this.#shown?.approval;
     if (this.#busy || approval === undefined) return;
     this.#problem.hidden = true;
@@ -80,7 +89,7 @@ export class ApprovalView {
 
   #refused(error: ErrorFrame): void {
     this.#setBusy(false);
-    this.#problem.textContent = errorText(error);
+    this.#problem.textContent = errorText(error, this.#say);
     this.#problem.hidden = false;
   }
 
@@ -92,9 +101,9 @@ export class ApprovalView {
   }
 }
 
-function listOf(args: unknown): HTMLElement[] {
+function listOf(args: unknown, say: Say): HTMLElement[] {
   if (args === undefined || args === null)
-    return [make("p", {}, "Its arguments are too long to be shown.")];
+    return [make("p", {}, say("Its arguments are too long to be shown."))];
   if (typeof args !== "object" || Array.isArray(args)) return [words(args)];
   const entries = Object.entries(args).flatMap(([name, value]) => [
     make("dt", { dir: "auto", textContent: name }),
@@ -109,18 +118,19 @@ function words(value: unknown): HTMLElement {
   return make(isPlain ? "span" : "pre", { dir: isPlain ? "auto" : "ltr", textContent: text });
 }
 
-function who(approver: string): string {
-  if (approver === "user") return "You decide";
+function who(approver: string, say: Say): string {
+  if (approver === "user") return say("You decide");
   const scope = approver.replace(/^scope:/, "");
-  return `Whoever has “${scope}” decides`;
+  return say("Whoever has “{0}” decides", scope);
 }
 
-function until(moment: string): string {
+function until(moment: string, say: Say): string {
   const then = new Date(moment);
-  if (Number.isNaN(then.getTime())) return "at any time";
+  if (Number.isNaN(then.getTime())) return say("at any time");
   const today = then.toDateString() === new Date().toDateString();
   const time = { hour: "2-digit", minute: "2-digit" } as const;
-  return today
-    ? `until ${then.toLocaleTimeString([], time)}`
-    : `until ${then.toLocaleString([], { day: "numeric", month: "short", ...time })}`;
+  const words = today
+    ? then.toLocaleTimeString([], time)
+    : then.toLocaleString([], { day: "numeric", month: "short", ...time });
+  return say("until {0}", words);
 }

@@ -6,9 +6,10 @@ import { type Chart, cellOf, NotDrawable, readChart } from "../charts/spec";
 import { Problem, problemText } from "../documents/problem";
 import { sizeText } from "../documents/words";
 import { ChartView } from "./chart-view";
-import { byId, make } from "./element";
+import { make } from "./element";
 import { throwLater } from "./faults";
 import { canShow, fileName, save, tabFor } from "./save";
+import type { Say } from "./say";
 import { MOST_ROWS, tableView } from "./table-view";
 
 /** What is larger is not read here, only saved. */
@@ -22,17 +23,27 @@ const CHART = "application/vnd.vegalite.v5+json";
 export interface ArtifactServices {
   /** Rejects with a `Problem`. */
   content(artifact: Artifact): Promise<Blob>;
+  /** What the conversation scrolls in. */
+  readonly log: Element;
+  readonly say: Say;
   /** Changes what is in the conversation, and keeps in sight what is. */
   around(change: () => void): void;
 }
 
-export class ArtifactCards {
-  readonly root = make("ul", { className: "artifacts", ariaLabel: "Files" });
+/** What shows the files that a call has made. */
+export interface Files {
+  readonly root: HTMLElement;
+  show(artifacts: readonly Artifact[]): void;
+}
+
+export class ArtifactCards implements Files {
+  readonly root = make("ul", { className: "artifacts" });
   readonly #services: ArtifactServices;
   readonly #cards = new Map<string, ArtifactCard>();
 
   constructor(services: ArtifactServices) {
     this.#services = services;
+    this.root.ariaLabel = services.say("Files");
   }
 
   /** A file never changes. */
@@ -60,7 +71,7 @@ class ArtifactCard {
     this.#artifact = artifact;
     this.#services = services;
     const { kind, media, bytes, title } = artifact;
-    this.#title = title || "File";
+    this.#title = title || services.say("File");
     const name = make("span", {
       className: "artifact-title",
       dir: "auto",
@@ -71,8 +82,8 @@ class ArtifactCard {
     this.#note.setAttribute("role", "status");
     this.root = make("li", { className: "artifact" }, line, this.#note, this.#body);
     this.root.dataset.kind = kind;
-    if (canShow(media)) this.#add("Open", () => this.#open());
-    if (media !== CHART) this.#add("Download", () => this.#download());
+    if (canShow(media)) this.#add(services.say("Open"), () => this.#open());
+    if (media !== CHART) this.#add(services.say("Download"), () => this.#download());
   }
 
   /** Charts and tables are read when they come into sight. */
@@ -92,7 +103,7 @@ class ArtifactCard {
         seen.disconnect();
         read();
       },
-      { root: byId("log"), rootMargin: AHEAD },
+      { root: this.#services.log, rootMargin: AHEAD },
     );
     seen.observe(this.root);
   }
@@ -122,6 +133,7 @@ class ArtifactCard {
   }
 
   #showChart(chart: Chart): void {
+    const { say } = this.#services;
     const title = chart.title || this.#title;
     this.#title = title;
     this.root.querySelector(".artifact-title")?.replaceChildren(title);
@@ -129,25 +141,25 @@ class ArtifactCard {
     const rows = chart.rows.slice(0, MOST_ROWS);
     const cells = rows.map((row) => columns.map((name) => String(cellOf(row, name) ?? "")));
     const header = columns.map((name) => chart.titles.get(name) ?? name);
-    const table = tableView(`${title}: table`, header, cells, chart.rows.length);
+    const table = tableView(say("{0}: table", title), header, cells, chart.rows.length, say);
     table.hidden = true;
-    const toggle = this.#add("As table", () => {
+    const toggle = this.#add(say("As table"), () => {
       table.hidden = !table.hidden;
       toggle.ariaExpanded = String(!table.hidden);
       // What the reader has opened is read where it is.
       this.root.dispatchEvent(new Event("toggle"));
     });
     toggle.ariaExpanded = "false";
-    this.#add("As CSV", () => {
+    this.#add(say("As CSV"), () => {
       const csv = new Blob([toCsv(chart.rows, chart.titles)], { type: "text/csv" });
       save(csv, fileName(title, "text/csv"));
     });
-    this.#body.replaceChildren(new ChartView(chart, title).root, table);
+    this.#body.replaceChildren(new ChartView(chart, title, say).root, table);
   }
 
   #showTable(text: string): void {
     const { header, rows, total } = readCsv(text, MOST_ROWS);
-    this.#body.replaceChildren(tableView(this.#title, header, rows, total));
+    this.#body.replaceChildren(tableView(this.#title, header, rows, total, this.#services.say));
   }
 
   #open(): void {
@@ -180,14 +192,14 @@ class ArtifactCard {
   }
 
   #fail(error: unknown): void {
-    this.#note.textContent = reason(error);
+    this.#note.textContent = reason(error, this.#services.say);
     this.#note.hidden = false;
     if (isGone(error)) this.#buttons.replaceChildren();
     if (!(error instanceof Problem) && !(error instanceof NotDrawable)) throwLater(error);
   }
 
   #offerAgain(): void {
-    const again = this.#add("Try again", () => {
+    const again = this.#add(this.#services.say("Try again"), () => {
       again.remove();
       this.#note.hidden = true;
       this.load();
@@ -215,8 +227,8 @@ function isGone(error: unknown): boolean {
   return error instanceof Problem && error.status === 404;
 }
 
-function reason(error: unknown): string {
-  if (isGone(error)) return "Expired: this file is not kept any more. Ask for it again.";
-  if (error instanceof NotDrawable) return `This cannot be drawn. ${error.message}.`;
+function reason(error: unknown, say: Say): string {
+  if (isGone(error)) return say("Expired: this file is not kept any more. Ask for it again.");
+  if (error instanceof NotDrawable) return `${say("This cannot be drawn.")} ${error.message}.`;
   return problemText(error);
 }

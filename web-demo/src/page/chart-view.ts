@@ -4,7 +4,8 @@
  */
 import { type Axis, numberAxis, numberText, type Tick, timeAxis, timeText } from "../charts/scale";
 import type { Chart, Point, Series } from "../charts/spec";
-import { make } from "./element";
+import { focusNear, make } from "./element";
+import { english, type Say } from "./say";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 260;
@@ -50,19 +51,19 @@ export class ChartView {
   #at: number;
   #width = 0;
 
-  constructor(chart: Chart, title: string) {
+  constructor(chart: Chart, title: string, say: Say = english) {
     this.#chart = chart;
     this.#at = chart.xs.length - 1;
     this.#frame = frameOf(chart, USUAL_WIDTH);
     this.#plot.setAttribute("role", "img");
     this.#plot.setAttribute("aria-label", title);
     this.#reader.setAttribute("role", "slider");
-    this.#reader.setAttribute("aria-label", `${title}: values`);
+    this.#reader.setAttribute("aria-label", say("{0}: values", title));
     this.#reader.setAttribute("aria-valuemin", "1");
     this.#reader.setAttribute("aria-valuemax", String(chart.xs.length));
     const stage = make("div", { className: "chart-stage" });
     stage.append(this.#plot, this.#reader, this.#tip);
-    this.root.append(stage, ...legend(chart.series));
+    this.root.append(stage, ...legend(chart.series, say("Legend")));
     this.#listen();
     this.#draw(USUAL_WIDTH);
     this.#tell();
@@ -94,7 +95,7 @@ export class ChartView {
       this.#show(far.indexOf(Math.min(...far)));
     });
     this.#reader.addEventListener("pointerleave", () => {
-      if (document.activeElement !== this.#reader) this.#hide();
+      if (focusNear(this.#reader) !== this.#reader) this.#hide();
     });
     this.#reader.addEventListener("focus", () => this.#show(this.#at));
     this.#reader.addEventListener("blur", () => this.#hide());
@@ -291,12 +292,12 @@ function runsOf(points: readonly Point[]): Point[][] {
 }
 
 /** One series alone is what the title says. */
-function legend(series: readonly Series[]): HTMLElement[] {
+function legend(series: readonly Series[], label: string): HTMLElement[] {
   if (series.length < 2) return [];
   const entries = series.map((one) =>
     make("li", { dir: "auto" }, swatch(one), make("span", { textContent: short(one.name) })),
   );
-  return [make("ul", { className: "chart-legend", ariaLabel: "Legend" }, ...entries)];
+  return [make("ul", { className: "chart-legend", ariaLabel: label }, ...entries)];
 }
 
 function swatch(series: Series): SVGElement {

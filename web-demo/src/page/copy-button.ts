@@ -1,16 +1,26 @@
 /** A button that puts text on the clipboard and says so. */
 import { make } from "./element";
+import { english, type Say } from "./say";
 
 const SAID_FOR_MS = 2_000;
 
-export function copyButton(label: string, text: () => string): HTMLButtonElement {
+export function copyButton(
+  label: string,
+  text: () => string,
+  say: Say = english,
+): HTMLButtonElement {
   const button = make("button", { type: "button", className: "copy", textContent: label });
-  button.addEventListener("click", () => void copyAndTell(button, label, text()));
+  button.addEventListener("click", () => void copyAndTell(button, label, text(), say));
   return button;
 }
 
-async function copyAndTell(button: HTMLElement, label: string, text: string): Promise<void> {
-  button.textContent = (await copyText(text)) ? "Copied" : "Not allowed";
+async function copyAndTell(
+  button: HTMLElement,
+  label: string,
+  text: string,
+  say: Say,
+): Promise<void> {
+  button.textContent = (await copyText(text)) ? say("Copied") : say("Not allowed");
   setTimeout(() => {
     button.textContent = label;
   }, SAID_FOR_MS);

@@ -6,6 +6,12 @@ export function byId<Type extends HTMLElement>(id: string): Type {
   return element as Type;
 }
 
+/** What has the focus where `near` is: of a tree in the shadow of an element the document knows only that element. */
+export function focusNear(near: Node): Element | null {
+  const root = near.getRootNode();
+  return root instanceof Document || root instanceof ShadowRoot ? root.activeElement : null;
+}
+
 /** A new element with properties and children; text children are text, never markup. */
 export function make<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,

@@ -1,6 +1,7 @@
 /** What the reader thinks of an answer: a thumb, and a few words for whoever wants to. */
 import type { Feedback } from "@rivulet/client";
 import { icon, make } from "./element";
+import { english, type Say } from "./say";
 
 export type TellFeedback = (value: Feedback["value"], comment?: string) => void;
 
@@ -14,8 +15,8 @@ export class FeedbackView {
   /** Below that row: the words. */
   readonly root = make("div", { className: "feedback", hidden: true });
   readonly #tell: TellFeedback;
-  readonly #good = thumb("Good answer", "thumb");
-  readonly #bad = thumb("Bad answer", "thumb thumb-down");
+  readonly #good: HTMLButtonElement;
+  readonly #bad: HTMLButtonElement;
   readonly #comment = make("input", {
     type: "text",
     maxLength: COMMENT_CHARS,
@@ -25,11 +26,13 @@ export class FeedbackView {
   readonly #words = make("p", { className: "feedback-words", dir: "auto", hidden: true });
   #feedback: Feedback | undefined;
 
-  constructor(tell: TellFeedback) {
+  constructor(tell: TellFeedback, say: Say = english) {
     this.#tell = tell;
-    this.#comment.placeholder = "Say more, if you like";
-    this.#comment.setAttribute("aria-label", "Comment on this answer");
-    const send = make("button", { className: "button", textContent: "Add comment" });
+    this.#good = thumb(say("Good answer"), "thumb");
+    this.#bad = thumb(say("Bad answer"), "thumb thumb-down");
+    this.#comment.placeholder = say("Say more, if you like");
+    this.#comment.setAttribute("aria-label", say("Comment on this answer"));
+    const send = make("button", { className: "button", textContent: say("Add comment") });
     this.#form = make("form", { className: "feedback-form", hidden: true }, this.#comment, send);
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();

@@ -11,6 +11,7 @@ import { copyButton } from "./copy-button";
 import { make } from "./element";
 import { throwLater } from "./faults";
 import { definedLinks, type Links, renderBlock } from "./markdown";
+import { english, type Say } from "./say";
 
 interface Block {
   readonly text: string;
@@ -24,9 +25,14 @@ interface Block {
 
 export class MarkdownView {
   readonly root = make("div", { className: "markdown", dir: "auto" });
+  readonly #say: Say;
   #blocks: Block[] = [];
   #targets = "";
   #sources = 0;
+
+  constructor(say: Say = english) {
+    this.#say = say;
+  }
 
   /**
    * Says whether everything is shown as it should be. What cannot be rendered before `until`, in the time
@@ -51,11 +57,23 @@ export class MarkdownView {
       const place = this.root.children[at] ?? this.root.appendChild(make("div"));
       const late = performance.now() > until;
       if (late && place.childElementCount > 0) return;
-      place.replaceChildren(late ? asWritten(block.text) : rendered(block, links, known, idOf));
+      place.replaceChildren(
+        late ? asWritten(block.text) : this.#rendered(block, links, known, idOf),
+      );
       block.shown = !late;
     });
     while (this.root.children.length > this.#blocks.length) this.root.lastElementChild?.remove();
     return this.#blocks.every(({ shown }) => shown);
+  }
+
+  #rendered(block: Block, links: Links, known: Known, idOf: (n: number) => string): Node {
+    const content = attempt(block, () => {
+      const fragment = renderBlock(block.text, links);
+      linkCitations(fragment, known, idOf);
+      for (const code of fragment.querySelectorAll("pre")) frameCode(code, this.#say);
+      return fragment;
+    });
+    return content ?? asWritten(block.text);
   }
 }
 
@@ -76,16 +94,6 @@ function allLinks(blocks: readonly Block[]): Links {
   return Object.assign(Object.create(null), ...blocks.map(({ links }) => links).reverse());
 }
 
-function rendered(block: Block, links: Links, known: Known, idOf: (n: number) => string): Node {
-  const content = attempt(block, () => {
-    const fragment = renderBlock(block.text, links);
-    linkCitations(fragment, known, idOf);
-    for (const code of fragment.querySelectorAll("pre")) frameCode(code);
-    return fragment;
-  });
-  return content ?? asWritten(block.text);
-}
-
 /** Whatever is thrown costs the markup of this block, and nothing else. */
 function attempt<Result>(block: Block, step: () => Result): Result | null {
   if (block.plain) return null;
@@ -103,13 +111,13 @@ function asWritten(text: string): HTMLElement {
   return make("p", { className: "as-written", textContent: text });
 }
 
-function frameCode(code: HTMLPreElement): void {
+function frameCode(code: HTMLPreElement, say: Say): void {
   const source = code.textContent ?? "";
   const frame = make("div", { className: "code" });
   code.replaceWith(frame);
   frame.append(
     code,
-    copyButton("Copy code", () => source),
+    copyButton(say("Copy code"), () => source, say),
   );
   // Wide code scrolls inside its box, which a keyboard has to be able to reach.
   code.tabIndex = 0;

@@ -29,37 +29,32 @@ const BLOCK_BEGINS = /^ {0,3}(\$\$|\\\[|\\begin\{([a-zA-Z]+\*?)\})/;
 const BLOCK_MAY_BEGIN = /\n {0,3}(?:\$\$|\\\[|\\begin\{)|(?:\\\[|\\begin\{[a-zA-Z]+\*?\})[ \t]*\n/g;
 const BLANK_LINE = /\n[ \t]*(?:\n|$)/;
 
-/** `show` makes a formula, given as it was written, into HTML. */
-export function keepMath(show: (raw: string) => string): MarkedExtension {
-  return {
-    tokenizer: {
-      // Markdown would take the backslash away, also while the other end has not arrived yet.
-      escape(source) {
-        const raw = /^\\[()[\]]/.exec(source)?.[0];
-        return raw === undefined ? false : { type: "escape", raw, text: raw };
-      },
+export const keepMath: MarkedExtension = {
+  tokenizer: {
+    // Markdown would take the backslash away, also while the other end has not arrived yet.
+    escape(source) {
+      const raw = /^\\[()[\]]/.exec(source)?.[0];
+      return raw === undefined ? false : { type: "escape", raw, text: raw };
     },
-    extensions: [
-      {
-        name: "math",
-        level: "inline",
-        start: (source) => source.search(MAY_BEGIN),
-        tokenizer: (source) => token("math", HERE.exec(source)?.[0]),
-        renderer: ({ raw }) => show(raw),
+  },
+  extensions: [
+    {
+      name: "math",
+      level: "inline",
+      start: (source) => source.search(MAY_BEGIN),
+      tokenizer: (source) => token("math", HERE.exec(source)?.[0]),
+    },
+    {
+      name: "mathBlock",
+      level: "block",
+      // Only paragraphs at the top are cut there.
+      start(this: TokenizerThis, source) {
+        return this.lexer.state.top ? blockWithin(source) : -1;
       },
-      {
-        name: "mathBlock",
-        level: "block",
-        // Only paragraphs at the top are cut there.
-        start(this: TokenizerThis, source) {
-          return this.lexer.state.top ? blockWithin(source) : -1;
-        },
-        tokenizer: (source) => token("mathBlock", block(source)),
-        renderer: ({ raw }) => `<p>${show(raw.trim())}</p>`,
-      },
-    ],
-  };
-}
+      tokenizer: (source) => token("mathBlock", block(source)),
+    },
+  ],
+};
 
 function token(type: string, raw: string | undefined): Tokens.Generic | undefined {
   return raw === undefined ? undefined : { type, raw };

@@ -3,13 +3,14 @@
 import type { ErrorFrame } from "@rivulet/client";
 import { sentence } from "../documents/problem";
 import { byId, make } from "./element";
+import { english, type Say } from "./say";
 import { whenText } from "./when";
 
 const SHOWN_MS = 10_000;
 /** What holds for longer is shown for longer, up to this. */
 const LONGEST_SHOWN_MS = 60_000;
 
-const TEXT: Readonly<Record<string, string>> = {
+export const TEXT: Readonly<Record<string, string>> = {
   busy: "An answer is still being written.",
   queue_full: "Too many questions are waiting for their answers.",
   text_too_long: "That message is too long.",
@@ -32,17 +33,20 @@ const TEXT: Readonly<Record<string, string>> = {
 };
 
 /** What to do about it, where the gateway does not say when it is over. */
-const ADVICE: Readonly<Record<string, string>> = {
+export const ADVICE: Readonly<Record<string, string>> = {
   busy: "Wait for it, or stop it first.",
   queue_full: "Try again a little later.",
   budget_exhausted: "Try again later.",
 };
 
 /** In words of people, and what to do about it. */
-export function errorText({ code, message, retry_in_ms: wait = 0 }: ErrorFrame): string {
-  const advice = wait > 0 ? `Try again ${whenText(wait)}.` : ADVICE[code];
-  const text = TEXT[code] ?? sentence(message);
-  return advice ? `${text} ${advice}` : text;
+export function errorText(
+  { code, message, retry_in_ms: wait = 0 }: ErrorFrame,
+  say: Say = english,
+): string {
+  const advice = wait > 0 ? say("Try again {0}.", whenText(wait, new Date(), say)) : ADVICE[code];
+  const text = TEXT[code] === undefined ? sentence(message) : say(TEXT[code]);
+  return advice ? `${text} ${say(advice)}` : text;
 }
 
 export class Notices {

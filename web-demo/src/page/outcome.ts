@@ -1,8 +1,9 @@
 /** What people read about the state and the end of an answer. */
 import type { Message, Run, RunPhase } from "@rivulet/client";
+import { english, type Say } from "./say";
 import { duration, usingText } from "./tool-words";
 
-const PHASE: Readonly<Record<Exclude<RunPhase, "tool">, string>> = {
+export const PHASE: Readonly<Record<Exclude<RunPhase, "tool">, string>> = {
   queued: "Waiting for its turn",
   retrieving: "Searching the knowledge",
   waiting: "Waiting for the model",
@@ -10,7 +11,7 @@ const PHASE: Readonly<Record<Exclude<RunPhase, "tool">, string>> = {
   streaming: "Writing",
 };
 
-const NOTE: Readonly<Record<string, string>> = {
+export const NOTE: Readonly<Record<string, string>> = {
   stopped: "You stopped this answer. What was written is kept.",
   length: "The answer reached its longest allowed length.",
   filtered: "The model's content filter ended this answer.",
@@ -19,31 +20,32 @@ const NOTE: Readonly<Record<string, string>> = {
   interrupted: "The gateway was restarted while this was being written.",
 };
 
-const STOPPED_BEFORE = "You stopped this answer before it began.";
-const SPENT_BEFORE = "What is left of the budget is not enough for this answer. Try again later.";
-const SPENT_WITHIN =
+export const STOPPED_BEFORE = "You stopped this answer before it began.";
+export const SPENT_BEFORE =
+  "What is left of the budget is not enough for this answer. Try again later.";
+export const SPENT_WITHIN =
   "The budget for answers was used up here. What was written is kept; its end is missing.";
 
-export function phaseText({ phase, position, tools }: Run): string {
-  if (phase === "tool") return usingText(tools);
-  const text = PHASE[phase] ?? "Working";
+export function phaseText({ phase, position, tools }: Run, say: Say = english): string {
+  if (phase === "tool") return usingText(tools, say);
+  const text = say(PHASE[phase] ?? "Working");
   if (phase !== "queued" || position === undefined) return text;
-  return position > 1 ? `${text}: ${position - 1} before this one` : "Next in line";
+  return position > 1 ? say("{0}: {1} before this one", text, position - 1) : say("Next in line");
 }
 
 /** A note under an answer that did not simply end well; `null` when there is nothing to say. */
-export function outcomeNote(message: Message): string | null {
+export function outcomeNote(message: Message, say: Say = english): string | null {
   if (message.verified === false) {
-    return "This text could not be checked against the gateway's. Reload to fetch it again.";
+    return say("This text could not be checked against the gateway's. Reload to fetch it again.");
   }
   const error = message.outcome?.error;
   const detail = typeof error === "string" ? error : error?.message;
   const spent = typeof error === "object" && error.code === "budget_exhausted";
   const unbegun = message.text === "" && message.tools.length === 0;
-  if (spent) return unbegun ? SPENT_BEFORE : SPENT_WITHIN;
+  if (spent) return say(unbegun ? SPENT_BEFORE : SPENT_WITHIN);
   const note = message.status === "stopped" && unbegun ? STOPPED_BEFORE : NOTE[message.status];
   if (note === undefined) return null;
-  return detail ? `${note} ${detail}` : note;
+  return detail ? `${say(note)} ${detail}` : say(note);
 }
 
 /** One line of facts: the model, how long it took, how much it wrote. */

@@ -10,10 +10,28 @@ const END_PX = 2;
 /** A move that is smaller is rounding. */
 const MOVE_PX = 0.5;
 
+/** The elements of a conversation. */
+export interface Scrolled {
+  /** What scrolls. */
+  readonly log: HTMLElement;
+  readonly messages: HTMLElement;
+  /** The way back to the end. */
+  readonly jump: HTMLElement;
+  /** Where one writes. */
+  readonly composer: HTMLElement;
+}
+
+const ofThePage = (): Scrolled => ({
+  log: byId("log"),
+  messages: byId("messages"),
+  jump: byId("jump"),
+  composer: byId("composer-text"),
+});
+
 export class ScrollFollow {
-  readonly #log = byId("log");
-  readonly #jump = byId("jump");
-  readonly #messages = byId("messages");
+  readonly #log: HTMLElement;
+  readonly #jump: HTMLElement;
+  readonly #messages: HTMLElement;
   #following = true;
   /** Whether there was no message when the end was shown last. */
   #empty = true;
@@ -24,7 +42,10 @@ export class ScrollFollow {
   /** What a parked reader sees first, and where; until they move. */
   #held: { readonly block: Element; readonly top: number } | null = null;
 
-  constructor() {
+  constructor({ log, messages, jump, composer } = ofThePage()) {
+    this.#log = log;
+    this.#messages = messages;
+    this.#jump = jump;
     this.#log.addEventListener("scroll", () => this.#look(), { passive: true });
     // The message box grows at the expense of the conversation.
     new ResizeObserver(() => this.follow()).observe(this.#log);
@@ -32,7 +53,7 @@ export class ScrollFollow {
     this.#messages.addEventListener("toggle", () => this.#unfolded(), { capture: true });
     this.#jump.addEventListener("click", () => {
       this.toNewest();
-      byId("composer-text").focus();
+      composer.focus();
     });
   }
 

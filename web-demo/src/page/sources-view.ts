@@ -3,7 +3,7 @@
 import type { SourceItem } from "@rivulet/client";
 import { placeText } from "../documents/words";
 import { make } from "./element";
-import { safeHref } from "./markdown";
+import { safeHref } from "./markup";
 
 export function sourceId(message: string, n: number): string {
   return `source-${message}-${n}`;

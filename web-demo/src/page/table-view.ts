@@ -1,5 +1,6 @@
 /** A table of words and numbers, as far as it is of use on a screen. */
 import { make } from "./element";
+import { english, type Say } from "./say";
 
 /** Of the rows that are shown; files have all of them. */
 export const MOST_ROWS = 200;
@@ -13,6 +14,7 @@ export function tableView(
   header: readonly string[],
   rows: readonly (readonly string[])[],
   total: number,
+  say: Say = english,
 ): HTMLElement {
   const columns = header.slice(0, MOST_COLUMNS);
   const shown = rows.slice(0, MOST_ROWS);
@@ -25,11 +27,11 @@ export function tableView(
     make("tbody", {}, ...body),
   );
   const rest = [
-    total > shown.length && `${total - shown.length} more rows`,
-    header.length > columns.length && `${header.length - columns.length} more columns`,
+    total > shown.length && say("{0} more rows", total - shown.length),
+    header.length > columns.length && say("{0} more columns", header.length - columns.length),
   ].filter((one) => typeof one === "string");
   const view = make("div", { className: "value", tabIndex: 0 }, table);
-  if (rest.length > 0) view.append(make("p", { dir: "ltr" }, `… ${rest.join(", ")}`));
+  if (rest.length > 0) view.append(make("p", { dir: "auto" }, `… ${rest.join(", ")}`));
   view.setAttribute("role", "group");
   view.setAttribute("aria-label", label);
   return view;

@@ -2,9 +2,10 @@
 import type { ToolCall } from "@rivulet/client";
 import { ApprovalView } from "./approval-view";
 import type { Decide } from "./approvals";
-import { ArtifactCards, type ArtifactServices } from "./artifact-cards";
-import { make } from "./element";
+import type { ArtifactServices, Files } from "./artifact-cards";
+import { focusNear, make } from "./element";
 import { apart } from "./faults";
+import type { Say } from "./say";
 import {
   decidedText,
   duration,
@@ -18,16 +19,26 @@ import { valueView } from "./value-view";
 /** What the cards need of the page around them. */
 export interface CardServices extends ArtifactServices {
   readonly decide: Decide;
+  /** Shows the calls at one place of an answer. */
+  cards(services: CardServices): Cards;
+  /** Shows the files that a call has made. */
+  files(services: ArtifactServices): Files;
 }
 
-export class ToolCards {
+/** What shows calls of tools. */
+export interface Cards {
+  readonly root: HTMLElement;
+  show(calls: readonly ToolCall[]): void;
+}
+
+export class ToolCards implements Cards {
   readonly root = make("ul", { className: "tools" });
   readonly #cards: ToolCard[] = [];
   readonly #services: CardServices;
 
   constructor(services: CardServices) {
     this.#services = services;
-    this.root.setAttribute("aria-label", "Tools");
+    this.root.setAttribute("aria-label", services.say("Tools"));
   }
 
   show(calls: readonly ToolCall[]): void {
@@ -58,7 +69,7 @@ class ToolCard {
   readonly #details = make("details", { className: "fold tool", dir: "auto" });
   readonly #line: HTMLElement;
   readonly #services: CardServices;
-  #files: ArtifactCards | null = null;
+  #files: Files | null = null;
   #approval: ApprovalView | null = null;
   #shown: ToolCall | null = null;
 
@@ -79,7 +90,7 @@ class ToolCard {
     this.#fill(this.#details.open);
     const { artifacts = [] } = call;
     if (artifacts.length > 0 && this.#files === null) {
-      this.#files = new ArtifactCards(this.#services);
+      this.#files = this.#services.files(this.#services);
       this.root.append(this.#files.root);
     }
     this.#files?.show(artifacts);
@@ -87,12 +98,13 @@ class ToolCard {
 
   #paint(call: ToolCall): void {
     const { summary = "", ms = 0 } = call;
+    const { say } = this.#services;
     const status = statusNow(call);
     this.#details.dataset.status = status;
     this.#title.textContent = toolTitle(call);
-    this.#status.textContent = statusText(status);
+    this.#status.textContent = statusText(status, say);
     this.#status.classList.toggle("visually-hidden", status === "ok");
-    this.#summary.textContent = summary || decidedText(call) || progressText(call);
+    this.#summary.textContent = summary || decidedText(call, say) || progressText(call);
     // None: it has not ended, or was not let to.
     this.#time.textContent = ms > 0 ? duration(ms) : "";
     this.#ask(call, status === "waiting");
@@ -101,13 +113,17 @@ class ToolCard {
   /** What waits for a word asks for it, without being opened. */
   #ask(call: ToolCall, waits: boolean): void {
     if (waits && call.approval) {
-      this.#approval ??= new ApprovalView(this.#services.decide, () => {
-        if (this.#shown) this.#paint(this.#shown);
-      });
+      this.#approval ??= new ApprovalView(
+        this.#services.decide,
+        () => {
+          if (this.#shown) this.#paint(this.#shown);
+        },
+        this.#services.say,
+      );
       this.#approval.show(call);
       this.#details.after(this.#approval.root);
     } else if (this.#approval) {
-      const focused = this.#approval.root.contains(document.activeElement);
+      const focused = this.#approval.root.contains(focusNear(this.#approval.root));
       this.#approval.root.remove();
       this.#approval = null;
       if (focused) this.#line.focus({ preventScroll: true });
@@ -121,19 +137,20 @@ class ToolCard {
       this.#more.replaceChildren();
       return;
     }
+    const { say } = this.#services;
     const { tool, args, data } = call;
     const name = make("code", { textContent: tool });
     this.#more.replaceChildren(
-      make("p", { className: "tool-name", dir: "ltr" }, "Tool ", name),
-      ...(args === undefined ? [] : part("Arguments", args)),
-      ...(data === undefined ? [] : part("Result", data)),
+      make("p", { className: "tool-name", dir: "ltr" }, `${say("Tool")} `, name),
+      ...(args === undefined ? [] : part(say("Arguments"), args, say)),
+      ...(data === undefined ? [] : part(say("Result"), data, say)),
     );
   }
 }
 
-function part(title: string, value: unknown): HTMLElement[] {
+function part(title: string, value: unknown, say: Say): HTMLElement[] {
   return [
     make("p", { className: "tool-part", textContent: title, dir: "ltr" }),
-    valueView(value, title),
+    valueView(value, title, say),
   ];
 }

@@ -1,7 +1,8 @@
 /** What people read about the call of a tool. */
 import type { ToolCall } from "@rivulet/client";
+import { english, type Say } from "./say";
 
-const STATUS: Readonly<Record<string, string>> = {
+export const STATUS: Readonly<Record<string, string>> = {
   running: "Running",
   ok: "Done",
   error: "Failed",
@@ -32,21 +33,23 @@ export function statusNow(call: ToolCall): string {
 }
 
 /** One that is not known here is shown as it is. */
-export function statusText(status: string): string {
-  return Object.hasOwn(STATUS, status) ? (STATUS[status] ?? "") : status;
+export function statusText(status: string, say: Say = english): string {
+  return Object.hasOwn(STATUS, status) ? say(STATUS[status] ?? "") : status;
 }
 
 /** "Using Monthly instalment", as long as there is one at work. */
-export function usingText(tools: readonly ToolCall[]): string {
+export function usingText(tools: readonly ToolCall[], say: Say = english): string {
   const [first, ...others] = tools.filter(({ status }) => status === "running");
-  if (first === undefined) return "Using a tool";
-  const more = others.length > 0 ? ` and ${others.length} more` : "";
-  return `Using ${toolTitle(first)}${more}`;
+  if (first === undefined) return say("Using a tool");
+  const title = toolTitle(first);
+  return others.length > 0
+    ? say("Using {0} and {1} more", title, others.length)
+    : say("Using {0}", title);
 }
 
 /** Who has decided, and what they said, as far as that is told. */
-export function decidedText({ approval }: ToolCall): string {
-  return [approval?.by && `by ${approval.by}`, approval?.comment].filter(Boolean).join(": ");
+export function decidedText({ approval }: ToolCall, say: Say = english): string {
+  return [approval?.by && say("by {0}", approval.by), approval?.comment].filter(Boolean).join(": ");
 }
 
 /** "40 %: page 2 of 5", while it is at work. */
@@ -57,15 +60,17 @@ export function progressText({ status, progress: told }: ToolCall): string {
 }
 
 /** For who does not see the card: "Monthly instalment: 16,251.22 a month." */
-export function endText(call: ToolCall): string {
+export function endText(call: ToolCall, say: Say = english): string {
   const { summary, approval } = call;
   const status = statusNow(call);
   if (status === "waiting") {
-    const who = approval?.approver === "user" ? "your approval" : "the approval of a colleague";
-    return `${toolTitle(call)}: Waits for ${who}.`;
+    const title = toolTitle(call);
+    return approval?.approver === "user"
+      ? say("{0}: Waits for your approval.", title)
+      : say("{0}: Waits for the approval of a colleague.", title);
   }
-  const words = [status !== "ok" && statusText(status), summary].filter(Boolean).join(": ");
-  return `${toolTitle(call)}: ${words || statusText(status)}.`;
+  const words = [status !== "ok" && statusText(status, say), summary].filter(Boolean).join(": ");
+  return `${toolTitle(call)}: ${words || statusText(status, say)}.`;
 }
 
 export function duration(ms: number): string {

@@ -17,11 +17,13 @@ import { MemoriesApi } from "../memories/api";
 import { Forgetting } from "../memories/forgetting";
 import { AnswerView } from "./answer-view";
 import { Approvals } from "./approvals";
+import { ArtifactCards } from "./artifact-cards";
 import { byId } from "./element";
 import { apart } from "./faults";
 import type { MemoryServices } from "./memory/memory-line";
 import { type Delivery, QuestionView } from "./question-view";
-import type { CardServices } from "./tool-cards";
+import { english } from "./say";
+import { type CardServices, ToolCards } from "./tool-cards";
 
 export interface TranscriptEvents {
   /** Something was asked whose answer will come at the end. */
@@ -77,6 +79,10 @@ export class Transcript {
     this.#events = events;
     const { around = (change) => change() } = events;
     this.#services = {
+      log: byId("log"),
+      say: english,
+      cards: (services) => new ToolCards(services),
+      files: (services) => new ArtifactCards(services),
       decide: new Approvals(client).decide,
       content: (artifact) => contentOf(client.endpoint, artifact),
       around,

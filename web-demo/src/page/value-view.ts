@@ -3,6 +3,7 @@
  * systems, so it is only ever text, and there is a bound to how much of it is shown.
  */
 import { make } from "./element";
+import { english, type Say } from "./say";
 
 /** Of a table, and of all tables within one value together. */
 const MOST_ROWS = 50;
@@ -17,15 +18,20 @@ const DEEPEST = 1;
 type Names = Readonly<Record<string, unknown>>;
 
 /** `label`: what it is, for who cannot see where it stands. */
-export function valueView(value: unknown, label: string): HTMLElement {
-  const root = make("div", { className: "value", tabIndex: 0 }, new Drawing().draw(value, 0));
+export function valueView(value: unknown, label: string, say: Say = english): HTMLElement {
+  const root = make("div", { className: "value", tabIndex: 0 }, new Drawing(say).draw(value, 0));
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", label);
   return root;
 }
 
 class Drawing {
+  readonly #say: Say;
   #cells = MOST_CELLS;
+
+  constructor(say: Say) {
+    this.#say = say;
+  }
 
   draw(value: unknown, depth: number): HTMLElement {
     if (depth <= DEEPEST) {
@@ -33,8 +39,9 @@ class Drawing {
       if (isNames(value) && Object.keys(value).length > 0) return this.#names(value, depth);
     }
     const most = depth === 0 ? TEXT : CELL;
-    if (typeof value !== "object" || value === null) return words(String(value), most);
-    return make("pre", { dir: "ltr", textContent: cut(json(value, depth === 0), most) });
+    if (typeof value !== "object" || value === null) return this.#words(String(value), most);
+    const text = cut(json(value, depth === 0), most, this.#say);
+    return make("pre", { dir: "ltr", textContent: text });
   }
 
   /** A name and its value in each row. */
@@ -43,17 +50,17 @@ class Drawing {
     const names = Object.keys(value);
     const shown = this.#take(names, 2);
     for (const name of shown)
-      body.append(make("tr", {}, named(name, "row"), this.#cell(value[name], depth)));
-    return withRest(make("table", {}, body), names.length - shown.length);
+      body.append(make("tr", {}, this.#named(name, "row"), this.#cell(value[name], depth)));
+    return this.#withRest(make("table", {}, body), names.length - shown.length);
   }
 
   /** Things of one kind, one in each row, below their names. */
   #rows(value: readonly Names[], depth: number): HTMLElement {
     const names = [...new Set(value.flatMap((row) => Object.keys(row)))];
     const columns = names.slice(0, MOST_COLUMNS);
-    const head = make("tr", {}, ...columns.map((name) => named(name, "col")));
+    const head = make("tr", {}, ...columns.map((name) => this.#named(name, "col")));
     const hidden = names.length - columns.length;
-    if (hidden > 0) head.append(named(`… ${hidden} more`, "col"));
+    if (hidden > 0) head.append(this.#named(this.#say("… {0} more", hidden), "col"));
     const body = make("tbody");
     const shown = this.#take(value, columns.length);
     for (const row of shown) {
@@ -61,7 +68,7 @@ class Drawing {
       body.append(make("tr", {}, ...columns.map((name) => this.#cell(own(name), depth))));
     }
     const table = make("table", { className: "value-rows" }, make("thead", {}, head), body);
-    return withRest(table, value.length - shown.length);
+    return this.#withRest(table, value.length - shown.length);
   }
 
   #cell(value: unknown, depth: number): HTMLElement {
@@ -77,6 +84,19 @@ class Drawing {
     this.#cells -= shown.length * cells;
     return shown;
   }
+
+  #named(name: string, scope: "row" | "col"): HTMLElement {
+    return make("th", { scope }, this.#words(name, CELL));
+  }
+
+  #words(text: string, most: number): HTMLElement {
+    return make("span", { dir: "auto", textContent: cut(text, most, this.#say) });
+  }
+
+  #withRest(table: HTMLElement, more: number): HTMLElement {
+    if (more === 0) return table;
+    return make("div", {}, table, make("p", { dir: "auto" }, this.#say("… {0} more", more)));
+  }
 }
 
 function isNames(value: unknown): value is Names {
@@ -88,19 +108,6 @@ function isRows(value: unknown): value is readonly Names[] {
   return value.every((row) => isNames(row) && Object.keys(row).length > 0);
 }
 
-function named(name: string, scope: "row" | "col"): HTMLElement {
-  return make("th", { scope }, words(name, CELL));
-}
-
-function words(text: string, most: number): HTMLElement {
-  return make("span", { dir: "auto", textContent: cut(text, most) });
-}
-
-function withRest(table: HTMLElement, more: number): HTMLElement {
-  if (more === 0) return table;
-  return make("div", {}, table, make("p", { dir: "ltr" }, `… ${more} more`));
-}
-
 function json(value: unknown, indented: boolean): string {
   try {
     return JSON.stringify(value, null, indented ? 2 : undefined);
@@ -110,7 +117,7 @@ function json(value: unknown, indented: boolean): string {
   }
 }
 
-function cut(text: string, most: number): string {
+function cut(text: string, most: number, say: Say): string {
   if (text.length <= most) return text;
-  return `${text.slice(0, most)}… ${text.length - most} characters more`;
+  return say("{0}… {1} characters more", text.slice(0, most), text.length - most);
 }

@@ -6,7 +6,7 @@
 import type { AnswerMemory, NotedFact, RecalledMemory } from "@rivulet/client";
 import type { Forgetting } from "../../memories/forgetting";
 import { dayText, memoryProblem, recalledText, shortName, UNAVAILABLE } from "../../memories/words";
-import { make } from "../element";
+import { focusNear, make } from "../element";
 import { type Conversations, conversationLink } from "./conversation-link";
 
 export interface MemoryServices {
@@ -99,7 +99,7 @@ export class MemoryLine {
   /** Where one stood is another element now. */
   #keepingFocus(change: () => void): void {
     const items = [...this.#noted.children];
-    const at = items.findIndex((item) => item.contains(document.activeElement));
+    const at = items.findIndex((item) => item.contains(focusNear(item)));
     change();
     if (at < 0) return;
     this.#noted.children[at]?.querySelector<HTMLElement>("button, [tabindex]")?.focus();

@@ -1,0 +1,41 @@
+import { defineConfig, type Plugin } from "vitest/config";
+
+/** As many pixels as `rem` stands for on the page of the gateway. */
+const REM_PX = 16;
+
+/**
+ * The style sheets of the page, for the shadow of an element on a page of others: no measure comes from that page's root,
+ * and how narrow the panel is counts instead of the window.
+ */
+const shadowed: Plugin = {
+  name: "shadowed",
+  enforce: "pre",
+  transform(code, id) {
+    if (!/\/styles\/[\w-]+\.css\?inline$/.test(id)) return null;
+    return code
+      .replace(/@media \((max|min)-width: /g, "@container ($1-width: ")
+      .replace(/(\d*\.?\d+)rem\b/g, (_, count) => `${Number(count) * REM_PX}px`)
+      .replace(/:root\b/g, ":host");
+  },
+};
+
+export default defineConfig({
+  base: "./",
+  plugins: [shadowed],
+  build: {
+    target: "es2022",
+    // As old as a browser may be: `light-dark()` is its own, and so are popovers.
+    cssTarget: ["chrome123", "firefox125", "safari17.5"],
+    lib: { entry: "src/widget.ts", formats: ["es"] },
+    rolldownOptions: {
+      output: {
+        // Nothing but the launcher is at an address that stays; what it loads is named by its content.
+        entryFileNames: "widget.js",
+        chunkFileNames: "assets/widget-[name]-[hash].js",
+        minify: true,
+      },
+    },
+  },
+  // Tests wait for events, however busy the machine is.
+  test: { include: ["test/**/*.test.ts"], testTimeout: 60_000 },
+});
