@@ -60,8 +60,10 @@ impl Codec for Chunks {
                 self.tell(self.text.len(), out);
             }
             Step::Failover { keep, from, to, reason, .. } => {
-                self.text.truncate(byte_of(&self.text, *keep));
-                self.units = self.units.min(*keep);
+                // Of several withdrawals the log tells what all of them left; what stands before a call stays all the same.
+                let fixed = if self.has_call { self.told } else { self.base };
+                self.text.truncate(byte_of(&self.text, *keep).max(fixed));
+                self.units = utf16_len(&self.text);
                 if self.told > self.text.len() {
                     self.withdraw(out);
                 }
