@@ -190,7 +190,8 @@ where
                 return Err(reason);
             }
             self.poll_write(context)?;
-            if !has_read && !(was_full && !self.wire.is_full()) {
+            let has_room_again = was_full && !self.wire.is_full();
+            if !has_read && !has_room_again {
                 return Ok(());
             }
         }

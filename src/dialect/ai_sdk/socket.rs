@@ -50,7 +50,7 @@ pub struct FrameFault {
     /// Its request, when that could be read.
     pub request: Option<String>,
     /// What is wrong.
-    pub error: FrameError,
+    pub error: Box<FrameError>,
 }
 
 /// Reads a frame.
@@ -60,12 +60,16 @@ pub struct FrameFault {
 pub fn frame(text: &str) -> Result<Frame, FrameFault> {
     let fields = json::object(text.as_bytes()).map_err(|broken| FrameFault {
         request: request(&broken.fields).ok(),
-        error: FrameError { re: None, code: "bad_json", message: format!("not a JSON object: {}", broken.error) },
+        error: Box::new(FrameError {
+            re: None,
+            code: "bad_json",
+            message: format!("not a JSON object: {}", broken.error),
+        }),
     })?;
-    let request = request(&fields).map_err(|error| FrameFault { request: None, error })?;
+    let request = request(&fields).map_err(|error| FrameFault { request: None, error: error.into() })?;
     match said(&fields) {
         Ok(said) => Ok(Frame { request, said }),
-        Err(error) => Err(FrameFault { request: Some(request), error }),
+        Err(error) => Err(FrameFault { request: Some(request), error: error.into() }),
     }
 }
 

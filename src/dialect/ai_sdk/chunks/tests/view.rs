@@ -84,7 +84,10 @@ impl View {
     }
 
     pub(super) fn tools(&self) -> Vec<(&str, &str)> {
-        let tool = |part| if let &Part::Tool { ref id, ref state } = part { Some((&**id, &**state)) } else { None };
-        self.parts.iter().filter_map(tool).collect()
+        let tools = self.parts.iter().filter_map(|part| match part {
+            Part::Tool { id, state } => Some((id.as_str(), state.as_str())),
+            _ => None,
+        });
+        tools.collect()
     }
 }
