@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::text::is_misleading;
+
 /// The most characters of a title that somebody gives, or looks for.
 pub const MAX_TITLE_CHARS: usize = 200;
 /// The most characters of a title that is made from a question.
@@ -24,7 +26,8 @@ impl Title {
     pub fn parse(text: &str) -> Result<Self, InvalidTitle> {
         let text = text.trim_matches(' ');
         let chars = text.chars().take(MAX_TITLE_CHARS + 1).count();
-        let is_title = chars <= MAX_TITLE_CHARS && !text.trim().is_empty() && !text.chars().any(char::is_control);
+        let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        let is_title = chars <= MAX_TITLE_CHARS && is_seen(text) && !text.chars().any(breaks);
         if is_title { Ok(Self(text.to_owned())) } else { Err(InvalidTitle) }
     }
 
@@ -33,7 +36,7 @@ impl Title {
     /// control characters.
     #[must_use]
     pub fn of_question(question: &str) -> Option<Self> {
-        let line = question.lines().map(in_one_line).find(|line| !line.is_empty())?;
+        let line = question.lines().map(in_one_line).find(|line| is_seen(line))?;
         let mut behind = line.char_indices().map(|(at, _)| at).skip(MADE_CHARS - 1);
         let (Some(room), Some(_longer)) = (behind.next(), behind.next()) else { return Some(Self(line)) };
         // A blank right behind what there is room for means that the last word is whole.
@@ -53,6 +56,11 @@ impl Title {
     pub fn folded(&self) -> String {
         self.0.to_lowercase()
     }
+}
+
+/// Whether there is something of it to be seen. Marks that are nothing by themselves may stand in a title: some scripts need them.
+fn is_seen(text: &str) -> bool {
+    text.chars().any(|c| !c.is_whitespace() && !is_misleading(c))
 }
 
 /// A line without control characters, its words one blank apart.
@@ -97,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_is_no_title_is_refused() {
-        for text in ["", "   ", "\u{a0}", "two\nlines", "a\u{0}", &"x".repeat(201)] {
+        for text in ["", "   ", "\u{a0}", "two\nlines", "two\u{2028}lines", "\u{200b}", "a\u{0}", &"x".repeat(201)] {
             assert_eq!(Title::parse(text), Err(InvalidTitle), "{text:?}");
         }
         assert_eq!(Title::parse(" Tents ").map(|title| title.0), Ok("Tents".to_owned()));
@@ -111,7 +119,7 @@ mod tests {
                 prop_assert_eq!(Title::parse(title.as_str()), Ok(title.clone()));
                 prop_assert!(title.as_str().chars().count() <= MADE_CHARS);
             } else {
-                prop_assert!(question.chars().all(|c| c.is_control() || c.is_whitespace()));
+                prop_assert!(question.chars().all(|c| c.is_control() || c.is_whitespace() || is_misleading(c)));
             }
         }
     }

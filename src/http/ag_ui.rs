@@ -20,13 +20,14 @@ use super::{
 };
 use crate::{
     auth::Caller,
+    chat::{CallId, ToolStatus},
     dialect::{
         ag_ui::{AgUi, Asked, RunAgentInput, Verdict, described},
         chat_v1::{check_comment, check_text},
     },
     hub::Ask,
     limits::{Action, Visitor},
-    session::SendMode,
+    session::{SendMode, SessionHandle},
 };
 
 /// The largest request, in bytes: the client sends the whole history.
@@ -51,15 +52,23 @@ pub(super) async fn run(
     request: Request,
 ) -> Result<Response, Problem> {
     let body: Value = body::json(request, MAX_BODY_BYTES).await?;
-    let input = RunAgentInput::parse(&body)?;
+    let mut input = RunAgentInput::parse(&body)?;
     drop(body);
     let ask = asked(&caller, &input.asked)?;
     let session = session_of_chat(&gateway, (&caller, &by), &input.thread, Some(&assistant)).await?;
+    // A call that does not wait any more has its result, and is told no other.
+    input.settled = input.settled.filter(|(call, status)| *status != ToolStatus::Superseded || waits(&session, call));
     let (receipt, answer) = gateway.hub.ask(&session, ask, by).await?;
     let codec = AgUi::new(input, session.id().clone());
     let mut response = told(answer, codec, None, permit.map(|Extension(permit)| permit));
     rates::note(&mut response, receipt.standing.filter(|standing| standing.action == Action::Assistant));
     Ok(response)
+}
+
+fn waits(session: &SessionHandle, call: &CallId) -> bool {
+    let snapshot = session.attach(None).1.snapshot;
+    let waiting = snapshot.iter().flat_map(|snapshot| &snapshot.messages).filter_map(|message| message.waiting());
+    waiting.map(|used| &used.call.call).any(|waiting| waiting == call)
 }
 
 fn asked(caller: &Caller, asked: &Asked) -> Result<Ask, Problem> {

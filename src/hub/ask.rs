@@ -9,7 +9,7 @@ use crate::{
     limits::Visitor,
     session::{
         Answer, NewMessage, Receipt, Redo, SendError, SendMode, SessionHandle, Viewer,
-        log::{Event, RunDone, Step},
+        log::{Event, RunDone, Snapshot, Step},
     },
     store::{MAX_PAGE, Scope, StoreError},
 };
@@ -78,12 +78,23 @@ impl Hub {
         run: RunId,
     ) -> Result<Answer, StoreError> {
         let (now, attachment) = session.attach(None);
-        if let Some(live) = attachment.snapshot.and_then(|snapshot| snapshot.live).filter(|live| live.run == run) {
-            return Ok(Answer::underway(now, live));
+        let mut written = None;
+        if let Some(Snapshot { live, messages, .. }) = attachment.snapshot {
+            if let Some(live) = live.filter(|live| live.run == run) {
+                return Ok(Answer::underway(now, live));
+            }
+            // Those that are being written, or wait, are not among them.
+            written = messages.iter().rfind(|message| is_by(message, &run)).map(|answer| Message::clone(answer));
         }
         let done = end_of(session, epoch, &run);
-        match self.written_by(session, &run).await? {
+        let written = match written {
+            Some(answer) => Some(answer),
+            None => self.written_by(session, &run).await?,
+        };
+        match written {
             Some(answer) if answer.status != Status::Pending => Ok(Answer::over(now, run, answer, done)),
+            // Its end could not be stored.
+            Some(answer) if done.is_some() => Ok(Answer::over(now, run, answer.interrupted(), None)),
             // It waits, or begins elsewhere in this moment.
             _ => Ok(Answer::coming(viewer, run)),
         }
@@ -95,8 +106,7 @@ impl Hub {
         loop {
             let page = self.store().messages(session.id(), before.as_ref(), MAX_PAGE, Scope::Everything).await?;
             let oldest = page.messages.first().map(|message| message.id.clone());
-            let is_it = |message: &Message| message.role == Role::Assistant && message.run.as_ref() == Some(run);
-            if let Some(answer) = page.messages.into_iter().find(is_it) {
+            if let Some(answer) = page.messages.into_iter().find(|message| is_by(message, run)) {
                 return Ok(Some(answer));
             }
             before = oldest.filter(|_| page.more);
@@ -105,6 +115,11 @@ impl Hub {
             }
         }
     }
+}
+
+/// Whether a message is the answer of a run.
+fn is_by(message: &Message, run: &RunId) -> bool {
+    message.role == Role::Assistant && message.run.as_ref() == Some(run)
 }
 
 /// How a run ended, while the log has it.

@@ -11,7 +11,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     chat::{
-        Doing, Feedback, Message, MessageId, Phase, Recollection, Role, RunId, Source, Status, ToolStatus, ToolUse,
+        CallId, Doing, Feedback, Message, MessageId, Phase, Recollection, Role, RunId, Source, Status, ToolStatus,
+        ToolUse,
     },
     session::{
         Moment,
@@ -99,6 +100,11 @@ struct Withdrawal {
 }
 
 impl RunRecord {
+    /// Whether a call of it has its result.
+    fn has_ended(&self, call: &CallId) -> bool {
+        self.tools.iter().any(|used| used.call.call == *call && used.outcome.status != ToolStatus::Running)
+    }
+
     /// Whether a reader that has seen the events up to `seq` is inside this run.
     fn is_open_at(&self, seq: u64) -> bool {
         self.started <= seq && self.done.is_none_or(|done| seq < done)
@@ -225,6 +231,7 @@ impl Log {
     pub fn set_doing(&mut self, doing: Doing) {
         if let Some(live) = self.live_mut()
             && live.doing != doing
+            && !doing.progress.as_ref().is_some_and(|progress| live.has_ended(&progress.call))
         {
             live.doing = doing;
             self.phase_changes += 1;

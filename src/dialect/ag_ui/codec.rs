@@ -154,6 +154,10 @@ impl AgUi {
 
     /// Takes back what was told behind `keep`.
     fn withdraw(&mut self, keep: u64, out: &mut Vec<String>) {
+        // Of several withdrawals the log tells what all of them left; what stands before a call stays all the same.
+        let called = self.parts.iter().rposition(|part| !part.calls.is_empty()).map_or(0, |at| at + 1);
+        let stays: u64 = self.parts[..called].iter().map(|part| utf16_len(&part.text)).sum();
+        let keep = keep.max(stays);
         if keep >= self.len {
             return;
         }

@@ -78,6 +78,9 @@ impl RunAgentInput {
             (Some((verdict, false)), Some((said, _))) if is_new => {
                 (said?, Some((verdict.call, ToolStatus::Superseded)))
             }
+            (Some((_, true)), Some((_, true))) => {
+                return Err(invalid("resume", "something new is asked beside a decision: ask it in the next run"));
+            }
             (Some((verdict, _)), _) => {
                 let status = if verdict.is_approved { ToolStatus::Approved } else { ToolStatus::Denied };
                 let settled = Some((verdict.call.clone(), status));

@@ -75,8 +75,7 @@ impl Asked {
 
 /// The chat that is meant.
 pub(super) fn chat(fields: &Map<String, Value>) -> Result<String, FrameError> {
-    let id = string(fields, "id")?.ok_or_else(|| invalid("id", "is missing: it names the chat"))?;
-    bounded("id", id)
+    string(fields, "id")?.map(str::to_owned).ok_or_else(|| invalid("id", "is missing: it names the chat"))
 }
 
 /// Who is to answer.

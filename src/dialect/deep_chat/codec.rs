@@ -108,7 +108,8 @@ impl DeepChat {
             Status::Complete | Status::Length | Status::Filtered if is_empty => (None, Some("the answer is empty")),
             Status::Length => (Some("Cut off: the answer may not be longer.".to_owned()), None),
             Status::Filtered => (Some("Cut off by the filter of the model's provider.".to_owned()), None),
-            Status::Complete | Status::Stopped => (None, None),
+            Status::Stopped => (Some("Stopped.".to_owned()), None),
+            Status::Complete => (None, None),
             Status::Pending | Status::Incomplete | Status::Error | Status::Interrupted => (None, Some(broken)),
         };
         if let Some(note) = note {

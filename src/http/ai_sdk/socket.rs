@@ -16,6 +16,7 @@ use axum::{
     response::Response,
 };
 use futures_util::FutureExt;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::asking::ask;
@@ -31,12 +32,14 @@ use crate::{
         told::known_session_of_chat,
     },
     limits::Visitor,
-    session::{Answer, SendMode, SessionHandle, StopTarget},
+    session::{Answer, SendMode, SessionHandle, StopTarget, answer::Next},
     ws::{self, Desk, Heard, Line},
 };
 
 /// So long after nobody listens any more an answer is stopped.
 const GRACE: Duration = Duration::from_secs(1);
+/// So long the end of an answer that makes room is waited for: it is stored first.
+const ROOM: Duration = Duration::from_secs(5);
 
 /// A WebSocket for chats of the AI SDK: its requests and their chunks, for as many chats as a page has.
 #[utoipa::path(
@@ -51,6 +54,10 @@ pub(in crate::http) async fn open(
     request: Request,
 ) -> Result<Response, Problem> {
     let (accepted, told) = socket::check(&gateway, given, &request, SUBPROTOCOL)?;
+    if told.temporary || told.resume.is_some() {
+        let field = if told.temporary { "temporary" } else { "resume" };
+        return Err(Problem::invalid_field(field, "is nothing that this socket knows"));
+    }
     let head = (request.headers(), request.extensions());
     let Asking { caller, visitor, standing } = listening(&gateway, head, told.ticket.as_deref(), Right::Chat).await?;
     let line = Line {
@@ -96,14 +103,14 @@ impl Views {
                 return Heard::Say(ai_sdk::error(request.as_deref(), &error.message));
             }
         };
-        if let Said::Abort = said {
-            return self.leave(request);
-        }
-        if let Err(refused) = desk.check(&request) {
+        if said != Said::Abort
+            && let Err(refused) = desk.check(&request)
+        {
             return Heard::Say(ai_sdk::error(Some(&request), refused));
         }
         let (gateway, caller) = (self.gateway.clone(), self.caller.clone());
         match said {
+            Said::Abort => self.leave(request),
             Said::Resume { chat } => {
                 self.somebody_is_back(&chat);
                 let asking = resume(gateway, caller, request.clone(), chat).boxed();
@@ -119,7 +126,6 @@ impl Views {
                 let asking = send(gateway, by, request.clone(), (asked, replaces), left).boxed();
                 Heard::Ask { request, asking }
             }
-            Said::Abort => self.leave(request),
         }
     }
 
@@ -152,7 +158,7 @@ async fn send(
     let mode = if replaces {
         // What nobody wants any more makes room at once.
         if let Ok(Some(session)) = known_session_of_chat(&gateway, &caller, &asked.chat).await {
-            let _nothing_to_stop_is_fine = session.stop(StopTarget::Active).await;
+            make_room(&session).await;
         }
         SendMode::Replace
     } else {
@@ -162,6 +168,27 @@ async fn send(
         ask(&gateway, (&caller, by), asked, mode).await.map_err(|problem| refused(&request, &problem))?;
     let left = stop_later(session, StopTarget::Run(answer.run().clone()), left).boxed();
     Ok(ws::Request { answer, codec: Box::new(Framed::new(request, chunks)), left: Some(left) })
+}
+
+/// Stops the answer that is being written, and waits until nothing of it is in the way of what is asked now.
+async fn make_room(session: &SessionHandle) {
+    let Some(mut answer) = Answer::live(session) else { return };
+    if session.stop(StopTarget::Run(answer.run().clone())).await.is_err() {
+        return; // It has ended by itself.
+    }
+    let over = async {
+        loop {
+            match answer.next(usize::MAX, |_| {}) {
+                Next::Shown => {}
+                Next::Over | Next::Lost => return,
+                Next::UpToDate => match answer.changed().await {
+                    Ok(()) => {}
+                    Err(_) => return,
+                },
+            }
+        }
+    };
+    let _refused_as_busy_then = timeout(ROOM, over).await;
 }
 
 async fn resume(gateway: Arc<Gateway>, caller: Caller, request: String, chat: String) -> Result<ws::Request, String> {

@@ -27,6 +27,11 @@ impl Log {
         let is_it = |used: &&mut ToolUse| used.call.call == *call && used.outcome.status == ToolStatus::Running;
         if let Some(used) = live.tools.iter_mut().find(is_it) {
             used.outcome = outcome.clone();
+            // How far it was is of no use to anybody any more.
+            if live.doing.progress.take_if(|progress| progress.call == *call).is_some() {
+                self.phase_changes += 1;
+            }
+            let Some(live) = self.live() else { return };
             let (run, call) = (live.run.clone(), call.clone());
             self.append(Event::ToolResult { run, call, outcome: Arc::new(outcome) }, now);
         }

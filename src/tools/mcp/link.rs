@@ -130,8 +130,9 @@ impl std::fmt::Debug for Link {
     }
 }
 
-/// Who is told how far the calls are that a server has in hand.
-type InHand = Arc<Mutex<HashMap<ProgressToken, Reporter>>>;
+/// Who is told how far the calls are that a server has in hand, and how far they are known to be: words may overtake each other
+/// on their way here, and progress only rises.
+type InHand = Arc<Mutex<HashMap<ProgressToken, (Reporter, f64)>>>;
 
 /// A call that is told of, until it has come back.
 struct Heard<'a> {
@@ -141,7 +142,7 @@ struct Heard<'a> {
 
 impl<'a> Heard<'a> {
     fn new(calls: &'a InHand, token: ProgressToken, progress: &Reporter) -> Self {
-        calls.lock().insert(token.clone(), progress.clone());
+        calls.lock().insert(token.clone(), (progress.clone(), f64::NEG_INFINITY));
         Self { calls, token }
     }
 }
@@ -169,7 +170,10 @@ impl ClientHandler for Watcher {
     }
 
     async fn on_progress(&self, told: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
-        if let Some(call) = self.calls.lock().get(&told.progress_token) {
+        if let Some((call, before)) = self.calls.lock().get_mut(&told.progress_token)
+            && told.progress > *before
+        {
+            *before = told.progress;
             call.tell(told.progress, told.total, told.message.as_deref());
         }
     }

@@ -249,6 +249,28 @@ proptest! {
 }
 
 #[test]
+fn what_stands_before_a_call_stays_there_however_many_withdrawals_are_told_as_one() {
+    let mut course = Course::begin(asked(&json!({})));
+    let id = CallId::random();
+    course.log.append_text("ab", 0);
+    course.read();
+    course.log.fail_over(0, "a", "b", "broke off");
+    course.log.append_text("xy", 0);
+    course.call(&id);
+    course.read();
+    let outcome = ToolOutcome { status: ToolStatus::Ok, ..ToolOutcome::default() };
+    course.log.append_result(&id, outcome, 0);
+    course.log.append_text("zz", 0);
+    course.read();
+    course.log.fail_over(2, "a", "b", "broke off");
+    course.log.append_text("done", 0);
+    assert_eq!(course.end(Status::Complete), "xydone");
+    let said: Vec<_> = course.page.messages[1..].iter().filter(|message| message["role"] == "assistant").collect();
+    assert_eq!((&said[0]["content"], &said[0]["toolCalls"][0]["id"]), (&json!("xy"), &json!(id)));
+    assert_eq!(said[1]["content"], "done");
+}
+
+#[test]
 fn an_answer_is_a_run_with_its_calls_between_its_texts() {
     let mut course = Course::begin(asked(&json!({})));
     let id = CallId::random();

@@ -125,7 +125,10 @@ proptest! {
                 Turn::Read => course.read(),
             }
         }
-        let text = course.end(status);
+        let mut text = course.end(status);
+        if status == Status::Stopped && !text.is_empty() {
+            text.push_str("\n\n*Stopped.*");
+        }
         // Where all of it was taken back, a blank stands in its place.
         let shown = if text.is_empty() { course.element.text.trim() } else { &course.element.text };
         prop_assert_eq!(shown, &text);
@@ -164,6 +167,7 @@ fn sources_stand_behind_the_answer_and_mean_nothing_but_themselves() {
 #[test]
 fn why_an_answer_ends_early_is_said() {
     for (status, note) in [
+        (Status::Stopped, "So\n\n*Stopped.*"),
         (Status::Length, "So\n\n*Cut off: the answer may not be longer.*"),
         (Status::Filtered, "So\n\n*Cut off by the filter of the model's provider.*"),
         (Status::AwaitingApproval, "So\n\n*Waits to be allowed: Sanction letter.*"),
