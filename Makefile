@@ -98,6 +98,10 @@ bench: setup web ## Benchmarks of the cores, then the gateway beside other serve
 	cargo build --locked --bin rivulet --examples
 	benches/peers/run $(if $(FULL),--full)
 
+.PHONY: pictures
+pictures: build ## The pictures of the documents, taken anew
+	scripts/pictures.sh $(RIVULET)
+
 TIME ?= 300
 
 .PHONY: fuzz
