@@ -9,11 +9,13 @@ mod english;
 mod german;
 mod hindi;
 mod language;
+mod pattern;
 mod relations;
 mod rule;
 mod sentences;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::{collections::HashSet, sync::LazyLock};
 
@@ -24,8 +26,9 @@ use self::{
     german::GERMAN,
     hindi::HINDI,
     language::Language,
+    pattern::pattern,
     relations::relation,
-    rule::{Found, pattern},
+    rule::Found,
     sentences::{Sentence, sentences},
 };
 use crate::chat::Origin;
@@ -61,7 +64,7 @@ static LANGUAGES: [&LazyLock<Language>; 3] = [&ENGLISH, &GERMAN, &HINDI];
 static FILLER: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"^(?:(?:hi|hello|hey|hiya|good (?:morning|evening|afternoon)|there|well|so|oh|ah|ok|okay|yes|no|yeah|nope|actually|by the way|btw|fyi|just so you know|also|and|but|plus|anyway",
-        r"|besides|sorry|thanks|thank you|sure|great|please|bitte|कृपया|hallo|guten (?:morgen|tag|abend)|servus|moin|übrigens|ach|ja|nein|und|aber|außerdem|naja|tja|danke|nur damit du es weißt|नमस्ते|नमस्कार|हाय|हैलो|हेलो|वैसे|हाँ|हां|नहीं|और|अच्छा|लेकिन|अरे|धन्यवाद)",
+        r"|besides|quick question|one more question|another question|kurze frage|eine frage|noch eine frage|एक सवाल|sorry|thanks|thank you|sure|great|please|bitte|कृपया|hallo|guten (?:morgen|tag|abend)|servus|moin|übrigens|ach|ja|nein|und|aber|außerdem|naja|tja|danke|nur damit du es weißt|नमस्ते|नमस्कार|हाय|हैलो|हेलो|वैसे|हाँ|हां|नहीं|और|अच्छा|लेकिन|अरे|धन्यवाद)",
         r"(?:[\s,!.:–-]+|$))+"
     ))
 });
@@ -94,6 +97,10 @@ static SHARED: LazyLock<Regex> = LazyLock::new(|| {
         r"^(?:time|day|night|evening|summer|guy|girl|one|movie|film|song|show|thing|place|when|how|what|who|where|why|to)\b",
     )
 });
+/// Behind these words a question asks whether something is remembered.
+static BARE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^remember\b"));
+/// Who asks like that may leave the mark out: "how do I learn and remember my words".
+static HOW: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:how|why|wie|warum|wieso)\b"));
 
 /// So much of a message is looked at.
 fn start(message: &str) -> &str {
@@ -121,6 +128,16 @@ pub fn is_own_words(message: &str, quote: &str) -> bool {
 /// What a message tells, in its order, at most [`MAX_SAID`].
 #[must_use]
 pub fn said(message: &str) -> Vec<Said> {
+    told(message, false)
+}
+
+/// What the text of a fact says: it may have stood behind "dass", in the order that words have there.
+#[must_use]
+pub fn said_by_fact(text: &str) -> Vec<Said> {
+    told(text, true)
+}
+
+fn told(message: &str, is_fact: bool) -> Vec<Said> {
     let is_typed = message.chars().nth(MAX_TYPED_CHARS).is_none();
     let (mut told, mut texts) = (Vec::new(), HashSet::new());
     let mut greets = false; // Nothing but a greeting was said yet.
@@ -131,7 +148,8 @@ pub fn said(message: &str) -> Vec<Said> {
         let text = without_filler(sentence.text);
         let is_greeting = at == 0 && GREETING.is_match(sentence.text) || at == 1 && greets;
         greets = is_greeting && text.is_empty();
-        let (before, wanted) = explicit(text).map_or((text, None), |(before, wanted)| (before, Some(wanted)));
+        let (before, wanted) =
+            explicit(text, sentence.is_question).map_or((text, None), |(before, wanted)| (before, Some(wanted)));
         let is_forgotten = !before.is_empty() && LANGUAGES.iter().any(|language| language.forget.is_match(text));
         if sentence.is_quotation || is_forgotten {
             continue;
@@ -142,7 +160,7 @@ pub fn said(message: &str) -> Vec<Said> {
         let is_statement = wanted.is_some() || !sentence.is_question;
         if is_statement && !sentence.has_quotation && !is_hedged(before) {
             let each = clauses(before).zip(0..).filter_map(|(clause, nth)| {
-                Some(Said::new(clause, Origin::Rule, Some(found(clause, is_greeting && nth == 0)?)))
+                Some(Said::new(clause, Origin::Rule, Some(found(clause, is_greeting && nth == 0, is_fact)?)))
             });
             told.extend(each);
         }
@@ -155,15 +173,15 @@ pub fn said(message: &str) -> Vec<Said> {
     told
 }
 
-/// Whether a message asks and tells nothing.
+/// Whether a message does nothing but ask: each of its sentences does, but for what says nothing.
 #[must_use]
 pub fn is_question(message: &str) -> bool {
     let message = start(message);
-    let asks = |sentence: &Sentence<'_>| {
-        let text = without_filler(sentence.text);
-        sentence.is_question || LANGUAGES.iter().any(|language| language.question.is_match(text))
-    };
-    sentences(message).iter().any(asks) && said(message).is_empty()
+    let sentences = sentences(message);
+    let mut texts =
+        sentences.iter().map(|each| (each, without_filler(each.text))).filter(|(_, text)| !text.is_empty()).peekable();
+    let is_asking = |(sentence, text): (&Sentence<'_>, &str)| sentence.is_question || asks(text);
+    texts.peek().is_some() && texts.all(is_asking) && said(message).is_empty()
 }
 
 /// Whether something is to be forgotten.
@@ -172,7 +190,7 @@ pub fn is_forgetting(message: &str) -> bool {
     let message = start(message);
     let is_meant = |text: &str| {
         // "Vergiss nicht, dass" is the contrary.
-        let remembers = explicit(text).is_some_and(|(before, _)| before.is_empty());
+        let remembers = explicit(text, false).is_some_and(|(before, _)| before.is_empty());
         !remembers && LANGUAGES.iter().any(|language| language.forget.is_match(text))
     };
     sentences(message).iter().any(|sentence| !sentence.is_quotation && is_meant(without_filler(sentence.text)))
@@ -200,13 +218,22 @@ fn without_filler(text: &str) -> &str {
     &text[FILLER.find(text).map_or(0, |found| found.end())..]
 }
 
-/// What comes before the words by which somebody wants something remembered, and what they want.
-fn explicit(text: &str) -> Option<(&str, &str)> {
+/// Whether a text begins like a question.
+fn asks(text: &str) -> bool {
+    LANGUAGES.iter().any(|language| language.question.is_match(text))
+}
+
+/// What comes before the words by which somebody wants something remembered, and what they want. Who asks whether it is
+/// remembered, or how to remember it oneself, wants nothing kept.
+fn explicit(text: &str, is_question: bool) -> Option<(&str, &str)> {
     let captures = LANGUAGES.iter().find_map(|language| language.explicit.captures(text))?;
     let wanted = captures.name("v").or_else(|| captures.name("w"))?.as_str().trim();
     let wanted = wanted.trim_end_matches(|c: char| c.is_whitespace() || ",.!?;।".contains(c));
     let is_shared = captures.name("v").is_some() && SHARED.is_match(wanted);
-    (!is_shared && !wanted.is_empty()).then(|| (text[..captures.get_match().start()].trim(), wanted))
+    let before = text[..captures.get_match().start()].trim();
+    let is_bare = before.is_empty() && BARE.is_match(text);
+    let is_asked = is_question && (is_bare || asks(before)) || captures.name("v").is_none() && HOW.is_match(before);
+    (!is_shared && !is_asked && !wanted.is_empty()).then_some((before, wanted))
 }
 
 /// Whether something can be a memory of whoever wants it remembered: it speaks of them, or orders nothing.
@@ -219,7 +246,7 @@ fn is_own(wanted: &str) -> bool {
 fn remembered(wanted: &str, sentence: &Sentence<'_>) -> Vec<Said> {
     let is_plain = !sentence.has_quotation && !is_hedged(wanted);
     let each: Vec<Said> = clauses(wanted)
-        .map(|clause| Said::new(clause, Origin::Explicit, found(clause, false).filter(|_| is_plain)))
+        .map(|clause| Said::new(clause, Origin::Explicit, found(clause, false, true).filter(|_| is_plain)))
         .collect();
     let is_known = is_plain && each.iter().any(|said| said.attribute.is_some());
     if is_known { each } else { vec![Said::new(wanted, Origin::Explicit, None)] }
@@ -229,8 +256,10 @@ fn is_hedged(text: &str) -> bool {
     LANGUAGES.iter().any(|language| language.hedge.is_match(text))
 }
 
-fn found(clause: &str, is_greeting: bool) -> Option<Found> {
-    LANGUAGES.iter().flat_map(|language| &language.rules).find_map(|rule| rule.find(clause, is_greeting))
+/// What a clause says; `is_asked`: it may have stood behind "dass".
+fn found(clause: &str, is_greeting: bool, is_asked: bool) -> Option<Found> {
+    let rules = LANGUAGES.iter().flat_map(|language| &language.rules);
+    rules.filter(|rule| is_asked || !rule.is_subordinate()).find_map(|rule| rule.find(clause, is_greeting))
 }
 
 /// The clauses of a sentence: each but the first begins with its user.

@@ -153,7 +153,8 @@ pub struct MemoryPage {
 /// What is to be forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Forget {
-    /// A memory, and with a fact the episode of its message, and all memories of its notebook that mention all of its words.
+    /// A memory; with a fact also the facts of its notebook that have the same words and no others, the episode of its message, and
+    /// the episodes that mention all of its words.
     /// Whatever was said before, in this message or with these words, is not remembered again.
     One(MemoryId),
     /// A memory is taken back, with a fact the episode of its message: the facts that it ended hold again, or end with what has

@@ -49,7 +49,7 @@ impl Inner {
         if let Some(found) = sensitive(text) {
             return Err(MemoryError::Sensitive(found));
         }
-        let said = phrases::said(text).into_iter().next().filter(|said| said.attribute.is_some());
+        let said = phrases::said_by_fact(text).into_iter().next().filter(|said| said.attribute.is_some());
         let over = self.over(notebook, said.iter().cloned().collect()).await?.pop().unwrap_or_default();
         let (attribute, ends) = said.map_or((None, Vec::new()), |said| (said.attribute, said.ends));
         Ok(Reworded { text: text.to_owned(), words: words(text), attribute, ends, over })
@@ -67,7 +67,7 @@ impl Inner {
         // On a thread for it: what a notebook says of one thing may be five hundred texts, all of which are read by all rules.
         let each = move || -> Vec<Vec<MemoryId>> {
             let known: Vec<(MemoryId, Vec<Said>)> =
-                facts.into_iter().map(|fact| (fact.id, phrases::said(&fact.text))).collect();
+                facts.into_iter().map(|fact| (fact.id, phrases::said_by_fact(&fact.text))).collect();
             let ended = |said: &Said| {
                 let ended = known.iter().filter(|(_, others)| others.iter().any(|other| said.is_end_of(other)));
                 ended.map(|(id, _)| id.clone()).collect()

@@ -4,12 +4,15 @@ use std::sync::LazyLock;
 
 use super::{
     language::Language,
+    pattern::pattern,
     relations::ANY,
     rule::{
         About::{Either, Many, Named, One, Over, OverMany, Relation},
         Rule,
-        Value::{Any, Day, Endured, Introduced, KnownPlace, Name, Place, Proper, Thing, Work},
-        pattern,
+    },
+    value::Value::{
+        Allergen, Any, Called, Day, Endured, Interest, Introduced, KnownPlace, Name, Place, Proper, Thing, Work,
+        Workplace,
     },
 };
 
@@ -17,6 +20,8 @@ const ADVERBS: &str = r"(?:(?:really|also|still|now|just|currently|absolutely|do
 const JOBS: &str = r"(?:(?:(?:software|hardware|data|web|front-?end|back-?end|full-?stack|systems?|network|security|cloud|devops|ml|ai|qa|test|game|mobile|android|ios|primary|elementary|secondary|high|middle|kindergarten|school|math|maths|english|german|french|spanish|music|art|history|physics|chemistry|biology|science|pe|civil|mechanical|electrical|chemical|industrial|biomedical|aerospace|structural|sound|audio|medical|phd|law|nursing|graduate|university|college|police|head|senior|junior|lead|chief|freelance|self-employed|product|project|account|marketing|sales|hr|it|office|store|case|general|operations|event|graphic|fashion|interior|ux|ui|registered|staff|night|travel|research|taxi|bus|truck|lorry|train|delivery|uber|airline|commercial|family|tax|patent|criminal|divorce|corporate|business|financial|management|political|clinical|school|social|child|physical|occupational|speech|massage|pastry|sous|line|wedding|portrait|wildlife|sports|news|technical|science|copy|film|video|book|session|jazz|classical|concert|stage|voice|dairy|organic|landscape|car|auto|bike|aircraft|computer|climate|marine|brain|heart|plastic|orthopedic|small-animal) )+)?(?:teacher|nurse|doctor|physician|surgeon|dentist|engineer|developer|programmer|designer|architect|lawyer|student|pupil|baker|cook|chef|waiter|waitress|plumber|electrician|carpenter|mechanic|farmer|gardener|journalist|writer|author|editor|musician|actor|actress|artist|painter|photographer|scientist|researcher|professor|librarian|accountant|manager|consultant|analyst|pilot|driver|police officer|firefighter|soldier|pharmacist|therapist|psychologist|veterinarian|vet|social worker|civil servant|translator|economist|salesperson|hairdresser|tailor|pensioner|retiree|freelancer)";
 pub(super) const LANGUAGES: &str = r"(?:english|german|french|spanish|italian|portuguese|russian|polish|dutch|swedish|danish|norwegian|finnish|greek|turkish|arabic|hebrew|persian|farsi|urdu|hindi|bengali|punjabi|gujarati|marathi|tamil|telugu|kannada|malayalam|chinese|mandarin|cantonese|japanese|korean|vietnamese|thai|indonesian|malay|swahili|ukrainian|czech|slovak|hungarian|romanian|bulgarian|serbian|croatian|catalan|esperanto|sign language)";
 const DIETS: &str = r"vegan|vegetarian|pescatarian|pescetarian|flexitarian";
+const BADLY: &str = r"(?:(?:very|really|pretty|quite|rather|severe|bad|strong|mild|serious|slight|terrible|horrible|dangerous|deadly|life-threatening|known|nasty|minor|major|moderate|acute|lifelong) )*";
+const FOODS: &str = r"lactose|gluten|fructose|histamine|dairy|milk|wheat|eggs?|soya?|sorbitol|sucrose|alcohol|caffeine|sulphites?|sulfites?|salicylates?|nuts?|yeast|corn|shellfish|fodmaps?";
 
 pub(super) static ENGLISH: LazyLock<Language> = LazyLock::new(|| Language {
     explicit: pattern(concat!(
@@ -47,9 +52,11 @@ fn rules() -> Vec<Rule> {
     let full = |text: &str| {
         let text = text
             .replace("{i}", "(?:I|we)")
+            .replace("{has}", "(?:I {adv} have|I['’]ve)(?: got)?")
             .replace("{am}", "(?:I['’]?m|I am|we['’]re|we are)")
             .replace("{have}", "(?:(?:I|we)['’]ve|(?:I|we) have|I|we)");
         let text = text.replace("{adv} ", ADVERBS).replace("{jobs}", JOBS).replace("{diets}", DIETS);
+        let text = text.replace("{badly} ", BADLY).replace("{foods}", FOODS);
         text.replace("{languages}", LANGUAGES).replace("{k}", &ANY)
     };
     let rule = |about, value, text: &str| Rule::new(about, value, &full(text));
@@ -58,19 +65,20 @@ fn rules() -> Vec<Rule> {
         rule(One("name"), Name, r"my (?:full |first |real |given )?name(?:['’]s| is) (?P<v>.+)"),
         rule(One("last name"), Name, r"my (?:last |family |sur)name(?:['’]s| is) (?P<v>.+)"),
         rule(One("name"), Name, r"(?:I['’]?m|I am) (?:called|named) (?P<v>.+)"),
-        rule(One("name"), Proper, r"(?:(?:you can|you may|please|just) )*call me (?P<v>.+)"),
+        rule(One("name"), Called, r"(?:(?:you can|you may|please|just) )*call me (?P<v>.+)"),
         rule(One("pronouns"), Thing, r"my (?:preferred )?pronouns are (?P<v>.+)"),
         rule(
             One("pronouns"),
             Thing,
             r"I (?:use|go by) (?P<v>(?:(?:he|she|they|it|xe|ze|ey|fae|any)/(?:him|his|her|hers|she|he|them|they|theirs?|it|its|xem|zir|hir|em|faer|all|any)|any pronouns).*)",
         ),
-        rule(One("name"), Proper, r"I go by the name(?: of)? (?P<v>.+)"),
+        rule(One("name"), Called, r"I go by the name(?: of)? (?P<v>.+)"),
         rule(One("birthday"), Day, r"my birthday(?:['’]s| is)(?: on)? (?P<v>.+)"),
         rule(One("birthday"), Day, r"I was born(?: on| in)? (?P<v>.+)"),
         rule(One("birthplace"), Place, r"I was born in (?P<v>.+)"),
         rule(One("age"), Thing, r"(?:I['’]?m|I am) (?P<v>\d{1,3})(?: years? old| years of age)?$"),
-        rule(One("place"), Place, r"{i} {adv} (?:live|reside) (?:with [^,]{1,40}? )?(?:in|near) (?P<v>.+)"),
+        rule(One("place"), Place, r"{i} {adv} (?:live|reside) (?:with [^,]{1,40}? )?in (?P<v>.+)"),
+        rule(One("place"), KnownPlace, r"{i} {adv} (?:live|reside) (?:with [^,]{1,40}? )?near (?P<v>.+)"),
         rule(One("place"), Place, r"{am} {adv} (?:living|based|located) in (?P<v>.+)"),
         rule(
             One("place"),
@@ -90,20 +98,21 @@ fn rules() -> Vec<Rule> {
         ),
         rule(Over("place"), Place, r"{i} no longer live in (?P<v>.+)"),
         rule(Over("place"), Place, r"{i} {adv} (?:live|reside) in (?P<v>.+?) no (?:more|longer)$"),
-        rule(Over("place"), Place, r"{have} {adv} (?:moved|relocated) (?:away|out) (?:from|of) (?P<v>.+)"),
-        rule(Over("place"), Place, r"{have} {adv} left (?P<v>.+?) for good$"),
+        rule(Over("place"), KnownPlace, r"{have} {adv} (?:moved|relocated) (?:away|out) (?:from|of) (?P<v>.+)"),
+        rule(Over("place"), KnownPlace, r"{have} {adv} left (?P<v>.+?) for good$"),
         rule(Over("place"), Any, r"{have} {adv} moved away$"),
         rule(One("job"), Work, r"I {adv} work as (?:an? |the )?(?P<v>.+)"),
-        rule(One("job"), Work, r"I {adv} work (?:at|for) (?P<v>.+)"),
-        rule(One("job"), Work, r"{am} {adv} working (?:as (?:an? )?|at |for )(?P<v>.+)"),
-        rule(One("job"), Work, r"{am} {adv} an? (?P<v>{jobs})\b"),
+        rule(One("job"), Workplace, r"I {adv} work (?:at|for) (?P<v>.+)"),
+        rule(One("job"), Work, r"{am} {adv} working as (?:an? )?(?P<v>.+)"),
+        rule(One("job"), Workplace, r"{am} {adv} working (?:at|for) (?P<v>.+)"),
+        rule(One("job"), Work, r"{am} {adv} an? (?P<v>{jobs})(?:\s|$|,)"),
         rule(One("job"), Work, r"{am} an? (?P<v>.+) by (?:profession|trade)"),
         rule(
             One("job"),
             Work,
             r"{have} {adv} (?:got|started|found|taken|took) (?:an? )?(?:new )?job (?:as an?|at|with) (?P<v>.+)",
         ),
-        rule(One("job"), Work, r"my (?:new )?(?:job|profession|occupation) is (?:an? )?(?P<v>{jobs})\b"),
+        rule(One("job"), Work, r"my (?:new )?(?:job|profession|occupation) is (?:an? )?(?P<v>{jobs})(?:\s|$|,)"),
         rule(Over("job"), Work, r"I no longer work (?:as (?:an? )?|at |for )(?P<v>.+)"),
         rule(
             Over("job"),
@@ -127,10 +136,15 @@ fn rules() -> Vec<Rule> {
         rule(OverMany("allergy"), Thing, r"{am} not allergic to (?P<v>.+) (?:any ?more|any longer)$"),
         rule(OverMany("allergy"), Thing, r"{am} {adv} allergic to (?P<v>.+?) no (?:more|longer)$"),
         rule(Over("diet"), Any, r"{am} no longer (?:an? )?(?:{diets})$"),
-        rule(Many("allergy"), Thing, r"{am} {adv} allergic to (?P<v>.+)"),
-        rule(Many("allergy"), Thing, r"I have an? (?:(?:severe|bad|strong|mild) )?(?P<v>[\w-]+(?: [\w-]+)?) allergy"),
-        rule(Many("allergy"), Thing, r"{am} {adv} (?P<v>[\w]+)[- ]intolerant"),
-        rule(Many("allergy"), Thing, r"I have an? allergy to (?P<v>.+)"),
+        rule(Many("allergy"), Allergen, r"{am} {adv} allergic to (?P<v>.+)"),
+        rule(Many("allergy"), Allergen, r"{has} an? {badly} allergy to (?P<v>.+)"),
+        rule(
+            Many("allergy"),
+            Allergen,
+            r"{has} an? {badly} (?P<v>[\w-]+(?: [\w-]+)?) allergy(?:$|,| [–—-] | (?:and|so|but|too|as|now|since|because|which|myself)(?: |$))",
+        ),
+        rule(Many("allergy"), Allergen, r"{am} {adv} (?P<v>{foods})[- ]intolerant"),
+        rule(Many("allergy"), Allergen, r"{am} {adv} intolerant (?:to|of) (?P<v>{foods})(?:$|,)"),
         rule(One("diet"), Thing, r"{am} {adv} (?:an? )?(?P<v>{diets})\b"),
         rule(
             OverMany("dislikes"),
@@ -140,7 +154,7 @@ fn rules() -> Vec<Rule> {
         denial(
             Either("dislikes", "likes"),
             Thing,
-            r"{i} {adv} (?:do(?: not|n['’]?t)|no longer) {adv} (?:like|love|enjoy|care for) (?P<v>.+)",
+            r"{i} {adv} (?:do(?: not|n['’]?t)|no longer) (?:(?:really|particularly|especially|actually|even|generally) )*(?:like|love|enjoy|care for) (?P<v>.+)",
         ),
         denial(
             Either("dislikes", "likes"),
@@ -159,8 +173,9 @@ fn rules() -> Vec<Rule> {
         rule(
             Either("likes", "dislikes"),
             Thing,
-            r"{am} {adv} (?:an? (?:(?:big|huge|great) )?fan of|into|fond of) (?P<v>.+)",
+            r"{am} {adv} (?:an? (?:(?:big|huge|great) )?fan of|fond of) (?P<v>.+)",
         ),
+        rule(Either("likes", "dislikes"), Interest, r"{am} {adv} into (?P<v>.+)"),
         rule(Named("favourite"), Thing, r"my (?:all-time )?favou?rite (?P<k>[\w-]+(?: [\w-]+)?) (?:is|are) (?P<v>.+)"),
         rule(Relation, Name, r"my {k}(?:['’]s| is| are) (?:called|named) (?P<v>.+)"),
         rule(Relation, Name, r"my {k}['’]s? names? (?:is|are) (?P<v>.+)"),

@@ -1,28 +1,29 @@
-//! German. After "dass" the verb comes last; such clauses have rules of their own among the others.
+//! German. After "dass" the verb comes last; such clauses have rules of their own, which hold for what was asked for alone.
 
 use std::sync::LazyLock;
 
 use super::{
     language::Language,
+    pattern::pattern,
     relations::ANY,
     rule::{
         About::{Either, Many, Named, One, Over, OverMany, Relation},
         Rule,
-        Value::{Any, Day, KnownPlace, Name, Place, Proper, Thing, Work},
-        pattern,
     },
+    value::Value::{Allergen, Any, Called, Day, KnownPlace, Name, Place, Proper, Thing, Work, Workplace},
 };
 
 const ADVERBS: &str = r"(?:(?:wirklich|auch|immer noch|noch|jetzt|gerade|eben|zurzeit|derzeit|momentan|absolut|total|sehr|so|ja|halt|eigentlich|persönlich|inzwischen|mittlerweile|nun|seit \S+(?: \S+)?|stark|schwer|leicht|leider|übrigens|kürzlich|vor kurzem|letztes jahr|dieses jahr) )*";
 const JOBS: &str = r"(?:lehrer|krankenpfleger|pfleger|krankenschwester|arzt|ärztin|zahnarzt|zahnärztin|ingenieur|entwickler|programmierer|designer|architekt|anwalt|anwältin|jurist|student|schüler|bäcker|koch|köchin|kellner|klempner|elektriker|tischler|schreiner|mechaniker|landwirt|bauer|gärtner|journalist|autor|schriftsteller|musiker|schauspieler|künstler|maler|fotograf|wissenschaftler|forscher|professor|bibliothekar|buchhalter|manager|berater|pilot|fahrer|busfahrer|polizist|soldat|apotheker|therapeut|psychologe|psychologin|tierarzt|tierärztin|sozialarbeiter|beamter|beamtin|übersetzer|verkäufer|friseur|rentner|erzieher|hebamme)(?:in)?";
 const LANGUAGES: &str = r"(?:englisch|deutsch|französisch|spanisch|italienisch|portugiesisch|russisch|polnisch|niederländisch|schwedisch|dänisch|norwegisch|finnisch|griechisch|türkisch|arabisch|hebräisch|persisch|urdu|hindi|bengali|chinesisch|japanisch|koreanisch|vietnamesisch|thai|ukrainisch|tschechisch|ungarisch|rumänisch|bulgarisch|serbisch|kroatisch|esperanto|latein|gebärdensprache)";
 const DIETS: &str = r"vegan|vegetarisch|vegetarier(?:in)?|veganer(?:in)?|pescetarier(?:in)?";
+const FOODS: &str = r"laktose|lactose|gluten|fruktose|fructose|histamin|milch|weizen|sorbit|alkohol";
 
 pub(super) static GERMAN: LazyLock<Language> = LazyLock::new(|| Language {
     explicit: pattern(concat!(
         r"(?:^|, (?:und |aber )?| und | aber )(?:bitte )?",
         r"(?:(?:merke?|notiere?) (?:es )?dir(?: bitte)?|vergiss(?: bitte)? nicht|vergesse?n sie(?: bitte)? nicht|denke?(?: bitte)? (?:daran|dran)",
-        r"|behalte?(?: bitte)? (?:im kopf|in erinnerung|im gedächtnis)|erinnere? dich(?: bitte)?(?: daran)?|(?:kannst|könntest) du dir(?: bitte)?(?: merken)?",
+        r"|behalte?(?: bitte)? (?:im kopf|in erinnerung|im gedächtnis)|erinnere? dich(?: bitte)?(?: daran)?|(?:kannst|könntest) du dir(?: bitte)? merken",
         r"|(?:kannst|könntest) du(?: bitte)? (?:daran denken|im kopf behalten))(?: bitte)?",
         r"(?:(?:,? ?dass|:) (?P<v>.+)|,? (?P<w>(?:ich|mein\w*|wir|unser\w*)\b.+))$"
     )),
@@ -42,21 +43,22 @@ pub(super) static GERMAN: LazyLock<Language> = LazyLock::new(|| Language {
     asked: asked(),
 });
 
+fn full(text: &str) -> String {
+    let text = text.replace("{adv} ", ADVERBS).replace("{jobs}", JOBS).replace("{diets}", DIETS);
+    text.replace("{languages}", LANGUAGES).replace("{k}", &ANY).replace("{foods}", FOODS)
+}
+
 fn rules() -> Vec<Rule> {
-    let full = |text: &str| {
-        let text = text.replace("{adv} ", ADVERBS).replace("{jobs}", JOBS).replace("{diets}", DIETS);
-        text.replace("{languages}", LANGUAGES).replace("{k}", &ANY)
-    };
     let rule = |about, value, text: &str| Rule::new(about, value, &full(text));
     let denial = |about, value, text: &str| Rule::denial(about, value, &full(text));
     vec![
         rule(One("name"), Name, r"ich hei(?:ß|ss)e (?P<v>.+)"),
         rule(One("name"), Name, r"mein (?:vor)?name ist (?P<v>.+)"),
         rule(One("last name"), Name, r"mein (?:nach|familien)name ist (?P<v>.+)"),
-        rule(One("name"), Proper, r"nenne? mich(?: bitte)?(?: einfach)? (?P<v>\S+(?: \S+)?)$"),
+        rule(One("name"), Called, r"nenne? mich(?: bitte)?(?: einfach)? (?P<v>\S+(?: \S+)?)$"),
         rule(
             One("name"),
-            Proper,
+            Called,
             r"(?:du kannst|ihr könnt) mich (?:(?:gerne?|einfach|auch|ruhig) )*(?P<v>\S+(?: \S+)?) nennen$",
         ),
         rule(One("pronouns"), Thing, r"meine pronomen sind (?P<v>.+)"),
@@ -88,7 +90,8 @@ fn rules() -> Vec<Rule> {
             Any,
             r"ich habe {adv} (?:meinen job|meine arbeit|meine stelle) (?:gekündigt|verloren|aufgegeben)$",
         ),
-        rule(One("job"), Work, r"ich arbeite {adv} (?:als|bei|für) (?P<v>.+)"),
+        rule(One("job"), Work, r"ich arbeite {adv} als (?P<v>.+)"),
+        rule(One("job"), Workplace, r"ich arbeite {adv} (?:bei|für) (?P<v>.+)"),
         rule(One("job"), Work, r"ich bin {adv} (?:von beruf )?(?P<v>{jobs})(?:\s|$|,)"),
         rule(One("job"), Work, r"ich bin von beruf (?P<v>.+)"),
         rule(One("job"), Work, r"ich bin (?P<v>.+) von beruf$"),
@@ -103,14 +106,16 @@ fn rules() -> Vec<Rule> {
         rule(OverMany("allergy"), Thing, r"ich bin (?:gegen|auf) (?P<v>.+?) nicht mehr allergisch$"),
         rule(
             Many("allergy"),
-            Thing,
+            Allergen,
             r"ich bin {adv} (?:gegen|auf) (?P<v>.+?)(?: sehr| stark| schwer| auch| leider)? allergisch$",
         ),
-        rule(Many("allergy"), Thing, r"(?:gegen|auf) (?P<v>.+?) bin ich {adv} allergisch$"),
-        rule(Many("allergy"), Thing, r"ich reagiere {adv} allergisch (?:gegen|auf) (?P<v>.+)"),
-        rule(Many("allergy"), Thing, r"ich bin {adv} allergisch (?:gegen|auf) (?P<v>.+)"),
-        rule(Many("allergy"), Thing, r"ich habe {adv} eine (?:(?:starke|schwere|leichte) )?(?P<v>\p{L}+?)-?allergie"),
-        rule(Many("allergy"), Thing, r"ich vertrage {adv} kein(?:e|en)? (?P<v>.+)"),
+        rule(Many("allergy"), Allergen, r"(?:gegen|auf) (?P<v>.+?) bin ich {adv} allergisch$"),
+        rule(Many("allergy"), Allergen, r"ich reagiere {adv} allergisch (?:gegen|auf) (?P<v>.+)"),
+        rule(Many("allergy"), Allergen, r"ich bin {adv} allergisch (?:gegen|auf) (?P<v>.+)"),
+        rule(Many("allergy"), Allergen, r"ich habe {adv} eine (?:(?:starke|schwere|leichte) )?(?P<v>\p{L}+?)-?allergie"),
+        rule(Many("allergy"), Allergen, r"ich habe {adv} eine (?:\p{L}+ )?allergie gegen (?P<v>.+?)(?: entwickelt| bekommen)?$"),
+        rule(Many("allergy"), Allergen, r"ich bin {adv} (?P<v>{foods})-?intolerant$"),
+        rule(Many("allergy"), Allergen, r"ich vertrage {adv} kein(?:e|en)? (?P<v>.+)"),
         rule(One("diet"), Thing, r"ich (?:bin|esse|lebe|ernähre mich) {adv} (?P<v>{diets})(?:\s|$|,)"),
         rule(OverMany("dislikes"), Thing, r"(?:ich|wir) (?:hasse|hassen) (?P<v>.+?) nicht mehr$"),
         denial(
@@ -142,19 +147,32 @@ fn rules() -> Vec<Rule> {
         rule(Relation, Name, r"der name mein(?:er|es) {k} ist (?P<v>.+)"),
         rule(Relation, Name, r"(?:ich habe|wir haben) (?:eine?n?) {k} namens (?P<v>.+)"),
         rule(One("spouse"), Proper, r"ich bin {adv} mit (?P<v>.+?) verheiratet"),
-        // After "dass".
+    ]
+    .into_iter()
+    .chain(subordinate())
+    .collect()
+}
+
+/// What clauses say behind "dass", where the verb comes last.
+fn subordinate() -> impl Iterator<Item = Rule> {
+    let rule = |about, value, text: &str| Rule::new(about, value, &full(text));
+    let denial = |about, value, text: &str| Rule::denial(about, value, &full(text));
+    let rules = vec![
         rule(One("name"), Name, r"ich (?P<v>[^,]+?) hei(?:ß|ss)e$"),
         rule(One("name"), Name, r"mein name (?P<v>.+?) ist$"),
         rule(One("place"), Place, r"ich {adv} in (?P<v>.+?) (?:wohne|lebe)$"),
         rule(One("place"), Place, r"ich {adv} (?:(?:von|aus) .+? )?nach (?P<v>.+?) (?:um)?gezogen bin$"),
-        rule(One("job"), Work, r"ich {adv} (?:als|bei|für) (?P<v>.+?) arbeite$"),
+        rule(One("job"), Work, r"ich {adv} als (?P<v>.+?) arbeite$"),
+        rule(One("job"), Workplace, r"ich {adv} (?:bei|für) (?P<v>.+?) arbeite$"),
         rule(One("job"), Work, r"ich {adv} (?P<v>{jobs}) bin$"),
         rule(One("birthday"), Day, r"mein geburtstag am (?P<v>.+?) ist$"),
         rule(One("birthday"), Day, r"ich am (?P<v>.+?) geburtstag habe$"),
         rule(One("birthday"), Day, r"ich am (?P<v>.+?) geboren (?:bin|wurde)$"),
-        rule(Many("allergy"), Thing, r"ich {adv} allergisch (?:gegen|auf) (?P<v>.+?) bin$"),
-        rule(Many("allergy"), Thing, r"ich {adv} (?:gegen|auf) (?P<v>.+?) allergisch bin$"),
-        rule(Many("allergy"), Thing, r"ich {adv} eine (?P<v>\p{L}+?)-?allergie habe$"),
+        rule(Many("allergy"), Allergen, r"ich {adv} allergisch (?:gegen|auf) (?P<v>.+?) bin$"),
+        rule(Many("allergy"), Allergen, r"ich {adv} (?:gegen|auf) (?P<v>.+?) allergisch bin$"),
+        rule(Many("allergy"), Allergen, r"ich {adv} eine (?P<v>\p{L}+?)-?allergie habe$"),
+        rule(Many("allergy"), Allergen, r"ich {adv} eine (?:\p{L}+ )?allergie gegen (?P<v>.+?) habe$"),
+        rule(Many("allergy"), Allergen, r"ich {adv} (?P<v>{foods})-?intolerant bin$"),
         rule(One("diet"), Thing, r"ich {adv} (?P<v>{diets}) bin$"),
         denial(
             Either("dislikes", "likes"),
@@ -170,7 +188,8 @@ fn rules() -> Vec<Rule> {
         ),
         rule(Named(""), Thing, r"meine? (?P<k>lieblings\p{L}+) (?P<v>.+?) (?:ist|sind)$"),
         rule(Relation, Name, r"meine? {k} (?P<v>.+?) (?:hei(?:ß|ss)t|hei(?:ß|ss)en)$"),
-    ]
+    ];
+    rules.into_iter().map(Rule::subordinate)
 }
 
 fn asked() -> Vec<(regex::Regex, &'static str)> {

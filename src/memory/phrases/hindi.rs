@@ -4,13 +4,13 @@ use std::sync::LazyLock;
 
 use super::{
     language::Language,
+    pattern::pattern,
     relations::ANY,
     rule::{
         About::{Either, Many, Named, One, Over, OverMany, Relation},
         Rule,
-        Value::{Any, Day, Name, Place, Thing, Work, Workplace},
-        pattern,
     },
+    value::Value::{Allergen, Any, Day, Name, Place, Thing, Work, Workplace},
 };
 
 const ADVERBS: &str = r"(?:(?:अब|अभी|आजकल|भी|तो|सच में|वाकई|बहुत|अभी भी) )*";
@@ -86,8 +86,8 @@ fn rules() -> Vec<Rule> {
         rule(Many("language"), Thing, r"मुझे {adv} (?P<v>{languages}(?: और {languages})*) (?:आती|आता) (?:है|हैं)"),
         rule(One("native language"), Thing, r"मेरी मातृभाषा (?P<v>.+?) है"),
         rule(OverMany("allergy"), Thing, r"मुझे अब (?P<v>.+?) से (?:कोई )?एलर्जी नहीं"),
-        rule(Many("allergy"), Thing, r"मुझे {adv} (?P<v>.+?) से {adv} एलर्जी है"),
-        rule(Many("allergy"), Thing, r"मुझे {adv} (?P<v>.+?) की एलर्जी है"),
+        rule(Many("allergy"), Allergen, r"मुझे {adv} (?P<v>.+?) से {adv} एलर्जी है"),
+        rule(Many("allergy"), Allergen, r"मुझे {adv} (?P<v>.+?) की एलर्जी है"),
         rule(One("diet"), Thing, r"(?:मैं|हम) {adv} (?P<v>शाकाहारी|वीगन|शुद्ध शाकाहारी) (?:{am}|हैं)"),
         rule(
             Either("dislikes", "likes"),

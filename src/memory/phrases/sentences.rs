@@ -7,7 +7,7 @@ use std::{ops::Range, sync::LazyLock};
 
 use regex::Regex;
 
-use super::rule::pattern;
+use super::pattern::pattern;
 
 /// A sentence, without what ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
