@@ -38,7 +38,7 @@ export type Attribute =
   | "storage";
 
 export interface RivuletChatElement extends HTMLElement {
-  /** Goes before the attribute `token-url`. Set anew, it holds from the next request on. */
+  /** Goes before the attribute `token-url`. Set to another one, the conversation goes on if that is of the same user. */
   token: Token | null;
   /** Whether the conversation is in sight. */
   readonly isOpen: boolean;
@@ -48,7 +48,7 @@ export interface RivuletChatElement extends HTMLElement {
   toggle(): void;
   /** Opens it and asks. */
   ask(text: string): Promise<void>;
-  /** Begins an empty conversation. */
+  /** Begins an empty conversation, with a new token from `token-url`, and empties the box. */
   newConversation(): void;
   addEventListener<Name extends keyof RivuletChatEvents>(
     name: Name,

@@ -24,6 +24,7 @@ import { Start } from "./start";
 import { adopt, PANEL } from "./styles";
 import { Tokens } from "./tokens";
 import { Transcript } from "./transcript";
+import { Whose } from "./whose";
 
 /** What the panel needs of the element. */
 export interface Host {
@@ -40,6 +41,8 @@ export class Panel {
   readonly #root: ShadowRoot;
   readonly #say: Say;
   readonly #client: RivuletClient;
+  readonly #tokens: Tokens;
+  readonly #whose: Whose;
   readonly #frame: HTMLElement;
   readonly #title = part(make("h2", { className: "title" }), "title");
   readonly #log = part(make("div", { className: "log", tabIndex: 0 }), "log");
@@ -79,12 +82,13 @@ export class Panel {
     this.#say = say;
     adopt(root, PANEL);
     const { server, assistant, session, storage } = settings;
+    this.#tokens = new Tokens(() => host.token(), settings.tokenUrl);
     this.#client = new RivuletClient({
       url: server,
       session,
       assistant,
       storage: storageOf(storage, server, assistant),
-      token: new Tokens(() => host.token(), settings.tokenUrl).token,
+      token: this.#tokens.token,
     });
     const client = this.#client;
     this.#frame = part(make(settings.inline ? "div" : "dialog", { className: "panel" }), "panel");
@@ -120,6 +124,7 @@ export class Panel {
     });
     this.#painter = new Painter(() => this.#paint());
     new Announcer(client, announcer, say);
+    this.#whose = new Whose(client, () => this.#clear());
     this.#listen();
     this.#painter.soon();
   }
@@ -134,7 +139,7 @@ export class Panel {
   }
 
   hide(): void {
-    if (this.#citation.isOpen) this.#citation.hide();
+    this.#citation.hide();
     this.#sheet?.close();
   }
 
@@ -151,7 +156,27 @@ export class Panel {
     this.#composer.focus();
   }
 
+  /** The page has changed who asks. */
+  tokenChanged(): void {
+    this.#whose.changed();
+  }
+
+  /** For the page: whoever asks now finds nothing of who asked before. */
   newConversation(): void {
+    this.#tokens.forget();
+    this.#clear();
+    this.#client.newSession();
+    this.#connected = true;
+  }
+
+  #clear(): void {
+    this.#composer.clear();
+    this.#notice.show("");
+    this.#citation.hide();
+    this.#assistants.forget();
+  }
+
+  #begin(): void {
     this.#client.newSession();
     this.#composer.focus();
   }
@@ -187,7 +212,7 @@ export class Panel {
 
   #fill(settings: Settings, announcer: HTMLElement): void {
     const say = this.#say;
-    const anew = button(say("New conversation"), "button", () => this.newConversation());
+    const anew = button(say("New conversation"), "button", () => this.#begin());
     const head = part(make("header", { className: "head" }, this.#title, anew), "header");
     if (!settings.inline) {
       const close = button("✕", "button close", () => this.#host.close());
@@ -209,7 +234,8 @@ export class Panel {
     client.on("change", () => this.#painter.soon());
     client.on("state", (state) => {
       this.#painter.soon();
-      if (state.name === "closed" && state.code !== 1000)
+      // Where somebody else asks by now, it begins anew.
+      if (state.name === "closed" && state.code !== 1000 && !this.#whose.isAsking)
         this.#host.emit("rv-error", { code: `closed_${state.code}`, message: state.why });
     });
     client.on("refused", ({ error, frame }) => {

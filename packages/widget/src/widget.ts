@@ -24,8 +24,7 @@ const HOME = import.meta.url;
 export class RivuletChat extends HTMLElement implements RivuletChatElement {
   static readonly observedAttributes = ATTRIBUTES;
 
-  /** A page may have set it before this program was there. */
-  token: Token | null = tokenBefore(this);
+  #token: Token | null = tokenBefore(this);
   readonly #root: ShadowRoot;
   readonly #frame = document.createElement("div");
   readonly #launcher = document.createElement("button");
@@ -35,6 +34,8 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
   #loaded: Panel | null = null;
   #open = false;
   #renewing = false;
+  /** An empty conversation is wanted, once there is a panel. */
+  #anew = false;
 
   constructor() {
     super();
@@ -49,6 +50,16 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
     this.#launcher.addEventListener("click", () => this.toggle());
     this.#frame.append(this.#launcher);
     this.#root.append(this.#frame);
+  }
+
+  get token(): Token | null {
+    return this.#token;
+  }
+
+  set token(token: Token | null) {
+    const changed = token !== this.#token;
+    this.#token = token;
+    if (changed) this.#loaded?.tokenChanged();
   }
 
   get isOpen(): boolean {
@@ -121,7 +132,8 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
   }
 
   newConversation(): void {
-    this.#loaded?.newConversation();
+    if (this.#loaded) this.#loaded.newConversation();
+    else this.#anew = true;
   }
 
   #load(settings: Settings): Promise<Panel> {
@@ -134,6 +146,10 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
       // Another one is wanted by now.
       if (this.#settings !== settings) panel.end();
       else this.#loaded = panel;
+      if (this.#loaded === panel && this.#anew) {
+        this.#anew = false;
+        panel.newConversation();
+      }
       return panel;
     });
     return this.#panel;
@@ -200,7 +216,13 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
   }
 }
 
-const tokenBefore = (element: { token?: Token | null }): Token | null => element.token ?? null;
+/** A page may have set it before this program was there: what stands there then hides the property of this class. */
+function tokenBefore(element: { token?: Token | null }): Token | null {
+  if (!Object.hasOwn(element, "token")) return null;
+  const { token = null } = element;
+  delete element.token;
+  return token;
+}
 
 function drawing(path: string): SVGElement {
   const svg = "http://www.w3.org/2000/svg";
