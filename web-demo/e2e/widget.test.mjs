@@ -418,11 +418,11 @@ test("a page can open it, ask, begin anew, and hears what happens", async () => 
   const heard = await page.evaluate(() => window.heard);
   assert.deepEqual(
     heard.map(([type]) => type),
-    ["rv-open", "rv-message", "rv-message", "rv-run-done", "rv-close"],
+    ["rv-open", "rv-message", "rv-run-done", "rv-message", "rv-close"],
   );
   assert.deepEqual(
-    [heard[1][1].text, heard[2][1].text, heard[3][1].status],
-    ["How long?", "Within 60 days.", "complete"],
+    [heard[1][1].text, heard[2][1].status, heard[3][1].text, heard[3][1].status],
+    ["How long?", "complete", "Within 60 days.", "complete"],
   );
   await close();
 });

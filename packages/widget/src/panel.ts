@@ -9,6 +9,7 @@ import { Painter } from "../../../web-demo/src/page/painter";
 import type { Say } from "../../../web-demo/src/page/say";
 import { ScrollFollow } from "../../../web-demo/src/page/scroll-follow";
 import type { CardServices } from "../../../web-demo/src/page/tool-cards";
+import { Answers } from "./answers";
 import type { RivuletChatEvents, Token } from "./api";
 import { Banner } from "./banner";
 import { CitationCard } from "./citation-card";
@@ -247,14 +248,14 @@ export class Panel {
       if (error.re === undefined) this.#host.emit("rv-error", facts(error));
     });
     client.on("message", ({ message: { id, role, text } }) => {
-      if (role === "user") this.#host.emit("rv-message", { id, role, text });
+      if (role === "user") this.#host.emit("rv-message", { id, role, text, status: "complete" });
     });
-    client.on("run.done", ({ run, message, status }) => {
-      const answer = client.conversation.messages.findLast(({ id }) => id === message);
-      if (answer)
-        this.#host.emit("rv-message", { id: message, role: "assistant", text: answer.text });
-      this.#host.emit("rv-run-done", { run, message, status });
-    });
+    client.on("run.done", ({ run, message, status }) =>
+      this.#host.emit("rv-run-done", { run, message, status }),
+    );
+    new Answers(client, ({ id, text, status }) =>
+      this.#host.emit("rv-message", { id, role: "assistant", text, status }),
+    );
     this.#frame.addEventListener("keydown", (event) => this.#onKey(event));
   }
 
