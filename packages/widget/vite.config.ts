@@ -5,7 +5,8 @@ const REM_PX = 16;
 
 /**
  * The style sheets of the page, for the shadow of an element on a page of others: no measure comes from that page's root,
- * and how narrow the panel is counts instead of the window.
+ * its variables are those of the frame, which no rule of that page reaches, and how narrow the panel is counts instead of
+ * the window.
  */
 const shadowed: Plugin = {
   name: "shadowed",
@@ -15,7 +16,7 @@ const shadowed: Plugin = {
     return code
       .replace(/@media \((max|min)-width: /g, "@container ($1-width: ")
       .replace(/(\d*\.?\d+)rem\b/g, (_, count) => `${Number(count) * REM_PX}px`)
-      .replace(/:root\b/g, ":host");
+      .replace(/:root\b/g, ".frame");
   },
 };
 

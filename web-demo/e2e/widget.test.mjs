@@ -220,7 +220,7 @@ test("it speaks the language of the page", async () => {
 });
 
 const HOSTILE = `
-  * { all: unset !important; color: red !important; }
+  * { all: unset !important; color: red !important; --text: red; --ground: lime; --accent: red !important; --line: red; }
   body * { display: none !important; position: static !important; }
   html { font-size: 60px; letter-spacing: 1em; line-height: 4; text-transform: uppercase; }
   button, dialog, textarea { display: none !important; }
@@ -232,11 +232,21 @@ const looks = (page) =>
   page.evaluate(() => {
     const root = document.querySelector("rivulet-chat").shadowRoot;
     return [...root.querySelectorAll("*")].map((element) => {
-      const { color, fontSize, display, direction, letterSpacing, opacity } =
+      const { color, fontSize, display, direction, letterSpacing, opacity, backgroundColor } =
         getComputedStyle(element);
       const { x, y, width, height } = element.getBoundingClientRect();
       const box = [x, y, width, height].map(Math.round);
-      return [element.localName, color, fontSize, display, direction, letterSpacing, opacity, box];
+      const colours = [color, backgroundColor];
+      return [
+        element.localName,
+        colours,
+        fontSize,
+        display,
+        direction,
+        letterSpacing,
+        opacity,
+        box,
+      ];
     });
   });
 
@@ -256,6 +266,20 @@ test("what a page's own rules do to everything does nothing to it", async () => 
   }
   assert.deepEqual(seen[1], seen[0]);
   assert.ok(seen[0].length > 20);
+});
+
+test("what is typed in it is no shortcut of the page", async () => {
+  const { page, close } = await openScripted();
+  await page.evaluate(() => {
+    window.pressed = [];
+    for (const name of ["keydown", "keypress", "keyup"])
+      document.addEventListener(name, ({ key }) => window.pressed.push(key));
+  });
+  await box(page).fill("");
+  await page.keyboard.type("a/?");
+  assert.equal(await box(page).inputValue(), "a/?");
+  assert.deepEqual(await page.evaluate(() => window.pressed), []);
+  await close();
 });
 
 test("a page may give it colours and style its parts", async () => {

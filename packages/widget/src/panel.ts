@@ -257,12 +257,15 @@ export class Panel {
       this.#host.emit("rv-message", { id, role: "assistant", text, status }),
     );
     this.#frame.addEventListener("keydown", (event) => this.#onKey(event));
+    // What is typed here is no shortcut of the page's.
+    for (const name of ["keypress", "keyup"] as const)
+      this.#frame.addEventListener(name, (event) => event.stopPropagation());
   }
 
   /** Escape closes what is on top; where that is the page's own part, it stops the answer. */
   #onKey(event: KeyboardEvent): void {
-    if (event.key !== "Escape" || event.isComposing || this.#citation.isOpen) return;
     event.stopPropagation();
+    if (event.key !== "Escape" || event.isComposing || this.#citation.isOpen) return;
     if (this.#sheet) this.#host.close();
     else this.#client.stop();
   }
