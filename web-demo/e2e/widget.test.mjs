@@ -451,6 +451,32 @@ test("a page can open it, ask, begin anew, and hears what happens", async () => 
   await close();
 });
 
+test("in other words and at another place the conversation goes on, with what was being written", async () => {
+  const body = '<rivulet-chat storage="none"></rivulet-chat>';
+  const { page, close } = await site.open(browser, { head: site.tag(""), body });
+  await launcher(page).click();
+  await box(page).fill("Tell me about tents.");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Copy answer" }).waitFor();
+  await box(page).fill("And about");
+  await page.evaluate(() => {
+    const chat = document.querySelector("rivulet-chat");
+    chat.setAttribute("locale", "de");
+    chat.setAttribute("greeting", "Guten Tag!");
+    chat.setAttribute("mode", "inline");
+  });
+  await page.getByRole("button", { name: "Antwort kopieren" }).waitFor();
+  assert.equal(await page.getByRole("textbox").inputValue(), "And about");
+  await page.evaluate(() => document.querySelector("rivulet-chat").setAttribute("assistant", ""));
+  await page.evaluate(() =>
+    document.querySelector("rivulet-chat").setAttribute("storage", "local"),
+  );
+  await page.getByRole("button", { name: "Antwort kopieren" }).waitFor({ state: "detached" });
+  await page.getByText("Guten Tag!").waitFor();
+  assert.equal(await page.getByRole("textbox").inputValue(), "");
+  await close();
+});
+
 test("what a page has said before the program came still holds", async () => {
   const { page, close } = await site.open(browser, {
     head: "",

@@ -37,6 +37,13 @@ export interface Host {
   ): void;
 }
 
+/** What a panel in other words goes on with. */
+export interface Left {
+  readonly session: string | null;
+  /** What was being written, and what did not go out. */
+  readonly draft: string;
+}
+
 export class Panel {
   readonly #host: Host;
   readonly #root: ShadowRoot;
@@ -67,8 +74,9 @@ export class Panel {
     root: ShadowRoot,
     settings: Settings,
     host: Host,
+    left: Left | null,
   ): Promise<Panel> {
-    return new Panel(frame, root, settings, host, await sayIn(settings.locale));
+    return new Panel(frame, root, settings, host, left, await sayIn(settings.locale));
   }
 
   private constructor(
@@ -76,6 +84,7 @@ export class Panel {
     root: ShadowRoot,
     settings: Settings,
     host: Host,
+    left: Left | null,
     say: Say,
   ) {
     this.#host = host;
@@ -86,7 +95,7 @@ export class Panel {
     this.#tokens = new Tokens(() => host.token(), settings.tokenUrl);
     this.#client = new RivuletClient({
       url: server,
-      session,
+      session: left?.session ?? session,
       assistant,
       storage: storageOf(storage, server, assistant),
       token: this.#tokens.token,
@@ -127,7 +136,17 @@ export class Panel {
     new Announcer(client, announcer, say);
     this.#whose = new Whose(client, () => this.#clear());
     this.#listen();
+    if (left !== null && left.draft !== "") this.#composer.restore(left.draft);
     this.#painter.soon();
+  }
+
+  get left(): Left {
+    const { session, outgoing } = this.#client;
+    const unsent = outgoing.flatMap(({ frame, acked }) =>
+      frame.type === "send" && !acked ? [frame.text] : [],
+    );
+    const texts = [...unsent, this.#composer.text.value];
+    return { session, draft: texts.filter((text) => text.trim() !== "").join("\n") };
   }
 
   show(): void {

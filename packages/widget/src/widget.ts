@@ -4,11 +4,12 @@
  * name of its own, whatever address this one was loaded from.
  */
 import type { RivuletChatElement, RivuletChatEvents, Token } from "./api";
-import type { Panel } from "./panel";
+import type { Left, Panel } from "./panel";
 import {
   ATTRIBUTES,
   directionOf,
   inkOn,
+  isSameConversation,
   LOOKS,
   launcherWords,
   type Settings,
@@ -36,6 +37,8 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
   #renewing = false;
   /** An empty conversation is wanted, once there is a panel. */
   #anew = false;
+  /** Of the panel before, for the next one. */
+  #left: Left | null = null;
 
   constructor() {
     super();
@@ -59,7 +62,10 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
   set token(token: Token | null) {
     const changed = token !== this.#token;
     this.#token = token;
-    if (changed) this.#loaded?.tokenChanged();
+    if (!changed) return;
+    // It may be of somebody else.
+    this.#left = null;
+    this.#loaded?.tokenChanged();
   }
 
   get isOpen(): boolean {
@@ -100,7 +106,8 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
     try {
       panel = await this.#load(settings);
     } catch (error) {
-      this.#failed();
+      // Of an older panel: another one is wanted by now.
+      if (this.#settings === settings) this.#failed();
       throw error;
     }
     this.#launcher.hidden = settings.inline;
@@ -133,26 +140,35 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
 
   newConversation(): void {
     if (this.#loaded) this.#loaded.newConversation();
-    else this.#anew = true;
+    else [this.#anew, this.#left] = [true, null];
   }
 
   #load(settings: Settings): Promise<Panel> {
     this.#panel ??= import("./panel").then(async ({ Panel }) => {
-      const panel = await Panel.make(this.#frame, this.#root, settings, {
-        token: () => this.token,
-        close: () => this.close(),
-        emit: (name, detail) => this.#emit(name, detail),
-      });
+      const panel = await Panel.make(
+        this.#frame,
+        this.#root,
+        settings,
+        {
+          token: () => this.token,
+          close: () => this.close(),
+          emit: (name, detail) => this.#emit(name, detail),
+        },
+        this.#left,
+      );
       // Another one is wanted by now.
       if (this.#settings !== settings) panel.end();
-      else this.#loaded = panel;
-      if (this.#loaded === panel && this.#anew) {
-        this.#anew = false;
-        panel.newConversation();
-      }
+      else this.#take(panel);
       return panel;
     });
     return this.#panel;
+  }
+
+  #take(panel: Panel): void {
+    this.#loaded = panel;
+    this.#left = null;
+    if (this.#anew) panel.newConversation();
+    this.#anew = false;
   }
 
   #failed(): void {
@@ -172,10 +188,13 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
     queueMicrotask(() => {
       this.#renewing = false;
       if (!this.isConnected) return;
-      const wasOpen = this.#open;
+      const [wasOpen, before] = [this.#open, this.#settings];
+      const left = this.#loaded?.left ?? this.#left;
       this.#leave();
       this.#open = false;
       this.connectedCallback();
+      const now = this.#settings;
+      this.#left = before && now && isSameConversation(before, now) ? left : null;
       if (wasOpen) this.open().catch(reportError);
     });
   }
