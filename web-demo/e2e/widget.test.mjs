@@ -467,7 +467,6 @@ test("in other words and at another place the conversation goes on, with what wa
   });
   await page.getByRole("button", { name: "Antwort kopieren" }).waitFor();
   assert.equal(await page.getByRole("textbox").inputValue(), "And about");
-  await page.evaluate(() => document.querySelector("rivulet-chat").setAttribute("assistant", ""));
   await page.evaluate(() =>
     document.querySelector("rivulet-chat").setAttribute("storage", "local"),
   );
