@@ -9,6 +9,7 @@ import { Painter } from "../../../web-demo/src/page/painter";
 import type { Say } from "../../../web-demo/src/page/say";
 import { ScrollFollow } from "../../../web-demo/src/page/scroll-follow";
 import type { CardServices } from "../../../web-demo/src/page/tool-cards";
+import { untaken } from "../../../web-demo/src/page/untaken";
 import { Answers } from "./answers";
 import type { RivuletChatEvents, Token } from "./api";
 import { Banner } from "./banner";
@@ -141,12 +142,8 @@ export class Panel {
   }
 
   get left(): Left {
-    const { session, outgoing } = this.#client;
-    const unsent = outgoing.flatMap(({ frame, acked }) =>
-      frame.type === "send" && !acked ? [frame.text] : [],
-    );
-    const texts = [...unsent, this.#composer.text.value];
-    return { session, draft: texts.filter((text) => text.trim() !== "").join("\n") };
+    const { session } = this.#client;
+    return { session, draft: untaken(this.#client, this.#composer.text.value) };
   }
 
   show(): void {
@@ -197,6 +194,9 @@ export class Panel {
   }
 
   #begin(): void {
+    // What did not go out would never do so from another conversation.
+    const text = untaken(this.#client);
+    if (text !== "") this.#composer.restore(text);
     this.#client.newSession();
     this.#composer.focus();
   }
