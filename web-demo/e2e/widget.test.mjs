@@ -268,6 +268,29 @@ test("what a page's own rules do to everything does nothing to it", async () => 
   assert.ok(seen[0].length > 20);
 });
 
+test("a citation gives the focus back, but not to who has pressed something else", async () => {
+  const { conversation, page, close } = await openScripted();
+  await ask(page, conversation, "How long?");
+  conversation.sources(SOURCES);
+  conversation.write("Within **60 days** [1].");
+  conversation.done();
+  const citation = answers(page).getByRole("link", { name: /^Source 1: / });
+  const card = page.getByRole("dialog", { name: "Source 1" });
+  await citation.click();
+  await card.waitFor();
+  await page.keyboard.press("Escape");
+  await card.waitFor({ state: "hidden" });
+  await hasFocus(page, "Source 1: Returns");
+  await citation.click();
+  await card.waitFor();
+  await box(page).click();
+  await card.waitFor({ state: "hidden" });
+  // The card hears of it later than the box.
+  await page.evaluate(() => new Promise((done) => setTimeout(() => requestAnimationFrame(done))));
+  await hasFocus(page, "Message");
+  await close();
+});
+
 test("what is typed in it is no shortcut of the page", async () => {
   const { page, close } = await openScripted();
   await page.evaluate(() => {
