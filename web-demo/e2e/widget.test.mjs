@@ -132,6 +132,49 @@ test("a page's server says who asks, and the answer cites the gateway's document
   }
 });
 
+test("whoever signs in next on the same page begins anew, and the same one goes on", async () => {
+  const own = await OwnGateway.start({ RIVULET_SERVER_ALLOWED_ORIGINS: site.origin });
+  try {
+    const body = `<rivulet-chat server="${own.url}"></rivulet-chat>`;
+    const { page, close } = await site.open(browser, {
+      head: site.tag(""),
+      body,
+      connect: own.url,
+    });
+    const as = (name) =>
+      page.evaluate(
+        (token) => {
+          document.querySelector("rivulet-chat").token = token;
+        },
+        own.token(name, { tenant: "default" }),
+      );
+    await as("ann");
+    await launcher(page).click();
+    await box(page).fill("Tell me about tents.");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Copy answer" }).waitFor();
+    const again = page.waitForEvent("websocket");
+    await as("ann");
+    await (await again).waitForEvent("framereceived", ({ payload }) => payload.includes("welcome"));
+    assert.equal(await answers(page).count(), 1);
+    await box(page).fill("Ann's alone");
+    await as("bob");
+    await answers(page).waitFor({ state: "detached" });
+    assert.equal(await box(page).inputValue(), "");
+    await box(page).fill("And huts?");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Copy answer" }).waitFor();
+    const bobs = await own.request("/api/v1/sessions", own.token("bob", { tenant: "default" }));
+    assert.deepEqual(
+      (await bobs.json()).sessions.map(({ title }) => title),
+      ["And huts?"],
+    );
+    await close();
+  } finally {
+    await own.stop();
+  }
+});
+
 test("a keyboard is all it takes, and the focus comes back to where it was", async () => {
   const conversation = new Conversation();
   const { page, close } = await site.open(browser, { scripted: conversation });
