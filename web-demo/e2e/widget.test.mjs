@@ -132,6 +132,49 @@ test("a page's server says who asks, and the answer cites the gateway's document
   }
 });
 
+test("whoever signs in next on the same page begins anew, and the same one goes on", async () => {
+  const own = await OwnGateway.start({ RIVULET_SERVER_ALLOWED_ORIGINS: site.origin });
+  try {
+    const body = `<rivulet-chat server="${own.url}"></rivulet-chat>`;
+    const { page, close } = await site.open(browser, {
+      head: site.tag(""),
+      body,
+      connect: own.url,
+    });
+    const as = (name) =>
+      page.evaluate(
+        (token) => {
+          document.querySelector("rivulet-chat").token = token;
+        },
+        own.token(name, { tenant: "default" }),
+      );
+    await as("ann");
+    await launcher(page).click();
+    await box(page).fill("Tell me about tents.");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Copy answer" }).waitFor();
+    const again = page.waitForEvent("websocket");
+    await as("ann");
+    await (await again).waitForEvent("framereceived", ({ payload }) => payload.includes("welcome"));
+    assert.equal(await answers(page).count(), 1);
+    await box(page).fill("Ann's alone");
+    await as("bob");
+    await answers(page).waitFor({ state: "detached" });
+    assert.equal(await box(page).inputValue(), "");
+    await box(page).fill("And huts?");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Copy answer" }).waitFor();
+    const bobs = await own.request("/api/v1/sessions", own.token("bob", { tenant: "default" }));
+    assert.deepEqual(
+      (await bobs.json()).sessions.map(({ title }) => title),
+      ["And huts?"],
+    );
+    await close();
+  } finally {
+    await own.stop();
+  }
+});
+
 test("a keyboard is all it takes, and the focus comes back to where it was", async () => {
   const conversation = new Conversation();
   const { page, close } = await site.open(browser, { scripted: conversation });
@@ -220,7 +263,7 @@ test("it speaks the language of the page", async () => {
 });
 
 const HOSTILE = `
-  * { all: unset !important; color: red !important; }
+  * { all: unset !important; color: red !important; --text: red; --ground: lime; --accent: red !important; --line: red; }
   body * { display: none !important; position: static !important; }
   html { font-size: 60px; letter-spacing: 1em; line-height: 4; text-transform: uppercase; }
   button, dialog, textarea { display: none !important; }
@@ -232,11 +275,21 @@ const looks = (page) =>
   page.evaluate(() => {
     const root = document.querySelector("rivulet-chat").shadowRoot;
     return [...root.querySelectorAll("*")].map((element) => {
-      const { color, fontSize, display, direction, letterSpacing, opacity } =
+      const { color, fontSize, display, direction, letterSpacing, opacity, backgroundColor } =
         getComputedStyle(element);
       const { x, y, width, height } = element.getBoundingClientRect();
       const box = [x, y, width, height].map(Math.round);
-      return [element.localName, color, fontSize, display, direction, letterSpacing, opacity, box];
+      const colours = [color, backgroundColor];
+      return [
+        element.localName,
+        colours,
+        fontSize,
+        display,
+        direction,
+        letterSpacing,
+        opacity,
+        box,
+      ];
     });
   });
 
@@ -256,6 +309,43 @@ test("what a page's own rules do to everything does nothing to it", async () => 
   }
   assert.deepEqual(seen[1], seen[0]);
   assert.ok(seen[0].length > 20);
+});
+
+test("a citation gives the focus back, but not to who has pressed something else", async () => {
+  const { conversation, page, close } = await openScripted();
+  await ask(page, conversation, "How long?");
+  conversation.sources(SOURCES);
+  conversation.write("Within **60 days** [1].");
+  conversation.done();
+  const citation = answers(page).getByRole("link", { name: /^Source 1: / });
+  const card = page.getByRole("dialog", { name: "Source 1" });
+  await citation.click();
+  await card.waitFor();
+  await page.keyboard.press("Escape");
+  await card.waitFor({ state: "hidden" });
+  await hasFocus(page, "Source 1: Returns");
+  await citation.click();
+  await card.waitFor();
+  await box(page).click();
+  await card.waitFor({ state: "hidden" });
+  // The card hears of it later than the box.
+  await page.evaluate(() => new Promise((done) => setTimeout(() => requestAnimationFrame(done))));
+  await hasFocus(page, "Message");
+  await close();
+});
+
+test("what is typed in it is no shortcut of the page", async () => {
+  const { page, close } = await openScripted();
+  await page.evaluate(() => {
+    window.pressed = [];
+    for (const name of ["keydown", "keypress", "keyup"])
+      document.addEventListener(name, ({ key }) => window.pressed.push(key));
+  });
+  await box(page).fill("");
+  await page.keyboard.type("a/?");
+  assert.equal(await box(page).inputValue(), "a/?");
+  assert.deepEqual(await page.evaluate(() => window.pressed), []);
+  await close();
 });
 
 test("a page may give it colours and style its parts", async () => {
@@ -418,12 +508,37 @@ test("a page can open it, ask, begin anew, and hears what happens", async () => 
   const heard = await page.evaluate(() => window.heard);
   assert.deepEqual(
     heard.map(([type]) => type),
-    ["rv-open", "rv-message", "rv-message", "rv-run-done", "rv-close"],
+    ["rv-open", "rv-message", "rv-run-done", "rv-message", "rv-close"],
   );
   assert.deepEqual(
-    [heard[1][1].text, heard[2][1].text, heard[3][1].status],
-    ["How long?", "Within 60 days.", "complete"],
+    [heard[1][1].text, heard[2][1].status, heard[3][1].text, heard[3][1].status],
+    ["How long?", "complete", "Within 60 days.", "complete"],
   );
+  await close();
+});
+
+test("in other words and at another place the conversation goes on, with what was being written", async () => {
+  const body = '<rivulet-chat storage="none"></rivulet-chat>';
+  const { page, close } = await site.open(browser, { head: site.tag(""), body });
+  await launcher(page).click();
+  await box(page).fill("Tell me about tents.");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Copy answer" }).waitFor();
+  await box(page).fill("And about");
+  await page.evaluate(() => {
+    const chat = document.querySelector("rivulet-chat");
+    chat.setAttribute("locale", "de");
+    chat.setAttribute("greeting", "Guten Tag!");
+    chat.setAttribute("mode", "inline");
+  });
+  await page.getByRole("button", { name: "Antwort kopieren" }).waitFor();
+  assert.equal(await page.getByRole("textbox").inputValue(), "And about");
+  await page.evaluate(() =>
+    document.querySelector("rivulet-chat").setAttribute("storage", "local"),
+  );
+  await page.getByRole("button", { name: "Antwort kopieren" }).waitFor({ state: "detached" });
+  await page.getByText("Guten Tag!").waitFor();
+  assert.equal(await page.getByRole("textbox").inputValue(), "");
   await close();
 });
 

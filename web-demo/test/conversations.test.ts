@@ -87,6 +87,33 @@ describe("what this browser has been in", () => {
   });
 });
 
+describe("a list that is asked for again", () => {
+  it("keeps what was loaded of this browser, whenever it was begun", async () => {
+    // Those that were begun last were opened first: in the list they are at the end.
+    for (let n = 0; n < PAGE + 5; n++) routes.add(session(`s_${n}`));
+    for (let n = PAGE + 4; n >= 0; n--) opened.add(`s_${n}`);
+    const catalogue = await listed(ofThisBrowser(api, opened));
+    await catalogue.next();
+    const before = titles(catalogue);
+    expect(before).toHaveLength(PAGE + 5);
+    await catalogue.refresh();
+    expect(titles(catalogue)).toEqual(before);
+    expect(catalogue.more).toBe(false);
+  });
+
+  it("leaves nothing out between what is new and what was loaded", async () => {
+    for (let n = 0; n < PAGE + 5; n++) routes.add(session(`s_${n}`));
+    const catalogue = await listed(ofTheGateway(api));
+    await catalogue.next();
+    for (let n = 0; n < PAGE + 5; n++) routes.add(session(`t_${n}`));
+    await catalogue.refresh();
+    expect([catalogue.items.length, catalogue.more]).toEqual([PAGE, true]);
+    await catalogue.next();
+    await catalogue.next();
+    expect(titles(catalogue)).toEqual(routes.sessions.map(({ title }) => title));
+  });
+});
+
 describe("the list of the gateway", () => {
   beforeEach(() => {
     for (let n = 0; n < PAGE + 5; n++) routes.add(session(`s_${n}`));

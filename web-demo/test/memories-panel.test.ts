@@ -17,6 +17,7 @@ const MARKUP = "<img src=x onerror=alert(1)>";
 let routes: MemoryRoutes;
 let forgetting: Forgetting;
 let panel: MemoriesPanel;
+let side: SidePanel;
 let who: Assistant | undefined;
 let opened: string[];
 let saved: string[];
@@ -37,10 +38,11 @@ beforeEach(() => {
   const client = new RivuletClient({ webSocket, url: "http://gateway/", storage: null });
   const api = new MemoriesApi(new Endpoint("http://gateway/"));
   forgetting = new Forgetting(api);
+  side = new SidePanel((change) => change());
   panel = new MemoriesPanel(client, {
     api,
     forgetting,
-    panel: new SidePanel((change) => change()),
+    panel: side,
     voice: new StatusVoice(),
     conversations: { current: "s_here", open: (session) => opened.push(session) },
     current: () => who,
@@ -215,4 +217,13 @@ describe("the list of what is remembered", () => {
     await shown(() => texts("memories-facts").length === 1);
     expect(one("#memories-again").hidden).toBe(true);
   });
+});
+
+it("who wants to see what is remembered sees it, also where it is in sight already", () => {
+  for (const _ of [1, 2]) {
+    side.showMemories();
+    expect(side.shows).toBe("memories");
+  }
+  side.toggleMemories();
+  expect(side.shows).toBeNull();
 });

@@ -12,6 +12,7 @@ import {
 } from "../../packages/client/test/client-at-gateway.js";
 import { Composer } from "../src/page/composer";
 import { Transcript } from "../src/page/transcript";
+import { untaken } from "../src/page/untaken";
 
 let client: RivuletClient;
 
@@ -79,6 +80,16 @@ describe("a message that can never be taken", () => {
     await until(client, () => client.state.name === "connected");
     expect(button("Edit")?.disabled).toBe(false);
     expect(button("Try again")?.hidden).toBe(false);
+  });
+
+  it("or that waits when another conversation is opened is all that would be lost", async () => {
+    gateway.intercept = ({ type }) => type === "send";
+    submit("First");
+    submit("Second");
+    expect(untaken(client)).toBe("First\nSecond");
+    expect(untaken(client, "A draft")).toBe("First\nSecond\nA draft");
+    client.newSession();
+    expect([untaken(client), untaken(client, " ")]).toEqual(["", ""]);
   });
 
   it("as an edit is back in its editor", async () => {

@@ -69,9 +69,30 @@ describe("Markdown", () => {
     ["```js\nlet a", "```"],
     ["~~~~\n~~~\n```", "~~~~"],
     ["````\n```", "````"],
+    ["- a\n\n  ```\n  code", "  ```"],
+    ["<!-- so\n\n```", "-->"],
+    ["<script>\nlet a;\n\nlet b;", "</script>"],
+    ["  <PRE class=a\n```", "</pre>"],
+    ["<![CDATA[ a", "]]>"],
+    ["<?php\n\n", "?>"],
   ])("closes code that broke off: %j", (text, end) => {
     const written = asMarkdown(whole([answer({ text, status: "stopped" }), message({})]));
     expect(written).toContain(`${text}\n${end}\n\n*It was stopped.*\n\n## Question`);
+    const headings = marked.lexer(written).filter((token) => token.type === "heading");
+    expect(headings).toHaveLength(3);
+  });
+
+  it.each([
+    "```let a``` is code within a line.",
+    "<!-- a -->\nb",
+    "<script>a</script>",
+    "<pre>\n```\n</pre>",
+    "```\n<!-- a\n```",
+    "<scripture> a",
+    "<!-- a\n\n--> b",
+  ])("adds nothing to what is not open: %j", (text) => {
+    const written = asMarkdown(whole([answer({ text, status: "stopped" }), message({})]));
+    expect(written).toContain(`${text}\n\n*It was stopped.*`);
     const headings = marked.lexer(written).filter((token) => token.type === "heading");
     expect(headings).toHaveLength(3);
   });

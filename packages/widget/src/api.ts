@@ -3,18 +3,20 @@
 /** The token of who is asking; `expired`: the last one is no longer taken. `null`: nobody in particular asks. */
 export type Token = string | ((expired: boolean) => string | null | Promise<string | null>);
 
-/** One message, when it is whole. */
+/** A question that was taken, or an answer that is over. */
 export interface ChatMessage {
   id: string;
   role: "user" | "assistant";
   text: string;
+  /** Of a question `complete`; of an answer as in `rv-run-done`. */
+  status: string;
 }
 
 export interface RivuletChatEvents {
   /** It was opened. */
   "rv-open": CustomEvent<null>;
   "rv-close": CustomEvent<null>;
-  /** A question was taken, or an answer is whole. */
+  /** A question was taken, or an answer is over, however it ended, and its text has been checked. */
   "rv-message": CustomEvent<ChatMessage>;
   /** An answer has ended; `status` is `complete`, `stopped`, or why it is not whole. */
   "rv-run-done": CustomEvent<{ run: string; message: string; status: string }>;
@@ -38,7 +40,7 @@ export type Attribute =
   | "storage";
 
 export interface RivuletChatElement extends HTMLElement {
-  /** Goes before the attribute `token-url`. Set anew, it holds from the next request on. */
+  /** Goes before the attribute `token-url`. Set to another one, the conversation goes on if that is of the same user. */
   token: Token | null;
   /** Whether the conversation is in sight. */
   readonly isOpen: boolean;
@@ -48,7 +50,7 @@ export interface RivuletChatElement extends HTMLElement {
   toggle(): void;
   /** Opens it and asks. */
   ask(text: string): Promise<void>;
-  /** Begins an empty conversation. */
+  /** Begins an empty conversation, with a new token from `token-url`, and empties the box. */
   newConversation(): void;
   addEventListener<Name extends keyof RivuletChatEvents>(
     name: Name,

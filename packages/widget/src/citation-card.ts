@@ -21,13 +21,22 @@ export class CitationCard {
     this.root.addEventListener("toggle", () => {
       if (this.isOpen || this.#mark === null) return;
       const back = this.#mark.isConnected ? this.#mark : log;
-      back.focus({ preventScroll: true });
       this.#mark = null;
+      if (this.#hasFocusOrNobody()) back.focus({ preventScroll: true });
     });
   }
 
   get isOpen(): boolean {
     return this.root.matches(":popover-open");
+  }
+
+  /** Whoever has pressed something else has the focus there, and keeps it. */
+  #hasFocusOrNobody(): boolean {
+    const root = this.root.getRootNode() as ShadowRoot;
+    const { activeElement: focused } = root;
+    if (focused !== null) return this.root.contains(focused);
+    const outside = document.activeElement;
+    return outside === null || outside === document.body || outside === root.host;
   }
 
   show(source: SourceItem, mark: HTMLElement): void {

@@ -55,6 +55,12 @@ export class Composer {
     this.text.focus();
   }
 
+  /** What was being written is of somebody else. */
+  clear(): void {
+    this.text.value = "";
+    this.#grow();
+  }
+
   /** Gives a refused text back, below what was typed meanwhile. */
   restore(text: string): void {
     const typed = this.text.value;

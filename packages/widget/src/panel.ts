@@ -9,6 +9,8 @@ import { Painter } from "../../../web-demo/src/page/painter";
 import type { Say } from "../../../web-demo/src/page/say";
 import { ScrollFollow } from "../../../web-demo/src/page/scroll-follow";
 import type { CardServices } from "../../../web-demo/src/page/tool-cards";
+import { untaken } from "../../../web-demo/src/page/untaken";
+import { Answers } from "./answers";
 import type { RivuletChatEvents, Token } from "./api";
 import { Banner } from "./banner";
 import { CitationCard } from "./citation-card";
@@ -24,6 +26,7 @@ import { Start } from "./start";
 import { adopt, PANEL } from "./styles";
 import { Tokens } from "./tokens";
 import { Transcript } from "./transcript";
+import { Whose } from "./whose";
 
 /** What the panel needs of the element. */
 export interface Host {
@@ -35,11 +38,20 @@ export interface Host {
   ): void;
 }
 
+/** What a panel in other words goes on with. */
+export interface Left {
+  readonly session: string | null;
+  /** What was being written, and what did not go out. */
+  readonly draft: string;
+}
+
 export class Panel {
   readonly #host: Host;
   readonly #root: ShadowRoot;
   readonly #say: Say;
   readonly #client: RivuletClient;
+  readonly #tokens: Tokens;
+  readonly #whose: Whose;
   readonly #frame: HTMLElement;
   readonly #title = part(make("h2", { className: "title" }), "title");
   readonly #log = part(make("div", { className: "log", tabIndex: 0 }), "log");
@@ -63,8 +75,9 @@ export class Panel {
     root: ShadowRoot,
     settings: Settings,
     host: Host,
+    left: Left | null,
   ): Promise<Panel> {
-    return new Panel(frame, root, settings, host, await sayIn(settings.locale));
+    return new Panel(frame, root, settings, host, left, await sayIn(settings.locale));
   }
 
   private constructor(
@@ -72,6 +85,7 @@ export class Panel {
     root: ShadowRoot,
     settings: Settings,
     host: Host,
+    left: Left | null,
     say: Say,
   ) {
     this.#host = host;
@@ -79,12 +93,13 @@ export class Panel {
     this.#say = say;
     adopt(root, PANEL);
     const { server, assistant, session, storage } = settings;
+    this.#tokens = new Tokens(() => host.token(), settings.tokenUrl);
     this.#client = new RivuletClient({
       url: server,
-      session,
+      session: left?.session ?? session,
       assistant,
       storage: storageOf(storage, server, assistant),
-      token: new Tokens(() => host.token(), settings.tokenUrl).token,
+      token: this.#tokens.token,
     });
     const client = this.#client;
     this.#frame = part(make(settings.inline ? "div" : "dialog", { className: "panel" }), "panel");
@@ -120,8 +135,15 @@ export class Panel {
     });
     this.#painter = new Painter(() => this.#paint());
     new Announcer(client, announcer, say);
+    this.#whose = new Whose(client, () => this.#clear());
     this.#listen();
+    if (left !== null && left.draft !== "") this.#composer.restore(left.draft);
     this.#painter.soon();
+  }
+
+  get left(): Left {
+    const { session } = this.#client;
+    return { session, draft: untaken(this.#client, this.#composer.text.value) };
   }
 
   show(): void {
@@ -134,7 +156,7 @@ export class Panel {
   }
 
   hide(): void {
-    if (this.#citation.isOpen) this.#citation.hide();
+    this.#citation.hide();
     this.#sheet?.close();
   }
 
@@ -151,7 +173,30 @@ export class Panel {
     this.#composer.focus();
   }
 
+  /** The page has changed who asks. */
+  tokenChanged(): void {
+    this.#whose.changed();
+  }
+
+  /** For the page: whoever asks now finds nothing of who asked before. */
   newConversation(): void {
+    this.#tokens.forget();
+    this.#clear();
+    this.#client.newSession();
+    this.#connected = true;
+  }
+
+  #clear(): void {
+    this.#composer.clear();
+    this.#notice.show("");
+    this.#citation.hide();
+    this.#assistants.forget();
+  }
+
+  #begin(): void {
+    // What did not go out would never do so from another conversation.
+    const text = untaken(this.#client);
+    if (text !== "") this.#composer.restore(text);
     this.#client.newSession();
     this.#composer.focus();
   }
@@ -187,7 +232,7 @@ export class Panel {
 
   #fill(settings: Settings, announcer: HTMLElement): void {
     const say = this.#say;
-    const anew = button(say("New conversation"), "button", () => this.newConversation());
+    const anew = button(say("New conversation"), "button", () => this.#begin());
     const head = part(make("header", { className: "head" }, this.#title, anew), "header");
     if (!settings.inline) {
       const close = button("✕", "button close", () => this.#host.close());
@@ -209,7 +254,8 @@ export class Panel {
     client.on("change", () => this.#painter.soon());
     client.on("state", (state) => {
       this.#painter.soon();
-      if (state.name === "closed" && state.code !== 1000)
+      // Where somebody else asks by now, it begins anew.
+      if (state.name === "closed" && state.code !== 1000 && !this.#whose.isAsking)
         this.#host.emit("rv-error", { code: `closed_${state.code}`, message: state.why });
     });
     client.on("refused", ({ error, frame }) => {
@@ -221,21 +267,24 @@ export class Panel {
       if (error.re === undefined) this.#host.emit("rv-error", facts(error));
     });
     client.on("message", ({ message: { id, role, text } }) => {
-      if (role === "user") this.#host.emit("rv-message", { id, role, text });
+      if (role === "user") this.#host.emit("rv-message", { id, role, text, status: "complete" });
     });
-    client.on("run.done", ({ run, message, status }) => {
-      const answer = client.conversation.messages.findLast(({ id }) => id === message);
-      if (answer)
-        this.#host.emit("rv-message", { id: message, role: "assistant", text: answer.text });
-      this.#host.emit("rv-run-done", { run, message, status });
-    });
+    client.on("run.done", ({ run, message, status }) =>
+      this.#host.emit("rv-run-done", { run, message, status }),
+    );
+    new Answers(client, ({ id, text, status }) =>
+      this.#host.emit("rv-message", { id, role: "assistant", text, status }),
+    );
     this.#frame.addEventListener("keydown", (event) => this.#onKey(event));
+    // What is typed here is no shortcut of the page's.
+    for (const name of ["keypress", "keyup"] as const)
+      this.#frame.addEventListener(name, (event) => event.stopPropagation());
   }
 
   /** Escape closes what is on top; where that is the page's own part, it stops the answer. */
   #onKey(event: KeyboardEvent): void {
-    if (event.key !== "Escape" || event.isComposing || this.#citation.isOpen) return;
     event.stopPropagation();
+    if (event.key !== "Escape" || event.isComposing || this.#citation.isOpen) return;
     if (this.#sheet) this.#host.close();
     else this.#client.stop();
   }

@@ -37,6 +37,12 @@ export interface Settings {
   readonly storage: "local" | "session" | "none";
 }
 
+/** What a conversation begins anew with when it changes; the rest is how it looks, and in which words. */
+const CONVERSATION = ["server", "assistant", "session", "tokenUrl", "storage"] as const;
+
+export const isSameConversation = (one: Settings, other: Settings): boolean =>
+  CONVERSATION.every((name) => one[name] === other[name]);
+
 /** `read`: an attribute; `language`: that of the page where the element stands; `home`: where this program came from. */
 export function settingsOf(
   read: (name: Attribute) => string | null,

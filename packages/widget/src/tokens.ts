@@ -13,16 +13,22 @@ export class Tokens {
     this.#url = url;
   }
 
+  /** Who asks at the page's server may be somebody else by now. */
+  forget(): void {
+    this.#fetched = null;
+  }
+
   readonly token = async (expired: boolean): Promise<string | null> => {
     const given = this.#given();
     if (given !== null) return typeof given === "function" ? given(expired) : given;
     if (this.#url === null) return null;
-    if (expired) this.#fetched = null;
+    if (expired) this.forget();
     this.#fetched ??= fetched(this.#url);
+    const asked = this.#fetched;
     try {
-      return await this.#fetched;
+      return await asked;
     } catch (error) {
-      this.#fetched = null;
+      if (this.#fetched === asked) this.forget();
       throw error;
     }
   };

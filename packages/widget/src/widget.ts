@@ -4,11 +4,12 @@
  * name of its own, whatever address this one was loaded from.
  */
 import type { RivuletChatElement, RivuletChatEvents, Token } from "./api";
-import type { Panel } from "./panel";
+import type { Left, Panel } from "./panel";
 import {
   ATTRIBUTES,
   directionOf,
   inkOn,
+  isSameConversation,
   LOOKS,
   launcherWords,
   type Settings,
@@ -24,8 +25,7 @@ const HOME = import.meta.url;
 export class RivuletChat extends HTMLElement implements RivuletChatElement {
   static readonly observedAttributes = ATTRIBUTES;
 
-  /** A page may have set it before this program was there. */
-  token: Token | null = tokenBefore(this);
+  #token: Token | null = tokenBefore(this);
   readonly #root: ShadowRoot;
   readonly #frame = document.createElement("div");
   readonly #launcher = document.createElement("button");
@@ -35,6 +35,10 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
   #loaded: Panel | null = null;
   #open = false;
   #renewing = false;
+  /** An empty conversation is wanted, once there is a panel. */
+  #anew = false;
+  /** Of the panel before, for the next one. */
+  #left: Left | null = null;
 
   constructor() {
     super();
@@ -49,6 +53,19 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
     this.#launcher.addEventListener("click", () => this.toggle());
     this.#frame.append(this.#launcher);
     this.#root.append(this.#frame);
+  }
+
+  get token(): Token | null {
+    return this.#token;
+  }
+
+  set token(token: Token | null) {
+    const changed = token !== this.#token;
+    this.#token = token;
+    if (!changed) return;
+    // It may be of somebody else.
+    this.#left = null;
+    this.#loaded?.tokenChanged();
   }
 
   get isOpen(): boolean {
@@ -89,7 +106,8 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
     try {
       panel = await this.#load(settings);
     } catch (error) {
-      this.#failed();
+      // Of an older panel: another one is wanted by now.
+      if (this.#settings === settings) this.#failed();
       throw error;
     }
     this.#launcher.hidden = settings.inline;
@@ -121,22 +139,36 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
   }
 
   newConversation(): void {
-    this.#loaded?.newConversation();
+    if (this.#loaded) this.#loaded.newConversation();
+    else [this.#anew, this.#left] = [true, null];
   }
 
   #load(settings: Settings): Promise<Panel> {
     this.#panel ??= import("./panel").then(async ({ Panel }) => {
-      const panel = await Panel.make(this.#frame, this.#root, settings, {
-        token: () => this.token,
-        close: () => this.close(),
-        emit: (name, detail) => this.#emit(name, detail),
-      });
+      const panel = await Panel.make(
+        this.#frame,
+        this.#root,
+        settings,
+        {
+          token: () => this.token,
+          close: () => this.close(),
+          emit: (name, detail) => this.#emit(name, detail),
+        },
+        this.#left,
+      );
       // Another one is wanted by now.
       if (this.#settings !== settings) panel.end();
-      else this.#loaded = panel;
+      else this.#take(panel);
       return panel;
     });
     return this.#panel;
+  }
+
+  #take(panel: Panel): void {
+    this.#loaded = panel;
+    this.#left = null;
+    if (this.#anew) panel.newConversation();
+    this.#anew = false;
   }
 
   #failed(): void {
@@ -156,10 +188,13 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
     queueMicrotask(() => {
       this.#renewing = false;
       if (!this.isConnected) return;
-      const wasOpen = this.#open;
+      const [wasOpen, before] = [this.#open, this.#settings];
+      const left = this.#loaded?.left ?? this.#left;
       this.#leave();
       this.#open = false;
       this.connectedCallback();
+      const now = this.#settings;
+      this.#left = before && now && isSameConversation(before, now) ? left : null;
       if (wasOpen) this.open().catch(reportError);
     });
   }
@@ -200,7 +235,13 @@ export class RivuletChat extends HTMLElement implements RivuletChatElement {
   }
 }
 
-const tokenBefore = (element: { token?: Token | null }): Token | null => element.token ?? null;
+/** A page may have set it before this program was there: what stands there then hides the property of this class. */
+function tokenBefore(element: { token?: Token | null }): Token | null {
+  if (!Object.hasOwn(element, "token")) return null;
+  const { token = null } = element;
+  delete element.token;
+  return token;
+}
 
 function drawing(path: string): SVGElement {
   const svg = "http://www.w3.org/2000/svg";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { directionOf, inkOn, localeOf, settingsOf } from "../src/settings";
+import { directionOf, inkOn, isSameConversation, localeOf, settingsOf } from "../src/settings";
 
 const HOME = "https://chat.example/gateway/widget.js";
 const of = (attributes: Readonly<Record<string, string>>, language = "") =>
@@ -30,6 +30,16 @@ describe("the attributes", () => {
     });
     expect(of({ storage: "none" }).storage).toBe("none");
     expect(of({ storage: "cookies" }).storage).toBe("session");
+  });
+
+  it("leave the conversation where they only change its words and its place", () => {
+    const before = of({ assistant: "loan" });
+    const looks = { locale: "de", mode: "inline", greeting: "Hallo", suggestions: "Wie?" };
+    expect(isSameConversation(before, of({ assistant: "loan", ...looks }))).toBe(true);
+    for (const name of ["server", "assistant", "session", "token-url", "storage"])
+      expect(isSameConversation(before, of({ assistant: "loan", [name]: "none" })), name).toBe(
+        false,
+      );
   });
 
   it("have suggestions with strokes between them, or none at all", () => {

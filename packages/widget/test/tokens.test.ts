@@ -34,6 +34,20 @@ describe("the token", () => {
     expect(String(fetching.mock.calls[0]?.[0])).toBe(new URL("/token", location.href).href);
   });
 
+  it("is fetched anew when somebody else may be there, and a late failure of the old one takes nothing away", async () => {
+    const tokens = new Tokens(() => null, "/token");
+    let fail: (error: Error) => void = () => {};
+    fetching.mockReturnValueOnce(new Promise((_, reject) => (fail = reject)));
+    const old = tokens.token(false);
+    tokens.forget();
+    fetching.mockResolvedValueOnce(answer({ token: "t2" }));
+    expect(await tokens.token(false)).toBe("t2");
+    fail(new Error("late"));
+    await expect(old).rejects.toThrow("late");
+    expect(await tokens.token(false)).toBe("t2");
+    expect(fetching).toHaveBeenCalledTimes(2);
+  });
+
   it("is asked for again after a failure, which says whether somebody has to sign in", async () => {
     const { token } = new Tokens(() => null, "/token");
     fetching.mockResolvedValueOnce(answer({}, 401));

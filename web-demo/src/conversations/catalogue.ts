@@ -68,10 +68,12 @@ export class Catalogue {
   refresh(): Promise<void> {
     return this.#load(undefined, (found, more) => {
       const known = new Set(found.map(({ session_id: id }) => id));
-      const last = found.at(-1);
-      const isOlder = (one: ConversationInfo) =>
-        last !== undefined && one.created_at <= last.created_at && !known.has(one.session_id);
-      const older = more ? this.#items.filter(isOlder) : [];
+      const last = found.at(-1)?.session_id;
+      // By its place: this browser's are in the order in which it has been in them. Where the last one is new here, what is
+      // between it and what was loaded is not known.
+      const at = this.#items.findIndex(({ session_id: id }) => id === last);
+      const below = more && at >= 0 ? this.#items.slice(at + 1) : [];
+      const older = below.filter(({ session_id: id }) => !known.has(id));
       this.#more = more && (older.length === 0 || this.#more);
       this.#items = [...found, ...older];
     });

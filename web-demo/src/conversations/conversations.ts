@@ -50,6 +50,7 @@ export class Conversations {
   #isListed = false;
   /** The open one that the list was asked for already. */
   #met: string | null = null;
+  #isPrinting = false;
 
   constructor(client: RivuletClient, parts: ConversationsParts) {
     this.#client = client;
@@ -83,6 +84,11 @@ export class Conversations {
       if (other) this.#whose = null;
       void this.#learn();
     });
+    for (const name of ["beforeprint", "afterprint"])
+      window.addEventListener(name, ({ type }) => {
+        this.#isPrinting = type === "beforeprint";
+        this.#name();
+      });
     void this.#learn();
   }
 
@@ -91,10 +97,9 @@ export class Conversations {
     this.address.paint();
     if (session !== null && conversation.messages.length > 0) this.#meet(session);
     this.#list.paint();
-    const title = this.#title();
-    const named = title === "" ? "Rivulet" : `${title} · Rivulet`;
-    if (document.title !== named) document.title = named;
-    byId("print-title").textContent = title;
+    byId("print-title").textContent = this.#title();
+    byId("print-part").hidden = !conversation.older;
+    this.#name();
   }
 
   /** It was deleted, or never was. */
@@ -152,6 +157,16 @@ export class Conversations {
     const own = this.#whose === "own";
     const source = own ? ofTheGateway(this.api) : ofThisBrowser(this.api, this.#opened);
     void this.#catalogue.from(this.#whose === "nobody" ? null : source);
+  }
+
+  /**
+   * Names the tab, and what is printed: a browser proposes it for the file. A browser keeps the name of a tab among what was
+   * visited, also after whoever was signed in has left: theirs has none.
+   */
+  #name(): void {
+    const title = this.#whose === "browser" || this.#isPrinting ? this.#title() : "";
+    const named = title === "" ? "Rivulet" : `${title} · Rivulet`;
+    if (document.title !== named) document.title = named;
   }
 
   /** What the open one is called, as far as that is known. */

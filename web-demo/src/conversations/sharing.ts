@@ -1,6 +1,6 @@
 /** What one can do with the whole of a conversation: pass its link on, save it, print it. */
 import type { RivuletClient } from "@rivulet/client";
-import { problemText } from "../documents/problem";
+import { Problem, problemText } from "../documents/problem";
 import { copyText } from "../page/copy-button";
 import { byId } from "../page/element";
 import { fileName, save } from "../page/save";
@@ -10,6 +10,7 @@ import { titleOf } from "./words";
 
 /** So many messages are printed at most, the newest: a browser lays all of them out at once. */
 const MOST_PRINTED = 2_000;
+const NOT_LOADED = "the earlier messages could not be loaded yet: try again in a moment";
 
 export interface SharingParts {
   readonly api: ConversationsApi;
@@ -74,14 +75,18 @@ export class Sharing {
 
   async #print(): Promise<void> {
     const { session } = this.#client;
+    // Another one may be opened meanwhile, or Escape was pressed: nobody waits for it any more.
+    const isLeft = (): boolean => this.#client.session !== session || !this.#dialog.open;
     while (this.#client.conversation.older && this.#count < MOST_PRINTED) {
       const before = this.#count;
       await this.#client.loadOlder();
-      // Another one may have been opened meanwhile, or the list is on its way already.
-      if (this.#client.session !== session || this.#count === before) break;
+      if (isLeft()) return;
+      // They are on their way already, for who has asked for them elsewhere; a part of it would pass for all of it.
+      if (this.#count === before) throw new Problem(0, "not_loaded", NOT_LOADED);
     }
-    this.#dialog.close();
     await this.#parts.shown();
+    if (isLeft()) return;
+    this.#dialog.close();
     window.print();
   }
 

@@ -65,17 +65,44 @@ const quoted = (text: string): string =>
     .map((line) => `> ${line}`.trimEnd())
     .join("\n");
 
-/** An answer that broke off within code must not take what follows into it. */
+/** A line that opens a block of code; behind backticks there can be none. */
+const FENCE = /^( {0,3})(`{3,}(?=[^`]*$)|~{3,})(.*)$/;
+/** Lines that begin what only its own end ends, whatever stands between. */
+const HTML = /^ {0,3}<(?:(!--)|(\?)|(!\[CDATA\[)|![a-z]|(script|pre|style|textarea)(?=[\s>]|$))/i;
+
+/** What was begun and not ended: `end` is the line that ends it. */
+interface Open {
+  readonly end: string;
+  endsIn(line: string): boolean;
+}
+
+/** An answer that broke off within code or HTML must not take what follows into it. */
 function closed(text: string): string {
-  let open: string | null = null;
+  let open: Open | null = null;
   for (const line of text.split("\n")) {
-    const fence = /^ {0,3}(`{3,}|~{3,})(.*)$/.exec(line);
-    if (!fence) continue;
-    const [, marks = "", rest = ""] = fence;
-    if (open === null) open = marks;
-    else if (marks.startsWith(open) && rest.trim() === "") open = null;
+    if (open === null) open = opened(line);
+    else if (open.endsIn(line)) open = null;
   }
-  return open === null ? text : `${text}\n${open}`;
+  return open === null ? text : `${text}\n${open.end}`;
+}
+
+function opened(line: string): Open | null {
+  const [, indent = "", marks] = FENCE.exec(line) ?? [];
+  if (marks !== undefined) {
+    const endsIn = (other: string): boolean => {
+      const [, , more = "", rest = ""] = FENCE.exec(other) ?? [];
+      return more.startsWith(marks) && rest.trim() === "";
+    };
+    // As far from the margin: within an item of a list it is this item that has it.
+    return { end: indent + marks, endsIn };
+  }
+  const [start, comment, program, data, tag] = HTML.exec(line) ?? [];
+  if (start === undefined) return null;
+  const end = tag
+    ? `</${tag.toLowerCase()}>`
+    : ((comment && "-->") ?? (program && "?>") ?? (data && "]]>") ?? ">");
+  const endsIn = (other: string): boolean => other.toLowerCase().includes(end);
+  return endsIn(line.slice(start.length)) ? null : { end, endsIn };
 }
 
 /** Text that is only text, in one line. */

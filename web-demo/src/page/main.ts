@@ -49,6 +49,7 @@ import { Start } from "./start";
 import { StatusVoice } from "./status-voice";
 import { Transcript } from "./transcript";
 import { TurnVoice } from "./turn-voice";
+import { untaken } from "./untaken";
 import { WirePanel } from "./wire-panel";
 
 declare global {
@@ -119,7 +120,7 @@ const wire = new WirePanel(client);
 new ConnectionPill(client, voice);
 new TurnVoice(client, voice);
 const card = new SignInCard(signIn, byId("sign-in"), {
-  draft: () => unsent(),
+  draft: () => untaken(client, composer.text),
   go: (address) => location.assign(address),
   say: (text) => voice.say("sign-in", text),
   back: () => composer.focus(),
@@ -164,6 +165,7 @@ const conversations = new Conversations(client, {
   around,
   changed: () => painter.soon(),
   show: (session) => {
+    takeBack();
     if (session === null) client.newSession();
     else client.openSession(session);
     byId("log").focus({ preventScroll: true });
@@ -182,7 +184,7 @@ new Sharing(client, {
   shown: () => painter.settled(),
   tell: (text) => notices.show(text),
 });
-new SettingsDialog(preferences, { current, openMemories: () => panel.toggleMemories() });
+new SettingsDialog(preferences, { current, openMemories: () => panel.showMemories() });
 
 const painter = new Painter(() => {
   let left = false;
@@ -212,7 +214,8 @@ signIn.on("entered", ({ other }) => {
   if (other) {
     panel.close();
     assistants.forget();
-    begin(null);
+    conversations.address.leadTo(null);
+    client.newSession(null);
   } else if (client.state.name === "connected") void client.renewToken();
   else client.connect();
 });
@@ -246,12 +249,14 @@ function beginAnother(): void {
 
 /** Begins an empty conversation; see `RivuletClient.newSession`. */
 function begin(assistant?: string | null, temporary = false): void {
+  takeBack();
   conversations.address.leadTo(null);
   client.newSession(assistant, { temporary });
 }
 
 /** Shows a conversation that there is. */
 function openSession(session: string): void {
+  takeBack();
   conversations.address.leadTo(session);
   client.openSession(session);
   byId("log").focus({ preventScroll: true });
@@ -267,12 +272,10 @@ function pick(assistant: Assistant): void {
   voice.say("assistant", `${title} answers now. ${greeting}`);
 }
 
-/** What would be lost with the page: what is being written, and what did not go out. */
-function unsent(): string {
-  const waiting = client.outgoing.flatMap(({ frame, acked }) =>
-    frame.type === "send" && !acked ? [frame.text] : [],
-  );
-  return [...waiting, composer.text].filter((text) => text.trim() !== "").join("\n");
+/** What did not go out would never do so from another conversation: it is in the box again. */
+function takeBack(): void {
+  const text = untaken(client);
+  if (text !== "") composer.restore(text);
 }
 
 /** Whoever comes next to this tab finds nothing of who sat here. */

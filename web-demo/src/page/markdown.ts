@@ -4,10 +4,10 @@
  * The text comes from a model that has read documents of strangers, so nothing in it is trusted: what it is written in is
  * taken apart within bounds, and elements are made of its parts; see `markup.ts`.
  */
-import { type Links, Marked, Tokenizer } from "marked";
+import { defaults, type Links, type MarkedOptions, Tokenizer, type Tokens } from "marked";
 import { BoundedLexer } from "./bounded-lexer";
 import { markup } from "./markup";
-import { keepMath } from "./math";
+import { MATH, mark } from "./math";
 
 export type { Links };
 
@@ -18,22 +18,28 @@ const LONGEST_HEADING = 1_000;
 /** Where some block may begin with a link definition. */
 const DEFINITION = /^[ \t>]*\[[^\]\n]+\]:/m;
 
-const marked = new Marked(keepMath, {
-  gfm: true,
-  tokenizer: {
-    // `undefined`: no definition, so a line of text. It would turn every `[1]` into a link elsewhere.
-    def: (source) => (CITATION_DEFINITION.test(source) ? undefined : false),
-    // It would look for the line below a heading at the end of the text, from each line anew.
-    lheading(source) {
-      return Tokenizer.prototype.lheading.call(this, source.slice(0, LONGEST_HEADING));
-    },
-  },
-});
+class Rules extends Tokenizer {
+  /** A number is no definition, but a line of text: it would turn every `[1]` into a link elsewhere. */
+  override def(source: string): Tokens.Def | undefined {
+    return CITATION_DEFINITION.test(source) ? undefined : super.def(source);
+  }
+
+  /** It would look for the line below a heading at the end of the text, from each line anew. */
+  override lheading(source: string): Tokens.Heading | undefined {
+    return super.lheading(source.slice(0, LONGEST_HEADING));
+  }
+
+  override escape(source: string): Tokens.Escape | undefined {
+    return mark(source) ?? super.escape(source);
+  }
+}
+
+const RULES: MarkedOptions = { ...defaults, gfm: true, tokenizer: new Rules(), extensions: MATH };
 
 /** The targets of the reference links that a block defines; other blocks may use them. */
 export function definedLinks(block: string): Links {
   if (!DEFINITION.test(block)) return {};
-  return new BoundedLexer(marked.defaults, {}).definitions(block);
+  return new BoundedLexer(RULES, {}).definitions(block);
 }
 
 /**
@@ -41,5 +47,5 @@ export function definedLinks(block: string): Links {
  * when it would take too long.
  */
 export function renderBlock(block: string, links: Links): DocumentFragment {
-  return markup(new BoundedLexer(marked.defaults, links).lex(block));
+  return markup(new BoundedLexer(RULES, links).lex(block));
 }

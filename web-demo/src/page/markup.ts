@@ -4,13 +4,12 @@
  */
 import type { Token, Tokens } from "marked";
 import { make } from "./element";
+import { decoded } from "./entities";
 
 const SAFE_PROTOCOLS = new Set(["http:", "https:", "mailto:"]);
 
 /** What can be read as a citation, with or without its brackets. */
 const CITATION = /^\s*\[?\s*(\d{1,2}(?:\s*,\s*\d{1,2})*)\s*\]?\s*$/;
-/** The name or the number of a character. */
-const ENTITY = /&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|\w+);/g;
 
 type Parts = readonly (Node | string)[];
 /** Behind what stands on lines of its own, as whoever reads the text without its elements finds it. */
@@ -127,17 +126,4 @@ function table({ header, rows }: Tokens.Table): HTMLElement {
   const whole = make("table", {}, make("thead", {}, row("th", header)));
   if (rows.length > 0) whole.append(make("tbody", {}, ...rows.map((cells) => row("td", cells))));
   return whole;
-}
-
-/** What stands for a character becomes that character: of each match no more than its name or number is parsed. */
-function decoded(text: string): string {
-  const known = new Map<string, string>();
-  return text.replace(ENTITY, (entity) => {
-    const before = known.get(entity);
-    if (before !== undefined) return before;
-    const { body } = new DOMParser().parseFromString(entity, "text/html");
-    const character = body.textContent ?? "";
-    known.set(entity, character);
-    return character;
-  });
 }

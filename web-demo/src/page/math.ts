@@ -2,7 +2,7 @@
  * LaTeX in Markdown. It is not typeset here, but it stays as it was written: no backslash is lost, and
  * no underscore or asterisk of a formula is taken for markup.
  */
-import type { MarkedExtension, TokenizerThis, Tokens } from "marked";
+import type { MarkedOptions, TokenizerThis, Tokens } from "marked";
 
 /** Nobody writes a longer formula, and looking for the end of each must not take for ever. */
 const LONGEST = 2_000;
@@ -29,32 +29,25 @@ const BLOCK_BEGINS = /^ {0,3}(\$\$|\\\[|\\begin\{([a-zA-Z]+\*?)\})/;
 const BLOCK_MAY_BEGIN = /\n {0,3}(?:\$\$|\\\[|\\begin\{)|(?:\\\[|\\begin\{[a-zA-Z]+\*?\})[ \t]*\n/g;
 const BLANK_LINE = /\n[ \t]*(?:\n|$)/;
 
-export const keepMath: MarkedExtension = {
-  tokenizer: {
-    // Markdown would take the backslash away, also while the other end has not arrived yet.
-    escape(source) {
-      const raw = /^\\[()[\]]/.exec(source)?.[0];
-      return raw === undefined ? false : { type: "escape", raw, text: raw };
-    },
-  },
-  extensions: [
-    {
-      name: "math",
-      level: "inline",
-      start: (source) => source.search(MAY_BEGIN),
-      tokenizer: (source) => token("math", HERE.exec(source)?.[0]),
-    },
-    {
-      name: "mathBlock",
-      level: "block",
-      // Only paragraphs at the top are cut there.
-      start(this: TokenizerThis, source) {
-        return this.lexer.state.top ? blockWithin(source) : -1;
-      },
-      tokenizer: (source) => token("mathBlock", block(source)),
+export const MATH: NonNullable<MarkedOptions["extensions"]> = {
+  renderers: {},
+  childTokens: {},
+  inline: [(source) => token("math", HERE.exec(source)?.[0])],
+  startInline: [(source) => source.search(MAY_BEGIN)],
+  block: [(source) => token("mathBlock", block(source))],
+  startBlock: [
+    // Only paragraphs at the top are cut there.
+    function start(this: TokenizerThis, source) {
+      return this.lexer.state.top ? blockWithin(source) : -1;
     },
   ],
 };
+
+/** The mark of a formula: Markdown would take the backslash away, also while the other end has not arrived yet. */
+export function mark(source: string): Tokens.Escape | undefined {
+  const raw = /^\\[()[\]]/.exec(source)?.[0];
+  return raw === undefined ? undefined : { type: "escape", raw, text: raw };
+}
 
 function token(type: string, raw: string | undefined): Tokens.Generic | undefined {
   return raw === undefined ? undefined : { type, raw };

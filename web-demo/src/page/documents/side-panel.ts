@@ -64,10 +64,10 @@ export class SidePanel {
 
   toggleMemories(): void {
     if (this.shows === "memories") this.close();
-    else this.#showMemories();
+    else this.showMemories();
   }
 
-  #showMemories(): void {
+  showMemories(): void {
     this.#show("memories", "What it remembers");
     this.onMemories();
   }
