@@ -59,6 +59,7 @@ test-setup:
 	scripts/node-with.sh tests/mcp/node >/dev/null
 	scripts/python-with.sh tests/python/requirements.txt locust >/dev/null
 	scripts/wheels.sh tests/plain/requirements.txt >/dev/null
+	cargo fetch --locked --quiet --target "$$(rustc -vV | sed -n 's/^host: //p')" # Of the fuzz targets, too: a test looks at their licences.
 
 lint: web ## Format and lints, warnings denied
 	cargo fmt --check
