@@ -173,6 +173,8 @@ async fn what_is_too_large_or_wrong_is_refused_by_name() {
     }
     // A decision of what nobody waits for.
     let mut decided = question("t", "u", "Hello");
+    let messages = decided["messages"].as_array_mut().unwrap();
+    messages.push(json!({"id": "a", "role": "assistant", "content": "May I?"}));
     decided["resume"] = json!([{"interruptId": "c_1:d", "status": "resolved", "payload": true}]);
     let (status, problem) = gateway.post(RUN, decided).await;
     assert_eq!((status, &problem["code"]), (404, &json!("not_found")));

@@ -146,8 +146,8 @@ async fn addresses_are_routes() {
     let setup = Setup::bare().set("REQUIRE_AUTHENTICATION", "true").set("JWT_SECRET_KEY", secret);
     let gateway = setup.start().await;
     let mut seen = BTreeSet::new();
-    let named = Regex::new(r"`((?:GET|POST|PUT|DELETE)(?:\\?\|[A-Z]+)*) (/[^\s`?…]*)").unwrap();
-    let posts = Regex::new(r"-X POST|--json|-d |-F ").unwrap();
+    let named = Regex::new(r"`((?:GET|POST|PUT|PATCH|DELETE)(?:\\?\|[A-Z]+)*) (/[^\s`?…]*)").unwrap();
+    let posts = Regex::new(r"--json|-d |-F ").unwrap();
     let open = Regex::new(r"\{[^}]*\}|\$[A-Za-z]+").unwrap();
     for (path, text) in pages() {
         let mut addresses: Vec<(String, String)> = named
@@ -160,8 +160,9 @@ async fn addresses_are_routes() {
             .collect();
         for line in typed(&text) {
             let method = if posts.is_match(&line) { "POST" } else { "GET" };
-            let method = if line.contains("-X PUT") { "PUT" } else { method };
-            addresses.extend(found(HOSTS, &line).into_iter().map(|address| (method.to_owned(), address)));
+            let said = found(r"-X ([A-Z]+)", &line).into_iter().next();
+            let method = said.unwrap_or_else(|| method.to_owned());
+            addresses.extend(found(HOSTS, &line).into_iter().map(|address| (method.clone(), address)));
         }
         for (method, address) in addresses {
             let plain = open.replace_all(&address, "1").into_owned();

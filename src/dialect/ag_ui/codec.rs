@@ -59,6 +59,8 @@ struct Part {
 #[derive(Debug)]
 struct Called {
     id: CallId,
+    /// Where in the answer it stands: nothing before it is ever withdrawn.
+    off: u64,
     name: String,
     title: String,
     arguments: String,
@@ -155,9 +157,8 @@ impl AgUi {
     /// Takes back what was told behind `keep`.
     fn withdraw(&mut self, keep: u64, out: &mut Vec<String>) {
         // Of several withdrawals the log tells what all of them left; what stands before a call stays all the same.
-        let called = self.parts.iter().rposition(|part| !part.calls.is_empty()).map_or(0, |at| at + 1);
-        let stays: u64 = self.parts[..called].iter().map(|part| utf16_len(&part.text)).sum();
-        let keep = keep.max(stays);
+        let calls = self.parts.iter().flat_map(|part| &part.calls);
+        let keep = keep.max(calls.map(|call| call.off).max().unwrap_or(0));
         if keep >= self.len {
             return;
         }
@@ -197,7 +198,13 @@ impl AgUi {
         }
         let Some(part) = self.parts.last_mut() else { return };
         let arguments = call.args.as_str().map_or_else(|| call.args.to_string(), str::to_owned);
-        let called = Called { id: call.call.clone(), name: call.tool.clone(), title: call.title.clone(), arguments };
+        let called = Called {
+            id: call.call.clone(),
+            off: call.off,
+            name: call.tool.clone(),
+            title: call.title.clone(),
+            arguments,
+        };
         let metadata = Own { rivulet: Titled { title: &called.title } };
         let (tool_call_id, tool_call_name) = (&called.id, called.name.as_str());
         tell(out, &Event::ToolCallStart { tool_call_id, tool_call_name, parent_message_id: &part.id, metadata });

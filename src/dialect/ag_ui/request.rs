@@ -262,13 +262,13 @@ mod tests {
             let status = if is_approved { ToolStatus::Approved } else { ToolStatus::Denied };
             assert_eq!(read.settled, Some((call.clone(), status)));
         }
-        // Who says something new instead goes on without the call; a yes is a yes.
+        // Who says something new instead goes on without the call; both at once would lose one.
         let entry = |status: &str| json!({"interruptId": id, "status": status, "payload": true});
         let read = RunAgentInput::parse(&input(&resume(&entry("cancelled")))).unwrap();
         assert!(matches!(read.asked, Asked::Say { .. }), "{:?}", read.asked);
         assert_eq!(read.settled, Some((call.clone(), ToolStatus::Superseded)));
-        let read = RunAgentInput::parse(&input(&resume(&entry("resolved")))).unwrap();
-        assert!(matches!(read.asked, Asked::Decide(_)), "{:?}", read.asked);
+        let both = RunAgentInput::parse(&input(&resume(&entry("resolved")))).unwrap_err();
+        assert_eq!((both.code, both.param.as_str()), ("invalid_field", "resume"));
     }
 
     #[test]
