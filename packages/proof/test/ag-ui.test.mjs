@@ -15,7 +15,7 @@ const SUM = `say "Let me see." and call calc {"expression":"6*7"} and call calc 
 const MODELS = {
   good: ["--rate", "0"],
   slow: ["--rate", "30", "--tokens", "200"],
-  broken: ["--rate", "0", "--fault", "cut:6,none"],
+  broken: ["--rate", "50", "--tokens", "20", "--fault", "cut:6,none"],
   gone: ["--rate", "0", "--fault", "status:401"],
 };
 
