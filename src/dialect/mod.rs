@@ -7,6 +7,8 @@ pub mod chat_v1;
 mod codec;
 pub mod deep_chat;
 pub mod json;
+mod named;
 pub mod openai;
 
 pub use codec::{Codec, cut_off};
+pub use named::{MAX_NAME_CHARS, is_name};

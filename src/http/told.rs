@@ -15,15 +15,13 @@ use super::{
 use crate::{
     auth::Caller,
     chat::SessionId,
-    dialect::{Codec, chat_v1::DELTA_BYTES, cut_off},
+    dialect::{Codec, MAX_NAME_CHARS, chat_v1::DELTA_BYTES, cut_off, is_name},
     hub::HubError,
     limits::{Action, Visitor},
     session::{Answer, SessionHandle, answer::Next},
     store::StoreError,
 };
 
-/// The most characters by which a client calls a conversation.
-const CHAT_ID_CHARS: usize = 128;
 /// What the ids of our own sessions begin with.
 const OWN_ID: &str = "s_";
 
@@ -79,9 +77,8 @@ fn own_id(chat: &str) -> Option<SessionId> {
 }
 
 fn named(caller: &Caller, chat: &str) -> Result<SessionId, Problem> {
-    let chars = chat.chars().take(CHAT_ID_CHARS + 1).count();
-    if chars == 0 || chars > CHAT_ID_CHARS || chat.chars().any(char::is_control) {
-        let problem = format!("must have 1 to {CHAT_ID_CHARS} characters, none of which is a control character");
+    if !is_name(chat) {
+        let problem = format!("must have 1 to {MAX_NAME_CHARS} characters, none of which is a control character");
         return Err(Problem::invalid_field("id", &problem));
     }
     // A control character, so that no id of a question means the same.

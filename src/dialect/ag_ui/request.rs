@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 use super::history::History;
 use crate::{
     chat::{CallId, MessageId, ToolStatus, digest},
-    dialect::openai::Invalid,
+    dialect::{
+        named::{named, no_name},
+        openai::{Invalid, invalid},
+    },
 };
-
-/// The most characters of what a client calls a conversation or a run.
-const MAX_NAME_CHARS: usize = 128;
 
 /// A run that is asked for.
 #[derive(Debug)]
@@ -69,7 +69,8 @@ impl RunAgentInput {
     /// [`Invalid`], for the first field that is missing or wrong.
     pub fn parse(body: &Value) -> Result<Self, Invalid> {
         let fields = body.as_object().ok_or_else(|| invalid("body", "must be an object"))?;
-        let (thread, run) = (name(fields, "threadId")?, name(fields, "runId")?);
+        let name = |field| named(fields, field)?.ok_or_else(|| no_name(field));
+        let (thread, run) = (name("threadId")?, name("runId")?);
         let (history, last) = messages(fields)?;
         let verdict = verdict(fields)?;
         let is_new = last.as_ref().is_some_and(|(_, is_last)| *is_last);
@@ -176,23 +177,6 @@ fn message_id(id: &str) -> MessageId {
         let known = format!("m_{}", &digest([id.as_bytes()]).to_hex()[..32]);
         MessageId::parse(&known).unwrap_or_else(|_| MessageId::random())
     })
-}
-
-fn name(fields: &Map<String, Value>, field: &str) -> Result<String, Invalid> {
-    let is_one = |text: &&str| {
-        let chars = text.chars().take(MAX_NAME_CHARS + 1).count();
-        (1..=MAX_NAME_CHARS).contains(&chars) && !text.chars().any(char::is_control)
-    };
-    let told = || {
-        let problem =
-            format!("must be a text of 1 to {MAX_NAME_CHARS} characters, none of which is a control character");
-        invalid(field, &problem)
-    };
-    fields.get(field).and_then(Value::as_str).filter(is_one).map(str::to_owned).ok_or_else(told)
-}
-
-fn invalid(param: &str, problem: &str) -> Invalid {
-    Invalid { code: "invalid_field", param: param.to_owned(), problem: problem.to_owned() }
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! A question, as the element sends it: the newest messages, and what its page has added to the body. Pure.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::dialect::openai::Invalid;
-
-/// The most characters of what a page calls a conversation.
-const MAX_NAME_CHARS: usize = 128;
+use crate::dialect::{
+    named::named,
+    openai::{Invalid, invalid},
+};
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,27 +40,9 @@ impl Question {
         }
         let text = last["text"].as_str().ok_or_else(|| invalid(&format!("{path}.text"), "must be a text"))?;
         let told = messages.iter().rev().find_map(|message| message["_sessionId"].as_str());
-        let session = name(fields, "session")?.or_else(|| told.map(str::to_owned));
-        Ok(Self { text: text.to_owned(), session, assistant: name(fields, "assistant")? })
+        let session = named(fields, "session")?.or_else(|| told.map(str::to_owned));
+        Ok(Self { text: text.to_owned(), session, assistant: named(fields, "assistant")? })
     }
-}
-
-fn name(fields: &Map<String, Value>, field: &str) -> Result<Option<String>, Invalid> {
-    let is_one = |text: &&str| {
-        let chars = text.chars().take(MAX_NAME_CHARS + 1).count();
-        (1..=MAX_NAME_CHARS).contains(&chars) && !text.chars().any(char::is_control)
-    };
-    let told = || {
-        let problem =
-            format!("must be a text of 1 to {MAX_NAME_CHARS} characters, none of which is a control character");
-        invalid(field, &problem)
-    };
-    let value = fields.get(field).filter(|value| !value.is_null());
-    value.map(|value| value.as_str().filter(is_one).map(str::to_owned).ok_or_else(told)).transpose()
-}
-
-fn invalid(param: &str, problem: &str) -> Invalid {
-    Invalid { code: "invalid_field", param: param.to_owned(), problem: problem.to_owned() }
 }
 
 #[cfg(test)]

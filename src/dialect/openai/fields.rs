@@ -16,7 +16,7 @@ pub struct Invalid {
     pub problem: String,
 }
 
-pub(super) fn invalid(param: &str, problem: &str) -> Invalid {
+pub(in crate::dialect) fn invalid(param: &str, problem: &str) -> Invalid {
     Invalid { code: "invalid_field", param: param.to_owned(), problem: problem.to_owned() }
 }
 

@@ -15,3 +15,4 @@ mod values;
 
 pub use called::ToolCall;
 pub use fields::Invalid;
+pub(super) use fields::invalid;
